@@ -1,0 +1,46 @@
+# make demo   install, then the whole story on the CPU
+# make test   install, then all tests
+# make check  install, then ruff, mypy, import-linter and the tests, but for slow ones that guard no promise: what CI runs
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test check lint install lock clean
+
+demo: install
+	$(BIN)/liftgate demo
+
+test: install
+	$(BIN)/pytest -q $(PYTEST_ARGS)
+
+check: lint
+	$(BIN)/pytest -q -m "not slow or promise" $(PYTEST_ARGS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+install: $(INSTALLED)
+
+# uv comes from its own hash-locked file: pip resolves and downloads several GB one by one, uv side by side.
+$(INSTALLED): requirements/uv.txt requirements/all.txt pyproject.toml
+	sh requirements/debian.sh
+	$(PYTHON) -c 'import sys; sys.exit("error: Python 3.11 or newer is needed, this is %s" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/all.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+# After a change of pyproject.toml's dependencies. No index address gets into the files.
+lock:
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
+		--extra train --extra demo --extra frames --extra cvat --group dev pyproject.toml -o requirements/all.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
+		pyproject.toml -o requirements/base.txt
+	echo "uv" | $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal - -o requirements/uv.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,224 @@
+"""How fast is the evidence? Liftgate beside hotcoco at the scale of COCO val2017, alternating, in one run.
+
+    python benchmarks/evidence.py [--repeat 3] [--folder DIR]
+
+Made-up data: 5,000 images, 36,618 boxes, 475,526 detections, 80 classes. Ratios of medians are what counts: absolute
+times depend on the machine and on who else is using it.
+
+1. whole process, from two JSON files to the twelve numbers (Liftgate's come with their intervals)
+2. paired difference of two models in AP[.50:.95]: per bootstrap draw, and Liftgate's whole comparison
+   (point estimate, jackknife, 1,000 draws, per class)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+FEW = 5  # draws of hotcoco that are timed
+IMAGES, BOXES, DETECTIONS, CLASSES, SIDE = 5000, 36_618, 475_526, 80, 640
+
+HOTCOCO = """
+import contextlib, io, sys
+from hotcoco import COCO, COCOeval
+with contextlib.redirect_stdout(io.StringIO()):
+    truth = COCO(sys.argv[1])
+    run = COCOeval(truth, truth.load_res(sys.argv[2]), "bbox")
+    run.evaluate(); run.accumulate(); run.summarize()
+print(" ".join(f"{value:.6f}" for value in run.stats))
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="keep the made-up data here")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = args.folder or Path(temporary)
+        files = make(folder)
+        print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}")
+        whole_process(files, args.repeat)
+        paired(files, args.repeat)
+    print(f"largest process: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20:.2f} GiB, "
+          f"this one {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")  # fmt: skip
+
+
+def whole_process(files: dict[str, Path], repeat: int) -> None:
+    truth, results = str(files["truth"]), str(files["a"])
+    liftgate = [
+        str(Path(sys.executable).with_name("liftgate")),
+        "evaluate",
+        "--truth",
+        truth,
+        "--predictions",
+        results,
+        "--json",
+    ]
+    hotcoco = [sys.executable, "-c", HOTCOCO, truth, results]
+    cold = timed(lambda: output(liftgate))
+    ours: list[Time] = []
+    theirs: list[Time] = []
+    for _ in range(repeat):
+        ours.append(timed(lambda: output(liftgate)))
+        theirs.append(timed(lambda: output(hotcoco)))
+    mine = list(json.loads(output(liftgate))["metrics"].values())[:12]
+    other = [float(word) for word in output(hotcoco).split()]
+    difference = max(abs(a - b) for a, b in zip(mine, other, strict=True))
+    print(f"\nwhole process, two JSON files → 12 numbers (largest difference {difference:.1e})")
+    print(f"  first call (compiles, unless cached)  {spread([cold])}")
+    print(f"  liftgate, with intervals              {spread(ours)}")
+    print(f"  hotcoco                               {spread(theirs)}")
+    print(f"  ratio liftgate / hotcoco              {ratio(ours, theirs)}")
+
+
+def paired(files: dict[str, Path], repeat: int) -> None:
+    import contextlib
+    import io
+
+    from hotcoco import COCO, COCOeval
+    from hotcoco import compare as hotcoco_compare
+
+    from liftgate.data.formats.coco import read_predictions
+    from liftgate.data.reading import read
+    from liftgate.measure.comparison import compare
+    from liftgate.measure.metrics import averaged
+    from liftgate.measure.resampling import DRAWS, affordable, units
+    from liftgate.measure.table import match
+    from liftgate.stats.clustered import bootstrap_weights
+
+    data = read(files["truth"])
+    models = [read_predictions(files[name], data) for name in ("a", "b")]
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(files["truth"]))
+        runs = [COCOeval(truth, truth.load_res(str(files[name])), "bbox") for name in ("a", "b")]
+        for run in runs:
+            run.evaluate()
+    ours: list[Time] = []
+    theirs: list[Time] = []
+    compare(data, *models)
+    tables = [match(data, model) for model in models]
+    groups = units(data.groups, affordable(DETECTIONS))
+    weights = bootstrap_weights(groups.count, DRAWS, np.random.default_rng(0))
+    bare_draws: list[Time] = []
+    for _ in range(repeat):
+        ours.append(timed(lambda: compare(data, *models)))
+        bare_draws.append(timed(lambda: [averaged(t, ["mAP50-95"], groups.of_image, weights) for t in tables]))
+        bare = timed(lambda: hotcoco_compare(*runs, n_bootstrap=0))
+        drawn = timed(lambda: hotcoco_compare(*runs, n_bootstrap=FEW))
+        theirs.append(Time((drawn.wall - bare.wall) / FEW, (drawn.cpu - bare.cpu) / FEW))
+    print("\npaired difference in AP[.50:.95]")
+    print(f"  liftgate: matching, point, jackknife, {DRAWS} draws, per class {spread(ours)}")
+    print(f"  liftgate: {DRAWS} paired draws alone                            {spread(bare_draws)}")
+    print(f"  hotcoco, one draw                                            {spread(theirs)}")
+    print(f"  ratio per draw: hotcoco / liftgate {ratio(theirs, bare_draws, DRAWS)}")
+    print(f"  ratio per draw, everything of ours counted: hotcoco / liftgate {ratio(theirs, ours, DRAWS)}")
+
+
+def make(folder: Path) -> dict[str, Path]:
+    """Truth and two models' results as JSON files; not made again where they lie."""
+    files = {name: folder / f"{name}.json" for name in ("truth", "a", "b")}
+    folder.mkdir(parents=True, exist_ok=True)
+    if all(path.is_file() for path in files.values()):
+        return files
+    rng = np.random.default_rng(0)
+    share = np.arange(1, CLASSES + 1) ** -0.9
+    share /= share.sum()
+    image, cls = np.sort(rng.integers(0, IMAGES, BOXES)), rng.choice(CLASSES, BOXES, p=share)
+    size = np.exp(rng.normal(4, 1, (BOXES, 2))).clip(4, 600)
+    corner = rng.random((BOXES, 2)) * (SIDE - size)
+    boxes = np.concatenate([corner, size], axis=1)
+    crowd = rng.random(BOXES) < 0.01
+    write(
+        files["truth"],
+        {
+            "images": [
+                {"id": i + 1, "file_name": f"{i:012}.jpg", "width": SIDE, "height": SIDE} for i in range(IMAGES)
+            ],
+            "categories": [{"id": k + 1, "name": f"class{k}"} for k in range(CLASSES)],
+            "annotations": [
+                row | {"id": i + 1, "area": round(row["bbox"][2] * row["bbox"][3] * 0.6, 2), "iscrowd": int(crowd[i])}
+                for i, row in enumerate(rows(image, cls, boxes))
+            ],
+        },
+    )
+    for seed, (name, noise) in enumerate({"a": 0.06, "b": 0.055}.items()):
+        write(files[name], detections(np.random.default_rng(seed + 1), image, cls, boxes, share, noise))
+    return files
+
+
+def detections(rng: np.random.Generator, image: Any, cls: Any, boxes: Any, share: Any, noise: float) -> list[Any]:
+    """Good, repeated and made-up detections, as a detector at a low threshold leaves them."""
+    parts = []
+    for repeat, kept in enumerate((0.85, 0.6, 0.6)):
+        found = np.flatnonzero(rng.random(BOXES) < kept)
+        sides = np.tile(boxes[found, 2:], 2)
+        near = boxes[found] + sides * rng.normal(0, noise * (1 + repeat), (len(found), 4))
+        parts.append((image[found], cls[found], near, rng.beta(3, 2, len(found)) / (1 + 2 * repeat)))
+    rest = DETECTIONS - sum(len(part[0]) for part in parts)
+    size = np.exp(rng.normal(4, 1, (rest, 2))).clip(4, 600)
+    wrong = np.concatenate([rng.random((rest, 2)) * 500, size], axis=1)
+    parts.append((rng.integers(0, IMAGES, rest), rng.choice(CLASSES, rest, p=share), wrong, rng.beta(1, 8, rest)))
+    columns = [np.concatenate([part[i] for part in parts]) for i in range(4)]
+    columns[2][:, 2:] = columns[2][:, 2:].clip(1)
+    order = rng.permutation(DETECTIONS)
+    made = rows(columns[0][order], columns[1][order], columns[2][order])
+    return [row | {"score": round(float(score), 5)} for row, score in zip(made, columns[3][order], strict=True)]
+
+
+def rows(image: Any, cls: Any, boxes: Any) -> list[dict[str, Any]]:
+    return [
+        {"image_id": int(i) + 1, "category_id": int(k) + 1, "bbox": [round(float(v), 2) for v in box]}
+        for i, k, box in zip(image, cls, boxes, strict=True)
+    ]
+
+
+def write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value))
+
+
+class Time(NamedTuple):
+    wall: float
+    cpu: float
+    """All threads and children: what counts where others use the machine too"""
+
+
+def timed(work: Callable[[], object]) -> Time:
+    before, begun = os.times(), time.perf_counter()
+    work()
+    after = os.times()
+    return Time(time.perf_counter() - begun, sum(after[:4]) - sum(before[:4]))
+
+
+def output(command: list[str]) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def median(times: list[Time]) -> Time:
+    return Time(statistics.median(one.wall for one in times), statistics.median(one.cpu for one in times))
+
+
+def spread(times: list[Time]) -> str:
+    walls = [one.wall for one in times]
+    return f"{median(times).wall:6.2f} s ({min(walls):.2f}–{max(walls):.2f}), CPU {median(times).cpu:5.2f} s"
+
+
+def ratio(ours: list[Time], theirs: list[Time], scale: float = 1.0) -> str:
+    first, second = median(ours), median(theirs)
+    return f"{first.wall / second.wall * scale:.3g} in wall time, {first.cpu / second.cpu * scale:.3g} in CPU time"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,293 @@
+"""One function per verb; the command line calls these and renders what comes back.
+
+>>> import liftgate
+>>> sorted(liftgate.__all__)[:3]
+['LiftgateError', '__version__', 'check']
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from liftgate import checks
+from liftgate.checks.finding import Finding as Finding
+from liftgate.data.groups import assign_groups
+from liftgate.data.reading import read
+from liftgate.deploy.asking import ask_files as ask
+from liftgate.errors import LiftgateError, UsageError
+from liftgate.files import write_text
+from liftgate.ledger import Ledger
+from liftgate.ledger.workspace import Workspace
+from liftgate.measure.verbs import compare_files as compare
+from liftgate.measure.verbs import evaluate_files as evaluate
+from liftgate.measure.verbs import size as size
+from liftgate.pipeline import costs, runner
+from liftgate.pipeline.context import Context, Notice, never, nobody
+from liftgate.pipeline.control import request
+from liftgate.pipeline.control.detach import Detached
+from liftgate.pipeline.control.detach import detach as start_detached
+from liftgate.pipeline.control.logs import Passage, follow, tail
+from liftgate.pipeline.control.status import Status, status_of, workspaces
+from liftgate.pipeline.estimate import measure as measure_pace
+from liftgate.pipeline.materials import Materials
+from liftgate.pipeline.prices import Costs, offers, read_prices
+from liftgate.pipeline.runner import Planned, training_hours
+from liftgate.pipeline.step import Result
+from liftgate.progress import Progress, silent
+from liftgate.report import render
+from liftgate.report.gather import gather
+from liftgate.report.tables import render_markdown, write_tables
+from liftgate.study.document import is_study, load
+
+__all__ = [
+    "RunResult",
+    "ask",
+    "check",
+    "compare",
+    "cost",
+    "detach",
+    "evaluate",
+    "logs",
+    "plan",
+    "report",
+    "run",
+    "size",
+    "status",
+    "stop",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run of a study left."""
+
+    verdicts: Mapping[str, Result]
+    """gate → its verdict, in the order of the flow"""
+    report: Path
+    exit_code: int
+
+
+def check(
+    path: Path | str,
+    *,
+    groups: str | None = None,
+    images: Path | str | None = None,
+    select: Sequence[str] | None = None,
+    ignore: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> checks.CheckResult:
+    """Return the findings in a study.yaml, or in one data set of any format.
+
+    Raises:
+        UsageError: the path cannot be read as either.
+    """
+    path = Path(path)
+    if is_study(path):
+        study = load(path)
+        materials = Materials(study, Workspace(study), progress)
+        subject = checks.Subject(datasets=materials.datasets(), study=study)
+        return checks.run(subject, select=select, ignore={**study.ignore, **(ignore or {})}, progress=progress)
+    dataset = read(path, images=None if images is None else Path(images), progress=progress)
+    if groups is not None:
+        dataset = assign_groups(dataset, groups, base=Path.cwd())
+    return checks.run(
+        checks.Subject(datasets={dataset.name: dataset}, study=None),
+        select=select,
+        ignore=ignore or {},
+        progress=progress,
+    )
+
+
+def plan(
+    path: Path | str,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    measure: bool = False,
+    notify: Callable[[Notice], None] = nobody,
+    should_stop: Callable[[], bool] = never,
+    progress: Progress = silent,
+) -> tuple[Planned, ...]:
+    """Return what `run` would do, step by step: what is cached and why, what it will take and cost.
+
+    Args:
+        path: study.yaml.
+        overrides: as `--set` gives them.
+        measure: first train one epoch of every kind of training whose pace is unknown; its time goes into the ledger.
+        notify: told what is measured.
+        should_stop: asked while it measures.
+        progress: told how far the reading of data is.
+    """
+    context = replace(_opened(path, overrides, progress), notify=notify, should_stop=should_stop)
+    if measure:
+        measure_pace(context)
+    return tuple(runner.plan(context))
+
+
+def cost(
+    path: Path | str,
+    prices: Path,
+    *,
+    hours: float | None = None,
+    allow_regions: Sequence[str] = (),
+    overrides: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> Costs:
+    """Return what the study's training costs on every machine of a prices.yaml, and when buying pays.
+
+    Args:
+        path: study.yaml.
+        prices: prices.yaml.
+        hours: of training, where they are better known than by the ledger.
+        allow_regions: where confidential data may be, beside what the file says.
+        overrides: as `--set` gives them.
+        progress: told how far the reading of data is.
+
+    Raises:
+        UsageError: the prices, or the hours, are off.
+    """
+    if hours is not None and not 0 < hours < 1e6:
+        raise UsageError("--hours counts hours of training", got=hours, expected="more than 0")
+    options, allowed = read_prices(prices)
+    context = _opened(path, overrides, progress)
+    basis = "as given"
+    if hours is None:
+        hours, basis = training_hours(runner.plan(context))
+    confidential = [spec.name for spec in context.study.datasets if spec.confidential]
+    found = offers(options, hours, confidential=confidential, allowed=(*allowed, *allow_regions))
+    return Costs(hours, basis, costs.spent(context)["gpu_hours"], found)
+
+
+def run(
+    path: Path | str,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    notify: Callable[[Notice], None] = nobody,
+    should_stop: Callable[[], bool] = never,
+    time_limit: float | None = None,
+    progress: Progress = silent,
+    open_anyway: str | None = None,
+) -> RunResult:
+    """Run a study, or go on with it; what is cached by content is not done again. Writes the report at the end.
+
+    Args:
+        path: study.yaml.
+        overrides: as `--set` gives them.
+        notify: told of every step, epoch and verdict.
+        should_stop: asked ten times a second; True pauses at the next epoch boundary.
+        time_limit: seconds after which it must have paused.
+        progress: told how far the work is.
+        open_anyway: the reason why a locked split may be opened beyond its declared budget.
+
+    Raises:
+        Stopped: it paused, or the budget is spent; the same call goes on.
+        FindingsError, TrainingError, UsageError: as the errors say.
+    """
+    context = replace(
+        _opened(path, overrides, progress),
+        notify=notify,
+        should_stop=should_stop,
+        time_limit=time_limit,
+        open_anyway=open_anyway,
+    )
+    try:
+        gates = runner.execute(context)
+    except LiftgateError:
+        if context.ledger.entries("flow"):  # what is known so far, also of a run that was stopped
+            with contextlib.suppress(LiftgateError):
+                _write_report(context)
+        raise
+    return RunResult(gates, _write_report(context), runner.exit_code(gates))
+
+
+def detach(
+    path: Path | str,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    time_limit: float | None = None,
+    open_anyway: str | None = None,
+) -> Detached:
+    """Start `run` in a process that outlives the shell, and return when it is at work. It appends to run.log.
+
+    Raises:
+        UsageError: the study has mistakes, or is running already.
+        TrainingError: it ended at once.
+    """
+    study = load(Path(path), overrides or {})
+    command = [sys.executable, "-P", "-m", "liftgate", "run", str(Path(path).absolute())]
+    command += [word for key, value in (overrides or {}).items() for word in ("--set", f"{key}={value}")]
+    command += [] if time_limit is None else ["--time-limit", f"{time_limit:g}s"]
+    command += [] if open_anyway is None else ["--open-anyway", open_anyway]
+    return start_detached(command, Workspace(study).folder)
+
+
+def status(paths: Sequence[Path]) -> tuple[Status, ...]:
+    """Return where studies stand: each a study.yaml, or a folder in and below which to look for results.
+
+    Raises:
+        UsageError: there is no such study or folder.
+    """
+    folders = [folder for path in paths for folder in ([_results(path)] if path.is_file() else workspaces(path))]
+    return tuple(status_of(folder) for folder in dict.fromkeys(folders))
+
+
+def logs(path: Path, *, lines: int = 20, follow_on: bool = False) -> Iterator[Passage]:
+    """Return the last lines of a study's logs; with `follow_on` also what comes, until its run ends."""
+    folder = _results(path)
+    return follow(folder, lines) if follow_on else iter(tail(folder, lines))
+
+
+def stop(path: Path, how: Literal["epoch", "now", "never mind"] = "epoch") -> Status:
+    """Ask a running study to stop after this epoch or now, or take that back; return where it stands.
+
+    Raises:
+        UsageError: it is not running.
+    """
+    folder = _results(path)
+    if how == "never mind":
+        request.take_back(folder)
+    else:
+        request.ask(folder, how)
+    return status_of(folder)
+
+
+def report(path: Path | str, *, overrides: Mapping[str, str] | None = None) -> Path:
+    """Write the HTML report of what the ledger of a study holds, and return where it is.
+
+    Raises:
+        UsageError: the study never ran.
+    """
+    context = _opened(path, overrides)
+    if not context.ledger.entries("study"):
+        raise UsageError("this study never ran", where=path, hint=f"liftgate run {path}")
+    return _write_report(context)
+
+
+def _results(path: Path) -> Path:
+    """Return the folder of one study's results."""
+    if not path.is_dir():
+        return Workspace(load(path)).folder
+    found = workspaces(path)
+    if len(found) != 1:
+        got = ", ".join(folder.name for folder in found) or "none"
+        raise UsageError("one study is wanted", where=path, got=got, hint="name its study.yaml")
+    return found[0]
+
+
+def _write_report(context: Context) -> Path:
+    """Write report.html, and beside it the same as Markdown and the tables as CSV."""
+    content = gather(context.study, context.workspace, context.ledger, context.materials.datasets())
+    page = render(content, context.workspace.report)
+    write_text(page.with_suffix(".md"), render_markdown(content))
+    write_tables(content, context.workspace.folder / "tables")
+    return page
+
+
+def _opened(path: Path | str, overrides: Mapping[str, str] | None, progress: Progress = silent) -> Context:
+    study = load(Path(path), overrides or {})
+    workspace = Workspace(study)
+    return Context(study, workspace, Ledger(workspace.ledger), Materials(study, workspace, progress), progress=progress)

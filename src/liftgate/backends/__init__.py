@@ -1,0 +1,37 @@
+"""The backends room. A **backend** trains and predicts in a child process; `base.py` states its contract."""
+
+from __future__ import annotations
+
+import importlib
+from typing import cast
+
+from liftgate.backends.base import Backend
+from liftgate.errors import UsageError
+
+# name → module:class; imported at first use, because one of them costs seconds.
+_KNOWN = {
+    "toy": "liftgate.backends.toy:Toy",
+    "ultralytics": "liftgate.backends.ultralytics:Ultralytics",
+}
+
+
+def load(name: str) -> Backend:
+    """Return the backend of that name, or of a dotted path `package.module:Class`.
+
+    Raises:
+        UsageError: there is none, or what it needs is not installed.
+
+    >>> load("toy").name
+    'toy'
+    """
+    module, colon, attribute = _KNOWN.get(name, name).partition(":")
+    if not colon:
+        hint = f"one of {', '.join(sorted(_KNOWN))}, or package.module:Class of your own"
+        raise UsageError("no such backend", expected="a known name", got=name, hint=hint)
+    try:
+        return cast(Backend, getattr(importlib.import_module(module), attribute)())
+    except ImportError as error:
+        advice = "pip install 'liftgate[train]'" if name == "ultralytics" else None
+        raise UsageError(f"the backend {name!r} cannot be imported: {error}", hint=advice) from error
+    except AttributeError as error:
+        raise UsageError(f"the backend {name!r} cannot be made: {error}") from error

@@ -1,0 +1,90 @@
+"""The contract of a backend: what it is given, what it reports, what it leaves behind.
+
+Laws (liftgate.testing.backends checks them for any backend):
+1. A backend runs in a child process of `liftgate.train`, in its own working folder, with a sealed configuration.
+2. `train` leaves weights/best.pt, weights/last.pt (any bytes that the backend itself can load), results.csv and
+   args.yaml with what really ran, in `job.out`.
+3. It reports every finished epoch through `emit` exactly once, also across a pause.
+4. It asks `should_stop` after every epoch and then leaves a state from which `resume=True` goes on.
+5. `predict` returns the detections for every image of the list, in pixels of the image upright (EXIF applied, as
+   OpenCV loads it).
+6. The same job with the same seed on the CPU gives the same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+EventKind = Literal["started", "epoch", "warning", "log", "paused", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainJob:
+    """One executed stage for one seed."""
+
+    weights: str
+    """A file, an official name that the backend resolves, or a model YAML (from scratch)."""
+    data: Path
+    """data.yaml written by Liftgate; absolute"""
+    recipe: Mapping[str, Any]
+    seed: int
+    task: str
+    out: Path
+    """Results folder; absolute; created"""
+    device: str | None = None
+    select: str | None = None
+    """Metric that the best epoch and early stopping go by, as in an epoch's report (`mAP50`, `pose_mAP50-95`);
+    None: the backend's own choice (Ultralytics: mAP50-95; for pose, of boxes plus keypoints)"""
+    decide: tuple[Mapping[str, Any], ...] = ()
+    """Decision points, see train/decide.py; the worker judges them, a backend only hears `should_stop`"""
+    resume: bool = False
+    reported: int = 0
+    """Epochs that were reported before the pause or crash: they are not reported again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictJob:
+    """Predictions of one model on one split through the validator path."""
+
+    weights: str
+    data: Path
+    split: str
+    task: str
+    out: Path
+    """Predictions file to write: COCO results JSON, image_id = Dataset image id, category_id = 1-based class."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """imgsz, conf, iou, max_det, batch"""
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a job; one JSON line in events.jsonl."""
+
+    kind: EventKind
+    body: Mapping[str, Any]
+    """epoch: epoch (from 1), epochs, losses, metrics, lr, seconds, peak_memory_mb; others: message and details"""
+
+
+class Paused(Exception):
+    """The job was asked to stop and has left a state to go on from."""
+
+
+class Backend(Protocol):
+    """Trains and predicts."""
+
+    name: str
+
+    def train(self, job: TrainJob, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+        """Run the stage to its end and return facts for the record (versions, device, best epoch, peak memory).
+
+        Raises:
+            Paused: `should_stop` said so, and the state is saved.
+            TrainingError: it cannot go on; the message is for a person.
+        """
+
+    def predict(self, job: PredictJob, emit: Callable[[Event], None]) -> Mapping[str, Any]:
+        """Write predictions to `job.out` and return the settings that were really used."""

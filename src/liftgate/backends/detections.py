@@ -1,0 +1,104 @@
+"""Detections on their way out of a backend: the model's classes become the data set's, and COCO results are written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.boxes import xyxy_to_xywh
+from liftgate.files import replacing, write_json
+from liftgate.hashing import content_hash, file_hash
+
+Columns = Mapping[str, NDArray[Any]]
+
+
+def match_classes(model: Sequence[str], dataset: Sequence[str]) -> tuple[dict[int, int], str | None]:
+    """Map the model's class numbers to the data set's by name; also return what a person should know of it.
+
+    Detections of classes that the data set does not have are dropped. With no name in common: as many classes on
+    both sides are taken in order, which is said; else nothing can be detected, which is said.
+
+    >>> match_classes(["person", "car"], ["Person"])
+    ({0: 0}, None)
+    >>> match_classes(["person", "car", "dog"], ["RBC", "WBC"])[0]
+    {}
+    """
+    places = {_key(name): j for j, name in enumerate(dataset)}
+    mapping = {i: places[_key(name)] for i, name in enumerate(model) if _key(name) in places}
+    if mapping:
+        missing = [name for j, name in enumerate(dataset) if j not in mapping.values()]
+        return mapping, f"the model has no class {', '.join(missing)}: it cannot find any" if missing else None
+    if len(model) == len(dataset):
+        pairs = ", ".join(f"{a} → {b}" for a, b in zip(model, dataset, strict=True))
+        return dict(enumerate(range(len(dataset)))), f"no class name in common: taken in order ({pairs})"
+    note = "the model has no class of this data set by name: nothing can be detected"
+    return {}, f"{note} (model: {_some(model)}; data set: {_some(dataset)})"
+
+
+def weights_hash(path: Path) -> str:
+    """Return the SHA-256 of a weights file, or of all that lies in an export that is a folder."""
+    if path.is_file():
+        return file_hash(path)
+    inside = sorted(item for item in path.rglob("*") if item.is_file())
+    return content_hash([(item.relative_to(path).as_posix(), file_hash(item)) for item in inside])
+
+
+def write(
+    path: Path, images: Iterable[tuple[str, Columns]], mapping: Mapping[int, int], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write COCO results JSON to `path` and `settings` beside it, `<stem>.settings.json`; return the settings.
+
+    The file also names the images that were looked at, found empty or not; what is returned only counts them.
+
+    Args:
+        path: results file; image_id is the data set's image id, category_id the data set's class counted from 1.
+        images: image id and its detections: bboxes (n, 4) xyxy pixels, conf (n,), cls (n,), for pose also
+            keypoints (n, K, 2 or 3).
+        mapping: model class → data set class; others are left out.
+        settings: how they were made.
+    """
+    looked_at: list[str] = []
+    with replacing(path) as file:
+        file.write("[")
+        first = True
+        for image, found in images:
+            looked_at.append(image)
+            for row in _rows(image, found, mapping):
+                file.write(("\n" if first else ",\n") + json.dumps(row))
+                first = False
+        file.write("\n]\n")
+    said = {**settings, "category_numbering": "class from 1", "n_images": len(looked_at)}
+    write_json(path.with_name(f"{path.stem}.settings.json"), {**said, "images": looked_at})
+    return said
+
+
+def _rows(image: str, found: Columns, mapping: Mapping[int, int]) -> Iterable[dict[str, Any]]:
+    boxes = xyxy_to_xywh(np.asarray(found["bboxes"], dtype=np.float64).reshape(-1, 4))
+    for i, cls in enumerate(found["cls"]):
+        if int(cls) not in mapping:
+            continue
+        # Nine digits bring a float32 score back exactly, so the order of detections survives.
+        score = float(f"{found['conf'][i]:.9g}")
+        box = [round(float(value), 4) for value in boxes[i]]
+        row = {"image_id": image, "category_id": mapping[int(cls)] + 1, "bbox": box, "score": score}
+        if "keypoints" in found:
+            row["keypoints"] = [round(float(value), 4) for value in _triples(found["keypoints"][i]).ravel()]
+        yield row
+
+
+def _triples(points: NDArray[Any]) -> NDArray[Any]:
+    """(K, 2) or (K, 3) → (K, 3) with confidence 1 where the model gives none."""
+    return points if points.shape[1] == 3 else np.concatenate([points, np.ones((len(points), 1))], axis=1)
+
+
+def _key(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")

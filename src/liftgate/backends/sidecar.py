@@ -1,0 +1,136 @@
+"""Side-car: the state that a killed run goes on from, in two generations, each whole or absent.
+
+A generation is a folder `state/epoch-00007` with the backend's own state, and hard links to the files that belong to
+that moment (results.csv, best.pt, last.pt): free on disk, because those files are replaced and never rewritten. It is
+made beside and renamed into place, so a kill, a full disk or a power cut leaves the generation before.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from liftgate.files import fsync_folder
+
+_NAME = re.compile(r"epoch-(\d{5,})")
+_KEPT = 2
+STATE = "state.bin"
+
+
+class Generation(NamedTuple):
+    """A state on disk; `epoch` is the last finished epoch, from 1."""
+
+    epoch: int
+    folder: Path
+
+    @property
+    def state(self) -> Path:
+        return self.folder / STATE
+
+
+def commit(out: Path, epoch: int, save: Callable[[Path], None], files: Iterable[str]) -> None:
+    """Write the generation of `epoch` (from 1): `save` writes its state to a path, `files` (below `out`) are linked.
+
+    Raises:
+        OSError: the disk is full or read-only; the generations before are untouched.
+    """
+    finish(out, epoch, prepare(out, epoch, files), save)
+
+
+def prepare(out: Path, epoch: int, files: Iterable[str]) -> Path:
+    """Take hold of the files as they are now, which is quick; return the folder that `finish` makes a generation."""
+    part = out / "state" / f".part-{epoch:05d}"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for name in files:
+        if (out / name).is_file():
+            (part / name).parent.mkdir(exist_ok=True)
+            _link(out / name, part / name)
+    return part
+
+
+def finish(out: Path, epoch: int, part: Path, save: Callable[[Path], None]) -> None:
+    """Write the state, bring all of it to the disk and rename it into place: as long as the disk takes."""
+    try:
+        save(part / STATE)
+        for path in part.rglob("*"):
+            if path.is_file():
+                _sync(path)
+        fsync_folder(part)
+        final = part.with_name(f"epoch-{epoch:05d}")
+        shutil.rmtree(final, ignore_errors=True)
+        part.rename(final)
+        fsync_folder(part.parent)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    for old in list(generations(out))[_KEPT:]:
+        shutil.rmtree(old.folder, ignore_errors=True)
+
+
+class Background:
+    """Does one piece of work at a time beside the training, so that an epoch does not wait for the disk."""
+
+    def __init__(self) -> None:
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="side-car")
+        self._pending: Future[None] | None = None
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Begin `work` once the piece before is done.
+
+        Raises:
+            whatever the piece before raised.
+        """
+        self.wait()
+        self._pending = self._worker.submit(work)
+
+    def wait(self) -> None:
+        """Return when nothing is pending; raise what the last piece raised."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+
+def generations(out: Path) -> Iterator[Generation]:
+    """Yield what is on disk, newest first."""
+    home = out / "state"
+    names = (_NAME.fullmatch(path.name) for path in home.iterdir()) if home.is_dir() else ()
+    epochs = sorted((int(match[1]) for match in names if match), reverse=True)
+    for epoch in epochs:
+        yield Generation(epoch, home / f"epoch-{epoch:05d}")
+
+
+def restore_files(generation: Generation, out: Path, files: Iterable[str]) -> None:
+    """Put the generation's files back in `out`; a file that did not exist at that moment is removed."""
+    for name in files:
+        target, saved = out / name, generation.folder / name
+        target.unlink(missing_ok=True)
+        if saved.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(saved, target)  # a copy: what follows may append to it
+
+
+def discard(out: Path) -> None:
+    """Remove every generation: the run is finished and recorded."""
+    shutil.rmtree(out / "state", ignore_errors=True)
+
+
+def _link(source: Path, link: Path) -> None:
+    # results.csv is appended to in place: a link would change with it.
+    if source.suffix == ".csv":
+        shutil.copyfile(source, link)
+        return
+    try:
+        os.link(source, link)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, link)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,306 @@
+"""The toy backend: a real, small learner in numpy for tests and for trying a flow out in milliseconds.
+
+Boxes are the connected regions that differ from an image's commonest brightness; a box's class is that of the nearest
+centroid in a space of eight features (colour, size, shape). Centroids are learned by stochastic steps, so epochs, the
+learning rate, seeds and start weights matter as they do for a network. It knows these arguments: `epochs`, `lr0`,
+`patience`, `batch` (images a step averages over) and `imgsz`, which it accepts and ignores.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from liftgate.backends import detections, sidecar
+from liftgate.backends.arguments import check_recipe
+from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
+from liftgate.backends.tree import Tree, label_path, read_tree
+from liftgate.boxes import Boxes, cxcywh_to_xyxy, iou
+from liftgate.errors import DataError, UsageError
+from liftgate.files import write_bytes, write_text
+from liftgate.hashing import file_hash
+
+Floats = NDArray[np.float64]
+Emit = Callable[[Event], None]
+
+_KNOWN = ("epochs", "lr0", "patience", "batch", "imgsz")
+_FEATURES = 8
+_FILES = ("results.csv", "weights/best.pt", "weights/last.pt")
+_SETTINGS = {"conf": 0.001, "max_det": 300}
+_SMALLEST = 9  # pixels of a region that is no speck
+
+
+class _Scene(NamedTuple):
+    """One image as the learner sees it."""
+
+    boxes: Boxes
+    features: Floats
+    truth: Boxes
+    cls: NDArray[np.int64]
+
+
+class _Model(NamedTuple):
+    classes: tuple[str, ...]
+    centroids: Floats
+    """(number of classes, 8)"""
+
+
+class Toy:
+    """Connected regions and nearest centroids."""
+
+    name = "toy"
+
+    def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+        """Run the stage; see `Backend.train`."""
+        check_recipe(job.recipe, _KNOWN)
+        _only_boxes(job.task)
+        recipe = {"epochs": 10, "lr0": 0.2, "patience": 100, "batch": 4, **job.recipe}
+        tree = read_tree(job.data)
+        train, val = _scenes(tree, "train"), _scenes(tree, "val")
+        state = _resume(job) or _fresh(job, tree)
+        emit(Event("started", {"message": "training", "resumed_after": state["epoch"], "backend": self.name}))
+        write_text(job.out / "args.yaml", yaml.safe_dump({**recipe, "seed": job.seed, "task": job.task}))
+        if state["report"] and state["epoch"] > job.reported:
+            emit(Event("epoch", state["report"]))
+        begun = time.monotonic()
+        while state["epoch"] < recipe["epochs"] and state["epoch"] - state["best_epoch"] < recipe["patience"]:
+            _epoch(state, tree, train, val, recipe, job)
+            sidecar.commit(job.out, state["epoch"], _saver(state), _FILES)
+            emit(Event("epoch", state["report"]))
+            if should_stop() and state["epoch"] < recipe["epochs"]:
+                raise Paused(f"paused after epoch {state['epoch']} of {recipe['epochs']}")
+        return {
+            "backend": self.name,
+            "device": "cpu",
+            "recipe": dict(job.recipe),
+            "args": recipe,
+            "epochs": state["epoch"],
+            "best_epoch": state["best_epoch"],
+            "images": {"train": len(train), "val": len(val)},
+            "seconds": round(time.monotonic() - begun, 3),
+            "exact_resume": True,
+        }
+
+    def predict(self, job: PredictJob, emit: Emit) -> Mapping[str, Any]:
+        """Write detections; see `Backend.predict`."""
+        _only_boxes(job.task)
+        tree = read_tree(job.data)
+        model = _load(Path(job.weights))
+        mapping, note = detections.match_classes(model.classes, tree.classes)
+        if note:
+            emit(Event("warning", {"message": note, "fact": "classes"}))
+        settings = _SETTINGS | {name: job.settings[name] for name in _SETTINGS if name in job.settings}
+        rows = []
+        for path in dict.fromkeys(tree.images(job.split)):
+            boxes, features = _regions(path)
+            cls, conf = _classify(model.centroids, features)
+            kept = np.flatnonzero(conf >= settings["conf"])[: int(settings["max_det"])]
+            rows.append((tree.image_id(path), {"bboxes": boxes[kept], "conf": conf[kept], "cls": cls[kept]}))
+        used = settings | {
+            "backend": self.name,
+            "split": job.split,
+            "weights": file_hash(Path(job.weights)),
+            "classes": {model.classes[i]: tree.classes[j] for i, j in mapping.items()},
+            "classes_note": note,
+        }
+        return detections.write(job.out, rows, mapping, used)
+
+
+def _only_boxes(task: str) -> None:
+    if task != "detect":
+        raise UsageError("the toy backend knows boxes only", expected="detect", got=task)
+
+
+def _epoch(
+    state: dict[str, Any],
+    tree: Tree,
+    train: Sequence[_Scene],
+    val: Sequence[_Scene],
+    recipe: Mapping[str, Any],
+    job: TrainJob,
+) -> None:
+    """Take one pass over the training scenes and write what it left; changes `state`."""
+    begun = time.monotonic()
+    rng = np.random.default_rng([job.seed, state["epoch"]])
+    centroids = np.array(state["centroids"])
+    rate = recipe["lr0"] * (1 - 0.9 * state["epoch"] / max(recipe["epochs"], 1))
+    order = rng.permutation(len(train))
+    losses = []
+    for start in range(0, len(order), int(recipe["batch"])):
+        features, cls = _examples([train[i] for i in order[start : start + int(recipe["batch"])]])
+        for k in np.unique(cls):
+            gap = features[cls == k].mean(axis=0) - centroids[k]
+            losses.append(float(np.square(gap).sum()))
+            centroids[k] += rate * gap
+    model = _Model(tree.classes, centroids)
+    precision, recall, ap = _score(model, val)
+    metrics = {"precision": precision, "recall": recall, "mAP50": ap, "mAP50-95": ap}
+    if (job.select or "mAP50") not in metrics:
+        raise UsageError("no such metric to select by", expected=", ".join(metrics), got=job.select)
+    fitness = metrics[job.select or "mAP50"]
+    state["epoch"] += 1
+    state["centroids"] = centroids.tolist()
+    report = {
+        "epoch": state["epoch"],
+        "epochs": recipe["epochs"],
+        "losses": {"train/loss": round(float(np.mean(losses)) if losses else 0.0, 5)},
+        "metrics": metrics,
+        "fitness": fitness,
+        "lr": {"lr/pg0": rate},
+        "seconds": round(time.monotonic() - begun, 4),
+        "peak_memory_mb": None,
+    }
+    weights = job.out / "weights"
+    write_bytes(weights / "last.pt", _dump(model))
+    if state["best"] is None or fitness > state["best"]:
+        state["best"], state["best_epoch"] = fitness, state["epoch"]
+        write_bytes(weights / "best.pt", _dump(model))
+    state["report"] = report
+    state["rows"].append([report["epoch"], *report["losses"].values(), *report["metrics"].values(), rate])
+    write_text(job.out / "results.csv", _csv(state["rows"]))
+
+
+def _fresh(job: TrainJob, tree: Tree) -> dict[str, Any]:
+    centroids = np.random.default_rng(job.seed).uniform(0, 1, (len(tree.classes), _FEATURES))
+    if not job.weights.endswith((".yaml", ".yml")):
+        start = _load(Path(job.weights))
+        mapping, _ = detections.match_classes(start.classes, tree.classes)
+        for i, j in mapping.items():
+            centroids[j] = start.centroids[i]
+    keys: dict[str, Any] = {"epoch": 0, "best": None, "best_epoch": 0, "report": None, "rows": []}
+    return keys | {"centroids": centroids.tolist()}
+
+
+def _resume(job: TrainJob) -> dict[str, Any] | None:
+    for generation in sidecar.generations(job.out) if job.resume else ():
+        try:
+            state: dict[str, Any] = json.loads(generation.state.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        sidecar.restore_files(generation, job.out, _FILES)
+        return state
+    return None
+
+
+def _saver(state: Mapping[str, Any]) -> Callable[[Path], None]:
+    return lambda path: write_text(path, json.dumps(state))
+
+
+def _scenes(tree: Tree, split: str) -> list[_Scene]:
+    return [_scene(path, len(tree.classes)) for path in tree.images(split)]
+
+
+def _scene(path: Path, classes: int) -> _Scene:
+    boxes, features = _regions(path)
+    rows = np.zeros((0, 5))
+    label = label_path(path)
+    if label.is_file() and label.stat().st_size:
+        rows = np.loadtxt(label, ndmin=2)[:, :5]
+    cls = rows[:, 0].astype(np.int64)
+    if len(cls) and cls.max() >= classes:
+        raise DataError("a class that the data set does not have", where=label, got=str(cls.max()))
+    with Image.open(path) as image:
+        size = np.array(image.size, dtype=np.float64)
+    return _Scene(boxes, features, cxcywh_to_xyxy(rows[:, 1:5], size), cls)
+
+
+def _regions(path: Path) -> tuple[Boxes, Floats]:
+    """Return boxes (n, 4) xyxy pixels of what stands out, and their features (n, 8), each about 0 to 1."""
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"), dtype=np.float64) / 255
+    except OSError as error:
+        raise DataError(f"not an image: {error}", where=path) from error
+    grey = pixels.mean(axis=2)
+    different = np.abs(pixels - np.median(pixels, axis=(0, 1))).max(axis=2) > 0.25
+    labelled, _ = ndimage.label(different)
+    boxes, features = [], []
+    for number, place in enumerate(ndimage.find_objects(labelled), start=1):
+        inside = labelled[place] == number
+        if inside.sum() < _SMALLEST:
+            continue
+        (top, bottom), (left, right) = ((part.start, part.stop) for part in place)
+        height, width = bottom - top, right - left
+        boxes.append([left, top, right, bottom])
+        colour = pixels[place][inside]
+        shape = [height / grey.shape[0], width / grey.shape[1], inside.mean(), min(width / height, 2.0) / 2]
+        features.append([*colour.mean(axis=0), colour.std(), *shape])
+    return np.array(boxes, dtype=np.float64).reshape(-1, 4), np.array(features).reshape(-1, _FEATURES)
+
+
+def _examples(scenes: Sequence[_Scene]) -> tuple[Floats, NDArray[np.int64]]:
+    """Return features and classes of the regions that lie on a labelled object."""
+    features, classes = [np.zeros((0, _FEATURES))], [np.zeros(0, dtype=np.int64)]
+    for scene in scenes:
+        if len(scene.boxes) and len(scene.truth):
+            overlap = iou(scene.boxes, scene.truth)
+            hit = overlap.max(axis=1) >= 0.5
+            features.append(scene.features[hit])
+            classes.append(scene.cls[overlap.argmax(axis=1)[hit]])
+    return np.concatenate(features), np.concatenate(classes)
+
+
+def _classify(centroids: Floats, features: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Return class and confidence of each region: how much nearer the nearest centroid is than the others."""
+    distance = np.square(features[:, None, :] - centroids[None, :, :]).sum(axis=2)
+    weight = np.exp(-8 * distance)
+    cls = weight.argmax(axis=1) if len(features) else np.zeros(0, dtype=np.int64)
+    conf = weight.max(axis=1, initial=0) / (weight.sum(axis=1) + 0.1)
+    return cls, conf
+
+
+def _score(model: _Model, scenes: Sequence[_Scene]) -> tuple[float, float, float]:
+    """Return precision, recall and average precision at IoU 0.5 over all classes together; enough to choose by."""
+    found: list[tuple[float, bool]] = []
+    total = 0
+    for scene in scenes:
+        cls, conf = _classify(model.centroids, scene.features)
+        free = np.ones(len(scene.truth), dtype=np.bool_)
+        total += len(scene.truth)
+        overlap = iou(scene.boxes, scene.truth)
+        for i in np.argsort(-conf, kind="stable"):
+            right = free & (scene.cls == cls[i]) & (overlap[i] >= 0.5)
+            free[np.flatnonzero(right)[:1]] = False
+            found.append((float(conf[i]), bool(right.any())))
+    hits = np.array([hit for _, hit in sorted(found, key=lambda row: -row[0])], dtype=np.float64)
+    if not len(hits) or not total:
+        return 0.0, 0.0, 0.0
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    ap = float((envelope * hits).sum() / total)
+    return round(float(precision[-1]), 5), round(float(hits.sum() / total), 5), round(ap, 5)
+
+
+def _dump(model: _Model) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, classes=np.array(model.classes), centroids=model.centroids)
+    return buffer.getvalue()
+
+
+def _load(path: Path) -> _Model:
+    try:
+        with np.load(path, allow_pickle=False) as raw:
+            return _Model(tuple(str(name) for name in raw["classes"]), raw["centroids"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UsageError(
+            f"the weights cannot be loaded: {error}", where=path, hint="weights of the toy backend?"
+        ) from error
+
+
+def _csv(rows: Sequence[Sequence[Any]]) -> str:
+    names = ["train/loss", "metrics/precision(B)", "metrics/recall(B)", "metrics/mAP50(B)", "metrics/mAP50-95(B)"]
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows([["epoch", *names, "lr/pg0"], *rows])
+    return buffer.getvalue()

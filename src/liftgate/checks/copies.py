@@ -1,0 +1,139 @@
+"""Copies: images that are the same picture, found by hash, confirmed by pixels, over all data sets together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.checks.near import near_pairs
+from liftgate.checks.scan import THUMB, Scan, pixel_hash
+from liftgate.data.dataset import Dataset, Image
+
+NEAR_BITS = 10
+"""dHash distance up to which two images are looked at more closely"""
+_SURE_BITS = 4
+_ALIKE = 0.97  # correlation of the grey thumbnails that confirms a near copy
+_UNLIKE = 0.7  # and that refutes one even when the hashes agree
+_FLAT = 6.0  # grey levels of spread below which any two pictures correlate
+_MOST_PAIRS = 2_000_000
+
+
+class Located(NamedTuple):
+    """An image and the data set that it is in."""
+
+    dataset: str
+    image: Image
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}: {self.image.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two images that show the same."""
+
+    first: Located
+    second: Located
+    bits: int
+    """dHash distance"""
+    alike: float
+    """correlation of the grey thumbnails"""
+    exact: bool
+    """the decoded pixels are equal"""
+
+
+def find_copies(datasets: Mapping[str, Dataset], scans: Mapping[str, Scan]) -> tuple[Pair, ...]:
+    """Return every pair of images, within a data set or across two, that are copies or near-copies.
+
+    Two pictures are near-copies when their dHashes differ in at most 4 of 64 bits, or in at most 10 and their grey
+    thumbnails correlate by 0.97: beyond 4 bits the hash alone pairs any two dark pictures. One file listed in two
+    data sets is not a copy.
+    """
+    everyone = [Located(name, image) for name, dataset in datasets.items() for image in dataset.images]
+    facts = [fact for name in datasets for fact in scans[name].facts]
+    usable = np.flatnonzero([fact.error is None and fact.spread > 0 for fact in facts])
+    every = np.array([fact.dhash for fact in facts], dtype=np.uint64)
+    pairs = usable[near_pairs(every[usable], NEAR_BITS)[:_MOST_PAIRS]]
+    thumbs = (
+        np.concatenate([scans[name].thumbs for name in datasets])
+        if datasets
+        else np.zeros((0, THUMB * THUMB), dtype=np.uint8)
+    )
+    alike = correlation(thumbs, pairs)
+    bits = np.bitwise_count(every[pairs[:, 0]] ^ every[pairs[:, 1]])
+    kept = (alike >= _ALIKE) | ((bits <= _SURE_BITS) & (alike >= _UNLIKE))
+    pairs, alike = pairs[kept], alike[kept]
+    same_size = [(facts[a].width, facts[a].height) == (facts[b].width, facts[b].height) for a, b in pairs]
+    # Same size and almost the same thumbnail: only then are both decoded in full for their pixel hash.
+    suspects = sorted(
+        {everyone[i].image.path for pair, same in zip(pairs, same_size, strict=True) if same for i in pair}
+    )
+    exact = _pixel_hashes(suspects)
+    return tuple(
+        Pair(
+            first=everyone[a],
+            second=everyone[b],
+            bits=(facts[a].dhash ^ facts[b].dhash).bit_count(),
+            alike=float(score),
+            exact=same and exact[everyone[a].image.path] == exact[everyone[b].image.path],
+        )
+        for (a, b), score, same in zip(pairs, alike, same_size, strict=True)
+        if everyone[a].image.path != everyone[b].image.path
+    )
+
+
+def correlation(thumbs: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the correlation of the grey thumbnails of each pair, 0 where one is nearly of one colour; shape (pairs,).
+
+    Correlation does not see brightness and contrast, which copies often change.
+    """
+    centred = thumbs.astype(np.float32)
+    centred -= centred.mean(axis=1, keepdims=True)
+    norm = np.sqrt((centred**2).sum(axis=1))
+    flat = norm < _FLAT * THUMB
+    unit = centred / np.where(norm > 0, norm, 1)[:, None]
+    scores: NDArray[np.float64] = np.einsum("ij,ij->i", unit[pairs[:, 0]], unit[pairs[:, 1]]).astype(np.float64)
+    scores[flat[pairs].any(axis=1)] = 0.0
+    return scores
+
+
+def alike_turned(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    """Return the best correlation of two thumbnails when one may be mirrored and turned by quarters."""
+    square = second.reshape(THUMB, THUMB)
+    turned = [np.rot90(side, quarter).ravel() for side in (square, square[:, ::-1]) for quarter in range(4)]
+    everyone = np.stack([first.ravel(), *turned])
+    return float(correlation(everyone, np.array([(0, i) for i in range(1, 9)])).max())
+
+
+def group_of_copies(pairs: Sequence[Pair]) -> dict[str, str]:
+    """Return image name → the first name of everything that it is, by way of others, a copy of (union-find)."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        parent.setdefault(name, name)
+        while parent[name] != name:
+            parent[name] = name = parent[parent[name]]
+        return name
+
+    for pair in pairs:
+        a, b = sorted((root(pair.first.name), root(pair.second.name)))
+        parent[b] = a
+    return {name: root(name) for name in sorted(parent)}
+
+
+def _pixel_hashes(paths: Sequence[Path]) -> dict[Path, str]:
+    def hashed(path: Path) -> str:
+        try:
+            return pixel_hash(path)
+        except Exception:  # the scan has said what is wrong with it
+            return f"unreadable {path}"
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(paths, pool.map(hashed, paths), strict=True))

@@ -1,0 +1,97 @@
+"""Neighbours in time: do pictures that stand next to each other resemble each other more than others do?"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.checks.copies import correlation
+from liftgate.checks.scan import Scan
+from liftgate.data.dataset import Dataset
+
+_LAST_NUMBER = re.compile(r"^(?P<stem>.*?)(?P<number>\d{2,})(?P<tail>\D*)$")
+_LONGEST = 3  # steps of the usual distance that still count as neighbours
+_FEWEST = 20  # neighbouring pairs across splits
+_MOST = 2000
+
+
+class Neighbours(NamedTuple):
+    """How alike numbered neighbours on different sides of a split are, against strangers."""
+
+    pairs: int
+    neighbours: float
+    """mean correlation of grey thumbnails of neighbours across splits"""
+    strangers: float
+    """the same of random pairs across splits of the same sequences"""
+    z: float
+    """the difference in standard errors"""
+    sequences: tuple[str, ...]
+    example: tuple[str, str]
+
+
+def neighbours_across(dataset: Dataset, scan: Scan) -> Neighbours | None:
+    """Compare numbered neighbours (frame_0012, frame_0013; IMG_20191208_112605) that lie in different splits.
+
+    None: fewer than 20 of them. Numbers alone prove nothing (a shuffled archive is numbered too): pixels decide.
+    """
+    crossing: list[tuple[int, int]] = []
+    sequences = []
+    rng = np.random.default_rng(0)
+    strangers: list[tuple[int, int]] = []
+    for stem, members in sorted(_sequences(dataset, scan.readable).items()):
+        found = _crossing(dataset, members)
+        if not found:
+            continue
+        sequences.append(stem)
+        crossing += found
+        order = [index for _, index in members]
+        # Strangers from the same sequence, so that the two kinds of pairs do not differ in their scenes.
+        for a, b in rng.integers(0, len(order), (8 * len(found), 2)):
+            if abs(a - b) > 10 * _LONGEST and dataset.images[order[a]].split != dataset.images[order[b]].split:
+                strangers.append((order[a], order[b]))
+    if len(crossing) < _FEWEST or len(strangers) < _FEWEST:
+        return None
+    near, far = (_alike(scan, pairs[:_MOST]) for pairs in (crossing, strangers))
+    error = np.sqrt(near.var(ddof=1) / len(near) + far.var(ddof=1) / len(far))
+    a, b = crossing[int(near.argmax())]
+    return Neighbours(
+        pairs=len(crossing),
+        neighbours=float(near.mean()),
+        strangers=float(far.mean()),
+        z=float((near.mean() - far.mean()) / error) if error > 0 else 0.0,
+        sequences=tuple(sequences),
+        example=(dataset.images[a].id, dataset.images[b].id),
+    )
+
+
+def _sequences(dataset: Dataset, readable: NDArray[np.bool_]) -> dict[str, list[tuple[int, int]]]:
+    """Images by what stands before their last number, each list sorted by that number: (number, index)."""
+    found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for index, image in enumerate(dataset.images):
+        match = _LAST_NUMBER.match(image.path.stem)
+        if match and image.split is not None and readable[index]:
+            found[match["stem"]].append((int(match["number"][-18:]), index))
+    return {stem: sorted(members) for stem, members in found.items() if len(members) > 10 * _LONGEST}
+
+
+def _crossing(dataset: Dataset, members: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Pairs of images next to each other in number, one in train and one in what is measured."""
+    steps = [b - a for (a, _), (b, _) in pairwise(members)]
+    usual = float(np.median(steps)) or 1.0
+    return [
+        (first, second)
+        for (a, first), (b, second) in pairwise(members)
+        if b - a <= _LONGEST * usual
+        and dataset.images[first].split != dataset.images[second].split
+        and "train" in (dataset.images[first].split, dataset.images[second].split)
+    ]
+
+
+def _alike(scan: Scan, pairs: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
+    return correlation(scan.thumbs, np.array(pairs, dtype=np.int64))

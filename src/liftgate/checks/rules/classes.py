@@ -1,0 +1,182 @@
+"""Classes: lists that disagree, names that say nothing, classes nobody can learn or measure."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.checks.finding import Finding, Severity
+from liftgate.checks.places import listed, many
+from liftgate.checks.reading import of_kind, told
+from liftgate.checks.rule import dataset_rule, rule
+from liftgate.checks.subject import Subject
+from liftgate.data.dataset import Dataset
+
+_RARE = 20  # boxes to learn from; FIELD_NOTES: a class of 115 boxes was still found 0 times
+_NUMBER = re.compile(r"(class|item|object|label|category|cls)?[ _-]*\d+", re.IGNORECASE)
+
+
+@rule("classes.mismatch", "error")
+def mismatch(subject: Subject) -> Iterator[Finding]:
+    """Class lists that disagree: nc against names, numbers that no name has, the same names in another order.
+
+    A detector knows numbers. If number 0 is `cat` in one place and `dog` in the other, everything trains and every
+    figure is wrong, or merely low. Ultralytics refuses a wrong `nc` and drops each image with a number that is not
+    in the list; another order, nobody notices. Numbers that begin at 1 give every object its neighbour's name.
+
+    Mend: make `names` one list in one order everywhere; if the lowest number in use is 1, subtract one in the label
+    files.
+    """
+    for name, dataset in subject.datasets.items():
+        for finding in itertools.chain(_lists(dataset), _numbers(dataset)):
+            yield replace(finding, data={"dataset": name, **finding.data})
+    pairs = itertools.combinations(subject.datasets.items(), 2)
+    for (name, dataset), (other, second) in pairs:
+        yield from _order(name, dataset.classes, other, second.classes)
+    yield from _gates(subject)
+
+
+def _lists(dataset: Dataset) -> Iterator[Finding]:
+    severities: Mapping[str, Severity] = {
+        "names_mismatch": "error",
+        "names_gap": "error",
+        "names_twice": "warning",
+        "category_unknown": "error",
+        "category_twice": "warning",
+        "class_not_integer": "error",
+    }
+    yield from told(mismatch, dataset, severities)
+
+
+def _numbers(dataset: Dataset) -> Iterator[Finding]:
+    rows = of_kind(dataset, "class_out_of_range")
+    used = set(dataset.labels.cls.tolist())
+    shifted = bool(used) and 0 not in used
+    for finding in told(mismatch, dataset, {"class_out_of_range": "error"} if rows else {}):
+        yield replace(finding, hint="no row has class 0: the numbers seem to begin at 1") if shifted else finding
+
+
+def _order(name: str, classes: Sequence[str], other: str, second: Sequence[str]) -> Iterator[Finding]:
+    """The same names in another order, between two data sets of one study."""
+    if set(classes) == set(second) and tuple(classes) != tuple(second):
+        number = next(i for i, (a, b) in enumerate(zip(classes, second, strict=False)) if a != b)
+        message = (
+            f"the same classes in another order: number {number} is "
+            f"{classes[number]!r} in {name}, {second[number]!r} in {other}"
+        )
+        yield mismatch.finding(f"{name}, {other}", message, orders={name: list(classes), other: list(second)})
+
+
+def _gates(subject: Subject) -> Iterator[Finding]:
+    """What a gate measures and the arm's last stage never saw."""
+    study = subject.study
+    for gate in study.gates if study else ():
+        measured = gate.on.rpartition(".")[0] or gate.on
+        truth = subject.datasets.get(measured)
+        for arm_name in filter(None, (gate.treatment, gate.control, gate.arm)):
+            arm = next((arm for arm in study.arms if arm.name == arm_name), None) if study else None
+            trained = subject.datasets.get(arm.stages[-1].data) if arm and arm.stages else None
+            if truth is None or trained is None:
+                continue
+            unseen = [one for one in truth.classes if one not in trained.classes]
+            if unseen:
+                message = (
+                    f"gate {gate.name} measures {many(len(unseen), 'class', 'classes')} on {measured} that "
+                    f"{trained.name}, which arm {arm_name} ends on, does not have: {listed(unseen)}"
+                )
+                hint = "keep only the classes that both have (`keep:`), or end the arm on the data that has them"
+                yield mismatch.finding(f"gate {gate.name}", message, hint=hint, unseen=unseen)
+
+
+@dataset_rule("classes.absent", "warning")
+def absent(dataset: Dataset) -> Iterator[Finding]:
+    """Classes without a single box in a split.
+
+    A class absent from train cannot be learnt; its average precision of 0 pulls the mean down by 1/n. A class absent
+    from val or test is not measured, and nothing in the mean says so.
+
+    Mend: label some, drop the class from the list (`keep:`), or split again with the rare classes spread.
+    """
+    if not len(dataset.labels):
+        return  # no labels at all: labels.missing or data.empty speak
+    for split, boxes in _per_split(dataset):
+        lacking = [name for name, count in zip(dataset.classes, boxes, strict=True) if count == 0]
+        if lacking:
+            message = f"{many(len(lacking), 'class has', 'classes have')} no box in {split}: {listed(lacking)}"
+            yield absent.finding(_where(dataset, split), message, split=split, classes=lacking)
+
+
+@dataset_rule("classes.rare", "warning")
+def rare(dataset: Dataset) -> Iterator[Finding]:
+    """Classes with fewer than 20 boxes to learn from.
+
+    Twenty is a floor, not enough: in the luggage X-ray project a class with 115 boxes was found 0 times by every
+    model.
+
+    Mend: label more of them first, or merge them with a neighbour.
+    """
+    for split, boxes in _per_split(dataset):
+        few = {name: int(count) for name, count in zip(dataset.classes, boxes, strict=True) if 0 < count < _RARE}
+        if few and split in {"train", "all images"}:
+            named = listed(f"{name} {count}" for name, count in sorted(few.items(), key=lambda item: item[1]))
+            message = f"{many(len(few), 'class has', 'classes have')} under {_RARE} boxes in {split}: {named}"
+            yield rare.finding(_where(dataset, split), message, split=split, boxes=few)
+
+
+@dataset_rule("classes.names", "warning")
+def names(dataset: Dataset) -> Iterator[Finding]:
+    """Class names that are numbers, or near-twins of each other.
+
+    Of 26 public data.yaml files, one had the classes `0, 123, Mobile phone, phone`: two names for one thing split its
+    examples and make each an error of the other. A number for a name is what an exporter writes when it has lost the
+    names; nobody can check the labels against it.
+
+    Mend: give every class the name a person would use; merge the twins, in the labels too.
+    """
+    yield from told(names, dataset, {"names_not_text": "warning"})
+    bare = [name for name in dataset.classes if _NUMBER.fullmatch(name.strip()) or not name.strip()]
+    if bare:
+        message = (
+            f"{many(len(bare), 'class name is', 'class names are')} a number: {listed(repr(name) for name in bare)}"
+        )
+        yield names.finding(dataset.source, message, numbers=bare)
+    twins = [list(pair) for pair in itertools.combinations(dataset.classes, 2) if _near_twins(*pair)]
+    if twins:
+        named = listed(f"{a!r} / {b!r}" for a, b in twins)
+        yield names.finding(dataset.source, f"near-twins among the class names: {named}", twins=twins)
+
+
+_ANOTHER_THING = frozenset({"hot dog", "teddy bear"})  # compounds that name no kind of their last word
+
+
+def _near_twins(a: str, b: str) -> bool:
+    """Equal but for case, spaces, plural s; or one is the other with a word in front (phone, Mobile phone)."""
+    first, second = (re.sub(r"[\s_-]+", " ", name).strip().casefold() for name in (a, b))
+    if a == b or not first or not second:
+        return False  # classes.mismatch speaks of doubled names
+    if first == second or first.rstrip("s") == second.rstrip("s") or first.replace(" ", "") == second.replace(" ", ""):
+        return True
+    if first in _ANOTHER_THING or second in _ANOTHER_THING:
+        return False
+    return first.endswith(f" {second}") or second.endswith(f" {first}")
+
+
+def _per_split(dataset: Dataset) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """Boxes of each class in each split of train, val, test; in all images where nothing is split."""
+    counted = dataset.labels.cls[~dataset.labels.crowd & ~dataset.labels.ignore]
+    image = dataset.labels.image[~dataset.labels.crowd & ~dataset.labels.ignore]
+    size = len(dataset.classes)
+    if not dataset.splits:
+        yield "all images", np.bincount(counted, minlength=size)[:size]
+    split = np.array([one.split or "" for one in dataset.images], dtype=object)
+    for name in dataset.splits:
+        yield name, np.bincount(counted[split[image] == name], minlength=size)[:size]
+
+
+def _where(dataset: Dataset, split: str) -> str:
+    return str(dataset.source) if split == "all images" else f"{dataset.source}, {split}"

@@ -1,0 +1,114 @@
+"""The data set as a whole: where it lies, what its file declares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from liftgate.checks.finding import Finding, Severity
+from liftgate.checks.places import many
+from liftgate.checks.reading import message, of_kind, told
+from liftgate.checks.rule import dataset_rule, rule
+from liftgate.checks.subject import Subject
+from liftgate.data.dataset import Dataset
+from liftgate.data.faults import KINDS
+
+_PATH: Mapping[str, Severity] = {
+    "path_missing": "error",
+    "split_missing": "error",
+    "images_missing": "error",
+    "split_empty": "warning",
+    "path_relative": "warning",
+    "path_roboflow": "warning",
+    "path_elsewhere": "warning",
+    "list_relative": "warning",
+}
+# Every other kind has a rule of its own, in the family that it belongs to.
+_OTHER: Mapping[str, Severity] = {
+    "list_not_image": "warning",
+    "list_repeats": "info",
+    "id_twice": "warning",
+    "id_type_mixed": "warning",
+    "filename_differs": "info",
+    "split_unknown_image": "warning",
+    "image_twice": "warning",
+}
+_ELSEWHERE_TEXT = """
+    split_shared names_mismatch names_gap names_not_text names_twice flip_idx_invalid image_missing
+    image_unreadable image_small image_format jpeg_end size_differs size_rotated label_orphan label_not_text
+    label_too_large row_columns row_not_number row_out_of_range row_duplicate rows_mixed class_out_of_range
+    class_not_integer category_unknown category_twice box_missing box_inverted xml_broken group_unmatched
+    split_unassigned split_image_gone
+"""
+_ELSEWHERE = frozenset(_ELSEWHERE_TEXT.split())
+
+
+@rule("data.path", "error")
+def path(subject: Subject) -> Iterator[Finding]:
+    """Paths in a data.yaml that lead nowhere, or somewhere else for the trainer than for you.
+
+    Ultralytics resolves a relative `path:` against the working directory, then against a global data sets folder,
+    never against the YAML's own folder: the same file trains on other images, or none, depending on where the
+    command was typed. Roboflow writes `train: ../train/images`, which is right only by a repair that newer versions
+    make. Liftgate resolves against the YAML's folder and hands the trainer a file of its own with absolute paths;
+    what cannot be resolved at all is an error.
+
+    Mend: put the data.yaml beside `images/`, leave `path:` out, and write splits as `train: images/train`.
+    """
+    for name, dataset in subject.datasets.items():
+        # COCO and VOC labels without their images can still be evaluated against; a study has to look at pixels.
+        pixels: Severity = "error" if subject.study or dataset.format == "yolo" else "warning"
+        for finding in told(path, dataset, {**_PATH, "images_missing": pixels}):
+            yield replace(finding, data={"dataset": name, **finding.data})
+
+
+@dataset_rule("data.download_key", "warning")
+def download_key(dataset: Dataset) -> Iterator[Finding]:
+    """A data.yaml with a `download:` key.
+
+    Ultralytics runs it, as a shell command or as Python, when the val images are not found: a data set from a
+    stranger is then a program from a stranger. Liftgate never runs it and never passes the YAML on.
+
+    Mend: read what it does, download by hand, delete the key.
+    """
+    script = dataset.raw.get("download")
+    if script:
+        first = str(script).strip().splitlines()[0][:80]
+        kind = "an address" if first.startswith(("http://", "https://")) else "a script"
+        yield download_key.finding(f"{dataset.source}, download", f"`download:` holds {kind}: {first}", kind=kind)
+
+
+@dataset_rule("data.empty", "error")
+def empty(dataset: Dataset) -> Iterator[Finding]:
+    """A data set without images, or with images and not one label.
+
+    Everything downstream would run and mean nothing.
+
+    Mend: check the path; for YOLO, labels lie in a folder `labels` beside `images`, with the same names.
+    """
+    if not dataset.images:
+        yield empty.finding(dataset.source, "there is no image")
+    elif not len(dataset.labels):
+        yield empty.finding(dataset.source, f"{many(len(dataset.images), 'image')} and not one labelled object")
+    elif not dataset.classes:
+        yield empty.finding(dataset.source, "there is no class")
+
+
+@dataset_rule("data.reading", "warning")
+def reading(dataset: Dataset) -> Iterator[Finding]:
+    """Something else that could not be taken as it stands while reading.
+
+    Ids that stand twice, lines of a list file that name no image, images in two records: each is read in one way
+    here and may be read in another by the next tool.
+
+    Mend: correct the named place; each message says what was read instead.
+    """
+    yield from told(reading, dataset, _OTHER)
+    known = set(_OTHER) | set(_PATH) | _ELSEWHERE
+    for kind in Counter(fault.kind for fault in dataset.faults if fault.kind not in known):
+        met = of_kind(dataset, kind)
+        grave = kind in KINDS and KINDS[kind].loses != "nothing"
+        yield reading.finding(
+            met[0].where, message(kind, met), severity="warning" if grave else "info", kind=kind, count=len(met)
+        )

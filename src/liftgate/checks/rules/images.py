@@ -1,0 +1,188 @@
+"""Images: files that cannot be read, are stored oddly, or show nothing."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from liftgate.checks.finding import Finding
+from liftgate.checks.places import examples, listed, many
+from liftgate.checks.reading import of_kind, told
+from liftgate.checks.rule import dataset_rule, rule
+from liftgate.checks.subject import Subject
+from liftgate.data.dataset import Dataset
+
+_UNIFORM = 1.0  # grey values of spread
+_PLAIN_MODES = frozenset({"RGB", "L"})
+
+
+@rule("images.unreadable", "error")
+def unreadable(subject: Subject) -> Iterator[Finding]:
+    """Image files that are not there, are no pictures, or end before the picture does.
+
+    Ultralytics leaves them out of training and of validation with a line in the log, so two machines with two
+    downloads measure on different images. A truncated JPEG it decodes half grey and writes back over the original.
+    Every image is decoded here to its last byte; the header alone would pass a download cut off in the middle.
+
+    Mend: fetch the files again (git-lfs pointers: `git lfs pull`), or take them and their labels out.
+    """
+    for name, dataset in subject.datasets.items():
+        if of_kind(dataset, "images_missing"):
+            continue  # data.path says once that the folder is not there
+        facts = subject.scan(name).facts
+        bad = [(image, fact.error) for image, fact in zip(dataset.images, facts, strict=True) if fact.error]
+        if bad:
+            reasons = Counter(error for _, error in bad)
+            why = "; ".join(f"{error} ({count})" if len(bad) > 1 else error for error, count in reasons.most_common(3))
+            message = (
+                f"{many(len(bad), 'image')} of {len(facts):,} cannot "
+                f"be read: {listed(image.id for image, _ in bad)}: {why}"
+            )
+            found = [{"image": image.id, "error": error} for image, error in bad]
+            yield unreadable.finding(bad[0][0].path, message, dataset=name, **examples(found))
+
+
+@rule("images.no_background", "info")
+def no_background(subject: Subject) -> Iterator[Finding]:
+    """No training image without objects.
+
+    A detector that never saw an empty scene invents objects in one. Whether that matters depends on the camera: on
+    a microscope slide there is always a cell, at a factory gate most frames are empty.
+
+    Mend: where production has empty frames, add some (Ultralytics suggests up to 10%), each with an empty label
+    file; mined false positives are the best.
+    """
+    for name, dataset in subject.datasets.items():
+        busy = np.bincount(dataset.labels.image, minlength=len(dataset.images)) > 0
+        train = np.array([image.split in {"train", None} for image in dataset.images], dtype=np.bool_)
+        if train.any() and len(dataset.labels) and busy[train].all():
+            message = f"every one of the {many(int(train.sum()), 'training image')} shows an object"
+            yield no_background.finding(dataset.source, message, dataset=name, images=int(train.sum()))
+
+
+@rule("images.uniform", "warning")
+def uniform(subject: Subject) -> Iterator[Finding]:
+    """Images of one colour.
+
+    A lens cap, a failed decode, an empty canvas. With labels on it, it teaches nonsense.
+
+    Mend: take them out; if a video decoder wrote them, extract the frames again.
+    """
+    for name, dataset in subject.datasets.items():
+        facts = subject.scan(name).facts
+        plain = [
+            image.id
+            for image, fact in zip(dataset.images, facts, strict=True)
+            if fact.error is None and fact.spread < _UNIFORM
+        ]
+        if plain:
+            message = f"{many(len(plain), 'image is', 'images are')} of one colour: {listed(plain)}"
+            yield uniform.finding(dataset.source, message, dataset=name, **examples(plain))
+
+
+@rule("images.mode", "info")
+def mode(subject: Subject) -> Iterator[Finding]:
+    """Images stored in an unusual way: with transparency, palette, 16 bits, CMYK.
+
+    They are converted on loading, and not every tool converts alike: transparency becomes black or white, 16 bits are
+    clipped or scaled. What production sends should be stored as what was trained on.
+
+    Mend: convert to 8-bit RGB once, with a converter that you choose.
+    """
+    for name, dataset in subject.datasets.items():
+        facts = subject.scan(name).facts
+        odd = Counter(fact.mode for fact in facts if fact.error is None and fact.mode not in _PLAIN_MODES)
+        if odd:
+            ids = [i.id for i, f in zip(dataset.images, facts, strict=True) if not f.error and f.mode in odd]
+            kinds = ", ".join(f"{kind} {count}" for kind, count in odd.most_common())
+            message = f"{many(len(ids), 'image')} neither RGB nor grey ({kinds}): {listed(ids)}"
+            yield mode.finding(dataset.source, message, dataset=name, modes=dict(odd), **examples(ids))
+
+
+@dataset_rule("images.exif_rotation", "warning")
+def exif_rotation(dataset: Dataset) -> Iterator[Finding]:
+    """Images that a camera turned by a note (EXIF), with labels drawn on the unturned picture.
+
+    Ultralytics loads the image turned. Boxes drawn in a tool that ignores the note lie elsewhere then, and only on
+    the phone pictures that were held upright.
+
+    Mend: turn the pixels and drop the note (for example `exiftran -ai`), then check the boxes.
+    """
+    yield from told(exif_rotation, dataset, {"size_rotated": "error"})
+    turned = [image.id for image in dataset.images if image.orientation != 1]
+    if turned and not of_kind(dataset, "size_rotated"):
+        message = f"{many(len(turned), 'image carries', 'images carry')} an EXIF rotation: {listed(turned)}"
+        yield exif_rotation.finding(dataset.source, message, severity="info", **examples(turned))
+
+
+@dataset_rule("images.size", "warning")
+def size(dataset: Dataset) -> Iterator[Finding]:
+    """Images whose size is not what the labels say, or under 10 pixels.
+
+    Labels made on another size are right only if the tool used fractions. Ultralytics drops images under 10 pixels.
+
+    Mend: export the labels again for the images as they are.
+    """
+    yield from told(size, dataset, {"size_differs": "warning", "image_small": "warning"})
+
+
+@dataset_rule("images.mixed_sizes", "info")
+def mixed_sizes(dataset: Dataset) -> Iterator[Finding]:
+    """Images of very different sizes.
+
+    Everything is scaled to imgsz: an object of 60 pixels in a picture of 4,000 is 10 in one of 640. Sizes that differ
+    four times between splits mean that the splits come from different cameras.
+
+    Mend: cut large images into tiles, or keep cameras apart as slices of the evaluation.
+    """
+    longest = np.array([max(image.width, image.height) for image in dataset.images if image.width > 0])
+    if len(longest) and longest.max() > 4 * longest.min():
+        message = (
+            f"the longer side runs from {longest.min()} to {longest.max()} pixels (median {np.median(longest):.0f})"
+        )
+        yield mixed_sizes.finding(dataset.source, message, low=int(longest.min()), high=int(longest.max()))
+
+
+@dataset_rule("images.format", "warning")
+def format_(dataset: Dataset) -> Iterator[Finding]:
+    """Picture files that Ultralytics does not take, or repairs behind your back.
+
+    A GIF is dropped. A JPEG without its end marker is decoded, and then written over the original: the data set
+    changes its bytes, and with them every hash, by being trained on.
+
+    Mend: save them anew as JPEG or PNG before anything else.
+    """
+    yield from told(format_, dataset, {"image_format": "warning", "jpeg_end": "info"})
+
+
+@dataset_rule("images.names", "warning")
+def names(dataset: Dataset) -> Iterator[Finding]:
+    """File names that collide on another computer: equal but for case, or for how an accent is written.
+
+    On macOS and Windows the second file overwrites the first, and one label file serves two pictures. `A.jpg` and
+    `A.png` in one folder share `A.txt` everywhere.
+
+    Mend: rename one of each.
+    """
+    spelt: dict[str, list[str]] = defaultdict(list)
+    stems: dict[str, list[str]] = defaultdict(list)
+    for image in dataset.images:
+        spelt[unicodedata.normalize("NFC", image.id).casefold()].append(image.id)
+        if dataset.format == "yolo":
+            stems[image.id.rpartition(".")[0]].append(image.id)
+    collide = [ids for ids in spelt.values() if len(ids) > 1]
+    shared = [ids for ids in stems.values() if len(ids) > 1]
+    if collide:
+        message = (
+            f"{many(len(collide), 'name')} that some computers take for equal: {listed(' / '.join(i) for i in collide)}"
+        )
+        yield names.finding(dataset.source, message, **examples(collide))
+    if shared:
+        message = (
+            f"{many(len(shared), 'label file serves', 'label files serve')} "
+            f"two images: {listed(' / '.join(i) for i in shared)}"
+        )
+        yield names.finding(dataset.source, message, **examples(shared))

@@ -1,0 +1,79 @@
+"""What the learnability probe showed (`probe` in a study's flow). Without a probe these rules are silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from liftgate.checks.finding import Finding
+from liftgate.checks.learnability import FEWEST, HARDLY, LEARNED, NOTHING, Probe, never_learned
+from liftgate.checks.places import listed
+from liftgate.checks.rule import rule
+from liftgate.checks.subject import Subject
+
+
+@rule("probe.not_learned", "error")
+def not_learned(subject: Subject) -> Iterator[Finding]:
+    """A model that cannot learn a handful of the images by heart.
+
+    A detector that is shown the same two dozen images for some minutes, without augmentation, ends with AP50 near 1 on
+    them: it need not understand anything. Where it does not, the boxes do not lie on the objects, classes change from
+    image to image, or the start weights do not fit, and days of training on all images will not help: in the
+    luggage X-ray project a converter had in all likelihood transposed every box, and three phases of training looked
+    for the fault in the recipe. An error when the score stayed low and more epochs would have changed nothing; a
+    warning when it was still learning, when its time ended first, or when it learned in part.
+
+    Mend: look at `liftgate check` first (`labels.geometry`, `classes.mismatch`), then at the run's pictures in its
+    folder `…_probe-…`; if all are right, the model or the image size is too small for these objects.
+    """
+    for probe in subject.probes:
+        if probe.ap50 >= LEARNED:
+            continue
+        state = "its time ended first" if probe.cut_short else "it was still learning"
+        ended = "more epochs would not have helped" if probe.settled else state
+        message = f"{_told(probe)}: AP50 {probe.ap50:.2f} of the {LEARNED} that count as learned; {ended}"
+        error = probe.settled and probe.ap50 < HARDLY
+        yield not_learned.finding(probe.where, message, severity="error" if error else "warning", **probe.to_dict())
+
+
+@rule("probe.by_heart_only", "warning")
+def by_heart_only(subject: Subject) -> Iterator[Finding]:
+    """A model that learned a handful of images by heart, and of other images of the same kind finds nothing.
+
+    Networks also learn what does not hang together: a tiny YOLO learned two dozen images whose boxes had been exchanged
+    with those of other images, to AP50 0.96. Asked about images that it was not shown, it found nothing, while with the
+    right boxes it found nearly all. So labels that lie beside the objects show here. Data that are merely hard, or with
+    many classes, may look the same after two dozen images: this is a warning, never an error.
+
+    Mend: look at `labels.geometry` of `liftgate check` and at twenty images with their boxes drawn. If they are right,
+    the data are hard: go on.
+    """
+    for probe in subject.probes:
+        others = probe.others_ap50
+        if probe.ap50 < LEARNED or others is None or others > NOTHING or probe.n_others < FEWEST:
+            continue
+        message = f"{_told(probe)}: AP50 {probe.ap50:.2f} on them, {others:.2f} on {probe.n_others} others"
+        yield by_heart_only.finding(probe.where, message, **probe.to_dict())
+
+
+@rule("probe.class_never_learned", "warning")
+def class_never_learned(subject: Subject) -> Iterator[Finding]:
+    """A class that a model never learns on the very images that it is shown, while it learns others.
+
+    Its objects are labelled in some images and not in others, stand under another class's number, or cannot be told
+    from another class by their looks. Classes whose objects are mostly smaller than a cell of the detector at the
+    probe's image size are not judged.
+
+    Mend: look at that class's boxes, and compare the class list with the labelling tool's.
+    """
+    for probe in subject.probes:
+        classes = never_learned(probe)
+        if not classes or probe.ap50 < HARDLY:  # where nothing was learned, no class is to blame
+            continue
+        each = [f"{name} (AP50 {probe.per_class[name]:.2f}, {probe.objects[name]} objects)" for name in classes]
+        message = f"{_told(probe)}, but never learned {listed(each)}"
+        data = {**probe.to_dict(), "classes": list(classes)}
+        yield class_never_learned.finding(probe.where, message, **data)
+
+
+def _told(probe: Probe) -> str:
+    return f"learned {probe.n_images} images by heart at imgsz {probe.imgsz} for {probe.epochs} epochs"

@@ -1,0 +1,322 @@
+"""Recipes: arguments that are ignored, refused, or do something else than they say."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+
+from liftgate.checks.arguments import (
+    ARGUMENTS,
+    DEFAULT_BATCH,
+    DEFAULT_CLOSE_MOSAIC,
+    DEFAULT_EPOCHS,
+    DEFAULT_FLIPLR,
+    DEFAULT_IMGSZ,
+    DEFAULT_WARMUP,
+    OPTIMIZERS,
+    REMOVED,
+    auto_choice,
+    complaint,
+    near,
+    number,
+    optimizer_steps,
+)
+from liftgate.checks.differences import arm_differences, is_auto, undeclared
+from liftgate.checks.finding import Finding
+from liftgate.checks.places import listed, many
+from liftgate.checks.rule import rule
+from liftgate.checks.subject import Placed, Subject
+
+_ADAM = frozenset({"adam", "adamax", "adamw", "nadam", "radam", "rmsprop"})
+_HIGH_ADAM = 0.005  # Ultralytics' default lr0 of 0.01 is meant for SGD
+_SCRATCH_SGD = 0.01
+_FEW_STEPS = 100
+_DIRECTION = re.compile(r"(?<![a-z])(left|right|links|rechts|gauche|droite|port|starboard)(?![a-z])", re.IGNORECASE)
+
+
+@rule("recipe.lr_ignored", "error")
+def lr_ignored(subject: Subject) -> Iterator[Finding]:
+    """A learning rate or momentum that `optimizer=auto` throws away.
+
+    `optimizer` is `auto` unless you say otherwise, and auto ignores `lr0` and `momentum`: it counts optimiser steps
+    and takes MuSGD (earlier: SGD) at 0.01 above 10,000 of them, else AdamW at 0.002 · 5 / (4 + classes). The log
+    has one line about it. In the Formula Student project the fine-tuning stage asked for 0.001 and ran at 0.01:
+    validation fell from 0.7536 to 0.6278 in two epochs and took 38 epochs to come back. Of 89 public training runs,
+    2 asked for a rate and got another.
+
+    Mend: name the optimiser (`optimizer: SGD`, `lr0: 0.001`), or leave lr0 and momentum out.
+    """
+    for place in _trained(subject):
+        recipe = place.stage.recipe
+        ignored = {name: recipe[name] for name in ("lr0", "momentum", "warmup_bias_lr") if recipe.get(name) is not None}
+        if not is_auto(recipe) or not ignored:
+            continue
+        images, dataset = subject.training_images(place.stage), subject.datasets.get(place.stage.data)
+        asked = ", ".join(f"{name}={value}" for name, value in ignored.items())
+        if not images or dataset is None:
+            yield lr_ignored.finding(place.where, f"optimizer=auto ignores {asked}", asked=ignored)
+            continue
+        choice = auto_choice(_fraction(images, recipe.get("fraction")), len(dataset.classes), recipe)
+        same = "lr0" not in ignored or _close(ignored["lr0"], choice.lr0)
+        message = (
+            f"optimizer=auto ignores {asked}: {choice.optimizer} with lr0 {choice.lr0:g} and momentum "
+            f"{choice.momentum:g} will be used instead ({images:,} images make {choice.iterations:,} iterations)"
+        )
+        used = {"optimizer": choice.optimizer, "lr0": choice.lr0, "momentum": choice.momentum}
+        hint = f"say `optimizer: SGD` to have {asked}, or leave {' and '.join(ignored)} out and let auto choose"
+        yield lr_ignored.finding(
+            place.where,
+            message,
+            hint=hint,
+            severity="warning" if same else "error",
+            asked=ignored,
+            used=used,
+            iterations=choice.iterations,
+        )
+
+
+@rule("recipe.lr_high", "warning")
+def lr_high(subject: Subject) -> Iterator[Finding]:
+    """A learning rate that destroys what the start weights know.
+
+    A stage that goes on from trained weights with the rate of a training from scratch forgets first and learns
+    again later, if the epochs last. And Ultralytics' default lr0 of 0.01 is SGD's: `optimizer: AdamW` alone runs
+    Adam ten times too fast.
+
+    Mend: for a later stage take a tenth of the first stage's rate; for Adam and its kin 0.0005 to 0.002.
+    """
+    for place in _trained(subject):
+        recipe = place.stage.recipe
+        optimizer = str(recipe.get("optimizer", "auto")).lower()
+        if optimizer in _ADAM:
+            rate = number(recipe, "lr0", 0.01)
+            if rate >= _HIGH_ADAM:
+                said = (
+                    f"lr0 {rate:g}" if "lr0" in recipe else f"lr0 left at its default {rate:g}, which is meant for SGD"
+                )
+                yield lr_high.finding(place.where, f"{recipe['optimizer']} with {said}", lr0=rate)
+        elif place.number > 0 or (place.stage.weights or "").endswith(("best.pt", "last.pt")):
+            going_on = _rate(subject, place)
+            if going_on is not None and going_on >= _SCRATCH_SGD:
+                chosen = " (optimizer=auto chooses it)" if is_auto(recipe) else ""
+                message = (
+                    f"lr0 {going_on:g}{chosen} on weights that are already trained: the rate of a training from scratch"
+                )
+                yield lr_high.finding(place.where, message, lr0=going_on)
+
+
+@rule("recipe.unknown", "error")
+def unknown(subject: Subject) -> Iterator[Finding]:
+    """An argument that Ultralytics does not have.
+
+    It refuses to start, after the machine was rented and the data were copied. Arguments of earlier versions are
+    dropped with a line in the log.
+
+    Mend: take the name in the hint; `lr0`, `epochs`, `imgsz` and the others are listed in Ultralytics'
+    configuration page.
+    """
+    for place in _trained(subject):
+        for name in place.stage.recipe:
+            if name in REMOVED:
+                message = f"{name} was removed from Ultralytics: it has no effect"
+                yield unknown.finding(place.where, message, severity="warning", argument=name)
+            elif name not in ARGUMENTS:
+                close = near(name)
+                hint = f"did you mean {close}?" if close else None
+                yield unknown.finding(place.where, f"there is no argument {name}", hint=hint, argument=name)
+
+
+@rule("recipe.value", "error")
+def value(subject: Subject) -> Iterator[Finding]:
+    """A value that Ultralytics refuses: of the wrong kind, or out of range.
+
+    `lr0: 1e-3` is text to YAML 1.1 (it wants `1.0e-3`), and Ultralytics stops on it, as on a fraction above 1.
+
+    Mend: write the value as the message expects it.
+    """
+    for place in _trained(subject):
+        for name, given in place.stage.recipe.items():
+            wrong = complaint(name, given) if name in ARGUMENTS else None
+            if name == "optimizer" and isinstance(given, str):
+                known = {one.lower() for one in OPTIMIZERS}
+                wrong = None if given.lower() in known else f"expected one of {', '.join(OPTIMIZERS)}, got {given!r}"
+            if wrong:
+                hint = None
+                if isinstance(given, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", given):
+                    hint = f"YAML reads {given} as text: write {float(given):g}, or {given.replace('e', '.0e', 1)}"
+                yield value.finding(place.where, f"{name}: {wrong}", hint=hint, argument=name, value=given)
+
+
+@rule("recipe.confounded", "warning")
+def confounded(subject: Subject) -> Iterator[Finding]:
+    """Arms of a comparison that differ in more than the declared thing.
+
+    The verdict is then about everything that differs, together. Differences that nobody wrote count too: with more
+    images, `optimizer=auto` passes 10,000 iterations and takes another optimiser. In the kill-switch project a gate
+    passed because both arms had had a bug mended; what the synthetic data did was minus 2.3 points.
+
+    Mend: make the arms equal but for one thing, or declare in the gate what differs (`differ: [data]`), and read
+    the verdict as one about all of it.
+    """
+    study = subject.study
+    for gate in study.gates if study else ():
+        arms = {arm.name: arm for arm in study.arms} if study else {}
+        control, treatment = arms.get(gate.control or ""), arms.get(gate.treatment or "")
+        if control is None or treatment is None:
+            continue
+        differences = arm_differences(subject, control, treatment)
+        extra = undeclared(gate, differences)
+        if extra:
+            declared = f"the gate declares {', '.join(gate.differ)}" if gate.differ else "the gate declares nothing"
+            message = (
+                f"{control.name} and {treatment.name} differ in {many(len(differences), 'thing')}; {declared}; "
+                f"undeclared: {'; '.join(str(one) for one in extra)}"
+            )
+            listing = [one._asdict() for one in differences]
+            yield confounded.finding(
+                f"gate {gate.name}", message, differences=listing, undeclared=[one.what for one in extra]
+            )
+
+
+@rule("recipe.warmup", "warning")
+def warmup(subject: Subject) -> Iterator[Finding]:
+    """A warm-up that takes more than half of the run.
+
+    During warm-up the rate rises from near zero: a run that is mostly warm-up has hardly been trained. The default
+    is 3 epochs, which is long for a run of 5.
+
+    Mend: set `warmup_epochs` to a tenth of the epochs, or train longer.
+    """
+    for place in _trained(subject):
+        epochs = number(place.stage.recipe, "epochs", DEFAULT_EPOCHS)
+        length = number(place.stage.recipe, "warmup_epochs", DEFAULT_WARMUP)
+        if epochs > 1 and length > epochs / 2:
+            said = "" if "warmup_epochs" in place.stage.recipe else " (the default)"
+            yield warmup.finding(
+                place.where, f"{length:g} of {epochs:g} epochs are warm-up{said}", warmup_epochs=length, epochs=epochs
+            )
+
+
+@rule("recipe.few_steps", "info")
+def few_steps(subject: Subject) -> Iterator[Finding]:
+    """A run that hardly takes a step.
+
+    Gradients are collected until 64 images (`nbs`) are seen, whatever the batch: on a small set with few epochs
+    only tens of steps remain, and the model looks as if it could not learn. A public one-batch set looked dead for
+    46 epochs and ended at .97.
+
+    Mend: more epochs, or `nbs` equal to `batch`.
+    """
+    for place in _trained(subject):
+        recipe, images = place.stage.recipe, subject.training_images(place.stage)
+        batch = number(recipe, "batch", DEFAULT_BATCH)
+        if not images or batch < 1:
+            continue
+        epochs = number(recipe, "epochs", DEFAULT_EPOCHS)
+        steps = optimizer_steps(images, recipe)
+        if steps < _FEW_STEPS:
+            message = f"{steps} optimiser steps in all ({images} images, batch {batch:g}, {epochs:g} epochs)"
+            yield few_steps.finding(place.where, message, steps=steps)
+
+
+@rule("recipe.patience", "info")
+def patience(subject: Subject) -> Iterator[Finding]:
+    """A patience that can never end the run, or that ends it early.
+
+    Patience longer than the run does nothing. Under 10 epochs it stops runs that are still climbing: of 89 public
+    runs 22 were stopped while clearly rising, one at 80% of its peak learning rate.
+
+    Mend: patience of a fifth to a third of the epochs.
+    """
+    for place in _trained(subject):
+        recipe = place.stage.recipe
+        if recipe.get("patience") is None:
+            continue
+        epochs, wait = number(recipe, "epochs", DEFAULT_EPOCHS), number(recipe, "patience", 0)
+        if wait >= epochs and wait > 0:
+            yield patience.finding(place.where, f"patience {wait:g} in a run of {epochs:g} epochs never ends it")
+        elif 0 < wait < 10 < epochs / 2:
+            message = f"patience {wait:g} ends a run of {epochs:g} epochs on the first plateau"
+            yield patience.finding(place.where, message, severity="warning")
+
+
+@rule("recipe.close_mosaic", "info")
+def close_mosaic(subject: Subject) -> Iterator[Finding]:
+    """Mosaic that is asked for and never used.
+
+    Mosaic is turned off for the last 10 epochs. A run of 10 or fewer has it off from the start (8.4; some earlier
+    versions, which wait for that very epoch, never turn it off): a short trial and the long run after it are
+    different recipes.
+
+    Mend: set `close_mosaic` to a tenth of the epochs, or `mosaic: 0` and know it.
+    """
+    for place in _trained(subject):
+        recipe = place.stage.recipe
+        epochs = number(recipe, "epochs", DEFAULT_EPOCHS)
+        last = number(recipe, "close_mosaic", DEFAULT_CLOSE_MOSAIC)
+        if last >= epochs and number(recipe, "mosaic", 1.0) > 0:
+            asked = "mosaic" in recipe or "close_mosaic" in recipe
+            message = f"close_mosaic {last:g} covers the whole run of {epochs:g} epochs: mosaic is never used"
+            yield close_mosaic.finding(place.where, message, severity="warning" if asked else "info")
+
+
+@rule("recipe.fliplr", "warning")
+def fliplr(subject: Subject) -> Iterator[Finding]:
+    """Mirroring while classes say left and right.
+
+    `fliplr` is 0.5 unless set. A mirrored `turn_left` sign is a `turn_right` sign with the wrong label: half of the
+    training contradicts the other half.
+
+    Mend: `fliplr: 0.0`.
+    """
+    for place in _trained(subject):
+        dataset = subject.datasets.get(place.stage.data)
+        share = number(place.stage.recipe, "fliplr", DEFAULT_FLIPLR)
+        handed = [name for name in dataset.classes if _DIRECTION.search(name.replace("_", " "))] if dataset else []
+        if len(handed) > 1 and share > 0:
+            message = f"fliplr {share:g} mirrors images of classes that have a side: {listed(handed)}"
+            yield fliplr.finding(place.where, message, classes=handed)
+
+
+@rule("recipe.imgsz", "warning")
+def imgsz(subject: Subject) -> Iterator[Finding]:
+    """Trained at one image size and measured at another.
+
+    Objects then have another size for the network than those it learnt; at 416 instead of 640 the small ones go
+    first.
+
+    Mend: give `evaluation: {imgsz: …}` the size of the recipes, or make it the question of the study.
+    """
+    measured = subject.study.evaluation.get("imgsz") if subject.study else None
+    for arm in subject.study.arms if subject.study and isinstance(measured, int) else ():
+        if arm.stages:
+            trained = arm.stages[-1].recipe.get("imgsz", DEFAULT_IMGSZ)
+            if trained != measured:
+                message = f"arm {arm.name} is trained at imgsz {trained} and measured at {measured}"
+                yield imgsz.finding(f"arm {arm.name}", message, trained=trained, measured=measured)
+
+
+def _trained(subject: Subject) -> Iterator[Placed]:
+    """Stages whose recipe is Ultralytics'."""
+    if subject.study and subject.study.backend == "ultralytics":
+        yield from subject.stages
+
+
+def _rate(subject: Subject, place: Placed) -> float | None:
+    """The learning rate that a stage will really have; None where it cannot be known."""
+    recipe = place.stage.recipe
+    if not is_auto(recipe):
+        return number(recipe, "lr0", 0.01)
+    images, dataset = subject.training_images(place.stage), subject.datasets.get(place.stage.data)
+    if not images or dataset is None:
+        return None
+    return auto_choice(images, len(dataset.classes), recipe).lr0
+
+
+def _fraction(images: int, fraction: object) -> int:
+    return math.ceil(images * fraction) if isinstance(fraction, float) and 0 < fraction < 1 else images
+
+
+def _close(asked: object, used: float) -> bool:
+    return isinstance(asked, int | float) and math.isclose(float(asked), used, rel_tol=0.01)

@@ -1,0 +1,165 @@
+"""Weights: there, whole, harmless, and of the right kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from liftgate.checks.finding import Finding
+from liftgate.checks.official import OFFICIAL, nearest
+from liftgate.checks.pickles import Checkpoint, read_checkpoint
+from liftgate.checks.places import listed, many
+from liftgate.checks.rule import rule
+from liftgate.checks.subject import Subject
+from liftgate.errors import DataError
+
+_OTHER_TASKS = ("-cls", "-seg", "-obb", "-sem", "-depth")
+
+
+@rule("weights.missing", "error")
+def missing(subject: Subject) -> Iterator[Finding]:
+    """Weights that are neither a file nor a name that Ultralytics publishes.
+
+    Training would start by downloading something that does not exist, after the data were prepared, on the rented
+    machine.
+
+    Mend: correct the path, which is relative to study.yaml, or the name (`yolov8n.pt`, `yolo11n.pt`: from 11 on
+    without the v).
+    """
+    for where, weights in _named(subject):
+        path = _file(subject, weights)
+        if path.exists() or weights in OFFICIAL or "://" in weights:
+            continue
+        if path.suffix in {".yaml", ".yml"} and f"{path.stem}.pt" in OFFICIAL:
+            continue  # a model description that comes with Ultralytics, from scratch
+        close = nearest(path.name) if path.parent == subject.study_folder else None
+        hint = f"did you mean {close}?" if close and close != weights else None
+        yield missing.finding(where, f"there are no weights {weights}", hint=hint, weights=weights)
+
+
+@rule("weights.unreadable", "error")
+def unreadable(subject: Subject) -> Iterator[Finding]:
+    """Weights that are no checkpoint, or only the first part of one.
+
+    A download that stopped, a git-lfs pointer, a web page saved as `.pt`. A truncated file often keeps the right
+    name and nearly the right size.
+
+    Mend: fetch it again and compare the size or the digest with the source's.
+    """
+    for where, path in _checkpoints(subject):
+        try:
+            read_checkpoint(path)
+        except DataError as error:
+            got = f" (got {error.got})" if error.got else ""
+            yield unreadable.finding(f"{where}: {path}", f"{error.what}{got}", hint=error.hint, weights=str(path))
+
+
+@rule("weights.untrusted", "error")
+def untrusted(subject: Subject) -> Iterator[Finding]:
+    """Weights that would run something when loaded.
+
+    A `.pt` file is a program for Python's pickle. What this one would import is read from its instructions, without
+    running them: a name such as `os.system` has no place in a detector and is an error; a module that nobody knows
+    is a warning (Ultralytics tries to install a missing module by that name).
+
+    Mend: take the weights from their author's own page and compare the digest; load unknown ones only in a sandbox,
+    with `weights_only=True`.
+    """
+    for where, path in _checkpoints(subject):
+        held = _read(path)
+        if held and held.hostile:
+            shown = listed("a name made while running" if name == "?" else name for name in held.hostile)
+            yield untrusted.finding(f"{where}: {path}", f"loading it would call {shown}", globals=list(held.hostile))
+        elif held and held.unknown:
+            yield untrusted.finding(
+                f"{where}: {path}",
+                f"loading it would import {listed(held.unknown)}, which detectors do not need",
+                severity="warning",
+                globals=list(held.unknown),
+            )
+
+
+@rule("weights.classes", "error")
+def classes(subject: Subject) -> Iterator[Finding]:
+    """An off-the-shelf model whose classes are not those of the data it is measured on.
+
+    A detector answers with numbers. Measured on data where the numbers mean something else, it scores near zero
+    however good it is. Weights that are trained further may have other classes: training builds the last layer
+    anew.
+
+    Mend: keep only the classes that the model has, under its names (`keep: [person]`), or train an arm on this
+    data.
+    """
+    study = subject.study
+    for gate in study.gates if study else ():
+        truth = subject.datasets.get(gate.on.rpartition(".")[0])
+        for name in filter(None, (gate.treatment, gate.control, gate.arm)):
+            arm = next((arm for arm in study.arms if arm.name == name), None) if study else None
+            if truth is None or arm is None or arm.stages or not arm.weights:
+                continue
+            path = _file(subject, arm.weights)
+            held = _read(path) if path.is_file() else None
+            if held is None or not held.names:
+                continue
+            have = {one.casefold() for one in held.names.values()}
+            lacking = [one for one in truth.classes if one.casefold() not in have]
+            if lacking:
+                whole = len(lacking) == len(truth.classes)
+                message = (
+                    f"arm {name} is measured by gate {gate.name} on {many(len(lacking), 'class', 'classes')} that "
+                    f"{path.name} does not have ({listed(lacking)}); it has {len(held.names)}, such as "
+                    f"{listed(list(held.names.values())[:3])}"
+                )
+                # A control that cannot know the classes is an honest zero; a treatment that cannot is a mistake.
+                control = gate.control == name
+                severity = "info" if control else "error" if whole else "warning"
+                yield classes.finding(f"arm {name}", message, severity=severity, lacking=lacking)  # type: ignore[arg-type]
+
+
+@rule("weights.task", "warning")
+def task(subject: Subject) -> Iterator[Finding]:
+    """Weights made for another task than the study's.
+
+    `yolov8n.pt` finds boxes and has no keypoints to train; `-seg`, `-cls` and `-obb` weights answer other questions.
+
+    Mend: for pose take the `-pose` weights, for detection the plain ones.
+    """
+    for where, weights in _named(subject):
+        name = weights.rsplit("/", 1)[-1]
+        if name not in OFFICIAL or subject.study is None:
+            continue
+        wrong = "-pose" not in name if subject.study.task == "pose" else "-pose" in name
+        if wrong or any(other in name for other in _OTHER_TASKS):
+            yield task.finding(where, f"{name} in a study of task {subject.study.task}", weights=name)
+
+
+def _named(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Every place that names weights, and the name."""
+    for place in subject.stages:
+        if place.stage.weights:
+            yield place.where, place.stage.weights
+    for arm in subject.study.arms if subject.study else ():
+        if arm.weights and not arm.stages:
+            yield f"arm {arm.name}", arm.weights
+
+
+def _file(subject: Subject, weights: str) -> Path:
+    return subject.study_folder / Path(weights).expanduser()
+
+
+def _checkpoints(subject: Subject) -> Iterator[tuple[str, Path]]:
+    """Every checkpoint file that the study names, once."""
+    seen: set[Path] = set()
+    for where, weights in _named(subject):
+        path = _file(subject, weights)
+        if path.suffix == ".pt" and path.is_file() and path not in seen:
+            seen.add(path)
+            yield where, path
+
+
+def _read(path: Path) -> Checkpoint | None:
+    """The checkpoint, or None where weights.unreadable says what is wrong."""
+    try:
+        return read_checkpoint(path)
+    except DataError:
+        return None

@@ -1,0 +1,144 @@
+"""Running the rules, and what comes out."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from liftgate.checks.finding import Finding
+from liftgate.checks.rule import Rule
+from liftgate.checks.rules import catalogue
+from liftgate.checks.subject import Subject
+from liftgate.errors import UsageError
+from liftgate.progress import Progress, silent
+
+_GRAVITY = {"error": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A finding that somebody decided to live with, and why."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What `check` found; the gravest first."""
+
+    findings: tuple[Finding, ...]
+    ignored: tuple[Ignored, ...]
+    rules: tuple[str, ...]
+    """ids of the rules that ran"""
+    n_images: int
+    n_boxes: int
+    datasets: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """No error is left: a run may start."""
+        return not any(finding.severity == "error" for finding in self.findings)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many findings of each severity."""
+        found = Counter(finding.severity for finding in self.findings)
+        return {severity: found[severity] for severity in ("error", "warning", "info")}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, names as DESIGN.md §4."""
+        return {
+            "ok": self.ok,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "ignored": [one.finding.to_dict() | {"reason": one.reason} for one in self.ignored],
+            "counts": self.counts,
+            "rules": list(self.rules),
+            "datasets": list(self.datasets),
+            "n_images": self.n_images,
+            "n_boxes": self.n_boxes,
+        }
+
+
+def run(
+    subject: Subject,
+    *,
+    select: Sequence[str] | None = None,
+    ignore: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> CheckResult:
+    """Let every rule look at `subject`.
+
+    Args:
+        select: only these ids or families (`labels` means every `labels.…`); None: all.
+        ignore: id or family → reason. What it hides is kept in `ignored`, so that the record shows it.
+
+    Raises:
+        UsageError: for an id that no rule has, or an ignored id without a reason.
+    """
+    rules = {rule.id: rule for rule in catalogue()}
+    chosen = sorted(rules) if select is None else sorted({id_ for word in select for id_ in _named(word, rules)})
+    reasons = _reasons(ignore or {}, rules)
+    subject = replace(subject, progress=progress)
+    findings: list[Finding] = []
+    for done, id_ in enumerate(chosen):
+        progress("checks", done, len(chosen))
+        findings += rules[id_](subject)
+    progress("checks", len(chosen), len(chosen))
+    findings.sort(key=lambda finding: (_GRAVITY[finding.severity], finding.id))  # stable: places stay in order
+    return CheckResult(
+        findings=tuple(finding for finding in findings if finding.id not in reasons),
+        ignored=tuple(Ignored(finding, reasons[finding.id]) for finding in findings if finding.id in reasons),
+        rules=tuple(chosen),
+        n_images=sum(len(dataset.images) for dataset in subject.datasets.values()),
+        n_boxes=sum(len(dataset.labels) for dataset in subject.datasets.values()),
+        datasets=tuple(subject.datasets),
+    )
+
+
+def explain(id_: str) -> str:
+    """Return the page of a rule: what it finds, why it matters, how to mend it.
+
+    Raises:
+        UsageError: for an id that no rule has, with the nearest that there is.
+    """
+    rules = {rule.id: rule for rule in catalogue()}
+    if id_ not in rules:
+        raise _unknown(id_, rules)
+    return page(rules[id_])
+
+
+def page(rule: Rule) -> str:
+    """Return a rule's page as Markdown."""
+    head = f"# {rule.id}\n\n{rule.summary}\n\nSeverity: {rule.severity}\n"
+    return f"{head}\n{rule.why}\n\n## How to mend it\n\n{rule.mend}\n"
+
+
+def _reasons(ignore: Mapping[str, str], rules: Mapping[str, Rule]) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    for word, reason in ignore.items():
+        if not reason.strip():
+            raise UsageError(f"{word} is ignored without a reason", hint=f"--ignore '{word}=why it does no harm here'")
+        reasons |= dict.fromkeys(_named(word, rules), reason.strip())
+    return reasons
+
+
+def _named(word: str, rules: Mapping[str, Rule]) -> Iterable[str]:
+    """Return the ids that a word of --select or --ignore stands for."""
+    if word in rules:
+        return (word,)
+    family = tuple(id_ for id_ in rules if id_.partition(".")[0] == word.rstrip("."))
+    if not family:
+        raise _unknown(word, rules)
+    return family
+
+
+def _unknown(word: str, rules: Mapping[str, Rule]) -> UsageError:
+    near = difflib.get_close_matches(word, rules, n=1)
+    return UsageError(
+        f"no finding is called {word!r}",
+        hint=f"did you mean {near[0]}?" if near else "`liftgate explain` lists them all",
+    )

@@ -1,0 +1,195 @@
+"""What the pixels of a data set say: readable or not, how stored, what they look like. Read once for all rules.
+
+Every image is decoded to its end (a header says nothing about a truncated download), JPEG in grey and, when large,
+at a fraction of its size: libjpeg then skips most of the arithmetic and still reads every byte. Threads, not
+processes: libjpeg and zlib release the interpreter's lock, and nothing has to be pickled. Facts are cached by
+(path, size, mtime).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from liftgate.checks.cache import FactCache
+from liftgate.data.dataset import Dataset
+from liftgate.progress import Progress, silent
+
+THUMB = 16
+"""Side of the grey thumbnail that a near-copy is confirmed on."""
+_MOST_PIXELS = 200_000_000  # more is a decompression bomb or a satellite tile: nobody trains on it as it is
+_DRAFT = 512  # the shorter side that is enough: from 160 a hash differs in up to 6 bits from that of the full picture
+_BATCH = 256
+
+
+class Facts(NamedTuple):
+    """What one image file says."""
+
+    error: str | None
+    """Why it cannot be read; None: it was decoded to its end."""
+    width: int
+    height: int
+    """Pixels as stored, before EXIF rotation."""
+    format: str
+    mode: str
+    orientation: int
+    """EXIF orientation, 1 … 8; 1 where nothing is said."""
+    ends: bool
+    """False: a JPEG without its end marker, which Ultralytics rewrites in place."""
+    dhash: int
+    """64 bits: is each of 8 × 8 places brighter than its right neighbour?"""
+    spread: float
+    """Standard deviation of the grey thumbnail; 0: one colour."""
+    thumb: bytes
+    """THUMB × THUMB grey values."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """Facts of every image, in the order of `Dataset.images`."""
+
+    facts: tuple[Facts, ...]
+
+    @property
+    def readable(self) -> NDArray[np.bool_]:
+        """(n,) the image was decoded to its end"""
+        return np.array([fact.error is None for fact in self.facts], dtype=np.bool_)
+
+    @property
+    def dhashes(self) -> NDArray[np.uint64]:
+        """(n,) perceptual hashes; 0 where the image cannot be read"""
+        return np.array([fact.dhash for fact in self.facts], dtype=np.uint64)
+
+    @property
+    def thumbs(self) -> NDArray[np.uint8]:
+        """(n, THUMB²) grey values; 0 where the image cannot be read"""
+        blank = bytes(THUMB * THUMB)
+        joined = b"".join(fact.thumb or blank for fact in self.facts)
+        return np.frombuffer(joined, dtype=np.uint8).reshape(-1, THUMB * THUMB)
+
+
+def scan_images(dataset: Dataset, *, progress: Progress = silent) -> Scan:
+    """Decode every image of `dataset` (or recall it from the cache) and return what was seen."""
+    paths = [image.path for image in dataset.images]
+    what = f"images of {dataset.name}"
+    with (
+        warnings.catch_warnings(),
+        FactCache("facts-4", Facts) as cache,
+        ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool,
+    ):
+        warnings.simplefilter("ignore")  # Pillow's word on large pictures: the limit here is our own
+        facts: list[Facts] = []
+        for begin in range(0, len(paths), _BATCH):
+            chunk = paths[begin : begin + _BATCH]
+            known = cache.recall(chunk)
+            missing = [path for path in chunk if path not in known]
+            fresh = dict(zip(missing, pool.map(look, missing), strict=True))
+            cache.keep(fresh)
+            facts += [known.get(path) or fresh[path] for path in chunk]
+            progress(what, len(facts), len(paths))
+    return Scan(tuple(facts))
+
+
+def look(path: Path) -> Facts:
+    """Return the facts of one file; whatever is wrong with it becomes `error`, never an exception."""
+    try:
+        with Image.open(path) as image:
+            return _decoded(image, path)
+    except FileNotFoundError:
+        return _unreadable("there is no such file")
+    except Exception as error:  # Pillow raises many kinds on hostile files: OSError, SyntaxError, struct.error, …
+        return _unreadable(_reason(path, error))
+
+
+def pixel_hash(path: Path) -> str:
+    """Return the SHA-256 of the decoded pixels: the same picture saved as PNG and BMP, or re-saved as PNG, is the same.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with Image.open(path) as image:
+        pixels = image.convert("RGBA" if "A" in image.mode or "transparency" in image.info else "RGB")
+    digest = hashlib.sha256(f"{pixels.mode}{pixels.size}".encode())
+    digest.update(pixels.tobytes())
+    return digest.hexdigest()
+
+
+def _decoded(image: Image.Image, path: Path) -> Facts:
+    width, height = image.size
+    if width * height > _MOST_PIXELS:
+        return _unreadable(f"{width} × {height} pixels: too large to be a picture to train on")
+    kind, mode = image.format or "", image.mode
+    orientation = _orientation(image)
+    if min(width, height) > _DRAFT:
+        image.draft("L", (_DRAFT, _DRAFT))
+    image.load()
+    grey = (
+        image.convert("L") if image.mode in {"L", "RGB", "RGBA", "P", "LA", "CMYK", "1", "YCbCr"} else _stretched(image)
+    )
+    small = np.asarray(grey.resize((9, 8), Image.Resampling.BICUBIC), dtype=np.int16)
+    thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX), dtype=np.uint8)
+    bits = np.packbits(small[:, 1:] > small[:, :-1])
+    return Facts(
+        error=None,
+        width=width,
+        height=height,
+        format=kind,
+        mode=mode,
+        orientation=orientation,
+        ends=kind != "JPEG" or _has_end_marker(path),
+        dhash=int.from_bytes(bits.tobytes(), "big"),
+        spread=float(thumb.std()),
+        thumb=thumb.tobytes(),
+    )
+
+
+def _stretched(image: Image.Image) -> Image.Image:
+    """16-bit and float pictures clip to white when Pillow makes them grey: scale them instead."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    scaled = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
+    return Image.fromarray(scaled.astype(np.uint8))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(274, 1)
+    except Exception:  # damaged EXIF is no damage to the picture
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _has_end_marker(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-2, os.SEEK_END)
+        return file.read(2) == b"\xff\xd9"
+
+
+def _unreadable(reason: str) -> Facts:
+    return Facts(reason, 0, 0, "", "", 1, True, 0, 0.0, b"")
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Say in a person's words what Pillow met."""
+    if isinstance(error, UnidentifiedImageError):
+        with path.open("rb") as file:
+            head = file.read(64)
+        if not head:
+            return "the file is empty"
+        if head.startswith(b"version https://git-lfs"):
+            return "a git-lfs pointer: the picture itself was never downloaded"
+        if head.isascii() and all(byte >= 9 for byte in head):
+            return f"a text file, not a picture (it begins {head[:24].decode().strip()!r})"
+        return "no picture in a known format"
+    if "truncated" in str(error).lower():
+        return "truncated: the file ends before the picture does"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,110 @@
+"""The command line: one small file per verb; it parses, calls `liftgate.api` and renders.
+
+Only the file of the verb that was asked for is imported, so `liftgate --help` costs no more than Python itself.
+Data goes to stdout, talk goes to stderr. Exit codes and JSON: docs/output.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from liftgate import __version__
+from liftgate.errors import LiftgateError
+
+# verb → what it does: a study from first to last, then what needs none, then the record. Modules: liftgate.cli.VERB.
+VERBS = {
+    "demo": "the whole story on the CPU in minutes",
+    "init": "write a study to edit, from a template",
+    "data": "frames, formats, merging, splits, agreement, sampling: the data room",
+    "check": "findings in a study or data set, before any work",
+    "explain": "what a finding means, why it matters, how to mend it",
+    "plan": "what would run, what is cached and why, hours and money",
+    "cost": "what a study costs on machines to rent or to buy",
+    "run": "run a study, or go on with it",
+    "status": "where studies stand, from any shell",
+    "logs": "what a running study says",
+    "stop": "pause a running study, from any shell",
+    "report": "write the HTML report of a study",
+    "ask": "predictions of an HTTP API on a truth set, to evaluate and compare",
+    "evaluate": "metrics with intervals, for any detector's predictions",
+    "compare": "the paired verdict on two detectors' predictions",
+    "size": "how many images and groups a claim needs",
+    "doctor": "what went wrong in any Ultralytics run, with the evidence",
+    "ledger": "what happened, and whether the record is untouched",
+}
+
+_OS_HINT = "the same command goes on once that is seen to; LIFTGATE_TRACEBACK=1 shows where it happened"
+_OS_HINTS = {
+    errno.ENOSPC: "make room on the disk: the same command goes on",
+    errno.EDQUOT: "your quota is used up: make room, then the same command goes on",
+    errno.EACCES: "this user may not use it: change its permissions, or run as its owner",
+    errno.EPERM: "this user may not use it: change its permissions, or run as its owner",
+    errno.EROFS: "the folder cannot be written: copy the study to one that can",
+    errno.ENAMETOOLONG: "a shorter path",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; no traceback reaches the user."""
+    _open_what_is_closed()
+    words = list(sys.argv[1:] if argv is None else argv)
+    verb = next((word for word in words if not word.startswith("-")), None)
+    try:
+        args = _parser(verb).parse_args(words)
+        return int(args.run(args))
+    except SystemExit as stop:  # argparse: 0 after --help, 2 after bad usage
+        return int(stop.code or 0)
+    except LiftgateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `liftgate … | head` is no failure
+        return 0
+    except OSError as error:  # a full disk, a folder that may not be written: the machine's, not ours
+        if os.environ.get("LIFTGATE_TRACEBACK"):
+            raise
+        where = "" if error.filename is None else f" ({_short(str(error.filename))})"
+        print(f"error: {error.strerror or error}{where}", file=sys.stderr)
+        print(f"hint: {_OS_HINTS.get(error.errno or 0, _OS_HINT)}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if os.environ.get("LIFTGATE_TRACEBACK"):
+            raise
+        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        print("hint: this is a fault in liftgate; LIFTGATE_TRACEBACK=1 shows where", file=sys.stderr)
+        return 1
+
+
+def _open_what_is_closed() -> None:
+    # A daemon may start us with its streams closed: talk would then land on stdout, or in the first file opened.
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)  # the lowest free number may be the very one: then a no-op
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 300 else f"{path[:140]}…{path[-140:]}"
+
+
+def _parser(verb: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="liftgate", description="Fine-tune a YOLO model only when it helps, and prove that it helped."
+    )
+    parser.add_argument("--version", action="version", version=f"liftgate {__version__}")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for name, summary in VERBS.items():
+        child = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name == verb:
+            module = importlib.import_module(f"liftgate.cli.{name}")
+            module.configure(child)
+            child.set_defaults(run=module.run)
+    return parser

@@ -1,0 +1,136 @@
+"""`liftgate check`: findings in a study or data set, before any work."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from liftgate.cli import output
+from liftgate.errors import FindingsError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from liftgate.checks import CheckResult, Finding
+
+_COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, help="study.yaml, data.yaml, COCO JSON or Pascal VOC folder")
+    parser.add_argument(
+        "--groups", metavar="RULE", help="regex with (?P<group>…), CSV, `folder`, `exif` or `name-time`"
+    )
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
+    parser.add_argument("--select", metavar="IDS", action="append", help="only these ids or families, comma-separated")
+    parser.add_argument(
+        "--ignore", metavar="ID=REASON", action="append", default=[], help="live with a finding; the reason is recorded"
+    )
+    parser.add_argument("--quiet", action="store_true", help="leave out what is only worth knowing (info)")
+    parser.add_argument(
+        "--fix",
+        type=Path,
+        metavar="DIR",
+        help="write a mended copy of the data (labels and data.yaml; images as links) into a new folder, and check it",
+    )
+    output.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from liftgate import api
+
+    if args.fix is not None:
+        args.path = _mended(args)
+        args.groups = None if args.groups and args.groups.lower().endswith(".csv") else args.groups
+        args.images = None
+    select = None if args.select is None else [word for part in args.select for word in part.split(",") if word]
+    with output.progress() as progress:
+        result = api.check(
+            args.path,
+            groups=args.groups,
+            images=args.images,
+            select=select,
+            ignore=dict(_ignored(word) for word in args.ignore),
+            progress=progress,
+        )
+    if args.json:
+        output.emit_json(result.to_dict())
+    else:
+        _show(result, quiet=args.quiet)
+    return 0 if result.ok else FindingsError.exit_code
+
+
+def _mended(args: argparse.Namespace) -> Path:
+    """Write a mended copy beside the data and return its data.yaml."""
+    from liftgate.checks.mending import mend, told, write_mended
+    from liftgate.data.reading import read
+    from liftgate.study.document import is_study
+
+    if is_study(args.path):
+        raise UsageError("--fix mends one data set", got=args.path, hint="name the data set's own file")
+    with output.progress() as progress:
+        done = mend(read(args.path, images=args.images, progress=progress))
+        data_yaml = write_mended(done, args.fix)
+    for line in told(done.changes) or ["nothing to mend was found"]:
+        output.say(line)
+    output.say(f"wrote {data_yaml}; what follows is its check")
+    return data_yaml
+
+
+def _ignored(word: str) -> tuple[str, str]:
+    id_, equals, reason = word.partition("=")
+    if not equals or not reason.strip():
+        raise UsageError(f"--ignore {word} gives no reason", hint=f"--ignore '{id_.strip()}=why it does no harm here'")
+    return id_.strip(), reason.strip()
+
+
+def _show(result: CheckResult, *, quiet: bool) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    shown = [finding for finding in result.findings if not (quiet and finding.severity == "info")]
+    for _, group in groupby(shown, key=lambda finding: (finding.severity, finding.id)):
+        _show_group(console, list(group))
+    for one in result.ignored:
+        console.print(f"ignored [bold]{one.finding.id}[/bold] ", end="")
+        console.print(f"({one.reason}): {one.finding.message}", style="dim", markup=False)
+    console.print(_summary(result), markup=False)
+
+
+def _show_group(console: Console, findings: list[Finding]) -> None:
+    """One heading, every place, one hint where they agree on it."""
+    first = findings[0]
+    colour = _COLOURS[first.severity]
+    console.print(f"[{colour}]{first.severity}[/{colour}] [bold]{first.id}[/bold]")
+    hints = {finding.hint for finding in findings}
+    for finding in findings:
+        console.print(f"  {_near(finding.where)}", style="dim", markup=False)
+        console.print(f"    {finding.message}", markup=False)
+        if len(hints) > 1:
+            console.print(f"    hint: {finding.hint}", style="green", markup=False)
+    if len(hints) == 1:
+        console.print(f"  hint: {first.hint}", style="green", markup=False)
+    console.print()
+
+
+def _summary(result: CheckResult) -> str:
+    counts = result.counts
+    parts = [
+        f"{count} {severity}{'s' * (count != 1 and severity != 'info')}" for severity, count in counts.items() if count
+    ]
+    found = ", ".join(parts) or "nothing found"
+    ignored = f", {len(result.ignored)} ignored" if result.ignored else ""
+    scanned = f"{result.n_images:,} images, {result.n_boxes:,} boxes, {len(result.rules)} rules"
+    return (
+        f"{found}{ignored} ({scanned}). `liftgate explain ID` says more." if parts else f"{found}{ignored} ({scanned})."
+    )
+
+
+def _near(where: str) -> str:
+    """Shorten a path below the working directory, as a person would type it."""
+    with contextlib.suppress(OSError, ValueError):
+        return where.replace(f"{Path.cwd()}/", "", 1)
+    return where

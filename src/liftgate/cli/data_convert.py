@@ -1,0 +1,34 @@
+"""liftgate data convert DATA --to FORMAT --out DIR"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from liftgate.cli.data_source import add_source, source_of
+from liftgate.cli.output import add_json, emit_json, progress, say
+
+FORMATS = ("yolo", "coco", "voc", "cvat")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    parser.add_argument("--to", required=True, choices=FORMATS)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; images become links")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from liftgate.data import verbs
+
+    with progress() as bar:
+        record = verbs.data_convert(source_of(args), args.to, args.out, progress=bar)
+    if args.json:
+        emit_json(record)
+        return 0
+    print(f"{record['n_images']} images, {record['n_objects']} objects: {record['from']} → {record['to']}")
+    for path in record["files"]:
+        print(path)
+    for loss in record["losses"]:
+        say(f"not held: {loss['what']} ({loss['count']}, such as {loss['example']})")
+    return 0

@@ -1,0 +1,126 @@
+"""liftgate data corrections EXPORTED CORRECTED: what people changed of pre-labels"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from liftgate.cli.data_prelabel import add_server
+from liftgate.cli.data_source import tell_table
+from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.errors import UsageError
+
+if TYPE_CHECKING:
+    from liftgate.measure.corrections import Corrections
+    from liftgate.stats.interval import Interval
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("exported", type=Path, metavar="EXPORTED", help="the folder that `data prelabel` wrote")
+    parser.add_argument(
+        "corrected",
+        type=Path,
+        metavar="CORRECTED",
+        help="CVAT's export (CVAT 1.1, COCO 1.0, YOLO 1.1)",
+    )
+    parser.add_argument("--groups", help="regex with (?P<group>…), a CSV image,group, folder, exif or name-time")
+    parser.add_argument("--level", type=float, default=0.95, help="of the intervals (default 0.95)")
+    parser.add_argument(
+        "--seconds", action="append", default=[], metavar="WORK=X", help="of draw, kept, moved, relabelled or deleted"
+    )
+    parser.add_argument("--to", choices=("yolo", "coco", "voc", "cvat"), default="coco", help="format of --out")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write the corrected data set into a new folder")
+    add_server(parser, "--pull", "fetch CORRECTED from this CVAT server first (token in CVAT_ACCESS_TOKEN)")
+    parser.add_argument("--task", type=int, help="number of the task to pull")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from liftgate.data.card import card
+    from liftgate.data.formats.writing import write_dataset
+    from liftgate.data.groups import assign_groups
+    from liftgate.data.prelabels import read_corrected
+    from liftgate.data.prelabels.export import XML
+    from liftgate.data.provenance import known_terms, under
+    from liftgate.data.reading import read
+    from liftgate.measure.corrections import corrections
+
+    if not 0 < args.level < 1:
+        raise UsageError("--level is out of range", expected="above 0, below 1", got=args.level)
+    with progress() as bar:
+        before = read(args.exported / XML, images=args.exported / "images", progress=bar)
+        terms = known_terms(before)
+        before = under(before, terms)
+        if args.groups:
+            before = assign_groups(before, args.groups, base=Path.cwd())
+        if args.server:
+            _pull(args)
+        after = read_corrected(args.corrected, before, bar)
+        found = corrections(before, after, level=args.level, seconds=dict(_seconds(text) for text in args.seconds))
+        if args.out:
+            made_by = f"pre-labels of {before.name}, corrected by people"
+            written = write_dataset(after, args.to, args.out, card(after, made_by, consent=terms.consent))
+    if args.json:
+        emit_json(found.to_dict() | {"files": [str(file) for file in written.files] if args.out else []})
+        return 0
+    _tell(found)
+    if args.out:
+        print("\n".join(str(file) for file in written.files))
+    return 0
+
+
+def _pull(args: argparse.Namespace) -> None:
+    """Nothing of ours is sent, so confidential labels may come home from wherever they are."""
+    from liftgate.data.prelabels.server import pull
+    from liftgate.data.remote import checked_host
+
+    if args.task is None:
+        raise UsageError("--pull needs --task NUMBER")
+    checked_host(args.server, confidential=False, what="the task")
+    pull(args.task, args.server, args.corrected, organisation=args.organisation)
+
+
+def _tell(found: Corrections) -> None:
+    print(
+        f"{found.n_images} images in {found.n_groups} groups: {found.n_prelabels} pre-labels became "
+        f"{found.n_objects} objects"
+    )
+    lines: list[list[object]] = [
+        ["class", "kept", "moved", "IoU", "relabelled", "deleted", "added", "precision", "recall"]
+    ]
+    for row in (*found.classes, found.total):
+        lines.append(
+            [row.name, row.kept, row.moved, "" if row.moved_iou is None else f"{row.moved_iou:.2f}", row.relabelled,
+             row.deleted, row.added, _share(row.precision), _share(row.recall)]
+        )  # fmt: skip
+    tell_table(lines)
+    for name, value in (("precision", found.total.precision), ("recall", found.total.recall)):
+        if value is not None:
+            print(f"{name} of the pre-labels at IoU 0.5: {value}{'; ' + value.note if value.note else ''}")
+    for old, new, count in found.relabelled[:10]:
+        print(f"relabelled: {old} → {new} ({count})")
+    print(
+        f"about {found.minutes_saved:.0f} minutes saved: {found.minutes_with:.0f} with pre-labels, "
+        f"{found.minutes_without:.0f} if every object had been drawn"
+    )
+    say("assumed seconds a box: " + ", ".join(f"{work} {cost:g}" for work, cost in found.seconds.items()))
+    if found.not_returned:
+        say(f"{len(found.not_returned)} frames did not come back, such as {found.not_returned[0]}: not counted")
+    if found.n_left_out:
+        say(f"{found.n_left_out} boxes are crowd, ignored or without an area: not counted")
+
+
+def _share(value: Interval | None) -> str:
+    return "" if value is None else f"{value.estimate:.3f}"
+
+
+def _seconds(text: str) -> tuple[str, float]:
+    work, _, cost = text.partition("=")
+    try:
+        seconds = float(cost)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise UsageError("not a time", expected="WORK=SECONDS", got=text)
+    return work, seconds

@@ -1,0 +1,134 @@
+"""liftgate data frames SRC… --out DIR"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.errors import UsageError
+
+if TYPE_CHECKING:
+    from liftgate.data.frames import Request
+    from liftgate.data.frames.records import Centre
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "sources", nargs="+", metavar="SRC", help="videos, folders of videos or images, or one rtsp:// address"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the frames and frames.csv")
+    parser.add_argument("--every", default="5", metavar="TIME", help="seconds between frames (default 5)")
+    window = parser.add_argument_group("window (of each video; a time is 90, 1:30 or 1:01:30)")
+    window.add_argument("--start", metavar="TIME", help="begin here")
+    window.add_argument("--end", metavar="TIME", help="end here")
+    window.add_argument("--window", metavar="TIME", help="take so much of each video …")
+    window.add_argument(
+        "--centre",
+        default=None,
+        metavar="TIME|middle|motion",
+        help="… around this time, the middle, or the most motion",
+    )
+    choice = parser.add_argument_group("which videos")
+    choice.add_argument(
+        "--per",
+        action="append",
+        default=[],
+        metavar="STRATUM=N",
+        help="at most N videos of each category, camera, day or camera-day; may be given again",
+    )
+    choice.add_argument("--seed", type=int, default=0, help="which ones --per takes (default 0)")
+    choice.add_argument("--category", default="folder", metavar="folder|REGEX", help="where a video's category stands")
+    choice.add_argument(
+        "--camera", metavar="folder|REGEX|NAME", help="where its camera stands (default: cam… in the name)"
+    )
+    live = parser.add_argument_group("rolling buffers and cameras")
+    live.add_argument("--buffer", action="store_true", help="the videos are segments that a recorder writes and drops")
+    live.add_argument("--newest", type=int, metavar="N", help="with --buffer: the newest N complete segments only")
+    live.add_argument("--for", dest="seconds", metavar="TIME", help="with an rtsp:// address: how long to record")
+    parser.add_argument("--quality", type=int, default=95, help="JPEG quality (default 95)")
+    parser.add_argument("--group", choices=["video", "camera-day"], help="what must stay together in a split")
+    parser.add_argument("--workers", type=int, metavar="N", help="threads to use (default: two for each core)")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from liftgate.data.frames import Quota, extract, find_sources, record
+    from liftgate.data.frames.live import Camera, is_address
+    from liftgate.data.frames.sources import Buffer, Naming
+    from liftgate.data.frames.times import parse_time
+
+    request = _request(args)
+    with progress() as screen:
+        if any(is_address(text) for text in args.sources):
+            if len(args.sources) > 1 or args.seconds is None:
+                raise UsageError(
+                    "a camera is recorded alone and for a time", hint="one rtsp:// address and --for 10:00"
+                )
+            outcome = record(
+                Camera.parse(args.sources[0]),
+                args.out,
+                request,
+                seconds=parse_time(args.seconds),
+                name=args.camera,
+                progress=screen,
+            )
+        else:
+            if args.newest is not None and not (args.buffer and args.newest > 0):
+                raise UsageError("--newest needs --buffer and a positive number")
+            sources = find_sources(
+                [Path(text) for text in args.sources],
+                naming=Naming(args.camera, args.category),
+                buffer=Buffer(args.newest) if args.buffer else None,
+            )
+            outcome = extract(
+                sources,
+                args.out,
+                request,
+                quotas=[Quota.parse(text) for text in args.per],
+                seed=args.seed,
+                workers=args.workers,
+                progress=screen,
+            )
+    for fault in outcome.faults:
+        say(f"{fault.kind}: {fault.where}: {fault.message}")
+    if args.json:
+        emit_json(
+            {
+                "manifest": str(outcome.manifest),
+                "n_frames": len(outcome.frames),
+                "n_written": outcome.n_written,
+                "n_repeated": outcome.n_repeated,
+                "n_groups": len({row.group for row in outcome.frames}),
+                "n_sources": outcome.n_sources,
+                "faults": [
+                    {"id": f"frames.{fault.kind}", "where": fault.where, "message": fault.message}
+                    for fault in outcome.faults
+                ],
+            }
+        )
+    else:
+        groups = len({row.group for row in outcome.frames})
+        print(f"{len(outcome.frames)} frames in {groups} groups, {outcome.n_written} of them new: {outcome.manifest}")
+        if outcome.n_repeated:
+            print(f"{outcome.n_repeated} requests fell on a frame that was taken already")
+    return 0 if outcome.frames else 1
+
+
+def _request(args: argparse.Namespace) -> Request:
+    from liftgate.data.frames import Request, Window
+    from liftgate.data.frames.times import parse_time
+
+    centre: Centre = "middle"
+    if args.centre is not None:
+        centre = args.centre if args.centre in ("middle", "motion") else parse_time(args.centre)
+    if args.centre is not None and args.window is None:
+        raise UsageError("--centre needs --window", hint="for example --window 60 --centre motion")
+    window = Window(
+        start=parse_time(args.start) if args.start else 0.0,
+        end=parse_time(args.end) if args.end else None,
+        length=parse_time(args.window) if args.window else None,
+        centre=centre,
+    )
+    return Request(parse_time(args.every), window, args.quality, args.group)

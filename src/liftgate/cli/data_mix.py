@@ -1,0 +1,56 @@
+"""liftgate data mix [NAME=]DATA … --repeat NAME=N --held-out NAME --out DIR"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from liftgate.cli.data_merge import OUT, add_parts
+from liftgate.cli.data_source import tell_splits
+from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.errors import UsageError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_parts(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=OUT)
+    parser.add_argument(
+        "--repeat",
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="see this set's training images N times an epoch",
+    )
+    parser.add_argument("--held-out", metavar="NAME", help="whose val and test are kept; the others' are left out")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from liftgate.data import combining
+
+    with progress() as bar:
+        record = combining.data_mix(
+            args.parts,
+            args.out,
+            repeats=dict(_repeat(text) for text in args.repeat),
+            held_out=args.held_out,
+            rules=args.rules,
+            accept=args.accept,
+            progress=bar,
+        )
+    if args.json:
+        emit_json(record)
+        return 0
+    tell_splits(record["splits"])
+    print(f"{record['n_training_entries']} training entries an epoch")
+    print(record["data_yaml"])
+    for name, count in record["left_out"].items():
+        say(f"left out: {count} val and test images of {name}")
+    return 0
+
+
+def _repeat(text: str) -> tuple[str, int]:
+    name, _, times = text.rpartition("=")
+    if not name or not times.isdecimal():
+        raise UsageError("not a repeat", expected="NAME=N", got=text)
+    return name, int(times)

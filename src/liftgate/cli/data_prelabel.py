@@ -1,0 +1,92 @@
+"""liftgate data prelabel FRAMES --predictions FILE --out DIR [--push URL]"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from liftgate.cli.data_source import READS, add_terms, said_of
+from liftgate.cli.output import Screen, add_json, emit_json, progress, say
+from liftgate.errors import UsageError
+
+if TYPE_CHECKING:
+    from liftgate.data.dataset import Dataset
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, metavar="FRAMES", help=f"frames.csv, a folder of images, or {READS}")
+    parser.add_argument(
+        "--predictions", type=Path, required=True, metavar="FILE", help="COCO results, YOLO txt … of any detector"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for what CVAT imports")
+    parser.add_argument("--to", nargs="+", choices=("cvat", "coco", "yolo"), default=["cvat"], help="cvat always")
+    parser.add_argument("--conf", type=float, default=0.25, help="detections below are left out (default 0.25)")
+    parser.add_argument("--classes", nargs="+", metavar="NAME", help="of bare frames, where the predictions do not say")
+    parser.add_argument("--images", type=Path, help="folder of the images, where the labels do not say")
+    add_terms(parser)
+    add_server(parser, "--push", "make a task of it on this CVAT server (token in CVAT_ACCESS_TOKEN)")
+    parser.add_argument("--name", help="of the task (default: the frames' name)")
+    add_json(parser)
+
+
+def add_server(parser: argparse.ArgumentParser, verb: str, summary: str) -> None:
+    """Add what push and pull share."""
+    group = parser.add_argument_group("a CVAT server (the `cvat` extra)")
+    group.add_argument(verb, dest="server", metavar="URL", help=summary)
+    group.add_argument("--organisation", metavar="SLUG", help="of CVAT, whose task it is")
+    group.add_argument("--allow-remote", action="append", default=[], metavar="HOST", help="may be sent to")
+
+
+def run(args: argparse.Namespace) -> int:
+    from liftgate.data.detections import read_predictions
+    from liftgate.data.prelabels import export_prelabels, prelabelled
+    from liftgate.data.provenance import known_terms, under
+    from liftgate.data.remote import checked_host
+
+    if not 0 <= args.conf <= 1:
+        raise UsageError("--conf is out of range", expected="0 to 1", got=args.conf)
+    with progress() as bar:
+        frames = _open(args, bar)
+        terms = known_terms(frames, said_of(args))
+        if args.server:  # asked before anything is made
+            checked_host(args.server, confidential=terms.confidential, allowed=args.allow_remote, what=frames.name)
+        labelled = prelabelled(under(frames, terms), read_predictions(args.predictions, frames), args.conf)
+        made = export_prelabels(
+            labelled,
+            args.out,
+            forms=args.to,
+            made_by=f"liftgate data prelabel --conf {args.conf:g}",
+            consent=terms.consent,
+        )
+    task = None
+    if args.server:
+        from liftgate.data.prelabels.server import push
+
+        task = push(made.folder, args.server, name=args.name or frames.name, organisation=args.organisation)
+    left_out = len(frames.images) - made.n_images
+    if args.json:
+        files = [str(file) for file in made.files]
+        counts = {"n_images": made.n_images, "n_prelabels": made.n_prelabels, "n_without_predictions": left_out}
+        emit_json({"folder": str(made.folder), "files": files, **counts, "conf": args.conf, "task": task})
+        return 0
+    print(f"{made.n_images} frames, {made.n_prelabels} pre-labels from confidence {args.conf:g} on")
+    for file in made.files:
+        print(file)
+    if left_out:
+        say(f"left out: {left_out} frames that the model was not asked about")
+    if task is not None:
+        print(f"task {task} on {args.server}")
+    else:
+        say(f"in CVAT: a task with {made.folder}/labels.json and images.zip, then Upload annotations")
+    return 0
+
+
+def _open(args: argparse.Namespace, bar: Screen) -> Dataset:
+    from liftgate.data.formats.coco.predictions import named_classes
+    from liftgate.data.prelabels import frames_dataset
+    from liftgate.data.reading import is_dataset, read
+
+    if is_dataset(args.path):
+        return read(args.path, images=args.images, progress=bar)
+    return frames_dataset(args.path, args.classes or named_classes(args.predictions), bar)

@@ -1,0 +1,107 @@
+"""liftgate data sample FRAMES --out next.csv"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.errors import UsageError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("frames", type=Path, help="frames.csv of `liftgate data frames`, or a folder of images")
+    parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="image, reasons, score, group …")
+    parser.add_argument("--copy", type=Path, metavar="DIR", help="copy the chosen frames there too")
+    parser.add_argument(
+        "--champion", type=Path, metavar="LOG", help="what the model in use said: COCO results, JSON lines or CSV"
+    )
+    parser.add_argument("--challenger", type=Path, metavar="LOG", help="what another model said of the same frames")
+    parser.add_argument(
+        "--never",
+        action="append",
+        default=[],
+        metavar="SPLIT.CSV[:NAME]",
+        help="never from the groups of this split's test (or NAME); may be given again",
+    )
+    parser.add_argument("--budget", type=int, default=200, help="how many frames (default 200)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--share",
+        action="append",
+        default=[],
+        metavar="REASON=X",
+        help="weight of red, yellow, disagreement, low_confidence, hard_negative, hard_positive or spread; "
+        "given once, the reasons not named get nothing",
+    )
+    parser.add_argument("--conf", type=float, default=0.25, help="detections below are not there (default 0.25)")
+    parser.add_argument("--low", type=float, default=0.5, help="confidence below is low (default 0.5)")
+    parser.add_argument("--near", type=int, default=12, help="near-copies differ in at most N of 256 bits (default 12)")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from liftgate.data.sampling import Request, sample
+    from liftgate.data.sampling.records import REASONS, SHARES
+    from liftgate.data.sampling.sample import copy_frames, write_sample
+
+    shares = dict(SHARES)
+    if args.share:
+        given = dict(_share(text) for text in args.share)
+        if unknown := [reason for reason in given if reason not in REASONS]:
+            raise UsageError("not a reason", expected=", ".join(REASONS), got=", ".join(unknown))
+        shares = {reason: given.get(reason, 0.0) for reason in SHARES}
+    request = Request(args.budget, args.seed, shares, args.conf, args.low, args.near)
+    with progress() as screen:
+        result = sample(
+            args.frames,
+            request,
+            champion=args.champion,
+            challenger=args.challenger,
+            never=args.never,
+            progress=screen,
+        )
+        if args.copy:
+            copy_frames([one.frame for one in result.chosen], args.copy, screen)
+        write_sample(result, args.out)
+    for fault in result.faults[:20]:
+        say(f"{fault.kind}: {fault.where}: {fault.message}")
+    tallies = {
+        reason: {"wanted": tally.wanted, "given": tally.given, "candidates": tally.candidates}
+        for reason, tally in result.tallies.items()
+    }
+    groups = len({one.frame.group for one in result.chosen})
+    if args.json:
+        emit_json(
+            {
+                "sample": str(args.out),
+                "n_chosen": len(result.chosen),
+                "n_groups": groups,
+                "n_frames": result.n_frames,
+                "n_locked": result.n_locked,
+                "n_unreadable": result.n_unreadable,
+                "reasons": tallies,
+                "model_versions": [list(log.versions) for log in result.logs],
+                "seed": args.seed,
+            }
+        )
+    else:
+        print(f"{len(result.chosen)} of {result.n_frames} frames chosen, seed {args.seed}: {args.out}")
+        for reason, tally in tallies.items():
+            print(f"  {reason:<15} {tally['given']:>5} of {tally['wanted']} wanted, {tally['candidates']} candidates")
+        if result.n_locked:
+            print(f"  {result.n_locked} frames left out: their groups are locked")
+        if len(result.chosen) < args.budget:
+            print("  fewer than the budget: the others are near-copies of these, locked or unreadable")
+    for log in result.logs:
+        if log.n_unknown:
+            say(f"{log.path}: {log.n_unknown} rows are about images that are not among the frames")
+    return 0 if result.chosen else 1
+
+
+def _share(text: str) -> tuple[str, float]:
+    reason, _, value = text.partition("=")
+    try:
+        return reason, float(value)
+    except ValueError:
+        raise UsageError("not a share", expected="REASON=NUMBER", got=text) from None

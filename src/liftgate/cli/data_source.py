@@ -1,0 +1,68 @@
+"""What every sub-verb that reads a data set takes: where it is, its groups, its classes, its split."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from liftgate.data.provenance import Said
+    from liftgate.data.verbs import Source
+
+READS = "data.yaml, COCO JSON, Pascal VOC folder, CVAT XML or zip"
+
+
+def add_source(parser: argparse.ArgumentParser, *, frozen: bool = True) -> None:
+    """Add DATA and how to read it; `frozen`: an existing split may be named."""
+    parser.add_argument("path", type=Path, metavar="DATA", help=READS)
+    parser.add_argument("--images", type=Path, help="folder of the images, where the labels do not say")
+    parser.add_argument("--groups", help="regex with (?P<group>…), a CSV image,group, folder, exif or name-time")
+    parser.add_argument("--keep", nargs="+", metavar="CLASS", help="only these classes")
+    add_terms(parser)
+    if frozen:
+        parser.add_argument("--split", type=Path, metavar="CSV", help="a frozen split")
+
+
+def add_terms(parser: argparse.ArgumentParser) -> None:
+    """Add what a user may say of a data set, where no card says it."""
+    terms = parser.add_argument_group("what is known of the data (else its card says)")
+    terms.add_argument("--licence", metavar="SPDX", help="such as CC-BY-4.0")
+    terms.add_argument("--origin", choices=("real", "synthetic"))
+    terms.add_argument("--consent", metavar="TEXT", help="how the people in the images agreed")
+    terms.add_argument("--confidential", action="store_true", help="nothing of it may leave this machine")
+
+
+def said_of(args: argparse.Namespace) -> Said:
+    """Return what `add_terms` asked for."""
+    from liftgate.data.provenance import Said
+
+    return Said(args.licence, args.origin, args.confidential, args.consent)
+
+
+def source_of(args: argparse.Namespace) -> Source:
+    """Return what `add_source` asked for."""
+    from liftgate.data.verbs import Source
+
+    keep = tuple(args.keep) if args.keep else None
+    return Source(args.path, args.images, args.groups, getattr(args, "split", None), keep, said_of(args))
+
+
+def tell_splits(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print images, groups, objects and the first classes of every split."""
+    shown = list(rows[0]["objects_by_class"])[:12] if rows else []
+    lines: list[list[object]] = [["split", "images", "groups", "objects", *shown]]
+    for row in rows:
+        counts = [row["objects_by_class"][name] for name in shown]
+        lines.append([row["split"] or "no split", row["n_images"], row["n_groups"], row["n_objects"], *counts])
+    tell_table(lines)
+
+
+def tell_table(lines: Sequence[Sequence[object]]) -> None:
+    """Print columns: the first to the left, the others to the right."""
+    widths = [max(len(str(line[at])) for line in lines) for at in range(len(lines[0]))]
+    for line in lines:
+        first, *others = (str(cell) for cell in line)
+        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
+        print("  ".join(cells).rstrip())

@@ -1,0 +1,52 @@
+"""liftgate data split DATA --out DIR"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from liftgate.cli.data_source import add_source, source_of, tell_splits
+from liftgate.cli.output import add_json, emit_json, progress, say
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_source(parser, frozen=False)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for split.csv and the list files")
+    parser.add_argument("--ratios", type=float, nargs=3, default=(0.7, 0.15, 0.15), metavar=("TRAIN", "VAL", "TEST"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--extend", type=Path, metavar="CSV", help="keep this frozen split, assign only what is new")
+    parser.add_argument("--folds", type=int, metavar="K", help="K folds instead: split-1.csv … split-K.csv")
+    parser.add_argument(
+        "--apart",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DATA",
+        help="prove that this held-out set is disjoint",
+    )
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from liftgate.data import verbs
+
+    with progress() as bar:
+        record = verbs.data_split(
+            source_of(args),
+            args.out,
+            ratios=args.ratios,
+            seed=args.seed,
+            extend=args.extend,
+            folds=args.folds,
+            apart=args.apart,
+            progress=bar,
+        )
+    if args.json:
+        emit_json(record)
+        return 0
+    for part in record["folds"] or [record]:
+        tell_splits(part["splits"])
+        print(f"{part['split']}  sha256 {part['sha256'][:12]}  seed {args.seed}")
+    for proof in record["apart"]:
+        say(f"{proof['data']}: disjoint, {proof['n_images']} images compared by their bytes, groups by name")
+    return 0

@@ -1,0 +1,49 @@
+"""liftgate doctor: what went wrong in any Ultralytics run, with the evidence."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from liftgate.cli.output import add_json, emit_json, say
+
+if TYPE_CHECKING:
+    from liftgate.train.doctor import Diagnosis
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder, or its results.csv")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from liftgate.train.doctor import diagnose
+
+    diagnoses = diagnose(args.runs)
+    if args.json:
+        values = [diagnosis.to_dict() for diagnosis in diagnoses]
+        emit_json(values[0] if len(values) == 1 else {"runs": values})
+    else:
+        for diagnosis in diagnoses:
+            print("\n".join(_lines(diagnosis)))
+    severities = {finding.severity for diagnosis in diagnoses for finding in diagnosis.findings}
+    if not severities and not args.json:
+        say("nothing that this trace can show is wrong; what it cannot show: leakage between splits, wrong labels")
+    return 3 if "error" in severities else 0
+
+
+def _lines(diagnosis: Diagnosis) -> list[str]:
+    best = f", best epoch {diagnosis.best_epoch}" if diagnosis.best_epoch else ""
+    lines = [f"{diagnosis.source}: {diagnosis.epochs} epochs{best}"]
+    for finding in diagnosis.findings:
+        lines.append(f"  {finding.severity}  {finding.id}  {finding.message}")
+        if finding.data.get("curve"):
+            lines.append(f"      {finding.data['curve']}")
+        for cause in finding.data.get("causes", [finding.hint]):
+            lines.append(f"      · {cause}")
+        change = finding.data.get("experiment")
+        if change:
+            words = ", ".join(f"{name}: {value}" for name, value in change.items())
+            lines.append(f"      next experiment, one change: {{{words}}}")
+    return lines

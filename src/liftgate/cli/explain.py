@@ -1,0 +1,34 @@
+"""`liftgate explain`: what a finding means, why it matters, how to mend it."""
+
+from __future__ import annotations
+
+import argparse
+
+from liftgate.cli import output
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", nargs="?", help="a finding, such as labels.zero_area; all are listed without it")
+    output.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from liftgate import checks
+
+    if args.id is None:
+        rules = checks.catalogue()
+        if args.json:
+            output.emit_json([{"id": r.id, "severity": r.severity, "summary": r.summary} for r in rules])
+            return 0
+        width = max(len(rule.id) for rule in rules)
+        for rule in rules:
+            print(f"{rule.id:<{width}}  {rule.severity:<7}  {rule.summary}")
+        return 0
+    text = checks.explain(args.id)
+    if args.json:
+        rule = next(rule for rule in checks.catalogue() if rule.id == args.id)
+        fields = ("id", "severity", "summary", "why", "mend")
+        output.emit_json({name: getattr(rule, name) for name in fields})
+        return 0
+    print(text, end="")
+    return 0

@@ -1,0 +1,45 @@
+"""liftgate init DIR --template NAME"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from liftgate.cli.output import add_json, emit_json, say
+from liftgate.study.templates import TEMPLATES, Filling, write
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write; it may exist, its files may not")
+    parser.add_argument(
+        "--template",
+        required=True,
+        metavar="NAME",
+        help="; ".join(f"{name}: {about}" for name, about in TEMPLATES.items()),
+    )
+    parser.add_argument("--data", type=Path, metavar="PATH", help="data.yaml, COCO JSON or Pascal VOC folder")
+    parser.add_argument(
+        "--more-data",
+        type=Path,
+        metavar="PATH",
+        help="measure-first: frames to train on; two-stage: what to pre-train on; improve: a second set; "
+        "kill-switch: the synthetic one",
+    )
+    parser.add_argument("--weights", default=Filling.weights, help="start weights (default: %(default)s)")
+    parser.add_argument(
+        "--class", dest="cls", default=Filling.cls, help="measure-first: the class (default: %(default)s)"
+    )
+    parser.add_argument("--groups", metavar="RULE", help="regex with (?P<group>…), CSV, folder, exif or name-time")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    study = write(args.folder, args.template, Filling(args.data, args.more_data, args.weights, args.cls, args.groups))
+    if args.json:
+        emit_json({"study": str(study), "template": args.template})
+        return 0
+    print(study)
+    if args.data is None:
+        say(f"next: put the path of your data into {study}")
+    say(f"{'then' if args.data is None else 'next'}: liftgate check {study}")
+    return 0

@@ -1,0 +1,75 @@
+"""liftgate ledger show / verify"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from liftgate.cli.output import add_json, emit_json, say
+from liftgate.errors import UsageError
+from liftgate.hashing import short
+from liftgate.ledger import KINDS, Entry, Ledger
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", required=True, dest="action")
+    show = actions.add_parser("show", help="what happened, in order")
+    show.add_argument("--kind", choices=KINDS, metavar="KIND", help="only entries of one kind: " + ", ".join(KINDS))
+    verify = actions.add_parser("verify", help="whether the record is untouched")
+    verify.add_argument("--head", metavar="HASH", help="a hash that the ledger must hold, such as the one in a report")
+    for action in (show, verify):
+        action.add_argument("ledger", type=Path, metavar="STUDY or ledger.sqlite")
+        add_json(action)
+
+
+def run(args: argparse.Namespace) -> int:
+    ledger = Ledger(_ledger_path(args.ledger))
+    if not ledger.path.exists() and not ledger.head_path.exists():
+        raise UsageError("there is no ledger yet", where=ledger.path, hint="`liftgate run STUDY` begins one")
+    return _show(ledger, args) if args.action == "show" else _verify(ledger, args)
+
+
+def _ledger_path(path: Path) -> Path:
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        if path.is_dir():
+            raise UsageError("a folder", where=path, expected="study.yaml or ledger.sqlite")
+        return path
+    from liftgate.ledger.workspace import Workspace
+    from liftgate.study.document import load
+
+    return Workspace(load(path)).ledger
+
+
+def _show(ledger: Ledger, args: argparse.Namespace) -> int:
+    entries = ledger.entries(args.kind)
+    if args.json:
+        emit_json({"ledger": str(ledger.path), "entries": [entry.to_dict() for entry in entries]})
+        return 0
+    latest = ""
+    for entry in entries:
+        back = " (the clock went back)" if entry.time < latest else ""
+        latest = max(latest, entry.time)
+        print(f"{entry.seq:>5}  {entry.time[:19]}Z  {short(entry.hash)}  {entry.kind:<10}  {_gist(entry)}{back}")
+    return 0
+
+
+def _verify(ledger: Ledger, args: argparse.Namespace) -> int:
+    count = ledger.verify(args.head)
+    if args.json:
+        emit_json({"ok": True, "ledger": str(ledger.path), "entries": count, "head": ledger.head})
+        return 0
+    print(f"untouched: {count} {'entry' if count == 1 else 'entries'}, head {short(ledger.head)}")
+    if args.head is None:
+        say("hint: who rewrites ledger and head file together is only caught by a hash kept elsewhere: --head HASH")
+    return 0
+
+
+def _gist(entry: Entry) -> str:
+    """Return one line that says what an entry is about."""
+    body = entry.body
+    if entry.kind == "lockbox":
+        return f"{body['dataset']}.{body['split']} opening {body['number']} of {body['budget']} for {body['purpose']}"
+    for key in ("sentence", "text", "name", "gate", "run", "arm", "dataset", "id", "ended"):
+        if isinstance(body.get(key), str) and body[key]:
+            return " ".join(body[key].split())[:240]  # a verdict's sentence, with what it rests on, is about 200 long
+    return ", ".join(sorted(body))[:100]

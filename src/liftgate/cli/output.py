@@ -1,0 +1,152 @@
+"""What every verb shares: JSON on stdout, talk and progress on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from liftgate.errors import UsageError
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Give a verb its --json."""
+    parser.add_argument("--json", action="store_true", help="data as JSON on stdout")
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Give a verb its --set KEY=VALUE; `args.overrides` becomes a dict. The environment comes first."""
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action=_KeyValue,
+        default=environment_overrides(os.environ),
+        help="change a value of the study, e.g. arms.single.0.recipe.epochs=3 (also: $LIFTGATE_SET, one per line)",
+    )
+
+
+def environment_overrides(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the KEY=VALUE lines of LIFTGATE_SET and of LIFTGATE_SET_… in the order of their names.
+
+    A study's keys have dots and dashes, which no shell allows in a name, so they stand in the value.
+
+    >>> environment_overrides({"LIFTGATE_SET": "seeds=[0, 1]", "LIFTGATE_SET_JOB": "device=cpu"})
+    {'seeds': '[0, 1]', 'device': 'cpu'}
+
+    Raises:
+        UsageError: a line has no `=`.
+    """
+    found: dict[str, str] = {}
+    for name in sorted(environment):
+        if name != "LIFTGATE_SET" and not name.startswith("LIFTGATE_SET_"):
+            continue
+        for line in environment[name].splitlines():
+            if line.strip():
+                key, value = _key_value(line.strip(), name)
+                found[key] = value
+    return found
+
+
+def emit_json(value: object) -> None:
+    """Print one JSON value on stdout; NaN is refused."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def say(text: str = "") -> None:
+    """Talk to the person: stderr."""
+    print(text, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Screen]:
+    """Yield a Screen: bars with the time left on a terminal, now and then a line elsewhere."""
+    screen = Bars() if sys.stderr.isatty() else Lines()
+    with screen:
+        yield screen
+
+
+class Screen(contextlib.AbstractContextManager["Screen"]):
+    """A liftgate.progress.Progress that can also talk without tearing its bars apart."""
+
+    def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
+        raise NotImplementedError
+
+    def say(self, text: str) -> None:
+        say(text)
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class Bars(Screen):
+    """One bar for each piece of work, gone when it is done; work under half a second shows none."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[detail]}", markup=False),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._tasks: dict[str, Any] = {}
+        self._begun: dict[str, float] = {}
+
+    def __enter__(self) -> Screen:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
+        begun = self._begun.setdefault(what, time.monotonic())
+        if what not in self._tasks:
+            if time.monotonic() - begun < 0.5 and not detail:
+                return
+            self._tasks[what] = self._bars.add_task(what, total=total, detail=detail)
+        self._bars.update(self._tasks[what], completed=done, total=total, detail=detail)
+        if done >= total:
+            self._bars.remove_task(self._tasks.pop(what))
+            del self._begun[what]
+
+    def say(self, text: str) -> None:
+        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class Lines(Screen):
+    """For logs: a line with detail at once, others at most every ten seconds for each piece of work."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
+        now = time.monotonic()
+        last = self._last.setdefault(what, now)
+        if detail or now - last >= 10:
+            say(f"  {what}: {done} of {total}" + (f"  {detail}" if detail else ""))
+            self._last[what] = now
+
+
+class _KeyValue(argparse.Action):
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        key, value = _key_value(str(values), "--set")
+        setattr(namespace, self.dest, {**getattr(namespace, self.dest), key: value})
+
+
+def _key_value(text: str, where: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"{where} needs KEY=VALUE", got=key, hint="for example seeds=[0,1,2]")
+    return key, value

@@ -1,0 +1,78 @@
+"""liftgate plan STUDY"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from liftgate import api
+from liftgate.cli.output import add_json, add_overrides, emit_json, progress
+from liftgate.cli.run import pausing
+from liftgate.cli.watching import Watch
+from liftgate.pipeline.runner import Planned
+from liftgate.progress import duration
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", type=Path, help="study.yaml")
+    parser.add_argument(
+        "--measure", action="store_true", help="first train one epoch of what was never timed, in a scratch folder"
+    )
+    add_overrides(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    with progress() as screen, pausing() as pause:
+        lines = api.plan(
+            args.study,
+            overrides=args.overrides,
+            measure=args.measure,
+            notify=Watch(screen),
+            should_stop=pause.asked,
+            progress=screen,
+        )
+    work = [line for line in lines if line.state == "run"]
+    if args.json:
+        emit_json({"steps": [asdict(line) for line in lines], "total": _total(work)})
+        return 0
+    width = max((len(line.step) for line in lines), default=0)
+    for line in lines:
+        print(f"{line.state:<9} {line.step:<{width}}  {line.why}{_takes(line)}")
+    print(f"{len(work)} of {len(lines)} steps would run{_in_all(work)}")
+    return 0
+
+
+def _takes(line: Planned) -> str:
+    if line.state != "run":
+        return ""
+    if line.expected is None:
+        return f" (time unknown: {line.basis})" if line.kind == "train" else ""
+    usd = "" if line.usd is None else f", ${line.usd:,.2f}"
+    return f" (about {duration(line.expected)}{usd}: {line.basis})"
+
+
+def _total(work: Sequence[Planned]) -> dict[str, float | int | None]:
+    """Return seconds and money of what is known, and how many steps nobody can tell of."""
+    prices = [line.usd for line in work if line.usd is not None]
+    return {
+        "seconds": sum(line.expected for line in work if line.expected is not None),
+        "usd": sum(prices) if prices else None,
+        "steps": len(work),
+        "steps_unknown": sum(line.expected is None for line in work),
+        "trainings_unknown": sum(line.expected is None and line.kind == "train" for line in work),
+    }
+
+
+def _in_all(work: Sequence[Planned]) -> str:
+    total = _total(work)
+    if not work:
+        return ""
+    if total["steps_unknown"] == total["steps"]:
+        return "; nobody can say for how long: --measure trains one epoch to find out"
+    usd = "" if total["usd"] is None else f" and ${total['usd']:,.2f} of training"
+    more = f", and {total['steps_unknown']} steps of unknown length" if total["steps_unknown"] else ""
+    hint = "; --measure trains one epoch to find out" if total["trainings_unknown"] else ""
+    return f": about {duration(total['seconds'] or 0)}{usd}{more}{hint}"

@@ -1,0 +1,24 @@
+"""liftgate report STUDY"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from liftgate import api
+from liftgate.cli.output import add_json, add_overrides, emit_json
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", type=Path, help="study.yaml")
+    add_overrides(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    page = api.report(args.study, overrides=args.overrides)
+    if args.json:
+        emit_json({"report": str(page)})
+    else:
+        print(page)
+    return 0

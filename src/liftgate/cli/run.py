@@ -1,0 +1,131 @@
+"""liftgate run STUDY"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from liftgate import api
+from liftgate.cli.output import add_json, add_overrides, emit_json, progress, say
+from liftgate.cli.watching import Watch
+from liftgate.pipeline.control.deadline import parse_time_limit
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", type=Path, help="study.yaml")
+    parser.add_argument("--detach", action="store_true", help="go on without this shell; talk goes to run.log")
+    parser.add_argument(
+        "--time-limit",
+        metavar="TIME",
+        default=os.environ.get("LIFTGATE_TIME_LIMIT") or None,
+        help="pause in time for it: 4h, 90m, HH:MM:SS (default: $LIFTGATE_TIME_LIMIT, else none)",
+    )
+    parser.add_argument(
+        "--open-anyway",
+        metavar="REASON",
+        help="open a locked split beyond its declared budget; what is measured is marked contaminated",
+    )
+    add_overrides(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    time_limit = None if args.time_limit is None else parse_time_limit(args.time_limit)
+    if args.detach:
+        return _detach(args, time_limit)
+    with progress() as screen, pausing() as pause:
+        result = api.run(
+            args.study,
+            overrides=args.overrides,
+            notify=Watch(screen),
+            should_stop=pause.asked,
+            time_limit=time_limit,
+            progress=screen,
+            open_anyway=args.open_anyway,
+        )
+    if args.json:
+        emit_json(
+            {
+                "verdicts": {name: verdict["word"] for name, verdict in result.verdicts.items()},
+                "details": dict(result.verdicts),
+                "report": str(result.report),
+            }
+        )
+    else:
+        for verdict in result.verdicts.values():
+            print(verdict["sentence"])
+        print(f"report: {result.report}")
+    return result.exit_code
+
+
+def _detach(args: argparse.Namespace, time_limit: float | None) -> int:
+    begun = api.detach(args.study, overrides=args.overrides, time_limit=time_limit, open_anyway=args.open_anyway)
+    if args.json:
+        emit_json(
+            {
+                "pid": begun.owner.pid if begun.owner else None,
+                "log": str(begun.log),
+                "scope": begun.scope,
+                "awake": begun.awake,
+            }
+        )
+        return 0
+    print(f"running as process {begun.owner.pid}" if begun.owner else "it was short, and has ended")
+    print(f"  liftgate status {args.study}\n  liftgate logs -f {args.study}\n  liftgate stop {args.study}")
+    say(f"log: {begun.log}")
+    if not begun.awake:
+        say("hint: nothing here keeps the machine awake (no systemd-inhibit that works): see that it does not sleep")
+    return 0
+
+
+class Pause:
+    """Whether somebody asked for a pause: the first signal asks, a second Ctrl-C or SIGTERM stops at once."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def asked(self) -> bool:
+        return self._asked
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            _leave_terminal()
+        elif self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        say("\npausing after this epoch; once more stops at once. The same command goes on.")
+
+
+@contextmanager
+def pausing() -> Iterator[Pause]:
+    """Turn Ctrl-C, SIGTERM and a closed terminal into a pause at the next epoch boundary.
+
+    Where a closed terminal is to be ignored (`nohup`), it is.
+    """
+    pause = Pause()
+    before = {
+        number: signal.signal(number, pause.handle)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield pause
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave_terminal() -> None:
+    """Talk to nobody from now on, where the terminal was: writing to it would fail in the middle of the pause."""
+    nobody = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        # isatty() says no to a terminal that is gone; it still is a character device.
+        if stat.S_ISCHR(os.fstat(stream).st_mode):
+            os.dup2(nobody, stream)
+    os.close(nobody)

@@ -1,0 +1,87 @@
+"""liftgate size: how many images and groups a claim needs, and what those at hand can tell."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from pathlib import Path
+
+import liftgate
+from liftgate.cli.evaluate import add_measuring
+from liftgate.cli.output import add_json, emit_json, progress
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    claims = parser.add_subparsers(dest="claim", metavar="CLAIM", required=True)
+
+    rate = claims.add_parser("rate", help="a rate (recall, say) is at least so much")
+    rate.add_argument("--at-least", type=float, required=True, help="the claim: 0.95")
+    rate.add_argument("--true", type=float, required=True, help="what it really is, as you hope: 0.98")
+    _add_plan(rate)
+
+    difference = claims.add_parser("difference", help="two rates differ, each measured on its own images")
+    difference.add_argument("first", type=float)
+    difference.add_argument("second", type=float)
+    _add_plan(difference)
+
+    models = claims.add_parser("models", help="two models differ on the same images, planned from a pilot")
+    models.add_argument("--truth", required=True, type=Path, help="COCO JSON, data.yaml or VOC folder")
+    models.add_argument("--control", required=True, type=Path, help="COCO results JSON")
+    models.add_argument("--treatment", required=True, type=Path, help="COCO results JSON")
+    models.add_argument("--metric", default="mAP50-95", help="default: %(default)s")
+    models.add_argument("--margin", type=float, default=0.0, help="default: %(default)s")
+    models.add_argument("--difference", type=float, required=True, help="the difference you hope for")
+    models.add_argument("--power", type=float, default=0.8, help="chance of success (default: %(default)s)")
+    add_measuring(models)
+    add_json(models)
+
+    kappa = claims.add_parser("kappa", help="two annotators' agreement is known well enough")
+    kappa.add_argument("--kappa", type=float, required=True, help="the kappa that you expect: 0.85")
+    kappa.add_argument("--half-width", type=float, default=0.1, help="known to within ± this (default: %(default)s)")
+    kappa.add_argument("--prevalence", type=float, default=0.5, help="share of positives (default: %(default)s)")
+    kappa.add_argument("--level", type=float, default=0.95, help="default: %(default)s")
+    kappa.add_argument("--have", type=int, help="items at hand: what can they tell?")
+    add_json(kappa)
+
+
+def _add_plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--per-group", type=float, default=1.0, help="images per video or other group")
+    parser.add_argument("--icc", type=float, default=0.1, help="how alike images of a group are (default: %(default)s)")
+    parser.add_argument("--level", type=float, default=0.95, help="default: %(default)s")
+    parser.add_argument("--power", type=float, default=0.8, help="chance of success (default: %(default)s)")
+    parser.add_argument("--have", type=int, help="images at hand: what can they tell?")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.claim == "models":
+        with progress() as bar:
+            answer = liftgate.size(
+                "models",
+                args.truth,
+                args.control,
+                args.treatment,
+                args.difference,
+                metric=args.metric,
+                margin=args.margin,
+                power=args.power,
+                groups=args.groups,
+                split=args.split,
+                images=args.images,
+                level=args.level,
+                conf=args.conf,
+                sigmas=args.sigmas,
+                progress=bar,
+            )
+    elif args.claim == "kappa":
+        options = {"prevalence": args.prevalence, "level": args.level, "have": args.have}
+        answer = liftgate.size("kappa", args.kappa, args.half_width, **options)
+    else:
+        pair = (args.at_least, args.true) if args.claim == "rate" else (args.first, args.second)
+        plan = {"level": args.level, "power": args.power, "have": args.have}
+        answer = liftgate.size(args.claim, *pair, per_group=args.per_group, icc=args.icc, **plan)
+    if args.json:
+        emit_json(answer.to_dict())
+    else:
+        print(textwrap.fill(answer.text, 100))
+    return 0

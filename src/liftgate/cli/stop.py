@@ -1,0 +1,31 @@
+"""liftgate stop STUDY [--now | --never-mind]"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Literal
+
+from liftgate import api
+from liftgate.cli.output import add_json, emit_json
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", type=Path, metavar="STUDY", help="study.yaml, or the folder of its results")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--now", action="store_true", help="do not wait for the end of the epoch, which is lost")
+    how.add_argument("--never-mind", action="store_true", help="take the request back, if it did not stop yet")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    how: Literal["now", "never mind", "epoch"] = "now" if args.now else "never mind" if args.never_mind else "epoch"
+    status = api.stop(args.study, how)
+    if args.json:
+        emit_json(status.to_dict())
+    elif how == "never mind":
+        print(f"{status.study}: goes on (process {status.pid})")
+    else:
+        when = "at once" if args.now else "after this epoch, or before the next step"
+        print(f"{status.study}: stops {when}; `liftgate run` goes on later (process {status.pid})")
+    return 0

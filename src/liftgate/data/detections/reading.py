@@ -1,0 +1,77 @@
+"""`read_predictions`: predictions from whatever a detector left, told apart by what it is, not by an option."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from liftgate.data.dataset import Dataset
+from liftgate.data.detections import answers, fiftyone, yolo
+from liftgate.data.detections.draft import demand_readable
+from liftgate.data.detections.supervision import from_supervision
+from liftgate.data.formats import coco
+from liftgate.data.predictions import Predictions
+from liftgate.errors import DataError
+
+Source = Path | str | Predictions | Mapping[str, Any] | Iterable[Any]
+"""A path, Predictions, supervision.Detections by image, or FiftyOne samples"""
+
+_TAKES = "COCO results JSON, FiftyOne JSON, CSV, or a folder of YOLO txt"
+
+
+def read_predictions(source: Source, dataset: Dataset) -> Predictions:
+    """Read predictions on the images of a dataset.
+
+    A path is COCO results (a JSON list), FiftyOne's labels.json or samples.json (a JSON object; `samples.json#FIELD`
+    where it has more than one field of predictions), a CSV of answers, or a folder of YOLO txt, of CSV or of a FiftyOne
+    export. A mapping is supervision.Detections by image; another iterable is FiftyOne samples.
+
+    Raises:
+        DataError: it is none of these, or holds what cannot be meant: with file and line, or index.
+    """
+    if isinstance(source, Predictions):
+        return source
+    if isinstance(source, Mapping):
+        return from_supervision(source, dataset)
+    if not isinstance(source, str | Path):
+        return fiftyone.from_samples(source, dataset)
+    path, field = _split_field(Path(source))
+    if path.is_dir():
+        return _read_folder(path, dataset, field)
+    demand_readable(path)
+    if path.suffix.lower() == ".csv":
+        return answers.read(path, dataset)
+    if path.suffix.lower() == ".json":
+        if _first_byte(path) == b"{":
+            return fiftyone.read(path, dataset, field)
+        return coco.read_predictions(path, dataset)
+    raise DataError("not a predictions file", where=path, expected=_TAKES)
+
+
+def _read_folder(path: Path, dataset: Dataset, field: str | None) -> Predictions:
+    for name in ("samples.json", "labels.json"):
+        if (path / name).is_file():
+            return fiftyone.read(path / name, dataset, field)
+    if any(path.glob("*.csv")):
+        return answers.read(path, dataset)
+    if any(path.rglob("*.txt")):
+        return yolo.read(path, dataset)
+    inside = sorted(file.name for file in path.iterdir())[:5]
+    raise DataError("no predictions in this folder", where=path, expected=_TAKES, got=", ".join(inside) or "nothing")
+
+
+def _split_field(path: Path) -> tuple[Path, str | None]:
+    """`samples.json#yolo` → the file and the field; a file whose own name has a # is taken as it is."""
+    if "#" not in path.name or path.exists():
+        return path, None
+    name, _, field = path.name.partition("#")
+    return path.with_name(name), field or None
+
+
+def _first_byte(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    except OSError as error:
+        raise DataError("cannot read the file", where=path, got=error.strerror) from None

@@ -1,0 +1,60 @@
+"""supervision.Detections and what looks like it, by image: `.xyxy`, `.confidence`, `.class_id`, `.data["class_name"]`.
+
+supervision itself is not needed. Names decide where there are any; else the numbers are the dataset's classes from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from liftgate.data.dataset import Dataset
+from liftgate.data.detections.draft import Draft, number
+from liftgate.data.predictions import Predictions
+from liftgate.errors import DataError
+
+
+def from_supervision(detections: Mapping[str, Any], dataset: Dataset) -> Predictions:
+    """Return detections by image (id, file name or stem) as Predictions; only the images named were looked at.
+
+    Raises:
+        DataError: an unknown image or class number, columns of different lengths, or a row that cannot be meant.
+    """
+    draft = Draft(dataset, others="drop")
+    for image, one in detections.items():
+        place = draft.look("detections", image)
+        boxes = np.asarray(getattr(one, "xyxy", None), dtype=np.float64)
+        if boxes.ndim != 2 or boxes.shape[1] != 4:
+            got = f"shape {boxes.shape}"
+            raise DataError("no boxes", where=f"detections[{image!r}]", expected=".xyxy of shape (n, 4)", got=got)
+        if not len(boxes):
+            continue
+        scores = _column(image, one.confidence, "confidence", len(boxes))
+        names = (getattr(one, "data", None) or {}).get("class_name")
+        column = one.class_id if names is None else names
+        labels = _column(image, column, "class_id" if names is None else "class_name", len(boxes))
+        for row in range(len(boxes)):
+            where = f"detections[{image!r}][{row}]"
+            label = labels[row]
+            cls = _numbered(draft, where, label) if names is None else draft.named(where, str(label))
+            if cls is not None:
+                draft.add(where, place, cls, number(where, "confidence", scores[row]), boxes[row].tolist())
+    return draft.finish({})
+
+
+def _numbered(draft: Draft, where: str, label: Any) -> int:
+    value = number(where, "class_id", label)
+    if value % 1:  # NaN too
+        raise DataError("the class is no whole number", where=where, got=label)
+    return draft.numbered(where, int(value))
+
+
+def _column(image: str, values: Any, name: str, length: int) -> Sequence[Any]:
+    if values is None or len(values) != length:
+        got = "None" if values is None else len(values)
+        raise DataError(
+            f".{name} is not of the boxes' length", where=f"detections[{image!r}]", expected=length, got=got
+        )
+    return list(values)

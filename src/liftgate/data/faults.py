@@ -1,0 +1,131 @@
+"""The kinds of fault that readers record, and what Ultralytics 8.4 does when it meets the same thing.
+
+The table is the documentation: `docs/formats.md` shows it, a test compares the two, and the checks take from here
+whether training would lose the row, the image or the whole split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Loses = Literal["nothing", "row", "image", "split", "dataset"]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    """One kind of fault."""
+
+    meaning: str
+    reader: str
+    """What Liftgate's reader does with it."""
+    ultralytics: str
+    """What Ultralytics 8.4 does with it, where it reads that format (YOLO)."""
+    loses: Loses = "nothing"
+    """What Ultralytics would train without."""
+
+
+_DROPS = "drops the whole image, also from val, with one log line"
+_NOT_READ = "does not read this format"
+
+KINDS: dict[str, FaultKind] = {
+    # data.yaml
+    "path_missing": FaultKind("`path:` names no folder", "uses the YAML's folder", "stops", "dataset"),
+    "path_relative": FaultKind(
+        "`path:` is relative",
+        "resolves it against the YAML's folder",
+        "tries the working directory, then its own data sets folder, never the YAML's folder",
+        "dataset",
+    ),
+    "path_roboflow": FaultKind(
+        "a split written as Roboflow does (`../train/images`) is not there, but it is without the `../`",
+        "uses that",
+        "8.4 does the same; versions before 8.0.200 stop",
+    ),
+    "path_elsewhere": FaultKind(
+        "a split is not below `path:` but beside the YAML", "uses the one beside the YAML", "stops", "dataset"
+    ),
+    "split_missing": FaultKind(
+        "a declared split is not there", "leaves it out", "stops for val, fails later for train", "split"
+    ),
+    "split_empty": FaultKind("a split has no image", "leaves it empty", "stops", "split"),
+    "split_shared": FaultKind(
+        "two splits hold the same image files", "gives them to the first of train, val, test", "uses them in both"
+    ),
+    "list_relative": FaultKind(
+        "a list file has lines that are relative without `./`",
+        "resolves them against the list's folder, then `path:`",
+        "resolves them against the working directory",
+        "image",
+    ),
+    "list_not_image": FaultKind(
+        "a list file has lines that end in no image suffix",
+        "leaves them out",
+        "leaves them out without a word",
+        "image",
+    ),
+    "list_repeats": FaultKind("a list file names an image more than once", "counts it once", "trains on every repeat"),
+    "names_mismatch": FaultKind("`nc` is not the number of names", "believes the names", "stops", "dataset"),
+    "names_gap": FaultKind("the keys of `names` are not 0 … n−1", "fills in class_<i>", "stops", "dataset"),
+    "names_not_text": FaultKind(
+        "a class name is no text in YAML (`no` is false, `1` a number)", "takes its spelling in Python", "does the same"
+    ),
+    "names_twice": FaultKind("two classes have the same name", "keeps both", "keeps both"),
+    "flip_idx_invalid": FaultKind(
+        "`flip_idx` is no permutation of the keypoints", "ignores it", "stops, or mirrors keypoints wrongly", "dataset"
+    ),
+    # images
+    "image_missing": FaultKind("a named image is not there", "keeps its record without pixels", _DROPS, "image"),
+    "image_unreadable": FaultKind("an image's header cannot be read", "keeps its record with size 0", _DROPS, "image"),
+    "image_small": FaultKind("an image is under 10 pixels wide or high", "keeps it", _DROPS, "image"),
+    "image_format": FaultKind("a format that Ultralytics does not take", "keeps it", _DROPS, "image"),
+    "jpeg_end": FaultKind(
+        "a JPEG does not end with its end marker: cut off, or something is appended",
+        "keeps it",
+        "decodes what is there and writes the file anew, in place",
+    ),
+    "images_missing": FaultKind("none of the images is there", "believes the sizes in the labels", "stops", "dataset"),
+    "size_differs": FaultKind("the labels' image size is not the file's", "believes the file", _NOT_READ),
+    "size_rotated": FaultKind(
+        "the labels' image size is the file's before its EXIF rotation: the boxes were drawn on the unrotated image",
+        "leaves the boxes as they are",
+        "loads images rotated: these boxes would be wrong",
+    ),
+    "image_twice": FaultKind("two records for one image (id or file)", "keeps the first id, both files", _NOT_READ),
+    # labels
+    "label_orphan": FaultKind("labels without an image", "leaves them out", "never looks at them"),
+    "label_not_text": FaultKind("a label file is not UTF-8 text", "leaves it out", _DROPS, "image"),
+    "label_too_large": FaultKind("a label file is over 64 MiB", "leaves it out", "reads it"),
+    "row_columns": FaultKind("a row has the wrong number of columns", "leaves the row out", _DROPS, "image"),
+    "row_not_number": FaultKind(
+        "a value is missing, no number, NaN or infinite", "leaves the row out", _DROPS, "image"
+    ),
+    "row_out_of_range": FaultKind(
+        "a coordinate is over 1.01 or under −0.01, or a size is negative", "leaves the row out", _DROPS, "image"
+    ),
+    "row_duplicate": FaultKind("a row stands twice in one file", "keeps the first", "keeps the first", "row"),
+    "rows_mixed": FaultKind("a file mixes boxes and outlines", "takes both as boxes", _DROPS, "image"),
+    "class_out_of_range": FaultKind("a class index is negative or ≥ nc", "leaves the row out", _DROPS, "image"),
+    "class_not_integer": FaultKind("a class index is no whole number", "leaves the row out", _DROPS, "image"),
+    # COCO
+    "category_unknown": FaultKind("an annotation's category is not declared", "leaves it out", _NOT_READ),
+    "category_twice": FaultKind("a category id stands twice", "keeps the first", _NOT_READ),
+    "box_missing": FaultKind("an object without a box", "leaves it out", _NOT_READ),
+    "box_inverted": FaultKind("a box has a negative width or height", "leaves it out", _NOT_READ),
+    "id_twice": FaultKind("two annotations have the same id", "keeps both", _NOT_READ),
+    "id_type_mixed": FaultKind(
+        "image ids are numbers in one place and text in another", "matches them by their spelling", _NOT_READ
+    ),
+    # VOC
+    "xml_broken": FaultKind("XML that cannot be parsed, or that is refused", "leaves its labels out", _NOT_READ),
+    "filename_differs": FaultKind("<filename> is not the name of the XML", "goes by the name of the XML", _NOT_READ),
+    "split_unknown_image": FaultKind("a split list names an image that is not there", "leaves it out", _NOT_READ),
+    # groups and splits
+    "group_unmatched": FaultKind(
+        "the rule for groups fits only some images", "makes every other image a group of its own", "knows no groups"
+    ),
+    "split_unassigned": FaultKind(
+        "images that the frozen split does not name", "gives them no split", "knows no split"
+    ),
+    "split_image_gone": FaultKind("the frozen split names images that are gone", "goes on", "knows no split"),
+}

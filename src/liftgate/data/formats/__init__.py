@@ -1,0 +1,1 @@
+"""Readers and writers, one file per format. Each turns files into a Dataset, or back."""

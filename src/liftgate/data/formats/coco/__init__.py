@@ -1,0 +1,11 @@
+"""COCO: one JSON with images, annotations and categories; and results JSON, the lingua franca of predictions."""
+
+from __future__ import annotations
+
+from liftgate.data.formats.coco.parts import find_parts, read_parts
+from liftgate.data.formats.coco.predictions import read_predictions, write_predictions
+from liftgate.data.formats.coco.reader import read
+from liftgate.data.formats.coco.recorded import read_recorded
+from liftgate.data.formats.coco.writer import write
+
+__all__ = ["find_parts", "read", "read_parts", "read_predictions", "read_recorded", "write", "write_predictions"]

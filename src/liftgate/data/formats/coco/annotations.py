@@ -1,0 +1,127 @@
+"""The `annotations` of a COCO JSON → Labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from liftgate.data.dataset import Fault, Image, Keypoints, Labels
+from liftgate.data.formats.coco.document import AnnotationRow, CategoryRow, Id
+from liftgate.data.formats.columns import LabelColumns
+from liftgate.progress import Progress
+
+
+class _Owner(msgspec.Struct):
+    """What is left to know of a broken row: whose it is."""
+
+    image_id: Id
+
+
+def read_annotations(
+    source: Path,
+    raw: Sequence[msgspec.Raw],
+    images: Sequence[Image],
+    by_id: Mapping[Id, int],
+    categories: Sequence[CategoryRow],
+    keypoints: Keypoints | None,
+    progress: Progress,
+) -> tuple[Labels, list[Fault]]:
+    """Return the good rows as Labels and the others as faults."""
+    n_keypoints = len(keypoints.names) if keypoints else 0
+    columns, faults = LabelColumns(n_keypoints), []
+    classes = {category.id: index for index, category in enumerate(categories)}
+    spelled = by_spelling(by_id)
+    decode = msgspec.json.Decoder(AnnotationRow).decode
+    seen: set[Id] = set()
+    mixed = 0
+    for index, item in enumerate(raw):
+        if index % 65536 == 0:
+            progress("reading annotations", index, len(raw))
+        try:
+            row = decode(item)
+        except msgspec.MsgspecError as error:
+            faults.append(_undecodable(f"{source}: annotations[{index}]", item, str(error), images, by_id))
+            continue
+        image = by_id.get(row.image_id)
+        if image is None and (image := spelled.get(str(row.image_id))) is not None:
+            mixed += 1
+        where = f"{source}: annotation {index if row.id is None else row.id}"
+        if trouble := _trouble(row, image, classes, n_keypoints):
+            faults.append(Fault(trouble[0], where, trouble[1], None if image is None else images[image].id))
+            continue
+        assert image is not None and row.bbox is not None  # _trouble says so
+        if row.id is not None:
+            if row.id in seen:
+                faults.append(Fault("id_twice", where, "another annotation has the same id", images[image].id))
+            seen.add(row.id)
+        left, top, width, height = row.bbox
+        columns.add(
+            image,
+            classes[row.category_id],
+            (left, top, left + width, top + height),
+            line=row.id if isinstance(row.id, int) and abs(row.id) < 2**62 else index,
+            area=row.area if row.area is not None and 0 <= row.area < math.inf else None,
+            crowd=bool(row.iscrowd),
+            ignore=bool(row.ignore),
+            keypoints=row.keypoints or (),
+        )
+    if mixed:
+        message = f'{mixed} annotations name their image in another type (2299 and "2299")'
+        faults.append(Fault("id_type_mixed", str(source), message))
+    progress("reading annotations", len(raw), len(raw))
+    return columns.table(), faults
+
+
+def by_spelling(by_id: Mapping[Id, int]) -> dict[str, int]:
+    """Image by the text of its id, where no two ids are spelled alike.
+
+    >>> by_spelling({2299: 0, "7": 1, 7: 2})
+    {'2299': 0}
+    """
+    spelled: dict[str, int | None] = {}
+    for id_, index in by_id.items():
+        spelled[str(id_)] = None if str(id_) in spelled else index
+    return {text: index for text, index in spelled.items() if index is not None}
+
+
+def _trouble(
+    row: AnnotationRow, image: int | None, classes: Mapping[int, int], n_keypoints: int
+) -> tuple[str, str] | None:
+    """(kind, message) of what keeps a row out of the table."""
+    if image is None:
+        return "label_orphan", f"no image has the id {row.image_id!r}"
+    if row.category_id not in classes:
+        return "category_unknown", f"category {row.category_id} is not declared"
+    if row.bbox is None:
+        return "box_missing", "no bbox"
+    if len(row.bbox) != 4:
+        return "row_columns", f"bbox has {len(row.bbox)} numbers, expected 4"
+    if not _finite(row.bbox):
+        return "row_not_number", f"bbox {row.bbox}"
+    if row.bbox[2] < 0 or row.bbox[3] < 0:
+        return "box_inverted", f"bbox {row.bbox} has a negative size"
+    if n_keypoints and row.keypoints:
+        if len(row.keypoints) != 3 * n_keypoints:
+            return "row_columns", f"{len(row.keypoints)} keypoint numbers, expected {3 * n_keypoints}"
+        if not _finite(row.keypoints):
+            return "row_not_number", "a keypoint is no number"
+    return None
+
+
+def _finite(numbers: Iterable[float]) -> bool:
+    # A coordinate beyond 1e9 pixels is nobody's: refused here, so that no product of two overflows later.
+    return all(abs(number) < 1e9 for number in numbers)
+
+
+def _undecodable(
+    where: str, item: msgspec.Raw, message: str, images: Sequence[Image], by_id: Mapping[Id, int]
+) -> Fault:
+    try:
+        image = by_id.get(msgspec.json.decode(item, type=_Owner).image_id)
+    except msgspec.MsgspecError:
+        image = None
+    kind = "row_not_number" if "Expected `float`" in message else "row_columns"
+    return Fault(kind, where, message, None if image is None else images[image].id)

@@ -1,0 +1,118 @@
+"""JSON from strangers: decoded by type, each row apart, so that one bad row costs one row."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from liftgate.errors import DataError
+
+T = TypeVar("T")
+
+Id = int | str
+
+
+class ImageRow(msgspec.Struct):
+    """One entry of `images`."""
+
+    id: Id
+    file_name: str
+    width: float = 0
+    height: float = 0
+    license: int | str | None = None
+
+
+class AnnotationRow(msgspec.Struct):
+    """One entry of `annotations`. Outlines are skipped: Liftgate has boxes and keypoints."""
+
+    image_id: Id
+    category_id: int
+    bbox: list[float] | None = None
+    id: Id | None = None
+    area: float | None = None
+    iscrowd: int | bool | None = 0
+    ignore: int | bool | None = 0
+    keypoints: list[float] | None = None
+
+
+class CategoryRow(msgspec.Struct):
+    """One entry of `categories`."""
+
+    id: int
+    name: str
+    keypoints: list[str] | None = None
+    flip_idx: list[int] | None = None
+    sigmas: list[float] | None = None
+
+
+class ResultRow(msgspec.Struct, gc=False):
+    """One detection of a results file."""
+
+    image_id: Id
+    category_id: int
+    score: float
+    bbox: tuple[float, float, float, float] | None = None
+    keypoints: list[float] | None = None
+
+
+class Document(msgspec.Struct):
+    """A COCO JSON with its rows still undecoded."""
+
+    images: list[msgspec.Raw]
+    categories: list[msgspec.Raw]
+    annotations: list[msgspec.Raw] = []
+
+
+_LARGEST_SLOW = 256 << 20
+"""Bytes. The slow reader, which names the line, takes some twenty times as much memory as the file has."""
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """Decode a JSON file into `kind`; NaN and Infinity, which are no JSON but are written by many, become null.
+
+    Raises:
+        DataError: with the line where it breaks off or is malformed, or the place that has another type.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError("cannot read the file", where=path, got=error.strerror) from None
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        raise _wrong_kind(path, kind, error) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        if len(data) > _LARGEST_SLOW:
+            raise DataError(
+                "not valid JSON", where=path, got=str(error), hint="cut off, or NaN for a number?"
+            ) from None
+    try:  # slow, for files that are damaged or hold NaN
+        text = data.decode("utf-8")
+        return msgspec.json.decode(msgspec.json.encode(json.loads(text)), type=kind)
+    except json.JSONDecodeError as error:
+        cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
+        raise DataError(
+            "the JSON is cut off" if cut else "not valid JSON",
+            where=f"{path}:{error.lineno}",
+            got=f"{error.msg} at column {error.colno} of {len(data)} bytes",
+            hint="was it copied or written to the end?" if cut else None,
+        ) from None
+    except msgspec.ValidationError as error:
+        raise _wrong_kind(path, kind, error) from None
+    except (UnicodeError, RecursionError, msgspec.MsgspecError, OverflowError, ValueError) as error:
+        raise DataError("not valid JSON", where=path, got=f"{type(error).__name__}: {error}"[:200]) from None
+
+
+def _wrong_kind(path: Path, kind: object, error: Exception) -> DataError:
+    coco = kind is Document
+    return DataError(
+        "not a COCO data set" if coco else "not a COCO results file",
+        where=path,
+        expected="an object with images, annotations, categories" if coco else "a list of detections",
+        got=str(error),
+        hint="this looks like a list of results" if coco and "got `array`" in str(error) else None,
+    )

@@ -1,0 +1,165 @@
+"""COCO JSON → Dataset."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from liftgate.data.dataset import Dataset, Fault, Image, Keypoints
+from liftgate.data.formats.coco.annotations import read_annotations
+from liftgate.data.formats.coco.document import CategoryRow, Document, Id, ImageRow, read_json
+from liftgate.data.formats.safe import safe_path
+from liftgate.data.formats.sizes import settle_size
+from liftgate.data.headers import Header, read_headers
+from liftgate.data.places import lexical
+from liftgate.errors import DataError
+from liftgate.progress import Progress, silent
+
+T = TypeVar("T")
+
+_SPLIT_WORDS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+def read(path: Path, *, images: Path | None = None, name: str | None = None, progress: Progress = silent) -> Dataset:
+    """Read COCO instances or person keypoints.
+
+    Classes are the categories in the order of their ids, which stay in `category_ids`. Boxes are `bbox` as it stands,
+    `area` the annotation's own (of its outline), `line` the annotation id. The split is taken from the file's name
+    (`instances_val2017.json`) or its folder (`valid/_annotations.coco.json`). Images are looked for in `images`,
+    or beside the JSON; where none is found the sizes in the JSON are believed, which is enough to evaluate.
+
+    Raises:
+        DataError: not JSON, not COCO, or no category.
+    """
+    document = read_json(path, Document)
+    source = lexical(path)
+    faults: list[Fault] = []
+    categories = _categories(source, document, faults)
+    keypoints = _keypoints(categories)
+    split = split_of(source)
+    rows = _rows(document.images, ImageRow, source, "images", faults)
+    folder = lexical(images) if images else _find_folder(source, split, rows)
+    found, by_id = _images(source, rows, folder, split, faults, progress)
+    labels, row_faults = read_annotations(source, document.annotations, found, by_id, categories, keypoints, progress)
+    return Dataset(
+        name=name or source.stem,
+        root=folder or source.parent,
+        source=source,
+        format="coco",
+        classes=tuple(category.name for category in categories),
+        images=tuple(found),
+        labels=labels,
+        category_ids=tuple(category.id for category in categories),
+        keypoints=keypoints,
+        faults=(*faults, *row_faults),
+    )
+
+
+def _rows(raw: Iterable[msgspec.Raw], kind: type[T], source: Path, where: str, faults: list[Fault]) -> list[T]:
+    decoder = msgspec.json.Decoder(kind)
+    rows = []
+    for index, item in enumerate(raw):
+        try:
+            rows.append(decoder.decode(item))
+        except msgspec.MsgspecError as error:
+            faults.append(Fault("row_columns", f"{source}: {where}[{index}]", str(error)))
+    return rows
+
+
+def _categories(source: Path, document: Document, faults: list[Fault]) -> list[CategoryRow]:
+    table: dict[int, CategoryRow] = {}
+    for category in _rows(document.categories, CategoryRow, source, "categories", faults):
+        if table.setdefault(category.id, category) is not category:
+            message = f"category {category.id} is {table[category.id].name!r} and {category.name!r}"
+            faults.append(Fault("category_twice", str(source), message))
+    if not table:
+        raise DataError("no categories", where=source, expected="at least one entry in categories")
+    names = [category.name for category in table.values()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        faults.append(Fault("names_twice", str(source), f"more than one category is called {', '.join(twice[:5])}"))
+    return [table[number] for number in sorted(table)]
+
+
+def _keypoints(categories: Sequence[CategoryRow]) -> Keypoints | None:
+    """Keypoints of the first category that has any: one skeleton per data set."""
+    for category in categories:
+        if category.keypoints:
+            count = len(category.keypoints)
+            flip = category.flip_idx if category.flip_idx and sorted(category.flip_idx) == [*range(count)] else None
+            sigmas = category.sigmas if category.sigmas and len(category.sigmas) == count else None
+            return Keypoints(
+                tuple(category.keypoints), tuple(flip) if flip else None, tuple(sigmas) if sigmas else None
+            )
+    return None
+
+
+def split_of(source: Path) -> str | None:
+    """train, val or test from a word of the file's name, or from the folder's whole name."""
+    words = [word for word in re.split(r"[^a-z]+", source.stem.lower()) if word in _SPLIT_WORDS]
+    return _SPLIT_WORDS.get(words[0] if words else source.parent.name.lower())
+
+
+def _find_folder(source: Path, split: str | None, rows: Sequence[ImageRow]) -> Path | None:
+    """The folder that `file_name`s are relative to, among the places where people keep images; None: nowhere."""
+    here, above = source.parent, source.parent.parent
+    tail = next((word for word in source.stem.split("_") if re.fullmatch(r"(train|val|test)\d*", word)), split or "")
+    candidates = [here, here / "images", above / "images", above, here / tail, above / tail]
+    candidates += [here / "images" / tail, above / "images" / tail]
+    samples = [safe_path(row.file_name) for row in rows[:: max(1, len(rows) // 16)]]
+    counted = [(sum((folder / sample).is_file() for sample in samples), folder) for folder in candidates]
+    best = max(counted, key=lambda pair: pair[0], default=(0, here))
+    return best[1] if best[0] else None
+
+
+def _images(
+    source: Path,
+    rows: Sequence[ImageRow],
+    folder: Path | None,
+    split: str | None,
+    faults: list[Fault],
+    progress: Progress,
+) -> tuple[list[Image], dict[Id, int]]:
+    """The images, and the place of each COCO id among them."""
+    files = [(folder or source.parent) / (safe_path(row.file_name) or "unnamed") for row in rows]
+    headers = read_headers(files, progress) if folder else [Header() for _ in rows]
+    if not folder and rows:
+        faults.append(Fault("images_missing", str(source), f"none of {len(rows)} images found beside the JSON"))
+    found: list[Image] = []
+    by_id: dict[Id, int] = {}
+    taken: set[str] = set()
+    for row, file, header in zip(rows, files, headers, strict=True):
+        if row.id in by_id:
+            faults.append(Fault("image_twice", str(source), f"two images have the id {row.id!r}: {row.file_name}"))
+            continue
+        size, trouble = settle_size(header, *_size(row))
+        image_id = safe_path(row.file_name) or f"image-{row.id}"
+        if image_id in taken:
+            faults.append(Fault("image_twice", str(source), f"two images have the file {row.file_name}", image_id))
+            image_id = f"{image_id}#{row.id}"
+        taken.add(image_id)
+        by_id[row.id] = len(found)
+        found.append(
+            Image(
+                id=image_id,
+                path=file,
+                width=size[0],
+                height=size[1],
+                split=split,
+                label=source,
+                coco_id=row.id,
+                orientation=header.orientation,
+            )
+        )
+        if fault := header.fault(file, image_id):
+            faults.append(fault)
+        faults += [Fault(kind, f"{source}: image {row.id}", message, image_id) for kind, message in trouble]
+    return found, by_id
+
+
+def _size(row: ImageRow) -> tuple[int, int]:
+    usable = 0 < row.width < 1e6 and 0 < row.height < 1e6
+    return (int(row.width), int(row.height)) if usable else (0, 0)

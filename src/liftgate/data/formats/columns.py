@@ -1,0 +1,79 @@
+"""Label columns while a reader fills them: flat arrays of numbers, so that a million boxes cost 100 MB, not a GB."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.data.dataset import Labels
+
+
+class LabelColumns:
+    """Grows row by row; `table()` makes the Labels.
+
+    >>> columns = LabelColumns()
+    >>> columns.add(0, 2, (1, 2, 3, 6), area=None, line=7)
+    >>> columns.table().area.tolist()
+    [8.0]
+    """
+
+    def __init__(self, n_keypoints: int = 0) -> None:
+        self.n_keypoints = n_keypoints
+        self.image = array("q")
+        self.cls = array("q")
+        self.boxes = array("d")
+        self.area = array("d")
+        self.crowd = bytearray()
+        self.ignore = bytearray()
+        self.line = array("q")
+        self.keypoints = array("d")
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def add(
+        self,
+        image: int,
+        cls: int,
+        box: Sequence[float],
+        *,
+        line: int,
+        area: float | None = None,
+        crowd: bool = False,
+        ignore: bool = False,
+        keypoints: Sequence[float] = (),
+    ) -> None:
+        """Append one object; `area` None is the box's, `keypoints` are K × (x, y, visibility), empty for none seen."""
+        self.image.append(image)
+        self.cls.append(cls)
+        self.boxes.extend(box)
+        self.area.append(-1.0 if area is None else area)
+        self.crowd.append(crowd)
+        self.ignore.append(ignore)
+        self.line.append(line)
+        if self.n_keypoints:
+            self.keypoints.extend(keypoints or (0.0,) * (3 * self.n_keypoints))
+
+    def table(self) -> Labels:
+        """Return the columns as Labels, boxes as they were added."""
+        boxes = _floats(self.boxes).reshape(-1, 4)
+        area = _floats(self.area)
+        own = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        shape = (len(self), self.n_keypoints, 3)
+        return Labels(
+            image=np.array(self.image, dtype=np.int64),
+            cls=np.array(self.cls, dtype=np.int64),
+            boxes=boxes,
+            area=np.where(area < 0, np.maximum(own, 0), area),
+            crowd=np.frombuffer(bytes(self.crowd), dtype=np.bool_),
+            ignore=np.frombuffer(bytes(self.ignore), dtype=np.bool_),
+            line=np.array(self.line, dtype=np.int64),
+            keypoints=_floats(self.keypoints).reshape(shape) if self.n_keypoints else None,
+        )
+
+
+def _floats(column: array[float]) -> NDArray[np.float64]:
+    return np.array(column, dtype=np.float64)

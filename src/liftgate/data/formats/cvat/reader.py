@@ -1,0 +1,279 @@
+"""CVAT XML 1.1 → Dataset."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+
+from liftgate.data.dataset import Dataset, Fault, Image, Keypoints
+from liftgate.data.formats.columns import LabelColumns
+from liftgate.data.formats.cvat.shapes import SHAPES, BadShape, Shape, between, parse_shape
+from liftgate.data.formats.safe import safe_path
+from liftgate.data.formats.sizes import settle_size
+from liftgate.data.headers import Header, read_headers
+from liftgate.data.places import lexical
+from liftgate.errors import DataError
+from liftgate.progress import Progress, silent
+
+_LARGEST = 2 << 30
+_MOST_FRAMES = 10_000_000
+_MOST_FILLED = 5_000_000  # a line of XML can ask for millions
+_SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+@dataclass(slots=True)
+class _Frame:
+    """One image, or one frame of a video, as found."""
+
+    name: str
+    width: int = 0
+    height: int = 0
+    split: str | None = None
+    shapes: list[Shape] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Found:
+    """An XML as found."""
+
+    source: Path
+    labels: list[str] = field(default_factory=list)
+    points: dict[str, list[str]] = field(default_factory=dict)
+    """skeleton's label → names of its keypoints"""
+    frames: dict[str, _Frame] = field(default_factory=dict)
+    tracks: int = 0
+    filled: int = 0
+    video: str | None = None
+    size: tuple[int, int] = (0, 0)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def read(path: Path, *, images: Path | None = None, name: str | None = None, progress: Progress = silent) -> Dataset:
+    """Read `annotations.xml`, or a zip that CVAT exported (only the XML in it is opened, nothing is unpacked).
+
+    Classes are the task's labels in its order. Outlines, ellipses, masks and turned boxes become the box around them,
+    skeletons keypoints with the box around those. In a video, boxes between key frames are put on a straight line where
+    the export leaves them out; frames are called `frame_000012`, and the video is their group. Attributes called
+    is_crowd or ignore (difficult) are kept, others and the identity of tracks are not. `Labels.line` is the number of
+    the object on its image, from 1.
+
+    Raises:
+        DataError: not CVAT's XML, cut off, or refused (a bomb); with the line.
+    """
+    found = _Found(lexical(path))
+    with _open(found.source) as file:
+        _scan(file, found, progress)
+    return _dataset(found, images, name, progress)
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        if path.suffix.lower() != ".zip":
+            with path.open("rb") as file:
+                yield file
+            return
+        with zipfile.ZipFile(path) as archive:
+            inside = [item for item in archive.infolist() if Path(item.filename).name == "annotations.xml"]
+            if len(inside) != 1:
+                raise DataError("no CVAT export", where=path, expected="one annotations.xml", got=len(inside))
+            if inside[0].file_size > _LARGEST:
+                raise DataError("annotations.xml is too large", where=path, expected="under 2 GiB")
+            with archive.open(inside[0]) as member:
+                # ZipExtFile stops at the declared size, so a bomb that lies about it is cut off.
+                yield member
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # damaged, odd compression, a password
+        raise DataError("the zip cannot be read", where=path, got=str(error)) from None
+    except OSError as error:
+        raise DataError("cannot read the file", where=path, got=error.strerror) from None
+
+
+def _scan(file: IO[bytes], found: _Found, progress: Progress) -> None:
+    """Go through the XML element by element and let go of each: memory holds the shapes, not the tree."""
+    root: Element | None = None
+    try:
+        for event, element in iterparse(file, events=("start", "end")):
+            if root is None:
+                root = element
+                if root.tag != "annotations":
+                    raise DataError("not a CVAT XML", where=found.source, expected="<annotations>", got=f"<{root.tag}>")
+            if event == "end" and element.tag in ("image", "track", "meta"):
+                {"image": _take_image, "track": _take_track, "meta": _take_meta}[element.tag](element, found)
+                root.clear()
+                if len(found.frames) % 1024 == 0:
+                    progress("reading annotations", len(found.frames), 0)
+    except ParseError as error:
+        raise DataError("the XML is broken", where=f"{found.source}:{error.position[0]}", got=str(error)) from None
+    except (DefusedXmlException, ValueError, LookupError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise DataError(
+            "the XML is refused", where=found.source, got=f"{type(error).__name__}: {error}"[:200]
+        ) from None
+
+
+def _take_meta(element: Element, found: _Found) -> None:
+    """Labels with their skeletons, and what a video's frames have in common. A task, a job or a project."""
+    labels = [label for label in element.iter("label") if label.findtext("name")]
+    for label in labels:
+        name, parent = label.findtext("name", "").strip(), label.findtext("parent", "").strip()
+        if parent:
+            found.points.setdefault(parent, []).append(name)
+        elif name not in found.labels:
+            found.labels.append(name)
+    size = element.find(".//original_size")
+    if size is not None:
+        found.size = (_whole(size.findtext("width")), _whole(size.findtext("height")))
+    source = element.findtext("source") or element.findtext(".//source") or element.findtext(".//task/name")
+    found.video = Path(source).stem if source else None
+
+
+def _take_image(element: Element, found: _Found) -> None:
+    name = safe_path(element.get("name") or "") or f"image-{element.get('id') or len(found.frames)}"
+    frame = found.frames.setdefault(name, _Frame(name))
+    frame.width, frame.height = _whole(element.get("width")), _whole(element.get("height"))
+    frame.split = _SPLITS.get((element.get("subset") or "").lower())
+    for number, child in enumerate((child for child in element if child.tag in SHAPES), 1):
+        try:
+            frame.shapes.append(parse_shape(child))
+        except BadShape as trouble:
+            kind, message = trouble.args
+            found.faults.append(Fault(kind, f"{found.source}: {name}, object {number}", message, name))
+
+
+def _take_track(element: Element, found: _Found) -> None:
+    """One object through a video: shapes by frame, gaps between key frames filled, gone after `outside`."""
+    found.tracks += 1
+    keys: list[tuple[int, Shape | None]] = []
+    for child in element:
+        if child.tag not in SHAPES:
+            continue
+        number = _whole(child.get("frame"))
+        try:
+            if number >= _MOST_FRAMES:
+                raise BadShape("row_not_number", f"frame {number}")
+            keys.append((number, None if child.get("outside") == "1" else parse_shape(child, element.get("label"))))
+        except BadShape as trouble:
+            kind, message = trouble.args
+            where = f"{found.source}: track {element.get('id')}, frame {number}"
+            found.faults.append(Fault(kind, where, message, _frame_name(number)))
+    keys.sort(key=lambda key: key[0])
+    for place, (number, shape) in enumerate(keys):
+        if shape is None:
+            continue
+        _frame(found, number).shapes.append(shape)
+        if place + 1 < len(keys):
+            last, following = keys[place + 1]
+            found.filled += max(0, last - number - 1)
+            if found.filled > _MOST_FILLED:
+                raise DataError(
+                    "too many boxes between key frames", where=found.source, expected=f"at most {_MOST_FILLED}"
+                )
+            for gap in range(number + 1, last):
+                # Until an object leaves it stays where it was; else it moves evenly.
+                share = 0.0 if following is None else (gap - number) / (last - number)
+                _frame(found, gap).shapes.append(between(shape, following or shape, share))
+
+
+def _frame(found: _Found, number: int) -> _Frame:
+    name = _frame_name(number)
+    return found.frames.setdefault(name, _Frame(name, *found.size))
+
+
+def _frame_name(number: int) -> str:
+    return f"frame_{number:06d}"
+
+
+def _dataset(found: _Found, images: Path | None, name: str | None, progress: Progress) -> Dataset:
+    source = found.source
+    frames = [found.frames[key] for key in sorted(found.frames)] if found.tracks else list(found.frames.values())
+    folder = lexical(images) if images else _find_folder(source, [frame.name for frame in frames])
+    files = [_file(folder or source.parent, frame.name) for frame in frames]
+    headers = read_headers(files, progress) if folder else [Header() for _ in frames]
+    faults = list(found.faults)
+    if not folder and frames:
+        faults.append(Fault("images_missing", str(source), f"none of {len(frames)} images found beside the XML"))
+    used = {shape.label for frame in frames for shape in frame.shapes}
+    classes = [label for label in found.labels if label not in found.points or label in used]
+    classes += sorted(used - set(classes))
+    index = {label: number for number, label in enumerate(classes)}
+    points = _point_names(found, frames)
+    columns = LabelColumns(len(points))
+    records = []
+    for place, (frame, file, header) in enumerate(zip(frames, files, headers, strict=True)):
+        size, trouble = settle_size(header, frame.width, frame.height)
+        image = Image(
+            id=frame.name,
+            path=file,
+            width=size[0],
+            height=size[1],
+            split=frame.split,
+            group=found.video if found.tracks else None,
+            label=source,
+            orientation=header.orientation,
+        )
+        records.append(image)
+        faults += [fault for fault in (header.fault(file, image.id),) if fault]
+        faults += [Fault(kind, f"{source}: {image.id}", message, image.id) for kind, message in trouble]
+        for number, shape in enumerate(frame.shapes, 1):
+            columns.add(
+                place,
+                index[shape.label],
+                shape.box,
+                area=shape.area,
+                line=number,
+                crowd=shape.crowd,
+                ignore=shape.ignore,
+                keypoints=[value for point in points for value in shape.points.get(point, (0.0, 0.0, 0.0))],
+            )
+    return Dataset(
+        name=name or (source.parent.name if source.name == "annotations.xml" else source.stem),
+        root=folder or source.parent,
+        source=source,
+        format="cvat",
+        classes=tuple(classes),
+        images=tuple(records),
+        labels=columns.table(),
+        keypoints=Keypoints(points) if points else None,
+        faults=tuple(faults),
+    )
+
+
+def _point_names(found: _Found, frames: list[_Frame]) -> tuple[str, ...]:
+    """Keypoints of the first skeleton: the task's declaration, else the names that occur."""
+    for names in found.points.values():
+        return tuple(names)
+    return tuple(dict.fromkeys(name for frame in frames for shape in frame.shapes for name in shape.points))
+
+
+def _find_folder(source: Path, names: list[str]) -> Path | None:
+    here = source.parent
+    samples = names[:: max(1, len(names) // 16)]
+    for folder in (here / "images", here, here / "images" / "default", here.parent / "images"):
+        if any(_file(folder, name).is_file() for name in samples):
+            return folder
+    return None
+
+
+def _file(folder: Path, name: str) -> Path:
+    """The image's file: a frame of a video has no suffix in its name."""
+    if re.fullmatch(r"frame_\d{6,}", name):
+        for suffix in (".jpg", ".PNG", ".png", ".jpeg"):
+            if (folder / f"{name}{suffix}").is_file():
+                return folder / f"{name}{suffix}"
+    return folder / name
+
+
+def _whole(text: str | None) -> int:
+    try:
+        return max(0, int(float(text or 0)))
+    except (ValueError, OverflowError):
+        return 0

@@ -1,0 +1,71 @@
+"""Images in a written dataset: links to the originals, under names that are safe everywhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from liftgate.data.dataset import Image
+from liftgate.data.headers import SUFFIXES
+from liftgate.errors import DataError
+from liftgate.hashing import content_hash
+
+_SAFE = re.compile(r"[\w .()+=@-]{1,80}", re.ASCII)
+
+
+def link_image(source: Path, link: Path) -> None:
+    """Make `link` show `source`'s bytes: a symbolic link, or a copy where the file system knows none.
+
+    Never a hard link: a tool that mends an image in place would write into the original.
+
+    Raises:
+        DataError: something is at `link` already.
+    """
+    try:
+        link.symlink_to(_resolved(source))
+    except FileNotFoundError:  # most often the folder is there: not asked before
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link_image(source, link)
+    except FileExistsError:  # a copy would go through the link that is there, into somebody's original
+        raise DataError("two images would have one name", where=link, got=source) from None
+    except OSError:
+        shutil.copyfile(source, link)
+
+
+def _resolved(path: Path) -> str:
+    """`path` without links. Each folder is resolved once: asking the disk about every part of every path took a third
+    of a conversion's time."""
+    if path.is_symlink():
+        return os.path.realpath(path)
+    return f"{_resolved_folder(str(path.parent))}{os.sep}{path.name}"
+
+
+@lru_cache(maxsize=1024)
+def _resolved_folder(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+def safe_names(images: Iterable[Image]) -> list[str]:
+    """A file name for each image, all different, also without regard to case or suffix.
+
+    The image's own where that is ASCII, free and short; else with the hash of its id. Ids may hold `..`, line breaks,
+    bytes that are no text, or /images/, which would lead a reader of list files or of label folders astray.
+
+    >>> safe_names([Image(name, Path("/d") / name, 9, 9) for name in ("a/x.jpg", "b/X.JPG", "c/y.jfif")])
+    ['x.jpg', 'X-de42f06a66c3.JPG', 'y.jpg']
+    """
+    taken: set[str] = set()
+    names = []
+    for image in images:
+        stem = Path(image.id).stem
+        if not _SAFE.fullmatch(stem) or stem != stem.strip(" .") or stem.casefold() in taken:
+            safe = "".join(letter if _SAFE.fullmatch(letter) else "_" for letter in stem[:60]).strip(" .")
+            stem = f"{safe}-{content_hash(image.id)[:12]}"
+        taken.add(stem.casefold())
+        suffix = image.path.suffix
+        names.append(f"{stem}{suffix if suffix.lower() in SUFFIXES else '.jpg'}")
+    return names

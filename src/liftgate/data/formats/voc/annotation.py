@@ -1,0 +1,92 @@
+"""One VOC XML. It may come from anybody: defusedxml refuses entities and bombs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+_LARGEST_XML = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One object of an XML; `number` counts from 1."""
+
+    number: int
+    name: str
+    box: tuple[float, float, float, float]
+    difficult: bool
+
+
+@dataclass(slots=True)
+class Annotation:
+    """One XML as found."""
+
+    width: int = 0
+    height: int = 0
+    filename: str = ""
+    objects: list[Thing] = field(default_factory=list)
+    bad: list[tuple[str, str, str]] = field(default_factory=list)
+    """(kind, where, message)"""
+
+
+def parse_annotation(file: Path) -> Annotation:
+    """Parse one VOC XML; what is wrong with it is in `bad`, never raised."""
+    annotation = Annotation()
+    try:
+        if file.stat().st_size > _LARGEST_XML:
+            annotation.bad.append(("label_too_large", str(file), "over 64 MiB"))
+            return annotation
+        tree = fromstring(file.read_bytes())
+    except ParseError as error:
+        annotation.bad.append(("xml_broken", f"{file}:{error.position[0]}", str(error)))
+        return annotation
+    except (DefusedXmlException, ValueError, LookupError, OSError) as error:  # a bomb, an unknown encoding, no access
+        annotation.bad.append(("xml_broken", str(file), f"{type(error).__name__}: {error}"[:200]))
+        return annotation
+    annotation.filename = (tree.findtext("filename") or "").strip()
+    annotation.width, annotation.height = (_whole(tree.findtext(f"size/{side}")) for side in ("width", "height"))
+    for number, element in enumerate(tree.iter("object"), 1):
+        outcome = _thing(element, number)
+        if isinstance(outcome, Thing):
+            annotation.objects.append(outcome)
+        else:
+            annotation.bad.append((outcome[0], f"{file}: object {number}", outcome[1]))
+    return annotation
+
+
+def _thing(element: Element, number: int) -> Thing | tuple[str, str]:
+    name = (element.findtext("name") or "").strip()
+    if not name:
+        return "row_columns", "an object without a name"
+    sides = element.find("bndbox")
+    if sides is None:
+        return "box_missing", f"{name} without <bndbox>"
+    texts = {side: sides.findtext(side) for side in SIDES}
+    try:
+        left, top, right, bottom = (float(texts[side] or "") for side in SIDES)
+    except ValueError:
+        return "row_not_number", f"{name}: {_shown(texts)}"
+    if not all(map(math.isfinite, (left, top, right, bottom))):
+        return "row_not_number", f"{name}: {_shown(texts)}"
+    if right < left or bottom < top:
+        return "box_inverted", f"{name}: {_shown(texts)}"
+    difficult = (element.findtext("difficult") or "").strip().lower() in ("1", "true")
+    return Thing(number, name, (left, top, right, bottom), difficult)
+
+
+def _whole(text: str | None) -> int:
+    try:
+        return max(0, int(float(text or 0)))
+    except (ValueError, OverflowError):
+        return 0
+
+
+def _shown(texts: dict[str, str | None]) -> str:
+    return str(texts)[:120]

@@ -1,0 +1,239 @@
+"""Write a dataset in any format, and say what the format cannot hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.data.card import Card, write_card
+from liftgate.data.dataset import Dataset, Image
+from liftgate.data.formats import coco, cvat, voc, yolo
+from liftgate.data.formats.links import link_image
+from liftgate.data.places import refuse_filled, whole_folder
+from liftgate.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something that the format written to cannot hold."""
+
+    what: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a writer left."""
+
+    files: tuple[Path, ...]
+    """The file (or files, one per split) to read it back from."""
+    losses: tuple[Loss, ...]
+
+
+def write_dataset(dataset: Dataset, to: str, folder: Path, card: Card | None = None) -> Written:
+    """Write `dataset` as `to` (yolo, coco, voc, cvat) into `folder`, images as links; originals stay untouched.
+
+    The folder appears when everything is in it, its `card` too.
+
+    Raises:
+        DataError: an unknown format, or a folder that is not empty.
+    """
+    if to not in _LOSSES:
+        raise DataError("unknown format", expected=", ".join(_LOSSES), got=to)
+    refuse_filled(folder)
+    if to == "yolo":  # its data.yaml names its own folder, so it sees to being whole itself
+        everything = [image if image.split else replace(image, split="train") for image in dataset.images]
+        files = [yolo.write(dataset.with_images(everything), folder, faithful=True, card=card)]
+    else:
+        with whole_folder(folder) as part:
+            files = [folder / file.relative_to(part) for file in _WRITERS[to](dataset, part)]
+            if card is not None:
+                write_card(card, part)
+    return Written(tuple(files), losses(dataset, to))
+
+
+def losses(dataset: Dataset, to: str) -> tuple[Loss, ...]:
+    """Return what `to` cannot hold of this dataset; empty: a reader gets everything back (boxes to 0.01 px)."""
+    return tuple(loss for check in _LOSSES[to] if (loss := check(dataset)) is not None)
+
+
+def _write_coco(dataset: Dataset, folder: Path) -> Sequence[Path]:
+    files = []
+    for split in _parts(dataset):
+        part = dataset.take(np.array([image.split == split for image in dataset.images], dtype=np.bool_))
+        stem = "person_keypoints" if dataset.keypoints else "instances"
+        files.append(coco.write(part, folder / "annotations" / f"{stem}_{split or 'all'}.json"))
+    for image in dataset.images:
+        if image.path.is_file():
+            link_image(image.path, folder / "images" / image.id)
+    return files
+
+
+def _write_voc(dataset: Dataset, folder: Path) -> Sequence[Path]:
+    return [voc.write(dataset, folder)]
+
+
+def _write_cvat(dataset: Dataset, folder: Path) -> Sequence[Path]:
+    return [cvat.write(dataset, folder)]
+
+
+def _parts(dataset: Dataset) -> Sequence[str | None]:
+    loose = any(image.split is None for image in dataset.images)
+    return (*dataset.splits, *([None] if loose or not dataset.images else []))
+
+
+_Check = Callable[[Dataset], Loss | None]
+
+
+def _rows(what: str, mask: Callable[[Dataset], NDArray[np.bool_]]) -> _Check:
+    def check(dataset: Dataset) -> Loss | None:
+        hit = np.flatnonzero(mask(dataset))
+        return Loss(what, len(hit), _row_name(dataset, int(hit[0]))) if len(hit) else None
+
+    return check
+
+
+def _images(what: str, test: Callable[[Image], bool]) -> _Check:
+    def check(dataset: Dataset) -> Loss | None:
+        hit = [image.id for image in dataset.images if test(image)]
+        return Loss(what, len(hit), hit[0]) if hit else None
+
+    return check
+
+
+def _row_name(dataset: Dataset, row: int) -> str:
+    return f"{dataset.images[int(dataset.labels.image[row])].id}, object {int(dataset.labels.line[row])}"
+
+
+def _outlined(dataset: Dataset) -> NDArray[np.bool_]:
+    boxes = dataset.labels.boxes
+    own = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return np.abs(dataset.labels.area - own) > 0.01 * np.maximum(own, 1)
+
+
+def _outside(dataset: Dataset) -> NDArray[np.bool_]:
+    sizes = np.array([image.upright for image in dataset.images], dtype=np.float64).reshape(-1, 2)[dataset.labels.image]
+    boxes = dataset.labels.boxes
+    out: NDArray[np.bool_] = np.any((boxes < -0.005) | (boxes > np.tile(sizes, 2) + 0.005), axis=1)
+    return out
+
+
+def _twice(dataset: Dataset) -> NDArray[np.bool_]:
+    labels = dataset.labels
+    rows = np.column_stack([labels.image, labels.cls, labels.boxes])
+    if labels.keypoints is not None:
+        rows = np.column_stack([rows, labels.keypoints.reshape(len(labels), labels.keypoints.shape[1] * 3)])
+    _, first = np.unique(rows, axis=0, return_index=True)
+    again = np.ones(len(labels), dtype=np.bool_)
+    again[first] = False
+    return again
+
+
+def _seen_apart(dataset: Dataset) -> NDArray[np.bool_]:
+    """Rows with a hidden keypoint (visibility 1) that two columns cannot tell from a visible one."""
+    points = dataset.labels.keypoints
+    if points is None or dataset.keypoints is None or dataset.keypoints.dims == 3:
+        return np.zeros(len(dataset.labels), dtype=np.bool_)
+    hidden: NDArray[np.bool_] = (points[..., 2] == 1).any(axis=1)
+    return hidden
+
+
+def _has_points(dataset: Dataset) -> NDArray[np.bool_]:
+    points = dataset.labels.keypoints
+    if points is None:
+        return np.zeros(len(dataset.labels), dtype=np.bool_)
+    seen: NDArray[np.bool_] = np.any(points[..., 2] > 0, axis=1)
+    return seen
+
+
+def _flip(dataset: Dataset) -> Loss | None:
+    known = dataset.keypoints is not None and (dataset.keypoints.flip_idx or dataset.keypoints.sigmas)
+    return Loss("flip_idx and sigmas of the keypoints", 1, dataset.name) if known else None
+
+
+def _numbers(dataset: Dataset) -> Loss | None:
+    own = tuple(range(1, len(dataset.classes) + 1))
+    if dataset.category_ids == own:
+        return None
+    return Loss(
+        "category ids: classes are numbered anew", len(own), f"{dataset.classes[0]} was {dataset.category_ids[0]}"
+    )
+
+
+def _unsorted(dataset: Dataset) -> Loss | None:
+    order = sorted(dataset.classes)
+    if list(dataset.classes) == order:
+        return None
+    return Loss("the order of classes: they are read back by alphabet", len(order), ", ".join(order[:3]))
+
+
+def _points_outside(dataset: Dataset) -> NDArray[np.bool_]:
+    points = dataset.labels.keypoints
+    if points is None:
+        return np.zeros(len(dataset.labels), dtype=np.bool_)
+    sizes = np.array([image.upright for image in dataset.images], dtype=np.float64).reshape(-1, 2)[dataset.labels.image]
+    beyond = ((points[..., :2] < 0) | (points[..., :2] > sizes[:, None, :])).any(axis=2) & (points[..., 2] > 0)
+    out: NDArray[np.bool_] = np.any(beyond, axis=1)
+    return out
+
+
+def _absent(dataset: Dataset) -> Loss | None:
+    used = set(dataset.labels.cls.tolist())
+    names = [name for index, name in enumerate(dataset.classes) if index not in used]
+    return Loss("classes without an object", len(names), names[0]) if names else None
+
+
+def _no_points(dataset: Dataset) -> Loss | None:
+    count = len(dataset.labels)
+    return Loss("keypoints", count, ", ".join(dataset.keypoints.names[:3])) if dataset.keypoints and count else None
+
+
+_GROUPS = _images("groups: give the rule again when reading", lambda image: image.group is not None)
+_UNREADABLE = _images("images that cannot be read or are under 10 pixels", lambda i: min(i.width, i.height) < 10)
+_AREAS = _rows("areas of outlines: the box's area takes their place", _outlined)
+_LOSSES: dict[str, tuple[_Check, ...]] = {
+    "yolo": (
+        _rows("crowd objects", lambda d: d.labels.crowd),
+        _rows("ignored objects", lambda d: d.labels.ignore & ~d.labels.crowd),
+        _rows("objects that stand twice", _twice),
+        _rows("boxes beyond the image: cut at its edge", _outside),
+        _rows("hidden against visible keypoints", _seen_apart),
+        _rows("keypoints outside the image: unlabelled", _points_outside),
+        _AREAS,
+        _UNREADABLE,
+        _images("images without a split: put into train", lambda image: image.split is None),
+        _numbers,
+        _GROUPS,
+    ),
+    "coco": (
+        _images("images that nobody labelled: they look empty", lambda image: image.label is None),
+        _GROUPS,
+    ),
+    "cvat": (
+        _rows("boxes of objects with keypoints: the box around these takes their place", _has_points),
+        _AREAS,
+        _images("images that nobody labelled: they look empty", lambda image: image.label is None),
+        _flip,
+        _numbers,
+        _GROUPS,
+    ),
+    "voc": (
+        _rows("crowd objects: written as difficult", lambda d: d.labels.crowd),
+        _no_points,
+        _AREAS,
+        _absent,
+        _unsorted,
+        _numbers,
+        _GROUPS,
+    ),
+}
+_WRITERS: dict[str, Callable[[Dataset, Path], Sequence[Path]]] = {
+    "coco": _write_coco,
+    "voc": _write_voc,
+    "cvat": _write_cvat,
+}

@@ -1,0 +1,174 @@
+"""data.yaml: keys, class names and keypoints, with the line that each key stands on.
+
+`download:` is a program that Ultralytics runs when the val folder is missing. Here it is text, kept in `raw`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from liftgate.data.dataset import Fault, Keypoints
+from liftgate.errors import DataError
+
+_LARGEST = 4 << 20  # a YAML parser in Python takes minutes for more
+_MOST_CLASSES = 100_000
+
+
+@dataclass(slots=True)
+class Document:
+    """A data.yaml as found."""
+
+    path: Path
+    keys: Mapping[str, Any]
+    lines: Mapping[str, int]
+    faults: list[Fault] = field(default_factory=list)
+
+    def where(self, key: str) -> str:
+        """file:line of a key"""
+        return f"{self.path}:{self.lines[key]}" if key in self.lines else str(self.path)
+
+    def fault(self, kind: str, key: str, message: str) -> None:
+        self.faults.append(Fault(kind, self.where(key), message))
+
+
+def load(path: Path) -> Document:
+    """Read a data.yaml.
+
+    Raises:
+        DataError: not there, not YAML (with the line), or no mapping.
+    """
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise DataError("too large for a data.yaml", where=path, expected="under 4 MiB")
+        text = path.read_bytes().decode("utf-8-sig")
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        keys = loader.construct_document(node) if node is not None else None
+    except OSError as error:
+        raise DataError("cannot read data.yaml", where=path, got=error.strerror) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise DataError("not valid YAML", where=f"{path}:{mark.line + 1 if mark else 1}", got=error.problem) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # UnicodeDecodeError and bad dates are ValueErrors
+        raise DataError("not valid YAML", where=path, got=str(error).splitlines()[0]) from None
+    if not isinstance(keys, dict):
+        raise DataError("not a data.yaml", where=path, expected="keys such as train, val, names", got=_kind(keys))
+    lines = {key.value: key.start_mark.line + 1 for key, _ in node.value} if isinstance(node, yaml.MappingNode) else {}
+    return Document(path, {str(key): value for key, value in keys.items()}, lines)
+
+
+def class_names(document: Document) -> tuple[str, ...]:
+    """Return the class names in index order; `nc` alone gives class_0, class_1, …
+
+    Raises:
+        DataError: neither `names` nor `nc`, or of a type that cannot be meant.
+    """
+    names, count = document.keys.get("names"), _count(document)
+    if names is None:
+        if count is None:
+            raise DataError("no class names", where=document.path, expected="the key names (or nc)")
+        return tuple(f"class_{index}" for index in range(count))
+    if isinstance(names, dict):
+        names = _by_index(document, names)
+    if not isinstance(names, list):
+        raise DataError(
+            "names is no list", where=document.where("names"), expected="a list or 0: name", got=_kind(names)
+        )
+    if not names:
+        raise DataError("names is empty", where=document.where("names"), expected="at least one class")
+    if odd := [name for name in names if not isinstance(name, str)]:
+        if any(isinstance(name, list | dict) for name in odd):
+            raise DataError("a class name is no text", where=document.where("names"), got=_kind(odd[0]))
+        document.fault("names_not_text", "names", f"YAML reads {odd[:5]} as no text: put quotes around it")
+    if count is not None and count != len(names):
+        document.fault("names_mismatch", "nc", f"nc is {count}, but there are {len(names)} names")
+    texts = tuple(str(name) for name in names)
+    if len(set(texts)) < len(texts):
+        twice = sorted({name for name in texts if texts.count(name) > 1})
+        document.fault("names_twice", "names", f"more than one class is called {', '.join(twice[:5])}")
+    return texts
+
+
+def keypoints(document: Document) -> Keypoints | None:
+    """Return what `kpt_shape`, `kpt_names`, `flip_idx` and `kpt_oks_sigmas` say; None without `kpt_shape`.
+
+    Raises:
+        DataError: `kpt_shape` is not [K, 2 or 3]: rows cannot be read without it.
+    """
+    shape = document.keys.get("kpt_shape")
+    if shape is None:
+        return None
+    if not (isinstance(shape, list) and len(shape) == 2 and all(type(n) is int for n in shape)) or (
+        not 1 <= shape[0] <= 10_000 or shape[1] not in (2, 3)
+    ):
+        raise DataError(
+            "kpt_shape cannot be used", where=document.where("kpt_shape"), expected="[K, 2] or [K, 3]", got=_kind(shape)
+        )
+    count, dims = shape
+    flip = document.keys.get("flip_idx")
+    if flip is not None and (not isinstance(flip, list) or sorted(map(str, flip)) != sorted(map(str, range(count)))):
+        document.fault("flip_idx_invalid", "flip_idx", f"expected each of 0 … {count - 1} once")
+        flip = None
+    sigmas = document.keys.get("kpt_oks_sigmas")
+    usable = isinstance(sigmas, list) and len(sigmas) == count and all(isinstance(s, int | float) for s in sigmas)
+    return Keypoints(
+        names=_keypoint_names(document.keys.get("kpt_names"), count),
+        flip_idx=tuple(int(index) for index in flip) if flip is not None else None,
+        sigmas=tuple(float(sigma) for sigma in sigmas) if usable and isinstance(sigmas, list) else None,
+        dims=dims,
+    )
+
+
+def _keypoint_names(names: object, count: int) -> tuple[str, ...]:
+    if isinstance(names, dict) and names:  # Ultralytics: class → names; one skeleton per data set here
+        names = next(iter(names.values()))
+    if isinstance(names, list) and len(names) == count and all(isinstance(name, str) for name in names):
+        return tuple(names)
+    return tuple(f"keypoint_{index}" for index in range(count))
+
+
+def _count(document: Document) -> int | None:
+    count = document.keys.get("nc")
+    if count is None:
+        return None
+    try:
+        whole = int(float(count))
+        if whole == float(count) and 0 < whole <= _MOST_CLASSES:
+            return whole
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise DataError(
+        "nc is no number of classes", where=document.where("nc"), expected="a whole number", got=_kind(count)
+    )
+
+
+def _by_index(document: Document, names: Mapping[Any, Any]) -> list[Any]:
+    try:
+        table = {int(index): name for index, name in names.items()}
+    except (TypeError, ValueError):
+        raise DataError(
+            "a key of names is no class index",
+            where=document.where("names"),
+            expected="0, 1, 2, …",
+            got=list(names)[:5],
+        ) from None
+    if not table:
+        return []
+    if min(table) < 0 or max(table) >= _MOST_CLASSES:
+        raise DataError(
+            "a class index is out of range", where=document.where("names"), got=f"{min(table)} … {max(table)}"
+        )
+    gaps = sorted(set(range(max(table) + 1)) - set(table))
+    if gaps:
+        document.fault("names_gap", "names", f"no name for class {', '.join(map(str, gaps[:5]))}")
+    return [table.get(index, f"class_{index}") for index in range(max(table) + 1)]
+
+
+def _kind(value: object) -> str:
+    # Never str() of a container: YAML aliases can make a small file print gigabytes.
+    return type(value).__name__ if isinstance(value, list | dict) else repr(value)[:80]

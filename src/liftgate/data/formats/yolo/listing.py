@@ -1,0 +1,157 @@
+"""Which image files each split of a data.yaml means: folders, lists of folders and list files, resolved against the
+YAML's own folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from liftgate.data.formats.yolo.document import Document
+from liftgate.data.headers import SUFFIXES
+from liftgate.data.places import lexical
+
+SPLITS = ("train", "val", "test")
+_MANY_FOLDERS = 2_000
+_LARGEST_LIST = 64 << 20  # bytes: a list of half a million long paths
+
+
+def base_folder(document: Document) -> Path:
+    """Return the folder that the splits are relative to: `path:` against the YAML's folder, or that folder itself."""
+    own = lexical(document.path).parent
+    declared = document.keys.get("path")
+    if declared in (None, "", "."):
+        return own
+    if not isinstance(declared, str) or "\0" in declared:
+        document.fault("path_missing", "path", "path is no text: the YAML's folder is used")
+        return own
+    folder = _join(own, declared)
+    if not folder.is_dir():
+        document.fault("path_missing", "path", f"{declared} is no folder: {own} is used")
+        return own
+    if not Path(declared).is_absolute():
+        document.fault("path_relative", "path", f"{declared} is read as {folder}")
+    return folder
+
+
+def list_images(document: Document, base: Path) -> dict[str, list[Path]]:
+    """Return the image files of every declared split, each file once, in the order Ultralytics has them (sorted).
+
+    What is missing, shared between splits or odd is recorded in `document.faults`.
+    """
+    files: dict[str, list[Path]] = {}
+    owner: dict[Path, str] = {}
+    for split, key in _declared(document.keys):
+        value = document.keys[key]
+        entries = value if isinstance(value, list) else [value]
+        found: list[Path] = []
+        for entry in entries:
+            source = _resolve(document, base, key, entry)
+            if source is not None:
+                found += _walk(document, source) if source.is_dir() else _read_list(document, source, base)
+        unique = sorted(set(found))
+        if len(unique) < len(found):
+            document.fault("list_repeats", key, f"{split}: {len(found)} entries for {len(unique)} images")
+        shared = [file for file in unique if file in owner]
+        if shared:
+            first = owner[shared[0]]
+            document.fault(
+                "split_shared", key, f"{len(shared)} images of {split} are in {first} too, such as {shared[0].name}"
+            )
+        files[split] = [file for file in unique if file not in owner]
+        owner.update((file, split) for file in files[split])
+        if not unique and not any(fault.kind == "split_missing" for fault in document.faults):
+            document.fault("split_empty", key, f"{split}: no image in {_shown(value)}")
+    return files
+
+
+def _declared(keys: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """(split, key) for every split that the document names; Ultralytics takes `validation` for `val`."""
+    for split in SPLITS:
+        key = "validation" if split == "val" and "val" not in keys and "validation" in keys else split
+        if keys.get(key):
+            yield split, key
+
+
+def _resolve(document: Document, base: Path, key: str, entry: object) -> Path | None:
+    """Find the folder or list file of one entry; the first that exists counts, and a detour is recorded."""
+    if not isinstance(entry, str) or "\0" in entry:
+        document.fault("split_missing", key, f"{key}: {_shown(entry)} is no path")
+        return None
+    own = document.path.absolute().parent
+    if (path := _join(base, entry)).exists():
+        return path
+    if entry.startswith("../"):
+        for folder in (base, own):
+            if (path := _join(folder, entry[3:])).exists():
+                document.fault("path_roboflow", key, f"{entry} is not there: {path} is used")
+                return path
+    if (path := _join(own, entry)).exists():
+        document.fault("path_elsewhere", key, f"{_join(base, entry)} is not there: {path} is used")
+        return path
+    document.fault("split_missing", key, f"{key}: {_join(base, entry)} is not there")
+    return None
+
+
+def _walk(document: Document, folder: Path) -> list[Path]:
+    """Image files below a folder, hidden ones left out; links are followed, but no folder is entered twice.
+
+    Where thousands of folders hold next to no image, somebody named a disk or a home folder: that is said, not walked.
+    """
+    found: list[Path] = []
+    entered: set[str] = set()
+    fruitful = 0
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        here = Path(place)
+        images = [here / name for name in names if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
+        found += images
+        fruitful += bool(images)
+        if len(entered) > _MANY_FOLDERS and len(entered) > 20 * fruitful:
+            what = f"{folder} is no folder of images: {fruitful} of its first {len(entered):,} folders hold any"
+            document.fault("split_missing", "path", what)
+            return []
+    return found
+
+
+def _read_list(document: Document, file: Path, base: Path) -> list[Path]:
+    if not file.is_file() or file.stat().st_size > _LARGEST_LIST:  # /dev/zero has no end, and a pipe no beginning
+        document.fault("split_missing", "path", f"{file} is no list: a device, a pipe, or over {_LARGEST_LIST:,} bytes")
+        return []
+    try:
+        lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        document.fault("split_missing", "path", f"{file} cannot be read as a list: {type(error).__name__}")
+        return []
+    found: list[Path] = []
+    loose = odd = 0
+    for line in lines:
+        if not line:
+            continue
+        if Path(line).suffix.lower() not in SUFFIXES or "\0" in line:
+            odd += 1
+            continue
+        path = _join(file.parent, line)
+        if not line.startswith("./") and not Path(line).is_absolute():
+            loose += 1
+            if not path.exists() and (other := _join(base, line)).exists():
+                path = other
+        found.append(path)
+    if loose:
+        document.fault("list_relative", "train", f"{file}: {loose} lines are relative without ./")
+    if odd:
+        document.fault("list_not_image", "train", f"{file}: {odd} lines end in no image suffix")
+    return found
+
+
+def _join(folder: Path, name: str) -> Path:
+    return lexical(folder / name)
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else type(value).__name__

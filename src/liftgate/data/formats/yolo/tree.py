@@ -1,0 +1,200 @@
+"""Dataset → a training tree: exactly what Ultralytics will see, without copies.
+
+    data.yaml            absolute `path`, names, kpt_shape, flip_idx; nothing of the user's YAML passes through
+    train.txt …          one list file per split, an image repeated as often as asked
+    images/NAME.jpg      links to the originals (copies where the file system knows no links)
+    labels/NAME.txt      rows in fractions, 7 digits: a box returns to 0.01 px up to 65,000 px
+    manifest.json        link → image id, so that predictions can be traced back; and what was left out
+
+All names are made here: two images called a.jpg in different folders do not collide, and no name of the user's (with
+`..`, a line break, or /images/ in its path) can lead Ultralytics astray. Left out, because Ultralytics would drop the
+image or train on nonsense: images that it cannot read, crowd and ignore rows, boxes without area, rows that stand
+twice. Boxes are cut at the image's edge. Originals are never touched: Ultralytics mends a JPEG by replacing the link.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from liftgate.boxes import xyxy_to_cxcywh
+from liftgate.data.card import Card, write_card
+from liftgate.data.dataset import Dataset, Image, Labels
+from liftgate.data.formats.links import link_image, safe_names
+from liftgate.data.places import lexical, refuse_filled, whole_folder
+from liftgate.errors import DataError
+from liftgate.files import write_bytes, write_text
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    image: Image
+    name: str
+    repeats: int
+    rows: Sequence[str]
+    left_out: int
+
+    @property
+    def link(self) -> str:
+        return f"images/{self.name}"
+
+
+def write(
+    dataset: Dataset,
+    folder: Path,
+    *,
+    repeats: Mapping[str, int] | None = None,
+    faithful: bool = False,
+    card: Card | None = None,
+) -> Path:
+    """Write the training tree and return its data.yaml; an older tree of ours in `folder` is replaced.
+
+    `repeats` says how often an image of train is to be seen per epoch, by image id (default 1, 0: not at all).
+    Images without a split are left out. `faithful` is for conversion: boxes without area stay. `card` becomes its
+    README.md.
+
+    Raises:
+        DataError: `folder` holds something else; `repeats` names an unknown image or one outside train.
+    """
+    folder = lexical(folder)
+    if not (folder / "manifest.json").is_file():
+        refuse_filled(folder)
+    entries = _entries(dataset, _checked(dataset, repeats or {}), faithful)
+    with whole_folder(folder) as part:
+        _write_files(part, entries, dataset)
+        write_text(part / "data.yaml", _document(dataset, folder, entries))
+        if card is not None:
+            write_card(card, part)
+    return folder / "data.yaml"
+
+
+def read_manifest(folder: Path) -> dict[str, str]:
+    """Return image id by link (`images/NAME.jpg`, relative to the tree).
+
+    Raises:
+        DataError: there is no manifest.
+    """
+    path = folder / "manifest.json"
+    try:
+        images = json.loads(path.read_bytes())["images"]
+        return {str(link): str(image) for link, image in images.items()}
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise DataError("no manifest of a training tree", where=path, got=f"{type(error).__name__}: {error}") from None
+
+
+def _checked(dataset: Dataset, repeats: Mapping[str, int]) -> Mapping[str, int]:
+    splits = {image.id: image.split for image in dataset.images}
+    for image, times in repeats.items():
+        if image not in splits:
+            raise DataError("repeats names an unknown image", got=image)
+        if splits[image] != "train" and times != 1:
+            raise DataError("only train may be repeated", where=image, got=f"split {splits[image]}")
+        if times < 0:
+            raise DataError("repeats is negative", where=image, got=times)
+    return repeats
+
+
+def _entries(dataset: Dataset, repeats: Mapping[str, int], faithful: bool) -> list[_Entry]:
+    order = np.argsort(dataset.labels.image, kind="stable")
+    starts = np.searchsorted(dataset.labels.image[order], np.arange(len(dataset.images) + 1))
+    dims = dataset.keypoints.dims if dataset.keypoints else 3
+    seen = [
+        index
+        for index, image in enumerate(dataset.images)
+        if image.split is not None
+        and min(image.width, image.height) >= 10
+        and repeats.get(image.id, 1) > 0
+        and image.path.is_file()
+    ]
+    names = safe_names(dataset.images[index] for index in seen)
+    entries = []
+    for index, name in zip(seen, names, strict=True):
+        image = dataset.images[index]
+        labels = dataset.labels.take(order[starts[index] : starts[index + 1]])
+        rows = format_rows(labels, image, dims, faithful=faithful)
+        entries.append(_Entry(image, name, repeats.get(image.id, 1), rows, len(labels) - len(rows)))
+    return entries
+
+
+def format_rows(labels: Labels, image: Image, dims: int = 3, *, faithful: bool = False) -> list[str]:
+    """Rows of one image's labels as YOLO text, without those that no training should see; each row once.
+
+    Boxes are cut at the image's edge; `faithful` keeps those that have no area.
+    """
+    size = np.array(image.upright, dtype=np.float64)
+    boxes = np.clip(labels.boxes, 0, np.tile(size, 2))
+    whole = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    keep = np.flatnonzero((whole | faithful) & ~labels.crowd & ~labels.ignore)
+    fractions = xyxy_to_cxcywh(boxes[keep], size)
+    points = None if labels.keypoints is None else _points(labels.keypoints[keep], size, dims)
+    rows = []
+    for place, (cls, box) in enumerate(zip(labels.cls[keep].tolist(), fractions.tolist(), strict=True)):
+        numbers = [f"{number:.7f}" for number in box]
+        if points is not None:
+            numbers += [
+                f"{number:.7f}" if at % dims < 2 else f"{number:.0f}" for at, number in enumerate(points[place])
+            ]
+        rows.append(f"{cls} {' '.join(numbers)}")
+    return list(dict.fromkeys(rows))
+
+
+def _points(points: NDArray[np.float64], size: NDArray[np.float64], dims: int) -> list[list[float]]:
+    """Keypoints as fractions; one outside the image is unlabelled, as Ultralytics' augmentation would make it.
+
+    Without a visibility column Ultralytics takes a negative coordinate for unlabelled, and drops the image from −0.01.
+    """
+    fractions = points.copy()
+    fractions[..., :2] /= size
+    outside = ((fractions[..., :2] < 0) | (fractions[..., :2] > 1)).any(axis=-1) | (fractions[..., 2] <= 0)
+    fractions[outside] = 0 if dims == 3 else -0.005
+    flat: list[list[float]] = fractions[..., :dims].reshape(len(points), points.shape[1] * dims).tolist()
+    return flat
+
+
+def _write_files(folder: Path, entries: Sequence[_Entry], dataset: Dataset) -> None:
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    for entry in entries:
+        link_image(entry.image.path, folder / entry.link)
+        if entry.image.label is not None:  # no label file stays no label file
+            # Not files.write_text: an fsync for each of 100,000 labels; the whole tree is renamed into place.
+            text = "".join(f"{row}\n" for row in entry.rows)
+            (folder / "labels" / entry.name).with_suffix(".txt").write_text(text, encoding="ascii")
+    for split in dict.fromkeys(("train", "val", *dataset.splits)):
+        lines = [f"./{entry.link}\n" * entry.repeats for entry in entries if entry.image.split == split]
+        (folder / f"{split}.txt").write_text("".join(lines), encoding="ascii")
+    write_bytes(folder / "manifest.json", _manifest(entries, dataset))
+
+
+def _manifest(entries: Sequence[_Entry], dataset: Dataset) -> bytes:
+    kept = {entry.image.id for entry in entries}
+    manifest = {
+        "images": {entry.link: entry.image.id for entry in entries},
+        "images_left_out": [image.id for image in dataset.images if image.id not in kept],
+        "rows_left_out": {entry.image.id: entry.left_out for entry in entries if entry.left_out},
+    }
+    # Escaped, not UTF-8: file names need not be text.
+    return json.dumps(manifest, indent=1).encode("ascii")
+
+
+def _document(dataset: Dataset, folder: Path, entries: Sequence[_Entry]) -> str:
+    left_out = len(dataset.images) - len(entries)
+    rows = sum(entry.left_out for entry in entries)
+    keys: dict[str, object] = {"path": str(folder)}
+    keys |= {split: f"{split}.txt" for split in dict.fromkeys(("train", "val", *dataset.splits))}
+    keys["names"] = dict(enumerate(dataset.classes))
+    if dataset.keypoints:
+        keys["kpt_shape"] = [len(dataset.keypoints.names), dataset.keypoints.dims]
+        keys["kpt_names"] = {index: list(dataset.keypoints.names) for index in range(len(dataset.classes))}
+        if dataset.keypoints.flip_idx:
+            keys["flip_idx"] = list(dataset.keypoints.flip_idx)
+        if dataset.keypoints.sigmas:  # else Ultralytics takes 1/n for all, which flatters mAP
+            keys["kpt_oks_sigmas"] = list(dataset.keypoints.sigmas)
+    head = f"# Written by liftgate. Left out: {left_out} images, {rows} rows (crowd, ignored, without area, twice).\n"
+    return head + yaml.safe_dump(keys, allow_unicode=True, sort_keys=False, width=1 << 20)

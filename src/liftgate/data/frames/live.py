@@ -1,0 +1,158 @@
+"""Frames from an RTSP camera, as they come. The address never leaves this file: it may hold a password."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from liftgate.data.dataset import Fault
+from liftgate.data.frames.extract import MANIFEST, check_request, in_order
+from liftgate.data.frames.journal import Journal, Piece
+from liftgate.data.frames.library import pyav
+from liftgate.data.frames.records import DEFAULT_REQUEST, FrameRow, Outcome, Request, Source
+from liftgate.data.frames.sources import safe_name
+from liftgate.data.frames.video import reason
+from liftgate.data.frames.writing import frame_name, frame_row, jpeg, save, upright, write_manifest
+from liftgate.errors import UsageError
+from liftgate.progress import Progress, silent
+
+_PATIENCE = 10.0  # seconds without a packet
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """Where a live picture comes from; shows itself without user, password and query."""
+
+    _url: str
+
+    @classmethod
+    def parse(cls, text: str) -> Camera:
+        """Read an `rtsp://` or `rtsps://` address; `$NAME` in it is taken from the environment.
+
+        So `rtsp://$CAM_USER:$CAM_PASSWORD@host/1` keeps the password out of the shell's history and the process list.
+
+        Raises:
+            UsageError: another scheme, or no host. The message does not show the address.
+        """
+        url = os.path.expandvars(text)
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname
+        except ValueError:
+            host = None
+        if host is None or parts.scheme not in ("rtsp", "rtsps"):
+            raise UsageError("not the address of a camera", expected="rtsp://HOST/… or rtsps://HOST/…")
+        return cls(url)
+
+    @property
+    def name(self) -> str:
+        """Host, port and path as a part of a file name."""
+        parts = urlsplit(self._url)
+        port = f"-{parts.port}" if parts.port else ""
+        return safe_name(f"{parts.hostname}{port}{parts.path}".replace("/", "-"))
+
+    def __str__(self) -> str:
+        return f"camera {self.name}"
+
+    def __repr__(self) -> str:  # a dataclass would show the address in every traceback
+        return f"Camera({self.name})"
+
+    def open(self) -> Any:
+        """Return an `av.container.InputContainer`, over TCP."""
+        options = {"rtsp_transport": "tcp", "protocol_whitelist": "rtsp,rtsps,rtp,udp,tcp,tls,crypto,srtp"}
+        return pyav().open(self._url, options=options, timeout=(_PATIENCE, _PATIENCE))
+
+
+def is_address(text: str) -> bool:
+    """Return whether a source is meant as an address and not as a path.
+
+    >>> is_address("rtsp://host/1"), is_address("videos/a.mp4")
+    (True, False)
+    """
+    return "://" in text
+
+
+def record(
+    camera: Camera,
+    out: Path,
+    request: Request = DEFAULT_REQUEST,
+    *,
+    seconds: float,
+    name: str | None = None,
+    now: datetime | None = None,
+    progress: Progress = silent,
+) -> Outcome:
+    """Take a frame every `request.every` seconds for `seconds` seconds, into `out`, and list all in `frames.csv`.
+
+    Time is the camera's own (PTS), from the first frame on. A connection that fails or ends early is a fault; what came
+    before it is kept. Another run adds to the same folder. `name` is the camera's (default: host and path), `now` the
+    clock, in UTC, at the first frame.
+
+    Raises:
+        UsageError: a request without sense, PyAV missing, or `out` holds frames asked for differently.
+    """
+    check_request(request)
+    if seconds <= 0:
+        raise UsageError("a recording needs a positive length", got=seconds)
+    av = pyav()
+    begun = (now or datetime.now(UTC)).replace(tzinfo=None, microsecond=0)
+    label = safe_name(name) if name else camera.name
+    source = Source(
+        Path(label), f"{label}_{begun:%Y%m%d-%H%M%S}", "segment", label, day=f"{begun:%Y-%m-%d}", started=begun
+    )
+    rows: list[FrameRow] = []
+    faults: list[Fault] = []
+    with Journal(out, request) as journal:
+        try:
+            for due, at, frame in _due(camera, request.every, seconds):
+                picture = upright(frame)
+                image = frame_name(source, at)
+                sha256 = save(out, image, jpeg(picture, request.quality))
+                row = frame_row(source, request, image, picture.size, sha256, time=at, requested=due)
+                journal.add(Piece(f"live:{image}", (row,), keep=True))
+                rows.append(row)
+                progress("frames", len(rows), max(len(rows), int(seconds / request.every)))
+        except (av.FFmpegError, OSError) as error:
+            if not isinstance(error, av.FFmpegError):
+                raise  # a full disk is no fault of the camera
+            faults.append(Fault("stream_lost", str(camera), f"{reason(error)}; {len(rows)} frames came before"))
+        else:
+            if not rows:
+                faults.append(Fault("stream_lost", str(camera), "no frame came"))
+        every = in_order(row for piece in journal.pieces.values() if piece.keep for row in piece.rows)
+    write_manifest(out / MANIFEST, every)
+    return Outcome(out / MANIFEST, every, tuple(faults), n_sources=1, n_written=len(rows), chosen=(source.name,))
+
+
+def _due(camera: Camera, every: float, seconds: float) -> Iterator[tuple[float, float, Any]]:
+    """Yield (time asked for, seconds from the first frame, frame): the first frame at or after each time.
+
+    Not the nearest: that would wait for one frame more, on a picture that somebody may be watching.
+    """
+    deadline = time.monotonic() + seconds + 2 * _PATIENCE  # also for a camera whose clock stands still
+    container = camera.open()
+    try:
+        if not container.streams.video:
+            return
+        start, due = None, 0.0
+        for frame in container.decode(video=0):
+            if frame.pts is None or frame.is_corrupt:
+                continue
+            stamp = float(frame.pts * frame.time_base)
+            start = stamp if start is None else start
+            at = stamp - start
+            if at >= seconds or time.monotonic() > deadline:
+                return
+            if at >= due - 1e-6:
+                yield due, at, frame
+                due = (at // every + 1) * every
+    finally:
+        with suppress(Exception):
+            container.close()

@@ -1,0 +1,199 @@
+"""Two data sets beside each other: how far apart, and how far apart chance alone would put them.
+
+The distance of a measure is the greatest difference of cumulative shares (Kolmogorov–Smirnov) on its bins, of the class
+mix half the sum of differences of shares (total variation): 0 the same, 1 nothing in common. Beside each stands what
+chance gives: groups of both are shuffled between them, and 95% of such distances are at or below. Groups, not images,
+because frames of one video are alike: shuffling frames would call every two videos different.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.data.dataset import Dataset
+from liftgate.data.overview.columns import Column, counted_labels, group_index
+from liftgate.data.overview.record import Overview
+from liftgate.hashing import file_hash
+from liftgate.progress import Progress, silent
+
+Counts = NDArray[np.float64]
+_DRAWS = 400
+_CHUNK = 1 << 22
+_MIN_GROUPS = 5  # as for every interval: below it chance cannot be told
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """How far apart two data sets are in one measure."""
+
+    name: str
+    title: str
+    distance: float
+    by_chance: float | None
+    """95% of distances are at or below where only chance tells the two apart; None: fewer than 5 groups in one"""
+    n: tuple[int, int]
+    """Boxes or images of each"""
+    groups: tuple[int, int]
+
+    @property
+    def differs(self) -> bool | None:
+        """Whether it is more than chance; None: cannot be told."""
+        return None if self.by_chance is None else self.distance > self.by_chance
+
+
+@dataclass(frozen=True, slots=True)
+class KeypointShift:
+    """Whether two data sets place the keypoints of one name alike. Distances in shares of the box."""
+
+    names: tuple[str, ...]
+    apart: float
+    """Mean distance between the two mean places"""
+    apart_mirrored: float
+    """The same when one of them is mirrored left to right"""
+    n_least: int
+    """Labelled keypoints of the rarest name in either: what the means rest on"""
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether mirroring one explains the difference: it must be large, and most of it must go."""
+        return self.apart > 0.05 and self.apart_mirrored < self.apart / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What two data sets have in common, and how far apart they are."""
+
+    distances: tuple[Distance, ...]
+    """Largest first"""
+    only_a: tuple[str, ...]
+    """Classes that only a has"""
+    only_b: tuple[str, ...]
+    shared_images: tuple[tuple[str, str], ...]
+    """Images that are the same file to the byte: id in a, id in b"""
+    shared_groups: tuple[str, ...]
+    keypoints: KeypointShift | None = None
+    """None: they share no keypoint's name"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        record = asdict(self)
+        record["distances"] = [asdict(d) | {"differs": d.differs} for d in self.distances]
+        if self.keypoints is not None:
+            record["keypoints"]["mirrored"] = self.keypoints.mirrored
+        return record
+
+
+def between(
+    a: Dataset, b: Dataset, a_view: Overview, b_view: Overview, *, seed: int = 0, progress: Progress = silent
+) -> Side:
+    """Compare two data sets that were measured at the same imgsz."""
+    rng = np.random.default_rng(seed)
+    found = [
+        _distance(one.measure.name, one.measure.title, _by_group(one), _by_group(other), "ks", rng)
+        for one, other in zip(a_view.columns, b_view.columns, strict=True)
+    ]
+    names = list(dict.fromkeys([*a.classes, *b.classes]))
+    found.append(_distance("classes", "Class mix", _class_counts(a, names), _class_counts(b, names), "tv", rng))
+    named_a, named_b = ({image.group for image in d.images if image.group is not None} for d in (a, b))
+    return Side(
+        distances=tuple(sorted((d for d in found if d is not None), key=lambda d: (-d.distance, d.name))),
+        only_a=tuple(name for name in a.classes if name not in b.classes),
+        only_b=tuple(name for name in b.classes if name not in a.classes),
+        shared_images=_same_files(a, b, progress),
+        shared_groups=tuple(sorted(named_a & named_b)),
+        keypoints=_keypoint_shift(a_view, b_view),
+    )
+
+
+def _keypoint_shift(a: Overview, b: Overview) -> KeypointShift | None:
+    rows_b = {row.name: row for row in b.keypoints if row.x is not None}
+    pairs = [(row, rows_b[row.name]) for row in a.keypoints if row.x is not None and row.name in rows_b]
+    if not pairs:
+        return None
+    of_a, of_b = (np.array([(row.x, row.y) for row in rows], dtype=np.float64) for rows in zip(*pairs, strict=True))
+    mirrored = of_a * [-1, 1] + [1, 0]
+    return KeypointShift(
+        names=tuple(row.name for row, _ in pairs),
+        apart=float(np.hypot(*(of_a - of_b).T).mean()),
+        apart_mirrored=float(np.hypot(*(mirrored - of_b).T).mean()),
+        n_least=min(row.n_labelled for pair in pairs for row in pair),
+    )
+
+
+def _by_group(column: Column) -> Counts:
+    """(G, bins) counts of the groups that have any value."""
+    bins = len(column.measure.edges) - 1
+    groups = int(column.group.max()) + 1 if len(column.group) else 0
+    counts = np.bincount(column.group * bins + column.bins(), minlength=groups * bins).reshape(groups, bins)
+    return counts[counts.any(axis=1)].astype(np.float64)
+
+
+def _class_counts(dataset: Dataset, names: Sequence[str]) -> Counts:
+    labels, group = counted_labels(dataset), group_index(dataset)
+    place = np.array([names.index(name) for name in dataset.classes] or [0], dtype=np.int64)
+    groups = int(group.max()) + 1 if len(group) else 0
+    cells = group[labels.image] * len(names) + place[labels.cls] if len(labels) else np.zeros(0, dtype=np.int64)
+    counts = np.bincount(cells, minlength=groups * len(names)).reshape(groups, len(names))
+    return counts[counts.any(axis=1)].astype(np.float64)
+
+
+def _distance(name: str, title: str, a: Counts, b: Counts, kind: str, rng: np.random.Generator) -> Distance | None:
+    if not len(a) or not len(b):
+        return None  # nothing was measured in one of them
+    seen = float(_apart(a.sum(axis=0), b.sum(axis=0), kind))
+    by_chance = None
+    if min(len(a), len(b)) >= _MIN_GROUPS:
+        both = np.concatenate([a, b])
+        drawn = _shuffled(both, len(a), rng)
+        by_chance = float(np.quantile(_apart(drawn, both.sum(axis=0) - drawn, kind), 0.95))
+    return Distance(name, title, seen, by_chance, (int(a.sum()), int(b.sum())), (len(a), len(b)))
+
+
+def _shuffled(both: Counts, count: int, rng: np.random.Generator) -> Counts:
+    """(draws, bins) sums of `count` groups that are drawn without replacement."""
+    step = max(1, _CHUNK // len(both))  # 100,000 images without groups are 100,000 groups
+    parts = []
+    for start in range(0, _DRAWS, step):
+        lots = rng.random((min(step, _DRAWS - start), len(both)))
+        chosen = lots <= np.partition(lots, count - 1, axis=1)[:, count - 1 : count]
+        parts.append(chosen.astype(np.float64) @ both)
+    return np.concatenate(parts)
+
+
+def _apart(a: Counts, b: Counts, kind: str) -> Counts:
+    """(…,) distance of (…, bins) counts."""
+    difference = a / np.maximum(a.sum(axis=-1, keepdims=True), 1) - b / np.maximum(b.sum(axis=-1, keepdims=True), 1)
+    if kind == "tv":
+        return np.asarray(np.abs(difference).sum(axis=-1) / 2)
+    return np.asarray(np.abs(difference.cumsum(axis=-1)).max(axis=-1))
+
+
+def _same_files(a: Dataset, b: Dataset, progress: Progress) -> tuple[tuple[str, str], ...]:
+    """Pairs of images with the same bytes. Only files of a size that occurs in both are read."""
+    of_a, of_b = _by_size(a), _by_size(b)
+    sizes = sorted(of_a.keys() & of_b.keys())
+    pairs = []
+    for done, size in enumerate(sizes):
+        progress("looking for the same images", done, len(sizes))
+        known: dict[str, str] = {}
+        for identity, path in of_a[size]:
+            known.setdefault(file_hash(path), identity)
+        for identity, path in of_b[size]:
+            if (twin := known.get(file_hash(path))) is not None:
+                pairs.append((twin, identity))
+    progress("looking for the same images", len(sizes), len(sizes))
+    return tuple(sorted(pairs))
+
+
+def _by_size(dataset: Dataset) -> dict[int, list[tuple[str, Path]]]:
+    found: dict[int, list[tuple[str, Path]]] = {}
+    for image in dataset.images:
+        if image.path.is_file():
+            found.setdefault(image.path.stat().st_size, []).append((image.id, image.path))
+    return found

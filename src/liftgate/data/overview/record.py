@@ -1,0 +1,211 @@
+"""One data set, measured: the record behind `liftgate data stats`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from liftgate.data.agreement.overlap import draw_overlap
+from liftgate.data.dataset import Dataset
+from liftgate.data.overview.columns import (
+    Column,
+    Shapes,
+    border_share,
+    box_shapes,
+    counted_labels,
+    heat_map,
+    label_columns,
+    pixel_columns,
+    whole_pixel_share,
+)
+from liftgate.data.overview.keypoints import KeypointRow, keypoint_rows
+from liftgate.data.overview.samples import choose
+from liftgate.data.stats import describe
+from liftgate.progress import Progress, silent
+
+LIMITS = (8, 16, 32)
+"""Pixels at imgsz under which boxes are counted: a stride-8 detector sees a box of 8 px in one cell"""
+PIXELS = 300
+"""Images that are opened for brightness"""
+SAMPLES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """One measure of a data set."""
+
+    name: str
+    title: str
+    unit: str
+    of: str
+    """`boxes` or `images`"""
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    """Values in each bin; the outer bins hold what lies beyond"""
+    beyond: tuple[int, int]
+    """How many of them lie below the first edge and above the last"""
+    n: int
+    p10: float | None
+    median: float | None
+    p90: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """One class."""
+
+    name: str
+    n_objects: int
+    n_images: int
+    n_groups: int
+    """Groups that hold at least one: what a statistic of this class could rest on"""
+    by_split: Mapping[str, int]
+    """split → objects"""
+    median_size: float | None
+    """px at imgsz"""
+    median_aspect: float | None
+    under: Mapping[str, float]
+    """`8`, `16`, `32` → share of its boxes under so many pixels at imgsz"""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything that the page of a data set shows."""
+
+    counts: Mapping[str, Any]
+    """data.stats.describe(): by split and class, groups, faults"""
+    licence: str | None
+    origin: str
+    confidential: bool
+    imgsz: int
+    under: Mapping[str, float]
+    """`8`, `16`, `32` → share of all boxes under so many pixels at imgsz"""
+    imbalance: float | None
+    """Objects of the commonest class over those of the rarest that has any"""
+    classes: tuple[ClassRow, ...]
+    """Most objects first"""
+    distributions: tuple[Distribution, ...]
+    heat: tuple[tuple[float, ...], ...]
+    """Share of boxes that touch each cell, top row first"""
+    border: float | None
+    """Share of boxes at the image's edge"""
+    whole_pixels: float | None
+    """Share of boxes with all edges on whole pixels"""
+    keypoints: tuple[KeypointRow, ...]
+    largest_groups: tuple[tuple[str, int], ...]
+    """Group and its images"""
+    split_groups: tuple[str, ...]
+    """Groups with images in more than one split"""
+    n_pixels: int
+    """Images that were opened for brightness and contrast"""
+    samples: tuple[int, ...]
+    """Index of images to look at"""
+    columns: tuple[Column, ...]
+    """Behind the distributions; not in the JSON"""
+
+    @property
+    def name(self) -> str:
+        return str(self.counts["name"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: `counts` on top, the rest beside it."""
+        fields = {name: getattr(self, name) for name in self.__slots__ if name not in ("counts", "columns", "samples")}
+        record = {name: _plain(value) for name, value in fields.items()}
+        return {**self.counts, **record, "class_rows": record["classes"], "classes": self.counts["classes"]}
+
+
+def overview(dataset: Dataset, *, imgsz: int = 640, seed: int = 0, progress: Progress = silent) -> Overview:
+    """Measure a data set. `seed` draws which images are opened and shown; the same seed gives the same record."""
+    rng = np.random.default_rng(seed)
+    shapes = box_shapes(dataset, imgsz)
+    columns = label_columns(dataset, shapes)
+    opened = _opened(dataset, rng)
+    columns += pixel_columns(dataset, opened, progress)
+    rows = tuple(sorted(_class_rows(dataset, shapes), key=lambda row: (-row.n_objects, row.name)))
+    filled = [row.n_objects for row in rows if row.n_objects]
+    images_of: dict[str, list[str | None]] = {}
+    for image in dataset.images:
+        images_of.setdefault(image.key, []).append(image.split)
+    largest = sorted(
+        ((group, len(images)) for group, images in images_of.items()), key=lambda item: (-item[1], item[0])
+    )
+    return Overview(
+        counts=describe(dataset, imgsz=imgsz),
+        licence=dataset.licence,
+        origin=dataset.origin,
+        confidential=dataset.confidential,
+        imgsz=imgsz,
+        under=_under(shapes.size),
+        imbalance=max(filled) / min(filled) if filled else None,
+        classes=rows,
+        distributions=tuple(_distribution(column) for column in columns),
+        heat=tuple(tuple(row) for row in heat_map(dataset).tolist()),
+        border=border_share(dataset),
+        whole_pixels=whole_pixel_share(dataset),
+        keypoints=keypoint_rows(dataset),
+        largest_groups=tuple(largest[:5]),
+        split_groups=tuple(sorted(group for group, splits in images_of.items() if len(set(splits)) > 1)),
+        n_pixels=len(columns[-1].values),
+        samples=tuple(choose(dataset, min(SAMPLES, len(dataset.images)), rng)),
+        columns=columns,
+    )
+
+
+def _opened(dataset: Dataset, rng: np.random.Generator) -> list[int]:
+    """Images to open, spread over the groups."""
+    if not dataset.images:
+        return []
+    place = {image.id: index for index, image in enumerate(dataset.images)}
+    drawn = draw_overlap(dataset, min(PIXELS, len(dataset.images)), rng)
+    return [place[image.id] for image in drawn.images]
+
+
+def _under(sizes: np.ndarray[Any, Any]) -> dict[str, float]:
+    return {str(limit): float((sizes < limit).mean()) for limit in LIMITS} if len(sizes) else {}
+
+
+def _distribution(column: Column) -> Distribution:
+    ends: list[float | None] = [None] * 3
+    if len(column.values):
+        ends = [float(value) for value in np.quantile(column.values, (0.1, 0.5, 0.9))]
+    m = column.measure
+    counts = tuple(int(count) for count in column.counts())
+    beyond = int((column.values < m.edges[0]).sum()), int((column.values > m.edges[-1]).sum())
+    return Distribution(m.name, m.title, m.unit, m.of, m.edges, counts, beyond, len(column.values), *ends)
+
+
+def _class_rows(dataset: Dataset, shapes: Shapes) -> list[ClassRow]:
+    labels = counted_labels(dataset)
+    names = [image.split or "unsplit" for image in dataset.images]
+    splits = [*dataset.splits, *(["unsplit"] if "unsplit" in names else [])]
+    number = np.array([splits.index(name) for name in names], dtype=np.int64)
+    keys = np.array(dataset.groups, dtype=object)
+    rows = []
+    for index, name in enumerate(dataset.classes):
+        own = labels.take(labels.cls == index)
+        images = np.unique(own.image)
+        from_split = np.bincount(number[own.image], minlength=len(splits)).tolist() if len(own) else [0] * len(splits)
+        solid = shapes.labels.cls == index
+        size, aspect = shapes.size[solid], shapes.aspect[solid]
+        rows.append(
+            ClassRow(
+                name=name,
+                n_objects=len(own),
+                n_images=len(images),
+                n_groups=len(set(keys[images].tolist())),
+                by_split=dict(zip(splits, from_split, strict=True)),
+                median_size=float(np.median(size)) if len(size) else None,
+                median_aspect=float(np.median(aspect)) if len(aspect) else None,
+                under=_under(size),
+            )
+        )
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else value

@@ -1,0 +1,170 @@
+"""Frames and a model's detections → what CVAT imports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liftgate.data.archive import pack
+from liftgate.data.card import card, write_card
+from liftgate.data.dataset import Dataset, Image, Keypoints, Labels
+from liftgate.data.formats import coco, cvat, darknet
+from liftgate.data.headers import read_headers
+from liftgate.data.places import refuse_filled, whole_folder
+from liftgate.data.predictions import Predictions
+from liftgate.data.sampling.frames import read_frames
+from liftgate.errors import DataError
+from liftgate.files import write_json
+from liftgate.progress import Progress, silent
+
+XML, LABELS, IMAGES = "annotations.xml", "labels.json", "images.zip"
+FORMS = ("cvat", "coco", "yolo")
+_SURE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export left."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    """What CVAT's "Upload annotations" takes, one per form"""
+    n_images: int
+    n_prelabels: int
+
+
+def frames_dataset(source: Path, classes: Sequence[str], progress: Progress = silent) -> Dataset:
+    """Return frames that nobody has labelled (a folder, or frames.csv) as a data set without labels.
+
+    Raises:
+        DataError: no frames there, or no classes.
+    """
+    if not classes:
+        raise DataError("nobody says what the classes are", where=source, hint="--classes NAME NAME …")
+    frames = read_frames(source)
+    headers = read_headers([frame.path for frame in frames], progress)
+    images = [
+        Image(
+            id=frame.image,
+            path=frame.path,
+            width=header.width,
+            height=header.height,
+            group=frame.group or None,
+            orientation=header.orientation,
+        )
+        for frame, header in zip(frames, headers, strict=True)
+    ]
+    faults = [header.fault(image.path, image.id) for header, image in zip(headers, images, strict=True)]
+    root = source if source.is_dir() else source.parent
+    return Dataset(
+        name=root.name,
+        root=root,
+        source=source,
+        format="frames",
+        classes=tuple(dict.fromkeys(classes)),
+        images=tuple(images),
+        labels=Labels.build([], [], []),
+        faults=tuple(fault for fault in faults if fault),
+    )
+
+
+def prelabelled(dataset: Dataset, predictions: Predictions, conf: float = 0.25) -> Dataset:
+    """Return the images that the model looked at, labelled with its detections from `conf` on.
+
+    Labels that were there are not among them. Boxes are cut at the image's edge. A keypoint with confidence under 0.5
+    becomes hidden: CVAT shows it, to be dragged to its place.
+
+    Raises:
+        DataError: the model was asked about none of the images.
+    """
+    place = {image.id: index for index, image in enumerate(dataset.images)}
+    seen = np.array([place[image] for image in predictions.images], dtype=np.int64)
+    frames = dataset.take(seen)
+    keep = np.flatnonzero(predictions.scores >= conf)
+    if not len(seen):
+        raise DataError("the model was asked about none of these images", where=dataset.source)
+    image = predictions.image[keep]
+    sizes = np.array([frame.upright for frame in frames.images], dtype=np.float64)[image]
+    boxes = np.clip(predictions.boxes[keep], 0, np.tile(sizes, 2))
+    points = predictions.keypoints
+    if points is not None:
+        points = points[keep].copy()
+        points[..., 2] = np.where(points[..., 2] >= _SURE, 2, 1)
+    skeleton = dataset.keypoints
+    if points is not None and skeleton is None:
+        skeleton = Keypoints(tuple(f"point_{number}" for number in range(points.shape[1])))
+    return replace(
+        frames,
+        images=tuple(replace(frame, label=dataset.source) for frame in frames.images),
+        labels=Labels.build(image, predictions.cls[keep], boxes, keypoints=points),
+        keypoints=None if points is None else skeleton,
+    )
+
+
+def export_prelabels(
+    dataset: Dataset,
+    folder: Path,
+    *,
+    forms: Collection[str] = ("cvat",),
+    made_by: str = "liftgate data prelabel",
+    consent: str | None = None,
+) -> Exported:
+    """Write `dataset`, whose labels are a model's, for CVAT into a new folder.
+
+    `annotations.xml` (CVAT 1.1) is always there, because what people changed is counted against it; `coco.zip` (COCO
+    1.0) and `yolo.zip` (YOLO 1.1) by `forms`. `labels.json` is for the Raw tab of CVAT's label editor, `images.zip`
+    for the task itself: its names are the image ids, so that every label finds its frame.
+
+    Raises:
+        DataError: the folder is not empty, or an image is not there.
+    """
+    refuse_filled(folder)
+    if gone := [image.id for image in dataset.images if not image.path.is_file()]:
+        raise DataError("images that are not there cannot be labelled", where=dataset.source, got=_some(gone))
+    files = [XML]
+    with whole_folder(folder) as part:
+        cvat.write(dataset, part)
+        if "coco" in forms:
+            document = coco.write(dataset, part / "coco.json")
+            pack(part / "coco.zip", [("annotations/instances_default.json", document.read_bytes())])
+            document.unlink()
+            files.append("coco.zip")
+        if "yolo" in forms:
+            darknet.write_zip(dataset, part / "yolo.zip")
+            files.append("yolo.zip")
+        write_json(part / LABELS, raw_labels(dataset))
+        pack(part / IMAGES, [(image.id, image.path) for image in dataset.images])
+        write_card(card(dataset, made_by, consent=consent), part)
+    return Exported(folder, tuple(folder / name for name in files), len(dataset.images), len(dataset.labels))
+
+
+def raw_labels(dataset: Dataset) -> list[dict[str, Any]]:
+    """Return the task's labels as CVAT's API and its Raw editor take them; with keypoints the classes are skeletons."""
+    flags = [
+        {"name": name, "mutable": False, "input_type": "checkbox", "default_value": "false", "values": ["false"]}
+        for name in ("is_crowd", "ignore")
+    ]
+    if dataset.keypoints is None:
+        return [{"name": name, "type": "any", "attributes": flags} for name in dataset.classes]
+    names = dataset.keypoints.names
+    angles = np.arange(len(names)) * (2 * np.pi / len(names))
+    dots = [
+        f'<circle r="1.5" stroke="black" fill="#b3b3b3" cx="{50 + 40 * np.sin(angle):.2f}" '
+        f'cy="{50 - 40 * np.cos(angle):.2f}" stroke-width="0.1" data-type="element node" '
+        f'data-element-id="{number}" data-node-id="{number}" data-label-name={json.dumps(name)}></circle>'
+        for number, (name, angle) in enumerate(zip(names, angles, strict=True), 1)
+    ]
+    points = [{"name": name, "type": "points", "attributes": []} for name in names]
+    return [
+        {"name": name, "type": "skeleton", "attributes": flags, "sublabels": points, "svg": "".join(dots)}
+        for name in dataset.classes
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,88 @@
+"""`read`: whatever lies at a path, as one Dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from liftgate.data.dataset import Dataset
+from liftgate.errors import DataError
+from liftgate.progress import Progress, silent
+
+_YAMLS = ("data.yaml", "data.yml", "dataset.yaml")
+
+
+def read(path: Path, *, images: Path | None = None, name: str | None = None, progress: Progress = silent) -> Dataset:
+    """Read a YOLO data.yaml, COCO JSON, Pascal VOC folder, CVAT's XML (or the zip that it exports), or PaliGemma JSONL.
+
+    `images` says where the pixels are when the labels do not (COCO, VOC); `name` is the dataset's name in a study.
+    A folder is VOC when it has Annotations/, CVAT when it has annotations.xml, YOLO when it has a data.yaml, COCO when
+    it has annotations/*.json; Roboflow's exports in train/, valid/ and test/ are taken as they come.
+
+    Raises:
+        DataError: nothing there that can be read; bad rows are no error but `Dataset.faults`.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError("no such file or folder", where=path, hint=_nearby(path))
+    if path.is_dir():
+        return _read_folder(path, images, name, progress)
+    suffix = path.suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        from liftgate.data.formats import yolo
+
+        return yolo.read(path, name=name, progress=progress)
+    if suffix == ".json":
+        from liftgate.data.formats import coco
+
+        return coco.read(path, images=images, name=name, progress=progress)
+    if suffix in (".xml", ".zip"):
+        from liftgate.data.formats import cvat
+
+        return cvat.read(path, images=images, name=name, progress=progress)
+    if suffix == ".jsonl":
+        from liftgate.data.formats import paligemma
+
+        return paligemma.read(path, images=images, name=name, progress=progress)
+    raise DataError("not a data set", where=path, expected="data.yaml, a COCO JSON, a Pascal VOC folder or CVAT's XML")
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether `read` would find a data set at a path: no bare folder of images, no list of frames."""
+    from liftgate.data.formats import coco, voc
+
+    if not path.is_dir():
+        return path.suffix.lower() in (".yaml", ".yml", ".json", ".xml", ".zip", ".jsonl")
+    marks = ("Annotations", "annotations.xml", *_YAMLS)
+    return any((path / mark).exists() for mark in marks) or bool(coco.find_parts(path)) or voc.is_flat(path)
+
+
+def _read_folder(path: Path, images: Path | None, name: str | None, progress: Progress) -> Dataset:
+    from liftgate.data.formats import coco, cvat, voc, yolo
+
+    if (path / "Annotations").is_dir():
+        return voc.read(path, images=images, name=name, progress=progress)
+    if (path / "annotations.xml").is_file():
+        return cvat.read(path / "annotations.xml", images=images, name=name, progress=progress)
+    for candidate in _YAMLS:
+        if (path / candidate).is_file():
+            return yolo.read(path / candidate, name=name or path.name, progress=progress)
+    if parts := coco.find_parts(path):
+        return coco.read_parts(path, parts, images=images, name=name, progress=progress)
+    if voc.is_flat(path):
+        return voc.read(path, name=name, progress=progress)
+    inside = sorted(file.name for file in path.glob("*") if file.suffix.lower() in (".yaml", ".yml", ".json"))
+    raise DataError(
+        "no data set in this folder",
+        where=path,
+        expected="data.yaml (YOLO), annotations/*.json (COCO), Annotations/ (Pascal VOC) or annotations.xml (CVAT)",
+        got=", ".join(inside[:5]) or "none of these",
+        hint="name the YAML or JSON itself" if inside else None,
+    )
+
+
+def _nearby(path: Path) -> str | None:
+    parent = next((folder for folder in path.parents if folder.is_dir()), None)
+    if parent is None:
+        return None
+    names = sorted(file.name for file in parent.iterdir() if not file.name.startswith("."))[:5]
+    return f"{parent} holds {', '.join(names) or 'nothing'}"

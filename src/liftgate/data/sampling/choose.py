@@ -1,0 +1,130 @@
+"""From scores to a choice, spread over cameras, days and looks. Arrays only, no files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.data.looks import BITS, Looks, distances
+from liftgate.data.sampling.records import Reason, Tally
+
+Scores = NDArray[np.float64]
+
+
+def share_out(budget: int, shares: Mapping[Reason, float]) -> dict[Reason, int]:
+    """Return whole numbers that sum to `budget`, as near to the shares as can be (largest remainder).
+
+    >>> share_out(10, {"red": 0.5, "yellow": 0.25, "spread": 0.25})
+    {'red': 5, 'yellow': 3, 'spread': 2}
+    """
+    total = sum(shares.values())
+    exact = {reason: budget * share / total for reason, share in shares.items()}
+    counts = {reason: int(value) for reason, value in exact.items()}
+    order = sorted(exact, key=lambda reason: counts[reason] - exact[reason])  # stable: the earlier reason first
+    for reason in order[: budget - sum(counts.values())]:
+        counts[reason] += 1
+    return counts
+
+
+def choose(
+    scores: Mapping[Reason, Scores],
+    strata: Sequence[str],
+    looks: Looks,
+    allowed: NDArray[np.bool_],
+    *,
+    budget: int,
+    shares: Mapping[Reason, float],
+    near: int,
+    generator: np.random.Generator,
+    avoid: Sequence[int] = (),
+) -> tuple[list[tuple[int, Reason, float]], dict[Reason, Tally]]:
+    """Return (index, reason it was chosen for, score) for each frame, in the order chosen, and what every reason got.
+
+    `scores` are (n,), NaN where a reason does not hold; `strata` (n,) name camera and day; `looks` (n, 4); `allowed`
+    (n,) leaves frames out; near-copies of the frames `avoid` are left out too. Every reason with evidence gets its
+    share of the budget, and so does `spread`; what a reason cannot use goes to `spread`. Within a reason the stratum
+    with the fewest chosen frames comes first, then the highest score, then chance.
+    """
+    active = {
+        reason: share for reason, share in shares.items() if share > 0 and (reason in scores or reason == "spread")
+    }
+    wanted = share_out(budget, active) if active else {}
+    state = _State(list(strata), looks, allowed.copy(), near, generator.permutation(len(strata)))
+    for index in avoid:
+        state.block_copies(index)
+    for reason in active:
+        if reason != "spread":
+            state.take(reason, scores[reason], wanted[reason])
+    if "spread" in active:
+        state.take("spread", None, budget - len(state.chosen))
+    given = Counter(reason for _, reason, _ in state.chosen)
+    tallies = {
+        reason: Tally(
+            wanted=wanted.get(reason, 0),
+            given=given[reason],
+            candidates=int((allowed & ~np.isnan(scores[reason])).sum()) if reason in scores else int(allowed.sum()),
+        )
+        for reason in shares
+        if reason in scores or reason == "spread"
+    }
+    return state.chosen, tallies
+
+
+@dataclass(slots=True)
+class _State:
+    strata: list[str]
+    looks: Looks
+    free: NDArray[np.bool_]
+    """(n,) may still be chosen"""
+    near: int
+    chance: NDArray[np.int64]
+    """(n,) a rank by lot, for equals"""
+    chosen: list[tuple[int, Reason, float]] = field(default_factory=list)
+    _used: Counter[str] = field(default_factory=Counter)
+    _nearest: NDArray[np.int64] | None = None
+    """(n,) bits to the most similar chosen frame"""
+
+    def take(self, reason: Reason, scores: Scores | None, count: int) -> None:
+        """Choose up to `count` frames; without scores the least similar to all chosen so far is the best."""
+        holds = self.free.copy() if scores is None else ~np.isnan(scores)
+        members: dict[str, list[int]] = {}
+        for index in np.flatnonzero(holds & self.free).tolist():
+            members.setdefault(self.strata[index], []).append(index)
+        arrays = {stratum: np.array(indices) for stratum, indices in members.items()}
+        for _ in range(count):
+            best = self._next(arrays, scores)
+            if best is None:
+                return
+            score = float(scores[best]) if scores is not None else self._strangeness(best)
+            self.chosen.append((best, reason, score))
+            self._used[self.strata[best]] += 1
+            self.block_copies(best)
+
+    def block_copies(self, index: int) -> None:
+        """Let no near-copy of a frame be chosen any more."""
+        away = distances(self.looks, self.looks[index])
+        self._nearest = away if self._nearest is None else np.minimum(self._nearest, away)
+        self.free &= away > self.near
+        self.free[index] = False
+
+    def _next(self, members: dict[str, NDArray[np.int64]], scores: Scores | None) -> int | None:
+        for stratum in sorted(members, key=lambda name: (self._used[name], name)):
+            indices = members[stratum] = members[stratum][self.free[members[stratum]]]
+            if len(indices) == 0:
+                del members[stratum]
+                continue
+            worth = scores[indices] if scores is not None else self._nearest_of(indices)
+            return int(indices[np.lexsort((self.chance[indices], -worth))[0]])
+        return None
+
+    def _nearest_of(self, indices: NDArray[np.int64]) -> Scores:
+        if self._nearest is None:
+            return np.zeros(len(indices))
+        return self._nearest[indices].astype(np.float64)
+
+    def _strangeness(self, index: int) -> float:
+        return 1.0 if self._nearest is None else float(self._nearest[index]) / BITS

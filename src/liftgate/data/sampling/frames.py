@@ -1,0 +1,73 @@
+"""The frames that could be labelled, from a manifest (`frames.csv`) or a folder of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+from liftgate.data.headers import SUFFIXES
+from liftgate.data.sampling.records import Frame
+from liftgate.data.tables import read_table
+from liftgate.errors import DataError
+
+MANIFEST = "frames.csv"
+
+
+def read_frames(source: Path) -> list[Frame]:
+    """Return the frames of a CSV with a column `image` (paths relative to it), or of a folder, sorted by name.
+
+    Columns used where they are there: group, video, camera, day, taken (ISO 8601), time (seconds in the video). A
+    folder with a `frames.csv` is read by it; of another folder only the names are known.
+
+    Raises:
+        DataError: nothing there, an image twice, or a path that leads out of the CSV's folder.
+    """
+    if source.is_dir() and not (source / MANIFEST).is_file():
+        files = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        frames = [Frame(path.relative_to(source).as_posix(), path) for path in files]
+    else:
+        frames = _from_manifest(source / MANIFEST if source.is_dir() else source)
+    if not frames:
+        raise DataError("no frames here", where=source, hint="a folder of images, or a CSV with a column image")
+    return sorted(frames, key=lambda frame: frame.image)
+
+
+def _from_manifest(path: Path) -> list[Frame]:
+    frames: dict[str, Frame] = {}
+    for line, row in read_table(path, ("image",)):
+        name, where = row["image"], f"{path}:{line}"
+        if not name:
+            raise DataError("a row without an image", where=where)
+        if name in frames:
+            raise DataError("an image twice", where=where, got=name)
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise DataError("an image outside of the manifest's folder", where=where, got=name)
+        frames[name] = _frame(name, path.parent / name, row)
+    return list(frames.values())
+
+
+def _frame(name: str, file: Path, row: Mapping[str, str]) -> Frame:
+    camera, day, video = row.get("camera", ""), row.get("day", ""), row.get("video", "")
+    taken = moment(row.get("taken", ""))
+    if not day and taken is not None:
+        day = f"{taken:%Y-%m-%d}"
+    try:
+        at = float(row.get("time", "")) if taken is None else taken.timestamp()
+    except ValueError:
+        at = None
+    # By the clock the segments of a camera follow each other; by the video's own time only its frames do.
+    sequence = f"{camera} {day}".strip() or video if taken is not None else video
+    return Frame(name, file, row.get("group", ""), sequence, camera, day, at)
+
+
+def moment(text: str) -> datetime | None:
+    """Return an ISO 8601 time without its zone, or None where it is none.
+
+    >>> moment("2026-01-14T08:30:05")
+    datetime.datetime(2026, 1, 14, 8, 30, 5)
+    """
+    try:
+        return datetime.fromisoformat(text.strip()).replace(tzinfo=None)
+    except ValueError:
+        return None

@@ -1,0 +1,251 @@
+"""Prediction logs: what a model said of frames, in one of three shapes.
+
+COCO results (.json): a list of {image_id, category_id, bbox [left, top, width, height], score}; image_id is an image's
+name, file name or stem. An image without a row was looked at and nothing found, unless `<stem>.settings.json` beside it
+lists the `images` that were looked at.
+
+JSON lines (.jsonl, .ndjson): one object for an image, or for a detection. CSV: one row for an image, or for a
+detection. Both know the same words:
+
+    image           name, file name or stem of the frame (needed)
+    time            ISO 8601;  camera, day: used where the manifest has none
+    model_version   which model said so
+    quality         red, yellow or green
+    score           confidence for the image; in a row with a box, of the detection
+    truth           negative or positive: what somebody saw there afterwards
+    detections      JSON lines only: a list of {bbox, score, class or category_id}
+    x y width height class   CSV, or bbox and class in JSON lines: the row is a detection, pixels
+
+Several rows for one image are one record: the worst quality, the lowest score of the image, all detections. A row that
+cannot be understood is a fault and is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from liftgate.boxes import as_boxes, xywh_to_xyxy
+from liftgate.data.dataset import Fault, Image
+from liftgate.data.formats.coco.document import read_json
+from liftgate.data.formats.coco.predictions import settings_path
+from liftgate.data.names import ImageNames
+from liftgate.data.sampling.frames import moment
+from liftgate.data.sampling.records import Frame, Log, Quality, Record, Truth
+from liftgate.data.tables import read_table
+from liftgate.errors import DataError
+
+_WORST: tuple[Quality, ...] = ("red", "yellow", "green")
+_TRUTH: Mapping[str, Truth] = {
+    "negative": "negative",
+    "none": "negative",
+    "background": "negative",
+    "positive": "positive",
+}
+_MOST_FAULTS = 20
+
+FAULTS = {
+    "log_row": "a row of a prediction log that cannot be understood; it is left out",
+    "log_rows": "more rows like those before",
+}
+
+
+@dataclass(slots=True)
+class _Gathered:
+    quality: Quality | None = None
+    score: float | None = None
+    truth: Truth | None = None
+    boxes: list[Sequence[float]] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    has_boxes: bool = False
+
+    def record(self) -> Record:
+        boxes = xywh_to_xyxy(as_boxes(self.boxes))
+        return Record(
+            self.quality, self.score, self.truth, boxes, tuple(self.classes), tuple(self.scores), self.has_boxes
+        )
+
+
+def read_log(path: Path, frames: Sequence[Frame]) -> tuple[Log, list[Frame]]:
+    """Return what a log says of `frames`, and the frames with time, camera and day filled in from it.
+
+    Raises:
+        DataError: not there, not in one of the shapes, or none of its images is among the frames.
+    """
+    names = ImageNames([Image(frame.image, frame.path, 0, 0) for frame in frames])
+    gathered: dict[int, _Gathered] = {}
+    known = list(frames)
+    versions: set[str] = set()
+    faults: list[Fault] = []
+    unknown = some = 0
+    name = ""
+    for where, row in _rows(path):
+        if isinstance(row, str):
+            faults.append(Fault("log_row", where, row))
+            continue
+        some, name = some + 1, str(row.get("image", ""))
+        index = names.find(name)
+        if index is None:
+            unknown += 1
+            continue
+        try:
+            _gather(gathered.setdefault(index, _Gathered()), row)
+        except ValueError as error:
+            faults.append(Fault("log_row", where, str(error), frames[index].image))
+            continue
+        if row.get("model_version"):
+            versions.add(str(row["model_version"]))
+        known[index] = _filled(known[index], row)
+    if some and unknown == some:
+        raise DataError(
+            "none of the log's images is among the frames",
+            where=path,
+            expected=f"names such as {frames[0].image}",
+            got=name,
+            hint="numbers of a COCO file mean nothing without it: give file names",
+        )
+    records = {index: one.record() for index, one in gathered.items()}
+    if path.suffix.lower() == ".json":
+        records = {index: Record(has_boxes=True) for index in _looked_at(path, names, len(frames))} | records
+    if len(faults) > _MOST_FAULTS:
+        faults = [*faults[:_MOST_FAULTS], Fault("log_rows", str(path), f"{len(faults) - _MOST_FAULTS} more rows")]
+    return Log(path, records, tuple(sorted(versions)), unknown, tuple(faults)), known
+
+
+def _looked_at(path: Path, names: ImageNames, n_frames: int) -> Iterable[int]:
+    """Indices of the frames that a results file was made on."""
+    settings = settings_path(path)
+    listed = read_json(settings, dict[str, Any]).get("images") if settings.is_file() else None
+    if not isinstance(listed, list):
+        return range(n_frames)
+    return [index for name in listed if (index := names.find(str(name))) is not None]
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
+    """(where, row), or what is wrong with the row."""
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        for number, row in read_table(path, ("image",)):
+            yield f"{path}:{number}", _csv_row(row)
+        return
+    if suffix == ".json":
+        yield from _coco_rows(path)
+        return
+    if suffix not in (".jsonl", ".ndjson"):
+        raise DataError("not a prediction log by its ending", where=path, expected=".json, .jsonl or .csv")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError("cannot read the prediction log", where=path, got=error.strerror) from None
+    for number, line in enumerate(data.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            found = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:  # cut while it was written: the rest is good
+            yield f"{path}:{number}", f"not JSON: {error}"
+            continue
+        yield f"{path}:{number}", found if isinstance(found, dict) else "not an object"
+
+
+def _coco_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    rows = read_json(path, list[dict[str, Any]])
+    if any("image_id" not in row for row in rows):
+        raise DataError("not COCO results", where=path, expected="a list of {image_id, category_id, bbox, score}")
+    for index, row in enumerate(rows):
+        yield f"{path}: [{index}]", {**row, "image": row["image_id"], "class": row.get("category_id", "")}
+
+
+def _csv_row(row: Mapping[str, str]) -> dict[str, Any]:
+    filled: dict[str, Any] = {key: value for key, value in row.items() if value != ""}
+    sides = [filled.pop(name, None) for name in ("x", "y", "width", "height")]
+    if any(side is not None for side in sides):
+        filled["bbox"] = sides  # one that is missing makes the row a fault
+    return filled
+
+
+def _gather(into: _Gathered, row: Mapping[str, Any]) -> None:
+    """Add a row; nothing of it is kept when one of its values makes no sense."""
+    quality, truth, score = _quality(row), _truth(row), None
+    if row.get("score") is not None:
+        score = _confidence(row["score"])
+    given = row.get("detections")
+    if given is not None and not isinstance(given, list):
+        raise ValueError("detections is no list")
+    found = [_detection(one) for one in given or []]
+    if "bbox" in row:
+        found.append(_detection(row))
+    elif score is not None:
+        into.score = score if into.score is None else min(into.score, score)
+    if quality is not None:
+        into.quality = quality if into.quality is None else min(into.quality, quality, key=_WORST.index)
+    into.truth = truth or into.truth
+    into.has_boxes |= given is not None or "bbox" in row
+    for box, name, confidence in found:
+        into.boxes.append(box)
+        into.classes.append(name)
+        into.scores.append(confidence)
+
+
+def _detection(row: Any) -> tuple[list[float], str, float]:
+    if not isinstance(row, dict):
+        raise ValueError("a detection is no object")
+    box = row.get("bbox")
+    if not isinstance(box, list) or len(box) != 4:
+        raise ValueError("bbox is not [left, top, width, height]")
+    sides = [_number(side, "bbox") for side in box]
+    if sides[2] < 0 or sides[3] < 0:
+        raise ValueError("bbox has a negative size")
+    name = row.get("class", row.get("category_id", ""))
+    return sides, str(name), _confidence(row.get("score"))
+
+
+def _quality(row: Mapping[str, Any]) -> Quality | None:
+    word = str(row.get("quality") or "").strip().lower()
+    if not word:
+        return None
+    for quality in _WORST:
+        if word == quality:
+            return quality
+    raise ValueError(f"quality is {word!r}, not red, yellow or green")
+
+
+def _truth(row: Mapping[str, Any]) -> Truth | None:
+    word = str(row.get("truth") or "").strip().lower()
+    if word and word not in _TRUTH:
+        raise ValueError(f"truth is {word!r}, not negative or positive")
+    return _TRUTH.get(word)
+
+
+def _confidence(value: Any) -> float:
+    score = _number(value, "score")
+    if not 0 <= score <= 1:
+        raise ValueError(f"score is {score:g}, not within 0 … 1")
+    return score
+
+
+def _number(value: Any, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{what} is no number")
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{what} is no number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{what} is not finite")
+    return number
+
+
+def _filled(frame: Frame, row: Mapping[str, Any]) -> Frame:
+    taken = moment(str(row.get("time", "")))
+    camera = frame.camera or str(row.get("camera") or "")
+    day = frame.day or str(row.get("day") or "") or (f"{taken:%Y-%m-%d}" if taken else "")
+    if frame.at is not None or taken is None:
+        return replace(frame, camera=camera, day=day)
+    return replace(frame, camera=camera, day=day, at=taken.timestamp(), sequence=f"{camera} {day}".strip())

@@ -1,0 +1,133 @@
+"""The records of the sampling room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from liftgate.boxes import Boxes
+from liftgate.data.dataset import Fault
+
+Reason = Literal["red", "yellow", "disagreement", "low_confidence", "hard_negative", "hard_positive", "spread"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+Quality = Literal["red", "yellow", "green"]
+Truth = Literal["negative", "positive"]
+
+SHARES: Mapping[Reason, float] = {
+    "red": 0.25,
+    "disagreement": 0.2,
+    "yellow": 0.15,
+    "low_confidence": 0.15,
+    "hard_negative": 0.1,
+    "hard_positive": 0.05,
+    "spread": 0.1,
+}
+"""Parts of the budget, in the order in which the reasons choose. Reasons without evidence give theirs to the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame that could be labelled."""
+
+    image: str
+    """Name as the manifest or the folder gives it, unique."""
+    path: Path
+    group: str = ""
+    """Empty: nobody said"""
+    sequence: str = ""
+    """Video or camera and day whose frames follow each other in time; empty: unknown"""
+    camera: str = ""
+    day: str = ""
+    at: float | None = None
+    """Seconds within its sequence"""
+
+
+def no_boxes() -> Boxes:
+    """Return boxes of shape (0, 4)."""
+    return np.empty((0, 4))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """What one log says of one frame."""
+
+    quality: Quality | None = None
+    score: float | None = None
+    """The log's own confidence for the frame, 0 … 1"""
+    truth: Truth | None = None
+    """What somebody saw there afterwards: nothing, or something"""
+    boxes: Boxes = field(default_factory=no_boxes)
+    """(n, 4) xyxy pixels"""
+    classes: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    has_boxes: bool = False
+    """False: the log tells no detections, which is not the same as none"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Log:
+    """A prediction log: what a model said of some of the frames."""
+
+    path: Path
+    records: Mapping[int, Record]
+    """index of the frame → record; a frame that is missing was not looked at"""
+    versions: tuple[str, ...] = ()
+    """model_version values that occur"""
+    n_unknown: int = 0
+    """Rows about images that are not among the frames."""
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is wanted."""
+
+    budget: int = 200
+    seed: int = 0
+    shares: Mapping[Reason, float] = field(default_factory=lambda: dict(SHARES))
+    conf: float = 0.25
+    """Detections below are not there."""
+    low: float = 0.5
+    """A frame whose confidence is below is `low_confidence`."""
+    near: int = 12
+    """Frames that differ in at most so many of 256 bits are near-copies; −1: take near-copies too"""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One frame to label."""
+
+    frame: Frame
+    reasons: tuple[Reason, ...]
+    """The one it was chosen for first, then the others that hold."""
+    score: float
+    """How strongly that reason holds, 0 … 1"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one reason got."""
+
+    wanted: int
+    given: int
+    candidates: int
+    """Frames for which the reason holds, near-copies and all"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The frames to label next."""
+
+    chosen: tuple[Chosen, ...]
+    tallies: Mapping[Reason, Tally]
+    n_frames: int
+    n_locked: int
+    """Frames left out because their group, or they themselves, are locked"""
+    n_unreadable: int
+    logs: tuple[Log, ...] = ()
+    faults: tuple[Fault, ...] = ()

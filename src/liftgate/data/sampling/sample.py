@@ -1,0 +1,140 @@
+"""Choose the next frames to label, and write them down."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from liftgate.data.dataset import Fault
+from liftgate.data.looks import BITS, looks_of
+from liftgate.data.sampling.choose import choose
+from liftgate.data.sampling.frames import read_frames
+from liftgate.data.sampling.locked import locked_frames, read_locked, refuse_locked, refuse_unknown
+from liftgate.data.sampling.logs import read_log
+from liftgate.data.sampling.records import REASONS, Chosen, Frame, Log, Request, Sample
+from liftgate.data.sampling.signals import reasons_for
+from liftgate.data.tables import table_bytes
+from liftgate.errors import DataError, UsageError
+from liftgate.files import write_bytes
+from liftgate.hashing import file_hash
+from liftgate.progress import Progress, silent
+
+COLUMNS = ("image", "reasons", "score", "group", "camera", "day")
+
+
+def sample(
+    source: Path,
+    request: Request | None = None,
+    *,
+    champion: Path | None = None,
+    challenger: Path | None = None,
+    never: Sequence[str] = (),
+    progress: Progress = silent,
+) -> Sample:
+    """Choose up to `request.budget` frames of `source` (a manifest or a folder) to label next.
+
+    `champion` is the log of the model in use; its flags, scores and detections count. `challenger` is asked only where
+    the two disagree. `never` are splits (`split.csv` or `split.csv:NAME`) whose groups are locked: their frames, and
+    near-copies of those among the frames, are never chosen. The same input and seed give the same choice.
+
+    Raises:
+        UsageError: a request without sense.
+        DataError: frames, a log or a split cannot be read.
+        Refused: a group is locked and frames do not say which group they are of.
+    """
+    request = request or Request()
+    _check(request)
+    if challenger is not None and champion is None:
+        raise UsageError("a challenger needs a champion to disagree with")
+    frames = read_frames(source)
+    locked = [read_locked(text) for text in never]
+    refuse_unknown(frames, locked)
+    logs: list[Log] = []
+    for path in (champion, challenger):
+        if path is not None:
+            log, frames = read_log(path, frames)
+            logs.append(log)
+    is_locked = locked_frames(frames, locked)
+    looks, readable = looks_of([frame.path for frame in frames], progress)
+    scores = reasons_for(
+        frames,
+        logs[0].records if logs else {},
+        logs[1].records if len(logs) > 1 else {},
+        conf=request.conf,
+        low=request.low,
+    )
+    picked, tallies = choose(
+        scores,
+        [f"{frame.camera} {frame.day}".strip() for frame in frames],
+        looks,
+        readable & ~is_locked,
+        budget=request.budget,
+        shares=request.shares,
+        near=request.near,
+        generator=np.random.default_rng(request.seed),
+        avoid=np.flatnonzero(is_locked & readable).tolist(),
+    )
+    chosen = tuple(
+        Chosen(
+            frames[index],
+            (first, *[r for r in REASONS if r != first and r in scores and not np.isnan(scores[r][index])]),
+            score,
+        )
+        for index, first, score in picked
+    )
+    refuse_locked([one.frame for one in chosen], locked)
+    unreadable = [frame for frame, good in zip(frames, readable, strict=True) if not good]
+    faults = [Fault("image_unreadable", str(frame.path), "not there, or damaged", frame.image) for frame in unreadable]
+    return Sample(
+        chosen=chosen,
+        tallies=tallies,
+        n_frames=len(frames),
+        n_locked=int(is_locked.sum()),
+        n_unreadable=len(unreadable),
+        logs=tuple(logs),
+        faults=tuple([fault for log in logs for fault in log.faults] + faults),
+    )
+
+
+def write_sample(result: Sample, path: Path) -> None:
+    """Write the chosen frames as CSV, in the order chosen: the first hundred rows are a sensible smaller sample."""
+    rows = [
+        (one.frame.image, ";".join(one.reasons), f"{one.score:.4f}", one.frame.group, one.frame.camera, one.frame.day)
+        for one in result.chosen
+    ]
+    write_bytes(path, table_bytes(COLUMNS, rows))
+
+
+def copy_frames(frames: Sequence[Frame], folder: Path, progress: Progress = silent) -> None:
+    """Copy frames into `folder` under their names; one that is there already with the same bytes is left alone.
+
+    Raises:
+        DataError: another file of the same name is there, and nothing was copied.
+    """
+    targets = [folder / frame.image for frame in frames]  # read_frames takes no name that leads out of a folder
+    for frame, target in zip(frames, targets, strict=True):
+        if target.exists() and file_hash(target) != file_hash(frame.path):
+            raise DataError("another file of this name is there", where=target, hint="another --copy folder")
+    for number, (frame, target) in enumerate(zip(frames, targets, strict=True), 1):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part")
+        shutil.copyfile(frame.path, part)
+        part.replace(target)
+        progress("copying", number, len(frames))
+
+
+def _check(request: Request) -> None:
+    if request.budget < 1:
+        raise UsageError("the budget is out of range", expected="at least 1", got=request.budget)
+    if not -1 <= request.near <= BITS:
+        raise UsageError("near is out of range", expected=f"-1 … {BITS}", got=request.near)
+    for name, value in (("conf", request.conf), ("low", request.low)):
+        if not 0 <= value <= 1:
+            raise UsageError(f"{name} is out of range", expected="0 … 1", got=value)
+    if not all(np.isfinite(share) and share >= 0 for share in request.shares.values()) or not sum(
+        request.shares.values()
+    ):
+        raise UsageError("shares must be numbers from 0 on, not all of them 0", got=dict(request.shares))

@@ -1,0 +1,145 @@
+"""From what the logs say to a score for every frame and reason: 0 … 1, NaN where the reason does not hold.
+
+Arrays and records only, no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.boxes import iou
+from liftgate.data.sampling.records import Frame, Reason, Record
+
+Scores = NDArray[np.float64]
+
+_IOU = 0.5
+_UNKNOWN = 0.5  # confidence of a frame of which nothing is told
+
+
+def reasons_for(
+    frames: Sequence[Frame],
+    champion: Mapping[int, Record],
+    challenger: Mapping[int, Record],
+    *,
+    conf: float,
+    low: float,
+) -> dict[Reason, Scores]:
+    """Return (n,) scores for every reason that the logs have evidence for.
+
+    red, yellow        the log's own flag; the less confident, the higher
+    low_confidence     the frame's confidence is below `low`; 1 − confidence
+    disagreement       part of both models' boxes that have no partner of the same class at IoU 0.5
+    hard_negative      something is found where somebody saw nothing, or only in this one of three frames in a row
+    hard_positive      nothing is found where somebody saw something, or only in this one of three frames in a row
+    """
+    n = len(frames)
+    confidence = np.array([_confidence(champion.get(index), conf) for index in range(n)])
+    doubt = 1 - np.where(np.isnan(confidence), _UNKNOWN, confidence)
+    found: dict[Reason, Scores] = {}
+    for flag in ("red", "yellow"):
+        flagged = np.array([_has_quality(champion.get(index), flag) for index in range(n)], dtype=np.bool_)
+        if flagged.any():
+            found[flag] = np.where(flagged, doubt, np.nan)
+    if not np.isnan(confidence).all():
+        found["low_confidence"] = np.where(confidence < low, doubt, np.nan)
+    both = [
+        (index, champion[index], challenger[index]) for index in range(n) if index in champion and index in challenger
+    ]
+    if any(a.has_boxes and b.has_boxes for _, a, b in both):
+        found["disagreement"] = np.full(n, np.nan)
+        for index, a, b in both:
+            if a.has_boxes and b.has_boxes:
+                share = disagreement(a, b, conf)
+                found["disagreement"][index] = share if share > 0 else np.nan
+    negative, positive = _hard(frames, champion, conf)
+    for reason, scores in (("hard_negative", negative), ("hard_positive", positive)):
+        if scores is not None:
+            found[reason] = scores  # type: ignore[index]
+    return found
+
+
+def disagreement(a: Record, b: Record, conf: float) -> float:
+    """Return the part of all boxes at or above `conf` without a partner of the same class at IoU 0.5; 0 without boxes.
+
+    Pairs are made by overlap, largest first, whatever the classes: two models that see one object and name it
+    differently disagree about two boxes, as two do that see different objects.
+    """
+    boxes_a, classes_a = _at(a, conf)
+    boxes_b, classes_b = _at(b, conf)
+    total = len(classes_a) + len(classes_b)
+    if total == 0:
+        return 0.0
+    overlap = iou(boxes_a, boxes_b)
+    agreed = 0
+    while overlap.size and overlap.max() >= _IOU:
+        i, j = np.unravel_index(int(overlap.argmax()), overlap.shape)
+        agreed += classes_a[i] == classes_b[j]
+        overlap[i, :] = overlap[:, j] = -1
+    return (total - 2 * agreed) / total
+
+
+def _hard(frames: Sequence[Frame], champion: Mapping[int, Record], conf: float) -> tuple[Scores | None, Scores | None]:
+    """Scores of hard negatives and hard positives; None where nothing could tell."""
+    best = np.array([_best(champion.get(index)) for index in range(len(frames))])  # NaN: no detections are told
+    finds = best >= conf
+    negative, positive = np.full(len(frames), np.nan), np.full(len(frames), np.nan)
+    could_tell = False
+    for before, here, after in _threes(frames):
+        if np.isnan(best[[before, here, after]]).any():
+            continue
+        could_tell = True
+        if finds[here] and not finds[before] and not finds[after]:
+            negative[here] = best[here]
+        if not finds[here] and finds[before] and finds[after]:
+            positive[here] = min(best[before], best[after])
+    for index, record in champion.items():
+        if record.truth is None or np.isnan(best[index]):
+            continue
+        could_tell = True  # a person's word stands above the neighbours'
+        negative[index] = best[index] if record.truth == "negative" and finds[index] else np.nan
+        positive[index] = 1 - best[index] if record.truth == "positive" and not finds[index] else np.nan
+    return (negative, positive) if could_tell else (None, None)
+
+
+def _threes(frames: Sequence[Frame]) -> list[tuple[int, int, int]]:
+    """Three frames in a row of one sequence, about evenly spaced: across a long pause neighbours tell nothing."""
+    sequences: dict[str, list[int]] = {}
+    for index, frame in enumerate(frames):
+        if frame.at is not None and frame.sequence:
+            sequences.setdefault(frame.sequence, []).append(index)
+    threes = []
+    for members in sequences.values():
+        members.sort(key=lambda index: (frames[index].at or 0.0, index))
+        times = np.array([frames[index].at for index in members], dtype=np.float64)
+        usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+        for place in range(1, len(members) - 1):
+            if times[place + 1] - times[place - 1] <= 4 * usual:
+                threes.append((members[place - 1], members[place], members[place + 1]))
+    return threes
+
+
+def _has_quality(record: Record | None, flag: str) -> bool:
+    return record is not None and record.quality == flag
+
+
+def _confidence(record: Record | None, conf: float) -> float:
+    """The log's own figure, else that of the least sure detection that counts; NaN: nothing to be unsure about."""
+    if record is None:
+        return float("nan")
+    if record.score is not None:
+        return record.score
+    return min((score for score in record.scores if score >= conf), default=float("nan"))
+
+
+def _best(record: Record | None) -> float:
+    if record is None or not record.has_boxes:
+        return float("nan")
+    return max(record.scores, default=0.0)
+
+
+def _at(record: Record, conf: float) -> tuple[NDArray[np.float64], list[str]]:
+    keep = np.array([score >= conf for score in record.scores], dtype=np.bool_)
+    return record.boxes[keep], [name for name, kept in zip(record.classes, keep, strict=True) if kept]

@@ -1,0 +1,114 @@
+"""The demo's data set, as somebody might deliver it: 40 videos of 8 frames, YOLO labels, and two planted faults."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.boxes import xyxy_to_cxcywh
+from liftgate.demo import scenes
+from liftgate.errors import UsageError
+from liftgate.files import write_bytes, write_text
+
+CLASSES = {"two": 2, "five": 5, "seven": 7}
+"""Three digits that change their meaning in a mirror: a mirrored 2 is nearly a 5."""
+GROUPS = r"^(?P<group>video\d+)_"
+"""What must stay together: the frames of a video."""
+LICENCE = "CC-BY-4.0"
+"""Of the handwriting: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998."""
+
+N_VIDEOS, N_FRAMES = 40, 8
+_TRAIN, _VAL = 18, 4  # videos; the rest is test
+_WANTED, _OTHERS = 4, 1  # digits in a video: of the three classes, and of the seven that nobody asked for
+_EMPTY = (7, 30)  # videos without any of the three: images on which nothing is to be found
+_LEAKED = (24, 31, 37)  # test videos of which every second frame went to train
+_IN_PIXELS = 11  # the train video whose labels were exported in pixels instead of fractions
+
+
+class Delivery(NamedTuple):
+    """What `build` leaves."""
+
+    data_yaml: Path
+    n_images: int
+    n_videos: int
+
+
+def build(folder: Path, seed: int = 0) -> Delivery:
+    """Write the data set below `folder` and return where its data.yaml is; what is already whole is left as it is.
+
+    No digit that somebody wrote lies in two videos, so a split by video is a split by handwriting too. Two faults are
+    planted: frames of three videos are in train and in test, and one video's labels are in pixels.
+
+    Raises:
+        UsageError: scikit-learn, which ships the handwriting, is not installed.
+    """
+    data_yaml = folder / "data.yaml"
+    made = Delivery(data_yaml, N_VIDEOS * N_FRAMES, N_VIDEOS)
+    if data_yaml.is_file():
+        return made
+    rng = np.random.default_rng(seed)
+    lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    for video, digits in enumerate(_handwriting(rng)):
+        for number, frame in enumerate(scenes.film(digits, N_FRAMES, rng)):
+            name = f"video{video:02d}_{number:03d}"
+            _write_frame(folder, name, frame, in_pixels=video == _IN_PIXELS)
+            lists[_split(video, number)].append(f"./images/{name}.jpg")
+    for split, names in lists.items():
+        write_text(folder / f"{split}.txt", "".join(f"{name}\n" for name in names))
+    write_text(data_yaml, data_yaml_text())  # last: it says that all the rest is there
+    return made
+
+
+def data_yaml_text() -> str:
+    """The data.yaml of a folder with train.txt, val.txt and test.txt."""
+    names = "".join(f"  {index}: {name}\n" for index, name in enumerate(CLASSES))
+    return f"train: train.txt\nval: val.txt\ntest: test.txt\nnames:\n{names}"
+
+
+def _split(video: int, number: int) -> str:
+    if video < _TRAIN or (video in _LEAKED and number % 2):
+        return "train"
+    return "val" if video < _TRAIN + _VAL else "test"
+
+
+def _handwriting(rng: np.random.Generator) -> Iterator[list[tuple[NDArray[np.float64], int | None]]]:
+    """The digits of each video, each written digit in one video only."""
+    images, target = _load()
+    indices = list(CLASSES.values())
+    wanted = {digit: list(rng.permutation(np.flatnonzero(target == digit))) for digit in indices}
+    others = list(rng.permutation(np.flatnonzero(~np.isin(target, indices))))
+    for video in range(N_VIDEOS):
+        chosen: list[tuple[NDArray[np.float64], int | None]] = []
+        for _ in range(0 if video in _EMPTY else _WANTED):
+            cls = int(rng.integers(len(indices)))
+            chosen.append((images[wanted[indices[cls]].pop()], cls))
+        chosen += [(images[others.pop()], None) for _ in range(_WANTED if video in _EMPTY else _OTHERS)]
+        yield chosen
+
+
+def _load() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise UsageError(
+            "the demo needs scikit-learn, which ships the handwriting", hint='pip install "liftgate[demo,train]"'
+        ) from None
+    digits = load_digits()
+    return digits.images / 16.0, digits.target
+
+
+def _write_frame(folder: Path, name: str, frame: scenes.Frame, in_pixels: bool) -> None:
+    import PIL.Image
+
+    image = io.BytesIO()
+    PIL.Image.fromarray(frame.pixels).save(image, "JPEG", quality=92)
+    write_bytes(folder / "images" / f"{name}.jpg", image.getvalue())
+    size = np.array([scenes.SIZE, scenes.SIZE], dtype=np.float64)
+    rows = xyxy_to_cxcywh(frame.boxes, size) * (scenes.SIZE if in_pixels else 1)
+    text = [f"{cls} " + " ".join(f"{value:.6f}" for value in row) for cls, row in zip(frame.classes, rows, strict=True)]
+    write_text(folder / "labels" / f"{name}.txt", "".join(f"{line}\n" for line in text))

@@ -1,0 +1,93 @@
+"""Mending what `check` found in the demo's data: beside it, never in place, and only what the data give away."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from liftgate.data.dataset import Dataset
+from liftgate.data.groups import assign_groups
+from liftgate.data.reading import read
+from liftgate.data.split import Split, make_split, read_split
+from liftgate.demo.data import GROUPS, data_yaml_text
+from liftgate.files import write_text
+
+RATIOS = (0.45, 0.1, 0.45)
+"""Train, val, test by video. Nearly half is kept for the test: 18 videos are what the verdict can count on."""
+
+
+class Mended(NamedTuple):
+    """What was mended, and where the result is."""
+
+    data_yaml: Path
+    split: Split
+    in_pixels: tuple[str, ...]
+    """Label files whose rows were in pixels"""
+    crossing: tuple[str, ...]
+    """Groups that lay in more than one split"""
+
+
+def mend(delivered: Path, folder: Path) -> Mended:
+    """Write the data set of `delivered` (a data.yaml) anew below `folder`, labels in fractions and a split by group.
+
+    Images are not copied: `folder/images` is a link. What is whole already is left as it is, with what a person may
+    have changed there since.
+    """
+    before = assign_groups(read(delivered), GROUPS, base=delivered.parent)
+    in_pixels = tuple(label.name for label in _labels(before) if _is_in_pixels(label))
+    frozen = folder / "split.csv"
+    if not frozen.is_file():
+        _write_labels(before, folder / "labels")
+        link = folder / "images"
+        if not link.is_symlink():
+            link.symlink_to(os.path.relpath(delivered.parent / "images", folder), target_is_directory=True)
+        _write_lists(folder, {image.id: image.split or "train" for image in before.images})
+        mended = assign_groups(read(folder / "data.yaml"), GROUPS, base=folder)
+        split = make_split(mended, RATIOS)
+        _write_lists(folder, split.assignment)
+        split.write(frozen)  # last: it says that all the rest is there
+    return Mended(folder / "data.yaml", read_split(frozen), in_pixels, crossing(before))
+
+
+def crossing(dataset: Dataset) -> tuple[str, ...]:
+    """Return the groups whose images lie in more than one split."""
+    splits = defaultdict(set)
+    for image in dataset.images:
+        splits[image.key].add(image.split)
+    return tuple(sorted(group for group, found in splits.items() if len(found) > 1))
+
+
+def _labels(dataset: Dataset) -> list[Path]:
+    return sorted(image.label for image in dataset.images if image.label is not None)
+
+
+def _is_in_pixels(label: Path) -> bool:
+    """Fractions are at most 1; Ultralytics drops an image with a row beyond, without stopping."""
+    return any(float(value) > 1 for line in label.read_text("utf-8").splitlines() for value in line.split()[1:])
+
+
+def _write_labels(dataset: Dataset, folder: Path) -> None:
+    """Copy the label files; rows in pixels are divided by the image's size."""
+    for image in dataset.images:
+        if image.label is None:
+            continue
+        text = image.label.read_text("utf-8")
+        if _is_in_pixels(image.label):
+            rows = [line.split() for line in text.splitlines()]
+            sides = (image.width, image.height) * 2
+            text = "".join(
+                " ".join([row[0], *(f"{float(value) / side:.6f}" for value, side in zip(row[1:], sides, strict=True))])
+                + "\n"
+                for row in rows
+            )
+        write_text(folder / image.label.name, text)
+
+
+def _write_lists(folder: Path, assignment: Mapping[str, str]) -> None:
+    for split in ("train", "val", "test"):
+        names = sorted(name for name, place in assignment.items() if place == split)
+        write_text(folder / f"{split}.txt", "".join(f"./{name}\n" for name in names))
+    write_text(folder / "data.yaml", data_yaml_text())

@@ -1,0 +1,168 @@
+"""The demo told from its first line to its last: data, faults, mending, first look, two arms, verdict, report.
+
+Nothing here knows how it ends. What is printed comes from the checks, the ledger and the verdicts of this very run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import textwrap
+import time
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from liftgate import api
+from liftgate.checks import CheckResult
+from liftgate.demo import data
+from liftgate.demo.mending import Mended, mend
+from liftgate.errors import UsageError
+from liftgate.pipeline.context import Notice, never, nobody
+from liftgate.progress import Progress, silent
+
+_WIDTH = 46  # characters of an interval drawn in a terminal
+
+
+class Told(NamedTuple):
+    """How the story ended."""
+
+    verdicts: Mapping[str, Mapping[str, Any]]
+    """gate → its verdict, as the ledger has it"""
+    report: Path
+    study: Path
+    seconds: float
+
+
+def tell(
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    notify: Callable[[Notice], None] = nobody,
+    should_stop: Callable[[], bool] = never,
+    progress: Progress = silent,
+) -> Told:
+    """Tell the whole story in `folder`, which holds everything afterwards; told again, what is done is not done again.
+
+    Raises:
+        UsageError: an extra is missing, or `folder` has something else in it.
+    """
+    begun = time.monotonic()
+    _demand_extras()
+    _refuse_foreign(folder)
+    say("1. The data: real handwriting in drawn scenes")
+    delivery = data.build(folder / "delivered")
+    say(
+        f"   {delivery.n_images} frames of {delivery.n_videos} videos; {', '.join(data.CLASSES)} are to be found.\n"
+        "   Frames of one video are near-copies, so Liftgate counts videos, not frames.\n"
+    )
+    say("2. A look before any work: liftgate check")
+    _tell_findings(api.check(delivery.data_yaml, groups=data.GROUPS, progress=progress), folder, say)
+    say("\n3. Mending, beside the delivery and not in it")
+    _tell_mending(mend(delivery.data_yaml, folder / "mended"), folder, say)
+    study = _write_study(folder)
+    say("\n4. Checked again, now with the study")
+    _tell_findings(api.check(study, progress=progress), folder, say)
+    say(
+        "\n5. The question: should digits be mirrored while training? fliplr 0.5 is the default,\n"
+        "   but a mirrored 2 looks much like a 5. Two arms that differ in this and nothing else."
+    )
+    result = api.run(study, notify=notify, should_stop=should_stop, progress=progress)
+    say("\n6. The answer")
+    for verdict in result.verdicts.values():
+        _tell_verdict(verdict, say)
+    seconds = time.monotonic() - begun
+    say(f"\n   {seconds:.0f} s in all. The report, one file that works offline:\n   {result.report}")
+    say(f"\n   Now change a word in {study} and `liftgate run` it:\n   only what depends on that word is done again.")
+    return Told(result.verdicts, result.report, study, seconds)
+
+
+def interval_line(low: float, estimate: float, high: float, margin: float) -> str:
+    """Draw an interval against 0 and a margin in characters.
+
+    >>> interval_line(0.1, 0.2, 0.3, 0.05)
+    '┼───────┊──────├───────────────●──────────────┤'
+    """
+    marks = [0.0, margin, low, estimate, high]
+    least, most = min(marks), max(marks)
+
+    def place(value: float) -> int:
+        return round((value - least) / ((most - least) or 1) * _WIDTH)
+
+    line = ["─"] * (_WIDTH + 1)
+    for value, sign in ((margin, "┊"), (0.0, "┼"), (low, "├"), (high, "┤"), (estimate, "●")):
+        line[place(value)] = sign
+    return "".join(line)
+
+
+def _demand_extras() -> None:
+    missing = [name for name in ("sklearn", "ultralytics", "torch") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            "the demo needs two extras", got=f"no {', '.join(missing)}", hint='pip install "liftgate[demo,train]"'
+        )
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("the demo needs a folder", where=folder, got="a file")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "delivered").is_dir():
+        raise UsageError("not empty, and not a demo's folder", where=folder, hint="liftgate demo ANOTHER_FOLDER")
+
+
+def _write_study(folder: Path) -> Path:
+    """Copy study and model beside the data; a study that somebody changed stays as it is."""
+    files = resources.files("liftgate.demo") / "files"
+    for name in ("study.yaml", "tiny.yaml"):
+        if not (folder / name).exists():
+            with resources.as_file(files / name) as source:
+                shutil.copyfile(source, folder / name)
+    return folder / "study.yaml"
+
+
+def _tell_findings(result: CheckResult, folder: Path, say: Callable[[str], None]) -> None:
+    root = f"{folder.absolute()}/"
+    for finding in result.findings:
+        if finding.severity == "info":
+            continue
+        where = finding.where.replace(root, "")
+        said = textwrap.shorten(finding.message.replace(root, ""), 180, placeholder=" …")
+        say(f"   {finding.severity:<8} {finding.id}  {where}")
+        say(textwrap.fill(said, 96, initial_indent=" " * 12, subsequent_indent=" " * 12))
+    counts = result.counts
+    if result.ok:
+        say(f"   No errors ({counts['warning']} warnings) in {result.n_images} images, {len(result.rules)} rules.")
+    else:
+        say(f"   {counts['error']} errors: `liftgate run` would stop here, before the first minute of training.")
+
+
+def _tell_mending(mended: Mended, folder: Path, say: Callable[[str], None]) -> None:
+    if mended.in_pixels:
+        first, *_, last = sorted(mended.in_pixels) * 2
+        say(f"   {first} … {last}: rows in pixels, divided by the image's size")
+    if mended.crossing:
+        say(f"   {', '.join(mended.crossing)}: lay in train and in test; split again, by video")
+    split = mended.split
+    shares = ", ".join(
+        f"{name} {sum(place == name for place in split.assignment.values())} frames of "
+        f"{len({split.groups[image] for image, place in split.assignment.items() if place == name})} videos"
+        for name in ("train", "val", "test")
+    )
+    say(f"   {shares}\n   frozen in {(folder / 'mended' / 'split.csv')} (SHA-256 {split.sha256[:12]}…)")
+
+
+def _tell_verdict(verdict: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    word = verdict["word"]
+    said = f"{word}  (gate {verdict['gate']})  {verdict['sentence'].removeprefix(f'{word}: ')}"
+    say("\n" + textwrap.fill(said, 96, initial_indent=" " * 3, subsequent_indent=" " * 5))
+    compared = verdict.get("comparison")
+    if compared is None:
+        return
+    low, high = compared["interval"]
+    delta, margin = compared["delta"], compared["margin"]
+    if low is not None and high is not None:
+        say(f"\n     {interval_line(low, delta, high, margin)}")
+        say(f"     ┼ no change   ┊ margin {margin:+g}   ├─●─┤ {low:+.4f}, {delta:+.4f}, {high:+.4f}")
+    for caveat in verdict.get("caveats", ()):
+        say(f"     ! {caveat}")

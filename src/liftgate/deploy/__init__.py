@@ -1,0 +1,1 @@
+"""The deployment room: export, benchmark, serve, shadow. Nothing stands here yet."""

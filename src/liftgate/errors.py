@@ -1,0 +1,101 @@
+"""The errors that Liftgate raises on purpose.
+
+    LiftgateError                 exit 1   something failed while running
+    ├── UsageError                exit 2   the caller's words or files are off
+    │   ├── StudyError                     study.yaml: a typo, a contradiction, a missing key
+    │   └── DataError                      a data set or predictions file that cannot be read at all
+    ├── FindingsError             exit 3   `check` found something of severity error
+    ├── TrainingError             exit 1   a stage did not finish
+    │   └── OutOfMemory
+    ├── LedgerError               exit 1   the record is damaged or was touched
+    ├── Refused                   exit 2   allowed by nobody: a remote for confidential data, a spent lockbox
+    └── Stopped                   exit 12  a decision point, the budget, or a person said stop
+
+An error says what is wrong, where (file:line, or arm and seed), what was expected and what was there, and a hint
+that a person can act on. What is wrong with a *row* of somebody's data is no error but a finding: the rest is read.
+"""
+
+from __future__ import annotations
+
+EXIT_CODES = {"PASS": 0, "FAIL": 10, "MARGINAL": 11}
+"""Exit code of a verdict; those of errors are their classes' `exit_code`."""
+
+
+class LiftgateError(Exception):
+    """Base of every error that Liftgate raises on purpose.
+
+    >>> print(LiftgateError("no such class", where="data.yaml:3", expected="cat", got="cta", hint="did you mean cat?"))
+    no such class (data.yaml:3): expected cat, got cta
+    hint: did you mean cat?
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: object = None,
+        expected: object = None,
+        got: object = None,
+        hint: str | None = None,
+    ) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.expected = None if expected is None else str(expected)
+        self.got = None if got is None else str(got)
+        self.hint = hint
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        text = self.what
+        if self.where:
+            text += f" ({self.where})"
+        contrast = [f"{word} {value}" for word, value in (("expected", self.expected), ("got", self.got)) if value]
+        if contrast:
+            text += ": " + ", ".join(contrast)
+        if self.hint:
+            text += f"\nhint: {self.hint}"
+        return text
+
+
+class UsageError(LiftgateError):
+    """The caller's words or files are off: nothing was started."""
+
+    exit_code = 2
+
+
+class StudyError(UsageError):
+    """study.yaml cannot be understood; `where` is file:line."""
+
+
+class DataError(UsageError):
+    """A data set, label file or predictions file cannot be read at all."""
+
+
+class Refused(UsageError):
+    """Asked for something that the study or the lockbox does not allow."""
+
+
+class FindingsError(LiftgateError):
+    """`check` found at least one finding of severity error; nothing was trained."""
+
+    exit_code = 3
+
+
+class TrainingError(LiftgateError):
+    """A stage did not finish; its run folder holds the log."""
+
+
+class OutOfMemory(TrainingError):
+    """The device ran out of memory."""
+
+
+class LedgerError(LiftgateError):
+    """The ledger is damaged, or somebody changed what was written."""
+
+
+class Stopped(LiftgateError):
+    """Stopped on purpose: a decision point, the budget, or a person. Everything so far is saved."""
+
+    exit_code = 12

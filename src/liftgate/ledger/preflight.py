@@ -1,0 +1,97 @@
+"""Preflight: what the machine, the versions, the code and the data were before a run began."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from liftgate import __version__
+
+_PACKAGES = ("numpy", "scipy", "torch", "torchvision", "ultralytics", "onnxruntime", "pillow")
+_PATIENCE = 10.0  # seconds for git and nvidia-smi: a hanging driver must not hang the run
+
+
+def preflight(folder: Path, **known: Any) -> dict[str, Any]:
+    """Return the facts for preflight.json: plain JSON values, and null for what cannot be found out.
+
+    Nothing is imported for it: torch alone would take seconds, and the training imports it in a process of its own.
+
+    Args:
+        folder: the study's folder; its disk and its git state are looked at.
+        known: what the caller knows and nobody can gather from outside: dataset fingerprint, hash of the split, recipe,
+            findings.
+    """
+    return {
+        **known,
+        "liftgate": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "cpus": os.cpu_count(),
+        "memory_gb": _memory_gb(),
+        "gpus": _gpus(),
+        "disk_free_gb": _disk_free_gb(folder),
+        "git": _git(folder),
+        "executable": sys.executable,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _memory_gb() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (ValueError, OSError):
+        return None
+
+
+def _disk_free_gb(folder: Path) -> float | None:
+    try:
+        return round(shutil.disk_usage(folder).free / 1e9, 1)
+    except OSError:
+        return None
+
+
+def _gpus() -> list[dict[str, str]]:
+    fields = ("name", "memory.total", "driver_version")
+    said = _say("nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader")
+    rows = [line.split(", ") for line in (said or "").splitlines()]
+    return [dict(zip(fields, row, strict=True)) for row in rows if len(row) == len(fields)]
+
+
+def _git(folder: Path) -> Mapping[str, Any] | None:
+    """Return commit and uncommitted files of the study's folder; None: it is in no repository, or there is no git."""
+    commit = _say("git", "-C", str(folder), "rev-parse", "HEAD")
+    status = _say("git", "-C", str(folder), "status", "--porcelain", "--", ".")
+    if commit is None or status is None:
+        return None
+    return {"commit": commit.strip(), "uncommitted": sorted(line[3:] for line in status.splitlines())[:20]}
+
+
+def _say(*command: str) -> str | None:
+    """Return what a command prints, or None where it is missing, fails or hangs."""
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

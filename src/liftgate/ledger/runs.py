@@ -1,0 +1,282 @@
+"""Run folders: `<UTC>_<label>/`, one for each executed stage and seed, never used twice; REPORT.md over all of them.
+
+run.json        what this run is and how it went (the other files are for people and tools)
+preflight.json  machine, versions, data and findings before it began
+command.sh      the same training without Liftgate
+train.log
+results/        results.csv, args.yaml, results.png, confusion matrices, weights, summary.md
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from liftgate.errors import LedgerError
+from liftgate.files import replacing, write_json, write_text
+from liftgate.hashing import short
+from liftgate.progress import duration
+
+State = Literal["running", "paused", "finished", "failed"]
+UNFINISHED: tuple[State, ...] = ("running", "paused", "failed")
+"""States to go on from: a run that was killed says `running` for ever, one whose child was killed `failed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What run.json holds."""
+
+    key: str
+    """Hash of everything the run depends on: weights, data, recipe, seed, code. The same key is the same run."""
+    label: str
+    arm: str = ""
+    stage: int = 1
+    """1, 2 …"""
+    seed: int = 0
+    state: State = "running"
+    created: str = ""
+    """UTC, ISO 8601"""
+    epochs: int | None = None
+    """Epochs that were trained."""
+    best_epoch: int | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    """Validation metrics of the best epoch, as the trainer reports them."""
+    seconds: float | None = None
+    """Wall time of the training, all attempts together"""
+    weights: str | None = None
+    """SHA-256 of the best weights"""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What else is worth knowing: device, versions, peak memory; plain JSON values."""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run's folder."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, runs: Path, label: str, key: str, *, now: datetime | None = None, **known: Any) -> RunFolder:
+        """Make a folder that nobody had before; names sort by time.
+
+        Args:
+            runs: the folder of all runs.
+            label: what people call it; it becomes part of the name.
+            key: hash of what the run depends on.
+            now: time for the name; default: now.
+            known: further fields of RunRecord.
+
+        >>> import tempfile
+        >>> when = datetime(2026, 11, 5, 14, 3, 9, tzinfo=UTC)
+        >>> RunFolder.create(Path(tempfile.mkdtemp()), "single seed 0", "k", now=when).path.name
+        '20261105T140309Z_single-seed-0'
+        """
+        moment = (now or datetime.now(UTC)).astimezone(UTC)
+        record = RunRecord(key, label, created=moment.isoformat(timespec="seconds"), **known)
+        name = f"{moment:%Y%m%dT%H%M%SZ}_{_plain(label)}"
+        runs.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1, 1000):
+            path = runs / (name if attempt == 1 else f"{name}_{attempt:03d}")
+            try:
+                path.mkdir()  # the one step that only one of two processes can do
+            except FileExistsError:
+                continue
+            folder = cls(path)
+            folder.results.mkdir()
+            folder.write(record)
+            return folder
+        raise LedgerError("no free name for a run folder", where=runs / name)
+
+    @classmethod
+    def unfinished(cls, runs: Path, key: str) -> RunFolder | None:
+        """Return the newest folder of the run `key` that was paused or killed, to go on from."""
+        for folder in reversed(list(folders(runs))):
+            try:
+                record = folder.read()
+            except LedgerError:
+                continue  # killed while it was made: nothing to go on from; REPORT.md shows it
+            if record.key == key and record.state in UNFINISHED:
+                return folder
+        return None
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "train.log"
+
+    @property
+    def preflight(self) -> Path:
+        return self.path / "preflight.json"
+
+    @property
+    def command(self) -> Path:
+        return self.path / "command.sh"
+
+    @property
+    def summary(self) -> Path:
+        return self.results / "summary.md"
+
+    def read(self) -> RunRecord:
+        """Return what run.json says.
+
+        Raises:
+            LedgerError: there is none, or it is not one.
+        """
+        path = self.path / "run.json"
+        try:
+            content = json.loads(path.read_bytes())
+            known = {item.name for item in fields(RunRecord)}
+            return RunRecord(**{name: value for name, value in content.items() if name in known})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise LedgerError(f"no readable run: {error}", where=path) from None
+
+    def write(self, record: RunRecord) -> None:
+        """Put `record` in run.json."""
+        write_json(self.path / "run.json", asdict(record))
+
+    def update(self, **changes: Any) -> RunRecord:
+        """Change some fields of run.json and return the new record."""
+        record = replace(self.read(), **changes)
+        self.write(record)
+        return record
+
+    def write_preflight(self, facts: Mapping[str, Any]) -> None:
+        """Write preflight.json."""
+        write_json(self.preflight, facts)
+
+    def write_command(self, script: str) -> None:
+        """Write command.sh, executable. `script` needs no first line."""
+        with replacing(self.command) as file:
+            file.write(script if script.startswith("#!") else f"#!/bin/sh\nset -e\n{script}")
+            file.write("" if script.endswith("\n") else "\n")
+        self.command.chmod(self.command.stat().st_mode | 0o111)
+
+    def finish(self, result: Mapping[str, Any]) -> RunRecord:
+        """Mark the run finished and write results/summary.md.
+
+        Args:
+            result: what the training step returns: `arm`, `stage`, `seed`, `epochs`, `sha256` of the best weights,
+                `curve` (one mapping per epoch with `epoch` and `metrics`) and `facts` (`best_epoch`, `seconds` …).
+        """
+        facts = dict(result.get("facts", {}))
+        best = facts.pop("best_epoch", None)
+        at_best: Mapping[str, Any] = next(
+            (epoch for epoch in result.get("curve", ()) if epoch.get("epoch") == best), {}
+        )
+        record = self.update(
+            state="finished",
+            error=None,
+            best_epoch=best,
+            metrics=dict(at_best.get("metrics", {})),
+            seconds=facts.pop("seconds", None),
+            weights=result.get("sha256"),
+            facts=facts,
+            **{name: result[name] for name in ("arm", "stage", "seed", "epochs") if name in result},
+        )
+        write_text(self.summary, _summary(self.name, record))
+        return record
+
+    def fail(self, error: BaseException) -> RunRecord:
+        """Mark the run failed; the same step goes on in this folder from its last finished epoch."""
+        record = self.update(state="failed", error=str(error))
+        write_text(self.summary, _summary(self.name, record))
+        return record
+
+    def pause(self) -> RunRecord:
+        """Mark the run paused: the same step goes on in this folder."""
+        return self.update(state="paused")
+
+
+def folders(runs: Path) -> Iterator[RunFolder]:
+    """Yield the run folders in order of their names, that is of their time; damaged ones too."""
+    if runs.is_dir():
+        for path in sorted(runs.iterdir()):
+            if re.match(r"\d{8}T\d{6}Z_", path.name) and path.is_dir():
+                yield RunFolder(path)
+
+
+def write_report(runs: Path) -> Path:
+    """Write REPORT.md, a table over all runs, from the folders' own run.json, and return its path."""
+    rows: list[tuple[str, RunRecord | None]] = []
+    for folder in folders(runs):
+        try:
+            rows.append((folder.name, folder.read()))
+        except LedgerError:
+            rows.append((folder.name, None))
+    metrics = sorted({name for _, record in rows if record for name in record.metrics})
+    head = ["run", "arm", "stage", "seed", "state", "epochs", "best epoch", *metrics, "time", "hash"]
+    lines = ["# Runs", "", _row(head), _row(["---"] * len(head))]
+    lines += [_row(_cells(name, record, metrics)) for name, record in rows]
+    lines += ["", "Metrics are of the validation split at the best epoch, as the trainer reports them.", ""]
+    path = runs / "REPORT.md"
+    write_text(path, "\n".join(lines))
+    return path
+
+
+def _cells(name: str, record: RunRecord | None, metrics: Sequence[str]) -> list[str]:
+    link = f"[{name}]({name}/)"
+    if record is None:
+        return [link, "", "", "", "unreadable", "", "", *[""] * len(metrics), "", ""]
+    return [
+        link,
+        record.arm,
+        str(record.stage),
+        str(record.seed),
+        record.state,
+        _shown(record.epochs),
+        _shown(record.best_epoch),
+        *[_shown(record.metrics.get(metric)) for metric in metrics],
+        _took(record.seconds),
+        short(record.key),
+    ]
+
+
+def _summary(name: str, record: RunRecord) -> str:
+    head = [
+        f"# {record.label}",
+        "",
+        f"- run: {name}",
+        f"- arm {record.arm}, stage {record.stage}, seed {record.seed}: {record.state}",
+        f"- epochs: {_shown(record.epochs)}, best {_shown(record.best_epoch)}",
+        f"- wall time: {_took(record.seconds)}",
+        f"- hash of the run: {record.key}",
+        f"- SHA-256 of the best weights: {_shown(record.weights)}",
+    ]
+    if record.error:
+        head.append(f"- error: {' '.join(record.error.split())}")
+    table = [_row(["metric (validation, best epoch)", "value"]), _row(["---", "---"])]
+    table += [_row([metric, _shown(value)]) for metric, value in sorted(record.metrics.items())]
+    facts = [f"- {key}: {_shown(value)}" for key, value in sorted(record.facts.items())]
+    parts = [head, *([table] if record.metrics else []), *([facts] if facts else [])]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _took(seconds: float | None) -> str:
+    return "–" if seconds is None else duration(seconds)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+
+
+def _plain(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("-.")[:80] or "run"

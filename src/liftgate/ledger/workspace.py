@@ -1,0 +1,39 @@
+"""Where a study keeps what it made: `runs/<study>/` beside study.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from liftgate.study.records import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folder of a study's results. Nothing is created by asking for a path.
+
+    >>> Workspace(Study("cones", "?", "detect", (), (), (), (), source=Path("/data/study.yaml"))).ledger.as_posix()
+    '/data/runs/cones/ledger.sqlite'
+    """
+
+    study: Study
+
+    @property
+    def folder(self) -> Path:
+        """`<study folder>/runs/<study name>`; the run folders `<UTC>_<label>/` and REPORT.md lie in it"""
+        return self.study.folder / "runs" / self.study.name
+
+    @property
+    def ledger(self) -> Path:
+        """ledger.sqlite; its head file lies beside it"""
+        return self.folder / "ledger.sqlite"
+
+    @property
+    def predictions(self) -> Path:
+        """Folder of predictions files"""
+        return self.folder / "predictions"
+
+    @property
+    def report(self) -> Path:
+        """report.html"""
+        return self.folder / "report.html"

@@ -1,0 +1,67 @@
+"""The operating point: what the model says at one confidence threshold, image by image, at IoU 0.5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.measure.table import MatchTable
+
+_BIT = np.uint16(1)  # IoU 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OperatingPoint:
+    """Counts at a confidence threshold; every column has one entry per image of the truth."""
+
+    conf: float
+    true: NDArray[np.int64]
+    """Detections that found an object"""
+    false: NDArray[np.int64]
+    """Detections that found none; those on crowds and ignored objects are neither"""
+    objects: NDArray[np.int64]
+    """Objects that count"""
+    best: NDArray[np.float64]
+    """Highest score of any detection that is not on a crowd or ignored object, whatever the threshold; 0 without one"""
+
+    @property
+    def missed(self) -> NDArray[np.int64]:
+        return self.objects - self.true
+
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        """F1 of each image; 1 where there was nothing and nothing was said."""
+        total = 2 * self.true + self.false + self.missed
+        return np.where(total > 0, 2 * self.true / np.maximum(total, 1), 1.0)
+
+
+def operating_point(table: MatchTable, conf: float) -> OperatingPoint:
+    """Count true, false and missed in every image at score ≥ `conf`.
+
+    Matches need no second pass: greedy matching goes by score, so a threshold never changes a match above it.
+    """
+    n = len(table.images)
+    judged = table.skip[0] & _BIT == 0
+    said = judged & (table.score >= conf)
+    right = said & (table.hit[0] & _BIT != 0)
+    best = np.zeros(n)
+    np.maximum.at(best, table.image[judged], table.score[judged])
+    return OperatingPoint(
+        conf=conf,
+        true=np.bincount(table.image[right], minlength=n),
+        false=np.bincount(table.image[said & ~right], minlength=n),
+        objects=np.bincount(table.label_image[table.counted[0]], minlength=n),
+        best=best,
+    )
+
+
+def class_counts(table: MatchTable, conf: float) -> NDArray[np.int64]:
+    """(K, 4) by class: objects, detections, true, false at score ≥ `conf` and IoU 0.5."""
+    n = len(table.classes)
+    cls = table.cls
+    said = (table.skip[0] & _BIT == 0) & (table.score >= conf)
+    right = said & (table.hit[0] & _BIT != 0)
+    columns = (table.label_class[table.counted[0]], cls, cls[right], cls[said & ~right])
+    return np.stack([np.bincount(column, minlength=n) for column in columns], axis=1)

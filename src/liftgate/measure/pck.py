@@ -1,0 +1,87 @@
+"""PCK: the share of labelled keypoints that are placed within a fraction of a named length of their object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.boxes import Boxes
+from liftgate.data.dataset import Dataset
+from liftgate.data.predictions import Predictions
+from liftgate.errors import UsageError
+from liftgate.measure.evaluation import covering
+from liftgate.measure.resampling import units
+from liftgate.measure.table import match
+from liftgate.stats.interval import Interval
+from liftgate.stats.rates import korn_graubard
+
+Normaliser = Literal["box_diagonal", "max_side", "torso"]
+
+
+def pck(
+    truth: Dataset,
+    predictions: Predictions,
+    *,
+    normaliser: Normaliser,
+    fraction: float = 0.05,
+    torso: tuple[str, str] | None = None,
+    level: float = 0.95,
+) -> Mapping[str, Interval]:
+    """PCK of all keypoints (`all`) and of each by name, with intervals over groups.
+
+    Every labelled keypoint of every object counts; those of objects that no detection found (box IoU ≥ 0.5, any score)
+    count as misses. The normaliser has no default: 5% of the box diagonal and 5% of the torso are different claims.
+    `torso` names the two keypoints whose distance is the torso; objects where one is not labelled are left out.
+
+    Raises:
+        UsageError: no keypoints, or no such torso keypoints.
+    """
+    predictions = covering(truth, predictions)
+    labels = truth.labels
+    if labels.keypoints is None or predictions.keypoints is None or truth.keypoints is None:
+        raise UsageError("PCK needs keypoints in truth and predictions", where=truth.source)
+    lengths = _lengths(labels.boxes, labels.keypoints, normaliser, truth.keypoints.names, torso)
+    table = match(truth, predictions)
+    found = np.flatnonzero((table.found >= 0) & (table.skip[0] & np.uint16(1) == 0))
+    detection = np.full(len(labels), -1, dtype=np.int64)
+    detection[table.found[found]] = table.row[found]
+    near = np.zeros(labels.keypoints.shape[:2], dtype=np.bool_)
+    seen = detection >= 0
+    apart = labels.keypoints[seen, :, :2] - predictions.keypoints[detection[seen], :, :2]
+    near[seen] = np.hypot(apart[..., 0], apart[..., 1]) <= fraction * lengths[seen, None]
+    counted = (labels.keypoints[..., 2] > 0) & (table.counted[0] & np.isfinite(lengths))[:, None]
+    groups = units(truth.groups, len(truth.images))
+    group = groups.of_image[labels.image]
+
+    def interval(columns: slice) -> Interval:
+        trials = counted[:, columns].sum(axis=1)
+        hits = (near & counted)[:, columns].sum(axis=1)
+        k, n = (np.bincount(group, column, minlength=groups.count) for column in (hits, trials))
+        return korn_graubard(k, n, level, n_images=len(truth.images))
+
+    if not counted.any():
+        raise UsageError("no labelled keypoint to measure", where=truth.source)
+    names = {name: slice(i, i + 1) for i, name in enumerate(truth.keypoints.names) if counted[:, i].any()}
+    return {name: interval(columns) for name, columns in {"all": slice(None), **names}.items()}
+
+
+def _lengths(
+    boxes: Boxes,
+    keypoints: NDArray[np.float64],
+    normaliser: Normaliser,
+    names: tuple[str, ...],
+    torso: tuple[str, str] | None,
+) -> NDArray[np.float64]:
+    sides = boxes[:, 2:] - boxes[:, :2]
+    if normaliser == "box_diagonal":
+        return np.asarray(np.hypot(sides[:, 0], sides[:, 1]))
+    if normaliser == "max_side":
+        return np.asarray(sides.max(axis=1))
+    if torso is None or not set(torso) <= set(names):
+        raise UsageError("torso names two keypoints", expected=f"two of {', '.join(names)}", got=torso)
+    first, second = (keypoints[:, names.index(name)] for name in torso)
+    length = np.hypot(*(first - second)[:, :2].T)
+    return np.where((first[:, 2] > 0) & (second[:, 2] > 0), length, np.nan)

@@ -1,0 +1,158 @@
+"""What measuring leaves: evaluations, comparisons, verdicts. Plain frozen records that survive JSON unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from liftgate.measure import display
+from liftgate.stats.interval import Interval
+from liftgate.study.records import VerdictWord
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Evaluation:
+    """Metrics of one predictions file against one truth."""
+
+    metrics: Mapping[str, float | None]
+    """Point values by name (`mAP50-95`, `mAP50`, `mAP75`, `recall`, …); None: undefined, such as AP without truth."""
+    intervals: Mapping[str, Interval]
+    per_class: Mapping[str, Mapping[str, float | int | None]]
+    """class → AP50-95, AP50, recall, precision, n_objects, n_detections"""
+    settings: Mapping[str, Any]
+    """Everything that the numbers depend on beside the data: conf, IoU, max_det, sigmas, and the predictions' own."""
+    truth: str
+    """Dataset.truth_hash() of what it was measured against."""
+    predictions: str
+    """Predictions.content_hash()"""
+    level: float
+    method: str
+    n_images: int
+    n_groups: int
+    images: tuple[Mapping[str, Any], ...] = ()
+    """Per image: id, group, tp, fp, fn, best_confidence at the confidence threshold; worst first."""
+    curves: Mapping[str, Any] = field(default_factory=dict)
+    """Points to draw: precision over recall at IoU 0.5, F1 over confidence."""
+    as_ultralytics: Mapping[str, float | None] = field(default_factory=dict)
+    """By Ultralytics' formulas (`ultralytics_mAP50`, …): to compare with what it prints, not to judge by."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; names that stay: docs/output.md."""
+        record = asdict(self)
+        record["images"] = list(record["images"])
+        record["intervals"] = {name: [i.low, i.high] for name, i in self.intervals.items()}
+        record["interval_details"] = {name: asdict(i) for name, i in self.intervals.items()}
+        return record
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Evaluation:
+        """Return the evaluation that `to_dict` wrote."""
+        values = {f.name: record[f.name] for f in fields(cls) if f.name in record}
+        values["intervals"] = {name: Interval(**i) for name, i in record["interval_details"].items()}
+        values["images"] = tuple(record["images"])
+        return cls(**values)
+
+    def to_pandas(self) -> Any:
+        """One row per metric as a pandas DataFrame."""
+        return display.data_frame(display.evaluation_rows(self))
+
+    def __repr__(self) -> str:
+        return display.evaluation_line(self)
+
+    def _repr_html_(self) -> str:
+        title = f"Evaluation of {self.n_images} images in {self.n_groups} groups"
+        return display.html_table(title, display.evaluation_rows(self), self.method)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison:
+    """Paired difference treatment − control of one metric on the same images."""
+
+    metric: str
+    control: float | None
+    treatment: float | None
+    delta: Interval
+    margin: float
+    verdict: VerdictWord
+    reason: str
+    """The verdict in one sentence."""
+    groups_needed: int | None
+    """Groups that would settle a MARGINAL verdict if the difference stays as it is; None: settled, or cannot say."""
+    differences: tuple[str, ...] = ()
+    """What differs between the arms beyond the declared difference; not empty: the comparison is confounded."""
+    per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    images: tuple[Mapping[str, Any], ...] = ()
+    """Images that changed most: id, group, control and treatment F1 at the confidence threshold, change."""
+    caveats: tuple[str, ...] = ()
+    """What limits it beside the sample, such as settings that nobody recorded."""
+    percentile: tuple[float, float] | None = None
+    """Percentile interval over bootstrap draws of groups: to show, too narrow with few groups to judge by."""
+    probability_better: float | None = None
+    """Share of these draws in which the treatment is better (ties count half)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; names that stay: docs/output.md."""
+        return {
+            "metric": self.metric,
+            "control": self.control,
+            "treatment": self.treatment,
+            "delta": self.delta.estimate,
+            "interval": [self.delta.low, self.delta.high],
+            "level": self.delta.level,
+            "method": self.delta.method,
+            "margin": self.margin,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "n_images": self.delta.n_images,
+            "n_groups": self.delta.n_groups,
+            "groups_needed": self.groups_needed,
+            "differences": list(self.differences),
+            "confounded": bool(self.differences),
+            "per_class": {name: dict(row) for name, row in self.per_class.items()},
+            "images": [dict(row) for row in self.images],
+            "note": self.delta.note,
+            "design_effect": self.delta.design_effect,
+            "n_effective": self.delta.n_effective,
+            "caveats": list(self.caveats),
+            "percentile": None if self.percentile is None else list(self.percentile),
+            "probability_better": self.probability_better,
+            "delta_details": asdict(self.delta),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Comparison:
+        """Return the comparison that `to_dict` wrote."""
+        values = {f.name: record[f.name] for f in fields(cls) if f.name in record}
+        values["delta"] = Interval(**record["delta_details"])
+        values["differences"], values["images"] = tuple(record["differences"]), tuple(record["images"])
+        return cls(**values)
+
+    def to_pandas(self) -> Any:
+        """The metric, then one row per class, as a pandas DataFrame."""
+        return display.data_frame(display.comparison_rows(self))
+
+    def __repr__(self) -> str:
+        return display.comparison_line(self)
+
+    def _repr_html_(self) -> str:
+        return display.html_table(f"{self.verdict}: {self.reason}", display.comparison_rows(self), str(self.delta))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a gate says, with the evidence and what would settle it."""
+
+    gate: str
+    gate_hash: str
+    word: VerdictWord
+    sentence: str
+    """One sentence that a person can repeat: what, by how much, how sure, on how much data."""
+    evidence: tuple[Mapping[str, Any], ...]
+    """The comparison, or one row per claim: metric, value, interval, threshold, word, images and groups needed."""
+    caveats: tuple[str, ...] = ()
+    """What limits it: one seed, few groups, confounded, test set opened before."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)

@@ -1,0 +1,244 @@
+"""Verdicts: what a gate says of a comparison or of an evaluation, in one word and one sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from liftgate.measure.metrics import LESS_IS_BETTER
+from liftgate.measure.records import Comparison, Evaluation, Verdict
+from liftgate.stats.interval import MIN_GROUPS, Interval
+from liftgate.stats.rates import t_quantile
+from liftgate.stats.sample_size import groups_for_margin, groups_for_rate
+from liftgate.study.records import Claim, Gate, Rule, VerdictWord
+
+_ORDER: tuple[VerdictWord, ...] = ("PASS", "MARGINAL", "FAIL")
+FEW_GROUPS = 10
+
+
+def decide(gain: Interval, margin: float, rule: Rule = "interval") -> VerdictWord:
+    """The rule itself. `gain` is oriented so that more is better.
+
+    Interval rule: PASS when the lower bound reaches the margin, FAIL when the upper bound is below it, else MARGINAL,
+    so also when no interval can be established. Point rule: PASS from the margin up, MARGINAL from 0 to it, else FAIL.
+
+    >>> [decide(Interval((a + b) / 2, a, b, .95, "t", 100, 20), 2.0) for a, b in [(2.1, 4), (.5, 3), (-1, 1.5)]]
+    ['PASS', 'MARGINAL', 'FAIL']
+    """
+    if rule == "point":
+        return "PASS" if gain.estimate >= margin else "MARGINAL" if gain.estimate >= 0 else "FAIL"
+    if gain.low is None or gain.high is None:
+        return "MARGINAL"
+    return "PASS" if gain.low >= margin else "FAIL" if gain.high < margin else "MARGINAL"
+
+
+def oriented(delta: Interval, metric: str) -> Interval:
+    """The gain: the difference itself, or turned round where less is better."""
+    return _turned(delta) if metric in LESS_IS_BETTER else delta
+
+
+def _turned(delta: Interval) -> Interval:
+    low = None if delta.high is None else -delta.high
+    high = None if delta.low is None else -delta.low
+    return replace(delta, estimate=-delta.estimate, low=low, high=high)
+
+
+def groups_that_settle(gain: Interval, margin: float) -> int | None:
+    """Groups that would settle a MARGINAL verdict if estimate and between-group variance stay as they are."""
+    if gain.standard_error is None:
+        return None
+    return groups_for_margin(gain.estimate, margin, gain.standard_error * math.sqrt(gain.n_groups), gain.level)
+
+
+def explain(metric: str, delta: Interval, margin: float, rule: Rule, names: tuple[str, str]) -> str:
+    """The verdict on a comparison in one sentence a person can repeat."""
+    control, treatment = names
+    gain = oriented(delta, metric)
+    word = decide(gain, margin, rule)
+    said = f"{metric} of {treatment} is {_amount(gain.estimate, metric)} {control}'s{_evidence(delta)}"
+    wanted = f"the margin {margin:g}"
+    if rule == "point":
+        return f"{said}; point rule: {_POINT_WORDS[word].format(margin=wanted)}."
+    if not delta.established:
+        return f"{said}: nothing is settled, {delta.note or 'no interval can be established'}."
+    if delta.low == delta.high == 0 and margin == 0:
+        return f"{said}: not worse, which is all that a margin of 0 asks, and not better."
+    if word == "PASS":
+        return f"{said}: the whole interval reaches {wanted}."
+    if word == "FAIL":
+        harm = f"; {treatment} harms" if gain.high is not None and gain.high < 0 else ""
+        return f"{said}: the whole interval is below {wanted}{harm}."
+    needed = groups_that_settle(gain, margin)
+    settle = (
+        f"about {needed} groups would settle it if the difference stays"
+        if needed
+        else "more groups would not settle it"
+    )
+    return f"{said}: the interval holds {wanted}; {settle}."
+
+
+def judge_comparison(
+    gate: Gate, comparison: Comparison, *, seeds: Sequence[int] = (0,), costs: Mapping[str, str] | None = None
+) -> Verdict:
+    """What a gate says of a comparison.
+
+    `costs` (arm → "43 h") are said beside the verdict, for a lift that is bought too dear is seen only there.
+    """
+    names = (gate.control or "control", gate.treatment or "treatment")
+    metric = gate.metric or comparison.metric
+    gain = oriented(comparison.delta, metric)
+    word = decide(gain, gate.margin, gate.rule)
+    needed = groups_that_settle(gain, gate.margin) if word == "MARGINAL" and gate.rule == "interval" else None
+    sentence = f"{word}: {explain(metric, comparison.delta, gate.margin, gate.rule, names)}"
+    if costs:
+        sentence += " Cost: " + ", ".join(f"{arm} {cost}" for arm, cost in costs.items()) + "."
+    row = comparison.to_dict() | {
+        "kind": "comparison",
+        "margin": gate.margin,
+        "rule": gate.rule,
+        "word": word,
+        "groups_needed": needed,
+    }
+    caveats = [*_sample_caveats(comparison.delta), *_seed_caveats(seeds), *comparison.caveats]
+    declared = {word.rpartition(".")[2] for word in gate.differ}
+    undeclared = [line for line in comparison.differences if line.partition(":")[0] not in declared]
+    if undeclared:
+        caveats.append("confounded: the arms also differ in " + "; ".join(undeclared))
+    return Verdict(gate.name, gate.content_hash(), word, sentence, (row,), tuple(caveats))
+
+
+def judge_claims(gate: Gate, evaluation: Evaluation, *, seeds: Sequence[int] = (0,)) -> Verdict:
+    """What a gate says of one model against fixed numbers: all claims must hold, the worst word is the verdict."""
+    rows = [_claim_row(claim, evaluation, gate.rule) for claim in gate.claims]
+    words: list[VerdictWord] = [row["word"] for row in rows]
+    word: VerdictWord = max(words, key=_ORDER.index, default="MARGINAL")
+    parts = "; ".join(row["sentence"] for row in rows)
+    intervals = [evaluation.intervals[claim.metric] for claim in gate.claims if claim.metric in evaluation.intervals]
+    caveats = [*(_sample_caveats(intervals[0]) if intervals else []), *_seed_caveats(seeds)]
+    return Verdict(gate.name, gate.content_hash(), word, f"{word}: {parts}.", tuple(rows), tuple(caveats))
+
+
+def attribute(verdict: Verdict, contribution: Comparison, *, control: str = "the control") -> Verdict:
+    """Credit the treatment only with treatment − control, however well it did against a fixed number.
+
+    A gate that passes while the treatment's own contribution is not positive becomes FAIL, "the control explains it";
+    where the contribution is positive but its interval holds 0, the verdict is at most MARGINAL.
+    """
+    gain = oriented(contribution.delta, contribution.metric)
+    row = {"kind": "attribution", **contribution.to_dict()}
+    if verdict.word == "FAIL":
+        return replace(verdict, evidence=(*verdict.evidence, row))
+    amount = _amount(gain.estimate, contribution.metric)
+    share = f"{contribution.metric} {amount} {control}{_evidence(contribution.delta)}"
+    if gain.estimate <= 0:
+        word: VerdictWord = "FAIL"
+        why = f"the gate says {verdict.word}, but the control explains it: the treatment's own contribution is {share}."
+    elif gain.low is not None and gain.low > 0:
+        return replace(verdict, evidence=(*verdict.evidence, row))
+    else:
+        word = "MARGINAL"
+        why = f"the gate says {verdict.word}, but the treatment's own contribution, {share}, is not established."
+    return replace(verdict, word=word, sentence=f"{word}: {why}", evidence=(*verdict.evidence, row))
+
+
+_POINT_WORDS: Mapping[VerdictWord, str] = {
+    "PASS": "at or above {margin}",
+    "MARGINAL": "not below the control, but short of {margin}",
+    "FAIL": "below the control, the treatment harms",
+}
+
+
+def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule) -> dict[str, Any]:
+    value, interval = evaluation.metrics.get(claim.metric), evaluation.intervals.get(claim.metric)
+    threshold, side = (claim.at_least, "at least") if claim.at_most is None else (claim.at_most, "at most")
+    assert threshold is not None
+    row: dict[str, Any] = {"kind": "claim", "metric": claim.metric, "value": value, "threshold": threshold}
+    row |= {"side": side}
+    if value is None or interval is None:
+        return row | {
+            "interval": [None, None],
+            "word": "MARGINAL",
+            "images_needed": None,
+            "groups_needed": None,
+            "sentence": f"{claim.metric} is undefined on these {evaluation.n_images} images",
+        }
+    gain, wanted = (interval, threshold) if claim.at_most is None else (_turned(interval), -threshold)
+    if rule == "point":
+        word: VerdictWord = "PASS" if gain.estimate >= wanted else "FAIL"
+    else:
+        word = decide(gain, wanted)
+    groups = _groups_for_claim(gain, wanted) if word == "MARGINAL" else None
+    images = None if groups is None else math.ceil(groups * interval.n_images / interval.n_groups)
+    sentence = f"{claim.metric} {value:.4f}{_evidence(interval)} against {side} {threshold:g}: {word}"
+    if groups is not None:
+        sentence += f", about {images} images in {groups} groups would be needed to be sure"
+    elif word == "MARGINAL" and not interval.established:
+        sentence += f", {interval.note}"
+    elif word == "FAIL" and claim.at_most is None and interval.method == "korn-graubard":
+        sentence += _what_it_takes(interval, threshold)
+    return row | {
+        "interval": [interval.low, interval.high],
+        "word": word,
+        "images_needed": images,
+        "groups_needed": groups,
+        "sentence": sentence,
+        "method": interval.method,
+        "n_images": interval.n_images,
+        "n_groups": interval.n_groups,
+        "design_effect": interval.design_effect,
+        "n_effective": interval.n_effective,
+    }
+
+
+def _what_it_takes(interval: Interval, wanted: float) -> str:
+    """Say how much data like this would show the claim of a model that is half-way from it to perfect."""
+    true = (1 + wanted) / 2
+    groups = _groups_for_claim(replace(interval, estimate=true), wanted)
+    if groups is None:
+        return ""
+    images = math.ceil(groups * interval.n_images / interval.n_groups)
+    return f" (to be sure of {wanted:g} where the truth is {true:g} takes about {images} images in {groups} groups)"
+
+
+def _groups_for_claim(interval: Interval, wanted: float) -> int | None:
+    if interval.low is None or interval.high is None:
+        return None
+    if interval.method == "korn-graubard" and interval.n_effective:
+        correction = (t_quantile(interval.level, interval.n_groups - 1) / t_quantile(interval.level, 1e9)) ** 2
+        worth = interval.n_effective / interval.n_groups * (correction if 0 < interval.estimate < 1 else 1)
+        return groups_for_rate(interval.estimate, wanted, worth, interval.level)
+    if interval.standard_error is None:  # a median: half the width of its interval, in units of t, stands in
+        width = (interval.high - interval.low) / 2
+        interval = replace(interval, standard_error=width / t_quantile(interval.level, interval.n_groups - 1))
+    return groups_that_settle(interval, wanted)
+
+
+def _amount(gain: float, metric: str) -> str:
+    if gain == 0:
+        return "the same as"
+    side = "above" if (gain > 0) != (metric in LESS_IS_BETTER) else "below"
+    return f"{abs(gain):.4f} {side}"
+
+
+def _evidence(interval: Interval) -> str:
+    """What a reader must know before believing the number that stands before it."""
+    if not interval.n_images:
+        return f" ({interval.note})"
+    bounds = f" [{interval.low:.4f}, {interval.high:.4f}]" if interval.established else ""
+    return f"{bounds} ({interval.basis})"
+
+
+def _sample_caveats(interval: Interval) -> list[str]:
+    if not interval.n_images:  # published numbers: the sentence says that there is no interval
+        return []
+    if interval.n_groups < MIN_GROUPS:
+        return [f"only {interval.n_groups} groups: no interval can be established, {MIN_GROUPS} are the least"]
+    if interval.n_groups < FEW_GROUPS:
+        return [f"only {interval.n_groups} groups: the interval itself is uncertain"]
+    return []
+
+
+def _seed_caveats(seeds: Sequence[int]) -> list[str]:
+    return ["one seed: this speaks of this checkpoint, not of the recipe"] if len(seeds) == 1 else []

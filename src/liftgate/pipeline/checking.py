@@ -1,0 +1,35 @@
+"""The check step: findings in the study and its datasets. Errors stop the run."""
+
+from __future__ import annotations
+
+from liftgate import __version__, checks
+from liftgate.errors import FindingsError
+from liftgate.pipeline.context import Context
+from liftgate.pipeline.step import Result, Step
+
+
+def check_step(context: Context) -> Step:
+    """Return the step that looks for findings; it fails, and is not cached, while there are errors."""
+    study, materials = context.study, context.materials
+
+    def work(_: tuple[Result, ...]) -> Result:
+        subject = checks.Subject(datasets=materials.datasets(), study=study)
+        result = checks.run(subject, ignore=study.ignore, progress=context.progress)
+        record = result.to_dict()
+        context.ledger.append("check", {"study": study.content_hash(), **record})
+        for one in result.ignored:
+            context.ledger.append("ignore", {"id": one.finding.id, "where": one.finding.where, "reason": one.reason})
+        if not result.ok:
+            raise FindingsError(
+                "check found errors; nothing was trained",
+                where=study.source,
+                hint="`liftgate check` shows them; an id under `ignore:` with a reason lets the study run all the same",
+            )
+        return record
+
+    inputs = {
+        "study": study.content_hash(),
+        "data": {spec.name: materials.fingerprint(spec.name) for spec in study.datasets},
+        "liftgate": __version__,
+    }
+    return Step("check", "check", inputs, work)

@@ -1,0 +1,110 @@
+"""Detach: start a run that outlives the shell, keeps the machine awake and appends to one log.
+
+What keeps it alive is a session of its own (no terminal can hang up on it). Where the user's systemd lingers, it gets
+a scope of its own beside that, so that a log-out which ends all of a login's processes spares it. Without lingering a
+scope would do harm: the user's systemd goes at the log-out and takes its scopes along.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from liftgate.errors import TrainingError, UsageError
+from liftgate.pipeline.control.lock import Owner, holder
+from liftgate.pipeline.control.logs import RUN_LOG, tail
+
+_PATIENCE = 10.0  # seconds for a systemd that does not answer
+_START = 120.0  # seconds for Python to start on a busy machine and the study to be read
+_LOOK = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """A run that goes on by itself."""
+
+    owner: Owner | None
+    """None: it was so short that it ended before it was seen"""
+    log: Path
+    scope: bool
+    """It has a systemd scope of its own."""
+    awake: bool
+    """The machine does not go to sleep while it runs."""
+
+
+def detach(command: Sequence[str], folder: Path) -> Detached:
+    """Start `command`, which runs the study whose results lie in `folder`, and return when it is at work.
+
+    Raises:
+        UsageError: the study is running already.
+        TrainingError: it ended at once; the end of its log tells why.
+    """
+    if (owner := holder(folder)) is not None:
+        hint = "`liftgate status` shows it, `liftgate stop` pauses it"
+        raise UsageError("this study is running already", where=folder, got=f"process {owner.pid}", hint=hint)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / RUN_LOG
+    scope, awake = _scope(folder.name), _awake(folder.name)
+    words = [*scope, *awake, *command]
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"--- {datetime.now(UTC).isoformat(timespec='seconds')} {' '.join(command[-8:])}\n")
+    # No Popen: nobody will wait for this child, and its object would complain about that.
+    files = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    program = shutil.which(words[0]) or words[0]
+    child = os.posix_spawn(program, words, os.environ, file_actions=files, setsid=True)
+    owner = _wait_until_at_work(child, folder)
+    return Detached(owner, log, bool(scope), bool(awake))
+
+
+def _wait_until_at_work(child: int, folder: Path) -> Owner | None:
+    end = time.monotonic() + _START
+    while time.monotonic() < end:
+        if (owner := holder(folder)) is not None and owner.pid:
+            return owner
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            code = os.waitstatus_to_exitcode(status)
+            if code in (0, 10, 11, 12):  # a verdict, or a decision to stop: it had nothing much to do
+                return None
+            last = [line for passage in tail(folder, 3) if passage.path.name == RUN_LOG for line in passage.lines]
+            raise TrainingError("the run ended at once", where=folder / RUN_LOG, got=" ".join(last)[-300:])
+        time.sleep(_LOOK)
+    raise TrainingError("the run does not begin", where=folder / RUN_LOG, hint="`liftgate logs` shows what it says")
+
+
+def _scope(name: str) -> list[str]:
+    """Return the words that put a command into a scope of its own; none where that does not work or helps nobody."""
+    if _say("loginctl", "show-user", str(os.getuid()), "--property=Linger", "--value") != "yes":
+        return []
+    unit = f"liftgate-{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}-{os.getpid()}"
+    words = ["systemd-run", "--user", "--scope", "--quiet", "--collect"]
+    works = _say(*words, f"--unit={unit}-try", "true") is not None
+    return [*words, f"--unit={unit}", "--"] if works else []
+
+
+def _awake(name: str) -> list[str]:
+    """Return the words that keep the machine from sleeping while a command runs; none where that does not work."""
+    words = ["systemd-inhibit", "--what=sleep:idle", "--mode=block", "--who=liftgate", f"--why=study {name}"]
+    return words if _say(*words, "true") is not None else []
+
+
+def _say(*command: str) -> str | None:
+    """Return what a command prints; None: it is missing, fails or hangs."""
+    try:
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=_PATIENCE, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

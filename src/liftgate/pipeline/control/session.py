@@ -1,0 +1,78 @@
+"""Session: the lock, now.json and the wishes to stop, around one run of a study."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from liftgate.errors import LiftgateError, Stopped
+from liftgate.pipeline.context import Context, Notice
+from liftgate.pipeline.control import request
+from liftgate.pipeline.control.deadline import Deadline
+from liftgate.pipeline.control.live import Live
+from liftgate.pipeline.control.lock import alone
+from liftgate.pipeline.pace import Pace
+
+
+@contextmanager
+def session(context: Context) -> Iterator[Context]:
+    """Hold the study's lock and yield the context with a `stop_reason` that hears every wish to stop.
+
+    Raises:
+        UsageError: another process runs the study.
+    """
+    folder = context.workspace.folder
+    with alone(folder):
+        request.clear(folder)  # a wish that was meant for an earlier run
+        pace = Pace()
+        live = Live(folder, context.study.budget.usd_per_hour, pace)
+        wishes = _Wishes(context, pace)
+
+        def notify(notice: Notice) -> None:
+            live(notice)
+            context.notify(notice)
+
+        try:
+            yield replace(context, notify=notify, stop_reason=wishes.reason)
+        except (Stopped, KeyboardInterrupt) as stop:
+            live.end("paused", "interrupted" if isinstance(stop, KeyboardInterrupt) else _why(stop))
+            raise
+        except BaseException as error:
+            live.end("failed", _why(error))
+            raise
+        else:
+            live.end("finished")
+        finally:
+            request.clear(folder)
+
+
+class _Wishes:
+    """Why to stop: the caller's own wish (a signal), stop.json, the time limit."""
+
+    def __init__(self, context: Context, pace: Pace) -> None:
+        self._context = context
+        self._pace = pace
+        self._deadline = None if context.time_limit is None else Deadline(context.time_limit)
+
+    def reason(self) -> str:
+        """Return why to pause at the next epoch boundary; empty: go on.
+
+        Raises:
+            Stopped: it has to end at once.
+        """
+        wish = request.read(self._context.workspace.folder, os.getpid())
+        if wish is not None and wish.when == "now":
+            raise Stopped(str(wish), hint="the same command goes on from the last finished epoch")
+        if wish is not None:
+            return str(wish)
+        if self._context.should_stop():
+            return "paused, as asked"
+        return self._deadline.reason(self._pace.seconds) if self._deadline else ""
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, LiftgateError):
+        return error.what
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -1,0 +1,34 @@
+"""The flow of a study: which steps a `flow:` word stands for."""
+
+from __future__ import annotations
+
+from liftgate.pipeline.checking import check_step
+from liftgate.pipeline.context import Context
+from liftgate.pipeline.measuring import evaluate_step, gate_step
+from liftgate.pipeline.probing import probe_steps
+from liftgate.pipeline.step import Step
+from liftgate.pipeline.training import train_steps
+from liftgate.study.records import Arm, FlowStep, Gate, Study
+
+
+def steps_of(context: Context, word: FlowStep) -> list[Step]:
+    """Return the steps that one word of the flow stands for, in order; `report` stands for none."""
+    study = context.study
+    if word.name == "check":
+        return [check_step(context)]
+    if word.name == "probe":
+        return probe_steps(context)
+    if word.name == "train":
+        arms = [arm for arm in study.arms if arm.stages and (word.arms is None or arm.name in word.arms)]
+        return [step for seed in study.seeds for arm in arms for step in train_steps(context, arm, seed)]
+    if word.name == "baseline":
+        return [
+            evaluate_step(context, arm, study.seeds[0], gate) for gate in study.gates for arm in _untrained(study, gate)
+        ]
+    gate = next((gate for gate in study.gates if gate.name == word.name), None)
+    return [] if gate is None else [gate_step(context, gate)]
+
+
+def _untrained(study: Study, gate: Gate) -> list[Arm]:
+    names = [name for name in (gate.arm, gate.control, gate.treatment) if name is not None]
+    return [arm for arm in (study.arm(name) for name in names) if not arm.stages]

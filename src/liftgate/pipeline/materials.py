@@ -1,0 +1,147 @@
+"""Materials: the datasets of a study, opened once, with groups and splits as the study declares them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from liftgate.data.dataset import Dataset
+from liftgate.data.fingerprint import fingerprint
+from liftgate.data.formats import yolo
+from liftgate.data.groups import assign_groups
+from liftgate.data.reading import read
+from liftgate.data.select import keep_classes
+from liftgate.data.split import Split, make_split, read_split
+from liftgate.errors import DataError, StudyError
+from liftgate.hashing import short
+from liftgate.ledger.workspace import Workspace
+from liftgate.pipeline.mixing import mix_hash, mixed
+from liftgate.progress import Progress, silent
+from liftgate.study.records import DatasetSpec, Stage, Study
+
+
+class Materials:
+    """Opens what the study names, when it is first asked for."""
+
+    def __init__(self, study: Study, workspace: Workspace, progress: Progress = silent) -> None:
+        self.study = study
+        self._workspace = workspace
+        self._progress = progress
+        self._datasets: dict[str, Dataset] = {}
+        self._fingerprints: dict[str, str] = {}
+
+    def dataset(self, name: str) -> Dataset:
+        """Return a dataset with its classes kept, groups assigned and split applied."""
+        if name not in self._datasets:
+            spec = self.study.dataset(name)
+            self._datasets[name] = self._split(spec, self._read(spec))
+        return self._datasets[name]
+
+    def datasets(self) -> dict[str, Dataset]:
+        """Return every dataset of the study by name."""
+        return {spec.name: self.dataset(spec.name) for spec in self.study.datasets}
+
+    def fingerprint(self, name: str) -> str:
+        """Return the hash of a dataset's pixels, labels, groups and splits."""
+        if name not in self._fingerprints:
+            self._fingerprints[name] = fingerprint(self.dataset(name), progress=self._progress)
+        return self._fingerprints[name]
+
+    def demand_unchanged(self, name: str) -> None:
+        """Refuse what was made while images went or changed: it would stand in the ledger as made from all of them.
+
+        Labels need no second look: what is trained and measured on is what was read at the beginning.
+
+        Raises:
+            DataError: an image is not what it was when the run began.
+        """
+        if fingerprint(self.dataset(name), progress=self._progress) != self.fingerprint(name):
+            where = self.study.folder / self.study.dataset(name).path
+            hint = "bring them back, and the same command goes on; left as they are, it begins anew on what is there"
+            raise DataError(
+                f"images of {name} went or changed during the run; nothing was kept", where=where, hint=hint
+            )
+
+    def truth(self, on: str) -> Dataset:
+        """Return the images of `dataset.split` that a gate is decided on.
+
+        Raises:
+            StudyError: when the dataset has no such split.
+        """
+        name, _, split = on.rpartition(".")
+        dataset = self.dataset(name)
+        if split not in dataset.splits:
+            raise StudyError(
+                f"dataset {name} has no split {split}",
+                where=self.study.source,
+                expected=", ".join(dataset.splits) or "a dataset with splits",
+                hint="give the dataset `ratios: [0.7, 0.15, 0.15]` to make a split by group",
+            )
+        return dataset.split(split)
+
+    def describe(self, name: str) -> list[dict[str, Any]]:
+        """Return what each split of a dataset holds: n images, n groups, n objects, licence and origin."""
+        dataset, spec = self.dataset(name), self.study.dataset(name)
+        rows = []
+        for split in dataset.splits or ("",):
+            part = dataset.split(split) if split else dataset
+            said = [spec.licence or "no licence given", spec.origin]
+            said += ["confidential"] if spec.confidential else []
+            said += ["locked"] if split in spec.lock else []
+            rows.append(
+                {
+                    "split": split,
+                    "n_images": len(part.images),
+                    "n_groups": len(set(part.groups)),
+                    "n_objects": len(part.labels),
+                    "note": ", ".join(said),
+                }
+            )
+        return rows
+
+    def tree(self, name: str) -> Path:
+        """Return the data.yaml of a dataset's training tree (links to the images, our own labels), written once."""
+        folder = self._workspace.folder / "trees" / f"{name}-{short(self.fingerprint(name))}"
+        data_yaml = folder / "data.yaml"
+        if not data_yaml.is_file():
+            self.demand_unchanged(name)  # what went since would be missing in the tree, for the next run too
+            yolo.write(self.dataset(name), folder)
+        return data_yaml
+
+    def training_hash(self, stage: Stage) -> str:
+        """Return the hash of what a stage trains on and is validated on."""
+        return mix_hash(stage, self.fingerprint) if stage.mix else self.fingerprint(stage.data)
+
+    def training_tree(self, stage: Stage) -> Path:
+        """Return the data.yaml of the tree that a stage trains on; of a mix, with repeats in its list of images."""
+        if not stage.mix:
+            return self.tree(stage.data)
+        folder = self._workspace.folder / "trees" / f"mix-{short(self.training_hash(stage))}"
+        data_yaml = folder / "data.yaml"
+        if data_yaml.is_file():
+            return data_yaml
+        for name in dict.fromkeys((*stage.sources, stage.data)):
+            self.demand_unchanged(name)
+        made = mixed(stage, self.dataset, progress=self._progress)
+        return yolo.write(made.dataset, folder, repeats=made.repeats)
+
+    def _read(self, spec: DatasetSpec) -> Dataset:
+        folder = self.study.folder
+        images = None if spec.images is None else folder / spec.images
+        dataset = read(folder / spec.path, images=images, name=spec.name, progress=self._progress)
+        dataset = replace(dataset, origin=spec.origin, licence=spec.licence, confidential=spec.confidential)
+        if spec.keep is not None:
+            dataset = keep_classes(dataset, spec.keep)
+        return dataset if spec.groups is None else assign_groups(dataset, spec.groups, base=folder)
+
+    def _split(self, spec: DatasetSpec, dataset: Dataset) -> Dataset:
+        split: Split | None = None
+        if spec.split is not None:
+            split = read_split(self.study.folder / spec.split)
+        elif spec.ratios is not None:
+            split = make_split(dataset, spec.ratios, spec.split_seed)
+        if split is None:
+            return dataset
+        split.write(self._workspace.folder / "splits" / f"{spec.name}.csv")
+        return split.apply(dataset)

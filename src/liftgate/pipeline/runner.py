@@ -1,0 +1,213 @@
+"""The runner: plan before work, run what is not cached, stop at the first error, go on from there next time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+from liftgate.errors import EXIT_CODES, Stopped
+from liftgate.ledger.gates import record_gate
+from liftgate.pipeline.context import Context, Notice
+from liftgate.pipeline.control.session import session
+from liftgate.pipeline.decisions import Heard
+from liftgate.pipeline.estimate import Times
+from liftgate.pipeline.flow import steps_of
+from liftgate.pipeline.step import Cache, Result, Step
+from liftgate.study.records import FlowStep
+
+State = Literal["cached", "run", "skipped", "undecided"]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One line of a plan."""
+
+    step: str
+    kind: str
+    state: State
+    why: str
+    seconds: float | None
+    """How long it took last time; None: it never ran"""
+    expected: float | None = None
+    """Seconds that it would take if it had to run; None: unknown"""
+    basis: str = ""
+    """Where `expected` comes from, or why it is unknown"""
+    usd: float | None = None
+    """What training for so long costs at the budget's rate; None: unknown, or no training"""
+
+
+def plan(context: Context) -> list[Planned]:
+    """Say what would run, what is cached and why, without doing any of it."""
+    cache, times = Cache(context.ledger), Times(context.ledger)
+    heard = Heard(context.study)
+    lines: list[Planned] = []
+    seen: set[str] = set()
+    for word in context.study.flow:
+        reason = heard.why_not(word)
+        if reason:
+            undecided = heard.open(word)
+            lines.append(Planned(_label(word), "flow", "undecided" if undecided else "skipped", reason, None))
+            heard.pass_over(word, reason, for_good=not undecided)
+            continue
+        heard.take_up(word)
+        for step in steps_of(context, word):
+            if heard.stopped(step):
+                continue
+            for part in _with_needs(step):
+                if part.key in seen:
+                    continue
+                seen.add(part.key)
+                result = cache.find(part)
+                state: State = "run" if result is None else "cached"
+                known = (part.name, part.kind, state, cache.why(part), cache.seconds(part))
+                lines.append(_priced(Planned(*known, *times.of(part)), context.study.budget.usd_per_hour))
+                if result is not None:
+                    heard.hear(part, result)
+    return lines
+
+
+def training_hours(lines: Sequence[Planned]) -> tuple[float | None, str]:
+    """Return the hours of all trainings of a plan, cached ones too, and in a few words what they come from.
+
+    None when one of them is unknown: a sum that leaves one out would be wrong without looking so.
+    """
+    trainings = [line for line in lines if line.kind == "train"]
+    unknown = [line for line in trainings if line.expected is None]
+    if unknown:
+        return None, f"{unknown[0].step}: {unknown[0].basis}"
+    undecided = [line.step for line in lines if line.state == "undecided"]
+    basis = f"{len(trainings)} trainings, by what they or their like took"
+    if undecided:
+        basis += f"; without {', '.join(undecided)}, whose turn depends on a verdict"
+    return sum(line.expected or 0.0 for line in trainings) / 3600, basis
+
+
+def _priced(line: Planned, usd_per_hour: float | None) -> Planned:
+    if line.kind != "train" or line.expected is None or usd_per_hour is None:
+        return line
+    return replace(line, usd=line.expected / 3600 * usd_per_hour)
+
+
+def execute(context: Context) -> dict[str, Result]:
+    """Run the flow and return the results of its gates by name.
+
+    Raises:
+        FindingsError: `check` found errors.
+        TrainingError, Stopped, Paused: from the training; what is finished is kept.
+    """
+    with session(context) as context:
+        _declare(context)
+        walk = _Walk(context)
+        try:
+            walk.through()
+        except BaseException as error:
+            walk.record(ended=str(error).splitlines()[0] if str(error) else type(error).__name__)
+            raise
+        walk.record(ended="")
+        return walk.gates
+
+
+def exit_code(gates: dict[str, Result]) -> int:
+    """Return the exit code of a run: that of the last gate that was decided.
+
+    >>> exit_code({"good_enough": {"word": "FAIL"}, "lift": {"word": "PASS"}})
+    0
+    """
+    return EXIT_CODES[list(gates.values())[-1]["word"]] if gates else 0
+
+
+class _Walk:
+    """One walk through the flow."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._cache = Cache(context.ledger)
+        self._done: dict[str, Result] = {}
+        self._skipped: dict[str, str] = {}
+        self._heard = Heard(context.study)
+        self.gates: dict[str, Result] = {}
+
+    def through(self) -> None:
+        """Do what the flow says and what is not cached.
+
+        Raises:
+            Stopped: a decision point stopped an arm, and nothing that follows asks about it.
+        """
+        flow = self._context.study.flow
+        for place, word in enumerate(flow):
+            reason = self._heard.why_not(word)
+            if reason:
+                self._heard.pass_over(word, reason)
+                self._skipped[_label(word)] = reason
+                self._context.notify(Notice("skipped", _label(word), {"why": reason}))
+                continue
+            self._heard.take_up(word)
+            for step in steps_of(self._context, word):
+                if self._heard.stopped(step):
+                    continue
+                result = self._do(step)
+                self._heard.hear(step, result)
+                if end := self._heard.ends_the_study(step, result, flow[place + 1 :]):
+                    hint = "a later step with `when: {ARM: STOPPED}` would say what follows"
+                    raise Stopped(end, where=self._context.study.source, hint=hint)
+                if step.kind == "gate":
+                    self.gates[step.name] = result
+
+    def record(self, *, ended: str) -> None:
+        """Say in the ledger which steps belong to this walk; a walk that repeats the last one says nothing new."""
+        body = {
+            "study": self._context.study.content_hash(),
+            "steps": sorted(self._done),
+            "skipped": self._skipped,
+            "ended": ended,
+        }
+        before = self._context.ledger.entries("flow")
+        if not before or before[-1].body != body:
+            self._context.ledger.append("flow", body)
+
+    def _do(self, step: Step) -> Result:
+        if step.key in self._done:
+            return self._done[step.key]
+        results = tuple(self._do(need) for need in step.needs)
+        notify, found = self._context.notify, self._cache.find(step)
+        if found is not None:
+            notify(Notice("cached", step.name, {"why": self._cache.why(step)}))
+        else:
+            if reason := self._context.stop_reason():
+                raise Stopped(reason, where=f"before {step.name}", hint="the same command goes on from here")
+            notify(Notice("started", step.name, {"why": self._cache.why(step), "kind": step.kind}))
+            begun = time.monotonic()
+            found = step.work(results)
+            seconds = time.monotonic() - begun
+            found = self._cache.store(step, found, seconds)
+            notify(Notice("done", step.name, {"seconds": seconds, "kind": step.kind, "result": found}))
+        self._done[step.key] = found
+        return found
+
+
+def _label(word: FlowStep) -> str:
+    """Several words of a flow may be `train`."""
+    return f"{word.name} {', '.join(word.arms)}" if word.arms else word.name
+
+
+def _with_needs(step: Step) -> Iterator[Step]:
+    for need in step.needs:
+        yield from _with_needs(need)
+    yield step
+
+
+def _declare(context: Context) -> None:
+    """Put the question, its gates and its data into the ledger before any number exists."""
+    study, ledger = context.study, context.ledger
+    if study.content_hash() not in {entry.body["hash"] for entry in ledger.entries("study")}:
+        ledger.append("study", {"hash": study.content_hash(), "name": study.name, "question": study.question})
+    for gate in study.gates:
+        record_gate(ledger, gate.name, gate.content_hash(), asdict(gate))
+    known = {(entry.body["dataset"], entry.body["fingerprint"]) for entry in ledger.entries("data")}
+    for spec in study.datasets:
+        fingerprint = context.materials.fingerprint(spec.name)
+        if (spec.name, fingerprint) not in known:
+            splits = context.materials.describe(spec.name)
+            ledger.append("data", {"dataset": spec.name, "fingerprint": fingerprint, "splits": splits})

@@ -1,0 +1,195 @@
+"""The training steps: one executed stage for one seed, in a run folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from liftgate.backends.base import Event, Paused, TrainJob
+from liftgate.errors import Stopped, TrainingError
+from liftgate.hashing import file_hash
+from liftgate.ledger.preflight import preflight
+from liftgate.ledger.runs import RunFolder, write_report
+from liftgate.pipeline.context import Context, Notice
+from liftgate.pipeline.costs import Ceiling
+from liftgate.pipeline.decisions import expected, points, word_of
+from liftgate.pipeline.step import Result, Step
+from liftgate.study.records import Arm, Stage, Study
+from liftgate.train import launch
+from liftgate.train.command import command
+from liftgate.train.decide import judge
+from liftgate.train.events import read_events
+from liftgate.train.weights import resolve_weights
+
+
+def train_steps(context: Context, arm: Arm, seed: int) -> list[Step]:
+    """Return one step per stage of an arm, chained by weights."""
+    steps: list[Step] = []
+    for number in range(1, len(arm.stages) + 1):
+        steps.append(_stage_step(context, arm, number, seed, steps[-1] if steps else None))
+    return steps
+
+
+def _stage_step(context: Context, arm: Arm, number: int, seed: int, previous: Step | None) -> Step:
+    study, stage = context.study, arm.stages[number - 1]
+    name = f"train {arm.name}" + (f" stage {number}" if len(arm.stages) > 1 else "") + f" seed {seed}"
+    given = None if stage.weights is None else resolve_weights(stage.weights, study.folder)
+    inputs = {
+        "weights": None if given is None else given.identity,
+        "data": context.materials.training_hash(stage),
+        "recipe": dict(stage.recipe),
+        "seed": seed,
+        "task": study.task,
+        "backend": study.backend,
+        "device": study.device,
+        **_said_only_when_asked(study, stage),
+    }
+    needs = (previous,) if given is None and previous is not None else ()
+
+    def work(results: tuple[Result, ...]) -> Result:
+        weights = given.path if given is not None else str(context.workspace.folder / results[0][stage.weights_from])
+        return _train(context, step, weights, arm, number, seed)
+
+    def files(result: Result) -> tuple[Path, ...]:
+        kept = ("best", "last") if _goes_on_from_last(arm, number) else ("best",)
+        return tuple(context.workspace.folder / result[name] for name in kept)
+
+    step = Step(name, "train", inputs, work, needs, files, arm.name)
+    return step
+
+
+def _said_only_when_asked(study: Study, stage: Stage) -> dict[str, Any]:
+    """What a run depends on beside the usual; the key of one that has none of it stays what it was."""
+    asked: dict[str, Any] = {
+        "select": stage.select,
+        "decide": [asdict(point) for point in stage.decide],
+        "early_kill": None if study.early_kill is None else asdict(study.early_kill),
+    }
+    if stage.weights is None and stage.weights_from != "best":
+        asked["weights_from"] = stage.weights_from
+    return {name: value for name, value in asked.items() if value}
+
+
+def _goes_on_from_last(arm: Arm, number: int) -> bool:
+    """Whether the stage after `number` starts from its last weights."""
+    following = arm.stages[number : number + 1]
+    return any(stage.weights is None and stage.weights_from == "last" for stage in following)
+
+
+def _train(context: Context, step: Step, weights: str, arm: Arm, number: int, seed: int) -> Result:
+    """Train, or go on with the unfinished run of the same step."""
+    study, stage, workspace = context.study, arm.stages[number - 1], context.workspace
+    unfinished = RunFolder.unfinished(workspace.folder, step.key)
+    ceiling = Ceiling.of(context, unfinished)
+    run = unfinished or RunFolder.create(
+        workspace.folder, step.name.removeprefix("train "), step.key, arm=arm.name, stage=number, seed=seed
+    )
+    job = TrainJob(
+        weights=weights,
+        data=context.materials.training_tree(stage),
+        recipe=stage.recipe,
+        seed=seed,
+        task=study.task,
+        out=run.results,
+        device=study.device,
+        select=stage.select,
+        decide=tuple(points(study, context.ledger, arm, number, step.inputs["data"])),
+    )
+    run.write_preflight(
+        preflight(study.folder, study=study.name, arm=arm.name, stage=number, step=step.key, **step.inputs)
+    )
+    run.write_command(command(job))
+
+    begun, before = time.monotonic(), run.read().seconds or 0.0
+
+    def wall() -> float:
+        return round(before + time.monotonic() - begun, 3)
+
+    def reason() -> str:
+        return context.stop_reason() or ceiling.reason()
+
+    def on_event(event: Event) -> None:
+        if event.kind == "epoch":
+            ceiling.pace.saw(event.body.get("seconds"))
+            for row in expected(stage, [event.body]):
+                if row["said"] not in ("not reached", "as expected"):
+                    message = "epoch {epoch}: {metric} {actual:.4g} is {said} the expected {low:g} to {high:g}"
+                    context.notify(Notice("event", step.name, {"kind": "warning", "message": message.format(**row)}))
+        context.notify(Notice("event", step.name, {"kind": event.kind, **event.body}))
+
+    try:
+        outcome = _decided(job, run) or launch.train(
+            job, backend=study.backend, folder=run.path, on_event=on_event, stop=lambda: bool(reason())
+        )
+    except Paused as pause:
+        if (stopped := _decided(job, run)) is not None:
+            return _finish(context, step, run, job, stopped, wall())
+        run.update(state="paused", seconds=wall())
+        raise Stopped(
+            reason() or str(pause), where=run.path, hint="the same command goes on from the last finished epoch"
+        ) from None
+    except Stopped:  # at once, in the middle of an epoch
+        run.update(state="paused", seconds=wall())
+        raise
+    except TrainingError as error:
+        run.update(seconds=wall())
+        run.fail(error)
+        raise
+    finally:
+        write_report(workspace.folder)
+    return _finish(context, step, run, job, outcome, wall())
+
+
+def _decided(job: TrainJob, run: RunFolder) -> launch.TrainOutcome | None:
+    """Return what a run has left that a decision stopped, in this attempt or just before an earlier one was killed."""
+    judged = judge(
+        job.decide, [event.body for event in read_events(run.path / "events.jsonl") if event.kind == "epoch"]
+    )
+    return launch.stopped_outcome(job, run.path) if judged and judged[-1].said == "stop" else None
+
+
+def _finish(
+    context: Context, step: Step, run: RunFolder, job: TrainJob, outcome: launch.TrainOutcome, seconds: float
+) -> Result:
+    """Keep the weights, and put the run, and what was decided about it, on record."""
+    workspace, record = context.workspace, run.read()
+    best = _keep(outcome.best, run.results / "best.pt")
+    last = _keep(outcome.last, run.results / "last.pt")
+    judged = judge(job.decide, outcome.epoch_events, ended=True)
+    stage = context.study.arm(record.arm).stages[record.stage - 1]
+    result = {
+        "run": run.path.name,
+        "arm": record.arm,
+        "stage": record.stage,
+        "seed": record.seed,
+        "best": best.relative_to(workspace.folder).as_posix(),
+        "last": last.relative_to(workspace.folder).as_posix(),
+        "sha256": file_hash(best),
+        "epochs": outcome.epochs,
+        "curve": [dict(epoch) for epoch in outcome.epoch_events],
+        "facts": dict(outcome.facts),
+        "wall_seconds": seconds,
+        "word": word_of(judged),
+        "decisions": [one.to_dict() for one in judged],
+        "expected": expected(stage, outcome.epoch_events),
+    }
+    for one in judged:
+        context.ledger.append("decision", {"step": step.key, "run": run.path.name, "arm": record.arm, **one.to_dict()})
+    run.finish(result)
+    context.ledger.append("run", {"step": step.key, **result})
+    write_report(workspace.folder)
+    return result
+
+
+def _keep(source: Path, target: Path) -> Path:
+    """Put finished weights where people look for them, without a second copy on disk where links work."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+    return target

@@ -1,0 +1,130 @@
+"""The HTML page: one file that needs nothing beside it, from a ReportContent that lacks nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from liftgate.files import write_text
+from liftgate.measure.records import Evaluation
+from liftgate.progress import duration
+from liftgate.report import drawing, words
+from liftgate.report.content import Gallery, GateContent, ReportContent
+from liftgate.stats.interval import percent
+from liftgate.study.words import METRICS
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+SIGNS = {"PASS": "✓", "MARGINAL": "≈", "FAIL": "✕"}
+"""A verdict is told by word, sign and colour, so that none of the three is needed."""
+_CLASS_COLUMNS = ("n_objects", "AP50-95", "AP50", "recall", "precision", "n_detections")
+
+
+def render(content: ReportContent, path: Path) -> Path:
+    """Write the report to `path` as one self-contained HTML file and return `path`.
+
+    The file opens offline, asks nobody for anything, and forbids itself to (Content-Security-Policy). The same content
+    gives the same bytes.
+    """
+    write_text(path, render_html(content))
+    return path
+
+
+def render_html(content: ReportContent) -> str:
+    """Return the page as text; every word that came from outside is escaped."""
+    return environment().get_template("report.html.j2").render(content=content)
+
+
+@cache
+def environment() -> Environment:
+    """Templates of this room with its filters. `autoescape` is on for everything: names come from strangers."""
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("liftgate.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for function in (
+        words.number,
+        words.signed,
+        percent,
+        words.score,
+        words.tick,
+        words.reading,
+        duration,
+        words.money,
+    ):
+        made.filters[function.__name__] = function
+    made.filters["without_word"] = _without_word
+    made.filters["data_uri"] = _data_uri
+    made.filters["inline"] = _inline
+    made.filters["csp_hash"] = _csp_hash
+    made.globals.update(
+        draw_chart=drawing.chart,
+        draw_interval=drawing.interval,
+        Reference=drawing.Reference,
+        number=words.number,
+        signed=words.signed,
+        signs=SIGNS,
+        class_columns=class_columns,
+        has_one_class=has_one_class,
+        metric_names=metric_names,
+    )
+    return made
+
+
+def metric_names(gate: GateContent) -> list[str]:
+    """Metrics of a gate's evaluations: the gate's own first, then in METRICS' order (JSON sorts its keys)."""
+    names = dict.fromkeys(name for arm in gate.arms if arm.evaluation for name in arm.evaluation.metrics)
+    return sorted(names, key=lambda name: (name != gate.gate.metric, _place(name, METRICS)))
+
+
+def class_columns(evaluation: Evaluation) -> list[str]:
+    """Figures of each class, in the order to read."""
+    found = dict.fromkeys(name for row in evaluation.per_class.values() for name in row)
+    return sorted(found, key=lambda name: _place(name, _CLASS_COLUMNS))
+
+
+def has_one_class(gallery: Gallery) -> bool:
+    """Whether naming the class beside every box would say nothing."""
+    boxes = (box for one in gallery.pictures for row in (one.truth, *(p.boxes for p in one.panels)) for box in row)
+    return len({box.label for box in boxes}) == 1
+
+
+def _place(name: str, order: Sequence[str]) -> int:
+    return order.index(name) if name in order else len(order)
+
+
+def _without_word(sentence: str, word: str) -> str:
+    """The sentence as it stands below the verdict's word, which need not be said twice."""
+    return sentence.removeprefix(f"{word}: ")
+
+
+def _data_uri(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+
+def _inline(name: str) -> str:
+    """Text of a stylesheet or script of this room: ours, so it is not escaped."""
+    from markupsafe import Markup
+
+    return Markup(_source(name))
+
+
+def _csp_hash(name: str) -> str:
+    """What the page's policy allows to run: this script and no other."""
+    return "'sha256-" + base64.b64encode(hashlib.sha256(_source(name).encode()).digest()).decode() + "'"
+
+
+@cache
+def _source(name: str) -> str:
+    source, _, _ = environment().loader.get_source(environment(), name)  # type: ignore[union-attr]
+    return source

@@ -1,0 +1,116 @@
+"""Intervals of a rate: Wilson and Clopper–Pearson for independent trials, Korn–Graubard for trials in groups."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from liftgate.stats.interval import MIN_GROUPS, Interval
+
+
+class Bounds(NamedTuple):
+    """Lower and upper end of a confidence interval."""
+
+    low: float
+    high: float
+
+
+def normal_quantile(level: float) -> float:
+    """Two-sided standard normal quantile: 1.96 for 0.95."""
+    return float(special.ndtri((1 + level) / 2))
+
+
+def t_quantile(level: float, degrees: float) -> float:
+    """Two-sided Student t quantile with `degrees` of freedom."""
+    return float(special.stdtrit(degrees, (1 + level) / 2))
+
+
+def wilson(hits: float, trials: float, level: float = 0.95) -> Bounds:
+    """Wilson score interval of a rate from independent trials (Wilson 1927).
+
+    >>> [round(bound, 4) for bound in wilson(81, 263)]
+    [0.2553, 0.3662]
+    """
+    _demand_counts(hits, trials)
+    z2, rate = normal_quantile(level) ** 2, hits / trials
+    centre = (rate + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = math.sqrt(z2) / (1 + z2 / trials) * math.sqrt(rate * (1 - rate) / trials + z2 / (4 * trials**2))
+    return Bounds(max(0.0, centre - half), min(1.0, centre + half))
+
+
+def clopper_pearson(hits: float, trials: float, level: float = 0.95) -> Bounds:
+    """Exact interval of a rate; real-valued counts are allowed (Clopper & Pearson 1934).
+
+    >>> [round(bound, 4) for bound in clopper_pearson(15, 148)]
+    [0.0578, 0.1617]
+    """
+    _demand_counts(hits, trials)
+    tail = (1 - level) / 2
+    low = 0.0 if hits <= 0 else float(special.betaincinv(hits, trials - hits + 1, tail))
+    high = 1.0 if hits >= trials else float(special.betaincinv(hits + 1, trials - hits, 1 - tail))
+    return Bounds(low, high)
+
+
+def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_images: int | None = None) -> Interval:
+    """Interval of Σ hits / Σ trials, with one entry per group (Korn & Graubard 1998).
+
+    The between-group variance gives an effective number of trials, corrected for its own uncertainty by (z/t)², capped
+    at the trials there are; Clopper–Pearson then holds. Where every trial or none is a hit, the variance says nothing,
+    and the groups count as the trials. Groups without trials carry no information and are left out.
+
+    Raises:
+        ValueError: no trials at all, or hits outside 0 … trials.
+
+    >>> print(korn_graubard([9, 10, 8, 10, 7, 10], [10] * 6))
+    0.9000 [0.6802, 0.9880] (95% korn-graubard, 60 images in 6 groups)
+    """
+    k, n = _per_group(hits, trials)
+    total, groups = float(n.sum()), len(n)
+    rate = float(k.sum()) / total
+    images = int(total) if n_images is None else n_images
+    if groups < MIN_GROUPS:
+        return not_established(rate, level, "korn-graubard", images, groups)
+    variance = groups / (groups - 1) * float(np.sum((k - rate * n) ** 2)) / total**2
+    n_effective, design_effect = effective_trials(rate, variance, total, groups, level)
+    low, high = clopper_pearson(rate * n_effective, n_effective, level)
+    return Interval(rate, low, high, level, "korn-graubard", images, groups, design_effect, n_effective)
+
+
+def effective_trials(rate: float, variance: float, trials: float, groups: int, level: float) -> tuple[float, float]:
+    """Effective number of trials after the (z/t)² correction, and the design effect before it."""
+    simple = rate * (1 - rate)
+    if simple == 0:
+        return float(groups), trials / groups
+    design_effect = variance / (simple / trials)
+    correction = (normal_quantile(level) / t_quantile(level, groups - 1)) ** 2
+    n_effective = trials if variance == 0 else min(trials, simple / variance * correction)
+    return n_effective, design_effect
+
+
+def not_established(
+    estimate: float, level: float, method: str, n_images: int, n_groups: int, note: str | None = None
+) -> Interval:
+    """An estimate without an interval, and why."""
+    why = note or f"not established: {n_groups} group{'s' * (n_groups != 1)}, at least {MIN_GROUPS} are needed"
+    return Interval(estimate, None, None, level, method, n_images, n_groups, note=why)
+
+
+def _per_group(hits: ArrayLike, trials: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    k, n = np.asarray(hits, dtype=np.float64), np.asarray(trials, dtype=np.float64)
+    if k.shape != n.shape or k.ndim != 1:
+        raise ValueError(f"expected hits and trials of one shape (groups,), got {k.shape} and {n.shape}")
+    k, n = k[n > 0], n[n > 0]
+    if not len(n):
+        raise ValueError("expected at least one trial, got none")
+    if np.any(k < 0) or np.any(k > n):
+        raise ValueError("expected 0 ≤ hits ≤ trials in every group")
+    return k, n
+
+
+def _demand_counts(hits: float, trials: float) -> None:
+    if not trials > 0 or not 0 <= hits <= trials:
+        raise ValueError(f"expected 0 ≤ hits ≤ trials and trials > 0, got {hits} of {trials}")

@@ -1,0 +1,180 @@
+"""How many images and groups a claim needs: exact where a binomial is meant, else from the variance between groups."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from liftgate.stats.interval import MIN_GROUPS
+from liftgate.stats.rates import clopper_pearson, normal_quantile, t_quantile
+
+MOST_GROUPS = 1_000_000
+"""Beyond this nobody will collect them: the answer is then "cannot be settled this way" (None)."""
+
+
+class SampleSize(NamedTuple):
+    """Two answers, because the power of an exact test saw-tooths with n."""
+
+    smallest: int
+    """The smallest n whose power reaches the demand"""
+    stable: int
+    """The smallest n from which the power never falls below it again"""
+
+
+def rate_sample_size(threshold: float, true_rate: float, *, tail: float = 0.025, power: float = 0.8) -> SampleSize:
+    """Independent trials needed to show "rate > threshold" by the exact one-sided binomial test at `tail`.
+
+    Raises:
+        ValueError: the true rate is not above the threshold: no number is enough.
+
+    >>> rate_sample_size(0.95, 0.98).smallest
+    312
+    """
+    if not 0 < threshold < true_rate <= 1:
+        raise ValueError(f"expected 0 < threshold < true rate ≤ 1, got {threshold} and {true_rate}")
+    # Normal approximation with room: from here on the saw-tooth stays above the demand.
+    z = normal_quantile(1 - 2 * tail) * _sd(threshold) + max(0.0, float(special.ndtri(power))) * _sd(true_rate)
+    limit = int(3 * (z / (true_rate - threshold)) ** 2 + 20 * math.log(1 / tail) / (1 - threshold))
+    n = np.arange(1, limit + 1)
+    enough = _exact_power(n, threshold, true_rate, tail) >= power
+    short = np.flatnonzero(~enough)
+    return SampleSize(int(n[np.argmax(enough)]), int(short[-1]) + 2 if len(short) else 1)
+
+
+def zero_miss_sample_size(threshold: float, *, tail: float = 0.05) -> int:
+    """Independent trials, all hits, that show "rate > threshold" one-sided at `tail`.
+
+    >>> zero_miss_sample_size(0.95), zero_miss_sample_size(0.95, tail=0.025)
+    (59, 72)
+    """
+    return math.ceil(math.log(tail) / math.log(threshold) - 1e-12)
+
+
+class TwoRates(NamedTuple):
+    """Trials per arm, by two textbook formulas."""
+
+    normal: int
+    arcsine: int
+
+
+def two_rates_sample_size(first: float, second: float, *, alpha: float = 0.05, power: float = 0.8) -> TwoRates:
+    """Independent trials per arm to tell two rates apart, unpaired, two-sided.
+
+    >>> two_rates_sample_size(0.92, 0.96)
+    TwoRates(normal=553, arcsine=539)
+    """
+    if first == second or not (0 < first < 1 and 0 < second < 1):
+        raise ValueError(f"expected two different rates inside 0 … 1, got {first} and {second}")
+    z_alpha, z_power = normal_quantile(1 - alpha), float(special.ndtri(power))
+    pooled = (first + second) / 2
+    root = z_alpha * math.sqrt(2) * _sd(pooled) + z_power * math.hypot(_sd(first), _sd(second))
+    effect = 2 * math.asin(math.sqrt(first)) - 2 * math.asin(math.sqrt(second))
+    normal = math.ceil((root / (first - second)) ** 2)
+    return TwoRates(normal, math.ceil(2 * ((z_alpha + z_power) / effect) ** 2))
+
+
+def design_effect(per_group: float, icc: float) -> float:
+    """How many times more images are needed because they come in groups: 1 + (m − 1)·ICC (Kish 1965).
+
+    >>> round(1000 / design_effect(25, 0.1))
+    294
+    """
+    return 1 + (per_group - 1) * icc
+
+
+def groups_for_margin(estimate: float, margin: float, group_sd: float, level: float = 0.95) -> int | None:
+    """Groups at which estimate ± t_{G−1}·group_sd/√G no longer holds the margin; None: never, or absurdly many.
+
+    `group_sd` is standard error × √groups of the sample at hand. It is assumed that estimate and between-group variance
+    stay as they are: this is advice for planning, not a promise.
+
+    >>> groups_for_margin(0.03, 0.02, 0.05)
+    99
+    """
+    room = abs(estimate - margin)
+    if room == 0 or not math.isfinite(room) or not math.isfinite(group_sd):
+        return None
+    return smallest(lambda groups: t_quantile(level, groups - 1) * group_sd / math.sqrt(groups) <= room)
+
+
+def groups_for_rate(rate: float, threshold: float, effective_per_group: float, level: float = 0.95) -> int | None:
+    """Groups at which the Korn–Graubard interval of `rate` no longer holds the threshold; None as above.
+
+    `effective_per_group` is the number of independent trials that one group is worth.
+    """
+    if rate == threshold:
+        return None
+
+    def settled(groups: int) -> bool:
+        correction = (normal_quantile(level) / t_quantile(level, groups - 1)) ** 2
+        trials = groups * effective_per_group * (correction if 0 < rate < 1 else 1)
+        low, high = clopper_pearson(rate * trials, trials, level)
+        return low >= threshold if rate > threshold else high < threshold
+
+    return smallest(settled)
+
+
+def detectable_difference(group_sd: float, groups: int, *, level: float = 0.95, power: float = 0.8) -> float:
+    """Smallest true difference that `groups` groups show with this power (t interval clear of zero)."""
+    return (t_quantile(level, groups - 1) + t_quantile(2 * power - 1, groups - 1)) * group_sd / math.sqrt(groups)
+
+
+def groups_for_difference(
+    difference: float, group_sd: float, *, margin: float = 0.0, level: float = 0.95, power: float = 0.8
+) -> int | None:
+    """Groups that show a true difference above `margin` with this power."""
+    if not difference > margin:
+        return None
+    return smallest(
+        lambda groups: detectable_difference(group_sd, groups, level=level, power=power) <= difference - margin
+    )
+
+
+def kappa_sample_size(kappa: float, half_width: float, *, prevalence: float = 0.5, level: float = 0.95) -> int:
+    """Items both raters must judge so that kappa is known to ± half_width (2 × 2; Fleiss, Cohen & Everitt 1969).
+
+    >>> kappa_sample_size(0.85, 0.1)
+    107
+    """
+    p, q = prevalence, 1 - prevalence
+    chance = p * p + q * q
+    agree = kappa * (1 - chance) + chance
+    both, neither, split = p * p + kappa * p * q, q * q + kappa * p * q, (1 - agree) / 2
+    same = both * (1 - 2 * p * (1 - kappa)) ** 2 + neither * (1 - 2 * q * (1 - kappa)) ** 2
+    cross = (1 - kappa) ** 2 * 2 * split
+    variance = (same + cross - (kappa - chance * (1 - kappa)) ** 2) / (1 - chance) ** 2
+    return math.ceil(variance * (normal_quantile(level) / half_width) ** 2)
+
+
+def smallest(enough: Callable[[int], bool]) -> int | None:
+    """The smallest number of groups, from MIN_GROUPS on, for which a condition that stays true once true holds."""
+    high = MIN_GROUPS
+    while not enough(high):
+        if high > MOST_GROUPS:
+            return None
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return max(high, MIN_GROUPS)
+
+
+def _exact_power(n: NDArray[np.int64], threshold: float, true_rate: float, tail: float) -> NDArray[np.float64]:
+    """Power of the exact test for every n: it rejects from the smallest c with P(X ≥ c | threshold) ≤ tail."""
+    critical = np.ceil(special.bdtrik(1 - tail, n, threshold)).astype(np.int64) + 1
+    for _ in range(2):  # bdtrik inverts a step function by interpolation: settle on the exact step
+        critical = np.where(special.bdtrc(critical - 1.0, n, threshold) > tail, critical + 1, critical)
+        lower = (critical > 0) & (special.bdtrc(np.maximum(critical - 2.0, 0), n, threshold) <= tail) & (critical > 1)
+        critical = np.where(lower, critical - 1, critical)
+    power = special.bdtrc(critical - 1.0, n, true_rate)
+    return np.where(critical > n, 0.0, power)
+
+
+def _sd(rate: float) -> float:
+    return math.sqrt(rate * (1 - rate))

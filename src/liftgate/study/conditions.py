@@ -1,0 +1,65 @@
+"""Conditions on a validation metric, as decision points write them: `mAP50 > 0.40`. Nothing else is understood.
+
+A grammar of three words was chosen over evaluating an expression: a study is a file from somebody else.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from liftgate.study.words import EPOCH_METRICS, suggestion
+
+_FORM = re.compile(r"\s*([A-Za-z][\w-]*)\s*(>=|<=|≥|≤|>|<)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
+_SIGNS: Mapping[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+
+
+class Condition(NamedTuple):
+    """A metric of an epoch against a number."""
+
+    metric: str
+    sign: str
+    number: float
+
+    def holds(self, value: float | None) -> bool:
+        """Whether a value fulfils it; one that is no number fulfils nothing.
+
+        >>> parse_condition("mAP50 > 0.40").holds(0.41), parse_condition("mAP50 > 0.40").holds(None)
+        (True, False)
+        """
+        return value is not None and math.isfinite(value) and _SIGNS[self.sign](value, self.number)
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.sign} {self.number:g}"
+
+
+def parse_condition(text: str) -> Condition:
+    """Read `METRIC SIGN NUMBER`.
+
+    Raises:
+        ValueError: with a message and, where there is one, a hint.
+
+    >>> parse_condition("mAP50-95>=.3")
+    Condition(metric='mAP50-95', sign='>=', number=0.3)
+    """
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise ValueError(f"expected METRIC SIGN NUMBER, got {text!r}", "for example mAP50 > 0.40")
+    metric, sign, digits = match.groups()
+    if metric not in EPOCH_METRICS:
+        raise ValueError(f"no metric `{metric}` in an epoch's report", suggestion(metric, EPOCH_METRICS))
+    try:
+        number = float(digits)
+    except ValueError:
+        raise ValueError(f"not a number: {digits}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"not a finite number: {digits}")
+    return Condition(metric, {"≥": ">=", "≤": "<="}.get(sign, sign), number)

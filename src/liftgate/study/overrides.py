@@ -1,0 +1,67 @@
+"""`--set key=value`: one key of a study replaced before it is checked, so an override obeys every rule of the file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from liftgate.study.source import Path, Problem, Source, dotted, read
+from liftgate.study.words import suggestion
+
+# Mappings that a study may leave out; an override may write into them all the same.
+_OPTIONAL = ("budget", "evaluation", "recipe", "ignore", "openings", "gates")
+
+
+def apply(source: Source, key: str, value: Any) -> None:
+    """Put `value` at the dotted `key` of the document; what does not fit becomes a problem of the document.
+
+    A string is read as YAML, so `seeds=[0, 1]` is a list and `epochs=3` a number. The last word may be new (the keys'
+    own check says whether it exists); the words before it must be there.
+    """
+    label = f"--set {key}"
+    if isinstance(value, str):
+        inner = read(value, label)
+        if inner.problems:
+            source.problems.extend(inner.problems)
+            return
+        value = inner.value
+    if not isinstance(source.value, dict):
+        return
+    words = _split(key)
+    parent: Any = source.value
+    path: Path = ()
+    for depth, word in enumerate(words):
+        step = _step(source, parent, path, word, label, last=depth == len(words) - 1)
+        if step is None:
+            return
+        path = (*path, step)
+        if depth < len(words) - 1:
+            parent = parent[step]
+    source.forget(path)
+    source.places[path] = label
+    parent[path[-1]] = value
+
+
+def _split(key: str) -> list[str]:
+    words = key.split(".")
+    # A finding's id has a dot of its own: ignore.box.zero-area=reason
+    return ["ignore", ".".join(words[1:])] if words[0] == "ignore" and len(words) > 2 else words
+
+
+def _step(source: Source, parent: Any, path: Path, word: str, label: str, *, last: bool) -> str | int | None:
+    """Return the key or index that `word` means inside `parent`; None, and a problem, if there is none."""
+    if isinstance(parent, list):
+        if word.isascii() and word.isdigit() and int(word) < len(parent):
+            return int(word)
+        known: Any = range(len(parent))
+    elif isinstance(parent, dict):
+        if not last and parent.get(word) is None and word in _OPTIONAL:
+            parent[word] = {}
+        if last or word in parent:
+            return word
+        known = parent
+    else:
+        known = ()
+    place = dotted(path) or "the study"
+    hint = suggestion(word, map(str, known)) if known else f"{place} has no keys of its own"
+    source.problems.append(Problem(label, (*path, word), f"there is no `{word}` in {place}", hint))
+    return None

@@ -1,0 +1,240 @@
+"""The frozen records of a study. They hold what was asked, never what was found; paths are as the YAML has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from liftgate.hashing import content_hash
+
+Task = Literal["detect", "pose"]
+Rule = Literal["interval", "point"]
+VerdictWord = Literal["PASS", "MARGINAL", "FAIL"]
+ArmWord = Literal["FINISHED", "CAREFUL", "STOPPED"]
+"""How the training of an arm ended"""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """One entry of `datasets:`."""
+
+    name: str
+    path: str
+    """data.yaml, COCO JSON or VOC folder, relative to study.yaml; COCO and VOC may need `images`."""
+    images: str | None = None
+    """Folder of the images where the label format does not say (COCO)."""
+    groups: str | None = None
+    """Regex with (?P<group>…), CSV with columns image,group, `folder`, `exif` or `name-time`."""
+    split: str | None = None
+    """CSV with columns image,split (a frozen split); None: the splits of the source."""
+    ratios: tuple[float, float, float] | None = None
+    """Make a group-wise split train, val, test; None: keep the source's."""
+    split_seed: int = 0
+    keep: tuple[str, ...] | None = None
+    """Only these classes; None: all."""
+    lock: tuple[str, ...] = ()
+    openings: Mapping[str, int] = field(default_factory=dict)
+    """locked split → how often it may be opened; not named: once for each gate on it"""
+    licence: str | None = None
+    origin: Literal["real", "synthetic"] = "real"
+    confidential: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One dataset of a mix: its training images, all or `take` of them, each seen `repeat` times per epoch."""
+
+    dataset: str
+    repeat: int = 1
+    take: int | None = None
+    """The same images for every arm and seed; fewer are a part of more."""
+
+    def __str__(self) -> str:
+        taken = self.dataset if self.take is None else f"{self.take} of {self.dataset}"
+        return taken if self.repeat == 1 else f"{taken} × {self.repeat}"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision point: what a run looks like after epoch `at` says whether it goes on."""
+
+    at: int
+    continue_if: str
+    """`mAP50 > 0.40`, see study/conditions.py"""
+    careful_if: str | None = None
+    otherwise: Literal["stop", "continue"] = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the watched metric should be after an epoch."""
+
+    epoch: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One training run: start weights + dataset + recipe."""
+
+    data: str
+    """The dataset; of a mix, the one whose val the run is validated on"""
+    weights: str | None = None
+    """Official name, file, model YAML; None: what the stage before left."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """Training arguments in Ultralytics' own names."""
+    mix: tuple[Part, ...] = ()
+    """What it trains on; empty: all of `data`"""
+    weights_from: Literal["best", "last"] = "best"
+    """Which weights of the stage before it goes on from"""
+    select: str | None = None
+    """Metric on val that the best epoch and early stopping go by; None: the trainer's own"""
+    decide: tuple[Decision, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Datasets whose training images it sees."""
+        return tuple(part.dataset for part in self.mix) or (self.data,)
+
+    @property
+    def watched(self) -> str:
+        """The metric that expectations are about."""
+        return self.select or "mAP50"
+
+    @property
+    def described_data(self) -> str:
+        """What it trains on and is validated on, in words: `synthetic + 100 of real × 8, validated on real`."""
+        mixed = " + ".join(str(part) for part in self.mix)
+        if not mixed:
+            return self.data
+        return mixed if self.sources == (self.data,) else f"{mixed}, validated on {self.data}"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A chain of stages; none: the off-the-shelf model `weights`."""
+
+    name: str
+    stages: tuple[Stage, ...] = ()
+    weights: str | None = None
+    """The model of an arm without stages."""
+    remember: tuple[str, ...] | None = None
+    """`dataset.split` of old data that forgetting is measured on; None: val of earlier stages' data; (): not at all"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One line of a gate against fixed numbers: `metric` of the arm is at least, or at most, a number."""
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    """For metrics of which less is better; exactly one of the two is given"""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A rule written before the numbers exist: a comparison of two arms, or claims about one arm."""
+
+    name: str
+    on: str
+    """`dataset.split`"""
+    rule: Rule = "interval"
+    level: float = 0.95
+    metric: str | None = None
+    treatment: str | None = None
+    control: str | None = None
+    margin: float = 0.0
+    differ: tuple[str, ...] = ()
+    """The one declared difference between the arms, e.g. `recipe.imgsz`, `data`, `weights`, `stages`."""
+    arm: str | None = None
+    claims: tuple[Claim, ...] = ()
+    """All must hold; the verdict is the worst of them."""
+    conf: float | None = None
+    """Confidence threshold of rates (recall, precision, false positives per image); None: 0.25."""
+    forget_at_most: float | None = None
+    """How much the score on old data may fall; None: it is told and not judged"""
+
+    @property
+    def is_comparison(self) -> bool:
+        return self.control is not None
+
+    def content_hash(self) -> str:
+        """A gate that changes in any word is a new gate."""
+        return content_hash(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStep:
+    """One step of `flow:`: a verb (check, baseline, train, …) or the name of a gate, with its condition."""
+
+    name: str
+    when: Mapping[str, tuple[VerdictWord | ArmWord, ...]] = field(default_factory=dict)
+    """gate or arm → the words of which it must have said one; all must hold"""
+    arms: tuple[str, ...] | None = None
+    """For train and baseline: only these arms; None: all that fit."""
+    any_of: tuple[Mapping[str, tuple[VerdictWord | ArmWord, ...]], ...] = ()
+    """Several conditions like `when`, of which one must hold"""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Ceilings; None: no ceiling. `usd` needs `usd_per_hour`."""
+
+    usd: float | None = None
+    gpu_hours: float | None = None
+    usd_per_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyKill:
+    """Stop a run that is hopeless beside those that finished before it (the median rule)."""
+
+    after: int = 10
+    """Epochs that every run has"""
+    runs: int = 3
+    """Finished runs of other arms on the same data that are needed to judge"""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The whole question."""
+
+    name: str
+    question: str
+    task: Task
+    datasets: tuple[DatasetSpec, ...]
+    arms: tuple[Arm, ...]
+    gates: tuple[Gate, ...]
+    flow: tuple[FlowStep, ...]
+    seeds: tuple[int, ...] = (0,)
+    budget: Budget = Budget()
+    ignore: Mapping[str, str] = field(default_factory=dict)
+    """finding id → the reason why it is ignored"""
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    """imgsz, conf, iou, max_det, batch of predictions; the same for every arm."""
+    backend: str = "ultralytics"
+    device: str | None = None
+    early_kill: EarlyKill | None = None
+    source: Path | None = field(default=None, compare=False)
+    """study.yaml, absolute"""
+
+    @property
+    def folder(self) -> Path:
+        """Folder that the study's paths are relative to."""
+        return self.source.parent if self.source else Path()
+
+    def dataset(self, name: str) -> DatasetSpec:
+        return next(spec for spec in self.datasets if spec.name == name)
+
+    def arm(self, name: str) -> Arm:
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def content_hash(self) -> str:
+        """Hash of the question: gates, recipes, data as declared; not where it lies."""
+        parts = {name: getattr(self, name) for name in self.__slots__ if name != "source"}
+        return content_hash(parts)

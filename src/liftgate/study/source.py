@@ -1,0 +1,227 @@
+"""YAML text as plain values, with the line of every key.
+
+PyYAML's own `load` is not used: it forgets where things stood, lets the second of two equal keys win, reads the key
+`on` as True and `1e-3` as a string (YAML 1.1), and an alias bomb of a kilobyte fills the memory. So the text is
+composed into nodes and read here by the core schema of YAML 1.2: `true`/`false` only, numbers as everybody writes
+them, keys always strings. Anchors, aliases and `<<` merges work, within a budget.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 32
+MAX_VALUES = 10_000
+"""Values after aliases are expanded; a large study has a few hundred."""
+
+_TOO_MANY = f"more than {MAX_VALUES} values"
+
+Path = tuple[str | int, ...]
+"""Keys and list indices from the top of the document."""
+
+_INT = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SPECIAL = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan")}
+_WORDS: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_TAG = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in the document that cannot stand."""
+
+    where: str
+    """file:line, or the `--set` that it came with"""
+    path: Path
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        key = dotted(self.path)
+        text = f"{self.where}: {key}: {self.message}" if key else f"{self.where}: {self.message}"
+        return f"{text}\n  hint: {self.hint}" if self.hint else text
+
+
+@dataclass(slots=True)
+class Source:
+    """A document: its value, where each key stands, and what was wrong on the way."""
+
+    name: str
+    """What to call the file in messages."""
+    value: Any = None
+    places: dict[Path, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def where(self, path: Path) -> str:
+        """Return the place of the nearest key at or above `path`."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, f"{self.name}:1")
+
+    def forget(self, path: Path) -> None:
+        """Drop the places of everything below `path`: it has been replaced."""
+        self.places = {known: place for known, place in self.places.items() if known[: len(path)] != path}
+
+    def complain(self, path: Path, message: str, hint: str | None = None) -> None:
+        """Note a problem at a key."""
+        self.problems.append(Problem(self.where(path), path, message, hint))
+
+
+def dotted(path: Path) -> str:
+    """Return a path as `--set` takes it.
+
+    >>> dotted(("arms", "single", 0, "data"))
+    'arms.single.0.data'
+    """
+    return ".".join(map(str, path))
+
+
+def read(text: str, name: str) -> Source:
+    """Read one YAML document; what is wrong with it stands in `.problems`, never in an exception."""
+    source = Source(name)
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        source.complain((), f"larger than {MAX_BYTES // 1024} KiB: a study is a page of text")
+        return source
+    try:
+        if not _too_much(text, source):
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            if node is not None:
+                source.value = _Reader(source).value(node, ())
+    except yaml.MarkedYAMLError as error:
+        _complain_about_syntax(source, error)
+    except yaml.YAMLError as error:  # the reader: a character that YAML does not allow
+        source.complain((), f"not YAML: {' '.join(str(error).split())}")
+    except (ValueError, OverflowError) as error:  # PyYAML on "\UFFFFFFFF"
+        source.complain((), f"not YAML: {error}")
+    except _TooMany:
+        source.complain((), f"{_TOO_MANY}: aliases inside aliases?")
+    return source
+
+
+def scalar(text: str) -> Any:
+    """Return what an unquoted scalar means in YAML 1.2's core schema.
+
+    >>> scalar("1e-3"), scalar("on"), scalar("true"), scalar("007")
+    (0.001, 'on', True, 7)
+    """
+    if text.lower() in _WORDS and text in (text.lower(), text.capitalize(), text.upper()):
+        return _WORDS[text.lower()]
+    if _INT.fullmatch(text) and len(text) < 100:
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return _SPECIAL.get(text.lower(), text)
+
+
+def _too_much(text: str, source: Source) -> bool:
+    # Events come without recursion and one by one; composing would end in a RecursionError, or after minutes.
+    depth = 0
+    nodes = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        nodes += isinstance(event, yaml.NodeEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH or nodes > 2 * MAX_VALUES:  # every value may have a key
+            mark = event.start_mark
+            source.places[()] = f"{source.name}:{mark.line + 1 if mark else 1}"
+            source.complain((), f"nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else _TOO_MANY)
+            return True
+    return False
+
+
+def _complain_about_syntax(source: Source, error: yaml.MarkedYAMLError) -> None:
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 1
+    words = " ".join(part for part in (error.context, error.problem) if part)
+    hint = "YAML indents with spaces" if "\\t" in words or "'\t'" in words else None
+    source.problems.append(Problem(f"{source.name}:{line}", (), f"not YAML: {words}", hint))
+
+
+class _TooMany(Exception):
+    pass
+
+
+class _Reader:
+    """Turns nodes into values and notes where they stand."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.count = 0
+        self.open: set[int] = set()
+
+    def value(self, node: yaml.Node, path: Path) -> Any:
+        self.count += 1
+        if self.count > MAX_VALUES:
+            raise _TooMany
+        self.source.places.setdefault(path, self._place(node))
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        if id(node) in self.open:
+            self.source.complain(path, "an alias that contains itself")
+            return None
+        read: Callable[[Any, Path], Any] = self._mapping if isinstance(node, yaml.MappingNode) else self._sequence
+        self.open.add(id(node))
+        try:
+            return read(node, path)
+        finally:
+            self.open.discard(id(node))
+
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+        self._refuse_tag(node, path, ("str", "int", "float", "bool", "null", "timestamp", "value", "merge"))
+        self._refuse_unwritable(node.value, path)
+        return scalar(node.value) if node.style is None else node.value
+
+    def _sequence(self, node: yaml.SequenceNode, path: Path) -> list[Any]:
+        self._refuse_tag(node, path, ("seq",))
+        return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        self._refuse_tag(node, path, ("map",))
+        result: dict[str, Any] = {}
+        lines: dict[str, int] = {}
+        merges = []
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.source.places[path] = self._place(key_node)
+                self.source.complain(path, "a key must be a word")
+            elif key_node.value == "<<" and key_node.style is None:
+                merges.append(value_node)
+            elif (key := key_node.value) in lines:
+                here = self._place(key_node)
+                message = f"the key `{key}` stands twice: line {lines[key]} and line {key_node.start_mark.line + 1}"
+                self.source.problems.append(Problem(here, (*path, key), message, "keep one of them"))
+            else:
+                lines[key] = key_node.start_mark.line + 1
+                self._refuse_unwritable(key, path)
+                self.source.places.setdefault((*path, key), self._place(key_node))
+                result[key] = self.value(value_node, (*path, key))
+        for merge in merges:
+            self._merge(merge, path, result)
+        return result
+
+    def _merge(self, node: yaml.Node, path: Path, result: dict[str, Any]) -> None:
+        parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        for part in parts:
+            merged = self.value(part, path)
+            if not isinstance(merged, dict):
+                self.source.complain(path, "`<<` takes a mapping")
+                continue
+            for key, value in merged.items():
+                result.setdefault(key, value)
+
+    def _refuse_tag(self, node: yaml.Node, path: Path, allowed: tuple[str, ...]) -> None:
+        if node.tag.removeprefix(_TAG) not in allowed:
+            self.source.complain(path, f"the YAML tag `{node.tag}` is not read", "write the plain value")
+
+    def _refuse_unwritable(self, text: str, path: Path) -> None:
+        # "\0" and "\ud800" are YAML, but no file name and no UTF-8.
+        if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+            self.source.complain(path, f"a character that no file can hold in {text[:40]!r}")
+
+    def _place(self, node: yaml.Node) -> str:
+        return f"{self.source.name}:{node.start_mark.line + 1}"

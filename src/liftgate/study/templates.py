@@ -1,0 +1,124 @@
+"""Templates: studies to edit, written by `liftgate init` into a folder of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from liftgate.errors import UsageError
+from liftgate.files import write_text
+from liftgate.study.document import parse
+from liftgate.study.schema import schema_text
+from liftgate.study.words import near
+
+TEMPLATES = {
+    "measure-first": "Is the model good enough as it is? Train only if a gate says no, and then show that it helped.",
+    "two-stage": "Does pre-training on a large related set beat training on one's own data alone?",
+    "runbook": "One person, months of fine-tuning: smoke test, short baselines, one change at a time.",
+    "improve": "A model that is stuck: recipe, then data, then a smaller model, each only if the one before says so.",
+    "kill-switch": "Does synthetic data lift the real model, or does the control explain it?",
+}
+_MORE_DATA = {"two-stage": "big/data.yaml", "improve": "second/data.yaml", "kill-switch": "synthetic/data.yaml"}
+"""What stands for the second set where none is given; measure-first does without one."""
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What a template leaves open. Paths are relative to where the command is given, or absolute."""
+
+    data: Path | None = None
+    more_data: Path | None = None
+    """measure-first: frames to train on; two-stage: the set to pre-train on; improve: a second set; kill-switch: the
+    synthetic one"""
+    weights: str = "yolov8n.pt"
+    cls: str = "person"
+    groups: str | None = None
+
+
+def write(folder: Path, template: str, filling: Filling) -> Path:
+    """Write study.yaml, README.md and study.schema.json from a template, and return the study's path.
+
+    Raises:
+        UsageError: no such template, data that is not there, or a file that would be overwritten; nothing is written.
+    """
+    _known(template)
+    for path in (filling.data, filling.more_data):
+        if path is not None and not path.exists():
+            raise UsageError("no such data", where=path, hint="leave it out to fill in the path later")
+    study = folder / "study.yaml"
+    values = _values(folder, template, filling)
+    texts = {
+        folder / "README.md": _rendered("README.md.j2", values),
+        folder / "study.schema.json": schema_text(),
+        study: _rendered(f"{template}/study.yaml.j2", values),
+    }
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("this is a file, not a folder", where=folder)
+    if there := [path for path in texts if path.exists()]:
+        raise UsageError("it exists already, and nothing is overwritten", where=there[0], hint="name another folder")
+    parse(texts[study], source=study)  # a word given on the command line may not fit: better now than on disk
+    for path, text in texts.items():
+        write_text(path, text)
+    return study
+
+
+def _known(template: str) -> None:
+    if template in TEMPLATES:
+        return
+    close = near(template, TEMPLATES)
+    hint = f"did you mean `{close}`?" if close else None
+    raise UsageError(f"no template `{template}`", expected=", ".join(TEMPLATES), hint=hint)
+
+
+def _values(folder: Path, template: str, filling: Filling) -> dict[str, Any]:
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.absolute().name).strip("-.") or template
+    groups = (
+        f"groups: {_yaml(filling.groups)}" if filling.groups else "# groups: '^(?P<group>[^_]+)_'   # or folder, a CSV"
+    )
+    more_default = _MORE_DATA.get(template)
+    weights = filling.weights
+    if template == "kill-switch" and weights == Filling().weights:
+        weights = "yolov8n-pose.pt"
+    return {
+        "name": name[:64],
+        "about": TEMPLATES[template],
+        "placeholder": filling.data is None,
+        "data": "data/data.yaml" if filling.data is None else _from(folder, filling.data),
+        "more_data": more_default if filling.more_data is None else _from(folder, filling.more_data),
+        "weights": _from(folder, Path(weights)) if Path(weights).is_file() else weights,
+        "cls": filling.cls,
+        "groups_line": groups,
+    }
+
+
+def _from(folder: Path, path: Path) -> str:
+    """Return a path as study.yaml in `folder` has to name it; one that was given absolute stays so."""
+    return (
+        path.as_posix() if path.is_absolute() else Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
+    )
+
+
+def _rendered(name: str, values: dict[str, Any]) -> str:
+    import jinja2
+
+    source = resources.files("liftgate").joinpath("templates", *name.split("/")).read_text(encoding="utf-8")
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    environment.filters["yaml"] = _yaml
+    return environment.from_string(source).render(values)
+
+
+def _yaml(value: object) -> str:
+    """Return a word as YAML: bare where that is safe, else in double quotes.
+
+    >>> _yaml("yolov8n.pt"), _yaml("my data: 1"), _yaml("no")
+    ('yolov8n.pt', '"my data: 1"', '"no"')
+    """
+    text = str(value)
+    bare = re.fullmatch(r"[A-Za-z/][A-Za-z0-9_./-]*|\.\.?/[A-Za-z0-9_./-]*", text)
+    switch = text.lower() in ("yes", "no", "on", "off", "true", "false", "null")
+    return text if bare and not switch else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,110 @@
+"""The words that a study may use where it does not make up a name itself."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+VERBS = ("check", "probe", "baseline", "train", "report")
+"""Steps of `flow:` beside the study's own gates."""
+
+PLANNED_VERBS = ("compare", "export", "shadow", "promote", "sample")
+"""Steps of the design that this version does not have; a study that asks for one is told so."""
+
+VERDICTS = ("PASS", "MARGINAL", "FAIL")
+
+ARM_WORDS = ("FINISHED", "CAREFUL", "STOPPED")
+"""How the training of an arm ended: to its end; the same, but a decision point asked for care; stopped by one."""
+
+METRICS = (
+    "mAP50-95",
+    "mAP50",
+    "mAP75",
+    "mAP_small",
+    "mAP_medium",
+    "mAP_large",
+    "AR_1",
+    "AR_10",
+    "AR_100",
+    "AR_small",
+    "AR_medium",
+    "AR_large",
+    "recall",
+    "precision",
+    "best_confidence_median",
+    "false_positives_per_image",
+    "OKS-mAP50-95",
+    "OKS-mAP50",
+    "OKS-mAP75",
+    "OKS-mAP_medium",
+    "OKS-mAP_large",
+    "OKS-AR",
+    "OKS-AR50",
+    "OKS-AR75",
+    "OKS-AR_medium",
+    "OKS-AR_large",
+)
+"""Metrics that a gate may name: COCO's twelve of boxes, rates at the gate's confidence threshold and IoU 0.5, and, for
+`task: pose`, COCO's ten of keypoints."""
+
+EPOCH_METRICS = (
+    "mAP50-95",
+    "mAP50",
+    "precision",
+    "recall",
+    "pose_mAP50-95",
+    "pose_mAP50",
+    "pose_precision",
+    "pose_recall",
+)
+"""What an epoch reports of val, by the trainer's own formulas: the best epoch and decision points go by these."""
+
+LOWER_IS_BETTER = ("false_positives_per_image",)
+
+GROUP_RULES = ("folder", "exif", "name-time")
+"""Ways to find an image's group beside a regular expression and a CSV file."""
+
+DIFFERENCES = ("stages", "data", "weights", "recipe", "select")
+"""What two arms of a comparison may differ in; `recipe.NAME` names one training argument."""
+
+RESERVED_ARGUMENTS = {
+    "data": "the stage's own `data` names the dataset",
+    "model": "the stage's own `weights` names the start weights",
+    "pretrained": "the stage's own `weights` names the start weights",
+    "seed": "`seeds` of the study says how often each arm is run",
+    "task": "`task` of the study says it",
+    "mode": "a stage is always training",
+    "device": "`device` of the study is the same for all arms",
+    "project": "Liftgate makes the run folder",
+    "name": "Liftgate makes the run folder",
+    "save_dir": "Liftgate makes the run folder",
+    "exist_ok": "a run folder is never used twice",
+    "resume": "`liftgate run` goes on by itself where it was stopped",
+}
+"""Training arguments that are not a recipe's to set, and who sets them."""
+
+
+def near(word: object, known: Iterable[str]) -> str | None:
+    """Return the known word that `word` was most likely meant to be, if any.
+
+    >>> near("metirc", ["metric", "margin"])
+    'metric'
+    """
+    by_lower = {name.lower(): name for name in known}
+    match = difflib.get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[match[0]] if match else None
+
+
+def suggestion(word: object, known: Iterable[str]) -> str:
+    """Return a hint: the near word, or else all that are known.
+
+    >>> suggestion("chekc", ["check", "train"])
+    'did you mean `check`?'
+    >>> suggestion("zzz", ["check", "train"])
+    'known: check, train'
+    """
+    names = list(known)
+    close = near(word, names)
+    if close:
+        return f"did you mean `{close}`?"
+    return "known: " + ", ".join(names) if names else "there is none yet"

@@ -1,0 +1,14 @@
+"""The doctor reads what any Ultralytics run left (results.csv, args.yaml, its log) and says what went wrong.
+
+A wrong diagnosis costs days, so it speaks only when the trace shows it against its own noise; what a trace cannot
+show it does not guess. `trace.py` reads, `signals.py` measures, `learning.py`, `schedule.py` and `record.py` hold the
+rules, one function each.
+"""
+
+from __future__ import annotations
+
+from liftgate.train.doctor.diagnosis import Diagnosis as Diagnosis
+from liftgate.train.doctor.diagnosis import diagnose as diagnose
+from liftgate.train.doctor.diagnosis import examine as examine
+
+__all__ = ["Diagnosis", "diagnose", "examine"]

@@ -1,0 +1,120 @@
+"""Diagnosis: every rule asked about one run, or about several that may be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liftgate.checks.finding import Finding
+from liftgate.train.doctor import learning, record, schedule
+from liftgate.train.doctor.symptom import Symptom
+from liftgate.train.doctor.trace import Trace, read_trace
+
+_SHORT = 10  # epochs under which the shape of a curve says nothing
+
+RULES: tuple[Callable[[Trace], Iterator[Symptom]], ...] = (
+    learning.not_a_number,
+    learning.diverged,
+    learning.never_learned,
+    record.val_is_train,
+    learning.forgetting,
+    schedule.lr_ignored,
+    schedule.stopped_rising,
+    schedule.lr_exhausted,
+    learning.overfit,
+    learning.oscillation,
+    learning.plateau,
+    record.batch_halved,
+    record.duplicate_epoch,
+    record.no_step,
+)
+"""Most likely to matter first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What the doctor says about one run."""
+
+    source: Path
+    findings: tuple[Finding, ...]
+    best_epoch: int | None
+    """from 1, by the figure that Ultralytics chooses by; None: the file has none"""
+    epochs: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, names as DESIGN.md §4."""
+        return {
+            "findings": [finding.to_dict() for finding in self.findings],
+            "best_epoch": self.best_epoch,
+            "epochs": self.epochs,
+            "source": str(self.source),
+        }
+
+
+def diagnose(paths: Sequence[Path]) -> list[Diagnosis]:
+    """Read run folders or results.csv files and say what went wrong in each.
+
+    Raises:
+        DataError: a path holds no results.csv, or it is no such file.
+    """
+    traces = [read_trace(path) for path in paths]
+    twins = _repeats(traces)
+    return [_with(examine(trace), twins.get(i)) for i, trace in enumerate(traces)]
+
+
+def examine(trace: Trace) -> Diagnosis:
+    """Ask every rule about one trace."""
+    if not len(trace):
+        return Diagnosis(trace.source, (_nothing(trace),), None, 0)
+    symptoms = [symptom for rule in RULES for symptom in rule(trace)]
+    findings = [symptom.finding(str(trace.source)) for symptom in symptoms]
+    if len(trace) < _SHORT:
+        findings.append(_cannot_say(trace))
+    return Diagnosis(trace.source, tuple(findings), _best_epoch(trace), len(trace))
+
+
+def _best_epoch(trace: Trace) -> int | None:
+    fitness = trace.fitness
+    if fitness is None or not np.isfinite(fitness).any():
+        fitness = trace.column("metrics/mAP50(B)")
+    if fitness is None or not np.isfinite(fitness).any():
+        return None
+    return int(trace.epochs[int(np.nanargmax(fitness))])
+
+
+def _cannot_say(trace: Trace) -> Finding:
+    message = f"{len(trace)} epochs are too few to judge the curve: nothing is said about it"
+    hint = f"what an epoch tells lies within the noise and the warm-up; at least {_SHORT} are needed"
+    return Finding("trace.too_short", "info", str(trace.source), message, hint, {"epochs": len(trace)})
+
+
+def _nothing(trace: Trace) -> Finding:
+    hint = "the run ended before its first epoch did: its log says why"
+    return Finding("trace.too_short", "info", str(trace.source), "no epoch was finished", hint, {"epochs": 0})
+
+
+def _repeats(traces: Sequence[Trace]) -> dict[int, Finding]:
+    """Runs that agree in every figure but the time are one run repeated, not replicates."""
+    first: dict[bytes, int] = {}
+    found = {}
+    for i, trace in enumerate(traces):
+        names = sorted(name for name in trace.columns if name != "time")
+        print_ = b"".join(name.encode() + trace.columns[name].tobytes() for name in names)
+        if len(trace) < 3 or print_ not in first:
+            first.setdefault(print_, i)
+            continue
+        twin = traces[first[print_]].source
+        message = f"the same run as {twin} to the last digit: a repeat, not another seed"
+        hint = "seeds that differ give curves that differ; both ran with the same one"
+        found[i] = Finding("trace.repeat", "warning", str(trace.source), message, hint, {"same_as": str(twin)})
+    return found
+
+
+def _with(diagnosis: Diagnosis, extra: Finding | None) -> Diagnosis:
+    if extra is None:
+        return diagnosis
+    return Diagnosis(diagnosis.source, (*diagnosis.findings, extra), diagnosis.best_epoch, diagnosis.epochs)

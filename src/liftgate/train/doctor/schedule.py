@@ -1,0 +1,224 @@
+"""Rules about the learning rate and the end of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from liftgate.train.doctor.signals import Floats, middle, noise, spark, theil_sen
+from liftgate.train.doctor.symptom import Symptom
+from liftgate.train.doctor.trace import Trace
+
+_DEFAULT = {"lr0": 0.01, "momentum": 0.937}
+_SAME = (1 / 1.5, 1.5)  # ratio of learning rates that is no contradiction: versions round and count epochs differently
+
+
+class Schedule(NamedTuple):
+    """What the learning-rate columns say."""
+
+    rate: Floats
+    peak: float
+    peak_row: int
+    planned: int | None
+    """epochs that the run was to take: as args.yaml says, else as a straight fall reveals"""
+    lr0: float | None
+    """the start rate whose plan the columns follow after their peak; None: they follow none (the warm-up, which is
+    100 iterations or more, may never have ended, or the run was resumed under other arguments)"""
+
+    @property
+    def left(self) -> float:
+        """Last rate as a fraction of the peak."""
+        return float(self.rate[-1]) / self.peak
+
+
+def read_schedule(trace: Trace) -> Schedule | None:
+    """Return the schedule; None where the file has no usable learning rate."""
+    rate = trace.learning_rate
+    if rate is None or len(rate) < 3 or not np.isfinite(rate).all() or rate.max() <= 0:
+        return None
+    peak_row = int(np.argmax(rate))
+    planned = _said_epochs(trace) or _straight_end(rate, peak_row)
+    return Schedule(rate, float(rate[peak_row]), peak_row, planned, _plan(trace, rate, peak_row, planned))
+
+
+def planned_epochs(trace: Trace) -> int | None:
+    """Return how many epochs the run was to take; None where nothing says it."""
+    schedule = read_schedule(trace)
+    return _said_epochs(trace) if schedule is None else schedule.planned
+
+
+def _said_epochs(trace: Trace) -> int | None:
+    said = trace.args.get("epochs")
+    return said if isinstance(said, int) and not isinstance(said, bool) and said >= len(trace) else None
+
+
+def _straight_end(rate: Floats, peak_row: int) -> int | None:
+    """Return where a straight fall of the rate ends; None where it is not straight (a cosine, steps, a warm-up)."""
+    falling = rate[peak_row:]
+    if len(falling) < 5:
+        return None
+    rows = np.arange(len(falling), dtype=np.float64)
+    slope, start = np.polyfit(rows, falling, 1)
+    if slope >= 0 or np.abs(falling - (start + slope * rows)).max() > 0.01 * falling[0]:
+        return None
+    return max(len(rate), round(float(peak_row + 0.99 * falling[0] / -slope)))
+
+
+def _plan(trace: Trace, rate: Floats, peak_row: int, planned: int | None) -> float | None:
+    """Return the start rate that every row after the peak implies, if they agree within a tenth."""
+    if planned is None or len(rate) - peak_row < 4:
+        return None
+    lrf = trace.args.get("lrf", 0.01)
+    lrf = float(lrf) if isinstance(lrf, int | float) else 0.01
+    done = (trace.epochs[peak_row:] - 1) / planned
+    share = (1 + np.cos(math.pi * done)) / 2 if trace.args.get("cos_lr") is True else 1 - done
+    whole = share > 0.1  # later rows say more about lrf than about lr0
+    implied = rate[peak_row:][whole] / (share * (1 - lrf) + lrf)[whole]
+    if len(implied) < 3 or implied.max() > 1.1 * implied.min():
+        return None
+    return float(np.median(implied))
+
+
+def lr_ignored(trace: Trace) -> Iterator[Symptom]:
+    """The learning rate that was asked for is not the one that ran."""
+    asked = trace.args.get("lr0")
+    if not isinstance(asked, int | float) or isinstance(asked, bool) or asked <= 0:
+        return
+    auto = str(trace.args.get("optimizer", "")).lower() == "auto"
+    schedule = read_schedule(trace)
+    used = None if schedule is None else schedule.lr0
+    ratio = None if used is None else used / asked
+    chosen = {name: trace.args.get(name) for name, usual in _DEFAULT.items() if trace.args.get(name, usual) != usual}
+    if auto and not chosen:
+        return  # nobody asked for anything
+    if auto and "lr0" in chosen:
+        if ratio is not None and 0.9 < ratio < 1.1:
+            return  # ignored, and by chance the same
+        what = f"lr0={asked:g} was asked for"
+    elif auto:
+        what = f"momentum={chosen['momentum']:g} was asked for"
+    elif ratio is not None and not _SAME[0] < ratio < _SAME[1]:
+        what = f"lr0={asked:g} was asked for"
+    else:
+        return
+    ran = f"the learning-rate columns start from {used:.4g}" if used is not None else "the columns do not say which ran"
+    why = "optimizer=auto ignores lr0 and momentum" if auto else "a resumed run keeps its first arguments"
+    yield Symptom(
+        "trace.lr_ignored",
+        "warning",
+        f"{what}, but {why}: {ran}",
+        {"asked": chosen or {"lr0": asked}, "optimizer": trace.args.get("optimizer"), "lr0_used": used},
+        (f"{why}; the log's line `optimizer:` tells which ran",),
+        {"optimizer": "SGD" if asked >= 0.005 else "AdamW"} if auto else {},
+        "" if trace.learning_rate is None else spark(trace.learning_rate),
+    )
+
+
+def lr_exhausted(trace: Trace) -> Iterator[Symptom]:
+    """The learning rate was spent long before the end, or while the model was still improving."""
+    schedule = read_schedule(trace)
+    if schedule is None or len(trace) < 10:
+        return
+    n = len(trace)
+    spent = np.flatnonzero((schedule.rate <= 0.02 * schedule.peak) & (np.arange(n) > schedule.peak_row))
+    idle = len(spent) >= max(10, 0.15 * n) and bool(schedule.rate[-1] <= 0.02 * schedule.peak)
+    rising = schedule.left <= max(0.03, 1.5 / n) and _rise_at_the_end(trace) is not None
+    if not idle and not rising:
+        return
+    since = int(trace.epochs[spent[0]]) if len(spent) else int(trace.epochs[-1])
+    what = (
+        f"from epoch {since} on, {len(spent)} of {n} epochs ran at under 2% of the peak rate"
+        if idle
+        else f"the rate was down to {schedule.rate[-1]:.2g} (peak {schedule.peak:.2g}) while the metric still rose"
+    )
+    yield Symptom(
+        "trace.lr_exhausted",
+        "warning",
+        f"the learning rate is exhausted: {what}",
+        {"epoch": since, "rate": float(schedule.rate[-1]), "peak": schedule.peak, "idle_epochs": len(spent)},
+        (
+            "the schedule was too short for this data: resuming adds nothing, start a new run with more epochs",
+            "lrf is very small: its last epochs change nothing",
+        ),
+        {"epochs": 2 * n} if rising else {"lrf": 0.05},
+        spark(schedule.rate),
+    )
+
+
+def stopped_rising(trace: Trace) -> Iterator[Symptom]:
+    """The run ended while its metric was still going up, clearly against its noise."""
+    rise = _rise_at_the_end(trace)
+    if rise is None:
+        return
+    planned = planned_epochs(trace)
+    schedule = read_schedule(trace)
+    early = planned is not None and len(trace) < planned
+    patience = trace.args.get("patience")
+    last = int(trace.epochs[-1])
+    if early:
+        left = f", with {schedule.left:.0%} of the peak learning rate left" if schedule else ""
+        message = f"it ended at epoch {last} of {planned} while {rise['metric']} was still rising{left}"
+        causes: tuple[str, ...] = (
+            f"patience={patience} counts from the best epoch, which may lie at the start"
+            if patience
+            else "interrupted",
+            "interrupted or out of time: the same command goes on",
+        )
+        change = {"patience": max(2 * int(patience), 50)} if isinstance(patience, int) and patience else {}
+    else:
+        message = f"all {last} epochs are over and {rise['metric']} was still rising"
+        causes = ("too few epochs for this data and start weights",)
+        change = {"epochs": 2 * last}
+    gain = f": {rise['from']:.4f} → {rise['to']:.4f} over epochs {rise['epochs'][0]}–{rise['epochs'][1]}"
+    yield Symptom("trace.stopped_rising", "warning", message + gain, rise, causes, change, rise["curve"])
+
+
+def _rise_at_the_end(trace: Trace) -> dict[str, Any] | None:
+    """Return the rise of a metric over the run's last part, if it is certain and worth having."""
+    n = len(trace)
+    if n < 10:
+        return None
+    planned, schedule = planned_epochs(trace), read_schedule(trace)
+    cut_short = planned is not None and n < planned and (schedule is None or schedule.left > 0.2)
+    for name, curve in main_curves(trace):
+        # Cut short at a high rate: any certain slope. At the end of a schedule every sound run gains a little, most of
+        # it when mosaic goes off, so there the gain must be large, and must have begun before.
+        width = max(8, round((0.4 if cut_short else 0.2) * n))
+        tail = curve[-width:]
+        slope = theil_sen(tail)
+        gain = slope.estimate * width
+        level = middle(tail[-3:])
+        enough = max(2.5 * noise(curve[n // 3 :]), (0.01 if cut_short else 0.05) * level, 0.003)
+        if not slope.low > 0 or gain < enough or level <= 0.005:
+            continue
+        if not cut_short:
+            before = curve[-2 * width : -width]
+            if len(before) < 4 or middle(before[-3:]) - middle(before[:3]) < 0.02 * level:
+                continue
+        first = int(trace.epochs[-width])
+        return {
+            "metric": name,
+            "epochs": [first, int(trace.epochs[-1])],
+            "from": middle(tail[:3]),
+            "to": level,
+            "slope_per_epoch": slope.estimate,
+            "slope_interval": [slope.low, slope.high],
+            "curve": spark(curve),
+        }
+    return None
+
+
+def main_curves(trace: Trace) -> Iterator[tuple[str, Floats]]:
+    """Yield the metric that each head is judged by: mAP50-95, or mAP50 where that is missing or nought."""
+    for head in "BPM":
+        for name in ("mAP50-95", "mAP50"):
+            curve = trace.column(f"metrics/{name}({head})")
+            if curve is not None and np.isfinite(curve).all() and curve.max() > 0:
+                yield f"{name}({head})", curve
+                break
+    top1 = trace.column("metrics/accuracy_top1")
+    if top1 is not None and np.isfinite(top1).all():
+        yield "top-1 accuracy", top1

@@ -1,0 +1,38 @@
+"""Symptom: what a rule found, before it is told to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from liftgate.checks.finding import Finding, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """One thing that went wrong in a run, with the evidence and the next step."""
+
+    id: str
+    severity: Severity
+    message: str
+    evidence: Mapping[str, Any]
+    """epochs and numbers that show it"""
+    causes: tuple[str, ...]
+    """candidates, the likeliest first, each with what would tell it apart cheaply"""
+    experiment: Mapping[str, Any] = field(default_factory=dict)
+    """the next experiment as a change of the recipe: one change; empty: no change of the recipe helps"""
+    curve: str = ""
+    """the evidence as a line of blocks"""
+
+    def finding(self, where: str) -> Finding:
+        """Return it in the shape that every finding has."""
+        change = ", ".join(f"{name}={value}" for name, value in self.experiment.items())
+        hint = self.causes[0] + (f"; next experiment: {change}" if change else "")
+        data = {
+            "evidence": dict(self.evidence),
+            "causes": list(self.causes),
+            "experiment": dict(self.experiment),
+            "curve": self.curve,
+        }
+        return Finding(self.id, self.severity, where, self.message, hint, data)

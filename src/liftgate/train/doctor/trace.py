@@ -1,0 +1,190 @@
+"""Trace: the curve of one training run, with its arguments and log where they lie beside it."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from liftgate.errors import DataError
+
+Floats = NDArray[np.float64]
+
+# Older and other trainers' spellings → the name that Ultralytics uses since 8.0.
+_ALIASES = {
+    "metrics/mAP_0.5": "metrics/mAP50(B)",
+    "metrics/mAP_0.5:0.95": "metrics/mAP50-95(B)",
+    "metrics/mAP50": "metrics/mAP50(B)",
+    "metrics/mAP50-95": "metrics/mAP50-95(B)",
+    "metrics/precision": "metrics/precision(B)",
+    "metrics/recall": "metrics/recall(B)",
+}
+_LOGS = ("train.log", "../train.log", "log.txt", "nohup.out")
+_HUGE = 1e15  # a loss beyond it is as good as infinite, and sums of it stay finite
+_LOG_LIMIT = 20_000_000  # bytes read of a log's end
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One row per epoch, in the order of the file, epochs counted from 1."""
+
+    source: Path
+    epochs: NDArray[np.int64]
+    """(n,) strictly rising: of an epoch that stands twice the later row is kept"""
+    columns: Mapping[str, Floats]
+    """(n,) each; NaN where the file has nan, inf or nothing"""
+    args: Mapping[str, Any] = field(default_factory=dict)
+    """args.yaml; empty: there is none"""
+    log: str = ""
+    not_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Column → epochs where the file says nan or inf; an empty cell is no such thing"""
+    repeated: tuple[int, ...] = ()
+    """Epochs that stand more than once"""
+    missing: tuple[int, ...] = ()
+    """Epochs that are skipped"""
+    unreadable: tuple[int, ...] = ()
+    """Lines of the file that were no rows"""
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    def column(self, name: str) -> Floats | None:
+        return self.columns.get(name)
+
+    def starting(self, prefix: str) -> dict[str, Floats]:
+        """Return the columns whose name begins so."""
+        return {name: values for name, values in self.columns.items() if name.startswith(prefix)}
+
+    def summed(self, prefix: str) -> Floats | None:
+        """Return the sum of the losses that begin so; None where there is none."""
+        losses = [values for name, values in self.starting(prefix).items() if "loss" in name]
+        return np.sum(losses, axis=0) if losses else None
+
+    @property
+    def learning_rate(self) -> Floats | None:
+        """The lowest learning rate of all groups in each epoch (biases warm up from above; some heads run at 3 ×)."""
+        groups = list((self.starting("lr/") or self.starting("x/lr")).values())
+        return np.min(groups, axis=0) if groups else None
+
+    @property
+    def fitness(self) -> Floats | None:
+        """What the best epoch is chosen by: mAP50-95 (boxes and, where there are, keypoints or masks), else top-1."""
+        heads = [self.column(f"metrics/mAP50-95({head})") for head in "BPM"]
+        known = [values for values in heads if values is not None]
+        return np.sum(known, axis=0) if known else self.column("metrics/accuracy_top1")
+
+
+def read_trace(path: Path) -> Trace:
+    """Read a run folder or a results.csv of any version from 8.0 on (YOLOv5's too).
+
+    Raises:
+        DataError: there is no such file, or it is no results.csv.
+    """
+    source = _find(path)
+    lines, unreadable = _rows(source)
+    names = [_ALIASES.get(name, name) for name in lines[0]]
+    if len(names) < 2 or not any(name.startswith(("train/", "metrics/", "val/")) for name in names):
+        expected = "a header with epoch, train/…, metrics/…"
+        raise DataError("not a results.csv", where=f"{source}:1", expected=expected, got=",".join(names)[:80])
+    table = np.array([[_number(cell) for cell in row] for row in lines[1:]], dtype=np.float64).reshape(-1, len(names))
+    epochs, keep, repeated = _epochs(names, table)
+    columns = {name: table[keep, i] for i, name in enumerate(names) if name != "epoch"}
+    run = source.parent
+    gaps = tuple(int(e) for e in np.setdiff1d(np.arange(1, epochs[-1] + 1), epochs)) if len(epochs) else ()
+    missing = gaps if len(gaps) < max(3, len(epochs)) else ()  # an excerpt of a curve is no damage
+    broken = _not_numbers(names, lines[1:], epochs, keep)
+    return Trace(source, epochs, columns, _args(run), _log(run), broken, repeated, missing, tuple(unreadable))
+
+
+def _find(path: Path) -> Path:
+    if path.is_dir():
+        for candidate in (path / "results.csv", path / "results" / "results.csv"):
+            if candidate.is_file():
+                return candidate
+        raise DataError("no results.csv in this folder", where=path, hint="give the folder of one run")
+    if not path.is_file():
+        raise DataError("no such file", where=path)
+    return path
+
+
+def _rows(source: Path) -> tuple[list[list[str]], list[int]]:
+    """Return header and rows with as many cells, and the numbers of the lines that are none."""
+    text = source.read_bytes().decode("utf-8-sig", "replace").replace("\x00", "")
+    rows: list[list[str]] = []
+    unreadable = []
+    for number, cells in enumerate(csv.reader(text.splitlines()), start=1):
+        cells = [cell.strip() for cell in cells]
+        if not any(cells):
+            continue
+        if rows and cells == rows[0]:
+            continue  # a run that was started again wrote its header again
+        if rows and len(cells) != len(rows[0]):
+            unreadable.append(number)
+            continue
+        rows.append(cells)
+    if not rows:
+        raise DataError("the file is empty", where=source)
+    return rows, unreadable
+
+
+def _number(cell: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        return math.nan
+    return max(-_HUGE, min(_HUGE, value)) if math.isfinite(value) else math.nan
+
+
+def _epochs(names: list[str], table: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, ...]]:
+    """Return epochs from 1, the rows to keep, and the epochs that stand twice."""
+    raw = table[:, names.index("epoch")] if "epoch" in names else np.arange(1.0, len(table) + 1)
+    good = np.flatnonzero((raw >= 0) & (raw < 1e6))
+    numbers = raw[good].astype(np.int64)
+    if len(numbers) and numbers.min() == 0:
+        numbers = numbers + 1  # counted from 0 until 8.0.2xx
+    last = {int(epoch): int(row) for epoch, row in zip(numbers, good, strict=True)}
+    epochs, counts = np.unique(numbers, return_counts=True)
+    repeated = tuple(int(epoch) for epoch in epochs[counts > 1])
+    return epochs, np.array([last[int(epoch)] for epoch in epochs], dtype=np.int64), repeated
+
+
+def _not_numbers(
+    names: list[str], rows: list[list[str]], epochs: NDArray[np.int64], keep: NDArray[np.int64]
+) -> dict[str, tuple[int, ...]]:
+    words = ("nan", "inf")
+    found = {}
+    for i, name in enumerate(names):
+        cells = (rows[row][i].lstrip("+-").lower() for row in keep)
+        hits = tuple(int(epoch) for epoch, cell in zip(epochs, cells, strict=True) if cell.startswith(words))
+        if hits:
+            found[name] = hits
+    return found
+
+
+def _args(run: Path) -> dict[str, Any]:
+    for name in ("args.yaml", "opt.yaml"):
+        try:
+            raw = yaml.safe_load((run / name).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            continue
+        if isinstance(raw, dict):
+            return {str(key): value for key, value in raw.items()}
+    return {}
+
+
+def _log(run: Path) -> str:
+    for name in _LOGS:
+        path = run / name
+        if path.is_file():
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - _LOG_LIMIT))
+                return re.sub(r"\x1b\[[0-9;]*[mK]", "", file.read().decode("utf-8", "replace"))
+    return ""

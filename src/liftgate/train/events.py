@@ -1,0 +1,96 @@
+"""events.jsonl: what a job's child process reports, one JSON line per event; the parent reads it as it grows."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from liftgate.backends.base import Event
+
+
+class EventFile:
+    """The child's end: appends events, each on disk before the next thing happens; from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        _drop_torn_line(path)
+        self._path = path
+        self._turn = threading.Lock()
+
+    def emit(self, event: Event) -> None:
+        """Append one event."""
+        line = json.dumps({"kind": event.kind, "body": plain(event.body)}, allow_nan=False, ensure_ascii=False)
+        with self._turn, self._path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class Tail:
+    """The parent's end: hands out the events that were appended since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._position = _whole(path)  # not the file's end: half a line there will be cut off by the next writer
+
+    def new(self) -> Iterator[Event]:
+        """Yield new whole lines; a line that is still being written waits for the next look."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._position += len(line)
+                yield _parse(line)
+
+
+def read_events(path: Path) -> list[Event]:
+    """Return every whole event of a file; none where there is no file."""
+    if not path.exists():
+        return []
+    return [_parse(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON can hold it: a NaN or infinite number becomes null, a path a string.
+
+    >>> plain({"a": float("nan"), "b": (1, Path("x"))})
+    {'a': None, 'b': [1, 'x']}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return str(value)
+
+
+def _parse(line: bytes) -> Event:
+    raw = json.loads(line)
+    return Event(raw["kind"], raw["body"])
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off half a line that a kill or a full disk left at the end."""
+    if not path.exists():
+        return
+    whole = _whole(path)
+    if whole < path.stat().st_size:
+        with path.open("r+b") as file:
+            file.truncate(whole)
+
+
+def _whole(path: Path) -> int:
+    """Return how many bytes of the file are whole lines."""
+    return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0

@@ -1,0 +1,50 @@
+"""Watch: the doctor at a run's bedside. What is certain already is said while there is time to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from liftgate.backends.base import Event
+from liftgate.errors import DataError
+from liftgate.train.doctor import learning, record, schedule
+from liftgate.train.doctor.trace import read_trace
+
+_LIVE = (
+    learning.not_a_number,
+    learning.diverged,
+    learning.never_learned,
+    learning.forgetting,
+    schedule.lr_ignored,
+    record.no_step,
+)
+"""Rules that need no end: whether a run stopped too early cannot be asked while it runs."""
+
+
+class Watch:
+    """Passes events on; after an epoch it also asks the rules and says each thing once, as a warning.
+
+    The warning's body has `finding`, in the shape of `Finding.to_dict`.
+    """
+
+    def __init__(self, out: Path, on_event: Callable[[Event], None]) -> None:
+        self._curve = out / "results.csv"
+        self._on_event = on_event
+        self._said: set[str] = set()
+
+    def __call__(self, event: Event) -> None:
+        self._on_event(event)
+        if event.kind != "epoch":
+            return
+        try:
+            trace = read_trace(self._curve)
+        except DataError:
+            return  # a backend that writes another curve: there is nothing to watch
+        if not len(trace):
+            return
+        for rule in _LIVE:
+            for symptom in rule(trace):
+                if symptom.id not in self._said:
+                    self._said.add(symptom.id)
+                    finding = symptom.finding(str(self._curve)).to_dict()
+                    self._on_event(Event("warning", {"message": symptom.message, "finding": finding}))

@@ -1,0 +1,59 @@
+"""The toy backend keeps the contract, and learns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from liftgate.backends.base import Event, TrainJob
+from liftgate.backends.toy import Toy
+from liftgate.errors import UsageError
+from liftgate.testing.backends import BackendContract, write_tree
+
+
+class TestToyKeepsTheContract(BackendContract):
+    backend = "toy"
+    recipe: ClassVar = {"epochs": 30, "lr0": 0.2}
+
+
+def _train(tree: Path, out: Path, **recipe: float) -> list[float]:
+    events: list[Event] = []
+    (tree.parent / "model.yaml").write_text("{}\n")
+    job = TrainJob(str(tree.parent / "model.yaml"), tree, recipe, 0, "detect", out)
+    Toy().train(job, events.append, lambda: False)
+    return [event.body["metrics"]["mAP50"] for event in events if event.kind == "epoch"]
+
+
+def test_it_finds_most_rectangles_after_a_few_epochs(tmp_path: Path) -> None:
+    curve = _train(write_tree(tmp_path / "tree"), tmp_path / "out", epochs=5)
+    assert curve[-1] > 0.5
+
+
+def test_a_learning_rate_near_zero_learns_less(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree")
+    assert _train(tree, tmp_path / "slow", epochs=3, lr0=1e-6)[-1] < _train(tree, tmp_path / "fast", epochs=3)[-1]
+
+
+def test_patience_ends_a_run_that_no_longer_improves(tmp_path: Path) -> None:
+    assert len(_train(write_tree(tmp_path / "tree"), tmp_path / "out", epochs=50, patience=3)) < 50
+
+
+def test_the_best_epoch_goes_by_the_metric_that_the_job_names(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree")
+    (tmp_path / "model.yaml").write_text("{}\n")
+    job = TrainJob(str(tmp_path / "model.yaml"), tree, {"epochs": 8}, 0, "detect", tmp_path / "out", select="precision")
+    events: list[Event] = []
+    facts = Toy().train(job, events.append, lambda: False)
+    curve = [event.body["metrics"]["precision"] for event in events if event.kind == "epoch"]
+    assert facts["best_epoch"] == curve.index(max(curve)) + 1
+    with pytest.raises(UsageError, match="no such metric"):
+        Toy().train(replace(job, select="mAP", out=tmp_path / "other"), events.append, lambda: False)
+
+
+def test_pose_is_refused(tmp_path: Path) -> None:
+    job = TrainJob("model.yaml", write_tree(tmp_path / "tree"), {}, 0, "pose", tmp_path / "out")
+    with pytest.raises(UsageError, match="boxes only"):
+        Toy().train(job, lambda event: None, lambda: False)

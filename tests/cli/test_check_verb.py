@@ -1,0 +1,83 @@
+"""`liftgate check` and `liftgate explain`, as somebody types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from liftgate.cli import main
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data.yaml with one box without area and one row that is out of range."""
+    rng = np.random.default_rng(0)
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+    for number in range(4):
+        pixels = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"images/{number}.png")
+        (tmp_path / f"labels/{number}.txt").write_text("0 0.5 0.5 0.4 0.4\n")
+    (tmp_path / "labels/1.txt").write_text("0 0.5 0.5 0.0 0.4\n")
+    (tmp_path / "data.yaml").write_text("train: images\nnames: [cup]\n")
+    return tmp_path / "data.yaml"
+
+
+def test_warnings_do_not_stop_anything(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(data), "--select", "labels"]) == 0
+    shown = capsys.readouterr().out
+    assert "labels.zero_area" in shown and "1.txt:1" in shown and "4 images" in shown
+
+
+def test_errors_exit_with_3(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data.parent / "labels/2.txt").write_text("0 1.5 0.5 0.4 0.4\n")
+    assert main(["check", str(data), "--json"]) == 3
+    value = json.loads(capsys.readouterr().out)
+    assert value["ok"] is False
+    assert {"labels.out_of_range", "labels.dropped_image"} <= {finding["id"] for finding in value["findings"]}
+
+
+def test_an_ignored_error_lets_the_run_go_on_and_is_shown(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data.parent / "labels/2.txt").write_text("0 1.5 0.5 0.4 0.4\n")
+    assert main(["check", str(data), "--select", "labels", "--ignore", "labels=known since May"]) == 0
+    assert "known since May" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--ignore", "labels.zero_area"],
+        ["--ignore", "labels.zero_area="],
+        ["--select", "labels.zero"],
+        ["--groups", "("],
+    ],
+)
+def test_bad_usage_exits_with_2_and_a_hint(data: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(data), *words]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_an_image_that_is_a_text_file_is_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data.parent / "images/3.png").write_text("sorry")
+    assert main(["check", str(data), "--select", "images.unreadable"]) == 3
+    shown = capsys.readouterr().out
+    assert "3.png" in shown and "text file" in shown
+
+
+def test_nothing_there_is_one_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path / "nowhere")]) == 2
+    assert main(["check", str(tmp_path)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_explain_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "recipe.lr_ignored"]) == 0
+    assert "0.7536 to 0.6278" in " ".join(capsys.readouterr().out.split())
+    assert main(["explain"]) == 0
+    assert "labels.geometry" in capsys.readouterr().out
+    assert main(["explain", "labels.geomtry"]) == 2
+    assert "did you mean labels.geometry?" in capsys.readouterr().err

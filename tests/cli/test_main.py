@@ -1,0 +1,133 @@
+"""Bad words and bad files: one clear error, the right exit code, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from liftgate.cli import VERBS
+
+
+def liftgate(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "import sys; from liftgate.cli import main; sys.exit(main())", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env={**os.environ, "COLUMNS": "120"})
+
+
+def one_error(done: subprocess.CompletedProcess[str]) -> str:
+    assert "Traceback" not in done.stderr
+    assert "fault in liftgate" not in done.stderr
+    assert done.stderr.count("error:") == 1, done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str) -> None:
+    done = liftgate(verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage: liftgate")
+
+
+def test_an_unknown_verb_is_usage() -> None:
+    done = liftgate("evalute")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr and "invalid choice" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "nowhere.yaml"),
+        ("plan", "nowhere.yaml"),
+        ("report", "nowhere.yaml"),
+        ("check", "nowhere.yaml"),
+        ("check", "."),
+        ("ledger", "show", "nowhere.yaml"),
+        ("evaluate", "--truth", "nowhere.json", "--predictions", "nowhere.json"),
+        ("compare", "--truth", "a.json", "--control", "b.json", "--treatment", "c.json", "--metric", "mAP50"),
+        ("data", "split", "nowhere", "--out", "x"),
+        ("explain", "labels.zero_aera"),
+        ("doctor", "nowhere"),
+    ],
+)
+def test_what_is_not_there_is_one_clear_error(words: tuple[str, ...], tmp_path: Path) -> None:
+    done = liftgate(*words, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    one_error(done)
+    assert not list(tmp_path.iterdir()), "nothing half-written"
+
+
+def test_a_typo_in_a_study_names_line_key_and_the_near_word(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("study: a\nquestion: b\ntask: detcet\ndatasets: {}\narms: {}\nflow: []\n")
+    done = liftgate("run", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "study.yaml:3" in done.stderr and "detect" in done.stderr
+
+
+def test_truth_cut_in_the_middle_says_where(tmp_path: Path) -> None:
+    (tmp_path / "truth.json").write_text('{"images": [{"id": 1, "file_na')
+    (tmp_path / "found.json").write_text("[]")
+    done = liftgate("evaluate", "--truth", "truth.json", "--predictions", "found.json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "truth.json" in one_error(done)
+
+
+def test_a_study_without_its_data_is_one_error(tmp_path: Path) -> None:
+    done = liftgate("init", "s", "--template", "two-stage", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = liftgate("run", tmp_path / "s" / "study.yaml")
+    assert done.returncode in (2, 3)
+    assert "Traceback" not in done.stderr and "fault in liftgate" not in done.stderr
+
+
+def test_json_is_alone_on_stdout(tmp_path: Path) -> None:
+    truth = {"images": [{"id": 1, "file_name": "a.png", "width": 9, "height": 9}], "annotations": []}
+    (tmp_path / "truth.json").write_text(json.dumps({**truth, "categories": [{"id": 1, "name": "x"}]}))
+    (tmp_path / "found.json").write_text("[]")
+    done = liftgate("evaluate", "--truth", "truth.json", "--predictions", "found.json", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["n_images"] == 1
+
+
+def test_a_place_that_cannot_be_written_is_the_users_to_mend(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    done = liftgate("demo", "file/below", cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    assert "file/below" in one_error(done) and "fault in liftgate" not in done.stderr
+
+
+def test_a_closed_pipe_is_no_failure() -> None:
+    program = f"{sys.executable} -c 'import sys; from liftgate.cli import main; sys.exit(main())'"
+    done = subprocess.run(["sh", "-c", f"{program} explain | head -1"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+def test_a_path_that_no_disk_can_hold_is_the_callers_mistake(tmp_path: Path) -> None:
+    done = liftgate("plan", "/" + "a" * 5000, cwd=tmp_path)
+    assert "File name too long" in one_error(done)
+    assert "hint: a shorter path" in done.stderr
+    assert len(done.stderr) < 600
+
+
+def test_a_full_disk_under_stdout_is_one_error_with_a_hint(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full on this system")
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m liftgate explain >/dev/full"], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "make room" in one_error(done)
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "0<&- 1>&- 2>&-"])
+def test_closed_streams_end_no_command_and_put_no_talk_into_its_data(closed: str, tmp_path: Path) -> None:
+    words = f"{sys.executable} -m liftgate check {tmp_path}/nowhere.yaml {closed}"
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""

@@ -1,0 +1,105 @@
+"""A locked split is opened as often as was declared, and every look is on record."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from liftgate import __version__
+from liftgate.errors import Refused
+from liftgate.ledger import Ledger
+from liftgate.ledger.lockbox import Lockbox, declared_budget
+from liftgate.study.document import parse
+
+STUDY = """
+study: one
+question: q
+datasets:
+  bench: {path: data.yaml, lock: [test, night]}
+  open: {path: data.yaml}
+arms: {a: {weights: a.pt}, b: {weights: b.pt}}
+gates:
+  enough: {arm: a, on: bench.test, claims: [{metric: recall, at_least: 0.9}]}
+  lift: {metric: mAP50, treatment: b, control: a, on: bench.test}
+  free: {metric: mAP50, treatment: b, control: a, on: open.test}
+flow: [enough, lift, free]
+"""
+
+
+@pytest.fixture
+def lockbox(tmp_path: Path) -> Lockbox:
+    return Lockbox(Ledger(tmp_path / "ledger.sqlite"), {"bench.test": 2})
+
+
+def test_the_budget_is_one_look_for_each_gate_unless_the_study_declares_it() -> None:
+    assert declared_budget(parse(STUDY)) == {"bench.test": 2, "bench.night": 1}
+    declared = STUDY.replace("lock: [test, night]", "lock: [test, night], openings: {test: 7}")
+    assert declared_budget(parse(declared)) == {"bench.test": 7, "bench.night": 1}
+
+
+def test_only_what_the_study_locks_is_locked(tmp_path: Path) -> None:
+    lockbox = Lockbox.of_study(parse(STUDY), Ledger(tmp_path / "ledger.sqlite"))
+    assert lockbox.locks("bench", "test") and not lockbox.locks("open", "test") and not lockbox.locks("bench", "val")
+
+
+def test_an_opening_says_who_why_and_by_which_code(lockbox: Lockbox) -> None:
+    opening = lockbox.open("bench", "test", "gate lift", "a" * 64)
+    assert (opening.number, opening.budget, opening.repeated, opening.contaminated) == (1, 2, False, False)
+    (entry,) = lockbox.ledger.entries("lockbox")
+    assert entry.hash == opening.entry
+    assert entry.body["purpose"] == "gate lift" and entry.body["liftgate"] == __version__ and entry.body["who"]
+
+
+def test_the_same_look_again_is_no_new_opening(lockbox: Lockbox) -> None:
+    first = lockbox.open("bench", "test", "gate lift", "a" * 64)
+    again = lockbox.open("bench", "test", "gate lift", "a" * 64)
+    assert again.repeated and again.entry == first.entry
+    assert len(lockbox.openings()) == 1
+
+
+def test_beyond_the_budget_it_refuses_and_records_nothing(lockbox: Lockbox) -> None:
+    for subject in "ab":
+        lockbox.open("bench", "test", "gate lift", subject * 64)
+    with pytest.raises(Refused, match=r"the lockbox of bench\.test is spent") as caught:
+        lockbox.open("bench", "test", "gate lift", "c" * 64)
+    assert caught.value.exit_code == 2
+    assert len(lockbox.openings()) == 2
+    assert lockbox.open("bench", "test", "gate lift", "b" * 64).repeated, "what was seen may be seen again"
+
+
+def test_with_a_reason_it_opens_and_is_contaminated_for_good(lockbox: Lockbox) -> None:
+    for subject in "ab":
+        lockbox.open("bench", "test", "gate lift", subject * 64)
+    opening = lockbox.open("bench", "test", "gate lift", "c" * 64, reason="labels were mended")
+    assert opening.contaminated and opening.number == 3
+    assert lockbox.ledger.entries("lockbox")[-1].body["reason"] == "labels were mended"
+    assert lockbox.open("bench", "test", "gate lift", "c" * 64).contaminated
+
+
+def test_raising_the_budget_later_does_not_unsay_what_was_declared_then(lockbox: Lockbox) -> None:
+    lockbox.open("bench", "test", "gate lift", "a" * 64)
+    raised = Lockbox(lockbox.ledger, {"bench.test": 9})
+    raised.open("bench", "test", "gate lift", "b" * 64)
+    assert [opening.budget for opening in raised.openings()] == [2, 9]
+
+
+def test_other_splits_have_their_own_count(tmp_path: Path) -> None:
+    lockbox = Lockbox(Ledger(tmp_path / "ledger.sqlite"), {"bench.test": 1, "bench.night": 1})
+    assert lockbox.open("bench", "test", "gate", "a" * 64).number == 1
+    assert lockbox.open("bench", "night", "gate", "a" * 64).number == 1
+
+
+def test_two_processes_cannot_share_the_last_opening(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from liftgate.errors import Refused\n"
+        "from liftgate.ledger import Ledger; from liftgate.ledger.lockbox import Lockbox\n"
+        "try: Lockbox(Ledger(Path(sys.argv[1])), {'bench.test': 1}).open('bench', 'test', 'gate', sys.argv[2])\n"
+        "except Refused: sys.exit(7)"
+    )
+    openers = [subprocess.Popen([sys.executable, "-c", script, str(path), who * 64]) for who in "abc"]
+    assert sorted(opener.wait() for opener in openers) == [0, 7, 7]

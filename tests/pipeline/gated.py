@@ -1,0 +1,72 @@
+"""A toy backend that waits at a gate after every epoch, so that a test decides how far a training gets.
+
+The backend lives in the child process and talks to the test through files in $LIFTGATE_TEST_GATE.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from liftgate.backends.base import Event, TrainJob
+from liftgate.backends.toy import Toy
+
+PATIENCE = 60.0
+
+
+def wait_until(holds: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
+    """Return what `holds` returns when it is true; fail after a minute."""
+    end = time.monotonic() + patience
+    while not (value := holds()):
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.01)
+    return value
+
+
+class Gate:
+    """The test's end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def wait_for_epoch(self, number: int) -> None:
+        """Wait until a training stands at the gate after epoch `number`."""
+        wait_until((self._folder / f"at-{number}").exists, f"epoch {number}")
+
+    def wait_until_told(self, to_pause: bool) -> None:
+        """Wait until the training was told to pause, or to go on."""
+        wait_until(lambda: (self._folder / "told").exists() is to_pause, f"told to pause: {to_pause}")
+
+    def let_pass(self, epoch: int) -> None:
+        """Open the gate up to and including an epoch."""
+        for number in range(1, epoch + 1):
+            (self._folder / f"pass-{number}").touch()
+
+    def open(self) -> None:
+        """Open the gate for good."""
+        (self._folder / "open").touch()
+
+
+class Gated(Toy):
+    """The child's end."""
+
+    def train(self, job: TrainJob, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+        folder, parent = Path(os.environ["LIFTGATE_TEST_GATE"]), os.getppid()
+        told, epoch = folder / "told", job.reported
+
+        def ask() -> bool:
+            nonlocal epoch
+            epoch += 1
+            (folder / f"at-{epoch}").touch()
+            while not (folder / "open").exists() and not (folder / f"pass-{epoch}").exists():
+                told.touch() if should_stop() else told.unlink(missing_ok=True)
+                if os.getppid() != parent:
+                    break
+                time.sleep(0.005)
+            return should_stop()
+
+        return super().train(job, emit, ask)

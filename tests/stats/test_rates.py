@@ -1,0 +1,90 @@
+"""Intervals of rates, against published figures and against simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from liftgate.stats.rates import clopper_pearson, korn_graubard, wilson
+
+
+def test_wilson_equals_the_published_figures() -> None:
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(0.92 * 250, 250) == pytest.approx((0.880, 0.948), abs=5e-4)
+    assert wilson(0.96 * 250, 250) == pytest.approx((0.928, 0.978), abs=5e-4)
+
+
+def test_exact_interval_equals_the_published_figures() -> None:
+    assert clopper_pearson(15, 148) == pytest.approx((0.0578, 0.1617), abs=5e-5)
+
+
+def test_exact_interval_ends_at_0_and_1_where_nothing_and_everything_hits() -> None:
+    assert clopper_pearson(0, 20).low == 0.0
+    assert clopper_pearson(20, 20).high == 1.0
+    assert clopper_pearson(20, 20).low == pytest.approx(0.025 ** (1 / 20))
+
+
+def test_all_hit_counts_groups_not_frames() -> None:
+    interval = korn_graubard([50] * 8, [50] * 8)
+    assert interval.low == pytest.approx(clopper_pearson(8, 8).low)
+    assert (interval.n_effective, interval.design_effect) == (8, 50)
+
+
+def test_korn_graubard_follows_its_formula() -> None:
+    k, n = np.array([40, 50, 30, 45, 48, 38]), np.full(6, 50)
+    rate = k.sum() / 300
+    variance = 6 / 5 * np.sum((k - rate * 50) ** 2) / 300**2
+    n_effective = rate * (1 - rate) / variance * (1.959963984540054 / 2.5705818366147395) ** 2
+    interval = korn_graubard(k, n)
+    assert interval.n_effective == pytest.approx(n_effective)
+    assert (interval.low, interval.high) == pytest.approx(clopper_pearson(rate * n_effective, n_effective))
+
+
+def test_under_five_groups_nothing_is_established() -> None:
+    interval = korn_graubard([9, 10, 8, 10], [10] * 4)
+    assert interval.estimate == pytest.approx(0.925)
+    assert not interval.established
+    assert "4 groups" in interval.note
+
+
+def test_groups_without_trials_are_left_out() -> None:
+    with_empty = korn_graubard([9, 8, 0, 10, 7, 9], [10, 10, 0, 10, 10, 10])
+    without = korn_graubard([9, 8, 10, 7, 9], [10] * 5)
+    assert (with_empty.low, with_empty.n_groups) == (without.low, 5)
+
+
+def test_impossible_counts_are_refused() -> None:
+    with pytest.raises(ValueError, match="hits ≤ trials"):
+        korn_graubard([11] * 5, [10] * 5)
+    with pytest.raises(ValueError, match="at least one trial"):
+        korn_graubard([0] * 5, [0] * 5)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=5, max_size=30))
+def test_the_interval_holds_the_estimate_and_stays_in_0_to_1(pairs: list[tuple[int, int]]) -> None:
+    hits, trials = zip(*((min(pair), max(pair)) for pair in pairs), strict=True)
+    if sum(n > 0 for n in trials) < 5:
+        return
+    interval = korn_graubard(hits, trials)
+    assert interval.low is not None and interval.high is not None
+    assert 0 <= interval.low <= interval.estimate + 1e-12
+    assert interval.estimate - 1e-12 <= interval.high <= 1
+
+
+@pytest.mark.parametrize(("groups", "frames"), [(5, 50), (20, 50)])
+def test_coverage_holds_where_wilson_on_frames_breaks_down(groups: int, frames: int) -> None:
+    rng = np.random.default_rng(1)
+    true, icc, runs = 0.9, 0.1, 600
+    a, b = true * (1 / icc - 1), (1 - true) * (1 / icc - 1)
+    held = naive = 0
+    for _ in range(runs):
+        hits = rng.binomial(frames, rng.beta(a, b, size=groups))
+        interval = korn_graubard(hits, np.full(groups, frames))
+        held += interval.low <= true <= interval.high  # type: ignore[operator]
+        low, high = wilson(hits.sum(), groups * frames)
+        naive += low <= true <= high
+    assert held / runs > 0.92
+    assert naive / runs < 0.75

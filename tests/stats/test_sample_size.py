@@ -1,0 +1,91 @@
+"""How many are needed: the figures of the literature, and advice that checks out when it is followed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from scipy import stats as scipy_stats
+
+from liftgate.stats.rates import t_quantile
+from liftgate.stats.sample_size import (
+    design_effect,
+    detectable_difference,
+    groups_for_difference,
+    groups_for_margin,
+    groups_for_rate,
+    kappa_sample_size,
+    rate_sample_size,
+    two_rates_sample_size,
+    zero_miss_sample_size,
+)
+
+
+@pytest.mark.parametrize(("true", "smallest"), [(0.96, 3421), (0.97, 780), (0.98, 312)])
+def test_exact_sizes_above_95_percent(true: float, smallest: int) -> None:
+    answer = rate_sample_size(0.95, true)
+    assert answer.smallest == smallest
+    assert answer.stable > smallest
+
+
+def exact_power(n: int, threshold: float, true: float) -> float:
+    critical = next(c for c in range(n + 2) if scipy_stats.binom.sf(c - 1, n, threshold) <= 0.025)
+    return float(scipy_stats.binom.sf(critical - 1, n, true))
+
+
+def test_power_saw_tooths_between_the_smallest_and_the_stable_answer() -> None:
+    answer = rate_sample_size(0.95, 0.98)
+    powers = {n: exact_power(n, 0.95, 0.98) for n in range(300, 420)}
+    assert min(n for n, power in powers.items() if power >= 0.8) == answer.smallest
+    assert max(n for n, power in powers.items() if power < 0.8) + 1 == answer.stable
+
+
+def test_zero_misses() -> None:
+    assert zero_miss_sample_size(0.95) == 59
+    assert zero_miss_sample_size(0.95, tail=0.025) == 72
+
+
+def test_two_rates_of_case_m() -> None:
+    answer = two_rates_sample_size(0.92, 0.96)
+    assert answer.normal in (552, 553)
+    assert answer.arcsine == 539
+
+
+def test_a_thousand_alike_frames_are_worth_294() -> None:
+    assert 1000 / design_effect(25, 0.1) == pytest.approx(294, abs=0.5)
+
+
+def test_groups_for_margin_is_the_first_number_that_settles() -> None:
+    groups = groups_for_margin(0.03, 0.02, 0.05)
+    assert groups is not None
+
+    def half(g: int) -> float:
+        return t_quantile(0.95, g - 1) * 0.05 / math.sqrt(g)
+
+    assert half(groups) <= 0.01 < half(groups - 1)
+
+
+def test_an_estimate_on_the_margin_is_never_settled() -> None:
+    assert groups_for_margin(0.02, 0.02, 0.05) is None
+    assert groups_for_margin(0.0200000001, 0.02, 0.05) is None
+    assert groups_for_rate(0.95, 0.95, 10) is None
+
+
+def test_groups_for_a_perfect_rate_are_the_zero_miss_answer() -> None:
+    assert groups_for_rate(1.0, 0.95, 1.0) == 72
+
+
+def test_groups_for_a_difference_reach_what_they_promise() -> None:
+    groups = groups_for_difference(0.02, 0.05)
+    assert groups is not None
+    assert detectable_difference(0.05, groups) <= 0.02 < detectable_difference(0.05, groups - 1)
+    assert groups_for_difference(0.0, 0.05) is None
+
+
+def test_a_sharper_kappa_needs_more_items() -> None:
+    assert kappa_sample_size(0.85, 0.05) == pytest.approx(4 * kappa_sample_size(0.85, 0.1), rel=0.01)
+
+
+def test_a_rate_that_is_not_above_the_claim_is_refused() -> None:
+    with pytest.raises(ValueError, match="threshold < true"):
+        rate_sample_size(0.95, 0.95)

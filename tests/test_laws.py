@@ -1,0 +1,69 @@
+"""The laws of the house that no linter keeps."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import liftgate
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = ("numpy", "torch", "ultralytics", "scipy", "numba", "pydantic", "yaml", "PIL", "rich", "jinja2", "sqlite3")
+
+
+def python(code: str, **env: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, **env}
+    )
+    return done.stdout
+
+
+def test_the_public_names_are_these() -> None:
+    verbs = ["check", "compare", "evaluate", "plan", "report", "run", "size"]
+    assert sorted(liftgate.__all__) == ["LiftgateError", "__version__", *verbs]
+    for name in liftgate.__all__:
+        assert getattr(liftgate, name) is not None
+
+
+def test_importing_liftgate_loads_nothing_heavy() -> None:
+    loaded = python(f"import sys, liftgate; print([name for name in {HEAVY} if name in sys.modules])")
+    assert loaded.strip() == "[]"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom liftgate.cli import main\nassert main(['--help']) == 0\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    assert python(code).splitlines()[-1] == "[]"
+
+
+def test_importing_liftgate_opens_no_file_socket_or_process() -> None:
+    code = """
+import sys
+seen = []
+sys.addaudithook(lambda event, args: seen.append((event, args)))
+import liftgate
+opened = [args[0] for event, args in seen if event == "open" and not str(args[0]).endswith((".py", ".pyc"))]
+print([*opened, *[event for event, _ in seen if event.startswith(("socket", "subprocess", "os.mkdir", "os.putenv"))]])
+"""
+    assert python(code).strip() == "[]"
+
+
+def test_only_one_file_names_ultralytics_in_an_import() -> None:
+    importing = [
+        path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "src").rglob("*.py"))
+        if re.search(r"^\s*(import|from) (ultralytics|torch)\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert importing == ["src/liftgate/backends/ultralytics.py"]
+
+
+@pytest.mark.parametrize("word", ["utils", "helpers", "common", "manager", "misc"])
+def test_no_room_is_called_by_a_word_that_says_nothing(word: str) -> None:
+    assert not [path for path in (ROOT / "src").rglob("*") if path.stem == word]

@@ -1,0 +1,323 @@
+"""The doctor: sound runs are quiet, planted faults are named, and what a trace cannot show is not guessed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from liftgate.cli import main
+from liftgate.errors import DataError
+from liftgate.train.doctor import diagnose
+from liftgate.train.doctor.trace import read_trace
+from train.traces import ARGS, HEADER, case_c, learned, rates, write
+
+quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def ids(*folders: Path) -> list[str]:
+    return [finding.id for diagnosis in diagnose(folders) for finding in diagnosis.findings]
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+# Sound runs are quiet.
+
+
+@quick
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.sampled_from([50, 80, 100, 150, 300]),
+    top=st.floats(0.15, 0.95),
+    share=st.floats(0.03, 0.2),
+    jitter=st.floats(0.0, 0.03),
+)
+def test_a_sound_run_is_quiet(tmp_path: Path, seed: int, n: int, top: float, share: float, jitter: float) -> None:
+    curve = learned(n, top, share * n, rng(seed), jitter)
+    assert ids(write(tmp_path / "run", curve)) == []
+
+
+@quick
+@given(seed=st.integers(0, 10_000), level=st.floats(0.3, 0.9), after=st.integers(50, 120))
+def test_a_run_that_patience_ended_on_its_plateau_is_quiet(tmp_path: Path, seed: int, level: float, after: int) -> None:
+    curve = learned(40 + after, level, 8, rng(seed), 0.012)
+    assert ids(write(tmp_path / "run", curve, args={"epochs": 300, "patience": 50})) == []
+
+
+def test_what_misleads_is_not_diagnosed(tmp_path: Path) -> None:
+    """FIELD_NOTES: what sound runs do that looks bad."""
+    n = 100
+    late = learned(n, 0.6, 12, rng(1), late=9)  # nought for nine epochs
+    dip = learned(n, 0.6, 12, rng(2))
+    dip[1:4] *= 0.5  # the automatic learning rate halves it and it comes back
+    closing = 1.5 * np.exp(-np.arange(n) / 30) + 0.8
+    closing[-10:] *= 0.7  # mosaic goes off
+    wide = np.linspace(1.0, 1.6, n)  # validation loss rises by half at an mAP that stays
+    odd = np.full(n, 200.0) * np.exp(-np.arange(n) / 2) + 2  # class loss of 200 in the first epochs
+    for name, folder in {
+        "late": write(tmp_path / "late", late),
+        "dip": write(tmp_path / "dip", dip),
+        "mosaic": write(tmp_path / "mosaic", learned(n, 0.6, 12, rng(3)), train=closing),
+        "val loss": write(tmp_path / "val", learned(n, 0.9, 8, rng(4), 0.003), val=wide),
+        "first losses": write(tmp_path / "odd", learned(n, 0.6, 12, rng(5)), val=odd),
+        "saturated": write(tmp_path / "top", learned(200, 0.99, 5, rng(6), 0.001)),
+        "few objects": write(tmp_path / "few", learned(n, 0.6, 10, rng(7), 0.09)),
+    }.items():
+        assert ids(folder) == [], name
+
+
+def test_a_dead_start_within_the_warm_up_of_a_one_batch_data_set_is_no_verdict(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", np.zeros(46), lr=rates(300, 46, warmup=100), args={"epochs": 300})
+    assert "trace.never_learned" not in ids(folder)
+
+
+def test_a_nan_in_a_validation_loss_that_passes_is_quiet(tmp_path: Path) -> None:
+    val = np.linspace(2, 1, 100)
+    val[3] = np.nan
+    assert ids(write(tmp_path / "run", learned(100, 0.6, 12, rng()), val=val)) == []
+
+
+def test_a_one_batch_data_set_whose_warm_up_outlasts_the_run_is_no_contradiction(tmp_path: Path) -> None:
+    """The rate rises with the warm-up while the plan falls: its peak is an eighth of lr0, as asked for."""
+    planned = rates(50, 50, 0.01, warmup=100)
+    curve = learned(50, 0.6, 12, rng(), 0.003)
+    curve[1::2] = curve[0::2]  # two epochs to a step: rows in pairs
+    assert ids(write(tmp_path / "run", curve, lr=planned)) == []
+    assert ids(write(tmp_path / "dead", np.zeros(50), lr=planned)) == []
+
+
+def test_a_rate_that_contradicts_the_arguments_of_a_named_optimizer(tmp_path: Path) -> None:
+    curve = learned(100, 0.6, 12, rng())
+    asked = {"epochs": 100, "optimizer": "SGD", "lr0": 0.001}
+    assert ids(write(tmp_path / "run", curve, lr=rates(100, 100, 0.01), args=asked)) == ["trace.lr_ignored"]
+    cosine = 0.001 * ((1 + np.cos(np.pi * np.arange(100) / 100)) / 2 * 0.99 + 0.01)
+    same = write(tmp_path / "cos", curve, lr=np.stack([cosine] * 3, axis=1), args=asked | {"cos_lr": True})
+    assert ids(same) == []
+
+
+def test_auto_with_untouched_defaults_asked_for_nothing(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "run", learned(100, 0.6, 12, rng()), lr=rates(100, 100, 0.002), args={"optimizer": "auto"}
+    )
+    assert ids(folder) == []
+
+
+def test_auto_that_chose_exactly_what_was_asked_is_quiet(tmp_path: Path) -> None:
+    args = {"optimizer": "auto", "lr0": 0.002}
+    folder = write(tmp_path / "run", learned(100, 0.6, 12, rng()), lr=rates(100, 100, 0.002), args=args)
+    assert ids(folder) == []
+
+
+# Planted faults are named.
+
+
+def test_the_two_stage_run_of_the_cone_project_is_explained(tmp_path: Path) -> None:
+    diagnosis = diagnose([case_c(tmp_path / "run")])[0]
+    found = {finding.id: finding for finding in diagnosis.findings}
+    assert list(found) == ["trace.forgetting", "trace.lr_ignored", "trace.stopped_rising"]
+    assert found["trace.forgetting"].data["evidence"]["lowest_epoch"] == 3
+    assert found["trace.lr_ignored"].data["evidence"]["lr0_used"] == pytest.approx(0.01, rel=0.02)
+    assert found["trace.lr_ignored"].data["experiment"] == {"optimizer": "AdamW"}
+    assert "patience=30" in found["trace.stopped_rising"].hint
+    assert (diagnosis.epochs, diagnosis.best_epoch) == (50, 50)
+
+
+def test_the_cone_trace_is_explained_without_its_learning_rate_columns_too(tmp_path: Path) -> None:
+    folder = case_c(tmp_path / "run")
+    rows = [line.split(",")[:-3] for line in (folder / "results.csv").read_text().splitlines()]
+    (folder / "results.csv").write_text("\n".join(",".join(row) for row in rows))
+    assert ids(folder) == ["trace.forgetting", "trace.lr_ignored", "trace.stopped_rising"]
+
+
+def test_forgetting_that_never_heals(tmp_path: Path) -> None:
+    curve = np.concatenate([[0.6, 0.45], 0.4 + 0.05 * (1 - np.exp(-np.arange(48) / 10)) + rng().normal(0, 0.003, 48)])
+    assert "trace.forgetting" in ids(write(tmp_path / "run", curve))
+
+
+def test_a_learning_rate_at_its_floor_for_half_the_run(tmp_path: Path) -> None:
+    lr = np.concatenate([rates(100, 100, 0.002, 0.001), np.full((100, 3), 2e-6)])
+    curve = learned(200, 0.2, 25, rng(), 0.004)
+    diagnosis = diagnose([write(tmp_path / "run", curve, lr=lr, args={"epochs": 200, "lr0": 0.002, "lrf": 0.001})])[0]
+    exhausted = next(finding for finding in diagnosis.findings if finding.id == "trace.lr_exhausted")
+    assert 95 <= exhausted.data["evidence"]["epoch"] <= 100
+
+
+def test_a_schedule_that_ends_while_the_metric_rises_is_both_exhausted_and_stopped(tmp_path: Path) -> None:
+    curve = np.linspace(0.0, 0.3, 100) + rng().normal(0, 0.004, 100)
+    found = ids(write(tmp_path / "run", np.clip(curve, 0, 1), args={"epochs": 100, "lr0": 0.002, "lrf": 0.001}))
+    assert found == ["trace.stopped_rising", "trace.lr_exhausted"]
+
+
+def test_a_run_cut_off_while_it_rises(tmp_path: Path) -> None:
+    curve = learned(30, 0.7, 25, rng(), 0.004)
+    assert ids(write(tmp_path / "run", curve, args={"epochs": 200})) == ["trace.stopped_rising"]
+
+
+def test_a_model_that_never_finds_anything(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", np.full(60, 0.0004) * rng().random(60))
+    finding = diagnose([folder])[0].findings[0]
+    assert finding.id == "trace.never_learned"
+    assert "geometry probe" in finding.hint, "the cheap look comes before the learning rate"
+
+
+def test_keypoints_that_were_never_trained_beside_boxes_that_were(tmp_path: Path) -> None:
+    n = 100
+    columns = {"train/pose_loss": np.zeros(n), "metrics/mAP50(P)": np.zeros(n), "metrics/mAP50-95(P)": np.zeros(n)}
+    diagnosis = diagnose([write(tmp_path / "run", learned(n, 0.68, 8, rng()), columns=columns)])[0]
+    assert [finding.id for finding in diagnosis.findings] == ["trace.never_learned"]
+    assert "keypoints" in diagnosis.findings[0].message
+
+
+def test_a_run_that_blew_up(tmp_path: Path) -> None:
+    curve = np.concatenate([learned(40, 0.5, 6, rng()), np.full(60, 0.02)])
+    train = np.concatenate([np.linspace(2.5, 1.2, 40), np.linspace(1.5, 4.0, 60)])
+    assert "trace.diverged" in ids(write(tmp_path / "run", curve, train=train))
+
+
+def test_nan_in_a_training_loss(tmp_path: Path) -> None:
+    train = np.linspace(2.5, 1.2, 60)
+    train[40:] = np.nan
+    finding = diagnose([write(tmp_path / "run", learned(60, 0.5, 6, rng()), train=train)])[0].findings[0]
+    assert (finding.id, finding.data["evidence"]["epochs"][0]) == ("trace.nan", 41)
+
+
+def test_over_fitting_needs_a_metric_that_falls(tmp_path: Path) -> None:
+    n = 120
+    rise, fall = learned(40, 0.6, 6, rng(), 0.004), np.linspace(0.6, 0.5, 80) + rng(1).normal(0, 0.004, 80)
+    val = np.concatenate([np.linspace(2.4, 1.4, 40), np.linspace(1.4, 2.2, 80)])
+    train = np.linspace(2.5, 0.6, n)
+    assert "trace.overfit" in ids(write(tmp_path / "run", np.concatenate([rise, fall]), val=val, train=train))
+
+
+def test_metric_and_loss_that_swing_together(tmp_path: Path) -> None:
+    swing = rng(3).normal(0, 1, 100)
+    curve = np.clip(0.4 + 0.12 * swing, 0, 1)
+    val = 2.0 - 0.5 * swing
+    assert "trace.oscillation" in ids(write(tmp_path / "run", curve, val=val))
+
+
+def test_a_long_flat_run_at_full_rate_with_a_flat_loss(tmp_path: Path) -> None:
+    n = 150
+    curve = 0.14 * (1 - np.exp(-np.arange(n) / 4)) + rng().normal(0, 0.004, n)
+    train = 2.0 + 0.5 * np.exp(-np.arange(n) / 4) + rng(1).normal(0, 0.01, n)
+    found = ids(write(tmp_path / "run", np.clip(curve, 0, 1), train=train, args={"epochs": 500}))
+    assert found == ["trace.plateau"]
+
+
+def test_a_batch_that_was_halved_is_read_in_the_log(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run" / "results", learned(100, 0.6, 12, rng()))
+    line = "WARNING CUDA out of memory with batch=64. Reducing to batch=32 and retrying (1/3).\n"
+    (tmp_path / "run" / "train.log").write_text(line)
+    diagnosis = diagnose([folder])[0]
+    assert diagnosis.findings[0].id == "trace.batch_halved"
+    assert diagnosis.findings[0].data["evidence"] == {"asked": 64, "used": 32}
+
+
+def test_an_epoch_that_stands_twice_and_one_that_is_missing(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", learned(100, 0.6, 12, rng()))
+    lines = (folder / "results.csv").read_text().splitlines()
+    (folder / "results.csv").write_text("\n".join([*lines[:21], lines[20], *lines[21:40], *lines[41:]]))
+    diagnosis = diagnose([folder])[0]
+    assert [finding.id for finding in diagnosis.findings] == ["trace.duplicate_epoch", "trace.missing_epoch"]
+    assert diagnosis.findings[0].data["evidence"]["epochs"] == [20]
+    assert diagnosis.epochs == 99
+
+
+def test_equal_validation_rows_mean_that_no_step_was_taken(tmp_path: Path) -> None:
+    curve = learned(100, 0.6, 12, rng())
+    val = np.linspace(2, 1, 100)
+    curve[50:56], val[50:56] = curve[50], val[50]
+    assert "trace.no_step" in ids(write(tmp_path / "run", curve, val=val))
+
+
+def test_the_same_run_twice_is_a_repeat_and_not_a_seed(tmp_path: Path) -> None:
+    curve = learned(100, 0.6, 12, rng())
+    a, b = write(tmp_path / "a", curve), write(tmp_path / "b", curve)
+    assert ids(a, b) == ["trace.repeat"]
+
+
+def test_val_that_is_train_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("train: images/all\nval: images/all\nnames: [a]\n")
+    args = {"data": str(tmp_path / "data.yaml")}
+    assert ids(write(tmp_path / "run", learned(100, 0.9, 8, rng()), args=args)) == ["trace.val_is_train"]
+
+
+def test_a_short_run_gets_cannot_say(tmp_path: Path) -> None:
+    assert ids(write(tmp_path / "run", np.array([0.1, 0.2, 0.3]))) == ["trace.too_short"]
+
+
+# Files of every shape are read.
+
+
+def test_old_files_with_padding_and_epochs_from_nought_are_read_the_same(tmp_path: Path) -> None:
+    curve = learned(60, 0.6, 8, rng())
+    new = read_trace(write(tmp_path / "new", curve))
+    old = read_trace(write(tmp_path / "old", curve, first=0, padded=True))
+    assert old.epochs.tolist() == new.epochs.tolist() == list(range(1, 61))
+    assert set(old.columns) == set(HEADER) - {"epoch"}
+
+
+def test_half_a_last_line_and_a_second_header_are_no_rows(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", learned(20, 0.6, 8, rng()))
+    lines = (folder / "results.csv").read_text().splitlines()
+    (folder / "results.csv").write_text("\n".join([*lines[:10], lines[0], *lines[10:], "21,33.1,0."]))
+    trace = read_trace(folder)
+    assert len(trace) == 20
+    assert trace.unreadable == (23,)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("", "empty"), ("a,b\n1,2\n", "not a results.csv"), ("\x00\x01\x02", "not a results.csv")],
+)
+def test_what_is_no_curve_is_one_clear_error(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "results.csv").write_text(content)
+    with pytest.raises(DataError, match=message):
+        diagnose([tmp_path])
+
+
+def test_a_header_alone_is_a_run_that_ended_before_its_first_epoch(tmp_path: Path) -> None:
+    (tmp_path / "results.csv").write_text(",".join(HEADER) + "\n")
+    diagnosis = diagnose([tmp_path])[0]
+    assert (diagnosis.epochs, diagnosis.best_epoch) == (0, None)
+
+
+_cells = st.sampled_from(["0", "1", "-1", "nan", "inf", "", "x", "1e308", "0.5", "7", "7"])
+
+
+@given(st.lists(st.lists(_cells, min_size=14, max_size=16), max_size=40))
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_rows_whatever_are_read_without_a_traceback(tmp_path: Path, rows: Sequence[Sequence[str]]) -> None:
+    (tmp_path / "results.csv").write_text("\n".join(",".join(row) for row in [HEADER, *rows]))
+    for diagnosis in diagnose([tmp_path]):
+        json.dumps(diagnosis.to_dict(), allow_nan=False)
+
+
+# The command.
+
+
+def test_the_command_prints_findings_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", str(case_c(tmp_path / "run")), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert {"findings", "best_epoch", "epochs"} <= said.keys()
+    assert all({"id", "severity", "where", "message", "hint"} <= finding.keys() for finding in said["findings"])
+
+
+def test_the_command_tells_a_person_what_to_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", str(case_c(tmp_path / "run") / "results.csv")])
+    out = capsys.readouterr().out
+    assert "trace.forgetting" in out and "next experiment, one change" in out
+
+
+def test_args_of_the_trace_default_to_none(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", learned(100, 0.6, 12, rng()), args={})
+    assert read_trace(folder).args == {}
+    assert ids(folder) == []
+    assert ARGS["optimizer"] == "SGD"
