@@ -21,15 +21,22 @@ from liftgate.testing.backends import write_tree
 from liftgate.train import launch
 from liftgate.train.lock import RunLock
 
-EPOCHS = 20
+EPOCHS = 150  # in memory an epoch takes 2 ms: a pause or a kill must find the run going
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> TrainJob:
-    """A toy training of a second or so."""
+    """A toy training of half a second or more."""
     (tmp_path / "model.yaml").write_text("{}\n")
     tree = write_tree(tmp_path / "tree", train=6, held_out=3)
-    return TrainJob(str(tmp_path / "model.yaml"), tree, {"epochs": EPOCHS}, 0, "detect", tmp_path / "run" / "results")
+    return TrainJob(
+        str(tmp_path / "model.yaml"),
+        tree,
+        {"epochs": EPOCHS, "patience": EPOCHS},
+        0,
+        "detect",
+        tmp_path / "run" / "results",
+    )
 
 
 def _train(job: TrainJob, heard: list[Event] | None = None, **how: Any) -> launch.TrainOutcome:

@@ -38,16 +38,21 @@ class Tail:
         self._position = _whole(path)  # not the file's end: half a line there will be cut off by the next writer
 
     def new(self) -> Iterator[Event]:
-        """Yield new whole lines; a line that is still being written waits for the next look."""
+        """Yield the whole lines that are there now; a line that is still being written waits for the next look.
+
+        What is written while the caller handles these waits too: a fast child would otherwise hold a slow listener here
+        until its own end, and no wish to pause would reach it.
+        """
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
             file.seek(self._position)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                self._position += len(line)
-                yield _parse(line)
+            there = file.read()
+        for line in there.splitlines(keepends=True):
+            if not line.endswith(b"\n"):
+                return
+            self._position += len(line)
+            yield _parse(line)
 
 
 def read_events(path: Path) -> list[Event]:
