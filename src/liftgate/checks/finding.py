@@ -26,7 +26,7 @@ class Finding:
     """Details for programs; plain JSON values."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, names as DESIGN.md §4."""
+        """Plain JSON values; other programs rely on the names."""
         return {
             "id": self.id,
             "severity": self.severity,

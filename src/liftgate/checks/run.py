@@ -50,7 +50,7 @@ class CheckResult:
         return {severity: found[severity] for severity in ("error", "warning", "info")}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, names as DESIGN.md §4."""
+        """Plain JSON values; other programs rely on the names."""
         return {
             "ok": self.ok,
             "findings": [finding.to_dict() for finding in self.findings],

@@ -102,6 +102,8 @@ def scan_images(dataset: Dataset, *, progress: Progress = silent) -> Scan:
 def look(path: Path) -> Facts:
     """Return the facts of one file; whatever is wrong with it becomes `error`, never an exception."""
     try:
+        if path.exists() and not path.is_file():
+            return _unreadable("not a regular file")  # opening a named pipe would wait for ever
         with Image.open(path) as image:
             return _decoded(image, path)
     except FileNotFoundError:

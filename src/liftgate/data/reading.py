@@ -26,6 +26,8 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
         raise DataError("no such file or folder", where=path, hint=_nearby(path))
     if path.is_dir():
         return _read_folder(path, images, name, progress)
+    if not path.is_file():  # opening a named pipe would wait for ever
+        raise DataError("neither a file nor a folder", where=path, got="a device, a pipe or a socket")
     suffix = path.suffix.lower()
     if suffix in (".yaml", ".yml"):
         from liftgate.data.formats import yolo

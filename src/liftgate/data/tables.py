@@ -16,6 +16,8 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, 
     Raises:
         DataError: not there, not a CSV, or without one of the columns.
     """
+    if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+        raise DataError("a CSV is a file", where=path, got="a folder, a device or a pipe")
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file, strict=True)

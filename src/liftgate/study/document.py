@@ -64,6 +64,8 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     if path.is_dir():
         raise StudyError("a study is a file, not a folder", where=path, hint=f"{path / 'study.yaml'}?")
     try:
+        if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+            raise StudyError("a study is a file", where=path, got="a device, a pipe or a socket")
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise StudyError("no such study", where=path, hint="`liftgate init DIR` writes one") from None

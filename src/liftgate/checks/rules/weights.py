@@ -28,7 +28,7 @@ def missing(subject: Subject) -> Iterator[Finding]:
     """
     for where, weights in _named(subject):
         path = _file(subject, weights)
-        if path.exists() or weights in OFFICIAL or "://" in weights:
+        if path.is_file() or weights in OFFICIAL or "://" in weights:
             continue
         if path.suffix in {".yaml", ".yml"} and f"{path.stem}.pt" in OFFICIAL:
             continue  # a model description that comes with Ultralytics, from scratch

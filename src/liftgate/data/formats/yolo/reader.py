@@ -169,6 +169,8 @@ def _orphans(images: Sequence[Image]) -> list[Fault]:
 
 def _holds_rows(file: Path) -> bool:
     """Whether a text file looks like labels: empty, or a first row of five numbers and more."""
+    if not file.is_file():  # opening a named pipe would wait for ever
+        return False
     try:
         with file.open(encoding="utf-8") as lines:
             words = lines.readline(10_000).split()
