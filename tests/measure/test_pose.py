@@ -12,7 +12,7 @@ from liftgate.data.dataset import Dataset, Keypoints
 from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.measure.matching import oks_similarity
-from liftgate.measure.pck import pck
+from liftgate.measure.pck import Pck, pck
 from measure.test_evaluation import BOX, said, truth
 
 
@@ -37,11 +37,11 @@ def pose() -> tuple[Dataset, Predictions]:
 
 def test_pck_depends_on_the_normaliser_that_was_named() -> None:
     data, model = pose()
-    diagonal = pck(data, model, normaliser="box_diagonal")  # 5% of 56.6 is 2.8: the first is in, the second out
+    diagonal = pck(data, model, Pck("box_diagonal", 0.05))  # 5% of 56.6 is 2.8: the first is in, the second out
     assert {name: interval.estimate for name, interval in diagonal.items()} == {"all": 0.5, "a": 1.0, "b": 0.0}
-    wide = pck(data, model, normaliser="max_side", fraction=0.1)  # 4 pixels, and at the limit is in
+    wide = pck(data, model, Pck("max_side", 0.1))  # 4 pixels, and at the limit is in
     assert wide["all"].estimate == 1.0
-    torso = pck(data, model, normaliser="torso", torso=("a", "b"), fraction=0.1)  # 10% of 20
+    torso = pck(data, model, Pck("torso", 0.1, ("a", "b")))  # 10% of 20
     assert torso["all"].estimate == 0.5
     assert math.isclose(diagonal["all"].level, 0.95) and diagonal["all"].n_groups == 10
 
@@ -53,12 +53,12 @@ def test_keypoints_of_objects_that_were_not_found_are_missed() -> None:
         model, image=model.image[some], cls=model.cls[some], boxes=model.boxes[some], scores=model.scores[some],
         keypoints=model.keypoints[some],  # type: ignore[index]
     )  # fmt: skip
-    assert pck(data, fewer, normaliser="max_side", fraction=0.1)["all"].estimate == 0.6
+    assert pck(data, fewer, Pck("max_side", 0.1))["all"].estimate == 0.6
 
 
 def test_an_unknown_torso_is_refused() -> None:
     data, model = pose()
     with pytest.raises(UsageError, match="torso"):
-        pck(data, model, normaliser="torso", torso=("a", "hip"))
+        pck(data, model, Pck("torso", 0.05, ("a", "hip")))
     with pytest.raises(UsageError, match="no labelled keypoint"):
-        pck(data, model, normaliser="torso", torso=("a", "c"))
+        pck(data, model, Pck("torso", 0.05, ("a", "c")))

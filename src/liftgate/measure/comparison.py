@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,20 +13,18 @@ from numpy.typing import NDArray
 from liftgate.data.dataset import Dataset
 from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.measure.average_precision import average_precision
-from liftgate.measure.evaluation import covering
-from liftgate.measure.metrics import COCO, LESS_IS_BETTER, OKS, averaged, known, rate
-from liftgate.measure.operating_point import OperatingPoint, operating_point
+from liftgate.measure.arm import Arm, Sigmas, lanes, matched
+from liftgate.measure.breakdown import per_class, per_slice
+from liftgate.measure.metrics import LESS_IS_BETTER, SCREENING, known
 from liftgate.measure.records import Comparison
 from liftgate.measure.resampling import DRAWS, Units, affordable, units
 from liftgate.measure.same_images import demand_same_images
-from liftgate.measure.sigmas import resolve_sigmas
-from liftgate.measure.table import MatchTable, match
-from liftgate.measure.verdict import decide, explain, groups_that_settle, oriented
+from liftgate.measure.screening import Screen
+from liftgate.measure.verdict import decide, explain, groups_that_settle, level_of, oriented
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_weights, jackknife_t, jackknife_variance
-from liftgate.stats.interval import MIN_GROUPS, Interval
-from liftgate.stats.multiplicity import holm, t_p_value
-from liftgate.study.records import Rule
+from liftgate.stats.interval import Interval
+from liftgate.stats.multiplicity import t_p_value
+from liftgate.study.records import ClaimWord, Rule
 
 MOST_CHANGED = 50
 """How many images a comparison names."""
@@ -38,20 +37,48 @@ _NATURAL = frozenset(
 _READING = frozenset({"category_numbering", "image_ids_respelled", "other_classes_dropped"})
 
 
-class Arm(NamedTuple):
-    """One side of a comparison, matched."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a comparison."""
 
-    table: MatchTable
-    point: OperatingPoint
+    metric: str = "mAP50-95"
+    margin: float = 0.0
+    level: float = 0.95
+    conf: float = 0.25
+    rule: Rule = "interval"
+    claim: ClaimWord = "better"
+    sigmas: Sigmas = None
+
+    def demand_sense(self, truth: Dataset) -> None:
+        """Raise UsageError where the numbers make no sense, or the metric is not known."""
+        known(self.metric, pose=truth.labels.keypoints is not None)
+        if not 0 < self.level < 1 or not 0 <= self.conf <= 1 or not math.isfinite(self.margin):
+            got = (self.level, self.conf, self.margin)
+            raise UsageError("level lies between 0 and 1, conf in 0 … 1, margin is a number", got=got)
+        if self.sigmas is not None and truth.labels.keypoints is None:
+            raise UsageError("sigmas are of keypoints, and the truth has none", where=truth.source, got=self.sigmas)
+        if self.claim == "equal" and not (self.margin > 0 and self.rule == "interval" and self.level > 0.5):
+            raise UsageError(
+                "to be equal means to differ by less than a margin, shown by an interval",
+                expected="margin above 0, rule interval, level above 0.5", got=(self.margin, self.rule, self.level),
+                hint="--claim equal --margin 0.01",
+            )  # fmt: skip
+
+    @property
+    def interval_level(self) -> float:
+        return level_of(self.level, self.claim)
 
 
 class Paired(NamedTuple):
-    """Both estimates, their difference, and the differences over bootstrap draws of groups."""
+    """Both estimates, their difference, and the differences over jackknife replicates and bootstrap draws of groups."""
 
     control: float
     treatment: float
     delta: Interval
+    replicates: NDArray[np.float64]
+    """What the standard error was made of"""
     draws: NDArray[np.float64]
+    degrees: int
 
 
 def compare(
@@ -64,42 +91,73 @@ def compare(
     level: float = 0.95,
     conf: float = 0.25,
     rule: Rule = "interval",
-    sigmas: Sequence[float] | str | float | None = None,
+    claim: ClaimWord = "better",
+    sigmas: Sigmas = None,
+    screens: tuple[Screen, Screen] | None = None,
+    by: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Compare two models' predictions on the same truth.
+
+    `claim="equal"` asks whether they differ by less than `margin` (two one-sided tests: the interval is then of level
+    2·level − 1). `screens` are needed for image-level metrics: the threats and each model's own threshold. `by` gives
+    the slice of each image id.
 
     Returns:
         Comparison: treatment − control of `metric` with a t interval over groups (delete-one-group jackknife; for the
         median, where that fails, the standard error of a cluster bootstrap), the verdict against `margin`, per class
-        with Holm's adjustment, and the images that changed most.
+        and per slice with Holm's adjustment, and the images that changed most.
 
     Raises:
         UsageError: the two were not made on the same images and classes, or the metric is not known.
     """
-    known(metric, pose=truth.labels.keypoints is not None)
-    if not 0 < level < 1 or not 0 <= conf <= 1 or not math.isfinite(margin):
-        raise UsageError("level lies between 0 and 1, conf in 0 … 1, margin is a number", got=(level, conf, margin))
+    asked = Asked(metric, margin, level, conf, rule, claim, sigmas)
+    asked.demand_sense(truth)
     demand_same_images(control, treatment)
-    arms = [_arm(truth, predictions, metric, conf, sigmas) for predictions in (control, treatment)]
+    screens_of = screens or (None, None)
+    arms = [
+        matched(truth, predictions, metric, conf, sigmas, screen)
+        for predictions, screen in zip((control, treatment), screens_of, strict=True)
+    ]
     groups = units(truth.groups, affordable(max(len(control), len(treatment))))
-    paired = _paired(arms, metric, groups, level)
-    delta = paired.delta
+    return judged(truth, (control, treatment), arms, paired(truth, arms, asked, groups), asked, groups, by=by)
+
+
+def judged(
+    truth: Dataset,
+    predictions: tuple[Predictions, Predictions],
+    arms: Sequence[Arm],
+    pair: Paired,
+    asked: Asked,
+    groups: Units,
+    *,
+    by: Mapping[str, str] | None = None,
+    name: str = "treatment",
+) -> Comparison:
+    """The record of a pair: its verdict, its parts, and what differs beside the model."""
+    metric, delta = asked.metric, pair.delta
     gain = oriented(delta, metric)
-    word = decide(gain, margin, rule)
+    word = decide(gain, asked.margin, asked.rule, asked.claim)
+    unsettled = word == "MARGINAL" and asked.rule == "interval"
+    p_value = None
+    if delta.established and delta.standard_error is not None:
+        p_value = float(t_p_value(delta.estimate, delta.standard_error, pair.degrees))
     return Comparison(
         metric=metric,
-        control=paired.control,
-        treatment=paired.treatment,
+        control=pair.control,
+        treatment=pair.treatment,
         delta=delta,
-        margin=margin,
+        margin=asked.margin,
+        claim=asked.claim,
         verdict=word,
-        reason=explain(metric, delta, margin, rule, ("control", "treatment")),
-        groups_needed=groups_that_settle(gain, margin) if word == "MARGINAL" and rule == "interval" else None,
-        differences=setting_differences(control.settings, treatment.settings),
-        per_class=_per_class(arms, metric, groups, level),
-        images=_changed(truth, arms),
-        caveats=_caveats(control, treatment),
-        **_shown_only(paired, metric, level),
+        reason=explain(metric, delta, asked.margin, asked.rule, ("control", name), asked.claim),
+        groups_needed=groups_that_settle(gain, asked.margin, asked.claim) if unsettled else None,
+        differences=setting_differences(*(one.settings for one in predictions)),
+        per_class=per_class(arms, metric, asked.conf, groups),
+        slices={} if by is None else per_slice(truth, arms, metric, by, asked.interval_level),
+        images=_changed(truth, arms, metric),
+        caveats=_caveats(*predictions),
+        p_value=p_value,
+        **_shown_only(pair, metric, asked.interval_level),
     )
 
 
@@ -134,52 +192,40 @@ def setting_differences(control: Mapping[str, Any], treatment: Mapping[str, Any]
     )
 
 
-def _arm(
-    truth: Dataset, predictions: Predictions, metric: str, conf: float, sigmas: Sequence[float] | str | float | None
-) -> Arm:
-    predictions = covering(truth, predictions)
-    table = match(truth, predictions)
-    point = operating_point(table, conf)
-    if metric in OKS:
-        table = match(truth, predictions, similarity="oks", sigmas=resolve_sigmas(truth, sigmas))
-    return Arm(table, point)
-
-
-def _paired(arms: Sequence[Arm], metric: str, groups: Units, level: float) -> Paired:
+def paired(truth: Dataset, arms: Sequence[Arm], asked: Asked, groups: Units) -> Paired:
     """Both estimates and the interval of their difference. The same weights for both arms: that is what pairs them."""
-    n_images, n_groups = len(arms[0].table.images), groups.n_groups
+    metric, level = asked.metric, asked.interval_level
+    n_images, n_groups = len(truth.images), groups.n_groups
     drawn = bootstrap_weights(groups.count, DRAWS, np.random.default_rng(0))
-    left_out, draws = groups.leave_one_out(), slice(1 + groups.count, None)
-    first, second = (_lanes(arm, metric, groups, np.concatenate([left_out, drawn], axis=1)) for arm in arms)
+    weights = np.concatenate([groups.leave_one_out(), drawn], axis=1)
+    first, second = (lanes(arm, metric, groups.of_image, weights) for arm in arms)
     difference = second - first
     estimate = float(difference[0])
     if math.isnan(estimate):
-        raise UsageError(f"{metric} is undefined here", hint="is there any truth of that size, and any detection?")
+        raise UsageError(f"{metric} is undefined here", hint="is there any truth of that kind, and any detection?")
+    replicates, draws = difference[1 : 1 + groups.count], difference[1 + groups.count :]
+    degrees = groups.count - 1
     if metric == "best_confidence_median":
-        delta = bootstrap_se_t(estimate, difference[draws], level, n_images=n_images, n_groups=n_groups)
+        replicates, degrees = draws, n_groups - 1
+        delta = bootstrap_se_t(estimate, draws, level, n_images=n_images, n_groups=n_groups)
     else:
-        delta = jackknife_t(
-            estimate,
-            difference[1 : 1 + groups.count],
-            level,
-            n_images=n_images,
-            n_groups=n_groups,
-            simple_variance=_simple_variance(arms, metric) if n_groups < n_images else None,
-        )
-    return Paired(float(first[0]), float(second[0]), delta, difference[draws])
+        simple = _simple_variance(truth, arms, metric, groups) if n_groups < n_images else None
+        delta = jackknife_t(estimate, replicates, level, n_images=n_images, n_groups=n_groups, simple_variance=simple)
+    return Paired(float(first[0]), float(second[0]), delta, replicates, draws, degrees)
 
 
-def _simple_variance(arms: Sequence[Arm], metric: str) -> float:
+def _simple_variance(truth: Dataset, arms: Sequence[Arm], metric: str, groups: Units) -> float:
     """Variance of the difference if every image were a group of its own."""
-    alone = units(arms[0].table.images, affordable(len(arms[0].table.score)))
-    one, two = (_lanes(arm, metric, alone, alone.leave_one_out()) for arm in arms)
+    largest = max((len(arm.table.score) for arm in arms if arm.table is not None), default=len(truth.images))
+    alone = units([image.id for image in truth.images], affordable(largest))
+    one, two = (lanes(arm, metric, alone.of_image, alone.leave_one_out()) for arm in arms)
     return jackknife_variance((two - one)[1:])
 
 
-def _shown_only(paired: Paired, metric: str, level: float) -> dict[str, Any]:
+def _shown_only(pair: Paired, metric: str, level: float) -> dict[str, Any]:
     """Percentile interval over draws, and the share of draws in which the treatment is better: never judged by."""
-    drawn = paired.draws[np.isfinite(paired.draws)]
-    if not paired.delta.established or not len(drawn):
+    drawn = pair.draws[np.isfinite(pair.draws)]
+    if not pair.delta.established or not len(drawn):
         return {}
     tail = (1 - level) / 2
     low, high = (float(value) for value in np.quantile(drawn, [tail, 1 - tail]))
@@ -187,41 +233,9 @@ def _shown_only(paired: Paired, metric: str, level: float) -> dict[str, Any]:
     return {"percentile": (low, high), "probability_better": float(np.mean(gain > 0) + np.mean(gain == 0) / 2)}
 
 
-def _lanes(arm: Arm, metric: str, groups: Units, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    if metric in COCO or metric in OKS:
-        return averaged(arm.table, [metric], groups.of_image, weights)[metric]
-    return rate(arm.point, metric, groups.of_image, weights)
-
-
-def _per_class(arms: Sequence[Arm], metric: str, groups: Units, level: float) -> dict[str, dict[str, float | None]]:
-    """AP of every class with truth: both arms, difference, and p-value adjusted for looking at all of them (Holm)."""
-    asked = (COCO | OKS).get(metric, COCO["mAP50-95"])
-    weights = groups.leave_one_out()
-    first, second = (
-        average_precision(arm.table, groups.of_image, weights, size=asked.size)[:, list(asked.thresholds)].mean(axis=1)
-        for arm in arms
-    )
-    delta = second - first
-    left_out = delta[:, 1:] - delta[:, 1:].mean(axis=1, keepdims=True)
-    error = np.sqrt((groups.count - 1) / groups.count * np.sum(left_out**2, axis=1))
-    tested = groups.n_groups >= MIN_GROUPS
-    p = t_p_value(delta[:, 0], error, groups.count - 1) if tested else np.full(len(delta), np.nan)
-    adjusted = holm(p)
-    return {
-        name: {
-            "control": _number(first[k, 0]),
-            "treatment": _number(second[k, 0]),
-            "delta": _number(delta[k, 0]),
-            "p_holm": _number(adjusted[k]),
-        }
-        for k, name in enumerate(arms[0].table.classes)
-        if not math.isnan(delta[k, 0])
-    }
-
-
-def _changed(truth: Dataset, arms: Sequence[Arm]) -> tuple[dict[str, Any], ...]:
-    """Images whose F1 changed most, both ways."""
-    first, second = arms[0].point.f1, arms[1].point.f1
+def _changed(truth: Dataset, arms: Sequence[Arm], metric: str) -> tuple[dict[str, Any], ...]:
+    """Images whose F1 changed most, both ways; for image-level metrics those that turned right or wrong."""
+    first, second = (_per_image(arm, metric) for arm in arms)
     change = second - first
     order = np.lexsort((np.array([image.id for image in truth.images]), -np.abs(change)))[:MOST_CHANGED]
     return tuple(
@@ -237,13 +251,17 @@ def _changed(truth: Dataset, arms: Sequence[Arm]) -> tuple[dict[str, Any], ...]:
     )
 
 
+def _per_image(arm: Arm, metric: str) -> NDArray[np.float64]:
+    if metric in SCREENING:
+        assert arm.screened is not None
+        return np.asarray(arm.screened.flagged == arm.screened.positive, dtype=np.float64)
+    assert arm.point is not None
+    return arm.point.f1
+
+
 def _caveats(control: Predictions, treatment: Predictions) -> tuple[str, ...]:
     arms = (("control", control), ("treatment", treatment))
     silent = [name for name, arm in arms if not set(arm.settings) - _READING]
     if not silent:
         return ()
     return (f"how the predictions of {' and '.join(silent)} were made is not recorded: thresholds may differ",)
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

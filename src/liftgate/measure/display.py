@@ -55,17 +55,18 @@ def html_table(title: str, rows: Sequence[Row], foot: str) -> str:
     )
 
 
-def data_frame(rows: Sequence[Row]) -> Any:
-    """The rows as a pandas DataFrame.
+def data_frame(rows: Sequence[Row], library: str) -> Any:
+    """The rows as a DataFrame of `pandas` or `polars`; neither is a dependency of ours.
 
     Raises:
-        UsageError: pandas is not installed.
+        UsageError: it is not installed.
     """
     try:
-        pandas = importlib.import_module("pandas")  # no dependency of ours
+        found = importlib.import_module(library)
     except ImportError:
-        raise UsageError("pandas is not installed", hint="pip install pandas, or use to_dict()") from None
-    return pandas.DataFrame(rows)
+        raise UsageError(f"{library} is not installed", hint=f"pip install {library}, or use to_dict()") from None
+    columns = {name: [row.get(name) for row in rows] for name in (rows[0] if rows else ())}
+    return found.DataFrame(columns)
 
 
 def _row(name: str, value: float | None, interval: Interval | None) -> dict[str, Any]:

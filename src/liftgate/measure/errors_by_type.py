@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from liftgate.boxes import iou
 from liftgate.data.dataset import Dataset
 from liftgate.data.predictions import Predictions
 from liftgate.measure.average_precision import average_precision, mean_over_classes
-from liftgate.measure.evaluation import covering
+from liftgate.measure.same_images import covering
 from liftgate.measure.table import MatchTable, match
 
 NEAR, FAR = 0.5, 0.1
@@ -46,26 +47,46 @@ class ErrorTypes:
     """(K+1, K+1) true class by class said; last row: nothing was there, last column: nothing was said"""
     classes: tuple[str, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "conf": self.conf,
+            "count": dict(self.count),
+            "cost": dict(self.cost),
+            "classes": list(self.classes),
+            "confusion": self.confusion.tolist(),
+        }
 
-def errors_by_type(truth: Dataset, predictions: Predictions, *, conf: float = 0.25) -> ErrorTypes:
+
+def errors_by_type(
+    truth: Dataset, predictions: Predictions, *, conf: float = 0.25, table: MatchTable | None = None
+) -> ErrorTypes:
     """Sort every mistake at score ≥ `conf` into a type, and count who is taken for whom.
+
+    `table` is the match of these predictions by box, where it has been made: a threshold changes no match above it.
 
     Raises:
         UsageError: as `evaluate`.
     """
     chosen = covering(truth, predictions)
-    said = chosen.scores >= conf
-    keypoints = None if chosen.keypoints is None else chosen.keypoints[said]
-    chosen = replace(
-        chosen, image=chosen.image[said], cls=chosen.cls[said], boxes=chosen.boxes[said], scores=chosen.scores[said],
-        keypoints=keypoints,
-    )  # fmt: skip
-    table = match(truth, chosen)
+    table = _from(match(truth, chosen) if table is None else table, conf)
     kind, target = _sort_out(truth, chosen, table)
     missed = _missed(truth, table, kind, target)
     count = {name: int(np.sum(kind == number)) for number, name in enumerate(TYPES)} | {"missed": int(missed.sum())}
     return ErrorTypes(
         conf, count, _costs(table, kind, target, missed), _confusion(truth, table, kind, target), truth.classes
+    )
+
+
+def _from(table: MatchTable, conf: float) -> MatchTable:
+    """The rows at score ≥ `conf`."""
+    kept = table.score >= conf
+    return replace(
+        table,
+        start=np.concatenate([[0], np.cumsum(kept)])[table.start].astype(np.int64),
+        hit=table.hit[:, kept],
+        skip=table.skip[:, kept],
+        **{name: getattr(table, name)[kept] for name in ("image", "score", "rank", "row", "found")},
     )
 
 

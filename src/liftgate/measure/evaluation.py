@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,25 @@ from numpy.typing import NDArray
 from liftgate.data.dataset import Dataset
 from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
+from liftgate.measure.arm import THREATS, Sigmas
 from liftgate.measure.average_precision import average_precision
+from liftgate.measure.calibration import calibration
 from liftgate.measure.curves import curves
-from liftgate.measure.metrics import COCO, OKS, RATES, averaged, fraction, rate, shown
+from liftgate.measure.errors_by_type import errors_by_type
+from liftgate.measure.metrics import COCO, LATENCY, OKS, RATES, SCREENING, averaged, rate
 from liftgate.measure.operating_point import OperatingPoint, class_counts, operating_point
+from liftgate.measure.pck import Pck, pck
+from liftgate.measure.rates import rate_interval
 from liftgate.measure.records import Evaluation
 from liftgate.measure.resampling import Units, affordable, units
+from liftgate.measure.same_images import covering
+from liftgate.measure.screening import Screen, Screening, screened_interval, screening
 from liftgate.measure.sigmas import resolve_sigmas
-from liftgate.measure.table import MAX_DETECTIONS, MatchTable, aligned, match
+from liftgate.measure.slices import evaluate_slices
+from liftgate.measure.table import MAX_DETECTIONS, MatchTable, match
 from liftgate.measure.ultralytics_convention import as_ultralytics
-from liftgate.stats.clustered import cluster_ratio_t, jackknife_t, jackknife_variance, median_interval
+from liftgate.stats.clustered import jackknife_t, jackknife_variance
 from liftgate.stats.interval import Interval
-from liftgate.stats.rates import korn_graubard
 
 
 def evaluate(
@@ -32,79 +40,102 @@ def evaluate(
     *,
     level: float = 0.95,
     conf: float = 0.25,
-    sigmas: Sequence[float] | str | float | None = None,
+    sigmas: Sigmas = None,
+    screen: Screen | None = None,
+    by: Mapping[str, str] | None = None,
+    errors: bool = False,
+    pcks: tuple[Pck, ...] = (),
 ) -> Evaluation:
     """Measure `predictions` against `truth`.
+
+    `screen` adds the metrics of whole images (accuracy, detection rate, false-alarm rate, AUC), `by` (image id → slice)
+    everything slice by slice, `errors` the types of mistakes and the confusion matrix, `pcks` PCK of every keypoint.
+    Answers of whole images (no boxes) have the metrics of `screen` alone.
 
     Returns:
         Evaluation: the 12 COCO numbers (with keypoints on both sides also the 10 of OKS), recall, precision, median
         best confidence and false positives per image at score ≥ `conf` and IoU 0.5, each with its interval over the
-        groups of the truth's images; per class, per image (worst first) and as curves. Undefined numbers are None.
+        groups of the truth's images; per class, per image (worst first), as curves, and how well confidence is
+        calibrated. Undefined numbers are None.
 
     Raises:
-        UsageError: no images, images that were not predicted on, level or conf out of range, OKS without sigmas.
+        UsageError: no images, images that were not predicted on, level or conf out of range, OKS without sigmas, sigmas
+            or PCK without keypoints, or answers of whole images without `screen`.
     """
-    if not 0 < level < 1:
-        raise UsageError("a level lies between 0 and 1", got=level, hint="95% is 0.95")
-    if not 0 <= conf <= 1:
-        raise UsageError("a confidence threshold lies in 0 … 1", got=conf)
+    _demand_sense(truth, predictions, level, conf, sigmas, pcks)
     predictions = covering(truth, predictions)
+    screened = None if screen is None else screening(truth, predictions, screen)
+    common: dict[str, Any] = {
+        "truth": truth.truth_hash(), "predictions": predictions.content_hash(), "level": level,
+        "n_images": len(truth.images), "n_groups": len(set(truth.groups)),
+        "screening": {} if screen is None else asdict(screen) | {"threats": list(screen.threats)},
+    }  # fmt: skip
+    estimates: dict[str, float | None] = {}
+    intervals: dict[str, Interval] = {}
+    settings: dict[str, Any] = {"predictions": dict(predictions.settings)}
+    _add_screening(estimates, intervals, screened, truth, level)
+    if predictions.image_level:
+        if screened is None:
+            raise UsageError("these are answers of whole images: they have no boxes to match", hint=THREATS)
+        _add_latency(estimates, predictions)
+        slices = {} if by is None else evaluate_slices(truth, by, (), None, screened, level)
+        return Evaluation(
+            metrics=estimates, intervals=intervals, per_class={}, settings=settings, method=_OF_IMAGES, slices=slices,
+            images=_screened_images(truth, screened), **common,
+        )  # fmt: skip
     table = match(truth, predictions)
     point = operating_point(table, conf)
     groups = units(truth.groups, affordable(len(predictions)))
-    estimates, intervals = _averaged_with_intervals(table, COCO, groups, level)
+    boxes = _averaged_with_intervals(table, COCO, groups, level)
+    estimates, intervals = boxes[0] | estimates, boxes[1] | intervals
     _add_rates(estimates, intervals, point, truth, level)
-    settings: dict[str, Any] = {"conf": conf, "iou": 0.5, "max_det": MAX_DETECTIONS["iou"]}
+    settings |= {"conf": conf, "iou": 0.5, "max_det": MAX_DETECTIONS["iou"]}
+    tables = [table]
     if truth.labels.keypoints is not None and predictions.keypoints is not None:
         spread = resolve_sigmas(truth, sigmas)
-        more, more_intervals = _averaged_with_intervals(
-            match(truth, predictions, similarity="oks", sigmas=spread), OKS, groups, level
-        )
+        tables.append(match(truth, predictions, similarity="oks", sigmas=spread))
+        more, more_intervals = _averaged_with_intervals(tables[1], OKS, groups, level)
         estimates |= more
         intervals |= more_intervals
         settings |= {"sigmas": list(spread), "max_det_oks": MAX_DETECTIONS["oks"]}
+    _add_latency(estimates, predictions)
     return Evaluation(
         metrics=estimates,
         intervals=intervals,
         per_class=_per_class(table, conf),
-        settings=settings | {"predictions": dict(predictions.settings)},
-        truth=truth.truth_hash(),
-        predictions=predictions.content_hash(),
-        level=level,
-        method=_method(groups),
-        n_images=len(truth.images),
-        n_groups=groups.n_groups,
+        settings=settings,
+        method=_method(groups) + ("" if screen is None else f"; {_OF_IMAGES}"),
         images=_images(truth, point),
         curves=curves(table),
         as_ultralytics=as_ultralytics(_unlimited(truth, predictions, table)),
+        calibration=calibration(table),
+        slices={} if by is None else evaluate_slices(truth, by, tuple(tables), point, screened, level),
+        errors=errors_by_type(truth, predictions, conf=conf, table=table).to_dict() if errors else {},
+        pck={str(one): pck(truth, predictions, one, level=level, table=table) for one in pcks},
+        **common,
     )
+
+
+_OF_IMAGES = "of whole images: korn-graubard, AUC: jackknife-t"
+
+
+def _demand_sense(
+    truth: Dataset, predictions: Predictions, level: float, conf: float, sigmas: Sigmas, pcks: tuple[Pck, ...]
+) -> None:
+    if not 0 < level < 1:
+        raise UsageError("a level lies between 0 and 1", got=level, hint="95% is 0.95")
+    if not 0 <= conf <= 1:
+        raise UsageError("a confidence threshold lies in 0 … 1", got=conf)
+    if sigmas is None and not pcks:
+        return
+    if truth.labels.keypoints is None or predictions.keypoints is None:
+        missing = "the truth" if truth.labels.keypoints is None else "the predictions"
+        raise UsageError(f"OKS sigmas and PCK are of keypoints, and {missing} has none", where=truth.source)
 
 
 def _unlimited(truth: Dataset, predictions: Predictions, table: MatchTable) -> MatchTable:
     """The table without a limit of detections; the same one where the limit cut nothing."""
     return table if len(table.score) == len(predictions) else match(truth, predictions, max_detections=len(predictions))
-
-
-def covering(truth: Dataset, predictions: Predictions) -> Predictions:
-    """Return the predictions on the truth's images, in the truth's classes.
-
-    Raises:
-        UsageError: the truth has no images, or some of them were not predicted on.
-    """
-    if not truth.images:
-        raise UsageError("the truth has no images", where=truth.source, hint="is the split's name right?")
-    if predictions.images == tuple(image.id for image in truth.images) and predictions.classes == truth.classes:
-        return predictions
-    chosen = aligned(truth, predictions)
-    missing = {image.id for image in truth.images} - set(chosen.images)
-    if missing:
-        raise UsageError(
-            f"{len(missing)} of {len(truth.images)} images were not predicted on, for example {min(missing)!r}",
-            where=truth.source,
-            hint="an image without detections must still be listed among the predictions' images; --common measures the"
-            " images that were looked at",
-        )
-    return chosen
 
 
 def _averaged_with_intervals(
@@ -149,17 +180,30 @@ def _add_rates(
             intervals[name] = rate_interval(point, name, groups, level)
 
 
-def rate_interval(point: OperatingPoint, name: str, groups: Units, level: float) -> Interval:
-    """Interval of one of RATES, by the method that holds for it."""
-    n_images = len(point.true)
-    if name == "best_confidence_median":
-        return median_interval(point.best[shown(point)], groups.of_image[shown(point)], level)
-    top, bottom = fraction(point, name)
-    k, n = (np.bincount(groups.of_image, column, minlength=groups.count) for column in (top, bottom))
-    if name == "false_positives_per_image":
-        simple = float(np.var(top, ddof=1)) / n_images if n_images > 1 else None
-        return cluster_ratio_t(k, n, level, n_images=n_images, simple_variance=simple)
-    return korn_graubard(k, n, level, n_images=n_images)
+def _add_screening(
+    estimates: dict[str, float | None],
+    intervals: dict[str, Interval],
+    screened: Screening | None,
+    truth: Dataset,
+    level: float,
+) -> None:
+    if screened is None:
+        return
+    everyone = units(truth.groups, max_units=len(truth.images))
+    blocks = units(truth.groups, affordable(len(truth.images)))
+    for name in SCREENING:
+        interval = screened_interval(screened, name, blocks if name == "AUC" else everyone, level)
+        estimates[name] = None if interval is None else interval.estimate
+        if interval is not None:
+            intervals[name] = interval
+
+
+def _add_latency(estimates: dict[str, float | None], predictions: Predictions) -> None:
+    """Beside the metrics: what whoever predicted has measured."""
+    speed = predictions.settings.get("speed")
+    took = speed.get("p50_ms") if isinstance(speed, Mapping) else None
+    if isinstance(took, int | float) and math.isfinite(took):
+        estimates[LATENCY] = float(took)
 
 
 def _method(groups: Units) -> str:
@@ -183,6 +227,23 @@ def _per_class(table: MatchTable, conf: float) -> dict[str, dict[str, float | in
             "n_detections": detections,
         }
     return rows
+
+
+def _screened_images(truth: Dataset, screened: Screening) -> tuple[dict[str, Any], ...]:
+    """Wrong ones first, the surest first among them."""
+    flagged, positive = screened.flagged, screened.positive
+    order = np.lexsort((np.array([image.id for image in truth.images]), -screened.score, flagged == positive))
+    return tuple(
+        {
+            "id": truth.images[i].id,
+            "group": truth.images[i].group,
+            "tp": int(flagged[i] and positive[i]),
+            "fp": int(flagged[i] and not positive[i]),
+            "fn": int(positive[i] and not flagged[i]),
+            "best_confidence": float(screened.score[i]),
+        }
+        for i in order
+    )
 
 
 def _images(truth: Dataset, point: OperatingPoint) -> tuple[dict[str, Any], ...]:

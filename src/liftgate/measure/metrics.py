@@ -59,7 +59,13 @@ OKS: dict[str, Averaged] = {
 RATES = ("recall", "precision", "best_confidence_median", "false_positives_per_image")
 """At the confidence threshold and IoU 0.5, over all classes together."""
 
-LESS_IS_BETTER = frozenset({"false_positives_per_image"})
+SCREENING = ("accuracy", "detection_rate", "false_alarm_rate", "AUC")
+"""Of whole images: is there a threat on it? AUC takes no threshold. See measure/screening.py."""
+
+LATENCY = "ms_per_image"
+"""Median time per image as whoever predicted has measured it; no sample of ours, so it has no interval."""
+
+LESS_IS_BETTER = frozenset({"false_positives_per_image", "false_alarm_rate", LATENCY})
 
 
 def averaged(
@@ -116,14 +122,14 @@ def shown(point: OperatingPoint) -> NDArray[np.bool_]:
 
 
 def known(name: str, *, pose: bool = False) -> str:
-    """Return a metric's name, or raise with the nearest one.
+    """Return the name of a metric that two models can be compared by, or raise with the nearest one.
 
     Raises:
         UsageError: no such metric.
     """
     import difflib
 
-    names = [*COCO, *RATES, *(OKS if pose else ())]
+    names = [*COCO, *RATES, *SCREENING, *(OKS if pose else ())]
     if name in names:
         return name
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)

@@ -37,22 +37,25 @@ class OperatingPoint:
         return np.where(total > 0, 2 * self.true / np.maximum(total, 1), 1.0)
 
 
-def operating_point(table: MatchTable, conf: float) -> OperatingPoint:
-    """Count true, false and missed in every image at score ≥ `conf`.
+def operating_point(table: MatchTable, conf: float, cls: int | None = None) -> OperatingPoint:
+    """Count true, false and missed in every image at score ≥ `conf`, of all classes together or of one.
 
     Matches need no second pass: greedy matching goes by score, so a threshold never changes a match above it.
     """
     n = len(table.images)
-    judged = table.skip[0] & _BIT == 0
-    said = judged & (table.score >= conf)
-    right = said & (table.hit[0] & _BIT != 0)
+    rows = slice(None) if cls is None else slice(table.start[cls], table.start[cls + 1])
+    image, score = table.image[rows], table.score[rows]
+    judged = table.skip[0, rows] & _BIT == 0
+    said = judged & (score >= conf)
+    right = said & (table.hit[0, rows] & _BIT != 0)
     best = np.zeros(n)
-    np.maximum.at(best, table.image[judged], table.score[judged])
+    np.maximum.at(best, image[judged], score[judged])
+    counted = table.counted[0] if cls is None else table.counted[0] & (table.label_class == cls)
     return OperatingPoint(
         conf=conf,
-        true=np.bincount(table.image[right], minlength=n),
-        false=np.bincount(table.image[said & ~right], minlength=n),
-        objects=np.bincount(table.label_image[table.counted[0]], minlength=n),
+        true=np.bincount(image[right], minlength=n),
+        false=np.bincount(image[said & ~right], minlength=n),
+        objects=np.bincount(table.label_image[counted], minlength=n),
         best=best,
     )
 

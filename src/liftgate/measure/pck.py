@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,39 +13,53 @@ from liftgate.boxes import Boxes
 from liftgate.data.dataset import Dataset
 from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.measure.evaluation import covering
 from liftgate.measure.resampling import units
-from liftgate.measure.table import match
+from liftgate.measure.same_images import covering
+from liftgate.measure.table import MatchTable, match
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import korn_graubard
 
 Normaliser = Literal["box_diagonal", "max_side", "torso"]
+NORMALISERS: tuple[Normaliser, ...] = ("box_diagonal", "max_side", "torso")
+
+
+class Pck(NamedTuple):
+    """Which PCK: 5% of the box diagonal and 5% of the torso are different claims, so nothing has a default.
+
+    >>> str(Pck("box_diagonal", 0.05)), str(Pck("torso", 0.2, ("left_hip", "right_shoulder")))
+    ('box_diagonal=0.05', 'torso:left_hip,right_shoulder=0.2')
+    """
+
+    normaliser: Normaliser
+    fraction: float
+    torso: tuple[str, str] | None = None
+    """The two keypoints whose distance is the torso"""
+
+    def __str__(self) -> str:
+        return self.normaliser + (f":{','.join(self.torso)}" if self.torso else "") + f"={self.fraction:g}"
 
 
 def pck(
-    truth: Dataset,
-    predictions: Predictions,
-    *,
-    normaliser: Normaliser,
-    fraction: float = 0.05,
-    torso: tuple[str, str] | None = None,
-    level: float = 0.95,
+    truth: Dataset, predictions: Predictions, asked: Pck, *, level: float = 0.95, table: MatchTable | None = None
 ) -> Mapping[str, Interval]:
     """PCK of all keypoints (`all`) and of each by name, with intervals over groups.
 
     Every labelled keypoint of every object counts; those of objects that no detection found (box IoU ≥ 0.5, any score)
-    count as misses. The normaliser has no default: 5% of the box diagonal and 5% of the torso are different claims.
-    `torso` names the two keypoints whose distance is the torso; objects where one is not labelled are left out.
+    count as misses. Objects where a keypoint of the torso is not labelled are left out. `table` is the match by box,
+    where it has been made.
 
     Raises:
-        UsageError: no keypoints, or no such torso keypoints.
+        UsageError: no keypoints, no such torso keypoints, or a fraction that is no positive number.
     """
+    normaliser, fraction, torso = asked
+    if not 0 < fraction < math.inf:
+        raise UsageError("PCK counts within a fraction of a length", expected="above 0", got=fraction)
     predictions = covering(truth, predictions)
     labels = truth.labels
     if labels.keypoints is None or predictions.keypoints is None or truth.keypoints is None:
         raise UsageError("PCK needs keypoints in truth and predictions", where=truth.source)
     lengths = _lengths(labels.boxes, labels.keypoints, normaliser, truth.keypoints.names, torso)
-    table = match(truth, predictions)
+    table = match(truth, predictions) if table is None else table
     found = np.flatnonzero((table.found >= 0) & (table.skip[0] & np.uint16(1) == 0))
     detection = np.full(len(labels), -1, dtype=np.int64)
     detection[table.found[found]] = table.row[found]

@@ -8,7 +8,7 @@ from typing import Any
 
 from liftgate.measure import display
 from liftgate.stats.interval import Interval
-from liftgate.study.records import VerdictWord
+from liftgate.study.records import ClaimWord, VerdictWord
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -36,6 +36,16 @@ class Evaluation:
     """Points to draw: precision over recall at IoU 0.5, F1 over confidence."""
     as_ultralytics: Mapping[str, float | None] = field(default_factory=dict)
     """By Ultralytics' formulas (`ultralytics_mAP50`, …): to compare with what it prints, not to judge by."""
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    """ece, n_detections; per bin of confidence: confidence, precision, n"""
+    screening: Mapping[str, Any] = field(default_factory=dict)
+    """threats, threshold and how it was chosen, where images were screened"""
+    slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """slice → metrics, intervals, methods, n_images, n_groups"""
+    errors: Mapping[str, Any] = field(default_factory=dict)
+    """count and cost of each type of mistake, confusion matrix, classes, at the confidence threshold"""
+    pck: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
+    """normaliser=fraction → `all` and each keypoint"""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; names that stay: docs/output.md."""
@@ -43,7 +53,7 @@ class Evaluation:
         record["images"] = list(record["images"])
         record["intervals"] = {name: [i.low, i.high] for name, i in self.intervals.items()}
         record["interval_details"] = {name: asdict(i) for name, i in self.intervals.items()}
-        return record
+        return record  # of PCK asdict has made plain values of all intervals already
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Evaluation:
@@ -51,11 +61,18 @@ class Evaluation:
         values = {f.name: record[f.name] for f in fields(cls) if f.name in record}
         values["intervals"] = {name: Interval(**i) for name, i in record["interval_details"].items()}
         values["images"] = tuple(record["images"])
+        values["pck"] = {
+            asked: {name: Interval(**i) for name, i in rows.items()} for asked, rows in record.get("pck", {}).items()
+        }
         return cls(**values)
 
     def to_pandas(self) -> Any:
         """One row per metric as a pandas DataFrame."""
-        return display.data_frame(display.evaluation_rows(self))
+        return display.data_frame(display.evaluation_rows(self), "pandas")
+
+    def to_polars(self) -> Any:
+        """One row per metric as a polars DataFrame."""
+        return display.data_frame(display.evaluation_rows(self), "polars")
 
     def __repr__(self) -> str:
         return display.evaluation_line(self)
@@ -89,7 +106,13 @@ class Comparison:
     percentile: tuple[float, float] | None = None
     """Percentile interval over bootstrap draws of groups: to show, too narrow with few groups to judge by."""
     probability_better: float | None = None
-    """Share of these draws in which the treatment is better (ties count half)."""
+    """P(A > B): share of these draws in which the treatment is better (ties count half)."""
+    claim: ClaimWord = "better"
+    """`equal`: within ± margin; the interval is then of level 1 − 2α (two one-sided tests)"""
+    p_value: float | None = None
+    """Two-sided, of no difference at all"""
+    slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """slice → control, treatment, delta, interval, level, method, n_images, n_groups, p_holm"""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; names that stay: docs/output.md."""
@@ -117,6 +140,9 @@ class Comparison:
             "caveats": list(self.caveats),
             "percentile": None if self.percentile is None else list(self.percentile),
             "probability_better": self.probability_better,
+            "claim": self.claim,
+            "p_value": self.p_value,
+            "slices": {name: dict(row) for name, row in self.slices.items()},
             "delta_details": asdict(self.delta),
         }
 
@@ -130,7 +156,11 @@ class Comparison:
 
     def to_pandas(self) -> Any:
         """The metric, then one row per class, as a pandas DataFrame."""
-        return display.data_frame(display.comparison_rows(self))
+        return display.data_frame(display.comparison_rows(self), "pandas")
+
+    def to_polars(self) -> Any:
+        """The same as a polars DataFrame."""
+        return display.data_frame(display.comparison_rows(self), "polars")
 
     def __repr__(self) -> str:
         return display.comparison_line(self)

@@ -37,6 +37,15 @@ class Units:
         """(U, 1 + U) the sample as it is, then without each unit."""
         return np.concatenate([np.ones((self.count, 1)), 1 - np.eye(self.count)], axis=1)
 
+    def within(self, inside: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Unit of every image and leave-one-out weights, where these units are only of the images `inside`.
+
+        The others get a last unit of their own, which no lane counts.
+        """
+        unit = np.full(len(inside), self.count, dtype=np.int64)
+        unit[inside] = self.of_image
+        return unit, np.concatenate([self.leave_one_out(), np.zeros((1, 1 + self.count))])
+
     def method(self) -> str:
         """Name of the jackknife, for people."""
         return f"jackknife-t over {self.count} blocks of groups" if self.blocked else "jackknife-t"

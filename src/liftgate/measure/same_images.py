@@ -46,6 +46,28 @@ def on_common_images(truth: Dataset, *predictions: Predictions) -> Common:
     return Common(cut, tuple(aligned(cut, one) for one in predictions), note)
 
 
+def covering(truth: Dataset, predictions: Predictions) -> Predictions:
+    """Return the predictions on the truth's images, in the truth's classes.
+
+    Raises:
+        UsageError: the truth has no images, or some of them were not predicted on.
+    """
+    if not truth.images:
+        raise UsageError("the truth has no images", where=truth.source, hint="is the split's name right?")
+    if predictions.images == tuple(image.id for image in truth.images) and predictions.classes == truth.classes:
+        return predictions
+    chosen = aligned(truth, predictions)
+    missing = {image.id for image in truth.images} - set(chosen.images)
+    if missing:
+        raise UsageError(
+            f"{len(missing)} of {len(truth.images)} images were not predicted on, for example {min(missing)!r}",
+            where=truth.source,
+            hint="an image without detections must still be listed among the predictions' images; --common measures the"
+            " images that were looked at",
+        )
+    return chosen
+
+
 def demand_same_images(control: Predictions, treatment: Predictions) -> None:
     """Refuse to pair predictions on different images.
 

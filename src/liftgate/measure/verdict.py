@@ -7,22 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from liftgate.measure.metrics import LESS_IS_BETTER
+from liftgate.measure.metrics import LATENCY, LESS_IS_BETTER
 from liftgate.measure.records import Comparison, Evaluation, Verdict
 from liftgate.stats.interval import MIN_GROUPS, Interval
 from liftgate.stats.rates import t_quantile
 from liftgate.stats.sample_size import groups_for_margin, groups_for_rate
-from liftgate.study.records import Claim, Gate, Rule, VerdictWord
+from liftgate.study.records import Claim, ClaimWord, Gate, Rule, VerdictWord
 
 _ORDER: tuple[VerdictWord, ...] = ("PASS", "MARGINAL", "FAIL")
 FEW_GROUPS = 10
 
 
-def decide(gain: Interval, margin: float, rule: Rule = "interval") -> VerdictWord:
+def decide(gain: Interval, margin: float, rule: Rule = "interval", claim: ClaimWord = "better") -> VerdictWord:
     """The rule itself. `gain` is oriented so that more is better.
 
     Interval rule: PASS when the lower bound reaches the margin, FAIL when the upper bound is below it, else MARGINAL,
     so also when no interval can be established. Point rule: PASS from the margin up, MARGINAL from 0 to it, else FAIL.
+    Equal: PASS when the interval (of level 1 − 2α: two one-sided tests) lies inside ± margin, FAIL when it lies
+    outside, else MARGINAL.
 
     >>> [decide(Interval((a + b) / 2, a, b, .95, "t", 100, 20), 2.0) for a, b in [(2.1, 4), (.5, 3), (-1, 1.5)]]
     ['PASS', 'MARGINAL', 'FAIL']
@@ -31,7 +33,19 @@ def decide(gain: Interval, margin: float, rule: Rule = "interval") -> VerdictWor
         return "PASS" if gain.estimate >= margin else "MARGINAL" if gain.estimate >= 0 else "FAIL"
     if gain.low is None or gain.high is None:
         return "MARGINAL"
+    if claim == "equal":
+        outside = gain.low > margin or gain.high < -margin
+        return "PASS" if -margin < gain.low and gain.high < margin else "FAIL" if outside else "MARGINAL"
     return "PASS" if gain.low >= margin else "FAIL" if gain.high < margin else "MARGINAL"
+
+
+def level_of(level: float, claim: ClaimWord) -> float:
+    """Level of the interval that decides a claim at `level`: to be equal is two one-sided tests at 1 − level each.
+
+    >>> level_of(0.95, "equal")
+    0.9
+    """
+    return level if claim == "better" else round(2 * level - 1, 12)
 
 
 def oriented(delta: Interval, metric: str) -> Interval:
@@ -45,24 +59,30 @@ def _turned(delta: Interval) -> Interval:
     return replace(delta, estimate=-delta.estimate, low=low, high=high)
 
 
-def groups_that_settle(gain: Interval, margin: float) -> int | None:
+def groups_that_settle(gain: Interval, margin: float, claim: ClaimWord = "better") -> int | None:
     """Groups that would settle a MARGINAL verdict if estimate and between-group variance stay as they are."""
     if gain.standard_error is None:
         return None
-    return groups_for_margin(gain.estimate, margin, gain.standard_error * math.sqrt(gain.n_groups), gain.level)
+    # To be equal is to stay clear of the nearer end of ± margin.
+    estimate = abs(gain.estimate) if claim == "equal" else gain.estimate
+    return groups_for_margin(estimate, margin, gain.standard_error * math.sqrt(gain.n_groups), gain.level)
 
 
-def explain(metric: str, delta: Interval, margin: float, rule: Rule, names: tuple[str, str]) -> str:
+def explain(
+    metric: str, delta: Interval, margin: float, rule: Rule, names: tuple[str, str], claim: ClaimWord = "better"
+) -> str:
     """The verdict on a comparison in one sentence a person can repeat."""
     control, treatment = names
     gain = oriented(delta, metric)
-    word = decide(gain, margin, rule)
+    word = decide(gain, margin, rule, claim)
     said = f"{metric} of {treatment} is {_amount(gain.estimate, metric)} {control}'s{_evidence(delta)}"
     wanted = f"the margin {margin:g}"
     if rule == "point":
         return f"{said}; point rule: {_POINT_WORDS[word].format(margin=wanted)}."
     if not delta.established:
         return f"{said}: nothing is settled, {delta.note or 'no interval can be established'}."
+    if claim == "equal":
+        return f"{said}: {_of_equality(word, margin, groups_that_settle(gain, margin, claim))}."
     if delta.low == delta.high == 0 and margin == 0:
         return f"{said}: not worse, which is all that a margin of 0 asks, and not better."
     if word == "PASS":
@@ -70,13 +90,21 @@ def explain(metric: str, delta: Interval, margin: float, rule: Rule, names: tupl
     if word == "FAIL":
         harm = f"; {treatment} harms" if gain.high is not None and gain.high < 0 else ""
         return f"{said}: the whole interval is below {wanted}{harm}."
-    needed = groups_that_settle(gain, margin)
-    settle = (
-        f"about {needed} groups would settle it if the difference stays"
-        if needed
-        else "more groups would not settle it"
-    )
-    return f"{said}: the interval holds {wanted}; {settle}."
+    return f"{said}: the interval holds {wanted}; {_settled_by(groups_that_settle(gain, margin))}."
+
+
+def _of_equality(word: VerdictWord, margin: float, needed: int | None) -> str:
+    if word == "PASS":
+        return f"the whole interval lies within ± {margin:g}, which was declared to be equal"
+    if word == "FAIL":
+        return f"the whole interval lies outside ± {margin:g}: they are not equal"
+    return f"the interval reaches beyond ± {margin:g}, so equality is not shown; {_settled_by(needed)}"
+
+
+def _settled_by(groups: int | None) -> str:
+    if groups is None:
+        return "more groups would not settle it"
+    return f"about {groups} groups would settle it if the difference stays"
 
 
 def judge_comparison(
@@ -89,15 +117,17 @@ def judge_comparison(
     names = (gate.control or "control", gate.treatment or "treatment")
     metric = gate.metric or comparison.metric
     gain = oriented(comparison.delta, metric)
-    word = decide(gain, gate.margin, gate.rule)
-    needed = groups_that_settle(gain, gate.margin) if word == "MARGINAL" and gate.rule == "interval" else None
-    sentence = f"{word}: {explain(metric, comparison.delta, gate.margin, gate.rule, names)}"
+    word = decide(gain, gate.margin, gate.rule, gate.claim)
+    unsettled = word == "MARGINAL" and gate.rule == "interval"
+    needed = groups_that_settle(gain, gate.margin, gate.claim) if unsettled else None
+    sentence = f"{word}: {explain(metric, comparison.delta, gate.margin, gate.rule, names, gate.claim)}"
     if costs:
         sentence += " Cost: " + ", ".join(f"{arm} {cost}" for arm, cost in costs.items()) + "."
     row = comparison.to_dict() | {
         "kind": "comparison",
         "margin": gate.margin,
         "rule": gate.rule,
+        "claim": gate.claim,
         "word": word,
         "groups_needed": needed,
     }
@@ -154,21 +184,26 @@ def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule) -> dict[str, An
     value, interval = evaluation.metrics.get(claim.metric), evaluation.intervals.get(claim.metric)
     threshold, side = (claim.at_least, "at least") if claim.at_most is None else (claim.at_most, "at most")
     assert threshold is not None
+    word: VerdictWord
     row: dict[str, Any] = {"kind": "claim", "metric": claim.metric, "value": value, "threshold": threshold}
     row |= {"side": side}
+    if value is not None and interval is None and claim.metric == LATENCY:
+        word = "PASS" if (value <= threshold if side == "at most" else value >= threshold) else "FAIL"
+        sentence = f"{claim.metric} {value:.4g} (as measured when predicting, no interval) against {side} {threshold:g}"
+        said: dict[str, Any] = {"interval": [None, None], "word": word, "images_needed": None, "groups_needed": None}
+        sample = {"n_images": evaluation.n_images, "n_groups": evaluation.n_groups}
+        said |= {"method": "as measured", **sample, "design_effect": None, "n_effective": None}
+        return row | said | {"sentence": f"{sentence}: {word}"}
     if value is None or interval is None:
         return row | {
             "interval": [None, None],
             "word": "MARGINAL",
             "images_needed": None,
             "groups_needed": None,
-            "sentence": f"{claim.metric} is undefined on these {evaluation.n_images} images",
+            "sentence": _undefined(claim.metric, evaluation),
         }
     gain, wanted = (interval, threshold) if claim.at_most is None else (_turned(interval), -threshold)
-    if rule == "point":
-        word: VerdictWord = "PASS" if gain.estimate >= wanted else "FAIL"
-    else:
-        word = decide(gain, wanted)
+    word = ("PASS" if gain.estimate >= wanted else "FAIL") if rule == "point" else decide(gain, wanted)
     groups = _groups_for_claim(gain, wanted) if word == "MARGINAL" else None
     images = None if groups is None else math.ceil(groups * interval.n_images / interval.n_groups)
     sentence = f"{claim.metric} {value:.4f}{_evidence(interval)} against {side} {threshold:g}: {word}"
@@ -190,6 +225,12 @@ def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule) -> dict[str, An
         "design_effect": interval.design_effect,
         "n_effective": interval.n_effective,
     }
+
+
+def _undefined(metric: str, evaluation: Evaluation) -> str:
+    if metric == LATENCY:
+        return "how long an image takes was not recorded with these predictions"
+    return f"{metric} is undefined on these {evaluation.n_images} images"
 
 
 def _what_it_takes(interval: Interval, wanted: float) -> str:

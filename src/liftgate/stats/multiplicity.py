@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
@@ -30,14 +32,41 @@ def t_p_value(estimate: ArrayLike, standard_error: ArrayLike, degrees: float) ->
     return np.asarray(2 * special.stdtr(degrees, -statistic), dtype=np.float64)
 
 
-def max_t_p_values(estimates: ArrayLike, draws: ArrayLike) -> NDArray[np.float64]:
-    """Adjusted p-values of m estimates by the largest |t| over shared draws (Westfall & Young 1993): sharper than Holm.
+class MaxT(NamedTuple):
+    """The largest of several |t| when nothing differs: what the largest of those observed must be held against."""
 
-    `draws` (m, D) are bootstrap values of the same estimates, every column one draw for all of them.
+    largest: NDArray[np.float64]
+    """(D,) simulated, ascending"""
+
+    def critical(self, level: float) -> float:
+        """Factor of the standard error that makes intervals hold all at once with probability `level`."""
+        return float(np.quantile(self.largest, level))
+
+    def p_values(self, t: ArrayLike) -> NDArray[np.float64]:
+        """Adjusted p-value of each |t|; NaN stays NaN."""
+        value = np.abs(np.asarray(t, dtype=np.float64))
+        exceeding = len(self.largest) - np.searchsorted(self.largest, value)
+        return np.where(np.isnan(value), np.nan, (1 + exceeding) / (1 + len(self.largest)))
+
+
+def max_t(replicates: ArrayLike, degrees: float, rng: np.random.Generator, draws: int = 200_000) -> MaxT:
+    """The distribution of max |t| over m estimates that share data (Westfall & Young 1993; Hothorn et al. 2008).
+
+    Multivariate t with the correlation of the `replicates` (m, U), values of the same m estimates with each of U
+    groups left out. It knows that arms compared with one control go together, so it is sharper than Holm, and it has
+    Student's tails, which quantiles of bootstrap draws of few groups lack.
+
+    >>> apart = np.array([[1, -1, 1, -1.], [1, 1, -1, -1]])
+    >>> round(max_t(apart, 30, np.random.default_rng(0)).critical(0.95), 1)  # Bonferroni: 2.4
+    2.3
     """
-    value, drawn = np.asarray(estimates, dtype=np.float64), np.asarray(draws, dtype=np.float64)
-    error = drawn.std(axis=1, ddof=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        largest = np.nanmax(np.abs(drawn - value[:, None]) / error[:, None], axis=0)
-        observed = np.abs(value) / error
-    return np.asarray([(1 + np.sum(largest >= t)) / (1 + drawn.shape[1]) for t in observed], dtype=np.float64)
+    values = np.atleast_2d(np.asarray(replicates, dtype=np.float64))
+    away = values - values.mean(axis=1, keepdims=True)
+    size = np.sqrt(np.sum(away**2, axis=1, keepdims=True))
+    unit = np.divide(away, size, out=np.zeros_like(away), where=size > 0)
+    correlation = unit @ unit.T
+    np.fill_diagonal(correlation, 1.0)
+    weight, vector = np.linalg.eigh(correlation)
+    root = vector * np.sqrt(np.maximum(weight, 0.0))
+    normal = np.abs(root @ rng.standard_normal((len(values), draws))).max(axis=0)
+    return MaxT(np.sort(normal / np.sqrt(rng.chisquare(degrees, draws) / degrees)))

@@ -11,6 +11,8 @@ from liftgate.hashing import content_hash
 
 Task = Literal["detect", "pose"]
 Rule = Literal["interval", "point"]
+ClaimWord = Literal["better", "equal"]
+"""What a comparison is to show; `equal` means within ± margin, by two one-sided tests"""
 VerdictWord = Literal["PASS", "MARGINAL", "FAIL"]
 ArmWord = Literal["FINISHED", "CAREFUL", "STOPPED"]
 """How the training of an arm ended"""
@@ -137,6 +139,18 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Threshold:
+    """From which score on an image is flagged: a number, or a rule by which it is chosen on another split."""
+
+    at: float | None = None
+    on: str | None = None
+    """`dataset.split` that it is chosen on, and then frozen"""
+    by: Literal["f1", "recall", "false_alarms"] = "f1"
+    target: float | None = None
+    """Least detection rate (`recall`) or highest false-alarm rate (`false_alarms`)"""
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     """A rule written before the numbers exist: a comparison of two arms, or claims about one arm."""
 
@@ -149,6 +163,7 @@ class Gate:
     treatment: str | None = None
     control: str | None = None
     margin: float = 0.0
+    claim: ClaimWord = "better"
     differ: tuple[str, ...] = ()
     """The one declared difference between the arms, e.g. `recipe.imgsz`, `data`, `weights`, `stages`."""
     arm: str | None = None
@@ -158,6 +173,10 @@ class Gate:
     """Confidence threshold of rates (recall, precision, false positives per image); None: 0.25."""
     forget_at_most: float | None = None
     """How much the score on old data may fall; None: it is told and not judged"""
+    threats: tuple[str, ...] = ()
+    """Classes that image-level metrics (accuracy, detection_rate, false_alarm_rate, AUC) screen for"""
+    threshold: Threshold | None = None
+    """From which score on an image is flagged; only with `threats`"""
 
     @property
     def is_comparison(self) -> bool:
@@ -188,6 +207,8 @@ class Budget:
     usd: float | None = None
     gpu_hours: float | None = None
     usd_per_hour: float | None = None
+    kwh: float | None = None
+    """Energy of the GPUs while they train"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +241,8 @@ class Study:
     backend: str = "ultralytics"
     device: str | None = None
     early_kill: EarlyKill | None = None
+    log: tuple[str, ...] = ()
+    """Where else every epoch's numbers go: tensorboard, mlflow, wandb"""
     source: Path | None = field(default=None, compare=False)
     """study.yaml, absolute"""
 
