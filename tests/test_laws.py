@@ -55,13 +55,18 @@ print([*opened, *[event for event, _ in seen if event.startswith(("socket", "sub
     assert python(code).strip() == "[]"
 
 
-def test_only_one_file_names_ultralytics_in_an_import() -> None:
-    importing = [
+def _importing(package: str) -> list[str]:
+    pattern = rf"^\s*(import|from) {package}\b"
+    return [
         path.relative_to(ROOT).as_posix()
         for path in sorted((ROOT / "src").rglob("*.py"))
-        if re.search(r"^\s*(import|from) (ultralytics|torch)\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if re.search(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)
     ]
-    assert importing == ["src/liftgate/backends/ultralytics.py"]
+
+
+def test_only_one_file_imports_ultralytics_and_one_more_torch() -> None:
+    assert _importing("ultralytics") == ["src/liftgate/backends/ultralytics.py"]
+    assert _importing("torch") == ["src/liftgate/backends/state.py", "src/liftgate/backends/ultralytics.py"]
 
 
 @pytest.mark.parametrize("word", ["utils", "helpers", "common", "manager", "misc"])

@@ -1,4 +1,4 @@
-"""The Ultralytics backend: the only file that imports ultralytics and torch; it runs in the child process alone.
+"""The Ultralytics backend: the only file that imports ultralytics; it runs in the child process alone.
 
 Training is Ultralytics' own, unchanged. What is added sits at its seams: a side-car after every epoch from which a
 killed run goes on exactly (on the CPU: to the same bits), checkpoints that are replaced and not rewritten, and a
@@ -9,7 +9,6 @@ own choice). Predictions come from its validator, so that they are those behind 
 from __future__ import annotations
 
 import platform
-import random
 import resource
 import shutil
 import sys
@@ -26,15 +25,17 @@ from ultralytics.engine import trainer as engine
 from ultralytics.models.yolo.detect import DetectionTrainer, DetectionValidator
 from ultralytics.models.yolo.pose import PoseTrainer, PoseValidator
 from ultralytics.nn.tasks import guess_model_task
-from ultralytics.utils import SETTINGS
+from ultralytics.utils import RANK, SETTINGS
 from ultralytics.utils.torch_utils import unwrap_model
 
-from liftgate.backends import detections, sidecar
+from liftgate.backends import collecting, sidecar
+from liftgate.backends import state as states
 from liftgate.backends.arguments import check_recipe
 from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
+from liftgate.backends.collecting import DEFAULTS, Collecting
 from liftgate.backends.heard import Ear, explain, number, plain_name, warn_of_dropped
 from liftgate.backends.heard import report as epoch_report
-from liftgate.backends.tree import Tree, read_tree
+from liftgate.backends.tree import read_tree
 from liftgate.errors import LiftgateError, TrainingError, UsageError
 
 Emit = Callable[[Event], None]
@@ -46,7 +47,6 @@ _SEAMS = (
 )
 """Methods of Ultralytics' trainer that Liftgate stands on"""
 _NEVER = 1 << 60  # an accumulation that no batch number reaches
-_DEFAULTS = {"imgsz": 640, "conf": 0.001, "iou": 0.7, "max_det": 300, "batch": 16}
 
 
 class Ultralytics:
@@ -68,7 +68,8 @@ class Ultralytics:
         check_recipe(job.recipe)
         with Ear(emit) as ear:
             run = _Run(job, emit, should_stop)
-            emit(Event("started", {"message": "training", "resumed_after": run.resumed_after, **_versions()}))
+            began = {"message": "training", "resumed_after": run.resumed_after, "devices": len(run.device.split(","))}
+            emit(Event("started", began | _versions()))
             try:
                 return run.go() | {"warnings": ear.heard}
             except (Paused, LiftgateError):
@@ -78,11 +79,11 @@ class Ultralytics:
 
     def predict(self, job: PredictJob, emit: Emit) -> Mapping[str, Any]:
         """Write the validator's own predictions; see `Backend.predict`."""
-        unknown = job.settings.keys() - _DEFAULTS.keys()
+        unknown = job.settings.keys() - DEFAULTS.keys()
         if unknown:
-            raise UsageError("unknown prediction setting", expected=", ".join(_DEFAULTS), got=", ".join(unknown))
+            raise UsageError("unknown prediction setting", expected=", ".join(DEFAULTS), got=", ".join(unknown))
         tree = read_tree(job.data)
-        asked = _DEFAULTS | dict(job.settings)
+        asked = DEFAULTS | dict(job.settings)
         with Ear(emit) as ear, tempfile.TemporaryDirectory() as scratch:
             validator = _validator(job, asked, Path(scratch))
             try:
@@ -94,7 +95,13 @@ class Ultralytics:
             if ear.lost_boxes:
                 hint = "a smaller `batch`, or a faster device; the images after it would count as empty"
                 raise TrainingError("non-maximum suppression gave up on a batch", where=job.out, hint=hint)
-        return _write(job, tree, validator, emit)
+        machine = {
+            "backend": self.name,
+            "version": ultralytics.__version__,
+            "torch": str(torch.__version__),
+            "device": _device_name(validator.device),
+        }
+        return collecting.write(job, tree, validator, machine, emit)
 
 
 class _Run:
@@ -102,18 +109,18 @@ class _Run:
 
     def __init__(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> None:
         self.job, self.emit, self.should_stop = job, emit, should_stop
+        self.device = job.device or _any_device()
         self.generation: Any = None
         self.state: Any = None
         if job.resume:
-            self.generation, self.state = _newest(job, emit)
+            self.generation, self.state = states.newest(job, emit)
         self.resumed_after = self.state["epoch"] if self.state else 0
         self.halved: list[int] = list(self.state["halved"]) if self.state else []
         self.background = sidecar.Background()
         self.reloads: int = self.state["reloads"] if self.state else 0
 
     def go(self) -> dict[str, Any]:
-        device = self.job.device or ("0" if torch.cuda.is_available() else "cpu")
-        trainer = _trainer(self, device)
+        trainer = _trainer(self)
         if trainer.args.amp is True and trainer.device.type == "cuda":
             engine.check_amp = lambda model: True  # its check would download a model; asked for is asked for
         try:
@@ -125,9 +132,10 @@ class _Run:
     def _facts(self, trainer: Any) -> dict[str, Any]:
         first = trainer.optimizer.param_groups[0]
         used = {"name": type(trainer.optimizer).__name__, "lr0": first["initial_lr"], "lr0_asked": trainer.asked["lr0"]}
-        exact = trainer.device.type == "cpu" and trainer.train_loader.num_workers == 0
+        exact = trainer.device.type == "cpu" and trainer.train_loader.num_workers == 0 and trainer.world_size < 2
         return _versions() | {
             "device": _device_name(trainer.device),
+            "devices": max(trainer.world_size, 1),
             "threads": torch.get_num_threads(),
             "recipe": dict(self.job.recipe),
             "args": dict(vars(trainer.args)),
@@ -189,19 +197,9 @@ class _Resumable:
         if state["versions"] != _versions():
             message = f"resumed under other versions: {state['versions']} before, {_versions()} now"
             self.run.emit(Event("warning", {"message": message, "fact": "versions"}))
-        sidecar.restore_files(self.run.generation, self.run.job.out, _FILES)
-        model = unwrap_model(self.model)
-        model.load_state_dict(state["model"])
-        self.ema.ema.load_state_dict(state["ema"])
-        self.ema.updates = state["updates"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        vars(self.stopper).update(state["stopper"])
-        self.best_fitness, self.fitness, self.metrics = state["best_fitness"], state["fitness"], state["metrics"]
-        if state["criterion"] is not None:
-            model.criterion = model.init_criterion()
-            model.criterion.updates = state["criterion"] - 1
-            model.criterion.update()
+        if RANK < 1:
+            sidecar.restore_files(self.run.generation, self.run.job.out, _FILES)
+        states.put_back(self, unwrap_model(self.model), state)
         self.start_epoch, self._step_at = state["epoch"], state["step_at"]
         self._realign = True
 
@@ -232,7 +230,7 @@ class _Resumable:
         if self._realign and self.epoch == self.start_epoch:
             if hasattr(self, "_close_mosaic"):
                 self.args.close_mosaic = self._close_mosaic
-            _restore_stream(self, self.run.state)
+            states.put_back_stream(self, unwrap_model(self.model), self.run.state, rank=max(RANK, 0))
         self._batch_number = len(self.train_loader) * self.epoch - 1
 
     def preprocess_batch(self: Any, batch: Any) -> Any:
@@ -288,15 +286,18 @@ class _Resumable:
         return saved
 
     def on_fit_epoch_end(self: Any) -> None:
-        if self._final:
-            return  # the extra call after the final evaluation is no epoch
+        if self._final or RANK > 0:
+            return  # the extra call after the final evaluation is no epoch; of several ranks the first reports
         report = epoch_report(self, _peak_memory(self.device))
-        out, epoch, state = self.run.job.out, self.epoch + 1, _snapshot(_state(self, report))
+        out, epoch = self.run.job.out, self.epoch + 1
+        state = states.take(self, unwrap_model(self.model), report, _versions())
         self.run.background.wait()
         part = sidecar.prepare(out, epoch, _FILES)
 
         def commit() -> None:
-            sidecar.finish(out, epoch, part, lambda path: _save(state, path, check=epoch == self.start_epoch + 1))
+            sidecar.finish(
+                out, epoch, part, lambda path: states.write(state, path, check=epoch == self.start_epoch + 1)
+            )
             self.emit_epoch(report)  # after the commit: a reported epoch is never lost
 
         self.run.background.start(commit)
@@ -349,13 +350,14 @@ class _PoseTrainer(_Resumable, PoseTrainer):  # type: ignore[misc]
     pass
 
 
-def _trainer(run: _Run, device: str) -> Any:
-    job = run.job
+def _any_device() -> str:
+    return "0" if torch.cuda.is_available() else "cpu"
+
+
+def _trainer(run: _Run) -> Any:
+    job, device = run.job, run.device
     if not Path(job.weights).is_file() and not job.weights.endswith((".yaml", ".yml")):
         raise UsageError("no such weights", where=job.weights, hint="a .pt file, or a model YAML to start from scratch")
-    if "," in device:
-        hint = "several GPUs train faster one arm or seed each: `device: 0`"
-        raise UsageError("one run uses one device", got=device, hint=hint)
     cpu = device == "cpu"
     bf16 = not cpu and torch.cuda.is_bf16_supported()
     kind = {"detect": _DetectTrainer, "pose": _PoseTrainer}.get(job.task)
@@ -375,137 +377,19 @@ def _trainer(run: _Run, device: str) -> Any:
     return trainer
 
 
-def _state(trainer: Any, report: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that the next epoch depends on, in types that a safe load takes."""
-    model = unwrap_model(trainer.model)
-    numbers: Any = np.random.get_state()
-    updates = getattr(getattr(model, "criterion", None), "updates", None)
-    return {
-        "epoch": trainer.epoch + 1,
-        "versions": _versions(),
-        "report": dict(report),
-        "stop": bool(trainer.stop),
-        "batch": int(trainer.batch_size),
-        "halved": trainer.run.halved,
-        "reloads": trainer.run.reloads,
-        "elapsed": time.time() - trainer.train_time_start,
-        "model": model.state_dict(),
-        "ema": trainer.ema.ema.state_dict(),
-        "updates": trainer.ema.updates,
-        "optimizer": trainer.optimizer.state_dict(),
-        "scaler": trainer.scaler.state_dict(),
-        "stopper": {name: number(value) for name, value in vars(trainer.stopper).items()},
-        "best_fitness": number(trainer.best_fitness),
-        "fitness": number(trainer.fitness),
-        "metrics": {name: number(value) for name, value in trainer.metrics.items()},
-        "criterion": updates if hasattr(getattr(model, "criterion", None), "update") else None,
-        "step_at": trainer._step_at,
-        # Gradients that wait for the next step when an epoch is no multiple of the accumulation.
-        "grads": {name: p.grad for name, p in model.named_parameters() if p.grad is not None},
-        "buffer": [int(i) for i in getattr(trainer.train_loader.dataset, "buffer", [])],
-        "generator": trainer.train_loader.generator.get_state(),
-        "random": [random.getstate()[0], list(random.getstate()[1]), random.getstate()[2]],
-        "numpy": [numbers[0], torch.from_numpy(numbers[1].astype(np.int64)), *numbers[2:]],
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if trainer.device.type == "cuda" else [],
-    }
+def _task_of(model: Any) -> str | None:
+    """Return the task of a model or an export; None: it does not say."""
+    inner = getattr(model, "model", None)
+    task = guess_model_task(inner) if isinstance(inner, torch.nn.Module) else getattr(model, "task", None)
+    return None if task is None else str(task)
 
 
-def _save(state: Mapping[str, Any], path: Path, *, check: bool) -> None:
-    """Write a state; the first of a process is read back, so that no run rests on states that nobody can load."""
-    torch.save(state, path)
-    if check:
-        _load(path)
+class _DetectCollector(Collecting, DetectionValidator):  # type: ignore[misc]
+    task_of = staticmethod(_task_of)
 
 
-def _snapshot(value: Any) -> Any:
-    """Return `value` with every tensor copied to the CPU: it is written while the next epoch changes the originals."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().to("cpu", copy=True)
-    if isinstance(value, Mapping):
-        return {key: _snapshot(item) for key, item in value.items()}
-    return type(value)(_snapshot(item) for item in value) if isinstance(value, list | tuple) else value
-
-
-def _restore_stream(trainer: Any, state: Mapping[str, Any]) -> None:
-    """Put back what feeds the epoch: image buffer, image order, waiting gradients, random numbers; in this order."""
-    loader, dataset = trainer.train_loader, trainer.train_loader.dataset
-    if hasattr(dataset, "buffer"):
-        dataset.buffer.clear()
-        for i in state["buffer"]:
-            dataset.load_image(i)
-    if loader.num_workers == 0:
-        loader.iterator = loader._get_iterator()
-        for _ in range(len(loader)):  # let the sampler stand where an epoch has ended: what it draws next depends on it
-            next(loader.iterator._sampler_iter)
-    loader.generator.set_state(state["generator"])
-    for name, parameter in unwrap_model(trainer.model).named_parameters():
-        if name in state["grads"]:
-            parameter.grad = state["grads"][name].to(parameter.device)
-    version, inner, gauss = state["random"]
-    random.setstate((version, tuple(inner), gauss))
-    kind, keys, *rest = state["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
-    torch.set_rng_state(state["torch"])
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
-
-
-def _newest(job: TrainJob, emit: Emit) -> tuple[Any, Any]:
-    """Return the newest generation that can be read, and its state.
-
-    Raises:
-        TrainingError: there are generations and none can be read; to begin anew without a word would hide the loss.
-    """
-    for generation in sidecar.generations(job.out):
-        try:
-            return generation, _load(generation.state)
-        except Exception as error:
-            message = f"the state of epoch {generation.epoch} is damaged ({type(error).__name__}): going back one"
-            emit(Event("warning", {"message": message}))
-    hint = "train.log may say why; delete the run's folder to begin anew"
-    raise TrainingError("no saved state of this run can be read", where=job.out / "state", hint=hint)
-
-
-def _load(path: Path) -> Any:
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-class _Collecting:
-    """Mixed into a validator: keeps its predictions, in the pixels of each image, and computes nothing."""
-
-    def init_metrics(self: Any, model: Any) -> None:
-        inner = getattr(model, "model", None)
-        task = guess_model_task(inner) if isinstance(inner, torch.nn.Module) else getattr(model, "task", None)
-        if task and task != self.args.task:
-            raise UsageError("weights of another task", where=self.args.model, expected=self.args.task, got=task)
-        super().init_metrics(model)  # type: ignore[misc]
-        self.rows: dict[str, dict[str, np.ndarray]] = {}
-
-    def update_metrics(self: Any, preds: Any, batch: Any) -> None:
-        for i, found in enumerate(preds):
-            self.seen += 1
-            shape = self._prepare_batch(i, batch)
-            scaled = self.scale_preds(self._prepare_pred(found), shape)
-            columns = {name: scaled[name].float().cpu().numpy() for name in ("bboxes", "conf", "cls")}
-            if "keypoints" in scaled:
-                columns["keypoints"] = scaled["keypoints"].float().cpu().numpy()
-            self.rows[str(batch["im_file"][i])] = columns
-
-    def get_stats(self: Any) -> dict[str, Any]:
-        return {}
-
-    def finalize_metrics(self: Any) -> None: ...
-
-    def print_results(self: Any) -> None: ...
-
-
-class _DetectCollector(_Collecting, DetectionValidator):  # type: ignore[misc]
-    pass
-
-
-class _PoseCollector(_Collecting, PoseValidator):  # type: ignore[misc]
-    pass
+class _PoseCollector(Collecting, PoseValidator):  # type: ignore[misc]
+    task_of = staticmethod(_task_of)
 
 
 def _validator(job: PredictJob, asked: Mapping[str, Any], scratch: Path) -> Any:
@@ -516,40 +400,10 @@ def _validator(job: PredictJob, asked: Mapping[str, Any], scratch: Path) -> Any:
         raise UsageError("no such weights", where=job.weights, hint="put the file there, or name another")
     if job.weights.endswith((".yaml", ".yml")):
         raise UsageError("a model YAML has no weights to predict with", where=job.weights, hint="train it first")
-    device = job.device or ("0" if torch.cuda.is_available() else "cpu")
+    device = (job.device or _any_device()).split(",")[0]  # of several, one predicts
     fixed = {"model": job.weights, "data": str(job.data), "split": job.split, "device": device, "rect": True}
     quiet = {"plots": False, "save_json": False, "verbose": False, "workers": 0 if device == "cpu" else 4}
     return kind(save_dir=scratch, args={"task": job.task, "mode": "val", **asked, **fixed, **quiet})
-
-
-def _write(job: PredictJob, tree: Tree, validator: Any, emit: Emit) -> dict[str, Any]:
-    """Write COCO results and their settings; complain about images that the validator never saw."""
-    images = [str(path) for path in tree.images(job.split)]
-    lost = [name for name in images if name not in validator.rows]
-    if lost:
-        hint = "unreadable images or bad label rows: `liftgate check` names them"
-        some = ", ".join(tree.image_id(Path(name)) for name in lost[:5])
-        raise TrainingError(f"the validator left out {len(lost)} of {len(images)} images", got=some, hint=hint)
-    mapping, note = detections.match_classes(list(validator.names.values()), tree.classes)
-    if note:
-        emit(Event("warning", {"message": note, "fact": "classes"}))
-    used = {name: getattr(validator.args, name) for name in _DEFAULTS}
-    settings = used | {
-        "backend": "ultralytics",
-        "version": ultralytics.__version__,
-        "torch": str(torch.__version__),
-        "device": _device_name(validator.device),
-        "task": job.task,
-        "split": job.split,
-        "path": "validator",
-        "rect": bool(validator.args.rect),
-        "pad": 0.5,
-        "weights": detections.weights_hash(Path(job.weights)),
-        "classes": {validator.names[i]: tree.classes[j] for i, j in mapping.items()},
-        "classes_note": note,
-    }
-    rows = ((tree.image_id(Path(name)), validator.rows[name]) for name in dict.fromkeys(images))
-    return detections.write(job.out, rows, mapping, settings)
 
 
 def _versions() -> dict[str, Any]:

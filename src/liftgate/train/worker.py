@@ -20,6 +20,7 @@ from liftgate.backends import load
 from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
 from liftgate.errors import LiftgateError
 from liftgate.train.decide import Judge
+from liftgate.train import ranks
 from liftgate.train.events import EventFile, read_events
 from liftgate.train.job import JobFile
 
@@ -32,7 +33,8 @@ def main(argv: list[str]) -> int:
     work = JobFile.read(job_path)
     earlier = read_events(events_path)
     try:
-        facts = _do(work, emit, should_stop, earlier)
+        with ranks.together(work, job_path, emit):
+            facts = _do(work, emit, should_stop, earlier)
     except Paused as pause:
         emit(Event("paused", {"message": str(pause)}))
     except LiftgateError as error:
