@@ -67,8 +67,8 @@ def test_what_the_gate_did_not_declare_is_marked() -> None:
     assert {one.field: one.declared for one in found} == {"recipe.epochs": False, "data": False}
 
 
-@pytest.mark.parametrize(("differ", "declared"), [((), None), (("recipe",), True), (("stages",), True)])
-def test_a_gate_may_declare_nothing_the_whole_recipe_or_the_stages(
+@pytest.mark.parametrize(("differ", "declared"), [((), None), (("recipe",), True), (("stages",), False)])
+def test_what_is_declared_is_what_the_verdict_takes_for_declared(
     differ: tuple[str, ...], declared: bool | None
 ) -> None:
     gate = Gate("lift", "bench.test", metric="mAP50", treatment="new", control="old", differ=differ)

@@ -59,8 +59,13 @@ def undeclared(gate: Gate, differences: list[Difference]) -> list[Difference]:
     """
     if not gate.differ:
         return differences if len({one.key for one in differences}) > 1 else []
-    declared = set(gate.differ) | ({"weights"} if "stages" in gate.differ else set())
-    return [one for one in differences if one.key not in declared and one.key.split(".")[0] not in declared]
+    return [one for one in differences if not is_declared(gate, one.key)]
+
+
+def is_declared(gate: Gate, key: str) -> bool:
+    """Whether the gate's `differ` covers a difference: by its own word, its family's, or as part of a longer chain."""
+    declared = {*gate.differ, *(("weights",) if "stages" in gate.differ else ())}
+    return key in declared or key.split(".")[0] in declared
 
 
 def _stage_differences(subject: Subject, control: Stage, treatment: Stage) -> list[Difference]:

@@ -75,13 +75,15 @@ class Series:
     """One line of a chart."""
 
     label: str
-    """`arm, seed 0`"""
+    """What the legend says: the arm, and which of its stages where it has several. Its seeds share label and slot."""
     points: tuple[tuple[float, float | None], ...]
     """x ascending; None: no value there (NaN in the trace), the line breaks."""
     slot: int = 0
     """Which colour and dash: 0 control, 1 treatment, 2 and up others; the same slot looks the same in every chart."""
     mark: float | None = None
     """x of the point that was used (the best epoch)."""
+    note: str = ""
+    """What tells it from others of its label: `seed 0`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +117,11 @@ class ArmContent:
     description: str
     """One line: `yolov8-tiny.yaml → digits, 10 epochs, AdamW lr0 0.003`, or `yolov8n.pt, off the shelf`."""
     evaluation: Evaluation | None = None
+    """Of its first seed."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """What its detections were made with: imgsz, conf, iou, max_det, device, …"""
+    by_seed: Mapping[int, Evaluation] = field(default_factory=dict)
+    """seed → evaluation, of all seeds; empty: it was not trained, or nobody told them apart."""
 
 
 @dataclass(frozen=True, slots=True)

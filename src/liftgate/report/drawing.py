@@ -101,6 +101,7 @@ class Curve:
     """One line of a chart: unbroken pieces as SVG `points` of a 100 × 100 square, and values to point at."""
 
     label: str
+    note: str
     slot: int
     pieces: tuple[str, ...]
     dots: tuple[Dot, ...]
@@ -140,7 +141,7 @@ def chart(content: Chart) -> ChartDrawing | None:
         known_dots = [dot for dot in dots if dot]
         step = -(-len(known_dots) // _POINTED_AT) or 1
         pointed_at = tuple(dot for n, dot in enumerate(known_dots) if n % step == 0 or dot.marked)
-        curves.append(Curve(series.label, series.slot, pieces, pointed_at))
+        curves.append(Curve(series.label, series.note, series.slot, pieces, pointed_at))
     return ChartDrawing(tuple(curves), min(xs), max(xs), min(ys), max(ys))
 
 

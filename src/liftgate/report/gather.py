@@ -20,7 +20,6 @@ from liftgate.ledger.workspace import Workspace
 from liftgate.measure.records import Comparison, Evaluation, Verdict
 from liftgate.report.content import (
     ArmContent,
-    Chart,
     ClaimContent,
     Cost,
     DataRow,
@@ -30,8 +29,8 @@ from liftgate.report.content import (
     IgnoredFinding,
     ReportContent,
     Role,
-    Series,
 )
+from liftgate.report.curves import evaluation_charts, training_charts
 from liftgate.report.lineage import Record, differences, plain, trace
 from liftgate.report.pictures import picture
 from liftgate.stats.interval import Interval
@@ -61,7 +60,7 @@ def gather(study: Study, workspace: Workspace, ledger: Ledger, datasets: Mapping
         findings=findings,
         ignored=ignored,
         checked=checked,
-        charts=tuple(_training_charts(study, trained)),
+        charts=tuple(training_charts(study, trained)),
         costs=tuple(_costs(study, steps)),
         versions=_versions(trained),
         hashes={"study": study.content_hash(), "ledger head": ledger.head},
@@ -114,7 +113,7 @@ def _gate(
         ),
         differences=_differences(gate, needs),
         galleries=tuple(_galleries(study, workspace, gate, needs, comparison, arms, datasets)),
-        charts=tuple(_curves(arms)),
+        charts=tuple(evaluation_charts(arms)),
         trace=trace(decided, verdict.gate_hash, steps),
     )
 
@@ -134,16 +133,25 @@ def _differences(gate: Gate, needs: list[Record]) -> tuple[Difference, ...]:
 
 
 def _arm(study: Study, name: str, role: Role, steps: list[Record]) -> ArmContent:
-    evaluated = next((step for step in steps if step.kind == "evaluate"), None)
+    evaluations = {
+        step.result["seed"]: Evaluation.from_dict(step.result)
+        for step in sorted(steps, key=_seed)
+        if step.kind == "evaluate"
+    }
     predicted = next((step for step in steps if step.kind == "predict"), None)
     settings = {} if predicted is None else predicted.result["settings"]
     return ArmContent(
         name=name,
         role=role,
         description=_description(study.arm(name)),
-        evaluation=None if evaluated is None else Evaluation.from_dict(evaluated.result),
+        evaluation=next(iter(evaluations.values()), None),
         settings={name: plain(settings[name]) for name in _SETTINGS if settings.get(name) is not None},
+        by_seed=evaluations if study.arm(name).stages else {},
     )
+
+
+def _seed(step: Record) -> int:
+    return int(step.result.get("seed") or 0)
 
 
 def _description(arm: Arm) -> str:
@@ -236,44 +244,6 @@ def _said(row: Mapping[str, Any]) -> str:
     if "change" in row:
         return f"F1 {row['control']:.2f} → {row['treatment']:.2f}"
     return f"{row['tp']} found, {row['fn']} missed, {row['fp']} false"
-
-
-def _curves(arms: list[ArmContent]) -> list[Chart]:
-    series = []
-    for slot, arm in enumerate(arms):
-        curve = arm.evaluation.curves.get("precision_recall") if arm.evaluation else None
-        if curve:
-            series.append(Series(arm.name, tuple(zip(curve["recall"], curve["precision"], strict=True)), slot))
-    return [Chart("Precision over recall, IoU 0.5", tuple(series), "recall", "precision")] if series else []
-
-
-def _training_charts(study: Study, trained: list[Record]) -> list[Chart]:
-    slots = _slots(study)
-    charts = []
-    for title, group, key in (
-        ("mAP50-95 on val", "metrics", "mAP50-95"),
-        ("mAP50 on val", "metrics", "mAP50"),
-        ("Box loss, train", "losses", "train/box_loss"),
-        ("Class loss, train", "losses", "train/cls_loss"),
-    ):
-        series = [
-            Series(
-                step.name.removeprefix("train "),
-                tuple((epoch["epoch"], epoch.get(group, {}).get(key)) for epoch in step.result["curve"]),
-                slots[step.result["arm"]],
-                step.result["facts"].get("best_epoch"),
-            )
-            for step in trained
-        ]
-        if any(value is not None for line in series for _, value in line.points):
-            charts.append(Chart(title, tuple(series)))
-    return charts
-
-
-def _slots(study: Study) -> dict[str, int]:
-    """Each arm's colour: controls and treatments as in their gates' own curves, then the others."""
-    ends = [name for gate in reversed(study.gates) for name in (gate.control, gate.treatment) if name is not None]
-    return {name: slot for slot, name in enumerate(dict.fromkeys([*ends, *(arm.name for arm in study.arms)]))}
 
 
 def _costs(study: Study, steps: Mapping[str, Record]) -> list[Cost]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from liftgate.checks.differences import is_declared
 from liftgate.hashing import content_hash
 from liftgate.report.content import Difference, Trace
 from liftgate.study.records import Gate
@@ -44,7 +45,7 @@ def differences(gate: Gate, control: Sequence[Record], treatment: Sequence[Recor
         return ()
     old, new = _settings(control), _settings(treatment)
     return tuple(
-        Difference(name, plain(old.get(name)), plain(new.get(name)), _is_declared(name, gate))
+        Difference(name, plain(old.get(name)), plain(new.get(name)), is_declared(gate, name) if gate.differ else None)
         for name in dict.fromkeys([*old, *new])
         if old.get(name) != new.get(name)
     )
@@ -62,13 +63,6 @@ def _settings(stages: Sequence[Record]) -> dict[str, object]:
     used = last.result["facts"].get("args") or last.inputs["recipe"]
     recipe = {f"recipe.{name}": value for name, value in sorted(used.items()) if name not in _PLACES}
     return {"stages": len(stages), "data": last.inputs["data"], "weights": stages[0].inputs["weights"], **recipe}
-
-
-def _is_declared(name: str, gate: Gate) -> bool | None:
-    """None: the gate does not say what may differ. More or other stages mean another recipe and other data too."""
-    if not gate.differ:
-        return None
-    return "stages" in gate.differ or any(name == word or name.startswith(f"{word}.") for word in gate.differ)
 
 
 def _with_comparison(verdict: Record, back: tuple[Trace, ...]) -> tuple[Trace, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from liftgate.files import write_text
 from liftgate.measure.records import Evaluation
 from liftgate.progress import duration
 from liftgate.report import drawing, words
-from liftgate.report.content import Gallery, GateContent, ReportContent
+from liftgate.report.content import ArmContent, Gallery, GateContent, ReportContent
 from liftgate.stats.interval import percent
 from liftgate.study.words import METRICS
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SIGNS = {"PASS": "✓", "MARGINAL": "≈", "FAIL": "✕"}
 """A verdict is told by word, sign and colour, so that none of the three is needed."""
+SLOTS = 6
+"""Looks of lines in style.css; a seventh line looks like the first."""
 _CLASS_COLUMNS = ("n_objects", "AP50-95", "AP50", "recall", "precision", "n_detections")
 
 
@@ -63,6 +66,8 @@ def environment() -> Environment:
         words.money,
     ):
         made.filters[function.__name__] = function
+    made.filters["breakable"] = _breakable
+    made.filters["with_code"] = _with_code
     made.filters["without_word"] = _without_word
     made.filters["data_uri"] = _data_uri
     made.filters["inline"] = _inline
@@ -77,6 +82,9 @@ def environment() -> Environment:
         class_columns=class_columns,
         has_one_class=has_one_class,
         metric_names=metric_names,
+        asked_metrics=asked_metrics,
+        seeds_of=seeds_of,
+        slots=SLOTS,
     )
     return made
 
@@ -85,6 +93,16 @@ def metric_names(gate: GateContent) -> list[str]:
     """Metrics of a gate's evaluations: the gate's own first, then in METRICS' order (JSON sorts its keys)."""
     names = dict.fromkeys(name for arm in gate.arms if arm.evaluation for name in arm.evaluation.metrics)
     return sorted(names, key=lambda name: (name != gate.gate.metric, _place(name, METRICS)))
+
+
+def asked_metrics(gate: GateContent) -> list[str]:
+    """What the gate itself is about."""
+    return [gate.gate.metric] if gate.gate.metric else [claim.metric for claim in gate.gate.claims]
+
+
+def seeds_of(arms: Sequence[ArmContent]) -> list[int]:
+    """Every seed that one of the arms was trained with."""
+    return sorted({seed for arm in arms for seed in arm.by_seed})
 
 
 def class_columns(evaluation: Evaluation) -> list[str]:
@@ -106,6 +124,23 @@ def _place(name: str, order: Sequence[str]) -> int:
 def _without_word(sentence: str, word: str) -> str:
     """The sentence as it stands below the verdict's word, which need not be said twice."""
     return sentence.removeprefix(f"{word}: ")
+
+
+def _breakable(name: str) -> str:
+    """A name that a phone may break where it has a dot or an underscore."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"([_.])(?=.)", r"\1<wbr>", escape(name)))
+
+
+def _with_code(text: str) -> str:
+    """Words between backticks as code; everything else, and they, escaped."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one backtick alone quotes nothing
+        return escape(text)
+    return Markup().join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 def _data_uri(jpeg: bytes) -> str:
