@@ -105,9 +105,7 @@ def _ap_lanes(
     seen = state[0]
     true, skipped, best, reached, total = state[1:11], state[11:21], state[21:31], state[31:41], state[41:51]
     for c in range(len(start) - 1):
-        last = start[c + 1]
-        while last > start[c] and hit[last - 1] == 0:
-            last -= 1
+        last = _last_hit(hit, start[c], start[c + 1])
         state[:] = 0.0
         for d in range(start[c], last):
             weight, hits, skips = weights[unit[d]], np.int64(hit[d]), np.int64(skip[d])
@@ -133,6 +131,14 @@ def _ap_lanes(
             for lane in range(n_lanes):
                 if positives[c, lane] > 0:
                     out[c, t, lane] = (total[t, lane] + best[t, lane] * reached[t, lane]) / 101
+
+
+@part
+def _last_hit(hit: NDArray[np.uint16], begin: int, end: int) -> int:
+    """End of the rows up to the last true positive: what comes after it changes nothing."""
+    while end > begin and hit[end - 1] == 0:
+        end -= 1
+    return end
 
 
 @part

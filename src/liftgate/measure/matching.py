@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.measure.compiled import compiled
+from liftgate.compiled import compiled, part
 
 IOU_THRESHOLDS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
 """(10,) the bits of a match mask: bit t is set when the match holds at IOU_THRESHOLDS[t]"""
@@ -18,6 +18,8 @@ IOU_THRESHOLDS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS: NDArray[np.float64] = np.linspace(0.0, 1.0, 101)
 
 ALL_BITS = np.uint16(1023)
+
+_TINY = float(np.spacing(1.0))
 
 
 @compiled
@@ -27,16 +29,16 @@ def box_similarity(
     crowd: NDArray[np.bool_],
     runs: NDArray[np.int64],
     offsets: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """IoU of every detection with every object of its image and class, flat.
+    out: NDArray[np.float64],
+) -> None:
+    """IoU of every detection with every object of its image and class, flat, into `out`, which is 0 before.
 
     `detections` (n, 6) and `objects` (m, 6) hold left, top, right, bottom, width, height. A row of `runs` (r, 4) is one
     image and class: first and last+1 detection, first and last+1 object; its pairs start at `offsets[run]`,
     detection-major. For a crowd region the union is the detection alone, so a detection inside it scores 1.
     """
-    out = np.zeros(offsets[-1])
     for run in range(len(runs)):
-        d0, d1, g0, g1 = runs[run]
+        d0, d1, g0, g1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
         at = offsets[run]
         for d in range(d0, d1):
             for g in range(g0, g1):
@@ -48,7 +50,6 @@ def box_similarity(
                     union = own if crowd[g] else own + objects[g, 4] * objects[g, 5] - overlap
                     out[at] = overlap / union
                 at += 1
-    return out
 
 
 @compiled
@@ -60,21 +61,21 @@ def oks_similarity(
     sigmas: NDArray[np.float64],
     runs: NDArray[np.int64],
     offsets: NDArray[np.int64],
-) -> NDArray[np.float64]:
+    out: NDArray[np.float64],
+) -> None:
     """Object keypoint similarity of every detection with every object of its image and class, flat as `box_similarity`.
 
     OKS = mean over labelled keypoints of exp(−d² / (2·area·(2σ)²)). An object without labelled keypoints is an ignore
     region: distances are then to its box, doubled in size. `detections` (n, K, 3), `objects` (m, K, 3), `boxes` (m, 6).
     """
-    out = np.zeros(offsets[-1])
-    variances = (sigmas * 2) ** 2
-    tiny = np.spacing(1.0)
     for run in range(len(runs)):
-        d0, d1, g0, g1 = runs[run]
+        d0, d1, g0, g1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
         at = offsets[run]
         for d in range(d0, d1):
             for g in range(g0, g1):
-                labelled = np.sum(objects[g, :, 2] > 0)
+                labelled = 0
+                for k in range(len(sigmas)):
+                    labelled += objects[g, k, 2] > 0
                 left, right = boxes[g, 0] - boxes[g, 4], boxes[g, 0] + boxes[g, 4] * 2
                 top, bottom = boxes[g, 1] - boxes[g, 5], boxes[g, 1] + boxes[g, 5] * 2
                 total, count = 0.0, 0
@@ -87,11 +88,10 @@ def oks_similarity(
                     else:
                         dx = max(0.0, left - x) + max(0.0, x - right)
                         dy = max(0.0, top - y) + max(0.0, y - bottom)
-                    total += np.exp(-((dx**2 + dy**2) / variances[k] / (area[g] + tiny) / 2))
+                    total += np.exp(-((dx**2 + dy**2) / (sigmas[k] * 2) ** 2 / (area[g] + _TINY) / 2))
                     count += 1
                 out[at] = total / count
                 at += 1
-    return out
 
 
 @compiled
@@ -104,33 +104,38 @@ def greedy_match(
     crowd: NDArray[np.bool_],
     ranges: NDArray[np.float64],
     thresholds: NDArray[np.float64],
-) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.int64]]:
+    order: NDArray[np.int64],
+    taken: NDArray[np.bool_],
+    top: NDArray[np.float64],
+    hit: NDArray[np.uint16],
+    skip: NDArray[np.uint16],
+    found: NDArray[np.int64],
+) -> None:
     """Match the detections of every run, best score first.
 
     `uncounted` (A, m) marks the objects that do not count in a size range; `ranges` (A, 2) are inclusive at both ends.
+    `order`, `taken` (the most objects of a run) and `top` (n,) are room to work in. Written are, all of them 0 before:
 
-    Returns:
-        hit (A, n): bit t is set when the detection is matched at thresholds[t], to whatever object.
-        skip (A, n): bit t is set when it counts neither as right nor as wrong.
-        found (n,): the object it is matched to at thresholds[0] in range 0, or −1.
+    hit (A, n): bit t is set when the detection is matched at thresholds[t], to whatever object.
+    skip (A, n): bit t is set when it counts neither as right nor as wrong.
+    found (n,): 1 + the object it is matched to at thresholds[0] in range 0, or 0.
     """
-    n_ranges, n_detections = len(ranges), len(detection_area)
-    hit = np.zeros((n_ranges, n_detections), dtype=np.uint16)
-    skip = np.zeros((n_ranges, n_detections), dtype=np.uint16)
-    found = np.full(n_detections, -1, dtype=np.int64)
-    widest = np.max(runs[:, 3] - runs[:, 2]) if len(runs) else 0
-    order = np.empty(widest, dtype=np.int64)
-    taken = np.empty(widest, dtype=np.bool_)
     for run in range(len(runs)):
-        d0, d1, g0, g1 = runs[run]
+        d0, d1, g0, g1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
         width = g1 - g0
-        for a in range(n_ranges):
-            _counted_first(uncounted[a, g0:g1], order)
-            for t in range(len(thresholds) if width else 0):
-                bit = np.uint16(1 << t)
+        best = _tops(similarity, offsets[run], width, top[d0:d1])
+        for a in range(len(ranges)):
+            if best >= thresholds[0]:
+                _counted_first(uncounted[a, g0:g1], order)
+            for t in range(len(thresholds)):
                 least = min(thresholds[t], 1 - 1e-10)
+                if best < least:
+                    break
+                bit = np.uint16(1 << t)
                 taken[:width] = False
                 for d in range(d0, d1):
+                    if top[d] < least:
+                        continue
                     row = offsets[run] + (d - d0) * width
                     g = _best(similarity[row : row + width], least, order, taken, crowd[g0:g1], uncounted[a, g0:g1])
                     if g >= 0:
@@ -139,14 +144,25 @@ def greedy_match(
                         if uncounted[a, g0 + g]:
                             skip[a, d] |= bit
                         if a == 0 and t == 0:
-                            found[d] = g0 + g
+                            found[d] = 1 + g0 + g
             for d in range(d0, d1):
                 if detection_area[d] < ranges[a, 0] or detection_area[d] > ranges[a, 1]:
                     skip[a, d] |= ~hit[a, d] & ALL_BITS
-    return hit, skip, found
 
 
-@compiled
+@part
+def _tops(similarity: NDArray[np.float64], at: int, width: int, top: NDArray[np.float64]) -> float:
+    """The highest similarity of each detection of a run, into `top`, and of all of them."""
+    best = 0.0
+    for d in range(len(top)):
+        top[d] = 0.0
+        for g in range(width):
+            top[d] = max(top[d], similarity[at + d * width + g])
+        best = max(best, top[d])
+    return best
+
+
+@part
 def _counted_first(uncounted: NDArray[np.bool_], order: NDArray[np.int64]) -> None:
     """Objects that count, then those that do not, each in the file's order."""
     place = 0
@@ -157,7 +173,7 @@ def _counted_first(uncounted: NDArray[np.bool_], order: NDArray[np.int64]) -> No
                 place += 1
 
 
-@compiled
+@part
 def _best(
     similarity: NDArray[np.float64],
     least: float,

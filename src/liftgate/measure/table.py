@@ -14,6 +14,7 @@ from liftgate.data.dataset import Dataset, Labels
 from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.measure.matching import IOU_THRESHOLDS, box_similarity, greedy_match, oks_similarity
+from liftgate.measure.ordering import falling, stable_order
 
 Similarity = Literal["iou", "oks"]
 
@@ -100,12 +101,17 @@ def match(
     tie_rank = _tie_ranks(truth)
 
     image = index[predictions.image] if len(predictions) else np.empty(0, dtype=np.int64)
-    cell = predictions.cls * len(truth.images) + tie_rank[image]
-    order = np.argsort(-predictions.scores, kind="stable")
-    order = order[np.argsort(cell[order], kind="stable")]
-    cell = cell[order]
+    tie = tie_rank[image]
+    best_first = stable_order(falling(predictions.scores), stable_order(tie))
+    order = stable_order(predictions.cls, stable_order(tie, best_first))  # by class, image, score
+    cell = (predictions.cls * len(truth.images) + tie)[order]
     rank = _rank_within(cell)
-    order, cell, rank = order[rank < limit], cell[rank < limit], rank[rank < limit]
+    if (kept := rank < limit).all():
+        rows = stable_order(predictions.cls, best_first)
+    else:
+        best_first = best_first[np.isin(best_first, order[kept], assume_unique=True)]
+        order, cell, rank = order[kept], cell[kept], rank[kept]
+        rows = stable_order(predictions.cls, best_first)
 
     labels = truth.labels
     label_cell = labels.cls * len(truth.images) + tie_rank[labels.image] if len(labels) else labels.cls
@@ -115,11 +121,12 @@ def match(
 
     detection_boxes = with_sides(predictions.boxes[order])
     objects = labels.take(label_order)
+    pairs = np.zeros(offsets[-1])
     if similarity == "iou":
-        pairs = box_similarity(detection_boxes, with_sides(objects.boxes), objects.crowd, runs, offsets)
+        box_similarity(detection_boxes, with_sides(objects.boxes), objects.crowd, runs, offsets, pairs)
     else:
         keypoints, spread = _keypoints(truth, predictions, sigmas)
-        pairs = oks_similarity(
+        oks_similarity(
             keypoints[order],
             np.ascontiguousarray(objects.keypoints),
             with_sides(objects.boxes),
@@ -127,10 +134,14 @@ def match(
             spread,
             runs,
             offsets,
+            pairs,
         )
     ranges = np.array(list(SIZE_RANGES.values()))
     uncounted = _uncounted(truth, labels, similarity)
-    hit, skip, found = greedy_match(
+    hit, skip = (np.zeros((len(ranges), len(order)), dtype=np.uint16) for _ in range(2))
+    found = np.zeros(len(order), dtype=np.int64)
+    most = int((runs[:, 3] - runs[:, 2]).max(initial=0))
+    greedy_match(
         pairs,
         runs,
         offsets,
@@ -139,11 +150,18 @@ def match(
         objects.crowd,
         ranges,
         IOU_THRESHOLDS,
+        np.empty(most, dtype=np.int64),
+        np.empty(most, dtype=np.bool_),
+        np.empty(len(order)),
+        hit,
+        skip,
+        found,
     )
 
-    by_score = np.lexsort((-predictions.scores[order], predictions.cls[order]))  # stable: ties stay by image, then file
-    rows = order[by_score]
-    found = found[by_score]
+    place_of = np.empty(len(predictions), dtype=np.int64)
+    place_of[order] = np.arange(len(order))
+    by_score = place_of[rows]
+    found = found[by_score] - 1
     return MatchTable(
         similarity=similarity,
         images=tuple(image.id for image in truth.images),
@@ -221,8 +239,8 @@ def _demand_same_world(truth: Dataset, predictions: Predictions) -> None:
             hint="were the predictions made on another split or data set?",
         )
     for name, values in (("score", predictions.scores), ("box", predictions.boxes)):
-        bad = np.flatnonzero(~np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
-        if len(bad):
+        if not (finite := np.isfinite(values)).all():
+            bad = np.flatnonzero(~finite.all(axis=tuple(range(1, values.ndim))))
             raise UsageError(f"detection {bad[0]} has a {name} that is no number", got=values[bad[0]])
 
 
