@@ -249,6 +249,66 @@ def test_val_that_is_train_is_an_error(tmp_path: Path) -> None:
     assert ids(write(tmp_path / "run", learned(100, 0.9, 8, rng()), args=args)) == ["trace.val_is_train"]
 
 
+def test_a_full_rate_at_once_that_broke_trained_weights_for_good(tmp_path: Path) -> None:
+    """As a real run did: SGD at 0.2 without warm-up from a good checkpoint."""
+    n = 24
+    flat = np.stack([0.2 * (1 - np.arange(n) / n) + 0.002] * 3, axis=1)
+    args = {"epochs": n, "lr0": 0.2, "warmup_epochs": 0, "model": "runs/a/weights/best.pt"}
+    findings = diagnose([write(tmp_path / "run", np.linspace(0, 0.006, n), lr=flat, args=args)])[0].findings
+    assert [finding.id for finding in findings] == ["trace.warmup_short", "trace.never_learned"]
+    assert findings[0].data["experiment"] == {"warmup_epochs": 3}
+    assert "learning rate" in findings[1].hint, "an extreme rate comes before the geometry"
+
+
+def test_a_loss_that_leaps_without_warm_up_and_stays_high(tmp_path: Path) -> None:
+    n = 60
+    train = np.concatenate([[2.0], np.linspace(5.0, 1.8, n - 1)])
+    flat = np.stack([0.01 * (1 - np.arange(n) / n) + 0.0001] * 3, axis=1)
+    asked = {"epochs": n, "warmup_epochs": 0}
+    curve = learned(n, 0.5, 12, rng())
+    assert ids(write(tmp_path / "run", curve, lr=flat, train=train, args=asked)) == ["trace.warmup_short"]
+    back = np.concatenate([[2.0, 3.4, 2.4], np.linspace(1.9, 1.0, n - 3)])
+    assert ids(write(tmp_path / "back", curve, lr=flat, train=back, args=asked)) == [], "it came back: a sound run"
+    ramp = rates(n, n, warmup=3)
+    assert ids(write(tmp_path / "ramp", curve, lr=ramp, train=train, args={"epochs": n})) == [], "it was warmed up"
+
+
+def test_the_optimizer_that_ran_is_read_in_the_log(tmp_path: Path) -> None:
+    args = {"optimizer": "auto", "lr0": 0.0001, "epochs": 60}
+    folder = write(tmp_path / "run", learned(60, 0.6, 8, rng()), lr=rates(60, 60, 0.001429), args=args)
+    line = (
+        "\x1b[34m\x1b[1moptimizer:\x1b[0m AdamW(lr=0.001429, momentum=0.9) with parameter groups 32 weight(decay=0.0)\n"
+    )
+    (folder / "train.log").write_text(line)
+    (finding,) = diagnose([folder])[0].findings
+    assert finding.id == "trace.lr_ignored" and "AdamW with lr 0.001429" in finding.message
+    assert finding.data["evidence"]["lr0_used"] == 0.001429
+
+
+def test_keypoints_are_judged_by_their_own_loss_and_boxes_by_theirs(tmp_path: Path) -> None:
+    """Keypoints over-fit beside sound boxes: the sum of all losses would show neither."""
+    n = 120
+    rise, fall = learned(40, 0.6, 6, rng(), 0.004), np.linspace(0.6, 0.5, 80) + rng(1).normal(0, 0.004, 80)
+    keypoints = np.concatenate([rise, fall])
+    columns = {
+        "train/pose_loss": np.linspace(0.5, 0.1, n),
+        "val/pose_loss": np.concatenate([np.linspace(0.5, 0.3, 40), np.linspace(0.3, 0.5, 80)]),
+        "metrics/mAP50(P)": np.clip(keypoints * 1.3, 0, 1),
+        "metrics/mAP50-95(P)": keypoints,
+    }
+    (finding,) = diagnose([write(tmp_path / "run", learned(n, 0.7, 10, rng(2)), columns=columns)])[0].findings
+    assert (finding.id, finding.data["evidence"]["metric"]) == ("trace.overfit", "mAP50-95(P)")
+
+
+def test_a_rise_beside_a_wide_gap_of_losses_asks_for_images_and_not_for_epochs(tmp_path: Path) -> None:
+    """As a real run on twelve images did."""
+    curve = np.clip(np.linspace(0.0, 0.3, 100) + rng().normal(0, 0.004, 100), 0, 1)
+    gap = {"train": np.linspace(2.0, 0.4, 100), "val": np.linspace(3.0, 2.4, 100)}
+    finding = diagnose([write(tmp_path / "run", curve, args={"epochs": 100, "lrf": 0.2}, **gap)])[0].findings[0]
+    assert finding.id == "trace.stopped_rising"
+    assert "more images" in finding.hint and finding.data["experiment"] == {}
+
+
 def test_a_short_run_gets_cannot_say(tmp_path: Path) -> None:
     assert ids(write(tmp_path / "run", np.array([0.1, 0.2, 0.3]))) == ["trace.too_short"]
 

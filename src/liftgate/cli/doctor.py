@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder, or its results.csv")
+    parser.add_argument(
+        "--predictions", type=Path, help="of the run's model: classes that it never finds are named too"
+    )
+    parser.add_argument("--truth", type=Path, help="what was predicted on: data.yaml, COCO JSON or VOC folder")
+    parser.add_argument("--split", help="of the truth; default: val where it has one")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from liftgate.train.doctor import diagnose
 
-    diagnoses = diagnose(args.runs)
+    diagnoses = diagnose(args.runs, truth=args.truth, predictions=args.predictions, split=args.split)
     if args.json:
         values = [diagnosis.to_dict() for diagnosis in diagnoses]
         emit_json(values[0] if len(values) == 1 else {"runs": values})

@@ -12,6 +12,7 @@ from liftgate.train.doctor.trace import read_trace
 
 _LIVE = (
     learning.not_a_number,
+    schedule.warmup_short,
     learning.diverged,
     learning.never_learned,
     learning.forgetting,
@@ -30,7 +31,7 @@ class Watch:
     def __init__(self, out: Path, on_event: Callable[[Event], None]) -> None:
         self._curve = out / "results.csv"
         self._on_event = on_event
-        self._said: set[str] = set()
+        self._said = set[tuple[str, str]]()
 
     def __call__(self, event: Event) -> None:
         self._on_event(event)
@@ -44,8 +45,9 @@ class Watch:
             return
         for rule in _LIVE:
             for symptom in rule(trace):
-                if symptom.id not in self._said:
-                    self._said.add(symptom.id)
+                about = symptom.id, str(symptom.evidence.get("metric", ""))  # each head is told apart
+                if about not in self._said:
+                    self._said.add(about)
                     finding = symptom.finding(str(self._curve)).to_dict()
                     self._on_event(Event("warning", {"message": symptom.message, "finding": finding}))
 

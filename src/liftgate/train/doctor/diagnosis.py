@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from liftgate.checks.finding import Finding
+from liftgate.data.reading import read
+from liftgate.errors import UsageError
 from liftgate.train.doctor import learning, record, schedule
 from liftgate.train.doctor.symptom import Symptom
 from liftgate.train.doctor.trace import Trace, read_trace
@@ -18,6 +20,7 @@ _SHORT = 10  # epochs under which the shape of a curve says nothing
 
 RULES: tuple[Callable[[Trace], Iterator[Symptom]], ...] = (
     learning.not_a_number,
+    schedule.warmup_short,
     learning.diverged,
     learning.never_learned,
     record.val_is_train,
@@ -55,15 +58,36 @@ class Diagnosis:
         }
 
 
-def diagnose(paths: Sequence[Path]) -> list[Diagnosis]:
+def diagnose(
+    paths: Sequence[Path],
+    *,
+    truth: Path | None = None,
+    predictions: Path | None = None,
+    split: str | None = None,
+) -> list[Diagnosis]:
     """Read run folders or results.csv files and say what went wrong in each.
+
+    Args:
+        paths: of the runs.
+        truth: data.yaml, COCO JSON or VOC folder that the run was predicted on: then classes that it never finds are
+            named too.
+        predictions: of the run's model; any form that `liftgate evaluate` reads.
+        split: of `truth`; default: val where it has one.
 
     Raises:
         DataError: a path holds no results.csv, or it is no such file.
+        UsageError: predictions without truth, the reverse, or either beside several runs.
     """
     traces = [read_trace(path) for path in paths]
     twins = _repeats(traces)
-    return [_with(examine(trace), twins.get(i)) for i, trace in enumerate(traces)]
+    found = [_with(examine(trace), [twins[i]] if i in twins else []) for i, trace in enumerate(traces)]
+    if truth is None and predictions is None:
+        return found
+    if truth is None or predictions is None or len(paths) != 1:
+        hint = "liftgate doctor RUN --truth data.yaml --predictions predictions.json"
+        raise UsageError("truth and predictions go together, and are of one run", hint=hint)
+    symptoms = _of_classes(truth, predictions, split)
+    return [_with(found[0], [symptom.finding(str(predictions)) for symptom in symptoms])]
 
 
 def examine(trace: Trace) -> Diagnosis:
@@ -114,7 +138,17 @@ def _repeats(traces: Sequence[Trace]) -> dict[int, Finding]:
     return found
 
 
-def _with(diagnosis: Diagnosis, extra: Finding | None) -> Diagnosis:
-    if extra is None:
-        return diagnosis
-    return Diagnosis(diagnosis.source, (*diagnosis.findings, extra), diagnosis.best_epoch, diagnosis.epochs)
+def _of_classes(truth: Path, predictions: Path, split: str | None) -> Iterator[Symptom]:
+    # Imported here: matching brings a compiler along, and most who ask the doctor have a curve only.
+    from liftgate.data.detections import read_predictions
+    from liftgate.measure.verbs import read_truth
+    from liftgate.train.doctor.classes import never_found
+
+    measured = read_truth(truth, split=split)
+    whole = read(truth)
+    trained = whole.split("train") if "train" in whole.splits else None
+    return never_found(measured, read_predictions(predictions, measured), trained)
+
+
+def _with(diagnosis: Diagnosis, extra: Sequence[Finding]) -> Diagnosis:
+    return Diagnosis(diagnosis.source, (*diagnosis.findings, *extra), diagnosis.best_epoch, diagnosis.epochs)

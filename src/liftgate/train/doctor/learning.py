@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from liftgate.train.doctor.schedule import main_curves, read_schedule
+from liftgate.train.doctor.schedule import extreme_rate, main_curves, read_schedule
 from liftgate.train.doctor.signals import middle, noise, smooth, spark, theil_sen
 from liftgate.train.doctor.symptom import Symptom
 from liftgate.train.doctor.trace import Trace
@@ -58,7 +58,8 @@ def never_learned(trace: Trace) -> Iterator[Symptom]:
         dead = not curve.any() and beside > 0.5 and len(trace) >= 20
         if not (silent and curve.max() < 0.01) and not dead and not (curve.max() < 0.02 and _had_its_chance(trace)):
             continue
-        causes = (
+        high = extreme_rate(trace)
+        causes: tuple[str, ...] = (
             ("the keypoints are all unlabelled (visibility 0) or kpt_shape is wrong: `liftgate check` tells",)
             if head == "P"
             else (
@@ -68,6 +69,8 @@ def never_learned(trace: Trace) -> Iterator[Symptom]:
                 "start weights were not loaded",
             )
         )
+        if high is not None:
+            causes = (f"the learning rate of {high:.3g} is far above the usual: three epochs at a tenth tell", *causes)
         yield Symptom(
             "trace.never_learned",
             "error",
@@ -75,7 +78,7 @@ def never_learned(trace: Trace) -> Iterator[Symptom]:
             + (", and their loss is exactly 0" if silent else ""),
             {"head": head, "best_mAP50": float(curve.max()), "epochs": len(trace), "other_heads_mAP50": beside},
             causes,
-            {},
+            {"lr0": _tenth(trace)} if high is not None else {},
             spark(curve),
         )
 
@@ -91,7 +94,7 @@ def _had_its_chance(trace: Trace) -> bool:
 
 def forgetting(trace: Trace) -> Iterator[Symptom]:
     """What the start weights could do was lost at the start of the stage, for good or for tens of epochs."""
-    for name, curve in main_curves(trace):
+    for name, curve, _ in main_curves(trace):
         start = float(curve[0])
         if len(curve) < 12 or start < 0.05:
             continue
@@ -125,7 +128,6 @@ def forgetting(trace: Trace) -> Iterator[Symptom]:
             {"lr0": _tenth(trace)},
             spark(curve),
         )
-        return
 
 
 def _tenth(trace: Trace) -> float | str:
@@ -135,19 +137,20 @@ def _tenth(trace: Trace) -> float | str:
 
 def diverged(trace: Trace) -> Iterator[Symptom]:
     """The training loss itself went up and stayed up, and the metric went with it."""
-    loss, n = trace.summed("train/"), len(trace)
-    if loss is None or n < 10 or not np.isfinite(loss).all():
-        return
-    level = smooth(loss)
-    best = int(np.argmin(level))
-    end = middle(loss[-max(3, n // 10) :])
-    if n - best < 5 or end < 1.5 * level[best]:
-        return
-    for name, curve in main_curves(trace):
+    n = len(trace)
+    for name, curve, head in main_curves(trace) if n >= 10 else ():
+        loss = trace.summed("train/", head)
+        if loss is None or not np.isfinite(loss).all():
+            continue
+        level = smooth(loss)
+        best = int(np.argmin(level))
+        end = middle(loss[-max(3, n // 10) :])
+        if n - best < 5 or end < 1.5 * level[best]:
+            continue
         top = float(smooth(curve)[: best + 1].max())
         now = middle(curve[-max(3, n // 10) :])
         if top >= 0.05 and now > 0.6 * top:
-            return  # the loss changed its meaning (another augmentation), the model did not suffer
+            continue  # the loss changed its meaning (another augmentation), the model did not suffer
         yield Symptom(
             "trace.diverged",
             "error",
@@ -158,7 +161,6 @@ def diverged(trace: Trace) -> Iterator[Symptom]:
             {"lr0": _tenth(trace)},
             spark(loss),
         )
-        return
 
 
 def overfit(trace: Trace) -> Iterator[Symptom]:
@@ -166,11 +168,14 @@ def overfit(trace: Trace) -> Iterator[Symptom]:
 
     A rising validation loss alone is nothing: it may rise by half at an mAP of .99.
     """
-    train, val, n = trace.summed("train/"), trace.summed("val/"), len(trace)
-    if train is None or val is None or n < 30 or next(forgetting(trace), None) is not None:
+    n = len(trace)
+    if n < 30 or next(forgetting(trace), None) is not None:
         return
     tail = max(5, n // 10)
-    for name, curve in main_curves(trace):
+    for name, curve, head in main_curves(trace):
+        train, val = trace.summed("train/", head), trace.summed("val/", head)
+        if train is None or val is None:
+            continue
         level = smooth(curve)
         best = int(np.nanargmax(level))
         drop = float(level[best]) - middle(curve[-tail:])
@@ -199,13 +204,12 @@ def overfit(trace: Trace) -> Iterator[Symptom]:
             {"patience": max(10, n // 10)},
             spark(curve),
         )
-        return
 
 
 def oscillation(trace: Trace) -> Iterator[Symptom]:
     """Metric and validation loss swing together, epoch by epoch, at full learning rate; few objects only swing one."""
-    val, n = trace.summed("val/"), len(trace)
-    if val is None or n < 20 or not np.isfinite(val).all():
+    n = len(trace)
+    if n < 20:
         return
     schedule = read_schedule(trace)
     rows = np.arange(n) >= max(5, n // 4)
@@ -213,7 +217,10 @@ def oscillation(trace: Trace) -> Iterator[Symptom]:
         rows &= schedule.rate >= 0.2 * schedule.peak
     if rows.sum() < 12:
         return
-    for name, curve in main_curves(trace):
+    for name, curve, head in main_curves(trace):
+        val = trace.summed("val/", head)
+        if val is None or not np.isfinite(val).all():
+            continue
         part, loss = curve[rows], val[rows]
         swing = noise(part)
         if swing < max(0.05, 0.12 * middle(part)) or noise(loss) < 0.1 * middle(loss):
@@ -230,13 +237,12 @@ def oscillation(trace: Trace) -> Iterator[Symptom]:
             {"lr0": _tenth(trace)},
             spark(part),
         )
-        return
 
 
 def plateau(trace: Trace) -> Iterator[Symptom]:
     """Nothing got better for most of a long run: neither metric nor training loss, at a high learning rate."""
-    loss, n = trace.summed("train/"), len(trace)
-    if loss is None or n < 60 or not np.isfinite(loss).all():
+    n = len(trace)
+    if n < 60:
         return
     schedule = read_schedule(trace)
     rows = np.arange(n) >= n // 2
@@ -244,7 +250,10 @@ def plateau(trace: Trace) -> Iterator[Symptom]:
         rows = (np.arange(n) >= n // 3) & (schedule.rate >= 0.1 * schedule.peak)
     if rows.sum() < 30:
         return
-    for name, curve in main_curves(trace):
+    for name, curve, head in main_curves(trace):
+        loss = trace.summed("train/", head)
+        if loss is None or not np.isfinite(loss).all():
+            continue
         part, losses = curve[rows], loss[rows]
         third = len(part) // 3
         slope = theil_sen(part)
@@ -277,4 +286,3 @@ def plateau(trace: Trace) -> Iterator[Symptom]:
             {},
             spark(curve),
         )
-        return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +15,8 @@ from liftgate.train.doctor.symptom import Symptom
 from liftgate.train.doctor.trace import Trace
 
 _DEFAULT = {"lr0": 0.01, "momentum": 0.937}
+_EARLY = 5  # epochs in which a missing warm-up shows
+_WIDE = 3.0  # validation over training loss; sound runs end below 2
 _SAME = (1 / 1.5, 1.5)  # ratio of learning rates that is no contradiction: versions round and count epochs differently
 
 
@@ -82,14 +86,82 @@ def _plan(trace: Trace, rate: Floats, peak_row: int, planned: int | None) -> flo
     return float(np.median(implied))
 
 
+class Logged(NamedTuple):
+    """The optimizer that the log says was made."""
+
+    name: str
+    lr: float
+    momentum: float
+
+
+_LOGGED = re.compile(r"optimizer:\S* +(\w+)\(lr=([\d.eE+-]+), momentum=([\d.]+)\)")
+
+
+def logged_optimizer(trace: Trace) -> Logged | None:
+    """Return the optimizer of the log's last start; None: there is no log, or it does not say."""
+    said = _LOGGED.findall(trace.log)
+    return Logged(said[-1][0], float(said[-1][1]), float(said[-1][2])) if said else None
+
+
+def extreme_rate(trace: Trace) -> float | None:
+    """Return the peak rate where it is five times the usual of its optimizer or more; None: it is not."""
+    schedule, logged = read_schedule(trace), logged_optimizer(trace)
+    kind = (logged.name if logged else str(trace.args.get("optimizer", ""))).lower()
+    usual = 0.002 if "adam" in kind else 0.01
+    return schedule.peak if schedule is not None and schedule.peak >= 5 * usual else None
+
+
+def warmup_short(trace: Trace) -> Iterator[Symptom]:
+    """The full rate at once, and what it broke in the first epochs.
+
+    A rate that stands at its peak in the first epoch is no harm by itself: short data sets and fine-tuning do well with
+    it, and a loss that leaps in the second epoch mostly comes back. It is said when the loss was no number right there,
+    when it stayed above the first epoch's for a third of the run, or when trained weights were gone for good.
+    """
+    schedule, loss, n = read_schedule(trace), trace.summed("train/"), len(trace)
+    if schedule is None or loss is None or n < _EARLY or schedule.rate[0] < 0.9 * schedule.peak:
+        return
+    first, early, since = loss[0], loss[1:_EARLY], loss[1 : max(10, n // 3) + 1]
+    broken = bool(np.isfinite(first)) and not np.isfinite(early).all()
+    blown = len(since) >= 10 and bool((since > first).all()) and float(np.nanmax(early)) >= 1.3 * first
+    weights = str(trace.args.get("model", ""))
+    best = max((float(curve.max()) for _, curve, _ in main_curves(trace)), default=0.0)
+    gone = n >= 20 and extreme_rate(trace) is not None and weights.endswith(".pt") and best < 0.02
+    if broken:
+        what = "the training loss was no number in the next epochs"
+    elif blown:
+        what = f"the training loss leapt from {first:.3f} to {float(np.nanmax(early)):.3f} and stayed above"
+    elif gone:
+        what = f"what {Path(weights).name} knew was gone after the first epoch and never came back"
+    else:
+        return
+    yield Symptom(
+        "trace.warmup_short",
+        "warning",
+        f"the learning rate stood at its peak of {schedule.peak:.3g} from the first epoch on, and {what}",
+        {
+            "warmup_epochs": trace.args.get("warmup_epochs"),
+            "rate_first_epoch": float(schedule.rate[0]),
+            "peak": schedule.peak,
+            "train_loss": [float(value) for value in loss[:_EARLY] if np.isfinite(value)],
+        },
+        (
+            "the warm-up is too short for this rate: three epochs with warmup_epochs=3 tell",
+            "the rate itself is too high: the same three epochs at a tenth of it tell",
+        ),
+        {"warmup_epochs": 3},
+        spark(loss),
+    )
+
+
 def lr_ignored(trace: Trace) -> Iterator[Symptom]:
     """The learning rate that was asked for is not the one that ran."""
     asked = trace.args.get("lr0")
     if not isinstance(asked, int | float) or isinstance(asked, bool) or asked <= 0:
         return
     auto = str(trace.args.get("optimizer", "")).lower() == "auto"
-    schedule = read_schedule(trace)
-    used = None if schedule is None else schedule.lr0
+    schedule, logged = read_schedule(trace), logged_optimizer(trace)
+    used = logged.lr if logged else None if schedule is None else schedule.lr0
     ratio = None if used is None else used / asked
     chosen = {name: trace.args.get(name) for name, usual in _DEFAULT.items() if trace.args.get(name, usual) != usual}
     if auto and not chosen:
@@ -105,6 +177,8 @@ def lr_ignored(trace: Trace) -> Iterator[Symptom]:
     else:
         return
     ran = f"the learning-rate columns start from {used:.4g}" if used is not None else "the columns do not say which ran"
+    if logged:
+        ran = f"{logged.name} with lr {logged.lr:g} and momentum {logged.momentum:g} ran, the log says"
     why = "optimizer=auto ignores lr0 and momentum" if auto else "a resumed run keeps its first arguments"
     yield Symptom(
         "trace.lr_ignored",
@@ -112,7 +186,7 @@ def lr_ignored(trace: Trace) -> Iterator[Symptom]:
         f"{what}, but {why}: {ran}",
         {"asked": chosen or {"lr0": asked}, "optimizer": trace.args.get("optimizer"), "lr0_used": used},
         (f"{why}; the log's line `optimizer:` tells which ran",),
-        {"optimizer": "SGD" if asked >= 0.005 else "AdamW"} if auto else {},
+        {"optimizer": logged.name if logged else "SGD" if asked >= 0.005 else "AdamW"} if auto else {},
         "" if trace.learning_rate is None else spark(trace.learning_rate),
     )
 
@@ -172,8 +246,23 @@ def stopped_rising(trace: Trace) -> Iterator[Symptom]:
         message = f"all {last} epochs are over and {rise['metric']} was still rising"
         causes = ("too few epochs for this data and start weights",)
         change = {"epochs": 2 * last}
+        if (gap := _gap(trace)) >= _WIDE:
+            causes = (
+                f"the validation loss is {gap:.1f} times the training loss: more images give more than epochs",
+                *causes,
+            )
+            change = {}
     gain = f": {rise['from']:.4f} → {rise['to']:.4f} over epochs {rise['epochs'][0]}–{rise['epochs'][1]}"
     yield Symptom("trace.stopped_rising", "warning", message + gain, rise, causes, change, rise["curve"])
+
+
+def _gap(trace: Trace) -> float:
+    """Return how many times the training loss the validation loss is at the end; 0: nobody knows."""
+    train, val = trace.summed("train/"), trace.summed("val/")
+    if train is None or val is None:
+        return 0.0
+    low, high = middle(train[-5:]), middle(val[-5:])
+    return high / low if low > 0 and np.isfinite(high) else 0.0
 
 
 def _rise_at_the_end(trace: Trace) -> dict[str, Any] | None:
@@ -183,7 +272,7 @@ def _rise_at_the_end(trace: Trace) -> dict[str, Any] | None:
         return None
     planned, schedule = planned_epochs(trace), read_schedule(trace)
     cut_short = planned is not None and n < planned and (schedule is None or schedule.left > 0.2)
-    for name, curve in main_curves(trace):
+    for name, curve, _ in main_curves(trace):
         # Cut short at a high rate: any certain slope. At the end of a schedule every sound run gains a little, most of
         # it when mosaic goes off, so there the gain must be large, and must have begun before.
         width = max(8, round((0.4 if cut_short else 0.2) * n))
@@ -206,19 +295,29 @@ def _rise_at_the_end(trace: Trace) -> dict[str, Any] | None:
             "to": level,
             "slope_per_epoch": slope.estimate,
             "slope_interval": [slope.low, slope.high],
+            "best_epoch": int(trace.epochs[int(np.argmax(curve))]),
             "curve": spark(curve),
         }
     return None
 
 
-def main_curves(trace: Trace) -> Iterator[tuple[str, Floats]]:
+class Curve(NamedTuple):
+    """The metric that one head is judged by."""
+
+    name: str
+    values: Floats
+    head: str | None
+    """B boxes, P keypoints, M masks; None: a classifier has no heads"""
+
+
+def main_curves(trace: Trace) -> Iterator[Curve]:
     """Yield the metric that each head is judged by: mAP50-95, or mAP50 where that is missing or nought."""
     for head in "BPM":
         for name in ("mAP50-95", "mAP50"):
             curve = trace.column(f"metrics/{name}({head})")
             if curve is not None and np.isfinite(curve).all() and curve.max() > 0:
-                yield f"{name}({head})", curve
+                yield Curve(f"{name}({head})", curve, head)
                 break
     top1 = trace.column("metrics/accuracy_top1")
     if top1 is not None and np.isfinite(top1).all():
-        yield "top-1 accuracy", top1
+        yield Curve("top-1 accuracy", top1, None)

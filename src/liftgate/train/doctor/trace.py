@@ -27,6 +27,7 @@ _ALIASES = {
     "metrics/precision": "metrics/precision(B)",
     "metrics/recall": "metrics/recall(B)",
 }
+_LOSSES = {"P": ("pose_", "kobj_", "rle_"), "M": ("seg_", "sem_")}
 _LOGS = ("train.log", "../train.log", "log.txt", "nohup.out")
 _HUGE = 1e15  # a loss beyond it is as good as infinite, and sums of it stay finite
 _LOG_LIMIT = 20_000_000  # bytes read of a log's end
@@ -63,9 +64,13 @@ class Trace:
         """Return the columns whose name begins so."""
         return {name: values for name, values in self.columns.items() if name.startswith(prefix)}
 
-    def summed(self, prefix: str) -> Floats | None:
-        """Return the sum of the losses that begin so; None where there is none."""
-        losses = [values for name, values in self.starting(prefix).items() if "loss" in name]
+    def summed(self, prefix: str, head: str | None = None) -> Floats | None:
+        """Return the sum of the losses that begin so, of one head where it is named; None where there is none."""
+        losses = [
+            values
+            for name, values in self.starting(prefix).items()
+            if "loss" in name and head in (None, _head_of_loss(name))
+        ]
         return np.sum(losses, axis=0) if losses else None
 
     @property
@@ -102,6 +107,12 @@ def read_trace(path: Path) -> Trace:
     missing = gaps if len(gaps) < max(3, len(epochs)) else ()  # an excerpt of a curve is no damage
     broken = _not_numbers(names, lines[1:], epochs, keep)
     return Trace(source, epochs, columns, _args(run), _log(run), broken, repeated, missing, tuple(unreadable))
+
+
+def _head_of_loss(name: str) -> str:
+    """Return whose loss a column is: of boxes B, keypoints P or masks M."""
+    word = name.partition("/")[2]
+    return next((head for head, words in _LOSSES.items() if word.startswith(words)), "B")
 
 
 def _find(path: Path) -> Path:
