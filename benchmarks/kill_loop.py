@@ -1,14 +1,15 @@
 """Kill a small CPU training again and again: does it end with the same bits as one that was left alone?
 
-    python benchmarks/kill_loop.py [--kills 100] [--epochs 300] [--points] [--folder DIR]
+    python benchmarks/kill_loop.py [--kills 100] [--epochs 300] [--recipe sgd,adamw,musgd] [--points] [--folder DIR]
 
 1. random: kill -9 of the child at random moments (loading, training, validating, writing), same call again, until the
-   asked number of kills is reached; then it may finish.
+   asked number of kills is reached; then it may finish. Once for each recipe.
 2. points (--points): one kill at each named point: before and after the CSV row, the checkpoint, the side-car's
    state, its rename, the epoch's report, and around the strip of the optimizer at the end.
 
-Counted each time: epochs that were reported and are gone, epochs that stand twice, artifacts that cannot be read,
-and whether the final weights and results.csv (but for its time column) equal those of the run that was left alone.
+Counted each time: epochs that were reported and had to be trained again, epochs that stand twice, artifacts that cannot
+be read, and whether the final weights (best.pt and last.pt, their EMA) and results.csv (but for its time column) equal
+those of the run that was left alone. It ends with a table in Markdown, and exit code 1 when a line is not as promised.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from liftgate.backends import sidecar
 from liftgate.backends.base import Event, TrainJob
 from liftgate.errors import TrainingError
 from liftgate.testing.backends import write_tree
@@ -42,9 +44,13 @@ backbone: [[-1, 1, Conv, [64, 3, 2]], [-1, 1, Conv, [128, 3, 2]], [-1, 3, C2f, [
 head: [[-1, 1, nn.Upsample, [None, 2, nearest]], [[-1, 4], 1, Concat, [1]], [-1, 3, C2f, [256]],
        [[9, 6], 1, Detect, [nc]]]
 """
-# 4 batches an epoch and a step every 5: gradients wait across epochs; cosine; mosaic closes near the end
-RECIPE = {"imgsz": 64, "batch": 4, "nbs": 20, "optimizer": "SGD", "lr0": 0.01, "cos_lr": True, "close_mosaic": 5}
-RECIPE |= {"plots": False, "patience": 0}
+COMMON = {"imgsz": 64, "batch": 4, "plots": False}
+# 4 batches an epoch; a step every 5 lets gradients wait across epochs
+RECIPES: dict[str, dict[str, Any]] = {
+    "sgd": {"optimizer": "SGD", "lr0": 0.01, "nbs": 20, "cos_lr": True, "close_mosaic": 5, "patience": 0},
+    "adamw": {"optimizer": "AdamW", "lr0": 0.005, "nbs": 4, "close_mosaic": 20, "mosaic": 0.5, "patience": 25},
+    "musgd": {"optimizer": "MuSGD", "lr0": 0.01, "batch": 5, "nbs": 10, "warmup_epochs": 4.5, "patience": 0},
+}
 POINTS = (
     *("before row", "after row", "before checkpoint", "inside checkpoint", "after checkpoint"),
     *("before side-car", "inside side-car", "before rename", "after rename", "before report", "after report"),
@@ -53,91 +59,163 @@ POINTS = (
 POINT = "LIFTGATE_KILL_POINT"
 
 
-def main() -> None:
+class Line(NamedTuple):
+    """What one killed run came to, against one that was left alone."""
+
+    what: str
+    kills: int
+    epochs: int
+    lost: int
+    twice: int
+    unreadable: int
+    same_curve: bool
+    same_weights: bool
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is as promised."""
+        return not (self.lost or self.twice or self.unreadable) and self.same_curve and self.same_weights
+
+    def __str__(self) -> str:
+        same = " | ".join("yes" if each else "**no**" for each in (self.same_curve, self.same_weights))
+        return (
+            f"| {self.what} | {self.kills} | {self.epochs} | {self.lost} | {self.twice} | {self.unreadable} | {same} |"
+        )
+
+
+COLUMNS = ("what", "kills", "epochs", "lost", "twice", "unreadable", "same results.csv", "same bits")
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--recipe", default="sgd", help=f"of {', '.join(RECIPES)}; several with commas")
     parser.add_argument("--points", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path)
     args = parser.parse_args()
+    lines: list[Line] = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
         tree = write_tree(folder / "tree")
         (folder / "tiny.yaml").write_text(MODEL)
 
-        def job(name: str, epochs: int) -> TrainJob:
+        def job(name: str, which: str, epochs: int) -> TrainJob:
             out = folder / name / "results"
-            return TrainJob(str(folder / "tiny.yaml"), tree, {**RECIPE, "epochs": epochs}, 0, "detect", out, "cpu")
+            recipe = {**COMMON, **RECIPES[which], "epochs": epochs}
+            return TrainJob(str(folder / "tiny.yaml"), tree, recipe, 0, "detect", out, "cpu")
 
-        if args.kills:
-            left_alone = run(job("alone", args.epochs))
-            killed = random_kills(job("killed", args.epochs), args.kills, random.Random(args.seed))
-            report(f"{args.kills} random kills of {args.epochs} epochs", left_alone, killed)
+        for which in args.recipe.split(",") if args.kills else ():
+            left_alone = run(job(f"alone-{which}", which, args.epochs))
+            tally = Tally(job(f"killed-{which}", which, args.epochs))
+            tally.kill_at_random(args.kills, random.Random(args.seed))
+            lines.append(tally.against(left_alone, f"{RECIPES[which]['optimizer']}, at random moments"))
+            print(lines[-1], flush=True)
         if args.points:
-            left_alone = run(job("alone-short", 6))
+            left_alone = run(job("alone-short", "sgd", 6))
             for point in POINTS:
-                killed = kill_at(job(point.replace(" ", "-"), 6), point)
-                report(f"kill at: {point}", left_alone, killed)
+                tally = Tally(job(point.replace(" ", "-"), "sgd", 6), backend="kill_loop:Dying")
+                tally.kill_at(point)
+                lines.append(tally.against(left_alone, f"SGD, {point}"))
+                print(lines[-1], flush=True)
+    print("| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|", *lines, sep="\n")
+    return 0 if all(line.kept for line in lines) else 1
 
 
 def run(job: TrainJob, on_event: Callable[[Event], None] = lambda event: None, backend: str = "ultralytics") -> Any:
     return launch.train(job, backend=backend, folder=job.out.parent, on_event=on_event)
 
 
-def random_kills(job: TrainJob, kills: int, dice: random.Random) -> launch.TrainOutcome:
-    done, reported, broken, begun = 0, set[int](), list[str](), time.monotonic()
-    while done < kills:
-        # a third of the kills hit the start-up, the others one to some epochs
-        delay = dice.uniform(0.0, 1.5)
+class Tally:
+    """A run that is killed again and again, and what was seen after each kill."""
 
-        timers: list[threading.Timer] = []
-        seen: list[int] = []
+    def __init__(self, job: TrainJob, backend: str = "ultralytics") -> None:
+        self.job, self.backend = job, backend
+        self.kills = self.reported = 0
+        self.lost = 0
+        """Epochs that had been reported and were not in the state that the next attempt went on from"""
+        self.unreadable: set[str] = set()
+        self.outcome: launch.TrainOutcome | None = None
 
-        def kill_after(seconds: float, timers: list[threading.Timer] = timers) -> None:
-            timers.append(threading.Timer(seconds, kill_worker, [job]))
-            timers[-1].start()
+    def attempt(self, on_epoch: Callable[[], None] = lambda: None) -> bool:
+        """Run once; whether it came to its end."""
 
-        def on_event(event: Event, delay: float = delay, seen: list[int] = seen, kill: Any = kill_after) -> None:
+        def on_event(event: Event) -> None:
+            if event.kind == "started":
+                self.lost += max(self.reported - int(event.body["resumed_after"]), 0)
             if event.kind == "epoch":
-                reported.add(event.body["epoch"])
-                if not seen:
-                    kill(delay)
-                seen.append(event.body["epoch"])
+                self.reported = int(event.body["epoch"])
+                on_epoch()
 
-        early = dice.random() < 0.33
-        if early:
-            kill_after(dice.uniform(0.1, 5.0))
         try:
-            outcome = run(job, on_event)
+            self.outcome = run(self.job, on_event, self.backend)
         except TrainingError as error:
             assert "without a word" in str(error), error
-            done += 1
-        else:
-            print(f"finished after {done} kills: fewer than asked for, give more --epochs")
-            return outcome
+            self.kills += 1
+        self.unreadable |= set(unreadable(self.job))
+        return self.outcome is not None
+
+    def kill_at_random(self, kills: int, dice: random.Random) -> None:
+        begun = time.monotonic()
+        while self.kills < kills:
+            # A third of the kills hit the start-up, the others the first epochs after it.
+            with Killer(self.job) as killer:
+                if dice.random() < 0.33:
+                    killer.after(dice.uniform(0.1, 8.0))
+                delay = dice.uniform(0.0, 1.5)
+                if self.attempt(lambda killer=killer, delay=delay: killer.after(delay)):  # type: ignore[misc]
+                    print(f"finished after {self.kills} kills: fewer than asked for, give more --epochs")
+                    return
+            if self.kills % 10 == 0 or self.lost or self.unreadable:
+                said = f"{self.kills} kills, epoch {self.reported}, lost {self.lost}"
+                print(f"{said}, unreadable {sorted(self.unreadable)}, {time.monotonic() - begun:.0f} s", flush=True)
+        self.attempt()
+
+    def kill_at(self, point: str) -> None:
+        os.environ[POINT] = point
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *([before] if before else [])])
+        try:
+            assert not self.attempt(), f"nobody died at {point!r}"
+            del os.environ[POINT]
+            self.attempt()
         finally:
-            for timer in timers:
-                timer.cancel()
-        broken += unreadable(job)
-        lost = reported - epochs_on_record(job)
-        if done % 10 == 0 or lost or broken:
-            print(f"{done} kills, epoch {max(reported, default=0)}, lost {sorted(lost)}, unreadable {broken}, "
-                  f"{time.monotonic() - begun:.0f} s", flush=True)  # fmt: skip
-    return run(job)
+            os.environ.pop(POINT, None)
+            os.environ["PYTHONPATH"] = before or ""
+
+    def against(self, left_alone: launch.TrainOutcome, what: str) -> Line:
+        assert self.outcome is not None
+        wanted, curve = read_curve(left_alone.out), read_curve(self.outcome.out)
+        rows = [int(row["epoch"]) for row in curve]
+        events = [body["epoch"] for body in self.outcome.epoch_events]
+        twice = len(rows) - len(set(rows)) + len(events) - len(set(events))
+        lost = self.lost + len(set(range(1, len(wanted) + 1)) - (set(rows) & set(events)))
+        pairs = [
+            [each.out / "weights" / name for each in (left_alone, self.outcome)] for name in ("best.pt", "last.pt")
+        ]
+        same = all(identical(*pair) for pair in pairs)
+        return Line(what, self.kills, len(rows), lost, twice, len(self.unreadable), curve == wanted, same)
 
 
-def kill_at(job: TrainJob, point: str) -> launch.TrainOutcome:
-    os.environ[POINT] = point
-    os.environ["PYTHONPATH"] = str(HERE)
-    try:
-        run(job, backend="kill_loop:Dying")
-        raise AssertionError(f"nobody died at {point!r}")
-    except TrainingError as error:
-        assert "without a word" in str(error), error
-    finally:
-        del os.environ[POINT]
-    return run(job, backend="kill_loop:Dying")
+class Killer:
+    """Kills a run's child once, some time after it is told to."""
+
+    def __init__(self, job: TrainJob) -> None:
+        self._job = job
+        self._timer: threading.Timer | None = None
+
+    def __enter__(self) -> Killer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def after(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(seconds, kill_worker, [self._job])
+            self._timer.start()
 
 
 def kill_worker(job: TrainJob) -> None:
@@ -148,12 +226,6 @@ def kill_worker(job: TrainJob) -> None:
             continue
         if b"liftgate.train.worker" in words and str(job.out.parent / "train.json").encode() in words:
             os.kill(int(entry.name), signal.SIGKILL)
-
-
-def epochs_on_record(job: TrainJob) -> set[int]:
-    return {
-        event.body["epoch"] for event in launch.read_events(job.out.parent / "events.jsonl") if event.kind == "epoch"
-    }
 
 
 def unreadable(job: TrainJob) -> list[str]:
@@ -171,25 +243,15 @@ def unreadable(job: TrainJob) -> list[str]:
                     bad.append(str(path))
         except zipfile.BadZipFile:
             bad.append(str(path))
+    for generation in sidecar.generations(job.out):
+        with (generation.folder / "results.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        if [int(row["epoch"]) for row in rows] != list(range(1, generation.epoch + 1)) or None in rows[-1].values():
+            bad.append(str(generation.folder / "results.csv"))
     return bad
 
 
-def report(what: str, left_alone: launch.TrainOutcome, killed: launch.TrainOutcome) -> None:
-    a, b = curve(left_alone.out), curve(killed.out)
-    epochs = [row["epoch"] for row in b]
-    same = all(
-        identical(left_alone.out / "weights" / name, killed.out / "weights" / name) for name in ("best.pt", "last.pt")
-    )
-    events = [body["epoch"] for body in killed.epoch_events]
-    print(
-        f"{what}: epochs {len(epochs)} of {len(a)}, twice {len(epochs) - len(set(epochs))}, "
-        f"reports in order {events == list(range(1, len(a) + 1))}, results.csv equal {a == b}, "
-        f"weights bit-identical {same}",
-        flush=True,
-    )
-
-
-def curve(out: Path) -> list[dict[str, str]]:
+def read_curve(out: Path) -> list[dict[str, str]]:
     with (out / "results.csv").open() as file:
         return [{name: value for name, value in row.items() if name != "time"} for row in csv.DictReader(file)]
 

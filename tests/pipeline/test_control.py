@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -263,23 +264,29 @@ def test_a_lock_file_that_says_nothing_is_no_obstacle(tmp_path: Path, text: str)
 
 
 def test_whoever_looks_does_not_keep_a_run_from_starting(tmp_path: Path) -> None:
-    enough = threading.Event()
+    enough, seen = threading.Event(), set[int]()
 
     def look() -> None:
         while not enough.is_set():
-            holder(tmp_path)
+            if (owner := holder(tmp_path)) is not None:
+                seen.add(owner.pid)
 
     lookers = [threading.Thread(target=look) for _ in range(3)]
     for looker in lookers:
         looker.start()
+    began = 0
     try:
         for _ in range(50):
-            with alone(tmp_path):
-                pass
+            with alone(tmp_path) as owner:
+                began += owner.pid == os.getpid()
+                while not seen:  # the first time somebody has to have seen it
+                    time.sleep(0.001)
     finally:
         enough.set()
         for looker in lookers:
             looker.join()
+    assert began == 50
+    assert seen, "somebody looked while it was held"
 
 
 # status
@@ -347,8 +354,8 @@ def test_a_damaged_note_is_no_note(tmp_path: Path, text: str) -> None:
 
 def test_a_clock_that_was_set_gives_no_nonsense(tmp_path: Path) -> None:
     epoch: dict[str, Any] = {"epoch": 2, "epochs": 6, "seconds": 10.0, "metrics": {}}
-    for time in ("2000-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"):
-        (tmp_path / "now.json").write_text(json.dumps({"state": "running", "epoch": epoch, "time": time}))
+    for moment in ("2000-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"):
+        (tmp_path / "now.json").write_text(json.dumps({"state": "running", "epoch": epoch, "time": moment}))
         with alone(tmp_path):
             left = status_of(tmp_path).seconds_left
         assert left is not None and 30 <= left <= 40

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from liftgate import api
 from liftgate.errors import Stopped
+from liftgate.hashing import file_hash
 from liftgate.ledger import Ledger
+from liftgate.pipeline import costs
+from liftgate.pipeline.context import Notice
 from liftgate.study.conditions import Condition, parse_condition
 from liftgate.study.records import Decision
 from liftgate.train.decide import judge, median_points, points_of
@@ -194,6 +197,42 @@ def test_a_changed_decision_is_another_run(write_study: Write) -> None:
     api.run(write_study(arms=arms(ALWAYS), gates={}, flow=["train"]))
     with pytest.raises(Stopped):
         api.run(write_study(arms=arms(NEVER), gates={}, flow=["train"]))
+
+
+def test_whoever_changes_a_decision_goes_on_from_the_run_that_it_stopped(write_study: Write) -> None:
+    def written(*points: dict[str, Any]) -> Path:
+        return write_study(arms={"one": [stage(decide=list(points))]}, gates={}, flow=["train"])
+
+    never_at_2 = {"at": 2, "continue_if": NEVER}
+    with pytest.raises(Stopped):
+        api.run(written(never_at_2))
+    heard: list[Notice] = []
+    path = written({"at": 2, "continue_if": ALWAYS})
+    api.run(path, notify=heard.append)
+    epochs = [notice.body["epoch"] for notice in heard if notice.body.get("kind") == "epoch"]
+    assert epochs == [3, 4], "the first two are not trained again"
+    assert any("the decisions changed" in notice.body.get("message", "") for notice in heard)
+    runs = path.parent / "runs/colours"
+    ledger = Ledger(runs / "ledger.sqlite")
+    stopped, whole = (entry.body for entry in ledger.entries("run"))
+    assert (stopped["word"], whole["word"]) == ("STOPPED", "FINISHED")
+    assert stopped["run"] != whole["run"]
+    assert whole["facts"]["continues"]["run"] == stopped["run"]
+    assert [epoch["epoch"] for epoch in whole["curve"]] == [1, 2, 3, 4]
+    assert file_hash(runs / stopped["best"]) == stopped["sha256"], "the stopped run stays as it was"
+    # The budget pays for each epoch once.
+    paid = costs.hours(runs, ledger) * 3600
+    assert paid <= stopped["wall_seconds"] + whole["wall_seconds"] + 0.1
+
+
+def test_a_decision_that_would_have_stopped_it_earlier_does_not_take_its_later_weights(write_study: Write) -> None:
+    for at in (3, 1):
+        decide = [{"at": at, "continue_if": NEVER}]
+        path = write_study(arms={"one": [stage(decide=decide)]}, gates={}, flow=["train"])
+        with pytest.raises(Stopped):
+            api.run(path)
+    runs = Ledger(path.parent / "runs/colours/ledger.sqlite").entries("run")
+    assert [entry.body["epochs"] for entry in runs] == [3, 1]
 
 
 def test_a_hopeless_arm_is_killed_only_where_the_study_asks_and_the_others_go_on(write_study: Write) -> None:

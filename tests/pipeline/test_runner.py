@@ -11,13 +11,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from liftgate import api
 from liftgate.errors import DataError, FindingsError, LiftgateError, Refused, Stopped, UsageError
+from liftgate.hashing import file_hash
 from liftgate.ledger import Ledger
+from liftgate.ledger.runs import RunFolder
 from liftgate.pipeline.context import Notice
+from liftgate.pipeline.control import request
+from pipeline.gated import Gate
 
 Write = Callable[..., Path]
 
@@ -268,6 +273,131 @@ def test_a_cached_study_replays_quickly(write_study: Write) -> None:
     begun = time.monotonic()
     api.run(path)
     assert time.monotonic() - begun < 30, "a replay trains nothing"
+
+
+class Died(BaseException):
+    """As sudden as a kill: nothing in the code under test handles it."""
+
+
+@pytest.mark.parametrize("moment", ["before the run's entry", "after it", "after run.json", "after the step's entry"])
+def test_a_kill_around_the_entries_of_a_finished_run_trains_nothing_again(
+    write_study: Write, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = {"weights": "start.yaml", "data": "scenes", "recipe": {"epochs": 3}}
+    decide = [{"at": 1, "continue_if": "mAP50 >= 0"}]
+    path = write_study(arms={"one": [{**stage, "decide": decide}]}, gates={}, flow=["train"])
+    append, finish = Ledger.append, RunFolder.finish
+    kind = "step" if moment == "after the step's entry" else "run"
+
+    def dying_append(self: Ledger, what: str, body: Any) -> Any:
+        if what == kind and moment.startswith("before"):
+            raise Died
+        entry = append(self, what, body)
+        if what == kind and moment.startswith("after") and "run.json" not in moment:
+            raise Died
+        return entry
+
+    def dying_finish(self: RunFolder, result: Any) -> Any:
+        finish(self, result)
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "append", dying_append)
+        if moment == "after run.json":
+            patch.setattr(RunFolder, "finish", dying_finish)
+            patch.setattr(Ledger, "append", append)
+        with pytest.raises(Died):
+            api.run(path)
+    heard: list[Notice] = []
+    api.run(path, notify=heard.append)
+    assert not [notice for notice in heard if notice.body.get("kind") == "epoch"], "no epoch was trained again"
+    ledger = Ledger(path.parent / "runs/colours/ledger.sqlite")
+    assert [len(ledger.entries(kind)) for kind in ("run", "step", "decision")] == [1, 1, 1]
+    (folder,) = (run for run in (path.parent / "runs/colours").iterdir() if run.name.startswith("2"))
+    assert RunFolder(folder).read().state == "finished"
+
+
+def test_damaged_weights_are_named_and_trained_again(write_study: Write) -> None:
+    path = write_study()
+    verdict = api.run(path).verdicts["lift"]["word"]
+    kept = next((path.parent / "runs/colours").glob("*long*/results/best.pt"))
+    raw = bytearray(kept.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    kept.unlink()  # it is linked with weights/best.pt
+    kept.write_bytes(raw)
+    planned = {line.step: line for line in api.plan(path)}
+    assert planned["train long seed 0"].state == "run"
+    assert planned["train long seed 0"].why == "best.pt is damaged: it is not what the ledger knows"
+    assert planned["train short seed 0"].state == "cached"
+    assert api.run(path).verdicts["lift"]["word"] == verdict
+    assert {line.state for line in api.plan(path)} == {"cached"}
+
+
+def test_predictions_of_weights_that_were_lost_and_came_back_different_are_made_anew(write_study: Write) -> None:
+    path = write_study()
+    api.run(path)
+    ledger = Ledger(path.parent / "runs/colours/ledger.sqlite")
+    trained = next(entry.body for entry in ledger.entries("step") if entry.body["name"] == "train long seed 0")
+    # As a GPU does: the same training, other weights.
+    ledger.append("step", {**trained, "result": {**trained["result"], "sha256": "0" * 64, "best": "other.pt"}})
+    other = path.parent / "runs/colours/other.pt"
+    other.write_bytes(b"other")
+    body = {**trained, "result": {**trained["result"], "sha256": file_hash(other), "best": "other.pt"}}
+    ledger.append("step", body)
+    planned = {line.step: (line.state, line.why) for line in api.plan(path)}
+    assert planned["train long seed 0"][0] == "cached"
+    why = "train long seed 0 was made anew and is not the same"
+    assert planned["predict long seed 0 on scenes.test"] == ("run", why)
+    assert planned["predict short seed 0 on scenes.test"][0] == "cached"
+
+
+def test_a_study_folder_that_was_moved_goes_on_where_it_was(one_arm: Write, gate: Gate, tmp_path: Path) -> None:
+    path = one_arm()
+    study = tmp_path / "before"
+    study.mkdir()
+    for item in ("study.yaml", "scenes", "start.yaml"):
+        (tmp_path / item).rename(study / item)
+    path = study / path.name
+
+    def pause(notice: Notice) -> None:
+        if notice.body.get("kind") == "epoch":
+            request.ask(study / "runs" / "colours", "epoch")
+            gate.open()
+
+    gate.let_pass(1)
+    with pytest.raises(Stopped):
+        api.run(path, notify=pause)
+    study.rename(tmp_path / "after")
+    path = tmp_path / "after" / path.name
+    heard: list[Notice] = []
+    assert api.run(path, notify=heard.append).verdicts["enough"]
+    resumed = [notice.body["resumed_after"] for notice in heard if notice.body.get("kind") == "started"]
+    assert resumed and resumed[0] >= 1, "it went on, it did not begin anew"
+    (folder,) = (run for run in (tmp_path / "after/runs/colours").iterdir() if run.name.startswith("2"))
+    assert len((folder / "results" / "results.csv").read_text().splitlines()) == 7
+    (tmp_path / "after").rename(tmp_path / "again")
+    assert {line.state for line in api.plan(tmp_path / "again" / path.name)} == {"cached"}
+
+
+@pytest.mark.parametrize("come_back", [False, True], ids=["changed", "gone for a while"])
+def test_images_that_change_while_a_model_trains_on_them_spoil_the_run(write_study: Write, come_back: bool) -> None:
+    path = write_study()
+    first, second = sorted((path.parent / "scenes" / "images").glob("train*"))[:2]
+    kept = first.read_bytes()
+
+    def change(notice: Notice) -> None:
+        if notice.body.get("kind") == "epoch" and notice.step == "train long seed 0" and first.exists():
+            first.unlink() if come_back else first.write_bytes(second.read_bytes())
+
+    with pytest.raises(DataError, match="went or changed during the run"):
+        api.run(path, notify=change)
+    runs = path.parent / "runs" / "colours"
+    (spoilt,) = runs.glob("*long*")
+    assert RunFolder(spoilt).read().state == "failed"
+    first.write_bytes(kept)
+    assert api.run(path).verdicts["lift"]["word"] == "PASS"
+    # What has learned from other images never counts; what only stood without them at its end does.
+    assert len(list(runs.glob("*long*"))) == (1 if come_back else 2)
 
 
 @pytest.mark.parametrize("step", ["train", "predict"])

@@ -115,6 +115,12 @@ def restore_files(generation: Generation, out: Path, files: Iterable[str]) -> No
             shutil.copyfile(saved, target)  # a copy: what follows may append to it
 
 
+def keep_newest(out: Path) -> None:
+    """Remove every generation but the newest: the run is over, but not for good."""
+    for old in list(generations(out))[1:]:
+        shutil.rmtree(old.folder, ignore_errors=True)
+
+
 def discard(out: Path) -> None:
     """Remove every generation: the run is finished and recorded."""
     shutil.rmtree(out / "state", ignore_errors=True)

@@ -30,11 +30,12 @@ def hours(folder: Path, ledger: Ledger) -> float:
 def run_seconds(run: Mapping[str, Any]) -> float:
     """Return how long a finished run trained, all attempts together, by whatever clock saw most of it.
 
-    Of an attempt that was killed only the epochs' own clock tells; what comes between them only the wall's.
+    Of an attempt that was killed only the epochs' own clock tells; what comes between them only the wall's. Epochs that
+    were taken over from a run that a decision had stopped count there.
     """
-    return max(
-        float(run["facts"].get("seconds") or 0.0), float(run.get("wall_seconds", 0.0)), epoch_seconds(run["curve"])
-    )
+    theirs = float(run["facts"].get("continues", {}).get("seconds", 0.0))
+    trained = max(float(run["facts"].get("seconds") or 0.0), epoch_seconds(run["curve"])) - theirs
+    return max(trained, float(run.get("wall_seconds", 0.0)))
 
 
 def epoch_seconds(epochs: Iterable[Mapping[str, Any]]) -> float:
@@ -101,10 +102,11 @@ class Ceiling:
 
 def _unfinished_seconds(run: RunFolder) -> float:
     try:
-        recorded = run.read().seconds or 0.0
+        record = run.read()
     except LedgerError:
-        recorded = 0.0
-    return max(recorded, epoch_seconds(_epochs(run)))
+        return epoch_seconds(_epochs(run))
+    theirs = float(record.facts.get("continues", {}).get("seconds", 0.0))
+    return max(record.seconds or 0.0, epoch_seconds(_epochs(run)) - theirs)
 
 
 def _epochs(run: RunFolder) -> list[Mapping[str, Any]]:

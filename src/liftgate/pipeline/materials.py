@@ -104,7 +104,7 @@ class Materials:
         """Return the data.yaml of a dataset's training tree (links to the images, our own labels), written once."""
         folder = self._workspace.folder / "trees" / f"{name}-{short(self.fingerprint(name))}"
         data_yaml = folder / "data.yaml"
-        if not data_yaml.is_file():
+        if not yolo.stands(data_yaml):
             self.demand_unchanged(name)  # what went since would be missing in the tree, for the next run too
             yolo.write(self.dataset(name), folder)
         return data_yaml
@@ -119,7 +119,7 @@ class Materials:
             return self.tree(stage.data)
         folder = self._workspace.folder / "trees" / f"mix-{short(self.training_hash(stage))}"
         data_yaml = folder / "data.yaml"
-        if data_yaml.is_file():
+        if yolo.stands(data_yaml):
             return data_yaml
         for name in dict.fromkeys((*stage.sources, stage.data)):
             self.demand_unchanged(name)

@@ -72,7 +72,7 @@ def predict_step(
 
     label = f"predict {arm.name}" + (f" seed {seed}" if arm.stages else "") + f" on {gate.on}"
     needs = () if trained is None else (trained,)
-    step = Step(label, "predict", inputs, work, needs, lambda result: (workspace.folder / result["file"],))
+    step = Step(label, "predict", inputs, work, needs, lambda result: {workspace.folder / result["file"]: None})
     return step
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from liftgate.data.fingerprint import file_hashes
 from liftgate.hashing import content_hash, short
 from liftgate.ledger import Ledger
 
@@ -30,8 +31,9 @@ class Step:
     """What the result depends on, by the name that an explanation uses; plain JSON values."""
     work: Callable[[tuple[Result, ...]], Result] = field(compare=False)
     needs: tuple[Step, ...] = ()
-    files: Callable[[Result], tuple[Path, ...]] = field(default=lambda result: (), compare=False)
-    """Files that the result names; when one is gone the step runs again."""
+    files: Callable[[Result], Mapping[Path, str | None]] = field(default=lambda result: {}, compare=False)
+    """Files that the result names and their SHA-256 (None: whoever reads it checks); when one is gone or is
+    not what was left, the step runs again."""
     arm: str | None = field(default=None, compare=False)
     """The arm that it trains"""
 
@@ -53,7 +55,7 @@ class Cache:
     def find(self, step: Step) -> Result | None:
         """Return the stored result, or None when the step has to run."""
         body = self._by_key.get(step.key)
-        if body is None or self._missing(step, body["result"]):
+        if body is None or self._stale(step, body):
             return None
         result: Result = body["result"]
         return result
@@ -66,6 +68,7 @@ class Cache:
             "key": step.key,
             "inputs": step.inputs,
             "needs": {need.name: need.key for need in step.needs},
+            "made_from": {need.name: self._content(need) for need in step.needs if self._content(need)},
             "seconds": round(seconds, 3),
             "result": result,
         }
@@ -83,8 +86,7 @@ class Cache:
         """Say in a few words why the step is cached or has to run."""
         same = self._by_key.get(step.key)
         if same is not None:
-            gone = self._missing(step, same["result"])
-            return f"{gone[0].name} is gone" if gone else f"nothing changed since ({short(step.key)})"
+            return self._stale(step, same) or f"nothing changed since ({short(step.key)})"
         before = self._by_name.get(step.name)
         if before is None:
             return "never ran"
@@ -97,9 +99,33 @@ class Cache:
         self._by_key[body["key"]] = body
         self._by_name[body["name"]] = body
 
-    @staticmethod
-    def _missing(step: Step, result: Result) -> list[Path]:
-        return [path for path in step.files(result) if not path.is_file()]
+    def _stale(self, step: Step, body: Mapping[str, Any]) -> str:
+        """Say why a stored result can no longer be used; empty: it can."""
+        if spoiled := spoilt(step, body["result"]):
+            return spoiled
+        for name, content in body.get("made_from", {}).items():
+            need = next((need for need in step.needs if need.name == name), None)
+            if need is not None and self._content(need) not in (content, ""):
+                return f"{name} was made anew and is not the same"  # its weights were lost; on a GPU others came back
+        return ""
+
+    def _content(self, step: Step) -> str:
+        """SHA-256 of what a finished step left, where its result says one."""
+        body = self._by_key.get(step.key)
+        return "" if body is None else str(body["result"].get("sha256", ""))
+
+
+def spoilt(step: Step, result: Result) -> str:
+    """Say which file of a result is gone or damaged; empty: none."""
+    files = step.files(result)
+    known = [path for path, wanted in files.items() if wanted is not None]
+    hashes = dict(zip(known, file_hashes(known), strict=True)) if known else {}
+    for path, wanted in files.items():
+        if not path.is_file():
+            return f"{path.name} is gone"
+        if wanted is not None and hashes[path] != wanted:
+            return f"{path.name} is damaged: it is not what the ledger knows"
+    return ""
 
 
 def _change(name: str, before: Any, now: Any) -> str:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from liftgate.backends import sidecar
 from liftgate.backends.base import Event, Paused, TrainJob
-from liftgate.errors import Stopped, TrainingError
+from liftgate.errors import DataError, Stopped, TrainingError
 from liftgate.hashing import file_hash
 from liftgate.ledger.preflight import preflight
 from liftgate.ledger.runs import RunFolder, write_report
 from liftgate.pipeline.context import Context, Notice
-from liftgate.pipeline.costs import Ceiling
+from liftgate.pipeline.costs import Ceiling, epoch_seconds
 from liftgate.pipeline.decisions import expected, points, word_of
-from liftgate.pipeline.step import Result, Step
+from liftgate.pipeline.step import Result, Step, spoilt
 from liftgate.study.records import Arm, Stage, Study
 from liftgate.train import launch
 from liftgate.train.command import command
@@ -54,9 +57,11 @@ def _stage_step(context: Context, arm: Arm, number: int, seed: int, previous: St
         weights = given.path if given is not None else str(context.workspace.folder / results[0][stage.weights_from])
         return _train(context, step, weights, arm, number, seed)
 
-    def files(result: Result) -> tuple[Path, ...]:
-        kept = ("best", "last") if _goes_on_from_last(arm, number) else ("best",)
-        return tuple(context.workspace.folder / result[name] for name in kept)
+    def files(result: Result) -> dict[Path, str | None]:
+        kept: dict[Path, str | None] = {context.workspace.folder / result["best"]: result["sha256"]}
+        if _goes_on_from_last(arm, number):
+            kept[context.workspace.folder / result["last"]] = result.get("last_sha256")
+        return kept
 
     step = Step(name, "train", inputs, work, needs, files, arm.name)
     return step
@@ -82,6 +87,8 @@ def _goes_on_from_last(arm: Arm, number: int) -> bool:
 
 def _train(context: Context, step: Step, weights: str, arm: Arm, number: int, seed: int) -> Result:
     """Train, or go on with the unfinished run of the same step."""
+    if (known := _on_record(context, step)) is not None:
+        return known
     study, stage, workspace = context.study, arm.stages[number - 1], context.workspace
     unfinished = RunFolder.unfinished(workspace.folder, step.key)
     ceiling = Ceiling.of(context, unfinished)
@@ -103,6 +110,8 @@ def _train(context: Context, step: Step, weights: str, arm: Arm, number: int, se
         preflight(study.folder, study=study.name, arm=arm.name, stage=number, step=step.key, **step.inputs)
     )
     run.write_command(command(job))
+    if unfinished is None:
+        _take_over(context, step, run, job)
 
     begun, before = time.monotonic(), run.read().seconds or 0.0
 
@@ -144,6 +153,58 @@ def _train(context: Context, step: Step, weights: str, arm: Arm, number: int, se
     return _finish(context, step, run, job, outcome, wall())
 
 
+def _on_record(context: Context, step: Step) -> Result | None:
+    """Return the run of this very step that the ledger holds as finished, when its weights are what they were.
+
+    A kill between the run's entry and the step's leaves that: nothing has to be trained again.
+    """
+    for entry in reversed(context.ledger.entries("run")):
+        if entry.body["step"] == step.key:
+            result = {name: value for name, value in entry.body.items() if name != "step"}
+            if spoilt(step, result):
+                return None
+            run = RunFolder(context.workspace.folder / result["run"])
+            if run.read().state != "finished":
+                run.finish(result)
+                write_report(context.workspace.folder)
+            return result
+    return None
+
+
+def _take_over(context: Context, step: Step, run: RunFolder, job: TrainJob) -> None:
+    """Let a new run go on from one that a decision stopped and that differs from it in nothing but what may stop it.
+
+    The old run stays as it was, and on record; a copy of its state is taken. Not when the new decisions would have
+    stopped it earlier: its weights have seen more epochs than that.
+    """
+    for entry in reversed(context.ledger.entries("step")):
+        body, result = entry.body, entry.body["result"]
+        if body["kind"] != "train" or result.get("word") != "STOPPED":
+            continue
+        if _but_for_decisions(body["inputs"], body["needs"].values()) != _but_for_decisions(
+            step.inputs, [need.key for need in step.needs]
+        ):
+            continue
+        old = RunFolder(context.workspace.folder / result["run"])
+        judged = judge(job.decide, result["curve"])
+        if next(sidecar.generations(old.results), None) is None or (judged and judged[-1].said == "stop"):
+            continue
+        seconds = epoch_seconds(result["curve"])
+        run.update(facts={"continues": {"run": old.name, "epochs": result["epochs"], "seconds": seconds}})
+        shutil.copyfile(old.path / "events.jsonl", run.path / "events.jsonl")
+        shutil.copytree(old.results / "weights", run.results / "weights", dirs_exist_ok=True)
+        shutil.copytree(old.results / "state", run.results / "state.part")
+        (run.results / "state.part").rename(run.results / "state")  # last: a copy cut short is begun anew
+        message = f"the decisions changed: it goes on from {old.name}, which they had stopped"
+        context.notify(Notice("event", step.name, {"kind": "warning", "message": message}))
+        return
+
+
+def _but_for_decisions(inputs: Mapping[str, Any], needs: Iterable[str]) -> str:
+    kept = {name: value for name, value in inputs.items() if name not in ("decide", "early_kill")}
+    return json.dumps([kept, list(needs)], sort_keys=True)
+
+
 def _decided(job: TrainJob, run: RunFolder) -> launch.TrainOutcome | None:
     """Return what a run has left that a decision stopped, in this attempt or just before an earlier one was killed."""
     judged = judge(
@@ -155,12 +216,17 @@ def _decided(job: TrainJob, run: RunFolder) -> launch.TrainOutcome | None:
 def _finish(
     context: Context, step: Step, run: RunFolder, job: TrainJob, outcome: launch.TrainOutcome, seconds: float
 ) -> Result:
-    """Keep the weights, and put the run, and what was decided about it, on record."""
+    """Keep the weights, and put the run, and what was decided about it, on record.
+
+    Raises:
+        DataError: images went or changed while it trained.
+    """
     workspace, record = context.workspace, run.read()
+    stage = context.study.arm(record.arm).stages[record.stage - 1]
+    _demand_unchanged(context, stage, run)
     best = _keep(outcome.best, run.results / "best.pt")
     last = _keep(outcome.last, run.results / "last.pt")
     judged = judge(job.decide, outcome.epoch_events, ended=True)
-    stage = context.study.arm(record.arm).stages[record.stage - 1]
     result = {
         "run": run.path.name,
         "arm": record.arm,
@@ -169,20 +235,39 @@ def _finish(
         "best": best.relative_to(workspace.folder).as_posix(),
         "last": last.relative_to(workspace.folder).as_posix(),
         "sha256": file_hash(best),
+        "last_sha256": file_hash(last),
         "epochs": outcome.epochs,
         "curve": [dict(epoch) for epoch in outcome.epoch_events],
-        "facts": dict(outcome.facts),
+        "facts": {**{name: record.facts[name] for name in ("continues",) if name in record.facts}, **outcome.facts},
         "wall_seconds": seconds,
         "word": word_of(judged),
         "decisions": [one.to_dict() for one in judged],
         "expected": expected(stage, outcome.epoch_events),
     }
+    said = [entry.body for entry in context.ledger.entries("decision")]
     for one in judged:
-        context.ledger.append("decision", {"step": step.key, "run": run.path.name, "arm": record.arm, **one.to_dict()})
-    run.finish(result)
+        decision = {"step": step.key, "run": run.path.name, "arm": record.arm, **one.to_dict()}
+        if decision not in said:  # an attempt that was killed here has said it
+            context.ledger.append("decision", decision)
     context.ledger.append("run", {"step": step.key, **result})
+    run.finish(result)  # after its entry: a run that calls itself finished is not looked for again
     write_report(workspace.folder)
     return result
+
+
+def _demand_unchanged(context: Context, stage: Stage, run: RunFolder) -> None:
+    """Refuse a run whose images went or changed meanwhile: it would stand in the ledger as trained on what was read.
+
+    Images that are gone may come back, and the run counts then. One that has learned from others never does.
+    """
+    for name in dict.fromkeys((*stage.sources, stage.data)):
+        try:
+            context.materials.demand_unchanged(name)
+        except DataError as error:
+            if all(image.path.is_file() for image in context.materials.dataset(name).images):
+                run.update(key=f"{run.read().key} on changed images")
+            run.fail(error)
+            raise
 
 
 def _keep(source: Path, target: Path) -> Path:

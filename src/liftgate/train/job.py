@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from liftgate.backends.base import PredictJob, TrainJob
 from liftgate.files import write_json
 from liftgate.train.events import plain
 
+_NOT_THE_JOB = ("resume", "reported", "decide", "out", "weights", "data")
 Verb = Literal["train", "predict", "fetch"]
 
 
@@ -27,14 +29,19 @@ class JobFile:
         """Plain JSON values."""
         return {"verb": self.verb, "backend": self.backend, "job": plain(dataclasses.asdict(self.job))}
 
-    def identity(self) -> dict[str, Any]:
-        """What makes it the same job when the same command comes again; not where in it the last attempt ended.
+    def same_as(self, other: JobFile) -> bool:
+        """Whether it is the same job come again: not where in it the last attempt ended, nor what may stop it.
 
-        Nor what may stop it: the median rule knows more runs when the same command comes again.
+        (The median rule knows more runs when the same command comes again.) A file is the same if it lies where it lay,
+        also as seen from the results: a study's folder may have been moved as a whole.
         """
-        value = self.to_dict()
-        value["job"] = {k: v for k, v in value["job"].items() if k not in ("resume", "reported", "decide")}
-        return value
+        mine, theirs = self.to_dict(), other.to_dict()
+        a, b = mine.pop("job"), theirs.pop("job")
+        places = all(
+            a[name] == b[name] or _from(a["out"], a[name]) == _from(b["out"], b[name]) for name in ("weights", "data")
+        )
+        left = ({name: value for name, value in job.items() if name not in _NOT_THE_JOB} for job in (a, b))
+        return mine == theirs and places and next(left) == next(left)
 
     def write(self, path: Path) -> None:
         write_json(path, self.to_dict())
@@ -47,3 +54,7 @@ class JobFile:
             fields[name] = Path(fields[name])
         kind = TrainJob if raw["verb"] == "train" else PredictJob
         return cls(raw["verb"], raw["backend"], kind(**fields))
+
+
+def _from(out: str, place: str) -> str:
+    return os.path.relpath(place, out) if Path(place).is_absolute() else place

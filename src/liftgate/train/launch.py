@@ -26,6 +26,7 @@ from liftgate.train.events import Tail, read_events
 from liftgate.train.job import JobFile
 from liftgate.train.lock import RunLock
 from liftgate.train.watch import Watch
+from liftgate.train.wish import Wish
 
 _LOOK = 0.1  # seconds between two looks at the events file
 
@@ -118,7 +119,8 @@ def predict(
 def stopped_outcome(job: TrainJob, folder: Path) -> TrainOutcome | None:
     """Return what a run has left so far as if it had ended there; None: not one epoch is whole.
 
-    Its facts are those of its start; what a trainer says only at its end is not known.
+    Its facts are those of its start; what a trainer says only at its end is not known. Its newest state stays, for
+    whoever changes their mind about the stop.
     """
     events = read_events(folder / "events.jsonl")
     epochs = [event.body for event in events if event.kind == "epoch"]
@@ -129,7 +131,7 @@ def stopped_outcome(job: TrainJob, folder: Path) -> TrainOutcome | None:
     facts = {name: value for name, value in started.items() if name not in ("message", "resumed_after")}
     best = max(epochs, key=lambda epoch: float(epoch.get("fitness") or 0.0))["epoch"]
     facts |= {"recipe": dict(job.recipe), "epochs": len(epochs), "best_epoch": best, "seconds": seconds}
-    sidecar.discard(job.out)
+    sidecar.keep_newest(job.out)
     return _outcome(job, folder, [*events, Event("done", facts)], cached=False)
 
 
@@ -145,13 +147,16 @@ class _Session:
         self._on_event = on_event
         self._stop = stop
         self._lock = RunLock(folder / "run.lock")
+        self._wish = Wish(folder)
 
     def __enter__(self) -> _Session:
         if not self._lock.acquire(lambda message: self._on_event(Event("log", {"message": message})), self._stop):
             raise Paused("stopped before it began")
+        self._wish.take_back()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._wish.take_back()
         shutil.rmtree(self._home, ignore_errors=True)
         self._lock.release()
 
@@ -160,7 +165,7 @@ class _Session:
         if not self.job.exists():
             return
         try:
-            same = JobFile.read(self.job).identity() == work.identity()
+            same = JobFile.read(self.job).same_as(work)
         except (ValueError, KeyError, TypeError):
             return  # half a job file: nothing had begun
         if not same:
@@ -213,15 +218,21 @@ class _Session:
                     return last
                 # Asked again and again: a wish may be taken back, and a wish to end at once comes as an exception.
                 wish = self._stop() or interrupted
-                if last is not None and wish != asked:  # before its first word the child could not listen yet
+                if wish != asked:
                     asked = wish
-                    child.send_signal(signal.SIGTERM if wish else signal.SIGCONT)
+                    self._tell(child, wish, listens=last is not None)
             except KeyboardInterrupt:
                 if asked or interrupted:
                     raise
                 interrupted = True
                 message = "pausing at the end of this epoch; Ctrl-C again stops at once"
                 self._on_event(Event("log", {"message": message}))
+
+    def _tell(self, child: subprocess.Popen[bytes], wish: bool, *, listens: bool) -> None:
+        if not wish:
+            self._wish.take_back()
+        elif not self._wish.ask() and listens:  # before its first word a signal would end the child
+            child.send_signal(signal.SIGTERM)
 
     def _failure(self, child: subprocess.Popen[bytes], last: Event | None) -> LiftgateError:
         if last is not None and last.kind == "failed":

@@ -1,9 +1,10 @@
 """The child process: `python -m liftgate.train.worker JOB.json EVENTS.jsonl PARENT`.
 
 It does one job of one backend and reports to the events file; its output is the log. It pauses at the next epoch
-boundary on SIGTERM or SIGINT, and when its parent is gone: an orphan that trained on would meet the next start of the
-same command. (Asking for the parent's id at each boundary was chosen over PR_SET_PDEATHSIG: the same effect, no
-ctypes, and it works where there is no Linux. Dying at once was not: an epoch may be an hour.)
+boundary when its parent wishes so, on SIGTERM or SIGINT, and when its parent is gone: an orphan that trained on would
+meet the next start of the same command. (Asking for the parent's id at each boundary was chosen over
+PR_SET_PDEATHSIG: the same effect, no ctypes, and it works where there is no Linux. Dying at once was not: an epoch may
+be an hour.)
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from liftgate.train.decide import Judge
 from liftgate.train import ranks
 from liftgate.train.events import EventFile, read_events
 from liftgate.train.job import JobFile
+from liftgate.train.wish import Wish
 
 
 def main(argv: list[str]) -> int:
     """Do the job; 0 when it is done or paused, 1 when it failed."""
     job_path, events_path, parent = Path(argv[0]), Path(argv[1]), int(argv[2])
-    should_stop = _stop_flag(parent)
+    should_stop = _stop_flag(parent, Wish(job_path.parent))
     emit = EventFile(events_path).emit
     work = JobFile.read(job_path)
     earlier = read_events(events_path)
@@ -72,13 +74,11 @@ def _judging(emit: Callable[[Event], None], judge: Judge) -> Callable[[Event], N
     return tell
 
 
-def _stop_flag(parent: int) -> Callable[[], bool]:
+def _stop_flag(parent: int, wish: Wish) -> Callable[[], bool]:
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: asked.append(received))
-    # "Never mind". Its default does nothing, so that it cannot hurt a child that does not listen yet.
-    signal.signal(signal.SIGCONT, lambda *_: asked.clear())
-    return lambda: bool(asked) or os.getppid() != parent
+    return lambda: bool(asked) or bool(wish) or os.getppid() != parent
 
 
 def _describe(error: LiftgateError) -> dict[str, Any]:

@@ -74,6 +74,17 @@ def write(
     return folder / "data.yaml"
 
 
+def stands(data_yaml: Path) -> bool:
+    """Whether a training tree lies there whole: not moved since it was written, and all its links lead to an image."""
+    folder = lexical(data_yaml.parent)
+    try:
+        at_home = yaml.safe_load(data_yaml.read_text(encoding="utf-8"))["path"] == str(folder)
+        links = read_manifest(folder)
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, DataError):
+        return False
+    return bool(at_home) and all((folder / link).is_file() for link in links)
+
+
 def read_manifest(folder: Path) -> dict[str, str]:
     """Return image id by link (`images/NAME.jpg`, relative to the tree).
 
