@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from liftgate.api import check as check
     from liftgate.api import compare as compare
+    from liftgate.api import compare_arms as compare_arms
     from liftgate.api import evaluate as evaluate
     from liftgate.api import plan as plan
     from liftgate.api import report as report
@@ -22,6 +23,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "check": "liftgate.api:check",
     "compare": "liftgate.measure.verbs:compare_files",
+    "compare_arms": "liftgate.measure.verbs:compare_arms_files",
     "evaluate": "liftgate.measure.verbs:evaluate_files",
     "plan": "liftgate.api:plan",
     "report": "liftgate.api:report",
@@ -30,7 +32,18 @@ _HOMES = {
     "LiftgateError": "liftgate.errors:LiftgateError",
 }
 
-__all__ = ["LiftgateError", "__version__", "check", "compare", "evaluate", "plan", "report", "run", "size"]
+__all__ = [
+    "LiftgateError",
+    "__version__",
+    "check",
+    "compare",
+    "compare_arms",
+    "evaluate",
+    "plan",
+    "report",
+    "run",
+    "size",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -179,3 +179,138 @@ def test_damaged_truth_is_said_beside_the_numbers(tmp_path: Path, capsys: pytest
     words = ["evaluate", "--truth", str(tmp_path / "truth.json"), "--predictions", str(tmp_path / "found.json")]
     assert main(words) == 0
     assert "the truth was read with faults (id_twice 1)" in capsys.readouterr().err
+
+
+@pytest.fixture
+def questions(files: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The same files, with the weather of each image, and a val set of its own."""
+    names = [image["file_name"] for image in json.loads(Path(files["truth"]).read_text())["images"]]
+    rows = "".join(f"{name},{'rain' if i % 3 else 'sun'},{i}\n" for i, name in enumerate(names))
+    (tmp_path / "tags.csv").write_text("image,weather,number\n" + rows)
+    val, results = coco_sets.awkward(22, images=30, decimals=3)
+    for i, image in enumerate(val["images"]):
+        image |= {"file_name": f"w{i}.jpg", "width": 640, "height": 640}
+    (tmp_path / "val.json").write_text(json.dumps(val))
+    (tmp_path / "val_good.json").write_text(json.dumps(results))
+    (tmp_path / "val_poor.json").write_text(json.dumps(results[::2]))
+    made = {name: str(tmp_path / name) for name in ("tags.csv", "val.json", "val_good.json", "val_poor.json")}
+    return files | made
+
+
+def evaluated(questions: dict[str, str], capsys: pytest.CaptureFixture[str], *words: str) -> tuple[dict[str, Any], str]:
+    """What `evaluate` says as JSON and as text."""
+    line = ["evaluate", "--truth", questions["truth"], "--predictions", questions["good"], *GROUPS, *words]
+    assert main(line) == 0
+    text = capsys.readouterr().out
+    assert main([*line, "--json"]) == 0
+    return json.loads(capsys.readouterr().out), text
+
+
+def test_evaluate_tells_slices_of_a_column_of_a_csv(
+    questions: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, text = evaluated(questions, capsys, "--by", f"{questions['tags.csv']}#weather")
+    assert {name: row["n_images"] for name, row in record["slices"].items()} == {"rain": 26, "sun": 14}
+    assert record["slices"]["sun"]["intervals"].keys() == record["slices"]["sun"]["metrics"].keys()
+    (line,) = [line for line in text.splitlines() if line.startswith("rain")]
+    assert f"{record['slices']['rain']['metrics']['mAP50']:.3f}" in line and " 26 " in line
+
+
+def test_evaluate_sorts_mistakes_and_says_how_sure_the_model_is(
+    questions: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, text = evaluated(questions, capsys, "--errors")
+    errors = record["errors"]
+    assert set(errors["count"]) == set(errors["cost"]) == {
+        "class", "location", "both", "duplicate", "background", "missed",
+    }  # fmt: skip
+    assert len(errors["confusion"]) == len(errors["classes"]) + 1
+    assert record["calibration"]["n_detections"] == sum(record["calibration"]["n"])
+    assert len(record["curves"]["best_confidence"]["value"]) == 21
+    for words in ("mAP50 that mending it would win", "calibration error", "best confidence, quantiles", "best F1"):
+        assert words in text
+    assert len(text.splitlines()) < 45, "it fits a screen"
+
+
+def test_evaluate_screens_whole_images_at_a_threshold_that_val_chose(
+    questions: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    val = ["--val", questions["val_good.json"], "--val-truth", questions["val.json"]]
+    record, text = evaluated(questions, capsys, "--threats", "class0", "--threshold", "false_alarms=0.2", *val)
+    assert record["screening"]["threats"] == ["class0"]
+    assert record["screening"]["chosen"] == "by false_alarms=0.2 on 30 images of val"
+    for name in ("accuracy", "detection_rate", "false_alarm_rate", "AUC"):
+        low, high = record["intervals"][name]
+        assert low <= record["metrics"][name] <= high
+    assert "detection_rate" in text and "by false_alarms=0.2 on 30 images of val" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--threats", "gun", "--threshold", "0.4"], "threats are classes of the truth"),
+        (["--threshold", "0.4"], "--threats gun,knife says"),
+        (["--threats", "class0"], "from which score on"),
+        (["--threats", "class0", "--threshold", "f1"], "with predictions of each model"),
+        (["--threats", "class0", "--threshold", "f2", "--val", "val_good.json"], "got f2"),
+        (["--threats", "class0", "--threshold", "f1", "--val", "good"], "images that it is judged by"),
+        (["--by", "nonsense"], "not a rule for slices"),
+        (["--by", "tags.csv"], "got weather, number"),
+        (["--by", "tags.csv#colour"], "a column is missing"),
+        (["--pck", "box=1"], "box_diagonal=0.05"),
+        (["--pck", "box_diagonal=0.05"], "of keypoints"),
+        (["--sigmas", "0.1"], "of keypoints"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_one_clear_error(
+    questions: dict[str, str], capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    named = [questions.get(word.partition("#")[0], word) + word[len(word.partition("#")[0]) :] for word in words]
+    assert main(["evaluate", "--truth", questions["truth"], "--predictions", questions["good"], *named]) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err and "Traceback" not in captured.err and captured.out == ""
+
+
+def test_compare_several_treatments_names_each_and_exits_by_the_best(
+    questions: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", "--truth", questions["truth"], "--control", questions["poor"], "--metric", "recall", *GROUPS]
+    words += ["--treatment", questions["good"], "--treatment", f"again={questions['poor']}"]
+    assert main([*words, "--margin", "0.01"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("PASS: recall of 2 treatments") and "max-t of 2" in text
+    assert main([*words, "--margin", "0.01", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert {name: one["verdict"] for name, one in record["comparisons"].items()} == {"good": "PASS", "again": "FAIL"}
+    assert main([*words[:-2], "--treatment", questions["good"]]) == 2
+    assert "the same treatment twice" in capsys.readouterr().err
+
+
+def test_compare_equal_slices_and_whole_images(questions: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["compare", "--truth", questions["truth"], "--control", questions["poor"], "--treatment", questions["good"]]
+    words += GROUPS
+    assert main([*words, "--metric", "recall", "--claim", "equal", "--margin", "0.01"]) == 10
+    assert "they are not equal" in capsys.readouterr().out
+    assert main([*words, "--metric", "recall", "--claim", "equal"]) == 2
+    assert "differ by less than a margin" in capsys.readouterr().err
+    assert main([*words, "--metric", "recall", "--by", f"{questions['tags.csv']}#weather"]) == 0
+    text = capsys.readouterr().out
+    assert "26 images in 8 groups" in text and "P(treatment > control)" in text and "images that got better" in text
+    val = [
+        "--val",
+        questions["val_poor.json"],
+        "--val",
+        questions["val_good.json"],
+        "--val-truth",
+        questions["val.json"],
+    ]
+    screened = [*words, "--metric", "accuracy", "--threats", "class0,class1", "--threshold", "f1", *val, "--json"]
+    assert main(screened) in (0, 11)
+    assert json.loads(capsys.readouterr().out)["metric"] == "accuracy"
+    assert main([*words, "--metric", "accuracy", "--threats", "class0", "--threshold", "f1", *val[:2]]) == 2
+    assert "expected 2, got 1" in capsys.readouterr().err
+
+
+def test_size_prints_a_tail_that_a_person_would_write(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["size", "rate", "--at-least", "0.95", "--true", "0.98", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tail"] == 0.025

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.measure.comparison import compare, published, setting_differences
 from liftgate.measure.evaluation import evaluate
+from liftgate.stats.equivalence import equal_within
 from measure.test_evaluation import BOX, FAR, said, truth
 from oracle import coco_sets
 
@@ -171,3 +173,62 @@ def test_published_numbers_are_compared_by_the_point_rule_without_an_interval() 
     result = published("mAP50", 0.7626, 0.7612, margin=0.01)
     assert result.verdict == "FAIL"
     assert not result.delta.established
+
+
+@pytest.mark.parametrize("metric", ["recall", "precision", "false_positives_per_image", "AR_10", "mAP75"])
+def test_any_metric_is_told_class_by_class(metric: str) -> None:
+    gt, dt = coco_sets.awkward(9, images=30, decimals=2)
+    data = coco_sets.dataset(gt)
+    good, poor = coco_sets.predictions(dt, gt), coco_sets.predictions([row for i, row in enumerate(dt) if i % 4], gt)
+    result = compare(data, poor, good, metric=metric)
+    assert result.per_class
+    for name, row in result.per_class.items():
+        alone = compare(*_of_class(name, data, poor, good), metric=metric)
+        assert (row["control"], row["treatment"]) == pytest.approx((alone.control, alone.treatment)), name
+
+
+def _of_class(name: str, data: Dataset, *models: Predictions) -> list[Any]:
+    """Truth and predictions with this class only."""
+    number = data.classes.index(name)
+    only = [replace(data, labels=data.labels.take(data.labels.cls == number))]
+    for model in models:
+        rows = model.cls == number
+        columns = {column: getattr(model, column)[rows] for column in ("image", "cls", "boxes", "scores")}
+        only.append(replace(model, **columns))  # type: ignore[arg-type]
+    return only
+
+
+def test_equal_is_shown_by_an_interval_inside_the_margin_and_by_nothing_else() -> None:
+    data, control, treatment = two_models(groups=40, better=0.0)
+    close = compare(data, control, treatment, metric="recall", claim="equal", margin=0.05)
+    assert close.verdict == "PASS" and close.delta.level == pytest.approx(0.9)
+    assert "declared to be equal" in close.reason
+    few, one, other = two_models(groups=8, better=0.1)
+    unsure = compare(few, one, other, metric="recall", claim="equal", margin=0.05)
+    assert unsure.verdict == "MARGINAL" and "equality is not shown" in unsure.reason
+    data, control, treatment = two_models(better=0.4)
+    apart = compare(data, control, treatment, metric="recall", claim="equal", margin=0.05)
+    assert apart.verdict == "FAIL" and "not equal" in apart.reason
+
+
+def test_equal_decides_as_two_one_sided_tests_do() -> None:
+    for better, margin in [(0.0, 0.02), (0.05, 0.1), (0.1, 0.3), (0.2, 0.15)]:
+        data, control, treatment = two_models(better=better)
+        result = compare(data, control, treatment, metric="recall", claim="equal", margin=margin)
+        plain = compare(data, control, treatment, metric="recall")
+        assert (result.verdict == "PASS") == equal_within(plain.delta, margin).equal
+
+
+@pytest.mark.parametrize("options", [{"margin": 0.0}, {"margin": 0.1, "rule": "point"}, {"margin": 0.1, "level": 0.4}])
+def test_equal_without_a_margin_or_an_interval_is_refused(options: dict[str, Any]) -> None:
+    data, control, treatment = two_models()
+    with pytest.raises(UsageError, match="differ by less than a margin"):
+        compare(data, control, treatment, claim="equal", **options)
+
+
+def test_sigmas_without_keypoints_are_refused_not_ignored() -> None:
+    data, control, treatment = two_models()
+    with pytest.raises(UsageError, match="the truth has none"):
+        compare(data, control, treatment, sigmas=0.05)
+    with pytest.raises(UsageError, match="the truth has none"):
+        evaluate(data, control, sigmas=0.05)

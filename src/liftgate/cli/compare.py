@@ -1,81 +1,176 @@
-"""liftgate compare: the paired verdict on two detectors' predictions."""
+"""liftgate compare: the paired verdict on two detectors' predictions, or on several against one."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import liftgate
-from liftgate.cli.evaluate import PREDICTIONS, add_common, add_measuring
+from liftgate.cli.measuring import PREDICTIONS, add_breakdown, add_measuring, measuring
 from liftgate.cli.output import add_json, emit_json, progress
-from liftgate.errors import EXIT_CODES
+from liftgate.errors import EXIT_CODES, UsageError
 
 if TYPE_CHECKING:
-    from liftgate.measure.records import Comparison
+    from liftgate.measure.records import Comparison, Comparisons
+
+_SHOWN_CLASSES = 10
+_SHOWN_IMAGES = 3
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--truth", required=True, type=Path, help="COCO JSON, data.yaml or VOC folder")
     parser.add_argument("--control", required=True, type=Path, help=f"{PREDICTIONS}, of the old model")
-    parser.add_argument("--treatment", required=True, type=Path, help="the same, of the new model")
+    parser.add_argument(
+        "--treatment", required=True, type=Path, action="append", metavar="[NAME=]TREATMENT",
+        help="the same, of the new model; give it again for several: their intervals then hold all at once",
+    )  # fmt: skip
     parser.add_argument("--metric", default="mAP50-95", help="what to compare (default: %(default)s)")
     parser.add_argument("--margin", type=float, default=0.0, help="how much better is worth it (default: %(default)s)")
+    parser.add_argument(
+        "--claim", choices=("better", "equal"), default="better",
+        help="equal: they differ by less than the margin, by two one-sided tests (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--rule", choices=("interval", "point"), default="interval", help="default: %(default)s")
-    add_common(parser)
     add_measuring(parser)
+    add_breakdown(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    treatments = _named(args.treatment)
+    asked = {"metric": args.metric, "margin": args.margin, "rule": args.rule, "claim": args.claim, "val": args.val}
+    result: Comparison | Comparisons
     with progress() as bar:
-        comparison = liftgate.compare(
-            args.truth,
-            args.control,
-            args.treatment,
-            metric=args.metric,
-            margin=args.margin,
-            rule=args.rule,
-            groups=args.groups,
-            split=args.split,
-            images=args.images,
-            level=args.level,
-            conf=args.conf,
-            sigmas=args.sigmas,
-            common=args.common,
-            progress=bar,
-        )
+        if len(treatments) == 1:
+            (treatment,) = treatments.values()
+            result = liftgate.compare(args.truth, args.control, treatment, progress=bar, **asked, **measuring(args))
+        else:
+            result = liftgate.compare_arms(
+                args.truth, args.control, treatments, progress=bar, **asked, **measuring(args)
+            )
     if args.json:
-        emit_json(comparison.to_dict())
+        emit_json(result.to_dict())
     else:
-        print(text(comparison))
-    return EXIT_CODES[comparison.verdict]
+        print(text(result) if len(treatments) == 1 else several(result))  # type: ignore[arg-type]
+    return EXIT_CODES[result.verdict]
+
+
+def _named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Treatments by name: as given before `=`, else the file's stem, else (where two have it) all of its path."""
+    names = []
+    for path in paths:
+        name, equals, file = str(path).partition("=")
+        names.append((name, Path(file)) if equals and not path.exists() else (path.stem, path))
+    stems = [name for name, _ in names]
+    found = {name if stems.count(name) == 1 else str(path): path for name, path in names}
+    if len(found) < len(paths):
+        raise UsageError("the same treatment twice", got=", ".join(map(str, paths)))
+    return found
 
 
 def text(comparison: Comparison) -> str:
     """The verdict, its numbers, and what limits it."""
     delta = comparison.delta
-    bounds = f"[{delta.low:+.4f}, {delta.high:+.4f}]" if delta.established else "not established"
     lines = [
         f"{comparison.verdict}: {comparison.reason}",
         "",
         f"{comparison.metric:<16} control {_value(comparison.control)}, treatment {_value(comparison.treatment)}, "
-        f"difference {delta.estimate:+.4f} {bounds}",
+        f"difference {delta.estimate:+.4f} {_bounds([delta.low, delta.high])}",
         f"{'':<16} paired: {delta.basis}"
         + (f", design effect {delta.design_effect:.2f}" if delta.design_effect is not None else ""),
+        *_beside(comparison),
+        *_classes(comparison),
+        *_slices(comparison),
+        *_images(comparison),
     ]
-    moved = [(name, row) for name, row in comparison.per_class.items() if row["delta"]]
-    moved.sort(key=lambda pair: -abs(pair[1]["delta"] or 0))
-    if moved:
-        lines += ["", f"{'class':<24} {'control':>8} {'treatment':>9} {'change':>8}  p (Holm)"]
-    for name, row in moved[:10]:
-        p = "–" if row["p_holm"] is None else f"{row['p_holm']:.3f}"
-        change = row["delta"] or 0.0
-        lines.append(f"{name:<24} {_value(row['control']):>8} {_value(row['treatment']):>9} {change:>+8.4f}  {p}")
     if comparison.differences:
         lines += ["", "confounded, the two also differ in:", *(f"  {line}" for line in comparison.differences)]
     notes = [*comparison.caveats, *([delta.note] if delta.note else [])]
     return "\n".join([*lines, *(f"note: {note}" for note in notes)])
+
+
+def several(comparisons: Comparisons) -> str:
+    """One line for each treatment, the best word first."""
+    first = next(iter(comparisons.treatments.values()))
+    lines = [
+        f"{comparisons.verdict}: {comparisons.metric} of {len(comparisons.treatments)} treatments against the control "
+        f"({_value(first.control)}), margin {first.margin:g}, claim {first.claim}",
+        "",
+        f"{'treatment':<20} {'value':>7} {'change':>8}  {'interval':<20} {'p':>6}  verdict",
+    ]
+    for name, one in comparisons.treatments.items():
+        p = "–" if one.p_adjusted is None else f"{one.p_adjusted:.3f}"
+        bounds = _bounds([one.delta.low, one.delta.high])
+        word = one.verdict + (", confounded" if one.differences else "")
+        numbers = f"{_value(one.treatment):>7} {one.delta.estimate:>+8.4f}  {bounds:<20} {p:>6}"
+        lines.append(f"{name[:20]:<20} {numbers}  {word}")
+    lines += ["", f"{first.delta.basis}; p of no difference, adjusted: {comparisons.adjustment}"]
+    for name, one in comparisons.treatments.items():
+        lines += [f"{name} also differs in: {'; '.join(one.differences)}"] if one.differences else []
+    notes = dict.fromkeys(
+        note for one in comparisons.treatments.values() for note in (*one.caveats, one.delta.note) if note
+    )
+    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
+
+
+def _beside(comparison: Comparison) -> Iterator[str]:
+    """Shown, and no verdict goes by it."""
+    said = []
+    if comparison.p_value is not None:
+        said.append(f"p of no difference {comparison.p_value:.3f}")
+    if comparison.probability_better is not None:
+        said.append(f"P(treatment > control) {comparison.probability_better:.3f}")
+    if comparison.percentile is not None:
+        said.append(f"percentile interval {_bounds(comparison.percentile)}, to show only")
+    if said:
+        yield f"{'':<16} {', '.join(said)}"
+
+
+def _classes(comparison: Comparison) -> Iterator[str]:
+    moved = [(name, row) for name, row in comparison.per_class.items() if row["delta"]]
+    moved.sort(key=lambda pair: -abs(pair[1]["delta"] or 0))
+    if not moved:
+        return
+    yield from ("", f"{'class':<24} {'control':>8} {'treatment':>9} {'change':>8}  p (Holm)")
+    for name, row in moved[:_SHOWN_CLASSES]:
+        yield _row(name, row)
+    if len(moved) > _SHOWN_CLASSES:
+        yield f"and {len(moved) - _SHOWN_CLASSES} more classes that changed less"
+
+
+def _slices(comparison: Comparison) -> Iterator[str]:
+    if not comparison.slices:
+        return
+    yield from (
+        "",
+        f"{'slice':<24} {'control':>8} {'treatment':>9} {'change':>8}  p (Holm)  interval of the slice alone",
+    )
+    for name, row in comparison.slices.items():
+        sample = f"{row['n_images']} images in {row['n_groups']} groups"
+        yield f"{_row(name, row):<63} {_bounds(row['interval'])}, {sample}"
+
+
+def _images(comparison: Comparison) -> Iterator[str]:
+    """The images that changed most, both ways."""
+    for word, sign in (("better", 1), ("worse", -1)):
+        rows = [row for row in comparison.images if row["change"] * sign > 0][:_SHOWN_IMAGES]
+        if rows:
+            yield from [""] if word == "better" else []
+            shown = ", ".join(f"{row['id']} {row['control']:.2f} → {row['treatment']:.2f}" for row in rows)
+            yield f"images that got {word} most: {shown}"
+
+
+def _row(name: str, row: Mapping[str, Any]) -> str:
+    p = "–" if row["p_holm"] is None else f"{row['p_holm']:.3f}"
+    change = "–" if row["delta"] is None else f"{row['delta']:+.4f}"
+    return f"{name[:24]:<24} {_value(row['control']):>8} {_value(row['treatment']):>9} {change:>8}  {p}"
+
+
+def _bounds(bounds: Sequence[float | None]) -> str:
+    low, high = bounds
+    return "not established" if low is None or high is None else f"[{low:+.4f}, {high:+.4f}]"
 
 
 def _value(value: float | None) -> str:

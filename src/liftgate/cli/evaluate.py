@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import liftgate
+from liftgate.cli.measuring import PREDICTIONS, add_breakdown, add_measuring, measuring
 from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
     from liftgate.measure.records import Evaluation
 
-
-PREDICTIONS = "COCO results, FiftyOne JSON, CSV of answers, or folder of YOLO txt"
+_SHOWN_CONFUSIONS = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--truth", required=True, type=Path, help="COCO JSON, data.yaml or VOC folder")
     parser.add_argument("--predictions", required=True, type=Path, help=PREDICTIONS)
-    add_common(parser)
     add_measuring(parser)
-    add_json(parser)
-
-
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """Options that evaluate and compare share."""
-    parser.add_argument("--common", action="store_true", help="only the images that were looked at; the result says so")
-
-
-def add_measuring(parser: argparse.ArgumentParser) -> None:
-    """Options that evaluate, compare and size share."""
-    parser.add_argument("--split", help="split to measure (default: val, where the truth has one)")
+    parser.add_argument("--errors", action="store_true", help="types of mistakes, what each costs, and who is confused")
     parser.add_argument(
-        "--groups", metavar="RULE", help="regex with (?P<group>…), CSV with columns image,group, or folder"
-    )
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
-    parser.add_argument("--conf", type=float, default=0.25, help="confidence threshold of rates (default: %(default)s)")
-    parser.add_argument("--level", type=float, default=0.95, help="level of intervals (default: %(default)s)")
-    parser.add_argument("--sigmas", help="OKS sigmas: coco, one number, or one for each keypoint with commas between")
+        "--pck", metavar="LENGTH=SHARE", action="append", default=[],
+        help="keypoints within a share of box_diagonal, max_side or torso:KEYPOINT,KEYPOINT: box_diagonal=0.05",
+    )  # fmt: skip
+    add_breakdown(parser)
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,24 +36,27 @@ def run(args: argparse.Namespace) -> int:
         evaluation = liftgate.evaluate(
             args.truth,
             args.predictions,
-            groups=args.groups,
-            split=args.split,
-            images=args.images,
-            level=args.level,
-            conf=args.conf,
-            sigmas=args.sigmas,
-            common=args.common,
+            errors=args.errors,
+            pck=args.pck,
+            val=_one(args.val),
             progress=bar,
+            **measuring(args),
         )
     if args.json:
         emit_json(evaluation.to_dict())
-    else:
-        print(table(evaluation))
-        if "truth_faults" in evaluation.settings:
-            say(f"warning: {evaluation.settings['truth_faults']}")
-        if evaluation.n_groups == evaluation.n_images:
-            say("hint: every image counts as independent; if they are frames of videos, say so with --groups")
+        return 0
+    print(table(evaluation))
+    if "truth_faults" in evaluation.settings:
+        say(f"warning: {evaluation.settings['truth_faults']}")
+    if evaluation.n_groups == evaluation.n_images:
+        say("hint: every image counts as independent; if they are frames of videos, say so with --groups")
     return 0
+
+
+def _one(val: Sequence[Path]) -> Path | None:
+    if len(val) > 1:
+        raise UsageError("one model has one set of predictions on val", got=f"--val {len(val)} times")
+    return val[0] if val else None
 
 
 def table(evaluation: Evaluation) -> str:
@@ -74,21 +67,99 @@ def table(evaluation: Evaluation) -> str:
     lines = [f"{'metric':<26} {'value':>7}  {f'{level} interval':<18} {'deff':>5}  method"]
     for name, value in evaluation.metrics.items():
         interval = evaluation.intervals.get(name)
-        if value is None or interval is None:
+        if value is None:
             lines.append(f"{name:<26} {'–':>7}  undefined: no truth of that kind")
-            continue
-        bounds = f"[{interval.low:.3f}, {interval.high:.3f}]" if interval.established else "not established"
-        effect = "" if interval.design_effect is None else f"{interval.design_effect:.2f}"
-        lines.append(f"{name:<26} {value:>7.3f}  {bounds:<18} {effect:>5}  {interval.method}")
-    conf = evaluation.settings["conf"]
-    lines += [
-        "",
-        f"{evaluation.n_images} images in {evaluation.n_groups} groups; {level} intervals over groups;",
-        f"recall, precision and false positives at confidence ≥ {conf:g} and IoU 0.5",
-    ]
-    if (beside := evaluation.as_ultralytics) and None not in beside.values():
-        said = ", ".join(f"{name.removeprefix('ultralytics_')} {value:.3f}" for name, value in beside.items())
-        lines += ["", f"by Ultralytics' formulas: {said} (its precision and recall are at the best F1)"]
+        elif interval is None:
+            lines.append(f"{name:<26} {value:>7.1f}  {'':<18} {'':>5}  as measured when predicting")
+        else:
+            effect = "" if interval.design_effect is None else f"{interval.design_effect:.2f}"
+            bounds = _bounds([interval.low, interval.high])
+            lines.append(f"{name:<26} {value:>7.3f}  {bounds:<18} {effect:>5}  {interval.method}")
+    lines += ["", f"{evaluation.n_images} images in {evaluation.n_groups} groups; {level} intervals over groups"]
+    lines += [*_basis(evaluation), *_slices(evaluation), *_pck(evaluation), *_errors(evaluation)]
     common = evaluation.settings.get("common")
     notes = [*([common] if common else []), *sorted({i.note for i in evaluation.intervals.values() if i.note})]
     return "\n".join([*lines, *(f"note: {note}" for note in notes)])
+
+
+def _basis(evaluation: Evaluation) -> Iterator[str]:
+    """What the numbers were taken at, and what stands beside them."""
+    if "conf" in evaluation.settings:
+        conf = evaluation.settings["conf"]
+        yield f"recall, precision and false positives at confidence ≥ {conf:g} and IoU 0.5"
+    if screen := evaluation.screening:
+        yield (
+            f"whole images: flagged from score {screen['threshold']:g} of {', '.join(screen['threats'])} on "
+            f"({screen['chosen']})"
+        )
+    if best := evaluation.curves.get("best_confidence"):
+        values = dict(zip(best["quantile"], best["value"], strict=True))
+        shown = ", ".join(f"{q:.0%} {values[q]:.2f}" for q in (0.1, 0.25, 0.5, 0.75, 0.9))
+        yield f"best confidence, quantiles over images with an object: {shown}"
+    if f1 := [pair for pair in _f1(evaluation) if pair[0] is not None]:
+        value, at = max(f1, key=lambda pair: pair[0] or 0)
+        yield f"best F1 {value:.3f} at confidence {at:.2f} (choose it on val: of these very images it flatters)"
+    if (ece := evaluation.calibration.get("ece")) is not None:
+        n = evaluation.calibration["n_detections"]
+        yield f"calibration error {ece:.3f} over {n} detections in 10 bins (no interval: small samples inflate it)"
+    if (beside := evaluation.as_ultralytics) and None not in beside.values():
+        said = ", ".join(f"{name.removeprefix('ultralytics_')} {value:.3f}" for name, value in beside.items())
+        yield f"by Ultralytics' formulas: {said} (its precision and recall are at the best F1)"
+
+
+def _f1(evaluation: Evaluation) -> Iterator[tuple[float | None, float]]:
+    curve = evaluation.curves.get("confidence", {})
+    yield from zip(curve.get("f1", ()), curve.get("conf", ()), strict=True)
+
+
+def _slices(evaluation: Evaluation) -> Iterator[str]:
+    """One line for each slice."""
+    if not evaluation.slices:
+        return
+    names = [
+        name for name in ("mAP50-95", "mAP50", "recall", "accuracy", "detection_rate") if name in evaluation.metrics
+    ]
+    names = names[:3]
+    yield ""
+    yield f"{'slice':<20} {'images':>6} {'groups':>6}  " + "  ".join(f"{name:<24}" for name in names).rstrip()
+    for slice_name, row in evaluation.slices.items():
+        cells = []
+        for name in names:
+            value = row["metrics"].get(name)
+            cells.append("–" if value is None else f"{value:.3f} {_bounds(row['intervals'][name])}")
+        shown = "  ".join(f"{cell:<24}" for cell in cells).rstrip()
+        yield f"{slice_name[:20]:<20} {row['n_images']:>6} {row['n_groups']:>6}  {shown}"
+    yield "intervals of slices are each slice's own, not adjusted for looking at several"
+
+
+def _pck(evaluation: Evaluation) -> Iterator[str]:
+    for asked, rows in evaluation.pck.items():
+        yield ""
+        yield f"{f'PCK {asked}':<36} {'value':>7}  interval"
+        for name, interval in rows.items():
+            yield f"{name[:36]:<36} {interval.estimate:>7.3f}  {_bounds([interval.low, interval.high])}"
+
+
+def _errors(evaluation: Evaluation) -> Iterator[str]:
+    """Types of mistakes, and the pairs of classes that are taken for each other most."""
+    if not (errors := evaluation.errors):
+        return
+    title = f"mistakes at confidence ≥ {errors['conf']:g}"
+    yield from ("", f"{title:<30} {'number':>7}  mAP50 that mending it would win")
+    for name, number in errors["count"].items():
+        yield f"{name:<30} {number:>7}  {errors['cost'][name]:+.3f}"
+    classes = [*errors["classes"], "nothing"]
+    pairs = [
+        (number, classes[true], classes[said])
+        for true, row in enumerate(errors["confusion"][:-1])
+        for said, number in enumerate(row[:-1])
+        if number and true != said
+    ]
+    if pairs:
+        most = sorted(pairs, key=lambda pair: -pair[0])[:_SHOWN_CONFUSIONS]
+        yield "taken for each other: " + ", ".join(f"{true} for {said} {number}" for number, true, said in most)
+
+
+def _bounds(bounds: Sequence[float | None]) -> str:
+    low, high = bounds
+    return "not established" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 import liftgate
-from liftgate.cli.evaluate import add_measuring
+from liftgate.cli.measuring import PREDICTIONS, add_measuring, measuring
 from liftgate.cli.output import add_json, emit_json, progress
 
 
@@ -26,8 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     models = claims.add_parser("models", help="two models differ on the same images, planned from a pilot")
     models.add_argument("--truth", required=True, type=Path, help="COCO JSON, data.yaml or VOC folder")
-    models.add_argument("--control", required=True, type=Path, help="COCO results JSON")
-    models.add_argument("--treatment", required=True, type=Path, help="COCO results JSON")
+    models.add_argument("--control", required=True, type=Path, help=f"{PREDICTIONS}, of the old model")
+    models.add_argument("--treatment", required=True, type=Path, help="the same, of the new model")
     models.add_argument("--metric", default="mAP50-95", help="default: %(default)s")
     models.add_argument("--margin", type=float, default=0.0, help="default: %(default)s")
     models.add_argument("--difference", type=float, required=True, help="the difference you hope for")
@@ -65,13 +65,8 @@ def run(args: argparse.Namespace) -> int:
                 metric=args.metric,
                 margin=args.margin,
                 power=args.power,
-                groups=args.groups,
-                split=args.split,
-                images=args.images,
-                level=args.level,
-                conf=args.conf,
-                sigmas=args.sigmas,
                 progress=bar,
+                **measuring(args),
             )
     elif args.claim == "kappa":
         options = {"prevalence": args.prevalence, "level": args.level, "have": args.have}

@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from liftgate.measure.comparison import compare as compare
     from liftgate.measure.evaluation import evaluate as evaluate
     from liftgate.measure.seeds import compare_seeds as compare_seeds
+    from liftgate.measure.several import compare_arms as compare_arms
 
 # At first use: whoever only reads records (the report) need not load the compiler of the kernels.
 _HOMES = {
     "compare": "liftgate.measure.comparison",
     "evaluate": "liftgate.measure.evaluation",
+    "compare_arms": "liftgate.measure.several",
     "compare_seeds": "liftgate.measure.seeds",
 }
 
-__all__ = ["compare", "compare_seeds", "evaluate"]
+__all__ = ["compare", "compare_arms", "compare_seeds", "evaluate"]
 
 
 def __getattr__(name: str) -> Any:

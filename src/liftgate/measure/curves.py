@@ -30,6 +30,13 @@ def curves(table: MatchTable) -> dict[str, Any]:
     }
 
 
+def best_confidence(best: NDArray[np.float64]) -> dict[str, list[float | None]]:
+    """How sure the model is of its best detection: quantiles over the images (n,) given, in steps of 5%."""
+    share = np.linspace(0, 1, 21)
+    values = np.quantile(best, share) if len(best) else np.full(len(share), np.nan)
+    return {"quantile": _points(share), "value": _points(values)}
+
+
 def _envelope(right: NDArray[np.bool_], total: int) -> NDArray[np.float64]:
     """Best precision at each recall point or beyond, of detections sorted by score."""
     true = np.cumsum(right)

@@ -11,7 +11,7 @@ from liftgate.errors import UsageError
 from liftgate.stats.interval import Interval, percent
 
 if TYPE_CHECKING:
-    from liftgate.measure.records import Comparison, Evaluation
+    from liftgate.measure.records import Comparison, Comparisons, Evaluation
 
 Row = Mapping[str, Any]
 
@@ -29,6 +29,16 @@ def comparison_rows(comparison: Comparison) -> list[Row]:
     overall["delta"] = overall.pop("value")
     rest = {key: None for key in overall if key not in ("of", "control", "treatment", "delta", "p_holm")}
     return [overall, *({"of": name, **rest, **row} for name, row in comparison.per_class.items())]
+
+
+def treatment_rows(comparisons: Comparisons) -> list[Row]:
+    """One row per treatment, its verdict last."""
+    rows: list[Row] = []
+    for name, one in comparisons.treatments.items():
+        row = {"treatment": name, **_row(one.metric, one.delta.estimate, one.delta)}
+        row["delta"] = row.pop("value")
+        rows.append(row | {"p_adjusted": one.p_adjusted, "margin": one.margin, "verdict": one.verdict})
+    return rows
 
 
 def evaluation_line(evaluation: Evaluation) -> str:

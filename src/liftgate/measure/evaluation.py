@@ -16,9 +16,9 @@ from liftgate.errors import UsageError
 from liftgate.measure.arm import THREATS, Sigmas
 from liftgate.measure.average_precision import average_precision
 from liftgate.measure.calibration import calibration
-from liftgate.measure.curves import curves
+from liftgate.measure.curves import best_confidence, curves
 from liftgate.measure.errors_by_type import errors_by_type
-from liftgate.measure.metrics import COCO, LATENCY, OKS, RATES, SCREENING, averaged, rate
+from liftgate.measure.metrics import COCO, LATENCY, OKS, RATES, SCREENING, averaged, rate, shown
 from liftgate.measure.operating_point import OperatingPoint, class_counts, operating_point
 from liftgate.measure.pck import Pck, pck
 from liftgate.measure.rates import rate_interval
@@ -106,7 +106,7 @@ def evaluate(
         settings=settings,
         method=_method(groups) + ("" if screen is None else f"; {_OF_IMAGES}"),
         images=_images(truth, point),
-        curves=curves(table),
+        curves=curves(table) | {"best_confidence": best_confidence(point.best[shown(point)])},
         as_ultralytics=as_ultralytics(_unlimited(truth, predictions, table)),
         calibration=calibration(table),
         slices={} if by is None else evaluate_slices(truth, by, tuple(tables), point, screened, level),

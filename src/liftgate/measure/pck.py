@@ -35,6 +35,25 @@ class Pck(NamedTuple):
     torso: tuple[str, str] | None = None
     """The two keypoints whose distance is the torso"""
 
+    @classmethod
+    def parse(cls, text: str) -> Pck:
+        """Read what `str` writes.
+
+        Raises:
+            UsageError: it is something else.
+        """
+        what, _, share = text.partition("=")
+        name, _, ends = what.partition(":")
+        torso = tuple(part.strip() for part in ends.split(",")) if ends else None
+        try:
+            fraction = float(share)
+        except ValueError:
+            fraction = math.nan
+        if name not in NORMALISERS or not fraction > 0 or (name == "torso") != (torso is not None and len(torso) == 2):
+            expected = "box_diagonal=0.05, max_side=0.1 or torso:left_shoulder,right_hip=0.2"
+            raise UsageError("PCK takes a normaliser and a fraction of it", expected=expected, got=text)
+        return cls(name, fraction, None if torso is None else (torso[0], torso[1]))
+
     def __str__(self) -> str:
         return self.normaliser + (f":{','.join(self.torso)}" if self.torso else "") + f"={self.fraction:g}"
 

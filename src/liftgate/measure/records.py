@@ -106,11 +106,14 @@ class Comparison:
     percentile: tuple[float, float] | None = None
     """Percentile interval over bootstrap draws of groups: to show, too narrow with few groups to judge by."""
     probability_better: float | None = None
-    """P(A > B): share of these draws in which the treatment is better (ties count half)."""
+    """P(A > B): share of these draws in which the treatment is better (ties count half); of several seeds, share of the
+    pairs of runs."""
     claim: ClaimWord = "better"
     """`equal`: within ± margin; the interval is then of level 1 − 2α (two one-sided tests)"""
     p_value: float | None = None
     """Two-sided, of no difference at all"""
+    p_adjusted: float | None = None
+    """The same, adjusted for several treatments that are looked at side by side"""
     slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """slice → control, treatment, delta, interval, level, method, n_images, n_groups, p_holm"""
 
@@ -142,6 +145,7 @@ class Comparison:
             "probability_better": self.probability_better,
             "claim": self.claim,
             "p_value": self.p_value,
+            "p_adjusted": self.p_adjusted,
             "slices": {name: dict(row) for name, row in self.slices.items()},
             "delta_details": asdict(self.delta),
         }
@@ -167,6 +171,46 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         return display.html_table(f"{self.verdict}: {self.reason}", display.comparison_rows(self), str(self.delta))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparisons:
+    """Several treatments against one control, with intervals that hold all at once."""
+
+    metric: str
+    treatments: Mapping[str, Comparison]
+    adjustment: str
+    """How they are adjusted for being several, in words"""
+
+    @property
+    def verdict(self) -> VerdictWord:
+        """Of the question whether any of them does it: the best word."""
+        words = [one.verdict for one in self.treatments.values()]
+        return "PASS" if "PASS" in words else "MARGINAL" if "MARGINAL" in words else "FAIL"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; each of `comparisons` as `Comparison.to_dict`."""
+        return {
+            "metric": self.metric,
+            "verdict": self.verdict,
+            "adjustment": self.adjustment,
+            "comparisons": {name: one.to_dict() for name, one in self.treatments.items()},
+        }
+
+    def to_pandas(self) -> Any:
+        """One row per treatment as a pandas DataFrame."""
+        return display.data_frame(display.treatment_rows(self), "pandas")
+
+    def to_polars(self) -> Any:
+        """One row per treatment as a polars DataFrame."""
+        return display.data_frame(display.treatment_rows(self), "polars")
+
+    def __repr__(self) -> str:
+        words = ", ".join(f"{name} {one.verdict}" for name, one in self.treatments.items())
+        return f"Comparisons({self.metric}: {words}; {self.adjustment})"
+
+    def _repr_html_(self) -> str:
+        return display.html_table(f"{self.metric}: {self.verdict}", display.treatment_rows(self), self.adjustment)
 
 
 @dataclass(frozen=True, slots=True)

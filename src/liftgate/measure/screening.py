@@ -34,6 +34,23 @@ class Choice(NamedTuple):
     target: float | None = None
     """Least detection rate (`recall`) or highest false-alarm rate (`false_alarms`)"""
 
+    @classmethod
+    def parse(cls, text: str) -> Choice:
+        """Read `f1`, `recall=0.9` or `false_alarms=0.05`.
+
+        Raises:
+            UsageError: it is none of them.
+        """
+        name, equals, number = text.partition("=")
+        try:
+            target = float(number) if equals else None
+        except ValueError:
+            target = math.nan
+        if name not in RULES or (name == "f1") != (target is None) or (target is not None and not 0 <= target <= 1):
+            expected = "a number, f1, recall=0.9 or false_alarms=0.05"
+            raise UsageError("a threshold is a number or a rule by which it is chosen", expected=expected, got=text)
+        return cls(name, target)
+
     def __str__(self) -> str:
         return self.rule if self.target is None else f"{self.rule}={self.target:g}"
 

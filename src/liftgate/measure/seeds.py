@@ -19,9 +19,11 @@ from liftgate.data.dataset import Dataset
 from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.measure.comparison import compare
+from liftgate.measure.metrics import LESS_IS_BETTER
 from liftgate.measure.records import Comparison
 from liftgate.measure.verdict import decide, explain, groups_that_settle, oriented
 from liftgate.stats.rates import t_quantile
+from liftgate.stats.seeds import probability_better
 
 
 def compare_seeds(
@@ -51,17 +53,32 @@ def compare_seeds(
     if first.delta.established and all(error is not None for error in errors):
         delta = replace(delta, **_bounds(deltas, [float(error or 0) for error in errors], first))
     gain = oriented(delta, first.metric)
-    word = decide(gain, first.margin, rule)
+    word = decide(gain, first.margin, rule, first.claim)
+    unsettled = word == "MARGINAL" and rule == "interval"
     return replace(
         first,
         control=_mean([one.control for one in each]),
         treatment=_mean([one.treatment for one in each]),
         delta=delta,
         verdict=word,
-        reason=explain(first.metric, delta, first.margin, rule, ("control", "treatment")),
-        groups_needed=groups_that_settle(gain, first.margin) if word == "MARGINAL" and rule == "interval" else None,
+        reason=explain(first.metric, delta, first.margin, rule, ("control", "treatment"), first.claim),
+        groups_needed=groups_that_settle(gain, first.margin, first.claim) if unsettled else None,
         differences=tuple(dict.fromkeys(text for one in each for text in one.differences)),
+        caveats=(*first.caveats, "classes, slices and images are those of the first seed"),
+        percentile=None,
+        probability_better=_probability_better(each),
+        p_value=None,
     )
+
+
+def _probability_better(each: Sequence[Comparison]) -> float | None:
+    """P(A > B) over the runs themselves (Bouthillier et al. 2021); None where a run has no value."""
+    values = [(one.control, one.treatment) for one in each]
+    if any(control is None or treatment is None for control, treatment in values):
+        return None
+    controls, treatments = zip(*values, strict=True)
+    share = probability_better(controls, treatments)
+    return 1 - share if each[0].metric in LESS_IS_BETTER else share
 
 
 def _bounds(

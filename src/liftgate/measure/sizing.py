@@ -104,7 +104,7 @@ def size_rate(
         raise UsageError(
             "a rate that is not above the claim cannot be shown to be above it", expected=f"above {at_least}", got=true
         )
-    clusters, tail = Clustering(per_group, icc), (1 - level) / 2
+    clusters, tail = Clustering(per_group, icc), round((1 - level) / 2, 12)  # not 0.025000000000000022
     trials, stable = rate_sample_size(at_least, true, tail=tail, power=power)
     images, groups = clusters.inflate(trials)
     perfect = zero_miss_sample_size(at_least, tail=tail)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,20 @@ from liftgate.data.dataset import Dataset
 from liftgate.data.detections import Source, read_predictions
 from liftgate.data.groups import assign_groups
 from liftgate.data.reading import read
+from liftgate.data.slicing import slice_images
 from liftgate.errors import UsageError
+from liftgate.measure.arm import Sigmas
 from liftgate.measure.comparison import compare
 from liftgate.measure.evaluation import evaluate
-from liftgate.measure.records import Comparison, Evaluation
+from liftgate.measure.pck import Pck
+from liftgate.measure.records import Comparison, Comparisons, Evaluation
 from liftgate.measure.same_images import on_common_images
+from liftgate.measure.screening import Choice, Screen, choose_screen
+from liftgate.measure.several import compare_arms
 from liftgate.measure.sizing import SizeAnswer, size_difference, size_kappa, size_models, size_rate
 from liftgate.progress import Progress, silent
-from liftgate.study.records import Rule
+from liftgate.study.records import ClaimWord, Rule
 
-Sigmas = Sequence[float] | str | float | None
 _OF_IMAGES = ("image", "jpeg", "size", "split", "path", "list", "group")
 
 
@@ -36,21 +40,43 @@ def evaluate_files(
     conf: float = 0.25,
     sigmas: Sigmas = None,
     common: bool = False,
+    by: str | None = None,
+    errors: bool = False,
+    pck: Sequence[str] = (),
+    threats: Sequence[str] = (),
+    threshold: float | str | None = None,
+    val: Source | None = None,
+    val_truth: Path | str | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Evaluate predictions of any form (see `read_predictions`) against a COCO JSON, data.yaml or VOC folder.
 
     `groups` is a regex with (?P<group>…), a CSV with columns image,group, or `folder`; `split` defaults to val where
     the truth has one. `common` measures only the images that were looked at, and says so in `settings["common"]`.
+    `by` breaks the numbers down by slices (see `slice_images`), `errors` sorts the mistakes, `pck` names normalisers as
+    `box_diagonal=0.05`. `threats` adds the metrics of whole images at `threshold`: a number, or `f1`, `recall=0.9` or
+    `false_alarms=0.05` to choose it with the predictions `val` on val (of `val_truth` where that is another file).
 
     Raises:
         UsageError: a file cannot be read, the split does not exist, or the two do not belong together.
     """
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
+    vals = [] if val is None else [val]
+    (screen,) = _screens(threats, threshold, vals, 1, dataset, val_truth or truth, images) or (None,)
     found, note = read_predictions(predictions, dataset), None
     if common:
         dataset, (found,), note = on_common_images(dataset, found)
-    evaluation = evaluate(dataset, found, level=level, conf=conf, sigmas=sigmas)
+    evaluation = evaluate(
+        dataset,
+        found,
+        level=level,
+        conf=conf,
+        sigmas=sigmas,
+        screen=screen,
+        by=None if by is None else slice_images(dataset, by, base=Path.cwd()),
+        errors=errors,
+        pcks=tuple(Pck.parse(text) for text in pck),
+    )
     said = {"common": note, "truth_faults": faults_of_truth(dataset)}
     return replace(evaluation, settings={**evaluation.settings, **{key: text for key, text in said.items() if text}})
 
@@ -63,6 +89,7 @@ def compare_files(
     metric: str = "mAP50-95",
     margin: float = 0.0,
     rule: Rule = "interval",
+    claim: ClaimWord = "better",
     groups: str | None = None,
     split: str | None = None,
     images: Path | str | None = None,
@@ -70,22 +97,126 @@ def compare_files(
     conf: float = 0.25,
     sigmas: Sigmas = None,
     common: bool = False,
+    by: str | None = None,
+    threats: Sequence[str] = (),
+    threshold: float | str | None = None,
+    val: Sequence[Source] = (),
+    val_truth: Path | str | None = None,
     progress: Progress = silent,
 ) -> Comparison:
     """Compare two sources of predictions on the same truth; parameters and errors as `evaluate_files` and `compare`.
 
-    `common` compares them on the images that both looked at, and says so in `caveats`.
+    `common` compares them on the images that both looked at, and says so in `caveats`. `val`: predictions of control
+    and treatment on val, where each one's threshold is chosen.
     """
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
+    screens = _screens(threats, threshold, val, 2, dataset, val_truth or truth, images)
     first, second = (read_predictions(source, dataset) for source in (control, treatment))
     note = None
     if common:
         dataset, (first, second), note = on_common_images(dataset, first, second)
     comparison = compare(
-        dataset, first, second, metric=metric, margin=margin, rule=rule, level=level, conf=conf, sigmas=sigmas
+        dataset,
+        first,
+        second,
+        metric=metric,
+        margin=margin,
+        rule=rule,
+        claim=claim,
+        level=level,
+        conf=conf,
+        sigmas=sigmas,
+        screens=(screens[0], screens[1]) if screens else None,
+        by=None if by is None else slice_images(dataset, by, base=Path.cwd()),
     )
     said = [text for text in (note, faults_of_truth(dataset)) if text]
     return replace(comparison, caveats=(*said, *comparison.caveats))
+
+
+def compare_arms_files(
+    truth: Path | str,
+    control: Source,
+    treatments: Mapping[str, Source],
+    *,
+    groups: str | None = None,
+    split: str | None = None,
+    images: Path | str | None = None,
+    common: bool = False,
+    by: str | None = None,
+    threats: Sequence[str] = (),
+    threshold: float | str | None = None,
+    val: Sequence[Source] = (),
+    val_truth: Path | str | None = None,
+    progress: Progress = silent,
+    **asked: Any,
+) -> Comparisons:
+    """Compare several named treatments with one control; parameters and errors as `compare_files`.
+
+    Their intervals hold all at once. `val`: predictions of control, then of each treatment.
+    """
+    dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
+    sources = (control, *treatments.values())
+    screens = _screens(threats, threshold, val, len(sources), dataset, val_truth or truth, images)
+    found = tuple(read_predictions(source, dataset) for source in sources)
+    note = None
+    if common:
+        dataset, found, note = on_common_images(dataset, *found)
+    slices = None if by is None else slice_images(dataset, by, base=Path.cwd())
+    named = dict(zip(treatments, found[1:], strict=True))
+    result = compare_arms(dataset, found[0], named, screens=screens or None, by=slices, **asked)
+    said = tuple(text for text in (note, faults_of_truth(dataset)) if text)
+    noted = {name: replace(one, caveats=(*said, *one.caveats)) for name, one in result.treatments.items()}
+    return replace(result, treatments=noted)
+
+
+def _screens(
+    threats: Sequence[str],
+    threshold: float | str | None,
+    val: Sequence[Source],
+    models: int,
+    dataset: Dataset,
+    val_truth: Path | str,
+    images: Path | str | None,
+) -> tuple[Screen, ...]:
+    """One Screen for each of the models; none where nothing is screened for.
+
+    Raises:
+        UsageError: no threshold, or a rule without the predictions on val that it needs.
+    """
+    if not threats:
+        if threshold is not None or val:
+            raise UsageError(
+                "a threshold is of images with threats", hint="--threats gun,knife says which classes are one"
+            )
+        return ()
+    if threshold is None:
+        hint = "--threshold 0.4, or --threshold f1 --val PREDICTIONS to choose it on val"
+        raise UsageError("from which score on is an image flagged?", hint=hint)
+    number = _number(threshold)
+    if number is not None:
+        if val:
+            raise UsageError("a threshold that is given is not chosen on val", got=threshold)
+        return (Screen(tuple(threats), number),) * models
+    choice = Choice.parse(str(threshold))
+    if len(val) != models:
+        raise UsageError(
+            f"{choice} is chosen on val, with predictions of each model", expected=models, got=len(val),
+            hint="--val PREDICTIONS, on the val split of the truth or of --val-truth; once for each model",
+        )  # fmt: skip
+    chosen_on = read_truth(val_truth, images=images)
+    if (shared := {i.id for i in chosen_on.images} & {i.id for i in dataset.images}) and chosen_on.root == dataset.root:
+        raise UsageError(
+            "the threshold would be chosen on images that it is judged by", where=val_truth,
+            got=f"{len(shared)} images in both", hint="--split test to judge on test, --val-truth to choose elsewhere",
+        )  # fmt: skip
+    return tuple(choose_screen(chosen_on, read_predictions(source, chosen_on), threats, choice) for source in val)
+
+
+def _number(text: float | str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def read_truth(

@@ -1,0 +1,63 @@
+"""What evaluate, compare and size share: options about the truth, the metrics and the intervals, in one place."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+PREDICTIONS = "COCO results, FiftyOne JSON, CSV of answers, or folder of YOLO txt"
+
+
+def add_measuring(parser: argparse.ArgumentParser) -> None:
+    """Options of every verb that measures."""
+    parser.add_argument("--split", help="split to measure (default: val, where the truth has one)")
+    parser.add_argument(
+        "--groups", metavar="RULE", help="regex with (?P<group>…), CSV with columns image,group, or folder"
+    )
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
+    parser.add_argument("--conf", type=float, default=0.25, help="confidence threshold of rates (default: %(default)s)")
+    parser.add_argument("--level", type=float, default=0.95, help="level of intervals (default: %(default)s)")
+    parser.add_argument("--sigmas", help="OKS sigmas: coco, one number, or one for each keypoint with commas between")
+    parser.add_argument("--common", action="store_true", help="only the images that were looked at; the result says so")
+
+
+def add_breakdown(parser: argparse.ArgumentParser) -> None:
+    """Options of evaluate and compare: slices, and screening of whole images."""
+    parser.add_argument(
+        "--by", metavar="RULE", help="slice by slice: FILE.csv#COLUMN, regex with one (?P<name>…), folder or group"
+    )
+    screening = parser.add_argument_group("whole images", "is there a threat on it? Score = best detection of a threat")
+    screening.add_argument("--threats", metavar="CLASS,…", type=_words, default=(), help="classes that are a threat")
+    screening.add_argument(
+        "--threshold",
+        metavar="T",
+        help="flag from this score on; or chosen on val by f1, recall=0.9, false_alarms=0.05",
+    )
+    screening.add_argument(
+        "--val", metavar="PREDICTIONS", action="append", type=Path, default=[],
+        help="predictions on val to choose the threshold by; compare: once for each model, control first",
+    )  # fmt: skip
+    screening.add_argument("--val-truth", metavar="T", type=Path, help="truth of val, where it is another file")
+
+
+def measuring(args: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of the API from what `add_measuring` and `add_breakdown` read."""
+    names = (
+        "split",
+        "groups",
+        "images",
+        "conf",
+        "level",
+        "sigmas",
+        "common",
+        "by",
+        "threats",
+        "threshold",
+        "val_truth",
+    )
+    return {name: getattr(args, name) for name in names if hasattr(args, name)}
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
