@@ -24,7 +24,7 @@ def python(code: str, **env: str) -> str:
 
 
 def test_the_public_names_are_these() -> None:
-    verbs = ["check", "compare", "evaluate", "plan", "report", "run", "size"]
+    verbs = ["check", "compare", "compare_arms", "evaluate", "plan", "report", "run", "size"]
     assert sorted(liftgate.__all__) == ["LiftgateError", "__version__", *verbs]
     for name in liftgate.__all__:
         assert getattr(liftgate, name) is not None
