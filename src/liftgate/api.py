@@ -159,7 +159,7 @@ def cost(
         hours, basis = training_hours(runner.plan(context))
     confidential = [spec.name for spec in context.study.datasets if spec.confidential]
     found = offers(options, hours, confidential=confidential, allowed=(*allowed, *allow_regions))
-    return Costs(hours, basis, costs.spent(context)["gpu_hours"], found)
+    return Costs(hours, basis, costs.hours(context.workspace.folder, context.ledger), found)
 
 
 def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from liftgate import api
 from liftgate.errors import Stopped, UsageError
 from liftgate.ledger import Ledger
 from liftgate.pipeline import costs
-from liftgate.pipeline.costs import Ceiling
+from liftgate.pipeline.costs import Ceiling, Spent
 from liftgate.pipeline.prices import Option, offers, read_prices
 from liftgate.study.records import Budget
 from pipeline.gated import Gate
@@ -56,9 +57,10 @@ def test_a_training_pauses_at_the_ceiling_and_no_other_begins_until_it_is_raised
 
 @given(used=st.floats(0, 10), ceiling=st.floats(0.01, 10), rate=st.floats(0.1, 10), epoch=st.floats(0, 7200))
 def test_a_ceiling_in_money_and_one_in_hours_agree(used: float, ceiling: float, rate: float, epoch: float) -> None:
+    spent = Spent(used, used, None)
     hours, money = (
-        Ceiling(Budget(gpu_hours=ceiling), used, clock=lambda: 0.0),
-        Ceiling(Budget(usd=ceiling * rate, usd_per_hour=rate), used, clock=lambda: 0.0),
+        Ceiling(Budget(gpu_hours=ceiling), spent, clock=lambda: 0.0),
+        Ceiling(Budget(usd=ceiling * rate, usd_per_hour=rate), spent, clock=lambda: 0.0),
     )
     for one in (hours, money):
         one.pace.seconds = epoch
@@ -68,7 +70,7 @@ def test_a_ceiling_in_money_and_one_in_hours_agree(used: float, ceiling: float, 
 
 
 def test_without_a_ceiling_nothing_is_ever_spent_too_much() -> None:
-    assert Ceiling(Budget(usd_per_hour=1000.0), 1e6).reason() == ""
+    assert Ceiling(Budget(usd_per_hour=1000.0), Spent(1e6, 1e6, 1e6)).reason() == ""
 
 
 def test_hours_are_those_of_the_ledger_and_of_what_is_unfinished(write_study: Write) -> None:
@@ -83,6 +85,55 @@ def test_hours_are_those_of_the_ledger_and_of_what_is_unfinished(write_study: Wr
     events = '{"kind": "epoch", "body": {"epoch": 1, "seconds": 1800}}\n{"kind": "ep'
     (unfinished / "events.jsonl").write_text(events)
     assert costs.hours(folder, ledger) == pytest.approx(sum(run["wall_seconds"] for run in runs) / 3600 + 0.5)
+
+
+def test_gpu_hours_count_every_device_and_money_goes_by_the_clock() -> None:
+    now = 0.0
+    hours, money = (
+        Ceiling(budget, Spent(0.0, 0.0, None), devices=2, clock=lambda: now)
+        for budget in (Budget(gpu_hours=2.0), Budget(usd=2.0, usd_per_hour=1.0))
+    )
+    now = 3600.0
+    assert hours.reason() == "the budget is spent: 2 of 2 gpu_hours" and money.reason() == ""
+
+
+def test_a_ceiling_of_energy_stops_before_the_epoch_that_would_pass_it() -> None:
+    ceiling = Ceiling(Budget(kwh=1.0), Spent(0.0, 0.0, 0.2), clock=lambda: 0.0)
+    ceiling.saw({"epoch": 1, "seconds": 60.0, "energy_wh": 300.0})
+    assert ceiling.reason() == ""
+    ceiling.saw({"epoch": 2, "seconds": 60.0, "energy_wh": 300.0})
+    assert ceiling.reason() == "the budget is spent: 0.8 of 1 kwh, and another epoch would pass it"
+
+
+def test_a_ceiling_of_energy_that_nobody_can_keep_is_refused_before_any_work(one_arm: Write) -> None:
+    path = one_arm(budget={"kwh": 1.0}, device="cpu")
+    with pytest.raises(UsageError, match="energy cannot be kept here") as refused:
+        api.run(path)
+    assert refused.value.exit_code == 2
+    assert not list((path.parent / "runs" / "colours").glob("2*"))
+
+
+def test_energy_is_measured_kept_and_stops_a_run(
+    one_arm: Write, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    tool = tmp_path / "bin" / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 36000000\n")  # 10 kWh a second
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    path = one_arm(budget={"kwh": 0.001}, device="0")
+    gate.let_pass(2)  # its first epoch may pass before the first look at the power; the second cannot be free
+    with pytest.raises(Stopped, match=r"the budget is spent: .* of 0\.001 kwh"):
+        api.run(path, should_stop=lambda: gate_opens(tmp_path))
+    (status,) = api.status([path])
+    assert status.state == "paused" and status.kwh is not None and status.kwh > 0.001
+
+
+def gate_opens(tmp_path: Path) -> bool:
+    if (tmp_path / "gate" / "told").exists():
+        (tmp_path / "gate" / "open").touch()
+    return False
 
 
 # the plan

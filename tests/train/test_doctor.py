@@ -309,6 +309,13 @@ def test_a_rise_beside_a_wide_gap_of_losses_asks_for_images_and_not_for_epochs(t
     assert "more images" in finding.hint and finding.data["experiment"] == {}
 
 
+def test_a_rise_at_the_end_of_a_rate_far_too_high_asks_for_a_lower_one(tmp_path: Path) -> None:
+    """As a real run with SGD at 0.1 did: it learned only once the rate had fallen."""
+    curve = np.concatenate([np.zeros(14), np.linspace(0.01, 0.25, 11)])
+    (finding,) = diagnose([write(tmp_path / "run", curve, args={"epochs": 25, "lr0": 0.1})])[0].findings
+    assert finding.id == "trace.stopped_rising" and finding.data["experiment"] == {"lr0": 0.01}
+
+
 def test_a_short_run_gets_cannot_say(tmp_path: Path) -> None:
     assert ids(write(tmp_path / "run", np.array([0.1, 0.2, 0.3]))) == ["trace.too_short"]
 

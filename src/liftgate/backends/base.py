@@ -9,6 +9,8 @@ Laws (liftgate.testing.backends checks them for any backend):
 5. `predict` returns the detections for every image of the list, in pixels of the image upright (EXIF applied, as
    OpenCV loads it).
 6. The same job with the same seed on the CPU gives the same weights.
+7. A `train` on several devices ("0,1") is called in one process for each, with RANK, LOCAL_RANK, WORLD_SIZE,
+   MASTER_ADDR and MASTER_PORT as torch.distributed has them; only that of rank 0 writes. A backend that cannot refuses.
 """
 
 from __future__ import annotations

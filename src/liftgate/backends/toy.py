@@ -66,6 +66,8 @@ class Toy:
         """Run the stage; see `Backend.train`."""
         check_recipe(job.recipe, _KNOWN)
         _only_boxes(job.task)
+        if "," in (job.device or ""):
+            raise UsageError("the toy backend learns on one device", got=job.device, hint="leave `device` out")
         recipe = {"epochs": 10, "lr0": 0.2, "patience": 100, "batch": 4, **job.recipe}
         tree = read_tree(job.data)
         train, val = _scenes(tree, "train"), _scenes(tree, "val")

@@ -1,7 +1,7 @@
 """Costs: what training has cost so far, and a ceiling that stops it while it runs.
 
 An hour is an hour of training, finished or not: what was paused or failed counts by the clock, of what was killed the
-finished epochs do.
+finished epochs do. Money goes by the clock, GPU hours by the clock of every device.
 """
 
 from __future__ import annotations
@@ -9,22 +9,63 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from liftgate.errors import LedgerError, Stopped
+from liftgate.backends.base import Event
+from liftgate.errors import LedgerError, Stopped, UsageError
 from liftgate.ledger import Ledger
 from liftgate.ledger.runs import RunFolder, folders
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.pace import Pace
 from liftgate.study.records import Budget
 from liftgate.train.events import read_events
+from liftgate.train.power import draw
+from liftgate.train.ranks import devices_of
+
+
+class Spent(NamedTuple):
+    """What the training of a study has taken so far."""
+
+    hours: float
+    """By the clock: what a machine is paid by"""
+    gpu_hours: float
+    """The same, counted once for each device of a run"""
+    kwh: float | None
+    """Energy of the GPUs; None: they told nothing"""
+
+    def usd(self, rate: float | None) -> float | None:
+        """Return the money at a rate per hour; None: there is no rate."""
+        return None if rate is None else self.hours * rate
+
+
+def spent(folder: Path, ledger: Ledger) -> Spent:
+    """Return what training has taken in a study's folder, by its ledger and, of unfinished runs, by their events."""
+    parts = {entry.body["run"]: _of_finished(entry.body) for entry in ledger.entries("run")}
+    for run in folders(folder):
+        if run.name not in parts:
+            parts[run.name] = _of_unfinished(run)
+    known = [part.kwh for part in parts.values() if part.kwh is not None]
+    return Spent(
+        sum(part.hours for part in parts.values()),
+        sum(part.gpu_hours for part in parts.values()),
+        sum(known) if known else None,
+    )
 
 
 def hours(folder: Path, ledger: Ledger) -> float:
-    """Return the hours of training in a study's folder, by its ledger and, of unfinished runs, by their events."""
-    finished = {entry.body["run"]: run_seconds(entry.body) for entry in ledger.entries("run")}
-    unfinished = sum(_unfinished_seconds(run) for run in folders(folder) if run.name not in finished)
-    return (sum(finished.values()) + unfinished) / 3600
+    """Return the hours of training in a study's folder."""
+    return spent(folder, ledger).hours
+
+
+def _of_finished(run: Mapping[str, Any]) -> Spent:
+    clock = run_seconds(run) / 3600
+    own = run["curve"][int(run["facts"].get("continues", {}).get("epochs", 0)) :]
+    return Spent(clock, clock * int(run["facts"].get("devices") or 1), _kwh(own))
+
+
+def _kwh(epochs: Iterable[Mapping[str, Any]]) -> float | None:
+    known = [float(epoch["energy_wh"]) for epoch in epochs if epoch.get("energy_wh") is not None]
+    return sum(known) / 1000 if known else None
 
 
 def run_seconds(run: Mapping[str, Any]) -> float:
@@ -43,18 +84,11 @@ def epoch_seconds(epochs: Iterable[Mapping[str, Any]]) -> float:
     return sum(float(epoch.get("seconds") or 0.0) for epoch in epochs)
 
 
-def spent(context: Context) -> Mapping[str, float]:
-    """Return hours, and money where a rate is known, that the training of a study has cost."""
-    used = hours(context.workspace.folder, context.ledger)
-    rate = context.study.budget.usd_per_hour
-    return {"gpu_hours": used} if rate is None else {"gpu_hours": used, "usd": used * rate}
-
-
 class Ceiling:
     """What is left of the budget when a stage begins; the clock runs against it.
 
     >>> now = 0.0
-    >>> ceiling = Ceiling(Budget(gpu_hours=2.0), 1.0, clock=lambda: now)
+    >>> ceiling = Ceiling(Budget(gpu_hours=2.0), Spent(1.0, 1.0, None), clock=lambda: now)
     >>> ceiling.pace.seconds = 600
     >>> ceiling.reason()
     ''
@@ -63,12 +97,14 @@ class Ceiling:
     'the budget is spent: 1.86 of 2 gpu_hours, and another epoch would pass it'
     """
 
-    def __init__(self, budget: Budget, used: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`used`: hours of training so far."""
-        self._budget = budget
-        self._used = used
+    def __init__(
+        self, budget: Budget, used: Spent, *, devices: int = 1, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`used`: by the training so far; `devices`: on how many the stage trains at once."""
+        self._budget, self._used, self._devices = budget, used, devices
         self._clock = clock
         self._begun = clock()
+        self._kwh = self._last_kwh = 0.0
         self.pace = Pace(clock)
 
     @classmethod
@@ -77,27 +113,51 @@ class Ceiling:
 
         Raises:
             Stopped: the budget is spent, or what is left of it does not pay for another epoch.
+            UsageError: a ceiling of energy cannot be kept, for nobody tells what the GPUs draw.
         """
-        ceiling = cls(context.study.budget, hours(context.workspace.folder, context.ledger))
-        epochs = [] if run is None else _epochs(run)
-        if epochs:
-            ceiling.pace.seconds = epoch_seconds(epochs[-1:])
+        study = context.study
+        if study.budget.kwh is not None and draw(study.device) is None:
+            hint = "leave `kwh` out: gpu_hours and usd can be kept on any machine"
+            what = "a ceiling of energy cannot be kept here: nvidia-smi tells no power of the device"
+            raise UsageError(what, where=study.source, got=f"device: {study.device}", hint=hint)
+        used = spent(context.workspace.folder, context.ledger)
+        ceiling = cls(study.budget, used, devices=devices_of(study.device))
+        for epoch in [] if run is None else _epochs(run)[-1:]:
+            ceiling.pace.seconds = float(epoch.get("seconds") or 0.0)
+            ceiling._last_kwh = _kwh([epoch]) or 0.0
         if reason := ceiling.reason():
             hint = "everything so far is kept; raise `budget:` to go on"
-            raise Stopped(reason, where=context.study.source, hint=hint)
+            raise Stopped(reason, where=study.source, hint=hint)
         return ceiling
+
+    def saw(self, epoch: Mapping[str, Any]) -> None:
+        """Take note of an epoch that is done."""
+        self.pace.saw(epoch.get("seconds"))
+        self._last_kwh = _kwh([epoch]) or 0.0
+        self._kwh += self._last_kwh
 
     def reason(self) -> str:
         """Return why to pause at the next epoch boundary; empty: what is left pays for this epoch."""
-        used = self._used + (self._clock() - self._begun) / 3600
-        rate = self._budget.usd_per_hour
-        for name, price in (("gpu_hours", 1.0), ("usd", rate)):
+        hours, epoch = (self._clock() - self._begun) / 3600, self.pace.seconds / 3600
+        rate = self._budget.usd_per_hour or 0.0
+        now = {  # what is used, and what another epoch would take
+            "gpu_hours": (self._used.gpu_hours + self._devices * hours, self._devices * epoch),
+            "usd": (rate * (self._used.hours + hours), rate * epoch),
+            "kwh": ((self._used.kwh or 0.0) + self._kwh, self._last_kwh),
+        }
+        for name, (used, more) in now.items():
             ceiling = getattr(self._budget, name)
-            if ceiling is None or price is None or price * (used + self.pace.seconds / 3600) < ceiling:
-                continue
-            more = "" if price * used >= ceiling else ", and another epoch would pass it"
-            return f"the budget is spent: {price * used:.3g} of {ceiling:g} {name}{more}"
+            if ceiling is not None and used + more >= ceiling:
+                passing = "" if used >= ceiling else ", and another epoch would pass it"
+                return f"the budget is spent: {used:.3g} of {ceiling:g} {name}{passing}"
         return ""
+
+
+def _of_unfinished(run: RunFolder) -> Spent:
+    clock = _unfinished_seconds(run) / 3600
+    events = _events(run)
+    devices = next((int(event.body.get("devices") or 1) for event in events if event.kind == "started"), 1)
+    return Spent(clock, clock * devices, _kwh(event.body for event in events if event.kind == "epoch"))
 
 
 def _unfinished_seconds(run: RunFolder) -> float:
@@ -110,7 +170,11 @@ def _unfinished_seconds(run: RunFolder) -> float:
 
 
 def _epochs(run: RunFolder) -> list[Mapping[str, Any]]:
+    return [event.body for event in _events(run) if event.kind == "epoch"]
+
+
+def _events(run: RunFolder) -> list[Event]:
     try:
-        return [event.body for event in read_events(run.path / "events.jsonl") if event.kind == "epoch"]
+        return read_events(run.path / "events.jsonl")
     except (OSError, ValueError, KeyError):
         return []  # a damaged folder costs nothing that could be counted

@@ -11,11 +11,13 @@ from liftgate.errors import EXIT_CODES, Stopped
 from liftgate.ledger.gates import record_gate
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.control.session import session
+from liftgate.pipeline.costs import spent
 from liftgate.pipeline.decisions import Heard
 from liftgate.pipeline.estimate import Times
 from liftgate.pipeline.flow import steps_of
 from liftgate.pipeline.step import Cache, Result, Step
 from liftgate.study.records import FlowStep
+from liftgate.train.tracking import demand
 
 State = Literal["cached", "run", "skipped", "undecided"]
 
@@ -40,8 +42,10 @@ class Planned:
 
 def plan(context: Context) -> list[Planned]:
     """Say what would run, what is cached and why, without doing any of it."""
+    study = context.study
+    demand(study.log, [spec.name for spec in study.datasets if spec.confidential], study.source)
     cache, times = Cache(context.ledger), Times(context.ledger)
-    heard = Heard(context.study)
+    heard = Heard(study)
     lines: list[Planned] = []
     seen: set[str] = set()
     for word in context.study.flow:
@@ -162,6 +166,7 @@ class _Walk:
             "steps": sorted(self._done),
             "skipped": self._skipped,
             "ended": ended,
+            "spent": spent(self._context.workspace.folder, self._context.ledger)._asdict(),
         }
         before = self._context.ledger.entries("flow")
         if not before or before[-1].body != body:
@@ -201,6 +206,7 @@ def _with_needs(step: Step) -> Iterator[Step]:
 def _declare(context: Context) -> None:
     """Put the question, its gates and its data into the ledger before any number exists."""
     study, ledger = context.study, context.ledger
+    demand(study.log, [spec.name for spec in study.datasets if spec.confidential], study.source)
     if study.content_hash() not in {entry.body["hash"] for entry in ledger.entries("study")}:
         ledger.append("study", {"hash": study.content_hash(), "name": study.name, "question": study.question})
     for gate in study.gates:

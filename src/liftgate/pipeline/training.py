@@ -26,6 +26,7 @@ from liftgate.train import launch
 from liftgate.train.command import command
 from liftgate.train.decide import judge
 from liftgate.train.events import read_events
+from liftgate.train.tracking import Tracked
 from liftgate.train.weights import resolve_weights
 
 
@@ -121,19 +122,27 @@ def _train(context: Context, step: Step, weights: str, arm: Arm, number: int, se
     def reason() -> str:
         return context.stop_reason() or ceiling.reason()
 
+    def warn(message: str) -> None:
+        context.notify(Notice("event", step.name, {"kind": "warning", "message": message}))
+
+    known = {"arm": arm.name, "stage": number, "seed": seed, "step": step.key, **step.inputs}
+    tracked = Tracked(study.log, study=study.name, folder=run.path, known=known, complain=warn)
+
     def on_event(event: Event) -> None:
         if event.kind == "epoch":
-            ceiling.pace.saw(event.body.get("seconds"))
+            ceiling.saw(event.body)
+            tracked(event.body)
             for row in expected(stage, [event.body]):
                 if row["said"] not in ("not reached", "as expected"):
                     message = "epoch {epoch}: {metric} {actual:.4g} is {said} the expected {low:g} to {high:g}"
-                    context.notify(Notice("event", step.name, {"kind": "warning", "message": message.format(**row)}))
+                    warn(message.format(**row))
         context.notify(Notice("event", step.name, {"kind": event.kind, **event.body}))
 
     try:
-        outcome = _decided(job, run) or launch.train(
-            job, backend=study.backend, folder=run.path, on_event=on_event, stop=lambda: bool(reason())
-        )
+        with tracked:
+            outcome = _decided(job, run) or launch.train(
+                job, backend=study.backend, folder=run.path, on_event=on_event, stop=lambda: bool(reason())
+            )
     except Paused as pause:
         if (stopped := _decided(job, run)) is not None:
             return _finish(context, step, run, job, stopped, wall())

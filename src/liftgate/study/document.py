@@ -240,6 +240,7 @@ def _draft(value: dict[str, Any], bad: set[KeyPath]) -> rules.Draft:
         },
         budget=dict(entries("budget")),
         seeds=seeds if isinstance(seeds, list) and ("seeds",) not in bad else [],
+        log=value["log"] if isinstance(value.get("log"), list) and ("log",) not in bad else [],
         task=str(value.get("task", "detect")),
         names={section: names(section) for section in ("datasets", "arms", "gates")},
     )
@@ -268,6 +269,7 @@ def _records(valid: keys.StudyKeys, source: Path | None) -> Study:
         device=valid.device,
         early_kill=None if valid.early_kill is None else EarlyKill(valid.early_kill.after, valid.early_kill.runs),
         source=source,
+        log=tuple(dict.fromkeys(valid.log)),
     )
 
 

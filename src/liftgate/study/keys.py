@@ -87,7 +87,17 @@ def _one_or_more(value: object) -> object:
 
 
 def _device(value: object) -> object:
+    """Take 0 and [0, 1] as well as the trainer's own words."""
+    if isinstance(value, list) and value and all(isinstance(one, int) and not isinstance(one, bool) for one in value):
+        return ",".join(map(str, value))
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _devices(text: str) -> str:
+    several = [word.strip() for word in text.split(",")]
+    if len(several) > 1 and (len(set(several)) < len(several) or not all(word.isdecimal() for word in several)):
+        raise ValueError(f"expected the numbers of different GPUs, got {text!r}", "device: [0, 1]")
+    return ",".join(several)
 
 
 def _metric(name: str) -> str:
@@ -102,7 +112,12 @@ Metric = Annotated[
     AfterValidator(_metric),
     WithJsonSchema({"type": "string", "enum": list(METRICS)}),
 ]
-Device = Annotated[str, BeforeValidator(_device), WithJsonSchema({"type": ["string", "integer"]})]
+Device = Annotated[
+    str,
+    BeforeValidator(_device),
+    AfterValidator(_devices),
+    WithJsonSchema({"type": ["string", "integer", "array"], "items": {"type": "integer"}}),
+]
 _WORDS = (*VERDICTS, *ARM_WORDS)
 Words = Annotated[
     list[Literal["PASS", "MARGINAL", "FAIL", "FINISHED", "CAREFUL", "STOPPED"]],
@@ -424,6 +439,9 @@ class BudgetKeys(Keys):
     )
     gpu_hours: Ceiling | None = Field(default=None, description="Hours of training.")
     usd_per_hour: Ceiling | None = Field(default=None, description="What an hour of this machine costs.")
+    kwh: Ceiling | None = Field(
+        default=None, description="Energy of the GPUs while they train, as nvidia-smi tells it; without it: refused."
+    )
 
 
 class EarlyKillKeys(Keys):
@@ -479,4 +497,11 @@ class StudyKeys(Keys):
     ignore: dict[Text, Text] = Field(default={}, description="Findings to ignore: id → the reason, which is recorded.")
     evaluation: EvaluationKeys = Field(default=EvaluationKeys(), description="How predictions are made, for every arm.")
     backend: Text = Field(default="ultralytics", description="What trains and predicts.")
-    device: Device | None = Field(default=None, description="cpu, 0, 0,1 …; default: the backend chooses.")
+    device: Device | None = Field(
+        default=None, description="cpu, 0, or several GPUs that train one run together: [0, 1]; default: it chooses."
+    )
+    log: list[Literal["tensorboard", "mlflow", "wandb"]] = Field(
+        default=[],
+        description="Where the numbers of every epoch go beside the ledger: tensorboard (files in the run's folder), "
+        "mlflow, wandb. A study with confidential data may not send them to another machine.",
+    )

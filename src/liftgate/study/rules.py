@@ -36,6 +36,7 @@ class Draft:
     flow: Mapping[int, StepKeys]
     budget: Mapping[str, float]
     seeds: list[int]
+    log: list[str]
     task: str
     names: Mapping[str, tuple[str, ...]]
     arms: Mapping[str, list[StageKeys] | ModelKeys] = field(init=False)
@@ -57,7 +58,7 @@ class Draft:
 
 def check(draft: Draft, source: Source) -> None:
     """Note in `source` every contradiction in the draft."""
-    for rule in (_datasets, _arms, _ablations, _gates, _names, _flow, _order, _budget, _seeds):
+    for rule in (_datasets, _arms, _ablations, _gates, _names, _flow, _order, _budget, _seeds, _log):
         rule(draft, source)
 
 
@@ -372,3 +373,10 @@ def _seeds(draft: Draft, source: Source) -> None:
     for index, seed in enumerate(draft.seeds):
         if seed in draft.seeds[:index]:
             source.complain(("seeds", index), f"the seed {seed} stands twice", "the same seed gives the same run")
+
+
+def _log(draft: Draft, source: Source) -> None:
+    secret = [name for name, dataset in draft.datasets.items() if dataset.confidential]
+    if secret and "wandb" in draft.log:
+        message = f"`{secret[0]}` is confidential, and Weights & Biases is another's machine"
+        source.complain(("log", draft.log.index("wandb")), message, "tensorboard and mlflow can stay on this one")

@@ -24,6 +24,7 @@ from liftgate.train.decide import Judge
 from liftgate.train import ranks
 from liftgate.train.events import EventFile, read_events
 from liftgate.train.job import JobFile
+from liftgate.train.power import Meter
 from liftgate.train.wish import Wish
 
 
@@ -58,7 +59,9 @@ def _do(
     backend = load(work.backend)
     if isinstance(work.job, TrainJob):
         judge = Judge(work.job.decide, [event.body for event in earlier if event.kind == "epoch"])
-        return dict(backend.train(work.job, _judging(emit, judge), lambda: judge.stops or should_stop()))
+        with Meter(work.job.device) as meter:
+            emit = meter.through(_judging(emit, judge))
+            return dict(backend.train(work.job, emit, lambda: judge.stops or should_stop()))
     assert isinstance(work.job, PredictJob)
     return dict(backend.predict(work.job, emit))
 

@@ -41,10 +41,14 @@ class Status:
     """The last epoch's, on the validation split"""
     seconds_left: float | None = None
     """Of this step, at the last epoch's pace; early stopping may end it sooner"""
+    hours: float = 0.0
+    """Of training, finished or not, by the clock"""
     gpu_hours: float = 0.0
-    """Hours of training, finished or not"""
+    """The same, counted once for each device of a run"""
     usd: float | None = None
     """At the rate of the study's budget; None: it gives no rate"""
+    kwh: float | None = None
+    """Energy of the GPUs while they trained; None: they told nothing"""
     verdicts: Mapping[str, str] = field(default_factory=dict)
     """gate → the last verdict on it"""
 
@@ -63,7 +67,7 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
     live = read_now(folder)
     owner = holder(folder)
     state, reason = _state(folder, ledger, live, owner)
-    hours = costs.hours(folder, ledger)
+    spent = costs.spent(folder, ledger)
     rate = None if live is None else live.usd_per_hour
     epoch: Mapping[str, Any] = {} if live is None or state in ("finished", "never ran") else live.epoch
     running = owner is not None
@@ -80,8 +84,10 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
         epochs=epoch.get("epochs"),
         metrics=epoch.get("metrics") or {},
         seconds_left=_left(live, epoch, now or datetime.now(UTC)) if running and live else None,
-        gpu_hours=hours,
-        usd=None if rate is None else hours * rate,
+        hours=spent.hours,
+        gpu_hours=spent.gpu_hours,
+        usd=spent.usd(rate),
+        kwh=spent.kwh,
         verdicts={entry.body["gate"]: entry.body["word"] for entry in ledger.entries("verdict")},
     )
 

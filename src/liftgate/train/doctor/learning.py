@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from liftgate.train.doctor.schedule import extreme_rate, main_curves, read_schedule
+from liftgate.train.doctor.schedule import extreme_rate, main_curves, read_schedule, tenth
 from liftgate.train.doctor.signals import middle, noise, smooth, spark, theil_sen
 from liftgate.train.doctor.symptom import Symptom
 from liftgate.train.doctor.trace import Trace
@@ -78,7 +78,7 @@ def never_learned(trace: Trace) -> Iterator[Symptom]:
             + (", and their loss is exactly 0" if silent else ""),
             {"head": head, "best_mAP50": float(curve.max()), "epochs": len(trace), "other_heads_mAP50": beside},
             causes,
-            {"lr0": _tenth(trace)} if high is not None else {},
+            {"lr0": tenth(trace)} if high is not None else {},
             spark(curve),
         )
 
@@ -125,14 +125,9 @@ def forgetting(trace: Trace) -> Iterator[Symptom]:
                 "the learning rate is too high for fine-tuning: the rate that really ran stands in the lr columns",
                 "the new data looks different or its labels contradict the old: compare a few images side by side",
             ),
-            {"lr0": _tenth(trace)},
+            {"lr0": tenth(trace)},
             spark(curve),
         )
-
-
-def _tenth(trace: Trace) -> float | str:
-    schedule = read_schedule(trace)
-    return float(f"{schedule.peak / 10:.1g}") if schedule else "a tenth of what ran"
 
 
 def diverged(trace: Trace) -> Iterator[Symptom]:
@@ -158,7 +153,7 @@ def diverged(trace: Trace) -> Iterator[Symptom]:
             f"{name} fell from {top:.4f} to {now:.4f}",
             {"lowest_loss": float(level[best]), "epoch": int(trace.epochs[best]), "last_loss": end, "metric": now},
             ("the learning rate is too high", "half precision overflows: a few epochs with amp=False tell"),
-            {"lr0": _tenth(trace)},
+            {"lr0": tenth(trace)},
             spark(loss),
         )
 
@@ -234,7 +229,7 @@ def oscillation(trace: Trace) -> Iterator[Symptom]:
             f"{name} swings by ±{swing:.3f} from epoch to epoch around {middle(part):.3f}, the validation loss with it",
             {"metric": name, "swing": swing, "level": middle(part), "correlation_with_val_loss": together},
             ("the learning rate is too high for this batch size", "a batch of few images: its statistics are noise"),
-            {"lr0": _tenth(trace)},
+            {"lr0": tenth(trace)},
             spark(part),
         )
 

@@ -111,6 +111,12 @@ def extreme_rate(trace: Trace) -> float | None:
     return schedule.peak if schedule is not None and schedule.peak >= 5 * usual else None
 
 
+def tenth(trace: Trace) -> float | str:
+    """Return a tenth of the start rate that ran."""
+    schedule = read_schedule(trace)
+    return float(f"{(schedule.lr0 or schedule.peak) / 10:.1g}") if schedule else "a tenth of what ran"
+
+
 def warmup_short(trace: Trace) -> Iterator[Symptom]:
     """The full rate at once, and what it broke in the first epochs.
 
@@ -199,7 +205,9 @@ def lr_exhausted(trace: Trace) -> Iterator[Symptom]:
     n = len(trace)
     spent = np.flatnonzero((schedule.rate <= 0.02 * schedule.peak) & (np.arange(n) > schedule.peak_row))
     idle = len(spent) >= max(10, 0.15 * n) and bool(schedule.rate[-1] <= 0.02 * schedule.peak)
-    rising = schedule.left <= max(0.03, 1.5 / n) and _rise_at_the_end(trace) is not None
+    # The end of a rate that was far too high is an ordinary rate.
+    low = schedule.left <= max(0.03, 1.5 / n) and extreme_rate(trace) is None
+    rising = low and _rise_at_the_end(trace) is not None
     if not idle and not rising:
         return
     since = int(trace.epochs[spent[0]]) if len(spent) else int(trace.epochs[-1])
@@ -241,12 +249,17 @@ def stopped_rising(trace: Trace) -> Iterator[Symptom]:
             else "interrupted",
             "interrupted or out of time: the same command goes on",
         )
-        change = {"patience": max(2 * int(patience), 50)} if isinstance(patience, int) and patience else {}
+        change: dict[str, Any] = (
+            {"patience": max(2 * int(patience), 50)} if isinstance(patience, int) and patience else {}
+        )
     else:
         message = f"all {last} epochs are over and {rise['metric']} was still rising"
         causes = ("too few epochs for this data and start weights",)
         change = {"epochs": 2 * last}
-        if (gap := _gap(trace)) >= _WIDE:
+        if (high := extreme_rate(trace)) is not None:
+            causes = (f"the rate of {high:.3g} is far above the usual: three epochs at a tenth tell", *causes)
+            change = {"lr0": tenth(trace)}
+        elif (gap := _gap(trace)) >= _WIDE:
             causes = (
                 f"the validation loss is {gap:.1f} times the training loss: more images give more than epochs",
                 *causes,

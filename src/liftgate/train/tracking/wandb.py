@@ -1,0 +1,24 @@
+"""Weights & Biases, where it is installed; its own variables (WANDB_MODE, WANDB_API_KEY …) count."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Wandb:
+    """One W&B run for one of ours, gone on with under the same id after a pause."""
+
+    def __init__(self, study: str, folder: Path, known: Mapping[str, Any]) -> None:
+        wandb: Any = importlib.import_module("wandb")
+        self._run = wandb.init(
+            project=study, name=folder.name, id=folder.name, dir=str(folder), config=dict(known), resume="allow"
+        )
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        self._run.log(dict(values), step=number)
+
+    def close(self, ended: str) -> None:
+        self._run.finish(exit_code=0 if ended != "failed" else 1)
