@@ -20,9 +20,9 @@ from liftgate.data.groups import assign_groups
 from liftgate.data.reading import read
 from liftgate.deploy.asking import ask_files as ask
 from liftgate.errors import LiftgateError, UsageError
-from liftgate.files import write_text
 from liftgate.ledger import Ledger
 from liftgate.ledger.workspace import Workspace
+from liftgate.measure.verbs import compare_arms_files as compare_arms
 from liftgate.measure.verbs import compare_files as compare
 from liftgate.measure.verbs import evaluate_files as evaluate
 from liftgate.measure.verbs import size as size
@@ -39,9 +39,8 @@ from liftgate.pipeline.prices import Costs, offers, read_prices
 from liftgate.pipeline.runner import Planned, training_hours
 from liftgate.pipeline.step import Result
 from liftgate.progress import Progress, silent
-from liftgate.report import render
+from liftgate.report import render, write_paper
 from liftgate.report.gather import gather
-from liftgate.report.tables import render_markdown, write_tables
 from liftgate.study.document import is_study, load
 
 __all__ = [
@@ -49,6 +48,7 @@ __all__ = [
     "ask",
     "check",
     "compare",
+    "compare_arms",
     "cost",
     "detach",
     "evaluate",
@@ -279,11 +279,10 @@ def _results(path: Path) -> Path:
 
 
 def _write_report(context: Context) -> Path:
-    """Write report.html, and beside it the same as Markdown and the tables as CSV."""
+    """Write report.html, and the folder report/ for a paper: Markdown, tables as CSV and LaTeX, figures."""
     content = gather(context.study, context.workspace, context.ledger, context.materials.datasets())
     page = render(content, context.workspace.report)
-    write_text(page.with_suffix(".md"), render_markdown(content))
-    write_tables(content, context.workspace.folder / "tables")
+    write_paper(content, page.with_suffix(""))
     return page
 
 

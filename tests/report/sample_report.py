@@ -337,6 +337,16 @@ def harmed() -> ReportContent:
     return ReportContent("harm", "Does it harm?", (GateContent(lift.gate, verdict, (), comparison),))
 
 
+def two_seeds() -> ReportContent:
+    """The comparison again: its treatment was trained with two seeds, its control not at all."""
+    full = sample()
+    lift = full.gates[0]
+    control, treatment = lift.arms
+    seeds = {3: _evaluation(0.0, 2), 8: _evaluation(0.01, 3)}
+    arms = (control, replace(treatment, evaluation=seeds[3], by_seed=seeds))
+    return replace(full, gates=(replace(lift, arms=arms),))
+
+
 if __name__ == "__main__":
     render(sample(), Path(sys.argv[1]))
     render(harmed(), Path(sys.argv[1]).with_suffix(".harm.html"))

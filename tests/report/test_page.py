@@ -19,7 +19,7 @@ from liftgate.progress import duration
 from liftgate.report import ReportContent, render, render_html, words
 from liftgate.report.content import Chart, Series, Trace
 from liftgate.stats.interval import Interval, percent
-from report.sample_report import harmed, sample
+from report.sample_report import harmed, sample, two_seeds
 
 NUMBER = re.compile(r"[+\u2212-]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[\u2212+-]?\d+)?")
 
@@ -128,6 +128,18 @@ def test_everything_that_the_issue_asks_for_is_on_the_page() -> None:
 def test_no_figure_stands_without_images_groups_level_and_method() -> None:
     page = " ".join(" ".join(seen(render_html(harmed())).parts).split())
     assert "95% interval by jackknife-t, 689 images in 24 groups" in page
+
+
+def test_several_seeds_have_a_row_each_and_the_one_whose_figures_follow_is_named() -> None:
+    content = two_seeds()
+    page = " ".join(" ".join(seen(render_html(content)).parts).split())
+    assert "Figures of seed" not in " ".join(seen(render_html(sample())).parts)
+    part = page[page.index("Every seed On") : page.index("Figures of seed 3")]
+    assert "The verdict rests on all of them" in part
+    assert part.count("0.7612") == 3  # the control's, which was not trained, beside both seeds; and seed 3's own
+    assert "0.7712" in part
+    shown = set(NUMBER.findall(re.sub(r"SHA-256", "", page)))
+    assert shown - sayable(content) == set()
 
 
 def test_an_interval_that_cannot_be_established_is_said_and_not_drawn() -> None:

@@ -123,6 +123,10 @@ class ArmContent:
     by_seed: Mapping[int, Evaluation] = field(default_factory=dict)
     """seed → evaluation, of all seeds; empty: it was not trained, or nobody told them apart."""
 
+    def of_seed(self, seed: int) -> Evaluation | None:
+        """The evaluation beside those of this seed: a model that was not trained is the same for all of them."""
+        return self.by_seed.get(seed) if self.by_seed else self.evaluation
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimContent:

@@ -1,0 +1,150 @@
+"""Tables for a paper: LaTeX `tabular`s (package booktabs), rounded as on the page, with what they rest on below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from liftgate.measure.records import Evaluation
+from liftgate.report import words
+from liftgate.report.content import GateContent, ReportContent
+from liftgate.report.page import asked_metrics, class_columns, metric_names, seeds_of
+from liftgate.stats.interval import Interval, percent
+
+_SPECIAL = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "\u2212": "$-$",
+    "\u2013": "--",
+    "≈": r"$\approx$",
+    "→": r"$\to$",
+}
+
+
+def verdicts(content: ReportContent) -> str:
+    """Every gate: what was measured, its interval, what was asked, the verdict."""
+    rows = []
+    for gate in content.gates:
+        word = gate.verdict.word
+        if gate.comparison:
+            delta, of = gate.comparison.delta, f"{gate.gate.treatment} \u2212 {gate.gate.control}"
+            asked = f"margin {words.signed(gate.comparison.margin)}"
+            rows.append((gate.gate.name, gate.comparison.metric, of, _signed(delta), asked, word, delta.basis))
+        for one in gate.claims:
+            asked = f"{one.side} {words.number(one.at_least)}"
+            arm = gate.gate.arm or ""
+            rows.append((gate.gate.name, one.metric, arm, _with_ends(one.value), asked, one.word, one.value.basis))
+    return _tabular("lllrlll", ("Gate", "Metric", "Of", "Value", "Asked for", "Verdict", "Interval of"), rows)
+
+
+def figures(gate: GateContent) -> str:
+    """Every metric of a gate's arms, of the first seed."""
+    measured = [(arm.name, arm.evaluation) for arm in gate.arms if arm.evaluation]
+    rows = [
+        (name, *(_figure(evaluation, name) for _, evaluation in measured), _method([e for _, e in measured], name))
+        for name in metric_names(gate)
+    ]
+    header = ("Metric", *(arm for arm, _ in measured), "Interval by")
+    return _tabular("l" + "r" * len(measured) + "l", header, rows, (*_of_seed(gate), _basis(gate, measured[0][1], "")))
+
+
+def seeds(gate: GateContent) -> str:
+    """What the gate asks about, of every seed."""
+    measured = [arm for arm in gate.arms if arm.evaluation]
+    rows = [
+        (name, str(seed), *(_figure(arm.of_seed(seed), name) for arm in measured))
+        for name in asked_metrics(gate)
+        for seed in seeds_of(measured)
+    ]
+    first = measured[0].evaluation
+    assert first
+    found = (first.intervals.get(name) for name in asked_metrics(gate))
+    methods = dict.fromkeys(interval.method for interval in found if interval is not None)
+    below = (_basis(gate, first, f" by {', '.join(methods)}" if methods else ""),)
+    return _tabular("lr" + "r" * len(measured), ("Metric", "Seed", *(arm.name for arm in measured)), rows, below)
+
+
+def classes(gate: GateContent) -> str:
+    """Every class of a gate's arms, of the first seed."""
+    measured = [(arm.name, arm.evaluation) for arm in gate.arms if arm.evaluation]
+    first = measured[0][1]
+    columns = class_columns(first)
+    rows = [
+        (name, arm, *(words.number(evaluation.per_class.get(name, {}).get(column)) for column in columns))
+        for name in first.per_class
+        for arm, evaluation in measured
+    ]
+    sample = f"{words.number(first.n_images)} images in {words.number(first.n_groups)} groups"
+    below = (*_of_seed(gate), f"On {gate.gate.on}: {sample}; point values, no intervals.")
+    return _tabular("ll" + "r" * len(columns), ("Class", "Arm", *columns), rows, below)
+
+
+def plain(text: str) -> str:
+    r"""Text that LaTeX takes as text.
+
+    >>> plain("AP_50 & 5%")
+    'AP\\_50 \\& 5\\%'
+    """
+    return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
+
+
+def _tabular(columns: str, header: Sequence[str], rows: Sequence[Sequence[str]], below: Sequence[str] = ()) -> str:
+    lines = [" & ".join(map(plain, row)) + r" \\" for row in (header, *rows)]
+    notes = [rf"\multicolumn{{{len(header)}}}{{l}}{{\footnotesize {plain(note)}}} \\" for note in below if note]
+    parts = [
+        "% \\usepackage{booktabs}; written by Liftgate from its ledger",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        lines[0],
+        r"\midrule",
+        *lines[1:],
+        r"\bottomrule",
+        *notes,
+        r"\end{tabular}",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _of_seed(gate: GateContent) -> tuple[str, ...]:
+    found = seeds_of(gate.arms)
+    return (f"Of seed {found[0]}; the seeds were {', '.join(map(str, found))}.",) if len(found) > 1 else ()
+
+
+def _basis(gate: GateContent, evaluation: Evaluation, by: str) -> str:
+    sample = f"{words.number(evaluation.n_images)} images in {words.number(evaluation.n_groups)} groups"
+    return f"On {gate.gate.on}: {sample}; {percent(evaluation.level)} intervals over groups{by}."
+
+
+def _figure(evaluation: Evaluation | None, name: str) -> str:
+    if evaluation is None:
+        return words.NOTHING
+    interval = evaluation.intervals.get(name)
+    return words.number(evaluation.metrics.get(name)) if interval is None else _with_ends(interval)
+
+
+def _method(evaluations: Sequence[Evaluation], name: str) -> str:
+    """By what, and of how many where they are not those of the whole table."""
+    interval = next((e.intervals[name] for e in evaluations if name in e.intervals), None)
+    if interval is None:
+        return "not defined here" if evaluations[0].metrics.get(name) is None else "point value"
+    method = interval.method if interval.established else "not established"
+    whole = (interval.n_images, interval.n_groups) == (evaluations[0].n_images, evaluations[0].n_groups)
+    return method if whole else f"{method}, {_sample(interval)}"
+
+
+def _sample(interval: Interval) -> str:
+    return f"{words.number(interval.n_images)} images in {words.number(interval.n_groups)} groups"
+
+
+def _with_ends(value: Interval) -> str:
+    ends = f" [{words.number(value.low)}, {words.number(value.high)}]" if value.established else ""
+    return words.number(value.estimate) + ends
+
+
+def _signed(value: Interval) -> str:
+    ends = f" [{words.signed(value.low)}, {words.signed(value.high)}]" if value.established else ""
+    return words.signed(value.estimate) + ends
