@@ -48,7 +48,7 @@ def _gate(gate: GateContent) -> list[str]:
     ]
     caveats = " ".join(verdict.caveats)
     beside = [
-        f"confounded: {one}" for one in (gate.comparison.differences if gate.comparison else ()) if one not in said
+        f"confounded: {one}" for one in (gate.comparison.differences if gate.comparison else ()) if one not in caveats
     ]
     limits = [*verdict.caveats, *beside]
     if limits:
