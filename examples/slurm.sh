@@ -27,8 +27,9 @@ while kill -0 $run 2>/dev/null; do # a trapped signal ends `wait` before the run
     code=$?
 done
 
-# 12 is also what a spent budget says: then there is no sense in another job.
-if [ $code -eq 12 ] && ! liftgate status "$study" | grep -q 'the budget is spent'; then
+# Another job only where the time was up. 12 is also what a decision point, a spent budget and `liftgate stop` say, and a
+# job that was cancelled: with those it would queue itself for ever.
+if [ $code -eq 12 ] && liftgate status "$study" --json | grep -Eq 'the (time )?limit of'; then
     sbatch "$0" "$study"
 fi
 exit $code

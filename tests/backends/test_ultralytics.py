@@ -189,6 +189,29 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, recipe: dict[str, 
         assert all(np.array_equal(a[key], b[key]) for key in a), name
 
 
+@pytest.mark.slow
+def test_checkpoints_every_few_epochs_are_kept_whole_and_the_same_through_a_kill(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", train=8, held_out=4)
+    whole = _train(_job(tmp_path / "whole", tree, epochs=5, save_period=2))
+    killed = _killed_at(_job(tmp_path / "killed", tree, epochs=5, save_period=2), [2, 4])
+    names = [sorted(path.name for path in outcome.out.glob("weights/*.pt")) for outcome in (whole, killed)]
+    assert names[0] == names[1] == ["best.pt", "epoch0.pt", "epoch2.pt", "epoch4.pt", "last.pt"]
+    for name in ("epoch0.pt", "epoch2.pt", "epoch4.pt"):
+        states = [_ema(outcome.out / "weights" / name) for outcome in (whole, killed)]
+        assert states[0] == states[1], name
+
+
+def _ema(path: Path) -> str:
+    """A hash of the weights in a checkpoint of a running training, by a process of its own."""
+    code = (
+        "import sys, torch, hashlib; h = hashlib.sha256();"
+        "m = torch.load(sys.argv[1], map_location='cpu', weights_only=False)['ema'];"
+        "[h.update(v.float().numpy().tobytes()) for v in m.state_dict().values()]; print(h.hexdigest())"
+    )
+    words = [sys.executable, "-c", code, str(path)]
+    return subprocess.run(words, capture_output=True, text=True, check=True, env=_quiet(path.parent)).stdout.split()[-1]
+
+
 def _curve(out: Path) -> list[dict[str, str]]:
     with (out / "results.csv").open() as file:
         return [{key: value for key, value in row.items() if key != "time"} for row in csv.DictReader(file)]
