@@ -152,7 +152,7 @@ class Video:
         not decoded, which halves the work. A frame is an `av.VideoFrame`; it stays valid after the next one is read.
         """
         at = targets[0]
-        reach = 2 * facts.widest + 4 * facts.gap  # with a variable rate that may be all of the video
+        reach = 1.25 * facts.widest + 0.5 * facts.gap  # with a variable rate that may be all of the video
         for back in _BACKS:
             begin = at - back * facts.key_gap
             frames = self._decoded(max(begin, 0.0), targets, reach)
@@ -232,7 +232,8 @@ class Video:
         return float(self._container.duration or 0) / 1e6
 
     def _seconds(self, stamp: int) -> float:
-        return float((stamp - (self._start or 0)) * self._base)
+        # Not through Fraction, which takes longer than all else that is done with a packet; rounded once, as there.
+        return (stamp - (self._start or 0)) * self._base.numerator / self._base.denominator
 
 
 def _any_near(targets: Sequence[float], at: float, reach: float) -> bool:
