@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from liftgate.cli import VERBS
+from liftgate.ledger import Ledger
 
 
 def liftgate(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -106,6 +109,31 @@ def test_a_closed_pipe_is_no_failure() -> None:
     done = subprocess.run(["sh", "-c", f"{program} explain | head -1"], capture_output=True, text=True)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.parametrize("action", ["show", "verify"])
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x00\xff\xfe", b"SQLite format 3\x00", "another database"])
+def test_a_file_that_is_no_ledger_is_not_called_untouched(action: str, content: bytes | str, tmp_path: Path) -> None:
+    path = tmp_path / "notes.sqlite"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute("CREATE TABLE t (a)")
+    before = path.read_bytes()
+    done = liftgate("ledger", action, path)
+    assert done.returncode == 2
+    assert "ledger" in one_error(done)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_ledger_that_was_damaged_is_no_usage_error(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.append("note", {"text": "hello"})
+    ledger.path.write_bytes(b"hello")
+    done = liftgate("ledger", "verify", ledger.path)
+    assert done.returncode == 1
+    assert "not a database" in one_error(done)
 
 
 def test_a_path_that_no_disk_can_hold_is_the_callers_mistake(tmp_path: Path) -> None:

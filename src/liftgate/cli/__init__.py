@@ -44,6 +44,7 @@ _OS_HINTS = {
     errno.EDQUOT: "your quota is used up: make room, then the same command goes on",
     errno.EACCES: "this user may not use it: change its permissions, or run as its owner",
     errno.EPERM: "this user may not use it: change its permissions, or run as its owner",
+    errno.ENOTDIR: "a file stands where a folder is wanted: name another",
     errno.EROFS: "the folder cannot be written: copy the study to one that can",
     errno.ENAMETOOLONG: "a shorter path",
 }

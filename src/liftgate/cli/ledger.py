@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from liftgate.cli.output import add_json, emit_json, say
-from liftgate.errors import UsageError
+from liftgate.errors import LedgerError, UsageError
 from liftgate.hashing import short
 from liftgate.ledger import KINDS, Entry, Ledger
 
@@ -24,9 +24,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     ledger = Ledger(_ledger_path(args.ledger))
-    if not ledger.path.exists() and not ledger.head_path.exists():
-        raise UsageError("there is no ledger yet", where=ledger.path, hint="`liftgate run STUDY` begins one")
+    if not ledger.head_path.exists():
+        _expect_a_ledger(ledger)
     return _show(ledger, args) if args.action == "show" else _verify(ledger, args)
+
+
+def _expect_a_ledger(ledger: Ledger) -> None:
+    """What has no head file beside it is more likely the wrong file than a damaged ledger: say which is wanted."""
+    if not ledger.path.exists() or ledger.path.stat().st_size == 0:
+        raise UsageError("there is no ledger yet", where=ledger.path, hint="`liftgate run STUDY` begins one")
+    try:
+        _ = ledger.head
+    except LedgerError as error:
+        raise UsageError("this is no ledger", where=ledger.path, expected="study.yaml or ledger.sqlite") from error
 
 
 def _ledger_path(path: Path) -> Path:
