@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,8 +16,9 @@ from checks.mistakes import with_mistake
 from checks.small_set import CLASSES, SIDE, SmallSet
 from liftgate.checks import Subject
 from liftgate.checks.learnability import Probe
+from liftgate.checks.machine import Machine, Package
 from liftgate.data.dataset import Dataset
-from liftgate.study.records import Arm, Gate, Stage
+from liftgate.study.records import Arm, FlowStep, Gate, Part, Stage
 
 Plant = Callable[[SmallSet], Subject]
 PLANTS: dict[str, list[Plant]] = {}
@@ -348,6 +350,37 @@ def other_classes(small: SmallSet) -> Subject:
     return small.subject(arms=arms, gate={"treatment": None, "control": None, "arm": "control", "differ": ()})
 
 
+# ---- environment
+
+GIB = 1 << 30
+SOUND_PACKAGES = {"torch": Package("2.15.0"), "numpy": Package("2.4.6"), "opencv-python": Package("4.10.0.84")}
+
+
+def on_a_machine(id_: str, *, study: dict[str, object] | None = None, **facts: object) -> None:
+    """A plant that is a machine, on top of a sound one."""
+    sound = {"now": time.time(), "free": 500 * GIB, "gpus": (24 * GIB,), "packages": SOUND_PACKAGES}
+
+    def plant(small: SmallSet) -> Subject:
+        subject = small.subject(**({"flow": (FlowStep("train"),), "recipe": SGD} | (study or {})))
+        return replace(subject, _machine=[Machine(**(sound | facts))])  # type: ignore[arg-type]
+
+    plants(id_)(plant)
+
+
+LARGE = {"recipe": SGD | {"imgsz": 1280, "batch": 64}, "control": SGD | {"imgsz": 1280, "batch": 4}}
+on_a_machine("environment.versions", packages={"torch": Package("2.2.1+cu121"), "numpy": Package("2.1.0")})
+on_a_machine("environment.versions", packages={"opencv-python": Package("4.9.0.80"), "numpy": Package("2.1.0")})
+on_a_machine(
+    "environment.versions",
+    packages={"ultralytics": Package("8.2.50", ("numpy<2.0.0,>=1.23.0",)), "numpy": Package("2.1.0")},
+)
+on_a_machine("environment.disk", free=50_000_000)
+on_a_machine("environment.disk", free=150_000_000, study={"weights": "yolov8n.pt", "seeds": (0, 1, 2, 3)})
+on_a_machine("environment.gpu_memory", study={"weights": "yolov8x.pt", **LARGE})
+on_a_machine("environment.clock", now=0.0)
+on_a_machine("environment.clock", zone="Europe/Nowhere")
+
+
 # ---- licences
 
 
@@ -359,6 +392,21 @@ def no_licence(small: SmallSet) -> Subject:
 @plants("licence.conflict")
 def not_commercial(small: SmallSet) -> Subject:
     return Subject({"small": replace(small.read(), licence="CC-BY-NC-4.0")}, small.study())
+
+
+@plants("licence.conflict")
+def not_commercial_beside_share_alike(small: SmallSet) -> Subject:
+    first = replace(small.read(), licence="CC BY-NC 4.0")
+    second = replace(first, name="other", licence="CC-BY-SA-4.0")
+    stage = Stage("small", "yolov8n.pt", SGD, mix=(Part("small"), Part("other")))
+    study = small.study(arms=(Arm("control", (stage,)), Arm("treatment", (stage,))), backend="toy")
+    return Subject({"small": first, "other": second}, study)
+
+
+@plants("licence.conflict")
+def not_for_the_declared_use(small: SmallSet) -> Subject:
+    study = small.study(use="commercial", backend="toy")
+    return Subject({"small": replace(small.read(), licence="CC-BY-NC-4.0")}, study)
 
 
 # ---- pose

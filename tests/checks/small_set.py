@@ -114,13 +114,12 @@ class SmallSet:
             Arm("treatment", (Stage("small", weights, second),)),
         )
         comparison = {"treatment": "treatment", "control": "control", "differ": ("recipe.imgsz",)} | dict(gate or {})
-        defaults: dict[str, Any] = {"task": "detect", "source": self.root / "study.yaml"}
+        defaults: dict[str, Any] = {"task": "detect", "source": self.root / "study.yaml", "flow": ()}
         return Study(
             name="study",
             question="?",
             datasets=(DatasetSpec("small", "data.yaml"),),
             arms=both,
             gates=(Gate("lift", "small.test", metric="mAP50", **comparison),),
-            flow=(),
             **(defaults | fields),
         )

@@ -421,3 +421,11 @@ def test_a_study_is_the_same_record_each_time(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(BUILT)
     assert isinstance(load(tmp_path / "study.yaml"), Study)
     assert load(tmp_path / "study.yaml") == load(tmp_path / "study.yaml")
+
+
+def test_what_the_model_is_for_may_be_said_and_is_part_of_the_question() -> None:
+    said = parse(f"{BUILT}\nuse: commercial\n")
+    assert (said.use, parse(BUILT).use) == ("commercial", None)
+    assert said.content_hash() != parse(BUILT).content_hash()
+    with pytest.raises(StudyError, match="expected 'research', 'commercial'|expected research, commercial"):
+        parse(f"{BUILT}\nuse: comercial\n")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from liftgate.checks.copies import Pair, find_copies
 from liftgate.checks.learnability import Probe
+from liftgate.checks.machine import Machine, look_around
 from liftgate.checks.scan import Scan, scan_images
 from liftgate.data.dataset import Dataset
 from liftgate.progress import Progress, silent
@@ -39,12 +40,20 @@ class Subject:
     """What learnability probes showed; without them the rules of `probe.…` are silent"""
     _scans: dict[str, Scan] = field(default_factory=dict, repr=False, compare=False)
     _copies: list[tuple[Pair, ...]] = field(default_factory=list, repr=False, compare=False)
+    _machine: list[Machine] = field(default_factory=list, repr=False, compare=False)
 
     def scan(self, name: str) -> Scan:
         """Return what the pixels of a data set say; read once, and from the cache where nothing changed."""
         if name not in self._scans:
             self._scans[name] = scan_images(self.datasets[name], progress=self.progress)
         return self._scans[name]
+
+    @property
+    def machine(self) -> Machine:
+        """Return what this machine has; looked at once, and only when a rule asks."""
+        if not self._machine:
+            self._machine.append(look_around(self.study_folder))
+        return self._machine[0]
 
     @property
     def study_folder(self) -> Path:

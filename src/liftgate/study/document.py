@@ -263,6 +263,7 @@ def _records(valid: keys.StudyKeys, source: Path | None) -> Study:
         flow=tuple(step for entry in valid.flow for step in _flow_steps(entry, stands_for)),
         seeds=tuple(valid.seeds),
         budget=Budget(**valid.budget.model_dump()),
+        use=valid.use,
         ignore=valid.ignore,
         evaluation=valid.evaluation.model_dump(exclude_none=True),
         backend=valid.backend,

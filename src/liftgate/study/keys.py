@@ -494,6 +494,10 @@ class StudyKeys(Keys):
     )
     early_kill: EarlyKillKeys | None = Field(default=None, description="Stop hopeless runs early; default: never.")
     budget: BudgetKeys = Field(default=BudgetKeys(), description="Ceilings of money and time.")
+    use: Literal["research", "commercial"] | None = Field(
+        default=None,
+        description="What the trained model is for: `check` says where a licence of the data does not allow it.",
+    )
     ignore: dict[Text, Text] = Field(default={}, description="Findings to ignore: id → the reason, which is recorded.")
     evaluation: EvaluationKeys = Field(default=EvaluationKeys(), description="How predictions are made, for every arm.")
     backend: Text = Field(default="ultralytics", description="What trains and predicts.")

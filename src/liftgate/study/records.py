@@ -11,6 +11,7 @@ from liftgate.hashing import content_hash
 
 Task = Literal["detect", "pose"]
 Rule = Literal["interval", "point"]
+Use = Literal["research", "commercial"]
 ClaimWord = Literal["better", "equal"]
 """What a comparison is to show; `equal` means within ± margin, by two one-sided tests"""
 VerdictWord = Literal["PASS", "MARGINAL", "FAIL"]
@@ -234,6 +235,8 @@ class Study:
     flow: tuple[FlowStep, ...]
     seeds: tuple[int, ...] = (0,)
     budget: Budget = Budget()
+    use: Use | None = None
+    """What the trained model is for; None: nobody said"""
     ignore: Mapping[str, str] = field(default_factory=dict)
     """finding id → the reason why it is ignored"""
     evaluation: Mapping[str, Any] = field(default_factory=dict)

@@ -1,18 +1,22 @@
-"""Licences: said, and fit to be used together."""
+"""Licences: said, fit to be used together, and fit for what the study declares that its model is for."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from liftgate.checks.finding import Finding
 from liftgate.checks.places import listed
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
+from liftgate.data.terms import obligations
+from liftgate.study.records import Arm
 
-_NO_COMMERCE = re.compile(r"(?<![a-z])(nc|non-?commercial|research[- ]only|academic)(?![a-z])", re.IGNORECASE)
-_NO_DERIVATIVES = re.compile(r"(?<![a-z])(nd|no-?derivatives|noderivs)(?![a-z])", re.IGNORECASE)
-_SHARE_ALIKE = re.compile(r"(?<![a-z])(sa|share-?alike|odbl|agpl|gpl)(?![a-z])", re.IGNORECASE)
+# Words of a licence that is not in the table of obligations, such as `Acme non-commercial`.
+_WORDS = {
+    "no commercial use": ("nc", "non-commercial", "noncommercial", "research only", "research-only", "academic"),
+    "pass on unchanged only": ("nd", "no-derivatives", "noderivs"),
+    "share alike": ("sa", "sharealike", "share-alike", "odbl", "agpl", "gpl"),
+}
 
 
 @rule("licence.missing", "warning")
@@ -31,35 +35,80 @@ def missing(subject: Subject) -> Iterator[Finding]:
 
 @rule("licence.conflict", "warning")
 def conflict(subject: Subject) -> Iterator[Finding]:
-    """Data whose licences do not allow what an arm does with them, or not together.
+    """Data whose licences do not allow what an arm does with them, or not together, or not for the declared use.
 
-    Non-commercial data trained into a model that begins from AGPL weights, or beside share-alike data, leaves
-    nobody who may pass it on: one demands what the other forbids. No-derivatives data may arguably not be trained
-    on at all. This is a reading of names, not legal advice.
+    A study may say what its model is for (`use: commercial`). An arm that trains on data under a licence that forbids
+    commercial use is then an error: the two lines contradict each other, whatever the model scores. Non-commercial
+    data trained into a model that begins from AGPL weights, or beside share-alike data, leaves nobody who may pass it
+    on: one demands what the other forbids. No-derivatives data may arguably not be trained on at all. This is a
+    reading of names, not legal advice.
 
-    Mend: take other data for the arm that ships; keep the restricted data for measuring only.
+    Mend: take other data for the arm that ships; keep the restricted data for measuring only. If you hold another
+    permission, write its name as the `licence:`, or ignore this finding with that reason.
     """
     for arm in subject.study.arms if subject.study else ():
-        used = {
-            name: subject.datasets[name].licence or ""
-            for stage in arm.stages
-            for name in stage.sources
-            if name in subject.datasets
-        }
-        closed = [name for name, licence in used.items() if _NO_DERIVATIVES.search(licence)]
+        licences = _trained_on(subject, arm)
+        asked = {name: _asks(licence) for name, licence in licences.items()}
+        where = f"arm {arm.name}"
+        for finding in (_use(subject, licences, asked), _together(subject, arm, licences, asked)):
+            if finding:
+                severity, message, hint = finding
+                yield conflict.finding(where, message, severity=severity, hint=hint, licences=licences)  # type: ignore[arg-type]
+        closed = [name for name in asked if "pass on unchanged only" in asked[name]]
         if closed:
-            message = f"trains on {listed(f'{name} ({used[name]})' for name in closed)}, which allows no derivatives"
-            yield conflict.finding(f"arm {arm.name}", message, licences=used)
-        bound = [name for name, licence in used.items() if _NO_COMMERCE.search(licence)]
-        open_ = [name for name, licence in used.items() if _SHARE_ALIKE.search(licence) and name not in bound]
-        weights = arm.stages[0].weights if arm.stages else None
-        agpl = bool(weights) and subject.study is not None and subject.study.backend == "ultralytics"
-        if bound and (open_ or agpl):
-            other = (
-                listed(f"{name} ({used[name]})" for name in open_) if open_ else f"{weights} (AGPL-3.0, Ultralytics)"
-            )
-            message = (
-                f"trains on {listed(f'{name} ({used[name]})' for name in bound)}, for no commercial use, "
-                f"together with {other}, which allows every use and demands the same of what comes from it"
-            )
-            yield conflict.finding(f"arm {arm.name}", message, licences=used)
+            message = f"trains on {_named(closed, licences)}, which allows no derivatives"
+            yield conflict.finding(where, message, licences=licences)
+
+
+_Said = tuple[str, str, str | None]
+"""Severity, message and hint"""
+
+
+def _use(subject: Subject, licences: dict[str, str], asked: dict[str, frozenset[str]]) -> _Said | None:
+    """What the declared use forbids: commerce with data that allow none."""
+    bound = [name for name in asked if asked[name] & {"no commercial use", "research only"}]
+    if subject.study is None or subject.study.use != "commercial" or not bound:
+        return None
+    certain = any(obligations(licences[name]) is not None for name in bound)  # an SPDX name, not a word in a sentence
+    message = f"the study says `use: commercial`, and this trains on {_named(bound, licences)}, for no commercial use"
+    return "error" if certain else "warning", message, None
+
+
+def _together(subject: Subject, arm: Arm, licences: dict[str, str], asked: dict[str, frozenset[str]]) -> _Said | None:
+    """Data for no commercial use beside what demands that every use is allowed."""
+    bound = [name for name in asked if asked[name] & {"no commercial use", "research only"}]
+    free = [name for name in asked if "share alike" in asked[name] and name not in bound]
+    weights = arm.stages[0].weights if arm.stages else None
+    agpl = bool(weights) and subject.study is not None and subject.study.backend == "ultralytics"
+    if not bound or not (free or agpl) or (subject.study and subject.study.use == "research" and not free):
+        return None
+    other = _named(free, licences) if free else f"{weights} (AGPL-3.0, Ultralytics)"
+    message = (
+        f"trains on {_named(bound, licences)}, for no commercial use, together with {other}, "
+        "which allows every use and demands the same of what comes from it"
+    )
+    hint = None
+    if subject.study and subject.study.use is None and not free:
+        hint = "say `use: research` in the study if the model is never passed on; else take other data"
+    return "warning", message, hint
+
+
+def _trained_on(subject: Subject, arm: Arm) -> dict[str, str]:
+    names = (name for stage in arm.stages for name in stage.sources if name in subject.datasets)
+    return {name: subject.datasets[name].licence or "" for name in names}
+
+
+def _asks(licence: str) -> frozenset[str]:
+    """What a licence obliges to: by its SPDX name, or by the words of one that has none."""
+    known = obligations(licence)
+    if known is not None:
+        # `proprietary` and `internal` are mostly one's own, and then allow their owner everything.
+        return frozenset() if "pass on to nobody" in known else frozenset(known)
+    padded = f" {licence.casefold().replace(',', ' ').replace('-', ' ')} "
+    return frozenset(
+        what for what, words in _WORDS.items() if any(f" {word.replace('-', ' ')} " in padded for word in words)
+    )
+
+
+def _named(names: list[str], licences: dict[str, str]) -> str:
+    return listed(f"{name} ({licences[name]})" for name in names)
