@@ -181,6 +181,13 @@ def test_a_run_that_blew_up(tmp_path: Path) -> None:
     assert "trace.diverged" in ids(write(tmp_path / "run", curve, train=train))
 
 
+def test_a_loss_that_rises_before_anything_is_found_is_sound(tmp_path: Path) -> None:
+    """As real runs from scratch did: 0.92 in the first epoch, 6 in the fourth, 2.9 at the end, mAP50 .71."""
+    train = np.concatenate([[0.9, 1.5, 3.0, 6.0], np.linspace(5.8, 2.9, 36)])
+    curve = learned(40, 0.47, 6, rng(), late=9)
+    assert ids(write(tmp_path / "run", curve, train=train)) == []
+
+
 def test_nan_in_a_training_loss(tmp_path: Path) -> None:
     train = np.linspace(2.5, 1.2, 60)
     train[40:] = np.nan
@@ -249,15 +256,14 @@ def test_val_that_is_train_is_an_error(tmp_path: Path) -> None:
     assert ids(write(tmp_path / "run", learned(100, 0.9, 8, rng()), args=args)) == ["trace.val_is_train"]
 
 
-def test_a_full_rate_at_once_that_broke_trained_weights_for_good(tmp_path: Path) -> None:
+def test_a_rate_that_broke_trained_weights_for_good_comes_before_the_geometry(tmp_path: Path) -> None:
     """As a real run did: SGD at 0.2 without warm-up from a good checkpoint."""
     n = 24
     flat = np.stack([0.2 * (1 - np.arange(n) / n) + 0.002] * 3, axis=1)
     args = {"epochs": n, "lr0": 0.2, "warmup_epochs": 0, "model": "runs/a/weights/best.pt"}
     findings = diagnose([write(tmp_path / "run", np.linspace(0, 0.006, n), lr=flat, args=args)])[0].findings
-    assert [finding.id for finding in findings] == ["trace.warmup_short", "trace.never_learned"]
-    assert findings[0].data["experiment"] == {"warmup_epochs": 3}
-    assert "learning rate" in findings[1].hint, "an extreme rate comes before the geometry"
+    assert [finding.id for finding in findings] == ["trace.never_learned"]
+    assert "learning rate of 0.2" in findings[0].hint and findings[0].data["experiment"] == {"lr0": 0.02}
 
 
 def test_a_loss_that_leaps_without_warm_up_and_stays_high(tmp_path: Path) -> None:

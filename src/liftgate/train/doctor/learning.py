@@ -131,20 +131,23 @@ def forgetting(trace: Trace) -> Iterator[Symptom]:
 
 
 def diverged(trace: Trace) -> Iterator[Symptom]:
-    """The training loss itself went up and stayed up, and the metric went with it."""
+    """The training loss itself went up and stayed up, and a metric that had been reached went with it.
+
+    Before anything is found a loss may rise tenfold in a sound run: boxes that match nothing cost nothing.
+    """
     n = len(trace)
     for name, curve, head in main_curves(trace) if n >= 10 else ():
-        loss = trace.summed("train/", head)
-        if loss is None or not np.isfinite(loss).all():
+        loss, able = trace.summed("train/", head), np.flatnonzero(curve >= 0.05)
+        if loss is None or not np.isfinite(loss).all() or not len(able):
             continue
         level = smooth(loss)
-        best = int(np.argmin(level))
+        best = int(able[0] + np.argmin(level[able[0] :]))
         end = middle(loss[-max(3, n // 10) :])
         if n - best < 5 or end < 1.5 * level[best]:
             continue
         top = float(smooth(curve)[: best + 1].max())
         now = middle(curve[-max(3, n // 10) :])
-        if top >= 0.05 and now > 0.6 * top:
+        if now > 0.6 * top:
             continue  # the loss changed its meaning (another augmentation), the model did not suffer
         yield Symptom(
             "trace.diverged",

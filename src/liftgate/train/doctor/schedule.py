@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,23 +121,18 @@ def warmup_short(trace: Trace) -> Iterator[Symptom]:
 
     A rate that stands at its peak in the first epoch is no harm by itself: short data sets and fine-tuning do well with
     it, and a loss that leaps in the second epoch mostly comes back. It is said when the loss was no number right there,
-    when it stayed above the first epoch's for a third of the run, or when trained weights were gone for good.
+    or stayed above the first epoch's for a third of the run; not of a rate that no warm-up would make bearable.
     """
     schedule, loss, n = read_schedule(trace), trace.summed("train/"), len(trace)
-    if schedule is None or loss is None or n < _EARLY or schedule.rate[0] < 0.9 * schedule.peak:
+    if schedule is None or loss is None or n < _EARLY or extreme_rate(trace) is not None:
         return
     first, early, since = loss[0], loss[1:_EARLY], loss[1 : max(10, n // 3) + 1]
-    broken = bool(np.isfinite(first)) and not np.isfinite(early).all()
-    blown = len(since) >= 10 and bool((since > first).all()) and float(np.nanmax(early)) >= 1.3 * first
-    weights = str(trace.args.get("model", ""))
-    best = max((float(curve.max()) for _, curve, _ in main_curves(trace)), default=0.0)
-    gone = n >= 20 and extreme_rate(trace) is not None and weights.endswith(".pt") and best < 0.02
-    if broken:
+    if schedule.rate[0] < 0.9 * schedule.peak or not np.isfinite(first):
+        return
+    if not np.isfinite(early).all():
         what = "the training loss was no number in the next epochs"
-    elif blown:
-        what = f"the training loss leapt from {first:.3f} to {float(np.nanmax(early)):.3f} and stayed above"
-    elif gone:
-        what = f"what {Path(weights).name} knew was gone after the first epoch and never came back"
+    elif len(since) >= 10 and (since > first).all() and float(early.max()) >= 1.3 * first:
+        what = f"the training loss leapt from {first:.3f} to {float(early.max()):.3f} and stayed above"
     else:
         return
     yield Symptom(
@@ -205,8 +199,8 @@ def lr_exhausted(trace: Trace) -> Iterator[Symptom]:
     n = len(trace)
     spent = np.flatnonzero((schedule.rate <= 0.02 * schedule.peak) & (np.arange(n) > schedule.peak_row))
     idle = len(spent) >= max(10, 0.15 * n) and bool(schedule.rate[-1] <= 0.02 * schedule.peak)
-    # The end of a rate that was far too high is an ordinary rate.
-    low = schedule.left <= max(0.03, 1.5 / n) and extreme_rate(trace) is None
+    # The end of a rate that was far too high is an ordinary rate; beside a wide gap of losses no rate would help.
+    low = schedule.left <= max(0.03, 1.5 / n) and extreme_rate(trace) is None and _gap(trace) < _WIDE
     rising = low and _rise_at_the_end(trace) is not None
     if not idle and not rising:
         return
