@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from liftgate import __version__
+from liftgate.cli.streams import open_what_is_closed, spell_what_cannot_be_shown
 from liftgate.errors import LiftgateError
 
 # verb → what it does: a study from first to last, then what needs none, then the record. Modules: liftgate.cli.VERB.
@@ -52,7 +53,8 @@ _OS_HINTS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; no traceback reaches the user."""
-    _open_what_is_closed()
+    open_what_is_closed()
+    spell_what_cannot_be_shown()
     words = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in words if not word.startswith("-")), None)
     try:
@@ -82,14 +84,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
         print("hint: this is a fault in liftgate; LIFTGATE_TRACEBACK=1 shows where", file=sys.stderr)
         return 1
-
-
-def _open_what_is_closed() -> None:
-    # A daemon may start us with its streams closed: talk would then land on stdout, or in the first file opened.
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            os.dup2(os.open(os.devnull, os.O_RDWR), number)  # the lowest free number may be the very one: then a no-op
-            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def _short(path: str) -> str:

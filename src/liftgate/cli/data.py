@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from typing import Any
 
 SUBVERBS = {
     "frames": "images out of videos, cameras and folders",
@@ -23,12 +24,22 @@ SUBVERBS = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="subverb", metavar="SUBVERB", required=True)
+    verbs = parser.add_subparsers(dest="subverb", metavar="SUBVERB", required=True, action=_OneSubverb)
     for name, summary in SUBVERBS.items():
-        module = importlib.import_module(f"liftgate.cli.data_{name}")
-        child = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        module.configure(child)
-        child.set_defaults(run_subverb=module.run)
+        verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+
+
+class _OneSubverb(argparse._SubParsersAction):  # type: ignore[type-arg]
+    """Only the module of the sub-verb that was asked for is imported."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        name = values[0]
+        if name in self.choices:
+            module = importlib.import_module(f"liftgate.cli.data_{name}")
+            child = self.choices[name]
+            module.configure(child)
+            child.set_defaults(run_subverb=module.run)
+        super().__call__(parser, namespace, values, option_string)
 
 
 def run(args: argparse.Namespace) -> int:

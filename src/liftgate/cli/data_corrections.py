@@ -73,11 +73,13 @@ def run(args: argparse.Namespace) -> int:
 def _pull(args: argparse.Namespace) -> None:
     """Nothing of ours is sent, so confidential labels may come home from wherever they are."""
     from liftgate.data.prelabels.server import pull
-    from liftgate.data.remote import checked_host
+    from liftgate.data.remote import checked_host, in_the_open
 
     if args.task is None:
         raise UsageError("--pull needs --task NUMBER")
     checked_host(args.server, confidential=False, what="the task")
+    if note := in_the_open(args.server):
+        say(f"note: {note}")
     pull(args.task, args.server, args.corrected, organisation=args.organisation)
 
 

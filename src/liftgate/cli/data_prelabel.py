@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.data.detections import read_predictions
     from liftgate.data.prelabels import export_prelabels, prelabelled
     from liftgate.data.provenance import known_terms, under
-    from liftgate.data.remote import checked_host
+    from liftgate.data.remote import checked_host, in_the_open
 
     if not 0 <= args.conf <= 1:
         raise UsageError("--conf is out of range", expected="0 to 1", got=args.conf)
@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         terms = known_terms(frames, said_of(args))
         if args.server:  # asked before anything is made
             checked_host(args.server, confidential=terms.confidential, allowed=args.allow_remote, what=frames.name)
+            if note := in_the_open(args.server):
+                bar.say(f"note: {note}")
         labelled = prelabelled(under(frames, terms), read_predictions(args.predictions, frames), args.conf)
         made = export_prelabels(
             labelled,

@@ -54,8 +54,9 @@ def environment_overrides(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def emit_json(value: object) -> None:
-    """Print one JSON value on stdout; NaN is refused."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON value on stdout; NaN is refused. What is not UTF-8 gets its letters as escapes."""
+    plain = (getattr(sys.stdout, "encoding", None) or "utf-8").lower() not in ("utf-8", "utf8")
+    print(json.dumps(value, indent=2, ensure_ascii=plain, allow_nan=False))
 
 
 def say(text: str = "") -> None:

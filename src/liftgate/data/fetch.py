@@ -79,7 +79,7 @@ def fetch(
     refuse_filled(folder)
     link = _link(f"{server.rstrip('/')}/{quote(version)}/{form}", key, wait, progress)
     # The link is the server's own word: signed for this zip, on a host of its choice, and without our key.
-    checked_host(link, confidential=False, what="this study")
+    checked_host(link, confidential=False, what="this study", lan=server.startswith("http:"))
     with tempfile.TemporaryDirectory() as place, whole_folder(folder) as part:
         archive = Path(place) / "export.zip"
         size = _download(link, archive, progress)

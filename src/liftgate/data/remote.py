@@ -2,32 +2,75 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Collection
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from liftgate.errors import Refused, UsageError
 
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_LAN = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
+_LAN_NAMES = (".local", ".lan", ".internal", ".home.arpa")
+"""Endings that the public name service never answers"""
 
-def checked_host(url: str, *, confidential: bool, allowed: Collection[str] = (), what: str) -> str:
+
+def checked_host(url: str, *, confidential: bool, allowed: Collection[str] = (), what: str, lan: bool = True) -> str:
     """Return the host of `url`, after asking whether `what` may be sent there.
 
-    Keys and data travel with it, so plain HTTP is for this machine only.
+    Keys and data travel with it, so plain HTTP is for this machine and, with `lan`, for addresses that no public
+    network routes: a factory's CVAT has no certificate more often than not (`in_the_open` says what that means).
 
     >>> checked_host("https://cvat.example.org", confidential=True, allowed=["cvat.example.org"], what="cows")
     'cvat.example.org'
+    >>> checked_host("http://192.168.1.20:8080", confidential=False, what="cows")
+    '192.168.1.20'
 
     Raises:
         Refused: the data are confidential and the host is not in `allowed`.
-        UsageError: not an HTTP address, or http:// to another machine.
+        UsageError: not an HTTP address, or http:// to a public one.
     """
-    parts = urlsplit(url)
-    host = parts.hostname
-    if parts.scheme not in ("http", "https") or not host:
+    parts = _parts(url)
+    host = parts.hostname if parts else None
+    if parts is None or parts.scheme not in ("http", "https") or not host:
         raise UsageError("not an address", expected="https://HOST", got=url.split("?")[0])
     if parts.username or parts.password:
         raise UsageError("no passwords in an address", where=host)
-    if parts.scheme == "http" and host not in ("localhost", "127.0.0.1", "::1"):
-        raise UsageError("the key would travel in the open", where=url.split("?")[0], expected="https://")
+    if parts.scheme == "http" and host not in _LOOPBACK and not (lan and _is_lan(host)):
+        raise UsageError(
+            "the key would travel in the open",
+            where=url.split("?")[0],
+            expected="https://, or an address of the local network",
+        )
     if confidential and host not in allowed:
         raise Refused(f"{what} is confidential", where=host, hint=f"if it may go there: --allow-remote {host}")
     return host
+
+
+def in_the_open(url: str) -> str | None:
+    """Return what a person should know before plain HTTP is used within a local network; None: nothing.
+
+    >>> in_the_open("https://cvat.example.org"), in_the_open("http://localhost:8080")
+    (None, None)
+    >>> in_the_open("http://cvat.lan")
+    'http://cvat.lan: token and pictures can be read by whoever is on this network'
+    """
+    parts = _parts(url)
+    if parts is None or parts.scheme != "http" or parts.hostname in _LOOPBACK:
+        return None
+    return f"http://{parts.hostname}: token and pictures can be read by whoever is on this network"
+
+
+def _parts(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:  # half an IPv6 address
+        return None
+
+
+def _is_lan(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        # No dot: a name of this network, but not a public address written as one number.
+        return ("." not in host and not host[:1].isdigit()) or host.endswith(_LAN_NAMES)
+    return any(address in network for network in _LAN)

@@ -25,7 +25,7 @@ _TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: I
 
 
 class _Converter(threading.local):
-    """`VideoFrame.to_image` makes a new converter, with its tables and threads, for every frame: five times the work."""
+    """`VideoFrame.to_image` makes a new converter, with its tables and threads, for every frame: far more work."""
 
     _reformatter: Any = None
 

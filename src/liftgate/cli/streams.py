@@ -1,0 +1,36 @@
+"""What we are given to talk through: streams that are closed, and terminals that do not know every sign."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+from io import TextIOWrapper
+
+_SIGNS = {"…": "...", "→": "->", "×": "x", "≥": ">=", "≤": "<=", "−": "-", "–": "-", "≈": "~", "√": "sqrt", "±": "+-"}
+_SPELLED = str.maketrans(_SIGNS)
+
+
+def open_what_is_closed() -> None:
+    """Open streams that whoever started us has closed (a daemon may): talk would land on stdout, or in the first file
+    that is opened."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)  # the lowest free number may be the very one: then a no-op
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+def spell_what_cannot_be_shown() -> None:
+    """Let no sign stop a command: LC_ALL=C knows no `→`, and UTF-8 does not know a file name that is no text."""
+    codecs.register_error("liftgate.spelled", _spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # pytest's own are none
+            stream.reconfigure(errors="liftgate.spelled")
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(_SPELLED)
+    # `\udce9` for a byte that is no text: what JSON writes as well.
+    return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
