@@ -427,5 +427,5 @@ def test_what_the_model_is_for_may_be_said_and_is_part_of_the_question() -> None
     said = parse(f"{BUILT}\nuse: commercial\n")
     assert (said.use, parse(BUILT).use) == ("commercial", None)
     assert said.content_hash() != parse(BUILT).content_hash()
-    with pytest.raises(StudyError, match="expected 'research', 'commercial'|expected research, commercial"):
+    with pytest.raises(StudyError, match="expected"):
         parse(f"{BUILT}\nuse: comercial\n")

@@ -10,6 +10,7 @@ import numpy as np
 from liftgate.checks.arguments import DEFAULT_FLIPLR, number
 from liftgate.checks.finding import Finding
 from liftgate.checks.flips import flip_from_names
+from liftgate.checks.mirror import flip_from_places
 from liftgate.checks.places import examples, listed, many, row_place
 from liftgate.checks.reading import of_kind, told
 from liftgate.checks.rule import dataset_rule, rule
@@ -27,6 +28,11 @@ def flip_idx(subject: Subject) -> Iterator[Finding]:
     `fliplr` is 0.5 unless set. With `flip_idx` missing or the identity, a mirrored left mirror keeps the label
     "left" on the right: half of the augmented images have left and right swapped, without a word. In the
     kill-switch project mending this one line took OKS-mAP from 0.2199 to 0.5038.
+
+    Which keypoint becomes which is read off the names where they have sides (left_eye, FR, mirror_l): then this is an
+    error. Without such names it is read off where the keypoints lie, if that is decidable: the flip under which
+    mirrored poses look like the poses that there are. A pen whose tip always points left looks like that too, so this
+    is a warning with a proposal.
 
     Mend: write `flip_idx` into the data.yaml: for each keypoint the number it has in the mirror; it must undo
     itself. Or `fliplr: 0.0`.
@@ -80,7 +86,12 @@ def flip_idx(subject: Subject) -> Iterator[Finding]:
                     f"flip_idx {what} and fliplr mirrors half of the images "
                     f"({mirrored}): right only if no keypoint has a side"
                 )
-                yield flip_idx.finding(where, message, severity="warning", **details)
+                seen = flip_from_places(dataset)
+                if seen is not None:
+                    message += f"; by where they lie in {seen.images} images it is {','.join(map(str, seen.flip))}"
+                    hint = f"flip_idx: [{', '.join(map(str, seen.flip))}] if the two sides of the thing are alike"
+                    details |= {"proposed": list(seen.flip), "left_over": round(seen.left_over, 4)}
+                yield flip_idx.finding(where, message, hint=hint, severity="warning", **details)
         elif proposed and given is not None and tuple(given) != proposed:
             message = f"flip_idx is {','.join(map(str, given))}; {said}"
             yield flip_idx.finding(where, message, hint=hint, severity="warning", **details)
