@@ -76,20 +76,25 @@ def _load(function: types.FunctionType, kinds: Kinds) -> Callable[..., Any]:
 
 
 def _by_numba(function: types.FunctionType, **options: Any) -> Any:
-    """Numba's own dispatcher of the kernel; the parts that it calls are compiled in a namespace of its own."""
+    """Numba's own dispatcher of the kernel; the parts that it calls are compiled in a namespace of its own.
+
+    Without numba's runtime, which counts who owns an array: kernels own none, and counting took half of the time.
+    """
     import numba
 
-    jit = numba.njit(nogil=True, error_model="numpy", **options)
+    jit = numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)
+    inner = numba.njit(error_model="numpy", forceinline=True, _nrt=False)
     space = dict(function.__globals__)
     for helper in _parts.get(function.__module__, []):
-        space[helper.__name__] = jit(types.FunctionType(helper.__code__, space, helper.__name__))
+        space[helper.__name__] = inner(types.FunctionType(helper.__code__, space, helper.__name__))
     return jit(types.FunctionType(function.__code__, space, function.__name__))
 
 
 def _kept(function: types.FunctionType, kinds: Kinds) -> tuple[str, bytes]:
     """Symbol and object code of a kernel, from disk, else compiled and then kept where that is allowed."""
     source = Path(function.__code__.co_filename)
-    digest = hashlib.sha256(f"{_platform()} {function.__qualname__} {kinds} ".encode() + source.read_bytes())
+    said = f"{_platform()} {function.__qualname__} {kinds} ".encode()
+    digest = hashlib.sha256(said + source.read_bytes() + Path(__file__).read_bytes())
     name = f"{source.stem}.{function.__name__}.{digest.hexdigest()[:24]}.kernel"
     places = [folder / name for folder in _folders(source)]
     for place in places:
@@ -144,8 +149,6 @@ def _linked(symbol: str, code: bytes, kinds: Kinds) -> Callable[..., Any]:
     from llvmlite.binding import JITLibraryBuilder
 
     library = JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(symbol)
-    abort = ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p).value
-    library.import_symbol("NRT_MemInfo_call_dtor", abort)  # frees an array's memory: kernels own none
     loaded = library.link(_jit(), f"kernel {next(_numbers)}")
     prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *_c_types(kinds))
     native = prototype(loaded[symbol])

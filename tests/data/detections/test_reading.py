@@ -159,11 +159,25 @@ def test_what_is_not_there_or_empty_is_an_error(tmp_path: Path, truth: Dataset) 
         read_predictions(tmp_path, truth)
 
 
-def test_a_file_larger_than_memory_should_hold_is_refused_before_it_is_read(tmp_path: Path, truth: Dataset) -> None:
+@pytest.mark.parametrize(("name", "most", "size"), [("p.json", "5", 6), ("p.csv", "1.5", 2)])
+def test_a_file_larger_than_memory_should_hold_is_refused_before_it_is_read(
+    name: str, most: str, size: int, tmp_path: Path, truth: Dataset
+) -> None:
+    path = tmp_path / name
+    with path.open("wb") as file:
+        file.truncate(size * 10**9)  # a hole: no disk, and if it were read, seconds and gigabytes
+    with pytest.raises(DataError, match=rf"too large .*{most} GB, got {size} GB(.|\n)*hint"):
+        read_predictions(path, truth)
+
+
+def test_two_gigabytes_of_results_are_read_in_pieces_as_far_as_they_can_be_meant(
+    tmp_path: Path, truth: Dataset
+) -> None:
     path = tmp_path / "p.json"
     with path.open("wb") as file:
-        file.truncate(2_000_000_000)  # a hole: no disk, and if it were read, seconds and gigabytes
-    with pytest.raises(DataError, match=r"too large .*1.5 GB, got 2 GB(.|\n)*hint"):
+        file.write(b'[{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [1, 2, 3, 4]}')
+        file.truncate(2 * 10**9)
+    with pytest.raises(DataError, match="after row 1"):
         read_predictions(path, truth)
 
 

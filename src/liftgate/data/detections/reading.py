@@ -17,6 +17,9 @@ from liftgate.errors import DataError
 Source = Path | str | Predictions | Mapping[str, Any] | Iterable[Any]
 """A path, Predictions, supervision.Detections by image, or FiftyOne samples"""
 
+_LARGEST_STREAMED = 5_000_000_000
+"""Bytes of COCO results, which are read in pieces: some 50 million detections, whose matching takes some 16 GB"""
+
 _TAKES = "COCO results JSON, FiftyOne JSON, CSV, or a folder of YOLO txt"
 
 
@@ -39,13 +42,14 @@ def read_predictions(source: Source, dataset: Dataset) -> Predictions:
     path, field = _split_field(Path(source))
     if path.is_dir():
         return _read_folder(path, dataset, field)
+    if path.suffix.lower() == ".json" and _first_byte(path) != b"{":
+        demand_readable(path, _LARGEST_STREAMED)
+        return coco.read_predictions(path, dataset)
     demand_readable(path)
     if path.suffix.lower() == ".csv":
         return answers.read(path, dataset)
     if path.suffix.lower() == ".json":
-        if _first_byte(path) == b"{":
-            return fiftyone.read(path, dataset, field)
-        return coco.read_predictions(path, dataset)
+        return fiftyone.read(path, dataset, field)
     raise DataError("not a predictions file", where=path, expected=_TAKES)
 
 

@@ -66,7 +66,7 @@ class Document(msgspec.Struct):
     annotations: list[msgspec.Raw] = []
 
 
-_LARGEST_SLOW = 256 << 20
+LARGEST_SLOW = 256 << 20
 """Bytes. The slow reader, which names the line, takes some twenty times as much memory as the file has."""
 
 
@@ -86,7 +86,7 @@ def read_json(path: Path, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise _wrong_kind(path, kind, error) from None
     except (msgspec.DecodeError, RecursionError) as error:
-        if len(data) > _LARGEST_SLOW:
+        if len(data) > LARGEST_SLOW:
             raise DataError(
                 "not valid JSON", where=path, got=str(error), hint="cut off, or NaN for a number?"
             ) from None

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from liftgate.boxes import Boxes, xywh_to_xyxy, xyxy_to_xywh
 from liftgate.data.dataset import Dataset
 from liftgate.data.formats.coco.annotations import by_spelling
-from liftgate.data.formats.coco.document import Id, ResultRow, read_json
+from liftgate.data.formats.coco.document import Id
+from liftgate.data.formats.coco.results import Results, read_results, spread
 from liftgate.data.names import ImageNames
 from liftgate.data.predictions import Predictions
 from liftgate.errors import DataError
@@ -59,21 +60,23 @@ def read_predictions(path: Path, dataset: Dataset) -> Predictions:
     Raises:
         DataError: not JSON (with the line), or a row that cannot be meant (with its index).
     """
-    rows = _decode(path)
+    results = read_results(path)
     settings = _read_settings(settings_path(path))
-    numbering = _numbering(path, rows, dataset, settings)
+    numbering = _numbering(path, results, dataset, settings)
     images = _ImageIds(dataset)
     looked_at = _looked_at(path, dataset, settings, images)
-    image = _image_column(path, rows, dataset, images, looked_at)
-    cls = _class_column(path, rows, numbering)
+    image = _image_column(path, results, dataset, images, looked_at)
+    cls = _class_column(path, results, numbering)
+    if not np.isfinite(results.score).all():
+        bad = np.flatnonzero(~np.isfinite(results.score))[0]
+        raise DataError("the score is no number", where=f"{path}: [{bad}]", got=results.score[bad])
     kept = np.flatnonzero(cls >= 0)
-    places = kept.tolist()
-    n_keypoints = len(dataset.keypoints.names) if dataset.keypoints and any(row.keypoints for row in rows) else 0
-    points = [_points(f"{path}: [{index}]", rows[index], n_keypoints) for index in places] if n_keypoints else None
+    posed = dataset.keypoints and (results.point_count > 0).any()
+    n_keypoints = len(dataset.keypoints.names) if dataset.keypoints and posed else 0
     details: dict[str, Any] = {key: value for key, value in settings.items() if key != "images"}
     details["category_numbering"] = numbering.name
-    if len(kept) < len(rows):
-        details["other_classes_dropped"] = len(rows) - len(kept)
+    if len(kept) < len(results):
+        details["other_classes_dropped"] = len(results) - len(kept)
     if images.respelled:
         details["image_ids_respelled"] = images.respelled
     return Predictions(
@@ -82,10 +85,10 @@ def read_predictions(path: Path, dataset: Dataset) -> Predictions:
         image=image[kept],
         cls=cls[kept],
         boxes=xywh_to_xyxy(
-            np.full((len(kept), 4), np.nan) if settings.get("answers") == "image" else _boxes(path, rows, places)
+            np.full((len(kept), 4), np.nan) if settings.get("answers") == "image" else _boxes(path, results, kept)
         ),
-        scores=np.fromiter((rows[index].score for index in places), np.float64, len(places)),
-        keypoints=None if points is None else np.array(points, dtype=np.float64).reshape(-1, n_keypoints, 3),
+        scores=results.score[kept],
+        keypoints=_points(path, results, kept, n_keypoints) if n_keypoints else None,
         settings=details,
     )
 
@@ -125,7 +128,7 @@ class _Numbering:
     """category_id → index of the dataset's class; None: a class that the dataset does not have"""
 
 
-def _numbering(path: Path, rows: Sequence[ResultRow], dataset: Dataset, settings: Mapping[str, Any]) -> _Numbering:
+def _numbering(path: Path, results: Results, dataset: Dataset, settings: Mapping[str, Any]) -> _Numbering:
     count = len(dataset.classes)
     known: dict[str, Mapping[int, int | None]] = {
         "category ids": {id_: index for index, id_ in enumerate(dataset.category_ids)},
@@ -139,7 +142,7 @@ def _numbering(path: Path, rows: Sequence[ResultRow], dataset: Dataset, settings
         return _Numbering("class from 1", known["class from 1"])
     if names is not None:
         return _Numbering("names", _by_name(path, names, dataset))
-    used = {row.category_id for row in rows}
+    used = set(np.unique(results.category).tolist())
     if 0 in used and 0 not in dataset.category_ids and min(used) >= 0 and max(used) < count:
         return _Numbering("class from 0", known["class from 0"])
     return _Numbering("category ids", known["category ids"])
@@ -166,10 +169,14 @@ class _ImageIds:
             image.coco_id: index for index, image in enumerate(dataset.images) if image.coco_id is not None
         }
         self._spelled = by_spelling(self._exact)
-        self._names = ImageNames(dataset.images)
+        self._images = dataset.images
         self._known: dict[Id, int | None] = {}
         self.respelled = 0
         """Ids that were found in another type than the dataset's (2299 and "2299")."""
+
+    @cached_property
+    def _names(self) -> ImageNames:
+        return ImageNames(self._images)
 
     def find(self, id_: Id) -> int | None:
         if id_ in self._exact:
@@ -182,68 +189,49 @@ class _ImageIds:
         return self._known[id_]
 
 
-def _decode(path: Path) -> list[ResultRow]:
-    """All rows at once, which is what takes the time; where that fails one by one, to say which row it was."""
-    try:
-        rows = msgspec.json.decode(path.read_bytes(), type=list[ResultRow])
-    except (OSError, msgspec.MsgspecError, RecursionError, UnicodeError):
-        rows = _decode_one_by_one(path)
-    scores = np.fromiter((row.score for row in rows), np.float64, len(rows))
-    bad = np.flatnonzero(~np.isfinite(scores))
-    if len(bad):
-        raise DataError("the score is no number", where=f"{path}: [{bad[0]}]", got=scores[bad[0]])
-    return rows
-
-
-def _decode_one_by_one(path: Path) -> list[ResultRow]:
-    decode = msgspec.json.Decoder(ResultRow).decode
-    rows: list[ResultRow] = []
-    for index, item in enumerate(read_json(path, list[msgspec.Raw])):
-        try:
-            rows.append(decode(item))
-        except msgspec.MsgspecError as error:
-            hint = "NaN is no score: leave such detections out" if "got `null`" in str(error) else None
-            raise DataError("not a detection", where=f"{path}: [{index}]", got=str(error), hint=hint) from None
-    return rows
-
-
 def _image_column(
-    path: Path, rows: Sequence[ResultRow], dataset: Dataset, images: _ImageIds, looked_at: Mapping[int, int]
+    path: Path, results: Results, dataset: Dataset, images: _ImageIds, looked_at: Mapping[int, int]
 ) -> NDArray[np.int64]:
     """(n,) index into Predictions.images; each distinct id is looked up once."""
-    ids = [row.image_id for row in rows]
-    table: dict[Id, int] = {}
-    for id_ in dict.fromkeys(ids):
-        place = images.find(id_)
-        place = None if place is None else looked_at.get(place)
+    table = np.empty(len(results.ids), dtype=np.int64)
+    for number, id_ in enumerate(results.ids):
+        found = images.find(id_)
+        place = None if found is None else looked_at.get(found)
         if place is None:
-            raise _unknown_image(f"{path}: [{ids.index(id_)}]", id_, dataset)
-        table[id_] = place
-    return np.fromiter(map(table.__getitem__, ids), np.int64, len(ids))
+            row = np.flatnonzero(results.image == number)[0]
+            raise _unknown_image(f"{path}: [{row}]", id_, dataset)
+        table[number] = place
+    return table[results.image]
 
 
-def _class_column(path: Path, rows: Sequence[ResultRow], numbering: _Numbering) -> NDArray[np.int64]:
+def _class_column(path: Path, results: Results, numbering: _Numbering) -> NDArray[np.int64]:
     """(n,) index into the dataset's classes, −1 for a class that the dataset does not have."""
-    numbers = [row.category_id for row in rows]
-    for number in dict.fromkeys(numbers):
-        if number not in numbering.classes:
-            raise DataError(
-                "unknown category_id", where=f"{path}: [{numbers.index(number)}]",
-                expected=_some(list(numbering.classes)), got=number,
-                hint="the numbers are the dataset's category ids, 1 … n where it has none",
-            )  # fmt: skip
-    table = {number: -1 if place is None else place for number, place in numbering.classes.items()}
-    return np.fromiter(map(table.__getitem__, numbers), np.int64, len(numbers))
+    numbers, place = np.unique(results.category, return_inverse=True)
+    unknown = np.array([number not in numbering.classes for number in numbers.tolist()], dtype=np.bool_)
+    if unknown.any():
+        row = np.flatnonzero(unknown[place])[0]
+        raise DataError(
+            "unknown category_id", where=f"{path}: [{row}]",
+            expected=_some(list(numbering.classes)), got=results.category[row],
+            hint="the numbers are the dataset's category ids, 1 … n where it has none",
+        )  # fmt: skip
+    meant = [numbering.classes[number] for number in numbers.tolist()]
+    return np.array([-1 if index is None else index for index in meant], dtype=np.int64)[place]
 
 
-def _boxes(path: Path, rows: Sequence[ResultRow], places: Sequence[int]) -> Boxes:
-    """(n, 4) left, top, width, height of the rows at `places`."""
-    given = [rows[i].bbox or _around(f"{path}: [{i}]", rows[i]) for i in places]
-    boxes = np.fromiter(chain.from_iterable(given), np.float64, 4 * len(given)).reshape(-1, 4)
-    odd = np.flatnonzero(~(np.abs(boxes) < 1e9).all(axis=1) | (boxes[:, 2:] < 0).any(axis=1))
-    if not len(odd):
+def _boxes(path: Path, results: Results, kept: NDArray[np.int64]) -> Boxes:
+    """(n, 4) left, top, width, height of the rows `kept`; of a row without, the box around its keypoints."""
+    boxes = results.boxes[kept]
+    missing = np.flatnonzero(np.isnan(boxes[:, 0]))
+    for place, points in zip(missing, spread(results, kept[missing]), strict=True):
+        if not len(points):
+            raise DataError("a detection without bbox", where=f"{path}: [{kept[place]}]")
+        corner = points[0::3].min(), points[1::3].min()
+        boxes[place] = *corner, points[0::3].max() - corner[0], points[1::3].max() - corner[1]
+    if boxes.min(initial=0) > -1e9 and boxes.max(initial=0) < 1e9 and boxes[:, 2:].min(initial=0) >= 0:
         return boxes
-    where, box = f"{path}: [{places[odd[0]]}]", boxes[odd[0]]
+    odd = np.flatnonzero(~(np.abs(boxes) < 1e9).all(axis=1) | (boxes[:, 2:] < 0).any(axis=1))
+    where, box = f"{path}: [{kept[odd[0]]}]", boxes[odd[0]]
     if not (np.abs(box) < 1e9).all():
         raise DataError("the box is no box", where=where, expected="left, top, width, height", got=box.tolist())
     raise DataError(
@@ -252,20 +240,18 @@ def _boxes(path: Path, rows: Sequence[ResultRow], places: Sequence[int]) -> Boxe
     )  # fmt: skip
 
 
-def _around(where: str, row: ResultRow) -> tuple[float, float, float, float]:
-    if not row.keypoints:
-        raise DataError("a detection without bbox", where=where)
-    xs, ys = row.keypoints[0::3], row.keypoints[1::3]
-    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
-
-
-def _points(where: str, row: ResultRow, n_keypoints: int) -> Sequence[float]:
-    points = row.keypoints or ()
-    if len(points) != 3 * n_keypoints:
-        raise DataError("wrong number of keypoint values", where=where, expected=3 * n_keypoints, got=len(points))
-    if not all(abs(number) < 1e9 for number in points):
-        raise DataError("a keypoint is no number", where=where)
-    return points
+def _points(path: Path, results: Results, kept: NDArray[np.int64], n_keypoints: int) -> NDArray[np.float64]:
+    """(n, K, 3) keypoints of the rows `kept`."""
+    count = np.maximum(results.point_count[kept], 0)
+    if len(wrong := np.flatnonzero(count != 3 * n_keypoints)):
+        raise DataError(
+            "wrong number of keypoint values", where=f"{path}: [{kept[wrong[0]]}]",
+            expected=3 * n_keypoints, got=count[wrong[0]],
+        )  # fmt: skip
+    points = np.array(spread(results, kept), dtype=np.float64).reshape(len(kept), -1)
+    if len(far := np.flatnonzero(~(np.abs(points) < 1e9).all(axis=1))):
+        raise DataError("a keypoint is no number", where=f"{path}: [{kept[far[0]]}]")
+    return points.reshape(-1, n_keypoints, 3)
 
 
 def _read_settings(path: Path) -> dict[str, Any]:

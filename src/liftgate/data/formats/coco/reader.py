@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -78,8 +79,8 @@ def _categories(source: Path, document: Document, faults: list[Fault]) -> list[C
             faults.append(Fault("category_twice", str(source), message))
     if not table:
         raise DataError("no categories", where=source, expected="at least one entry in categories")
-    names = [category.name for category in table.values()]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    names = Counter(category.name for category in table.values())
+    if twice := sorted(name for name, times in names.items() if times > 1):
         faults.append(Fault("names_twice", str(source), f"more than one category is called {', '.join(twice[:5])}"))
     return [table[number] for number in sorted(table)]
 

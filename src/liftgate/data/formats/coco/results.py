@@ -1,0 +1,193 @@
+"""A results JSON as columns, read in pieces: memory holds the numbers and one piece, never the file.
+
+What `scanning` does not understand in a row is decided by msgspec, so that a row means the same either way and one that
+cannot be meant is named by its index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.boxes import Boxes
+from liftgate.data.formats.coco import scanning
+from liftgate.data.formats.coco.document import LARGEST_SLOW, Id, ResultRow, read_json
+from liftgate.errors import DataError
+
+_PIECE = 16 << 20
+_LEAST_ROW = 32  # bytes; `{"image_id":1,"category_id":1,"score":1}` has more
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Results:
+    """Rows of a results file; every column has the same length n."""
+
+    ids: tuple[Id, ...]
+    """The distinct image_ids, as they came"""
+    image: NDArray[np.int64]
+    """(n,) index into ids"""
+    category: NDArray[np.int64]
+    """(n,) category_id"""
+    score: NDArray[np.float64]
+    boxes: Boxes
+    """(n, 4) left, top, width, height; NaN where a row has none"""
+    point_count: NDArray[np.int64]
+    """(n,) how many numbers `keypoints` has; −1: none is given"""
+    points: NDArray[np.float64]
+    """The numbers of all rows' keypoints, one after the other"""
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+def read_results(path: Path) -> Results:
+    """Read the rows of a results file.
+
+    Raises:
+        DataError: not JSON (with the line, in a file of moderate size), or a row that is no detection, with its index.
+    """
+    try:
+        with path.open("rb") as file:
+            return _Reader(path).read(file)
+    except OSError as error:
+        raise DataError("cannot read the file", where=path, got=error.strerror) from None
+
+
+class _Piece:
+    """Room for what one piece of the file holds."""
+
+    def __init__(self, size: int) -> None:
+        rows = size // _LEAST_ROW + 1
+        self.text = np.empty(size, dtype=np.uint8)
+        self.slots = np.empty(1 << (2 * rows).bit_length(), dtype=np.int32)
+        self.id_at, self.id_length, self.ids, self.categories, self.point_counts = np.empty((5, rows), dtype=np.int64)
+        self.scores, self.boxes, self.points = np.empty(rows), np.empty((rows, 4)), np.empty(size // 2)
+
+
+class _Reader:
+    """Piece by piece, with what was met before."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._decode = msgspec.json.Decoder(ResultRow).decode
+        self._ids: dict[Id, int] = {}
+        self._rows = 0
+        self._columns: list[list[NDArray[np.generic]]] = [[] for _ in range(6)]
+        self._state = np.zeros(scanning.STATE_SIZE, dtype=np.int64)
+
+    def read(self, file: IO[bytes]) -> Results:
+        size = max(4096, min(_PIECE, self._path.stat().st_size + 1))
+        piece, kept = _Piece(size), 0
+        while True:
+            got = file.readinto(memoryview(piece.text)[kept:])  # type: ignore[attr-defined]
+            filled = kept + got
+            begin = 3 if not self._rows and piece.text[:3].tobytes() == b"\xef\xbb\xbf" and not kept else 0
+            left = self._scan(piece, begin, filled)
+            kept = filled - left
+            if not got and not kept and self._state[scanning.EXPECT] == scanning.CLOSED:
+                return self._results()
+            if not got:
+                self._refuse(f"it ends within or after row {self._rows}", "was it copied or written to the end?")
+            if kept == len(piece.text):  # one row is larger than all that
+                larger = _Piece(2 * kept)
+                larger.text[:kept] = piece.text
+                piece = larger
+            else:
+                piece.text[:kept] = piece.text[left:filled].copy()
+
+    def _scan(self, piece: _Piece, begin: int, end: int) -> int:
+        """Take the rows that are whole; returns where the first that is not begins."""
+        state = self._state
+        piece.slots.fill(-1)
+        state[scanning.AT], state[[scanning.ROWS, scanning.IDS, scanning.POINTS]] = begin, 0
+        odd: dict[int, int] = {}  # row → place of its id
+        while True:
+            said = scanning.scan(
+                piece.text, end, state, scanning.POWERS, piece.slots, piece.id_at, piece.id_length, piece.ids,
+                piece.categories, piece.scores, piece.boxes, piece.point_counts, piece.points,
+            )  # fmt: skip
+            if said == scanning.BROKEN:
+                self._refuse(
+                    f"a comma, a bracket or an object is missing after row {self._rows + state[scanning.ROWS]}"
+                )
+            if said == scanning.MORE:
+                break
+            place_of_id = self._odd(piece)
+            odd[int(state[scanning.ROWS]) - 1] = place_of_id
+        count, distinct, points = (int(state[i]) for i in (scanning.ROWS, scanning.IDS, scanning.POINTS))
+        texts = zip(piece.id_at[:distinct].tolist(), piece.id_length[:distinct].tolist(), strict=True)
+        text, decode = memoryview(piece.text), msgspec.json.decode
+        place = [self._place(decode(text[at : at + length])) for at, length in texts]
+        piece.ids[list(odd)] = 0
+        image = np.array(place or [0], dtype=np.int64)[piece.ids[:count]]
+        image[list(odd)] = list(odd.values())
+        taken = (image, piece.categories, piece.scores, piece.boxes, piece.point_counts)
+        for column, values in zip(self._columns, taken, strict=False):
+            column.append(values[:count].copy())
+        self._columns[5].append(piece.points[:points].copy())
+        self._rows += count
+        return int(state[scanning.AT])
+
+    def _odd(self, piece: _Piece) -> int:
+        """Take the row at hand as msgspec reads it; returns the place of its id."""
+        state = self._state
+        row, first, last = (int(state[i]) for i in (scanning.ROWS, scanning.AT, scanning.END))
+        try:
+            said = self._decode(piece.text[first:last].tobytes())
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+            self._refuse_row(self._rows + row, str(error))
+            raise
+        piece.categories[row], piece.scores[row] = said.category_id, said.score
+        piece.boxes[row] = np.nan if said.bbox is None else said.bbox
+        points = said.keypoints
+        piece.point_counts[row] = -1 if points is None else len(points)
+        if points:
+            at = state[scanning.POINTS]
+            piece.points[at : at + len(points)] = points
+            state[scanning.POINTS] += len(points)
+        state[scanning.ROWS] += 1
+        state[scanning.AT], state[scanning.EXPECT] = last, scanning.COMMA
+        return self._place(said.image_id)
+
+    def _place(self, id_: Id) -> int:
+        return self._ids.setdefault(id_, len(self._ids))
+
+    def _results(self) -> Results:
+        joined = []
+        while self._columns:
+            joined.append(np.concatenate(self._columns.pop(0)))  # one after the other: no second copy of all of them
+        return Results(tuple(self._ids), *joined)
+
+    def _refuse_row(self, index: int, why: str) -> None:
+        self._say_more()
+        hint = "NaN is no score: leave such detections out" if "got `null`" in why or "malformed" in why else None
+        raise DataError("not a detection", where=f"{self._path}: [{index}]", got=why, hint=hint)
+
+    def _refuse(self, why: str, hint: str | None = None) -> None:
+        self._say_more()
+        raise DataError("not a valid JSON list of detections", where=self._path, got=why, hint=hint)
+
+    def _say_more(self) -> None:
+        """The slow reader knows the line, and reads NaN as null; it takes some twenty times the file's memory."""
+        if self._path.stat().st_size > LARGEST_SLOW:
+            return
+        decode = msgspec.json.Decoder(ResultRow).decode
+        for index, item in enumerate(read_json(self._path, list[msgspec.Raw])):
+            try:
+                decode(item)
+            except msgspec.MsgspecError as error:
+                hint = "NaN is no score: leave such detections out" if "got `null`" in str(error) else None
+                where = f"{self._path}: [{index}]"
+                raise DataError("not a detection", where=where, got=str(error), hint=hint) from None
+
+
+def spread(results: Results, rows: Sequence[int]) -> list[NDArray[np.float64]]:
+    """The keypoint numbers of each of `rows`; empty where none are given."""
+    end = np.cumsum(np.maximum(results.point_count, 0))
+    return [results.points[end[row] - max(0, int(results.point_count[row])) : end[row]] for row in rows]
