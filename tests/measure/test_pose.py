@@ -11,6 +11,7 @@ import pytest
 from liftgate.data.dataset import Dataset, Keypoints
 from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
+from liftgate.measure.evaluation import evaluate
 from liftgate.measure.matching import oks_similarity
 from liftgate.measure.pck import Pck, pck
 from measure.test_evaluation import BOX, said, truth
@@ -55,6 +56,14 @@ def test_keypoints_of_objects_that_were_not_found_are_missed() -> None:
         keypoints=model.keypoints[some],  # type: ignore[index]
     )  # fmt: skip
     assert pck(data, fewer, Pck("max_side", 0.1))["all"].estimate == 0.6
+
+
+def test_a_pose_model_that_finds_nothing_scores_zero_and_is_not_taken_for_a_box_model() -> None:
+    data, _ = pose()
+    nothing = said([], data)
+    assert nothing.keypoints is None, "an empty file cannot say that it would have held keypoints"
+    result = evaluate(data, nothing, sigmas=(0.05, 0.05, 0.05), pcks=(Pck("max_side", 0.1),))
+    assert {name: result.metrics[name] for name in ("OKS-mAP50", "OKS-mAP50-95")} == {"OKS-mAP50": 0, "OKS-mAP50-95": 0}
 
 
 def test_an_unknown_torso_is_refused() -> None:

@@ -28,7 +28,7 @@ from liftgate.measure.same_images import covering
 from liftgate.measure.screening import Screen, Screening, screened_interval, screening
 from liftgate.measure.sigmas import resolve_sigmas
 from liftgate.measure.slices import evaluate_slices
-from liftgate.measure.table import MAX_DETECTIONS, MatchTable, match
+from liftgate.measure.table import MAX_DETECTIONS, MatchTable, keypoints_of, match
 from liftgate.measure.ultralytics_convention import as_ultralytics
 from liftgate.stats.clustered import jackknife_t, jackknife_variance
 from liftgate.stats.interval import Interval
@@ -91,7 +91,7 @@ def evaluate(
     _add_rates(estimates, intervals, point, truth, level)
     settings |= {"conf": conf, "iou": 0.5, "max_det": MAX_DETECTIONS["iou"]}
     tables = [table]
-    if truth.labels.keypoints is not None and predictions.keypoints is not None:
+    if truth.labels.keypoints is not None and _posed(truth, predictions, sigmas):
         spread = resolve_sigmas(truth, sigmas)
         tables.append(match(truth, predictions, similarity="oks", sigmas=spread))
         more, more_intervals = _averaged_with_intervals(tables[1], OKS, groups, level)
@@ -128,9 +128,15 @@ def _demand_sense(
         raise UsageError("a confidence threshold lies in 0 … 1", got=conf)
     if sigmas is None and not pcks:
         return
-    if truth.labels.keypoints is None or predictions.keypoints is None:
+    if truth.labels.keypoints is None or keypoints_of(truth, predictions) is None:
         missing = "the truth" if truth.labels.keypoints is None else "the predictions"
         raise UsageError(f"OKS sigmas and PCK are of keypoints, and {missing} has none", where=truth.source)
+
+
+def _posed(truth: Dataset, predictions: Predictions, sigmas: Sigmas) -> bool:
+    """Whether OKS is asked: no detections at all do not tell what they would have been, so known sigmas decide."""
+    known = sigmas is not None or (truth.keypoints is not None and truth.keypoints.sigmas is not None)
+    return predictions.keypoints is not None or (known and keypoints_of(truth, predictions) is not None)
 
 
 def _unlimited(truth: Dataset, predictions: Predictions, table: MatchTable) -> MatchTable:

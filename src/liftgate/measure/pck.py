@@ -15,7 +15,7 @@ from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.measure.resampling import units
 from liftgate.measure.same_images import covering
-from liftgate.measure.table import MatchTable, match
+from liftgate.measure.table import MatchTable, keypoints_of, match
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import korn_graubard
 
@@ -75,7 +75,8 @@ def pck(
         raise UsageError("PCK counts within a fraction of a length", expected="above 0", got=fraction)
     predictions = covering(truth, predictions)
     labels = truth.labels
-    if labels.keypoints is None or predictions.keypoints is None or truth.keypoints is None:
+    points = keypoints_of(truth, predictions)
+    if labels.keypoints is None or points is None or truth.keypoints is None:
         raise UsageError("PCK needs keypoints in truth and predictions", where=truth.source)
     lengths = _lengths(labels.boxes, labels.keypoints, normaliser, truth.keypoints.names, torso)
     table = match(truth, predictions) if table is None else table
@@ -84,7 +85,7 @@ def pck(
     detection[table.found[found]] = table.row[found]
     near = np.zeros(labels.keypoints.shape[:2], dtype=np.bool_)
     seen = detection >= 0
-    apart = labels.keypoints[seen, :, :2] - predictions.keypoints[detection[seen], :, :2]
+    apart = labels.keypoints[seen, :, :2] - points[detection[seen], :, :2]
     near[seen] = np.hypot(apart[..., 0], apart[..., 1]) <= fraction * lengths[seen, None]
     counted = (labels.keypoints[..., 2] > 0) & (table.counted[0] & np.isfinite(lengths))[:, None]
     groups = units(truth.groups, len(truth.images))

@@ -283,10 +283,18 @@ def _uncounted(truth: Dataset, labels: Labels, similarity: Similarity) -> NDArra
     return np.stack([ignored | (labels.area < low) | (labels.area > high) for low, high in SIZE_RANGES.values()])
 
 
+def keypoints_of(truth: Dataset, predictions: Predictions) -> NDArray[np.float64] | None:
+    """(n, K, 3) keypoints of the detections; None: they are boxes. A pose model that found nothing is no box model."""
+    if predictions.keypoints is None and not len(predictions) and truth.labels.keypoints is not None:
+        return np.empty((0, *truth.labels.keypoints.shape[1:]))
+    return predictions.keypoints
+
+
 def _keypoints(
     truth: Dataset, predictions: Predictions, sigmas: Sequence[float] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if truth.labels.keypoints is None or predictions.keypoints is None:
+    points = keypoints_of(truth, predictions)
+    if truth.labels.keypoints is None or points is None:
         side = "truth" if truth.labels.keypoints is None else "predictions"
         raise UsageError(f"the {side} has no keypoints, which OKS compares", where=truth.source)
     count = truth.labels.keypoints.shape[1]
@@ -297,6 +305,6 @@ def _keypoints(
             got="none" if sigmas is None else len(sigmas),
             hint="the choice changes the metric: say it, with --sigmas or sigmas=",
         )
-    if predictions.keypoints.shape[1] != count:
-        raise UsageError("keypoints differ", expected=f"{count} keypoints", got=predictions.keypoints.shape[1])
-    return predictions.keypoints, np.asarray(sigmas, dtype=np.float64)
+    if points.shape[1] != count:
+        raise UsageError("keypoints differ", expected=f"{count} keypoints", got=points.shape[1])
+    return points, np.asarray(sigmas, dtype=np.float64)
