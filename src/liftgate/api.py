@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from liftgate import checks
 from liftgate.checks.finding import Finding as Finding
@@ -28,11 +27,11 @@ from liftgate.measure.verbs import evaluate_files as evaluate
 from liftgate.measure.verbs import size as size
 from liftgate.pipeline import costs, runner
 from liftgate.pipeline.context import Context, Notice, never, nobody
-from liftgate.pipeline.control import request
 from liftgate.pipeline.control.detach import Detached
 from liftgate.pipeline.control.detach import detach as start_detached
-from liftgate.pipeline.control.logs import Passage, follow, tail
-from liftgate.pipeline.control.status import Status, status_of, workspaces
+from liftgate.pipeline.control.verbs import logs as logs
+from liftgate.pipeline.control.verbs import status as status
+from liftgate.pipeline.control.verbs import stop as stop
 from liftgate.pipeline.estimate import measure as measure_pace
 from liftgate.pipeline.materials import Materials
 from liftgate.pipeline.prices import Costs, offers, read_prices
@@ -225,36 +224,6 @@ def detach(
     return start_detached(command, Workspace(study).folder)
 
 
-def status(paths: Sequence[Path]) -> tuple[Status, ...]:
-    """Return where studies stand: each a study.yaml, or a folder in and below which to look for results.
-
-    Raises:
-        UsageError: there is no such study or folder.
-    """
-    folders = [folder for path in paths for folder in ([_results(path)] if path.is_file() else workspaces(path))]
-    return tuple(status_of(folder) for folder in dict.fromkeys(folders))
-
-
-def logs(path: Path, *, lines: int = 20, follow_on: bool = False) -> Iterator[Passage]:
-    """Return the last lines of a study's logs; with `follow_on` also what comes, until its run ends."""
-    folder = _results(path)
-    return follow(folder, lines) if follow_on else iter(tail(folder, lines))
-
-
-def stop(path: Path, how: Literal["epoch", "now", "never mind"] = "epoch") -> Status:
-    """Ask a running study to stop after this epoch or now, or take that back; return where it stands.
-
-    Raises:
-        UsageError: it is not running.
-    """
-    folder = _results(path)
-    if how == "never mind":
-        request.take_back(folder)
-    else:
-        request.ask(folder, how)
-    return status_of(folder)
-
-
 def report(path: Path | str, *, overrides: Mapping[str, str] | None = None) -> Path:
     """Write the HTML report of what the ledger of a study holds, and return where it is.
 
@@ -265,17 +234,6 @@ def report(path: Path | str, *, overrides: Mapping[str, str] | None = None) -> P
     if not context.ledger.entries("study"):
         raise UsageError("this study never ran", where=path, hint=f"liftgate run {path}")
     return _write_report(context)
-
-
-def _results(path: Path) -> Path:
-    """Return the folder of one study's results."""
-    if not path.is_dir():
-        return Workspace(load(path)).folder
-    found = workspaces(path)
-    if len(found) != 1:
-        got = ", ".join(folder.name for folder in found) or "none"
-        raise UsageError("one study is wanted", where=path, got=got, hint="name its study.yaml")
-    return found[0]
 
 
 def _write_report(context: Context) -> Path:

@@ -36,6 +36,20 @@ def test_every_verb_explains_itself(verb: str) -> None:
     assert done.stdout.startswith("usage: liftgate")
 
 
+def test_no_verb_loads_what_it_needs_before_it_is_asked_to_work() -> None:
+    heavy = {"numpy", "numba", "scipy", "pydantic", "msgspec", "PIL", "jinja2", "yaml", "rich"}
+    program = f"""
+import contextlib, io, sys
+from liftgate.cli import VERBS, main
+for verb in VERBS:
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert main([verb, "--help"]) == 0
+    print(verb, *sorted({heavy!r} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines() == list(VERBS), done.stdout + done.stderr
+
+
 def test_an_unknown_verb_is_usage() -> None:
     done = liftgate("evalute")
     assert done.returncode == 2

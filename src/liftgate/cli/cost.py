@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from liftgate import api
 from liftgate.cli.output import add_json, add_overrides, emit_json, progress, say
-from liftgate.pipeline.prices import BreakEven, Offer
+
+if TYPE_CHECKING:
+    from liftgate.pipeline.prices import BreakEven, Offer
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from liftgate import api
+
     with progress() as bars:
         costs = api.cost(
             args.study,

@@ -8,7 +8,6 @@ from pathlib import Path
 from liftgate.cli.output import add_json, emit_json, progress
 from liftgate.cli.run import pausing
 from liftgate.cli.watching import Watch
-from liftgate.demo import story
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +17,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0 when the story was told to its end: whichever verdict came out, nothing is wrong."""
+    from liftgate.demo import story
+
     with progress() as screen, pausing() as pause:
         told = story.tell(args.dir, screen.say, notify=Watch(screen), should_stop=pause.asked, progress=screen)
     if args.json:

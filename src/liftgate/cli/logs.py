@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate import api
 from liftgate.cli.output import add_json, emit_json, say
 from liftgate.errors import UsageError
 
@@ -18,11 +17,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from liftgate.pipeline.control import verbs
+
     if args.lines < 0:
         raise UsageError("--lines counts lines", got=args.lines, expected="0 or more")
     if args.json and args.follow:
         raise UsageError("--json is one value, and --follow has no end", hint="leave one of them out")
-    passages = api.logs(args.study, lines=args.lines, follow_on=args.follow)
+    passages = verbs.logs(args.study, lines=args.lines, follow_on=args.follow)
     if args.json:
         emit_json({"logs": [{"path": str(passage.path), "lines": passage.lines} for passage in passages]})
         return 0

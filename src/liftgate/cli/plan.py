@@ -6,13 +6,15 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from liftgate import api
 from liftgate.cli.output import add_json, add_overrides, emit_json, progress
 from liftgate.cli.run import pausing
 from liftgate.cli.watching import Watch
-from liftgate.pipeline.runner import Planned
 from liftgate.progress import duration
+
+if TYPE_CHECKING:
+    from liftgate.pipeline.runner import Planned
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from liftgate import api
+
     with progress() as screen, pausing() as pause:
         lines = api.plan(
             args.study,

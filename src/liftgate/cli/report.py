@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate import api
 from liftgate.cli.output import add_json, add_overrides, emit_json
 
 
@@ -16,6 +15,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from liftgate import api
+
     page = api.report(args.study, overrides=args.overrides)
     if args.json:
         emit_json({"report": str(page)})

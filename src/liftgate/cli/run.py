@@ -11,10 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from liftgate import api
 from liftgate.cli.output import add_json, add_overrides, emit_json, progress, say
 from liftgate.cli.watching import Watch
-from liftgate.pipeline.control.deadline import parse_time_limit
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from liftgate import api
+    from liftgate.pipeline.control.deadline import parse_time_limit
+
     time_limit = None if args.time_limit is None else parse_time_limit(args.time_limit)
     if args.detach:
         return _detach(args, time_limit)
@@ -65,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _detach(args: argparse.Namespace, time_limit: float | None) -> int:
+    from liftgate import api
+
     begun = api.detach(args.study, overrides=args.overrides, time_limit=time_limit, open_anyway=args.open_anyway)
     if args.json:
         emit_json(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from liftgate import api
 from liftgate.cli.output import add_json, emit_json, say
-from liftgate.pipeline.control.status import Status
 from liftgate.progress import duration
+
+if TYPE_CHECKING:
+    from liftgate.pipeline.control.status import Status
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    found = api.status(args.paths or [Path()])
+    from liftgate.pipeline.control import verbs
+
+    found = verbs.status(args.paths or [Path()])
     if args.json:
         emit_json({"studies": [status.to_dict() for status in found]})
         return 0
@@ -41,11 +45,21 @@ def _lines(status: Status) -> list[str]:
     if status.metrics:
         shown = [f"{name} {'–' if value is None else f'{value:.4g}'}" for name, value in status.metrics.items()]
         lines.append(f"  validation at this epoch: {', '.join(shown)}")
+    for row in status.expected:
+        actual = "unknown" if row["actual"] is None else f"{row['actual']:.4g}"
+        band = f"{row['low']:g} to {row['high']:g}"
+        lines.append(f"  epoch {row['epoch']}: {row['metric']} {actual}, expected {band}: {row['said']}")
+    lines += [f"  {text}" for text in status.said]
+    told = set(status.said)
+    lines += [f"  decided: {one['arm']}: {one['reason']}" for one in status.decisions if one["reason"] not in told]
     if status.verdicts:
         lines.append("  " + ", ".join(f"{gate} {word}" for gate, word in status.verdicts.items()))
-    if status.gpu_hours * 3600 >= 1:
-        usd = "" if status.usd is None else f", ${status.usd:,.2f}"
-        lines.append(f"  trained for {duration(status.gpu_hours * 3600)} ({status.gpu_hours:.3g} hours{usd})")
+    if status.hours * 3600 >= 1:
+        parts = [f"{status.hours:.3g} hours"]
+        parts += [f"{status.gpu_hours:.3g} GPU hours"] if status.gpu_hours > status.hours else []
+        parts += [f"${status.usd:,.2f}"] if status.usd is not None else []
+        parts += [f"{status.kwh:.3g} kWh"] if status.kwh is not None else []
+        lines.append(f"  trained for {duration(status.hours * 3600)} ({', '.join(parts)})")
     if status.state == "paused":
         lines.append("  the same command goes on from the last finished epoch")
     return lines

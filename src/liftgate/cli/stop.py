@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Literal
 
-from liftgate import api
 from liftgate.cli.output import add_json, emit_json
 
 
@@ -19,8 +18,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from liftgate.pipeline.control import verbs
+
     how: Literal["now", "never mind", "epoch"] = "now" if args.now else "never mind" if args.never_mind else "epoch"
-    status = api.stop(args.study, how)
+    status = verbs.stop(args.study, how)
     if args.json:
         emit_json(status.to_dict())
     elif how == "never mind":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from liftgate.cli.output import Screen
-from liftgate.pipeline.context import Notice
 from liftgate.progress import duration
+
+if TYPE_CHECKING:
+    from liftgate.pipeline.context import Notice
 
 
 class Watch:

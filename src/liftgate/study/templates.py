@@ -12,8 +12,6 @@ from typing import Any
 
 from liftgate.errors import UsageError
 from liftgate.files import write_text
-from liftgate.study.document import parse
-from liftgate.study.schema import schema_text
 from liftgate.study.words import near
 
 TEMPLATES = {
@@ -46,6 +44,9 @@ def write(folder: Path, template: str, filling: Filling) -> Path:
     Raises:
         UsageError: no such template, data that is not there, or a file that would be overwritten; nothing is written.
     """
+    from liftgate.study.document import parse
+    from liftgate.study.schema import schema_text  # both load pydantic, which `--help` need not wait for
+
     _known(template)
     for path in (filling.data, filling.more_data):
         if path is not None and not path.exists():
