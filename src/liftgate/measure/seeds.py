@@ -21,13 +21,19 @@ from liftgate.errors import UsageError
 from liftgate.measure.comparison import compare
 from liftgate.measure.metrics import LESS_IS_BETTER
 from liftgate.measure.records import Comparison
+from liftgate.measure.screening import Screen
 from liftgate.measure.verdict import decide, explain, groups_that_settle, oriented
 from liftgate.stats.rates import t_quantile
 from liftgate.stats.seeds import probability_better
 
 
 def compare_seeds(
-    truth: Dataset, controls: Sequence[Predictions], treatments: Sequence[Predictions], **options: Any
+    truth: Dataset,
+    controls: Sequence[Predictions],
+    treatments: Sequence[Predictions],
+    *,
+    screens: Sequence[tuple[Screen, Screen]] | None = None,
+    **options: Any,
 ) -> Comparison:
     """Compare two arms that were each run for the same seeds; with one seed this is `compare`.
 
@@ -39,7 +45,11 @@ def compare_seeds(
     """
     if len(controls) != len(treatments) or not controls:
         raise UsageError("arms have different numbers of runs", expected=len(controls), got=len(treatments))
-    each = [compare(truth, *pair, **options) for pair in zip(controls, treatments, strict=True)]
+    of_each: Sequence[tuple[Screen, Screen] | None] = screens or (None,) * len(controls)
+    each = [
+        compare(truth, control, treatment, screens=pair, **options)
+        for control, treatment, pair in zip(controls, treatments, of_each, strict=True)
+    ]
     if len(each) == 1:
         return each[0]
     first, rule = each[0], options.get("rule", "interval")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from liftgate import measure
+from liftgate.measure.metrics import SCREENING
 from liftgate.measure.records import Comparison, Verdict
 from liftgate.measure.verdict import decide, oriented
 from liftgate.pipeline.context import Context
@@ -95,7 +96,9 @@ class Beside:
     def _judged(self, decided: Verdict, arm: Arm, memory: Memory, results: tuple[Result, ...]) -> Verdict:
         gate = self._gate
         loaded = [read_predicted(self._context, memory.place, result) for result in results]
-        metric = gate.metric or ("OKS-mAP50" if self._context.study.task == "pose" else "mAP50")
+        usual = "OKS-mAP50" if self._context.study.task == "pose" else "mAP50"
+        # Threats of the new data need not be classes of the old.
+        metric = usual if gate.metric is None or gate.metric in SCREENING else gate.metric
         options: dict[str, Any] = {"metric": metric, "level": gate.level, "rule": gate.rule}
         if gate.conf is not None:
             options["conf"] = gate.conf

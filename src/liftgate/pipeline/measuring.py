@@ -15,6 +15,7 @@ from liftgate.measure.records import Comparison, Evaluation, Verdict
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.forgetting import Beside
 from liftgate.pipeline.predicting import predict_step, read_predicted
+from liftgate.pipeline.screens import screen_needs, screen_of
 from liftgate.pipeline.step import Result, Step
 from liftgate.pipeline.training import train_steps
 from liftgate.progress import duration
@@ -35,14 +36,21 @@ def evaluate_step(context: Context, arm: Arm, seed: int, gate: Gate) -> Step:
     def work(results: tuple[Result, ...]) -> Result:
         _open_lockbox(context, gate)
         evaluation = measure.evaluate(
-            context.materials.truth(gate.on), read_predicted(context, gate.on, results[0]), level=gate.level, conf=conf
+            context.materials.truth(gate.on),
+            read_predicted(context, gate.on, results[0]),
+            level=gate.level,
+            conf=conf,
+            screen=screen_of(context, gate, results[1:]),
         )
         record = {"arm": arm.name, "seed": seed, "on": gate.on, **_trimmed(evaluation)}
         context.ledger.append("evaluation", {"step": step.key, "metrics": record["metrics"], "arm": arm.name})
         return record
 
-    inputs = {"conf": conf, "level": gate.level}
-    step = Step(predicted.name.replace("predict", "evaluate", 1), "evaluate", inputs, work, (predicted,))
+    inputs: dict[str, Any] = {"conf": conf, "level": gate.level}
+    if gate.threats:
+        inputs |= {"threats": list(gate.threats), "threshold": gate.threshold and asdict(gate.threshold)}
+    needs = (predicted, *screen_needs(context, arm, seed, gate))
+    step = Step(predicted.name.replace("predict", "evaluate", 1), "evaluate", inputs, work, needs)
     return step
 
 
@@ -98,7 +106,10 @@ class _Pairs:
         pairs = [(arm, seed) for seed in study.seeds for arm in arms]
         self._predicted = len(pairs)
         self._trained = [arm.name for arm in arms for seed in study.seeds for _ in arm.stages]
+        screens = [step for arm, seed in pairs for step in screen_needs(context, arm, seed, gate)]
+        self._screens = len(screens)
         self.needs: tuple[Step, ...] = (
+            *screens,
             *(predict_step(context, arm, seed, gate) for arm, seed in pairs),
             *(evaluate_step(context, arm, seed, gate) for arm, seed in pairs),
             *(step for arm in arms for seed in study.seeds for step in train_steps(context, arm, seed)),
@@ -108,6 +119,9 @@ class _Pairs:
         """Return treatment − control over all seeds, with everything that differs beyond the declared difference."""
         gate = self._gate
         truth = self._context.materials.truth(gate.on)
+        chosen, results = results[: self._screens], results[self._screens :]
+        each = [[result] for result in chosen] or [[]] * self._predicted
+        screens = [screen for one in each if (screen := screen_of(self._context, gate, one)) is not None]
         loaded = [read_predicted(self._context, gate.on, result) for result in results[: self._predicted]]
         comparison = measure.compare_seeds(
             truth,
@@ -118,6 +132,8 @@ class _Pairs:
             level=gate.level,
             conf=gate.conf if gate.conf is not None else DEFAULT_CONF,
             rule=gate.rule,
+            claim=gate.claim,
+            screens=list(zip(screens[0::2], screens[1::2], strict=True)) or None,
         )
         declared = tuple(name.removeprefix("recipe.") for name in gate.differ)
         differences = [text for text in comparison.differences if not text.startswith(tuple(f"{d}:" for d in declared))]
@@ -127,7 +143,7 @@ class _Pairs:
     def costs(self, results: tuple[Result, ...]) -> dict[str, str]:
         """Return how long each trained arm took, all stages and seeds together."""
         totals: dict[str, float] = {}
-        for arm, result in zip(self._trained, results[2 * self._predicted :], strict=True):
+        for arm, result in zip(self._trained, results[self._screens + 2 * self._predicted :], strict=True):
             totals[arm] = totals.get(arm, 0.0) + result["facts"]["seconds"]
         return {arm: duration(seconds) for arm, seconds in totals.items()}
 

@@ -53,10 +53,17 @@ def expand_arms(arms: Mapping[str, AnyArm]) -> dict[str, list[StageKeys] | Model
 
 
 def expand_gates(gates: Mapping[str, GateKeys], arms: Mapping[str, AnyArm]) -> dict[str, dict[str, GateKeys]]:
-    """Return for each gate the gates that it stands for: itself, or one for each variant of the arm it ablates."""
+    """Return for each gate the gates that it stands for: itself, or one for each treatment, or variant of an arm."""
     found: dict[str, dict[str, GateKeys]] = {}
     for name, gate in gates.items():
-        if gate.ablation is None:
+        if gate.treatments is not None:
+            found[name] = {
+                f"{name}-{arm}": gate.model_copy(
+                    update={"treatment": arm, "treatments": None, "level": _shared(gate.level, len(gate.treatments))}
+                )
+                for arm in gate.treatments
+            }
+        elif gate.ablation is None:
             found[name] = {name: gate}
         elif gate.ablation in arms:
             found[name] = dict(_compared(name, gate, list(variants(gate.ablation, arms[gate.ablation]))))
@@ -66,12 +73,16 @@ def expand_gates(gates: Mapping[str, GateKeys], arms: Mapping[str, AnyArm]) -> d
 
 
 def _compared(name: str, gate: GateKeys, of: list[Variant]) -> Iterator[tuple[str, GateKeys]]:
-    # Several questions of one family: without the correction one of n would "help" by chance.
-    level = 1 - (1 - gate.level) / max(len(of), 1)
+    level = _shared(gate.level, len(of))
     for one in of:
         update = {"treatment": one.name, "control": gate.ablation, "differ": [f"recipe.{one.argument}"]}
         renamed = variant_name(name, one.argument, one.value)
-        yield renamed, gate.model_copy(update={**update, "ablation": None, "level": round(level, 6)})
+        yield renamed, gate.model_copy(update={**update, "ablation": None, "level": level})
+
+
+def _shared(level: float, questions: int) -> float:
+    """Level of each of several questions of one family (Bonferroni): without it one of n would "help" by chance."""
+    return round(1 - (1 - level) / max(questions, 1), 6)
 
 
 def _same(stated: object, value: object) -> bool:

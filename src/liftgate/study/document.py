@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from liftgate.errors import StudyError
 from liftgate.study import keys, overrides, rules
 from liftgate.study.ablation import AnyArm, expand_gates, variants
+from liftgate.study.draft import Draft
 from liftgate.study.records import (
     Arm,
     Budget,
@@ -27,6 +28,7 @@ from liftgate.study.records import (
     Part,
     Stage,
     Study,
+    Threshold,
 )
 from liftgate.study.source import Path as KeyPath
 from liftgate.study.source import Problem, Source, dotted, read
@@ -195,7 +197,7 @@ def _keys_at(path: KeyPath) -> tuple[str, ...]:
     models: dict[str, Callable[[KeyPath], type[keys.Keys]]] = {
         "datasets": lambda _: keys.DatasetKeys,
         "arms": _arm_keys,
-        "gates": lambda below: keys.ClaimKeys if len(below) > 1 else keys.GateKeys,
+        "gates": _gate_keys,
         "flow": lambda _: keys.StepKeys,
         "budget": lambda _: keys.BudgetKeys,
         "early_kill": lambda _: keys.EarlyKillKeys,
@@ -204,6 +206,11 @@ def _keys_at(path: KeyPath) -> tuple[str, ...]:
     model = models[str(path[0])](path[1:]) if path else keys.StudyKeys
     also = keys.ModelKeys.model_fields if model is keys.TrainedKeys else ()
     return (*model.model_fields, *also)
+
+
+def _gate_keys(below: KeyPath) -> type[keys.Keys]:
+    inside: dict[object, type[keys.Keys]] = {"claims": keys.ClaimKeys, "threshold": keys.ThresholdKeys}
+    return inside.get(below[1], keys.GateKeys) if below[1:] else keys.GateKeys
 
 
 def _arm_keys(below: KeyPath) -> type[keys.Keys]:
@@ -216,7 +223,7 @@ def _arm_keys(below: KeyPath) -> type[keys.Keys]:
     return lists.get(inside[1], stage) if inside[1:] else stage
 
 
-def _draft(value: dict[str, Any], bad: set[KeyPath]) -> rules.Draft:
+def _draft(value: dict[str, Any], bad: set[KeyPath]) -> Draft:
     def entries(section: str) -> Iterator[tuple[str, Any]]:
         content = value.get(section)
         for name, entry in content.items() if isinstance(content, dict) else ():
@@ -229,7 +236,7 @@ def _draft(value: dict[str, Any], bad: set[KeyPath]) -> rules.Draft:
 
     flow = value.get("flow")
     seeds = value.get("seeds")
-    return rules.Draft(
+    return Draft(
         datasets={name: keys.DatasetKeys.model_validate(entry) for name, entry in entries("datasets")},
         written={name: _ARM.validate_python(entry) for name, entry in entries("arms")},
         gates={name: keys.GateKeys.model_validate(entry) for name, entry in entries("gates")},
@@ -269,8 +276,8 @@ def _records(valid: keys.StudyKeys, source: Path | None) -> Study:
         backend=valid.backend,
         device=valid.device,
         early_kill=None if valid.early_kill is None else EarlyKill(valid.early_kill.after, valid.early_kill.runs),
-        source=source,
         log=tuple(dict.fromkeys(valid.log)),
+        source=source,
     )
 
 
@@ -314,9 +321,12 @@ def _stage(entry: keys.StageKeys, select: str | None) -> Stage:
 
 
 def _gate(name: str, entry: keys.GateKeys) -> Gate:
-    plain = entry.model_dump(exclude={"claims", "differ", "ablation"})
+    plain = entry.model_dump(exclude={"claims", "differ", "ablation", "treatments", "threats", "threshold"})
     claims = tuple(Claim(claim.metric, claim.at_least, claim.at_most) for claim in entry.claims)
-    return Gate(name=name, claims=claims, differ=tuple(entry.differ), **plain)
+    rule = entry.threshold
+    threshold = Threshold(**rule.model_dump()) if isinstance(rule, keys.ThresholdKeys) else Threshold(at=rule)
+    more: dict[str, Any] = {"threats": tuple(entry.threats), "threshold": None if rule is None else threshold}
+    return Gate(name=name, claims=claims, differ=tuple(entry.differ), **more, **plain)
 
 
 def _flow_steps(entry: str | keys.StepKeys, stands_for: Mapping[str, Mapping[str, object]]) -> Iterator[FlowStep]:

@@ -356,6 +356,27 @@ class ClaimKeys(Keys):
     )
 
 
+class ThresholdKeys(Keys):
+    """A threshold that is chosen on another split, each arm's on its own predictions there, and then frozen."""
+
+    on: Text = Field(description="Where it is chosen: DATASET.SPLIT, for example bench.val; never where it judges.")
+    by: Literal["f1", "recall", "false_alarms"] = Field(
+        default="f1",
+        description="f1: the best F1. recall: the highest threshold whose detection rate reaches `target`. "
+        "false_alarms: the lowest whose false-alarm rate stays within `target`.",
+    )
+    target: Fraction | None = Field(default=None, description="For recall and false_alarms.")
+
+
+def _threshold_form(value: object) -> str:
+    return "rule" if isinstance(value, dict | ThresholdKeys) else "number"
+
+
+ThresholdKey = Annotated[
+    Annotated[float, Tag("number")] | Annotated[ThresholdKeys, Tag("rule")], Discriminator(_threshold_form)
+]
+
+
 class GateKeys(Keys):
     """One gate: a rule written before the numbers exist.
 
@@ -366,6 +387,11 @@ class GateKeys(Keys):
     metric: Metric | None = Field(default=None, description="Comparison: the metric to compare.")
     treatment: ArmName | None = Field(default=None, description="Comparison: the arm that is to be better.")
     control: ArmName | None = Field(default=None, description="Comparison: the arm that it is compared with.")
+    treatments: Annotated[list[ArmName], Field(min_length=2)] | None = Field(
+        default=None,
+        description="Instead of treatment: several arms against one control. One gate for each, GATE-ARM; with n of "
+        "them, each at 1 − (1 − level) / n (Bonferroni), so that the best of many is no accident.",
+    )
     ablation: Name | None = Field(
         default=None,
         description="Instead of treatment and control: an arm with `ablate`. One gate for each of its variants, "
@@ -373,6 +399,11 @@ class GateKeys(Keys):
     )
     margin: Annotated[float, Field(ge=-1, le=1)] = Field(
         default=0.0, description="Comparison: how much better it must be (0.01 is one point)."
+    )
+    claim: Literal["better", "equal"] = Field(
+        default="better",
+        description="Comparison: what is to be shown. equal: they differ by less than `margin`, by two one-sided tests "
+        "at 1 − level each (no significant difference is not that).",
     )
     differ: Annotated[list[Text], BeforeValidator(_one_or_more)] = Field(
         default=[],
@@ -389,6 +420,16 @@ class GateKeys(Keys):
     level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Confidence level of the interval.")
     conf: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None, description="Confidence threshold of recall, precision and rates per image; default 0.25."
+    )
+    threats: list[Text] = Field(
+        default=[],
+        description="For metrics of whole images (accuracy, detection_rate, false_alarm_rate, AUC): the classes that "
+        "are a threat. The score of an image is its best detection of one.",
+    )
+    threshold: ThresholdKey | None = Field(
+        default=None,
+        description="From which score on an image is flagged: a number, or a rule to choose it on another split: "
+        "{on: bench.val, by: false_alarms, target: 0.05}.",
     )
     forget_at_most: Annotated[float, Field(ge=0, le=1)] | None = Field(
         default=None,

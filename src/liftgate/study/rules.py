@@ -6,17 +6,20 @@ Each rule looks at the entries that are well-formed by themselves, so one typo h
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from liftgate.study.ablation import AnyArm, expand_arms, expand_gates, variants
-from liftgate.study.keys import ClaimKeys, DatasetKeys, GateKeys, ModelKeys, StageKeys, StepKeys, TrainedKeys
+from liftgate.study.ablation import variants
+from liftgate.study.draft import Draft, demand_free_places, demand_known
+from liftgate.study.gate_rules import check_gates
+from liftgate.study.keys import (
+    ModelKeys,
+    StageKeys,
+    StepKeys,
+    TrainedKeys,
+)
 from liftgate.study.source import Path, Source
 from liftgate.study.words import (
     ARM_WORDS,
-    DIFFERENCES,
-    LOWER_IS_BETTER,
     PLANNED_VERBS,
     RESERVED_ARGUMENTS,
     VERBS,
@@ -25,49 +28,10 @@ from liftgate.study.words import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """The well-formed entries of each section, and every name that the section has, well-formed or not."""
-
-    datasets: Mapping[str, DatasetKeys]
-    written: Mapping[str, AnyArm]
-    """Arms as they are written; `arms` has their variants too, stages in one form."""
-    gates: Mapping[str, GateKeys]
-    flow: Mapping[int, StepKeys]
-    budget: Mapping[str, float]
-    seeds: list[int]
-    log: list[str]
-    task: str
-    names: Mapping[str, tuple[str, ...]]
-    arms: Mapping[str, list[StageKeys] | ModelKeys] = field(init=False)
-    stands_for: Mapping[str, Mapping[str, GateKeys]] = field(init=False)
-    """Name of a gate as it is written → the gates that it stands for"""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "arms", expand_arms(self.written))
-        object.__setattr__(self, "stands_for", expand_gates(self.gates, self.written))
-
-    @property
-    def arm_names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.names["arms"], *self.arms)))
-
-    @property
-    def gate_names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.names["gates"], *(one for some in self.stands_for.values() for one in some))))
-
-
 def check(draft: Draft, source: Source) -> None:
     """Note in `source` every contradiction in the draft."""
-    for rule in (_datasets, _arms, _ablations, _gates, _names, _flow, _order, _budget, _seeds, _log):
+    for rule in (_datasets, _arms, _ablations, check_gates, _names, _flow, _order, _budget, _seeds, _log):
         rule(draft, source)
-
-
-def _known(source: Source, path: Path, word: str, kind: str, names: Iterable[str]) -> bool:
-    names = tuple(names)
-    if word in names:
-        return True
-    source.complain(path, f"no {kind} `{word}`", suggestion(word, names))
-    return False
 
 
 def _datasets(draft: Draft, source: Source) -> None:
@@ -106,7 +70,7 @@ def _arms(draft: Draft, source: Source) -> None:
         path: Path = ("arms", name)
         if isinstance(arm, TrainedKeys):
             path = (*path, "stages")
-            _places(draft, arm.remember or [], ("arms", name, "remember"), source)
+            demand_free_places(draft, arm.remember or [], ("arms", name, "remember"), source)
             if arm.select is not None:
                 _select(draft, arm.select, ("arms", name, "select"), source)
         for index, stage in enumerate(arm.stages if isinstance(arm, TrainedKeys) else arm):
@@ -130,13 +94,13 @@ def _stage(draft: Draft, stage: StageKeys, index: int, path: Path, source: Sourc
 def _data(draft: Draft, stage: StageKeys, path: Path, source: Source) -> None:
     known = draft.names["datasets"]
     if stage.val is not None:
-        _known(source, (*path, "val"), stage.val, "dataset", known)
+        demand_known(source, (*path, "val"), stage.val, "dataset", known)
     if isinstance(stage.data, str):
-        _known(source, (*path, "data"), stage.data, "dataset", known)
+        demand_known(source, (*path, "data"), stage.data, "dataset", known)
         return
     for index, part in enumerate(stage.data):
         here: Path = (*path, "data", index)
-        _known(source, (*here, "dataset"), part.dataset, "dataset", known)
+        demand_known(source, (*here, "dataset"), part.dataset, "dataset", known)
         if part.dataset in _sources(stage)[:index]:
             source.complain((*here, "dataset"), f"`{part.dataset}` stands twice in the mix", "say `repeat: 2`")
     if len(stage.data) > 1 and stage.val is None:
@@ -161,18 +125,6 @@ def _decisions(stage: StageKeys, path: Path, source: Source) -> None:
     for epoch in stage.expect:
         if epoch > last:
             source.complain((*path, "expect"), f"the recipe ends after {last} epochs: nothing is seen of epoch {epoch}")
-
-
-def _places(draft: Draft, places: Iterable[str], path: Path, source: Source) -> None:
-    """Old data is looked at for every gate: a locked split is not for that."""
-    for place in places:
-        dataset, dot, split = place.partition(".")
-        if not dot or not split:
-            source.complain(path, f"expected DATASET.SPLIT, got `{place}`", f"for example {dataset}.val")
-        elif not _known(source, path, dataset, "dataset", draft.names["datasets"]):
-            continue
-        elif dataset in draft.datasets and split in draft.datasets[dataset].lock:
-            source.complain(path, f"`{place}` is locked, and this is looked at for every gate", f"{dataset}.val")
 
 
 def _ablations(draft: Draft, source: Source) -> None:
@@ -203,91 +155,6 @@ def _argument(path: Path, name: str, value: Any, source: Source) -> None:
             source.complain(path, f"`{item}` is a word here, not a switch", f"write {meant}")
 
 
-def _gates(draft: Draft, source: Source) -> None:
-    for name, gate in draft.gates.items():
-        path: Path = ("gates", name)
-        for metric in (gate.metric, *(claim.metric for claim in gate.claims)):
-            if metric is not None and metric.startswith("OKS-") and draft.task != "pose":
-                source.complain(
-                    path, f"`{metric}` is a metric of keypoints, and the task is {draft.task}", "task: pose"
-                )
-        _place(draft, gate, (*path, "on"), source)
-        if gate.ablation is not None:
-            _ablation_gate(draft, gate, path, source)
-            continue
-        compares = gate.treatment is not None or gate.control is not None
-        claims = gate.arm is not None or bool(gate.claims)
-        if compares and claims:
-            source.complain(path, "a gate compares two arms or claims numbers of one arm, not both", "make two gates")
-        elif compares:
-            _comparison(draft, gate, path, source)
-        elif claims:
-            _claims(draft, gate, path, source)
-        else:
-            hint = "treatment, control, metric and margin; or arm and claims"
-            source.complain(path, "the gate says neither which arms it compares nor which arm it is about", hint)
-
-
-def _place(draft: Draft, gate: GateKeys, path: Path, source: Source) -> None:
-    dataset, dot, split = gate.on.partition(".")
-    if not dot or not split:
-        source.complain(path, f"expected DATASET.SPLIT, got `{gate.on}`", f"for example {dataset}.test")
-    if _known(source, path, dataset, "dataset", draft.names["datasets"]) and dataset in draft.datasets:
-        made = draft.datasets[dataset].ratios is not None
-        if made and split and split not in ("train", "val", "test"):
-            source.complain(path, f"`ratios` make no split `{split}`", suggestion(split, ("train", "val", "test")))
-
-
-def _ablation_gate(draft: Draft, gate: GateKeys, path: Path, source: Source) -> None:
-    here: Path = (*path, "ablation")
-    if _known(source, here, str(gate.ablation), "arm", draft.names["arms"]):
-        arm = draft.written.get(str(gate.ablation))
-        if arm is not None and not (isinstance(arm, TrainedKeys) and arm.ablate):
-            source.complain(here, f"the arm `{gate.ablation}` has no `ablate`", "ablate: {fliplr: [0, 0.5]}")
-    if gate.metric is None:
-        source.complain(path, "a comparison needs `metric`")
-    for key in sorted({"treatment", "control", "differ", "arm", "claims"} & gate.model_fields_set):
-        source.complain((*path, key), f"`ablation` says already what is compared, so `{key}` cannot")
-
-
-def _comparison(draft: Draft, gate: GateKeys, path: Path, source: Source) -> None:
-    for key in ("treatment", "control", "metric"):
-        if getattr(gate, key) is None:
-            source.complain(path, f"a comparison needs `{key}`")
-    for key in ("treatment", "control"):
-        arm = getattr(gate, key)
-        if arm is not None:
-            _known(source, (*path, key), arm, "arm", draft.arm_names)
-    if gate.treatment is not None and gate.treatment == gate.control:
-        source.complain((*path, "control"), f"treatment and control are the same arm `{gate.control}`")
-    for index, word in enumerate(gate.differ):
-        if not word.startswith("recipe."):
-            _known(source, (*path, "differ", index), word, "difference", (*DIFFERENCES, "recipe.NAME"))
-
-
-def _claims(draft: Draft, gate: GateKeys, path: Path, source: Source) -> None:
-    if gate.arm is None:
-        source.complain(path, "claims need `arm`", suggestion("", draft.names["arms"]))
-    else:
-        _known(source, (*path, "arm"), gate.arm, "arm", draft.arm_names)
-    if not gate.claims:
-        source.complain(path, "a gate about one arm needs `claims`", "claims: [{metric: recall, at_least: 0.95}]")
-    for index, claim in enumerate(gate.claims):
-        _direction(claim, (*path, "claims", index), source)
-    for key in sorted({"metric", "margin", "differ"} & gate.model_fields_set):
-        source.complain((*path, key), f"`{key}` belongs to a comparison", "claims have their own `metric`")
-
-
-def _direction(claim: ClaimKeys, path: Path, source: Source) -> None:
-    less = claim.metric in LOWER_IS_BETTER
-    wanted, other = ("at_most", "at_least") if less else ("at_least", "at_most")
-    if getattr(claim, other) is not None:
-        why = "less" if less else "more"
-        source.complain((*path, other), f"of `{claim.metric}` {why} is better: `{other}` would reward the worse")
-    elif getattr(claim, wanted) is None:
-        source.complain(path, f"the claim says no number: the key `{wanted}` is missing")
-
-
 def _names(draft: Draft, source: Source) -> None:
     for name in draft.names["gates"]:
         if name in VERBS or name in PLANNED_VERBS:
@@ -304,7 +171,7 @@ def _flow(draft: Draft, source: Source) -> None:
             message = f"`{step.step}` is not built yet in this version of Liftgate"
             source.complain(path, message, f"take it out of the flow; steps that exist: {', '.join(VERBS)}")
         elif step.step not in VERBS:
-            _known(source, path, step.step, "step or gate", (*VERBS, *gates))
+            demand_known(source, path, step.step, "step or gate", (*VERBS, *gates))
         _condition(draft, step, (*path, "when"), (seen, trained), source)
         if step.step in gates and step.step in seen:
             source.complain(path, f"the gate `{step.step}` is asked twice", "a gate has one verdict")
@@ -323,7 +190,7 @@ def _condition(draft: Draft, step: StepKeys, path: Path, before: tuple[list[str]
             several = draft.stands_for.get(name, {name: None})
             if name in draft.gate_names:
                 known, ready, fault = VERDICTS, name in seen, "has no verdict yet"
-            elif _known(source, here, name, "gate or arm", (*draft.gate_names, *draft.arm_names)):
+            elif demand_known(source, here, name, "gate or arm", (*draft.gate_names, *draft.arm_names)):
                 known, ready, fault = ARM_WORDS, name in trained, "is not trained yet"
             else:
                 continue
@@ -332,7 +199,7 @@ def _condition(draft: Draft, step: StepKeys, path: Path, before: tuple[list[str]
             if name not in several:
                 source.complain(here, f"`{name}` stands for several gates", suggestion("", several))
             for word in words:
-                _known(source, here, word, f"word of `{name}`", known)
+                demand_known(source, here, word, f"word of `{name}`", known)
 
 
 def _step_arms(draft: Draft, step: StepKeys, path: Path, source: Source) -> None:
@@ -343,7 +210,7 @@ def _step_arms(draft: Draft, step: StepKeys, path: Path, source: Source) -> None
         return
     for index, name in enumerate(step.arms):
         here: Path = (*path, "arms", index)
-        if _known(source, here, name, "arm", draft.arm_names) and name in draft.arms:
+        if demand_known(source, here, name, "arm", draft.arm_names) and name in draft.arms:
             trains = isinstance(draft.arms[name], list)
             if step.step == "train" and not trains:
                 source.complain(here, f"`{name}` has no stages: there is nothing to train")

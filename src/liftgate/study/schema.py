@@ -26,6 +26,7 @@ from liftgate.study.keys import (
     StageKeys,
     StepKeys,
     StudyKeys,
+    ThresholdKeys,
     TrainedKeys,
 )
 from liftgate.study.words import (
@@ -48,6 +49,7 @@ _SECTIONS: tuple[tuple[str, type[Keys]], ...] = (
     ("arms: NAME: {weights: …}", ModelKeys),
     ("gates: NAME: …", GateKeys),
     ("gates: NAME: claims: [claim, …]", ClaimKeys),
+    ("gates: NAME: threshold: {on: …, …}", ThresholdKeys),
     ("flow: [{step: …}, …]", StepKeys),
     ("early_kill: …", EarlyKillKeys),
     ("budget: …", BudgetKeys),
@@ -196,4 +198,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
+        sys.exit("usage: python -m liftgate.study.schema FOLDER (that is there, such as docs)")
     main(Path(sys.argv[1]))

@@ -33,6 +33,11 @@ METRICS = (
     "precision",
     "best_confidence_median",
     "false_positives_per_image",
+    "accuracy",
+    "detection_rate",
+    "false_alarm_rate",
+    "AUC",
+    "ms_per_image",
     "OKS-mAP50-95",
     "OKS-mAP50",
     "OKS-mAP75",
@@ -45,7 +50,10 @@ METRICS = (
     "OKS-AR_large",
 )
 """Metrics that a gate may name: COCO's twelve of boxes, rates at the gate's confidence threshold and IoU 0.5, and, for
-`task: pose`, COCO's ten of keypoints."""
+`task: pose`, COCO's ten of keypoints. Those of SCREENING are of whole images and need the gate's `threats`;
+ms_per_image is the time that predicting took, where it was recorded."""
+
+SCREENING = ("accuracy", "detection_rate", "false_alarm_rate", "AUC")
 
 EPOCH_METRICS = (
     "mAP50-95",
@@ -59,7 +67,7 @@ EPOCH_METRICS = (
 )
 """What an epoch reports of val, by the trainer's own formulas: the best epoch and decision points go by these."""
 
-LOWER_IS_BETTER = ("false_positives_per_image",)
+LOWER_IS_BETTER = ("false_positives_per_image", "false_alarm_rate", "ms_per_image")
 
 GROUP_RULES = ("folder", "exif", "name-time")
 """Ways to find an image's group beside a regular expression and a CSV file."""

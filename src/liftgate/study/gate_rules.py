@@ -1,0 +1,129 @@
+"""What must hold inside a gate, and between a gate and the study: arms, places, metrics, thresholds, margins."""
+
+from __future__ import annotations
+
+from liftgate.study.draft import Draft, demand_free_places, demand_known, demand_place
+from liftgate.study.keys import ClaimKeys, GateKeys, ThresholdKeys, TrainedKeys
+from liftgate.study.source import Path, Source
+from liftgate.study.words import DIFFERENCES, LOWER_IS_BETTER, SCREENING, suggestion
+
+
+def check_gates(draft: Draft, source: Source) -> None:
+    """Note in `source` what no gate may say."""
+    for name, gate in draft.gates.items():
+        path: Path = ("gates", name)
+        for metric in (gate.metric, *(claim.metric for claim in gate.claims)):
+            if metric is not None and metric.startswith("OKS-") and draft.task != "pose":
+                source.complain(
+                    path, f"`{metric}` is a metric of keypoints, and the task is {draft.task}", "task: pose"
+                )
+        demand_place(draft, gate.on, (*path, "on"), source)
+        _screening(draft, gate, path, source)
+        if gate.ablation is not None:
+            _ablation_gate(draft, gate, path, source)
+            continue
+        compares = any(arms is not None for arms in (gate.treatment, gate.treatments, gate.control))
+        claims = gate.arm is not None or bool(gate.claims)
+        if compares and claims:
+            source.complain(path, "a gate compares two arms or claims numbers of one arm, not both", "make two gates")
+        elif compares:
+            _comparison(draft, gate, path, source)
+        elif claims:
+            _claims(draft, gate, path, source)
+        else:
+            hint = "treatment, control, metric and margin; or arm and claims"
+            source.complain(path, "the gate says neither which arms it compares nor which arm it is about", hint)
+
+
+def _ablation_gate(draft: Draft, gate: GateKeys, path: Path, source: Source) -> None:
+    here: Path = (*path, "ablation")
+    if demand_known(source, here, str(gate.ablation), "arm", draft.names["arms"]):
+        arm = draft.written.get(str(gate.ablation))
+        if arm is not None and not (isinstance(arm, TrainedKeys) and arm.ablate):
+            source.complain(here, f"the arm `{gate.ablation}` has no `ablate`", "ablate: {fliplr: [0, 0.5]}")
+    if gate.metric is None:
+        source.complain(path, "a comparison needs `metric`")
+    for key in sorted({"treatment", "treatments", "control", "differ", "arm", "claims"} & gate.model_fields_set):
+        source.complain((*path, key), f"`ablation` says already what is compared, so `{key}` cannot")
+
+
+def _screening(draft: Draft, gate: GateKeys, path: Path, source: Source) -> None:
+    """Metrics of whole images need threats and a threshold; a threshold is never chosen where it judges."""
+    of_images = [m for m in (gate.metric, *(claim.metric for claim in gate.claims)) if m in SCREENING]
+    if of_images and not gate.threats:
+        source.complain(
+            path, f"`{of_images[0]}` is of whole images: `threats` says which classes are one", "threats: [gun]"
+        )
+    if gate.threats and not of_images:
+        source.complain(
+            (*path, "threats"), "no metric of this gate is of whole images", f"metrics: {', '.join(SCREENING)}"
+        )
+    if gate.threshold is not None and not gate.threats:
+        source.complain((*path, "threshold"), "a threshold is of images with `threats`", "threats: [gun]")
+    if gate.threats and gate.threshold is None and set(of_images) - {"AUC"}:
+        hint = "threshold: {on: bench.val, by: f1}, or a number"
+        source.complain(path, "from which score on is an image flagged? `threshold` is missing", hint)
+    if not isinstance(rule := gate.threshold, ThresholdKeys):
+        return
+    here: Path = (*path, "threshold", "on")
+    demand_free_places(draft, [rule.on], here, source)
+    if rule.on == gate.on:
+        source.complain(here, f"`{rule.on}` is where it judges: chosen there, a threshold flatters", "choose it on val")
+    if (rule.by == "f1") != (rule.target is None):
+        said = "takes no" if rule.by == "f1" else "needs a"
+        source.complain((*path, "threshold"), f"the rule {rule.by} {said} `target`", "by: recall, target: 0.9")
+
+
+def _comparison(draft: Draft, gate: GateKeys, path: Path, source: Source) -> None:
+    for key in ("treatment", "control", "metric"):
+        if getattr(gate, key) is None and not (key == "treatment" and gate.treatments):
+            source.complain(path, f"a comparison needs `{key}`")
+    if gate.treatment is not None and gate.treatments is not None:
+        source.complain((*path, "treatments"), "`treatment` is there already", "keep one of the two keys")
+    for index, arm in enumerate(gate.treatments or ()):
+        demand_known(source, (*path, "treatments", index), arm, "arm", draft.arm_names)
+        if arm == gate.control or arm in (gate.treatments or ())[:index]:
+            source.complain((*path, "treatments", index), f"`{arm}` would be compared with itself, or twice")
+    _margin(gate, path, source)
+    for key in ("treatment", "control"):
+        arm = getattr(gate, key)
+        if arm is not None:
+            demand_known(source, (*path, key), arm, "arm", draft.arm_names)
+    if gate.treatment is not None and gate.treatment == gate.control:
+        source.complain((*path, "control"), f"treatment and control are the same arm `{gate.control}`")
+    for index, word in enumerate(gate.differ):
+        if not word.startswith("recipe."):
+            demand_known(source, (*path, "differ", index), word, "difference", (*DIFFERENCES, "recipe.NAME"))
+
+
+def _margin(gate: GateKeys, path: Path, source: Source) -> None:
+    if gate.metric == "ms_per_image":
+        source.complain(
+            (*path, "metric"), "the time of a prediction is no sample to compare", "make it a claim: at_most"
+        )
+    if gate.claim == "equal" and not (gate.margin > 0 and gate.rule == "interval" and gate.level > 0.5):
+        hint = "margin: 0.01, with rule: interval and a level above 0.5"
+        source.complain((*path, "claim"), "to be equal means to differ by less than a margin above 0", hint)
+
+
+def _claims(draft: Draft, gate: GateKeys, path: Path, source: Source) -> None:
+    if gate.arm is None:
+        source.complain(path, "claims need `arm`", suggestion("", draft.names["arms"]))
+    else:
+        demand_known(source, (*path, "arm"), gate.arm, "arm", draft.arm_names)
+    if not gate.claims:
+        source.complain(path, "a gate about one arm needs `claims`", "claims: [{metric: recall, at_least: 0.95}]")
+    for index, claim in enumerate(gate.claims):
+        _direction(claim, (*path, "claims", index), source)
+    for key in sorted({"metric", "margin", "differ", "claim"} & gate.model_fields_set):
+        source.complain((*path, key), f"`{key}` belongs to a comparison", "claims have their own `metric`")
+
+
+def _direction(claim: ClaimKeys, path: Path, source: Source) -> None:
+    less = claim.metric in LOWER_IS_BETTER
+    wanted, other = ("at_most", "at_least") if less else ("at_least", "at_most")
+    if getattr(claim, other) is not None:
+        why = "less" if less else "more"
+        source.complain((*path, other), f"of `{claim.metric}` {why} is better: `{other}` would reward the worse")
+    elif getattr(claim, wanted) is None:
+        source.complain(path, f"the claim says no number: the key `{wanted}` is missing")

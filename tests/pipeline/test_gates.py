@@ -1,0 +1,118 @@
+"""Gates beyond "better than the control": whole images, several numbers at once, equality, several treatments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from liftgate import api
+from liftgate.errors import UsageError
+from liftgate.study.document import load
+
+Write = Callable[..., Path]
+STAGE = {"weights": "start.yaml", "data": "scenes"}
+ARMS: dict[str, Any] = {
+    "long": [{**STAGE, "recipe": {"epochs": 6, "lr0": 0.5}}],
+    "again": [{**STAGE, "recipe": {"epochs": 6, "lr0": 0.5}}],
+    "short": [{**STAGE, "recipe": {"epochs": 1, "lr0": 0.0001}}],
+}
+CLASS = "red"
+
+
+def test_a_production_gate_holds_several_numbers_at_a_threshold_that_val_chose(write_study: Write) -> None:
+    claims = [
+        {"metric": "mAP50", "at_least": 0.5},
+        {"metric": "accuracy", "at_least": 0.6},
+        {"metric": "detection_rate", "at_least": 0.7},
+        {"metric": "false_alarm_rate", "at_most": 0.2},
+        {"metric": "ms_per_image", "at_most": 200},
+    ]
+    gate = {"arm": "long", "on": "scenes.test", "claims": claims, "threats": [CLASS], "rule": "point"}
+    gate["threshold"] = {"on": "scenes.val", "by": "f1"}
+    study = write_study(arms={"long": ARMS["long"]}, gates={"production": gate}, flow=["train", "production"])
+    result = api.run(study).verdicts["production"]
+    rows = {row["metric"]: row for row in result["evidence"]}
+    assert set(rows) == {claim["metric"] for claim in claims}
+    assert rows["accuracy"]["value"] is not None and rows["accuracy"]["n_images"] > 0
+    assert rows["ms_per_image"]["word"] == "MARGINAL" and "not recorded" in rows["ms_per_image"]["sentence"]
+    assert result["word"] == "MARGINAL"
+    (evaluated,) = [body for body in _steps(study) if body["kind"] == "evaluate"]
+    assert evaluated["result"]["screening"]["chosen"].startswith("by f1 on")
+    assert {body["result"]["on"] for body in _steps(study) if body["kind"] == "predict"} == {
+        "scenes.test",
+        "scenes.val",
+    }
+
+
+def test_a_comparison_of_whole_images_takes_each_arm_at_its_own_threshold(write_study: Write) -> None:
+    gate = {"metric": "accuracy", "treatment": "long", "control": "short", "on": "scenes.test", "threats": [CLASS]}
+    gate["threshold"] = {"on": "scenes.val", "by": "f1"}
+    study = write_study(
+        arms={"long": ARMS["long"], "short": ARMS["short"]}, gates={"lift": gate}, flow=["train", "lift"]
+    )
+    result = api.run(study).verdicts["lift"]
+    assert result["comparison"]["metric"] == "accuracy"
+    assert 0 <= result["comparison"]["control"] <= 1 and result["word"] in ("PASS", "MARGINAL", "FAIL")
+
+
+def test_equal_and_several_treatments_are_gates_of_their_own(write_study: Write) -> None:
+    gates = {
+        "same": {"metric": "mAP50", "treatment": "again", "control": "long", "on": "scenes.test", "claim": "equal"},
+        "lift": {"metric": "mAP50", "treatments": ["long", "again"], "control": "short", "on": "scenes.test"},
+    }
+    gates["same"]["margin"] = 0.02
+    study = write_study(arms=ARMS, gates=gates, flow=["train", "same", "lift"])
+    loaded = load(study)
+    assert [(gate.name, gate.treatment, gate.level) for gate in loaded.gates] == [
+        ("same", "again", 0.95),
+        ("lift-long", "long", 0.975),
+        ("lift-again", "again", 0.975),
+    ]
+    result = api.run(study)
+    assert list(result.verdicts) == ["same", "lift-long", "lift-again"]
+    same = result.verdicts["same"]
+    assert same["word"] == "PASS" and "declared to be equal" in same["sentence"], "two runs alike in every bit"
+    assert same["comparison"]["level"] == pytest.approx(0.9) and same["comparison"]["claim"] == "equal"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"metric": "accuracy"}, "`threats` says which classes are one"),
+        ({"metric": "accuracy", "threats": ["red"]}, "`threshold` is missing"),
+        ({"threats": ["red"], "threshold": 0.5}, "no metric of this gate is of whole images"),
+        ({"threshold": 0.5}, "a threshold is of images with `threats`"),
+        ({"metric": "accuracy", "threats": ["red"], "threshold": {"on": "scenes.test"}}, "flatters"),
+        (
+            {"metric": "accuracy", "threats": ["red"], "threshold": {"on": "scenes.val", "by": "recall"}},
+            "needs a `target`",
+        ),
+        ({"metric": "accuracy", "threats": ["red"], "threshold": {"on": "other.val"}}, "other"),
+        ({"metric": "accuracy", "threats": ["red"], "threshold": {"of": "scenes.val"}}, "unknown key"),
+        ({"metric": "ms_per_image"}, "no sample to compare"),
+        ({"claim": "equal", "margin": 0.0}, "margin above 0"),
+        ({"claim": "equal", "rule": "point"}, "margin above 0"),
+        ({"claim": "same"}, "expected better"),
+        ({"treatments": ["long", "short"]}, "keep one of the two keys"),
+        ({"treatment": None, "treatments": ["long", "short"]}, "compared with itself"),
+        ({"treatment": None, "treatments": ["long", "lnog"]}, "lnog"),
+    ],
+)
+def test_a_gate_that_makes_no_sense_is_told_before_anything_runs(
+    write_study: Write, changes: dict[str, Any], says: str
+) -> None:
+    gate = {"metric": "mAP50", "treatment": "long", "control": "short", "on": "scenes.test", "margin": 0.05, **changes}
+    gate = {key: value for key, value in gate.items() if value is not None}
+    with pytest.raises(UsageError) as error:
+        load(write_study(gates={"lift": gate}, flow=["train", "lift"]))
+    assert says in str(error.value)
+
+
+def _steps(study: Path) -> list[dict[str, Any]]:
+    from liftgate.ledger import Ledger
+    from liftgate.ledger.workspace import Workspace
+
+    return [dict(entry.body) for entry in Ledger(Workspace(load(study)).ledger).entries("step")]
