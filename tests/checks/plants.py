@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -104,6 +106,21 @@ def other_order(small: SmallSet) -> Subject:
     )
 
 
+@plants("classes.imbalance")
+def a_hundred_cups_for_each_spoon(small: SmallSet) -> Subject:
+    dataset = small.read()
+    spoons = np.flatnonzero(dataset.labels.cls == 2)
+    rows = np.concatenate([np.repeat(np.flatnonzero(dataset.labels.cls != 2), 5), spoons[:1]])
+    return small.subject(replace(dataset, labels=dataset.labels.take(rows)))
+
+
+@plants("classes.skew")
+def spoons_are_tested_on(small: SmallSet) -> Subject:
+    for number in range(3, 30):
+        small.label("train", number).write_text("\n".join(small.label("train", number).read_text().splitlines()[:2]))
+    return small.subject()
+
+
 # ---- labels
 
 for row in ("0 1.2 0.5 0.2 0.2", "0 0.5 -0.3 0.2 0.2"):
@@ -131,6 +148,17 @@ changed(
     ),
 )
 
+changed("labels.crowded", lambda s: s.add_row("\n".join(f"0 0.5 0.{i} 0.05 0.05" for i in range(100, 180))))
+changed("labels.same_file", lambda s: [s.label(number=n).write_text("1 0.412 0.537 0.21 0.2") for n in range(5, 10)])
+changed("labels.outlines", lambda s: s.add_row("1 0.2 0.2 0.5 0.25 0.45 0.6"))
+changed("labels.stale_cache", lambda s: stale(s.root / "labels" / "train.cache"))
+
+
+def stale(cache: Path) -> None:
+    cache.write_bytes(b"of last week")
+    os.utime(cache, (1, 1))
+
+
 plants("labels.geometry")(lambda s: Subject({"small": with_mistake(s.read(), "x and y exchanged")}))
 
 # ---- images
@@ -139,10 +167,14 @@ changed("images.unreadable", lambda s: s.image().write_text("this is no picture"
 changed("images.unreadable", lambda s: s.image().write_bytes(s.image().read_bytes()[:-900]))
 changed("images.unreadable", lambda s: s.image().write_bytes(b""))
 changed("images.no_background", lambda s: [s.add_row("0 0.5 0.5 0.3 0.3", number=n) for n in range(3)])
+changed("images.mostly_background", lambda s: [s.label(number=n).write_text("") for n in range(20)])
 changed("images.uniform", lambda s: Image.new("RGB", (SIDE, SIDE), (90, 90, 90)).save(s.image()))
 changed("images.mode", lambda s: Image.open(s.image()).convert("RGBA").save(s.image()))
 changed("images.mixed_sizes", lambda s: Image.open(s.image()).resize((900, 900)).save(s.image()))
 changed("images.size", lambda s: Image.open(s.image()).resize((8, 8)).save(s.image()))
+changed("images.size", lambda s: Image.open(s.image()).resize((24, 60)).save(s.image()))
+changed("images.size", lambda s: Image.open(s.image()).resize((900, 40)).save(s.image()))
+changed("images.format", lambda s: Image.open(s.image()).save(s.image(number=90).with_suffix(".gif")))
 changed("images.names", lambda s: shutil.copy(s.image(), s.image().with_name("TRAIN05.png")))
 
 
@@ -252,6 +284,7 @@ def film_cut_by_image(small: SmallSet) -> Subject:
 changed("splits.same", lambda s: s.keys(val="images/train"))
 changed("splits.same", lambda s: s.keys(test="images/val"))
 changed("splits.small", lambda s: [s.image("test", n).unlink() for n in range(5)])
+changed("splits.missing", lambda s: s.keys(val=None))
 plants("splits.missing")(lambda s: s.keys(test=None) or s.subject(recipe=SGD))
 
 
@@ -283,6 +316,9 @@ recipe("recipe.few_steps", epochs=3)
 recipe("recipe.patience", patience=60)
 recipe("recipe.patience", patience=5)
 recipe("recipe.close_mosaic", close_mosaic=60)
+recipe("recipe.fraction", fraction=0.5)
+recipe("recipe.classes", classes=[0])
+recipe("recipe.classes", single_cls=True)
 plants("recipe.imgsz")(lambda s: s.subject(recipe=SGD, evaluation={"imgsz": 640}))
 plants("recipe.fliplr")(lambda s: s.keys(names=["turn_left", "turn_right", "spoon"]) or s.subject(recipe=SGD))
 

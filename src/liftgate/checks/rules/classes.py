@@ -18,6 +18,8 @@ from liftgate.checks.subject import Subject
 from liftgate.data.dataset import Dataset
 
 _RARE = 20  # boxes to learn from: a floor. In one project a class of 115 boxes was still found 0 times
+_IMBALANCE = 100
+_SKEW, _CERTAIN, _FEW_GROUPS = 0.1, 5.0, 10  # points of share, standard errors, groups that say how it varies
 _NUMBER = re.compile(r"(class|item|object|label|category|cls)?[ _-]*\d+", re.IGNORECASE)
 
 
@@ -126,6 +128,81 @@ def rare(dataset: Dataset) -> Iterator[Finding]:
             named = listed(f"{name} {count}" for name, count in sorted(few.items(), key=lambda item: item[1]))
             message = f"{many(len(few), 'class has', 'classes have')} under {_RARE} boxes in {split}: {named}"
             yield rare.finding(_where(dataset, split), message, split=split, boxes=few)
+
+
+@dataset_rule("classes.imbalance", "info")
+def imbalance(dataset: Dataset) -> Iterator[Finding]:
+    """One class has a hundred times the training boxes of another.
+
+    The mean over classes counts both alike, and training sees one of them a hundred times as often. That is how the
+    world is; the rare class decides what the mean says, with the widest interval.
+
+    Mend: label more of the rare class, show its images more often (`repeat:` in a mix), and read the score per class.
+    """
+    for split, boxes in _per_split(dataset):
+        there = np.flatnonzero(boxes)
+        if split not in {"train", "all images"} or len(there) < 2:
+            continue
+        most, least = there[boxes[there].argmax()], there[boxes[there].argmin()]
+        if boxes[most] > _IMBALANCE * boxes[least]:
+            message = (
+                f"{dataset.classes[most]} has {boxes[most]:,} boxes in {split}, {dataset.classes[least]} "
+                f"{boxes[least]:,}: {boxes[most] / boxes[least]:.0f} to 1"
+            )
+            counts = {dataset.classes[i]: int(boxes[i]) for i in (most, least)}
+            yield imbalance.finding(_where(dataset, split), message, split=split, boxes=counts)
+
+
+@dataset_rule("classes.skew", "info")
+def skew(dataset: Dataset) -> Iterator[Finding]:
+    """A class whose share of the objects differs by more than 10 points between train and what is measured.
+
+    Val or test then ask another question than train answers: another camera, another season, or a split by folder
+    where folders hold classes. Only differences beyond the chance of drawing these images or groups (five standard
+    errors) are told.
+
+    Mend: split again by group with `liftgate data split`, which spreads the classes; or keep it, where production is
+    like test, and say so.
+    """
+    counts, keys, splits = _counts(dataset)
+    if "train" not in dataset.splits:
+        return
+    for split in (one for one in dataset.splits if one != "train"):
+        first, second = (_shares(counts[splits == one], keys[splits == one]) for one in ("train", split))
+        if first is None or second is None:
+            continue
+        apart, error = second[0] - first[0], np.sqrt(first[1] ** 2 + second[1] ** 2)
+        far = np.flatnonzero((np.abs(apart) > _SKEW) & (np.abs(apart) > _CERTAIN * error))
+        if len(far):
+            named = [f"{dataset.classes[i]} {first[0][i]:.0%} → {second[0][i]:.0%}" for i in far]
+            message = f"share of all objects, train → {split}: {listed(named)}"
+            shares = {dataset.classes[i]: [round(float(one[0][i]), 4) for one in (first, second)] for i in far}
+            yield skew.finding(_where(dataset, split), message, split=split, shares=shares)
+
+
+def _counts(dataset: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.object_]]:
+    """(n, classes) counted objects of every image, (n,) number of its group, (n,) its split."""
+    table = np.zeros((len(dataset.images), len(dataset.classes)))
+    counted = ~dataset.labels.crowd & ~dataset.labels.ignore
+    np.add.at(table, (dataset.labels.image[counted], dataset.labels.cls[counted]), 1)
+    number: dict[str, int] = {}
+    keys = np.array([number.setdefault(image.key, len(number)) for image in dataset.images], dtype=np.int64)
+    return table, keys, np.array([image.split or "" for image in dataset.images], dtype=object)
+
+
+def _shares(
+    counts: NDArray[np.float64], keys: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """(classes,) share of the objects and its standard error over groups; None where there are too few of them."""
+    groups, place = np.unique(keys, return_inverse=True)
+    table = np.zeros((len(groups), counts.shape[1]))
+    np.add.at(table, place, counts)
+    total = table.sum()
+    if len(groups) < _FEW_GROUPS or total < _RARE:
+        return None
+    share = table.sum(axis=0) / total
+    off = table - share * table.sum(axis=1, keepdims=True)
+    return share, np.sqrt((off**2).sum(axis=0) * len(groups) / (len(groups) - 1)) / total
 
 
 @dataset_rule("classes.names", "warning")

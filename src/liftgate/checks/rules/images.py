@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +18,11 @@ from liftgate.checks.subject import Subject
 from liftgate.data.dataset import Dataset
 
 _UNIFORM = 1.0  # grey values of spread
+_NOT_TAKEN_TEXT = """
+    .gif .jfif .jpe .jpx .jxl .svg .psd .raw .cr2 .nef .arw .ico .ppm .pgm .mp4 .avi .mov .mkv
+"""
+_NOT_TAKEN = tuple(_NOT_TAKEN_TEXT.split())
+_TINY, _STRIP = 32, 20  # pixels; longer side to shorter
 _PLAIN_MODES = frozenset({"RGB", "L"})
 
 
@@ -61,6 +68,26 @@ def no_background(subject: Subject) -> Iterator[Finding]:
         if train.any() and len(dataset.labels) and busy[train].all():
             message = f"every one of the {many(int(train.sum()), 'training image')} shows an object"
             yield no_background.finding(dataset.source, message, dataset=name, images=int(train.sum()))
+
+
+@dataset_rule("images.mostly_background", "info")
+def mostly_background(dataset: Dataset) -> Iterator[Finding]:
+    """More than half of the training images show no object.
+
+    Backgrounds up to a tenth keep false positives down; beyond that every epoch spends most of its time on images that
+    teach one thing. Labels that were lost in an export look like this too.
+
+    Mend: leave most of them out of train (keep them in val and test, where production has them); if they should show
+    something, export the labels again.
+    """
+    train = np.array([image.split in {"train", None} for image in dataset.images], dtype=np.bool_)
+    # Images without a label file are another matter: labels.missing.
+    looked_at = train & np.array([image.label is not None for image in dataset.images], dtype=np.bool_)
+    busy = np.bincount(dataset.labels.image, minlength=len(dataset.images)) > 0
+    bare = int((looked_at & ~busy).sum())
+    if bare > train.sum() / 2 and len(dataset.labels):
+        message = f"{bare:,} of {many(int(train.sum()), 'training image')} show no object"
+        yield mostly_background.finding(dataset.source, message, backgrounds=bare, images=int(train.sum()))
 
 
 @rule("images.uniform", "warning")
@@ -120,13 +147,25 @@ def exif_rotation(dataset: Dataset) -> Iterator[Finding]:
 
 @dataset_rule("images.size", "warning")
 def size(dataset: Dataset) -> Iterator[Finding]:
-    """Images whose size is not what the labels say, or under 10 pixels.
+    """Images whose size is not what the labels say, tiny ones, and strips.
 
-    Labels made on another size are right only if the tool used fractions. Ultralytics drops images under 10 pixels.
+    Labels made on another size are right only if the tool used fractions. Ultralytics drops images under 10 pixels;
+    one under 32 is a thumbnail or a crop, smaller than a cell of the coarsest grid. A strip (20:1) keeps a twentieth
+    of imgsz for its shorter side.
 
-    Mend: export the labels again for the images as they are.
+    Mend: export the labels again for the images as they are; take thumbnails out; cut strips into tiles.
     """
     yield from told(size, dataset, {"size_differs": "warning", "image_small": "warning"})
+    sides = np.array([(image.width, image.height) for image in dataset.images], dtype=np.float64).reshape(-1, 2)
+    short, long = sides.min(axis=1), sides.max(axis=1)
+    tiny = np.flatnonzero((short >= 10) & (short < _TINY))
+    strips = np.flatnonzero((short >= _TINY) & (long > _STRIP * short))
+    for rows, what in ((tiny, f"a side under {_TINY} pixels"), (strips, f"a shape beyond {_STRIP}:1")):
+        if len(rows):
+            ids = [dataset.images[int(i)].id for i in rows]
+            yield size.finding(
+                dataset.source, f"{many(len(ids), 'image has', 'images have')} {what}: {listed(ids)}", **examples(ids)
+            )
 
 
 @dataset_rule("images.mixed_sizes", "info")
@@ -150,12 +189,27 @@ def mixed_sizes(dataset: Dataset) -> Iterator[Finding]:
 def format_(dataset: Dataset) -> Iterator[Finding]:
     """Picture files that Ultralytics does not take, or repairs behind your back.
 
-    A GIF is dropped. A JPEG without its end marker is decoded, and then written over the original: the data set
-    changes its bytes, and with them every hash, by being trained on.
+    A GIF is dropped, and so is what has a suffix that the loader does not know (`.jfif`, `.jxl`, a film). A JPEG
+    without its end marker is decoded, and then written over the original: the data set changes its bytes, and with
+    them every hash, by being trained on.
 
     Mend: save them anew as JPEG or PNG before anything else.
     """
     yield from told(format_, dataset, {"image_format": "warning", "jpeg_end": "info"})
+    odd = [file for folder in sorted({image.path.parent for image in dataset.images}) for file in _passed_over(folder)]
+    if odd and dataset.format == "yolo":
+        named = listed(file.name for file in odd)
+        message = f"{many(len(odd), 'file')} among the images that no loader takes for an image: {named}"
+        yield format_.finding(odd[0], message, severity="info", **examples([str(file) for file in odd]))
+
+
+def _passed_over(folder: Path) -> list[Path]:
+    """Pictures and films whose suffix says that they are passed over without a word."""
+    try:
+        files = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+    except OSError:
+        return []
+    return [folder / name for name in files if name.lower().endswith(_NOT_TAKEN) and not name.startswith(".")]
 
 
 @dataset_rule("images.names", "warning")

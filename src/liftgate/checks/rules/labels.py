@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from liftgate.boxes import iou
 from liftgate.checks.finding import Finding, Severity
-from liftgate.checks.places import examples, image_place, listed, many, row_place
+from liftgate.checks.places import examples, listed, many, row_place
 from liftgate.checks.reading import losing_image, told
 from liftgate.checks.rule import dataset_rule
 from liftgate.data.dataset import Dataset
@@ -23,6 +23,7 @@ _SLIVER = 50.0
 _WHOLE = 0.95
 _TWIN = 0.95  # IoU from which two boxes of one class are one object drawn twice
 _CROWDED = 300  # Ultralytics' max_det
+_BUSY, _MANY_IMAGES = 50, 20  # objects that are many anywhere, and images that say what is usual
 
 
 @dataset_rule("labels.out_of_range", "error")
@@ -92,17 +93,6 @@ def malformed(dataset: Dataset) -> Iterator[Finding]:
         "box_inverted": "error",
     }
     yield from told(malformed, dataset, severities)
-
-
-@dataset_rule("labels.unreadable", "error")
-def unreadable(dataset: Dataset) -> Iterator[Finding]:
-    """Label files that cannot be read at all: no text, broken XML, absurdly large.
-
-    All labels of that image are lost, and without this finding nobody would know: the image trains as background.
-
-    Mend: restore the file from where it came; a conversion tool may have written UTF-16 or been cut off.
-    """
-    yield from told(unreadable, dataset, {"label_not_text": "error", "label_too_large": "error", "xml_broken": "error"})
 
 
 @dataset_rule("labels.zero_area", "warning")
@@ -241,79 +231,14 @@ def two_classes(dataset: Dataset) -> Iterator[Finding]:
         )
 
 
-@dataset_rule("labels.missing", "warning")
-def missing(dataset: Dataset) -> Iterator[Finding]:
-    """Images without a label file.
-
-    Ultralytics takes them for background: nothing is there. If they were simply not labelled yet, the detector is
-    taught not to see what it should see, and everything it finds on them counts as a false positive. A deliberate
-    background has an empty label file, which says that somebody looked.
-
-    Mend: label them, write an empty file for a true background, or leave the images out.
-    """
-    bare: dict[str, list[str]] = defaultdict(list)
-    total = Counter(image.split or "" for image in dataset.images)
-    for image in dataset.images:
-        if image.label is None:
-            bare[image.split or ""].append(image.id)
-    for split, ids in sorted(bare.items()):
-        whole = len(ids) == total[split] and split in {"train", "val"}
-        where = f"{dataset.source}, {split}" if split else str(dataset.source)
-        message = (
-            f"{len(ids)} of {many(total[split], 'image')} "
-            f"{f'of {split} ' if split else ''}have no label file: {listed(ids)}"
-        )
-        hint = "no image of this split has one: are the labels in a folder `labels` beside `images`?" if whole else None
-        yield missing.finding(
-            where, message, hint=hint, severity="error" if whole else "warning", split=split, **examples(ids)
-        )
-
-
-@dataset_rule("labels.orphan", "warning")
-def orphan(dataset: Dataset) -> Iterator[Finding]:
-    """Label files, or annotations, without an image.
-
-    Work that trains nothing: the image was renamed, filtered out or never copied.
-
-    Mend: bring the images back, or delete the labels if they were dropped on purpose.
-    """
-    yield from told(orphan, dataset, {"label_orphan": "warning"})
-
-
-@dataset_rule("labels.same_file", "warning")
-def same_file(dataset: Dataset) -> Iterator[Finding]:
-    """Different images with exactly the same boxes.
-
-    Two pictures never have three or more objects at the same sub-pixel places: a label file was copied, or an
-    augmented copy was saved beside its source.
-
-    Mend: look at the named pair; keep the one that fits.
-    """
-    labels = dataset.labels
-    order = np.argsort(labels.image, kind="stable")
-    bounds = np.searchsorted(labels.image[order], np.arange(len(dataset.images) + 1))
-    seen: dict[bytes, list[int]] = defaultdict(list)
-    for index, (begin, end) in enumerate(itertools.pairwise(bounds)):
-        rows = order[begin:end]
-        if len(rows) >= 3:
-            table = np.column_stack([labels.cls[rows], labels.boxes[rows].round(3)])
-            seen[table[np.lexsort(table.T)].tobytes()].append(index)
-    alike = [[image_place(dataset, dataset.images[i]) for i in group] for group in seen.values() if len(group) > 1]
-    if alike:
-        message = (
-            f"{many(len(alike), 'set')} of images share their labels to "
-            f"the last digit: {listed(' = '.join(g[:3]) for g in alike)}"
-        )
-        yield same_file.finding(alike[0][0], message, **examples(alike))
-
-
 @dataset_rule("labels.crowded", "info")
 def crowded(dataset: Dataset) -> Iterator[Finding]:
-    """Images with more objects than a detector may answer.
+    """Images with more objects than a detector may answer, or far more than all other images have.
 
-    Ultralytics gives at most `max_det` boxes per image, 300 unless told: what is beyond can never be found.
+    Ultralytics gives at most `max_det` boxes per image, 300 unless told: what is beyond can never be found. An image
+    with three times the objects of the fullest hundredth is a contact sheet, or the labels of several images in one.
 
-    Mend: raise max_det in the evaluation, or cut the images into tiles.
+    Mend: raise max_det in the evaluation, or cut the images into tiles; look at the ones that stand out.
     """
     counts = np.bincount(dataset.labels.image, minlength=len(dataset.images))
     full = np.flatnonzero(counts > _CROWDED)
@@ -322,6 +247,15 @@ def crowded(dataset: Dataset) -> Iterator[Finding]:
         message = (
             f"{many(len(ids), 'image has', 'images have')} more than "
             f"{_CROWDED} objects (most: {counts.max():,}): {listed(ids)}"
+        )
+        yield crowded.finding(dataset.source, message, **examples(ids))
+    usual = float(np.percentile(counts, 99, method="lower")) if len(counts) >= _MANY_IMAGES else np.inf
+    apart = np.flatnonzero((counts > max(3 * usual, _BUSY)) & (counts <= _CROWDED))
+    if len(apart):
+        ids = [dataset.images[int(i)].id for i in apart]
+        message = (
+            f"{many(len(ids), 'image has', 'images have')} over {max(3 * usual, _BUSY):.0f} objects, "
+            f"where 99% have {usual:.0f} or fewer: {listed(ids)}"
         )
         yield crowded.finding(dataset.source, message, **examples(ids))
 

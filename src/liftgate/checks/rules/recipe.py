@@ -261,6 +261,43 @@ def close_mosaic(subject: Subject) -> Iterator[Finding]:
             yield close_mosaic.finding(place.where, message, severity="warning" if asked else "info")
 
 
+@rule("recipe.fraction", "warning")
+def fraction(subject: Subject) -> Iterator[Finding]:
+    """A fraction of the training images that is no sample of them.
+
+    `fraction: 0.1` takes the first tenth in the order of the file names: the first video, the first day, the first
+    class. Liftgate's own `take` draws by a seed, the same images for every arm.
+
+    Mend: `data: [{dataset: NAME, take: N}]` instead of `fraction`.
+    """
+    for place in _trained(subject):
+        share = place.stage.recipe.get("fraction")
+        images = subject.training_images(place.stage)
+        if isinstance(share, float) and 0 < share < 1:
+            first = f"the first {_fraction(images, share):,} of {images:,} images" if images else "the first images"
+            message = f"fraction {share:g} trains on {first} in the order of their names"
+            yield fraction.finding(place.where, message, fraction=share)
+
+
+@rule("recipe.classes", "warning")
+def classes(subject: Subject) -> Iterator[Finding]:
+    """Classes taken out by the recipe: their images stay, as backgrounds.
+
+    `classes: [0]` drops the labels of all others and keeps the images, also those on which nothing is left;
+    `single_cls` makes every object one class. The data set that is measured on still has them all.
+
+    Mend: `keep: [NAME]` beside the data set in the study: training and measuring then mean the same classes.
+    """
+    for place in _trained(subject):
+        for name in ("classes", "single_cls"):
+            given = place.stage.recipe.get(name)
+            dataset = subject.datasets.get(place.stage.data)
+            if given is None or given is False or dataset is None or len(dataset.classes) < 2:
+                continue
+            message = f"{name}: {given} trains on other classes than the {len(dataset.classes)} that are measured"
+            yield classes.finding(place.where, message, argument=name)
+
+
 @rule("recipe.fliplr", "warning")
 def fliplr(subject: Subject) -> Iterator[Finding]:
     """Mirroring while classes say left and right.

@@ -222,7 +222,8 @@ def duplicate(subject: Subject) -> Iterator[Finding]:
 def missing(subject: Subject) -> Iterator[Finding]:
     """A split that a stage or a gate needs, and that has no image.
 
-    A stage trains on `train` and stops early by `val`; a gate reads its numbers from the split it names.
+    A stage trains on `train` and stops early by `val`; a gate reads its numbers from the split it names. Ultralytics
+    does not start without both `train` and `val` in the data.yaml.
 
     Mend: name the split in the data.yaml, or let the study make one (`ratios: [0.7, 0.15, 0.15]`).
     """
@@ -242,6 +243,11 @@ def missing(subject: Subject) -> Iterator[Finding]:
             if split not in dataset.splits:
                 have = f"it has {', '.join(dataset.splits)}" if dataset.splits else "it has no splits at all"
                 yield missing.finding(dataset.source, f"{who} needs {name}.{split}: {have}", dataset=name, split=split)
+    for name, dataset in subject.datasets.items() if subject.study is None else ():
+        for split in ("train", "val") if dataset.format == "yolo" else ():
+            if split not in dataset.splits and not dataset.raw.get(split) and not of_kind(dataset, "split_missing"):
+                message = f"the data.yaml names no {split}: Ultralytics does not start without"
+                yield missing.finding(dataset.source, message, severity="warning", dataset=name, split=split)
 
 
 @dataset_rule("splits.small", "warning")
