@@ -1,8 +1,9 @@
 """How long a user waits before anything happens: import, --help, a replay, against Python itself and `yolo help`.
 
-    python benchmarks/startup.py [--runs 9]
+    python benchmarks/startup.py [--runs 9] [--replay STUDY]
 
-Each command runs in turn, A B A B …, as a process of its own; medians are printed, and the ratio to `python -c pass`.
+`--replay` takes a study that has run to its end and adds `liftgate run` of it: all is cached. Each command runs in turn,
+A B A B …, as a process of its own; medians are printed, and the ratio to `python -c pass`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ def seconds(command: list[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=9)
-    runs = parser.parse_args().runs
+    parser.add_argument("--replay", type=Path, metavar="STUDY", help="a study that is finished: to run it once more")
+    args = parser.parse_args()
+    runs = args.runs
     python = str(BIN / "python")
     commands = {
         "python -c pass": [python, "-c", "pass"],
@@ -37,6 +40,8 @@ def main() -> None:
     }
     if (BIN / "yolo").exists():
         commands["yolo help"] = [str(BIN / "yolo"), "help"]
+    if args.replay:
+        commands["liftgate run, all cached"] = [str(BIN / "liftgate"), "run", str(args.replay)]
     for command in commands.values():
         seconds(command)  # warm the file cache
     taken: dict[str, list[float]] = {name: [] for name in commands}
