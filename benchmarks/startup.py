@@ -2,8 +2,8 @@
 
     python benchmarks/startup.py [--runs 9] [--replay STUDY]
 
-`--replay` takes a study that has run to its end and adds `liftgate run` of it: all is cached. Each command runs in turn,
-A B A B …, as a process of its own; medians are printed, and the ratio to `python -c pass`.
+`--replay` takes a study that has run to its end and adds `liftgate run` of it: all is cached. Each command runs in
+turn, A B A B …, as a process of its own; medians are printed, and the ratio to `python -c pass`.
 """
 
 from __future__ import annotations
