@@ -25,6 +25,8 @@ from liftgate.study.records import Arm, Stage, Study
 from liftgate.train import launch
 from liftgate.train.command import command
 from liftgate.train.decide import judge
+from liftgate.train.doctor import examine
+from liftgate.train.doctor.trace import read_trace
 from liftgate.train.events import read_events
 from liftgate.train.tracking import Tracked
 from liftgate.train.weights import resolve_weights
@@ -132,8 +134,9 @@ def _train(context: Context, step: Step, weights: str, arm: Arm, number: int, se
         if event.kind == "epoch":
             ceiling.saw(event.body)
             tracked(event.body)
-            for row in expected(stage, [event.body]):
-                if row["said"] not in ("not reached", "as expected"):
+            for row in (one for one in expected(stage, [event.body]) if one["said"] != "not reached"):
+                context.notify(Notice("event", step.name, {"kind": "expected", "row": row}))
+                if row["said"] != "as expected":
                     message = "epoch {epoch}: {metric} {actual:.4g} is {said} the expected {low:g} to {high:g}"
                     warn(message.format(**row))
         context.notify(Notice("event", step.name, {"kind": event.kind, **event.body}))
@@ -252,6 +255,7 @@ def _finish(
         "word": word_of(judged),
         "decisions": [one.to_dict() for one in judged],
         "expected": expected(stage, outcome.epoch_events),
+        "doctor": _diagnosed(run),
     }
     said = [entry.body for entry in context.ledger.entries("decision")]
     for one in judged:
@@ -262,6 +266,15 @@ def _finish(
     run.finish(result)  # after its entry: a run that calls itself finished is not looked for again
     write_report(workspace.folder)
     return result
+
+
+def _diagnosed(run: RunFolder) -> list[dict[str, Any]]:
+    """Return what the doctor says of a run's curve; nothing where its backend writes none."""
+    try:
+        found = examine(read_trace(run.results)).findings
+    except DataError:
+        return []
+    return [{**finding.to_dict(), "where": f"{run.name}/results/results.csv"} for finding in found]
 
 
 def _demand_unchanged(context: Context, stage: Stage, run: RunFolder) -> None:

@@ -181,6 +181,37 @@ class IgnoredFinding:
 
 
 @dataclass(frozen=True, slots=True)
+class Reached:
+    """One epoch of an expected trajectory, and what it was."""
+
+    epoch: int
+    metric: str
+    low: float
+    high: float
+    actual: float | None
+    """None: the run did not get there, or did not say"""
+    said: str
+    """`as expected`, `below`, `above`, `not reached` or `unknown`"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunContent:
+    """How one training went."""
+
+    name: str
+    """`two_stage stage 1 seed 0`"""
+    word: str
+    """FINISHED, CAREFUL or STOPPED"""
+    epochs: int
+    best_epoch: int | None = None
+    decisions: tuple[str, ...] = ()
+    """What its decision points said, a sentence each"""
+    trajectory: tuple[Reached, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """The doctor's"""
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """What one piece of work took. A total is a row of its own (`total=True`): the report does not add up."""
 
@@ -222,6 +253,8 @@ class ReportContent:
     """False: nothing was checked, so no findings means nothing."""
     charts: tuple[Chart, ...] = ()
     """Training curves."""
+    runs: tuple[RunContent, ...] = ()
+    """How the trainings went, in the order of the flow"""
     costs: tuple[Cost, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     """liftgate, backend, torch, Python, device, …"""

@@ -21,7 +21,6 @@ from liftgate.measure.records import Comparison, Evaluation, Verdict
 from liftgate.report.content import (
     ArmContent,
     ClaimContent,
-    Cost,
     DataRow,
     Difference,
     Gallery,
@@ -33,6 +32,7 @@ from liftgate.report.content import (
 from liftgate.report.curves import evaluation_charts, training_charts
 from liftgate.report.lineage import Record, differences, plain, trace
 from liftgate.report.pictures import picture
+from liftgate.report.runs import costs, runs
 from liftgate.stats.interval import Interval
 from liftgate.study.records import Arm, Gate, Study
 
@@ -61,7 +61,8 @@ def gather(study: Study, workspace: Workspace, ledger: Ledger, datasets: Mapping
         ignored=ignored,
         checked=checked,
         charts=tuple(training_charts(study, trained)),
-        costs=tuple(_costs(study, steps)),
+        runs=runs(trained),
+        costs=costs(steps.values(), _spent(ledger), study.budget.usd_per_hour),
         versions=_versions(trained),
         hashes={"study": study.content_hash(), "ledger head": ledger.head},
         command=f"liftgate report {study.source.name if study.source else 'study.yaml'}",
@@ -246,15 +247,9 @@ def _said(row: Mapping[str, Any]) -> str:
     return f"{row['tp']} found, {row['fn']} missed, {row['fp']} false"
 
 
-def _costs(study: Study, steps: Mapping[str, Record]) -> list[Cost]:
-    """What took a second or more, and all together. A cached step is listed with what it took when it ran."""
-    rate = study.budget.usd_per_hour
-    seconds = {step.name: step.seconds for step in steps.values()}
-    rows = [
-        Cost(name, took, None if rate is None else took / 3600 * rate) for name, took in seconds.items() if took >= 1
-    ]
-    total = sum(seconds.values())
-    return [*rows, Cost("all steps", total, None if rate is None else total / 3600 * rate, total=True)] if rows else []
+def _spent(ledger: Ledger) -> Mapping[str, Any] | None:
+    flows = ledger.entries("flow")
+    return flows[-1].body.get("spent") if flows else None
 
 
 def _data_rows(ledger: Ledger, study: Study) -> list[DataRow]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from liftgate.measure.records import Evaluation
 from liftgate.progress import duration
 from liftgate.report import words
-from liftgate.report.content import ArmContent, GateContent, ReportContent
+from liftgate.report.content import ArmContent, GateContent, ReportContent, RunContent
 from liftgate.report.page import asked_metrics, metric_names, seeds_of
 from liftgate.stats.interval import Interval
 
@@ -23,6 +23,7 @@ def render_markdown(content: ReportContent) -> str:
     if content.findings:
         rows = [(one.severity, one.id, one.where, one.message) for one in content.findings]
         parts += ["## Findings", _table(("Severity", "Finding", "Where", "What"), rows)]
+    parts += _runs(content.runs)
     if content.costs:
         costs = [(one.label, duration(one.seconds), words.money(one.usd)) for one in content.costs]
         parts += ["## Costs", _table(("Work", "Wall time", "Money"), costs)]
@@ -66,6 +67,23 @@ def _gate(gate: GateContent) -> list[str]:
         parts.append(_table(("Metric", *names, "Interval of, sample"), _figure_rows(gate, measured)))
         parts += [f"{_plain(arm.name)}: {_plain(arm.description)}" for arm in measured]
     parts.append(f"Gate hash `{_code(verdict.gate_hash)}`")
+    return parts
+
+
+def _runs(runs: Sequence[RunContent]) -> list[str]:
+    told = [f"{_plain(run.name)}: {_plain(text)}" for run in runs for text in run.decisions]
+    told += [
+        f"{_plain(run.name)}: {one.severity} `{one.id}` {_plain(one.message)}" for run in runs for one in run.findings
+    ]
+    parts = ["## How the trainings went", "\n".join(f"- {text}" for text in told)] if told else []
+    rows = [
+        (run.name, str(row.epoch), row.metric, f"{row.low:g} to {row.high:g}", words.number(row.actual), row.said)
+        for run in runs
+        for row in run.trajectory
+    ]
+    if rows:
+        head = ("Training", "Epoch", "Metric on val", "Expected", "Actual", "It was")
+        parts += ["### Expected trajectory against actual", _table(head, rows)]
     return parts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from liftgate.pipeline.pace import Pace
 
 State = Literal["running", "paused", "finished", "failed"]
 _NAME = "now.json"
+_SAID = 20  # lines that are kept of what was said
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class Now:
     step: str = ""
     epoch: Mapping[str, Any] = field(default_factory=dict)
     """The last epoch's: epoch, epochs, losses, metrics, seconds"""
+    expected: Sequence[Mapping[str, Any]] = ()
+    """Epochs of the expected trajectory that the training has reached, and what they were"""
+    said: Sequence[str] = ()
+    """What its decision points and the doctor said of the training, the newest last"""
     usd_per_hour: float | None = None
     time: str = ""
     """UTC, ISO 8601: when this was written"""
@@ -47,11 +52,15 @@ class Live:
         """Take note of what whoever watches is told."""
         if notice.kind == "started":
             self._pace.forget()
-            self._write(step=notice.step, epoch={})
+            self._write(step=notice.step, epoch={}, expected=(), said=())
         elif notice.kind == "event" and notice.body["kind"] == "epoch":
             shown = ("epoch", "epochs", "losses", "metrics")
             seconds = self._pace.saw(notice.body.get("seconds"))
             self._write(epoch={**{name: notice.body.get(name) for name in shown}, "seconds": seconds})
+        elif notice.kind == "event" and notice.body["kind"] == "expected":
+            self._write(expected=(*self._now.expected, notice.body["row"]))
+        elif notice.kind == "event" and ("decision" in notice.body or "finding" in notice.body):
+            self._write(said=(*self._now.said, notice.body["message"])[-_SAID:])
 
     def end(self, state: State, reason: str = "") -> None:
         """Say how the run ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,9 @@ from liftgate.pipeline.control.live import Now, read_now
 from liftgate.pipeline.control.lock import Owner, holder, last_owner
 
 State = Literal["running", "stopping", "paused", "finished", "failed", "never ran"]
+
+
+_DECISION = ("arm", "run", "epoch", "said", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,12 @@ class Status:
     """At the rate of the study's budget; None: it gives no rate"""
     kwh: float | None = None
     """Energy of the GPUs while they trained; None: they told nothing"""
+    expected: Sequence[Mapping[str, Any]] = ()
+    """Expected trajectory of the training that runs, against actual: epoch, metric, low, high, actual, said"""
+    said: Sequence[str] = ()
+    """What decision points and the doctor said of it"""
+    decisions: Sequence[Mapping[str, Any]] = ()
+    """What decision points said of trainings that ended: arm, run, epoch, said, reason"""
     verdicts: Mapping[str, str] = field(default_factory=dict)
     """gate → the last verdict on it"""
 
@@ -88,6 +97,9 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
         gpu_hours=spent.gpu_hours,
         usd=spent.usd(rate),
         kwh=spent.kwh,
+        expected=() if live is None or state == "finished" else live.expected,
+        said=() if live is None or state == "finished" else live.said,
+        decisions=[{name: entry.body[name] for name in _DECISION} for entry in ledger.entries("decision")],
         verdicts={entry.body["gate"]: entry.body["word"] for entry in ledger.entries("verdict")},
     )
 

@@ -74,6 +74,7 @@ def _causes(name: str, labels: int | None, instead: Counter[str], objects: int) 
     """The likeliest first."""
     if labels == 0:
         yield f"train has no label of {name}: the split leaves it out"
+        return
     if instead and instead.most_common(1)[0][1] >= objects / 2:
         other, times = instead.most_common(1)[0]
         yield f"it is found as {other} ({times} of {objects}): their names or numbers are mixed up, or they look alike"
