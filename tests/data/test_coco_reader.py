@@ -299,3 +299,39 @@ def test_writing_and_reading_back(tmp_path: Path, fixtures: Path) -> None:
         np.testing.assert_allclose(again.labels.boxes, dataset.labels.boxes, atol=1e-9)
         if dataset.labels.keypoints is not None:
             np.testing.assert_array_equal(again.labels.keypoints, dataset.labels.keypoints)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_sound_rows_read_at_once_are_those_that_are_read_one_by_one(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from liftgate.data.formats.coco import annotations
+
+    number = st.floats(-1e10, 1e10) | st.integers(-3, 10**6)
+    size = st.floats(0, 1e4) | st.integers(0, 5)
+    said = data.draw(
+        st.lists(
+            st.fixed_dictionaries(
+                {"image_id": st.integers(1, 3), "category_id": st.integers(1, 2)},
+                optional={
+                    "bbox": st.tuples(number, number, size, size) | st.none(),
+                    "id": st.integers(-(2**63), 2**64) | st.none() | st.text(max_size=2),
+                    "area": number | st.none(),
+                    "iscrowd": st.sampled_from([0, 1, None, True]),
+                    "ignore": st.sampled_from([0, 1]),
+                },
+            ),
+            max_size=6,
+        )
+    )
+    path = tmp_path_factory.mktemp("r") / "t.json"
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 9, "height": 9} for i in (1, 2)]
+    categories = [{"id": i, "name": f"c{i}"} for i in (1, 2)]
+    path.write_text(json.dumps({"images": images, "categories": categories, "annotations": said}))
+    with pytest.MonkeyPatch.context() as patch:
+        fast = coco.read(path)
+        patch.setattr(annotations, "_all_sound", lambda *_: None)
+        slow = coco.read(path)
+    assert fast.truth_hash() == slow.truth_hash()
+    assert fast.faults == slow.faults

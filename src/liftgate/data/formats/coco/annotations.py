@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
+from liftgate.boxes import areas, xywh_to_xyxy
 from liftgate.data.dataset import Fault, Image, Keypoints, Labels
 from liftgate.data.formats.coco.document import AnnotationRow, CategoryRow, Id
 from liftgate.data.formats.columns import LabelColumns
@@ -31,8 +33,10 @@ def read_annotations(
 ) -> tuple[Labels, list[Fault]]:
     """Return the good rows as Labels and the others as faults."""
     n_keypoints = len(keypoints.names) if keypoints else 0
-    columns, faults = LabelColumns(n_keypoints), []
     classes = {category.id: index for index, category in enumerate(categories)}
+    if not n_keypoints and (sound := _all_sound(raw, by_id, classes)) is not None:
+        return sound, []
+    columns, faults = LabelColumns(n_keypoints), []
     spelled = by_spelling(by_id)
     decode = msgspec.json.Decoder(AnnotationRow).decode
     seen: set[Id] = set()
@@ -73,6 +77,35 @@ def read_annotations(
         faults.append(Fault("id_type_mixed", str(source), message))
     progress("reading annotations", len(raw), len(raw))
     return columns.table(), faults
+
+
+def _all_sound(raw: Sequence[msgspec.Raw], by_id: Mapping[Id, int], classes: Mapping[int, int]) -> Labels | None:
+    """All rows as Labels at once, in a fifth of the time; None: one needs a closer look, so that all get it."""
+    try:
+        rows = msgspec.json.decode(b"[" + b",".join(raw) + b"]", type=list[AnnotationRow])
+        numbers = [row.id for row in rows]
+        image = np.array([by_id[row.image_id] for row in rows], dtype=np.int64)
+        cls = np.array([classes[row.category_id] for row in rows], dtype=np.int64)
+        boxes = np.array([row.bbox for row in rows], dtype=np.float64).reshape(-1, 4)
+        line = np.array(numbers, dtype=np.int64)
+        area = np.array([-1.0 if row.area is None else row.area for row in rows], dtype=np.float64)
+    except (msgspec.MsgspecError, RecursionError, KeyError, TypeError, ValueError, OverflowError):
+        return None
+    fine = (np.abs(boxes) < 1e9).all() and (boxes[:, 2:] >= 0).all() and (np.abs(line) < 2**62).all()
+    if (
+        not fine
+        or len(boxes) != len(rows)
+        or len(set(numbers)) != len(rows)
+        or not all(type(n) is int for n in numbers)
+    ):
+        return None
+    boxes = xywh_to_xyxy(boxes)
+    return Labels.build(
+        image, cls, boxes, line=line,
+        area=np.where((area >= 0) & (area < math.inf), area, areas(boxes)),
+        crowd=np.array([bool(row.iscrowd) for row in rows], dtype=np.bool_),
+        ignore=np.array([bool(row.ignore) for row in rows], dtype=np.bool_),
+    )  # fmt: skip
 
 
 def by_spelling(by_id: Mapping[Id, int]) -> dict[str, int]:

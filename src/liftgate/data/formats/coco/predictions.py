@@ -79,6 +79,8 @@ def read_predictions(path: Path, dataset: Dataset) -> Predictions:
         details["other_classes_dropped"] = len(results) - len(kept)
     if images.respelled:
         details["image_ids_respelled"] = images.respelled
+    if outside := int(np.sum((results.score < 0) | (results.score > 1))):
+        details["scores_outside_0_1"] = outside  # ranking by them is sound, a threshold or calibration is not
     return Predictions(
         images=tuple(dataset.images[index].id for index in looked_at),
         classes=dataset.classes,
@@ -206,7 +208,8 @@ def _image_column(
 
 def _class_column(path: Path, results: Results, numbering: _Numbering) -> NDArray[np.int64]:
     """(n,) index into the dataset's classes, −1 for a class that the dataset does not have."""
-    numbers, place = np.unique(results.category, return_inverse=True)
+    numbers = np.unique(results.category)
+    place = np.searchsorted(numbers, results.category)
     unknown = np.array([number not in numbering.classes for number in numbers.tolist()], dtype=np.bool_)
     if unknown.any():
         row = np.flatnonzero(unknown[place])[0]
