@@ -14,9 +14,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from liftgate import checks
+    from liftgate.train.doctor.catalogue import KINDS, page
 
+    rules = (*checks.catalogue(), *KINDS)
     if args.id is None:
-        rules = checks.catalogue()
         if args.json:
             output.emit_json([{"id": r.id, "severity": r.severity, "summary": r.summary} for r in rules])
             return 0
@@ -24,9 +25,10 @@ def run(args: argparse.Namespace) -> int:
         for rule in rules:
             print(f"{rule.id:<{width}}  {rule.severity:<7}  {rule.summary}")
         return 0
-    text = checks.explain(args.id)
+    kind = next((kind for kind in KINDS if kind.id == args.id), None)
+    text = checks.explain(args.id) if kind is None else page(kind)
     if args.json:
-        rule = next(rule for rule in checks.catalogue() if rule.id == args.id)
+        rule = next(rule for rule in rules if rule.id == args.id)
         fields = ("id", "severity", "summary", "why", "mend")
         output.emit_json({name: getattr(rule, name) for name in fields})
         return 0

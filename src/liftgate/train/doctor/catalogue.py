@@ -1,0 +1,178 @@
+"""Every id that the doctor may say, with what it means, why it matters and what to do: `liftgate explain` prints it."""
+
+from __future__ import annotations
+
+from textwrap import fill
+from typing import NamedTuple
+
+from liftgate.checks.finding import Severity
+
+
+class Kind(NamedTuple):
+    """One kind of finding."""
+
+    id: str
+    severity: Severity
+    summary: str
+    why: str
+    mend: str
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        "trace.nan",
+        "error",
+        "A loss that is no number.",
+        "NaN or infinity in a training loss, or in a validation figure until the end, or a log that tells of "
+        "a reload: the weights of those epochs are worth nothing, and a reloaded checkpoint makes it another "
+        "run than was asked for. A validation loss that is NaN for an epoch or two passes by itself and is "
+        "not reported.",
+        "one epoch with `amp=False`, and `liftgate check` for labels outside their images; then a lower rate.",
+    ),
+    Kind(
+        "trace.diverged",
+        "error",
+        "A training loss that rose by half and stayed, and a metric that fell with it.",
+        "The run lost what it had learned. In the first epochs of a run from scratch the loss may rise "
+        "tenfold while nothing is found yet: that is sound, and nothing is said of it.",
+        "a tenth of the learning rate; best.pt holds the weights from before.",
+    ),
+    Kind(
+        "trace.never_learned",
+        "error",
+        "A head that finds nothing long after its warm-up, or stands at exactly 0 beside one that works.",
+        "Mostly the labels: in one project every box had x and y exchanged, and no hyper-parameter mends "
+        "that. In runs that were spoilt on purpose an extreme learning rate gave the same curve, so that is "
+        "named first where it ran.",
+        "run the geometry probe of `liftgate check` before touching the learning rate.",
+    ),
+    Kind(
+        "trace.forgetting",
+        "warning",
+        "What the start weights could do was lost at the start of the stage, for a dozen epochs or for good.",
+        "A fine-tuning stage fell from 0.7536 to 0.6278 in two epochs and took 38 to come back. A dip of a "
+        "few epochs is usual and not reported.",
+        "a tenth of the rate that really ran (it stands in the lr columns); `remember` measures old data "
+        "before and after.",
+    ),
+    Kind(
+        "trace.lr_ignored",
+        "warning",
+        "A learning rate or momentum that was asked for and is not what ran.",
+        "`optimizer=auto`, the default, chooses both itself and says so in one line of the log; a resumed run "
+        "keeps its first arguments.",
+        "name the optimizer: `optimizer: SGD`.",
+    ),
+    Kind(
+        "trace.lr_exhausted",
+        "warning",
+        "A learning rate that was spent long before the end, or while the metric still rose.",
+        "Epochs at under 2% of the peak rate change next to nothing, and resuming adds nothing.",
+        "a new run with more epochs, or a larger `lrf`.",
+    ),
+    Kind(
+        "trace.stopped_rising",
+        "warning",
+        "A run that ended while its metric was still going up, clearly against its noise.",
+        "The commonest fault of public runs: 22 of 89. `patience` counts from the best epoch, which may lie "
+        "at the start. The best epoch lies in the last tenth of nearly every sound run, so the slope must be "
+        "certain and worth having.",
+        "more epochs or patience; where the validation loss is far above the training loss, more images.",
+    ),
+    Kind(
+        "trace.warmup_short",
+        "warning",
+        "The full learning rate from the first epoch on, and a training loss that leapt and stayed up, or was "
+        "no number.",
+        "The first steps of a fresh optimizer are the largest. A leap that comes back in a few epochs is "
+        "sound, and of an extreme rate that no warm-up would make bearable the rate itself is reported.",
+        "`warmup_epochs: 3`.",
+    ),
+    Kind(
+        "trace.overfit",
+        "warning",
+        "A metric that fell from its best while the validation loss rose and the training loss went on falling.",
+        "best.pt is not hurt by it, the epochs were wasted. A rising validation loss alone is nothing: it may "
+        "rise by half at an mAP of .99.",
+        "fewer epochs or less patience; more different images.",
+    ),
+    Kind(
+        "trace.oscillation",
+        "warning",
+        "Metric and validation loss that swing together from epoch to epoch at full learning rate.",
+        "The best epoch is then a lucky one. Swings of the metric alone, on few objects, are noise and not reported.",
+        "a tenth of the learning rate, or a larger batch.",
+    ),
+    Kind(
+        "trace.plateau",
+        "info",
+        "Neither metric nor training loss moved for most of a long run at a high rate.",
+        "More epochs will not help. A metric above .8 is saturation and not reported.",
+        "look at where boxes fall on pixels and at 50 labels by hand; one run with a larger imgsz tells the rest.",
+    ),
+    Kind(
+        "trace.batch_halved",
+        "warning",
+        "Memory ran out and Ultralytics went on with half the batch.",
+        "It is another experiment than the one that was asked for; a comparison with it is confounded.",
+        "ask for a batch that fits.",
+    ),
+    Kind(
+        "trace.duplicate_epoch",
+        "warning",
+        "An epoch that stands twice in the curve.",
+        "A kill between the row and the checkpoint, then a resume: the epoch was trained twice. Or two runs "
+        "in one folder.",
+        "`liftgate run` goes on from a state of its own and repeats none.",
+    ),
+    Kind(
+        "trace.missing_epoch",
+        "warning",
+        "An epoch that the curve skips.",
+        "Rows were lost in a crash or by hand; slopes across the gap are off.",
+        "the log may still have the figures.",
+    ),
+    Kind(
+        "trace.no_step",
+        "warning",
+        "Validation figures that are equal to the last digit for several epochs.",
+        "The weights did not change: fewer batches in an epoch than gradients accumulate over, everything "
+        "frozen, or a rate of 0.",
+        "`nbs` down to the batch size.",
+    ),
+    Kind(
+        "trace.val_is_train",
+        "error",
+        "A data.yaml that names one place for train and val.",
+        "Every figure of the run is about images that it was trained on. 4 of 26 public data.yaml files were so.",
+        "`liftgate data split` makes a split by group.",
+    ),
+    Kind(
+        "trace.class_never_found",
+        "warning",
+        "A class of which no object is found, by the run's own predictions.",
+        "The mean over classes hides it: in one project a class with 115 boxes was found 0 times by every "
+        "model. It is said of ten objects or more, with how small the recall must be.",
+        "`liftgate data stats` for its labels in train; ten of them by hand.",
+    ),
+    Kind(
+        "trace.repeat",
+        "warning",
+        "Runs that agree in every figure but the time.",
+        "They are one run repeated, not replicates: an interval over them would be far too narrow.",
+        "different seeds.",
+    ),
+    Kind(
+        "trace.too_short",
+        "info",
+        "Too few epochs to judge the curve.",
+        "What an epoch tells lies within noise and warm-up.",
+        "nothing, or a longer run.",
+    ),
+)
+
+
+def page(kind: Kind) -> str:
+    """Return a kind's page as Markdown."""
+    head = f"# {kind.id}\n\n{kind.summary}\n\nSeverity: {kind.severity}\n"
+    return f"{head}\n{fill(kind.why, 110)}\n\n## What to do\n\n{fill(kind.mend, 110)}\n"
