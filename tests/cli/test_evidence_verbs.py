@@ -314,3 +314,34 @@ def test_compare_equal_slices_and_whole_images(questions: dict[str, str], capsys
 def test_size_prints_a_tail_that_a_person_would_write(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["size", "rate", "--at-least", "0.95", "--true", "0.98", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["tail"] == 0.025
+
+
+def test_scores_that_are_no_confidences_rank_and_are_said_to_be_none(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = json.loads(Path(files["good"]).read_text())
+    logits = tmp_path / "logits.json"
+    logits.write_text(json.dumps([row | {"score": 10 * row["score"] - 5} for row in rows]))
+    assert main(["evaluate", "--truth", files["truth"], "--predictions", files["good"], "--json"]) == 0
+    usual = json.loads(capsys.readouterr().out)
+    assert main(["evaluate", "--truth", files["truth"], "--predictions", str(logits), "--json"]) == 0
+    ranked = json.loads(capsys.readouterr().out)
+    assert ranked["metrics"]["mAP50-95"] == pytest.approx(usual["metrics"]["mAP50-95"])
+    assert "lie outside 0 … 1" in ranked["settings"]["scores"] and ranked["calibration"] == {}
+    assert main(["evaluate", "--truth", files["truth"], "--predictions", str(logits)]) == 0
+    assert "warning: " in capsys.readouterr().err
+
+
+def test_a_truth_without_any_object_is_defined_and_no_detection_at_all_has_no_interval(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "bare.json"
+    bare.write_text(json.dumps(json.loads(Path(files["truth"]).read_text()) | {"annotations": []}))
+    assert main(["evaluate", "--truth", str(bare), "--predictions", files["good"]]) == 0
+    assert "undefined: no truth of that kind" in capsys.readouterr().out
+    empty = tmp_path / "empty.json"
+    empty.write_text("[]")
+    assert main(["evaluate", "--truth", files["truth"], "--predictions", str(empty), "--json", *GROUPS]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["metrics"]["mAP50"] == 0 and record["intervals"]["mAP50"] == [None, None]
+    assert "whichever group is left out" in record["interval_details"]["mAP50"]["note"]

@@ -46,8 +46,9 @@ def run(args: argparse.Namespace) -> int:
         emit_json(evaluation.to_dict())
         return 0
     print(table(evaluation))
-    if "truth_faults" in evaluation.settings:
-        say(f"warning: {evaluation.settings['truth_faults']}")
+    for name in ("truth_faults", "scores"):
+        if name in evaluation.settings:
+            say(f"warning: {evaluation.settings[name]}")
     if evaluation.n_groups == evaluation.n_images:
         say("hint: every image counts as independent; if they are frames of videos, say so with --groups")
     return 0
@@ -92,7 +93,7 @@ def _basis(evaluation: Evaluation) -> Iterator[str]:
             f"whole images: flagged from score {screen['threshold']:g} of {', '.join(screen['threats'])} on "
             f"({screen['chosen']})"
         )
-    if best := evaluation.curves.get("best_confidence"):
+    if (best := evaluation.curves.get("best_confidence")) and None not in best["value"]:
         values = dict(zip(best["quantile"], best["value"], strict=True))
         shown = ", ".join(f"{q:.0%} {values[q]:.2f}" for q in (0.1, 0.25, 0.5, 0.75, 0.9))
         yield f"best confidence, quantiles over images with an object: {shown}"

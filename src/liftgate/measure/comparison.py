@@ -34,7 +34,7 @@ _NATURAL = frozenset(
     {"weights", "model", "classes", "classes_note", "seed", "seconds", "speed", "created", "date", "time"}
 )
 # How the file was read says nothing of how it was made.
-_READING = frozenset({"category_numbering", "image_ids_respelled", "other_classes_dropped"})
+_READING = frozenset({"category_numbering", "image_ids_respelled", "other_classes_dropped", "scores_outside_0_1"})
 
 
 @dataclass(frozen=True, slots=True)

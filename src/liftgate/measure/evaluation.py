@@ -108,7 +108,7 @@ def evaluate(
         images=_images(truth, point),
         curves=curves(table) | {"best_confidence": best_confidence(point.best[shown(point)])},
         as_ultralytics=as_ultralytics(_unlimited(truth, predictions, table)),
-        calibration=calibration(table),
+        calibration={} if "scores_outside_0_1" in predictions.settings else calibration(table),
         slices={} if by is None else evaluate_slices(truth, by, tuple(tables), point, screened, level),
         errors=errors_by_type(truth, predictions, conf=conf, table=table).to_dict() if errors else {},
         pck={str(one): pck(truth, predictions, one, level=level, table=table) for one in pcks},

@@ -11,6 +11,7 @@ from typing import Any
 from liftgate.data.dataset import Dataset
 from liftgate.data.detections import Source, read_predictions
 from liftgate.data.groups import assign_groups
+from liftgate.data.predictions import Predictions
 from liftgate.data.reading import read
 from liftgate.data.slicing import slice_images
 from liftgate.errors import UsageError
@@ -77,7 +78,7 @@ def evaluate_files(
         errors=errors,
         pcks=tuple(Pck.parse(text) for text in pck),
     )
-    said = {"common": note, "truth_faults": faults_of_truth(dataset)}
+    said = {"common": note, "truth_faults": faults_of_truth(dataset), "scores": odd_scores(found)}
     return replace(evaluation, settings={**evaluation.settings, **{key: text for key, text in said.items() if text}})
 
 
@@ -129,7 +130,7 @@ def compare_files(
         screens=(screens[0], screens[1]) if screens else None,
         by=None if by is None else slice_images(dataset, by, base=Path.cwd()),
     )
-    said = [text for text in (note, faults_of_truth(dataset)) if text]
+    said = [text for text in (note, faults_of_truth(dataset), odd_scores(first), odd_scores(second)) if text]
     return replace(comparison, caveats=(*said, *comparison.caveats))
 
 
@@ -164,7 +165,8 @@ def compare_arms_files(
     slices = None if by is None else slice_images(dataset, by, base=Path.cwd())
     named = dict(zip(treatments, found[1:], strict=True))
     result = compare_arms(dataset, found[0], named, screens=screens or None, by=slices, **asked)
-    said = tuple(text for text in (note, faults_of_truth(dataset)) if text)
+    odd = dict.fromkeys(odd_scores(one) for one in found)
+    said = tuple(text for text in (note, faults_of_truth(dataset), *odd) if text)
     noted = {name: replace(one, caveats=(*said, *one.caveats)) for name, one in result.treatments.items()}
     return replace(result, treatments=noted)
 
@@ -253,6 +255,14 @@ def faults_of_truth(dataset: Dataset) -> str:
         return ""
     counts = ", ".join(f"{kind} {number}" for kind, number in Counter(labels).most_common())
     return f"the truth was read with faults ({counts}): `liftgate check` says where"
+
+
+def odd_scores(predictions: Predictions) -> str:
+    """Say that scores are no confidences, where they are not; empty: they are."""
+    count = predictions.settings.get("scores_outside_0_1")
+    if not count:
+        return ""
+    return f"{count} scores lie outside 0 … 1: AP ranks by them, but a confidence threshold means nothing to them"
 
 
 def size_files(

@@ -50,6 +50,9 @@ def jackknife_t(
         note = "not established: without one of the groups the metric is undefined"
         return not_established(estimate, level, "jackknife-t", n_images, groups, note)
     variance = jackknife_variance(values)
+    if variance == 0 and estimate in within:  # nothing found, or everything: data that never vary tell no width
+        note = f"not established: the metric is {estimate:g} whichever group is left out"
+        return not_established(estimate, level, "jackknife-t", n_images, groups, note)
     interval = _t_interval(estimate, variance, level, "jackknife-t", n_images, groups, len(values) - 1, simple_variance)
     return _cut(interval, *within)
 
