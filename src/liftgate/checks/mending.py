@@ -91,13 +91,17 @@ def write_mended(done: Mended, folder: Path) -> Path:
     """Write a mended data set as YOLO (links to the images, labels, data.yaml) with mended.json beside; return
     data.yaml.
 
+    Images outside every split are left out, unless there is no split at all: then all are train.
+
     Raises:
         DataError: `folder` is not empty.
     """
     folder = lexical(folder)
     refuse_filled(folder)
-    images = [image if image.split else replace(image, split="train") for image in done.dataset.images]
-    data_yaml = yolo.write(done.dataset.with_images(images), folder)
+    dataset = done.dataset
+    if not dataset.splits:
+        dataset = dataset.with_images([replace(image, split="train") for image in dataset.images])
+    data_yaml = yolo.write(dataset, folder)
     write_json(folder / REPORT, done.to_dict())
     return data_yaml
 

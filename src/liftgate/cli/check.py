@@ -34,7 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--fix",
         type=Path,
         metavar="DIR",
-        help="write a mended copy of the data (labels and data.yaml; images as links) into a new folder, and check it",
+        help="write a mended copy of the data (labels and data.yaml; images as links; of a study, its study.yaml too) "
+        "into a new folder, and check it",
     )
     output.add_json(parser)
 
@@ -64,13 +65,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _mended(args: argparse.Namespace) -> Path:
-    """Write a mended copy beside the data and return its data.yaml."""
+    """Write a mended copy beside the data, or beside a study's, and return its data.yaml or study.yaml."""
     from liftgate.checks.mending import mend, told, write_mended
     from liftgate.data.reading import read
     from liftgate.study.document import is_study
 
     if is_study(args.path):
-        raise UsageError("--fix mends one data set", got=args.path, hint="name the data set's own file")
+        return _mended_study(args)
     with output.progress() as progress:
         done = mend(read(args.path, images=args.images, progress=progress))
         data_yaml = write_mended(done, args.fix)
@@ -78,6 +79,26 @@ def _mended(args: argparse.Namespace) -> Path:
         output.say(line)
     output.say(f"wrote {data_yaml}; what follows is its check")
     return data_yaml
+
+
+def _mended_study(args: argparse.Namespace) -> Path:
+    from liftgate.checks.mending import told
+    from liftgate.checks.mending_study import mend_study
+    from liftgate.ledger.workspace import Workspace
+    from liftgate.pipeline.materials import Materials
+    from liftgate.study.document import load
+
+    study = load(args.path)
+    with output.progress() as progress:
+        datasets = Materials(study, Workspace(study), progress).datasets()
+        path, mended = mend_study(study, datasets, args.fix, progress)
+    for name, changes in mended.items():
+        for line in told(changes):
+            output.say(f"{name}: {line}")
+    output.say(
+        f"wrote {path}; what follows is its check" if mended else "nothing to mend was found; nothing was written"
+    )
+    return path
 
 
 def _ignored(word: str) -> tuple[str, str]:
