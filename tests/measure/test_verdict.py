@@ -1,4 +1,4 @@
-"""Verdicts: the rules of DESIGN.md §5 and the replays of CASES.md."""
+"""Verdicts: the rules, and what they would have said of published gates."""
 
 from __future__ import annotations
 

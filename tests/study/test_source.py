@@ -30,7 +30,7 @@ VALUES = st.recursive(
 )
 
 
-def loads_or_says_why(text: str, **overrides: Any) -> None:
+def assert_loads_or_says_why(text: str, **overrides: Any) -> None:
     try:
         study = parse(text, overrides=overrides)
     except StudyError as error:
@@ -44,19 +44,19 @@ def loads_or_says_why(text: str, **overrides: Any) -> None:
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
 def test_any_text_gives_a_study_or_an_error(text: str) -> None:
-    loads_or_says_why(text)
+    assert_loads_or_says_why(text)
 
 
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(alphabet="ab: \n-[]{}&*!#|>'\"%@`?,<\t01.\\xU~=", max_size=80))
 def test_any_punctuation_gives_a_study_or_an_error(text: str) -> None:
-    loads_or_says_why(text)
+    assert_loads_or_says_why(text)
 
 
 @settings(max_examples=150, deadline=None)
 @given(value=st.dictionaries(WORDS, VALUES, max_size=6))
 def test_any_tree_of_a_studys_own_words_gives_a_study_or_an_error(value: dict[str, Any]) -> None:
-    loads_or_says_why(yaml.safe_dump(value, allow_unicode=True))
+    assert_loads_or_says_why(yaml.safe_dump(value, allow_unicode=True))
 
 
 @settings(max_examples=200, deadline=None)
@@ -65,7 +65,7 @@ def test_a_good_study_with_one_value_replaced_gives_a_study_or_an_error(data: st
     tree = yaml.safe_load(BUILT.replace("on: bench", "'on': bench"))
     place, key = data.draw(st.sampled_from(list(_places(tree))))
     place[key] = data.draw(VALUES)
-    loads_or_says_why(yaml.safe_dump(tree, allow_unicode=True))
+    assert_loads_or_says_why(yaml.safe_dump(tree, allow_unicode=True))
 
 
 @settings(max_examples=100, deadline=None)
@@ -76,7 +76,7 @@ def test_a_good_study_with_one_value_replaced_gives_a_study_or_an_error(data: st
     value=VALUES | st.text(max_size=10),
 )
 def test_any_override_gives_a_study_or_an_error(key: str, value: Any) -> None:
-    loads_or_says_why(BUILT, **{key: value})
+    assert_loads_or_says_why(BUILT, **{key: value})
 
 
 @settings(max_examples=100, deadline=None)

@@ -52,7 +52,7 @@ def test_a_run_that_patience_ended_on_its_plateau_is_quiet(tmp_path: Path, seed:
 
 
 def test_what_misleads_is_not_diagnosed(tmp_path: Path) -> None:
-    """FIELD_NOTES: what sound runs do that looks bad."""
+    """What sound runs do that looks bad."""
     n = 100
     late = learned(n, 0.6, 12, rng(1), late=9)  # nought for nine epochs
     dip = learned(n, 0.6, 12, rng(2))

@@ -98,7 +98,7 @@ def write(
 
 
 def case_c(folder: Path) -> Path:
-    """The trace of CASES.md C between the epochs that it names, and the arguments that were asked for."""
+    """A published second stage of cone training, between the epochs that its authors name, and what they asked for."""
     epochs = [1, 2, 3, 4, 15, 30, 40, 50]
     map50 = [0.7536, 0.7029, 0.6278, 0.6724, 0.7151, 0.7423, 0.7501, 0.7545]
     curve = np.interp(np.arange(1, 51), epochs, map50)

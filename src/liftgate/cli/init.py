@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from liftgate.cli.output import add_json, emit_json, say
-from liftgate.study.templates import TEMPLATES, Filling, write
+from liftgate.study.templates import MORE_DATA, TEMPLATES, Filling, write
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,5 +41,7 @@ def run(args: argparse.Namespace) -> int:
     print(study)
     if args.data is None:
         say(f"next: put the path of your data into {study}")
-    say(f"{'then' if args.data is None else 'next'}: liftgate check {study}")
+    if args.more_data is None and args.template in MORE_DATA:
+        say(f"next: {MORE_DATA[args.template]} in it stands for the second set: put its path there")
+    say(f"then: liftgate check {study}")
     return 0

@@ -144,6 +144,8 @@ def judge_claims(gate: Gate, evaluation: Evaluation, *, seeds: Sequence[int] = (
     rows = [_claim_row(claim, evaluation, gate.rule) for claim in gate.claims]
     words: list[VerdictWord] = [row["word"] for row in rows]
     word: VerdictWord = max(words, key=_ORDER.index, default="MARGINAL")
+    if len(rows) == 1:  # the verdict's own word stands before it
+        rows[0]["sentence"] = rows[0]["sentence"].replace(f": {word}", "", 1)
     parts = "; ".join(row["sentence"] for row in rows)
     intervals = [evaluation.intervals[claim.metric] for claim in gate.claims if claim.metric in evaluation.intervals]
     caveats = [*(_sample_caveats(intervals[0]) if intervals else []), *_seed_caveats(seeds)]

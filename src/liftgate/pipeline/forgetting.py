@@ -127,7 +127,6 @@ def _sentence(arm: Arm, memory: Memory, change: Comparison, notes: list[str]) ->
     interval = f" [{delta.low:+.4f}, {delta.high:+.4f}]" if delta.established else ", no interval can be established"
     text = (
         f"forgetting on {memory.place}: {change.metric} {change.control:.4f} before and {change.treatment:.4f} after "
-        f"{arm.name}, {delta.estimate:+.4f}{interval} "
-        f"({delta.level:.0%}, {delta.method}, {delta.n_images} images in {delta.n_groups} groups)"
+        f"{arm.name}, {delta.estimate:+.4f}{interval} ({delta.basis})"
     )
     return "; ".join([text, *notes])

@@ -86,7 +86,7 @@ def _claims_step(context: Context, gate: Gate) -> Step:
     def work(results: tuple[Result, ...]) -> Result:
         results, others = results[: len(needs)], results[len(needs) :]
         evaluation = Evaluation.from_dict(results[1])
-        decided = verdict.judge_claims(gate, evaluation, seeds=context.study.seeds if arm.stages else ())
+        decided = verdict.judge_claims(gate, evaluation, seeds=(seed,) if arm.stages else ())
         if rival is not None and pairs is not None:
             contribution = pairs.compare(results[len(measured) :])
             decided = verdict.attribute(decided, contribution, control=str(rival.control))

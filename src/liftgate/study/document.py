@@ -117,7 +117,9 @@ def parse(text: str, *, source: Path | None = None, overrides: Mapping[str, Any]
         if valid is not None and not document.problems:
             return _records(valid, source.absolute() if source else None)
     elif not document.problems:
-        document.complain((), "a study is a mapping: `study`, `question`, `datasets`, `arms`, `flow` …")
+        document.complain(
+            (), "a study is a mapping: `study`, `question`, `datasets`, `arms`, `flow` …; `liftgate init` writes one"
+        )
     raise InvalidStudy(name, tuple(sorted(set(document.problems), key=_reading_order)))
 
 

@@ -21,7 +21,7 @@ TEMPLATES = {
     "improve": "A model that is stuck: recipe, then data, then a smaller model, each only if the one before says so.",
     "kill-switch": "Does synthetic data lift the real model, or does the control explain it?",
 }
-_MORE_DATA = {"two-stage": "big/data.yaml", "improve": "second/data.yaml", "kill-switch": "synthetic/data.yaml"}
+MORE_DATA = {"two-stage": "big/data.yaml", "improve": "second/data.yaml", "kill-switch": "synthetic/data.yaml"}
 """What stands for the second set where none is given; measure-first does without one."""
 
 
@@ -81,7 +81,7 @@ def _values(folder: Path, template: str, filling: Filling) -> dict[str, Any]:
     groups = (
         f"groups: {_yaml(filling.groups)}" if filling.groups else "# groups: '^(?P<group>[^_]+)_'   # or folder, a CSV"
     )
-    more_default = _MORE_DATA.get(template)
+    more_default = MORE_DATA.get(template)
     weights = filling.weights
     if template == "kill-switch" and weights == Filling().weights:
         weights = "yolov8n-pose.pt"

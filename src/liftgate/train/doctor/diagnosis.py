@@ -49,7 +49,7 @@ class Diagnosis:
     epochs: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, names as DESIGN.md §4."""
+        """Plain JSON values, names that stay: docs/output.md."""
         return {
             "findings": [finding.to_dict() for finding in self.findings],
             "best_epoch": self.best_epoch,
