@@ -30,7 +30,7 @@ VERBS = {
     "status": "where studies stand, from any shell",
     "logs": "what a running study says",
     "stop": "pause a running study, from any shell",
-    "report": "write the HTML report of a study",
+    "report": "a study's report again: HTML, Markdown, tables and figures",
     "ask": "predictions of an HTTP API on a truth set, to evaluate and compare",
     "evaluate": "metrics with intervals, for any detector's predictions",
     "compare": "the paired verdict on two detectors' predictions",

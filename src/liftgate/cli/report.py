@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate.cli.output import add_json, add_overrides, emit_json
+from liftgate.cli.output import add_json, add_overrides, emit_json, say
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,8 @@ def run(args: argparse.Namespace) -> int:
 
     page = api.report(args.study, overrides=args.overrides)
     if args.json:
-        emit_json({"report": str(page)})
+        emit_json({"report": str(page), "folder": str(page.with_suffix(""))})
     else:
         print(page)
+        say(f"tables and figures: {page.with_suffix('')}")
     return 0
