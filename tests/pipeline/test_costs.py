@@ -14,7 +14,8 @@ from liftgate import api
 from liftgate.errors import Stopped, UsageError
 from liftgate.ledger import Ledger
 from liftgate.pipeline import costs
-from liftgate.pipeline.costs import Ceiling, Spent
+from liftgate.pipeline.context import Notice
+from liftgate.pipeline.costs import Ceiling, Spent, beyond
 from liftgate.pipeline.prices import Option, offers, read_prices
 from liftgate.study.records import Budget
 from pipeline.gated import Gate
@@ -158,6 +159,31 @@ def test_a_plan_goes_by_the_pace_of_the_same_data_and_model(write_study: Write) 
     assert other.expected is None, "another batch size has another pace"
     (path.parent / "start.yaml").write_text("nc: 2\nwidth: 2\n")
     assert {line.expected for line in trainings(path).values()} == {None}, "another model has another pace"
+
+
+def test_a_plan_that_passes_a_ceiling_says_so_before_the_third_night(write_study: Write) -> None:
+    path = write_study(budget={"gpu_hours": 5.0})
+    said: list[str] = []
+
+    def hear(notice: Notice) -> None:
+        if notice.kind == "event" and notice.body["kind"] == "warning":
+            said.append(notice.body["message"])
+
+    api.run(path, notify=hear)
+    assert said == []
+    api.plan(path, overrides={"arms.long.0.recipe.epochs": "100000000"}, notify=hear)
+    assert len(said) == 1 and "of 5 gpu_hours: it will pause at the ceiling" in said[0]
+
+
+@given(used=st.floats(0, 10), more=st.floats(0, 1e5), ceiling=st.floats(0.01, 50))
+def test_what_is_foreseen_is_what_the_ceiling_will_say(used: float, more: float, ceiling: float) -> None:
+    now = 0.0
+    budget, spent = Budget(gpu_hours=ceiling), Spent(used, used, None)
+    foreseen = beyond(budget, spent, more)
+    at_work = Ceiling(budget, spent, clock=lambda: now)
+    now = more
+    if abs(used + more / 3600 - ceiling) > 1e-9:
+        assert bool(foreseen) == bool(at_work.reason())
 
 
 def test_measuring_trains_an_epoch_that_leaves_nothing_but_its_time(write_study: Write) -> None:

@@ -50,7 +50,6 @@ def _ranks(folder: Path) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.promise
 def test_two_ranks_lose_and_repeat_no_epoch_across_a_kill_and_leave_nobody_behind(job: TrainJob) -> None:
     folder = job.out.parent
 

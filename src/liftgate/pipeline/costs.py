@@ -52,6 +52,29 @@ def spent(folder: Path, ledger: Ledger) -> Spent:
     )
 
 
+def beyond(budget: Budget, used: Spent, seconds: float, devices: int = 1) -> str:
+    """Return which ceiling a plan passes, in a sentence; empty: none that can be foreseen.
+
+    Args:
+        budget: of the study.
+        used: by the training so far.
+        seconds: that the trainings of the plan will take, as far as that is known.
+        devices: on how many each of them trains at once.
+
+    >>> beyond(Budget(usd=200.0, usd_per_hour=0.8), Spent(0.0, 0.0, None), 300 * 3600)
+    'training will come to about 240 of 200 usd: it will pause at the ceiling'
+    """
+    more, rate = seconds / 3600, budget.usd_per_hour or 0.0
+    foreseen = {"gpu_hours": used.gpu_hours + devices * more, "usd": rate * (used.hours + more)}
+    if used.kwh is not None and used.gpu_hours > 0:
+        foreseen["kwh"] = used.kwh * (1 + devices * more / used.gpu_hours)
+    for name, amount in foreseen.items():
+        ceiling = getattr(budget, name)
+        if ceiling is not None and amount > ceiling:
+            return f"training will come to about {amount:.3g} of {ceiling:g} {name}: it will pause at the ceiling"
+    return ""
+
+
 def hours(folder: Path, ledger: Ledger) -> float:
     """Return the hours of training in a study's folder."""
     return spent(folder, ledger).hours

@@ -11,12 +11,13 @@ from liftgate.errors import EXIT_CODES, Stopped
 from liftgate.ledger.gates import record_gate
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.control.session import session
-from liftgate.pipeline.costs import spent
+from liftgate.pipeline.costs import beyond, spent
 from liftgate.pipeline.decisions import Heard
 from liftgate.pipeline.estimate import Times
 from liftgate.pipeline.flow import steps_of
 from liftgate.pipeline.step import Cache, Result, Step
-from liftgate.study.records import FlowStep
+from liftgate.study.records import Budget, FlowStep
+from liftgate.train.ranks import devices_of
 from liftgate.train.tracking import demand
 
 State = Literal["cached", "run", "skipped", "undecided"]
@@ -69,7 +70,20 @@ def plan(context: Context) -> list[Planned]:
                 lines.append(_priced(Planned(*known, *times.of(part)), context.study.budget.usd_per_hour))
                 if result is not None:
                     heard.hear(part, result)
+    _foresee(context, lines)
     return lines
+
+
+def _foresee(context: Context, lines: Sequence[Planned]) -> None:
+    """Warn of a ceiling that the plan will pass: better now than in the third night."""
+    todo = [line.expected for line in lines if line.kind == "train" and line.state == "run"]
+    used = spent(context.workspace.folder, context.ledger)
+    study = context.study
+    known = sum(seconds for seconds in todo if seconds is not None)
+    if known and (message := beyond(study.budget, used, known, devices_of(study.device))):
+        if None in todo:
+            message += f" (without {sum(seconds is None for seconds in todo)} trainings of unknown length)"
+        context.notify(Notice("event", "budget", {"kind": "warning", "message": message}))
 
 
 def training_hours(lines: Sequence[Planned]) -> tuple[float | None, str]:
@@ -103,6 +117,8 @@ def execute(context: Context) -> dict[str, Result]:
     """
     with session(context) as context:
         _declare(context)
+        if context.study.budget != Budget():
+            plan(context)  # it says what it foresees
         walk = _Walk(context)
         try:
             walk.through()
