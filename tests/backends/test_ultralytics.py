@@ -190,6 +190,18 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, recipe: dict[str, 
 
 
 @pytest.mark.slow
+def test_early_stopping_ends_a_killed_run_at_the_same_epoch(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree")
+    recipe = {"epochs": 40, "patience": 4, "lr0": 0.005, "mosaic": 0.0, "warmup_epochs": 0}
+    whole = _train(_job(tmp_path / "whole", tree, **recipe))
+    assert 4 < whole.epochs < 40, "it stopped early"
+    killed = _killed_at(_job(tmp_path / "killed", tree, **recipe), [whole.epochs - 3, whole.epochs - 1])
+    assert killed.epochs == whole.epochs
+    assert killed.facts["best_epoch"] == whole.facts["best_epoch"]
+    assert _curve(whole.out) == _curve(killed.out)
+
+
+@pytest.mark.slow
 def test_checkpoints_every_few_epochs_are_kept_whole_and_the_same_through_a_kill(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", train=8, held_out=4)
     whole = _train(_job(tmp_path / "whole", tree, epochs=5, save_period=2))

@@ -75,7 +75,7 @@ def trained(path: Path) -> list[tuple[str, int]]:
     """Arm and stage of every training so far; each was Ultralytics' own and left its weights."""
     (folder,) = (path.parent / "runs").iterdir()
     runs = [entry.body for entry in Ledger(folder / "ledger.sqlite").entries("run")]
-    assert all((folder / run["best"]).stat().st_size > 1_000_000 for run in runs)
+    assert all((folder / run["best"]).stat().st_size > 100_000 for run in runs)
     assert {run["facts"]["backend"] for run in runs} == {"ultralytics"}
     return [(run["arm"], run["stage"]) for run in runs]
 
@@ -111,8 +111,13 @@ def test_two_stage_chains_the_stages_and_judges_against_its_control(
 
 def test_the_runbook_climbs_its_ladder(tmp_path: Path, cells: Path, off_the_shelf: str) -> None:
     path = write(tmp_path / "study", "runbook", Filling(cells, weights=off_the_shelf))
-    sizes = {"smoke": 64, "at_640": 96, "at_416": 64, "long_640": 96, "long_416": 64}
-    recipes = {f"{arm}.0": {"epochs": 2 if "long" in arm else 1, "imgsz": size} for arm, size in sizes.items()}
+    recipes = {
+        "smoke.0": {"epochs": 1, "imgsz": 64},
+        "at_640.0": {"epochs": 2, "imgsz": 96},
+        "at_416.0": {"epochs": 2, "imgsz": 64},
+        "long_640.0": {"epochs": 3, "imgsz": 96},
+        "long_416.0": {"epochs": 3, "imgsz": 64},
+    }
     words = run(path, recipes)
     longest = "long_640" if words["size"] == "PASS" else "long_416"
     assert [arm for arm, _ in trained(path)] == ["smoke", "at_640", "at_416", longest]
@@ -125,6 +130,7 @@ def test_improve_stops_phase_one_helps_with_phase_two_and_takes_a_smaller_model_
     model = write_model(tmp_path / "smaller.yaml")
     changes = {
         "arms__smaller__0__weights": model,
+        "arms__phase1__0__expect": "{1: [0.5, 0.6]}",
         "arms__phase1__0__decide": "[{at: 1, continue_if: mAP50 > 0.99}]",
         "arms__phase2__0__decide": "[{at: 1, continue_if: mAP50 >= 0}]",
         "gates__lift2__rule": "point",
