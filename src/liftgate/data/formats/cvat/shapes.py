@@ -42,6 +42,8 @@ def parse_shape(element: Element, label: str | None = None) -> Shape:
     label = label or element.get("label") or ""
     if not label:
         raise BadShape("row_columns", f"a {element.tag} without a label")
+    if (plain := _plain_box(element)) is not None:
+        return Shape(label, plain)
     points: dict[str, tuple[float, float, float]] = {}
     area = None
     if element.tag == "skeleton":
@@ -65,6 +67,18 @@ def parse_shape(element: Element, label: str | None = None) -> Shape:
         if (attribute.text or "").strip().lower() in ("true", "1", "yes")
     }
     return Shape(label, box, area, points, crowd=bool(flags & _CROWD), ignore=bool(flags & _IGNORE))
+
+
+def _plain_box(element: Element) -> tuple[float, float, float, float] | None:
+    """An upright box without attributes: nearly all of most files, so it has a short way. None: not plain, or bad."""
+    if element.tag != "box" or len(element) or "rotation" in element.attrib:
+        return None
+    at = element.attrib
+    try:
+        box = (float(at["xtl"]), float(at["ytl"]), float(at["xbr"]), float(at["ybr"]))
+    except (KeyError, ValueError):
+        return None
+    return box if -1e9 < box[0] <= box[2] < 1e9 and -1e9 < box[1] <= box[3] < 1e9 else None
 
 
 def between(first: Shape, second: Shape, share: float) -> Shape:

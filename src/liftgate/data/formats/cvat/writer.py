@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -22,12 +22,14 @@ def write(dataset: Dataset, folder: Path) -> Path:
     path = folder / "annotations.xml"
     rows = np.argsort(dataset.labels.image, kind="stable")
     starts = np.searchsorted(dataset.labels.image[rows], np.arange(len(dataset.images) + 1))
+    names = [quoteattr(name) for name in dataset.classes]
+    points = [quoteattr(name) for name in dataset.keypoints.names] if dataset.keypoints else []
     with replacing(path) as file:
         file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n')
         file.write(_meta(dataset))
         for index, image in enumerate(dataset.images):
             labels = dataset.labels.take(rows[starts[index] : starts[index + 1]])
-            file.writelines(_image(index, image, labels, dataset))
+            file.writelines(_image(index, image, labels, names, points))
         file.write("</annotations>\n")
     for image in dataset.images:
         if image.path.is_file():
@@ -51,30 +53,39 @@ def _meta(dataset: Dataset) -> str:
     return f"  <meta><task><name>{escape(dataset.name)}</name><labels>\n{labels}  </labels></task></meta>\n"
 
 
-def _image(number: int, image: Image, labels: Labels, dataset: Dataset) -> Iterator[str]:
+_BOX = (
+    '    <box label=%s source="file" occluded="0" '
+    'xtl="%.12g" ytl="%.12g" xbr="%.12g" ybr="%.12g" z_order="0">%s</box>\n'
+)
+_FLAGS = {
+    (crowd, ignore): ('<attribute name="is_crowd">true</attribute>' if crowd else "")
+    + ('<attribute name="ignore">true</attribute>' if ignore else "")
+    for crowd in (False, True)
+    for ignore in (False, True)
+}
+
+
+def _image(number: int, image: Image, labels: Labels, names: Sequence[str], points: Sequence[str]) -> Iterator[str]:
+    """The lines of one image; `names` and `points` (of classes and keypoints) are quoted already."""
     width, height = image.upright
     subset = f" subset={quoteattr(image.split)}" if image.split else ""
     yield f'  <image id="{number}" name={quoteattr(image.id)}{subset} width="{width}" height="{height}">\n'
-    for row in range(len(labels)):
-        label = quoteattr(dataset.classes[labels.cls[row]])
-        flags = "".join(
-            f'<attribute name="{name}">true</attribute>'
-            for name, column in (("is_crowd", labels.crowd), ("ignore", labels.ignore))
-            if column[row]
-        )
-        points = None if labels.keypoints is None else labels.keypoints[row]
-        if points is None or dataset.keypoints is None or not (points[:, 2] > 0).any():
-            sides = zip(("xtl", "ytl", "xbr", "ybr"), labels.boxes[row].tolist(), strict=True)
-            at = " ".join(f'{side}="{_short(value)}"' for side, value in sides)
-            yield f'    <box label={label} source="file" occluded="0" {at} z_order="0">{flags}</box>\n'
-            continue
-        yield f'    <skeleton label={label} source="file" z_order="0">{flags}\n'
-        for name, (x, y, seen) in zip(dataset.keypoints.names, points.tolist(), strict=True):
-            state = f'outside="{int(seen <= 0)}" occluded="{int(seen == 1)}"'
-            yield f'      <points label={quoteattr(name)} {state} points="{_short(x)},{_short(y)}"/>\n'
-        yield "    </skeleton>\n"
+    skeletons = _skeletons(labels) if points else frozenset()
+    columns = (labels.cls, labels.boxes.round(3), labels.crowd, labels.ignore)
+    for row, (cls, box, *flags) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        if row in skeletons and labels.keypoints is not None:
+            yield f'    <skeleton label={names[cls]} source="file" z_order="0">{_FLAGS[flags[0], flags[1]]}\n'
+            for name, (x, y, seen) in zip(points, labels.keypoints[row].round(3).tolist(), strict=True):
+                state = f'outside="{int(seen <= 0)}" occluded="{int(seen == 1)}"'
+                yield f'      <points label={name} {state} points="{x:.12g},{y:.12g}"/>\n'
+            yield "    </skeleton>\n"
+        else:
+            yield _BOX % (names[cls], *box, _FLAGS[flags[0], flags[1]])
     yield "  </image>\n"
 
 
-def _short(value: float) -> str:
-    return f"{value:.3f}".rstrip("0").rstrip(".")
+def _skeletons(labels: Labels) -> frozenset[int]:
+    """Rows with a labelled keypoint."""
+    if labels.keypoints is None:
+        return frozenset()
+    return frozenset(np.flatnonzero((labels.keypoints[..., 2] > 0).any(axis=1)).tolist())
