@@ -99,3 +99,7 @@ class Stopped(LiftgateError):
     """Stopped on purpose: a decision point, the budget, or a person. Everything so far is saved."""
 
     exit_code = 12
+
+
+class Decided(Stopped):
+    """A decision point stopped an arm, and the study asks nothing about that: the same command would say so again."""

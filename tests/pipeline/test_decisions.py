@@ -108,6 +108,8 @@ def test_a_stopped_run_ends_after_exactly_the_epoch_that_decides(write_study: Wr
     with pytest.raises(Stopped, match="it stops"):
         api.run(path)
     assert len(ledger.entries("run")) == 1, "the second time nothing is trained"
+    (status,) = api.status([path])
+    assert status.state == "stopped" and "it stops" in status.reason
 
 
 def test_a_run_that_was_killed_just_after_the_decision_stays_decided(write_study: Write) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-from liftgate.errors import EXIT_CODES, Stopped
+from liftgate.errors import EXIT_CODES, Decided, Stopped
 from liftgate.ledger.gates import record_gate
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.control.session import session
@@ -171,7 +171,7 @@ class _Walk:
                 self._heard.hear(step, result)
                 if end := self._heard.ends_the_study(step, result, flow[place + 1 :]):
                     hint = "a later step with `when: {ARM: STOPPED}` would say what follows"
-                    raise Stopped(end, where=self._context.study.source, hint=hint)
+                    raise Decided(end, where=self._context.study.source, hint=hint)
                 if step.kind == "gate":
                     self.gates[step.name] = result
 

@@ -14,7 +14,7 @@ from liftgate.files import write_json
 from liftgate.pipeline.context import Notice
 from liftgate.pipeline.pace import Pace
 
-State = Literal["running", "paused", "finished", "failed"]
+State = Literal["running", "paused", "stopped", "finished", "failed"]
 _NAME = "now.json"
 _SAID = 20  # lines that are kept of what was said
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from liftgate.errors import LiftgateError, Stopped
+from liftgate.errors import Decided, LiftgateError, Stopped
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.control import request
 from liftgate.pipeline.control.deadline import Deadline
-from liftgate.pipeline.control.live import Live
+from liftgate.pipeline.control.live import Live, State
 from liftgate.pipeline.control.lock import alone
 from liftgate.pipeline.pace import Pace
 
@@ -37,7 +37,8 @@ def session(context: Context) -> Iterator[Context]:
         try:
             yield replace(context, notify=notify, stop_reason=wishes.reason)
         except (Stopped, KeyboardInterrupt) as stop:
-            live.end("paused", "interrupted" if isinstance(stop, KeyboardInterrupt) else _why(stop))
+            state: State = "stopped" if isinstance(stop, Decided) else "paused"
+            live.end(state, "interrupted" if isinstance(stop, KeyboardInterrupt) else _why(stop))
             raise
         except BaseException as error:
             live.end("failed", _why(error))

@@ -15,7 +15,7 @@ from liftgate.pipeline.control import request
 from liftgate.pipeline.control.live import Now, read_now
 from liftgate.pipeline.control.lock import Owner, holder, last_owner
 
-State = Literal["running", "stopping", "paused", "finished", "failed", "never ran"]
+State = Literal["running", "stopping", "paused", "stopped", "finished", "failed", "never ran"]
 
 
 _DECISION = ("arm", "run", "epoch", "said", "reason")
