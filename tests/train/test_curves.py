@@ -19,6 +19,8 @@ SOUND = {
     "sgd_sound": "SGD from scratch: its training loss rises sixfold before anything is found",
     "defaults": "stock defaults on few images: 40 epochs are fifty steps, too few to call it dead",
     "fine_sound": "fine-tuned at a small rate",
+    "cos": "a cosine schedule over 30 epochs",
+    "patience_sound": "150 epochs, at .95 and creeping up still",
     "short_rising": "14 epochs that find something in the last two: a leap of the loss in epoch 2 that came back",
 }
 SPOILT = {

@@ -14,9 +14,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from liftgate import checks
-    from liftgate.train.doctor.catalogue import KINDS, page
+    from liftgate.checks.rule import Rule
+    from liftgate.train.doctor.catalogue import KINDS, Kind, page
 
-    rules = (*checks.catalogue(), *KINDS)
+    rules: tuple[Rule | Kind, ...] = (*checks.catalogue(), *KINDS)
     if args.id is None:
         if args.json:
             output.emit_json([{"id": r.id, "severity": r.severity, "summary": r.summary} for r in rules])
