@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from liftgate.data.dataset import Dataset
 from liftgate.data.formats import cvat
+from liftgate.data.formats.writing import losses, write_dataset
 from liftgate.data.reading import read
+from liftgate.data.select import keep_classes
 from liftgate.errors import DataError
 from liftgate.testing.data import picture
 
@@ -217,3 +221,69 @@ def test_keypoints_survive_and_hidden_ones_stay_hidden(tmp_path: Path, fixtures:
     assert dataset.labels.keypoints is not None
     before = dataset.labels.keypoints[np.argsort(dataset.labels.image, kind="stable")]
     np.testing.assert_allclose(again.labels.keypoints, before, atol=0.001)
+
+
+VIDEO = (
+    "<meta><task><name>t</name><original_size><width>64</width><height>48</height></original_size>"
+    "<source>gate 3.mp4</source><labels><label><name>dog</name></label><label><name>cat</name></label></labels>"
+    "</task></meta>"
+)
+
+
+def _two_tracks(folder: Path) -> Path:
+    def at(frame: int, x: float, outside: int = 0) -> str:
+        return f'<box frame="{frame}" outside="{outside}" xtl="{x}" ytl="2" xbr="{x + 9.5}" ybr="22"></box>'
+
+    first = f'<track id="0" label="cat">{at(2, 1)}{at(6, 9)}{at(8, 9, 1)}{at(11, 20)}{at(12, 20, 1)}</track>'
+    second = f'<track id="1" label="dog">{at(4, 30)}{at(5, 31)}{at(6, 31, 1)}</track>'
+    return save(folder, first, second, meta=VIDEO)
+
+
+def _objects(dataset: Dataset) -> set[tuple[object, ...]]:
+    owners = dataset.raw["tracks"]
+    return {
+        (image, dataset.classes[cls], owners[image][line - 1], *map(float, box))
+        for image, cls, line, box in zip(
+            [dataset.images[i].id for i in dataset.labels.image],
+            dataset.labels.cls.tolist(),
+            dataset.labels.line.tolist(),
+            dataset.labels.boxes.round(3).tolist(),
+            strict=True,
+        )
+    }
+
+
+def test_tracks_are_written_as_tracks_and_come_back_with_their_identity(tmp_path: Path) -> None:
+    before = read(_two_tracks(tmp_path / "a"))
+    assert losses(before, "cvat") == ()
+    (written,) = write_dataset(before, "cvat", tmp_path / "b").files
+    assert written.read_text().count("<track ") == 2 and "<image " not in written.read_text()
+    after = read(written)
+    assert _objects(after) == _objects(before)
+    assert {image.group for image in after.images} == {"gate 3"}
+    assert [image.upright for image in after.images] == [(64, 48)] * len(before.images)
+
+
+def test_a_choice_of_classes_keeps_the_tracks_of_the_others(tmp_path: Path) -> None:
+    before = read(_two_tracks(tmp_path / "a"))
+    cats = keep_classes(before, ["cat"])
+    seen = cats.take(np.unique(cats.labels.image))
+    (written,) = write_dataset(seen, "cvat", tmp_path / "b").files
+    assert {row[0:2] + row[3:] for row in _objects(read(written))} == {
+        row[0:2] + row[3:] for row in _objects(before) if row[1] == "cat"
+    }
+
+
+@pytest.mark.parametrize("to", ["yolo", "coco", "voc"])
+def test_that_a_format_knows_no_tracks_is_said(to: str, tmp_path: Path) -> None:
+    (said,) = [loss for loss in losses(read(_two_tracks(tmp_path)), to) if loss.what.startswith("tracks")]
+    assert said.count == 2
+
+
+def test_frames_in_splits_are_written_as_images_and_that_is_said(tmp_path: Path) -> None:
+    before = read(_two_tracks(tmp_path / "a"))
+    split = before.with_images([replace(image, split="train") for image in before.images])
+    written = write_dataset(split, "cvat", tmp_path / "b")
+    assert "<track " not in written.files[0].read_text()
+    assert any(loss.what.startswith("tracks") for loss in written.losses)
+    assert len(read(written.files[0]).labels) == len(before.labels)

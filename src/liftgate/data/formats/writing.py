@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from liftgate.data.card import Card, write_card
 from liftgate.data.dataset import Dataset, Image
 from liftgate.data.formats import coco, cvat, voc, yolo
+from liftgate.data.formats.cvat.tracks import KEY as TRACKS
+from liftgate.data.formats.cvat.tracks import track_of
 from liftgate.data.formats.links import link_image
 from liftgate.data.places import refuse_filled, whole_folder
 from liftgate.errors import DataError
@@ -188,6 +190,18 @@ def _absent(dataset: Dataset) -> Loss | None:
     return Loss("classes without an object", len(names), names[0]) if names else None
 
 
+def _tracks(dataset: Dataset) -> Loss | None:
+    known = dataset.raw.get(TRACKS)
+    if not isinstance(known, Mapping) or not known:
+        return None
+    count = len({track for tracks in known.values() for track in tracks})
+    return Loss("tracks: which boxes are one object through a video", count, next(iter(known)))
+
+
+def _untracked(dataset: Dataset) -> Loss | None:
+    return None if track_of(dataset) is not None else _tracks(dataset)
+
+
 def _no_points(dataset: Dataset) -> Loss | None:
     count = len(dataset.labels)
     return Loss("keypoints", count, ", ".join(dataset.keypoints.names[:3])) if dataset.keypoints and count else None
@@ -196,6 +210,13 @@ def _no_points(dataset: Dataset) -> Loss | None:
 _GROUPS = _images("groups: give the rule again when reading", lambda image: image.group is not None)
 _UNREADABLE = _images("images that cannot be read or are under 10 pixels", lambda i: min(i.width, i.height) < 10)
 _AREAS = _rows("areas of outlines: the box's area takes their place", _outlined)
+
+
+def _videos(dataset: Dataset) -> Loss | None:
+    """Groups are lost but for the one video that tracks are of."""
+    return _GROUPS(dataset) if track_of(dataset) is None else None
+
+
 _LOSSES: dict[str, tuple[_Check, ...]] = {
     "yolo": (
         _rows("crowd objects", lambda d: d.labels.crowd),
@@ -208,10 +229,12 @@ _LOSSES: dict[str, tuple[_Check, ...]] = {
         _UNREADABLE,
         _images("images without a split: put into train", lambda image: image.split is None),
         _numbers,
+        _tracks,
         _GROUPS,
     ),
     "coco": (
         _images("images that nobody labelled: they look empty", lambda image: image.label is None),
+        _tracks,
         _GROUPS,
     ),
     "cvat": (
@@ -220,7 +243,8 @@ _LOSSES: dict[str, tuple[_Check, ...]] = {
         _images("images that nobody labelled: they look empty", lambda image: image.label is None),
         _flip,
         _numbers,
-        _GROUPS,
+        _untracked,
+        _videos,
     ),
     "voc": (
         _rows("crowd objects: written as difficult", lambda d: d.labels.crowd),
@@ -229,6 +253,7 @@ _LOSSES: dict[str, tuple[_Check, ...]] = {
         _absent,
         _unsorted,
         _numbers,
+        _tracks,
         _GROUPS,
     ),
 }

@@ -18,6 +18,7 @@ from defusedxml.ElementTree import iterparse
 from liftgate.data.dataset import Dataset, Fault, Image, Keypoints
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.data.formats.cvat.shapes import SHAPES, BadShape, Shape, between, parse_shape
+from liftgate.data.formats.cvat.tracks import KEY
 from liftgate.data.formats.safe import safe_path
 from liftgate.data.formats.sizes import settle_size
 from liftgate.data.headers import Header, read_headers
@@ -40,6 +41,8 @@ class _Frame:
     height: int = 0
     split: str | None = None
     shapes: list[Shape] = field(default_factory=list)
+    tracks: list[int] = field(default_factory=list)
+    """Of a video: which track each shape is of"""
 
 
 @dataclass(slots=True)
@@ -64,8 +67,8 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
     Classes are the task's labels in its order. Outlines, ellipses, masks and turned boxes become the box around them,
     skeletons keypoints with the box around those. In a video, boxes between key frames are put on a straight line where
     the export leaves them out; frames are called `frame_000012`, and the video is their group. Attributes called
-    is_crowd or ignore (difficult) are kept, others and the identity of tracks are not. `Labels.line` is the number of
-    the object on its image, from 1.
+    is_crowd or ignore (difficult) are kept, others are not. `Labels.line` is the number of the object on its image,
+    from 1; which of them are one object through a video is kept in `Dataset.raw["tracks"]` (tracks.py).
 
     Raises:
         DataError: not CVAT's XML, cut off, or refused (a bomb); with the line.
@@ -169,7 +172,7 @@ def _take_track(element: Element, found: _Found) -> None:
     for place, (number, shape) in enumerate(keys):
         if shape is None:
             continue
-        _frame(found, number).shapes.append(shape)
+        _add(found, number, shape)
         if place + 1 < len(keys):
             last, following = keys[place + 1]
             found.filled += max(0, last - number - 1)
@@ -180,12 +183,14 @@ def _take_track(element: Element, found: _Found) -> None:
             for gap in range(number + 1, last):
                 # Until an object leaves it stays where it was; else it moves evenly.
                 share = 0.0 if following is None else (gap - number) / (last - number)
-                _frame(found, gap).shapes.append(between(shape, following or shape, share))
+                _add(found, gap, between(shape, following or shape, share))
 
 
-def _frame(found: _Found, number: int) -> _Frame:
+def _add(found: _Found, number: int, shape: Shape) -> None:
     name = _frame_name(number)
-    return found.frames.setdefault(name, _Frame(name, *found.size))
+    frame = found.frames.setdefault(name, _Frame(name, *found.size))
+    frame.shapes.append(shape)
+    frame.tracks.append(found.tracks)
 
 
 def _frame_name(number: int) -> str:
@@ -244,6 +249,7 @@ def _dataset(found: _Found, images: Path | None, name: str | None, progress: Pro
         labels=columns.table(),
         keypoints=Keypoints(points) if points else None,
         faults=tuple(faults),
+        raw={KEY: {frame.name: tuple(frame.tracks) for frame in frames}} if found.tracks else {},
     )
 
 

@@ -1,4 +1,4 @@
-"""Dataset → CVAT XML 1.1 for images: import it into a task that has these images."""
+"""Dataset → CVAT XML 1.1, for images or with the tracks of a video: import it into a task that has these images."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liftgate.data.dataset import Dataset, Image, Labels
+from liftgate.data.formats.cvat.tracks import runs, track_of
 from liftgate.data.formats.links import link_image
 from liftgate.files import replacing
 
@@ -17,17 +19,21 @@ def write(dataset: Dataset, folder: Path) -> Path:
     """Write `annotations.xml` and links in `images/`; returns the XML.
 
     Objects with a labelled keypoint become skeletons, which have no box of their own in CVAT. Crowd and ignored are
-    attributes. Written image by image, so that memory does not grow with the data.
+    attributes. What was read from the tracks of a video is written as tracks again, every frame a key frame. Written
+    image by image, so that memory does not grow with the data.
     """
     path = folder / "annotations.xml"
     rows = np.argsort(dataset.labels.image, kind="stable")
     starts = np.searchsorted(dataset.labels.image[rows], np.arange(len(dataset.images) + 1))
     names = [quoteattr(name) for name in dataset.classes]
     points = [quoteattr(name) for name in dataset.keypoints.names] if dataset.keypoints else []
+    tracks = track_of(dataset)
     with replacing(path) as file:
         file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n')
-        file.write(_meta(dataset))
-        for index, image in enumerate(dataset.images):
+        file.write(_meta(dataset, tracks is not None))
+        if tracks is not None:
+            file.writelines(_tracks(dataset, tracks, names))
+        for index, image in enumerate(() if tracks is not None else dataset.images):
             labels = dataset.labels.take(rows[starts[index] : starts[index + 1]])
             file.writelines(_image(index, image, labels, names, points))
         file.write("</annotations>\n")
@@ -37,7 +43,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     return path
 
 
-def _meta(dataset: Dataset) -> str:
+def _meta(dataset: Dataset, tracked: bool) -> str:
     flags = "".join(
         f"<attribute><name>{name}</name><mutable>False</mutable><input_type>checkbox</input_type>"
         "<default_value>false</default_value><values>false</values></attribute>"
@@ -50,13 +56,16 @@ def _meta(dataset: Dataset) -> str:
             for point in dataset.keypoints.names
         ]
     labels = "".join(f"    {line}\n" for line in lines)
-    return f"  <meta><task><name>{escape(dataset.name)}</name><labels>\n{labels}  </labels></task></meta>\n"
+    more = ""
+    if tracked:
+        first = dataset.images[0]
+        size = "<original_size><width>{}</width><height>{}</height></original_size>".format(*first.upright)
+        source = "" if first.group is None else f"<source>{escape(first.group)}</source>"
+        more = f"<mode>interpolation</mode>{size}{source}"
+    return f"  <meta><task><name>{escape(dataset.name)}</name>{more}<labels>\n{labels}  </labels></task></meta>\n"
 
 
-_BOX = (
-    '    <box label=%s source="file" occluded="0" '
-    'xtl="%.12g" ytl="%.12g" xbr="%.12g" ybr="%.12g" z_order="0">%s</box>\n'
-)
+_BOX = '    <box %s source="file" occluded="0" xtl="%.12g" ytl="%.12g" xbr="%.12g" ybr="%.12g" z_order="0">%s</box>\n'
 _FLAGS = {
     (crowd, ignore): ('<attribute name="is_crowd">true</attribute>' if crowd else "")
     + ('<attribute name="ignore">true</attribute>' if ignore else "")
@@ -80,8 +89,21 @@ def _image(number: int, image: Image, labels: Labels, names: Sequence[str], poin
                 yield f'      <points label={name} {state} points="{x:.12g},{y:.12g}"/>\n'
             yield "    </skeleton>\n"
         else:
-            yield _BOX % (names[cls], *box, _FLAGS[flags[0], flags[1]])
+            yield _BOX % (f"label={names[cls]}", *box, _FLAGS[flags[0], flags[1]])
     yield "  </image>\n"
+
+
+def _tracks(dataset: Dataset, tracks: NDArray[np.int64], names: Sequence[str]) -> Iterator[str]:
+    """One element for each track; a box that is `outside` says from where on the object is gone."""
+    labels, boxes = dataset.labels, dataset.labels.boxes.round(3).tolist()
+    for track, met in runs(dataset, tracks):
+        yield f'  <track id="{track}" label={names[labels.cls[met[0][1]]]} source="file">\n'
+        for frame, row, ends in met:
+            flags = _FLAGS[bool(labels.crowd[row]), bool(labels.ignore[row])]
+            yield _BOX % (f'frame="{frame}" keyframe="1" outside="0"', *boxes[row], flags)
+            if ends:
+                yield _BOX % (f'frame="{frame + 1}" keyframe="1" outside="1"', *boxes[row], flags)
+        yield "  </track>\n"
 
 
 def _skeletons(labels: Labels) -> frozenset[int]:
