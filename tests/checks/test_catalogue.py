@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image as Picture
 
 from checks.plants import PLANTS, SIDES
-from checks.small_set import SmallSet
+from checks.small_set import CLASSES, SmallSet
 from liftgate.checks import Subject, catalogue, run
 
 IDS = [rule.id for rule in catalogue()]
@@ -84,3 +85,18 @@ def test_every_rule_says_what_why_and_how_to_mend(rule: object) -> None:
     assert rule.summary.endswith(".") and rule.why and rule.mend  # type: ignore[attr-defined]
     family, _, name = rule.id.partition(".")  # type: ignore[attr-defined]
     assert family.isidentifier() and name.isidentifier()
+
+
+def test_one_fault_is_told_once(small: SmallSet) -> None:
+    """What another rule says already is no second finding."""
+    (small.root / "train.txt").write_text("images/train/train05.png\nimages/train/train06.png\n")
+    small.keys(train="train.txt")
+    Picture.open(small.image("val")).convert("RGB").save(small.image("val").with_suffix(".jpg"), quality=95)
+    found = {finding.id for finding in run(small.subject(), select=["labels", "data", "images.names"]).findings}
+    assert {"data.path", "images.names"} <= found
+    assert not {"labels.dropped_image", "labels.same_file"} & found
+
+
+def test_a_classes_txt_that_agrees_says_nothing(small: SmallSet) -> None:
+    (small.root / "labels" / "train" / "classes.txt").write_text("\n".join(CLASSES))
+    assert not run(small.subject(), select=["classes"]).findings

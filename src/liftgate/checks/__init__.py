@@ -8,6 +8,9 @@ run.py       running the rules; ignoring with a reason; explaining
 scan.py      what pixels say, read once by all rules, cached
 near.py      pairs of near-copies among perceptual hashes
 edges.py     the label geometry probe: do box edges fall on edges?
+flips.py     which keypoint becomes which in the mirror, from the names; mirror.py: from where they lie
+machine.py   what this machine has; plan.py: the least that a plan takes of it
+mending.py   what is safe to mend, in new files; mending_study.py: of a whole study
 pickles.py   what a checkpoint holds, read without executing it
 arguments.py Ultralytics' training arguments, as data
 pages.py     writes docs/findings

@@ -18,6 +18,7 @@ from liftgate.checks.subject import Subject
 from liftgate.data.dataset import Dataset
 
 _RARE = 20  # boxes to learn from: a floor. In one project a class of 115 boxes was still found 0 times
+_LONGEST_LIST = 1 << 20  # bytes of a classes.txt
 _IMBALANCE = 100
 _SKEW, _CERTAIN, _FEW_GROUPS = 0.1, 5.0, 10  # points of share, standard errors, groups that say how it varies
 _NUMBER = re.compile(r"(class|item|object|label|category|cls)?[ _-]*\d+", re.IGNORECASE)
@@ -35,7 +36,7 @@ def mismatch(subject: Subject) -> Iterator[Finding]:
     files.
     """
     for name, dataset in subject.datasets.items():
-        for finding in itertools.chain(_lists(dataset), _numbers(dataset)):
+        for finding in itertools.chain(_lists(dataset), _numbers(dataset), _beside(dataset)):
             yield replace(finding, data={"dataset": name, **finding.data})
     pairs = itertools.combinations(subject.datasets.items(), 2)
     for (name, dataset), (other, second) in pairs:
@@ -61,6 +62,27 @@ def _numbers(dataset: Dataset) -> Iterator[Finding]:
     shifted = bool(used) and 0 not in used
     for finding in told(mismatch, dataset, {"class_out_of_range": "error"} if rows else {}):
         yield replace(finding, hint="no row has class 0: the numbers seem to begin at 1") if shifted else finding
+
+
+def _beside(dataset: Dataset) -> Iterator[Finding]:
+    """A classes.txt beside the labels, as LabelImg writes it, that numbers the same names in another order."""
+    folders = {image.label.parent for image in dataset.images if image.label is not None} | {dataset.root}
+    for file in sorted(folder / "classes.txt" for folder in folders if dataset.format == "yolo"):
+        try:
+            if not file.is_file() or file.stat().st_size > _LONGEST_LIST:
+                continue
+            said = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError):
+            continue
+        if set(said) == set(dataset.classes) and said != list(dataset.classes):
+            number = next(i for i, (a, b) in enumerate(zip(said, dataset.classes, strict=False)) if a != b)
+            message = (
+                f"the same classes in another order: number {number} is {said[number]!r} here, "
+                f"{dataset.classes[number]!r} in {dataset.source.name}"
+            )
+            hint = "labelling tools number by classes.txt: draw the boxes of one image with their names, and see which"
+            orders = {"classes.txt": said, "names": list(dataset.classes)}
+            yield mismatch.finding(file, message, hint=hint, severity="warning", orders=orders)
 
 
 def _order(name: str, classes: Sequence[str], other: str, second: Sequence[str]) -> Iterator[Finding]:

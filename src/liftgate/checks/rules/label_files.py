@@ -81,7 +81,13 @@ def same_file(dataset: Dataset) -> Iterator[Finding]:
     """
     tables = _tables(dataset)
     seen: dict[bytes, list[int]] = defaultdict(list)
+    files: set[Path] = set()
     for index, rows in tables.items():
+        file = dataset.images[index].label
+        if dataset.format == "yolo" and file is not None:
+            if file in files:
+                continue  # a.jpg and a.png: images.names speaks of them
+            files.add(file)
         seen[rows.tobytes()].append(index)
     groups = [group for group in seen.values() if len(group) > 1 and _is_telling(tables[group[0]], len(group))]
     alike = [[image_place(dataset, dataset.images[i]) for i in group] for group in groups]

@@ -64,7 +64,8 @@ def dropped_image(dataset: Dataset) -> Iterator[Finding]:
 
     Mend: correct the named rows; `liftgate check --json` lists every file and line.
     """
-    rows = losing_image(dataset) if dataset.format == "yolo" else []
+    lost = losing_image(dataset) if dataset.format == "yolo" else []
+    rows = [fault for fault in lost if not fault.kind.startswith("list_")]  # lines of a list are data.path's
     if not rows:
         return
     images = sorted({fault.image or fault.where for fault in rows})

@@ -181,10 +181,11 @@ def confounded(subject: Subject) -> Iterator[Finding]:
 
 @rule("recipe.warmup", "warning")
 def warmup(subject: Subject) -> Iterator[Finding]:
-    """A warm-up that takes more than half of the run.
+    """A warm-up that takes more than half of the run, or hardly happens.
 
     During warm-up the rate rises from near zero: a run that is mostly warm-up has hardly been trained. The default
-    is 3 epochs, which is long for a run of 5.
+    is 3 epochs, which is long for a run of 5. A warm-up of less than an epoch is a matter of few steps: the full rate
+    then meets an optimiser that has seen next to nothing, which costs start weights what they know.
 
     Mend: set `warmup_epochs` to a tenth of the epochs, or train longer.
     """
@@ -196,6 +197,12 @@ def warmup(subject: Subject) -> Iterator[Finding]:
             yield warmup.finding(
                 place.where, f"{length:g} of {epochs:g} epochs are warm-up{said}", warmup_epochs=length, epochs=epochs
             )
+        elif epochs > 1 and length < 1:
+            images = subject.training_images(place.stage)
+            batches = math.ceil(images / max(number(place.stage.recipe, "batch", DEFAULT_BATCH), 1)) if images else None
+            counted = f": {round(length * batches)} batches" if batches and length else ""
+            what = f"warm-up is {length:g} of an epoch{counted}" if length else "there is no warm-up"
+            yield warmup.finding(place.where, what, severity="info", warmup_epochs=length, epochs=epochs)
 
 
 @rule("recipe.few_steps", "info")
