@@ -11,7 +11,7 @@ import pytest
 from liftgate import __version__
 from liftgate.errors import Refused
 from liftgate.ledger import Ledger
-from liftgate.ledger.lockbox import Lockbox, declared_budget
+from liftgate.ledger.lockbox import Lockbox, declared_budget, locked_by, open_from_outside
 from liftgate.study.document import parse
 
 STUDY = """
@@ -103,3 +103,38 @@ def test_two_processes_cannot_share_the_last_opening(tmp_path: Path) -> None:
     )
     openers = [subprocess.Popen([sys.executable, "-c", script, str(path), who * 64]) for who in "abc"]
     assert sorted(opener.wait() for opener in openers) == [0, 7, 7]
+
+
+def test_another_test_set_under_the_same_name_is_refused(lockbox: Lockbox) -> None:
+    lockbox.open("bench", "test", "gate lift", "a" * 64, truth="1" * 64)
+    with pytest.raises(Refused, match=r"bench\.test is not what it was when it was opened") as caught:
+        lockbox.open("bench", "test", "gate lift", "b" * 64, truth="2" * 64)
+    assert caught.value.exit_code == 2 and len(lockbox.openings()) == 1
+    opened = lockbox.open("bench", "test", "gate lift", "b" * 64, truth="2" * 64, reason="a label was wrong")
+    assert opened.contaminated and opened.number == 2
+
+
+def test_looks_of_other_studies_at_the_same_truth_count(tmp_path: Path) -> None:
+    first, second, third = (
+        Lockbox(Ledger(tmp_path / name / "ledger.sqlite"), {"bench.test": budget})
+        for name, budget in (("one", 1), ("two", 1), ("three", 2))
+    )
+    first.open("bench", "test", "gate lift", "a" * 64, truth="1" * 64)
+    with pytest.raises(Refused, match="one more after 1 opening, 1 of them by one"):
+        second.open("bench", "test", "gate lift", "b" * 64, truth="1" * 64)
+    assert second.open("bench", "test", "gate lift", "b" * 64, truth="9" * 64).number == 1, "another truth"
+    declared = third.open("bench", "test", "gate lift", "b" * 64, truth="1" * 64)
+    assert (declared.number, declared.elsewhere, declared.contaminated) == (2, ("one",), False)
+
+
+def test_images_that_a_study_locks_are_found_from_outside_and_every_look_is_recorded(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "runs" / "one" / "ledger.sqlite")
+    locked, free = {"locked": True, "images": "1" * 64}, {"locked": False, "images": "2" * 64}
+    rows = [{"split": "test", **locked}, {"split": "val", **free}]
+    ledger.append("data", {"dataset": "bench", "fingerprint": "f", "splits": rows})
+    (found,) = locked_by("1" * 64, [tmp_path, tmp_path / "elsewhere"])
+    assert (found.study, found.dataset, found.split) == ("one", "bench", "test")
+    assert locked_by("2" * 64, [tmp_path]) == []
+    opened = open_from_outside(found, "liftgate evaluate", "a" * 64, "t" * 64, "a look at the labels")
+    assert opened.contaminated
+    assert ledger.entries("lockbox")[-1].body["reason"] == "a look at the labels"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import liftgate
-from liftgate.cli.measuring import PREDICTIONS, add_breakdown, add_measuring, measuring
+from liftgate.cli.measuring import PREDICTIONS, add_breakdown, add_lock, add_measuring, lock, measuring
 from liftgate.cli.output import add_json, emit_json, progress
 from liftgate.errors import EXIT_CODES, UsageError
 
@@ -35,12 +35,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rule", choices=("interval", "point"), default="interval", help="default: %(default)s")
     add_measuring(parser)
     add_breakdown(parser)
+    add_lock(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     treatments = _named(args.treatment)
     asked = {"metric": args.metric, "margin": args.margin, "rule": args.rule, "claim": args.claim, "val": args.val}
+    asked["on_truth"] = lock(args)
     result: Comparison | Comparisons
     with progress() as bar:
         if len(treatments) == 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import liftgate
-from liftgate.cli.measuring import PREDICTIONS, add_breakdown, add_measuring, measuring
+from liftgate.cli.measuring import PREDICTIONS, add_breakdown, add_lock, add_measuring, lock, measuring
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
@@ -28,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="keypoints within a share of box_diagonal, max_side or torso:KEYPOINT,KEYPOINT: box_diagonal=0.05",
     )  # fmt: skip
     add_breakdown(parser)
+    add_lock(parser)
     add_json(parser)
 
 
@@ -39,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
             errors=args.errors,
             pck=args.pck,
             val=_one(args.val),
+            on_truth=lock(args),
             progress=bar,
             **measuring(args),
         )

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from liftgate.cli.output import say
+from liftgate.errors import Refused
+
+if TYPE_CHECKING:
+    from liftgate.data.dataset import Dataset
 
 PREDICTIONS = "COCO results, FiftyOne JSON, CSV of answers, or folder of YOLO txt"
 
@@ -39,6 +46,37 @@ def add_breakdown(parser: argparse.ArgumentParser) -> None:
         help="predictions on val to choose the threshold by; compare: once for each model, control first",
     )  # fmt: skip
     screening.add_argument("--val-truth", metavar="T", type=Path, help="truth of val, where it is another file")
+
+
+def add_lock(parser: argparse.ArgumentParser) -> None:
+    """Give a verb its --open-anyway."""
+    parser.add_argument(
+        "--open-anyway", metavar="REASON", help="look at images that a study has locked; its ledger keeps who and why"
+    )
+
+
+def lock(args: argparse.Namespace) -> Callable[[Dataset], None]:
+    """What refuses images that a study locks, where its ledger lies in runs/ of this folder or around the truth."""
+
+    def demand_unlocked(truth: Dataset) -> None:
+        from liftgate.hashing import content_hash
+        from liftgate.ledger.lockbox import locked_by, open_from_outside
+
+        near = args.truth.resolve().parent
+        for found in locked_by(truth.images_hash(), dict.fromkeys((Path.cwd(), near, near.parent))):
+            if args.open_anyway is None:
+                raise Refused(
+                    f"these images are locked: {found.dataset}.{found.split} of the study {found.study}",
+                    where=found.ledger.path,
+                    hint="measure on val; or --open-anyway REASON, which its ledger keeps as one more look",
+                )
+            files = [args.predictions] if hasattr(args, "predictions") else [args.control, *args.treatment]
+            purpose = "liftgate on " + ", ".join(path.name for path in files)
+            subject = content_hash([(str(path), path.stat().st_mtime_ns) for path in files if path.exists()])
+            open_from_outside(found, purpose, subject, truth.truth_hash(), args.open_anyway)
+            say(f"warning: contaminated: {found.dataset}.{found.split} of {found.study} is locked: {args.open_anyway}")
+
+    return demand_unlocked
 
 
 def measuring(args: argparse.Namespace) -> dict[str, Any]:

@@ -216,6 +216,10 @@ class Dataset:
             raise ValueError(f"expected {len(self.images)} images, got {len(images)}")
         return replace(self, images=tuple(images))
 
+    def images_hash(self) -> str:
+        """Hash of which images these are, by id and size, in any order, whatever their labels and classes."""
+        return content_hash(sorted((image.id, image.width, image.height) for image in self.images))
+
     def truth_hash(self) -> str:
         """Hash of what an evaluation against this dataset depends on: ids, sizes, labels, classes; not of pixels."""
         return content_hash(

@@ -6,14 +6,17 @@ out of the cache or in a repeated run, is no new one: nothing new can be learned
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from liftgate import __version__
-from liftgate.errors import Refused
+from liftgate.errors import LedgerError, Refused
+from liftgate.hashing import short
 from liftgate.ledger.chain import Entry, Ledger
 from liftgate.study.records import Study
 
@@ -34,6 +37,8 @@ class Opening:
     """Opened beyond the budget: what is measured here was seen too often to stand for unseen data."""
     entry: str
     """Hash of the ledger's entry."""
+    elsewhere: tuple[str, ...] = ()
+    """Other studies that had looked at it before; `number` counts their looks too."""
 
 
 class Lockbox:
@@ -57,44 +62,50 @@ class Lockbox:
         """Return whether this split is locked."""
         return f"{dataset}.{split}" in self.budget
 
-    def open(self, dataset: str, split: str, purpose: str, subject_hash: str, *, reason: str | None = None) -> Opening:
+    def open(
+        self, dataset: str, split: str, purpose: str, subject_hash: str, *, truth: str = "", reason: str | None = None
+    ) -> Opening:
         """Record a look at a locked split before it is taken.
+
+        Looks that other studies took at the same truth count, where their ledgers lie in the same results folder.
 
         Args:
             dataset: name in the study.
             split: a split that `locks` says is locked.
             purpose: what for, such as the name of the gate.
             subject_hash: hash of what is measured (the predictions); the same purpose and subject again is no new look.
+            truth: hash of the labels that it is measured against.
             reason: why it is opened beyond the budget; the opening is then marked contaminated.
 
         Raises:
-            Refused: the budget is spent and no reason is given; nothing is recorded.
+            Refused: the budget is spent, or the split is another one than was opened before, and no reason is given;
+                nothing is recorded.
             KeyError: the split is not locked.
         """
         budget = self.budget[f"{dataset}.{split}"]
         same: list[Entry] = []
+        elsewhere = self._looks_elsewhere(truth)
 
         def decide(entries: Sequence[Entry]) -> Mapping[str, Any] | None:
             before = [entry for entry in entries if (entry.body["dataset"], entry.body["split"]) == (dataset, split)]
             same.extend(e for e in before if (e.body["purpose"], e.body["subject"]) == (purpose, subject_hash))
             if same:
                 return None
-            if len(before) >= budget and reason is None:
-                raise Refused(
-                    f"the lockbox of {dataset}.{split} is spent",
-                    expected=f"at most {_times(budget)}, as declared",
-                    got=f"one more after {_times(len(before))}",
-                    where=self.ledger.path,
-                    hint="measure on val; or open it with a reason, and the result is marked contaminated",
-                )
+            looks = len(before) + len(elsewhere)
+            swapped = next((e.body["truth"] for e in before if truth and e.body.get("truth", truth) != truth), None)
+            if reason is None:
+                self._demand_the_same(f"{dataset}.{split}", swapped, truth)
+                self._demand_a_look_left(f"{dataset}.{split}", looks, budget, elsewhere)
             return {
                 "dataset": dataset,
                 "split": split,
                 "purpose": purpose,
                 "subject": subject_hash,
-                "number": len(before) + 1,
+                "truth": truth,
+                "number": looks + 1,
+                "elsewhere": elsewhere,
                 "budget": budget,
-                "contaminated": len(before) >= budget,
+                "contaminated": looks >= budget or swapped is not None,
                 "reason": reason,
                 "who": _user(),
                 "liftgate": __version__,
@@ -102,6 +113,37 @@ class Lockbox:
 
         entry = self.ledger.append_if("lockbox", decide) or same[0]
         return _opening(entry, repeated=bool(same))
+
+    def _demand_a_look_left(self, place: str, looks: int, budget: int, elsewhere: Sequence[str]) -> None:
+        if looks < budget:
+            return
+        others = f", {len(elsewhere)} of them by {', '.join(dict.fromkeys(elsewhere))}" if elsewhere else ""
+        raise Refused(
+            f"the lockbox of {place} is spent",
+            expected=f"at most {_times(budget)}, as declared",
+            got=f"one more after {_times(looks)}{others}",
+            where=self.ledger.path,
+            hint="measure on val; or open it with a reason, and the result is marked contaminated",
+        )
+
+    def _demand_the_same(self, place: str, before: str | None, now: str) -> None:
+        if before is not None:
+            raise Refused(
+                f"{place} is not what it was when it was opened: images, labels or classes changed",
+                expected=short(before), got=short(now), where=self.ledger.path,
+                hint="bring the old files back, or name the new test set as a data set of its own; or open it with a"
+                " reason, and the result is marked contaminated",
+            )  # fmt: skip
+
+    def _looks_elsewhere(self, truth: str) -> list[str]:
+        """Name the study of every look at this truth that stands in a ledger beside this one."""
+        found = []
+        for path in sorted(self.ledger.path.parent.parent.glob("*/ledger.sqlite")) if truth else ():
+            if path.parent != self.ledger.path.parent:
+                with contextlib.suppress(LedgerError):  # somebody else's damage is not ours to judge here
+                    looks = [entry for entry in Ledger(path).entries("lockbox") if entry.body.get("truth") == truth]
+                    found += [path.parent.name] * len(looks)
+        return found
 
     def openings(self) -> list[Opening]:
         """Return every opening so far, in order."""
@@ -123,6 +165,35 @@ def declared_budget(study: Study) -> dict[str, int]:
     return budget
 
 
+class Locked(NamedTuple):
+    """A split that some study has locked."""
+
+    ledger: Ledger
+    study: str
+    dataset: str
+    split: str
+
+
+def locked_by(images: str, folders: Iterable[Path]) -> list[Locked]:
+    """Return the studies that lock these images (Dataset.images_hash), by their ledgers in `runs/` of the folders."""
+    found: dict[Path, Locked] = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("runs/*/ledger.sqlite"))):
+        ledger = Ledger(path)
+        with contextlib.suppress(LedgerError):
+            newest = {entry.body["dataset"]: entry.body for entry in ledger.entries("data")}
+            for name, body in newest.items():
+                for row in body["splits"]:
+                    if row.get("locked") and row.get("images") == images:
+                        found[path.resolve()] = Locked(ledger, path.parent.name, name, row["split"])
+    return list(found.values())
+
+
+def open_from_outside(locked: Locked, purpose: str, subject: str, truth: str, reason: str) -> Opening:
+    """Record in its ledger that a locked split is looked at by a verb that belongs to no study; always contaminated."""
+    box = Lockbox(locked.ledger, {f"{locked.dataset}.{locked.split}": 0})
+    return box.open(locked.dataset, locked.split, purpose, subject, truth=truth, reason=reason)
+
+
 def _opening(entry: Entry, *, repeated: bool) -> Opening:
     body = entry.body
     return Opening(
@@ -133,6 +204,7 @@ def _opening(entry: Entry, *, repeated: bool) -> Opening:
         repeated=repeated,
         contaminated=body["contaminated"],
         entry=entry.hash,
+        elsewhere=tuple(body.get("elsewhere", ())),
     )
 
 

@@ -27,6 +27,11 @@ from liftgate.measure.sizing import SizeAnswer, size_difference, size_kappa, siz
 from liftgate.progress import Progress, silent
 from liftgate.study.records import ClaimWord, Rule
 
+
+def _anyone(truth: Dataset) -> None:
+    """Nobody asks whether these images may be looked at."""
+
+
 _OF_IMAGES = ("image", "jpeg", "size", "split", "path", "list", "group")
 
 
@@ -48,6 +53,7 @@ def evaluate_files(
     threshold: float | str | None = None,
     val: Source | None = None,
     val_truth: Path | str | None = None,
+    on_truth: Callable[[Dataset], None] = _anyone,
     progress: Progress = silent,
 ) -> Evaluation:
     """Evaluate predictions of any form (see `read_predictions`) against a COCO JSON, data.yaml or VOC folder.
@@ -57,11 +63,13 @@ def evaluate_files(
     `by` breaks the numbers down by slices (see `slice_images`), `errors` sorts the mistakes, `pck` names normalisers as
     `box_diagonal=0.05`. `threats` adds the metrics of whole images at `threshold`: a number, or `f1`, `recall=0.9` or
     `false_alarms=0.05` to choose it with the predictions `val` on val (of `val_truth` where that is another file).
+    `on_truth` is shown the images before any number exists, and may refuse.
 
     Raises:
         UsageError: a file cannot be read, the split does not exist, or the two do not belong together.
     """
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
+    on_truth(dataset)
     vals = [] if val is None else [val]
     (screen,) = _screens(threats, threshold, vals, 1, dataset, val_truth or truth, images) or (None,)
     found, note = read_predictions(predictions, dataset), None
@@ -103,6 +111,7 @@ def compare_files(
     threshold: float | str | None = None,
     val: Sequence[Source] = (),
     val_truth: Path | str | None = None,
+    on_truth: Callable[[Dataset], None] = _anyone,
     progress: Progress = silent,
 ) -> Comparison:
     """Compare two sources of predictions on the same truth; parameters and errors as `evaluate_files` and `compare`.
@@ -111,6 +120,7 @@ def compare_files(
     and treatment on val, where each one's threshold is chosen.
     """
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
+    on_truth(dataset)
     screens = _screens(threats, threshold, val, 2, dataset, val_truth or truth, images)
     first, second = (read_predictions(source, dataset) for source in (control, treatment))
     note = None
@@ -148,6 +158,7 @@ def compare_arms_files(
     threshold: float | str | None = None,
     val: Sequence[Source] = (),
     val_truth: Path | str | None = None,
+    on_truth: Callable[[Dataset], None] = _anyone,
     progress: Progress = silent,
     **asked: Any,
 ) -> Comparisons:
@@ -156,6 +167,7 @@ def compare_arms_files(
     Their intervals hold all at once. `val`: predictions of control, then of each treatment.
     """
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
+    on_truth(dataset)
     sources = (control, *treatments.values())
     screens = _screens(threats, threshold, val, len(sources), dataset, val_truth or truth, images)
     found = tuple(read_predictions(source, dataset) for source in sources)

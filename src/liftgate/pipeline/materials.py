@@ -95,6 +95,9 @@ class Materials:
                     "n_images": len(part.images),
                     "n_groups": len(set(part.groups)),
                     "n_objects": len(part.labels),
+                    "locked": split in spec.lock,
+                    "images": part.images_hash(),
+                    "truth": part.truth_hash(),
                     "note": ", ".join(said),
                 }
             )

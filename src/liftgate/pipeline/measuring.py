@@ -19,6 +19,8 @@ from liftgate.pipeline.screens import screen_needs, screen_of
 from liftgate.pipeline.step import Result, Step
 from liftgate.pipeline.training import train_steps
 from liftgate.progress import duration
+from liftgate.stats.multiplicity import optimism
+from liftgate.stats.rates import normal_quantile
 from liftgate.study.records import Arm, Gate
 
 DEFAULT_CONF = 0.25
@@ -176,10 +178,25 @@ def _record(context: Context, gate: Gate, decided: Verdict) -> Result:
         caveats.append(known.caveat)
     if opening is not None and opening.contaminated:
         caveats.append(f"contaminated: {gate.on} was opened {opening.number} times, {opening.budget} were declared")
+    if opening is not None and opening.number > 1:
+        caveats.append(_reused(gate, opening, decided))
     record = replace(decided, caveats=tuple(caveats)).to_dict()
     context.ledger.append("verdict", record)
     context.notify(Notice("verdict", gate.name, record))
     return record
+
+
+def _reused(gate: Gate, opening: Opening, decided: Verdict) -> str:
+    """What looking again and again costs: the best of k looks flatters."""
+    text = f"look number {opening.number} at {gate.on}"
+    if opening.elsewhere:
+        text += f", {len(opening.elsewhere)} of them by {', '.join(dict.fromkeys(opening.elsewhere))}"
+    bounds = next((row["interval"] for row in decided.evidence if row.get("interval", [None])[0] is not None), None)
+    if bounds is None:
+        return f"{text}: the best of several looks flatters"
+    error = (bounds[1] - bounds[0]) / (2 * normal_quantile(gate.level))
+    much = optimism(opening.number, error)
+    return f"{text}: the best of {opening.number} looks may flatter by up to {much:.3f} (95%)"
 
 
 def _open_lockbox(context: Context, gate: Gate) -> Opening | None:
@@ -194,7 +211,8 @@ def _open_lockbox(context: Context, gate: Gate) -> Opening | None:
         return None
     arms = [context.study.arm(arm) for arm in (gate.arm, gate.control, gate.treatment) if arm is not None]
     looks = [predict_step(context, arm, seed, gate).key for arm in arms for seed in context.study.seeds]
-    return lockbox.open(name, split, gate.name, content_hash(sorted(looks)), reason=context.open_anyway)
+    truth = context.materials.truth(gate.on).truth_hash()
+    return lockbox.open(name, split, gate.name, content_hash(sorted(looks)), truth=truth, reason=context.open_anyway)
 
 
 def _trimmed(evaluation: Evaluation) -> dict[str, Any]:
