@@ -82,6 +82,7 @@ def _refuse_bombs(text: str) -> None:
         yaml.MarkedYAMLError: with the line.
     """
     depth = 0
+    event: Any  # libyaml's marks are a type of their own
     for number, event in enumerate(yaml.parse(text, Loader=_LOADER)):
         problem = f"more than {_MOST_VALUES:,} values" if number > _MOST_VALUES else None
         if isinstance(event, yaml.CollectionStartEvent):
