@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from liftgate.cli.data_source import add_terms, said_of
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
@@ -50,12 +51,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quality", type=int, default=95, help="JPEG quality (default 95)")
     parser.add_argument("--group", choices=["video", "camera-day"], help="what must stay together in a split")
     parser.add_argument("--workers", type=int, metavar="N", help="threads to use (default: two for each core)")
+    add_terms(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from liftgate.data.frames import Quota, extract, find_sources, record
     from liftgate.data.frames.live import Camera, is_address
+    from liftgate.data.frames.origin import frames_terms, write_frames_card
     from liftgate.data.frames.sources import Buffer, Naming
     from liftgate.data.frames.times import parse_time
 
@@ -66,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
                 raise UsageError(
                     "a camera is recorded alone and for a time", hint="one rtsp:// address and --for 10:00"
                 )
+            terms, more = frames_terms(args.out, [], said_of(args)), ""
             outcome = record(
                 Camera.parse(args.sources[0]),
                 args.out,
@@ -82,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
                 naming=Naming(args.camera, args.category),
                 buffer=Buffer(args.newest) if args.buffer else None,
             )
+            terms = frames_terms(args.out, [source.path for source in sources], said_of(args))
+            more = " ".join([*(f"--per {text}" for text in args.per), *([f"--seed {args.seed}"] if args.per else [])])
             outcome = extract(
                 sources,
                 args.out,
@@ -91,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
                 workers=args.workers,
                 progress=screen,
             )
+        write_frames_card(outcome, request, terms, more)
     for fault in outcome.faults:
         say(f"{fault.kind}: {fault.where}: {fault.message}")
     if args.json:

@@ -86,10 +86,20 @@ def write_card(card: Card, folder: Path) -> Path:
     Raises:
         Refused: there is a README.md that is not a card of Liftgate's: somebody wrote it.
     """
+    path = demand_card_place(folder)
+    write_text(path, card_text(card))
+    return path
+
+
+def demand_card_place(folder: Path) -> Path:
+    """Return where the card of `folder` stands, or will.
+
+    Raises:
+        Refused: there is a README.md that is not a card of Liftgate's: somebody wrote it.
+    """
     path = folder / CARD
     if path.exists() and not _is_ours(path):
         raise Refused("a README.md is there that Liftgate did not write", where=path, hint="write to another folder")
-    write_text(path, card_text(card))
     return path
 
 
@@ -161,11 +171,10 @@ def _body(card: Card) -> str:
         "| split | images | groups | objects |",
         "|---|---:|---:|---:|",
         *(f"| {_plain(s)} | {r['images']:,} | {r['groups']:,} | {r['objects']:,} |" for s, r in card.counts.items()),
-        "",
-        "| class | objects |",
-        "|---|---:|",
-        *(f"| {_plain(name)} | {count:,} |" for name, count in card.objects.items()),
     ]
+    if card.objects:
+        lines += ["", "| class | objects |", "|---|---:|"]
+        lines += [f"| {_plain(name)} | {count:,} |" for name, count in card.objects.items()]
     if card.parts:
         lines += ["", "| made from | licence | origin | confidential | consent |", "|---|---|---|---|---|"]
         lines += [

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from liftgate.data.card import read_card
 from liftgate.data.dataset import Dataset, Origin
-from liftgate.data.terms import Terms, canonical_licence
+from liftgate.data.terms import Terms, canonical_licence, merged_terms
 from liftgate.errors import DataError
+
+_ABOVE = 3
+"""Folders above a file's own where its card may be: frames/line-2/cam-1/x.jpg"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ def known_terms(dataset: Dataset, said: Said | None = None) -> Terms:
         DataError: the card is damaged.
     """
     said = said or Said()
+    if dataset.format == "frames":  # a list of frames may lie in another folder than they do
+        return terms_beside([image.path for image in dataset.images], said)
     card = next((found for folder in _folders(dataset) if (found := read_card(folder))), None)
     noted = Terms(_own_licence(dataset), dataset.origin, dataset.confidential) if card is None else card.terms
     return Terms(
@@ -60,6 +65,32 @@ def known_terms(dataset: Dataset, said: Said | None = None) -> Terms:
         confidential=said.confidential or noted.confidential or dataset.confidential,
         consent=said.consent or noted.consent,
     )
+
+
+def terms_beside(files: Iterable[Path], said: Said | None = None, *, otherwise: Terms | None = None) -> Terms:
+    """Return the terms of loose files: as said, else the strictest of the cards in their folders (or the next folder
+    above them that has one), else `otherwise`. Confidential is what any of the three calls so.
+
+    Raises:
+        DataError: a card is damaged.
+    """
+    said = said or Said()
+    cards = [_card_above(folder) for folder in sorted({path.parent.absolute() for path in files})]
+    known = [Terms() if card is None else card for card in cards]
+    noted = merged_terms(known) if any(cards) else otherwise or Terms()
+    return Terms(
+        licence=canonical_licence(said.licence) or noted.licence,
+        origin=said.origin or noted.origin,
+        confidential=said.confidential or noted.confidential or bool(otherwise and otherwise.confidential),
+        consent=said.consent or noted.consent,
+    )
+
+
+def _card_above(folder: Path) -> Terms | None:
+    for place in (folder, *list(folder.parents)[:_ABOVE]):
+        if (found := read_card(place)) is not None:
+            return found.terms
+    return None
 
 
 def under(dataset: Dataset, terms: Terms) -> Dataset:

@@ -165,7 +165,7 @@ def test_copies_never_take_the_place_of_another_file(tmp_path: Path) -> None:
     (tmp_path / "out" / frames[2].image).unlink()
     for _ in range(2):
         copy_frames(frames, tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {frame.image for frame in frames}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"README.md", *(frame.image for frame in frames)}
 
 
 def test_the_command_writes_a_csv_and_says_what_every_reason_got(
@@ -181,7 +181,7 @@ def test_the_command_writes_a_csv_and_says_what_every_reason_got(
     with (tmp_path / "next.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["reasons"] for row in rows[:3]] == ["red;low_confidence"] * 3
-    assert {row["image"] for row in rows} == {path.name for path in (tmp_path / "copy").iterdir()}
+    assert {"README.md", *(row["image"] for row in rows)} == {path.name for path in (tmp_path / "copy").iterdir()}
     assert command(*arguments, "--share", "red=1") == 0
     assert "red" in capsys.readouterr().out
     for bad in (["--share", "blue=1"], ["--share", "red"]):

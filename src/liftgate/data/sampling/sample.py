@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from liftgate.data.card import Card, demand_card_place, write_card
 from liftgate.data.dataset import Fault
 from liftgate.data.looks import BITS, looks_of
+from liftgate.data.provenance import terms_beside
 from liftgate.data.sampling.choose import choose
 from liftgate.data.sampling.frames import read_frames
 from liftgate.data.sampling.locked import locked_frames, read_locked, refuse_locked, refuse_unknown
@@ -109,11 +111,15 @@ def write_sample(result: Sample, path: Path) -> None:
 
 
 def copy_frames(frames: Sequence[Frame], folder: Path, progress: Progress = silent) -> None:
-    """Copy frames into `folder` under their names; one that is there already with the same bytes is left alone.
+    """Copy frames into `folder` under their names, with the card that theirs give them; one that is there already with
+    the same bytes is left alone.
 
     Raises:
         DataError: another file of the same name is there, and nothing was copied.
+        Refused: a README.md that somebody wrote is there.
     """
+    demand_card_place(folder)
+    terms = terms_beside([frame.path for frame in frames])
     targets = [folder / frame.image for frame in frames]  # read_frames takes no name that leads out of a folder
     for frame, target in zip(frames, targets, strict=True):
         if target.exists() and file_hash(target) != file_hash(frame.path):
@@ -124,6 +130,9 @@ def copy_frames(frames: Sequence[Frame], folder: Path, progress: Progress = sile
         shutil.copyfile(frame.path, part)
         part.replace(target)
         progress("copying", number, len(frames))
+    groups = {frame.group or frame.image for frame in frames}
+    counts = {"frames": {"images": len(frames), "groups": len(groups), "objects": 0}}
+    write_card(Card(folder.resolve().name, "liftgate data sample", terms, (), counts, {}), folder)
 
 
 def _check(request: Request) -> None:
