@@ -1,13 +1,16 @@
 """How fast is the evidence? Liftgate beside hotcoco at the scale of COCO val2017, alternating, in one run.
 
-    python benchmarks/evidence.py [--repeat 3] [--folder DIR]
+    python benchmarks/evidence.py [beside] [--repeat 3] [--folder DIR]
+    python benchmarks/evidence.py scale [--folder DIR] [--times 21 43]
 
 Made-up data: 5,000 images, 36,618 boxes, 475,526 detections, 80 classes. Ratios of medians are what counts: absolute
 times depend on the machine and on who else is using it.
 
-1. whole process, from two JSON files to the twelve numbers (Liftgate's come with their intervals)
-2. paired difference of two models in AP[.50:.95]: per bootstrap draw, and Liftgate's whole comparison
-   (point estimate, jackknife, 1,000 draws, per class)
+beside: 1. whole process, from two JSON files to the twelve numbers (Liftgate's come with their intervals)
+        2. paired difference of two models in AP[.50:.95]: per bootstrap draw, and Liftgate's whole comparison
+           (point estimate, jackknife, 1,000 draws, per class)
+scale:  `liftgate evaluate` on as many times the data: 21 times is 105,000 images and 10 million detections (0.95 GB of
+        JSON), 43 times a file of 2 GB; seconds and gigabytes, per detection too. Some GB in the folder, for a while.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ import numpy as np
 FEW = 5  # draws of hotcoco that are timed
 IMAGES, BOXES, DETECTIONS, CLASSES, SIDE = 5000, 36_618, 475_526, 80, 640
 
+LIFTGATE = [str(Path(sys.executable).with_name("liftgate")), "evaluate"]
 HOTCOCO = """
 import contextlib, io, sys
 from hotcoco import COCO, COCOeval
@@ -43,13 +47,18 @@ print(" ".join(f"{value:.6f}" for value in run.stats))
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("what", nargs="?", choices=("beside", "scale"), default="beside")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="keep the made-up data here")
+    parser.add_argument("--folder", type=Path, help="keep the made-up data here (scale: but for the large files)")
+    parser.add_argument("--times", type=int, nargs="+", default=[1, 4, 21], help="scale: sizes")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
         files = make(folder)
         print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}")
+        if args.what == "scale":
+            scale(files, args.times)
+            return
         whole_process(files, args.repeat)
         paired(files, args.repeat)
     print(f"largest process: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20:.2f} GiB, "
@@ -58,15 +67,7 @@ def main() -> None:
 
 def whole_process(files: dict[str, Path], repeat: int) -> None:
     truth, results = str(files["truth"]), str(files["a"])
-    liftgate = [
-        str(Path(sys.executable).with_name("liftgate")),
-        "evaluate",
-        "--truth",
-        truth,
-        "--predictions",
-        results,
-        "--json",
-    ]
+    liftgate = [*LIFTGATE, "--truth", truth, "--predictions", results, "--json"]
     hotcoco = [sys.executable, "-c", HOTCOCO, truth, results]
     cold = timed(lambda: output(liftgate))
     ours: list[Time] = []
@@ -82,6 +83,61 @@ def whole_process(files: dict[str, Path], repeat: int) -> None:
     print(f"  liftgate, with intervals              {spread(ours)}")
     print(f"  hotcoco                               {spread(theirs)}")
     print(f"  ratio liftgate / hotcoco              {ratio(ours, theirs)}")
+
+
+def scale(files: dict[str, Path], sizes: list[int]) -> None:
+    """Copies of the images, each with its boxes and detections moved a little: no two scores in a row are equal."""
+    print(
+        f"\n{'images':>8} {'detections':>11} {'JSON':>8} {'wall':>8} {'CPU':>8} {'memory':>8} {'CPU per detection':>18}"
+    )
+    for times in sizes:
+        truth, results = (files[name].with_name(f"large-{name}.json") for name in ("truth", "a"))
+        try:
+            repeated(files, times, truth, results)
+            command = [*LIFTGATE, "--truth", str(truth), "--predictions", str(results), "--json"]
+            begun = time.perf_counter()
+            child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            _, status, used = os.wait4(child.pid, 0)
+            wall, cpu = time.perf_counter() - begun, used.ru_utime + used.ru_stime
+            assert os.waitstatus_to_exitcode(status) == 0
+            size, memory, each = results.stat().st_size / 1e9, used.ru_maxrss / 2**20, cpu / times / DETECTIONS * 1e6
+            print(
+                f"{times * IMAGES:>8,} {times * DETECTIONS:>11,} {size:>5.2f} GB {wall:>6.1f} s {cpu:>6.1f} s "
+                f"{memory:>4.1f} GiB {each:>15.2f} µs",
+                flush=True,
+            )
+        finally:
+            truth.unlink(missing_ok=True)
+            results.unlink(missing_ok=True)
+
+
+def repeated(files: dict[str, Path], times: int, truth: Path, results: Path) -> None:
+    """Write the data set `times` over, a copy at a time."""
+    data, found = json.loads(files["truth"].read_bytes()), json.loads(files["a"].read_bytes())
+    images, boxes = data["images"], data["annotations"]
+    with truth.open("w") as file:
+        file.write(f'{{"categories": {json.dumps(data["categories"])}, "images": [')
+        for copy in range(times):
+            more = [
+                row | {"id": row["id"] + copy * IMAGES, "file_name": f"{copy}-{row['file_name']}"} for row in images
+            ]
+            file.write(", " * bool(copy) + json.dumps(more)[1:-1])
+        file.write('], "annotations": [')
+        for copy in range(times):
+            ids = {"id": copy * BOXES, "image_id": copy * IMAGES}
+            more = [row | {key: row[key] + by for key, by in ids.items()} for row in boxes]
+            file.write(", " * bool(copy) + json.dumps(more)[1:-1])
+        file.write("]}")
+    with results.open("w") as file:
+        file.write("[")
+        for copy in range(times):
+            noise = np.random.default_rng(copy).random(DETECTIONS).tolist()
+            more = [
+                row | {"image_id": row["image_id"] + copy * IMAGES, "score": round(row["score"] * (0.9 + by / 10), 7)}
+                for row, by in zip(found, noise, strict=True)
+            ]
+            file.write(", " * bool(copy) + json.dumps(more)[1:-1])
+        file.write("]")
 
 
 def paired(files: dict[str, Path], repeat: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import importlib
 import os
 import sys
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; no traceback reaches the user."""
     open_what_is_closed()
     spell_what_cannot_be_shown()
+    _tune()
     words = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in words if not word.startswith("-")), None)
     try:
@@ -84,6 +86,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
         print("hint: this is a fault in liftgate; LIFTGATE_TRACEBACK=1 shows where", file=sys.stderr)
         return 1
+
+
+def _tune() -> None:
+    # What numpy's linear algebra multiplies here is small, and its threads then wait for more at full speed.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # A command makes many small records and keeps them: looking through them all for cycles finds none.
+    gc.set_threshold(100_000, 50, 100)
 
 
 def _short(path: str) -> str:

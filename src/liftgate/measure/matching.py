@@ -104,6 +104,7 @@ def greedy_match(
     crowd: NDArray[np.bool_],
     ranges: NDArray[np.float64],
     thresholds: NDArray[np.float64],
+    to: NDArray[np.int64],
     order: NDArray[np.int64],
     taken: NDArray[np.bool_],
     top: NDArray[np.float64],
@@ -114,7 +115,8 @@ def greedy_match(
     """Match the detections of every run, best score first.
 
     `uncounted` (A, m) marks the objects that do not count in a size range; `ranges` (A, 2) are inclusive at both ends.
-    `order`, `taken` (the most objects of a run) and `top` (n,) are room to work in. Written are, all of them 0 before:
+    `order`, `taken` (the most objects of a run) and `top` (n,) are room to work in. Written are, for detection d at
+    to[d], all of them 0 before:
 
     hit (A, n): bit t is set when the detection is matched at thresholds[t], to whatever object.
     skip (A, n): bit t is set when it counts neither as right nor as wrong.
@@ -140,14 +142,14 @@ def greedy_match(
                     g = _best(similarity[row : row + width], least, order, taken, crowd[g0:g1], uncounted[a, g0:g1])
                     if g >= 0:
                         taken[g] = True
-                        hit[a, d] |= bit
+                        hit[a, to[d]] |= bit
                         if uncounted[a, g0 + g]:
-                            skip[a, d] |= bit
+                            skip[a, to[d]] |= bit
                         if a == 0 and t == 0:
-                            found[d] = 1 + g0 + g
+                            found[to[d]] = 1 + g0 + g
             for d in range(d0, d1):
                 if detection_area[d] < ranges[a, 0] or detection_area[d] > ranges[a, 1]:
-                    skip[a, d] |= ~hit[a, d] & ALL_BITS
+                    skip[a, to[d]] |= ~hit[a, to[d]] & ALL_BITS
 
 
 @part

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from liftgate.measure import display
@@ -49,8 +49,8 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; names that stay: docs/output.md."""
-        record = asdict(self)
-        record["images"] = list(record["images"])
+        record = asdict(replace(self, images=()))  # which copies value by value: too slow for every image
+        record["images"] = [dict(row) for row in self.images]
         record["intervals"] = {name: [i.low, i.high] for name, i in self.intervals.items()}
         record["interval_details"] = {name: asdict(i) for name, i in self.intervals.items()}
         return record  # of PCK asdict has made plain values of all intervals already

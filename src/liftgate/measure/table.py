@@ -138,6 +138,9 @@ def match(
         )
     ranges = np.array(list(SIZE_RANGES.values()))
     uncounted = _uncounted(truth, labels, similarity)
+    rank_of, place_of = np.empty((2, len(predictions)), dtype=np.int64)
+    rank_of[order] = rank
+    place_of[rows] = np.arange(len(rows))
     hit, skip = (np.zeros((len(ranges), len(order)), dtype=np.uint16) for _ in range(2))
     found = np.zeros(len(order), dtype=np.int64)
     most = int((runs[:, 3] - runs[:, 2]).max(initial=0))
@@ -150,6 +153,7 @@ def match(
         objects.crowd,
         ranges,
         IOU_THRESHOLDS,
+        place_of[order],
         np.empty(most, dtype=np.int64),
         np.empty(most, dtype=np.bool_),
         np.empty(len(order)),
@@ -157,11 +161,7 @@ def match(
         skip,
         found,
     )
-
-    place_of = np.empty(len(predictions), dtype=np.int64)
-    place_of[order] = np.arange(len(order))
-    by_score = place_of[rows]
-    found = found[by_score] - 1
+    found -= 1
     return MatchTable(
         similarity=similarity,
         images=tuple(image.id for image in truth.images),
@@ -169,10 +169,10 @@ def match(
         start=np.searchsorted(predictions.cls[rows], np.arange(len(truth.classes) + 1)).astype(np.int64),
         image=image[rows],
         score=predictions.scores[rows],
-        rank=rank[by_score],
+        rank=rank_of[rows],
         row=rows,
-        hit=np.ascontiguousarray(hit[:, by_score]),
-        skip=np.ascontiguousarray(skip[:, by_score]),
+        hit=hit,
+        skip=skip,
         found=np.where(found >= 0, label_order[found] if len(label_order) else -1, -1),
         label_image=labels.image,
         label_class=labels.cls,
