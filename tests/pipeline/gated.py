@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,10 @@ class Gated(Toy):
             return should_stop()
 
         return super().train(job, emit, ask)
+
+
+class Seedless(Toy):
+    """A toy backend that hears no seed."""
+
+    def train(self, job: TrainJob, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+        return super().train(replace(job, seed=0), emit, should_stop)

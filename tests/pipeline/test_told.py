@@ -103,6 +103,15 @@ def _age(path: Path) -> float:
     return time.time() - path.stat().st_mtime
 
 
+def test_seeds_that_gave_the_same_curve_are_called_a_repeat(one_arm: Write) -> None:
+    path = one_arm(backend="gated:Seedless", seeds=[0, 1], gates={}, flow=["train"])
+    api.run(path)
+    first, second = content(path).runs
+    assert not any(one.id == "trace.repeat" for one in first.findings)
+    (repeat,) = [one for one in second.findings if one.id == "trace.repeat"]
+    assert str(path.parent) not in f"{repeat.message} {repeat.where} {repeat.data}"
+
+
 def test_a_ledger_without_hours_on_record_has_no_total_of_training() -> None:
     step = Record("check", "check", "k", {}, {}, 2.0, {})
     assert [row.label for row in costs([step], None, 1.0)] == ["check", "all steps of this run"]

@@ -16,7 +16,7 @@ from liftgate.backends.base import Event, Paused, TrainJob
 from liftgate.errors import DataError, Stopped, TrainingError
 from liftgate.hashing import file_hash
 from liftgate.ledger.preflight import preflight
-from liftgate.ledger.runs import RunFolder, write_report
+from liftgate.ledger.runs import RunFolder, RunRecord, write_report
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.costs import Ceiling, epoch_seconds
 from liftgate.pipeline.decisions import expected, points, word_of
@@ -25,8 +25,7 @@ from liftgate.study.records import Arm, Stage, Study
 from liftgate.train import launch
 from liftgate.train.command import command
 from liftgate.train.decide import judge
-from liftgate.train.doctor import examine
-from liftgate.train.doctor.trace import read_trace
+from liftgate.train.doctor import diagnose
 from liftgate.train.events import read_events
 from liftgate.train.tracking import Tracked
 from liftgate.train.weights import resolve_weights
@@ -255,7 +254,7 @@ def _finish(
         "word": word_of(judged),
         "decisions": [one.to_dict() for one in judged],
         "expected": expected(stage, outcome.epoch_events),
-        "doctor": _diagnosed(run),
+        "doctor": _diagnosed(context, run, record),
     }
     said = [entry.body for entry in context.ledger.entries("decision")]
     for one in judged:
@@ -268,13 +267,28 @@ def _finish(
     return result
 
 
-def _diagnosed(run: RunFolder) -> list[dict[str, Any]]:
-    """Return what the doctor says of a run's curve; nothing where its backend writes none."""
+def _diagnosed(context: Context, run: RunFolder, record: RunRecord) -> list[dict[str, Any]]:
+    """Return what the doctor says of a run, beside those of other seeds; nothing where its backend writes no curve."""
+    alike = [
+        context.workspace.folder / entry.body["run"]
+        for entry in context.ledger.entries("run")
+        if (entry.body["arm"], entry.body["stage"]) == (record.arm, record.stage) and entry.body["seed"] != record.seed
+    ]
+    there = [path for path in alike if (path / "results" / "results.csv").is_file()]
     try:
-        found = examine(read_trace(run.results)).findings
+        found = diagnose([*there, run.path])[-1].findings
     except DataError:
         return []
-    return [{**finding.to_dict(), "where": f"{run.name}/results/results.csv"} for finding in found]
+    here = f"{context.workspace.folder}/"  # what the ledger keeps names no place of this machine
+    return [_without(here, finding.to_dict()) for finding in found]
+
+
+def _without(here: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without(here, item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without(here, item) for item in value]
+    return value.replace(here, "") if isinstance(value, str) else value
 
 
 def _demand_unchanged(context: Context, stage: Stage, run: RunFolder) -> None:
