@@ -18,7 +18,11 @@ def test_a_report_has_every_seed_of_every_arm_and_stage(write_study: Callable[..
     stage = {"data": "scenes", "recipe": {"epochs": 2, "lr0": 0.5}}
     short = [{"weights": "start.yaml", "data": "scenes", "recipe": {"epochs": 1, "lr0": 0.0001}}]
     arms = {"short": short, "long": [{"weights": "start.yaml", **stage}, stage]}
-    path = write_study(seeds=[0, 4], arms=arms, flow=["train", "lift"])
+    gates = {
+        "enough": {"arm": "long", "on": "scenes.test", "claims": [{"metric": "mAP50", "at_least": 0.1}]},
+        "lift": {"metric": "mAP50", "treatment": "long", "control": "short", "on": "scenes.test"},
+    }
+    path = write_study(seeds=[0, 4], arms=arms, gates=gates, flow=["train", "enough", "lift"])
     api.run(path)
 
     study = load(path)
@@ -26,7 +30,7 @@ def test_a_report_has_every_seed_of_every_arm_and_stage(write_study: Callable[..
     ledger = Ledger(workspace.ledger)
     content = gather(study, workspace, ledger, Materials(study, workspace).datasets())
 
-    (gate,) = content.gates
+    gate, enough = content.gates
     steps = [entry.body for entry in ledger.entries("step")]
     for arm in gate.arms:
         assert list(arm.by_seed) == [0, 4]
@@ -42,6 +46,9 @@ def test_a_report_has_every_seed_of_every_arm_and_stage(write_study: Callable[..
     slots = {line.label: line.slot for chart in content.charts for line in chart.series}
     assert len(set(slots.values())) == 3
     assert {line.slot for line in gate.charts[0].series} == {slots["short"], slots["long, stage 2"]}
+
+    assert {line.slot for line in enough.charts[0].series} == {slots["long, stage 2"]}  # the same look in every chart
+    assert any("one seed" in caveat for caveat in enough.verdict.caveats)  # a claim is asked of the first seed alone
 
     folder = workspace.folder / "report"
     assert (folder / "lift-seeds.tex").is_file() and (folder / "report.md").is_file()

@@ -142,6 +142,12 @@ def test_several_seeds_have_a_row_each_and_the_one_whose_figures_follow_is_named
     assert shown - sayable(content) == set()
 
 
+def test_long_names_may_break_on_a_phone_and_are_still_escaped() -> None:
+    page = render_html(sample())
+    assert "best_<wbr>confidence_<wbr>median" in page
+    assert "&lt;wbr" not in page
+
+
 def test_an_interval_that_cannot_be_established_is_said_and_not_drawn() -> None:
     content = harmed()
     gate = content.gates[0]

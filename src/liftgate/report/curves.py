@@ -22,11 +22,12 @@ _DRAWN = (
 """Of a run: title, where in its curve, name."""
 
 
-def evaluation_charts(arms: Sequence[ArmContent]) -> list[Chart]:
+def evaluation_charts(study: Study, arms: Sequence[ArmContent]) -> list[Chart]:
     """Return what a gate's evaluations left as curves, one line for every seed of every arm."""
+    slots = _slots(study)
     series = [
-        Series(arm.name, tuple(zip(curve["recall"], curve["precision"], strict=True)), slot, note=note)
-        for slot, arm in enumerate(arms)
+        Series(arm.name, tuple(zip(curve["recall"], curve["precision"], strict=True)), slots[arm.name, 0], note=note)
+        for arm in arms
         for note, evaluation in _said_of_seeds(arm)
         if (curve := evaluation.curves.get("precision_recall"))
     ]

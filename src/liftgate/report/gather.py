@@ -114,7 +114,7 @@ def _gate(
         ),
         differences=_differences(gate, needs),
         galleries=tuple(_galleries(study, workspace, gate, needs, comparison, arms, datasets)),
-        charts=tuple(evaluation_charts(arms)),
+        charts=tuple(evaluation_charts(study, arms)),
         trace=trace(decided, verdict.gate_hash, steps),
     )
 

@@ -130,7 +130,7 @@ def _breakable(name: str) -> str:
     """A name that a phone may break where it has a dot or an underscore."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"([_.])(?=.)", r"\1<wbr>", escape(name)))
+    return Markup(re.sub(r"([_.])(?=.)", r"\1<wbr>", str(escape(name))))
 
 
 def _with_code(text: str) -> str:
