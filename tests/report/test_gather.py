@@ -14,9 +14,9 @@ from liftgate.study.document import load
 from pipeline.conftest import write_study as write_study
 
 
-def test_a_report_has_every_seed_of_every_arm_and_stage(write_study: Callable[..., Path]) -> None:
+def test_a_report_has_every_seed_of_every_arm_and_stage(write_study: Callable[..., Path], tmp_path: Path) -> None:
     stage = {"data": "scenes", "recipe": {"epochs": 2, "lr0": 0.5}}
-    short = [{"weights": "start.yaml", "data": "scenes", "recipe": {"epochs": 1, "lr0": 0.0001}}]
+    short = [{"weights": str(tmp_path / "start.yaml"), "data": "scenes", "recipe": {"epochs": 1, "lr0": 0.0001}}]
     arms = {"short": short, "long": [{"weights": "start.yaml", **stage}, stage]}
     gates = {
         "enough": {"arm": "long", "on": "scenes.test", "claims": [{"metric": "mAP50", "at_least": 0.1}]},
@@ -31,6 +31,7 @@ def test_a_report_has_every_seed_of_every_arm_and_stage(write_study: Callable[..
     content = gather(study, workspace, ledger, Materials(study, workspace).datasets())
 
     gate, enough = content.gates
+    assert gate.arms[0].description.startswith("start.yaml → scenes")  # and not where this machine keeps it
     steps = [entry.body for entry in ledger.entries("step")]
     for arm in gate.arms:
         assert list(arm.by_seed) == [0, 4]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from liftgate import __version__
@@ -157,12 +158,17 @@ def _seed(step: Record) -> int:
 
 def _description(arm: Arm) -> str:
     if not arm.stages:
-        return f"{arm.weights}, off the shelf"
+        return f"{_file_name(arm.weights)}, off the shelf"
     texts = []
     for stage in arm.stages:
         recipe = ", ".join(f"{key} {plain(value)}" for key, value in stage.recipe.items())
-        texts.append(f"{stage.weights or 'then'} → {stage.described_data} ({recipe or 'default recipe'})")
+        texts.append(f"{_file_name(stage.weights) or 'then'} → {stage.described_data} ({recipe or 'default recipe'})")
     return " → ".join(texts)
+
+
+def _file_name(weights: str | None) -> str:
+    """Where this machine keeps a file stays at home; its hash is in the record."""
+    return Path(weights).name if weights and Path(weights).is_absolute() else weights or ""
 
 
 def _claim(row: Mapping[str, Any], level: float) -> ClaimContent:
