@@ -21,6 +21,7 @@ SOUND = {
     "fine_sound": "fine-tuned at a small rate",
     "cos": "a cosine schedule over 30 epochs",
     "patience_sound": "150 epochs, at .95 and creeping up still",
+    "pose_sound": "two keypoints to a box, 36 epochs",
     "short_rising": "14 epochs that find something in the last two: a leap of the loss in epoch 2 that came back",
 }
 SPOILT = {
@@ -31,6 +32,11 @@ SPOILT = {
     "no_warmup_sgd": (["trace.stopped_rising"], "rate of 0.1"),  # SGD at 0.1: learned once the rate had fallen
     "overfit": (["trace.stopped_rising"], "more images"),  # twelve images
     "patience_cut": (["trace.stopped_rising"], "patience=4"),  # stopped at 37 of 200
+    "forgot": (["trace.oscillation"], "learning rate is too high"),  # SGD at 0.04 from a good checkpoint
+    "pose_invisible": (  # every keypoint labelled as not there; the boxes beside them were still rising
+        ["trace.never_learned", "trace.stopped_rising", "trace.lr_exhausted"],
+        "keypoints are all unlabelled",
+    ),
     "rare_class": (["trace.stopped_rising", "trace.lr_exhausted"], "too few epochs"),  # 30 epochs, as sound_s0 had 40
 }
 

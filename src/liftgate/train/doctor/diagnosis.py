@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from liftgate.checks.finding import Finding
-from liftgate.data.reading import read
 from liftgate.errors import UsageError
 from liftgate.train.doctor import learning, record, schedule
 from liftgate.train.doctor.symptom import Symptom
@@ -141,6 +140,7 @@ def _repeats(traces: Sequence[Trace]) -> dict[int, Finding]:
 def _of_classes(truth: Path, predictions: Path, split: str | None) -> Iterator[Symptom]:
     # Imported here: matching brings a compiler along, and most who ask the doctor have a curve only.
     from liftgate.data.detections import read_predictions
+    from liftgate.data.reading import read
     from liftgate.measure.verbs import read_truth
     from liftgate.train.doctor.classes import never_found
 
