@@ -10,7 +10,7 @@ from liftgate.errors import UsageError
 
 _EPSILON = 1e-6  # a tenth of the finest time base in use (1/90000 s); keeps 3 × 0.1 at 0.3
 
-_CLOCK = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
+_CLOCK = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?(\d+(?:\.\d*)?|\.\d+) ?s?", re.ASCII)
 
 
 def grid(start: float, end: float, every: float, *, phase: float = 0.0) -> list[float]:
@@ -50,13 +50,13 @@ def bounds(window: Window, duration: float, busiest: float | None = None) -> tup
 
 
 def parse_time(text: str) -> float:
-    """Return the seconds that `90`, `1:30` or `1:01:30.5` mean.
+    """Return the seconds that `90`, `90s`, `1:30` or `1:01:30.5` mean.
 
     Raises:
         UsageError: it is none of these.
 
-    >>> parse_time("90"), parse_time("1:30"), parse_time("1:01:30.5")
-    (90.0, 90.0, 3690.5)
+    >>> parse_time("90"), parse_time("90s"), parse_time("1:30"), parse_time("1:01:30.5")
+    (90.0, 90.0, 90.0, 3690.5)
     """
     match = _CLOCK.fullmatch(text.strip())
     if match is None:
