@@ -23,7 +23,7 @@ from liftgate.data.reading import read
 from liftgate.errors import LiftgateError
 
 LIMIT = 512 << 20
-_CHECKED = 20  # every so many files all rules look at what was read
+_CHECKED = 50  # every so many files all rules look at what was read
 
 odd = st.one_of(
     st.none(),
@@ -62,7 +62,15 @@ data_yaml = st.one_of(
     st.binary(max_size=200),
     st.text(max_size=120).map(lambda t: f"names: {t}\ntrain: images".encode("utf-8", "surrogatepass")),
     st.integers(2, 40).map(lambda n: b"a: &a [x,x]\n" + b"".join(f"b{i}: &b{i} [*a,*a]\n".encode() for i in range(n))),
-    st.integers(1, 3000).map(lambda n: b"train: " + b"[" * n),
+    st.tuples(st.sampled_from([b"[", b"- ", b"{a: ", b"? ", b"[a,"]), st.integers(1, 200_000)).map(
+        lambda t: b"train: x\nnames: " * (t[0] in b"[{a: ") + t[0] * t[1]
+    ),
+    st.integers(1, 40).map(
+        lambda n: (
+            b"a: &b0 {x: 1}\n" + b"".join(f"b{i}: &b{i}\n  <<: [*b{i - 1}, *b{i - 1}]\n".encode() for i in range(1, n))
+        )
+    ),
+    st.integers(1, 200_000).map(lambda n: b"nc: 1" + b":59" * n),
 )
 coco = st.one_of(
     st.fixed_dictionaries(
@@ -89,6 +97,30 @@ def element(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 xml = st.recursive(number | st.text(max_size=6), element, max_leaves=12)
 
 
+def tagged(name: str, *inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """An element whose children have the right shape, are something else or are missing."""
+    kept = st.tuples(*(one | st.just("") | xml for one in inner))
+    return kept.map(lambda parts: f"<{name}>{''.join(parts)}</{name}>")
+
+
+sides = [tagged(side, number) for side in ("xmin", "ymin", "xmax", "ymax")]
+thing = tagged(
+    "object", tagged("name", st.text("abв&lt;", max_size=4)), tagged("bndbox", *sides), tagged("difficult", number)
+)
+document = tagged(
+    "annotation",
+    tagged("filename", st.sampled_from(["a.png", "../../a.png", "/dev/zero", "ф.png", ""])),
+    tagged("size", tagged("width", number), tagged("height", number)),
+    *[thing] * 3,
+)
+ENCODINGS = "utf-8 utf-16 utf-32 latin-1 cp1251 klingon utf-7 zlib idna shift_jis ascii".split()  # noqa: SIM905
+
+
+def declared(text: str, said: str, written: str) -> bytes:
+    """An XML that says one encoding and is written in another."""
+    return f'<?xml version="1.0" encoding="{said}"?>{text}'.encode(written, "replace")
+
+
 def bomb(levels: int) -> bytes:
     """Entities that each stand for ten of the one before."""
     entities = "".join(f'<!ENTITY z{i + 1} "{f"&z{i};" * 10}">' for i in range(levels))
@@ -99,8 +131,18 @@ def bomb(levels: int) -> bytes:
 voc = st.one_of(
     xml.map(lambda t: f"<annotation>{t}</annotation>".encode("utf-8", "surrogatepass")),
     st.binary(max_size=200),
-    st.integers(1, 3000).map(lambda n: b"<annotation>" * n),
+    document.map(str.encode),
+    st.builds(declared, document, st.sampled_from(ENCODINGS), st.sampled_from(ENCODINGS[:5])),
+    st.builds(
+        lambda tag, n, closed: f"<{tag}>" * n + f"</{tag}>" * (n * closed),
+        st.sampled_from(tags),
+        st.integers(1, 99_999),
+        st.booleans(),
+    ).map(str.encode),
     st.integers(1, 9).map(bomb),
+    st.sampled_from(["file:///etc/passwd", "file:///dev/zero", "http://localhost:1/x"]).map(
+        lambda at: f'<!DOCTYPE a [<!ENTITY x SYSTEM "{at}">]><annotation>&x;</annotation>'.encode()
+    ),
 )
 
 
@@ -133,6 +175,8 @@ def _voc(root: Path, content: bytes) -> Path:
     _image(root / "JPEGImages")
     (root / "Annotations").mkdir()
     (root / "Annotations" / "a.xml").write_bytes(content)
+    if len(content) % 2:  # the sizes in the file are all there is to know then
+        (root / "JPEGImages" / "a.png").unlink()
     return root
 
 

@@ -95,7 +95,7 @@ KINDS: dict[str, FaultKind] = {
     # labels
     "label_orphan": FaultKind("labels without an image", "leaves them out", "never looks at them"),
     "label_not_text": FaultKind("a label file is not UTF-8 text", "leaves it out", _DROPS, "image"),
-    "label_too_large": FaultKind("a label file is over 64 MiB", "leaves it out", "reads it"),
+    "label_too_large": FaultKind("a label file is over 64 MiB (an XML of VOC: 4 MiB)", "leaves it out", "reads it"),
     "row_columns": FaultKind("a row has the wrong number of columns", "leaves the row out", _DROPS, "image"),
     "row_not_number": FaultKind(
         "a value is missing, no number, NaN or infinite", "leaves the row out", _DROPS, "image"

@@ -27,6 +27,7 @@ from liftgate.errors import DataError
 from liftgate.progress import Progress, silent
 
 _LARGEST = 2 << 30
+_DEEPEST = 50
 _MOST_FRAMES = 10_000_000
 _MOST_FILLED = 5_000_000  # a line of XML can ask for millions
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -104,8 +105,12 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
 def _scan(file: IO[bytes], found: _Found, progress: Progress) -> None:
     """Go through the XML element by element and let go of each: memory holds the shapes, not the tree."""
     root: Element | None = None
+    depth = 0
     try:
         for event, element in iterparse(file, events=("start", "end")):
+            depth += 1 if event == "start" else -1
+            if depth > _DEEPEST:
+                raise DataError("the XML is refused", where=found.source, got=f"{_DEEPEST} elements in each other")
             if root is None:
                 root = element
                 if root.tag != "annotations":
