@@ -39,6 +39,10 @@ def test_research_may_begin_from_agpl_weights_and_an_unsaid_use_is_asked_for(sma
     assert "AGPL" in found.message and "use: research" in found.hint
 
 
+def test_a_contradiction_is_told_once(small: SmallSet) -> None:
+    assert [found.severity for found in conflicts(small, "CC-BY-NC-4.0", use="commercial")] == ["error"]
+
+
 def test_no_derivatives_is_said_whatever_the_use(small: SmallSet) -> None:
     (found,) = conflicts(small, "CC-BY-ND-4.0", use="research", backend="toy")
     assert "no derivatives" in found.message

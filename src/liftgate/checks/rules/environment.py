@@ -78,8 +78,9 @@ def disk(subject: Subject) -> Iterator[Finding]:
 
     Mend: free some space, put the study on another disk, or take `save_period` out of the recipe.
     """
-    free, need = subject.machine.free, disk_need(subject)
-    if subject.study is None or free is None or need is None or free >= need.total:
+    need = disk_need(subject)
+    free = subject.machine.free if need else None
+    if need is None or free is None or free >= need.total:
         return
     message = (
         f"{free / _GB:.1f} GB are free where the runs are written; {need.runs} trainings leave at least "
@@ -106,10 +107,13 @@ def gpu_memory(subject: Subject) -> Iterator[Finding]:
 
     Mend: a smaller `batch` in every arm (gradients are collected to `nbs` anyway), a smaller imgsz or model.
     """
-    gpus = subject.machine.gpus
-    if subject.study is None or not gpus or str(subject.study.device).lower() in ("cpu", "mps"):
+    study = subject.study
+    if study is None or study.backend != "ultralytics" or str(study.device).lower() in ("cpu", "mps"):
         return
-    devices = max(1, len(str(subject.study.device or "0").split(",")))
+    gpus = subject.machine.gpus
+    if not gpus:
+        return
+    devices = len(str(study.device or "0").split(","))
     for place in subject.stages:
         need = batch_memory(subject, place, devices)
         if need is not None and need > max(gpus):

@@ -79,18 +79,18 @@ def _together(subject: Subject, arm: Arm, licences: dict[str, str], asked: dict[
     bound = [name for name in asked if asked[name] & {"no commercial use", "research only"}]
     free = [name for name in asked if "share alike" in asked[name] and name not in bound]
     weights = arm.stages[0].weights if arm.stages else None
-    agpl = bool(weights) and subject.study is not None and subject.study.backend == "ultralytics"
-    if not bound or not (free or agpl) or (subject.study and subject.study.use == "research" and not free):
+    study = subject.study
+    # Said to be for research, nothing is passed on; said to be commercial, `_use` has spoken already.
+    agpl = bool(weights) and study is not None and study.backend == "ultralytics" and study.use is None
+    if not bound or not (free or agpl):
         return None
     other = _named(free, licences) if free else f"{weights} (AGPL-3.0, Ultralytics)"
     message = (
         f"trains on {_named(bound, licences)}, for no commercial use, together with {other}, "
         "which allows every use and demands the same of what comes from it"
     )
-    hint = None
-    if subject.study and subject.study.use is None and not free:
-        hint = "say `use: research` in the study if the model is never passed on; else take other data"
-    return "warning", message, hint
+    hint = "say `use: research` in the study if the model is never passed on; else take other data"
+    return "warning", message, None if free else hint
 
 
 def _trained_on(subject: Subject, arm: Arm) -> dict[str, str]:

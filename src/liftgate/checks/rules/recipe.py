@@ -199,7 +199,8 @@ def warmup(subject: Subject) -> Iterator[Finding]:
             )
         elif epochs > 1 and length < 1:
             images = subject.training_images(place.stage)
-            batches = math.ceil(images / max(number(place.stage.recipe, "batch", DEFAULT_BATCH), 1)) if images else None
+            batch = max(number(place.stage.recipe, "batch", DEFAULT_BATCH), 1)
+            batches = math.ceil(_fraction(images, place.stage.recipe.get("fraction")) / batch) if images else None
             counted = f": {round(length * batches)} batches" if batches and length else ""
             what = f"warm-up is {length:g} of an epoch{counted}" if length else "there is no warm-up"
             yield warmup.finding(place.where, what, severity="info", warmup_epochs=length, epochs=epochs)
@@ -220,6 +221,7 @@ def few_steps(subject: Subject) -> Iterator[Finding]:
         batch = number(recipe, "batch", DEFAULT_BATCH)
         if not images or batch < 1:
             continue
+        images = _fraction(images, recipe.get("fraction"))
         epochs = number(recipe, "epochs", DEFAULT_EPOCHS)
         steps = optimizer_steps(images, recipe)
         if steps < _FEW_STEPS:
