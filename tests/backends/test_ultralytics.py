@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from backends.tiny import RECIPE, write_model
-from liftgate.backends.base import Event, PredictJob, TrainJob
+from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
 from liftgate.backends.sealed import environment
 from liftgate.errors import TrainingError, UsageError
 from liftgate.testing.backends import BackendContract, write_tree
@@ -199,6 +199,17 @@ def test_early_stopping_ends_a_killed_run_at_the_same_epoch(tmp_path: Path) -> N
     assert killed.epochs == whole.epochs
     assert killed.facts["best_epoch"] == whole.facts["best_epoch"]
     assert _curve(whole.out) == _curve(killed.out)
+
+
+@pytest.mark.slow
+@pytest.mark.promise
+def test_a_decision_point_ends_the_run_after_its_own_epoch(tmp_path: Path) -> None:
+    job = _job(tmp_path / "run", write_tree(tmp_path / "tree", train=8, held_out=4), epochs=5)
+    point = {"rule": "decision point", "at": 2, "continue_if": "mAP50 > 1", "careful_if": None, "otherwise": "stop"}
+    heard: list[Event] = []
+    with pytest.raises(Paused):
+        _train(replace(job, decide=(point,)), heard.append)
+    assert [event.body["epoch"] for event in heard if event.kind == "epoch"] == [1, 2]
 
 
 @pytest.mark.slow

@@ -301,6 +301,8 @@ class _Resumable:
             self.emit_epoch(report)  # after the commit: a reported epoch is never lost
 
         self.run.background.start(commit)
+        if any(point["at"] == epoch for point in self.run.job.decide):
+            self.run.background.wait()  # it is judged by its report: without this, one epoch too late
         pause = self.run.should_stop() and not self.stop
         if pause or self.stop:
             self.run.background.wait()
