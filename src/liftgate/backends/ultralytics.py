@@ -216,6 +216,8 @@ class _Resumable:
         if state["stop"]:
             self.epoch = state["epoch"] - 1
             raise _AllEpochsDone
+        if RANK <= 0 and self.is_judged(state["epoch"]) and self.run.should_stop():  # killed before it was reported
+            raise Paused(f"paused after epoch {state['epoch']} of {self.epochs}")
         if self.args.close_mosaic and self.start_epoch > self.epochs - self.args.close_mosaic:
             self._close_dataloader_mosaic()  # it was closed before; the loop must not make a new iterator for it
             self._close_mosaic, self.args.close_mosaic = self.args.close_mosaic, 0
@@ -301,13 +303,17 @@ class _Resumable:
             self.emit_epoch(report)  # after the commit: a reported epoch is never lost
 
         self.run.background.start(commit)
-        if any(point["at"] == epoch for point in self.run.job.decide):
+        if self.is_judged(epoch):
             self.run.background.wait()  # it is judged by its report: without this, one epoch too late
         pause = self.run.should_stop() and not self.stop
         if pause or self.stop:
             self.run.background.wait()
         if pause:
             raise Paused(f"paused after epoch {epoch} of {self.epochs}")
+
+    def is_judged(self: Any, epoch: int) -> bool:
+        """Whether somebody decides by this epoch's report."""
+        return any(point["at"] == epoch for point in self.run.job.decide)
 
     def emit_epoch(self: Any, report: Mapping[str, Any]) -> None:
         if report["epoch"] > self.run.job.reported:
