@@ -43,6 +43,8 @@ class Draft:
         self._dropped: Counter[str] = Counter()
         self._image, self._cls, self._boxes, self._scores = array("q"), array("q"), array("d"), array("d")
         self._boxed: bool | None = None
+        self._points = array("d")
+        self._posed: bool | None = None
 
     def find(self, name: str) -> int | None:
         """Return the index of the image that a name means, or None."""
@@ -100,11 +102,21 @@ class Draft:
             raise DataError("unknown class number", where=where, expected=f"0 … {last}", got=number)
         return number
 
-    def add(self, where: str, place: int, cls: int, score: float, box: Sequence[float] | None) -> None:
+    def add(
+        self,
+        where: str,
+        place: int,
+        cls: int,
+        score: float,
+        box: Sequence[float] | None,
+        points: Sequence[float] | None = None,
+    ) -> None:
         """Write down one detection: `box` is xyxy in pixels of the image upright, or None for a whole image.
 
+        `points` are x, y and confidence of each of the dataset's keypoints, in the same pixels.
+
         Raises:
-            DataError: no number, a score outside 0 … 1, a box turned inside out, or boxes on some rows only.
+            DataError: no number, a score outside 0 … 1, a box turned inside out, boxes or keypoints on some rows only.
         """
         if not 0 <= score <= 1:  # NaN too
             percent = "in percent? Divide by 100" if 1 < score <= 100 else "leave out what has no score"
@@ -112,6 +124,13 @@ class Draft:
         if self._boxed is not None and self._boxed != (box is not None):
             raise DataError("boxes on some rows only", where=where, hint="either every row has a box or none has")
         self._boxed = box is not None
+        if self._posed is not None and self._posed != (points is not None):
+            raise DataError("keypoints on some rows only", where=where, hint="either every row has them or none has")
+        self._posed = points is not None
+        if points is not None:
+            if not all(abs(value) < _FAR for value in points):
+                raise DataError("a keypoint is no number", where=where)
+            self._points.extend(points)
         if box is not None:
             _demand_box(where, box)
         self._image.append(self._seen[place])
@@ -141,6 +160,7 @@ class Draft:
             cls=np.array(self._cls, dtype=np.int64),
             boxes=np.array(self._boxes, dtype=np.float64).reshape(-1, 4),
             scores=np.array(self._scores, dtype=np.float64),
+            keypoints=np.array(self._points).reshape(len(self._image), -1, 3) if self._posed else None,
             settings=details,
         )
 

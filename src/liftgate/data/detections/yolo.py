@@ -1,8 +1,9 @@
 """A folder of YOLO txt with confidences, as `yolo predict save_txt=True save_conf=True` writes it.
 
 One file for each image with detections, named as the image; rows are `class cx cy w h confidence` in fractions of the
-image. An image without a file was looked at and has none. A classes.txt names the model's classes in order; without
-one the numbers are the dataset's, from 0.
+image, of a pose model `class cx cy w h x y [c] x y [c] … confidence` with the dataset's keypoints in order. An image
+without a file was looked at and has none. A classes.txt names the model's classes in order; without one the numbers are
+the dataset's, from 0.
 """
 
 from __future__ import annotations
@@ -43,17 +44,12 @@ def read(folder: Path, dataset: Dataset) -> Predictions:
 
 
 def _read_file(path: Path, place: int, draft: Draft, names: Sequence[str] | None) -> None:
-    size = draft.dataset.images[place].upright
+    size, skeleton = draft.dataset.images[place].upright, draft.dataset.keypoints
     for line, text in enumerate(_text(path).splitlines(), 1):
         words, where = text.split(), f"{path}:{line}"
         if not words:
             continue
-        if len(words) != 6:
-            hint = "no confidence? yolo predict save_txt=True save_conf=True" if len(words) == 5 else None
-            raise DataError(
-                "a row has the wrong number of columns", where=where,
-                expected="class cx cy w h confidence", got=f"{len(words)} columns", hint=hint,
-            )  # fmt: skip
+        columns = _columns(where, len(words), 0 if skeleton is None else len(skeleton.names))
         values = [number(where, "a column", word) for word in words]
         if values[0] % 1:
             raise DataError("the class is no whole number", where=where, got=words[0])
@@ -66,7 +62,33 @@ def _read_file(path: Path, place: int, draft: Draft, names: Sequence[str] | None
         if cls is not None:
             x, y, width, height = values[1:5]
             box = pixels(where, (x - width / 2, y - height / 2, width, height), size)
-            draft.add(where, place, cls, values[5], box)
+            points = _points(values[5:-1], columns, size) if columns else None
+            draft.add(where, place, cls, values[-1], box, points)
+
+
+def _columns(where: str, words: int, keypoints: int) -> int:
+    """Numbers of each keypoint in a row: 3 with its confidence, 2 without, 0 of a row without keypoints."""
+    for columns in (0, 3, 2) if keypoints else (0,):
+        if words == 6 + columns * keypoints:
+            return columns
+    expected = "class cx cy w h confidence"
+    if keypoints:
+        expected += f", or with x y [c] of {keypoints} keypoints before the confidence"
+    hint = "no confidence? yolo predict save_txt=True save_conf=True"
+    short = words in (5, 5 + 3 * keypoints, 5 + 2 * keypoints)
+    raise DataError(
+        "a row has the wrong number of columns", where=where, expected=expected, got=f"{words} columns",
+        hint=hint if short else None,
+    )  # fmt: skip
+
+
+def _points(values: Sequence[float], columns: int, size: tuple[int, int]) -> list[float]:
+    """x, y in pixels and confidence of each keypoint; without a confidence of its own it counts as seen (1)."""
+    found: list[float] = []
+    for first in range(0, len(values), columns):
+        x, y, *sure = values[first : first + columns]
+        found += [round(x * size[0], 8), round(y * size[1], 8), sure[0] if sure else 1.0]
+    return found
 
 
 def _class(where: str, index: int, draft: Draft, names: Sequence[str] | None) -> int | None:
