@@ -287,3 +287,22 @@ def test_frames_in_splits_are_written_as_images_and_that_is_said(tmp_path: Path)
     assert "<track " not in written.files[0].read_text()
     assert any(loss.what.startswith("tracks") for loss in written.losses)
     assert len(read(written.files[0]).labels) == len(before.labels)
+
+
+def test_a_zip_whose_xml_swells_a_thousandfold_is_a_bomb(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("annotations.xml", b"<annotations>" + b"<a/>" * (5 << 20) + b"</annotations>")
+    with pytest.raises(DataError, match="bomb"):
+        read(tmp_path / "x.zip")
+
+
+def test_elements_that_nobody_knows_are_let_go(tmp_path: Path) -> None:
+    import tracemalloc
+
+    path = save(tmp_path, "<a/>" * 200_000, image("a.jpg", box("cat", 1, 2, 3, 4)))
+    tracemalloc.start()
+    try:
+        assert len(read(path).labels) == 1
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()

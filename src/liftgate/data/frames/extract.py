@@ -186,7 +186,11 @@ def _faults(plans: Sequence[Plan], journal: Journal) -> tuple[Fault, ...]:
             continue
         where = str(plan.source.path)
         missing = plan.n_missing + sum(piece.n_missing for piece in pieces)
-        if facts.claimed > facts.duration or missing:
+        if pieces and not any(piece.rows for piece in pieces):
+            found.append(
+                Fault("video_no_frames", where, "no frame can be decoded: the key frames are missing or damaged")
+            )
+        elif facts.claimed > facts.duration or missing:
             ends = facts.duration if facts.claimed > facts.duration else max(piece.ends for piece in pieces)
             text = f"ends at {ends:.1f} s, its header says {facts.claimed:.1f} s"
             found.append(Fault("video_cut", where, f"{text}; {missing} frames that were asked for are not there"))

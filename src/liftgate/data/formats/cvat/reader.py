@@ -27,6 +27,8 @@ from liftgate.errors import DataError
 from liftgate.progress import Progress, silent
 
 _LARGEST = 2 << 30
+_FREE = 16 << 20
+_RATIO = 100  # boxes are 5 to 20 times smaller in a zip
 _DEEPEST = 50
 _MOST_FRAMES = 10_000_000
 _MOST_FILLED = 5_000_000  # a line of XML can ask for millions
@@ -91,8 +93,16 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
             inside = [item for item in archive.infolist() if Path(item.filename).name == "annotations.xml"]
             if len(inside) != 1:
                 raise DataError("no CVAT export", where=path, expected="one annotations.xml", got=len(inside))
-            if inside[0].file_size > _LARGEST:
+            size, packed = inside[0].file_size, inside[0].compress_size
+            if size > _LARGEST:
                 raise DataError("annotations.xml is too large", where=path, expected="under 2 GiB")
+            if size > _FREE and size > _RATIO * packed:
+                raise DataError(
+                    "the zip is a bomb",
+                    where=path,
+                    expected=f"under {_RATIO} times its {packed:,} bytes",
+                    got=f"{size:,}",
+                )
             with archive.open(inside[0]) as member:
                 # ZipExtFile stops at the declared size, so a bomb that lies about it is cut off.
                 yield member
@@ -115,8 +125,9 @@ def _scan(file: IO[bytes], found: _Found, progress: Progress) -> None:
                 root = element
                 if root.tag != "annotations":
                     raise DataError("not a CVAT XML", where=found.source, expected="<annotations>", got=f"<{root.tag}>")
-            if event == "end" and element.tag in ("image", "track", "meta"):
-                {"image": _take_image, "track": _take_track, "meta": _take_meta}[element.tag](element, found)
+            if event == "end" and depth == 1:
+                if (take := _TAKERS.get(element.tag)) is not None:
+                    take(element, found)
                 root.clear()
                 if len(found.frames) % 1024 == 0:
                     progress("reading annotations", len(found.frames), 0)
@@ -189,6 +200,9 @@ def _take_track(element: Element, found: _Found) -> None:
                 # Until an object leaves it stays where it was; else it moves evenly.
                 share = 0.0 if following is None else (gap - number) / (last - number)
                 _add(found, gap, between(shape, following or shape, share))
+
+
+_TAKERS = {"image": _take_image, "track": _take_track, "meta": _take_meta}
 
 
 def _add(found: _Found, number: int, shape: Shape) -> None:
