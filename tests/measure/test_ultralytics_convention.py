@@ -7,13 +7,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import PIL.Image
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from liftgate.data.formats.coco import read_predictions
 from liftgate.data.reading import read
+from liftgate.measure import ultralytics_convention
 from liftgate.measure.evaluation import evaluate
 from liftgate.measure.table import match
 from liftgate.measure.ultralytics_convention import as_ultralytics
@@ -119,3 +124,20 @@ def _in_split(image):  # type: ignore[no-untyped-def]
     from dataclasses import replace
 
     return replace(image, split="val")
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=st.integers(0, 2**32), rows=st.integers(0, 30), decimals=st.integers(1, 2))
+def test_the_rows_left_out_of_a_curve_do_not_bend_it(seed: int, rows: int, decimals: int) -> None:
+    rng = np.random.default_rng(seed)
+    score = np.sort(rng.random(rows).round(decimals))[::-1].copy()
+    hit = np.where(rng.random(rows) < rng.random(), 2 ** rng.integers(0, 11, rows) - 1, 0).astype(np.uint16)
+    objects = max(1, int((hit > 0).sum()) + int(rng.integers(0, 4)))
+    table: Any = SimpleNamespace(
+        start=np.array([0, rows]), score=score, hit=hit[None], skip=np.zeros((1, rows), dtype=np.uint16)
+    )
+    quick = ultralytics_convention._class_curves(table, 0, objects)[0]
+    for t in range(10 if rows else 0):
+        true = np.cumsum((hit >> t) & 1)
+        whole = ultralytics_convention._trapezoid(true / objects, true / np.arange(1, rows + 1))
+        assert quick[t] == whole

@@ -46,11 +46,15 @@ def _class_curves(
     score, hit = table.score[rows], table.hit[0, rows] & ~table.skip[0, rows]
     if not len(score):
         return np.zeros(10), np.zeros(len(_CONFIDENCES)), np.zeros(len(_CONFIDENCES))
-    true = np.cumsum((hit[:, None] >> np.arange(10)) & 1, axis=0)
-    recall, precision = true / objects, true / np.arange(1, len(score) + 1)[:, None]
+    # Of a run of false positives only the last row bends the curve, just before recall rises.
+    found = hit != 0
+    bends = np.flatnonzero(found | np.append(found[1:], True))
+    true = np.cumsum((hit[bends, None] >> np.arange(10)) & 1, axis=0)
+    recall, precision = true / objects, true / (bends + 1)[:, None]
     ap = np.array([_trapezoid(recall[:, t], precision[:, t]) for t in range(10)])
-    over_precision = np.interp(-_CONFIDENCES, -score, precision[:, 0], left=1)
-    over_recall = np.interp(-_CONFIDENCES, -score, recall[:, 0], left=0)
+    at_half = np.cumsum(hit & 1)
+    over_precision = np.interp(-_CONFIDENCES, -score, at_half / np.arange(1, len(score) + 1), left=1)
+    over_recall = np.interp(-_CONFIDENCES, -score, at_half / objects, left=0)
     return ap, over_precision, over_recall
 
 
