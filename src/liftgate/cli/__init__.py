@@ -47,7 +47,7 @@ _OS_HINTS = {
     errno.EACCES: "this user may not use it: change its permissions, or run as its owner",
     errno.EPERM: "this user may not use it: change its permissions, or run as its owner",
     errno.ENOTDIR: "a file stands where a folder is wanted: name another",
-    errno.EROFS: "the folder cannot be written: copy the study to one that can",
+    errno.EROFS: "nothing can be written there: name another folder, or copy the study to one",
     errno.ENAMETOOLONG: "a shorter path",
 }
 
