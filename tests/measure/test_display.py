@@ -36,12 +36,16 @@ def test_without_pandas_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(UsageError, match="pandas is not installed"):
         evaluate(data, control).to_pandas()
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(UsageError, match="polars is not installed"):
+        evaluate(data, control).to_polars()
 
 
-def test_a_data_frame_has_one_row_per_metric() -> None:
-    pytest.importorskip("pandas")
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_data_frame_has_one_row_per_metric(library: str) -> None:
+    pytest.importorskip(library)
     data, control, treatment = two_models()
-    frame = evaluate(data, control).to_pandas()
+    frame = getattr(evaluate(data, control), f"to_{library}")()
     assert list(frame["metric"])[:2] == ["mAP50-95", "mAP50"]
     assert {"low", "high", "level", "method", "n_images", "n_groups"} <= set(frame.columns)
-    assert list(compare(data, control, treatment).to_pandas()["of"]) == ["all", "a"]
+    assert list(getattr(compare(data, control, treatment), f"to_{library}")()["of"]) == ["all", "a"]

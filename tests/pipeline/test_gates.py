@@ -72,6 +72,8 @@ def test_equal_and_several_treatments_are_gates_of_their_own(write_study: Write)
         ("lift-again", "again", 0.975),
     ]
     result = api.run(study)
+    page = " ".join(result.report.read_text().split())
+    assert "do again and long differ in mAP50 by less than 0.02" in page
     assert list(result.verdicts) == ["same", "lift-long", "lift-again"]
     same = result.verdicts["same"]
     assert same["word"] == "PASS" and "declared to be equal" in same["sentence"], "two runs alike in every bit"

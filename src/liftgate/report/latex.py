@@ -32,7 +32,12 @@ def verdicts(content: ReportContent) -> str:
         word = gate.verdict.word
         if gate.comparison:
             delta, of = gate.comparison.delta, f"{gate.gate.treatment} \u2212 {gate.gate.control}"
-            asked = f"margin {words.signed(gate.comparison.margin)}"
+            equal = gate.comparison.claim == "equal"
+            asked = (
+                f"within {words.number(gate.comparison.margin)}"
+                if equal
+                else f"margin {words.signed(gate.comparison.margin)}"
+            )
             rows.append((gate.gate.name, gate.comparison.metric, of, _signed(delta), asked, word, delta.basis))
         for one in gate.claims:
             asked = f"{one.side} {words.number(one.at_least)}"

@@ -56,6 +56,8 @@ def _of_gate(gate: GateContent) -> Iterator[tuple[str, str]]:
     if gate.comparison:
         delta, margin = gate.comparison.delta, gate.comparison.margin
         against = [drawing.Reference(0.0, "0", "no change"), drawing.Reference(margin, words.signed(margin), "margin")]
+        if gate.comparison.claim == "equal":
+            against.append(drawing.Reference(-margin, words.signed(-margin), "margin"))
         title = f"{gate.comparison.metric}, {gate.gate.treatment} \u2212 {gate.gate.control}"
         yield f"{name}-difference.svg", interval_svg(delta, against, title, signed=True)
     for one in gate.claims:
