@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -206,10 +205,11 @@ def format_(dataset: Dataset) -> Iterator[Finding]:
 def _passed_over(folder: Path) -> list[Path]:
     """Pictures and films whose suffix says that they are passed over without a word."""
     try:
-        files = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+        files = sorted(folder.iterdir())
     except OSError:
         return []
-    return [folder / name for name in files if name.lower().endswith(_NOT_TAKEN) and not name.startswith(".")]
+    odd = [file for file in files if file.name.lower().endswith(_NOT_TAKEN) and not file.name.startswith(".")]
+    return [file for file in odd if file.is_file()]  # a link that leads to itself is none, and no exception
 
 
 @dataset_rule("images.names", "warning")
