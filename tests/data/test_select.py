@@ -64,3 +64,13 @@ def test_case_ks_24_become_14_with_the_flip_that_was_missing() -> None:
     kept = keep_keypoints(made, names)
     assert kept.keypoints is not None
     assert kept.keypoints.flip_idx == tuple(flip)
+
+
+def test_images_that_lose_all_their_boxes_go_when_no_backgrounds_are_asked_for() -> None:
+    made = factory.dataset(12, classes=("cat", "dog"))
+    cats = set(made.labels.image[made.labels.cls == 0].tolist())
+    empty = set(range(12)) - set(made.labels.image.tolist())
+    kept = keep_classes(made, ["cat"], backgrounds=False)
+    assert {image.id for image in kept.images} == {made.images[i].id for i in cats | empty}
+    assert len(kept.labels) == int((made.labels.cls == 0).sum())
+    assert len(keep_classes(made, ["cat"]).images) == 12

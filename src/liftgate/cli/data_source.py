@@ -19,7 +19,11 @@ def add_source(parser: argparse.ArgumentParser, *, frozen: bool = True) -> None:
     parser.add_argument("path", type=Path, metavar="DATA", help=READS)
     parser.add_argument("--images", type=Path, help="folder of the images, where the labels do not say")
     parser.add_argument("--groups", help="regex with (?P<group>…), a CSV image,group, folder, exif or name-time")
-    parser.add_argument("--keep", nargs="+", metavar="CLASS", help="only these classes")
+    parser.add_argument("--keep", nargs="+", metavar="CLASS", help="only these classes, in this order")
+    parser.add_argument("--backgrounds", action="store_true", help="with --keep: images that lose all boxes stay")
+    parser.add_argument(
+        "--keypoints", nargs="+", metavar="NAME", help="only these, in this order; flip_idx and sigmas follow"
+    )
     add_terms(parser)
     if frozen:
         parser.add_argument("--split", type=Path, metavar="CSV", help="a frozen split")
@@ -46,7 +50,16 @@ def source_of(args: argparse.Namespace) -> Source:
     from liftgate.data.verbs import Source
 
     keep = tuple(args.keep) if args.keep else None
-    return Source(args.path, args.images, args.groups, getattr(args, "split", None), keep, said_of(args))
+    return Source(
+        args.path,
+        args.images,
+        args.groups,
+        getattr(args, "split", None),
+        keep,
+        said_of(args),
+        keypoints=tuple(args.keypoints) if args.keypoints else None,
+        backgrounds=args.backgrounds,
+    )
 
 
 def tell_splits(rows: Sequence[Mapping[str, Any]]) -> None:

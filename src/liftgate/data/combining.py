@@ -16,6 +16,7 @@ from liftgate.data.formats.writing import write_dataset
 from liftgate.data.merge import ClassRules, MergePlan, merge, mix, plan_merge
 from liftgate.data.provenance import Said, known_terms, read_said, under
 from liftgate.data.reading import read
+from liftgate.data.select import keep_keypoints
 from liftgate.data.stats import describe
 from liftgate.data.tables import table_bytes
 from liftgate.data.terms import Terms
@@ -97,6 +98,8 @@ class Rules:
     order: tuple[str, ...] = ()
     said: Mapping[str, Said] = field(default_factory=dict)
     """data set → what is known of where it comes from"""
+    keypoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """data set → which of its keypoints are kept, in order"""
 
 
 def read_rules(path: Path) -> Rules:
@@ -107,6 +110,7 @@ def read_rules(path: Path) -> Rules:
         order: [phone, knife]
         datasets:
           xray: {rename: {tel: phone}, drop: [box], licence: CC-BY-4.0, origin: real, confidential: true}
+          pose: {keypoints: [nose, left eye, right eye]}      # only these, in this order; flip_idx and sigmas follow
 
     Raises:
         DataError: not YAML, or keys and values of another kind.
@@ -120,12 +124,15 @@ def read_rules(path: Path) -> Rules:
     if not isinstance(datasets, dict) or not isinstance(order, list):
         raise DataError("not merge rules", where=path, expected="datasets: a mapping, order: a list")
     for rules in datasets.values():
-        _known_keys(path, rules, _RULES | _SAID)
+        _known_keys(path, rules, _RULES | _SAID | {"keypoints"})
+        if not isinstance(rules.get("keypoints", []), list):
+            raise DataError("not merge rules", where=path, expected="keypoints: [names]", got=rules["keypoints"])
     return Rules(
         datasets={str(name): _class_rules(path, rules) for name, rules in datasets.items()},
         everywhere=_class_rules(path, document),
         order=tuple(map(str, order)),
         said={str(name): read_said(rules, path) for name, rules in datasets.items()},
+        keypoints={str(n): tuple(map(str, r["keypoints"])) for n, r in datasets.items() if "keypoints" in r},
     )
 
 
@@ -152,6 +159,10 @@ def _plan(
     """The plan, and the terms of each data set in it."""
     given = read_rules(rules) if rules else Rules()
     datasets = [_open(part, progress) for part in parts]
+    datasets = [
+        keep_keypoints(dataset, given.keypoints[dataset.name]) if dataset.name in given.keypoints else dataset
+        for dataset in datasets
+    ]
     known = [known_terms(dataset, given.said.get(dataset.name)) for dataset in datasets]
     bound = [under(dataset, terms) for dataset, terms in zip(datasets, known, strict=True)]
     plan = plan_merge(bound, given.datasets, everywhere=given.everywhere, order=given.order, progress=progress)

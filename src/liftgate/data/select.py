@@ -12,10 +12,11 @@ from liftgate.data.dataset import Dataset
 from liftgate.errors import DataError
 
 
-def keep_classes(dataset: Dataset, names: Sequence[str]) -> Dataset:
+def keep_classes(dataset: Dataset, names: Sequence[str], *, backgrounds: bool = True) -> Dataset:
     """Return the dataset with only these classes, in this order; the boxes of others are dropped.
 
-    Every image stays: one that has lost all its boxes shows none of the classes, and is a background.
+    An image that has lost all its boxes shows none of the classes. It stays, as a background, unless `backgrounds` is
+    False; images that were empty before stay in any case.
 
     Raises:
         DataError: a name that is no class, with the near word.
@@ -36,13 +37,21 @@ def keep_classes(dataset: Dataset, names: Sequence[str]) -> Dataset:
     old = [dataset.classes.index(name) for name in wanted]
     new = np.full(len(dataset.classes), -1, dtype=np.int64)
     new[old] = np.arange(len(old))
-    labels = dataset.labels.take(new[dataset.labels.cls] >= 0)
-    return replace(
+    kept = new[dataset.labels.cls] >= 0
+    labels = dataset.labels.take(kept)
+    result = replace(
         dataset,
         classes=tuple(wanted),
         category_ids=tuple(dataset.category_ids[index] for index in old),
         labels=replace(labels, cls=new[labels.cls]),
     )
+    if backgrounds:
+        return result
+    count = len(dataset.images)
+    emptied = (np.bincount(dataset.labels.image, minlength=count) > 0) & (
+        np.bincount(labels.image, minlength=count) == 0
+    )
+    return result.take(~emptied)
 
 
 def keep_keypoints(dataset: Dataset, names: Sequence[str]) -> Dataset:

@@ -17,7 +17,7 @@ from liftgate.data.groups import assign_groups
 from liftgate.data.places import lexical, refuse_filled, whole_folder
 from liftgate.data.provenance import Said, known_terms, under
 from liftgate.data.reading import read
-from liftgate.data.select import keep_classes
+from liftgate.data.select import keep_classes, keep_keypoints
 from liftgate.data.split import Split, make_split, read_split
 from liftgate.data.stats import describe
 from liftgate.errors import DataError
@@ -37,6 +37,10 @@ class Source:
     keep: tuple[str, ...] | None = None
     said: Said | None = None
     """What its user says of licence, origin, consent and confidentiality"""
+    keypoints: tuple[str, ...] | None = None
+    """Only these, in this order"""
+    backgrounds: bool = True
+    """Whether images stay that have lost all their boxes to `keep`"""
 
     def open(self, progress: Progress = silent) -> Dataset:
         """Read the dataset with its terms, keep its classes, assign groups (a CSV is relative to the working
@@ -44,7 +48,9 @@ class Source:
         dataset = read(self.path, images=self.images, progress=progress)
         dataset = under(dataset, known_terms(dataset, self.said))
         if self.keep is not None:
-            dataset = keep_classes(dataset, self.keep)
+            dataset = keep_classes(dataset, self.keep, backgrounds=self.backgrounds)
+        if self.keypoints is not None:
+            dataset = keep_keypoints(dataset, self.keypoints)
         if self.groups is not None:
             dataset = assign_groups(dataset, self.groups, base=Path.cwd())
         return dataset if self.split is None else read_split(self.split).apply(dataset)
@@ -125,7 +131,9 @@ def _freeze(split: Split, dataset: Dataset, folder: Path, home: Path, suffix: st
 
 
 def _proof(dataset: Dataset, path: Path, source: Source, progress: Progress) -> dict[str, Any]:
-    proof = prove_apart(dataset, replace(source, path=path, split=None, keep=None).open(progress), progress=progress)
+    proof = prove_apart(
+        dataset, replace(source, path=path, split=None, keep=None, keypoints=None).open(progress), progress=progress
+    )
     return {"data": str(path), "n_images": proof.n_images, "n_groups": proof.n_groups}
 
 
