@@ -6,10 +6,10 @@ cannot be meant is named by its index.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 import msgspec
 import numpy as np
@@ -81,11 +81,11 @@ class _Reader:
         self._columns: list[list[NDArray[np.generic]]] = [[] for _ in range(6)]
         self._state = np.zeros(scanning.STATE_SIZE, dtype=np.int64)
 
-    def read(self, file: IO[bytes]) -> Results:
+    def read(self, file: BufferedReader) -> Results:
         size = max(4096, min(_PIECE, self._path.stat().st_size + 1))
         piece, kept = _Piece(size), 0
         while True:
-            got = file.readinto(memoryview(piece.text)[kept:])  # type: ignore[attr-defined]
+            got = file.readinto(piece.text.data[kept:])
             filled = kept + got
             begin = 3 if not self._rows and piece.text[:3].tobytes() == b"\xef\xbb\xbf" and not kept else 0
             left = self._scan(piece, begin, filled)
@@ -122,7 +122,7 @@ class _Reader:
             odd[int(state[scanning.ROWS]) - 1] = place_of_id
         count, distinct, points = (int(state[i]) for i in (scanning.ROWS, scanning.IDS, scanning.POINTS))
         texts = zip(piece.id_at[:distinct].tolist(), piece.id_length[:distinct].tolist(), strict=True)
-        text, decode = memoryview(piece.text), msgspec.json.decode
+        text, decode = piece.text.data, msgspec.json.decode
         place = [self._place(decode(text[at : at + length])) for at, length in texts]
         piece.ids[list(odd)] = 0
         image = np.array(place or [0], dtype=np.int64)[piece.ids[:count]]
@@ -187,7 +187,7 @@ class _Reader:
                 raise DataError("not a detection", where=where, got=str(error), hint=hint) from None
 
 
-def spread(results: Results, rows: Sequence[int]) -> list[NDArray[np.float64]]:
+def spread(results: Results, rows: Iterable[int]) -> list[NDArray[np.float64]]:
     """The keypoint numbers of each of `rows`; empty where none are given."""
     end = np.cumsum(np.maximum(results.point_count, 0))
     return [results.points[end[row] - max(0, int(results.point_count[row])) : end[row]] for row in rows]

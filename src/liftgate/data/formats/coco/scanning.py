@@ -7,6 +7,8 @@ more than 18 digits, null, a missing key. Numbers come out rounded to nearest, a
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,7 @@ OPENING, FIRST, COMMA, NEXT, CLOSED = 0, 1, 2, 3, 4
 
 _NOT_UNDERSTOOD, _CUT = -1, -2  # in place of the next place
 
-POWERS: NDArray[np.float64] = 10.0 ** np.arange(23)  # exact, each of them
+POWERS: NDArray[np.float64] = np.array([float(f"1e{power}") for power in range(23)])  # exact, all of them
 
 Bytes = NDArray[np.uint8]
 _IMAGE_ID, _CATEGORY_ID, _SCORE, _BBOX, _KEYPOINTS = 1, 2, 4, 8, 16
@@ -223,12 +225,12 @@ def _interned(
     id_length: NDArray[np.int64],
 ) -> int:
     """The number of a text among the distinct ones, a new one where it has not been met."""
-    hashed = np.int64(0)
+    hashed: Any = np.int64(0)
     for place in range(first, last):
         hashed = (hashed * 31 + text[place]) & 0xFFFF_FFFF
     slot = (hashed ^ (hashed >> 15)) & (len(slots) - 1)
     while slots[slot] >= 0:
-        known = slots[slot]
+        known: Any = np.int64(slots[slot])
         if id_length[known] == last - first:
             same = True
             for i in range(last - first):
@@ -236,12 +238,12 @@ def _interned(
                     same = False
                     break
             if same:
-                return np.int64(known)
+                return known  # type: ignore[no-any-return]
         slot = (slot + 1) & (len(slots) - 1)
-    new = state[IDS]
+    new: Any = state[IDS]
     slots[slot], id_at[new], id_length[new] = new, first, last - first
     state[IDS] += 1
-    return new
+    return new  # type: ignore[no-any-return]
 
 
 @part
@@ -274,7 +276,7 @@ def _numbers(text: Bytes, at: int, end: int, powers: NDArray[np.float64], out: N
 
 
 @part
-def _digits(text: Bytes, at: int, end: int, value: int, count: int) -> tuple[int, int, int]:
+def _digits(text: Bytes, at: int, end: int, value: Any, count: int) -> tuple[int, Any, int]:
     """Place after a run of digits, the number that they continue, and how many digits it has but for leading zeros."""
     while at < end and 48 <= text[at] <= 57:
         if count < 18:
@@ -321,7 +323,7 @@ def _number(text: Bytes, at: int, end: int, powers: NDArray[np.float64]) -> tupl
 
 
 @part
-def _scaled(digits: int, exponent: int, powers: NDArray[np.float64]) -> tuple[bool, float]:
+def _scaled(digits: Any, exponent: int, powers: NDArray[np.float64]) -> tuple[bool, float]:
     """digits · 10^exponent rounded to nearest, and whether that is certain.
 
     Two exact numbers divided or multiplied round once. Of more digits than a float holds the quotient's error is
