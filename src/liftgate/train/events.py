@@ -43,7 +43,10 @@ class Tail:
         What is written while the caller handles these waits too: a fast child would otherwise hold a slow listener here
         until its own end, and no wish to pause would reach it.
         """
-        if not self._path.exists():
+        try:
+            if self._path.stat().st_size <= self._position:
+                return
+        except FileNotFoundError:
             return
         with self._path.open("rb") as file:
             file.seek(self._position)

@@ -6,7 +6,9 @@ Files in the job's folder: train.json, events.jsonl and train.log (for predictio
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -249,11 +251,20 @@ class _Session:
 
 
 def _ended(child: subprocess.Popen[bytes]) -> bool:
+    """Wait until the next look is due; whether the child has ended by then."""
     try:
-        child.wait(_LOOK)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+        handle = os.pidfd_open(child.pid)
+    except (OSError, AttributeError):  # no Linux, or one that does not know it
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_LOOK)  # asks again and again meanwhile
+    else:
+        try:
+            watched = select.poll()
+            watched.register(handle, select.POLLIN)
+            watched.poll(1000 * _LOOK)
+        finally:
+            os.close(handle)
+    return child.poll() is not None
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
