@@ -251,3 +251,10 @@ def test_cards_say_the_strictest_terms_of_the_parts_and_hand_them_on(tmp_path: P
         card = read_card(tmp_path / made)
         assert card is not None
         assert card.terms == Terms("CC-BY-NC-4.0", "real", True, "signed forms")
+
+
+def test_two_spellings_of_one_letter_are_shown_so_that_a_rule_can_name_them() -> None:
+    first, second = factory.dataset(2, classes=("b\u00fcro",)), factory.dataset(2, classes=("bu\u0308ro",))
+    (conflict,) = plan_merge([first, second]).conflicts
+    assert conflict.kind == "alike"
+    assert r"'b\xfcro' and 'bu\u0308ro'" in conflict.message

@@ -217,7 +217,10 @@ def _alike(classes: Sequence[str]) -> Iterator[Conflict]:
         spelled["".join(letter for letter in plain if letter.isalnum())].append(name)
     for names in spelled.values():
         if len(names) > 1:
-            yield Conflict("alike", f"{' and '.join(map(repr, names))} would be {len(names)} classes")
+            # Two spellings of one ü look the same: as escapes they can be told apart, and written into a rule.
+            hidden = len({unicodedata.normalize("NFC", name) for name in names}) < len(names)
+            shown = " and ".join(map(ascii if hidden else repr, names))
+            yield Conflict("alike", f"{shown} would be {len(names)} classes")
 
 
 def _skeletons(datasets: Sequence[Dataset], names: Sequence[str]) -> Iterator[Conflict]:
