@@ -233,7 +233,7 @@ class Video:
 
     def _seconds(self, stamp: int) -> float:
         # Not through Fraction, which takes longer than all else that is done with a packet; rounded once, as there.
-        return (stamp - (self._start or 0)) * self._base.numerator / self._base.denominator
+        return float((stamp - (self._start or 0)) * self._base.numerator / self._base.denominator)
 
 
 def _any_near(targets: Sequence[float], at: float, reach: float) -> bool:
