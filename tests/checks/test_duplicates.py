@@ -91,6 +91,18 @@ def test_a_leaked_split_is_repaired_by_the_groups(
     assert not [one.id for one in after.findings if "leak" in one.id]
 
 
+def test_the_proposed_groups_make_a_split_that_no_copy_crosses(small: SmallSet, tmp_path: Path) -> None:
+    data, out = leaked(small), tmp_path / "groups.csv"
+    assert main(["data", "duplicates", str(data), "--groups-out", str(out), "--json"]) == 0
+    assert main(["data", "split", str(data), "--by", str(out), "--out", str(tmp_path / "split"), "--json"]) == 0
+    with out.open() as groups, (tmp_path / "split" / "split.csv").open() as split:
+        group_of = {row["image"]: row["group"] for row in csv.DictReader(groups)}
+        sides: dict[str, set[str]] = {}
+        for row in csv.DictReader(split):
+            sides.setdefault(group_of[row["image"]], set()).add(row["split"])
+    assert max(map(len, sides.values())) == 1 and set.union(*sides.values()) == {"train", "val", "test"}
+
+
 def test_the_page_shows_both_pictures_and_no_name_becomes_html(small: SmallSet, tmp_path: Path) -> None:
     leaked(small)
     shutil.copy(small.image("train", 8), small.image("train", 8).with_name("<b>x.png"))

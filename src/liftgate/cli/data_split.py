@@ -11,6 +11,7 @@ from liftgate.cli.output import add_json, emit_json, progress, say
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser, frozen=False)
+    parser.add_argument("--by", dest="groups", metavar="RULE", help="the same as --groups: `--by groups.csv`")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for split.csv and the list files")
     parser.add_argument("--ratios", type=float, nargs=3, default=(0.7, 0.15, 0.15), metavar=("TRAIN", "VAL", "TEST"))
     parser.add_argument("--seed", type=int, default=0)
