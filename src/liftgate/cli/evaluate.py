@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from liftgate.measure.records import Evaluation
 
 _SHOWN_CONFUSIONS = 5
+_SHOWN_SLICES = 20
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -125,13 +126,15 @@ def _slices(evaluation: Evaluation) -> Iterator[str]:
     names = names[:3]
     yield ""
     yield f"{'slice':<20} {'images':>6} {'groups':>6}  " + "  ".join(f"{name:<24}" for name in names).rstrip()
-    for slice_name, row in evaluation.slices.items():
+    for slice_name, row in list(evaluation.slices.items())[:_SHOWN_SLICES]:
         cells = []
         for name in names:
             value = row["metrics"].get(name)
             cells.append("–" if value is None else f"{value:.3f} {_bounds(row['intervals'][name])}")
         shown = "  ".join(f"{cell:<24}" for cell in cells).rstrip()
         yield f"{slice_name[:20]:<20} {row['n_images']:>6} {row['n_groups']:>6}  {shown}"
+    if len(evaluation.slices) > _SHOWN_SLICES:
+        yield f"and {len(evaluation.slices) - _SHOWN_SLICES} more slices: --json has them all"
     yield "intervals of slices are each slice's own, not adjusted for looking at several"
 
 
