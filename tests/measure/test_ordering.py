@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -12,16 +12,19 @@ from liftgate.measure.ordering import falling, stable_order
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, -0.0, 0.5, 1e-300])
 
 
+@settings(deadline=None)
 @given(arrays.arrays(np.int64, st.integers(0, 60), elements=st.integers(0, 2**62) | st.integers(0, 3)))
 def test_keys_rise_and_equal_ones_keep_their_order(keys: np.ndarray) -> None:
     np.testing.assert_array_equal(stable_order(keys), np.argsort(keys, kind="stable"))
 
 
+@settings(deadline=None)
 @given(arrays.arrays(np.float64, st.integers(0, 60), elements=numbers))
 def test_falling_numbers_are_those_of_a_stable_sort_of_their_negatives(values: np.ndarray) -> None:
     np.testing.assert_array_equal(stable_order(falling(values)), np.argsort(-values, kind="stable"))
 
 
+@settings(deadline=None)
 @given(arrays.arrays(np.int64, (40, 2), elements=st.integers(0, 5)))
 def test_one_order_after_another_is_an_order_by_both(keys: np.ndarray) -> None:
     both = stable_order(keys[:, 0].copy(), stable_order(keys[:, 1].copy()))

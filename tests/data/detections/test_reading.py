@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftgate.data.dataset import Dataset, Image, Labels
@@ -272,6 +272,7 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(deadline=None)  # the first one loads kernels
 @given(content=ANYTHING)
 def test_no_json_is_a_traceback(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
     images = (Image("a.jpg", Path("/d/a.jpg"), 40, 20),)
@@ -284,6 +285,7 @@ def test_no_json_is_a_traceback(tmp_path_factory: pytest.TempPathFactory, conten
     assert np.isfinite(found.scores).all()
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet="0123456789.,-naif e\n\"'", max_size=80))
 def test_no_text_is_a_traceback(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     images = (Image("a.jpg", Path("/d/a.jpg"), 40, 20),)
