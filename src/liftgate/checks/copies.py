@@ -22,6 +22,7 @@ _ALIKE = 0.97  # correlation of the grey thumbnails that confirms a near copy
 _UNLIKE = 0.7  # and that refutes one even when the hashes agree
 _FLAT = 6.0  # grey levels of spread below which any two pictures correlate
 _MOST_PAIRS = 2_000_000
+_SAME_GREY = 16  # equal pixels have equal thumbnails but for rounding, and for JPEG being decoded at a fraction
 
 
 class Located(NamedTuple):
@@ -70,11 +71,14 @@ def find_copies(datasets: Mapping[str, Dataset], scans: Mapping[str, Scan]) -> t
     bits = np.bitwise_count(every[pairs[:, 0]] ^ every[pairs[:, 1]])
     kept = (alike >= _ALIKE) | ((bits <= _SURE_BITS) & (alike >= _UNLIKE))
     pairs, alike = pairs[kept], alike[kept]
-    same_size = [(facts[a].width, facts[a].height) == (facts[b].width, facts[b].height) for a, b in pairs]
-    # Same size and almost the same thumbnail: only then are both decoded in full for their pixel hash.
-    suspects = sorted(
-        {everyone[i].image.path for pair, same in zip(pairs, same_size, strict=True) if same for i in pair}
-    )
+    grey_apart = np.abs(thumbs[pairs[:, 0]].astype(np.int16) - thumbs[pairs[:, 1]]).max(axis=1, initial=0)
+    may_equal = [
+        (facts[a].width, facts[a].height) == (facts[b].width, facts[b].height) and apart <= _SAME_GREY
+        for (a, b), apart in zip(pairs, grey_apart, strict=True)
+    ]
+    # Same size and the same thumbnail: only then are both decoded in full for their pixel hash. A day of frames of one
+    # camera is all near-copies, and hardly one of them is decoded again.
+    suspects = sorted({everyone[i].image.path for pair, may in zip(pairs, may_equal, strict=True) if may for i in pair})
     exact = _pixel_hashes(suspects)
     return tuple(
         Pair(
@@ -82,9 +86,9 @@ def find_copies(datasets: Mapping[str, Dataset], scans: Mapping[str, Scan]) -> t
             second=everyone[b],
             bits=(facts[a].dhash ^ facts[b].dhash).bit_count(),
             alike=float(score),
-            exact=same and exact[everyone[a].image.path] == exact[everyone[b].image.path],
+            exact=may and exact[everyone[a].image.path] == exact[everyone[b].image.path],
         )
-        for (a, b), score, same in zip(pairs, alike, same_size, strict=True)
+        for (a, b), score, may in zip(pairs, alike, may_equal, strict=True)
         if everyone[a].image.path != everyone[b].image.path
     )
 
