@@ -18,6 +18,21 @@ DEFAULTS = {"imgsz": 640, "conf": 0.001, "iou": 0.7, "max_det": 300, "batch": 16
 """Settings of predictions, where the job is silent"""
 
 
+def asked(job: PredictJob) -> dict[str, Any]:
+    """Return the settings of a job, each that it does not name at its default.
+
+    Raises:
+        UsageError: an unknown setting, or weights that cannot predict.
+    """
+    if unknown := job.settings.keys() - DEFAULTS.keys():
+        raise UsageError("unknown prediction setting", expected=", ".join(DEFAULTS), got=", ".join(unknown))
+    if not Path(job.weights).exists():  # some exports are folders
+        raise UsageError("no such weights", where=job.weights, hint="put the file there, or name another")
+    if job.weights.endswith((".yaml", ".yml")):
+        raise UsageError("a model YAML has no weights to predict with", where=job.weights, hint="train it first")
+    return DEFAULTS | dict(job.settings)
+
+
 class Collecting:
     """Mixed into a validator: keeps its predictions, in the pixels of each image, and computes nothing."""
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from liftgate.backends.base import Event
 from liftgate.backends.tree import Tree
-from liftgate.errors import LiftgateError, OutOfMemory, TrainingError
+from liftgate.errors import LiftgateError, OutOfMemory, TrainingError, UsageError
 
 _LOG = logging.getLogger("ultralytics")
 
@@ -77,6 +77,21 @@ def report(trainer: Any, peak_memory_mb: float) -> dict[str, Any]:
         "seconds": round(trainer.epoch_time, 3),
         "peak_memory_mb": peak_memory_mb,
     }
+
+
+def chosen(metrics: Mapping[str, Any], select: str) -> Any:
+    """Return the metric of an epoch that the job names.
+
+    Raises:
+        UsageError: the trainer reports no such metric.
+
+    >>> chosen({"metrics/mAP50(B)": 0.5, "val/box_loss": 1.2}, "mAP50")
+    0.5
+    """
+    named = {plain_name(name): value for name, value in metrics.items() if name.startswith("metrics/")}
+    if select not in named:
+        raise UsageError("no such metric to select by", expected=", ".join(named), got=select)
+    return named[select]
 
 
 def plain_name(name: str) -> str:

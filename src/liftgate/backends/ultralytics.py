@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import platform
 import resource
-import shutil
 import sys
 import tempfile
 import time
@@ -32,13 +31,12 @@ from liftgate.backends import collecting, sidecar
 from liftgate.backends import state as states
 from liftgate.backends.arguments import check_recipe
 from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
-from liftgate.backends.collecting import DEFAULTS, Collecting
-from liftgate.backends.heard import Ear, explain, number, plain_name, warn_of_dropped
+from liftgate.backends.collecting import Collecting
+from liftgate.backends.heard import Ear, Emit, chosen, explain, number, warn_of_dropped
 from liftgate.backends.heard import report as epoch_report
 from liftgate.backends.tree import read_tree
+from liftgate.backends.whole import Whole, whole
 from liftgate.errors import LiftgateError, TrainingError, UsageError
-
-Emit = Callable[[Event], None]
 
 _FILES = ("results.csv", "weights/best.pt", "weights/last.pt")
 _SEAMS = (
@@ -79,11 +77,7 @@ class Ultralytics:
 
     def predict(self, job: PredictJob, emit: Emit) -> Mapping[str, Any]:
         """Write the validator's own predictions; see `Backend.predict`."""
-        unknown = job.settings.keys() - DEFAULTS.keys()
-        if unknown:
-            raise UsageError("unknown prediction setting", expected=", ".join(DEFAULTS), got=", ".join(unknown))
-        tree = read_tree(job.data)
-        asked = DEFAULTS | dict(job.settings)
+        tree, asked = read_tree(job.data), collecting.asked(job)
         with Ear(emit) as ear, tempfile.TemporaryDirectory() as scratch:
             validator = _validator(job, asked, Path(scratch))
             try:
@@ -132,6 +126,7 @@ class _Run:
     def _facts(self, trainer: Any) -> dict[str, Any]:
         first = trainer.optimizer.param_groups[0]
         used = {"name": type(trainer.optimizer).__name__, "lr0": first["initial_lr"], "lr0_asked": trainer.asked["lr0"]}
+        used |= {"name_asked": trainer.asked["optimizer"], "groups": len(trainer.optimizer.param_groups)}
         exact = trainer.device.type == "cpu" and trainer.train_loader.num_workers == 0 and trainer.world_size < 2
         return _versions() | {
             "device": _device_name(trainer.device),
@@ -139,8 +134,7 @@ class _Run:
             "threads": torch.get_num_threads(),
             "recipe": dict(self.job.recipe),
             "args": dict(vars(trainer.args)),
-            "optimizer": used
-            | {"name_asked": trainer.asked["optimizer"], "groups": len(trainer.optimizer.param_groups)},
+            "optimizer": used,
             "batch": trainer.batch_size,
             "batch_halved": self.halved,
             "nan_reloads": self.reloads,
@@ -156,7 +150,7 @@ class _Run:
         }
 
 
-class _Resumable:
+class _Resumable(Whole):
     """Mixed into a trainer: exact state at the end of every epoch, and the way back into it."""
 
     run: _Run
@@ -258,11 +252,9 @@ class _Resumable:
         metrics, fitness = super().validate()  # type: ignore[misc]
         if select is None or metrics is None:
             return metrics, fitness
-        named = {plain_name(name): value for name, value in metrics.items() if name.startswith("metrics/")}
-        if select not in named:
-            raise UsageError("no such metric to select by", expected=", ".join(named), got=select)
-        self.best_fitness = named[select] if best is None or best < named[select] else best
-        return metrics, named[select]
+        value = chosen(metrics, select)
+        self.best_fitness = value if best is None or best < value else best
+        return metrics, value
 
     def _handle_nan_recovery(self: Any, epoch: int) -> bool:
         reloaded = bool(super()._handle_nan_recovery(epoch))  # type: ignore[misc]
@@ -272,20 +264,6 @@ class _Resumable:
             message = f"NaN in epoch {epoch + 1}: the last checkpoint was reloaded and the epoch is done again"
             self.run.emit(Event("warning", {"message": message, "fact": "nan_reload", "epoch": epoch + 1}))
         return reloaded
-
-    def save_model(self: Any) -> Any:
-        """As Ultralytics, but each file takes its place whole."""
-        places = self.wdir, self.last, self.best
-        part = self.wdir / ".part"
-        self.wdir, self.last, self.best = part, part / "last.pt", part / "best.pt"
-        try:
-            saved = super().save_model()  # type: ignore[misc]
-        finally:
-            self.wdir, self.last, self.best = places
-        for path in part.iterdir():
-            path.replace(self.wdir / path.name)
-        part.rmdir()
-        return saved
 
     def on_fit_epoch_end(self: Any) -> None:
         if self._final or RANK > 0:
@@ -330,16 +308,7 @@ class _Resumable:
     def final_eval(self: Any) -> None:
         self._final = True
         strip = engine.strip_optimizer
-
-        def whole(path: Path, *args: Any, **how: Any) -> Any:
-            """As Ultralytics, which writes in place: a kill would tear the file, and the side-car's link with it."""
-            copy = path.with_name(f".{path.name}")
-            shutil.copyfile(path, copy)
-            stripped = strip(copy, *args, **how)
-            copy.replace(path)
-            return stripped
-
-        engine.strip_optimizer = whole
+        engine.strip_optimizer = whole(strip)
         try:
             super().final_eval()  # type: ignore[misc]
         finally:
@@ -372,8 +341,7 @@ def _trainer(run: _Run) -> Any:
     if kind is None:
         raise UsageError("unknown task", expected="detect or pose", got=job.task)
     chosen: dict[str, Any] = {"deterministic": True, "plots": True, "amp": "bf16" if bf16 else False}
-    if cpu:
-        chosen["workers"] = 0
+    chosen |= {"workers": 0} if cpu else {}
     fixed = {"model": job.weights, "data": str(job.data), "seed": job.seed, "device": device, "mode": "train"}
     place = {"project": str(job.out.parent), "name": job.out.name, "exist_ok": True}
     batch = {"batch": run.state["batch"]} if run.state else {}
@@ -404,10 +372,6 @@ def _validator(job: PredictJob, asked: Mapping[str, Any], scratch: Path) -> Any:
     kind = {"detect": _DetectCollector, "pose": _PoseCollector}.get(job.task)
     if kind is None:
         raise UsageError("unknown task", expected="detect or pose", got=job.task)
-    if not Path(job.weights).exists():  # some exports are folders
-        raise UsageError("no such weights", where=job.weights, hint="put the file there, or name another")
-    if job.weights.endswith((".yaml", ".yml")):
-        raise UsageError("a model YAML has no weights to predict with", where=job.weights, hint="train it first")
     device = (job.device or _any_device()).split(",")[0]  # of several, one predicts
     fixed = {"model": job.weights, "data": str(job.data), "split": job.split, "device": device, "rect": True}
     quiet = {"plots": False, "save_json": False, "verbose": False, "workers": 0 if device == "cpu" else 4}
