@@ -22,9 +22,9 @@ from liftgate.data.dataset import Dataset, Image, Labels
 from liftgate.data.predictions import Predictions
 from liftgate.measure.average_precision import average_precision, mean_over_classes
 from liftgate.measure.comparison import compare
-from liftgate.measure.evaluation import rate_interval
 from liftgate.measure.metrics import averaged
 from liftgate.measure.operating_point import operating_point
+from liftgate.measure.rates import rate_interval
 from liftgate.measure.resampling import units
 from liftgate.measure.table import match
 from liftgate.stats.clustered import bootstrap_weights
