@@ -87,7 +87,7 @@ class Video:
             raise BadVideoError(Fault("video_unreadable", str(self.path), "the codec is unknown"))
         self._base = self._stream.time_base
         self._start: int | None = self._stream.start_time
-        # Frame threads fill with as many frames as there are threads after every seek: only for long runs of decoding.
+        # Frame threads fill with as many frames as there are threads after every seek: a few, not one for each core.
         self._stream.codec_context.thread_type = "FRAME" if self._threads > 1 else "NONE"
         self._stream.codec_context.thread_count = self._threads
 
