@@ -14,6 +14,7 @@ import pytest
 
 from liftgate.cli import main
 from liftgate.data.card import read_card
+from liftgate.data.combining import read_rules
 from liftgate.data.dataset import Dataset, Keypoints
 from liftgate.data.formats import yolo
 from liftgate.data.merge import ClassRules, merge, mix, plan_merge
@@ -258,3 +259,12 @@ def test_two_spellings_of_one_letter_are_shown_so_that_a_rule_can_name_them() ->
     (conflict,) = plan_merge([first, second]).conflicts
     assert conflict.kind == "alike"
     assert r"'b\xfcro' and 'bu\u0308ro'" in conflict.message
+
+
+def test_rules_say_which_keypoints_of_a_data_set_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("datasets: {pose: {keypoints: [nose, left eye]}}")
+    assert read_rules(path).keypoints == {"pose": ("nose", "left eye")}
+    path.write_text("datasets: {pose: {keypoints: nose}}")
+    with pytest.raises(DataError, match="keypoints"):
+        read_rules(path)
