@@ -97,3 +97,19 @@ def test_columns_of_a_table_are_refused_instead_of_read_wrong(tmp_path: Path) ->
 
 def _raises(*_: Any) -> None:
     raise RuntimeError("no linker here")
+
+
+def test_a_damaged_kernel_is_compiled_again_not_run(tmp_path: Path) -> None:
+    call(kernel(tmp_path))
+    (kept,) = (tmp_path / "__pycache__").glob("*.kernel")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:-200] + bytes(200))
+    assert call(kernel(tmp_path)) == [6.0, 24.0]
+    assert kept.read_bytes()[-200:] != bytes(200)
+
+
+def test_with_an_llvm_that_was_not_tried_numba_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "_TRIED", ("0.0",))
+    compiled._platform.cache_clear()
+    assert call(kernel(tmp_path)) == [6.0, 24.0]
+    assert not list((tmp_path / "__pycache__").glob("*.kernel"))

@@ -1,8 +1,8 @@
 """Numeric kernels: Python functions over numpy arrays, compiled once to machine code that is kept on disk.
 
 Numba compiles. Where the machine code lies on disk already, numba is not even imported, for that takes longer than
-most of the work: LLVM links the code and ctypes calls it, free of the interpreter's lock. Where any of that fails,
-numba does all of it: slower to start, the same numbers.
+most of the work: LLVM links the code and ctypes calls it, free of the interpreter's lock. Where any of that fails, and
+with an LLVM that this was not tried with, numba does all of it: slower to start, the same numbers.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from liftgate.files import write_bytes
+
+_TRIED = ("0.50",)
+"""Releases of llvmlite, each made for one of numba: another numba may call its functions otherwise, which no exception
+would tell."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 Kinds = tuple[str, ...]
@@ -99,12 +103,14 @@ def _kept(function: types.FunctionType, kinds: Kinds) -> tuple[str, bytes]:
     places = [folder / name for folder in _folders(source)]
     for place in places:
         with contextlib.suppress(OSError):
-            symbol, _, code = place.read_bytes().partition(b"\n")
-            return symbol.decode(), code
+            head, _, code = place.read_bytes().partition(b"\n")
+            symbol, _, whole = head.decode().partition(" ")
+            if whole == hashlib.sha256(code).hexdigest():  # a damaged kernel would not raise, it would crash
+                return symbol, code
     symbol_name, code = _compile(function, kinds)
     for place in places:
         with contextlib.suppress(OSError):
-            write_bytes(place, symbol_name.encode() + b"\n" + code)
+            write_bytes(place, f"{symbol_name} {hashlib.sha256(code).hexdigest()}\n".encode() + code)
             break
     return symbol_name, code
 
@@ -120,6 +126,8 @@ def _platform() -> str:
     """Everything beside its source that machine code depends on."""
     from llvmlite import __version__, binding
 
+    if not __version__.startswith(_TRIED):
+        raise ImportError(f"not tried with llvmlite {__version__}")
     spec = importlib.util.find_spec("numba")
     stamp = Path(spec.origin).stat().st_mtime_ns if spec and spec.origin else 0
     features = binding.get_host_cpu_features().flatten()
