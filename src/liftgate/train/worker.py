@@ -20,8 +20,8 @@ from typing import Any
 from liftgate.backends import load
 from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
 from liftgate.errors import LiftgateError
-from liftgate.train.decide import Judge
 from liftgate.train import ranks
+from liftgate.train.decide import Judge
 from liftgate.train.events import EventFile, read_events
 from liftgate.train.job import JobFile
 from liftgate.train.power import Meter
