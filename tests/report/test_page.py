@@ -264,6 +264,35 @@ def test_any_words_and_any_interval_make_a_page(text: str, low: float, width: fl
         assert 0 <= float(x) <= 100
 
 
+@pytest.mark.parametrize(
+    ("metric", "claim", "margins", "zone"),
+    [
+        ("mAP50", "better", ["+0.0100"], "right"),
+        ("false_positives_per_image", "better", ["\u22120.0100"], "left"),
+        ("mAP50", "equal", ["\u22120.0100", "+0.0100"], "between"),
+    ],
+)
+def test_a_difference_is_drawn_against_the_side_where_it_passes(
+    metric: str, claim: str, margins: list[str], zone: str
+) -> None:
+    content = harmed()
+    gate = content.gates[0]
+    assert gate.comparison
+    comparison = replace(gate.comparison, metric=metric, claim=claim, margin=0.01)  # type: ignore[arg-type]
+    asked = replace(gate.gate, metric=metric, claim=claim, margin=0.01)  # type: ignore[arg-type]
+    page = render_html(replace(content, gates=(replace(gate, gate=asked, comparison=comparison),)))
+    label = next(
+        a["aria-label"] or "" for _, a in seen(page).tags if "treatment minus control" in str(a.get("aria-label"))
+    )
+    assert re.findall(r"margin at (\S+?)(?:;|$)", label) == margins
+    match = re.search(r'class="zone" x="([\d.]+)%" y="8" width="([\d.]+)%"', page)
+    assert match
+    start, width = float(match[1]), float(match[2])
+    touches = ("left" if start == 0 else "") + ("right" if start + width > 99.9 else "")
+    assert (touches or "between") == zone
+    assert ("below" in page.split("Gate <b>")[1].split("?")[0]) == (zone == "left")
+
+
 def test_a_line_breaks_where_a_value_is_missing_and_says_its_values_when_pointed_at() -> None:
     chart = Chart("loss", (Series("a", ((1, 2.0), (2, None), (3, float("nan")), (4, 1.0), (5, 0.5)), mark=5),))
     page = render_html(ReportContent("s", "q", charts=(chart,)))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from liftgate.measure import display
+from liftgate.measure.metrics import LESS_IS_BETTER
 from liftgate.stats.interval import Interval
 from liftgate.study.records import ClaimWord, VerdictWord
 
@@ -116,6 +117,18 @@ class Comparison:
     """The same, adjusted for several treatments that are looked at side by side"""
     slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """slice → control, treatment, delta, interval, level, method, n_images, n_groups, p_holm"""
+
+    @property
+    def less_is_better(self) -> bool:
+        """Whether a negative difference is the gain."""
+        return self.metric in LESS_IS_BETTER
+
+    @property
+    def reached_at(self) -> tuple[float, ...]:
+        """The difference at which the margin is reached; of a claim of equality the two that bound it."""
+        if self.claim == "equal":
+            return (-self.margin, self.margin)
+        return (-self.margin if self.less_is_better else self.margin,)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; names that stay: docs/output.md."""

@@ -54,12 +54,10 @@ def _of_gate(gate: GateContent) -> Iterator[tuple[str, str]]:
             yield f"{name}-classes.csv", as_csv(tables.classes(gate))
             yield f"{name}-classes.tex", latex.classes(gate)
     if gate.comparison:
-        delta, margin = gate.comparison.delta, gate.comparison.margin
-        against = [drawing.Reference(0.0, "0", "no change"), drawing.Reference(margin, words.signed(margin), "margin")]
-        if gate.comparison.claim == "equal":
-            against.append(drawing.Reference(-margin, words.signed(-margin), "margin"))
+        against = [drawing.Reference(0.0, "0", "no change")]
+        against += [drawing.Reference(at, words.signed(at), "margin") for at in gate.comparison.reached_at]
         title = f"{gate.comparison.metric}, {gate.gate.treatment} \u2212 {gate.gate.control}"
-        yield f"{name}-difference.svg", interval_svg(delta, against, title, signed=True)
+        yield f"{name}-difference.svg", interval_svg(gate.comparison.delta, against, title, signed=True)
     for one in gate.claims:
         against = [drawing.Reference(one.at_least, words.number(one.at_least), one.side)]
         yield f"{name}-{_slug(one.metric)}.svg", interval_svg(one.value, against, f"{one.metric}, {gate.gate.arm}")
