@@ -10,6 +10,9 @@ from PIL import Image
 
 from checks.small_set import texture
 from liftgate.checks import Subject
+from liftgate.checks.copies import NEAR_BITS, _candidates
+from liftgate.checks.near import near_pairs
+from liftgate.checks.scan import THUMB
 from liftgate.data.reading import read
 
 
@@ -30,3 +33,26 @@ def test_equal_pixels_are_exact_copies_in_any_format(tmp_path: Path, size: tuple
     pairs = Subject({"one": read(tmp_path / "data.yaml")}).copies
     names = {(pair.first.image.path.stem + pair.second.image.path.stem): pair.exact for pair in pairs}
     assert names == {"ab": True, "ac": True, "bc": True, "ad": False, "bd": False, "cd": False}
+
+
+@pytest.mark.parametrize("flips", [0.0, 0.01, 0.05])
+def test_frames_of_a_camera_that_never_moves_make_groups_not_millions_of_pairs(flips: float) -> None:
+    rng = np.random.default_rng(0)
+    noise = np.packbits(rng.random((20_000, 64)) < flips, axis=1).view(np.uint64).ravel()
+    hashes = np.concatenate([noise ^ np.uint64(0x0F0F_3355_AA55_C3C3), rng.integers(0, 2**63, 100, dtype=np.uint64)])
+    thumbs = rng.integers(0, 255, (len(hashes), THUMB * THUMB), dtype=np.uint8)
+    thumbs[[5, 9_000]] = thumbs[5]  # equal pixels far apart
+    hashes[9_000] = hashes[5]
+    pairs = _candidates(hashes, thumbs)
+    assert len(pairs) < 1_000_000
+    assert [5, 9_000] in pairs.tolist()
+    _, which, times = np.unique(hashes, return_inverse=True, return_counts=True)
+    assert set(np.flatnonzero(times[which] > 1).tolist()) <= set(pairs.ravel().tolist()), "equal hashes are linked"
+
+
+def test_of_a_usual_set_every_pair_is_a_candidate() -> None:
+    rng = np.random.default_rng(1)
+    hashes = rng.integers(0, 2**63, 500, dtype=np.uint64)
+    hashes[100:120] = hashes[:20] ^ np.uint64(0b1011)
+    thumbs = np.zeros((500, THUMB * THUMB), dtype=np.uint8)
+    assert _candidates(hashes, thumbs).tolist() == near_pairs(hashes, NEAR_BITS).tolist()

@@ -10,7 +10,6 @@ import yaml
 from PIL import Image as Picture
 
 from liftgate.checks import Subject, run
-from liftgate.checks.near import near_pairs
 from liftgate.checks.scan import scan_images
 from liftgate.data.dataset import Dataset
 from liftgate.data.reading import read
@@ -56,8 +55,17 @@ def test_coco_can_be_trained_on(fixtures: Path) -> None:
         assert run(Subject({dataset.name: dataset})).ok, file.name
 
 
+def _dhash(path: Path) -> int:
+    """Of the whole picture, in the plainest way."""
+    with Picture.open(path) as picture:
+        small = np.asarray(picture.convert("L").resize((9, 8)), dtype=np.int64)
+    return sum(1 << int(i) for i in np.flatnonzero(small[:, 1:] > small[:, :-1]))
+
+
 def test_the_33_near_copies_of_dice_are_found(dice: Dataset) -> None:
-    pairs = near_pairs(scan_images(dice).dhashes, within=4)
+    hashes = np.array([_dhash(image.path) for image in dice.images], dtype=np.uint64)
+    distances = np.bitwise_count(hashes[:, None] ^ hashes[None, :])
+    pairs = [(a, b) for a, b in zip(*np.nonzero(distances <= 4), strict=True) if a < b]
     assert len(pairs) == 33
     copies = {frozenset((p.first.image.id, p.second.image.id)) for p in Subject({"dice": dice}).copies}
     assert all(frozenset((dice.images[a].id, dice.images[b].id)) in copies for a, b in pairs)

@@ -128,6 +128,22 @@ def pixel_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+def full_dhash(path: Path) -> int:
+    """Return the dHash of the whole picture, where that of `Facts` is one of the picture at a fraction of its size.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with Image.open(path) as image:
+        image.draft("L", image.size)
+        return _dhash(_grey(image))
+
+
+def _dhash(grey: Image.Image) -> int:
+    small = np.asarray(grey.resize((9, 8), Image.Resampling.BICUBIC), dtype=np.int16)
+    return int.from_bytes(np.packbits(small[:, 1:] > small[:, :-1]).tobytes(), "big")
+
+
 def _decoded(image: Image.Image) -> Facts:
     width, height = image.size
     if width * height > _MOST_PIXELS:
@@ -135,18 +151,16 @@ def _decoded(image: Image.Image) -> Facts:
     mode = image.mode
     image.draft("L", _halved((width, height)))
     image.load()
-    grey = image.convert("L") if mode in {"L", "RGB", "RGBA", "P", "LA", "CMYK", "1", "YCbCr"} else _stretched(image)
+    grey = _grey(image, mode)
     if (factor := min(grey.size) // min(_halved(grey.size))) > 1:
         grey = grey.reduce(factor)
-    small = np.asarray(grey.resize((9, 8), Image.Resampling.BICUBIC), dtype=np.int16)
     thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX), dtype=np.uint8)
-    bits = np.packbits(small[:, 1:] > small[:, :-1])
     return Facts(
         error=None,
         width=width,
         height=height,
         mode=mode,
-        dhash=int.from_bytes(bits.tobytes(), "big"),
+        dhash=_dhash(grey),
         spread=float(thumb.std()),
         thumb=thumb.tobytes(),
     )
@@ -162,6 +176,12 @@ def _halved(size: tuple[int, int]) -> tuple[int, int]:
     while min(width, height) >= 2 * _ENOUGH:
         width, height = width // 2, height // 2
     return width, height
+
+
+def _grey(image: Image.Image, mode: str = "") -> Image.Image:
+    """`mode`: what it was before a draft."""
+    plain = (mode or image.mode) in {"L", "RGB", "RGBA", "P", "LA", "CMYK", "1", "YCbCr"}
+    return image.convert("L") if plain else _stretched(image)
 
 
 def _stretched(image: Image.Image) -> Image.Image:
