@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started with `&` or by a runner: Ctrl-C is under test here
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Started with `&`, `nohup` or by a job runner some signals may be ignored or blocked, and every child would inherit it:
+# Ctrl-C and a closed terminal are under test here.
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP, signal.SIGTERM})
 
 _DEFAULT = Path(__file__).resolve().parents[1] / ".." / "shared" / "fixtures"
 

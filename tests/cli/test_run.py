@@ -19,6 +19,7 @@ from liftgate.cli.output import environment_overrides
 from liftgate.errors import UsageError
 from liftgate.pipeline.control.lock import holder
 from pipeline.gated import Gate, wait_until
+from processes import running
 
 Write = Callable[..., Path]
 LIFTGATE = [sys.executable, "-m", "liftgate"]
@@ -77,7 +78,7 @@ def test_a_study_with_mistakes_is_refused_before_it_is_detached(
 def test_a_closed_terminal_pauses_like_sigterm_and_the_same_command_goes_on(one_arm: Write, gate: Gate) -> None:
     path = one_arm()
     here, there = pty.openpty()
-    with subprocess.Popen(
+    with running(
         [sys.executable, "-c", TAKE_TERMINAL, *LIFTGATE, "run", str(path)],
         stdin=there,
         stdout=there,
@@ -97,7 +98,7 @@ def test_a_closed_terminal_pauses_like_sigterm_and_the_same_command_goes_on(one_
 
 def test_nohup_is_respected(one_arm: Write, gate: Gate) -> None:
     path = one_arm()
-    with subprocess.Popen(
+    with running(
         ["nohup", *LIFTGATE, "run", str(path)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -12,6 +12,7 @@ import pytest
 
 from liftgate.cli import main
 from pipeline.gated import Gate, wait_until
+from processes import running
 
 Write = Callable[..., Path]
 
@@ -49,7 +50,7 @@ def test_status_logs_and_stop_while_it_runs(one_arm: Write, gate: Gate, capsys: 
     said = wait_until(lambda: _status(path, capsys, "epoch 1 of 6"), "epoch 1 in the status")
     assert "colours: running (process " in said and "train long seed 0" in said
     follow = [sys.executable, "-m", "liftgate", "logs", str(path), "-f", "--lines", "100"]
-    with subprocess.Popen(follow, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as following:
+    with running(follow, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as following:
         assert main(["stop", str(path)]) == 0
         assert "stops after this epoch" in capsys.readouterr().out
         assert "stops after this epoch, as " in (_status(path, capsys, "stopping") or "")

@@ -29,6 +29,7 @@ from liftgate.pipeline.control.deadline import Deadline, parse_time_limit
 from liftgate.pipeline.control.lock import Owner, alone, holder, last_owner
 from liftgate.pipeline.control.status import status_of, workspaces
 from pipeline.gated import Gate, wait_until
+from processes import running
 
 Write = Callable[..., Path]
 Begin = Callable[..., "Future[api.RunResult]"]
@@ -217,7 +218,7 @@ def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         "with alone(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "held\n"
         yield process
         process.kill()
@@ -307,7 +308,7 @@ def test_a_killed_run_is_paused_and_its_status_says_that_the_process_is_gone(one
     path = one_arm(budget={"usd": 100, "usd_per_hour": 3600.0})  # a dollar a second
     gate.let_pass(2)
     command = [sys.executable, "-m", "liftgate", "run", str(path)]
-    with subprocess.Popen(command) as process:
+    with running(command) as process:
         gate.wait_for_epoch(3)
         wait_until(lambda: one(path).epoch == 3, "epoch 3 in the status")
         process.kill()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from liftgate.ledger.runs import RunFolder
 from liftgate.pipeline.context import Notice
 from liftgate.pipeline.control import request
 from pipeline.gated import Gate
+from processes import running
 
 Write = Callable[..., Path]
 
@@ -193,7 +195,7 @@ def test_the_question_and_its_gates_are_written_before_the_first_number(write_st
     assert kinds.index("study") < kinds.index("step")
 
 
-def run_in_the_background(path: Path, *words: str) -> subprocess.Popen[str]:
+def in_the_background(path: Path, *words: str) -> AbstractContextManager[subprocess.Popen[str]]:
     command = [
         sys.executable,
         "-c",
@@ -202,7 +204,7 @@ def run_in_the_background(path: Path, *words: str) -> subprocess.Popen[str]:
         str(path),
         *words,
     ]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return running(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def wait_for_epoch(process: subprocess.Popen[str]) -> None:
@@ -216,12 +218,12 @@ def wait_for_epoch(process: subprocess.Popen[str]) -> None:
 def test_kill_9_in_the_middle_and_the_same_command_finishes(write_study: Write) -> None:
     path = write_study()
     long = ["--set", "arms.long.0.recipe.epochs=400", "--set", "arms.long.0.recipe.patience=400"]
-    process = run_in_the_background(path, *long)
-    wait_for_epoch(process)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    again = run_in_the_background(path, *long, "--json")
-    out, err = again.communicate(timeout=120)
+    with in_the_background(path, *long) as process:
+        wait_for_epoch(process)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    with in_the_background(path, *long, "--json") as again:
+        out, err = again.communicate(timeout=120)
     assert again.returncode == 0, err
     assert json.loads(out)["verdicts"] == {"lift": "PASS"}
     for results in (path.parent / "runs" / "colours").glob("*/results/results.csv"):
@@ -232,10 +234,10 @@ def test_kill_9_in_the_middle_and_the_same_command_finishes(write_study: Write) 
 def test_sigterm_pauses_and_the_same_command_goes_on(write_study: Write) -> None:
     path = write_study()
     long = ["--set", "arms.long.0.recipe.epochs=400", "--set", "arms.long.0.recipe.patience=400"]
-    process = run_in_the_background(path, *long)
-    wait_for_epoch(process)
-    process.terminate()
-    _, err = process.communicate(timeout=60)
+    with in_the_background(path, *long) as process:
+        wait_for_epoch(process)
+        process.terminate()
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 12, err
     assert "same command" in err
     assert (
@@ -245,14 +247,12 @@ def test_sigterm_pauses_and_the_same_command_goes_on(write_study: Write) -> None
 
 def test_two_runs_of_one_study_at_once_are_refused(write_study: Write) -> None:
     path = write_study()
-    process = run_in_the_background(path, "--set", "arms.long.0.recipe.epochs=2000")
-    wait_for_epoch(process)
-    try:
+    long = ["--set", "arms.long.0.recipe.epochs=2000", "--set", "arms.long.0.recipe.patience=2000"]
+    with in_the_background(path, *long) as process:
+        wait_for_epoch(process)
         with pytest.raises(UsageError, match="running already"):
             api.run(path)
-    finally:
         process.kill()
-        process.communicate()
 
 
 def test_a_touched_ledger_is_not_built_upon(write_study: Write) -> None:

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from liftgate.errors import TrainingError, UsageError
 from liftgate.testing.backends import write_tree
 from liftgate.train import launch
 from liftgate.train.lock import RunLock
+from processes import running
 
 EPOCHS = 150  # in memory an epoch takes 2 ms: a pause or a kill must find the run going
 
@@ -175,9 +177,9 @@ _PARENT = textwrap.dedent(
 )
 
 
-def _parent(job: TrainJob, epochs: int) -> subprocess.Popen[str]:
+def _parent(job: TrainJob, epochs: int) -> AbstractContextManager[subprocess.Popen[str]]:
     words = [sys.executable, "-c", _PARENT, job.weights, str(job.data), str(job.out), str(epochs)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    return running(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def _until(happens: Callable[[], bool], what: str) -> None:
@@ -195,20 +197,20 @@ def _read_until_epoch(parent: subprocess.Popen[str]) -> None:
 
 
 def test_ctrl_c_pauses_at_the_epoch_boundary(job: TrainJob) -> None:
-    parent = _parent(job, EPOCHS * 50)
-    _read_until_epoch(parent)
-    os.killpg(parent.pid, signal.SIGINT)
-    parent.communicate(timeout=30)
+    with _parent(job, EPOCHS * 50) as parent:
+        _read_until_epoch(parent)
+        os.killpg(parent.pid, signal.SIGINT)
+        parent.communicate(timeout=30)
     assert parent.returncode == 75
     assert launch.read_events(job.out.parent / "events.jsonl")[-1].kind == "paused"
 
 
 def test_a_child_whose_parent_is_killed_pauses_and_the_next_call_waits_and_goes_on(job: TrainJob) -> None:
     epochs = EPOCHS * 5
-    parent = _parent(job, epochs)
-    _read_until_epoch(parent)
-    parent.kill()
-    parent.communicate()
+    with _parent(job, epochs) as parent:
+        _read_until_epoch(parent)
+        parent.kill()
+        parent.communicate()
     events: list[Event] = []
     long = TrainJob(job.weights, job.data, {"epochs": epochs, "patience": epochs}, 0, "detect", job.out)
     outcome = _train(long, events)
@@ -219,10 +221,10 @@ def test_a_child_whose_parent_is_killed_pauses_and_the_next_call_waits_and_goes_
 
 
 def test_an_orphan_pauses_even_if_nobody_comes(job: TrainJob) -> None:
-    parent = _parent(job, EPOCHS * 50)
-    _read_until_epoch(parent)
-    parent.kill()
-    parent.communicate()
+    with _parent(job, EPOCHS * 50) as parent:
+        _read_until_epoch(parent)
+        parent.kill()
+        parent.communicate()
     _until(lambda: not _children_of(job.out.parent), "the orphan to end")
     assert launch.read_events(job.out.parent / "events.jsonl")[-1].kind == "paused"
 
