@@ -40,18 +40,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    treatments = _named(args.treatment)
+    from liftgate.data.detections import read_ahead
+
+    control = read_ahead(args.control)  # while all that measures is imported
+    treatments = {name: read_ahead(path) for name, path in _named(args.treatment).items()}
     asked = {"metric": args.metric, "margin": args.margin, "rule": args.rule, "claim": args.claim, "val": args.val}
     asked["on_truth"] = lock(args)
     result: Comparison | Comparisons
     with progress() as bar:
         if len(treatments) == 1:
             (treatment,) = treatments.values()
-            result = liftgate.compare(args.truth, args.control, treatment, progress=bar, **asked, **measuring(args))
+            result = liftgate.compare(args.truth, control, treatment, progress=bar, **asked, **measuring(args))
         else:
-            result = liftgate.compare_arms(
-                args.truth, args.control, treatments, progress=bar, **asked, **measuring(args)
-            )
+            result = liftgate.compare_arms(args.truth, control, treatments, progress=bar, **asked, **measuring(args))
     if args.json:
         emit_json(result.to_dict())
     else:

@@ -34,10 +34,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from liftgate.data.detections import read_ahead
+
+    predictions = read_ahead(args.predictions)  # while all that measures is imported
     with progress() as bar:
         evaluation = liftgate.evaluate(
             args.truth,
-            args.predictions,
+            predictions,
             errors=args.errors,
             pck=args.pck,
             val=_one(args.val),

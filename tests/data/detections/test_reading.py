@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from liftgate.data.dataset import Dataset, Image, Labels
 from liftgate.data.detections import draft as drafting
-from liftgate.data.detections import from_samples, from_supervision, read_predictions
+from liftgate.data.detections import from_samples, from_supervision, read_ahead, read_predictions
 from liftgate.errors import DataError, UsageError
 from liftgate.measure.evaluation import evaluate
 from liftgate.measure.screening import Screen, screening
@@ -87,7 +87,8 @@ def sources(folder: Path) -> dict[str, Any]:
 
 
 def test_every_source_says_the_same(tmp_path: Path, truth: Dataset) -> None:
-    for name, source in sources(tmp_path).items():
+    told = sources(tmp_path)
+    for name, source in [*told.items(), *((f"{name}, read ahead", read_ahead(one)) for name, one in told.items())]:
         found = read_predictions(source, truth)
         assert found.images == ("a.jpg", "b.jpg"), name
         assert found.boxes.tolist() == [BOX], name
@@ -148,8 +149,11 @@ def test_what_cannot_be_meant_is_one_error_with_its_place(
     tmp_path: Path, truth: Dataset, name: str, content: Any, says: str
 ) -> None:
     path = write(tmp_path / name, content)
+    source = path.parent if path.suffix == ".txt" else path
     with pytest.raises(DataError, match=says):
-        read_predictions(path.parent if path.suffix == ".txt" else path, truth)
+        read_predictions(source, truth)
+    with pytest.raises(DataError, match=says):
+        read_predictions(read_ahead(source), truth)
 
 
 def test_what_is_not_there_or_empty_is_an_error(tmp_path: Path, truth: Dataset) -> None:

@@ -1,6 +1,6 @@
 """**Detections**: what any detector said of the images, in the form it was saved, as Predictions.
 
-reading.py      `read_predictions`: whatever was given, told apart by what it is
+reading.py      `read_predictions`: whatever was given, told apart by what it is (`read_ahead`: sooner)
 draft.py        Predictions while they are written down, row by row, with every error's place
 yolo.py         a folder of YOLO txt with confidences
 answers.py      CSV: a vision-language model's saved answers, with boxes or of whole images
@@ -11,7 +11,7 @@ COCO results, the form that Liftgate itself writes, is `data/formats/coco/predic
 """
 
 from liftgate.data.detections.fiftyone import from_samples
-from liftgate.data.detections.reading import Source, read_predictions
+from liftgate.data.detections.reading import Source, read_ahead, read_predictions
 from liftgate.data.detections.supervision import from_supervision
 
-__all__ = ["Source", "from_samples", "from_supervision", "read_predictions"]
+__all__ = ["Source", "from_samples", "from_supervision", "read_ahead", "read_predictions"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,33 @@ from liftgate.data.formats import coco
 from liftgate.data.predictions import Predictions
 from liftgate.errors import DataError
 
-Source = Path | str | Predictions | Mapping[str, Any] | Iterable[Any]
-"""A path, Predictions, supervision.Detections by image, or FiftyOne samples"""
+
+class Ahead:
+    """COCO results whose rows are read in a thread of their own: by machine code, free of the interpreter's lock."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: coco.Results | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._read, daemon=True)  # whoever fails meanwhile does not wait for it
+        self._thread.start()
+
+    def _read(self) -> None:
+        try:
+            self._rows = coco.read_results(self._path)
+        except BaseException as error:  # it is told where somebody asks for the rows
+            self._error = error
+
+    def predictions(self, dataset: Dataset) -> Predictions:
+        """Wait for the rows and read them against the dataset; errors as `read_predictions`."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return coco.read_predictions(self._path, dataset, self._rows)
+
+
+Source = Path | str | Predictions | Mapping[str, Any] | Iterable[Any] | Ahead
+"""A path, Predictions, supervision.Detections by image, FiftyOne samples, or what `read_ahead` made of one of these"""
 
 _LARGEST_STREAMED = 5_000_000_000
 """Bytes of COCO results, which are read in pieces: some 50 million detections, whose matching takes some 16 GB"""
@@ -35,6 +61,8 @@ def read_predictions(source: Source, dataset: Dataset) -> Predictions:
     """
     if isinstance(source, Predictions):
         return source
+    if isinstance(source, Ahead):
+        return source.predictions(dataset)
     if isinstance(source, Mapping):
         return from_supervision(source, dataset)
     if not isinstance(source, str | Path):
@@ -42,7 +70,7 @@ def read_predictions(source: Source, dataset: Dataset) -> Predictions:
     path, field = _split_field(Path(source))
     if path.is_dir():
         return _read_folder(path, dataset, field)
-    if path.suffix.lower() == ".json" and _first_byte(path) != b"{":
+    if _is_results(path):
         demand_readable(path, _LARGEST_STREAMED)
         return coco.read_predictions(path, dataset)
     demand_readable(path)
@@ -51,6 +79,27 @@ def read_predictions(source: Source, dataset: Dataset) -> Predictions:
     if path.suffix.lower() == ".json":
         return fiftyone.read(path, dataset, field)
     raise DataError("not a predictions file", where=path, expected=_TAKES)
+
+
+def read_ahead(source: Source) -> Source:
+    """Begin to read COCO results before their dataset is known; anything else, and what cannot be read, is returned.
+
+    The rows of half a million detections take as long as everything that must be imported to measure them.
+    """
+    if not isinstance(source, str | Path):
+        return source
+    path = Path(source)
+    try:
+        if not path.is_file() or not _is_results(path):
+            return source
+        demand_readable(path, _LARGEST_STREAMED)
+    except (DataError, OSError):
+        return source  # told, with the truth read, by `read_predictions`
+    return Ahead(path)
+
+
+def _is_results(path: Path) -> bool:
+    return path.suffix.lower() == ".json" and _first_byte(path) != b"{"
 
 
 def _read_folder(path: Path, dataset: Dataset, field: str | None) -> Predictions:

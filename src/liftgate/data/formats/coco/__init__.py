@@ -6,6 +6,17 @@ from liftgate.data.formats.coco.parts import find_parts, read_parts
 from liftgate.data.formats.coco.predictions import read_predictions, write_predictions
 from liftgate.data.formats.coco.reader import read
 from liftgate.data.formats.coco.recorded import read_recorded
+from liftgate.data.formats.coco.results import Results, read_results
 from liftgate.data.formats.coco.writer import write
 
-__all__ = ["find_parts", "read", "read_parts", "read_predictions", "read_recorded", "write", "write_predictions"]
+__all__ = [
+    "Results",
+    "find_parts",
+    "read",
+    "read_parts",
+    "read_predictions",
+    "read_recorded",
+    "read_results",
+    "write",
+    "write_predictions",
+]

@@ -49,18 +49,18 @@ def named_classes(path: Path) -> tuple[str, ...]:
     return tuple(map(str, names)) if isinstance(names, list | dict) else ()
 
 
-def read_predictions(path: Path, dataset: Dataset) -> Predictions:
+def read_predictions(path: Path, dataset: Dataset, results: Results | None = None) -> Predictions:
     """Read a COCO results file against the dataset that it was made on.
 
     `image_id` may be the image's COCO id, its id, file name or stem, or any of these spelled as text. `category_id` is
     the dataset's, unless the settings say otherwise; or, when a 0 occurs that is no category and all are below the
     number of classes, the class index (as many tools write). How it was read is in `settings["category_numbering"]`.
-    Keypoints without a box get the box around them.
+    Keypoints without a box get the box around them. `results` are the file's rows where they have been read already.
 
     Raises:
         DataError: not JSON (with the line), or a row that cannot be meant (with its index).
     """
-    results = read_results(path)
+    results = read_results(path) if results is None else results
     settings = _read_settings(settings_path(path))
     numbering = _numbering(path, results, dataset, settings)
     images = _ImageIds(dataset)
