@@ -148,6 +148,7 @@ def test_a_zip_bomb_of_xml_is_one_error_in_little_time_and_memory(
         "external": b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotations>&x;</annotations>',
         "spaces": b"<annotations>" + b" " * (64 << 20),
     }
+    says = {"entities": "the XML is", "external": "the XML is", "spaces": "the zip is a bomb"}
     for name, content in bombs.items():
         with zipfile.ZipFile(tmp_path / f"{name}.zip", "w", zipfile.ZIP_DEFLATED) as made:
             made.writestr("annotations.xml", content)
@@ -155,7 +156,7 @@ def test_a_zip_bomb_of_xml_is_one_error_in_little_time_and_memory(
             main(["data", "convert", str(tmp_path / f"{name}.zip"), "--to", "coco", "--out", str(tmp_path / "o")]) == 2
         )
         err = capsys.readouterr().err
-        assert err.startswith("error: the XML is")
+        assert err.startswith(f"error: {says[name]}")
         assert "root:" not in err
 
 

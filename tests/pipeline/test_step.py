@@ -51,7 +51,7 @@ def test_the_cache_survives_a_restart_and_explains_itself(tmp_path: Path) -> Non
 def test_a_result_whose_files_are_gone_is_no_result(tmp_path: Path) -> None:
     file = tmp_path / "best.pt"
     file.write_bytes(b"x")
-    made = Step("train", "train", {}, lambda results: {}, files=lambda result: (file,))
+    made = Step("train", "train", {}, lambda results: {}, files=lambda result: {file: None})
     cache = Cache(Ledger(tmp_path / "ledger.sqlite"))
     cache.store(made, {}, 1.0)
     assert cache.find(made) == {}

@@ -170,7 +170,7 @@ def _halved(size: tuple[int, int]) -> tuple[int, int]:
     """Halve a size as often as its shorter side stays `_ENOUGH`: the steps that libjpeg decodes at.
 
     >>> _halved((640, 480)), _halved((4000, 3000))
-    ((320, 240), (250, 187))
+    ((320, 240), (500, 375))
     """
     width, height = size
     while min(width, height) >= 2 * _ENOUGH:
