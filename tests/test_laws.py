@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -24,10 +25,18 @@ def python(code: str, **env: str) -> str:
 
 
 def test_the_public_names_are_these() -> None:
-    verbs = ["check", "compare", "compare_arms", "evaluate", "plan", "report", "run", "size"]
-    assert sorted(liftgate.__all__) == ["LiftgateError", "__version__", *verbs]
-    for name in liftgate.__all__:
-        assert getattr(liftgate, name) is not None
+    verbs = """ask check compare compare_arms cost doctor evaluate explain init logs plan report run size status stop"""
+    assert sorted(liftgate.__all__) == ["LiftgateError", "__version__", *verbs.split()]
+    for name in verbs.split():
+        assert inspect.isfunction(getattr(liftgate, name)), name
+
+
+def test_a_verb_stays_a_verb_when_the_room_of_its_name_is_imported() -> None:
+    code = "import liftgate, liftgate.report\nfrom liftgate.report import render\nprint(liftgate.report.__name__)"
+    assert python(f"{code}\nimport liftgate.api\nprint(liftgate.report.__module__)").split() == [
+        "report",
+        "liftgate.api",
+    ]
 
 
 def test_importing_liftgate_loads_nothing_heavy() -> None:

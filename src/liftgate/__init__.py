@@ -1,19 +1,32 @@
-"""Liftgate: fine-tune a YOLO model only when it helps, and prove that it helped."""
+"""Liftgate: fine-tune a YOLO model only when it helps, and prove that it helped.
+
+One function for each verb of the command line; `liftgate.api` has them all with what they return.
+"""
 
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from liftgate.api import ask as ask
     from liftgate.api import check as check
     from liftgate.api import compare as compare
     from liftgate.api import compare_arms as compare_arms
+    from liftgate.api import cost as cost
+    from liftgate.api import doctor as doctor
     from liftgate.api import evaluate as evaluate
+    from liftgate.api import explain as explain
+    from liftgate.api import init as init
+    from liftgate.api import logs as logs
     from liftgate.api import plan as plan
     from liftgate.api import report as report
     from liftgate.api import run as run
     from liftgate.api import size as size
+    from liftgate.api import status as status
+    from liftgate.api import stop as stop
     from liftgate.errors import LiftgateError as LiftgateError
 
 __version__ = "0.1.0"
@@ -21,29 +34,56 @@ __version__ = "0.1.0"
 # public name → where it is defined. Loaded at first use, so that `import liftgate` costs nothing (no numpy, no files,
 # no settings), and `liftgate.evaluate` does not load what trains.
 _HOMES = {
+    "ask": "liftgate.deploy.asking:ask_files",
     "check": "liftgate.api:check",
     "compare": "liftgate.measure.verbs:compare_files",
     "compare_arms": "liftgate.measure.verbs:compare_arms_files",
+    "cost": "liftgate.api:cost",
+    "doctor": "liftgate.train.doctor:doctor",
     "evaluate": "liftgate.measure.verbs:evaluate_files",
+    "explain": "liftgate.train.doctor:explain",
+    "init": "liftgate.study.templates:init",
+    "logs": "liftgate.api:logs",
     "plan": "liftgate.api:plan",
     "report": "liftgate.api:report",
     "run": "liftgate.api:run",
     "size": "liftgate.measure.verbs:size",
+    "status": "liftgate.api:status",
+    "stop": "liftgate.api:stop",
     "LiftgateError": "liftgate.errors:LiftgateError",
 }
 
 __all__ = [
     "LiftgateError",
     "__version__",
+    "ask",
     "check",
     "compare",
     "compare_arms",
+    "cost",
+    "doctor",
     "evaluate",
+    "explain",
+    "init",
+    "logs",
     "plan",
     "report",
     "run",
     "size",
+    "status",
+    "stop",
 ]
+
+
+class _Face(ModuleType):
+    """`liftgate.report` is a verb and a room. Python binds a room here when it is first imported: the verb stays."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 >>> import liftgate
 >>> sorted(liftgate.__all__)[:3]
-['LiftgateError', '__version__', 'check']
+['LiftgateError', '__version__', 'ask']
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ from liftgate.progress import Progress, silent
 from liftgate.report import render, write_paper
 from liftgate.report.gather import gather
 from liftgate.study.document import is_study, load
+from liftgate.study.templates import init as init
+from liftgate.train.doctor import doctor as doctor
+from liftgate.train.doctor import explain as explain
 
 __all__ = [
     "RunResult",
@@ -50,7 +53,10 @@ __all__ = [
     "compare_arms",
     "cost",
     "detach",
+    "doctor",
     "evaluate",
+    "explain",
+    "init",
     "logs",
     "plan",
     "report",

@@ -47,10 +47,16 @@ def test_an_ignored_error_lets_the_run_go_on_and_is_shown(data: Path, capsys: py
     assert "known since May" in capsys.readouterr().out
 
 
+def test_a_look_may_ignore_without_a_reason_and_says_so(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data.parent / "labels/2.txt").write_text("0 1.5 0.5 0.4 0.4\n")
+    assert main(["check", str(data), "--select", "labels", "--ignore", "labels", "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert not value["findings"] and {one["reason"] for one in value["ignored"]} == {"no reason given"}
+
+
 @pytest.mark.parametrize(
     "words",
     [
-        ["--ignore", "labels.zero_area"],
         ["--ignore", "labels.zero_area="],
         ["--select", "labels.zero"],
         ["--groups", "("],

@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
     parser.add_argument("--select", metavar="IDS", action="append", help="only these ids or families, comma-separated")
     parser.add_argument(
-        "--ignore", metavar="ID=REASON", action="append", default=[], help="live with a finding; the reason is recorded"
+        "--ignore", metavar="ID[=REASON]", action="append", default=[], help="live with a finding; the reason is shown"
     )
     parser.add_argument("--quiet", action="store_true", help="leave out what is only worth knowing (info)")
     parser.add_argument(
@@ -102,10 +102,11 @@ def _mended_study(args: argparse.Namespace) -> Path:
 
 
 def _ignored(word: str) -> tuple[str, str]:
+    """One --ignore. What lasts (`ignore:` in study.yaml) needs a reason; a look at the data may go without one."""
     id_, equals, reason = word.partition("=")
-    if not equals or not reason.strip():
+    if equals and not reason.strip():
         raise UsageError(f"--ignore {word} gives no reason", hint=f"--ignore '{id_.strip()}=why it does no harm here'")
-    return id_.strip(), reason.strip()
+    return id_.strip(), reason.strip() or "no reason given"
 
 
 def _show(result: CheckResult, *, quiet: bool) -> None:

@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from liftgate import checks
     from liftgate.checks.rule import Rule
-    from liftgate.train.doctor.catalogue import KINDS, Kind, page
+    from liftgate.train.doctor.catalogue import KINDS, Kind, explain
 
     rules: tuple[Rule | Kind, ...] = (*checks.catalogue(), *KINDS)
     if args.id is None:
@@ -26,8 +26,7 @@ def run(args: argparse.Namespace) -> int:
         for rule in rules:
             print(f"{rule.id:<{width}}  {rule.severity:<7}  {rule.summary}")
         return 0
-    kind = next((kind for kind in KINDS if kind.id == args.id), None)
-    text = checks.explain(args.id) if kind is None else page(kind)
+    text = explain(args.id)
     if args.json:
         rule = next(rule for rule in rules if rule.id == args.id)
         fields = ("id", "severity", "summary", "why", "mend")

@@ -38,6 +38,30 @@ class Filling:
     groups: str | None = None
 
 
+def init(
+    folder: Path | str,
+    template: str,
+    *,
+    data: Path | str | None = None,
+    more_data: Path | str | None = None,
+    weights: str = Filling.weights,
+    cls: str = Filling.cls,
+    groups: str | None = None,
+) -> Path:
+    """Write a study to edit into `folder` and return its study.yaml. The words are those of `Filling`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     init(Path(folder) / "cones", "measure-first").name
+    'study.yaml'
+
+    Raises:
+        UsageError: as `write`.
+    """
+    first, second = (None if place is None else Path(place) for place in (data, more_data))
+    return write(Path(folder), template, Filling(first, second, weights, cls, groups))
+
+
 def write(folder: Path, template: str, filling: Filling) -> Path:
     """Write study.yaml, README.md and study.schema.json from a template, and return the study's path.
 

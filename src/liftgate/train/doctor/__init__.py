@@ -7,8 +7,10 @@ rules, one function each.
 
 from __future__ import annotations
 
+from liftgate.train.doctor.catalogue import explain as explain
 from liftgate.train.doctor.diagnosis import Diagnosis as Diagnosis
 from liftgate.train.doctor.diagnosis import diagnose as diagnose
+from liftgate.train.doctor.diagnosis import doctor as doctor
 from liftgate.train.doctor.diagnosis import examine as examine
 
-__all__ = ["Diagnosis", "diagnose", "examine"]
+__all__ = ["Diagnosis", "diagnose", "doctor", "examine", "explain"]

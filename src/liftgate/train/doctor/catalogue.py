@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import fill
 from typing import NamedTuple
 
+from liftgate import checks
 from liftgate.checks.finding import Severity
 
 
@@ -176,3 +177,16 @@ def page(kind: Kind) -> str:
     """Return a kind's page as Markdown."""
     head = f"# {kind.id}\n\n{kind.summary}\n\nSeverity: {kind.severity}\n"
     return f"{head}\n{fill(kind.why, 110)}\n\n## What to do\n\n{fill(kind.mend, 110)}\n"
+
+
+def explain(id_: str) -> str:
+    """Return the page of a finding, `check`'s or the doctor's: what it is, why it matters, what to do.
+
+    >>> explain("labels.zero_area").splitlines()[0]
+    '# labels.zero_area'
+
+    Raises:
+        UsageError: no finding has this id; the nearest is named.
+    """
+    kind = next((kind for kind in KINDS if kind.id == id_), None)
+    return checks.explain(id_) if kind is None else page(kind)

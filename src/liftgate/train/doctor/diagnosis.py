@@ -57,6 +57,28 @@ class Diagnosis:
         }
 
 
+def doctor(
+    run: Path | str,
+    *,
+    truth: Path | str | None = None,
+    predictions: Path | str | None = None,
+    split: str | None = None,
+) -> Diagnosis:
+    """Read a run folder or results.csv of any Ultralytics training and say what went wrong. As `diagnose`, of one run.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     csv = Path(folder) / "results.csv"
+    ...     _ = csv.write_text("epoch,metrics/mAP50(B),metrics/mAP50-95(B)\\n1,0.1,0.05\\n2,0.3,0.1\\n")
+    ...     said = doctor(csv)
+    >>> said.epochs, said.best_epoch, [finding.id for finding in said.findings]
+    (2, 2, ['trace.too_short'])
+    """
+    places = {"truth": truth, "predictions": predictions}
+    known = {name: None if place is None else Path(place) for name, place in places.items()}
+    return diagnose([Path(run)], split=split, **known)[0]
+
+
 def diagnose(
     paths: Sequence[Path],
     *,
