@@ -255,6 +255,18 @@ def test_rows_of_any_type_raise_nothing_but_our_own_error(
     assert np.isfinite(dataset.labels.boxes).all()
 
 
+@pytest.mark.parametrize("part", ["images", "annotations", "categories"])
+def test_a_row_that_is_no_utf8_is_a_fault_of_that_row(tmp_path: Path, part: str) -> None:
+    value = document()
+    value[part].append({**value[part][-1], "id": 99, "file_name": "XX", "name": "XX"})
+    path = save(tmp_path, value)
+    path.write_bytes(path.read_bytes().replace(b"XX", b"\xd6\xff"))
+    if part == "annotations":  # its text is nobody's field: the row itself is sound
+        assert len(read(path).labels) == 3
+    else:
+        assert "row_columns" in {fault.kind for fault in read(path).faults}
+
+
 def test_coco_cc(fixtures: Path) -> None:
     folder = fixtures / "coco_cc/annotations"
     train, val = read(folder / "instances_train2017.json"), read(folder / "instances_val2017.json")

@@ -11,7 +11,7 @@ import numpy as np
 
 from liftgate.boxes import areas, xywh_to_xyxy
 from liftgate.data.dataset import Fault, Image, Keypoints, Labels
-from liftgate.data.formats.coco.document import AnnotationRow, CategoryRow, Id
+from liftgate.data.formats.coco.document import UNDECODABLE, AnnotationRow, CategoryRow, Id
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.progress import Progress
 
@@ -46,7 +46,7 @@ def read_annotations(
             progress("reading annotations", index, len(raw))
         try:
             row = decode(item)
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             faults.append(_undecodable(f"{source}: annotations[{index}]", item, str(error), images, by_id))
             continue
         image = by_id.get(row.image_id)
@@ -154,7 +154,7 @@ def _undecodable(
 ) -> Fault:
     try:
         image = by_id.get(msgspec.json.decode(item, type=_Owner).image_id)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         image = None
     kind = "row_not_number" if "Expected `float`" in message else "row_columns"
     return Fault(kind, where, message, None if image is None else images[image].id)

@@ -66,6 +66,9 @@ class Document(msgspec.Struct):
     annotations: list[msgspec.Raw] = []
 
 
+UNDECODABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)
+"""What msgspec raises for a row or file that it cannot take; of bytes that are not UTF-8 Python itself complains."""
+
 LARGEST_SLOW = 256 << 20
 """Bytes. The slow reader, which names the line, takes some twenty times as much memory as the file has."""
 
@@ -85,7 +88,7 @@ def read_json(path: Path, kind: type[T]) -> T:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
         raise _wrong_kind(path, kind, error) from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         if len(data) > LARGEST_SLOW:
             raise DataError(
                 "not valid JSON", where=path, got=str(error), hint="cut off, or NaN for a number?"
@@ -103,7 +106,7 @@ def read_json(path: Path, kind: type[T]) -> T:
         ) from None
     except msgspec.ValidationError as error:
         raise _wrong_kind(path, kind, error) from None
-    except (UnicodeError, RecursionError, msgspec.MsgspecError, OverflowError, ValueError) as error:
+    except (*UNDECODABLE, OverflowError, ValueError) as error:
         raise DataError("not valid JSON", where=path, got=f"{type(error).__name__}: {error}"[:200]) from None
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from liftgate.data.dataset import Dataset, Fault, Image, Keypoints
 from liftgate.data.formats.coco.annotations import read_annotations
-from liftgate.data.formats.coco.document import CategoryRow, Document, Id, ImageRow, read_json
+from liftgate.data.formats.coco.document import UNDECODABLE, CategoryRow, Document, Id, ImageRow, read_json
 from liftgate.data.formats.safe import safe_path
 from liftgate.data.formats.sizes import settle_size
 from liftgate.data.headers import Header, read_headers
@@ -66,7 +66,7 @@ def _rows(raw: Iterable[msgspec.Raw], kind: type[T], source: Path, where: str, f
     for index, item in enumerate(raw):
         try:
             rows.append(decoder.decode(item))
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             faults.append(Fault("row_columns", f"{source}: {where}[{index}]", str(error)))
     return rows
 

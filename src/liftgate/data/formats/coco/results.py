@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from liftgate.boxes import Boxes
 from liftgate.data.formats.coco import scanning
-from liftgate.data.formats.coco.document import LARGEST_SLOW, Id, ResultRow, read_json
+from liftgate.data.formats.coco.document import LARGEST_SLOW, UNDECODABLE, Id, ResultRow, read_json
 from liftgate.errors import DataError
 
 _PIECE = 16 << 20
@@ -140,7 +140,7 @@ class _Reader:
         row, first, last = (int(state[i]) for i in (scanning.ROWS, scanning.AT, scanning.END))
         try:
             said = self._decode(piece.text[first:last].tobytes())
-        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        except UNDECODABLE as error:
             self._refuse_row(self._rows + row, str(error))
             raise
         piece.categories[row], piece.scores[row] = said.category_id, said.score
@@ -181,7 +181,7 @@ class _Reader:
         for index, item in enumerate(read_json(self._path, list[msgspec.Raw])):
             try:
                 decode(item)
-            except msgspec.MsgspecError as error:
+            except UNDECODABLE as error:
                 hint = "NaN is no score: leave such detections out" if "got `null`" in str(error) else None
                 where = f"{self._path}: [{index}]"
                 raise DataError("not a detection", where=where, got=str(error), hint=hint) from None
