@@ -50,10 +50,22 @@ for verb in VERBS:
     assert done.stdout.splitlines() == list(VERBS), done.stdout + done.stderr
 
 
-def test_an_unknown_verb_is_usage() -> None:
-    done = liftgate("evalute")
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["evalute"], "did you mean `evaluate`?"),
+        (["data", "convret"], "did you mean `convert`?"),
+        (["compare", "--claim", "eqal", "--truth", "a"], "did you mean `equal`?"),
+        (["check", "x", "--grups=folder"], "did you mean `--groups`?"),
+        (["size", "difference", "0.9", "0.95", "--to"], "liftgate size difference --help"),
+        (["data", "convert"], "liftgate data convert --help"),
+        ([], "liftgate --help"),
+    ],
+)
+def test_a_word_that_nobody_knows_is_one_error_with_the_near_word(words: list[str], hint: str) -> None:
+    done = liftgate(*words)
     assert done.returncode == 2
-    assert "Traceback" not in done.stderr and "invalid choice" in done.stderr
+    assert one_error(done).splitlines()[-1] == f"hint: {hint}"
 
 
 @pytest.mark.parametrize(

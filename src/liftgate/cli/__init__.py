@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from liftgate import __version__
 from liftgate.cli.streams import open_what_is_closed, spell_what_cannot_be_shown
+from liftgate.cli.words import Parser
 from liftgate.errors import LiftgateError
 
 # verb → what it does: a study from first to last, then what needs none, then the record. Modules: liftgate.cli.VERB.
@@ -100,9 +101,7 @@ def _short(path: str) -> str:
 
 
 def _parser(verb: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="liftgate", description="Fine-tune a YOLO model only when it helps, and prove that it helped."
-    )
+    parser = Parser(prog="liftgate", description="Fine-tune a YOLO model only when it helps, and prove that it helped.")
     parser.add_argument("--version", action="version", version=f"liftgate {__version__}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, summary in VERBS.items():
