@@ -35,7 +35,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 @given(
     seed=st.integers(0, 10_000),
     n=st.sampled_from([50, 80, 100, 150, 300]),
-    top=st.floats(0.15, 0.95),
+    top=st.floats(0.2, 0.95),
     share=st.floats(0.03, 0.2),
     jitter=st.floats(0.0, 0.03),
 )
@@ -124,7 +124,8 @@ def test_the_two_stage_run_of_the_cone_project_is_explained(tmp_path: Path) -> N
     assert list(found) == ["trace.forgetting", "trace.lr_ignored", "trace.stopped_rising"]
     assert found["trace.forgetting"].data["evidence"]["lowest_epoch"] == 3
     assert found["trace.lr_ignored"].data["evidence"]["lr0_used"] == pytest.approx(0.01, rel=0.02)
-    assert found["trace.lr_ignored"].data["experiment"] == {"optimizer": "AdamW"}
+    assert found["trace.lr_ignored"].data["experiment"] == {"optimizer": "SGD"}
+    assert found["trace.forgetting"].data["experiment"] == {"optimizer": "SGD"}, "another lr0 would be ignored too"
     assert "patience=30" in found["trace.stopped_rising"].hint
     assert (diagnosis.epochs, diagnosis.best_epoch) == (50, 50)
 
@@ -216,6 +217,42 @@ def test_a_long_flat_run_at_full_rate_with_a_flat_loss(tmp_path: Path) -> None:
     train = 2.0 + 0.5 * np.exp(-np.arange(n) / 4) + rng(1).normal(0, 0.01, n)
     found = ids(write(tmp_path / "run", np.clip(curve, 0, 1), train=train, args={"epochs": 500}))
     assert found == ["trace.plateau"]
+
+
+def test_a_metric_that_stands_low_is_a_plateau_though_the_training_loss_falls(tmp_path: Path) -> None:
+    """As the X-ray project's .2; of a good metric that is how a sound run ends."""
+    flat = 1 - np.exp(-np.arange(100) / 5)
+    (finding,) = diagnose([write(tmp_path / "low", 0.14 * flat + rng().normal(0, 0.003, 100))])[0].findings
+    assert finding.id == "trace.plateau" and "while the training loss fell" in finding.message
+    assert "val shows other things than train" in finding.hint
+    assert ids(write(tmp_path / "good", 0.5 * flat + rng().normal(0, 0.003, 100))) == []
+
+
+def test_what_fell_or_swings_did_not_stand(tmp_path: Path) -> None:
+    train = 2.0 + 0.5 * np.exp(-np.arange(100) / 4)
+    swing = np.clip(0.3 + 0.1 * rng(1).normal(0, 1, 100), 0, 1)
+    fell = np.concatenate([learned(60, 0.5, 6, rng()), 0.5 * np.exp(-np.arange(40) / 5)])
+    for name, curve in {"swing": swing, "fell": fell}.items():
+        assert "trace.plateau" not in ids(write(tmp_path / name, curve, train=train, args={"epochs": 300}))
+
+
+def test_a_constant_rate_has_no_warm_up_to_wait_for(tmp_path: Path) -> None:
+    flat = np.full((60, 3), 0.01)
+    assert ids(write(tmp_path / "run", np.zeros(60), lr=flat)) == ["trace.never_learned"]
+    rising = np.linspace(0, 0.6, 60)
+    (rate_known,) = diagnose([write(tmp_path / "up", rising, lr=flat, args={"epochs": 60})])[0].findings
+    assert rate_known.data["experiment"] == {"epochs": 120}, "it ran as long as it was to"
+
+
+def test_under_auto_a_lower_rate_needs_a_named_optimizer(tmp_path: Path) -> None:
+    curve = np.concatenate([[0.6, 0.4], np.full(48, 0.4) + rng().normal(0, 0.003, 48)])
+    for said, experiment in (
+        ({"optimizer": "auto"}, {"optimizer": "AdamW", "lr0": 0.0002}),
+        ({"optimizer": "auto", "lr0": 0.0005}, {"optimizer": "AdamW"}),
+        ({"optimizer": "AdamW", "lr0": 0.002}, {"lr0": 0.0002}),
+    ):
+        folder = write(tmp_path / "run", curve, lr=rates(50, 50, 0.002), args={"epochs": 50, **said})
+        assert diagnose([folder])[0].findings[0].data["experiment"] == experiment
 
 
 def test_a_batch_that_was_halved_is_read_in_the_log(tmp_path: Path) -> None:
@@ -353,6 +390,35 @@ def test_half_a_last_line_and_a_second_header_are_no_rows(tmp_path: Path) -> Non
 def test_what_is_no_curve_is_one_clear_error(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "results.csv").write_text(content)
     with pytest.raises(DataError, match=message):
+        diagnose([tmp_path])
+
+
+def test_quotes_and_a_broken_epoch_column_cost_no_row(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", learned(60, 0.6, 8, rng()))
+    rows = (folder / "results.csv").read_text().splitlines()
+    for lines in (
+        [",".join(f'"{cell}"' for cell in row.split(",")) for row in rows],
+        [rows[0], '"' + rows[1], *rows[2:]],
+        [rows[0], *(f"-1e400,{row.partition(',')[2]}" for row in rows[1:])],
+    ):
+        (folder / "results.csv").write_text("\n".join(lines))
+        assert read_trace(folder).epochs.tolist() == list(range(1, 61))
+
+
+def test_a_curve_of_twenty_thousand_epochs_is_read_in_seconds(tmp_path: Path) -> None:
+    assert ids(write(tmp_path / "run", learned(20_000, 0.6, 800, rng()))) == []
+
+
+def test_a_file_too_large_for_a_curve_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "results.csv").open("wb") as file:
+        file.truncate(200_000_000)
+    with pytest.raises(DataError, match="too large"):
+        diagnose([tmp_path])
+
+
+def test_a_folder_of_runs_is_told_from_a_run(tmp_path: Path) -> None:
+    write(tmp_path / "train2", learned(20, 0.6, 8, rng()))
+    with pytest.raises(DataError, match="train2"):
         diagnose([tmp_path])
 
 

@@ -48,3 +48,19 @@ def test_a_running_median_forgets_a_single_odd_epoch_and_bears_gaps() -> None:
 @given(curves)
 def test_a_curve_as_blocks_is_as_long_as_it_has_epochs_and_no_longer_than_a_line(values: np.ndarray) -> None:
     assert len(spark(values, width=20)) == min(20, len(values))
+
+
+@given(curves, st.integers(1, 9).map(lambda half: 2 * half - 1), st.sets(st.integers(0, 40)))
+def test_the_running_median_is_the_median_of_each_window_written_out(
+    values: np.ndarray, width: int, gaps: set[int]
+) -> None:
+    values[[gap for gap in gaps if gap < len(values)]] = np.nan
+    half = width // 2
+    slow = [middle(values[max(0, i - half) : i + half + 1]) for i in range(len(values))]
+    np.testing.assert_allclose(smooth(values, width), slow)
+
+
+def test_the_slope_of_a_very_long_curve_is_that_of_its_blocks() -> None:
+    slope = theil_sen(np.linspace(0.0, 1.0, 5001) + np.random.default_rng(0).normal(0, 0.01, 5001))
+    assert slope.low <= 0.0002 <= slope.high
+    assert slope.estimate == pytest.approx(0.0002, rel=0.01)

@@ -108,7 +108,8 @@ KINDS: tuple[Kind, ...] = (
         "trace.plateau",
         "info",
         "Neither metric nor training loss moved for most of a long run at a high rate.",
-        "More epochs will not help. A metric above .8 is saturation and not reported.",
+        "More epochs will not help. A metric above .8 is saturation and not reported. A metric that stands while the "
+        "training loss falls is how every sound run ends; only where mAP50 stands under .25 is it reported.",
         "look at where boxes fall on pixels and at 50 labels by hand; one run with a larger imgsz tells the rest.",
     ),
     Kind(

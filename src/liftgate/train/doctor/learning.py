@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from liftgate.train.doctor.schedule import extreme_rate, main_curves, read_schedule, tenth
+from liftgate.train.doctor.schedule import extreme_rate, lower_rate, main_curves, read_schedule
 from liftgate.train.doctor.signals import middle, noise, smooth, spark, theil_sen
 from liftgate.train.doctor.symptom import Symptom
 from liftgate.train.doctor.trace import Trace
@@ -78,15 +79,20 @@ def never_learned(trace: Trace) -> Iterator[Symptom]:
             + (", and their loss is exactly 0" if silent else ""),
             {"head": head, "best_mAP50": float(curve.max()), "epochs": len(trace), "other_heads_mAP50": beside},
             causes,
-            {"lr0": tenth(trace)} if high is not None else {},
+            lower_rate(trace) if high is not None else {},
             spark(curve),
         )
 
 
 def _had_its_chance(trace: Trace) -> bool:
-    """Warm-up lasts 100 iterations or more, which is 100 epochs for one batch of images: count what came after it."""
+    """Warm-up lasts 100 iterations or more, which is 100 epochs for one batch of images: count what came after it.
+
+    Such a set looked dead for 46 epochs and ended at .97, so where no rate tells, it takes longer than that to be sure.
+    """
     schedule = read_schedule(trace)
-    if schedule is None or schedule.lr0 is None:
+    if schedule is None:
+        return len(trace) >= 60
+    if schedule.lr0 is None and not schedule.constant:
         return len(trace) >= 150
     after = len(trace) - schedule.peak_row - 1
     return after >= 30 or (after >= 12 and schedule.left <= 0.15)
@@ -125,7 +131,7 @@ def forgetting(trace: Trace) -> Iterator[Symptom]:
                 "the learning rate is too high for fine-tuning: the rate that really ran stands in the lr columns",
                 "the new data looks different or its labels contradict the old: compare a few images side by side",
             ),
-            {"lr0": tenth(trace)},
+            lower_rate(trace),
             spark(curve),
         )
 
@@ -156,7 +162,7 @@ def diverged(trace: Trace) -> Iterator[Symptom]:
             f"{name} fell from {top:.4f} to {now:.4f}",
             {"lowest_loss": float(level[best]), "epoch": int(trace.epochs[best]), "last_loss": end, "metric": now},
             ("the learning rate is too high", "half precision overflows: a few epochs with amp=False tell"),
-            {"lr0": tenth(trace)},
+            lower_rate(trace),
             spark(loss),
         )
 
@@ -172,7 +178,7 @@ def overfit(trace: Trace) -> Iterator[Symptom]:
     tail = max(5, n // 10)
     for name, curve, head in main_curves(trace):
         train, val = trace.summed("train/", head), trace.summed("val/", head)
-        if train is None or val is None:
+        if train is None or val is None or not np.isfinite(train).all():
             continue
         level = smooth(curve)
         best = int(np.nanargmax(level))
@@ -232,55 +238,64 @@ def oscillation(trace: Trace) -> Iterator[Symptom]:
             f"{name} swings by ±{swing:.3f} from epoch to epoch around {middle(part):.3f}, the validation loss with it",
             {"metric": name, "swing": swing, "level": middle(part), "correlation_with_val_loss": together},
             ("the learning rate is too high for this batch size", "a batch of few images: its statistics are noise"),
-            {"lr0": tenth(trace)},
+            lower_rate(trace),
             spark(part),
         )
 
 
 def plateau(trace: Trace) -> Iterator[Symptom]:
-    """Nothing got better for most of a long run: neither metric nor training loss, at a high learning rate."""
+    """Nothing got better for most of a long run, at a high learning rate: the metric, and the training loss with it.
+
+    Where a metric stands low the training loss may fall: it learns what val does not show. (Of a good metric that is
+    how every sound run ends.)
+    """
     n = len(trace)
-    if n < 60:
-        return
     schedule = read_schedule(trace)
     rows = np.arange(n) >= n // 2
     if schedule is not None:
         rows = (np.arange(n) >= n // 3) & (schedule.rate >= 0.1 * schedule.peak)
-    if rows.sum() < 30:
+    if rows.sum() < 25:
         return
     for name, curve, head in main_curves(trace):
         loss = trace.summed("train/", head)
         if loss is None or not np.isfinite(loss).all():
             continue
         part, losses = curve[rows], loss[rows]
-        third = len(part) // 3
-        slope = theil_sen(part)
+        third, level, swing = len(part) // 3, middle(part), noise(part)
         gain = middle(part[-third:]) - middle(part[:third])
+        if not 0.02 <= level <= 0.8 or swing > 0.12 * level:
+            continue  # nothing learned, saturated, or swings
+        if theil_sen(part).low > 0 or abs(gain) > max(0.005, swing):
+            continue
         fallen = 1 - middle(losses[-third:]) / middle(losses[:third])
-        if (
-            slope.low > 0
-            or gain > max(0.005, noise(part))
-            or fallen > 0.03
-            or middle(part) > 0.8
-            or middle(part) < 0.02
-        ):
+        if fallen > 0.03 and not _stands_low(trace, head, rows):
             continue
         epochs = trace.epochs[rows]
+        beside = f"while the training loss fell by {fallen:.0%}" if fallen > 0.03 else "and the training loss with it"
+        causes: tuple[str, ...] = (
+            "the labels set the limit: look at where boxes fall on pixels, and at 50 labels by hand",
+            "the model or imgsz is too small for these objects: one run with a larger imgsz tells",
+        )
+        if fallen > 0.03:
+            causes = ("val shows other things than train: compare both with `liftgate data stats`", *causes)
         yield Symptom(
             "trace.plateau",
             "info",
-            f"{name} stood at {middle(part):.3f} from epoch {epochs[0]} to {epochs[-1]}, and the training loss with it",
+            f"{name} stood at {level:.3f} from epoch {epochs[0]} to {epochs[-1]}, {beside}",
             {
                 "metric": name,
-                "level": middle(part),
+                "level": level,
                 "gain": gain,
                 "loss_fallen": fallen,
                 "epochs": [int(epochs[0]), int(epochs[-1])],
             },
-            (
-                "the labels set the limit: look at where boxes fall on pixels, and at 50 labels by hand",
-                "the model or imgsz is too small for these objects: one run with a larger imgsz tells",
-            ),
+            causes,
             {},
             spark(curve),
         )
+
+
+def _stands_low(trace: Trace, head: str | None, rows: NDArray[np.bool_]) -> bool:
+    """Whether mAP50 stands under .25 for 40 epochs or more: too little to be called learned."""
+    curve = trace.column(f"metrics/mAP50({head})")
+    return curve is not None and int(rows.sum()) >= 40 and middle(curve[rows]) < 0.25

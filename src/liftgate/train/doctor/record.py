@@ -12,7 +12,9 @@ import yaml
 from liftgate.train.doctor.symptom import Symptom
 from liftgate.train.doctor.trace import Trace
 
-_HALVED = re.compile(r"out of memory with batch=(\d+)\.\s+Reducing to batch=(\d+)", re.IGNORECASE)
+_HALVED = re.compile(
+    r"(?:out of memory|memory error)\D*batch\W*(\d+)\D+?batch\W*(\d+)", re.IGNORECASE
+)  # of no version's exact words
 
 
 def duplicate_epoch(trace: Trace) -> Iterator[Symptom]:

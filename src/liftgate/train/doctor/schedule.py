@@ -36,6 +36,11 @@ class Schedule(NamedTuple):
         """Last rate as a fraction of the peak."""
         return float(self.rate[-1]) / self.peak
 
+    @property
+    def constant(self) -> bool:
+        """Whether the first epoch's rate is also every other one's: it neither warmed up nor fell."""
+        return float(self.rate.min()) >= 0.99 * self.peak
+
 
 def read_schedule(trace: Trace) -> Schedule | None:
     """Return the schedule; None where the file has no usable learning rate."""
@@ -65,7 +70,9 @@ def _straight_end(rate: Floats, peak_row: int) -> int | None:
         return None
     rows = np.arange(len(falling), dtype=np.float64)
     slope, start = np.polyfit(rows, falling, 1)
-    if slope >= 0 or np.abs(falling - (start + slope * rows)).max() > 0.01 * falling[0]:
+    if slope * rows[-1] > -0.005 * start:
+        return None  # constant, but for what a fit makes of its last digits
+    if np.abs(falling - (start + slope * rows)).max() > 0.01 * falling[0]:
         return None
     return max(len(rate), round(float(peak_row + 0.99 * falling[0] / -slope)))
 
@@ -110,10 +117,37 @@ def extreme_rate(trace: Trace) -> float | None:
     return schedule.peak if schedule is not None and schedule.peak >= 5 * usual else None
 
 
-def tenth(trace: Trace) -> float | str:
-    """Return a tenth of the start rate that ran."""
-    schedule = read_schedule(trace)
-    return float(f"{(schedule.lr0 or schedule.peak) / 10:.1g}") if schedule else "a tenth of what ran"
+def lower_rate(trace: Trace) -> dict[str, Any]:
+    """Return the change of the recipe after which a tenth of the rate that ran would run; empty: nobody knows it.
+
+    Under optimizer=auto another lr0 changes nothing, so the optimizer is named; where the recipe asked for a lower rate
+    than ran, naming it is all that is needed.
+    """
+    schedule, asked, auto = read_schedule(trace), asked_rate(trace), _auto(trace)
+    ran = schedule.lr0 or schedule.peak if schedule else None if auto else asked
+    if ran is None:
+        return {}
+    rate = {"lr0": float(f"{ran / 10:.1g}")}
+    if not auto:
+        return rate
+    named = {"optimizer": optimizer_that_ran(trace, ran)}
+    return named if asked is not None and asked <= 0.5 * ran else named | rate
+
+
+def asked_rate(trace: Trace) -> float | None:
+    """Return lr0 as args.yaml has it; None: it does not say."""
+    asked = trace.args.get("lr0")
+    return float(asked) if isinstance(asked, int | float) and not isinstance(asked, bool) and asked > 0 else None
+
+
+def optimizer_that_ran(trace: Trace, rate: float | None) -> str:
+    """Return what the log says, else what Ultralytics pairs with such a rate when it chooses itself."""
+    logged = logged_optimizer(trace)
+    return logged.name if logged else "AdamW" if rate is not None and rate < 0.005 else "SGD"
+
+
+def _auto(trace: Trace) -> bool:
+    return str(trace.args.get("optimizer", "")).lower() == "auto"
 
 
 def warmup_short(trace: Trace) -> Iterator[Symptom]:
@@ -156,10 +190,10 @@ def warmup_short(trace: Trace) -> Iterator[Symptom]:
 
 def lr_ignored(trace: Trace) -> Iterator[Symptom]:
     """The learning rate that was asked for is not the one that ran."""
-    asked = trace.args.get("lr0")
-    if not isinstance(asked, int | float) or isinstance(asked, bool) or asked <= 0:
+    asked = asked_rate(trace)
+    if asked is None:
         return
-    auto = str(trace.args.get("optimizer", "")).lower() == "auto"
+    auto = _auto(trace)
     schedule, logged = read_schedule(trace), logged_optimizer(trace)
     used = logged.lr if logged else None if schedule is None else schedule.lr0
     ratio = None if used is None else used / asked
@@ -186,7 +220,7 @@ def lr_ignored(trace: Trace) -> Iterator[Symptom]:
         f"{what}, but {why}: {ran}",
         {"asked": chosen or {"lr0": asked}, "optimizer": trace.args.get("optimizer"), "lr0_used": used},
         (f"{why}; the log's line `optimizer:` tells which ran",),
-        {"optimizer": logged.name if logged else "SGD" if asked >= 0.005 else "AdamW"} if auto else {},
+        {"optimizer": optimizer_that_ran(trace, used)} if auto else {},
         "" if trace.learning_rate is None else spark(trace.learning_rate),
     )
 
@@ -252,7 +286,7 @@ def stopped_rising(trace: Trace) -> Iterator[Symptom]:
         change = {"epochs": 2 * last}
         if (high := extreme_rate(trace)) is not None:
             causes = (f"the rate of {high:.3g} is far above the usual: three epochs at a tenth tell", *causes)
-            change = {"lr0": tenth(trace)}
+            change = lower_rate(trace)
         elif (gap := _gap(trace)) >= _WIDE:
             causes = (
                 f"the validation loss is {gap:.1f} times the training loss: more images give more than epochs",

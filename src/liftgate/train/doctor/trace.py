@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Mapping
@@ -31,6 +30,7 @@ _LOSSES = {"P": ("pose_", "kobj_", "rle_"), "M": ("seg_", "sem_")}
 _LOGS = ("train.log", "../train.log", "log.txt", "nohup.out")
 _HUGE = 1e15  # a loss beyond it is as good as infinite, and sums of it stay finite
 _LOG_LIMIT = 20_000_000  # bytes read of a log's end
+_LIMIT = 100_000_000  # bytes of a results.csv: a hundred thousand epochs and more
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,9 @@ def _find(path: Path) -> Path:
         for candidate in (path / "results.csv", path / "results" / "results.csv"):
             if candidate.is_file():
                 return candidate
-        raise DataError("no results.csv in this folder", where=path, hint="give the folder of one run")
+        below = sorted(run.parent.name for run in path.glob("*/results.csv"))
+        hint = f"give the folder of one run: {', '.join(below[:5])}{' …' if below[5:] else ''}"
+        raise DataError("no results.csv in this folder", where=path, hint=hint if below else hint.partition(":")[0])
     if not path.is_file():
         raise DataError("no such file", where=path)
     return path
@@ -128,11 +130,15 @@ def _find(path: Path) -> Path:
 
 def _rows(source: Path) -> tuple[list[list[str]], list[int]]:
     """Return header and rows with as many cells, and the numbers of the lines that are none."""
+    if (size := source.stat().st_size) > _LIMIT:
+        raise DataError(
+            "too large for a results.csv", where=source, expected=f"at most {_LIMIT:,} bytes", got=f"{size:,}"
+        )
     text = source.read_bytes().decode("utf-8-sig", "replace").replace("\x00", "")
     rows: list[list[str]] = []
     unreadable = []
-    for number, cells in enumerate(csv.reader(text.splitlines()), start=1):
-        cells = [cell.strip() for cell in cells]
+    for number, line in enumerate(text.splitlines(), start=1):
+        cells = [cell.strip(' \t"') for cell in line.split(",")]  # no cell of any version has a comma in it
         if not any(cells):
             continue
         if rows and cells == rows[0]:
@@ -156,7 +162,10 @@ def _number(cell: str) -> float:
 
 def _epochs(names: list[str], table: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, ...]]:
     """Return epochs from 1, the rows to keep, and the epochs that stand twice."""
-    raw = table[:, names.index("epoch")] if "epoch" in names else np.arange(1.0, len(table) + 1)
+    counted = np.arange(1.0, len(table) + 1)
+    raw = table[:, names.index("epoch")] if "epoch" in names else counted
+    if not ((raw >= 0) & (raw < 1e6)).any():
+        raw = counted  # a column of nonsense says no more than none
     good = np.flatnonzero((raw >= 0) & (raw < 1e6))
     numbers = raw[good].astype(np.int64)
     if len(numbers) and numbers.min() == 0:
