@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate.cli.data_source import add_source, source_of, tell_splits
+from liftgate.cli.data_source import add_source, source_of, tell_splits, tell_table
 from liftgate.cli.output import add_json, emit_json, progress, say
 
 
@@ -13,8 +13,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser, frozen=False)
     parser.add_argument("--by", dest="groups", metavar="RULE", help="the same as --groups: `--by groups.csv`")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for split.csv and the list files")
-    parser.add_argument("--ratios", type=float, nargs=3, default=(0.7, 0.15, 0.15), metavar=("TRAIN", "VAL", "TEST"))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--ratios",
+        type=float,
+        nargs=3,
+        default=(0.7, 0.15, 0.15),
+        metavar=("TRAIN", "VAL", "TEST"),
+        help="default 0.7 0.15 0.15",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
+    parser.add_argument(
+        "--stratify",
+        metavar="RULE",
+        help="spread its values over the splits: frames.csv#category, a regex with one (?P<name>…), or folder",
+    )
     parser.add_argument("--extend", type=Path, metavar="CSV", help="keep this frozen split, assign only what is new")
     parser.add_argument("--folds", type=int, metavar="K", help="K folds instead: split-1.csv … split-K.csv")
     parser.add_argument(
@@ -25,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="prove that this held-out set is disjoint",
     )
+    parser.add_argument("--apart-groups", metavar="RULE", help="groups of the held-out sets (default: as --groups)")
     add_json(parser)
 
 
@@ -40,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
             extend=args.extend,
             folds=args.folds,
             apart=args.apart,
+            apart_groups=args.apart_groups,
+            stratify=args.stratify,
             progress=bar,
         )
     if args.json:
@@ -47,6 +62,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for part in record["folds"] or [record]:
         tell_splits(part["splits"])
+        if part["strata"]:
+            shown = list(part["strata"][0]["groups"])
+            rows = [[row["stratum"], *(row["groups"][name] for name in shown)] for row in part["strata"]]
+            tell_table([["groups of", *shown], *rows])
         print(f"{part['split']}  sha256 {part['sha256'][:12]}  seed {args.seed}")
     for proof in record["apart"]:
         say(f"{proof['data']}: disjoint, {proof['n_images']} images compared by their bytes, groups by name")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,9 @@ class Apart:
     n_groups: int
 
 
-def make_folds(dataset: Dataset, folds: int, seed: int = 0) -> tuple[Split, ...]:
+def make_folds(
+    dataset: Dataset, folds: int, seed: int = 0, strata: Mapping[str, str] | None = None
+) -> tuple[Split, ...]:
     """Return `folds` splits into train and val: every group is in val exactly once, balanced as in `make_split`.
 
     A test split that the dataset has already stays test in every fold: it is not folded.
@@ -42,7 +44,7 @@ def make_folds(dataset: Dataset, folds: int, seed: int = 0) -> tuple[Split, ...]
         raise DataError("a group is in test and not", where=dataset.source, got=", ".join(sorted(crossing)[:5]))
     place = {name: index for index, name in enumerate(names)}
     group_of = np.array([place[key] for key in open_.groups], dtype=np.int64)
-    amounts = amounts_by_group(open_, group_of, len(names))
+    amounts = amounts_by_group(open_, group_of, len(names), strata)
     fold = assign(amounts, np.full(folds, 1 / folds), np.random.default_rng(seed))
     keys = {image.id: image.key for image in dataset.images}
     splits = []
@@ -55,7 +57,13 @@ def make_folds(dataset: Dataset, folds: int, seed: int = 0) -> tuple[Split, ...]
     return tuple(splits)
 
 
-def extend_split(split: Split, dataset: Dataset, ratios: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0) -> Split:
+def extend_split(
+    split: Split,
+    dataset: Dataset,
+    ratios: Sequence[float] = (0.7, 0.15, 0.15),
+    seed: int = 0,
+    strata: Mapping[str, str] | None = None,
+) -> Split:
     """Return the split with the dataset's new images assigned, and nothing moved that was assigned before.
 
     A new image of a known group joins its group's split. New groups fill what is furthest from the ratios, counted over
@@ -81,7 +89,7 @@ def extend_split(split: Split, dataset: Dataset, ratios: Sequence[float] = (0.7,
     for key, part in home.items():
         # A held-out split of another name (night) takes part in nothing here.
         fixed[order[key]] = SPLITS.index(part) if part in SPLITS else len(SPLITS)
-    amounts = amounts_by_group(dataset, group_of, len(order))
+    amounts = amounts_by_group(dataset, group_of, len(order), strata)
     amounts[fixed == len(SPLITS)] = 0
     chosen = assign(amounts, np.append(wanted, 0.0), np.random.default_rng(seed), fixed=fixed)
     for image in fresh:

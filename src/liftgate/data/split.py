@@ -1,7 +1,7 @@
 """Split: train, val and test, assigned by group and frozen in a CSV with a hash.
 
-`make_split` puts whole groups into splits so that images, groups and the objects of every class come as near to the
-ratios as groups allow (see balance.py).
+`make_split` puts whole groups into splits so that images, groups, the objects of every class and, where they are named,
+the groups of every stratum come as near to the ratios as groups allow (see balance.py).
 """
 
 from __future__ import annotations
@@ -111,8 +111,15 @@ def read_split(path: Path) -> Split:
         raise DataError(error.what, where=path, got=error.got, hint=error.hint) from None
 
 
-def make_split(dataset: Dataset, ratios: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0) -> Split:
+def make_split(
+    dataset: Dataset,
+    ratios: Sequence[float] = (0.7, 0.15, 0.15),
+    seed: int = 0,
+    strata: Mapping[str, str] | None = None,
+) -> Split:
     """Split a dataset by group into train, val and test; the same seed gives the same split.
+
+    `strata` (image id → category, camera …) are spread over the splits by their groups.
 
     Raises:
         DataError: ratios that are none, or fewer groups than splits.
@@ -126,25 +133,46 @@ def make_split(dataset: Dataset, ratios: Sequence[float] = (0.7, 0.15, 0.15), se
         )
     place = {name: index for index, name in enumerate(names)}
     group_of = np.array([place[key] for key in keys], dtype=np.int64)
-    chosen = assign(amounts_by_group(dataset, group_of, len(names)), wanted, np.random.default_rng(seed))
+    chosen = assign(amounts_by_group(dataset, group_of, len(names), strata), wanted, np.random.default_rng(seed))
     assignment = {image.id: SPLITS[chosen[group]] for image, group in zip(dataset.images, group_of, strict=True)}
     return Split(assignment, {image.id: image.key for image in dataset.images}, seed, tuple(wanted.tolist()))
 
 
-def amounts_by_group(dataset: Dataset, group_of: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """(G, 2 + C): share of images, of groups, and of each class's objects that every group holds.
+def amounts_by_group(
+    dataset: Dataset, group_of: NDArray[np.int64], count: int, strata: Mapping[str, str] | None = None
+) -> NDArray[np.float64]:
+    """(G, 2 + C + S): share of images, of groups, of each class's objects and each stratum's groups that a group holds.
 
-    Images and groups weigh as much as all classes together, so that a rare class cannot turn the ratios over.
+    Images and groups weigh as much as all classes together, and as all strata, so that a rare one cannot turn the
+    ratios over.
     """
     n_classes = len(dataset.classes)
     objects = np.zeros((count, n_classes))
     np.add.at(objects, (group_of[dataset.labels.image], dataset.labels.cls), 1)
     columns = [np.bincount(group_of, minlength=count)[:, None].astype(np.float64), np.ones((count, 1))]
     present = objects[:, objects.sum(axis=0) > 0]
-    shares = [column / column.sum(axis=0) for column in columns]
+    # Strata are counted in groups: so that theirs do not pull against the images, groups weigh double beside them.
+    weights = (1, 2 if strata else 1)
+    shares = [weight * column / column.sum(axis=0) for weight, column in zip(weights, columns, strict=True)]
     if present.shape[1]:
         shares.append(present / present.sum(axis=0) / present.shape[1])
+    if strata:
+        shares.append(_stratum_shares(dataset, group_of, count, strata))
     return np.concatenate(shares, axis=1)
+
+
+def _stratum_shares(
+    dataset: Dataset, group_of: NDArray[np.int64], count: int, strata: Mapping[str, str]
+) -> NDArray[np.float64]:
+    """(G, S): share of each stratum's groups; a group that lies in two counts for both, by its images."""
+    place = {name: index for index, name in enumerate(sorted(set(strata.values())))}
+    images = np.zeros((count, len(place)))
+    for image, group in zip(dataset.images, group_of.tolist(), strict=True):
+        if image.id in strata:
+            images[group, place[strata[image.id]]] += 1
+    groups = images / np.maximum(images.sum(axis=1, keepdims=True), 1)
+    shares: NDArray[np.float64] = groups / np.maximum(groups.sum(axis=0), 1e-12) / len(place)
+    return shares
 
 
 def checked_ratios(ratios: Sequence[float]) -> NDArray[np.float64]:

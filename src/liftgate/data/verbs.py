@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from liftgate.data.places import lexical, refuse_filled, whole_folder
 from liftgate.data.provenance import Said, known_terms, under
 from liftgate.data.reading import read
 from liftgate.data.select import keep_classes, keep_keypoints
+from liftgate.data.slicing import slice_images
 from liftgate.data.split import Split, make_split, read_split
 from liftgate.data.stats import describe
 from liftgate.errors import DataError
@@ -65,12 +67,16 @@ def data_split(
     extend: Path | None = None,
     folds: int | None = None,
     apart: Sequence[Path] = (),
+    apart_groups: str | None = None,
+    stratify: str | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Split a dataset by group and freeze it: split.csv, one list file per split and, for YOLO, a data.yaml in `out`.
 
     Images are named by their absolute path in the list files and stay where they are. `extend` is an older split that
-    stays as it is; `folds` makes split-1.csv … instead; `apart` are held-out sets, proved first to share nothing.
+    stays as it is; `folds` makes split-1.csv … instead; `apart` are held-out sets, proved first to share nothing (their
+    groups by `apart_groups`, else by the same rule). The values of `stratify`, a rule as for slices
+    (`frames.csv#category`), are spread over the splits.
 
     Raises:
         DataError: `out` holds a frozen split already; a held-out set that is not apart.
@@ -82,16 +88,19 @@ def data_split(
         raise DataError("there is a frozen split already", where=out, hint="choose another --out")
     refuse_filled(out)
     dataset = source.open(progress)
-    proofs = [_proof(dataset, path, source, progress) for path in apart]
+    strata = {} if stratify is None else slice_images(dataset, stratify, base=Path.cwd())
+    proofs = [_proof(dataset, path, source, apart_groups, progress) for path in apart]
     if folds is not None:
-        made = {f"-{number}": split for number, split in enumerate(make_folds(dataset, folds, seed), 1)}
+        made = {f"-{number}": split for number, split in enumerate(make_folds(dataset, folds, seed, strata), 1)}
         how = f"--folds {folds}"
     elif extend is not None:
-        made, how = {"": extend_split(read_split(extend), dataset, ratios, seed)}, "--extend an older split"
+        made, how = {"": extend_split(read_split(extend), dataset, ratios, seed, strata)}, "--extend an older split"
     else:
-        made, how = {"": make_split(dataset, ratios, seed)}, "--ratios " + " ".join(f"{ratio:g}" for ratio in ratios)
+        made = {"": make_split(dataset, ratios, seed, strata)}
+        how = "--ratios " + " ".join(f"{ratio:g}" for ratio in ratios)
+    how += "" if stratify is None else f" --stratify {stratify}"
     with whole_folder(out) as part:
-        records = [_freeze(split, dataset, part, out, suffix) for suffix, split in made.items()]
+        records = [_freeze(split, dataset, strata, part, out, suffix) for suffix, split in made.items()]
         consent = known_terms(dataset, source.said).consent
         hashes = {f"split{suffix}.csv": split.sha256 for suffix, split in made.items()}
         shown = dataset if folds is not None else made[""].apply(dataset)
@@ -120,20 +129,37 @@ def data_convert(source: Source, to: str, out: Path, *, progress: Progress = sil
     }
 
 
-def _freeze(split: Split, dataset: Dataset, folder: Path, home: Path, suffix: str) -> dict[str, Any]:
+def _freeze(
+    split: Split, dataset: Dataset, strata: Mapping[str, str], folder: Path, home: Path, suffix: str
+) -> dict[str, Any]:
     """Write one split into `folder`, which will be called `home`."""
     applied = split.apply(dataset)
     _write_lists(applied, folder, home, suffix)
     frozen = home / split.write(folder / f"split{suffix}.csv").name
     keys = ("split", "n_images", "n_groups", "n_objects", "objects_by_class")
     rows = [{key: row[key] for key in keys} for row in describe(applied)["splits"]]
-    return {"split": str(frozen), "sha256": split.sha256, "splits": rows}
+    return {"split": str(frozen), "sha256": split.sha256, "splits": rows, "strata": _strata(applied, strata)}
 
 
-def _proof(dataset: Dataset, path: Path, source: Source, progress: Progress) -> dict[str, Any]:
-    proof = prove_apart(
-        dataset, replace(source, path=path, split=None, keep=None, keypoints=None).open(progress), progress=progress
-    )
+def _strata(applied: Dataset, strata: Mapping[str, str]) -> list[dict[str, Any]]:
+    """One row for each stratum: its groups, by split."""
+    groups = {(strata[image.id], image.split, image.key) for image in applied.images if image.id in strata}
+    counts = Counter((name, split) for name, split, _ in groups)
+    return [
+        {"stratum": name, "groups": {split: counts[name, split] for split in applied.splits}}
+        for name in sorted(set(strata.values()))
+    ]
+
+
+def _proof(dataset: Dataset, path: Path, source: Source, groups: str | None, progress: Progress) -> dict[str, Any]:
+    held_out = replace(source, path=path, groups=groups or source.groups, split=None, keep=None, keypoints=None)
+    try:
+        there = held_out.open(progress)
+    except DataError as error:
+        if groups or not source.groups or not str(error.where).endswith(source.groups):
+            raise  # not about the rule
+        raise DataError(error.what, where=error.where, got=error.got, hint="--apart-groups RULE for this set") from None
+    proof = prove_apart(dataset, there, progress=progress)
     return {"data": str(path), "n_images": proof.n_images, "n_groups": proof.n_groups}
 
 
