@@ -14,11 +14,12 @@ import pytest
 
 from liftgate.cli import main
 from liftgate.data.card import read_card
-from liftgate.data.combining import read_rules
 from liftgate.data.dataset import Dataset, Keypoints
 from liftgate.data.formats import yolo
-from liftgate.data.merge import ClassRules, merge, mix, plan_merge
+from liftgate.data.merge import ClassRules, merge, plan_merge
+from liftgate.data.mix import mix
 from liftgate.data.reading import read
+from liftgate.data.rules import read_rules
 from liftgate.data.terms import Terms
 from liftgate.errors import DataError
 from liftgate.testing import data as factory
@@ -52,13 +53,31 @@ def test_12_and_16_classes_without_one_in_common_become_28_and_no_label_is_lost(
     assert owners == ["luggage"] * 180 + ["extra"] * 120
 
 
-def test_synonyms_join_and_dropped_classes_go_with_their_boxes_while_images_stay() -> None:
+def test_synonyms_join_and_dropped_classes_go_with_their_boxes() -> None:
     a, b = made("a", ["Mobile phone", "0"], 10), made("b", ["phone", "knife"], 10, seed=2)
     rules = {"a": ClassRules(rename={"Mobile phone": "phone"}, drop=frozenset({"0"}))}
-    merged = merge(plan_merge([a, b], rules, order=["knife"]))
+    plan = plan_merge([a, b], rules, order=["knife"])
+    merged = merge(plan)
     assert merged.classes == ("knife", "phone")
     assert counts(merged)["phone"] == counts(a)["Mobile phone"] + counts(b)["phone"]
-    assert len(merged.images) == 20
+
+
+def test_images_that_lose_all_their_boxes_are_backgrounds_only_when_asked() -> None:
+    a, b = made("a", ["cat", "dog"], 30, objects=1), made("b", ["cat"], 10, seed=2)
+    empty = replace(b, labels=b.labels.take(b.labels.image > 0))  # its first image was labelled as empty before
+    plan = plan_merge([a, empty], keep=["dog"])
+    assert [conflict.message for conflict in plan_merge([a, empty], keep=["cow"]).conflicts] == [
+        "'cow' is to be kept, but is no class"
+    ]
+    n_dogs = counts(a)["dog"]
+    merged = merge(plan)
+    assert merged.classes == ("dog",)
+    assert counts(merged) == {"dog": n_dogs}
+    assert len(merged.images) == n_dogs + 1
+    assert [mask.sum() for mask in plan.emptied()] == [30 - n_dogs, 9]
+    with_backgrounds = merge(plan, backgrounds=True)
+    assert counts(with_backgrounds) == {"dog": n_dogs}
+    assert len(with_backgrounds.images) == 40
 
 
 def test_conflicts_are_listed_all_at_once_and_refused_until_accepted() -> None:
@@ -223,7 +242,7 @@ def test_the_x_ray_merge_as_typed_with_its_mapping_file_and_no_label_lost(tmp_pa
     want = counts(merged)
     assert counts(joined)["threat 1"] == want["threat 1"] + want["item 3"] + want["item 4"]
     assert len(joined.labels) == len(merged.labels) - want["item 15"]
-    assert len(joined.images) == len(merged.images)
+    assert len(joined.images) == len(merged.images), "every image has another object"
     assert "extra,item 15,,6" in (tmp_path / "joined/classes.csv").read_text().splitlines()
 
 
@@ -263,8 +282,79 @@ def test_two_spellings_of_one_letter_are_shown_so_that_a_rule_can_name_them() ->
 
 def test_rules_say_which_keypoints_of_a_data_set_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
-    path.write_text("datasets: {pose: {keypoints: [nose, left eye]}}")
-    assert read_rules(path).keypoints == {"pose": ("nose", "left eye")}
-    path.write_text("datasets: {pose: {keypoints: nose}}")
-    with pytest.raises(DataError, match="keypoints"):
-        read_rules(path)
+    path.write_text("datasets: {pose: {keypoints: [nose, left eye]}, drawn: {keypoints: {n: nose, le: left eye}}}")
+    assert read_rules(path).keypoints == {
+        "pose": {"nose": "nose", "left eye": "left eye"},
+        "drawn": {"n": "nose", "le": "left eye"},
+    }
+    for bad in ("nose", "[nose, nose]"):
+        path.write_text(f"datasets: {{pose: {{keypoints: {bad}}}}}")
+        with pytest.raises(DataError, match="keypoints"):
+            read_rules(path)
+
+
+def test_24_keypoints_become_14_of_another_naming_and_flip_idx_and_sigmas_follow(tmp_path: Path) -> None:
+    """Case K: a synthetic skeleton of 24 points beside a real one of 14, which says nothing about sigmas."""
+    real_names, real_flip = [f"r{n}" for n in range(14)], [1, 0, 3, 2, 5, 4, 7, 6, 8, 10, 9, 12, 11, 13]
+    drawn_names = [f"x{n}" for n in range(5)] + [f"d{n}" for n in reversed(range(14))] + [f"y{n}" for n in range(5)]
+    place = {name: number for number, name in enumerate(drawn_names)}
+    drawn_flip = list(range(24))
+    for left, right in enumerate(real_flip):
+        drawn_flip[place[f"d{left}"]] = place[f"d{right}"]
+
+    def points(count: int) -> str:
+        return ROW.strip() + "".join(f" {(n + 1) / 32:.5f} .5 {1 + n % 2}" for n in range(count)) + "\n"
+
+    yolo_folder(
+        tmp_path / "drawn",
+        {"train/s.jpg": points(24)},
+        ["car"],
+        kpt_shape=[24, 3],
+        kpt_names={0: drawn_names},
+        flip_idx=drawn_flip,
+        kpt_oks_sigmas=[0.01 * (n + 1) for n in range(24)],
+    )
+    yolo_folder(
+        tmp_path / "real",
+        {"train/r.jpg": points(14), "val/v.jpg": points(14)},
+        ["car"],
+        size=(24, 32),
+        kpt_shape=[14, 3],
+        kpt_names={0: real_names},
+        flip_idx=real_flip,
+    )
+    rules = tmp_path / "rules.yaml"
+    mapped = ", ".join(f"d{n}: r{n}" for n in range(14))
+    rules.write_text(f"datasets: {{drawn: {{keypoints: {{{mapped}}}}}}}\n")
+    words = ["data", "mix", str(tmp_path / "drawn"), str(tmp_path / "real"), "--rules", str(rules)]
+    assert main([*words, "--out", str(tmp_path / "mix")]) == 0
+    mixed = read(tmp_path / "mix")
+    assert mixed.keypoints is not None
+    assert mixed.keypoints.names == tuple(real_names)
+    assert mixed.keypoints.flip_idx == tuple(real_flip)
+    assert mixed.keypoints.sigmas == pytest.approx([0.01 * (place[f"d{n}"] + 1) for n in range(14)])
+    drawn = mixed.split("train").labels.keypoints
+    assert drawn is not None
+    width = next(image.width for image in mixed.images if "s" in Path(image.id).stem)
+    row = next(r for r in drawn if r[0, 0] == pytest.approx((place["d0"] + 1) / 32 * width, abs=0.01))
+    assert row[:, 2].tolist() == [1 + place[f"d{n}"] % 2 for n in range(14)]
+    rules.write_text("datasets: {drawn: {keypoints: [" + ", ".join(f"d{n}" for n in range(14)) + "]}}")
+    assert main([*words, "--out", str(tmp_path / "no")]) == 2, "other names are another skeleton"
+
+
+def test_weights_are_shares_of_an_epoch_and_no_image_is_left_out(tmp_path: Path) -> None:
+    yolo_folder(tmp_path / "synthetic", {f"train/s{n}.jpg": ROW for n in range(12)}, size=(32, 24))
+    yolo_folder(tmp_path / "real", {f"train/r{n}.jpg": ROW for n in range(5)} | {"val/v.jpg": ROW}, size=(24, 32))
+    words = ["data", "mix", str(tmp_path / "synthetic"), str(tmp_path / "real"), "--weight", "real=2"]
+    assert main([*words, "--out", str(tmp_path / "no")]) == 2, "a weight for one of two says nothing"
+    lists = []
+    for seed in ("0", "0", "1"):
+        out = tmp_path / f"mix{len(lists)}"
+        assert main([*words, "--weight", "synthetic=3", "--seed", seed, "--out", str(out)]) == 0
+        lists.append((out / "train.txt").read_text().splitlines())
+    assert lists[0] == lists[1] != lists[2]
+    seen = {name: [line for line in lists[0] if f"/{name[0]}" in line] for name in ("synthetic", "real")}
+    assert {name: len(lines) for name, lines in seen.items()} == {"synthetic": 12, "real": 8}
+    assert sorted(seen["real"].count(line) for line in set(seen["real"])) == [1, 1, 2, 2, 2]
+    assert main([*words, "--weight", "synthetic=3", "--repeat", "real=2", "--out", str(tmp_path / "no")]) == 2
+    assert not (tmp_path / "no").exists()

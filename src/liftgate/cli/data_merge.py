@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from liftgate.cli.data_convert import FORMATS
 from liftgate.cli.data_source import READS, tell_table
@@ -25,7 +27,14 @@ def add_parts(parser: argparse.ArgumentParser) -> None:
     """Add what merge and mix share."""
     parser.add_argument("parts", nargs="+", metavar="[NAME=]DATA", help=READS)
     parser.add_argument(
-        "--rules", type=Path, metavar="YAML", help="rename, drop, order; by data set also licence, origin, confidential"
+        "--rules",
+        type=Path,
+        metavar="YAML",
+        help="rename (synonyms), drop, keep, order; by data set also keypoints, groups, licence, origin, confidential",
+    )
+    parser.add_argument("--keep", nargs="+", default=[], metavar="CLASS", help="only these classes of the result")
+    parser.add_argument(
+        "--backgrounds", action="store_true", help="images that lose all their boxes stay (default: they are left out)"
     )
     parser.add_argument(
         "--accept",
@@ -41,7 +50,14 @@ def run(args: argparse.Namespace) -> int:
 
     with progress() as bar:
         record = combining.data_merge(
-            args.parts, args.out, to=args.to, rules=args.rules, accept=args.accept, progress=bar
+            args.parts,
+            args.out,
+            to=args.to,
+            rules=args.rules,
+            keep=args.keep,
+            backgrounds=args.backgrounds,
+            accept=args.accept,
+            progress=bar,
         )
     if args.json:
         emit_json(record)
@@ -53,8 +69,16 @@ def run(args: argparse.Namespace) -> int:
     tell_table(lines)
     for conflict in record["conflicts"]:
         say(f"conflict, {conflict['kind']}: {conflict['message']}")
+    tell_emptied(record)
     for path in record["files"]:
         print(path)
     for loss in record["losses"]:
         say(f"not held: {loss['what']} ({loss['count']}, such as {loss['example']})")
     return 0
+
+
+def tell_emptied(record: Mapping[str, Any]) -> None:
+    """Say what becomes of images that lose all their boxes."""
+    fate = "stay as backgrounds" if record["backgrounds"] else "are left out (--backgrounds keeps them)"
+    for name, count in record["emptied"].items():
+        say(f"{count} images of {name} lose all their boxes and {fate}")

@@ -1,11 +1,11 @@
-"""liftgate data mix [NAME=]DATA … --repeat NAME=N --held-out NAME --out DIR"""
+"""liftgate data mix [NAME=]DATA … --repeat NAME=N (or --weight NAME=X) --held-out NAME --out DIR"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from liftgate.cli.data_merge import OUT, add_parts
+from liftgate.cli.data_merge import OUT, add_parts, tell_emptied
 from liftgate.cli.data_source import tell_splits
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import UsageError
@@ -21,6 +21,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=N",
         help="see this set's training images N times an epoch",
     )
+    parser.add_argument(
+        "--weight",
+        action="append",
+        default=[],
+        metavar="NAME=X",
+        help="instead, for every set: its share of an epoch; no image is left out",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="which images --weight shows once more (default 0)")
     parser.add_argument("--held-out", metavar="NAME", help="whose val and test are kept; the others' are left out")
     add_json(parser)
 
@@ -33,8 +41,12 @@ def run(args: argparse.Namespace) -> int:
             args.parts,
             args.out,
             repeats=dict(_repeat(text) for text in args.repeat),
+            weights=dict(_weight(text) for text in args.weight),
+            seed=args.seed,
             held_out=args.held_out,
             rules=args.rules,
+            keep=args.keep,
+            backgrounds=args.backgrounds,
             accept=args.accept,
             progress=bar,
         )
@@ -42,8 +54,10 @@ def run(args: argparse.Namespace) -> int:
         emit_json(record)
         return 0
     tell_splits(record["splits"])
-    print(f"{record['n_training_entries']} training entries an epoch")
+    shares = ", ".join(f"{name} {count}" for name, count in record["training_entries"].items())
+    print(f"{record['n_training_entries']} training entries an epoch: {shares}")
     print(record["data_yaml"])
+    tell_emptied(record)
     for name, count in record["left_out"].items():
         say(f"left out: {count} val and test images of {name}")
     return 0
@@ -54,3 +68,13 @@ def _repeat(text: str) -> tuple[str, int]:
     if not name or not times.isdecimal():
         raise UsageError("not a repeat", expected="NAME=N", got=text)
     return name, int(times)
+
+
+def _weight(text: str) -> tuple[str, float]:
+    name, _, weight = text.rpartition("=")
+    try:
+        if name:
+            return name, float(weight)
+    except ValueError:
+        pass
+    raise UsageError("not a weight", expected="NAME=X", got=text)

@@ -1,4 +1,4 @@
-"""Merge and mix: several datasets as one, with a plan that shows every class and conflict before any writing."""
+"""Merge: several datasets as one, with a plan that shows every class and conflict before any writing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from liftgate.data.dataset import Dataset, Fault, Image, Labels, stack_labels
+from liftgate.data.dataset import Dataset, Fault, Image, Keypoints, Labels, stack_labels
 from liftgate.data.fingerprint import file_hashes
 from liftgate.data.terms import strictest
 from liftgate.errors import DataError
@@ -48,6 +49,15 @@ class MergePlan:
     """For each dataset and each of its classes: the index in `classes`, −1 dropped"""
     conflicts: tuple[Conflict, ...]
 
+    def emptied(self) -> tuple[NDArray[np.bool_], ...]:
+        """For each dataset the mask of its images that lose all their boxes, because their classes are dropped."""
+        masks = []
+        for dataset, places in zip(self.datasets, self.places, strict=True):
+            image, count = dataset.labels.image, len(dataset.images)
+            kept = image[np.asarray(places, dtype=np.int64)[dataset.labels.cls] >= 0]
+            masks.append((np.bincount(image, minlength=count) > 0) & (np.bincount(kept, minlength=count) == 0))
+        return tuple(masks)
+
     def table(self) -> list[dict[str, object]]:
         """One row per class of each dataset: dataset, class, becomes (None: dropped), objects."""
         rows: list[dict[str, object]] = []
@@ -59,36 +69,27 @@ class MergePlan:
         return rows
 
 
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """A merged dataset for training, and how often each of its images is seen per epoch."""
-
-    dataset: Dataset
-    repeats: Mapping[str, int]
-    """image id → times; only where it is not once"""
-    left_out: Mapping[str, int]
-    """dataset → its val and test images that were left out"""
-
-
 def plan_merge(
     datasets: Sequence[Dataset],
     rules: Mapping[str, ClassRules] | None = None,
     *,
     everywhere: ClassRules | None = None,
+    keep: Sequence[str] = (),
     order: Sequence[str] = (),
     progress: Progress = silent,
 ) -> MergePlan:
     """Plan to merge datasets by class name: equal names become one class.
 
-    `rules` are by dataset name and come before those for `everywhere`. Classes stand in the order of `order`, then as
-    they are met. Nothing is written and no conflict is an error here; `merge` refuses them.
+    `rules` are by dataset name and come before those for `everywhere`; of what they leave, only the classes in `keep`
+    stay, where it is given. Classes stand in the order of `order`, of `keep`, then as they are met. Nothing is written
+    and no conflict is an error here; `merge` refuses them.
 
     Raises:
         DataError: fewer than two datasets, or rules for a dataset that is not there.
     """
     if len(datasets) < 2:
         raise DataError("a merge needs two data sets or more", got=len(datasets))
-    names = _unique([dataset.name for dataset in datasets])
+    names = _unique([dataset.name.replace("/", "-") for dataset in datasets])
     rules, everywhere = rules or {}, everywhere or ClassRules()
     if unknown := sorted(set(rules) - set(names)):
         raise DataError("rules for a data set that is not there", expected=", ".join(names), got=", ".join(unknown))
@@ -96,24 +97,29 @@ def plan_merge(
     wanted: list[list[str | None]] = []
     for dataset, name in zip(datasets, names, strict=True):
         own = rules.get(name, ClassRules())
-        wanted.append([_becomes(old, own, everywhere) for old in dataset.classes])
+        becomes = [_becomes(old, own, everywhere) for old in dataset.classes]
+        wanted.append([new if new in keep or not keep else None for new in becomes])
         for ruled in sorted((own.rename.keys() | own.drop) - set(dataset.classes)):
             conflicts.append(Conflict("unknown_class", f"a rule for {ruled!r}, which {name} does not have"))
     everybodys = {old for dataset in datasets for old in dataset.classes}
     for ruled in sorted((everywhere.rename.keys() | everywhere.drop) - everybodys):
         conflicts.append(Conflict("unknown_class", f"a rule for {ruled!r}, which no data set has"))
     met = [new for row in wanted for new in row if new is not None]
-    classes = tuple(dict.fromkeys([name for name in order if name in met] + met))
+    conflicts += [
+        Conflict("unknown_class", f"{name!r} is to be kept, but is no class") for name in keep if name not in met
+    ]
+    classes = tuple(dict.fromkeys([name for name in (*order, *keep) if name in met] + met))
     index = {name: place for place, name in enumerate(classes)}
     conflicts += [*_alike(classes), *_skeletons(datasets, names), *_same_images(datasets, names, progress)]
     places = tuple(tuple(-1 if new is None else index[new] for new in row) for row in wanted)
     return MergePlan(tuple(datasets), names, classes, places, tuple(conflicts))
 
 
-def merge(plan: MergePlan, *, accept: Collection[str] = ()) -> Dataset:
+def merge(plan: MergePlan, *, accept: Collection[str] = (), backgrounds: bool = False) -> Dataset:
     """Return the merged dataset: ids `NAME/id`, groups `NAME:group`, splits as they are, the strictest terms of all.
 
-    Images that have lost all their boxes to `drop` stay, as backgrounds. Files are not touched.
+    Images that lose all their boxes, because their classes are dropped, are left out; with `backgrounds` they stay, as
+    images on which there is nothing. Files are not touched.
 
     Raises:
         DataError: conflicts whose kind is not in `accept`, all listed; skeletons that differ can never be accepted.
@@ -121,10 +127,13 @@ def merge(plan: MergePlan, *, accept: Collection[str] = ()) -> Dataset:
     open_ = [conflict for conflict in plan.conflicts if conflict.kind not in accept or conflict.kind == "keypoints"]
     if open_:
         listed = "; ".join(f"{conflict.kind}: {conflict.message}" for conflict in open_[:20])
+        kinds = {conflict.kind for conflict in open_}
         raise DataError(
-            f"{len(open_)} conflicts between the data sets",
+            f"{len(open_)} conflict{'s' * (len(open_) > 1)} between the data sets",
             got=listed,
-            hint="rename or drop classes by rule, or accept the kind of conflict by name",
+            hint="say in the rules which keypoints are the same: `datasets: {NAME: {keypoints: {old: new, …}}}`"
+            if kinds == {"keypoints"}
+            else "rename or drop classes by rule, or accept the kind of conflict by name",
         )
     if not plan.classes:
         raise DataError("every class is dropped")
@@ -138,7 +147,7 @@ def merge(plan: MergePlan, *, accept: Collection[str] = ()) -> Dataset:
         images += [_renamed(image, name) for image in dataset.images]
         faults += [replace(fault, image=fault.image and f"{name}/{fault.image}") for fault in dataset.faults]
     first = plan.datasets[0]
-    return Dataset(
+    merged = Dataset(
         name="+".join(plan.names),
         root=Path(os.path.commonpath([dataset.root for dataset in plan.datasets])),
         source=first.source,
@@ -146,59 +155,15 @@ def merge(plan: MergePlan, *, accept: Collection[str] = ()) -> Dataset:
         classes=plan.classes,
         images=tuple(images),
         labels=stack_labels(parts),
-        keypoints=first.keypoints,
+        keypoints=_skeleton(plan.datasets),
         faults=tuple(faults),
         origin="real" if any(dataset.origin == "real" for dataset in plan.datasets) else "synthetic",
         licence=strictest(*(dataset.licence for dataset in plan.datasets)),
         confidential=any(dataset.confidential for dataset in plan.datasets),
         raw={"merged_from": {n: str(d.source) for n, d in zip(plan.names, plan.datasets, strict=True)}},
     )
-
-
-def mix(
-    plan: MergePlan, *, repeats: Mapping[str, int], held_out: str | None = None, accept: Collection[str] = ()
-) -> Mix:
-    """Merge for training: `repeats` says by dataset how often its training images are seen per epoch.
-
-    val and test are never mixed: they come from `held_out` alone, or from the only dataset that has any; those of the
-    others are left out.
-
-    Raises:
-        DataError: as `merge`; an unknown dataset; no telling whose val and test are meant.
-    """
-    if unknown := sorted((set(repeats) | ({held_out} if held_out else set())) - set(plan.names)):
-        raise DataError("no such data set in the mix", expected=", ".join(plan.names), got=", ".join(unknown))
-    if bad := [f"{name} × {times}" for name, times in repeats.items() if times < 0]:
-        raise DataError("repeats are 0 or more", got=", ".join(bad))
-    merged = merge(plan, accept=accept)
-    measured = [
-        name
-        for name, dataset in zip(plan.names, plan.datasets, strict=True)
-        if any(image.split not in (None, "train") for image in dataset.images)
-    ]
-    if held_out is None and len(measured) > 1:
-        raise DataError(
-            "more than one data set has val or test images",
-            got=", ".join(measured),
-            hint="say whose are meant: val and test are never mixed",
-        )
-    keeper = held_out or (measured[0] if measured else "")
-    owner = [name for name, dataset in zip(plan.names, plan.datasets, strict=True) for _ in dataset.images]
-    train = np.array([image.split == "train" for image in merged.images], dtype=np.bool_)
-    held = np.array([image.split not in (None, "train") for image in merged.images], dtype=np.bool_)
-    own = np.array([name == keeper for name in owner], dtype=np.bool_)
-    times = {name: repeats.get(name, 1) for name in plan.names}
-    chosen = (train & np.array([times[name] > 0 for name in owner])) | (held & own)
-    left_out = {name: int((held & ~own & np.array([o == name for o in owner])).sum()) for name in measured}
-    return Mix(
-        dataset=merged.take(chosen),
-        repeats={
-            image.id: times[name]
-            for image, name, wanted in zip(merged.images, owner, (chosen & train).tolist(), strict=True)
-            if wanted and times[name] != 1
-        },
-        left_out={name: count for name, count in left_out.items() if count},
-    )
+    emptied = np.concatenate(plan.emptied())
+    return merged if backgrounds or not emptied.any() else merged.take(~emptied)
 
 
 def _becomes(old: str, own: ClassRules, everywhere: ClassRules) -> str | None:
@@ -224,10 +189,35 @@ def _alike(classes: Sequence[str]) -> Iterator[Conflict]:
 
 
 def _skeletons(datasets: Sequence[Dataset], names: Sequence[str]) -> Iterator[Conflict]:
+    """Where two say something different. What only one says (flip_idx, sigmas) holds for both."""
     first = datasets[0].keypoints
     for dataset, name in zip(datasets[1:], names[1:], strict=True):
-        if dataset.keypoints != first:
-            yield Conflict("keypoints", f"{names[0]} and {name} differ in their keypoints, flip_idx or sigmas")
+        other = dataset.keypoints
+        if first is None or other is None:
+            if first is not other:
+                yield Conflict("keypoints", f"of {names[0]} and {name} only one has keypoints")
+        elif first.names != other.names:
+            here, there = (f"{len(k.names)}: {', '.join(k.names[:6])} …" for k in (first, other))
+            yield Conflict("keypoints", f"{names[0]} has {here} and {name} {there}")
+        else:
+            for what, mine, theirs in (
+                ("flip_idx", first.flip_idx, other.flip_idx),
+                ("sigmas", first.sigmas, other.sigmas),
+            ):
+                if mine is not None and theirs is not None and mine != theirs:
+                    yield Conflict("keypoints", f"{what} is {list(mine)} in {names[0]} and {list(theirs)} in {name}")
+
+
+def _skeleton(datasets: Sequence[Dataset]) -> Keypoints | None:
+    known = [dataset.keypoints for dataset in datasets if dataset.keypoints is not None]
+    if not known:
+        return None
+    return replace(
+        known[0],
+        flip_idx=next((k.flip_idx for k in known if k.flip_idx is not None), None),
+        sigmas=next((k.sigmas for k in known if k.sigmas is not None), None),
+        dims=3 if any(k.dims == 3 for k in known) else 2,
+    )
 
 
 def _same_images(datasets: Sequence[Dataset], names: Sequence[str], progress: Progress) -> Iterator[Conflict]:

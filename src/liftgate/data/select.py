@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -54,8 +54,9 @@ def keep_classes(dataset: Dataset, names: Sequence[str], *, backgrounds: bool = 
     return result.take(~emptied)
 
 
-def keep_keypoints(dataset: Dataset, names: Sequence[str]) -> Dataset:
-    """Return the dataset with only these keypoints, in this order; flip_idx, sigmas and every row follow.
+def keep_keypoints(dataset: Dataset, names: Sequence[str] | Mapping[str, str]) -> Dataset:
+    """Return the dataset with only these keypoints, in this order; flip_idx, sigmas and every row follow. A mapping
+    gives each its new name.
 
     Raises:
         DataError: a name that is no keypoint, one twice, or one whose mirror image is not kept: mirroring would have
@@ -71,8 +72,9 @@ def keep_keypoints(dataset: Dataset, names: Sequence[str]) -> Dataset:
             raise DataError(
                 "no such keypoint", where=dataset.source, expected=", ".join(old.names), got=name, hint=hint
             )
-    if not names or len(set(names)) < len(names):
-        raise DataError("keypoints are kept once each", where=dataset.source, got=", ".join(names) or "none")
+    called = tuple(names.values()) if isinstance(names, Mapping) else tuple(names)
+    if not names or len(set(names)) < len(names) or len(set(called)) < len(called):
+        raise DataError("keypoints are kept once each", where=dataset.source, got=", ".join(called) or "none")
     places = [old.names.index(name) for name in names]
     flip = None
     if old.flip_idx is not None:
@@ -91,6 +93,6 @@ def keep_keypoints(dataset: Dataset, names: Sequence[str]) -> Dataset:
     points = dataset.labels.keypoints
     return replace(
         dataset,
-        keypoints=replace(old, names=tuple(names), flip_idx=flip, sigmas=sigmas),
+        keypoints=replace(old, names=called, flip_idx=flip, sigmas=sigmas),
         labels=replace(dataset.labels, keypoints=None if points is None else points[:, places]),
     )

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.data.dataset import Dataset
-from liftgate.data.merge import Mix, mix, plan_merge
+from liftgate.data.merge import plan_merge
+from liftgate.data.mix import Mix, mix
 from liftgate.errors import StudyError
 from liftgate.hashing import content_hash
 from liftgate.progress import Progress, silent
