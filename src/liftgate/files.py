@@ -6,9 +6,19 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
+
+
+def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder where Liftgate keeps what can be made again: $XDG_CACHE_HOME/liftgate.
+
+    Raises:
+        RuntimeError: nobody has a home folder.
+    """
+    given = environment.get("XDG_CACHE_HOME")
+    return (Path(given) if given else Path.home() / ".cache") / "liftgate"
 
 
 @contextlib.contextmanager

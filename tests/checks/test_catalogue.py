@@ -66,7 +66,7 @@ def test_a_sound_data_set_has_no_findings(small: SmallSet) -> None:
 
 
 def test_a_sound_study_has_no_findings(small: SmallSet) -> None:
-    subject = small.subject(weights="yolov8n.pt")
+    subject = small.subject(weights="yolov8n.yaml")
     assert [f"{f.id}: {f.message}" for f in run(subject).findings] == []
 
 

@@ -71,6 +71,45 @@ def test_plan_says_what_would_run_before_anything_ran_and_writes_nothing(write_s
     assert not (path.parent / "runs" / "colours" / "ledger.sqlite").exists()
 
 
+def test_plan_warns_of_what_check_will_stop_the_run_for(write_study: Write) -> None:
+    stage = {"weights": "start.yaml", "data": "scenes"}
+    arms = {"short": [{**stage, "recipe": {"epochs": 1}}], "long": [{**stage, "recipe": {"epochs": 6, "lr_0": 0.5}}]}
+    notices: list[Notice] = []
+    api.plan(write_study(arms=arms, backend="ultralytics"), notify=notices.append)
+    (warning,) = [notice.body["message"] for notice in notices]
+    assert "recipe.unknown" in warning and "did you mean lr0?" in warning
+    assert "study.yaml:" in warning and "arm long, stage 1" in warning
+
+
+def test_what_is_wrong_with_the_data_names_the_key_of_the_study(write_study: Write) -> None:
+    for changes, said in (
+        ({"path": "scene/data.yaml"}, "datasets.scenes.path"),
+        ({"path": "scenes/data.yaml", "keep": ["rad"]}, "datasets.scenes.keep"),
+        ({"path": "scenes/data.yaml", "groups": "none.csv"}, "datasets.scenes.groups"),
+        ({"path": "scenes/data.yaml", "split": "none.csv"}, "datasets.scenes.split"),
+    ):
+        path = write_study(datasets={"scenes": changes})
+        with pytest.raises(DataError) as caught:
+            api.plan(path)
+        assert said in str(caught.value) and "study.yaml:" in str(caught.value)
+    path = write_study(datasets={"scenes": {"path": "scene/data.yaml"}})
+    with pytest.raises(DataError, match=f"did you mean {path.parent}/scenes/data.yaml?"):
+        api.plan(path)
+
+
+def test_a_gate_on_a_split_that_is_not_there_is_told_before_anything_runs(write_study: Write) -> None:
+    gate = {"metric": "mAP50", "treatment": "long", "control": "short", "on": "scenes.tets"}
+    with pytest.raises(UsageError, match="dataset scenes has no split tets") as caught:
+        api.plan(write_study(gates={"lift": gate}))
+    assert "gates.lift.on" in str(caught.value) and caught.value.hint == "did you mean `test`?"
+
+
+def test_missing_weights_name_the_arm_that_asks_for_them(write_study: Write) -> None:
+    arms = {name: [{"weights": "strat.yaml", "data": "scenes", "recipe": {"epochs": 1}}] for name in ("short", "long")}
+    with pytest.raises(UsageError, match=r"no such weights \(.*study.yaml:\d+, arms.short.0.weights\): got strat.yaml"):
+        api.plan(write_study(arms=arms))
+
+
 def test_a_changed_recipe_runs_its_own_arm_again_and_names_the_change(write_study: Write) -> None:
     path = write_study()
     api.run(path)

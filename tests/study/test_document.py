@@ -146,7 +146,6 @@ def test_an_off_the_shelf_arm_and_a_gate_against_fixed_numbers() -> None:
         (", gpu_hours: 120", "", "budget.usd: a ceiling in money needs `usd_per_hour`"),
         ("seeds: [0, 1, 2]", "seeds: [0, 1, 1]", "study.yaml:12: seeds.2: the seed 1 stands twice"),
         ("seeds: [0, 1, 2]", "seeds: ['0']", "seeds.0: expected"),
-        ("seeds: [0, 1, 2]", "seeds: 3", "seeds: expected a list, got 3"),
         (
             "'^(?P<group>[^_]+)_'",
             "'^([^_]+)_'",
@@ -161,7 +160,16 @@ def test_an_off_the_shelf_arm_and_a_gate_against_fixed_numbers() -> None:
         ("lock: [test]", "lock: [test], openings: {test: 0}", "datasets.bench.openings.test: expected"),
         ("study: cones-two-stage", "study: ../../etc", "study.yaml:1: study: expected a name of letters"),
         ("study: cones-two-stage\n", "", "the key `study` is missing"),
-        ("question: Does", "question: Does: it", "study.yaml:2: not YAML: mapping values are not allowed here"),
+        (
+            "question: Does",
+            "question: Does: it",
+            "study.yaml:2: not YAML: mapping values are not allowed here\n  hint: a text that has `: ` in it stands",
+        ),
+        ("seeds: [0, 1, 2]", "seeds: [0, 1, 2", "(begun in line 12) expected ',' or ']'"),
+        ("lock: [test]", "confidential: yes", "confidential: expected a boolean, got 'yes'\n  hint: write true"),
+        ("study: cones-two-stage", "study: 2024", 'study: expected a word, got 2024\n  hint: write "2024", in quotes'),
+        ("seeds: [0, 1, 2]", "seeds: 3 ", "seeds: expected a list, got 3\n  hint: write [3]"),
+        ("seeds: [0, 1, 2]", "seeds: []", "seeds: expected at least 1, got none"),
         ("  lift: {", "  train: {", "`train` is a step of the flow and cannot name a gate"),
         ("budget:", "ignore: {box.zero: }\nbudget:", "ignore.box.zero: expected a word, got nothing"),
         ("budget:", "evaluation: {imgz: 256}\nbudget:", "evaluation.imgz: unknown key\n  hint: did you mean `imgsz`?"),
@@ -172,6 +180,24 @@ def test_a_mistake_names_line_key_and_what_was_meant(old: str, new: str, said: s
     with pytest.raises(InvalidStudy) as caught:
         parse(text)
     assert said in "\n".join(map(str, caught.value.problems))
+
+
+def test_one_missing_section_is_one_mistake_and_not_one_for_each_name_in_it() -> None:
+    assert mistakes(with_line("datasets:", "dataset:")).splitlines() == [
+        "2 mistakes in study.yaml",
+        "study.yaml:1: the key `datasets` is missing",
+        "study.yaml:4: dataset: unknown key",
+        "  hint: did you mean `datasets`?",
+    ]
+
+
+def test_a_study_knows_where_its_keys_stand_and_is_the_same_study_wherever_they_do() -> None:
+    study, moved = parse(BUILT), parse("# a line\n" + BUILT)
+    assert study.place("gates", "lift", "on") == "study.yaml:14, gates.lift.on"
+    assert moved.place("gates", "lift", "on") == "study.yaml:15, gates.lift.on"
+    assert study.place("datasets", "bench", "keep") == "study.yaml:6, datasets.bench.keep", "the nearest entry"
+    assert replace(study, places={}).place("gates", "lift") == "gates.lift", "made in Python, it has no lines"
+    assert moved == study and moved.content_hash() == study.content_hash()
 
 
 MIXED = """\
@@ -364,6 +390,7 @@ def test_the_place_of_what_an_override_replaced_is_the_override() -> None:
     [
         (None, "no such study"),
         (b"\xff\xfe\x00s", "not UTF-8"),
+        (b"study: a\nquestion: caf\xe9?\n", "study.yaml:2"),
         (b"", "a study is a mapping"),
         (b"- a\n- b\n", "a study is a mapping"),
         (b"just words", "a study is a mapping"),

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from liftgate.errors import UsageError
-from liftgate.train.weights import resolve_weights, weights_cache
+from liftgate.study.weights import weights_cache
+from liftgate.train.weights import resolve_weights
 
 
 def test_the_studys_folder_comes_before_the_cache(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from liftgate.files import write_json
+from liftgate.files import cache_folder, write_json
 
 _KEPT = frozenset({"PATH", "LANG", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG"})
 _KEPT_PREFIXES = (
@@ -76,12 +76,6 @@ def environment(home: Path, outer: Mapping[str, str]) -> dict[str, str]:
             "YOLO_CONFIG_DIR": str(home / "config"),
         }
     )
-
-
-def cache_folder(outer: Mapping[str, str]) -> Path:
-    """Return the folder where Liftgate keeps what can be made again: $XDG_CACHE_HOME/liftgate."""
-    given = outer.get("XDG_CACHE_HOME")
-    return (Path(given) if given else Path.home() / ".cache") / "liftgate"
 
 
 def _plots_cache(shared: Path, home: Path) -> Path:

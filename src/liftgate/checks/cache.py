@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
+from liftgate.files import cache_folder
+
 Record = TypeVar("Record", bound=NamedTuple)
 _IN_ONE_QUERY = 500
 
@@ -28,7 +30,7 @@ class FactCache(Generic[Record]):
         self._base: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "liftgate"
+        folder = cache_folder()
         with contextlib.suppress(OSError, sqlite3.Error):
             folder.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(folder / "checks.sqlite", timeout=5)

@@ -23,10 +23,16 @@ class Placed(NamedTuple):
     number: int
     """from 0"""
     stage: Stage
+    study: Study
 
     @property
     def where(self) -> str:
         return f"arm {self.arm.name}, stage {self.number + 1}"
+
+    def at(self, *keys: str) -> str:
+        """Return where, with file:line of one of its keys."""
+        line = self.study.line("arms", self.arm.name, self.number, *keys)
+        return f"{self.where} ({line})" if line else self.where
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +69,9 @@ class Subject:
     @property
     def stages(self) -> Iterator[Placed]:
         """Every stage of every arm."""
-        for arm in self.study.arms if self.study else ():
-            for number, stage in enumerate(arm.stages):
-                yield Placed(arm, number, stage)
+        if self.study is not None:
+            for arm in self.study.arms:
+                yield from (Placed(arm, number, stage, self.study) for number, stage in enumerate(arm.stages))
 
     @property
     def copies(self) -> tuple[Pair, ...]:

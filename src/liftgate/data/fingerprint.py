@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from liftgate.data.dataset import Dataset
+from liftgate.files import cache_folder
 from liftgate.hashing import content_hash, file_hash
 from liftgate.progress import Progress, silent
 
@@ -93,8 +94,7 @@ def _try_hash(path: Path) -> str | None:
 def _open_cache() -> sqlite3.Connection:
     """The cache file, or a cache in memory where that cannot be opened: it saves time and decides nothing."""
     try:
-        home = os.environ.get("XDG_CACHE_HOME")
-        folder = (Path(home) if home else Path.home() / ".cache") / "liftgate"
+        folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         return _with_table(sqlite3.connect(folder / "hashes.sqlite", timeout=5))
     except (OSError, RuntimeError, sqlite3.Error):  # RuntimeError: nobody has a home folder

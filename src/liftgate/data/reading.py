@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 from liftgate.data.dataset import Dataset
@@ -83,8 +84,13 @@ def _read_folder(path: Path, images: Path | None, name: str | None, progress: Pr
 
 
 def _nearby(path: Path) -> str | None:
-    parent = next((folder for folder in path.parents if folder.is_dir()), None)
-    if parent is None:
-        return None
-    names = sorted(file.name for file in parent.iterdir() if not file.name.startswith("."))[:5]
-    return f"{parent} holds {', '.join(names) or 'nothing'}"
+    """Return the path that was probably meant, or what the folder holds where it should be."""
+    for missing in (path, *path.parents):
+        if missing.parent.is_dir():
+            names = sorted(file.name for file in missing.parent.iterdir() if not file.name.startswith("."))
+            if close := difflib.get_close_matches(missing.name, names, n=1):
+                return f"did you mean {missing.parent / close[0] / path.relative_to(missing)}?"
+            if missing != path:
+                return f"there is no {missing}"
+            return f"{missing.parent} holds {', '.join(names[:5]) or 'nothing'}"
+    return None

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from liftgate import __version__, checks
+from liftgate.checks.finding import Finding
 from liftgate.errors import FindingsError
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.step import Result, Step
+
+_CHEAP = ("recipe", "weights", "splits.missing")
+"""Rules that look at the study and at names, at no image"""
+
+
+def cheap_errors(context: Context) -> list[Finding]:
+    """Return the errors that the check step is sure to find and that cost nothing to foresee."""
+    subject = checks.Subject(datasets=context.materials.datasets(), study=context.study)
+    found = checks.run(subject, select=_CHEAP, ignore=context.study.ignore).findings
+    return [finding for finding in found if finding.severity == "error"]
 
 
 def check_step(context: Context) -> Step:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.mixing import mix_hash, mixed
 from liftgate.progress import Progress, silent
 from liftgate.study.records import DatasetSpec, Stage, Study
+from liftgate.study.words import suggestion
 
 
 class Materials:
@@ -63,22 +66,35 @@ class Materials:
                 f"images of {name} went or changed during the run; nothing was kept", where=where, hint=hint
             )
 
+    def demand_splits(self) -> None:
+        """Refuse a gate on a split that its dataset does not have.
+
+        Raises:
+            StudyError: which gate, and what the dataset has.
+        """
+        for gate in self.study.gates:
+            self._demand_split(gate.on, self.study.place("gates", gate.name, "on"))
+
     def truth(self, on: str) -> Dataset:
         """Return the images of `dataset.split` that a gate is decided on.
 
         Raises:
             StudyError: when the dataset has no such split.
         """
+        self._demand_split(on, self.study.source)
         name, _, split = on.rpartition(".")
-        dataset = self.dataset(name)
-        if split not in dataset.splits:
+        return self.dataset(name).split(split)
+
+    def _demand_split(self, on: str, where: object) -> None:
+        name, _, split = on.rpartition(".")
+        have = self.dataset(name).splits
+        if split not in have:
             raise StudyError(
                 f"dataset {name} has no split {split}",
-                where=self.study.source,
-                expected=", ".join(dataset.splits) or "a dataset with splits",
-                hint="give the dataset `ratios: [0.7, 0.15, 0.15]` to make a split by group",
+                where=where,
+                expected=", ".join(have) or "a dataset with splits",
+                hint=suggestion(split, have) if have else "`ratios: [0.7, 0.15, 0.15]` make a split by group",
             )
-        return dataset.split(split)
 
     def describe(self, name: str) -> list[dict[str, Any]]:
         """Return what each split of a dataset holds: n images, n groups, n objects, licence and origin."""
@@ -129,21 +145,39 @@ class Materials:
         made = mixed(stage, self.dataset, progress=self._progress)
         return yolo.write(made.dataset, folder, repeats=made.repeats)
 
+    @contextlib.contextmanager
+    def _asked_by(self, spec: DatasetSpec, key: str) -> Iterator[None]:
+        """Say in an error about data which key of the study it came from."""
+        try:
+            yield
+        except DataError as error:
+            if self.study.places:
+                said = f"from {self.study.place('datasets', spec.name, key)}"
+                error.where = f"{error.where}, {said}" if error.where else said
+            raise
+
     def _read(self, spec: DatasetSpec) -> Dataset:
         folder = self.study.folder
         images = None if spec.images is None else folder / spec.images
-        dataset = read(folder / spec.path, images=images, name=spec.name, progress=self._progress)
+        with self._asked_by(spec, "path"):
+            dataset = read(folder / spec.path, images=images, name=spec.name, progress=self._progress)
         dataset = replace(dataset, origin=spec.origin, licence=spec.licence, confidential=spec.confidential)
         if spec.keep is not None:
-            dataset = keep_classes(dataset, spec.keep)
-        return dataset if spec.groups is None else assign_groups(dataset, spec.groups, base=folder)
+            with self._asked_by(spec, "keep"):
+                dataset = keep_classes(dataset, spec.keep)
+        if spec.groups is not None:
+            with self._asked_by(spec, "groups"):
+                dataset = assign_groups(dataset, spec.groups, base=folder)
+        return dataset
 
     def _split(self, spec: DatasetSpec, dataset: Dataset) -> Dataset:
         split: Split | None = None
         if spec.split is not None:
-            split = read_split(self.study.folder / spec.split)
+            with self._asked_by(spec, "split"):
+                split = read_split(self.study.folder / spec.split)
         elif spec.ratios is not None:
-            split = make_split(dataset, spec.ratios, spec.split_seed)
+            with self._asked_by(spec, "ratios"):
+                split = make_split(dataset, spec.ratios, spec.split_seed)
         if split is None:
             return dataset
         split.write(self._workspace.folder / "splits" / f"{spec.name}.csv")

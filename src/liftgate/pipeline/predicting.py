@@ -29,7 +29,8 @@ def predict_step(
     study, workspace = context.study, context.workspace
     name, _, split = gate.on.rpartition(".")
     trained = train_steps(context, arm, seed)[-1] if arm.stages else None
-    given = None if arm.weights is None else resolve_weights(arm.weights, study.folder)
+    said_at = study.place("arms", arm.name, "weights")
+    given = None if arm.weights is None else resolve_weights(arm.weights, study.folder, said_at)
     settings = prediction_settings(study, gate, arm) if settings is None else settings
     inputs = {
         "weights": None if given is None else given.identity,

@@ -9,6 +9,7 @@ from typing import Literal
 
 from liftgate.errors import EXIT_CODES, Decided, Stopped
 from liftgate.ledger.gates import record_gate
+from liftgate.pipeline.checking import cheap_errors
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.control.session import session
 from liftgate.pipeline.costs import beyond, spent
@@ -45,6 +46,7 @@ def plan(context: Context) -> list[Planned]:
     """Say what would run, what is cached and why, without doing any of it."""
     study = context.study
     demand(study.log, [spec.name for spec in study.datasets if spec.confidential], study.source)
+    context.materials.demand_splits()
     cache, times = Cache(context.ledger), Times(context.ledger)
     heard = Heard(study)
     lines: list[Planned] = []
@@ -70,11 +72,20 @@ def plan(context: Context) -> list[Planned]:
                 lines.append(_priced(Planned(*known, *times.of(part)), context.study.budget.usd_per_hour))
                 if result is not None:
                     heard.hear(part, result)
-    _foresee(context, lines)
+    if any(line.kind == "check" and line.state == "run" for line in lines):
+        _foresee_findings(context)
+    _foresee_ceiling(context, lines)
     return lines
 
 
-def _foresee(context: Context, lines: Sequence[Planned]) -> None:
+def _foresee_findings(context: Context) -> None:
+    """Warn of what `check` will stop the run for, as far as no image need be opened for it."""
+    for found in cheap_errors(context):
+        message = f"check will stop the run: {found.id}, {found.where}: {found.message} ({found.hint})"
+        context.notify(Notice("event", "check", {"kind": "warning", "message": message}))
+
+
+def _foresee_ceiling(context: Context, lines: Sequence[Planned]) -> None:
     """Warn of a ceiling that the plan will pass: better now than in the third night."""
     todo = [line.expected for line in lines if line.kind == "train" and line.state == "run"]
     used = spent(context.workspace.folder, context.ledger)

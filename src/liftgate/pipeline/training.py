@@ -42,7 +42,8 @@ def train_steps(context: Context, arm: Arm, seed: int) -> list[Step]:
 def _stage_step(context: Context, arm: Arm, number: int, seed: int, previous: Step | None) -> Step:
     study, stage = context.study, arm.stages[number - 1]
     name = f"train {arm.name}" + (f" stage {number}" if len(arm.stages) > 1 else "") + f" seed {seed}"
-    given = None if stage.weights is None else resolve_weights(stage.weights, study.folder)
+    said_at = study.place("arms", arm.name, number - 1, "weights")
+    given = None if stage.weights is None else resolve_weights(stage.weights, study.folder, said_at)
     inputs = {
         "weights": None if given is None else given.identity,
         "data": context.materials.training_hash(stage),

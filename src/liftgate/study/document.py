@@ -6,6 +6,7 @@ Every mistake is reported at once, each with line, key and, where a word is near
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +69,14 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     try:
         if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
             raise StudyError("a study is a file", where=path, got="a device, a pipe or a socket")
-        text = path.read_bytes().decode("utf-8-sig")
+        raw = path.read_bytes()
+        text = raw.decode("utf-8-sig")
     except FileNotFoundError:
         raise StudyError("no such study", where=path, hint="`liftgate init DIR` writes one") from None
     except UnicodeDecodeError as error:
-        raise StudyError(f"not UTF-8: byte {error.start} cannot be read", where=path) from None
+        line = raw.count(b"\n", 0, error.start) + 1
+        hint = "save it as UTF-8"
+        raise StudyError(f"not UTF-8: byte {error.start} cannot be read", where=f"{path}:{line}", hint=hint) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise StudyError(f"cannot be read: {error}", where=path) from None
     return parse(text, source=path, overrides=overrides)
@@ -115,7 +119,7 @@ def parse(text: str, *, source: Path | None = None, overrides: Mapping[str, Any]
     if isinstance(document.value, dict):
         valid = _validate(document)
         if valid is not None and not document.problems:
-            return _records(valid, source.absolute() if source else None)
+            return replace(_records(valid, source.absolute() if source else None), places=dict(document.places))
     elif not document.problems:
         document.complain(
             (), "a study is a mapping: `study`, `question`, `datasets`, `arms`, `flow` …; `liftgate init` writes one"
@@ -179,9 +183,22 @@ def _in_words(details: Any, path: KeyPath) -> tuple[str, str | None]:
         return f"expected a name of letters, digits, _ and -, got {_quote(details['input'])}", None
     if kind == "model_type":
         return f"expected a mapping of keys, got {_quote(details['input'])}", None
+    if kind == "too_short":
+        return f"expected at least {context['min_length']}, got {context['actual_length'] or 'none'}", None
     message = details["msg"].replace("Input should be", "expected").replace("a valid ", "a ")
     message = message.replace("dictionary", "mapping").replace("string", "word")
-    return f"{message}, got {_quote(details['input'])}", None
+    return f"{message}, got {_quote(details['input'])}", _as_meant(kind, details["input"], path)
+
+
+def _as_meant(kind: str, given: object, path: KeyPath) -> str | None:
+    """Return how to write what was probably meant by a value of the wrong type."""
+    if kind == "list_type" and isinstance(given, str | int | float):
+        return f"write {{weights: {given}}}" if path[:-1] == ("arms",) else f"write [{given}]"
+    if kind == "bool_type" and str(given).lower() in ("yes", "on", "no", "off"):
+        return "write true" if str(given).lower() in ("yes", "on") else "write false"
+    if kind == "string_type" and isinstance(given, int | float) and not isinstance(given, bool):
+        return f'write "{given}", in quotes'
+    return None
 
 
 def _quote(value: object) -> str:

@@ -46,6 +46,8 @@ def demand_known(source: Source, path: Path, word: str, kind: str, names: Iterab
     names = tuple(names)
     if word in names:
         return True
+    if not names:  # that the whole section is missing, or no mapping, is said already
+        return False
     source.complain(path, f"no {kind} `{word}`", suggestion(word, names))
     return False
 

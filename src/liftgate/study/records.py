@@ -248,6 +248,19 @@ class Study:
     """Where else every epoch's numbers go: tensorboard, mlflow, wandb"""
     source: Path | None = field(default=None, compare=False)
     """study.yaml, absolute"""
+    places: Mapping[tuple[str | int, ...], str] = field(default_factory=dict, compare=False, repr=False)
+    """Path of a key → file:line where it stands, for messages"""
+
+    def line(self, *path: str | int) -> str:
+        """Return file:line of a key, or of the entry that it belongs to; empty where nothing is known."""
+        if path[:1] == ("arms",) and ("arms", path[1], "stages") in self.places:
+            path = ("arms", path[1], "stages", *path[2:])
+        return next((self.places[path[:depth]] for depth in range(len(path), 1, -1) if path[:depth] in self.places), "")
+
+    def place(self, *path: str | int) -> str:
+        """Return where a key stands: `study.yaml:5, datasets.bench.path`."""
+        key = ".".join(map(str, path))
+        return f"{line}, {key}" if (line := self.line(*path)) else key
 
     @property
     def folder(self) -> Path:
@@ -262,5 +275,5 @@ class Study:
 
     def content_hash(self) -> str:
         """Hash of the question: gates, recipes, data as declared; not where it lies."""
-        parts = {name: getattr(self, name) for name in self.__slots__ if name != "source"}
+        parts = {name: getattr(self, name) for name in self.__slots__ if name not in ("source", "places")}
         return content_hash(parts)

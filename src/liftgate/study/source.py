@@ -30,6 +30,14 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan")}
 _WORDS: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _TAG = "tag:yaml.org,2002:"
+_SYNTAX_HINTS = {
+    "\\t": "YAML indents with spaces",
+    "mapping values are not allowed": "a text that has `: ` in it stands in quotes",
+    "expected ',' or ']'": "a list ends with ]",
+    "expected ',' or '}'": "a mapping ends with }",
+    "scanning a quoted scalar": "the closing quote is missing",
+}
+"""What PyYAML says → what a person does about it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +145,10 @@ def _too_much(text: str, source: Source) -> bool:
 def _complain_about_syntax(source: Source, error: yaml.MarkedYAMLError) -> None:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 1
-    words = " ".join(part for part in (error.context, error.problem) if part)
-    hint = "YAML indents with spaces" if "\\t" in words or "'\t'" in words else None
+    begun = error.context_mark.line + 1 if error.context_mark else line
+    context = f"{error.context} (begun in line {begun})" if error.context and begun != line else error.context
+    words = " ".join(part for part in (context, error.problem) if part)
+    hint = next((hint for sign, hint in _SYNTAX_HINTS.items() if sign in words), None)
     source.problems.append(Problem(f"{source.name}:{line}", (), f"not YAML: {words}", hint))
 
 

@@ -111,8 +111,8 @@ def suggestion(word: object, known: Iterable[str]) -> str:
     >>> suggestion("zzz", ["check", "train"])
     'known: check, train'
     """
-    names = list(known)
+    names = list(dict.fromkeys(known))
     close = near(word, names)
     if close:
         return f"did you mean `{close}`?"
-    return "known: " + ", ".join(names) if names else "there is none yet"
+    return "known: " + ", ".join(names)

@@ -1,20 +1,18 @@
 """Weights: from what a study calls them to a file, without asking any server.
 
-Looked for in this order: the path itself, the study's folder, the weights cache ($XDG_CACHE_HOME/liftgate/weights),
-and for a model YAML the architectures that ship with Ultralytics.
+For a model YAML that lies in none of the places of study/weights.py, the architectures that ship with Ultralytics.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 from pathlib import Path
 from typing import NamedTuple
 
-from liftgate.backends.sealed import cache_folder
 from liftgate.errors import UsageError
 from liftgate.hashing import content_hash, file_hash
+from liftgate.study.weights import find, nearest, places
 
 
 class Weights(NamedTuple):
@@ -26,31 +24,28 @@ class Weights(NamedTuple):
     """SHA-256 of the content, whatever the file is called."""
 
 
-def weights_cache() -> Path:
-    """Return the folder where official weights are looked for; put them there by hand."""
-    return cache_folder(os.environ) / "weights"
-
-
-def resolve_weights(name: str, folder: Path) -> Weights:
+def resolve_weights(name: str, folder: Path, said_at: str = "") -> Weights:
     """Find start weights: a file, an official name (`yolov8n.pt`) or a model YAML (`yolov8n.yaml`).
 
     Args:
         name: as the study says it.
         folder: the study's folder, which relative names are tried against.
+        said_at: where the study says so, for the message.
 
     Raises:
         UsageError: there is no such file; the hint says where to put it.
     """
-    for place in (folder / name, weights_cache() / name):
-        if place.is_file():
-            path = place.resolve()
-            return Weights(str(path), _identity(path))
+    if found := find(name, folder):
+        path = found.resolve()
+        return Weights(str(path), _identity(path))
     if name.endswith((".yaml", ".yml")):
         shipped = _shipped_yaml(name)
         if shipped is not None:
             return Weights(name, content_hash([name, _identity(shipped)]))
-    hint = f"put the file at {folder / name} or at {weights_cache() / Path(name).name}; Liftgate downloads nothing"
-    raise UsageError("no such weights", where=folder, got=name, hint=hint)
+    close = nearest(name, folder)
+    beside, cache = places(name, folder)
+    hint = f"did you mean {close}?" if close else f"put the file at {beside} or at {cache}; Liftgate downloads nothing"
+    raise UsageError("no such weights", where=said_at or folder, got=name, hint=hint)
 
 
 def _identity(path: Path) -> str:

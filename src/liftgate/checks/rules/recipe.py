@@ -120,11 +120,13 @@ def unknown(subject: Subject) -> Iterator[Finding]:
         for name in place.stage.recipe:
             if name in REMOVED:
                 message = f"{name} was removed from Ultralytics: it has no effect"
-                yield unknown.finding(place.where, message, severity="warning", argument=name)
+                yield unknown.finding(place.at("recipe", name), message, severity="warning", argument=name)
             elif name not in ARGUMENTS:
                 close = near(name)
                 hint = f"did you mean {close}?" if close else None
-                yield unknown.finding(place.where, f"there is no argument {name}", hint=hint, argument=name)
+                yield unknown.finding(
+                    place.at("recipe", name), f"there is no argument {name}", hint=hint, argument=name
+                )
 
 
 @rule("recipe.value", "error")
@@ -145,7 +147,7 @@ def value(subject: Subject) -> Iterator[Finding]:
                 hint = None
                 if isinstance(given, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", given):
                     hint = f"YAML reads {given} as text: write {float(given):g}, or {given.replace('e', '.0e', 1)}"
-                yield value.finding(place.where, f"{name}: {wrong}", hint=hint, argument=name, value=given)
+                yield value.finding(place.at("recipe", name), f"{name}: {wrong}", hint=hint, argument=name, value=given)
 
 
 @rule("recipe.confounded", "warning")

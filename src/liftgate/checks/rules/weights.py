@@ -12,6 +12,8 @@ from liftgate.checks.places import listed, many
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
 from liftgate.errors import DataError
+from liftgate.study.weights import find, places
+from liftgate.study.weights import nearest as nearest_file
 
 _OTHER_TASKS = ("-cls", "-seg", "-obb", "-sem", "-depth")
 
@@ -20,20 +22,25 @@ _OTHER_TASKS = ("-cls", "-seg", "-obb", "-sem", "-depth")
 def missing(subject: Subject) -> Iterator[Finding]:
     """Weights that are neither a file nor a name that Ultralytics publishes.
 
-    Training would start by downloading something that does not exist, after the data were prepared, on the rented
-    machine.
+    Training would not start, after the data were prepared, on the rented machine. A published name whose file is not
+    on this machine is a warning: it may be on the machine that trains, and Liftgate downloads nothing.
 
     Mend: correct the path, which is relative to study.yaml, or the name (`yolov8n.pt`, `yolo11n.pt`: from 11 on
-    without the v).
+    without the v), or put the file beside the study or into `~/.cache/liftgate/weights`.
     """
     for where, weights in _named(subject):
-        path = _file(subject, weights)
-        if path.is_file() or weights in OFFICIAL or "://" in weights:
+        path = Path(weights)
+        if find(weights, subject.study_folder) or "://" in weights:
             continue
         if path.suffix in {".yaml", ".yml"} and f"{path.stem}.pt" in OFFICIAL:
             continue  # a model description that comes with Ultralytics, from scratch
-        close = nearest(path.name) if path.parent == subject.study_folder else None
-        hint = f"did you mean {close}?" if close and close != weights else None
+        beside, cache = places(weights, subject.study_folder)
+        if weights in OFFICIAL:
+            message, fetch = f"{weights} is not on this machine", f"put the file at {beside} or at {cache}"
+            yield missing.finding(where, message, hint=fetch, severity="warning", weights=weights)
+            continue
+        close = nearest_file(weights, subject.study_folder) or (nearest(weights) if path.name == weights else None)
+        hint = f"did you mean {close}?" if close else None
         yield missing.finding(where, f"there are no weights {weights}", hint=hint, weights=weights)
 
 
@@ -99,9 +106,9 @@ def classes(subject: Subject) -> Iterator[Finding]:
             arm = next((arm for arm in study.arms if arm.name == name), None) if study else None
             if truth is None or arm is None or arm.stages or not arm.weights:
                 continue
-            path = _file(subject, arm.weights)
-            held = _read(path) if path.is_file() else None
-            if held is None or not held.names:
+            path = find(arm.weights, study.folder) if study else None
+            held = _read(path) if path is not None else None
+            if path is None or held is None or not held.names:
                 continue
             have = {one.casefold() for one in held.names.values()}
             lacking = [one for one in truth.classes if one.casefold() not in have]
@@ -139,22 +146,19 @@ def _named(subject: Subject) -> Iterator[tuple[str, str]]:
     """Every place that names weights, and the name."""
     for place in subject.stages:
         if place.stage.weights:
-            yield place.where, place.stage.weights
+            yield place.at("weights"), place.stage.weights
     for arm in subject.study.arms if subject.study else ():
         if arm.weights and not arm.stages:
-            yield f"arm {arm.name}", arm.weights
-
-
-def _file(subject: Subject, weights: str) -> Path:
-    return subject.study_folder / Path(weights).expanduser()
+            line = subject.study.line("arms", arm.name, "weights") if subject.study else ""
+            yield f"arm {arm.name}" + (f" ({line})" if line else ""), arm.weights
 
 
 def _checkpoints(subject: Subject) -> Iterator[tuple[str, Path]]:
     """Every checkpoint file that the study names, once."""
     seen: set[Path] = set()
     for where, weights in _named(subject):
-        path = _file(subject, weights)
-        if path.suffix == ".pt" and path.is_file() and path not in seen:
+        path = find(weights, subject.study_folder)
+        if path is not None and path.suffix == ".pt" and path not in seen:
             seen.add(path)
             yield where, path
 

@@ -1,0 +1,33 @@
+"""Where start weights are looked for: beside the study, then in the weights cache. No server is asked."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from liftgate.files import cache_folder
+
+
+def weights_cache() -> Path:
+    """Return the folder where official weights are looked for; put them there by hand."""
+    return cache_folder() / "weights"
+
+
+def places(name: str, folder: Path) -> tuple[Path, Path]:
+    """Return where weights of a study in `folder` may lie, in the order in which they are looked for."""
+    given = Path(name).expanduser() if name.startswith("~") else Path(name)
+    return folder / given, weights_cache() / given.name
+
+
+def find(name: str, folder: Path) -> Path | None:
+    """Return the file of weights that a study in `folder` names, or None."""
+    return next((place for place in places(name, folder) if place.is_file()), None)
+
+
+def nearest(name: str, folder: Path) -> Path | None:
+    """Return the weights in the same places whose name is nearest, if any is near."""
+    for place in places(name, folder):
+        there = {file.name: file for file in place.parent.glob("*.pt")} if place.parent.is_dir() else {}
+        if close := difflib.get_close_matches(place.name, there, n=1):
+            return there[close[0]]
+    return None
