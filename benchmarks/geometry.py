@@ -23,7 +23,8 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from checks.mistakes import with_mistake  # noqa: E402
 from liftgate.checks import edges  # noqa: E402
-from liftgate.checks.edges import STORED, TRANSFORMS, judge, probe  # noqa: E402
+from liftgate.checks.edges import judge, probe  # noqa: E402
+from liftgate.checks.readings import STORED, TRANSFORMS  # noqa: E402
 from liftgate.data.dataset import Dataset  # noqa: E402
 from liftgate.data.reading import read  # noqa: E402
 

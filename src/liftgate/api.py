@@ -39,6 +39,7 @@ from liftgate.pipeline.runner import Planned, training_hours
 from liftgate.pipeline.step import Result
 from liftgate.progress import Progress, silent
 from liftgate.report import render, write_paper
+from liftgate.report.dataset.findings import findings_page, render_findings
 from liftgate.report.gather import gather
 from liftgate.study.document import is_study, load
 from liftgate.study.templates import init as init
@@ -84,9 +85,21 @@ def check(
     images: Path | str | None = None,
     select: Sequence[str] | None = None,
     ignore: Mapping[str, str] | None = None,
+    page: Path | str | None = None,
+    command: str = "",
     progress: Progress = silent,
 ) -> checks.CheckResult:
     """Return the findings in a study.yaml, or in one data set of any format.
+
+    Args:
+        path: study.yaml, data.yaml, COCO JSON or Pascal VOC folder.
+        groups: a data set's groups; a study says its own.
+        images: folder of the images, where the labels do not say.
+        select: only these ids or families.
+        ignore: id or family → the reason, which is recorded.
+        page: write the findings with pictures to this HTML file too.
+        command: how to make the page again, as it says.
+        progress: told how far the work is.
 
     Raises:
         UsageError: the path cannot be read as either.
@@ -96,16 +109,26 @@ def check(
         study = load(path)
         materials = Materials(study, Workspace(study), progress)
         subject = checks.Subject(datasets=materials.datasets(), study=study)
-        return checks.run(subject, select=select, ignore={**study.ignore, **(ignore or {})}, progress=progress)
+        return _checked(subject, select, {**study.ignore, **(ignore or {})}, page, command, progress)
     dataset = read(path, images=None if images is None else Path(images), progress=progress)
     if groups is not None:
         dataset = assign_groups(dataset, groups, base=Path.cwd())
-    return checks.run(
-        checks.Subject(datasets={dataset.name: dataset}, study=None),
-        select=select,
-        ignore=ignore or {},
-        progress=progress,
-    )
+    subject = checks.Subject(datasets={dataset.name: dataset}, study=None)
+    return _checked(subject, select, ignore or {}, page, command, progress)
+
+
+def _checked(
+    subject: checks.Subject,
+    select: Sequence[str] | None,
+    ignore: Mapping[str, str],
+    page: Path | str | None,
+    command: str,
+    progress: Progress,
+) -> checks.CheckResult:
+    result = checks.run(subject, select=select, ignore=ignore, progress=progress)
+    if page is not None:
+        render_findings(findings_page(result, subject, command), Path(page))
+    return result
 
 
 def plan(

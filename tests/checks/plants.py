@@ -19,6 +19,7 @@ from checks.small_set import CLASSES, SIDE, SmallSet
 from liftgate.checks import Subject
 from liftgate.checks.learnability import Probe
 from liftgate.checks.machine import Machine, Package
+from liftgate.checks.readings import TRANSFORMS
 from liftgate.data.dataset import Dataset
 from liftgate.study.records import Arm, FlowStep, Gate, Part, Stage
 
@@ -160,7 +161,17 @@ def stale(cache: Path) -> None:
     os.utime(cache, (1, 1))
 
 
-plants("labels.geometry")(lambda s: Subject({"small": with_mistake(s.read(), "x and y exchanged")}))
+for mistake in TRANSFORMS[1:]:
+    plants("labels.geometry")(lambda s, mistake=mistake: Subject({"small": with_mistake(s.read(), mistake)}))
+
+
+@plants("labels.geometry")
+def in_pixels(small: SmallSet) -> Subject:
+    for label in (small.root / "labels").rglob("*.txt"):
+        rows = [[float(word) * SIDE for word in row.split()[1:]] for row in label.read_text().splitlines()]
+        label.write_text("".join(f"0 {' '.join(map(str, row))}\n" for row in rows))
+    return small.subject()
+
 
 # ---- images
 
@@ -279,6 +290,21 @@ def film_cut_by_image(small: SmallSet) -> Subject:
     for frame in range(200):
         split = "val" if frame % 5 == 0 else "train"
         Image.fromarray(wide[:, frame * 8 : frame * 8 + SIDE]).save(small.root / f"images/{split}/film_{frame:04}.png")
+    return small.subject()
+
+
+@plants("splits.leak_time")
+def still_camera(small: SmallSet) -> Subject:
+    """One scene for 200 frames, in which something small moves: strangers resemble each other nearly as much."""
+    rng = np.random.default_rng(3)
+    scene = np.asarray(Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).resize((SIDE, SIDE)))
+    for split in ("train", "val"):
+        shutil.rmtree(small.root / "images" / split)
+        (small.root / "images" / split).mkdir()
+    for frame in range(200):
+        now, left = scene.copy(), frame % 100 * (SIDE - 30) // 100
+        now[60:110, left : left + 30] = 255 - now[60:110, left : left + 30]
+        Image.fromarray(now).save(small.root / f"images/{'val' if frame % 5 == 0 else 'train'}/film_{frame:04}.png")
     return small.subject()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 import yaml
 
 from checks.mistakes import with_mistake
-from checks.small_set import SmallSet
+from checks.small_set import SIDE, SmallSet
 from liftgate.checks import Subject, edges, run
-from liftgate.checks.edges import TRANSFORMS, judge, probe
+from liftgate.checks.edges import judge, probe
+from liftgate.checks.readings import STORED, TRANSFORMS
 from liftgate.data.dataset import Dataset, Labels
 from liftgate.data.reading import read
 
@@ -55,12 +57,65 @@ def test_one_scene_looked_at_a_hundred_times_is_one_look(small: SmallSet) -> Non
 
 
 def test_the_finding_names_the_mistake_and_shows_both(small: SmallSet) -> None:
-    subject = Subject({"small": with_mistake(small.read(), "x and y exchanged")})
+    subject = Subject({"small": with_mistake(small.read(), "transposed")})
     (found,) = run(subject, select=["labels.geometry"]).findings
     assert found.severity == "error"
-    assert "x and y exchanged" in found.message
+    assert "transposed" in found.message
     stored, mended = (np.array(found.data["example"][key]) for key in ("stored", "mended"))
     np.testing.assert_allclose(stored[:, [1, 0, 3, 2]], mended)
+
+
+@pytest.mark.parametrize(
+    ("unit", "by"),
+    [("in pixels", SIDE), ("in percent", 100), ("on a grid of 1000", 1000), ("on a grid of 1024", 1024)],
+)
+def test_numbers_in_another_unit_are_named_though_no_row_can_be_read(small: SmallSet, unit: str, by: float) -> None:
+    rewrite(small, lambda row: row * by)
+    (found,) = run(small.subject(), select=["labels.geometry"]).findings
+    assert (found.severity, found.data["transform"]) == ("error", unit)
+    assert unit in found.message and found.data["example"]["stored"] == []
+
+
+def test_corners_in_pixels_are_named_as_both(small: SmallSet) -> None:
+    rewrite(small, lambda row: np.array([row[0] - row[2] / 2, row[1] - row[3] / 2, row[2], row[3]]) * SIDE)
+    (found,) = run(small.subject(), select=["labels.geometry"]).findings
+    assert found.data["transform"] == "in pixels, corner-for-centre"
+
+
+def test_fractions_divided_by_the_size_once_more_are_named(small: SmallSet) -> None:
+    rewrite(small, lambda row: row / SIDE)
+    (found,) = run(small.subject(), select=["labels.geometry"]).findings
+    assert found.data["transform"] == "divided by the image size once too often"
+
+
+def test_a_few_rows_in_pixels_say_nothing_of_the_others(small: SmallSet) -> None:
+    small.add_row("0 120 80 30 40")
+    assert not run(small.subject(), select=["labels.geometry"]).findings
+
+
+def test_what_the_probe_answers_is_told_where_it_is_no_finding(small: SmallSet) -> None:
+    told = run(small.subject()).to_dict()["geometry"]["small"]
+    assert told["answer"] == "fits" and told["images"] > 12 and told["best_other"]["gain"] < 0
+    assert run(small.subject(), select=["splits"]).to_dict()["geometry"] == {}
+
+
+def test_objects_that_fill_the_image_are_not_decidable(small: SmallSet) -> None:
+    """As in pictures of one animal each: a box at the border has nothing beside it to compare with."""
+    whole = with_mistake(small.read(), STORED)
+    sizes = np.array([image.upright for image in whole.images], dtype=float)[whole.labels.image]
+    boxes = np.hstack([np.zeros_like(sizes) + 1, sizes - 1])
+    labels = Labels.build(whole.labels.image, whole.labels.cls, boxes)
+    found = probe(Dataset(**{**_fields(whole), "labels": labels}))
+    assert found is None or found.answer == "not decidable"
+
+
+def rewrite(small: SmallSet, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Change the four numbers of every row."""
+    for file in (small.root / "labels").rglob("*.txt"):
+        rows = [
+            (row.split()[0], change(np.array(row.split()[1:], dtype=float))) for row in file.read_text().splitlines()
+        ]
+        file.write_text("".join(f"{cls} {' '.join(f'{value:.8f}' for value in row)}\n" for cls, row in rows))
 
 
 def test_boxes_far_outside_or_infinite_do_not_break_it(small: SmallSet) -> None:
@@ -93,7 +148,7 @@ def test_real_labels_fit(real: dict[str, Dataset], name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "mistake"), [("bccd", "x and y exchanged"), ("bccd", "mirrored"), ("dice", "corner taken for centre")]
+    ("name", "mistake"), [("bccd", "transposed"), ("bccd", "mirrored"), ("dice", "corner-for-centre")]
 )
 def test_mistakes_in_real_labels_are_named(real: dict[str, Dataset], name: str, mistake: str) -> None:
     found = probe(with_mistake(real[name], mistake))
@@ -114,7 +169,7 @@ def test_every_mistake_in_real_labels_is_named_or_not_decidable(
 
 
 def test_twenty_five_images_of_coco_transposed_are_not_decidable(real: dict[str, Dataset]) -> None:
-    found = probe(with_mistake(real["coco val"], "x and y exchanged"))
+    found = probe(with_mistake(real["coco val"], "transposed"))
     assert found is not None and found.answer == "not decidable"
 
 

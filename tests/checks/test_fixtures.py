@@ -46,7 +46,8 @@ def test_bccd_can_be_trained_on(bccd: Dataset) -> None:
 def test_dice_can_be_trained_on(dice: Dataset) -> None:
     result = run(Subject({"dice": dice}))
     assert result.ok
-    assert {f.id for f in result.findings} == {"splits.leak_near", "images.no_background"}
+    # Two series of photographs, cut into train and val picture by picture.
+    assert {f.id for f in result.findings} == {"splits.leak_near", "splits.leak_time", "images.no_background"}
 
 
 def test_coco_can_be_trained_on(fixtures: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from checks.mistakes import with_mistake
+from checks.plants import in_pixels
 from checks.small_set import SIDE, SmallSet
 from liftgate.boxes import iou
 from liftgate.checks import Subject, run
@@ -59,7 +60,7 @@ def test_a_box_over_the_edge_is_cut_and_one_mostly_outside_is_left_out_by_name(s
     assert mended.labels.boxes.max() <= SIDE + 1e-6
 
 
-@pytest.mark.parametrize("mistake", ["x and y exchanged", "mirrored", "corner taken for centre"])
+@pytest.mark.parametrize("mistake", ["transposed", "mirrored", "corner-for-centre"])
 def test_boxes_read_the_wrong_way_are_mended_as_the_probe_proves(mistake: str, small: SmallSet) -> None:
     sound = small.read()
     done = mend(with_mistake(sound, mistake))
@@ -67,6 +68,15 @@ def test_boxes_read_the_wrong_way_are_mended_as_the_probe_proves(mistake: str, s
     assert mistake in change.what
     overlap = iou(done.dataset.labels.boxes, sound.labels.boxes).max(axis=0)
     assert np.quantile(overlap, 0.1) > 0.95, "the boxes are where they were before the mistake"
+
+
+def test_labels_in_pixels_are_mended_though_the_reader_takes_no_row(small: SmallSet) -> None:
+    sound = small.read()
+    in_pixels(small)
+    assert not len(small.read().labels)
+    done = mend(small.read())
+    assert [change.what for change in done.changes] == ["boxes mended: in pixels"]
+    assert iou(done.dataset.labels.boxes, sound.labels.boxes).max(axis=0).min() > 0.99
 
 
 def test_the_flip_of_the_names_is_written(small: SmallSet, tmp_path: Path) -> None:

@@ -27,6 +27,23 @@ def test_the_vehicle_of_the_kill_switch_project_gets_its_flip_idx(small: SmallSe
     assert "identity" in found.message
 
 
+def test_a_flip_idx_of_wrong_length_is_one_fault_with_the_right_one_proposed(small: SmallSet) -> None:
+    small.keypoints(VEHICLE)
+    small.keys(flip_idx=[1, 0, 3])
+    (found,) = run(small.subject(), select=["pose.flip_idx"]).findings
+    assert found.severity == "error" and "missing" not in found.message
+    assert found.data["proposed"] == [1, 0, 3, 2, 5, 4, 7, 6, 8, 10, 9, 12, 11, 13]
+
+
+def test_an_identity_that_nothing_mirrors_by_is_only_worth_knowing(small: SmallSet) -> None:
+    small.keypoints(VEHICLE)
+    small.keys(flip_idx=list(range(14)))
+    recipe = {"epochs": 60, "optimizer": "SGD", "fliplr": 0.0}
+    subject = small.subject(recipe=recipe, control=recipe, task="pose")
+    (found,) = run(subject, select=["pose.flip_idx"]).findings
+    assert found.severity == "info" and "nothing mirrors here" in found.message
+
+
 def test_the_right_flip_idx_is_fine(small: SmallSet) -> None:
     small.keypoints(VEHICLE)
     small.keys(flip_idx=[1, 0, 3, 2, 5, 4, 7, 6, 8, 10, 9, 12, 11, 13])

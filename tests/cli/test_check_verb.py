@@ -54,6 +54,33 @@ def test_a_look_may_ignore_without_a_reason_and_says_so(data: Path, capsys: pyte
     assert not value["findings"] and {one["reason"] for one in value["ignored"]} == {"no reason given"}
 
 
+def test_an_id_may_be_ignored_without_a_reason_and_the_record_says_so(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data.parent / "labels/2.txt").write_text("0 1.5 0.5 0.4 0.4\n")
+    words = ["--select", "labels", "--ignore", "labels.out_of_range,labels.dropped_image", "--json"]
+    assert main(["check", str(data), *words]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert {one["reason"] for one in value["ignored"]} == {"no reason given"} and len(value["ignored"]) == 2
+
+
+def test_the_answer_of_the_geometry_probe_is_told_also_where_it_is_no_finding(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(data), "--select", "labels.geometry"]) == 0
+    assert "label geometry of" in (shown := capsys.readouterr().out) and "not decidable" in shown
+
+
+def test_the_page_shows_what_was_found_and_is_not_written_on_bad_usage(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "out" / "check.html"
+    assert main(["check", str(data), "--page", str(page), "--select", "labels.zero"]) == 2
+    assert not page.exists()
+    assert main(["check", str(data), "--page", str(page)]) == 0
+    assert "labels.zero_area" in page.read_text() and str(page) in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [

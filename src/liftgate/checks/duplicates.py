@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.checks.copies import Located, alike_turned, correlation
+from liftgate.checks.neighbours import MUCH_MORE_ALIKE, SURE
 from liftgate.checks.scan import Scan
 from liftgate.checks.subject import Subject
 
@@ -29,8 +30,6 @@ KINDS: tuple[Kind, ...] = ("exact", "near", "source", "time")
 ROBOFLOW = re.compile(r"(?P<source>.+)\.rf\.(?:[0-9a-f]{32}|[0-9A-Za-z]{20})(?=\.[^.]+$)")
 _NUMBERED = re.compile(r"^(?P<stem>.*?)(?P<number>\d{2,})(?P<tail>\D*)$")
 _ALIKE = 0.9  # correlation of thumbnails that makes neighbours by number neighbours in time
-SURE, MUCH_MORE_ALIKE = 6.0, 0.15
-"""How many standard errors, and how much in correlation, neighbours must be more alike than strangers to be a film"""
 _FEWEST = 20  # pairs to tell a film by
 _APART = 30  # places between two strangers of one sequence
 _FARTHEST = 3  # usual steps between two neighbours

@@ -2,8 +2,8 @@
 
 A box drawn around an object has a step in brightness under the middle of its sides, and less of one some way inside
 and outside. That *ridge* is measured for the boxes as stored and for the same boxes mended from each mistake that
-converters make (x and y exchanged, mirrored, a corner taken for the centre, …). If the labels carry such a mistake,
-the ridge is under the mended boxes and not under the stored ones.
+converters make (transposed, mirrored, corner for centre, pixels for fractions, …: `readings.py`). If the labels carry
+such a mistake, the ridge is under the mended boxes and not under the stored ones.
 
 The mean gradient under the sides, which one would take first, favours every transform that moves boxes inwards:
 objects are busier than what surrounds them. Subtracting both neighbours removes that bias. Only the middle third of
@@ -13,23 +13,21 @@ a side is looked at, because a round object touches its box only there.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Picture
 from PIL import ImageOps
 
 from liftgate.boxes import iou
+from liftgate.checks.readings import NEXT, PREVIOUS, STORED, TRANSFORMS, Floats, in_other_units, mended
 from liftgate.data.dataset import Dataset, Image
 
-Floats = NDArray[np.float64]
 Answer = Literal["fits", "does not fit", "not decidable"]
 MOST_IMAGES = 200
-STORED = "as stored"
-NEXT, PREVIOUS = "of the next image", "of the image before"
 
 _SIDE = 320  # pixels of the longer side at which edges are looked for
 _BAND = 3  # pixels on either side of a box's side that count as under it: people draw that exactly
@@ -68,7 +66,8 @@ class Geometry:
     example: Image
     """the image on which the best transform gains most on the stored labels"""
     stored_boxes: Floats
-    """(n, 4) of the example: centre and size in fractions of the image, as stored"""
+    """(n, 4) of the example: centre and size in fractions of the image, as stored; none where their unit puts them
+    nowhere in the picture"""
     mended_boxes: Floats
     """(n, 4) the same after the best transform"""
 
@@ -83,7 +82,18 @@ class Geometry:
 
 
 def probe(dataset: Dataset) -> Geometry | None:
-    """Look at 200 images at most and say whether the labels fit; None: fewer than 12 have boxes to judge by."""
+    """Look at 200 images at most and say whether the labels fit; None: fewer than 12 have boxes to judge by.
+
+    Numbers in another unit than the format's are tried in each that they may be in, with every transform on top.
+    """
+    units = in_other_units(dataset)
+    if not units:
+        return _probed(dataset)
+    answers = [one for unit, read in units.items() if (one := _probed(read, unit)) is not None]
+    return max(answers, key=lambda one: (one.answer == "does not fit", one.best.ridge), default=None)
+
+
+def _probed(dataset: Dataset, unit: str = "") -> Geometry | None:
     chosen = _chosen(dataset)
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("ignore")  # Pillow's word on large pictures, from many threads
@@ -92,14 +102,20 @@ def probe(dataset: Dataset) -> Geometry | None:
     scores = np.array([row for row in rows if row is not None], dtype=np.float64)
     if len(scores) < _FEWEST:
         return None
-    answer, evidence = judge(scores)
-    gains = scores[:, TRANSFORMS.index(evidence[1].transform)] - scores[:, 0]
+    names = TRANSFORMS
+    if unit:  # as stored they lie nowhere in the image, so on no edge
+        names = (STORED, unit, *(f"{unit}, {name}" for name in TRANSFORMS[1:]))
+        scores = np.column_stack([np.zeros(len(scores)), scores])
+    answer, evidence = judge(scores, names)
+    gains = scores[:, names.index(evidence[1].transform)] - scores[:, 0]
     look = chosen[kept[int(gains.argmax())]]
     tried = mended(look.boxes) | {NEXT: look.next, PREVIOUS: look.previous}
-    return Geometry(answer, len(scores), evidence, look.image, look.boxes, tried[evidence[1].transform])
+    best = evidence[1].transform.removeprefix(unit).removeprefix(", ") or STORED
+    stored = look.boxes[:0] if unit else look.boxes
+    return Geometry(answer, len(scores), evidence, look.image, stored, tried[best])
 
 
-def judge(scores: Floats) -> tuple[Answer, tuple[Evidence, ...]]:
+def judge(scores: Floats, names: Sequence[str] = TRANSFORMS) -> tuple[Answer, tuple[Evidence, ...]]:
     """Answer from ridges of shape (images, transforms), the first column as stored.
 
     `does not fit` needs another transform that gains 6 standard errors on the labels as stored, has a ridge of its
@@ -108,7 +124,7 @@ def judge(scores: Floats) -> tuple[Answer, tuple[Evidence, ...]]:
     gain = scores - scores[:, :1]
     everything = [
         Evidence(name, float(mean), float(own), float(better))
-        for name, mean, own, better in zip(TRANSFORMS, scores.mean(axis=0), _z(scores), _z(gain), strict=True)
+        for name, mean, own, better in zip(names, scores.mean(axis=0), _z(scores), _z(gain), strict=True)
     ]
     others = sorted(everything[1:], key=lambda one: -one.gain)
     stored = everything[0]
@@ -119,31 +135,6 @@ def judge(scores: Floats) -> tuple[Answer, tuple[Evidence, ...]]:
         return "does not fit", (stored, best, *(one for one in others if one is not best))
     fits = stored.z >= _FITS and others[0].gain < _NEAR
     return "fits" if fits else "not decidable", (stored, *others)
-
-
-def mended(boxes: Floats) -> dict[str, Floats]:
-    """Return boxes as stored and mended from each mistake; (n, 4) centre and size in fractions of the image."""
-    x, y, w, h = boxes.T
-
-    def made(*columns: Floats) -> Floats:
-        return np.stack(columns, axis=1)
-
-    return {
-        STORED: boxes,
-        "x and y exchanged": made(y, x, h, w),
-        "mirrored": made(1 - x, y, w, h),
-        "upside down": made(x, 1 - y, w, h),
-        "rotated by 180°": made(1 - x, 1 - y, w, h),
-        "rotated by 90° clockwise": made(y, 1 - x, h, w),
-        "rotated by 90° anticlockwise": made(1 - y, x, h, w),
-        "corner taken for centre": made(x + w / 2, y + h / 2, w, h),
-        "centre taken for corner": made(x - w / 2, y - h / 2, w, h),
-        "scaled by 1000/1024": boxes * (1024 / 1000),
-        "scaled by 1024/1000": boxes * (1000 / 1024),
-    }
-
-
-TRANSFORMS = (*mended(np.zeros((0, 4))), NEXT, PREVIOUS)
 
 
 class _Look(NamedTuple):

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
-from liftgate.checks.edges import NEXT, PREVIOUS, mended, probe
+from liftgate.boxes import cxcywh_to_xyxy
+from liftgate.checks.edges import probe
 from liftgate.checks.flips import flip_from_names
 from liftgate.checks.places import image_place, row_place
+from liftgate.checks.readings import NEXT, PREVIOUS, in_other_units, read_as, said
 from liftgate.checks.rules.labels import twins
 from liftgate.data.dataset import Dataset, Fault, Image, Labels, stack_labels
 from liftgate.data.formats import yolo
@@ -74,6 +75,8 @@ class _Log:
 def mend(dataset: Dataset) -> Mended:
     """Return the data set with everything mended that is safe to mend; the same data set where nothing is."""
     log = _Log()
+    if in_other_units(dataset):  # rows in another unit are lost one and all: first they have to be read
+        dataset = _turned(dataset, log)
     dataset = _with_lost_rows(dataset, log)
     dataset = _turned(dataset, log)
     dataset = _cut(dataset, log)
@@ -151,17 +154,13 @@ def _turned(dataset: Dataset, log: _Log) -> Dataset:
     if found is None or found.answer != "does not fit":
         return dataset
     name = found.best.transform
-    if name in (NEXT, PREVIOUS) or dataset.keypoints is not None:
-        log.say("labels.geometry", f"not mended: the labels are those {name}; a person must look", str(dataset.source))
+    if name.endswith((NEXT, PREVIOUS)) or dataset.keypoints is not None:
+        log.say("labels.geometry", f"not mended: {said(name)}; a person must look", str(dataset.source))
         return dataset
-    sizes = np.array([image.upright for image in dataset.images], dtype=np.float64)[dataset.labels.image]
-    # A row of its image's size: the readers' converters take one size for all rows.
-    scale = np.tile(sizes, 2)
-    fractions = xyxy_to_cxcywh(dataset.labels.boxes / scale, np.ones(2))
-    boxes = cxcywh_to_xyxy(mended(fractions)[name], np.ones(2)) * scale
-    for index in np.unique(dataset.labels.image):
-        log.say("labels.geometry", f"boxes mended: {name}", image_place(dataset, dataset.images[index]))
-    return replace(dataset, labels=replace(dataset.labels, boxes=boxes))
+    done = read_as(dataset, name)
+    for index in np.unique(done.labels.image):
+        log.say("labels.geometry", f"boxes mended: {name}", image_place(done, done.images[index]))
+    return done
 
 
 def _cut(dataset: Dataset, log: _Log) -> Dataset:

@@ -19,6 +19,9 @@ _LAST_NUMBER = re.compile(r"^(?P<stem>.*?)(?P<number>\d{2,})(?P<tail>\D*)$")
 _LONGEST = 3  # steps of the usual distance that still count as neighbours
 _FEWEST = 20  # neighbouring pairs across splits
 _MOST = 2000
+_DRAWN = 32  # strangers drawn for each neighbouring pair: most lie too near or on one side
+SURE, MUCH_MORE_ALIKE, MOSTLY = 6.0, 0.15, 0.8
+"""How many standard errors, and how much in correlation or how often, neighbours must be more alike than strangers"""
 
 
 class Neighbours(NamedTuple):
@@ -31,8 +34,17 @@ class Neighbours(NamedTuple):
     """the same of random pairs across splits of the same sequences"""
     z: float
     """the difference in standard errors"""
+    ahead: float
+    """how often a neighbouring pair is more alike than one of strangers; 0.5: as often as not"""
     sequences: tuple[str, ...]
     example: tuple[str, str]
+
+    @property
+    def film(self) -> bool:
+        """They are surely more alike, and much or nearly always: before a still camera all pictures resemble each
+        other, so that the correlation has little room above that of strangers."""
+        gap = self.neighbours - self.strangers
+        return self.z >= SURE and (gap >= MUCH_MORE_ALIKE or self.ahead >= MOSTLY)
 
 
 def neighbours_across(dataset: Dataset, scan: Scan) -> Neighbours | None:
@@ -52,7 +64,7 @@ def neighbours_across(dataset: Dataset, scan: Scan) -> Neighbours | None:
         crossing += found
         order = [index for _, index in members]
         # Strangers from the same sequence, so that the two kinds of pairs do not differ in their scenes.
-        for a, b in rng.integers(0, len(order), (8 * len(found), 2)):
+        for a, b in rng.integers(0, len(order), (_DRAWN * len(found), 2)):
             if abs(a - b) > 10 * _LONGEST and dataset.images[order[a]].split != dataset.images[order[b]].split:
                 strangers.append((order[a], order[b]))
     if len(crossing) < _FEWEST or len(strangers) < _FEWEST:
@@ -65,9 +77,21 @@ def neighbours_across(dataset: Dataset, scan: Scan) -> Neighbours | None:
         neighbours=float(near.mean()),
         strangers=float(far.mean()),
         z=float((near.mean() - far.mean()) / error) if error > 0 else 0.0,
+        ahead=_ahead(near, far),
         sequences=tuple(sequences),
         example=(dataset.images[a].id, dataset.images[b].id),
     )
+
+
+def _ahead(near: NDArray[np.float64], far: NDArray[np.float64]) -> float:
+    """Share of (neighbours, strangers) in which the neighbours are more alike; ties count half (Mann–Whitney).
+
+    >>> _ahead(np.array([0.9, 0.8]), np.array([0.1, 0.8]))
+    0.875
+    """
+    order = np.sort(far)
+    below = np.searchsorted(order, near, side="left") + np.searchsorted(order, near, side="right")
+    return float(below.mean() / (2 * len(far)))
 
 
 def _sequences(dataset: Dataset, readable: NDArray[np.bool_]) -> dict[str, list[tuple[int, int]]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from liftgate.checks.edges import Geometry
 from liftgate.checks.finding import Finding
 from liftgate.checks.rule import Rule
 from liftgate.checks.rules import catalogue
@@ -37,6 +38,8 @@ class CheckResult:
     n_images: int
     n_boxes: int
     datasets: tuple[str, ...]
+    geometry: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """data set → what the label geometry probe answers, also where that is no finding; empty: it was not asked"""
 
     @property
     def ok(self) -> bool:
@@ -58,6 +61,7 @@ class CheckResult:
             "counts": self.counts,
             "rules": list(self.rules),
             "datasets": list(self.datasets),
+            "geometry": {name: dict(answer) for name, answer in self.geometry.items()},
             "n_images": self.n_images,
             "n_boxes": self.n_boxes,
         }
@@ -96,7 +100,23 @@ def run(
         n_images=sum(len(dataset.images) for dataset in subject.datasets.values()),
         n_boxes=sum(len(dataset.labels) for dataset in subject.datasets.values()),
         datasets=tuple(subject.datasets),
+        geometry={name: _answer(subject.geometry(name)) for name in subject.datasets if "labels.geometry" in chosen},
     )
+
+
+def _answer(found: Geometry | None) -> dict[str, Any]:
+    """What the probe says, in the words of JSON; where it says "fits", it shows in no finding."""
+    if found is None:
+        return {"answer": "not decidable", "images": 0, "why": "too few images have boxes large enough to judge by"}
+    stored, best = found.stored, found.best
+    against = {"transform": best.transform, "ridge": round(best.ridge, 3), "gain": round(best.gain, 2)}
+    return {
+        "answer": found.answer,
+        "images": found.n_images,
+        "ridge": round(stored.ridge, 3),
+        "z": round(stored.z, 2),
+        "best_other": against,
+    }
 
 
 def explain(id_: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from liftgate.checks.copies import Pair, find_copies
+from liftgate.checks.edges import Geometry, probe
 from liftgate.checks.learnability import Probe
 from liftgate.checks.machine import Machine, look_around
 from liftgate.checks.scan import Scan, scan_images
@@ -46,6 +47,7 @@ class Subject:
     """What learnability probes showed; without them the rules of `probe.…` are silent"""
     _scans: dict[str, Scan] = field(default_factory=dict, repr=False, compare=False)
     _copies: list[tuple[Pair, ...]] = field(default_factory=list, repr=False, compare=False)
+    _geometries: dict[str, Geometry | None] = field(default_factory=dict, repr=False, compare=False)
     _machine: list[Machine] = field(default_factory=list, repr=False, compare=False)
 
     def scan(self, name: str) -> Scan:
@@ -53,6 +55,12 @@ class Subject:
         if name not in self._scans:
             self._scans[name] = scan_images(self.datasets[name], progress=self.progress)
         return self._scans[name]
+
+    def geometry(self, name: str) -> Geometry | None:
+        """Return whether the boxes of a data set lie where its objects are; None: too few images to say. Asked once."""
+        if name not in self._geometries:
+            self._geometries[name] = probe(self.datasets[name])
+        return self._geometries[name]
 
     @property
     def machine(self) -> Machine:

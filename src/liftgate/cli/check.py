@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
+import sys
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +14,14 @@ from liftgate.cli import output
 from liftgate.errors import FindingsError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from rich.console import Console
 
     from liftgate.checks import CheckResult, Finding
 
+_NO_REASON = "no reason given"
 _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -27,7 +33,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
     parser.add_argument("--select", metavar="IDS", action="append", help="only these ids or families, comma-separated")
     parser.add_argument(
-        "--ignore", metavar="ID[=REASON]", action="append", default=[], help="live with a finding; the reason is shown"
+        "--ignore",
+        metavar="ID[=REASON]",
+        action="append",
+        default=[],
+        help="live with a finding, or a family of them; the reason is recorded",
     )
     parser.add_argument("--quiet", action="store_true", help="leave out what is only worth knowing (info)")
     parser.add_argument(
@@ -36,6 +46,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write a mended copy of the data (labels and data.yaml; images as links; of a study, its study.yaml too) "
         "into a new folder, and check it",
+    )
+    parser.add_argument(
+        "--page", type=Path, metavar="HTML", help="write the findings with pictures: boxes both ways, pairs of copies"
     )
     output.add_json(parser)
 
@@ -54,9 +67,13 @@ def run(args: argparse.Namespace) -> int:
             groups=args.groups,
             images=args.images,
             select=select,
-            ignore=dict(_ignored(word) for word in args.ignore),
+            ignore=_ignored(args.ignore),
+            page=args.page,
+            command=shlex.join(["liftgate", *sys.argv[1:]]),
             progress=progress,
         )
+    if args.page is not None:
+        output.say(f"wrote {args.page}")
     if args.json:
         output.emit_json(result.to_dict())
     else:
@@ -101,12 +118,17 @@ def _mended_study(args: argparse.Namespace) -> Path:
     return path
 
 
-def _ignored(word: str) -> tuple[str, str]:
-    """One --ignore. What lasts (`ignore:` in study.yaml) needs a reason; a look at the data may go without one."""
-    id_, equals, reason = word.partition("=")
-    if equals and not reason.strip():
-        raise UsageError(f"--ignore {word} gives no reason", hint=f"--ignore '{id_.strip()}=why it does no harm here'")
-    return id_.strip(), reason.strip() or "no reason given"
+def _ignored(words: list[str]) -> dict[str, str]:
+    """`--ignore ID` and `--ignore ID=REASON`, as often as given; several ids stand with commas between them."""
+    reasons: dict[str, str] = {}
+    for word in words:
+        ids, equals, reason = word.partition("=")
+        if equals and not reason.strip():
+            raise UsageError(
+                f"--ignore {word} gives no reason", hint=f"--ignore '{ids.strip()}=why it does no harm here'"
+            )
+        reasons |= {id_.strip(): reason.strip() or _NO_REASON for id_ in ids.split(",") if id_.strip()}
+    return reasons
 
 
 def _show(result: CheckResult, *, quiet: bool) -> None:
@@ -119,7 +141,15 @@ def _show(result: CheckResult, *, quiet: bool) -> None:
     for one in result.ignored:
         console.print(f"ignored [bold]{one.finding.id}[/bold] ", end="")
         console.print(f"({one.reason}): {one.finding.message}", style="dim", markup=False)
+    for name, found in result.geometry.items():
+        console.print(_geometry(name, found), style="dim", markup=False)
     console.print(_summary(result), markup=False)
+
+
+def _geometry(name: str, found: Mapping[str, Any]) -> str:
+    """What the label geometry probe answers; "fits" is no finding, and yet worth to be told."""
+    why = found.get("why") or f"{found['images']} images, boxes as stored: z {found['z']:.1f}"
+    return f"label geometry of {name}: {found['answer']} ({why})"
 
 
 def _show_group(console: Console, findings: list[Finding]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from liftgate.checks.finding import Finding, Severity
 from liftgate.checks.places import many
-from liftgate.checks.reading import message, of_kind, told
+from liftgate.checks.reading import losing_image, message, of_kind, told
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
 from liftgate.data.dataset import Dataset
@@ -90,7 +90,11 @@ def empty(dataset: Dataset) -> Iterator[Finding]:
     if not dataset.images:
         yield empty.finding(dataset.source, "there is no image")
     elif not len(dataset.labels):
-        yield empty.finding(dataset.source, f"{many(len(dataset.images), 'image')} and not one labelled object")
+        lost = len(losing_image(dataset))
+        of_rows = f": none of {many(lost, 'row')} can be used as it stands" if lost else ""
+        message = f"{many(len(dataset.images), 'image')} and not one labelled object{of_rows}"
+        hint = "see what is said of the labels: it is the same with all of them" if lost else None
+        yield empty.finding(dataset.source, message, hint=hint)
     elif not dataset.classes:
         yield empty.finding(dataset.source, "there is no class")
 

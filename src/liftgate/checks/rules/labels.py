@@ -113,7 +113,7 @@ def zero_area(dataset: Dataset) -> Iterator[Finding]:
         corners = [round(float(value), 2) for value in boxes[row]]
         name = _class_name(dataset, int(row))
         message = (
-            f"a {name} box without area: left {corners[0]:g}, top "
+            f"a box of class {name} without area: left {corners[0]:g}, top "
             f"{corners[1]:g}, right {corners[2]:g}, bottom {corners[3]:g}"
         )
         image = dataset.images[int(dataset.labels.image[row])]

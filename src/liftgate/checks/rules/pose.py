@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,17 @@ def flip_idx(subject: Subject) -> Iterator[Finding]:
         points = dataset.keypoints
         if points is None:
             continue
-        yield from told(flip_idx, dataset, {"flip_idx_invalid": "error"})
         where = f"{dataset.source}, flip_idx"
         proposed = flip_from_names(points.names)
         said = f"by their names it is {','.join(map(str, proposed))}" if proposed else None
         hint = f"flip_idx: [{', '.join(map(str, proposed))}]" if proposed else None
         details: dict[str, Any] = {"dataset": name, "proposed": list(proposed) if proposed else None}
+        if of_kind(dataset, "flip_idx_invalid"):  # the reader took none then: it is not missing as well
+            for finding in told(flip_idx, dataset, {"flip_idx_invalid": "error"}):
+                more = f"; {said}" if said else ""
+                data = {**finding.data, **details}
+                yield replace(finding, message=finding.message + more, hint=hint or finding.hint, data=data)
+            continue
         mirrored = _mirrored(subject, name)
         given = points.flip_idx
         if (
@@ -80,7 +86,7 @@ def flip_idx(subject: Subject) -> Iterator[Finding]:
                     hint=hint,
                     **details,
                 )
-            elif len(points.names) > 1 and not of_kind(dataset, "flip_idx_invalid"):
+            elif len(points.names) > 1:
                 # Points along a line mirror onto themselves: without names nobody knows, so no error.
                 message = (
                     f"flip_idx {what} and fliplr mirrors half of the images "
@@ -93,8 +99,10 @@ def flip_idx(subject: Subject) -> Iterator[Finding]:
                     details |= {"proposed": list(seen.flip), "left_over": round(seen.left_over, 4)}
                 yield flip_idx.finding(where, message, hint=hint, severity="warning", **details)
         elif proposed and given is not None and tuple(given) != proposed:
-            message = f"flip_idx is {','.join(map(str, given))}; {said}"
-            yield flip_idx.finding(where, message, hint=hint, severity="warning", **details)
+            message = f"flip_idx is {','.join(map(str, given))}; {said}" + (
+                "" if mirrored else "; nothing mirrors here"
+            )
+            yield flip_idx.finding(where, message, hint=hint, severity="warning" if mirrored else "info", **details)
 
 
 @dataset_rule("pose.kpt_shape", "error")

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
-from liftgate.checks.copies import Pair, alike_turned
-from liftgate.checks.duplicates import MUCH_MORE_ALIKE, ROBOFLOW, SURE
+from liftgate.checks.copies import Located, Pair, alike_turned
+from liftgate.checks.duplicates import ROBOFLOW
 from liftgate.checks.finding import Finding
 from liftgate.checks.neighbours import neighbours_across
 from liftgate.checks.places import examples, listed, many
@@ -96,7 +96,10 @@ def leak_exact(subject: Subject) -> Iterator[Finding]:
     leaks = [pair for pair in subject.copies if pair.exact and _sides(subject, pair)]
     for key, pairs in _by_sides(subject, leaks).items():
         tested = any("train" in side for side in key)
-        message = f"{many(len(pairs), 'picture')} in both {key[0]} and {key[1]}: {_named(pairs)}"
+        message = (
+            f"{many(len(pairs), 'pair')} of equal pictures in {key[0]} and {key[1]} ({_share(subject, key, pairs)}): "
+            f"{_named(pairs)}"
+        )
         yield leak_exact.finding(
             pairs[0].second.image.path, message, severity="error" if tested else "warning", **_pair_data(key, pairs)
         )
@@ -114,7 +117,10 @@ def leak_near(subject: Subject) -> Iterator[Finding]:
     """
     leaks = [pair for pair in subject.copies if not pair.exact and _sides(subject, pair)]
     for key, pairs in _by_sides(subject, leaks).items():
-        message = f"{many(len(pairs), 'pair')} of near-copies across {key[0]} and {key[1]}: {_named(pairs)}"
+        message = (
+            f"{many(len(pairs), 'pair')} of near-copies across {key[0]} and {key[1]} ({_share(subject, key, pairs)}): "
+            f"{_named(pairs)}"
+        )
         yield leak_near.finding(pairs[0].second.image.path, message, **_pair_data(key, pairs))
 
 
@@ -177,7 +183,7 @@ def leak_time(subject: Subject) -> Iterator[Finding]:
         if any(image.group is not None for image in dataset.images):
             continue  # somebody has said what belongs together: splits.leak_group speaks
         found = neighbours_across(dataset, subject.scan(name))
-        if found and found.z >= SURE and found.neighbours - found.strangers >= MUCH_MORE_ALIKE:
+        if found and found.film:
             message = (
                 f"{many(found.pairs, 'pair')} of neighbours by number across train and the rest are alike "
                 f"(correlation {found.neighbours:.2f}; other pairs of the same sequence {found.strangers:.2f}): "
@@ -191,6 +197,7 @@ def leak_time(subject: Subject) -> Iterator[Finding]:
                 neighbours=round(found.neighbours, 4),
                 strangers=round(found.strangers, 4),
                 z=round(found.z, 1),
+                ahead=round(found.ahead, 3),
                 sequences=list(found.sequences[:50]),
             )
 
@@ -308,6 +315,18 @@ def _by_sides(subject: Subject, pairs: Sequence[Pair]) -> dict[tuple[str, str], 
             prefix = f"{pair.first.dataset}." if pair.first.dataset == pair.second.dataset else ""
             found[(prefix + ordered[0], prefix + ordered[1])].append(pair)
     return dict(sorted(found.items()))
+
+
+def _share(subject: Subject, key: tuple[str, str], pairs: Sequence[Pair]) -> str:
+    """Say how many images of the measured side are concerned: a pair for each frame of a film is no measure."""
+    measured = {one.name for pair in pairs for one in (pair.first, pair.second) if _side(one) == key[1]}
+    name, _, split = key[1].rpartition(".")
+    total = sum(image.split == split for image in subject.datasets[name].images)
+    return f"{len(measured):,} of {many(total, 'image')} of {key[1]}"
+
+
+def _side(one: Located) -> str:
+    return f"{one.dataset}.{one.image.split}"
 
 
 def _named(pairs: Sequence[Pair]) -> str:
