@@ -57,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from liftgate.data.frames import Quota, extract, find_sources, record
+    from liftgate.data.frames.faults import findings
     from liftgate.data.frames.live import Camera, is_address
     from liftgate.data.frames.origin import frames_terms, write_frames_card
     from liftgate.data.frames.sources import Buffer, Naming
@@ -98,8 +99,10 @@ def run(args: argparse.Namespace) -> int:
                 progress=screen,
             )
         write_frames_card(outcome, request, terms, more)
-    for fault in outcome.faults:
-        say(f"{fault.kind}: {fault.where}: {fault.message}")
+    found = findings(outcome.faults)
+    for finding in found:
+        say(f"{finding['severity']} {finding['id']}  {finding['where']}")
+        say(f"  {finding['message']}\n  hint: {finding['hint']}")
     if args.json:
         emit_json(
             {
@@ -109,15 +112,13 @@ def run(args: argparse.Namespace) -> int:
                 "n_repeated": outcome.n_repeated,
                 "n_groups": len({row.group for row in outcome.frames}),
                 "n_sources": outcome.n_sources,
-                "faults": [
-                    {"id": f"frames.{fault.kind}", "where": fault.where, "message": fault.message}
-                    for fault in outcome.faults
-                ],
+                "findings": found,
             }
         )
     else:
         groups = len({row.group for row in outcome.frames})
-        print(f"{len(outcome.frames)} frames in {groups} groups, {outcome.n_written} of them new: {outcome.manifest}")
+        counted = f"{len(outcome.frames)} frames in {groups} group{'s' * (groups != 1)}"
+        print(f"{counted}, {outcome.n_written} of them new: {outcome.manifest}")
         if outcome.n_repeated:
             print(f"{outcome.n_repeated} requests fell on a frame that was taken already")
     return 0 if outcome.frames else 1

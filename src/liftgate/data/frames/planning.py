@@ -92,6 +92,9 @@ def make_plan(source: Source, request: Request) -> Plan:
     phase, faults = _phase(source, request)
     times = grid(*bounds(window, facts.duration, centre), request.every, phase=phase)
     promised = grid(*bounds(window, facts.claimed, centre), request.every, phase=phase)
+    if not promised and source.kind == "video":
+        length = f"it is {facts.duration:.1f} s long, and the window begins at {window.start:.1f} s"
+        faults = (*faults, Fault("video_short", str(source.path), length))
     state = _state(source)
     work = tuple(
         Work(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import time
 import unicodedata
@@ -185,13 +186,18 @@ def _complete(sources: list[Source], buffer: Buffer, now: float) -> list[Source]
 
 
 def _apart(sources: list[Source]) -> list[Source]:
-    """Give sources of the same name (`a/op1.mp4` and `b/op1.mp4`, `op1.mp4` and `op1.mov`) names of their own."""
+    """Give sources of the same name (`a/op1.mp4` and `b/op1.mp4`, `op1.mp4` and `op1.mov`) names of their own.
+
+    They hang on where the files lie to each other: the same from any working directory, and wherever all of them are
+    copied to.
+    """
+    resolved = [source.path.resolve() for source in sources]
+    root = Path(os.path.commonpath([path.parent for path in resolved])) if resolved else Path()
+    below = [path.relative_to(root).as_posix() for path in resolved]
     count = Counter(source.name.casefold() for source in sources)  # some file systems do not tell A from a
     return [
-        replace(source, name=f"{source.name}-{_digest(str(source.path), 6)}")
-        if count[source.name.casefold()] > 1
-        else source
-        for source in sources
+        replace(source, name=f"{source.name}-{_digest(place, 6)}") if count[source.name.casefold()] > 1 else source
+        for source, place in zip(sources, below, strict=True)
     ]
 
 
