@@ -347,3 +347,45 @@ def test_sound_rows_read_at_once_are_those_that_are_read_one_by_one(
         slow = coco.read(path)
     assert fast.truth_hash() == slow.truth_hash()
     assert fast.faults == slow.faults
+
+
+def test_roboflows_category_0_is_left_out_as_long_as_nothing_is_of_it(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    categories = [
+        {"id": 0, "name": "pets", "supercategory": "none"},
+        {"id": 1, "name": "cat", "supercategory": "pets"},
+        {"id": 2, "name": "dog", "supercategory": "pets"},
+    ]
+    rows = [{"id": 0, "image_id": 7, "category_id": 2, "bbox": [1, 2, 10, 20]}]
+    dataset = read(save(tmp_path, document(categories=categories, annotations=rows)))
+    assert (dataset.classes, dataset.category_ids) == (("cat", "dog"), (1, 2))
+    assert dataset.labels.cls.tolist() == [1]
+    rows.append({"id": 1, "image_id": 7, "category_id": 0, "bbox": [1, 2, 10, 20]})
+    dataset = read(save(tmp_path, document(categories=categories, annotations=rows)))
+    assert dataset.classes == ("pets", "cat", "dog")
+    assert dataset.labels.cls.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(
+    ("licences", "used", "binding"),
+    [
+        ([{"id": 4, "url": "http://creativecommons.org/licenses/by/2.0/", "name": "x"}], [4, 4], "CC-BY-2.0"),
+        ([{"id": 1, "name": "CC BY 4.0"}, {"id": 2, "name": "CC0"}], [1, 2], "CC-BY-4.0"),
+        ([{"id": 1, "name": "CC BY 4.0"}], [1, None], None),
+        ([{"id": 1, "name": "CC BY 4.0"}], [1, 9], None),
+        ([{"id": "1", "name": "Unknown"}], ["1", "1"], None),
+        (None, [1, 1], None),
+        ("MIT", [1, 1], None),
+        ([{"name": "no id"}, 7], [1, 1], None),
+    ],
+)
+def test_the_licence_is_the_strictest_that_an_image_names(
+    tmp_path: Path, licences: Any, used: list[Any], binding: str | None
+) -> None:
+    for name in "ab":
+        picture(tmp_path / f"{name}.jpg")
+    images = [
+        {"id": number, "file_name": f"{'ab'[number]}.jpg", "width": 64, "height": 48, "license": licence}
+        for number, licence in enumerate(used)
+    ]
+    assert read(save(tmp_path, document(images=images, annotations=[], licenses=licences))).licence == binding

@@ -16,8 +16,9 @@ import pytest
 
 from liftgate.cli import main
 from liftgate.data.fetch import fetch
+from liftgate.data.provenance import known_terms
 from liftgate.data.reading import read
-from liftgate.testing.data import yolo_folder
+from liftgate.testing.data import picture, yolo_folder
 
 KEY = "a-secret-key"
 ROW = "0 .5 .5 .25 .5\n"
@@ -178,3 +179,27 @@ def test_what_goes_wrong_is_one_error_that_leaves_nothing_and_tells_no_secret(
     assert "secret" not in shown.out + shown.err
     assert [path.name for path in out.iterdir()] == ["mine.txt"] if trouble == "filled" else not out.exists()
     assert not list(tmp_path.glob(".*.part"))
+
+
+def test_a_zip_that_is_here_already_is_unpacked_as_carefully(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inside = {
+        "data.yaml": b"train: ../train/images\nval: ../train/images\nnames: [cat]\n",
+        "README.dataset.txt": b"Provided by somebody\nLicense: CC BY 4.0\n",
+        "train/images/a.jpg": picture(tmp_path / "a.jpg").read_bytes(),
+        "train/labels/a.txt": b"0 .5 .5 .25 .25\n",
+    }
+    for name, more in (("good.zip", {}), ("bad.zip", {"../out.txt": b"x"})):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for path, content in (inside | more).items():
+                archive.writestr(path, content)
+    assert main(["data", "stats", str(tmp_path / "good.zip")]) == 2
+    assert "liftgate data fetch" in capsys.readouterr().err
+    assert main(["data", "fetch", str(tmp_path / "good.zip"), "--out", str(tmp_path / "good")]) == 0
+    dataset = read(tmp_path / "good")
+    assert len(dataset.labels) == 1
+    assert known_terms(dataset).licence == "CC-BY-4.0"
+    assert main(["data", "fetch", str(tmp_path / "bad.zip"), "--out", str(tmp_path / "bad")]) == 2
+    assert not (tmp_path / "bad").exists()
+    assert not (tmp_path / "out.txt").exists()

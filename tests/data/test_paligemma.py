@@ -69,3 +69,23 @@ def test_no_text_raises(suffix: str) -> None:
     good, bad = _objects(suffix)
     assert all(max(numbers) < 1024 and label for label, numbers in good)
     assert all(message for _, message in bad)
+
+
+def test_a_folder_as_roboflow_exports_it_is_one_data_set_with_its_splits(tmp_path: Path) -> None:
+    for split, label in (("train", "knife"), ("valid", "gun"), ("test", "knife")):
+        picture(tmp_path / f"dataset/{split}.jpg", (100, 50))
+        row = {"image": f"{split}.jpg", "prefix": "", "suffix": f"<loc0256><loc0128><loc0768><loc0512> {label}"}
+        (tmp_path / f"dataset/_annotations.{split}.jsonl").write_text(json.dumps(row) + "\n")
+    dataset = read(tmp_path)
+    assert dataset.splits == ("train", "val", "test")
+    assert dataset.classes == ("gun", "knife")
+    assert {image.id: image.split for image in dataset.images} == {
+        "test.jpg": "test",
+        "train.jpg": "train",
+        "valid.jpg": "val",
+    }
+    assert dataset.labels.boxes.tolist() == [[12.5, 12.5, 50, 37.5]] * 3
+    assert [dataset.classes[c] for c in dataset.labels.cls] == ["knife", "knife", "gun"]
+    with (tmp_path / "dataset/_annotations.valid.jsonl").open("a") as file:
+        file.write(json.dumps({"image": "train.jpg", "suffix": ""}) + "\n")
+    assert [fault.kind for fault in read(tmp_path).faults] == ["image_twice"]

@@ -1,4 +1,4 @@
-"""liftgate data fetch WORKSPACE/PROJECT/VERSION --out DIR"""
+"""liftgate data fetch WORKSPACE/PROJECT/VERSION (or a zip that is here) --out DIR"""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from liftgate.cli.output import add_json, emit_json, progress, say
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("version", metavar="WORKSPACE/PROJECT/VERSION", help="on Roboflow; its key in ROBOFLOW_API_KEY")
-    parser.add_argument("--format", default="yolov8", help="Roboflow's name of the format (default yolov8)")
+    parser.add_argument(
+        "version",
+        metavar="WORKSPACE/PROJECT/VERSION",
+        help="on Roboflow, with its key in ROBOFLOW_API_KEY; or the zip of an export that is here already",
+    )
+    parser.add_argument("--format", default="yolov8", help="yolov8 (default), coco, voc … as Roboflow calls them")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     parser.add_argument("--server", default=None, metavar="URL", help="another address of the API")
     parser.add_argument("--study", type=Path, metavar="STUDY", help="the study it is for: refused where confidential")
@@ -20,18 +24,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data.fetch import SERVER, fetch
+    from liftgate.data.fetch import SERVER, fetch, unpack_export
 
-    with progress() as bar:
-        got = fetch(
-            args.version,
-            args.out,
-            form=args.format,
-            server=args.server or SERVER,
-            confidential=args.confidential or (args.study is not None and _confidential(args.study)),
-            allowed=args.allow_remote,
-            progress=bar,
-        )
+    if args.version.lower().endswith(".zip"):  # a version ends with its number
+        got = unpack_export(Path(args.version), args.out)
+    else:
+        with progress() as bar:
+            got = fetch(
+                args.version,
+                args.out,
+                form=args.format,
+                server=args.server or SERVER,
+                confidential=args.confidential or (args.study is not None and _confidential(args.study)),
+                allowed=args.allow_remote,
+                progress=bar,
+            )
     if args.json:
         emit_json({"folder": str(got.folder), "version": got.version, "sha256": got.sha256, "bytes": got.size})
     else:

@@ -43,7 +43,7 @@ class Fetched:
 
     folder: Path
     version: str
-    """WORKSPACE/PROJECT/VERSION"""
+    """WORKSPACE/PROJECT/VERSION, or the name of the zip"""
     sha256: str
     """Of the zip as it came"""
     size: int
@@ -83,11 +83,27 @@ def fetch(
     with tempfile.TemporaryDirectory() as place, whole_folder(folder) as part:
         archive = Path(place) / "export.zip"
         size = _download(link, archive, progress)
-        unpack(archive, part / "export")
-        for item in (part / "export").iterdir():
-            item.rename(part / item.name)
-        (part / "export").rmdir()
+        _unpack_into(archive, part)
         return Fetched(folder, version, file_hash(archive), size)
+
+
+def unpack_export(archive: Path, folder: Path) -> Fetched:
+    """Unpack the zip of an export that somebody has fetched already into a new folder.
+
+    Raises:
+        DataError: the folder is not empty, or it is no safe zip.
+    """
+    refuse_filled(folder)
+    with whole_folder(folder) as part:
+        _unpack_into(archive, part)
+    return Fetched(folder, archive.name, file_hash(archive), archive.stat().st_size)
+
+
+def _unpack_into(archive: Path, part: Path) -> None:
+    unpack(archive, part / "export")
+    for item in (part / "export").iterdir():
+        item.rename(part / item.name)
+    (part / "export").rmdir()
 
 
 def _link(address: str, key: str, wait: Callable[[float], None], progress: Progress) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from liftgate.errors import DataError
 
 _ABOVE = 3
 """Folders above a file's own where its card may be: frames/line-2/cam-1/x.jpg"""
+
+_README = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +114,16 @@ def _nested(source: Path) -> bool:
 def _own_licence(dataset: Dataset) -> str | None:
     roboflow = dataset.raw.get("roboflow")
     named = roboflow.get("license") if isinstance(roboflow, dict) else None
-    return canonical_licence(dataset.licence or (named if isinstance(named, str) else None))
+    return canonical_licence(dataset.licence or (named if isinstance(named, str) else None)) or _readme_licence(dataset)
+
+
+def _readme_licence(dataset: Dataset) -> str | None:
+    """What Roboflow writes beside an export of any format."""
+    for folder in _folders(dataset):
+        try:
+            with (folder / "README.dataset.txt").open(encoding="utf-8", errors="replace") as file:
+                found = re.search(r"^License: (.+)$", file.read(_README), re.MULTILINE)
+        except OSError:
+            continue
+        return canonical_licence(found[1]) if found else None
+    return None

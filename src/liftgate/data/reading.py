@@ -17,7 +17,8 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
 
     `images` says where the pixels are when the labels do not (COCO, VOC); `name` is the dataset's name in a study.
     A folder is VOC when it has Annotations/, CVAT when it has annotations.xml, YOLO when it has a data.yaml, COCO when
-    it has annotations/*.json; Roboflow's exports in train/, valid/ and test/ are taken as they come.
+    it has annotations/*.json; Roboflow's exports in train/, valid/ and test/ (PaliGemma: dataset/) are taken as they
+    come.
 
     Raises:
         DataError: nothing there that can be read; bad rows are no error but `Dataset.faults`.
@@ -51,16 +52,18 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
 
 def is_dataset(path: Path) -> bool:
     """Whether `read` would find a data set at a path: no bare folder of images, no list of frames."""
-    from liftgate.data.formats import coco, voc
+    from liftgate.data.formats import coco, paligemma, voc
 
     if not path.is_dir():
         return path.suffix.lower() in (".yaml", ".yml", ".json", ".xml", ".zip", ".jsonl")
     marks = ("Annotations", "annotations.xml", *_YAMLS)
-    return any((path / mark).exists() for mark in marks) or bool(coco.find_parts(path)) or voc.is_flat(path)
+    if any((path / mark).exists() for mark in marks):
+        return True
+    return bool(coco.find_parts(path) or paligemma.find_parts(path)) or voc.is_flat(path)
 
 
 def _read_folder(path: Path, images: Path | None, name: str | None, progress: Progress) -> Dataset:
-    from liftgate.data.formats import coco, cvat, voc, yolo
+    from liftgate.data.formats import coco, cvat, paligemma, voc, yolo
 
     if (path / "Annotations").is_dir():
         return voc.read(path, images=images, name=name, progress=progress)
@@ -71,6 +74,8 @@ def _read_folder(path: Path, images: Path | None, name: str | None, progress: Pr
             return yolo.read(path / candidate, name=name or path.name, progress=progress)
     if parts := coco.find_parts(path):
         return coco.read_parts(path, parts, images=images, name=name, progress=progress)
+    if parts := paligemma.find_parts(path):
+        return paligemma.read_parts(parts, images=images, name=name or path.name, progress=progress)
     if voc.is_flat(path):
         return voc.read(path, name=name, progress=progress)
     inside = sorted(file.name for file in path.glob("*") if file.suffix.lower() in (".yaml", ".yml", ".json"))

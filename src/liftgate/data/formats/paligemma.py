@@ -9,7 +9,9 @@ as x before y, or on a grid of 1000, every box is transposed or 2% too large, an
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -42,56 +44,102 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
         DataError: the file cannot be read, or no line of it is one.
     """
     source = lexical(path)
-    try:
-        lines = source.read_bytes().splitlines()
-    except OSError as error:
-        raise DataError("cannot read the file", where=path, got=error.strerror) from None
-    rows: list[tuple[int, _Line]] = []
+    return _dataset([source], lexical(images) if images else source.parent, source, name or source.stem, progress)
+
+
+def find_parts(folder: Path) -> list[Path]:
+    """The JSONL files of a folder that are its splits, as Roboflow exports them; empty: it is no such folder."""
+    places = (folder, folder / "dataset")
+    return next((found for place in places if (found := sorted(place.glob("_annotations.*.jsonl")))), [])
+
+
+def read_parts(
+    files: Sequence[Path], *, images: Path | None = None, name: str | None = None, progress: Progress = silent
+) -> Dataset:
+    """Read one JSONL for each split, all in one folder, as one dataset.
+
+    Raises:
+        DataError: as `read`.
+    """
+    sources = [lexical(file) for file in files]
+    folder = sources[0].parent
+    return _dataset(sources, lexical(images) if images else folder, folder, name or folder.name, progress)
+
+
+class _Part(NamedTuple):
+    """One line of one file."""
+
+    source: Path
+    number: int
+    image: str
+    objects: list[tuple[str, list[int]]]
+    bad: list[tuple[str, str]]
+
+
+def _dataset(sources: Sequence[Path], folder: Path, shown: Path, name: str, progress: Progress) -> Dataset:
     faults: list[Fault] = []
-    decode = msgspec.json.Decoder(_Line).decode
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            rows.append((number, decode(line)))
-        except msgspec.MsgspecError as error:
-            faults.append(Fault("row_columns", f"{source}:{number}", str(error)))
-    if not rows:
-        raise DataError("no PaliGemma JSONL", where=path, expected='lines of {"image": …, "suffix": …}')
-    folder = lexical(images) if images else source.parent
-    files = [folder / (safe_path(row.image) or f"line-{number}") for number, row in rows]
+    parts = [part for source in sources for part in _parts(source, faults)]
+    files = [folder / (safe_path(part.image) or f"line-{part.number}") for part in parts]
     headers = read_headers(files, progress)
-    parsed = [_objects(row.suffix) for _, row in rows]
-    classes = sorted({label for found, _ in parsed for label, _ in found})
+    classes = sorted({label for part in parts for label, _ in part.objects})
     index = {label: place for place, label in enumerate(classes)}
     columns = LabelColumns()
     records: dict[str, Image] = {}
     places: dict[str, int] = {}
-    split = split_of(source)
-    for (number, _), file, header, (found, bad) in zip(rows, files, headers, parsed, strict=True):
+    for part, file, header in zip(parts, files, headers, strict=True):
         id_ = file.relative_to(folder).as_posix()
+        where = f"{part.source}:{part.number}"
         if id_ not in places:
             places[id_] = len(places)
             records[id_] = Image(
-                id_, file, header.width, header.height, split, label=source, orientation=header.orientation
+                id_,
+                file,
+                header.width,
+                header.height,
+                split_of(part.source),
+                label=part.source,
+                orientation=header.orientation,
             )
             if fault := header.fault(file, id_):
                 faults.append(fault)
-        faults += [Fault(kind, f"{source}:{number}", message, id_) for kind, message in bad]
+        elif records[id_].label != part.source:
+            faults.append(Fault("image_twice", where, f"{id_} is in another split too", id_))
+        faults += [Fault(kind, where, message, id_) for kind, message in part.bad]
         width, height = records[id_].upright
-        for label, (top, left, bottom, right) in found if width else ():
+        for label, (top, left, bottom, right) in part.objects if width else ():
             box = (left * width / GRID, top * height / GRID, right * width / GRID, bottom * height / GRID)
-            columns.add(places[id_], index[label], box, line=number)
+            columns.add(places[id_], index[label], box, line=part.number)
     return Dataset(
-        name=name or source.stem,
+        name=name,
         root=folder,
-        source=source,
+        source=shown,
         format="paligemma",
         classes=tuple(classes),
         images=tuple(records.values()),
         labels=columns.table(),
         faults=tuple(faults),
     )
+
+
+def _parts(source: Path, faults: list[Fault]) -> list[_Part]:
+    try:
+        lines = source.read_bytes().splitlines()
+    except OSError as error:
+        raise DataError("cannot read the file", where=source, got=error.strerror) from None
+    parts: list[_Part] = []
+    decode = msgspec.json.Decoder(_Line).decode
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = decode(line)
+        except msgspec.MsgspecError as error:
+            faults.append(Fault("row_columns", f"{source}:{number}", str(error)))
+        else:
+            parts.append(_Part(source, number, row.image, *_objects(row.suffix)))
+    if not parts:
+        raise DataError("no PaliGemma JSONL", where=source, expected='lines of {"image": …, "suffix": …}')
+    return parts
 
 
 def _objects(suffix: str) -> tuple[list[tuple[str, list[int]]], list[tuple[str, str]]]:

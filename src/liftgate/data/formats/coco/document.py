@@ -43,6 +43,7 @@ class CategoryRow(msgspec.Struct):
 
     id: int
     name: str
+    supercategory: str | None = None
     keypoints: list[str] | None = None
     flip_idx: list[int] | None = None
     sigmas: list[float] | None = None
@@ -64,6 +65,8 @@ class Document(msgspec.Struct):
     images: list[msgspec.Raw]
     categories: list[msgspec.Raw]
     annotations: list[msgspec.Raw] = []
+    licenses: msgspec.Raw = msgspec.Raw(b"[]")
+    """Undecoded as a whole: people write anything here"""
 
 
 UNDECODABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)

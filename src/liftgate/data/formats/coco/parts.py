@@ -12,6 +12,7 @@ from pathlib import Path
 from liftgate.data.dataset import Dataset, Image, stack_labels
 from liftgate.data.formats.coco.reader import read, split_of
 from liftgate.data.places import lexical
+from liftgate.data.terms import strictest
 from liftgate.errors import DataError
 from liftgate.progress import Progress, silent
 
@@ -81,6 +82,7 @@ def read_parts(
         images=tuple(all_images),
         labels=stack_labels(labels),
         faults=tuple(faults),
+        licence=strictest(*(part.licence for part in parts)),
     )
 
 

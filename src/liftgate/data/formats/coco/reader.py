@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ import msgspec
 from liftgate.data.dataset import Dataset, Fault, Image, Keypoints
 from liftgate.data.formats.coco.annotations import read_annotations
 from liftgate.data.formats.coco.document import UNDECODABLE, CategoryRow, Document, Id, ImageRow, read_json
+from liftgate.data.formats.coco.licences import licence_of
 from liftgate.data.formats.safe import safe_path
 from liftgate.data.formats.sizes import settle_size
 from liftgate.data.headers import Header, read_headers
@@ -31,7 +33,8 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
     Classes are the categories in the order of their ids, which stay in `category_ids`. Boxes are `bbox` as it stands,
     `area` the annotation's own (of its outline), `line` the annotation id. The split is taken from the file's name
     (`instances_val2017.json`) or its folder (`valid/_annotations.coco.json`). Images are looked for in `images`,
-    or beside the JSON; where none is found the sizes in the JSON are believed, which is enough to evaluate.
+    or beside the JSON; where none is found the sizes in the JSON are believed, which is enough to evaluate. The licence
+    is the strictest of its images', where every image names one. Roboflow's placeholder category 0 is left out.
 
     Raises:
         DataError: not JSON, not COCO, or no category.
@@ -46,6 +49,8 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
     folder = lexical(images) if images else _find_folder(source, split, rows)
     found, by_id = _images(source, rows, folder, split, faults, progress)
     labels, row_faults = read_annotations(source, document.annotations, found, by_id, categories, keypoints, progress)
+    if _placeholder(categories) and not (labels.cls == 0).any():
+        categories, labels = categories[1:], replace(labels, cls=labels.cls - 1)
     return Dataset(
         name=name or source.stem,
         root=folder or source.parent,
@@ -57,6 +62,18 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
         category_ids=tuple(category.id for category in categories),
         keypoints=keypoints,
         faults=(*faults, *row_faults),
+        licence=licence_of(document.licenses, [row.license for row in rows]),
+    )
+
+
+def _placeholder(categories: Sequence[CategoryRow]) -> bool:
+    """Whether the first category is the one that Roboflow puts before the others: 0, and the name of their kind."""
+    first, *others = categories
+    return (
+        first.id == 0
+        and first.supercategory == "none"
+        and bool(others)
+        and all(category.supercategory == first.name for category in others)
     )
 
 

@@ -92,7 +92,13 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
         with zipfile.ZipFile(path) as archive:
             inside = [item for item in archive.infolist() if Path(item.filename).name == "annotations.xml"]
             if len(inside) != 1:
-                raise DataError("no CVAT export", where=path, expected="one annotations.xml", got=len(inside))
+                raise DataError(
+                    "no CVAT export",
+                    where=path,
+                    expected="one annotations.xml",
+                    got=len(inside),
+                    hint="`liftgate data fetch ZIP --out DIR` unpacks other exports, such as Roboflow's",
+                )
             size, packed = inside[0].file_size, inside[0].compress_size
             if size > _LARGEST:
                 raise DataError("annotations.xml is too large", where=path, expected="under 2 GiB")
