@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from liftgate.cli import data_stats
+from liftgate.errors import UsageError
 from liftgate.testing.data import yolo_folder
 
 
@@ -45,4 +46,24 @@ def test_two_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert record["against"]["n_images"] == 3
     assert len(record["difference"]["shared_images"]) == 3  # the same seeds made the same pictures
     assert call(some(tmp_path / "one"), "--against", some(tmp_path / "two")) == 0
-    assert "0 the same, 1 nothing in common" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "0 the same, 1 nothing in common" in out
+    assert "images of the first" in out
+    assert "note: two: The licence is unknown." in err
+
+
+def test_three_in_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words: list[object] = [some(tmp_path / "one")]
+    words += ["--against", some(tmp_path / "two")]
+    words += ["--against", yolo_folder(tmp_path / "three", {"train/x.png": "0 .5 .5 .5 .5\n"}, size=(40, 40))]
+    assert call(*words, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["comparison"]
+    assert [row["name"] for row in rows] == ["one", "two", "three"]
+    assert [row["shared_images"] for row in rows] == [None, 3, 0]
+    assert [row["n_objects"] for row in rows] == [4, 4, 1]
+    assert rows[1]["distances"]["classes"] == 0
+    assert rows[2]["distances"]["classes"] == 0.5
+    assert call(*words) == 0
+    assert "three" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="two side by side"):
+        call(*words, "--out", tmp_path / "page.html")

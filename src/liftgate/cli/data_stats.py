@@ -5,19 +5,28 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from liftgate.cli.data_source import READS
 from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
-    from liftgate.data.overview import Overview, Side
+    from liftgate.data.overview import ComparedSet, Overview, Side
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, metavar="DATA", help="data.yaml, COCO JSON or Pascal VOC folder")
-    parser.add_argument("--against", type=Path, metavar="OTHER", help="a second data set, side by side")
+    parser.add_argument("path", type=Path, metavar="DATA", help=READS)
+    parser.add_argument(
+        "--against",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="OTHER",
+        help="another data set, side by side; may be given again for a table of several",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write one self-contained page.html")
     parser.add_argument("--imgsz", type=int, default=640, help="size at which the detector will see it (default 640)")
     parser.add_argument("--images", type=Path, help="folder of the images, where the labels do not say")
@@ -34,14 +43,16 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.data.overview import look
     from liftgate.data.verbs import Source
 
+    if args.out and len(args.against) > 1:
+        raise UsageError(
+            "a page shows one data set, or two side by side", hint="leave out --out, or all but one --against"
+        )
     keep = tuple(args.keep) if args.keep else None
     source = Source(args.path, args.images, args.groups, args.split, keep)
-    against = None
-    if args.against is not None:
-        groups = args.groups if args.against_groups is None else args.against_groups
-        against = Source(args.against, args.against_images, groups, None, keep)
+    groups = args.groups if args.against_groups is None else args.against_groups
+    others = [Source(path, args.against_images, groups, None, keep) for path in args.against]
     with progress() as bar:
-        seen = look(source, against, imgsz=args.imgsz, seed=args.seed, progress=bar)
+        seen = look(source, *others, imgsz=args.imgsz, seed=args.seed, progress=bar)
         if args.out:
             from liftgate.report.dataset import dataset_page, render_dataset
 
@@ -53,13 +64,14 @@ def run(args: argparse.Namespace) -> int:
         emit_json(seen.to_dict())
         return 0
     for view in seen.views:
-        _tell(view)
-    if seen.difference is not None:
-        _tell_difference(seen.difference, seen.views)
+        _tell(view, f"{view.name}: " if seen.sides else "")
+    if seen.sides:
+        _tell_comparison(seen.comparison)
+        _tell_distances(seen.sides, seen.views)
     return 0
 
 
-def _tell(view: Overview) -> None:
+def _tell(view: Overview, whose: str) -> None:
     from liftgate.data.overview.remarks import remarks
 
     c = view.counts
@@ -91,19 +103,49 @@ def _tell(view: Overview) -> None:
         seen = ", ".join(f"{share:.1%} under {limit} px" for limit, share in view.under.items())
         print(f"at imgsz {view.imgsz}: {seen}; sizes are √(width × height)")
     for line in remarks(view):
-        say(f"note: {line}")
+        say(f"note: {whose}{line}")
 
 
-def _tell_difference(side: Side, views: Sequence[Overview]) -> None:
-    print(f"{views[0].name} against {views[1].name}: 0 the same, 1 nothing in common")
-    rows: list[Sequence[str]] = [("measure", "distance", "by chance", "more than chance?")]
-    for d in side.distances:
-        chance = "-" if d.by_chance is None else f"{d.by_chance:.2f}"
-        rows.append(
-            (d.title, f"{d.distance:.2f}", chance, {None: "cannot be told", True: "yes", False: "no"}[d.differs])
-        )
+def _tell_comparison(sets: Sequence[ComparedSet]) -> None:
+    def number(value: float | None, form: str) -> str:
+        return "-" if value is None else format(value, form)
+
+    shown: list[tuple[str, Callable[[ComparedSet], str]]] = [
+        ("images", lambda row: f"{row.n_images:,}"),
+        ("groups", lambda row: f"{row.n_groups:,}"),
+        ("objects", lambda row: f"{row.n_objects:,}"),
+        ("classes with objects", lambda row: str(row.n_classes)),
+        ("objects an image", lambda row: number(row.objects_per_image, ".1f")),
+        ("median box, px", lambda row: number(row.box_size, ".1f")),
+        ("boxes under 32 px", lambda row: number(row.under_32, ".1%")),
+        ("median box shape", lambda row: number(row.box_aspect, ".2f")),
+        ("median brightness", lambda row: number(row.brightness, ".2f")),
+        ("labelled empty", lambda row: f"{row.n_background:,}"),
+        ("origin", lambda row: row.origin),
+        ("licence", lambda row: row.licence or "unknown"),
+        ("images of the first", lambda row: number(row.shared_images, ",")),
+        ("groups of the first", lambda row: number(row.shared_groups, ",")),
+    ]
+    print("side by side")
+    _table([("", *(row.name for row in sets)), *((title, *map(value, sets)) for title, value in shown)])
+
+
+def _tell_distances(sides: Sequence[Side], views: Sequence[Overview]) -> None:
+    first, *others = (view.name for view in views)
+    print(f"distance from {first}: 0 the same, 1 nothing in common; in brackets what chance gives")
+    titles = {d.name: d.title for side in sides for d in side.distances}
+    rows: list[Sequence[str]] = [("measure", *others)]
+    rows += [(title, *(_distance(side, name) for side in sides)) for name, title in titles.items()]
     _table(rows)
-    print(f"{len(side.shared_images):,} images are in both, byte for byte")
+    print("+ more than chance, = no more than chance, ? cannot be told from under 5 groups")
+
+
+def _distance(side: Side, name: str) -> str:
+    found = next((d for d in side.distances if d.name == name), None)
+    if found is None:
+        return "-"
+    chance = "-" if found.by_chance is None else f"{found.by_chance:.2f}"
+    return f"{found.distance:.2f} ({chance}) {({None: '?', True: '+', False: '='})[found.differs]}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> None:
