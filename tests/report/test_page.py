@@ -290,7 +290,7 @@ def test_a_difference_is_drawn_against_the_side_where_it_passes(
     start, width = float(match[1]), float(match[2])
     touches = ("left" if start == 0 else "") + ("right" if start + width > 99.9 else "")
     assert (touches or "between") == zone
-    assert ("below" in page.split("Gate <b>")[1].split("?")[0]) == (zone == "left")
+    assert ("below" in page.split("Asked:")[1].split("?")[0]) == (zone == "left")
 
 
 def test_a_line_breaks_where_a_value_is_missing_and_says_its_values_when_pointed_at() -> None:

@@ -82,6 +82,7 @@ def environment() -> Environment:
         class_columns=class_columns,
         has_one_class=has_one_class,
         metric_names=metric_names,
+        undefined_metrics=undefined_metrics,
         asked_metrics=asked_metrics,
         seeds_of=seeds_of,
         slots=SLOTS,
@@ -92,7 +93,14 @@ def environment() -> Environment:
 def metric_names(gate: GateContent) -> list[str]:
     """Metrics of a gate's evaluations: the gate's own first, then in METRICS' order (JSON sorts its keys)."""
     names = dict.fromkeys(name for arm in gate.arms if arm.evaluation for name in arm.evaluation.metrics)
-    return sorted(names, key=lambda name: (name != gate.gate.metric, _place(name, METRICS)))
+    asked = asked_metrics(gate)
+    return sorted(names, key=lambda name: (_place(name, asked), _place(name, METRICS)))
+
+
+def undefined_metrics(gate: GateContent) -> list[str]:
+    """Metrics that nobody asked about and that have no value for any arm: a row of dashes says less than one line."""
+    known = {name for arm in gate.arms if arm.evaluation for name, v in arm.evaluation.metrics.items() if v is not None}
+    return [name for name in metric_names(gate) if name not in known and name not in asked_metrics(gate)]
 
 
 def asked_metrics(gate: GateContent) -> list[str]:
