@@ -89,4 +89,4 @@ def test_a_study_that_never_ran_has_no_ledger(study: Path, capsys: pytest.Captur
 @pytest.mark.parametrize("words", [["show"], [], ["show", "--kind", "nothing", "x"]])
 def test_bad_words_are_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ledger", *words]) == 2
-    assert "usage:" in capsys.readouterr().err
+    assert "hint: liftgate ledger" in capsys.readouterr().err

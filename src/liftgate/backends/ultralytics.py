@@ -175,8 +175,9 @@ class _Resumable(Whole):
         except LiftgateError:
             raise
         except Exception as error:
-            what = f"the start weights cannot be loaded: {type(error).__name__}: {error}"
-            raise UsageError(what, where=path, hint="a truncated download, or no YOLO model?") from error
+            said = str(error).splitlines()[0] if str(error) else type(error).__name__  # advice follows, not for here
+            hint = "a truncated download, or no YOLO model?"
+            raise UsageError("the start weights cannot be loaded", where=path, got=said, hint=hint) from error
         task = guess_model_task(self.model)
         if task != self.args.task:
             raise UsageError("weights of another task", where=path, expected=self.args.task, got=task)

@@ -15,6 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True, dest="action")
     show = actions.add_parser("show", help="what happened, in order")
     show.add_argument("--kind", choices=KINDS, metavar="KIND", help="only entries of one kind: " + ", ".join(KINDS))
+    show.add_argument("--hash", metavar="HASH", help="only entries that a hash of a report is about, and where in them")
     verify = actions.add_parser("verify", help="whether the record is untouched")
     verify.add_argument("--head", metavar="HASH", help="a hash that the ledger must hold, such as the one in a report")
     for action in (show, verify):
@@ -52,14 +53,26 @@ def _ledger_path(path: Path) -> Path:
 
 def _show(ledger: Ledger, args: argparse.Namespace) -> int:
     entries = ledger.entries(args.kind)
+    places: dict[int, list[str]] = {}
+    if args.hash is not None:
+        from liftgate.ledger.lookup import find
+
+        found = find(entries, args.hash)
+        if not found:
+            raise UsageError("nothing in this ledger has the hash", where=ledger.path, got=args.hash)
+        entries = [entry for entry, _ in found]
+        places = {entry.seq: inside for entry, inside in found}
     if args.json:
-        emit_json({"ledger": str(ledger.path), "entries": [entry.to_dict() for entry in entries]})
+        shown = [entry.to_dict() | ({"places": places[entry.seq]} if places else {}) for entry in entries]
+        emit_json({"ledger": str(ledger.path), "entries": shown})
         return 0
     latest = ""
     for entry in entries:
         back = " (the clock went back)" if entry.time < latest else ""
         latest = max(latest, entry.time)
         print(f"{entry.seq:>5}  {entry.time[:19]}Z  {short(entry.hash)}  {entry.kind:<10}  {_gist(entry)}{back}")
+        for place in places.get(entry.seq, ()):
+            print(f"{'':>29}{place}")
     return 0
 
 

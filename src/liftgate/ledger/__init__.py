@@ -1,6 +1,7 @@
 """The ledger room: the append-only, hash-chained record of everything that happened, and the run folders.
 
 chain.py      Ledger: append, read, verify
+lookup.py     from a hash that somebody read to the entries that it is about
 gates.py      a gate changed after its first evaluation is a new gate, and both stand there
 lockbox.py    openings of locked test splits, counted against the declared budget
 workspace.py  where a study keeps its ledger, store, predictions, runs and reports

@@ -259,7 +259,7 @@ def _summary(name: str, record: RunRecord) -> str:
         head.append(f"- error: {' '.join(record.error.split())}")
     table = [_row(["metric (validation, best epoch)", "value"]), _row(["---", "---"])]
     table += [_row([metric, _shown(value)]) for metric, value in sorted(record.metrics.items())]
-    facts = [f"- {key}: {_shown(value)}" for key, value in sorted(record.facts.items())]
+    facts = [f"- {key}: {_shown(value)}" for key, value in sorted(record.facts.items()) if key != "args"]  # args.yaml
     parts = [head, *([table] if record.metrics else []), *([facts] if facts else [])]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -269,6 +269,10 @@ def _took(seconds: float | None) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_shown(part)}" for key, part in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value)) or "none"
     if value is None:
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from liftgate import __version__, checks
 from liftgate.checks.finding import Finding
 from liftgate.errors import FindingsError
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.step import Result, Step
 
+_NAMED = 5
+"""How many errors a run that stops names; `liftgate check` has them all"""
 _CHEAP = ("recipe", "weights", "splits.missing")
 """Rules that look at the study and at names, at no image"""
 
@@ -31,11 +35,7 @@ def check_step(context: Context) -> Step:
         for one in result.ignored:
             context.ledger.append("ignore", {"id": one.finding.id, "where": one.finding.where, "reason": one.reason})
         if not result.ok:
-            raise FindingsError(
-                "check found errors; nothing was trained",
-                where=study.source,
-                hint="`liftgate check` shows them; an id under `ignore:` with a reason lets the study run all the same",
-            )
+            raise _errors(result.findings)
         return record
 
     inputs = {
@@ -44,3 +44,12 @@ def check_step(context: Context) -> Step:
         "liftgate": __version__,
     }
     return Step("check", "check", inputs, work)
+
+
+def _errors(findings: Sequence[Finding]) -> FindingsError:
+    errors = [f"  {one.id}, {one.where}: {one.message}" for one in findings if one.severity == "error"]
+    more = [f"  and {len(errors) - _NAMED} more"] if len(errors) > _NAMED else []
+    return FindingsError(
+        "\n".join(["check found errors; nothing was trained", *errors[:_NAMED], *more]),
+        hint="`liftgate check` says more; an id under `ignore:` with a reason lets the study run all the same",
+    )
