@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import liftgate
 from liftgate.data.dataset import Dataset
 from liftgate.data.predictions import Predictions
 from liftgate.measure.average_precision import average_precision
@@ -99,6 +100,21 @@ def test_boxes_equal_pycocotools_on_awkward_sets(seed: int, decimals: int) -> No
     gt, dt = coco_sets.awkward(seed, decimals=decimals)
     if dt:
         assert_equal(ours(coco_sets.dataset(gt), coco_sets.predictions(dt, gt)), official.pycocotools(gt, dt))
+
+
+@pytest.mark.parametrize("digits", [2, 17])
+def test_boxes_equal_pycocotools_when_read_from_files_with_numbers_of_any_precision(
+    tmp_path: Path, digits: int
+) -> None:
+    # IoU of exactly one half hangs on the last bit of a width, so a width is what the file says, not right − left.
+    truth, found = tmp_path / "truth.json", tmp_path / "found.json"
+    for seed in range(40):
+        gt, dt = coco_sets.awkward(seed, digits=digits)
+        for image in gt["images"]:
+            image |= {"file_name": f"{image['id']}.jpg", "width": 640, "height": 640}
+        truth.write_text(json.dumps(gt))
+        found.write_text(json.dumps(dt))
+        assert_equal(liftgate.evaluate(truth, found).metrics, official.pycocotools(gt, dt))
 
 
 def test_more_than_a_hundred_detections_of_a_class_in_an_image_are_cut_as_pycocotools_cuts() -> None:

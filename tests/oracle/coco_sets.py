@@ -80,11 +80,16 @@ def predictions(results: list[Coco], truth: Coco) -> Predictions:
 
 
 def awkward(
-    seed: int, *, images: int = 12, classes: int = 4, decimals: int = 1, grid: float = 8.0
+    seed: int, *, images: int = 12, classes: int = 4, decimals: int = 1, grid: float = 8.0, digits: int = 2
 ) -> tuple[Coco, list[Coco]]:
-    """Ties in score and IoU, crowds, empty images, classes without truth or detections, sizes at the limits."""
+    """Ties in score and IoU, crowds, empty images, classes without truth or detections, sizes at the limits.
+
+    With more `digits` boxes are numbers of full precision, whose width cannot be told from left and right.
+    """
     rng = np.random.default_rng(seed)
     sides = np.array([8.0, 16.0, 32.0, 33.1, 96.0, 96.3, 200.7])
+    if digits > 2:
+        sides, grid = np.concatenate([sides, [32 * 1.1, 32 / 1.1, 96 * 1.1, 96 / 1.1], rng.uniform(5, 90, 3)]), 7 * 1.1
     truth: Coco = {
         "images": [{"id": int(i)} for i in rng.permutation(images * 3)[:images]],
         "categories": [{"id": int(3 * c + 2), "name": f"class{c}"} for c in range(classes)],
@@ -96,7 +101,8 @@ def awkward(
             continue  # nothing on it; detections may still come below
         for _ in range(rng.integers(1, 7)):
             width, height = rng.choice(sides, 2)
-            box = [round(float(v), 2) for v in (*(rng.integers(0, 40, 2) * grid + rng.choice([0, 0.1])), width, height)]
+            corner = rng.integers(0, 40, 2) * grid + rng.choice([0, 0.1])
+            box = [round(float(v), digits) for v in (*corner, width, height)]
             truth["annotations"].append(
                 {
                     "id": len(truth["annotations"]) + 1,
@@ -113,11 +119,13 @@ def awkward(
             x, y, width, height = row["bbox"]
             shift = rng.choice([0.0, 0.0, width / 4, width / 3, 3.3])
             shrink = rng.choice([1.0, 1.0, 0.5, 0.75, 0.9])
-            _detect(results, row["image_id"], row["category_id"], [x + shift, y, width * shrink, height], rng, decimals)
+            box = [round(float(v), digits) for v in (x + shift, y, width * shrink, height)]
+            _detect(results, row["image_id"], row["category_id"], box, rng, decimals)
     for image in truth["images"]:
         for _ in range(rng.integers(0, 4)):
             category = truth["categories"][rng.integers(1, classes)]["id"]  # the first has few false alarms
-            box = [*(rng.integers(0, 40, 2) * grid), *rng.choice(sides, 2)]
+            corner = rng.integers(0, 40, 2) * grid
+            box = [round(float(v), digits) for v in (*corner, *rng.choice(sides, 2))]
             _detect(results, image["id"], category, box, rng, decimals)
     return truth, [results[i] for i in rng.permutation(len(results))]
 
@@ -126,6 +134,4 @@ def _detect(
     results: list[Coco], image: int, category: int, box: list[float], rng: np.random.Generator, decimals: int
 ) -> None:
     score = round(float(rng.random()), decimals)
-    results.append(
-        {"image_id": image, "category_id": category, "bbox": [round(float(v), 2) for v in box], "score": score}
-    )
+    results.append({"image_id": image, "category_id": category, "bbox": box, "score": score})

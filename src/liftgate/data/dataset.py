@@ -69,6 +69,8 @@ class Labels:
     """(n,) where it stands: line of the label file (YOLO), index of the object (VOC) or annotation id (COCO)"""
     keypoints: NDArray[np.float64] | None = None
     """(n, K, 3) x, y in pixels and visibility 0 unlabelled, 1 hidden, 2 visible; None: a detection dataset"""
+    sides: NDArray[np.float64] | None = field(default=None, compare=False)
+    """(n, 2) width and height as the file has them, where it has: right − left may differ from them in the last bit"""
 
     def __len__(self) -> int:
         return len(self.image)
@@ -96,7 +98,7 @@ class Labels:
             for name, value in (defaults | columns).items()
         }
         table = cls(np.asarray(image, dtype=np.int64), np.asarray(classes, dtype=np.int64), shaped, **given)
-        for name in ("cls", "boxes", "area", "crowd", "ignore", "line", "keypoints"):
+        for name in ("cls", "boxes", "area", "crowd", "ignore", "line", "keypoints", "sides"):
             column = getattr(table, name)
             if column is not None and len(column) != count:
                 raise ValueError(f"expected {name} of length {count}, got {len(column)}")
@@ -113,6 +115,7 @@ class Labels:
             self.ignore[rows],
             self.line[rows],
             None if self.keypoints is None else self.keypoints[rows],
+            None if self.sides is None else self.sides[rows],
         )
 
 
@@ -122,9 +125,10 @@ def stack_labels(parts: Sequence[Labels]) -> Labels:
     def column(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(part, name) for part in parts])
 
-    names = ("image", "cls", "boxes", "area", "crowd", "ignore", "line")
-    points = None if parts[0].keypoints is None else column("keypoints")
-    return Labels(**{name: column(name) for name in names}, keypoints=points)
+    names = ["image", "cls", "boxes", "area", "crowd", "ignore", "line"]
+    names += [] if parts[0].keypoints is None else ["keypoints"]
+    names += [] if any(part.sides is None for part in parts) else ["sides"]
+    return Labels(**{name: column(name) for name in names})
 
 
 @dataclass(frozen=True, slots=True)

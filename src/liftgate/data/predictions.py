@@ -32,6 +32,8 @@ class Predictions:
     """(n, K, 3) x, y in pixels, confidence"""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """How they were made: imgsz, conf, iou, max_det, rect, weights (SHA-256), backend and its version, device."""
+    sides: NDArray[np.float64] | None = None
+    """(n, 2) width and height as the file has them, where it has; as `Labels.sides`, and no more hashed than they are"""
 
     def __len__(self) -> int:
         return len(self.image)

@@ -119,17 +119,19 @@ def match(
     runs = _runs(cell, label_cell[label_order])
     offsets = np.concatenate([[0], np.cumsum((runs[:, 1] - runs[:, 0]) * (runs[:, 3] - runs[:, 2]))]).astype(np.int64)
 
-    detection_boxes = with_sides(predictions.boxes[order])
+    sides = None if predictions.sides is None else predictions.sides[order]
+    detection_boxes = with_sides(predictions.boxes[order], sides)
     objects = labels.take(label_order)
+    object_boxes = with_sides(objects.boxes, objects.sides)
     pairs = np.zeros(offsets[-1])
     if similarity == "iou":
-        box_similarity(detection_boxes, with_sides(objects.boxes), objects.crowd, runs, offsets, pairs)
+        box_similarity(detection_boxes, object_boxes, objects.crowd, runs, offsets, pairs)
     else:
         keypoints, spread = _keypoints(truth, predictions, sigmas)
         oks_similarity(
             keypoints[order],
             np.ascontiguousarray(objects.keypoints),
-            with_sides(objects.boxes),
+            object_boxes,
             objects.area,
             spread,
             runs,
@@ -213,19 +215,24 @@ def aligned(truth: Dataset, predictions: Predictions) -> Predictions:
         scores=predictions.scores[rows],
         keypoints=None if predictions.keypoints is None else predictions.keypoints[rows],
         settings=predictions.settings,
+        sides=None if predictions.sides is None else predictions.sides[rows],
     )
 
 
-def with_sides(boxes: Boxes) -> NDArray[np.float64]:
+def with_sides(boxes: Boxes, said: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     """(n, 4) xyxy → (n, 6) left, top, right, bottom, width, height, with the sides as a COCO file said them.
 
-    left + width − left is not width in floating point, and 32.000000000000004 pixels are not "small". Where the
-    difference lies within rounding of a number of at most 8 decimals, that number is what the file had.
+    left + width − left is not width in floating point, and 32.000000000000004 pixels are not "small". Sides are those
+    `said` (n, 2), unless the boxes were changed since. Where nobody said, and the difference lies within rounding of a
+    number of at most 8 decimals, that number is what a file would have.
     """
     raw = boxes[:, 2:] - boxes[:, :2]
-    short = np.round(raw, 8)
     rounding = 2 * np.spacing(np.maximum(np.abs(boxes[:, :2]), np.abs(boxes[:, 2:])))
-    return np.concatenate([boxes, np.where(np.abs(short - raw) <= rounding, short, raw)], axis=1)
+    short = np.round(raw, 8)
+    sides = np.where(np.abs(short - raw) <= rounding, short, raw)
+    if said is not None:
+        sides = np.where(np.abs(said - raw) <= rounding, said, sides)
+    return np.concatenate([boxes, sides], axis=1)
 
 
 def _demand_same_world(truth: Dataset, predictions: Predictions) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -37,6 +39,7 @@ def read_annotations(
     if not n_keypoints and (sound := _all_sound(raw, by_id, classes)) is not None:
         return sound, []
     columns, faults = LabelColumns(n_keypoints), []
+    sides = array("d")
     spelled = by_spelling(by_id)
     decode = msgspec.json.Decoder(AnnotationRow).decode
     seen: set[Id] = set()
@@ -62,6 +65,7 @@ def read_annotations(
                 faults.append(Fault("id_twice", where, "another annotation has the same id", images[image].id))
             seen.add(row.id)
         left, top, width, height = row.bbox
+        sides.extend((width, height))
         columns.add(
             image,
             classes[row.category_id],
@@ -76,7 +80,7 @@ def read_annotations(
         message = f'{mixed} annotations name their image in another type (2299 and "2299")'
         faults.append(Fault("id_type_mixed", str(source), message))
     progress("reading annotations", len(raw), len(raw))
-    return columns.table(), faults
+    return replace(columns.table(), sides=np.array(sides, dtype=np.float64).reshape(-1, 2)), faults
 
 
 def _all_sound(raw: Sequence[msgspec.Raw], by_id: Mapping[Id, int], classes: Mapping[int, int]) -> Labels | None:
@@ -99,9 +103,9 @@ def _all_sound(raw: Sequence[msgspec.Raw], by_id: Mapping[Id, int], classes: Map
         or not all(type(n) is int for n in numbers)
     ):
         return None
-    boxes = xywh_to_xyxy(boxes)
+    sides, boxes = boxes[:, 2:], xywh_to_xyxy(boxes)
     return Labels.build(
-        image, cls, boxes, line=line,
+        image, cls, boxes, line=line, sides=sides,
         area=np.where((area >= 0) & (area < math.inf), area, areas(boxes)),
         crowd=np.array([bool(row.iscrowd) for row in rows], dtype=np.bool_),
         ignore=np.array([bool(row.ignore) for row in rows], dtype=np.bool_),

@@ -81,17 +81,18 @@ def read_predictions(path: Path, dataset: Dataset, results: Results | None = Non
         details["image_ids_respelled"] = images.respelled
     if outside := int(np.sum((results.score < 0) | (results.score > 1))):
         details["scores_outside_0_1"] = outside  # ranking by them is sound, a threshold or calibration is not
+    answers = settings.get("answers") == "image"
+    boxes = np.full((len(kept), 4), np.nan) if answers else _boxes(path, results, kept)
     return Predictions(
         images=tuple(dataset.images[index].id for index in looked_at),
         classes=dataset.classes,
         image=image[kept],
         cls=cls[kept],
-        boxes=xywh_to_xyxy(
-            np.full((len(kept), 4), np.nan) if settings.get("answers") == "image" else _boxes(path, results, kept)
-        ),
+        boxes=xywh_to_xyxy(boxes),
         scores=results.score[kept],
         keypoints=_points(path, results, kept, n_keypoints) if n_keypoints else None,
         settings=details,
+        sides=boxes[:, 2:],
     )
 
 
