@@ -3,8 +3,8 @@
 Every value is written with a tag for its type before it is hashed, so that `1`, `1.0`, `"1"` and `True` differ and
 `["ab"]` is not `["a", "b"]`. (A hash of `repr` or of JSON fails at one of these: JSON loses tuple against list, key
 types and NaN, `repr` changes between Python versions.) Paths, times and unknown objects are refused: they make a
-hash depend on the machine. Frozen dataclasses are hashed by class name and fields, so a renamed field is a new value; a field
-that takes no part in comparison (`compare=False`) takes none in the hash.
+hash depend on the machine. Frozen dataclasses are hashed by class name and fields, so a renamed field is a new value;
+a field that takes no part in comparison (`compare=False`) takes none in the hash.
 """
 
 from __future__ import annotations

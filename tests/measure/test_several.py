@@ -10,7 +10,7 @@ from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.measure.comparison import compare
 from liftgate.measure.several import compare_arms
-from liftgate.stats.rates import t_quantile
+from liftgate.stats.distributions import t_quantile
 from measure.test_evaluation import BOX, FAR, said, truth
 
 

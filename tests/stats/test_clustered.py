@@ -15,7 +15,7 @@ from liftgate.stats.clustered import (
     jackknife_variance,
     median_interval,
 )
-from liftgate.stats.rates import t_quantile
+from liftgate.stats.distributions import t_quantile
 
 
 def test_jackknife_of_a_mean_is_the_usual_t_interval() -> None:

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from liftgate.stats.distributions import t_quantile
 from liftgate.stats.equivalence import tost
 from liftgate.stats.multiplicity import holm, max_t, t_p_value
-from liftgate.stats.rates import t_quantile
 from liftgate.stats.seeds import detectable_in_seed_sds, noether_runs, probability_better, recipe_variance
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 from scipy import stats as scipy_stats
 
-from liftgate.stats.rates import t_quantile
+from liftgate.stats.distributions import t_quantile
 from liftgate.stats.sample_size import (
     design_effect,
     detectable_difference,

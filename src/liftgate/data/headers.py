@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-
-from PIL import ExifTags, Image, UnidentifiedImageError
+from typing import TYPE_CHECKING
 
 from liftgate.data.dataset import Fault
 from liftgate.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = frozenset(
     ".avif .bmp .dng .heic .heif .jp2 .jpeg .jpg .mpo .png .tif .tiff .webp".split()  # noqa: SIM905
@@ -42,6 +44,8 @@ class Header:
 
 def read_header(path: Path) -> Header:
     """Read the header of one image file; a file that cannot be read gives size 0 and the reason, never an error."""
+    from PIL import Image, UnidentifiedImageError  # here: whoever has labels without images measures without Pillow
+
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait for ever
             return Header(kind="image_unreadable", problem="not a regular file")
@@ -80,6 +84,8 @@ def read_headers(paths: Sequence[Path], progress: Progress = silent) -> list[Hea
 
 def _geometry(image: Image.Image) -> tuple[int, int, int]:
     """Width and height as stored, orientation."""
+    from PIL import ExifTags, Image
+
     if image.format == "TIFF":  # Pillow has turned the size already
         tags = image.tag_v2  # type: ignore[attr-defined]
         return int(tags[256]), int(tags[257]), _orientation(tags.get(274, 1))

@@ -33,7 +33,7 @@ class Predictions:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """How they were made: imgsz, conf, iou, max_det, rect, weights (SHA-256), backend and its version, device."""
     sides: NDArray[np.float64] | None = None
-    """(n, 2) width and height as the file has them, where it has; as `Labels.sides`, and no more hashed than they are"""
+    """(n, 2) width and height as the file has them, where it has: as `Labels.sides`, and like these not hashed"""
 
     def __len__(self) -> int:
         return len(self.image)

@@ -23,7 +23,7 @@ from liftgate.measure.metrics import LESS_IS_BETTER
 from liftgate.measure.records import Comparison
 from liftgate.measure.screening import Screen
 from liftgate.measure.verdict import decide, explain, groups_that_settle, oriented
-from liftgate.stats.rates import t_quantile
+from liftgate.stats.distributions import t_quantile
 from liftgate.stats.seeds import probability_better
 
 

@@ -13,7 +13,7 @@ from liftgate.boxes import Boxes
 from liftgate.data.dataset import Dataset, Labels
 from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.measure.matching import IOU_THRESHOLDS, box_similarity, greedy_match, oks_similarity
+from liftgate.measure.matching import IOU_THRESHOLDS, box_similarity, greedy_match, oks_similarity, sided_boxes
 from liftgate.measure.ordering import falling, stable_order
 
 Similarity = Literal["iou", "oks"]
@@ -119,10 +119,9 @@ def match(
     runs = _runs(cell, label_cell[label_order])
     offsets = np.concatenate([[0], np.cumsum((runs[:, 1] - runs[:, 0]) * (runs[:, 3] - runs[:, 2]))]).astype(np.int64)
 
-    sides = None if predictions.sides is None else predictions.sides[order]
-    detection_boxes = with_sides(predictions.boxes[order], sides)
+    detection_boxes = _with_sides(predictions.boxes, predictions.sides, order)
     objects = labels.take(label_order)
-    object_boxes = with_sides(objects.boxes, objects.sides)
+    object_boxes = _with_sides(labels.boxes, labels.sides, label_order)
     pairs = np.zeros(offsets[-1])
     if similarity == "iou":
         box_similarity(detection_boxes, object_boxes, objects.crowd, runs, offsets, pairs)
@@ -219,20 +218,12 @@ def aligned(truth: Dataset, predictions: Predictions) -> Predictions:
     )
 
 
-def with_sides(boxes: Boxes, said: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """(n, 4) xyxy → (n, 6) left, top, right, bottom, width, height, with the sides as a COCO file said them.
-
-    left + width − left is not width in floating point, and 32.000000000000004 pixels are not "small". Sides are those
-    `said` (n, 2), unless the boxes were changed since. Where nobody said, and the difference lies within rounding of a
-    number of at most 8 decimals, that number is what a file would have.
-    """
-    raw = boxes[:, 2:] - boxes[:, :2]
-    rounding = 2 * np.spacing(np.maximum(np.abs(boxes[:, :2]), np.abs(boxes[:, 2:])))
-    short = np.round(raw, 8)
-    sides = np.where(np.abs(short - raw) <= rounding, short, raw)
-    if said is not None:
-        sides = np.where(np.abs(said - raw) <= rounding, said, sides)
-    return np.concatenate([boxes, sides], axis=1)
+def _with_sides(boxes: Boxes, said: NDArray[np.float64] | None, order: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n, 6) of the rows `order`, as `sided_boxes` writes them."""
+    out = np.empty((len(order), 6))
+    said = np.empty((0, 2)) if said is None else said
+    sided_boxes(np.ascontiguousarray(boxes), np.ascontiguousarray(said), order, out)
+    return out
 
 
 def _demand_same_world(truth: Dataset, predictions: Predictions) -> None:

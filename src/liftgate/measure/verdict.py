@@ -9,8 +9,8 @@ from typing import Any
 
 from liftgate.measure.metrics import LATENCY, LESS_IS_BETTER
 from liftgate.measure.records import Comparison, Evaluation, Verdict
+from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import MIN_GROUPS, Interval
-from liftgate.stats.rates import t_quantile
 from liftgate.stats.sample_size import groups_for_margin, groups_for_rate
 from liftgate.study.records import Claim, ClaimWord, Gate, Rule, VerdictWord
 

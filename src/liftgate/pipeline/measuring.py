@@ -19,8 +19,8 @@ from liftgate.pipeline.screens import screen_needs, screen_of
 from liftgate.pipeline.step import Result, Step
 from liftgate.pipeline.training import train_steps
 from liftgate.progress import duration
+from liftgate.stats.distributions import normal_quantile
 from liftgate.stats.multiplicity import optimism
-from liftgate.stats.rates import normal_quantile
 from liftgate.study.records import Arm, Gate
 
 DEFAULT_CONF = 0.25

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from liftgate.stats.clustered import bootstrap_weights, jackknife_variance
+from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import MIN_GROUPS, Interval
-from liftgate.stats.rates import clopper_pearson, not_established, t_quantile
+from liftgate.stats.rates import clopper_pearson, not_established
 
 Floats = NDArray[np.float64]
 Coefficient = Callable[[Floats], Floats]

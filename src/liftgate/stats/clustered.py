@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import MIN_GROUPS, Interval
-from liftgate.stats.rates import clopper_pearson, effective_trials, not_established, t_quantile
+from liftgate.stats.rates import clopper_pearson, effective_trials, not_established
 
 
 def jackknife_variance(replicates: ArrayLike) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import Interval
-from liftgate.stats.rates import t_quantile
 
 
 class Equivalence(NamedTuple):

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
+
+from liftgate.stats.distributions import normal_quantile, t_tails
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -29,7 +30,7 @@ def t_p_value(estimate: ArrayLike, standard_error: ArrayLike, degrees: float) ->
     value, error = np.asarray(estimate, dtype=np.float64), np.asarray(standard_error, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.where((value == 0) & (error == 0), 0.0, np.abs(value) / error)
-    return np.asarray(2 * special.stdtr(degrees, -statistic), dtype=np.float64)
+    return np.array([t_tails(t, degrees) for t in np.atleast_1d(statistic).tolist()]).reshape(statistic.shape)
 
 
 class MaxT(NamedTuple):
@@ -81,4 +82,4 @@ def optimism(looks: int, standard_error: float, level: float = 0.95) -> float:
     >>> [round(optimism(10, (0.965 * 0.035 / n) ** 0.5), 3) for n in (250, 1000)]
     [0.03, 0.015]
     """
-    return float(special.ndtri(level ** (1 / looks))) * standard_error
+    return normal_quantile(2 * level ** (1 / looks) - 1) * standard_error

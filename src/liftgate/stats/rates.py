@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
+from liftgate.stats.distributions import beta_quantile, normal_quantile, t_quantile
 from liftgate.stats.interval import MIN_GROUPS, Interval
 
 
@@ -17,16 +17,6 @@ class Bounds(NamedTuple):
 
     low: float
     high: float
-
-
-def normal_quantile(level: float) -> float:
-    """Two-sided standard normal quantile: 1.96 for 0.95."""
-    return float(special.ndtri((1 + level) / 2))
-
-
-def t_quantile(level: float, degrees: float) -> float:
-    """Two-sided Student t quantile with `degrees` of freedom."""
-    return float(special.stdtrit(degrees, (1 + level) / 2))
 
 
 def wilson(hits: float, trials: float, level: float = 0.95) -> Bounds:
@@ -50,8 +40,8 @@ def clopper_pearson(hits: float, trials: float, level: float = 0.95) -> Bounds:
     """
     _demand_counts(hits, trials)
     tail = (1 - level) / 2
-    low = 0.0 if hits <= 0 else float(special.betaincinv(hits, trials - hits + 1, tail))
-    high = 1.0 if hits >= trials else float(special.betaincinv(hits + 1, trials - hits, 1 - tail))
+    low = 0.0 if hits <= 0 else beta_quantile(tail, hits, trials - hits + 1)
+    high = 1.0 if hits >= trials else beta_quantile(1 - tail, hits + 1, trials - hits)
     return Bounds(low, high)
 
 

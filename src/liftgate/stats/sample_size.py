@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from liftgate.stats.distributions import normal_quantile, t_quantile
 from liftgate.stats.interval import MIN_GROUPS
-from liftgate.stats.rates import clopper_pearson, normal_quantile, t_quantile
+from liftgate.stats.rates import clopper_pearson
 
 MOST_GROUPS = 1_000_000
 """Beyond this nobody will collect them: the answer is then "cannot be settled this way" (None)."""
@@ -38,7 +38,7 @@ def rate_sample_size(threshold: float, true_rate: float, *, tail: float = 0.025,
     if not 0 < threshold < true_rate <= 1:
         raise ValueError(f"expected 0 < threshold < true rate ≤ 1, got {threshold} and {true_rate}")
     # Normal approximation with room: from here on the saw-tooth stays above the demand.
-    z = normal_quantile(1 - 2 * tail) * _sd(threshold) + max(0.0, float(special.ndtri(power))) * _sd(true_rate)
+    z = normal_quantile(1 - 2 * tail) * _sd(threshold) + max(0.0, normal_quantile(2 * power - 1)) * _sd(true_rate)
     limit = int(3 * (z / (true_rate - threshold)) ** 2 + 20 * math.log(1 / tail) / (1 - threshold))
     n = np.arange(1, limit + 1)
     enough = _exact_power(n, threshold, true_rate, tail) >= power
@@ -70,7 +70,7 @@ def two_rates_sample_size(first: float, second: float, *, alpha: float = 0.05, p
     """
     if first == second or not (0 < first < 1 and 0 < second < 1):
         raise ValueError(f"expected two different rates inside 0 … 1, got {first} and {second}")
-    z_alpha, z_power = normal_quantile(1 - alpha), float(special.ndtri(power))
+    z_alpha, z_power = normal_quantile(1 - alpha), normal_quantile(2 * power - 1)
     pooled = (first + second) / 2
     root = z_alpha * math.sqrt(2) * _sd(pooled) + z_power * math.hypot(_sd(first), _sd(second))
     effect = 2 * math.asin(math.sqrt(first)) - 2 * math.asin(math.sqrt(second))
@@ -167,6 +167,8 @@ def smallest(enough: Callable[[int], bool]) -> int | None:
 
 def _exact_power(n: NDArray[np.int64], threshold: float, true_rate: float, tail: float) -> NDArray[np.float64]:
     """Power of the exact test for every n: it rejects from the smallest c with P(X ≥ c | threshold) ≤ tail."""
+    from scipy import special
+
     critical = np.ceil(special.bdtrik(1 - tail, n, threshold)).astype(np.int64) + 1
     for _ in range(2):  # bdtrik inverts a step function by interpolation: settle on the exact step
         critical = np.where(special.bdtrc(critical - 1.0, n, threshold) > tail, critical + 1, critical)

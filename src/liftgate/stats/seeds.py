@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
-from liftgate.stats.rates import t_quantile
+from liftgate.stats.distributions import normal_quantile, t_quantile
 
 
 def probability_better(control: ArrayLike, treatment: ArrayLike) -> float:
@@ -30,7 +29,7 @@ def noether_runs(probability: float, *, alpha: float = 0.05, beta: float = 0.05)
     """
     if not 0.5 < probability <= 1:
         raise ValueError(f"expected a probability above one half, got {probability}")
-    z = float(special.ndtri(1 - alpha) + special.ndtri(1 - beta))
+    z = normal_quantile(1 - 2 * alpha) + normal_quantile(1 - 2 * beta)
     return math.ceil((z / (probability - 0.5)) ** 2 / 6)
 
 
@@ -42,6 +41,8 @@ def detectable_in_seed_sds(k: int, *, alpha: float = 0.05, power: float = 0.8) -
     """
     if k < 2:
         raise ValueError(f"expected at least 2 seeds, got {k}")
+    from scipy import special
+
     degrees = 2 * (k - 1)
     critical = t_quantile(1 - alpha, degrees)
 

@@ -142,7 +142,8 @@ def _images(
     progress: Progress,
 ) -> tuple[list[Image], dict[Id, int]]:
     """The images, and the place of each COCO id among them."""
-    files = [(folder or source.parent) / (safe_path(row.file_name) or "unnamed") for row in rows]
+    place = folder or source.parent
+    files = [place / (safe_path(row.file_name) or "unnamed") for row in rows]
     headers = read_headers(files, progress) if folder else [Header() for _ in rows]
     if not folder and rows:
         faults.append(Fault("images_missing", str(source), f"none of {len(rows)} images found beside the JSON"))
