@@ -6,8 +6,8 @@
 Made-up data: 5,000 images, 36,618 boxes, 475,526 detections, 80 classes. Ratios of medians are what counts: absolute
 times depend on the machine and on who else is using it.
 
-beside: 1. whole process, from two JSON files to the twelve numbers (Liftgate's come with their intervals): hotcoco's own
-           command, `coco eval --json`, and the shortest script around its Python API
+beside: 1. whole process, from two JSON files to the twelve numbers (Liftgate's come with their intervals), beside
+           hotcoco's own command, `coco eval --json`, and the shortest script around its Python API
         2. paired difference of two models in AP[.50:.95]: per bootstrap draw, and Liftgate's whole comparison
            (point estimate, jackknife, 1,000 draws, per class)
 scale:  `liftgate evaluate` on as many times the data: 21 times is 105,000 images and 10 million detections (0.95 GB of

@@ -327,7 +327,7 @@ def test_scores_that_are_no_confidences_rank_and_are_said_to_be_none(
     assert main(["evaluate", "--truth", files["truth"], "--predictions", str(logits), "--json"]) == 0
     ranked = json.loads(capsys.readouterr().out)
     assert ranked["metrics"]["mAP50-95"] == pytest.approx(usual["metrics"]["mAP50-95"])
-    assert "lie outside 0 … 1" in ranked["settings"]["scores"] and ranked["calibration"] == {}
+    assert "lie outside 0 … 1" in ranked["settings"]["remarks"] and ranked["calibration"] == {}
     assert main(["evaluate", "--truth", files["truth"], "--predictions", str(logits)]) == 0
     assert "warning: " in capsys.readouterr().err
 

@@ -82,7 +82,8 @@ def text(comparison: Comparison) -> str:
         f"{comparison.metric:<16} control {_value(comparison.control)}, treatment {_value(comparison.treatment)}, "
         f"difference {delta.estimate:+.4f} {_bounds([delta.low, delta.high])}",
         f"{'':<16} paired: {delta.basis}"
-        + (f", design effect {delta.design_effect:.2f}" if delta.design_effect is not None else ""),
+        + (f", design effect {delta.design_effect:.2f}" if delta.design_effect is not None else "")
+        + (f", worth {delta.n_effective:,.0f} independent images" if delta.n_effective is not None else ""),
         *_beside(comparison),
         *_classes(comparison),
         *_slices(comparison),

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         emit_json(evaluation.to_dict())
         return 0
     print(table(evaluation))
-    for name in ("truth_faults", "scores"):
+    for name in ("truth_faults", "remarks"):
         if name in evaluation.settings:
             say(f"warning: {evaluation.settings[name]}")
     if evaluation.n_groups == evaluation.n_images:
@@ -71,18 +71,20 @@ def table(evaluation: Evaluation) -> str:
     from liftgate.stats.interval import percent
 
     level = percent(evaluation.level)
-    lines = [f"{'metric':<26} {'value':>7}  {f'{level} interval':<18} {'deff':>5}  method"]
+    lines = [f"{'metric':<26} {'value':>7}  {f'{level} interval':<18} {'deff':>5} {'n_eff':>7}  method"]
     for name, value in evaluation.metrics.items():
         interval = evaluation.intervals.get(name)
         if value is None:
             lines.append(f"{name:<26} {'–':>7}  undefined: no truth of that kind")
         elif interval is None:
-            lines.append(f"{name:<26} {value:>7.1f}  {'':<18} {'':>5}  as measured when predicting")
+            lines.append(f"{name:<26} {value:>7.1f}  {'':<18} {'':>5} {'':>7}  as measured when predicting")
         else:
             effect = "" if interval.design_effect is None else f"{interval.design_effect:.2f}"
+            worth = "" if interval.n_effective is None else f"{interval.n_effective:,.0f}"
             bounds = _bounds([interval.low, interval.high])
-            lines.append(f"{name:<26} {value:>7.3f}  {bounds:<18} {effect:>5}  {interval.method}")
-    lines += ["", f"{evaluation.n_images} images in {evaluation.n_groups} groups; {level} intervals over groups"]
+            lines.append(f"{name:<26} {value:>7.3f}  {bounds:<18} {effect:>5} {worth:>7}  {interval.method}")
+    sample = f"{evaluation.n_images} images in {evaluation.n_groups} groups; {level} intervals over groups"
+    lines += ["", f"{sample}; deff: design effect, n_eff: what the sample is worth in independent ones"]
     lines += [*_basis(evaluation), *_slices(evaluation), *_pck(evaluation), *_errors(evaluation)]
     common = evaluation.settings.get("common")
     notes = [*([common] if common else []), *sorted({i.note for i in evaluation.intervals.values() if i.note})]
@@ -144,9 +146,10 @@ def _slices(evaluation: Evaluation) -> Iterator[str]:
 def _pck(evaluation: Evaluation) -> Iterator[str]:
     for asked, rows in evaluation.pck.items():
         yield ""
-        yield f"{f'PCK {asked}':<36} {'value':>7}  interval"
+        yield f"{f'PCK {asked}':<36} {'value':>7}  {'interval':<18}  method"
         for name, interval in rows.items():
-            yield f"{name[:36]:<36} {interval.estimate:>7.3f}  {_bounds([interval.low, interval.high])}"
+            bounds = _bounds([interval.low, interval.high])
+            yield f"{name[:36]:<36} {interval.estimate:>7.3f}  {bounds:<18}  {interval.method}"
 
 
 def _errors(evaluation: Evaluation) -> Iterator[str]:

@@ -209,12 +209,13 @@ def paired(truth: Dataset, arms: Sequence[Arm], asked: Asked, groups: Units) -> 
         replicates, degrees = draws, n_groups - 1
         delta = bootstrap_se_t(estimate, draws, level, n_images=n_images, n_groups=n_groups)
     else:
-        simple = _simple_variance(truth, arms, metric, groups) if n_groups < n_images else None
+        grouped = n_groups < n_images
+        simple = _simple_variance(truth, arms, metric) if grouped else jackknife_variance(replicates)
         delta = jackknife_t(estimate, replicates, level, n_images=n_images, n_groups=n_groups, simple_variance=simple)
     return Paired(float(first[0]), float(second[0]), delta, replicates, draws, degrees)
 
 
-def _simple_variance(truth: Dataset, arms: Sequence[Arm], metric: str, groups: Units) -> float:
+def _simple_variance(truth: Dataset, arms: Sequence[Arm], metric: str) -> float:
     """Variance of the difference if every image were a group of its own."""
     largest = max((len(arm.table.score) for arm in arms if arm.table is not None), default=len(truth.images))
     alone = units([image.id for image in truth.images], affordable(largest))

@@ -149,11 +149,11 @@ def _averaged_with_intervals(
 ) -> tuple[dict[str, float | None], dict[str, Interval]]:
     lanes = averaged(table, names, groups.of_image, groups.leave_one_out())
     n_images = len(table.images)
-    simple: Mapping[str, float] = {}
+    image_lanes = lanes
     if groups.n_groups < n_images:
         alone = units(table.images, affordable(len(table.score)))
         image_lanes = averaged(table, names, alone.of_image, alone.leave_one_out())
-        simple = {name: jackknife_variance(values[1:]) for name, values in image_lanes.items()}
+    simple = {name: jackknife_variance(values[1:]) for name, values in image_lanes.items()}
     estimates = {name: None if math.isnan(values[0]) else float(values[0]) for name, values in lanes.items()}
     intervals = {
         name: jackknife_t(
@@ -162,7 +162,7 @@ def _averaged_with_intervals(
             level,
             n_images=n_images,
             n_groups=groups.n_groups,
-            simple_variance=simple.get(name),
+            simple_variance=simple[name],
             within=(0.0, 1.0),
         )
         for name, estimate in estimates.items()

@@ -86,7 +86,7 @@ def evaluate_files(
         errors=errors,
         pcks=tuple(Pck.parse(text) for text in pck),
     )
-    said = {"common": note, "truth_faults": faults_of_truth(dataset), "scores": odd_scores(found)}
+    said = {"common": note, "truth_faults": faults_of_truth(dataset), "remarks": odd_predictions(found)}
     return replace(evaluation, settings={**evaluation.settings, **{key: text for key, text in said.items() if text}})
 
 
@@ -140,7 +140,7 @@ def compare_files(
         screens=(screens[0], screens[1]) if screens else None,
         by=None if by is None else slice_images(dataset, by, base=Path.cwd()),
     )
-    said = [text for text in (note, faults_of_truth(dataset), odd_scores(first), odd_scores(second)) if text]
+    said = [text for text in (note, faults_of_truth(dataset), odd_predictions(first), odd_predictions(second)) if text]
     return replace(comparison, caveats=(*said, *comparison.caveats))
 
 
@@ -177,7 +177,7 @@ def compare_arms_files(
     slices = None if by is None else slice_images(dataset, by, base=Path.cwd())
     named = dict(zip(treatments, found[1:], strict=True))
     result = compare_arms(dataset, found[0], named, screens=screens or None, by=slices, **asked)
-    odd = dict.fromkeys(odd_scores(one) for one in found)
+    odd = dict.fromkeys(odd_predictions(one) for one in found)
     said = tuple(text for text in (note, faults_of_truth(dataset), *odd) if text)
     noted = {name: replace(one, caveats=(*said, *one.caveats)) for name, one in result.treatments.items()}
     return replace(result, treatments=noted)
@@ -269,12 +269,15 @@ def faults_of_truth(dataset: Dataset) -> str:
     return f"the truth was read with faults ({counts}): `liftgate check` says where"
 
 
-def odd_scores(predictions: Predictions) -> str:
-    """Say that scores are no confidences, where they are not; empty: they are."""
-    count = predictions.settings.get("scores_outside_0_1")
-    if not count:
-        return ""
-    return f"{count} scores lie outside 0 … 1: AP ranks by them, but a confidence threshold means nothing to them"
+def odd_predictions(predictions: Predictions) -> str:
+    """Say what was met in the predictions and read all the same; empty: nothing."""
+    scores, ids = (predictions.settings.get(key) for key in ("scores_outside_0_1", "image_ids_respelled"))
+    said = []
+    if scores:
+        said.append(f"{scores} scores lie outside 0 … 1: AP ranks by them, but a confidence threshold means nothing")
+    if ids:
+        said.append(f'{ids} image ids of the predictions are of another type than the truth\'s (2299, "2299"): matched')
+    return "; ".join(said)
 
 
 def size_files(
