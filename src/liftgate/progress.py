@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Progress(Protocol):
@@ -13,6 +16,24 @@ class Progress(Protocol):
 
 def silent(what: str, done: int, total: int) -> None:
     """Say nothing."""
+
+
+_EVERY = 64
+
+
+def told(items: Sequence[T], what: str, progress: Progress) -> Iterator[T]:
+    """Yield the items and say now and then how many are done.
+
+    >>> list(told("abc", "letters", lambda what, done, total: print(what, done, total)))
+    letters 0 3
+    letters 3 3
+    ['a', 'b', 'c']
+    """
+    for done, item in enumerate(items):
+        if done % _EVERY == 0:
+            progress(what, done, len(items))
+        yield item
+    progress(what, len(items), len(items))
 
 
 def duration(seconds: float) -> str:

@@ -358,3 +358,27 @@ def test_weights_are_shares_of_an_epoch_and_no_image_is_left_out(tmp_path: Path)
     assert sorted(seen["real"].count(line) for line in set(seen["real"])) == [1, 1, 2, 2, 2]
     assert main([*words, "--weight", "synthetic=3", "--repeat", "real=2", "--out", str(tmp_path / "no")]) == 2
     assert not (tmp_path / "no").exists()
+
+
+def test_groups_of_the_parts_stay_apart_and_can_be_split_by(tmp_path: Path) -> None:
+    for name, size in (("a", (32, 24)), ("b", (24, 32))):
+        yolo_folder(tmp_path / name, {f"train/v{n % 4}_{n}.jpg": ROW for n in range(8)}, ["cat"], size=size)
+    rules = tmp_path / "rules.yaml"
+    rule = r"'^(?P<group>v\d)_'"
+    rules.write_text(f"datasets: {{a: {{groups: {rule}}}, b: {{groups: {rule}}}}}\n")
+    words = [str(tmp_path / "a"), str(tmp_path / "b"), "--rules", str(rules), "--out"]
+    for verb in ("merge", "mix"):
+        out = tmp_path / verb
+        assert main(["data", verb, *words, str(out)]) == 0
+        split = [
+            "data",
+            "split",
+            str(out),
+            "--groups",
+            str(out / "groups.csv"),
+            "--out",
+            str(tmp_path / f"{verb}-split"),
+        ]
+        assert main(split) == 0
+        rows = (tmp_path / f"{verb}-split/split.csv").read_text().splitlines()[1:]
+        assert {row.split(",")[1] for row in rows} == {f"{part}:v{n}" for part in "ab" for n in range(4)}

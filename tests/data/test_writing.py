@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from liftgate.data.dataset import Dataset
 from liftgate.data.formats.writing import write_dataset
+from liftgate.data.groups import assign_groups
 from liftgate.data.reading import read
 from liftgate.errors import DataError
 from liftgate.testing.data import yolo_folder
@@ -132,6 +134,28 @@ def test_what_a_format_cannot_hold_is_counted_with_an_example(fixtures: Path, tm
     assert losses["crowd objects"].count == int(dataset.labels.crowd.sum()) == 2
     assert losses["category ids: classes are numbered anew"].example == "person was 1"
     assert ".jpg, object" in losses["crowd objects"].example
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_groups_are_written_beside_and_taken_up_again(to: str, tmp_path: Path) -> None:
+    labels: dict[str, str | None] = {f"train/cam{n % 3}_{n}.jpg": "0 .5 .5 .25 .5\n" for n in range(6)}
+    labels |= {"val/cam1_1.jpg": ""}  # a name twice: one of the two is called otherwise afterwards
+    dataset = read(yolo_folder(tmp_path / "set", labels))
+    dataset = assign_groups(dataset, r"^(?P<group>cam\d)", base=tmp_path)
+    written = write_dataset(dataset, to, tmp_path / "out")
+    assert "groups: they are in groups.csv, for --groups" in [loss.what for loss in written.losses]
+    again = assign_groups(read(tmp_path / "out"), "groups.csv", base=tmp_path / "out")
+    assert again.faults == ()
+    assert Counter(again.groups) == Counter(dataset.groups) == {"cam0": 2, "cam1": 3, "cam2": 2}
+
+
+def test_writing_says_how_far_it_is(tmp_path: Path) -> None:
+    dataset = read(yolo_folder(tmp_path / "set", {f"train/{n}.jpg": "0 .5 .5 .25 .5\n" for n in range(5)}))
+    for to in FORMATS:
+        said: list[tuple[str, int, int]] = []
+        write_dataset(dataset, to, tmp_path / to, progress=lambda *words, said=said: said.append(words))
+        assert (said[0][1], said[-1][1]) == (0, 5)
+        assert all(done <= total == 5 for _, done, total in said)
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -30,5 +30,10 @@ class ImageNames:
         for table in self._tables:
             if (index := table.get(posix)) is not None:
                 return index
-        # A path from another machine: its last part, as long as one image only has that name.
-        return self._tables[1].get(PurePosixPath(posix).name) if "/" in posix else None
+        # A path from another machine or a folder further up: as much of its end as is an id, else its last part, as
+        # long as one image only has that name.
+        while "/" in posix:
+            posix = posix.partition("/")[2]
+            if (index := self._tables[0].get(posix)) is not None:
+                return index
+        return self._tables[1].get(posix) if posix != name else None

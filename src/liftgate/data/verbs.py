@@ -118,7 +118,8 @@ def data_convert(source: Source, to: str, out: Path, *, progress: Progress = sil
     """
     dataset = source.open(progress)
     consent = known_terms(dataset, source.said).consent
-    written = write_dataset(dataset, to, out, card(dataset, f"liftgate data convert --to {to}", consent=consent))
+    made = card(dataset, f"liftgate data convert --to {to}", consent=consent)
+    written = write_dataset(dataset, to, out, made, progress=progress)
     return {
         "from": dataset.format,
         "to": to,

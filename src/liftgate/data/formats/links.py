@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from liftgate.data.dataset import Image
 from liftgate.data.headers import SUFFIXES
 from liftgate.errors import DataError
 from liftgate.hashing import content_hash
+from liftgate.progress import Progress, silent, told
 
 _SAFE = re.compile(r"[\w .()+=@-]{1,80}", re.ASCII)
 
@@ -34,6 +35,17 @@ def link_image(source: Path, link: Path) -> None:
         raise DataError("two images would have one name", where=link, got=source) from None
     except OSError:
         shutil.copyfile(source, link)
+
+
+def link_images(images: Sequence[Image], folder: Path, progress: Progress = silent) -> None:
+    """Link every image that is there into `folder`, under its id.
+
+    Raises:
+        DataError: as `link_image`.
+    """
+    for image in told(images, "linking images", progress):
+        if image.path.is_file():
+            link_image(image.path, folder / image.id)
 
 
 def _resolved(path: Path) -> str:

@@ -14,9 +14,14 @@ from liftgate.data.dataset import Dataset, Image
 from liftgate.data.formats import coco, cvat, voc, yolo
 from liftgate.data.formats.cvat.tracks import KEY as TRACKS
 from liftgate.data.formats.cvat.tracks import track_of
-from liftgate.data.formats.links import link_image
+from liftgate.data.formats.links import link_images, safe_names
 from liftgate.data.places import refuse_filled, whole_folder
+from liftgate.data.tables import table_bytes
 from liftgate.errors import DataError
+from liftgate.files import write_bytes
+from liftgate.progress import Progress, silent
+
+GROUPS = "groups.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,13 @@ class Written:
     losses: tuple[Loss, ...]
 
 
-def write_dataset(dataset: Dataset, to: str, folder: Path, card: Card | None = None) -> Written:
+def write_dataset(
+    dataset: Dataset, to: str, folder: Path, card: Card | None = None, *, progress: Progress = silent
+) -> Written:
     """Write `dataset` as `to` (yolo, coco, voc, cvat) into `folder`, images as links; originals stay untouched.
 
-    The folder appears when everything is in it, its `card` too.
+    The folder appears when everything is in it, its `card` too. No format holds groups: where they are known, they are
+    in a groups.csv beside it, which `--groups` takes.
 
     Raises:
         DataError: an unknown format, or a folder that is not empty.
@@ -50,13 +58,22 @@ def write_dataset(dataset: Dataset, to: str, folder: Path, card: Card | None = N
     refuse_filled(folder)
     if to == "yolo":  # its data.yaml names its own folder, so it sees to being whole itself
         everything = [image if image.split else replace(image, split="train") for image in dataset.images]
-        files = [yolo.write(dataset.with_images(everything), folder, faithful=True, card=card)]
+        files = [yolo.write(dataset.with_images(everything), folder, faithful=True, card=card, progress=progress)]
+        write_groups(dataset, folder, yolo.linked_names(folder))
     else:
         with whole_folder(folder) as part:
-            files = [folder / file.relative_to(part) for file in _WRITERS[to](dataset, part)]
+            files = [folder / file.relative_to(part) for file in _WRITERS[to](dataset, part, progress)]
+            write_groups(dataset, part, _NAMES[to](dataset))
             if card is not None:
                 write_card(card, part)
     return Written(tuple(files), losses(dataset, to))
+
+
+def write_groups(dataset: Dataset, folder: Path, names: Mapping[str, str]) -> None:
+    """Write groups.csv, where groups are known; `names` are those of the written images by id, where they differ."""
+    rows = [(names.get(image.id, image.id), image.group) for image in dataset.images if image.group is not None]
+    if rows:
+        write_bytes(folder / GROUPS, table_bytes(("image", "group"), rows))
 
 
 def losses(dataset: Dataset, to: str) -> tuple[Loss, ...]:
@@ -64,24 +81,22 @@ def losses(dataset: Dataset, to: str) -> tuple[Loss, ...]:
     return tuple(loss for check in _LOSSES[to] if (loss := check(dataset)) is not None)
 
 
-def _write_coco(dataset: Dataset, folder: Path) -> Sequence[Path]:
+def _write_coco(dataset: Dataset, folder: Path, progress: Progress) -> Sequence[Path]:
     files = []
     for split in _parts(dataset):
         part = dataset.take(np.array([image.split == split for image in dataset.images], dtype=np.bool_))
         stem = "person_keypoints" if dataset.keypoints else "instances"
-        files.append(coco.write(part, folder / "annotations" / f"{stem}_{split or 'all'}.json"))
-    for image in dataset.images:
-        if image.path.is_file():
-            link_image(image.path, folder / "images" / image.id)
+        files.append(coco.write(part, folder / "annotations" / f"{stem}_{split or 'all'}.json", progress))
+    link_images(dataset.images, folder / "images", progress)
     return files
 
 
-def _write_voc(dataset: Dataset, folder: Path) -> Sequence[Path]:
-    return [voc.write(dataset, folder)]
+def _write_voc(dataset: Dataset, folder: Path, progress: Progress) -> Sequence[Path]:
+    return [voc.write(dataset, folder, progress)]
 
 
-def _write_cvat(dataset: Dataset, folder: Path) -> Sequence[Path]:
-    return [cvat.write(dataset, folder)]
+def _write_cvat(dataset: Dataset, folder: Path, progress: Progress) -> Sequence[Path]:
+    return [cvat.write(dataset, folder, progress)]
 
 
 def _parts(dataset: Dataset) -> Sequence[str | None]:
@@ -207,7 +222,7 @@ def _no_points(dataset: Dataset) -> Loss | None:
     return Loss("keypoints", count, ", ".join(dataset.keypoints.names[:3])) if dataset.keypoints and count else None
 
 
-_GROUPS = _images("groups: give the rule again when reading", lambda image: image.group is not None)
+_GROUPS = _images(f"groups: they are in {GROUPS}, for --groups", lambda image: image.group is not None)
 _UNREADABLE = _images("images that cannot be read or are under 10 pixels", lambda i: min(i.width, i.height) < 10)
 _AREAS = _rows("areas of outlines: the box's area takes their place", _outlined)
 
@@ -257,8 +272,14 @@ _LOSSES: dict[str, tuple[_Check, ...]] = {
         _GROUPS,
     ),
 }
-_WRITERS: dict[str, Callable[[Dataset, Path], Sequence[Path]]] = {
+_WRITERS: dict[str, Callable[[Dataset, Path, Progress], Sequence[Path]]] = {
     "coco": _write_coco,
     "voc": _write_voc,
     "cvat": _write_cvat,
 }
+_NAMES: dict[str, Callable[[Dataset], Mapping[str, str]]] = {
+    "coco": lambda dataset: {image.id: f"images/{image.id}" for image in dataset.images},
+    "voc": lambda dataset: dict(zip((i.id for i in dataset.images), safe_names(dataset.images), strict=True)),
+    "cvat": lambda dataset: {},
+}
+"""What images are called below the folder, by id; where it is the id it is left out."""

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from liftgate.boxes import xyxy_to_xywh
 from liftgate.data.dataset import Dataset
 from liftgate.files import replacing
+from liftgate.progress import Progress, silent
 
 _PIECE = 4096
 
 
-def write(dataset: Dataset, path: Path) -> Path:
+def write(dataset: Dataset, path: Path, progress: Progress = silent) -> Path:
     """Write images, labels and classes as COCO JSON and return `path`.
 
     Boxes keep every digit; `area`, `iscrowd`, `ignore` and keypoints are kept; the size is that of the upright image.
@@ -30,17 +31,22 @@ def write(dataset: Dataset, path: Path) -> Path:
     image_ids = coco_ids(dataset)
     with replacing(path, "wb") as file:
         file.write(b'{"categories":' + msgspec.json.encode(_categories(dataset)))
-        _stream(file, "images", len(dataset.images), lambda part: _image_rows(dataset, image_ids, part))
-        _stream(file, "annotations", len(labels), lambda part: _annotation_rows(dataset, image_ids, ids[part], part))
+        _stream(file, "images", len(dataset.images), lambda part: _image_rows(dataset, image_ids, part), progress)
+        rows = lambda part: _annotation_rows(dataset, image_ids, ids[part], part)  # noqa: E731
+        _stream(file, "annotations", len(labels), rows, progress)
         file.write(b"}\n")
     return path
 
 
-def _stream(file: IO[bytes], key: str, count: int, rows: Callable[[slice], list[dict[str, Any]]]) -> None:
+def _stream(
+    file: IO[bytes], key: str, count: int, rows: Callable[[slice], list[dict[str, Any]]], progress: Progress
+) -> None:
     file.write(f',\n"{key}":['.encode())
     for start in range(0, count, _PIECE):
+        progress(f"writing {key}", start, count)
         inside = msgspec.json.encode(rows(slice(start, start + _PIECE)))[1:-1]
         file.write((b",\n" if start else b"\n") + inside)
+    progress(f"writing {key}", count, count)
     file.write(b"]")
 
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from liftgate.data.dataset import Dataset, Image, Labels
 from liftgate.data.formats.cvat.tracks import runs, track_of
-from liftgate.data.formats.links import link_image
+from liftgate.data.formats.links import link_images
 from liftgate.files import replacing
+from liftgate.progress import Progress, silent, told
 
 
-def write(dataset: Dataset, folder: Path) -> Path:
+def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
     """Write `annotations.xml` and links in `images/`; returns the XML.
 
     Objects with a labelled keypoint become skeletons, which have no box of their own in CVAT. Crowd and ignored are
@@ -33,13 +34,11 @@ def write(dataset: Dataset, folder: Path) -> Path:
         file.write(_meta(dataset, tracks is not None))
         if tracks is not None:
             file.writelines(_tracks(dataset, tracks, names))
-        for index, image in enumerate(() if tracks is not None else dataset.images):
+        for index, image in enumerate(() if tracks is not None else told(dataset.images, "writing labels", progress)):
             labels = dataset.labels.take(rows[starts[index] : starts[index + 1]])
             file.writelines(_image(index, image, labels, names, points))
         file.write("</annotations>\n")
-    for image in dataset.images:
-        if image.path.is_file():
-            link_image(image.path, folder / "images" / image.id)
+    link_images(dataset.images, folder / "images", progress)
     return path
 
 

@@ -12,9 +12,10 @@ from liftgate.data.dataset import Dataset, Image, Labels
 from liftgate.data.formats.links import link_image, safe_names
 from liftgate.data.formats.voc.annotation import SIDES
 from liftgate.files import write_text
+from liftgate.progress import Progress, silent, told
 
 
-def write(dataset: Dataset, folder: Path) -> Path:
+def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
     """Write Annotations/*.xml, ImageSets/Main/*.txt and links in JPEGImages; returns `folder`.
 
     Coordinates have up to three decimals. `difficult` says ignored or crowd. An image that nobody has labelled gets no
@@ -25,7 +26,8 @@ def write(dataset: Dataset, folder: Path) -> Path:
     starts = np.searchsorted(dataset.labels.image[rows], np.arange(len(dataset.images) + 1))
     for place in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (folder / place).mkdir(parents=True, exist_ok=True)
-    for index, (image, name) in enumerate(zip(dataset.images, names, strict=True)):
+    pairs = list(zip(dataset.images, names, strict=True))
+    for index, (image, name) in enumerate(told(pairs, "writing", progress)):
         if image.path.is_file():
             link_image(image.path, folder / "JPEGImages" / name)
         if image.label is not None:

@@ -30,6 +30,7 @@ from liftgate.data.formats.links import link_image, safe_names
 from liftgate.data.places import lexical, refuse_filled, whole_folder
 from liftgate.errors import DataError
 from liftgate.files import write_bytes, write_text
+from liftgate.progress import Progress, silent, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def write(
     repeats: Mapping[str, int] | None = None,
     faithful: bool = False,
     card: Card | None = None,
+    progress: Progress = silent,
 ) -> Path:
     """Write the training tree and return its data.yaml; an older tree of ours in `folder` is replaced.
 
@@ -65,9 +67,9 @@ def write(
     folder = lexical(folder)
     if not (folder / "manifest.json").is_file():
         refuse_filled(folder)
-    entries = _entries(dataset, _checked(dataset, repeats or {}), faithful)
+    entries = _entries(dataset, _checked(dataset, repeats or {}), faithful, progress)
     with whole_folder(folder) as part:
-        _write_files(part, entries, dataset)
+        _write_files(part, entries, dataset, progress)
         write_text(part / "data.yaml", _document(dataset, folder, entries))
         if card is not None:
             write_card(card, part)
@@ -99,6 +101,15 @@ def read_manifest(folder: Path) -> dict[str, str]:
         raise DataError("no manifest of a training tree", where=path, got=f"{type(error).__name__}: {error}") from None
 
 
+def linked_names(folder: Path) -> dict[str, str]:
+    """Return the file name in the tree by image id.
+
+    Raises:
+        DataError: there is no manifest.
+    """
+    return {id_: Path(link).name for link, id_ in read_manifest(folder).items()}
+
+
 def _checked(dataset: Dataset, repeats: Mapping[str, int]) -> Mapping[str, int]:
     splits = {image.id: image.split for image in dataset.images}
     for image, times in repeats.items():
@@ -111,7 +122,7 @@ def _checked(dataset: Dataset, repeats: Mapping[str, int]) -> Mapping[str, int]:
     return repeats
 
 
-def _entries(dataset: Dataset, repeats: Mapping[str, int], faithful: bool) -> list[_Entry]:
+def _entries(dataset: Dataset, repeats: Mapping[str, int], faithful: bool, progress: Progress) -> list[_Entry]:
     order = np.argsort(dataset.labels.image, kind="stable")
     starts = np.searchsorted(dataset.labels.image[order], np.arange(len(dataset.images) + 1))
     dims = dataset.keypoints.dims if dataset.keypoints else 3
@@ -125,7 +136,7 @@ def _entries(dataset: Dataset, repeats: Mapping[str, int], faithful: bool) -> li
     ]
     names = safe_names(dataset.images[index] for index in seen)
     entries = []
-    for index, name in zip(seen, names, strict=True):
+    for index, name in told(list(zip(seen, names, strict=True)), "preparing labels", progress):
         image = dataset.images[index]
         labels = dataset.labels.take(order[starts[index] : starts[index + 1]])
         rows = format_rows(labels, image, dims, faithful=faithful)
@@ -168,10 +179,10 @@ def _points(points: NDArray[np.float64], size: NDArray[np.float64], dims: int) -
     return flat
 
 
-def _write_files(folder: Path, entries: Sequence[_Entry], dataset: Dataset) -> None:
+def _write_files(folder: Path, entries: Sequence[_Entry], dataset: Dataset, progress: Progress) -> None:
     (folder / "images").mkdir(parents=True)
     (folder / "labels").mkdir()
-    for entry in entries:
+    for entry in told(entries, "writing", progress):
         link_image(entry.image.path, folder / entry.link)
         if entry.image.label is not None:  # no label file stays no label file
             # Not files.write_text: an fsync for each of 100,000 labels; the whole tree is renamed into place.
