@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,16 @@ def test_the_same_json_value_gives_the_same_bytes(tmp_path: Path) -> None:
     write_json(tmp_path / "a", {"b": 1, "a": "é"})
     write_json(tmp_path / "b", {"a": "é", "b": 1})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_names_that_are_no_utf8_come_back_as_they_were(tmp_path: Path) -> None:
+    name = os.fsdecode(b"raw\xff.jpg")
+    write_json(tmp_path / "a", {"image": name})
+    assert json.loads((tmp_path / "a").read_text("utf-8")) == {"image": name}
+    write_text(tmp_path / "list.txt", f"{name}\n")
+    assert (tmp_path / "list.txt").read_bytes() == b"raw\xff.jpg\n"
+    write_text(tmp_path / "half", "half of a pair: \ud800")
+    assert (tmp_path / "half").read_text("utf-8") == "half of a pair: \\ud800"
 
 
 def test_nan_is_no_json(tmp_path: Path) -> None:

@@ -50,9 +50,15 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 in one atomic step."""
-    with replacing(path) as file:
-        file.write(text)
+    """Write `text` as UTF-8 in one atomic step.
+
+    A file name that is no UTF-8 gets its own bytes back: a list of such names still leads to the files.
+    """
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a pair, as "\ud800" in somebody's JSON makes one: no byte stands for that
+        data = text.encode("utf-8", "backslashreplace")
+    write_bytes(path, data)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -64,9 +70,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write `value` as JSON with sorted keys, in one atomic step: the same value gives the same bytes.
 
-    NaN and infinity are refused (ValueError): they are not JSON, and a metric that is NaN must be null.
+    NaN and infinity are refused (ValueError): they are not JSON, and a metric that is NaN must be null. Bytes of a
+    file name that are no UTF-8 become escapes, which readers turn back.
     """
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
 def fsync_folder(folder: Path) -> None:

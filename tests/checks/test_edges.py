@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def test_noise_is_not_decidable(small: SmallSet) -> None:
     dataset = small.read()
     corner, size = rng.uniform(0, 60, (len(dataset.labels), 2)), rng.uniform(14, 30, (len(dataset.labels), 2))
     labels = Labels.build(dataset.labels.image, dataset.labels.cls, np.hstack([corner, corner + size]))
-    found = probe(Dataset(**{**_fields(dataset), "labels": labels}))
+    found = probe(replace(dataset, labels=labels))
     assert found is not None and found.answer == "not decidable"
 
 
@@ -53,7 +54,7 @@ def test_one_scene_looked_at_a_hundred_times_is_one_look(small: SmallSet) -> Non
     first = dataset.labels.boxes[dataset.labels.image == 5]
     boxes = np.tile(first, (60, 1))
     labels = Labels.build(np.repeat(np.arange(60), len(first)), np.zeros(len(boxes), dtype=int), boxes)
-    assert probe(Dataset(**{**_fields(dataset), "labels": labels})) is None
+    assert probe(replace(dataset, labels=labels)) is None
 
 
 def test_the_finding_names_the_mistake_and_shows_both(small: SmallSet) -> None:
@@ -105,8 +106,8 @@ def test_objects_that_fill_the_image_are_not_decidable(small: SmallSet) -> None:
     sizes = np.array([image.upright for image in whole.images], dtype=float)[whole.labels.image]
     boxes = np.hstack([np.zeros_like(sizes) + 1, sizes - 1])
     labels = Labels.build(whole.labels.image, whole.labels.cls, boxes)
-    found = probe(Dataset(**{**_fields(whole), "labels": labels}))
-    assert found is None or found.answer == "not decidable"
+    (found,) = run(Subject({"a": replace(whole, labels=labels)}), select=["labels.geometry"]).findings
+    assert (found.severity, found.data["answer"]) == ("info", "not decidable")
 
 
 def rewrite(small: SmallSet, change: Callable[[np.ndarray], np.ndarray]) -> None:
@@ -124,7 +125,7 @@ def test_boxes_far_outside_or_infinite_do_not_break_it(small: SmallSet) -> None:
     boxes[::3] += 1e9
     boxes[1::7] = [5, 5, np.inf, np.nan]
     labels = Labels.build(dataset.labels.image, dataset.labels.cls, boxes)
-    assert probe(Dataset(**{**_fields(dataset), "labels": labels})) is not None
+    assert probe(replace(dataset, labels=labels)) is not None
 
 
 @pytest.fixture(scope="session")
@@ -183,7 +184,3 @@ def test_no_bootstrap_and_no_half_of_sound_data_is_accused(real: dict[str, Datas
         rows = rng.choice(len(scores), size, replace=draw % 2 == 0)
         answer, evidence = judge(scores[rows])
         assert answer != "does not fit", (size, evidence[:2])
-
-
-def _fields(dataset: Dataset) -> dict[str, object]:
-    return {name: getattr(dataset, name) for name in dataset.__slots__}

@@ -67,3 +67,11 @@ def test_every_finding_has_a_page() -> None:
 
 def test_two_runs_find_the_same(spoilt: SmallSet) -> None:
     assert run(spoilt.subject()).to_dict() == run(spoilt.subject()).to_dict()
+
+
+def test_sizes_and_colours_set_classes_apart_on_purpose(small: SmallSet) -> None:
+    """The cones of Formula Student: a large orange cone is another thing than an orange one."""
+    small.keys(names=["orange_cone", "large_orange_cone", "cone of unknown kind"])
+    assert not run(small.subject(), select=["classes.names"]).findings
+    small.keys(names=["phone", "Mobile phone", "spoon"])
+    assert run(small.subject(), select=["classes.names"]).findings[0].data["twins"] == [["phone", "Mobile phone"]]

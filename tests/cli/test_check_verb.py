@@ -86,6 +86,8 @@ def test_the_page_shows_what_was_found_and_is_not_written_on_bad_usage(
     [
         ["--ignore", "labels.zero_area="],
         ["--select", "labels.zero"],
+        ["--select", ","],
+        ["--page", "."],
         ["--groups", "("],
     ],
 )

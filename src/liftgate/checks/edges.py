@@ -27,7 +27,8 @@ from liftgate.checks.readings import NEXT, PREVIOUS, STORED, TRANSFORMS, Floats,
 from liftgate.data.dataset import Dataset, Image
 
 Answer = Literal["fits", "does not fit", "not decidable"]
-MOST_IMAGES = 200
+MOST_IMAGES, FEWEST = 200, 12
+"""How many images are looked at, and below how many nothing is said"""
 
 _SIDE = 320  # pixels of the longer side at which edges are looked for
 _BAND = 3  # pixels on either side of a box's side that count as under it: people draw that exactly
@@ -35,7 +36,6 @@ _ASIDE, _LEAST = 0.25, 5.0  # of the box, and pixels at least: how far inside an
 _MIDDLE = 0.35  # of a side
 _SMALLEST = 10.0  # pixels: the neighbours of smaller boxes overlap
 _MOST_BOXES = 60  # of one image
-_FEWEST = 12  # images, below which nothing is said
 _SAME_LAYOUT = 0.7  # IoU: frames of a video with the same boxes are one look, not many
 # Calibrated on bccd, dice and coco_cc with bootstraps and halves: the best other transform reaches z = −1 on sound
 # data, the true one z = 18 and more on 200 images. See tests/checks/test_edges.py.
@@ -100,7 +100,7 @@ def _probed(dataset: Dataset, unit: str = "") -> Geometry | None:
         rows = list(pool.map(_ridges, chosen))
     kept = [i for i, row in enumerate(rows) if row is not None]
     scores = np.array([row for row in rows if row is not None], dtype=np.float64)
-    if len(scores) < _FEWEST:
+    if len(scores) < FEWEST:
         return None
     names = TRANSFORMS
     if unit:  # as stored they lie nowhere in the image, so on no edge

@@ -81,10 +81,12 @@ def run(
         ignore: id or family → reason. What it hides is kept in `ignored`, so that the record shows it.
 
     Raises:
-        UsageError: for an id that no rule has, or an ignored id without a reason.
+        UsageError: for an id that no rule has, none at all, or an ignored id without a reason.
     """
     rules = {rule.id: rule for rule in catalogue()}
     chosen = sorted(rules) if select is None else sorted({id_ for word in select for id_ in _named(word, rules)})
+    if not chosen:
+        raise UsageError("no finding is selected", hint="name ids or families, such as labels; leave it out for all")
     reasons = _reasons(ignore or {}, rules)
     subject = replace(subject, progress=progress)
     findings: list[Finding] = []
@@ -107,7 +109,7 @@ def run(
 def _answer(found: Geometry | None) -> dict[str, Any]:
     """What the probe says, in the words of JSON; where it says "fits", it shows in no finding."""
     if found is None:
-        return {"answer": "not decidable", "images": 0, "why": "too few images have boxes large enough to judge by"}
+        return {"answer": "not decidable", "images": 0, "why": "too few images with large boxes in different places"}
     stored, best = found.stored, found.best
     against = {"transform": best.transform, "ridge": round(best.ridge, 3), "gain": round(best.gain, 2)}
     return {

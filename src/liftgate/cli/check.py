@@ -56,6 +56,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from liftgate import api
 
+    if args.page is not None and args.page.is_dir():
+        raise UsageError("--page is a folder", got=args.page, expected="the name of an HTML file")
     if args.fix is not None:
         args.path = _mended(args)
         args.groups = None if args.groups and args.groups.lower().endswith(".csv") else args.groups

@@ -251,10 +251,19 @@ def names(dataset: Dataset) -> Iterator[Finding]:
 
 
 _ANOTHER_THING = frozenset({"hot dog", "teddy bear"})  # compounds that name no kind of their last word
+# Words that somebody puts in front to tell two classes apart: orange cones and large orange cones are two on purpose.
+_APART_TEXT = """
+    small medium large big tiny huge mini giant short long tall low high left right front rear back upper lower top
+    bottom inner outer red orange yellow green blue purple pink brown black white grey gray silver gold dark light open
+    closed opened broken damaged cracked intact empty full partial whole good bad no not non without with missing new
+    old young adult baby male female ripe unripe rotten fresh raw cooked healthy sick dead live on off wet dry clean
+    dirty heavy soft hard round square single double first second other unknown fake real electric
+"""
+_TELLS_APART = frozenset(_APART_TEXT.split())
 
 
 def _near_twins(a: str, b: str) -> bool:
-    """Equal but for case, spaces, plural s; or one is the other with a word in front (phone, Mobile phone)."""
+    """Equal but for case, spaces, plural s; or with a word in front that sets nothing apart (phone, Mobile phone)."""
     first, second = (re.sub(r"[\s_-]+", " ", name).strip().casefold() for name in (a, b))
     if a == b or not first or not second:
         return False  # classes.mismatch speaks of doubled names
@@ -262,7 +271,8 @@ def _near_twins(a: str, b: str) -> bool:
         return True
     if first in _ANOTHER_THING or second in _ANOTHER_THING:
         return False
-    return first.endswith(f" {second}") or second.endswith(f" {first}")
+    longer, shorter = (first, second) if len(first) > len(second) else (second, first)
+    return longer.endswith(f" {shorter}") and not _TELLS_APART & set(longer.removesuffix(f" {shorter}").split())
 
 
 def _per_split(dataset: Dataset) -> Iterator[tuple[str, NDArray[np.int64]]]:

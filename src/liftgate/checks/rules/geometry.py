@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from liftgate.checks.edges import Geometry
+from liftgate.checks.edges import FEWEST, Geometry
 from liftgate.checks.finding import Finding
 from liftgate.checks.readings import said
 from liftgate.checks.rule import rule
@@ -35,6 +35,15 @@ def geometry(subject: Subject) -> Iterator[Finding]:
     """
     for name in subject.datasets:
         found = subject.geometry(name)
+        marked = len(np.unique(subject.datasets[name].labels.image))
+        if found is None and marked >= FEWEST:
+            message = (
+                f"not decidable: of {marked:,} images with boxes fewer than {FEWEST} have some that are large enough "
+                "and lie in other places than those of the others"
+            )
+            data = {"dataset": name, "answer": "not decidable", "images": 0}
+            hint = "draw the boxes of a few images and look"
+            yield geometry.finding(subject.datasets[name].source, message, hint=hint, severity="info", **data)
         if found is not None and found.answer != "fits":
             yield _finding(name, subject.datasets[name], found)
 

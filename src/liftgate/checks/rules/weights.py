@@ -12,6 +12,7 @@ from liftgate.checks.places import listed, many
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
 from liftgate.errors import DataError
+from liftgate.hashing import file_hash
 from liftgate.study.weights import find, places
 from liftgate.study.weights import nearest as nearest_file
 
@@ -78,13 +79,15 @@ def untrusted(subject: Subject) -> Iterator[Finding]:
         held = _read(path)
         if held and held.hostile:
             shown = listed("a name made while running" if name == "?" else name for name in held.hostile)
-            yield untrusted.finding(f"{where}: {path}", f"loading it would call {shown}", globals=list(held.hostile))
+            message = f"loading it would call {shown}"
+            yield untrusted.finding(f"{where}: {path}", message, globals=list(held.hostile), sha256=file_hash(path))
         elif held and held.unknown:
             yield untrusted.finding(
                 f"{where}: {path}",
                 f"loading it would import {listed(held.unknown)}, which detectors do not need",
                 severity="warning",
                 globals=list(held.unknown),
+                sha256=file_hash(path),
             )
 
 
