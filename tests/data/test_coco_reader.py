@@ -389,3 +389,22 @@ def test_the_licence_is_the_strictest_that_an_image_names(
         for number, licence in enumerate(used)
     ]
     assert read(save(tmp_path, document(images=images, annotations=[], licenses=licences))).licence == binding
+
+
+def test_a_large_file_is_mapped_and_read_in_pieces_to_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(tmp_path / "a.jpg")
+    rows = [{"id": n, "image_id": 7, "category_id": 2, "bbox": [n, 2, 10, 20]} for n in range(1, 8)]
+    damaged = json.dumps(document(annotations=[*rows, {**rows[0], "id": 9}])).replace("[1, 2", "[NaN, 2", 1)
+    texts = [json.dumps(document(annotations=rows)), "\ufeff" + json.dumps(document(annotations=rows)), damaged]
+    before = [read(save(tmp_path, text)) for text in texts]
+    monkeypatch.setattr("liftgate.data.formats.coco.document._MAPPED", 0)
+    monkeypatch.setattr("liftgate.data.formats.coco.annotations._PIECE", 3)
+    for text, whole in zip(texts, before, strict=True):
+        again = read(save(tmp_path, text))
+        assert again.truth_hash() == whole.truth_hash()
+        assert again.labels.line.tolist() == whole.labels.line.tolist()
+        assert again.faults == whole.faults
+    with pytest.raises(DataError, match=r"not valid JSON|cut off"):
+        read(save(tmp_path, texts[0][:200]))
+    twice = [*rows, rows[0]]
+    assert kinds(read(save(tmp_path, document(annotations=twice)))) == ["id_twice"], "also in another piece"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import mmap
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,6 +74,8 @@ class Document(msgspec.Struct):
 UNDECODABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)
 """What msgspec raises for a row or file that it cannot take; of bytes that are not UTF-8 Python itself complains."""
 
+_MARK = b"\xef\xbb\xbf"
+_MAPPED = 64 << 20
 LARGEST_SLOW = 256 << 20
 """Bytes. The slow reader, which names the line, takes some twenty times as much memory as the file has."""
 
@@ -82,11 +86,7 @@ def read_json(path: Path, kind: type[T]) -> T:
     Raises:
         DataError: with the line where it breaks off or is malformed, or the place that has another type.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError("cannot read the file", where=path, got=error.strerror) from None
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = _content(path)
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
@@ -97,7 +97,7 @@ def read_json(path: Path, kind: type[T]) -> T:
                 "not valid JSON", where=path, got=str(error), hint="cut off, or NaN for a number?"
             ) from None
     try:  # slow, for files that are damaged or hold NaN
-        text = data.decode("utf-8")
+        text = bytes(data).decode("utf-8")
         return msgspec.json.decode(msgspec.json.encode(json.loads(text)), type=kind)
     except json.JSONDecodeError as error:
         cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
@@ -111,6 +111,19 @@ def read_json(path: Path, kind: type[T]) -> T:
         raise _wrong_kind(path, kind, error) from None
     except (*UNDECODABLE, OverflowError, ValueError) as error:
         raise DataError("not valid JSON", where=path, got=f"{type(error).__name__}: {error}"[:200]) from None
+
+
+def _content(path: Path) -> bytes | memoryview:
+    """The file without a byte order mark. A large one is mapped: its pages are the system's to take back, and half a
+    gigabyte of outlines takes no memory of ours."""
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < _MAPPED:
+                return file.read().removeprefix(_MARK)
+            content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError as error:
+        raise DataError("cannot read the file", where=path, got=error.strerror) from None
+    return content[len(_MARK) :] if content[: len(_MARK)] == _MARK else content
 
 
 def _wrong_kind(path: Path, kind: object, error: Exception) -> DataError:
