@@ -19,12 +19,12 @@ from liftgate.data.groups import assign_groups
 from liftgate.data.reading import read
 from liftgate.deploy.asking import ask_files as ask
 from liftgate.errors import LiftgateError, UsageError
+from liftgate.evidence import compare as compare
+from liftgate.evidence import compare_arms as compare_arms
+from liftgate.evidence import evaluate as evaluate
+from liftgate.evidence import size as size
 from liftgate.ledger import Ledger
 from liftgate.ledger.workspace import Workspace
-from liftgate.measure.verbs import compare_arms_files as compare_arms
-from liftgate.measure.verbs import compare_files as compare
-from liftgate.measure.verbs import evaluate_files as evaluate
-from liftgate.measure.verbs import size as size
 from liftgate.pipeline import costs, runner
 from liftgate.pipeline.context import Context, Notice, never, nobody
 from liftgate.pipeline.control.detach import Detached

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from liftgate import __version__
+from liftgate.data.dataset import Dataset, Image, Labels
 from liftgate.errors import Refused
 from liftgate.ledger import Ledger
 from liftgate.ledger.lockbox import Lockbox, declared_budget, locked_by, open_from_outside
@@ -127,14 +128,40 @@ def test_looks_of_other_studies_at_the_same_truth_count(tmp_path: Path) -> None:
     assert (declared.number, declared.elsewhere, declared.contaminated) == (2, ("one",), False)
 
 
+def images(*names: str) -> Dataset:
+    return Dataset(
+        name="d", root=Path(), source=Path("d"), format="yolo", classes=("a",),
+        images=tuple(Image(name, Path(name), 64, 48) for name in names), labels=Labels.build([], [], []),
+    )  # fmt: skip
+
+
 def test_images_that_a_study_locks_are_found_from_outside_and_every_look_is_recorded(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "runs" / "one" / "ledger.sqlite")
-    locked, free = {"locked": True, "images": "1" * 64}, {"locked": False, "images": "2" * 64}
-    rows = [{"split": "test", **locked}, {"split": "val", **free}]
+    locked = {"locked": True, "marks": "".join(images("a.jpg", "b.jpg").image_marks())}
+    rows = [{"split": "test", **locked}, {"split": "val", "locked": False, "marks": ""}]
     ledger.append("data", {"dataset": "bench", "fingerprint": "f", "splits": rows})
-    (found,) = locked_by("1" * 64, [tmp_path, tmp_path / "elsewhere"])
-    assert (found.study, found.dataset, found.split) == ("one", "bench", "test")
-    assert locked_by("2" * 64, [tmp_path]) == []
+    test, val = images("b.jpg", "a.jpg"), images("c.jpg")
+    (found,) = locked_by(test, [tmp_path, tmp_path / "elsewhere"])
+    assert (found.study, found.dataset, found.split, found.share(test)) == ("one", "bench", "test", "")
+    assert locked_by(val, [tmp_path]) == []
     opened = open_from_outside(found, "liftgate evaluate", "a" * 64, "t" * 64, "a look at the labels")
     assert opened.contaminated
     assert ledger.entries("lockbox")[-1].body["reason"] == "a look at the labels"
+
+
+def test_a_part_of_what_is_locked_is_locked_and_so_is_a_whole_that_holds_it(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "runs" / "one" / "ledger.sqlite")
+    marks = "".join(images("a.jpg", "b.jpg").image_marks())
+    ledger.append("data", {"dataset": "bench", "splits": [{"split": "test", "locked": True, "marks": marks}]})
+    part, whole = images("a.jpg"), images("a.jpg", "b.jpg", "c.jpg")
+    assert [found.share(part) for found in locked_by(part, [tmp_path])] == [""]
+    assert [found.share(whole) for found in locked_by(whole, [tmp_path])] == ["2 of 3 are in "]
+
+
+def test_what_was_opened_anyway_stays_contaminated_within_the_budget_too(lockbox: Lockbox) -> None:
+    lockbox.open("bench", "test", "gate lift", "a" * 64, truth="3" * 64)
+    lockbox.open("bench", "test", "gate lift", "b" * 64, truth="4" * 64, reason="a label was wrong")
+    raised = Lockbox(lockbox.ledger, {"bench.test": 9})
+    assert raised.open("bench", "test", "gate lift", "c" * 64, truth="4" * 64, reason="again").contaminated
+    other = Lockbox(lockbox.ledger, {"bench.night": 9})
+    assert not other.open("bench", "night", "gate lift", "c" * 64).contaminated

@@ -14,10 +14,10 @@ from liftgate.data.dataset import Dataset
 from liftgate.data.formats import coco
 from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
+from liftgate.evidence import compare as compare_files
 from liftgate.measure.comparison import compare
 from liftgate.measure.evaluation import evaluate
 from liftgate.measure.same_images import on_common_images
-from liftgate.measure.verbs import compare_files
 from liftgate.testing.data import dataset
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import liftgate
 from liftgate import api
 from liftgate.cli import main
 from liftgate.errors import Refused
@@ -65,12 +66,21 @@ def test_the_command_line_refuses_images_that_a_study_locks(
     words = ["evaluate", "--truth", str(truth), "--predictions", str(found), "--split"]
     assert main([*words, "test"]) == 2
     error = capsys.readouterr().err
-    assert "these images are locked: scenes.test of the study colours" in error and "--open-anyway REASON" in error
+    assert "these images are locked: scenes.test of the study colours" in error and "--open-anyway --reason" in error
     assert main([*words, "val"]) == 0, "val is free"
-    assert main([*words, "test", "--open-anyway", "the labels are checked by hand"]) == 0
-    assert "contaminated" in capsys.readouterr().err
+    assert main([*words, "test", "--open-anyway"]) == 2, "without a reason"
+    assert main([*words, "test", "--reason", "curious"]) == 2, "a reason opens nothing"
+    capsys.readouterr()
+    assert main([*words, "test", "--open-anyway", "--reason", "the labels are checked by hand", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "contaminated" in said.err
+    assert json.loads(said.out)["settings"]["contaminated"].endswith("opened anyway: the labels are checked by hand")
     assert main(["ledger", "show", str(study), "--kind", "lockbox", "--json"]) == 0
     entries = json.loads(capsys.readouterr().out)["entries"]
     assert [entry["body"]["reason"] for entry in entries] == [None, "the labels are checked by hand"]
     compare = ["compare", "--truth", str(truth), "--control", str(found), "--treatment", str(found), "--split", "test"]
     assert main(compare) == 2
+    with pytest.raises(Refused, match="these images are locked"):
+        liftgate.compare(truth, found, found, split="test")
+    with pytest.raises(Refused, match="these images are locked"):
+        liftgate.evaluate(truth, found, split="test")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import liftgate
-from liftgate.cli.measuring import PREDICTIONS, add_breakdown, add_lock, add_measuring, lock, measuring
-from liftgate.cli.output import add_json, emit_json, progress
+from liftgate.cli.measuring import PREDICTIONS, add_breakdown, add_measuring, measuring
+from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress
 from liftgate.errors import EXIT_CODES, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rule", choices=("interval", "point"), default="interval", help="default: %(default)s")
     add_measuring(parser)
     add_breakdown(parser)
-    add_lock(parser)
+    add_open_anyway(parser)
     add_json(parser)
 
 
@@ -45,7 +45,6 @@ def run(args: argparse.Namespace) -> int:
     control = read_ahead(args.control)  # while all that measures is imported
     treatments = {name: read_ahead(path) for name, path in _named(args.treatment).items()}
     asked = {"metric": args.metric, "margin": args.margin, "rule": args.rule, "claim": args.claim, "val": args.val}
-    asked["on_truth"] = lock(args)
     result: Comparison | Comparisons
     with progress() as bar:
         if len(treatments) == 1:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import liftgate
-from liftgate.cli.measuring import PREDICTIONS, add_breakdown, add_lock, add_measuring, lock, measuring
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.measuring import PREDICTIONS, add_breakdown, add_measuring, measuring
+from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, say
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="keypoints within a share of box_diagonal, max_side or torso:KEYPOINT,KEYPOINT: box_diagonal=0.05",
     )  # fmt: skip
     add_breakdown(parser)
-    add_lock(parser)
+    add_open_anyway(parser)
     add_json(parser)
 
 
@@ -44,17 +44,16 @@ def run(args: argparse.Namespace) -> int:
             errors=args.errors,
             pck=args.pck,
             val=_one(args.val),
-            on_truth=lock(args),
             progress=bar,
             **measuring(args),
         )
+    for name in ("contaminated", "truth_faults", "remarks"):
+        if name in evaluation.settings:
+            say(f"warning: {evaluation.settings[name]}")
     if args.json:
         emit_json(evaluation.to_dict())
         return 0
     print(table(evaluation))
-    for name in ("truth_faults", "remarks"):
-        if name in evaluation.settings:
-            say(f"warning: {evaluation.settings[name]}")
     if evaluation.n_groups == evaluation.n_images:
         say("hint: every image counts as independent; if they are frames of videos, say so with --groups")
     return 0

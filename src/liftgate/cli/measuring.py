@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from liftgate.cli.output import say
-from liftgate.errors import Refused
-
-if TYPE_CHECKING:
-    from liftgate.data.dataset import Dataset
+from liftgate.cli.output import reason_to_open
 
 PREDICTIONS = "COCO results, FiftyOne JSON, CSV of answers, or folder of YOLO txt"
 
@@ -48,37 +43,6 @@ def add_breakdown(parser: argparse.ArgumentParser) -> None:
     screening.add_argument("--val-truth", metavar="T", type=Path, help="truth of val, where it is another file")
 
 
-def add_lock(parser: argparse.ArgumentParser) -> None:
-    """Give a verb its --open-anyway."""
-    parser.add_argument(
-        "--open-anyway", metavar="REASON", help="look at images that a study has locked; its ledger keeps who and why"
-    )
-
-
-def lock(args: argparse.Namespace) -> Callable[[Dataset], None]:
-    """What refuses images that a study locks, where its ledger lies in runs/ of this folder or around the truth."""
-
-    def demand_unlocked(truth: Dataset) -> None:
-        from liftgate.hashing import content_hash
-        from liftgate.ledger.lockbox import locked_by, open_from_outside
-
-        near = args.truth.resolve().parent
-        for found in locked_by(truth.images_hash(), dict.fromkeys((Path.cwd(), near, near.parent))):
-            if args.open_anyway is None:
-                raise Refused(
-                    f"these images are locked: {found.dataset}.{found.split} of the study {found.study}",
-                    where=found.ledger.path,
-                    hint="measure on val; or --open-anyway REASON, which its ledger keeps as one more look",
-                )
-            files = [args.predictions] if hasattr(args, "predictions") else [args.control, *args.treatment]
-            purpose = "liftgate on " + ", ".join(path.name for path in files)
-            subject = content_hash([(str(path), path.stat().st_mtime_ns) for path in files if path.exists()])
-            open_from_outside(found, purpose, subject, truth.truth_hash(), args.open_anyway)
-            say(f"warning: contaminated: {found.dataset}.{found.split} of {found.study} is locked: {args.open_anyway}")
-
-    return demand_unlocked
-
-
 def measuring(args: argparse.Namespace) -> dict[str, Any]:
     """Keyword arguments of the API from what `add_measuring` and `add_breakdown` read."""
     names = (
@@ -93,8 +57,10 @@ def measuring(args: argparse.Namespace) -> dict[str, Any]:
         "threats",
         "threshold",
         "val_truth",
+        "open_anyway",
     )
-    return {name: getattr(args, name) for name in names if hasattr(args, name)}
+    asked = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    return asked | ({"open_anyway": reason_to_open(args)} if "open_anyway" in asked else {})
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -31,6 +31,31 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_open_anyway(parser: argparse.ArgumentParser) -> None:
+    """Give a verb its --open-anyway --reason TEXT (or the text at once)."""
+    parser.add_argument(
+        "--open-anyway", nargs="?", const="", metavar="REASON",
+        help="look at what a study locks, beyond what was declared; its ledger keeps who and why, and what is measured "
+        "is marked contaminated",
+    )  # fmt: skip
+    parser.add_argument("--reason", help="why it is opened anyway")
+
+
+def reason_to_open(args: argparse.Namespace) -> str | None:
+    """The reason of --open-anyway; None: nothing is to be opened.
+
+    Raises:
+        UsageError: one of the two options without the other.
+    """
+    if args.open_anyway is None and args.reason is None:
+        return None
+    reason = " ".join(text for text in (args.open_anyway, args.reason) if text).strip()
+    if args.open_anyway is None or not reason:
+        hint = '--open-anyway --reason "labels were mended"'
+        raise UsageError("--open-anyway and --reason go together", got=reason or "no reason", hint=hint)
+    return reason
+
+
 def environment_overrides(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the KEY=VALUE lines of LIFTGATE_SET and of LIFTGATE_SET_… in the order of their names.
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from liftgate.cli.output import add_json, add_overrides, emit_json, progress, say
+from liftgate.cli.output import add_json, add_open_anyway, add_overrides, emit_json, progress, reason_to_open, say
 from liftgate.cli.watching import Watch
 
 
@@ -24,11 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("LIFTGATE_TIME_LIMIT") or None,
         help="pause in time for it: 4h, 90m, HH:MM:SS (default: $LIFTGATE_TIME_LIMIT, else none)",
     )
-    parser.add_argument(
-        "--open-anyway",
-        metavar="REASON",
-        help="open a locked split beyond its declared budget; what is measured is marked contaminated",
-    )
+    add_open_anyway(parser)
     add_overrides(parser)
     add_json(parser)
 
@@ -48,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             should_stop=pause.asked,
             time_limit=time_limit,
             progress=screen,
-            open_anyway=args.open_anyway,
+            open_anyway=reason_to_open(args),
         )
     if args.json:
         emit_json(
@@ -68,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 def _detach(args: argparse.Namespace, time_limit: float | None) -> int:
     from liftgate import api
 
-    begun = api.detach(args.study, overrides=args.overrides, time_limit=time_limit, open_anyway=args.open_anyway)
+    begun = api.detach(args.study, overrides=args.overrides, time_limit=time_limit, open_anyway=reason_to_open(args))
     if args.json:
         emit_json(
             {

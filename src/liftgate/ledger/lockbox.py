@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from liftgate import __version__
+from liftgate.data.dataset import Dataset
 from liftgate.errors import LedgerError, Refused
 from liftgate.hashing import short
 from liftgate.ledger.chain import Entry, Ledger
@@ -34,7 +35,7 @@ class Opening:
     repeated: bool
     """The same look stood in the ledger already; nothing was written."""
     contaminated: bool
-    """Opened beyond the budget: what is measured here was seen too often to stand for unseen data."""
+    """Opened beyond the budget, now or before: what is measured here was seen too often to stand for unseen data."""
     entry: str
     """Hash of the ledger's entry."""
     elsewhere: tuple[str, ...] = ()
@@ -105,7 +106,7 @@ class Lockbox:
                 "number": looks + 1,
                 "elsewhere": elsewhere,
                 "budget": budget,
-                "contaminated": looks >= budget or swapped is not None,
+                "contaminated": looks >= budget or swapped is not None or any(e.body["contaminated"] for e in before),
                 "reason": reason,
                 "who": _user(),
                 "liftgate": __version__,
@@ -138,8 +139,9 @@ class Lockbox:
     def _looks_elsewhere(self, truth: str) -> list[str]:
         """Name the study of every look at this truth that stands in a ledger beside this one."""
         found = []
-        for path in sorted(self.ledger.path.parent.parent.glob("*/ledger.sqlite")) if truth else ():
-            if path.parent != self.ledger.path.parent:
+        around = self.ledger.path.resolve().parent.parent.glob("*/ledger.sqlite") if truth else ()
+        for path in sorted({path.resolve() for path in around}):  # a link to a folder of results is no second study
+            if path != self.ledger.path.resolve():
                 with contextlib.suppress(LedgerError):  # somebody else's damage is not ours to judge here
                     looks = [entry for entry in Ledger(path).entries("lockbox") if entry.body.get("truth") == truth]
                     found += [path.parent.name] * len(looks)
@@ -172,20 +174,32 @@ class Locked(NamedTuple):
     study: str
     dataset: str
     split: str
+    n_images: int
+    """How many of the images asked about are in it"""
+
+    def share(self, asked: Dataset) -> str:
+        """`12 of 40 are` where other images are asked about as well, else nothing."""
+        return "" if self.n_images == len(asked.images) else f"{self.n_images} of {len(asked.images)} are in "
 
 
-def locked_by(images: str, folders: Iterable[Path]) -> list[Locked]:
-    """Return the studies that lock these images (Dataset.images_hash), by their ledgers in `runs/` of the folders."""
+def locked_by(asked: Dataset, folders: Iterable[Path]) -> list[Locked]:
+    """Return the studies that lock any of these images, by their ledgers in `runs/` of the folders."""
     found: dict[Path, Locked] = {}
+    marks: frozenset[str] | None = None
     for path in (path for folder in folders for path in sorted(folder.glob("runs/*/ledger.sqlite"))):
         ledger = Ledger(path)
         with contextlib.suppress(LedgerError):
             newest = {entry.body["dataset"]: entry.body for entry in ledger.entries("data")}
             for name, body in newest.items():
-                for row in body["splits"]:
-                    if row.get("locked") and row.get("images") == images:
-                        found[path.resolve()] = Locked(ledger, path.parent.name, name, row["split"])
+                for row in (row for row in body["splits"] if row.get("locked")):
+                    marks = asked.image_marks() if marks is None else marks
+                    if shared := len(marks & _marks(row.get("marks", ""))):
+                        found[path.resolve()] = Locked(ledger, path.parent.name, name, row["split"], shared)
     return list(found.values())
+
+
+def _marks(text: str) -> frozenset[str]:
+    return frozenset(text[at : at + 12] for at in range(0, len(text), 12))
 
 
 def open_from_outside(locked: Locked, purpose: str, subject: str, truth: str, reason: str) -> Opening:

@@ -113,6 +113,7 @@ class Materials:
                     "n_objects": len(part.labels),
                     "locked": split in spec.lock,
                     "images": part.images_hash(),
+                    "marks": "".join(sorted(part.image_marks())) if split in spec.lock else "",
                     "truth": part.truth_hash(),
                     "note": ", ".join(said),
                 }

@@ -20,7 +20,7 @@ from liftgate.data.reading import read
 from liftgate.deploy.asking import ApiMapping, Asked, Manners, ask
 from liftgate.deploy.asking.mapping import Sending
 from liftgate.errors import DataError, LiftgateError, Refused, UsageError
-from liftgate.measure.verbs import evaluate_files
+from liftgate.evidence import evaluate
 from liftgate.testing.data import yolo_folder
 
 MAPPING = ApiMapping(classes="found.*.label", boxes="found.*.box", scores="found.*.p")
@@ -318,7 +318,7 @@ def test_the_verb_writes_predictions_that_evaluate_reads(
     assert main([*words, "--rate", "1000/s", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["n_images"], said["n_asked"], said["failed"]) == (5, 5, {}) and said["p50_ms"] > 0
-    assert evaluate_files(truth.source, out).metrics["mAP50"] == pytest.approx(1)
+    assert evaluate(truth.source, out).metrics["mAP50"] == pytest.approx(1)
     assert read_predictions(out, truth.split("val")).settings["speed"]["n"] == 5
     assert main([*words, "--confidential"]) == 2
     assert main([*words, "--header", "Authorization=Bearer s3cr3t"]) == 2

@@ -20,7 +20,7 @@ class Ahead:
     """COCO results whose rows are read in a thread of their own: by machine code, free of the interpreter's lock."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._rows: coco.Results | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._read, daemon=True)  # whoever fails meanwhile does not wait for it
@@ -28,7 +28,7 @@ class Ahead:
 
     def _read(self) -> None:
         try:
-            self._rows = coco.read_results(self._path)
+            self._rows = coco.read_results(self.path)
         except BaseException as error:  # it is told where somebody asks for the rows
             self._error = error
 
@@ -37,7 +37,7 @@ class Ahead:
         self._thread.join()
         if self._error is not None:
             raise self._error
-        return coco.read_predictions(self._path, dataset, self._rows)
+        return coco.read_predictions(self.path, dataset, self._rows)
 
 
 Source = Path | str | Predictions | Mapping[str, Any] | Iterable[Any] | Ahead

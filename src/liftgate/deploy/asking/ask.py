@@ -32,7 +32,7 @@ from liftgate.deploy.asking.mapping import ApiMapping, add_answer, read_mapping
 from liftgate.deploy.asking.pace import Pace
 from liftgate.deploy.asking.saved import Answer, SavedAnswers
 from liftgate.errors import DataError, LiftgateError, UsageError
-from liftgate.measure.verbs import read_truth
+from liftgate.measure.truth import read_truth
 from liftgate.progress import Progress, silent
 
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -163,7 +163,7 @@ def _of_classes(truth: Path, predictions: Path, split: str | None) -> Iterator[S
     # Imported here: matching brings a compiler along, and most who ask the doctor have a curve only.
     from liftgate.data.detections import read_predictions
     from liftgate.data.reading import read
-    from liftgate.measure.verbs import read_truth
+    from liftgate.measure.truth import read_truth
     from liftgate.train.doctor.classes import never_found
 
     measured = read_truth(truth, split=split)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import re
 from pathlib import Path
 from typing import TypeVar
 
@@ -100,7 +101,8 @@ def read_json(path: Path, kind: type[T]) -> T:
         text = bytes(data).decode("utf-8")
         return msgspec.json.decode(msgspec.json.encode(json.loads(text)), type=kind)
     except json.JSONDecodeError as error:
-        cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
+        part_of_a_word = re.fullmatch(r"[-+.\w]*\s*", text[error.pos :]) is not None  # nothing, `tru`, `0.`, `1e-`
+        cut = part_of_a_word or error.msg.startswith("Unterminated")
         raise DataError(
             "the JSON is cut off" if cut else "not valid JSON",
             where=f"{path}:{error.lineno}",

@@ -1,41 +1,33 @@
-"""The verbs on files: read truth and predictions, measure, and hand back the record."""
+"""The verbs on files: read truth and predictions, see that they may be looked at, measure, and hand back the record."""
 
 from __future__ import annotations
 
-from collections import Counter
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from liftgate.data.dataset import Dataset
-from liftgate.data.detections import Source, read_predictions
-from liftgate.data.groups import assign_groups
+from liftgate.data.detections import Ahead, Source, read_predictions
 from liftgate.data.predictions import Predictions
-from liftgate.data.reading import read
 from liftgate.data.slicing import slice_images
-from liftgate.errors import UsageError
+from liftgate.errors import Refused, UsageError
+from liftgate.hashing import content_hash
+from liftgate.ledger.lockbox import locked_by, open_from_outside
+from liftgate.measure import comparison, evaluation, several
 from liftgate.measure.arm import Sigmas
-from liftgate.measure.comparison import compare
-from liftgate.measure.evaluation import evaluate
 from liftgate.measure.pck import Pck
 from liftgate.measure.records import Comparison, Comparisons, Evaluation
 from liftgate.measure.same_images import on_common_images
 from liftgate.measure.screening import Choice, Screen, choose_screen
-from liftgate.measure.several import compare_arms
 from liftgate.measure.sizing import SizeAnswer, size_difference, size_kappa, size_models, size_rate
+from liftgate.measure.truth import faults_of_truth, read_truth
 from liftgate.progress import Progress, silent
 from liftgate.study.records import ClaimWord, Rule
 
 
-def _anyone(truth: Dataset) -> None:
-    """Nobody asks whether these images may be looked at."""
-
-
-_OF_IMAGES = ("image", "jpeg", "size", "split", "path", "list", "group")
-
-
-def evaluate_files(
+def evaluate(
     truth: Path | str,
     predictions: Source,
     *,
@@ -53,7 +45,7 @@ def evaluate_files(
     threshold: float | str | None = None,
     val: Source | None = None,
     val_truth: Path | str | None = None,
-    on_truth: Callable[[Dataset], None] = _anyone,
+    open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Evaluate predictions of any form (see `read_predictions`) against a COCO JSON, data.yaml or VOC folder.
@@ -63,19 +55,21 @@ def evaluate_files(
     `by` breaks the numbers down by slices (see `slice_images`), `errors` sorts the mistakes, `pck` names normalisers as
     `box_diagonal=0.05`. `threats` adds the metrics of whole images at `threshold`: a number, or `f1`, `recall=0.9` or
     `false_alarms=0.05` to choose it with the predictions `val` on val (of `val_truth` where that is another file).
-    `on_truth` is shown the images before any number exists, and may refuse.
+    Images that a study has locked are refused, unless `open_anyway` says why: its ledger then keeps who looked and why,
+    and `settings["contaminated"]` travels with the numbers.
 
     Raises:
+        Refused: a study locks these images, by its ledger in `runs/` of this folder or around the truth.
         UsageError: a file cannot be read, the split does not exist, or the two do not belong together.
     """
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
-    on_truth(dataset)
+    contaminated = _demand_unlocked(dataset, (predictions,), open_anyway)
     vals = [] if val is None else [val]
     (screen,) = _screens(threats, threshold, vals, 1, dataset, val_truth or truth, images) or (None,)
     found, note = read_predictions(predictions, dataset), None
     if common:
         dataset, (found,), note = on_common_images(dataset, found)
-    evaluation = evaluate(
+    measured = evaluation.evaluate(
         dataset,
         found,
         level=level,
@@ -86,11 +80,12 @@ def evaluate_files(
         errors=errors,
         pcks=tuple(Pck.parse(text) for text in pck),
     )
-    said = {"common": note, "truth_faults": faults_of_truth(dataset), "remarks": odd_predictions(found)}
-    return replace(evaluation, settings={**evaluation.settings, **{key: text for key, text in said.items() if text}})
+    said = {"contaminated": contaminated, "common": note}
+    said |= {"truth_faults": faults_of_truth(dataset), "remarks": odd_predictions(found)}
+    return replace(measured, settings={**measured.settings, **{key: text for key, text in said.items() if text}})
 
 
-def compare_files(
+def compare(
     truth: Path | str,
     control: Source,
     treatment: Source,
@@ -111,22 +106,22 @@ def compare_files(
     threshold: float | str | None = None,
     val: Sequence[Source] = (),
     val_truth: Path | str | None = None,
-    on_truth: Callable[[Dataset], None] = _anyone,
+    open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> Comparison:
-    """Compare two sources of predictions on the same truth; parameters and errors as `evaluate_files` and `compare`.
+    """Compare two sources of predictions on the same truth; parameters and errors as `evaluate` and `compare`.
 
     `common` compares them on the images that both looked at, and says so in `caveats`. `val`: predictions of control
     and treatment on val, where each one's threshold is chosen.
     """
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
-    on_truth(dataset)
+    contaminated = _demand_unlocked(dataset, (control, treatment), open_anyway)
     screens = _screens(threats, threshold, val, 2, dataset, val_truth or truth, images)
     first, second = (read_predictions(source, dataset) for source in (control, treatment))
     note = None
     if common:
         dataset, (first, second), note = on_common_images(dataset, first, second)
-    comparison = compare(
+    found = comparison.compare(
         dataset,
         first,
         second,
@@ -140,11 +135,12 @@ def compare_files(
         screens=(screens[0], screens[1]) if screens else None,
         by=None if by is None else slice_images(dataset, by, base=Path.cwd()),
     )
-    said = [text for text in (note, faults_of_truth(dataset), odd_predictions(first), odd_predictions(second)) if text]
-    return replace(comparison, caveats=(*said, *comparison.caveats))
+    odd = dict.fromkeys(odd_predictions(one) for one in (first, second))
+    said = [text for text in (contaminated, note, faults_of_truth(dataset), *odd) if text]
+    return replace(found, caveats=(*said, *found.caveats))
 
 
-def compare_arms_files(
+def compare_arms(
     truth: Path | str,
     control: Source,
     treatments: Mapping[str, Source],
@@ -158,17 +154,17 @@ def compare_arms_files(
     threshold: float | str | None = None,
     val: Sequence[Source] = (),
     val_truth: Path | str | None = None,
-    on_truth: Callable[[Dataset], None] = _anyone,
+    open_anyway: str | None = None,
     progress: Progress = silent,
     **asked: Any,
 ) -> Comparisons:
-    """Compare several named treatments with one control; parameters and errors as `compare_files`.
+    """Compare several named treatments with one control; parameters and errors as `compare`.
 
     Their intervals hold all at once. `val`: predictions of control, then of each treatment.
     """
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
-    on_truth(dataset)
     sources = (control, *treatments.values())
+    contaminated = _demand_unlocked(dataset, sources, open_anyway)
     screens = _screens(threats, threshold, val, len(sources), dataset, val_truth or truth, images)
     found = tuple(read_predictions(source, dataset) for source in sources)
     note = None
@@ -176,11 +172,54 @@ def compare_arms_files(
         dataset, found, note = on_common_images(dataset, *found)
     slices = None if by is None else slice_images(dataset, by, base=Path.cwd())
     named = dict(zip(treatments, found[1:], strict=True))
-    result = compare_arms(dataset, found[0], named, screens=screens or None, by=slices, **asked)
+    result = several.compare_arms(dataset, found[0], named, screens=screens or None, by=slices, **asked)
     odd = dict.fromkeys(odd_predictions(one) for one in found)
-    said = tuple(text for text in (note, faults_of_truth(dataset), *odd) if text)
+    said = tuple(text for text in (contaminated, note, faults_of_truth(dataset), *odd) if text)
     noted = {name: replace(one, caveats=(*said, *one.caveats)) for name, one in result.treatments.items()}
     return replace(result, treatments=noted)
+
+
+def _demand_unlocked(truth: Dataset, sources: Sequence[Source], reason: str | None) -> str:
+    """Refuse images that a study locks; with a reason record the look, and say that what comes of it is contaminated.
+
+    Raises:
+        Refused: they are locked, and nobody says why they are looked at all the same.
+    """
+    near = truth.source.resolve().parent
+    notes = []
+    for found in locked_by(truth, dict.fromkeys((Path.cwd(), near, near.parent))):
+        place = f"{found.dataset}.{found.split} of the study {found.study}"
+        if reason is None:
+            raise Refused(
+                f"these images are locked: {found.share(truth)}{place}", where=found.ledger.path,
+                hint='measure on val; or --open-anyway --reason "…", which its ledger keeps as one more look',
+            )  # fmt: skip
+        if not reason.strip():
+            raise UsageError(
+                "opening what is locked takes a reason", hint='--open-anyway --reason "labels were mended"'
+            )
+        purpose = "liftgate on " + ", ".join(_name(source) for source in sources)
+        open_from_outside(found, purpose, content_hash([_subject(s) for s in sources]), truth.truth_hash(), reason)
+        notes.append(f"contaminated: {place} is locked, and was opened anyway: {reason}")
+    return "; ".join(notes)
+
+
+def _name(source: Source) -> str:
+    if isinstance(source, Ahead):
+        source = source.path
+    return Path(source).name if isinstance(source, str | Path) else type(source).__name__
+
+
+def _subject(source: Source) -> object:
+    """What tells one set of predictions from another, so that the same look again is no new one."""
+    if isinstance(source, Ahead):
+        source = source.path
+    if isinstance(source, Predictions):
+        return source.content_hash()
+    if not isinstance(source, str | Path):
+        return uuid.uuid4().hex  # objects of somebody else's: every look is a new one
+    path = Path(source)
+    return [str(path), path.stat().st_mtime_ns if path.exists() else 0]
 
 
 def _screens(
@@ -233,42 +272,6 @@ def _number(text: float | str) -> float | None:
         return None
 
 
-def read_truth(
-    path: Path | str,
-    *,
-    groups: str | None = None,
-    split: str | None = None,
-    images: Path | str | None = None,
-    progress: Progress = silent,
-) -> Dataset:
-    """Read a data set and return the split that is to be measured, with its groups.
-
-    Raises:
-        UsageError: it cannot be read, or has no such split.
-    """
-    dataset = read(Path(path), images=None if images is None else Path(images), progress=progress)
-    if groups is not None:
-        dataset = assign_groups(dataset, groups, base=Path.cwd())
-    if split is None:
-        split = "val" if "val" in dataset.splits else None
-    elif split not in dataset.splits:
-        has = ", ".join(dataset.splits) or "none: leave --split out"
-        raise UsageError(f"no split {split!r}", where=path, expected=has, got=split)
-    return dataset if split is None else dataset.split(split)
-
-
-def faults_of_truth(dataset: Dataset) -> str:
-    """Say what the reader met in the labels, for numbers against damaged truth look like any others; empty: nothing.
-
-    Missing or unreadable images are no fault here: measuring needs their labels only.
-    """
-    labels = [fault.kind for fault in dataset.faults if not fault.kind.startswith(_OF_IMAGES)]
-    if not labels:
-        return ""
-    counts = ", ".join(f"{kind} {number}" for kind, number in Counter(labels).most_common())
-    return f"the truth was read with faults ({counts}): `liftgate check` says where"
-
-
 def odd_predictions(predictions: Predictions) -> str:
     """Say what was met in the predictions and read all the same; empty: nothing."""
     scores, ids = (predictions.settings.get(key) for key in ("scores_outside_0_1", "image_ids_respelled"))
@@ -283,8 +286,8 @@ def odd_predictions(predictions: Predictions) -> str:
 def size_files(
     truth: Path, control: Path, treatment: Path, difference: float, *, power: float = 0.8, **options: Any
 ) -> SizeAnswer:
-    """Plan from a pilot: groups needed to show `difference`; `options` are those of `compare_files`."""
-    pilot = compare_files(truth, control, treatment, **options)
+    """Plan from a pilot: groups needed to show `difference`; `options` are those of `compare`."""
+    pilot = compare(truth, control, treatment, **options)
     return size_models(pilot, difference, margin=pilot.margin, level=pilot.delta.level, power=power)
 
 
