@@ -44,7 +44,8 @@ def test_the_delivery_is_a_data_set_of_videos(delivered: Path) -> None:
 
 
 def test_the_planted_faults_are_found_before_any_work(delivered: Path) -> None:
-    assert errors(delivered) == {"labels.out_of_range", "labels.dropped_image", "splits.leak_group"}
+    planted = {"labels.geometry", "labels.out_of_range", "labels.dropped_image", "splits.leak_group"}
+    assert errors(delivered) == planted
 
 
 def test_mending_leaves_no_error_and_the_delivery_as_it_was(delivered: Path) -> None:
@@ -55,6 +56,7 @@ def test_mending_leaves_no_error_and_the_delivery_as_it_was(delivered: Path) -> 
     assert {path: path.read_bytes() for path in before} == before
     assert len(result.in_pixels) == data.N_FRAMES
     assert len(result.crossing) == 3
+    assert result.transposed
 
 
 def test_what_a_person_changed_in_the_mended_data_stays(mended: Mended) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from liftgate.checks.edges import probe
 from liftgate.data.dataset import Dataset
 from liftgate.data.groups import assign_groups
 from liftgate.data.reading import read
 from liftgate.data.split import Split, make_split, read_split
-from liftgate.demo.data import GROUPS, data_yaml_text
+from liftgate.demo.data import GROUPS, TRANSPOSED, data_yaml_text
 from liftgate.files import write_text
 
 RATIOS = (0.45, 0.1, 0.45)
@@ -28,6 +29,8 @@ class Mended(NamedTuple):
     """Label files whose rows were in pixels"""
     crossing: tuple[str, ...]
     """Groups that lay in more than one split"""
+    transposed: bool
+    """Whether the exporter wrote y before x"""
 
 
 def mend(delivered: Path, folder: Path) -> Mended:
@@ -38,9 +41,11 @@ def mend(delivered: Path, folder: Path) -> Mended:
     """
     before = assign_groups(read(delivered), GROUPS, base=delivered.parent)
     in_pixels = tuple(label.name for label in _labels(before) if _is_in_pixels(label))
+    found = probe(before)
+    transposed = found is not None and found.answer == "does not fit" and found.best.transform == "transposed"
     frozen = folder / "split.csv"
     if not frozen.is_file():
-        _write_labels(before, folder / "labels")
+        _write_labels(before, folder / "labels", transposed)
         link = folder / "images"
         if not link.is_symlink():
             link.symlink_to(os.path.relpath(delivered.parent / "images", folder), target_is_directory=True)
@@ -49,7 +54,7 @@ def mend(delivered: Path, folder: Path) -> Mended:
         split = make_split(mended, RATIOS)
         _write_lists(folder, split.assignment)
         split.write(frozen)  # last: it says that all the rest is there
-    return Mended(folder / "data.yaml", read_split(frozen), in_pixels, crossing(before))
+    return Mended(folder / "data.yaml", read_split(frozen), in_pixels, crossing(before), transposed)
 
 
 def crossing(dataset: Dataset) -> tuple[str, ...]:
@@ -69,21 +74,19 @@ def _is_in_pixels(label: Path) -> bool:
     return any(float(value) > 1 for line in label.read_text("utf-8").splitlines() for value in line.split()[1:])
 
 
-def _write_labels(dataset: Dataset, folder: Path) -> None:
-    """Copy the label files; rows in pixels are divided by the image's size."""
+def _write_labels(dataset: Dataset, folder: Path, transposed: bool) -> None:
+    """Write the label files anew: rows in pixels divided by the image's size, x before y."""
     for image in dataset.images:
         if image.label is None:
             continue
-        text = image.label.read_text("utf-8")
-        if _is_in_pixels(image.label):
-            rows = [line.split() for line in text.splitlines()]
-            sides = (image.width, image.height) * 2
-            text = "".join(
-                " ".join([row[0], *(f"{float(value) / side:.6f}" for value, side in zip(row[1:], sides, strict=True))])
-                + "\n"
-                for row in rows
-            )
-        write_text(folder / image.label.name, text)
+        sides = (image.width, image.height) * 2 if _is_in_pixels(image.label) else (1, 1, 1, 1)
+        rows = []
+        for line in image.label.read_text("utf-8").splitlines():
+            cls, *numbers = line.split()
+            values = [float(number) / side for number, side in zip(numbers, sides, strict=True)]
+            values = [values[place] for place in TRANSPOSED] if transposed else values
+            rows.append(" ".join([cls, *(f"{value:.6f}" for value in values)]) + "\n")
+        write_text(folder / image.label.name, "".join(rows))
 
 
 def _write_lists(folder: Path, assignment: Mapping[str, str]) -> None:

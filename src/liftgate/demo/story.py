@@ -138,6 +138,8 @@ def _tell_findings(result: CheckResult, folder: Path, say: Callable[[str], None]
 
 
 def _tell_mending(mended: Mended, folder: Path, say: Callable[[str], None]) -> None:
+    if mended.transposed:
+        say("   every label file: y stood before x, which no hyper-parameter mends; exchanged back")
     if mended.in_pixels:
         first, *_, last = sorted(mended.in_pixels) * 2
         say(f"   {first} … {last}: rows in pixels, divided by the image's size")
