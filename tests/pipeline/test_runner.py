@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -480,3 +482,46 @@ def test_a_damaged_predictions_file_is_named_and_made_again_when_it_is_deleted(w
     assert "delete" in str(error.value.hint)
     kept.unlink()
     assert api.run(path).verdicts["lift"]["word"] == verdicts["lift"]["word"]
+
+
+def placed(path: Path) -> dict[str, str]:
+    """Image → split, as the one frozen split of a study says."""
+    (frozen,) = (path.parent / "runs/colours/splits").glob("*.csv")
+    rows = csv.DictReader(frozen.read_text().splitlines())
+    return {row["image"]: row["split"] for row in rows}
+
+
+def test_a_split_that_the_study_makes_is_frozen_by_the_first_run_and_by_nothing_before(write_study: Write) -> None:
+    data = {"scenes": {"path": "scenes/data.yaml", "ratios": [0.5, 0.2, 0.3]}}
+    path = write_study(datasets=data)
+    api.plan(path)
+    api.check(path)
+    assert not (path.parent / "runs/colours/splits").exists()
+    api.run(path)
+    (entry,) = Ledger(path.parent / "runs/colours/ledger.sqlite").entries("data")
+    frozen = path.parent / "runs/colours" / entry.body["split"]["file"]
+    assert file_hash(frozen) == entry.body["split"]["sha256"]
+
+
+def test_a_corrected_label_and_a_new_image_move_no_image_to_another_split(write_study: Write) -> None:
+    data = {"scenes": {"path": "scenes/data.yaml", "ratios": [0.5, 0.2, 0.3]}}
+    path = write_study(datasets=data, flow=["train"])
+    api.run(path)
+    before = placed(path)
+    labels = sorted((path.parent / "scenes" / "labels").rglob("*.txt"))
+    for label in labels[::2]:
+        label.write_text("1 0.5 0.5 0.2 0.2\n")
+    shutil.copyfile(path.parent / "scenes/images/train000.png", path.parent / "scenes/images/added.png")
+    with (path.parent / "scenes/train.txt").open("a") as listing:
+        listing.write("./images/added.png\n")
+    api.run(path)
+    after = placed(path)
+    assert {name: after[name] for name in before} == before and len(after) == len(before) + 1
+
+
+def test_another_rule_for_the_split_makes_another_split(write_study: Write) -> None:
+    data = {"scenes": {"path": "scenes/data.yaml", "ratios": [0.5, 0.2, 0.3]}}
+    path = write_study(datasets=data, flow=["train"])
+    api.run(path)
+    assert {line.state for line in api.plan(path)} == {"cached"}
+    assert {line.state for line in api.plan(path, overrides={"datasets.scenes.split_seed": "7"})} == {"run"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,6 +54,11 @@ class Split:
         """Write the CSV in one atomic step and return `path`."""
         write_bytes(path, self.to_csv())
         return path
+
+    def restricted(self, images: Set[str]) -> Split:
+        """Return what the split says of these images."""
+        kept = {image: part for image, part in self.assignment.items() if image in images}
+        return replace(self, assignment=kept, groups={image: self.groups[image] for image in kept})
 
     def apply(self, dataset: Dataset) -> Dataset:
         """Return the dataset with these splits and no others.

@@ -10,13 +10,14 @@ from typing import Any
 
 from liftgate.data.dataset import Dataset
 from liftgate.data.fingerprint import fingerprint
+from liftgate.data.folds import extend_split
 from liftgate.data.formats import yolo
 from liftgate.data.groups import assign_groups
 from liftgate.data.reading import read
 from liftgate.data.select import keep_classes
 from liftgate.data.split import Split, make_split, read_split
 from liftgate.errors import DataError, StudyError
-from liftgate.hashing import short
+from liftgate.hashing import content_hash, short
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.mixing import mix_hash, mixed
 from liftgate.progress import Progress, silent
@@ -32,6 +33,7 @@ class Materials:
         self._workspace = workspace
         self._progress = progress
         self._datasets: dict[str, Dataset] = {}
+        self._splits: dict[str, Split] = {}
         self._fingerprints: dict[str, str] = {}
 
     def dataset(self, name: str) -> Dataset:
@@ -50,6 +52,18 @@ class Materials:
         if name not in self._fingerprints:
             self._fingerprints[name] = fingerprint(self.dataset(name), progress=self._progress)
         return self._fingerprints[name]
+
+    def freeze(self, name: str) -> dict[str, str] | None:
+        """Write the split of a dataset, where the study makes or names one; return its file and SHA-256."""
+        spec = self.study.dataset(name)
+        self.dataset(name)
+        split = self._splits.get(name)
+        if split is None:
+            return None
+        path = self._frozen(spec)
+        if not path.is_file() or path.read_bytes() != split.to_csv():
+            split.write(path)
+        return {"file": path.relative_to(self._workspace.folder).as_posix(), "sha256": split.sha256}
 
     def demand_unchanged(self, name: str) -> None:
         """Refuse what was made while images went or changed: it would stand in the ledger as made from all of them.
@@ -172,14 +186,28 @@ class Materials:
         return dataset
 
     def _split(self, spec: DatasetSpec, dataset: Dataset) -> Dataset:
-        split: Split | None = None
-        if spec.split is not None:
-            with self._asked_by(spec, "split"):
-                split = read_split(self.study.folder / spec.split)
-        elif spec.ratios is not None:
-            with self._asked_by(spec, "ratios"):
-                split = make_split(dataset, spec.ratios, spec.split_seed)
-        if split is None:
+        if spec.split is None and spec.ratios is None:
             return dataset
-        split.write(self._workspace.folder / "splits" / f"{spec.name}.csv")
+        with self._asked_by(spec, "split" if spec.split else "ratios"):
+            split = read_split(self.study.folder / spec.split) if spec.split else self._made_split(spec, dataset)
+        self._splits[spec.name] = split
         return split.apply(dataset)
+
+    def _made_split(self, spec: DatasetSpec, dataset: Dataset) -> Split:
+        """Return the split by `ratios`. What a run has frozen stays where it was: no label that is corrected and no
+        image that is added carries a test image into train."""
+        ratios, frozen = spec.ratios or (), self._frozen(spec)
+        old = read_split(frozen).restricted({image.id for image in dataset.images}) if frozen.is_file() else None
+        if old is None or not old.assignment:
+            return make_split(dataset, ratios, spec.split_seed)
+        try:
+            return extend_split(old, dataset, ratios, spec.split_seed)
+        except DataError as error:
+            error.hint = f"the split was frozen in {frozen}; without that file a new one is made"
+            raise
+
+    def _frozen(self, spec: DatasetSpec) -> Path:
+        """Where the split of a dataset is frozen; another rule makes another split."""
+        rule = [spec.ratios, spec.split_seed, spec.groups]
+        suffix = f"-{short(content_hash(rule))}" if spec.split is None else ""
+        return self._workspace.folder / "splits" / f"{spec.name}{suffix}.csv"

@@ -240,7 +240,8 @@ def _declare(context: Context) -> None:
         record_gate(ledger, gate.name, gate.content_hash(), asdict(gate))
     known = {(entry.body["dataset"], entry.body["fingerprint"]) for entry in ledger.entries("data")}
     for spec in study.datasets:
-        fingerprint = context.materials.fingerprint(spec.name)
+        split, fingerprint = context.materials.freeze(spec.name), context.materials.fingerprint(spec.name)
         if (spec.name, fingerprint) not in known:
             splits = context.materials.describe(spec.name)
-            ledger.append("data", {"dataset": spec.name, "fingerprint": fingerprint, "splits": splits})
+            frozen = {} if split is None else {"split": split}
+            ledger.append("data", {"dataset": spec.name, "fingerprint": fingerprint, "splits": splits, **frozen})
