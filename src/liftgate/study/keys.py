@@ -60,8 +60,8 @@ class DatasetKeys(Keys):
     split: Text | None = Field(default=None, description="CSV with columns image,split: a frozen split.")
     ratios: Annotated[list[Fraction], Field(min_length=3, max_length=3)] | None = Field(
         default=None,
-        description="Make a split by group: shares of train, val and test, for example [0.7, 0.15, 0.15]. The first run "
-        "freezes it: an image keeps its split when labels are corrected and images added.",
+        description="Make a split by group: shares of train, val and test, for example [0.7, 0.15, 0.15]. The first "
+        "run freezes it: an image keeps its split when labels are corrected and images added.",
     )
     split_seed: Annotated[int, Field(ge=0)] = Field(default=0, description="Seed of the split that `ratios` makes.")
     keep: Annotated[list[Text], Field(min_length=1)] | None = Field(
