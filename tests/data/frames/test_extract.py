@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -298,3 +300,36 @@ def test_ffmpeg_shows_the_same_picture_at_the_same_time(tmp_path: Path, fixtures
         ours = np.asarray(Image.open(tmp_path / "out" / row.image).convert("L"), dtype=float)
         theirs = np.asarray(Image.open(expected).convert("L"), dtype=float)
         assert np.abs(ours - theirs).mean() < 2
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "in/clip.mp4", 20)
+    with pytest.raises(UsageError, match="not empty"):
+        frames(clip, clip.parent, every=1.0)
+    assert [path.name for path in clip.parent.iterdir()] == ["clip.mp4"]
+
+
+def test_two_programs_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", 20)
+    frames(clip, tmp_path / "out", every=1.0)
+    with (tmp_path / "out/.frames.jsonl").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)  # as another program holds it
+        with pytest.raises(UsageError, match="another program"):
+            frames(clip, tmp_path / "out", every=1.0)
+    assert frames(clip, tmp_path / "out", every=1.0).n_written == 0
+
+
+def test_a_disk_that_is_full_leaves_no_halves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", 20)
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        write(path, data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match="No space"):
+            frames(clip, tmp_path / "out", every=1.0)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".frames.jsonl"]
+    assert frames(clip, tmp_path / "out", every=1.0).n_written == 2

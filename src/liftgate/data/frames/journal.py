@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -42,33 +43,48 @@ class Journal:
     """The pieces that a folder holds; new ones are appended as they come in.
 
     Raises (on construction):
-        UsageError: the folder holds frames that were asked for differently.
+        UsageError: the folder holds frames that were asked for differently, or something else, or another program
+            writes into it now.
     """
 
     def __init__(self, folder: Path, request: Request) -> None:
         self._folder = folder
         self._path = folder / NAME
         self.pieces: dict[str, Piece] = {}
-        mark = content_hash(request)
+        if not self._path.exists():
+            _refuse_others(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("a", encoding="utf-8")
+        try:
+            self._take_up(content_hash(request))
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _take_up(self, mark: str) -> None:
+        """Lock the folder as long as the file is open, and read what was done before."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(
+                "another program writes frames into this folder",
+                where=self._folder,
+                hint="wait for it, or another --out",
+            ) from None
         lines = list(_lines(self._path))
         if not lines:
-            if (folder / "frames.csv").exists():
-                raise UsageError("this folder holds a frames.csv of somebody else", where=folder, hint="another --out")
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("w", encoding="utf-8")
             self._append({"request": mark, "format": 1})
             return
         if lines[0].get("request") != mark:
             raise UsageError(
                 "this folder holds frames that were asked for differently",
-                where=folder,
+                where=self._folder,
                 hint="another --out, or the same --every, window, --quality and --group as before",
             )
         for line in lines[1:]:
             piece = _piece(line)
             if piece is not None:
                 self.pieces[piece.key] = piece
-        self._file = self._path.open("a", encoding="utf-8")
         self._file.write("\n")  # the last line may have been cut by a kill; an empty line is no harm
 
     def __enter__(self) -> Journal:
@@ -93,6 +109,15 @@ class Journal:
         self._file.write(json.dumps(line, sort_keys=True) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
+
+
+def _refuse_others(folder: Path) -> None:
+    if (folder / "frames.csv").exists():
+        raise UsageError("this folder holds a frames.csv of somebody else", where=folder, hint="another --out")
+    if folder.is_dir() and (found := sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))):
+        raise UsageError(
+            "the folder is not empty", where=folder, got=", ".join(found[:3]), hint="a new --out: nothing is mixed up"
+        )
 
 
 def _lines(path: Path) -> Iterable[dict[str, Any]]:

@@ -86,8 +86,12 @@ def save(folder: Path, name: str, data: bytes) -> str:
     next run looks whether it is still true.
     """
     part = folder / f".{name}.part"  # not a random name: a killed run leaves nothing that the next does not take over
-    part.write_bytes(data)
-    part.replace(folder / name)
+    try:
+        part.write_bytes(data)
+        part.replace(folder / name)
+    except OSError:  # a full disk, most often
+        part.unlink(missing_ok=True)
+        raise
     return hashlib.sha256(data).hexdigest()
 
 
