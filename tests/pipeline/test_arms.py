@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from liftgate import api
 from liftgate.data.reading import read
-from liftgate.errors import LiftgateError, StudyError
+from liftgate.errors import DataError, LiftgateError, StudyError
 from liftgate.ledger import Ledger
 from liftgate.pipeline.mixing import mixed
 from liftgate.study.records import Part, Stage
@@ -93,6 +94,17 @@ def test_trained_on_one_set_alone_and_validated_on_another(two_sets: Write) -> N
     lists, _ = tree_of(jobs(path)[0])
     assert all(image.startswith("made/") for image in lists["train"])
     assert all(image.startswith("scenes/") for image in lists["val"])
+
+
+def test_a_later_mix_that_does_not_fit_together_stops_the_study_before_anything_is_trained(two_sets: Write) -> None:
+    path = two_sets(
+        arms={"first": [stage()], "later": [stage(data=[{"dataset": "made"}, {"dataset": "scenes"}], val="scenes")]},
+        flow=[{"step": "train", "arms": ["first"]}, {"step": "train", "arms": ["later"], "when": {"first": "STOPPED"}}],
+    )
+    shutil.copy(path.parent / "scenes/images/train000.png", next((path.parent / "made/images").glob("*train000.png")))
+    with pytest.raises(DataError, match="same_image"):
+        api.run(path)
+    assert Ledger(path.parent / "runs/colours/ledger.sqlite").entries("run") == []
 
 
 def test_a_mix_is_part_of_the_key_and_the_reason_to_run_again(two_sets: Write) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftgate import api
-from liftgate.errors import Stopped
+from liftgate.errors import Stopped, StudyError, UsageError
 from liftgate.hashing import file_hash
 from liftgate.ledger import Ledger
 from liftgate.pipeline import costs
@@ -173,6 +173,20 @@ def test_each_phase_runs_only_if_the_one_before_says_so(
     for name in ("phase2", "smaller"):
         if name not in trained:
             assert after[f"train {name}"] == "skipped"
+
+
+def test_what_a_later_phase_lacks_is_said_before_the_first_training_and_not_days_after_it(write_study: Write) -> None:
+    path = phases(write_study, NEVER, ALWAYS, 0.0)
+    text = path.read_text()
+    head, _, tail = text.rpartition("weights: start.yaml")
+    path.write_text(f"{head}weights: not-there-yet.pt{tail}")
+    with pytest.raises(UsageError, match=r"no such weights.*not-there-yet\.pt"):
+        api.run(path)
+    assert results(path) == {}
+    path.write_text(text.replace("scenes.val", "scenes.nowhere"))
+    with pytest.raises(StudyError, match="no split nowhere"):
+        api.run(path)
+    assert results(path) == {}
 
 
 def test_a_gate_about_a_stopped_arm_is_not_asked_and_says_why(write_study: Write) -> None:

@@ -19,7 +19,7 @@ def steps_of(context: Context, word: FlowStep) -> list[Step]:
     if word.name == "probe":
         return probe_steps(context)
     if word.name == "train":
-        arms = [arm for arm in study.arms if arm.stages and (word.arms is None or arm.name in word.arms)]
+        arms = trained_by(study, word)
         return [step for seed in study.seeds for arm in arms for step in train_steps(context, arm, seed)]
     if word.name == "baseline":
         return [
@@ -27,6 +27,13 @@ def steps_of(context: Context, word: FlowStep) -> list[Step]:
         ]
     gate = next((gate for gate in study.gates if gate.name == word.name), None)
     return [] if gate is None else [gate_step(context, gate)]
+
+
+def trained_by(study: Study, word: FlowStep) -> list[Arm]:
+    """Return the arms that a word of the flow trains; none, if it is another than `train`."""
+    if word.name != "train":
+        return []
+    return [arm for arm in study.arms if arm.stages and (word.arms is None or arm.name in word.arms)]
 
 
 def _untrained(study: Study, gate: Gate) -> list[Arm]:

@@ -15,7 +15,7 @@ from liftgate.pipeline.control.session import session
 from liftgate.pipeline.costs import beyond, spent
 from liftgate.pipeline.decisions import Heard
 from liftgate.pipeline.estimate import Times
-from liftgate.pipeline.flow import steps_of
+from liftgate.pipeline.flow import steps_of, trained_by
 from liftgate.pipeline.step import Cache, Result, Step
 from liftgate.study.records import Budget, FlowStep
 from liftgate.train.ranks import devices_of
@@ -158,6 +158,7 @@ class _Walk:
         self._done: dict[str, Result] = {}
         self._skipped: dict[str, str] = {}
         self._heard = Heard(context.study)
+        self._foreseen = False
         self.gates: dict[str, Result] = {}
 
     def through(self) -> None:
@@ -209,6 +210,8 @@ class _Walk:
         else:
             if reason := self._context.stop_reason():
                 raise Stopped(reason, where=f"before {step.name}", hint="the same command goes on from here")
+            if step.kind == "train":
+                self._demand_what_follows()
             notify(Notice("started", step.name, {"why": self._cache.why(step), "kind": step.kind}))
             begun = time.monotonic()
             found = step.work(results)
@@ -217,6 +220,24 @@ class _Walk:
             notify(Notice("done", step.name, {"seconds": seconds, "kind": step.kind, "result": found}))
         self._done[step.key] = found
         return found
+
+    def _demand_what_follows(self) -> None:
+        """Before the first training, look for what later words of the flow lack: after it may be days later.
+
+        Raises:
+            UsageError: weights are missing.
+            DataError, StudyError: a mix does not fit together, or a gate asks for a split that is not there.
+        """
+        if self._foreseen:
+            return
+        self._foreseen = True
+        study, materials = self._context.study, self._context.materials
+        for word in study.flow:
+            steps_of(self._context, word)
+            for stage in (stage for arm in trained_by(study, word) for stage in arm.stages if stage.mix):
+                materials.training_tree(stage)
+            for gate in (gate for gate in study.gates if gate.name == word.name):
+                materials.truth(gate.on)
 
 
 def _label(word: FlowStep) -> str:
