@@ -168,6 +168,17 @@ def test_a_model_that_never_finds_anything(tmp_path: Path) -> None:
     assert "geometry probe" in finding.hint, "the cheap look comes before the learning rate"
 
 
+def test_epochs_of_a_few_batches_are_no_chance_to_learn(tmp_path: Path) -> None:
+    """As a real run on 24 images: nothing found in 40 epochs, which are 240 batches."""
+    folder = write(tmp_path / "run", np.zeros(40), args={"epochs": 60})
+    assert ids(folder) == ["trace.never_learned"]
+    line = "      1/60       0G   0.0008   0.0105   0.0004        6       64: 100% ━━━━━━ {0}/{0} 25.9it/s 0.2s\n"
+    (folder / "train.log").write_text(line.format(6))
+    assert ids(folder) == []
+    (folder / "train.log").write_text(line.format(9))
+    assert ids(folder) == ["trace.never_learned"]
+
+
 def test_keypoints_that_were_never_trained_beside_boxes_that_were(tmp_path: Path) -> None:
     n = 100
     columns = {"train/pose_loss": np.zeros(n), "metrics/mAP50(P)": np.zeros(n), "metrics/mAP50-95(P)": np.zeros(n)}

@@ -12,26 +12,7 @@ from typing import Any
 import yaml
 
 from liftgate.errors import UsageError
-
-# What the study, the job or Liftgate itself decides; a recipe that sets one too would contradict it.
-RESERVED = {
-    "model": "the stage's `weights` says it",
-    "data": "the stage's `data` says it",
-    "seed": "the study's `seeds` says it",
-    "device": "the study's `device` says it",
-    "task": "the study's `task` says it",
-    "mode": "a recipe trains",
-    "resume": "the same command goes on from where it was",
-    "project": "Liftgate names the run's folder",
-    "name": "Liftgate names the run's folder",
-    "save_dir": "Liftgate names the run's folder",
-    "exist_ok": "Liftgate names the run's folder",
-    "save": "best.pt and last.pt are always kept",
-    "val": "every epoch is validated: the best checkpoint is chosen by it",
-    "split": "the best checkpoint is chosen on val; test is for the verdict",
-    "cfg": "a recipe stands in the study, where the study's hash covers it",
-    "time": "an hour limit makes the number of epochs depend on the machine; use `epochs`, and `budget` for a ceiling",
-}
+from liftgate.study.words import RESERVED_ARGUMENTS
 
 
 @cache
@@ -63,10 +44,10 @@ def check_recipe(recipe: Mapping[str, Any], known: Iterable[str] | None = None, 
     """
     names = known_arguments() if known is None else frozenset(known)
     for name in recipe:
-        if name in RESERVED:
-            raise UsageError("not for a recipe to set", where=where, got=name, hint=RESERVED[name])
+        if name in RESERVED_ARGUMENTS:
+            raise UsageError("not for a recipe to set", where=where, got=name, hint=RESERVED_ARGUMENTS[name])
         if names and name not in names:
-            near = difflib.get_close_matches(name, sorted(names - RESERVED.keys()), n=1)
+            near = difflib.get_close_matches(name, sorted(names - RESERVED_ARGUMENTS.keys()), n=1)
             hint = f"did you mean {near[0]}?" if near else "the names are those of `yolo cfg`"
             raise UsageError(
                 "unknown training argument", where=where, expected="an argument of Ultralytics", got=name, hint=hint

@@ -3,7 +3,7 @@
 Boxes are the connected regions that differ from an image's commonest brightness; a box's class is that of the nearest
 centroid in a space of eight features (colour, size, shape). Centroids are learned by stochastic steps, so epochs, the
 learning rate, seeds and start weights matter as they do for a network. It knows these arguments: `epochs`, `lr0`,
-`patience`, `batch` (images a step averages over) and `imgsz`, which it accepts and ignores.
+`patience`, `batch` (images a step averages over; -1: its own choice) and `imgsz`, which only that choice goes by.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class Toy:
         if "," in (job.device or ""):
             raise UsageError("the toy backend learns on one device", got=job.device, hint="leave `device` out")
         recipe = {"epochs": 10, "lr0": 0.2, "patience": 100, "batch": 4, **job.recipe}
+        if recipe["batch"] < 1:  # its own choice, as if large images took memory
+            recipe["batch"] = max(1, 256 // int(recipe.get("imgsz", 64)))
         tree = read_tree(job.data)
         train, val = _scenes(tree, "train"), _scenes(tree, "val")
         state = _resume(job) or _fresh(job, tree)
@@ -88,6 +90,7 @@ class Toy:
             "device": "cpu",
             "recipe": dict(job.recipe),
             "args": recipe,
+            "batch": recipe["batch"],
             "epochs": state["epoch"],
             "best_epoch": state["best_epoch"],
             "images": {"train": len(train), "val": len(val)},

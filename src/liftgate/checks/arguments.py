@@ -81,8 +81,11 @@ def complaint(name: str, value: Any) -> str | None:
     "expected a number from 0 to 1, got '0.01'"
     >>> complaint("epochs", 10)
     """
-    if value is None:
+    if value is None or (name == "batch" and value == "auto"):  # Liftgate settles it, for all arms alike
         return None
+    if name == "optimizer" and isinstance(value, str):
+        known = {one.lower() for one in OPTIMIZERS}
+        return None if value.lower() in known else f"expected one of {', '.join(OPTIMIZERS)}, got {value!r}"
     kind, low, high = ARGUMENTS[name]
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
     limits = (
@@ -112,7 +115,7 @@ def auto_choice(n_images: int, n_classes: int, recipe: Mapping[str, Any]) -> Aut
     >>> auto_choice(205, 3, {"epochs": 6})
     AutoChoice(optimizer='AdamW', lr0=0.001429, momentum=0.9, iterations=24)
     """
-    batch = max(number(recipe, "batch", DEFAULT_BATCH), number(recipe, "nbs", DEFAULT_NBS), 1)
+    batch = max(_batch(recipe), number(recipe, "nbs", DEFAULT_NBS))
     iterations = math.ceil(n_images / batch) * int(number(recipe, "epochs", DEFAULT_EPOCHS))
     if iterations > _MANY_ITERATIONS:
         return AutoChoice("MuSGD", 0.01, 0.9, iterations)
@@ -129,7 +132,7 @@ def optimizer_steps(n_images: int, recipe: Mapping[str, Any]) -> int:
     >>> optimizer_steps(205, {"batch": 8, "epochs": 6})
     33
     """
-    batch = max(number(recipe, "batch", DEFAULT_BATCH), 1)
+    batch = _batch(recipe)
     batches, epochs = math.ceil(n_images / batch), int(number(recipe, "epochs", DEFAULT_EPOCHS))
     total = batches * epochs
     collected = min(max(round(number(recipe, "nbs", DEFAULT_NBS) / batch), 1), max(total, 1))
@@ -139,6 +142,12 @@ def optimizer_steps(n_images: int, recipe: Mapping[str, Any]) -> int:
         if at - last >= max(1, round(1 + (collected - 1) * at / warm)):
             steps, last = steps + 1, at
     return steps + (total - 1 - last) // collected
+
+
+def _batch(recipe: Mapping[str, Any]) -> float:
+    """Return the batch, or the default where it is left to the machine (`auto`, -1, a share of the memory)."""
+    batch = number(recipe, "batch", DEFAULT_BATCH)
+    return batch if batch >= 1 else DEFAULT_BATCH
 
 
 def number(recipe: Mapping[str, Any], name: str, default: float) -> float:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from liftgate.backends.base import Paused, TrainJob
-from liftgate.errors import Stopped
 from liftgate.hashing import content_hash
 from liftgate.ledger import Ledger
+from liftgate.pipeline.batch import recipe_of, settle, unsettled
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.control.lock import alone
 from liftgate.pipeline.costs import epoch_seconds, run_seconds
+from liftgate.pipeline.smoke import smoke
 from liftgate.pipeline.step import Step
 from liftgate.pipeline.training import train_steps
 from liftgate.progress import duration
 from liftgate.study.records import Arm
-from liftgate.train import launch
-from liftgate.train.weights import resolve_weights
 
 _LENGTH = ("epochs", "patience", "close_mosaic", "warmup_epochs", "lr0", "lrf", "cos_lr", "optimizer", "save_period")
 """Parts of a recipe that change how many epochs there are or what they learn, not how long one takes."""
@@ -114,6 +109,9 @@ def measure(context: Context) -> None:
         Stopped: somebody asked for it.
         TrainingError: an epoch failed; better now than at night.
     """
+    if unsettled(context):
+        with alone(context.workspace.folder):
+            settle(context)
     times = Times(context.ledger)
     trainings = {
         _pace_of(step.inputs, _model(step)): (arm, number, step)
@@ -134,35 +132,11 @@ def measure(context: Context) -> None:
 
 def _one_epoch(context: Context, arm: Arm, number: int) -> tuple[float, float]:
     """Return the seconds of an epoch of a stage, and of what comes around it."""
-    study, stage = context.study, arm.stages[number]
-    # What the stage before leaves is not there yet; what that one starts from has the same size.
-    weights = next(before.weights for before in reversed(arm.stages[: number + 1]) if before.weights is not None)
-    folder = Path(tempfile.mkdtemp(prefix="scratch-", dir=context.workspace.folder))
-    try:
-        job = TrainJob(
-            weights=resolve_weights(weights, study.folder).path,
-            data=context.materials.training_tree(stage),
-            recipe={**stage.recipe, "epochs": 1},
-            seed=study.seeds[0],
-            task=study.task,
-            out=folder / "results",
-            device=study.device,
-            select=stage.select,
-        )
-        begun = time.monotonic()
-        outcome = launch.train(
-            job,
-            backend=study.backend,
-            folder=folder,
-            on_event=lambda event: None,
-            stop=context.should_stop,
-        )
-        epoch = epoch_seconds(outcome.epoch_events)
-        return epoch, max(time.monotonic() - begun - epoch, 0.0)
-    except Paused:
-        raise Stopped("not measured to the end", hint="the same command measures again") from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    begun = time.monotonic()
+    recipe = recipe_of(context.ledger, arm.stages[number])
+    outcome = smoke(context, arm, number, recipe, stop=context.should_stop)
+    epoch = epoch_seconds(outcome.epoch_events)
+    return epoch, max(time.monotonic() - begun - epoch, 0.0)
 
 
 def _model(step: Step) -> str | None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from liftgate.errors import EXIT_CODES, Decided, Stopped
 from liftgate.ledger.gates import record_gate
+from liftgate.pipeline.batch import is_auto, settle
 from liftgate.pipeline.checking import cheap_errors
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.control.session import session
@@ -16,6 +17,7 @@ from liftgate.pipeline.costs import beyond, spent
 from liftgate.pipeline.decisions import Heard
 from liftgate.pipeline.estimate import Times
 from liftgate.pipeline.flow import steps_of, trained_by
+from liftgate.pipeline.recipes import demand_recipes
 from liftgate.pipeline.step import Cache, Result, Step
 from liftgate.study.records import Budget, FlowStep
 from liftgate.train.ranks import devices_of
@@ -45,8 +47,7 @@ class Planned:
 def plan(context: Context) -> list[Planned]:
     """Say what would run, what is cached and why, without doing any of it."""
     study = context.study
-    demand(study.log, [spec.name for spec in study.datasets if spec.confidential], study.source)
-    context.materials.demand_splits()
+    _demand(context)
     cache, times = Cache(context.ledger), Times(context.ledger)
     heard = Heard(study)
     lines: list[Planned] = []
@@ -176,7 +177,7 @@ class _Walk:
                 self._context.notify(Notice("skipped", _label(word), {"why": reason}))
                 continue
             self._heard.take_up(word)
-            for step in steps_of(self._context, word):
+            for step in self._steps(word):
                 if self._heard.stopped(step):
                     continue
                 result = self._do(step)
@@ -186,6 +187,14 @@ class _Walk:
                     raise Decided(end, where=self._context.study.source, hint=hint)
                 if step.kind == "gate":
                     self.gates[step.name] = result
+
+    def _steps(self, word: FlowStep) -> list[Step]:
+        steps = steps_of(self._context, word)
+        parts = (part for step in steps for part in _with_needs(step))
+        if any(part.kind == "train" and is_auto(part.inputs["recipe"]) for part in parts):
+            settle(self._context)
+            steps = steps_of(self._context, word)
+        return steps
 
     def record(self, *, ended: str) -> None:
         """Say in the ledger which steps belong to this walk; a walk that repeats the last one says nothing new."""
@@ -251,10 +260,18 @@ def _with_needs(step: Step) -> Iterator[Step]:
     yield step
 
 
+def _demand(context: Context) -> None:
+    """Refuse what cannot be done, before anything is."""
+    study = context.study
+    demand(study.log, [spec.name for spec in study.datasets if spec.confidential], study.source)
+    demand_recipes(study)
+    context.materials.demand_splits()
+
+
 def _declare(context: Context) -> None:
     """Put the question, its gates and its data into the ledger before any number exists."""
     study, ledger = context.study, context.ledger
-    demand(study.log, [spec.name for spec in study.datasets if spec.confidential], study.source)
+    _demand(context)
     if study.content_hash() not in {entry.body["hash"] for entry in ledger.entries("study")}:
         ledger.append("study", {"hash": study.content_hash(), "name": study.name, "question": study.question})
     for gate in study.gates:

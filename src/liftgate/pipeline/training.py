@@ -17,6 +17,7 @@ from liftgate.errors import DataError, Stopped, TrainingError
 from liftgate.hashing import file_hash
 from liftgate.ledger.preflight import preflight
 from liftgate.ledger.runs import RunFolder, RunRecord, write_report
+from liftgate.pipeline.batch import recipe_of
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.costs import Ceiling, epoch_seconds
 from liftgate.pipeline.decisions import expected, points, word_of
@@ -47,7 +48,7 @@ def _stage_step(context: Context, arm: Arm, number: int, seed: int, previous: St
     inputs = {
         "weights": None if given is None else given.identity,
         "data": context.materials.training_hash(stage),
-        "recipe": dict(stage.recipe),
+        "recipe": recipe_of(context.ledger, stage),
         "seed": seed,
         "task": study.task,
         "backend": study.backend,
@@ -101,7 +102,7 @@ def _train(context: Context, step: Step, weights: str, arm: Arm, number: int, se
     job = TrainJob(
         weights=weights,
         data=context.materials.training_tree(stage),
-        recipe=stage.recipe,
+        recipe=step.inputs["recipe"],
         seed=seed,
         task=study.task,
         out=run.results,

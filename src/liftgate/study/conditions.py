@@ -14,6 +14,7 @@ from typing import NamedTuple
 from liftgate.study.words import EPOCH_METRICS, suggestion
 
 _FORM = re.compile(r"\s*([A-Za-z][\w-]*)\s*(>=|<=|≥|≤|>|<)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
+_FIRST = frozenset("<>≤≥")
 _SIGNS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -39,6 +40,16 @@ class Condition(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.metric} {self.sign} {self.number:g}"
+
+
+def with_metric_of(text: str, other: str) -> str:
+    """Return a condition that is short of its metric with that of another one; any other text as it is.
+
+    >>> with_metric_of("> 0.30", "mAP50 > 0.40")
+    'mAP50 > 0.30'
+    """
+    wanted = _FORM.fullmatch(other)
+    return f"{wanted[1]} {text.strip()}" if wanted and text.lstrip()[:1] in _FIRST else text
 
 
 def parse_condition(text: str) -> Condition:

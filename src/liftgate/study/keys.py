@@ -5,7 +5,7 @@ pydantic stays at this door. `document.py` turns these into the frozen records t
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -16,8 +16,10 @@ from pydantic import (
     StringConstraints,
     Tag,
     WithJsonSchema,
+    model_validator,
 )
 
+from liftgate.study.conditions import with_metric_of
 from liftgate.study.values import (
     ArmName,
     Ceiling,
@@ -94,9 +96,9 @@ class PartKeys(Keys):
 class DecisionKeys(Keys):
     """A decision point of a stage, judged on val while it trains.
 
-    Conditions are `METRIC SIGN NUMBER`, for example `mAP50 > 0.40`. A run that ends before its point is judged at its
-    last epoch. After a stop the flow goes on where a later step names the arm (`when: {ARM: STOPPED}`); where none
-    does, the study ends with exit code 12.
+    Conditions are `METRIC SIGN NUMBER`, for example `mAP50 > 0.40`; `careful_if: "> 0.30"` is about the metric of
+    `continue_if`. A run that ends before its point is judged at its last epoch. After a stop the flow goes on where a
+    later step names the arm (`when: {ARM: STOPPED}`); where none does, the study ends with exit code 12.
     """
 
     at: Annotated[int, Field(ge=1)] = Field(description="After which epoch.")
@@ -105,6 +107,14 @@ class DecisionKeys(Keys):
         default=None, description="Otherwise go on when this holds, and say so beside every verdict about the arm."
     )
     otherwise: Literal["stop", "continue"] = Field(default="stop", description="What happens when neither holds.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _same_metric(cls, raw: Any) -> Any:
+        careful, wanted = (raw.get("careful_if"), raw.get("continue_if")) if isinstance(raw, dict) else (None, None)
+        if isinstance(careful, str) and isinstance(wanted, str):
+            return {**raw, "careful_if": with_metric_of(careful, wanted)}
+        return raw
 
 
 def _data_form(value: object) -> str:

@@ -88,6 +88,11 @@ RESERVED_ARGUMENTS = {
     "save_dir": "Liftgate makes the run folder",
     "exist_ok": "a run folder is never used twice",
     "resume": "`liftgate run` goes on by itself where it was stopped",
+    "save": "best.pt and last.pt are always kept",
+    "val": "every epoch is validated: the best checkpoint is chosen by it",
+    "split": "the best checkpoint is chosen on val; test is for the verdict",
+    "cfg": "a recipe stands in the study, where the study's hash covers it",
+    "time": "it makes the number of epochs depend on the machine: `epochs` says it, `budget` sets a ceiling",
 }
 """Training arguments that are not a recipe's to set, and who sets them."""
 

@@ -1,7 +1,7 @@
 """The child process: `python -m liftgate.train.worker JOB.json EVENTS.jsonl PARENT`.
 
 It does one job of one backend and reports to the events file; its output is the log. It pauses at the next epoch
-boundary when its parent wishes so, on SIGTERM or SIGINT, and when its parent is gone: an orphan that trained on would
+boundary when its parent wishes so, on SIGTERM, SIGINT or SIGHUP, and when its parent is gone: an orphan that trained on would
 meet the next start of the same command. (Asking for the parent's id at each boundary was chosen over
 PR_SET_PDEATHSIG: the same effect, no ctypes, and it works where there is no Linux. Dying at once was not: an epoch may
 be an hour.)
@@ -79,7 +79,7 @@ def _judging(emit: Callable[[Event], None], judge: Judge) -> Callable[[Event], N
 
 def _stop_flag(parent: int, wish: Wish) -> Callable[[], bool]:
     asked: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _: asked.append(received))
     return lambda: bool(asked) or bool(wish) or os.getppid() != parent
 

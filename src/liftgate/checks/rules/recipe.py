@@ -14,7 +14,6 @@ from liftgate.checks.arguments import (
     DEFAULT_FLIPLR,
     DEFAULT_IMGSZ,
     DEFAULT_WARMUP,
-    OPTIMIZERS,
     REMOVED,
     auto_choice,
     complaint,
@@ -140,9 +139,6 @@ def value(subject: Subject) -> Iterator[Finding]:
     for place in _trained(subject):
         for name, given in place.stage.recipe.items():
             wrong = complaint(name, given) if name in ARGUMENTS else None
-            if name == "optimizer" and isinstance(given, str):
-                known = {one.lower() for one in OPTIMIZERS}
-                wrong = None if given.lower() in known else f"expected one of {', '.join(OPTIMIZERS)}, got {given!r}"
             if wrong:
                 hint = None
                 if isinstance(given, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", given):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +13,8 @@ from liftgate.train.doctor.signals import middle, noise, smooth, spark, theil_se
 from liftgate.train.doctor.symptom import Symptom
 from liftgate.train.doctor.trace import Trace
 
+_BATCHES = re.compile(r"^ *\d+/\d+ .*100%\D+(\d+)/\1 ", re.MULTILINE)  # the progress of an epoch that is done
+_ENOUGH = 300  # batches after which every sound run that was looked at had found something
 _HEADS = {"B": "boxes", "P": "keypoints", "M": "masks"}
 
 
@@ -88,7 +91,11 @@ def _had_its_chance(trace: Trace) -> bool:
     """Warm-up lasts 100 iterations or more, which is 100 epochs for one batch of images: count what came after it.
 
     Such a set looked dead for 46 epochs and ended at .97, so where no rate tells, it takes longer than that to be sure.
+    Where a log tells how many batches an epoch has, a few hundred are needed.
     """
+    batches = _BATCHES.search(trace.log)
+    if batches is not None and int(batches[1]) * len(trace) < _ENOUGH:
+        return False
     schedule = read_schedule(trace)
     if schedule is None:
         return len(trace) >= 60
