@@ -1,8 +1,8 @@
 """The child process: `python -m liftgate.train.worker JOB.json EVENTS.jsonl PARENT`.
 
 It does one job of one backend and reports to the events file; its output is the log. It pauses at the next epoch
-boundary when its parent wishes so, on SIGTERM, SIGINT or SIGHUP, and when its parent is gone: an orphan that trained on would
-meet the next start of the same command. (Asking for the parent's id at each boundary was chosen over
+boundary when its parent wishes so, on SIGTERM, SIGINT or SIGHUP, and when its parent is gone: an orphan that trained on
+would meet the next start of the same command. (Asking for the parent's id at each boundary was chosen over
 PR_SET_PDEATHSIG: the same effect, no ctypes, and it works where there is no Linux. Dying at once was not: an epoch may
 be an hour.)
 """
