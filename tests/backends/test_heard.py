@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+
+import pytest
 
 from liftgate.backends.base import Event
 from liftgate.backends.heard import Ear, explain, plain_name
@@ -40,6 +43,21 @@ def test_a_data_set_that_vanished_in_mid_run_is_asked_about() -> None:
     error = explain(FileNotFoundError("Image Not Found /data/a.jpg"))
     assert isinstance(error, TrainingError)
     assert error.hint is not None and "moved or deleted" in error.hint
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        RuntimeError("[enforce fail at inline_container.cc:671] . unexpected pos 2254016 vs 2253912"),
+        RuntimeError("PytorchStreamWriter failed writing file data/4: file write failed"),
+    ],
+)
+def test_a_full_disk_is_called_one_whatever_the_trainer_calls_it(error: Exception) -> None:
+    said = explain(error)
+    assert "the disk is full" in str(said) and "MB free" in str(said)
+    assert "the same command goes on" in str(said.hint)
 
 
 def test_box_metrics_have_plain_names_and_keypoint_metrics_say_so() -> None:

@@ -44,6 +44,17 @@ def test_reading_runs_nothing(tmp_path: Path, protocol: int) -> None:
     assert found.unknown
 
 
+@pytest.mark.parametrize(
+    ("model", "task"),
+    [("DetectionModel", "detect"), ("PoseModel", "pose"), ("SegmentationModel", "segment"), ("OtherModel", None)],
+)
+def test_the_class_of_its_model_tells_the_task(tmp_path: Path, model: str, task: str | None) -> None:
+    path = tmp_path / "w.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("w/data.pkl", f"\x80\x02cultralytics.nn.tasks\n{model}\n.".encode("latin-1"))
+    assert read_checkpoint(path).task == task
+
+
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("call", ["os.system", "builtins.eval", "subprocess.Popen", "builtins.getattr"])
 def test_names_that_run_commands_are_hostile(tmp_path: Path, call: str, protocol: int) -> None:

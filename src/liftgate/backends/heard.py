@@ -5,8 +5,10 @@ Nothing here imports it: what is looked at is handed in.
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,6 +59,11 @@ def explain(error: Exception) -> LiftgateError:
     text = f"{type(error).__name__}: {error}".splitlines()[0]
     if "out of memory" in str(error).lower():
         return OutOfMemory("the device ran out of memory", got=text, hint="a smaller `batch` or `imgsz`")
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or "inline_container" in text or "PytorchStreamWriter" in text:  # torch's own words for a short write
+        got = f"{shutil.disk_usage('.').free / 1e6:,.1f} MB free"
+        hint = "make room: the same command goes on from the last epoch that was reported"
+        return TrainingError("the state of an epoch could not be written: the disk is full", got=got, hint=hint)
     if isinstance(error, FileNotFoundError):
         return TrainingError(text, hint="was the data set moved or deleted while it ran?")
     return TrainingError(text)

@@ -61,6 +61,15 @@ _HOSTILE_MODULES_TEXT = """
 _HOSTILE_MODULES = frozenset(_HOSTILE_MODULES_TEXT.split())
 
 
+_TASKS = {
+    f"ultralytics.nn.tasks.{name}Model": task
+    for name, task in {
+        **{"Detection": "detect", "Pose": "pose", "Segmentation": "segment", "Classification": "classify"},
+        **{"OBB": "obb", "RTDETRDetection": "detect", "World": "detect"},
+    }.items()
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """What a checkpoint file says about itself."""
@@ -71,6 +80,11 @@ class Checkpoint:
     """Class names by number; None: none were found"""
     about: Mapping[str, str] = field(default_factory=dict)
     """version, license, date and docs as Ultralytics writes them, where present"""
+
+    @property
+    def task(self) -> str | None:
+        """What the model in it was made for, by its class; None: it is none that is known."""
+        return next((_TASKS[name] for name in self.globals if name in _TASKS), None)
 
     @property
     def hostile(self) -> tuple[str, ...]:

@@ -1,14 +1,18 @@
-"""Recipes: what the trainer would refuse in one, refused before anything is trained.
+"""Recipes: what the trainer would refuse, in a recipe or as start weights, refused before anything is trained.
 
 `check` says the same with reasons; a flow may leave it out, and a later phase would be refused days later.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from liftgate.backends.arguments import check_recipe, known_arguments
 from liftgate.checks.arguments import ARGUMENTS, complaint
-from liftgate.errors import UsageError
-from liftgate.study.records import Study
+from liftgate.checks.pickles import read_checkpoint
+from liftgate.errors import DataError, UsageError
+from liftgate.study.records import Stage, Study
+from liftgate.train.weights import resolve_weights
 
 
 def demand_recipes(study: Study) -> None:
@@ -26,3 +30,20 @@ def demand_recipes(study: Study) -> None:
             for name, value in stage.recipe.items():
                 if wrong := complaint(name, value) if name in ARGUMENTS else None:
                     raise UsageError(f"{name}: {wrong}", where=where)
+
+
+def demand_task(study: Study, stage: Stage) -> None:
+    """Refuse start weights that were made for another task.
+
+    Raises:
+        UsageError: they were.
+    """
+    if study.backend != "ultralytics" or stage.weights is None:
+        return
+    path = Path(resolve_weights(stage.weights, study.folder).path)
+    try:
+        made_for = read_checkpoint(path).task if path.suffix == ".pt" else None
+    except DataError:
+        return  # training says what is wrong with it
+    if made_for not in (None, study.task):
+        raise UsageError("weights of another task", where=path, expected=study.task, got=made_for)

@@ -17,7 +17,7 @@ from liftgate.pipeline.costs import beyond, spent
 from liftgate.pipeline.decisions import Heard
 from liftgate.pipeline.estimate import Times
 from liftgate.pipeline.flow import steps_of, trained_by
-from liftgate.pipeline.recipes import demand_recipes
+from liftgate.pipeline.recipes import demand_recipes, demand_task
 from liftgate.pipeline.step import Cache, Result, Step
 from liftgate.study.records import Budget, FlowStep
 from liftgate.train.ranks import devices_of
@@ -234,7 +234,7 @@ class _Walk:
         """Before the first training, look for what later words of the flow lack: after it may be days later.
 
         Raises:
-            UsageError: weights are missing.
+            UsageError: weights are missing, or were made for another task.
             DataError, StudyError: a mix does not fit together, or a gate asks for a split that is not there.
         """
         if self._foreseen:
@@ -243,8 +243,10 @@ class _Walk:
         study, materials = self._context.study, self._context.materials
         for word in study.flow:
             steps_of(self._context, word)
-            for stage in (stage for arm in trained_by(study, word) for stage in arm.stages if stage.mix):
-                materials.training_tree(stage)
+            for stage in (stage for arm in trained_by(study, word) for stage in arm.stages):
+                demand_task(study, stage)
+                if stage.mix:
+                    materials.training_tree(stage)
             for gate in (gate for gate in study.gates if gate.name == word.name):
                 materials.truth(gate.on)
 

@@ -133,12 +133,22 @@ def task(subject: Subject) -> Iterator[Finding]:
     """Weights made for another task than the study's.
 
     `yolov8n.pt` finds boxes and has no keypoints to train; `-seg`, `-cls` and `-obb` weights answer other questions.
+    The file says what its model is; where it is not there yet, an official name does. Training refuses such weights,
+    which of a later stage is days later.
 
     Mend: for pose take the `-pose` weights, for detection the plain ones.
     """
+    if subject.study is None:
+        return
     for where, weights in _named(subject):
-        name = weights.rsplit("/", 1)[-1]
-        if name not in OFFICIAL or subject.study is None:
+        path, name = _file(subject, weights), weights.rsplit("/", 1)[-1]
+        held = _read(path) if path.suffix == ".pt" and path.is_file() else None
+        if held is not None and held.task is not None:
+            if held.task != subject.study.task:
+                message = f"{path.name} is a model for {held.task}, the study's task is {subject.study.task}"
+                yield task.finding(where, message, severity="error", weights=name)
+            continue
+        if name not in OFFICIAL:
             continue
         wrong = "-pose" not in name if subject.study.task == "pose" else "-pose" in name
         if wrong or any(other in name for other in _OTHER_TASKS):
