@@ -45,7 +45,7 @@ def test_an_argument_of_a_later_phase_is_refused_at_once(
     write_study: Write, recipe: dict[str, Any], said: str, verb: Callable[..., Any]
 ) -> None:
     error = refused(two_phases(write_study, {"recipe": recipe}), verb)
-    assert said in f"{error} {error.hint}" and "later, stage 1" in str(error)
+    assert said in f"{error} {error.hint}" and "arms.later.0.recipe" in str(error)
 
 
 def test_weights_of_another_task_in_a_later_phase_are_refused_before_the_first(write_study: Write) -> None:

@@ -24,10 +24,10 @@ def demand_recipes(study: Study) -> None:
     if study.backend != "ultralytics":
         return  # another backend knows its own
     for arm in study.arms:
-        for number, stage in enumerate(arm.stages, start=1):
-            where = f"{study.source}: {arm.name}, stage {number}"
-            check_recipe(stage.recipe, known_arguments() or ARGUMENTS, where)
+        for number, stage in enumerate(arm.stages):
             for name, value in stage.recipe.items():
+                where = study.place("arms", arm.name, number, "recipe", name)
+                check_recipe({name: value}, known_arguments() or ARGUMENTS, where)
                 if wrong := complaint(name, value) if name in ARGUMENTS else None:
                     raise UsageError(f"{name}: {wrong}", where=where)
 

@@ -235,7 +235,7 @@ class _Walk:
 
         Raises:
             UsageError: weights are missing, or were made for another task.
-            DataError, StudyError: a mix does not fit together, or a gate asks for a split that is not there.
+            DataError, StudyError: a mix does not fit together.
         """
         if self._foreseen:
             return
@@ -247,8 +247,6 @@ class _Walk:
                 demand_task(study, stage)
                 if stage.mix:
                     materials.training_tree(stage)
-            for gate in (gate for gate in study.gates if gate.name == word.name):
-                materials.truth(gate.on)
 
 
 def _label(word: FlowStep) -> str:

@@ -141,11 +141,11 @@ def task(subject: Subject) -> Iterator[Finding]:
     if subject.study is None:
         return
     for where, weights in _named(subject):
-        path, name = _file(subject, weights), weights.rsplit("/", 1)[-1]
-        held = _read(path) if path.suffix == ".pt" and path.is_file() else None
+        path, name = find(weights, subject.study_folder), weights.rsplit("/", 1)[-1]
+        held = _read(path) if path is not None and path.suffix == ".pt" else None
         if held is not None and held.task is not None:
             if held.task != subject.study.task:
-                message = f"{path.name} is a model for {held.task}, the study's task is {subject.study.task}"
+                message = f"{name} is a model for {held.task}, the study's task is {subject.study.task}"
                 yield task.finding(where, message, severity="error", weights=name)
             continue
         if name not in OFFICIAL:
