@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import liftgate
 from liftgate.data.dataset import Dataset, Image, Labels
 from liftgate.data.predictions import Predictions
 from liftgate.measure.errors_by_type import TYPES, errors_by_type
@@ -81,3 +84,20 @@ def test_no_detections_leave_only_missed_objects() -> None:
     data, model = one_image([])
     result = errors_by_type(data, replace(model, boxes=np.empty((0, 4))))
     assert result.count == {**dict.fromkeys(TYPES, 0), "missed": 2}
+
+
+def test_every_type_is_counted_as_often_as_by_hotcoco(fixtures: Path) -> None:
+    hotcoco = pytest.importorskip("hotcoco")
+    folder = fixtures / "evaluator"
+    truth, found = folder / "instances_val2014_100.json", folder / "instances_val2014_fakebbox100_results.json"
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = hotcoco.COCO(str(truth))
+        run = hotcoco.COCOeval(coco, coco.load_res(str(found)), "bbox")
+        run.evaluate()
+        run.accumulate()
+        theirs = run.tide_errors(pos_thr=0.5, bg_thr=0.1)
+    ours = liftgate.evaluate(truth, found, conf=0.0, errors=True).errors
+    names = {"class": "Cls", "location": "Loc", "both": "Both", "duplicate": "Dupe", "background": "Bkg"}
+    assert ours["count"] == {name: theirs["counts"][other] for name, other in (*names.items(), ("missed", "Miss"))}
+    # What is missed is left out of both; here a class of which nothing is left has no AP, there it has 0.
+    assert [ours["cost"][name] for name in names] == pytest.approx([theirs["delta_ap"][n] for n in names.values()])

@@ -3,9 +3,9 @@
 Types are decided at one confidence threshold. A mistake is put down to the first type that fits:
 
     class       IoU ≥ 0.5 with an object of another class that nothing right has found
+    duplicate   IoU ≥ 0.5 with an object of its own class that a better detection has found
     location    0.1 ≤ IoU < 0.5 with an object of its own class
     both        0.1 ≤ IoU < 0.5 with an object of another class
-    duplicate   IoU ≥ 0.5 with an object of its own class that a better detection has found
     background  none of these: there is nothing there
     missed      an object that no detection found, nor came near enough to be called class or location
 
@@ -115,8 +115,8 @@ def _type_of(
 ) -> tuple[int, int]:
     choices = (
         (_CLASS, ~own & ~taken & (overlap >= NEAR)),
-        (_LOCATION, own & (overlap >= FAR) & (overlap < NEAR)),
         (_DUPLICATE, own & taken & (overlap >= NEAR)),
+        (_LOCATION, own & (overlap >= FAR) & (overlap < NEAR)),
         (_BOTH, ~own & (overlap >= FAR) & (overlap < NEAR)),
     )
     for number, fits in choices:

@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from liftgate.data.dataset import Dataset
 from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.measure.resampling import Units
+from liftgate.measure.resampling import Units, affordable, units
 from liftgate.measure.same_images import covering
-from liftgate.stats.clustered import jackknife_t
+from liftgate.stats.clustered import jackknife_t, jackknife_variance
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import korn_graubard
 
@@ -170,11 +170,14 @@ def screened_interval(answers: Screening, name: str, groups: Units, level: float
     """Estimate and interval of one of metrics.SCREENING; None: there is nothing to count."""
     n_images = len(answers.score)
     if name == "AUC":
-        values = _auc(answers.positive, answers.score, groups.of_image, groups.leave_one_out())
+        alone = units([str(i) for i in range(n_images)], affordable(n_images))
+        values, of_images = (
+            _auc(answers.positive, answers.score, some.of_image, some.leave_one_out()) for some in (groups, alone)
+        )
         if math.isnan(values[0]):
             return None
-        estimate = float(values[0])
-        counts: dict[str, Any] = {"n_images": n_images, "n_groups": groups.n_groups}
+        estimate, simple = float(values[0]), jackknife_variance(of_images[1:])
+        counts: dict[str, Any] = {"n_images": n_images, "n_groups": groups.n_groups, "simple_variance": simple}
         return jackknife_t(estimate, values[1:], level, **counts, within=(0.0, 1.0))
     top, bottom = screened_fraction(answers, name)
     if not bottom.any():

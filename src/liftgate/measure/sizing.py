@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from liftgate.errors import UsageError
@@ -22,7 +23,7 @@ from liftgate.stats.sample_size import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SizeAnswer:
     """How much data a claim needs."""
 
@@ -45,6 +46,12 @@ class SizeAnswer:
             "text": self.text,
             **self.details,
         }
+
+    def __repr__(self) -> str:
+        return f"SizeAnswer({self.question}: {self.text})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self.text)}</p>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,14 +28,14 @@ def read_truth(
         UsageError: it cannot be read, or has no such split.
     """
     dataset = read(Path(path), images=None if images is None else Path(images), progress=progress)
-    if groups is not None:
-        dataset = assign_groups(dataset, groups, base=Path.cwd())
     if split is None:
         split = "val" if "val" in dataset.splits else None
     elif split not in dataset.splits:
         has = ", ".join(dataset.splits) or "none: leave --split out"
         raise UsageError(f"no split {split!r}", where=path, expected=has, got=split)
-    return dataset if split is None else dataset.split(split)
+    if split is not None:
+        dataset = dataset.split(split)  # first: a rule need not fit images that nobody measures
+    return dataset if groups is None else assign_groups(dataset, groups, base=Path.cwd())
 
 
 def faults_of_truth(dataset: Dataset) -> str:
