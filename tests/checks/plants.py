@@ -526,6 +526,8 @@ def probed(id_: str, **showed: object) -> None:
 probed("probe.not_learned", ap50=0.1, scores=(0.1,) * 30, losses=(3.0,) * 30)
 probed("probe.not_learned", ap50=0.5, scores=tuple(i / 60 for i in range(30)))
 probed("probe.by_heart_only", others_ap50=0.0)
+THROWN = {"cup": {"cup": 20, "plate": 22}, "plate": {"cup": 19, "plate": 18}, "spoon": {"cup": 9, "spoon": 1}}
+probed("probe.classes_by_chance", others_named=THROWN)
 probed("probe.class_never_learned", per_class={"cup": 0.0, "plate": 1.0}, ap50=0.5)
 
 

@@ -10,7 +10,8 @@ choice of images and the record that the rules `probe.…` judge.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ HARDLY = 0.3
 """AP50 below which nothing to speak of was learned"""
 NOTHING = 0.02
 """AP50 on images that were not shown up to which nothing of what was learned holds there"""
+BARELY = 0.2
+"""By how much more often a class should be said of its own objects than of another's, for the two to be told apart"""
+_ENOUGH = 10  # objects of each of two classes that were found
 _SIZES = (192, 256, 320, 416, 512, 640)
 _SEEN = 12.0  # pixels that an object should measure to be learned with certainty
 _CELL = 8.0  # pixels of the finest grid: a class whose objects are smaller is not judged
@@ -62,6 +66,8 @@ class Probe:
     """Sum of the training losses after each epoch"""
     scores: tuple[float, ...]
     """mAP50 after each epoch, by the trainer's own formulas"""
+    others_named: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """class → class that the surest detection on it says → objects of the other images; only objects that were found"""
 
     @property
     def cut_short(self) -> bool:
@@ -168,3 +174,23 @@ def never_learned(probe: Probe) -> Sequence[str]:
     """Return the classes that were not learned at all while the others were, and that could be judged."""
     judged = [name for name in probe.per_class if name not in probe.too_small]
     return [name for name in judged if probe.per_class[name] < HARDLY] if len(judged) > 1 else []
+
+
+def not_told_apart(probe: Probe) -> list[tuple[str, str]]:
+    """Return the pairs of classes that are surely (two standard errors) hardly told apart on images not shown.
+
+    Of the objects of both that were found and said to be one of the two: how much more often is the first said of its
+    own objects than of the second's? That is 1 for classes that are told apart, 0 for classes that a die has thrown.
+    """
+    pairs = []
+    for a, b in combinations(probe.others_named, 2):
+        right, wrong = probe.others_named[a].get(a, 0), probe.others_named[a].get(b, 0)
+        taken, other = probe.others_named[b].get(a, 0), probe.others_named[b].get(b, 0)
+        if min(right + wrong, taken + other) < _ENOUGH:
+            continue
+        # One success and one failure more each: a share of 0 or 1 of a few objects is not sure.
+        shares = [(k + 1) / (k + n + 2) for k, n in ((right, wrong), (taken, other))]
+        error = np.sqrt(sum(p * (1 - p) / (n + 2) for p, n in zip(shares, (right + wrong, taken + other), strict=True)))
+        if shares[0] - shares[1] + 2 * error < BARELY:
+            pairs.append((a, b))
+    return pairs

@@ -17,10 +17,12 @@ import numpy as np
 from liftgate import __version__, checks, measure
 from liftgate.backends import sidecar
 from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
+from liftgate.boxes import iou
 from liftgate.checks.arguments import DEFAULT_IMGSZ
 from liftgate.checks.learnability import Probe, choose_images, choose_size, too_small
 from liftgate.data.dataset import Dataset
 from liftgate.data.formats import coco, yolo
+from liftgate.data.predictions import Predictions
 from liftgate.errors import FindingsError, Stopped, TrainingError
 from liftgate.files import write_text
 from liftgate.hashing import content_hash, short
@@ -35,6 +37,7 @@ from liftgate.train.weights import resolve_weights
 
 LONGEST = 300.0
 """Seconds after which a probe ends, whatever it has learned"""
+_MET = 0.5  # IoU
 _DEVICE = "cpu"  # where the study names none: a probe comes before the GPU is warm
 
 # What makes each backend learn by heart: no augmentation, no regularisation, no early stop. A small batch takes many
@@ -208,8 +211,11 @@ def _learn(context: Context, step: Step, question: _Question, chosen: _Chosen, j
     finally:
         write_report(context.workspace.folder)
     epochs = [event.body for event in read_events(run.path / "events.jsonl") if event.kind == "epoch"]
-    shown = _measure(context, run, job, chosen.shown, "val")
-    others = _measure(context, run, job, chosen.others, "test") if chosen.others.images else None
+    shown = measure.evaluate(chosen.shown, _predicted(context, run, job, chosen.shown, "val"))
+    others, named = None, {}
+    if chosen.others.images:
+        predictions = _predicted(context, run, job, chosen.others, "test")
+        others, named = measure.evaluate(chosen.others, predictions), _named(chosen.others, predictions)
     rows = {name: row for name, row in shown.per_class.items() if row["n_objects"]}
     probe = Probe(
         weights=question.weights,
@@ -228,6 +234,7 @@ def _learn(context: Context, step: Step, question: _Question, chosen: _Chosen, j
         too_small=too_small(chosen.shown, int(job.recipe["imgsz"])),
         losses=tuple(round(_loss(epoch), 5) for epoch in epochs),
         scores=tuple(float(epoch["metrics"].get("mAP50") or 0.0) for epoch in epochs),
+        others_named=named,
     )
     result = {"run": run.name, "arm": "probe", "seed": job.seed, "epochs": len(epochs), "curve": epochs}
     run.finish({**result, "facts": {"seconds": seconds(), "AP50": probe.ap50}})
@@ -243,8 +250,24 @@ def _ap50(evaluation: Evaluation) -> float:
     return round(float(evaluation.metrics["mAP50"] or 0.0), 4)
 
 
-def _measure(context: Context, run: RunFolder, job: TrainJob, truth: Dataset, split: str) -> Evaluation:
-    """Measure the best weights on one list of the probe's tree, by Liftgate's own figures."""
+def _named(truth: Dataset, predictions: Predictions) -> dict[str, dict[str, int]]:
+    """Class → class that the surest detection on an object (IoU 0.5) says → objects, of those that were found."""
+    names = truth.classes
+    found: dict[str, dict[str, int]] = {name: dict.fromkeys(names, 0) for name in names}
+    place = {image: number for number, image in enumerate(predictions.images)}
+    for index, image in enumerate(truth.images):
+        rows = np.flatnonzero((truth.labels.image == index) & ~truth.labels.crowd & ~truth.labels.ignore)
+        said = np.flatnonzero(predictions.image == place.get(image.id, -1))
+        said = said[np.argsort(-predictions.scores[said], kind="stable")]
+        meets = iou(truth.labels.boxes[rows], predictions.boxes[said]) >= _MET
+        for row, met in zip(rows[meets.any(axis=1)], meets[meets.any(axis=1)], strict=True):
+            true, name = names[truth.labels.cls[row]], predictions.classes[predictions.cls[said[met.argmax()]]]
+            found[true][name] = found[true].get(name, 0) + 1
+    return found
+
+
+def _predicted(context: Context, run: RunFolder, job: TrainJob, truth: Dataset, split: str) -> Predictions:
+    """What the best weights find on one list of the probe's tree."""
     ask = PredictJob(
         weights=str(job.out / "weights" / "best.pt"),
         data=job.data,
@@ -257,7 +280,7 @@ def _measure(context: Context, run: RunFolder, job: TrainJob, truth: Dataset, sp
     launch.predict(
         ask, backend=context.study.backend, folder=run.path, on_event=lambda event: None, stop=context.at_once
     )
-    return measure.evaluate(truth, coco.read_predictions(ask.out, truth))
+    return coco.read_predictions(ask.out, truth)
 
 
 def _tree(context: Context, chosen: _Chosen, step: Step) -> Path:
