@@ -133,7 +133,7 @@ def merge(plan: MergePlan, *, accept: Collection[str] = (), backgrounds: bool = 
             got=listed,
             hint="say in the rules which keypoints are the same: `datasets: {NAME: {keypoints: {old: new, …}}}`"
             if kinds == {"keypoints"}
-            else "rename or drop classes by rule, or accept the kind of conflict by name",
+            else f"rename or drop classes by --rules FILE, or let them be: --accept {' '.join(sorted(kinds))}",
         )
     if not plan.classes:
         raise DataError("every class is dropped")

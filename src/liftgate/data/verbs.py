@@ -98,7 +98,8 @@ def data_split(
     else:
         made = {"": make_split(dataset, ratios, seed, strata)}
         how = "--ratios " + " ".join(f"{ratio:g}" for ratio in ratios)
-    how += "" if stratify is None else f" --stratify {stratify}"
+    how += "" if stratify is None else f" --stratify {Path(stratify).name}"
+    how += "".join(f" --apart {Path(proof['data']).name} (proved: {proof['n_images']} images)" for proof in proofs)
     with whole_folder(out) as part:
         records = [_freeze(split, dataset, strata, part, out, suffix) for suffix, split in made.items()]
         consent = known_terms(dataset, source.said).consent

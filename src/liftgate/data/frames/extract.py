@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -56,7 +56,8 @@ def extract(
         # The decoder's own threads work on while ours wait for Python's lock: on a busy machine that halves the time.
         # Two each; more where there are few pieces (a video without key frames is one).
         opened = _Opened(threads=max(2, workers // max(1, len(todo))))
-        n_written = _carry_out(todo, lambda piece: _do(piece, out, request, opened), journal, pool, progress)
+        met: list[float] = []
+        n_written = _carry_out(todo, lambda piece: _do(piece, out, request, opened, met), met, journal, pool, progress)
         done = [journal.pieces[piece.key] for piece in work]
         keys = {piece.key for piece in work}
         done += [piece for piece in journal.pieces.values() if piece.keep and piece.key not in keys]
@@ -90,6 +91,9 @@ def in_order(rows: Iterable[FrameRow]) -> tuple[FrameRow, ...]:
     return tuple(sorted({row.image: row for row in rows}.values(), key=lambda row: row.image))
 
 
+_TELL_EVERY = 0.5  # seconds
+
+
 class _Opened(threading.local):
     """The video that a thread has open: the next piece is often of the same, and a long index takes long to read."""
 
@@ -109,23 +113,25 @@ class _Opened(threading.local):
 def _carry_out(
     todo: Sequence[Work],
     do: Callable[[Work], Piece],
+    met: Collection[float],
     journal: Journal,
     pool: ThreadPoolExecutor,
     progress: Progress,
 ) -> int:
-    """Do the pieces, note each as it ends; return how many frames were written."""
+    """Do the pieces, note each as it ends; return how many frames were written. `met` grows with every time that was
+    looked at, also within a piece."""
     total = sum(piece.n_wanted for piece in todo)
     wanted, written = 0, 0
     running: dict[Future[Piece], Work] = {}
     try:
         running = {pool.submit(do, piece): piece for piece in todo}
         while running:
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            for future in wait(running, timeout=_TELL_EVERY, return_when=FIRST_COMPLETED).done:
                 wanted += running.pop(future).n_wanted
                 piece = future.result()
                 journal.add(piece)
                 written += len(piece.rows)
-                progress("frames", wanted, total)
+            progress("frames", min(max(wanted, len(met)), total), total)
     except BaseException:  # Ctrl-C, a full disk: what has begun ends, the rest is for the next run
         for future in running:
             future.cancel()
@@ -133,13 +139,13 @@ def _carry_out(
     return written
 
 
-def _do(work: Work, out: Path, request: Request, opened: _Opened) -> Piece:
+def _do(work: Work, out: Path, request: Request, opened: _Opened, met: list[float]) -> Piece:
     if work.facts is None:
         rows, faults = copy_images(work.sources, out, request)
         return Piece(work.key, rows, faults)
     source = work.sources[0]
     try:
-        return _frames_of(opened.get(source.path), work, work.facts, out, request)
+        return _frames_of(opened.get(source.path), work, work.facts, out, request, met)
     except BadVideoError as error:
         return Piece(work.key, faults=(error.fault,), n_missing=work.n_wanted, keep=work.keep)
     except pyav().FFmpegError as error:
@@ -147,13 +153,14 @@ def _do(work: Work, out: Path, request: Request, opened: _Opened) -> Piece:
         return Piece(work.key, faults=(fault,), n_missing=work.n_wanted, keep=work.keep)
 
 
-def _frames_of(video: Video, work: Work, facts: Facts, out: Path, request: Request) -> Piece:
+def _frames_of(video: Video, work: Work, facts: Facts, out: Path, request: Request, met: list[float]) -> Piece:
     source = work.sources[0]
     damaged = video.n_damaged
     rows: dict[str, FrameRow] = {}
     n_answered, ends = 0, 0.0
     for run in work.runs:
         for target, time, frame, after in nearest(video.frames_around(run, facts), run):
+            met.append(target)
             ends = max(ends, time)
             shown = float(frame.duration * frame.time_base) if frame.duration else 0.0
             if not after and target > time + max(1.5 * facts.gap, shown):
