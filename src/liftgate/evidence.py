@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from liftgate import measure
 from liftgate.data.dataset import Dataset
 from liftgate.data.detections import Ahead, Source, read_predictions
 from liftgate.data.predictions import Predictions
@@ -15,7 +16,6 @@ from liftgate.data.slicing import slice_images
 from liftgate.errors import Refused, UsageError
 from liftgate.hashing import content_hash
 from liftgate.ledger.lockbox import locked_by, open_from_outside
-from liftgate.measure import comparison, evaluation, several
 from liftgate.measure.arm import Sigmas
 from liftgate.measure.pck import Pck
 from liftgate.measure.records import Comparison, Comparisons, Evaluation
@@ -69,7 +69,7 @@ def evaluate(
     found, note = read_predictions(predictions, dataset), None
     if common:
         dataset, (found,), note = on_common_images(dataset, found)
-    measured = evaluation.evaluate(
+    measured = measure.evaluate(
         dataset,
         found,
         level=level,
@@ -121,7 +121,7 @@ def compare(
     note = None
     if common:
         dataset, (first, second), note = on_common_images(dataset, first, second)
-    found = comparison.compare(
+    found = measure.compare(
         dataset,
         first,
         second,
@@ -172,7 +172,7 @@ def compare_arms(
         dataset, found, note = on_common_images(dataset, *found)
     slices = None if by is None else slice_images(dataset, by, base=Path.cwd())
     named = dict(zip(treatments, found[1:], strict=True))
-    result = several.compare_arms(dataset, found[0], named, screens=screens or None, by=slices, **asked)
+    result = measure.compare_arms(dataset, found[0], named, screens=screens or None, by=slices, **asked)
     odd = dict.fromkeys(odd_predictions(one) for one in found)
     said = tuple(text for text in (contaminated, note, faults_of_truth(dataset), *odd) if text)
     noted = {name: replace(one, caveats=(*said, *one.caveats)) for name, one in result.treatments.items()}

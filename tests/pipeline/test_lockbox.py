@@ -57,6 +57,24 @@ def test_labels_that_changed_after_the_look_are_refused(studied: tuple[Write, Pa
     assert any(caveat.startswith("contaminated") for caveat in verdict["caveats"])
 
 
+def test_a_lock_holds_before_the_study_has_ever_run(
+    write_study: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = write_study(datasets=LOCKED)
+    truth, found = tmp_path / "scenes" / "data.yaml", tmp_path / "found.json"
+    found.write_text("[]")
+    words = ["evaluate", "--truth", str(truth), "--predictions", str(found), "--split"]
+    assert main([*words, "test"]) == 2
+    assert "these images are locked: scenes.test of the study colours" in capsys.readouterr().err
+    assert main([*words, "val"]) == 0
+    assert not (study.parent / "runs").exists(), "a refusal leaves nothing"
+    assert main([*words, "test", "--open-anyway", "--reason", "the labels are checked by hand"]) == 0
+    capsys.readouterr()
+    assert main(["ledger", "show", str(study), "--kind", "lockbox", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["entries"]
+    assert entry["body"]["contaminated"] and entry["body"]["who"]
+
+
 def test_the_command_line_refuses_images_that_a_study_locks(
     studied: tuple[Write, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from liftgate import __version__
 from liftgate.data.dataset import Dataset
-from liftgate.errors import LedgerError, Refused
+from liftgate.errors import LedgerError, LiftgateError, Refused
 from liftgate.hashing import short
 from liftgate.ledger.chain import Entry, Ledger
+from liftgate.ledger.workspace import Workspace
 from liftgate.study.records import Study
+
+_LARGEST_STUDY = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +186,14 @@ class Locked(NamedTuple):
 
 
 def locked_by(asked: Dataset, folders: Iterable[Path]) -> list[Locked]:
-    """Return the studies that lock any of these images, by their ledgers in `runs/` of the folders."""
+    """Return the studies that lock any of these images.
+
+    They are known by their ledgers in `runs/` of the folders and, where they never ran, by the study files in them.
+    """
     found: dict[Path, Locked] = {}
     marks: frozenset[str] | None = None
-    for path in (path for folder in folders for path in sorted(folder.glob("runs/*/ledger.sqlite"))):
+    places = list(folders)
+    for path in (path for folder in places for path in sorted(folder.glob("runs/*/ledger.sqlite"))):
         ledger = Ledger(path)
         with contextlib.suppress(LedgerError):
             newest = {entry.body["dataset"]: entry.body for entry in ledger.entries("data")}
@@ -195,7 +202,32 @@ def locked_by(asked: Dataset, folders: Iterable[Path]) -> list[Locked]:
                     marks = asked.image_marks() if marks is None else marks
                     if shared := len(marks & _marks(row.get("marks", ""))):
                         found[path.resolve()] = Locked(ledger, path.parent.name, name, row["split"], shared)
+    for path in (path for folder in places for path in sorted(folder.glob("*.y*ml"))):
+        for locked in _declared_by(path, asked):
+            found.setdefault(locked.ledger.path.resolve(), locked)
     return list(found.values())
+
+
+def _declared_by(path: Path, asked: Dataset) -> Iterator[Locked]:
+    """Locks of a study file on splits that its data set says itself, which need no run to be known."""
+    try:
+        text = path.read_bytes() if path.is_file() and path.stat().st_size < _LARGEST_STUDY else b""
+    except OSError:
+        return
+    if b"lock" not in text:
+        return
+    from liftgate.study.document import is_study, load  # here: reading a study costs more than measuring a small file
+
+    if not is_study(path):
+        return
+    with contextlib.suppress(LiftgateError):  # a study with mistakes is not ours to judge here
+        study = load(path)
+        for spec in study.datasets:
+            if spec.lock and (study.folder / spec.path).resolve() == asked.source.resolve():
+                splits = [image.split for image in asked.images if image.split in spec.lock]
+                if splits:
+                    ledger = Ledger(Workspace(study).ledger)
+                    yield Locked(ledger, study.name, spec.name, str(splits[0]), len(splits))
 
 
 def _marks(text: str) -> frozenset[str]:
