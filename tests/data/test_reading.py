@@ -83,7 +83,7 @@ def test_roboflow_voc_has_xml_beside_the_pictures(tmp_path: Path) -> None:
 
 
 def test_coco_cc_as_a_folder_needs_to_know_which(fixtures: Path) -> None:
-    with pytest.raises(DataError, match="name the one that is meant"):
+    with pytest.raises(DataError, match="name the kind that is meant"):
         read(fixtures / "coco_cc")
 
 
@@ -92,3 +92,26 @@ def test_what_is_no_data_set_is_said(tmp_path: Path) -> None:
     for path, says in ((tmp_path / "x.csv", "not a data set"), (tmp_path, "no data set"), (tmp_path / "y", "no such")):
         with pytest.raises(DataError, match=says):
             read(path)
+
+
+def test_a_pattern_names_one_kind_of_coco_json_with_all_its_splits(tmp_path: Path) -> None:
+    for kind, name in (("instances", "cat"), ("person_keypoints", "person")):
+        for split in ("train", "val"):
+            picture(tmp_path / f"images/{split}.jpg")
+            document = {
+                "images": [{"id": 1 + (split == "val"), "file_name": f"{split}.jpg", "width": 64, "height": 48}],
+                "categories": [{"id": 1, "name": name}],
+                "annotations": [],
+            }
+            (tmp_path / "annotations").mkdir(exist_ok=True)
+            (tmp_path / f"annotations/{kind}_{split}2017.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="more than one JSON for a split") as caught:
+        read(tmp_path)
+    assert "instances_*.json" in str(caught.value.hint)
+    dataset = read(tmp_path / "annotations/person*.json")
+    assert (dataset.classes, dataset.splits) == (("person",), ("train", "val"))
+    assert {image.id for image in dataset.images} == {"images/train.jpg", "images/val.jpg"}
+    (tmp_path / "annotations/notes.txt").touch()
+    for pattern, said in (("nothing*.json", "no such file"), ("*.txt", "one COCO JSON for each split")):
+        with pytest.raises(DataError, match=said):
+            read(tmp_path / "annotations" / pattern)

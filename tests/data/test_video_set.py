@@ -74,6 +74,26 @@ def test_41_videos_split_29_6_6_with_every_category_spread_and_the_deployment_se
     assert not (tmp_path / "no").exists()
 
 
+def test_frames_can_be_split_before_anybody_has_labelled_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(6):
+        write_clip(tmp_path / f"videos/v{number}.mp4", 20, moving=range(number * 3))
+    frames = tmp_path / "frames"
+    run(capsys, "frames", tmp_path / "videos", "--every", "0.5", "--confidential", "--out", frames)
+    for source in (frames, frames / "frames.csv"):
+        out = tmp_path / f"split-{source.suffix}"
+        code, record, _ = run(capsys, "split", source, "--ratios", 4, 1, 1, "--out", out)
+        assert code == 0
+        assert {row["split"]: row["n_groups"] for row in record["splits"]} == {"train": 4, "val": 1, "test": 1}
+        assert "confidential: true" in (out / "README.md").read_text()
+    code, record, _ = run(capsys, "stats", frames)
+    assert (code, record["n_images"], record["n_groups"], record["n_objects"]) == (0, 24, 6, 0)
+    assert run(capsys, "convert", frames, "--to", "yolo", "--out", tmp_path / "no")[0] == 2, (
+        "there is nothing to convert"
+    )
+
+
 def test_a_rule_that_fits_nothing_is_refused_before_anything_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

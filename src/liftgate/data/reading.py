@@ -17,13 +17,15 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
 
     `images` says where the pixels are when the labels do not (COCO, VOC); `name` is the dataset's name in a study.
     A folder is VOC when it has Annotations/, CVAT when it has annotations.xml, YOLO when it has a data.yaml, COCO when
-    it has annotations/*.json; Roboflow's exports in train/, valid/ and test/ (PaliGemma: dataset/) are taken as they
-    come.
+    it has annotations/*.json; where these are of several kinds, a pattern such as annotations/instances_*.json names
+    one. Roboflow's exports in train/, valid/ and test/ (PaliGemma: dataset/) are taken as they come.
 
     Raises:
         DataError: nothing there that can be read; bad rows are no error but `Dataset.faults`.
     """
     path = Path(path)
+    if "*" in path.name and not path.exists() and (files := sorted(path.parent.glob(path.name))):
+        return _read_several(path, files, images, name, progress)
     if not path.exists():
         raise DataError("no such file or folder", where=path, hint=_nearby(path))
     if path.is_dir():
@@ -60,6 +62,16 @@ def is_dataset(path: Path) -> bool:
     if any((path / mark).exists() for mark in marks):
         return True
     return bool(coco.find_parts(path) or paligemma.find_parts(path)) or voc.is_flat(path)
+
+
+def _read_several(path: Path, files: list[Path], images: Path | None, name: str | None, progress: Progress) -> Dataset:
+    """`annotations/instances_*.json`: one kind of several in a folder, all its splits."""
+    from liftgate.data.formats import coco
+
+    if strange := [file.name for file in files if file.suffix.lower() != ".json"]:
+        raise DataError("a pattern names one COCO JSON for each split", where=path, got=", ".join(strange[:3]))
+    folder = path.parent.parent if path.parent.name == "annotations" else path.parent
+    return coco.read_parts(folder, files, images=images, name=name, progress=progress)
 
 
 def _read_folder(path: Path, images: Path | None, name: str | None, progress: Progress) -> Dataset:

@@ -17,7 +17,8 @@ from liftgate.data.formats.writing import write_dataset
 from liftgate.data.groups import assign_groups
 from liftgate.data.places import lexical, refuse_filled, whole_folder
 from liftgate.data.provenance import Said, known_terms, under
-from liftgate.data.reading import read
+from liftgate.data.reading import is_dataset, read
+from liftgate.data.sampling.frames import MANIFEST, unlabelled
 from liftgate.data.select import keep_classes, keep_keypoints
 from liftgate.data.slicing import slice_images
 from liftgate.data.split import Split, make_split, read_split
@@ -44,10 +45,13 @@ class Source:
     backgrounds: bool = True
     """Whether images stay that have lost all their boxes to `keep`"""
 
-    def open(self, progress: Progress = silent) -> Dataset:
+    def open(self, progress: Progress = silent, *, bare: bool = False) -> Dataset:
         """Read the dataset with its terms, keep its classes, assign groups (a CSV is relative to the working
-        directory), apply the split."""
-        dataset = read(self.path, images=self.images, progress=progress)
+        directory), apply the split. `bare`: frames that nobody has labelled yet will do too."""
+        if bare and _is_bare(self.path):
+            dataset = unlabelled(self.path, progress=progress)
+        else:
+            dataset = read(self.path, images=self.images, progress=progress)
         dataset = under(dataset, known_terms(dataset, self.said))
         if self.keep is not None:
             dataset = keep_classes(dataset, self.keep, backgrounds=self.backgrounds)
@@ -56,6 +60,11 @@ class Source:
         if self.groups is not None:
             dataset = assign_groups(dataset, self.groups, base=Path.cwd())
         return dataset if self.split is None else read_split(self.split).apply(dataset)
+
+
+def _is_bare(path: Path) -> bool:
+    """A list of frames, or a folder with one; a folder of images says nothing of groups, and may be a mistake."""
+    return path.suffix.lower() == ".csv" or ((path / MANIFEST).is_file() and not is_dataset(path))
 
 
 def data_split(
@@ -87,7 +96,7 @@ def data_split(
     if frozen.exists() or (out / "split-1.csv").exists():
         raise DataError("there is a frozen split already", where=out, hint="choose another --out")
     refuse_filled(out)
-    dataset = source.open(progress)
+    dataset = source.open(progress, bare=True)
     strata = {} if stratify is None else slice_images(dataset, stratify, base=Path.cwd())
     proofs = [_proof(dataset, path, source, apart_groups, progress) for path in apart]
     if folds is not None:
@@ -156,7 +165,7 @@ def _strata(applied: Dataset, strata: Mapping[str, str]) -> list[dict[str, Any]]
 def _proof(dataset: Dataset, path: Path, source: Source, groups: str | None, progress: Progress) -> dict[str, Any]:
     held_out = replace(source, path=path, groups=groups or source.groups, split=None, keep=None, keypoints=None)
     try:
-        there = held_out.open(progress)
+        there = held_out.open(progress, bare=True)
     except DataError as error:
         if groups or not source.groups or not str(error.where).endswith(source.groups):
             raise  # not about the rule

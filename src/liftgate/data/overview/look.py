@@ -57,7 +57,7 @@ def look(source: Source, *others: Source, imgsz: int = 640, seed: int = 0, progr
     """
     if imgsz < 1:
         raise UsageError("imgsz is out of range", expected="at least 1", got=imgsz)
-    datasets = _named_apart([one.open(progress) for one in (source, *others)])
+    datasets = _named_apart([one.open(progress, bare=True) for one in (source, *others)])
     views = [overview(dataset, imgsz=imgsz, seed=seed, progress=progress) for dataset in datasets]
     sides = [
         between(datasets[0], dataset, views[0], view, seed=seed, progress=progress)

@@ -12,12 +12,11 @@ import numpy as np
 
 from liftgate.data.archive import pack
 from liftgate.data.card import card, write_card
-from liftgate.data.dataset import Dataset, Image, Keypoints, Labels
+from liftgate.data.dataset import Dataset, Keypoints, Labels
 from liftgate.data.formats import coco, cvat, darknet
-from liftgate.data.headers import read_headers
 from liftgate.data.places import refuse_filled, whole_folder
 from liftgate.data.predictions import Predictions
-from liftgate.data.sampling.frames import read_frames
+from liftgate.data.sampling.frames import unlabelled
 from liftgate.errors import DataError
 from liftgate.files import write_json
 from liftgate.progress import Progress, silent
@@ -46,31 +45,7 @@ def frames_dataset(source: Path, classes: Sequence[str], progress: Progress = si
     """
     if not classes:
         raise DataError("nobody says what the classes are", where=source, hint="--classes NAME NAME …")
-    frames = read_frames(source)
-    headers = read_headers([frame.path for frame in frames], progress)
-    images = [
-        Image(
-            id=frame.image,
-            path=frame.path,
-            width=header.width,
-            height=header.height,
-            group=frame.group or None,
-            orientation=header.orientation,
-        )
-        for frame, header in zip(frames, headers, strict=True)
-    ]
-    faults = [header.fault(image.path, image.id) for header, image in zip(headers, images, strict=True)]
-    root = source if source.is_dir() else source.parent
-    return Dataset(
-        name=root.name,
-        root=root,
-        source=source,
-        format="frames",
-        classes=tuple(dict.fromkeys(classes)),
-        images=tuple(images),
-        labels=Labels.build([], [], []),
-        faults=tuple(fault for fault in faults if fault),
-    )
+    return unlabelled(source, classes, progress=progress)
 
 
 def prelabelled(dataset: Dataset, predictions: Predictions, conf: float = 0.25) -> Dataset:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from liftgate.data.headers import SUFFIXES
+from liftgate.data.dataset import Dataset, Image, Labels
+from liftgate.data.headers import SUFFIXES, read_headers
 from liftgate.data.sampling.records import Frame
 from liftgate.data.tables import read_table
 from liftgate.errors import DataError
+from liftgate.progress import Progress, silent
 
 MANIFEST = "frames.csv"
 
@@ -31,6 +33,39 @@ def read_frames(source: Path) -> list[Frame]:
     if not frames:
         raise DataError("no frames here", where=source, hint="a folder of images, or a CSV with a column image")
     return sorted(frames, key=lambda frame: frame.image)
+
+
+def unlabelled(source: Path, classes: Sequence[str] = (), *, progress: Progress = silent) -> Dataset:
+    """Return frames that nobody has labelled as a data set without labels; groups are the manifest's.
+
+    Raises:
+        DataError: as `read_frames`.
+    """
+    frames = read_frames(source)
+    headers = read_headers([frame.path for frame in frames], progress)
+    images = [
+        Image(
+            id=frame.image,
+            path=frame.path,
+            width=header.width,
+            height=header.height,
+            group=frame.group or None,
+            orientation=header.orientation,
+        )
+        for frame, header in zip(frames, headers, strict=True)
+    ]
+    faults = [header.fault(image.path, image.id) for header, image in zip(headers, images, strict=True)]
+    root = source if source.is_dir() else source.parent
+    return Dataset(
+        name=root.resolve().name,
+        root=root,
+        source=source,
+        format="frames",
+        classes=tuple(dict.fromkeys(classes)),
+        images=tuple(images),
+        labels=Labels.build([], [], []),
+        faults=tuple(fault for fault in faults if fault),
+    )
 
 
 def _from_manifest(path: Path) -> list[Frame]:

@@ -32,7 +32,9 @@ def find_parts(folder: Path) -> list[Path]:
     twice = next((files for files in by_split.values() if len(files) > 1), None)
     if twice:
         names = ", ".join(file.name for file in twice[:4])
-        raise DataError("more than one JSON for a split", where=folder, got=names, hint="name the one that is meant")
+        kind = twice[0].parent / f"{twice[0].stem.split('_')[0]}_*.json"
+        hint = f"name the kind that is meant, all its splits: '{kind}'"
+        raise DataError("more than one JSON for a split", where=folder, got=names, hint=hint)
     return found
 
 
