@@ -36,7 +36,7 @@ def geometry(subject: Subject) -> Iterator[Finding]:
     for name in subject.datasets:
         found = subject.geometry(name)
         marked = len(np.unique(subject.datasets[name].labels.image))
-        if found is None and marked >= FEWEST:
+        if found is None and marked >= 2 * FEWEST:  # of fewer nobody expects an answer
             message = (
                 f"not decidable: of {marked:,} images with boxes fewer than {FEWEST} have some that are large enough "
                 "and lie in other places than those of the others"

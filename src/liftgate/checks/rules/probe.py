@@ -70,7 +70,7 @@ def class_never_learned(subject: Subject) -> Iterator[Finding]:
         if not classes or probe.ap50 < HARDLY:  # where nothing was learned, no class is to blame
             continue
         each = [f"{name} (AP50 {probe.per_class[name]:.2f}, {probe.objects[name]} objects)" for name in classes]
-        message = f"{_told(probe)}, but never learned {listed(each)}"
+        message = f"{_told(probe)}, it never learned {listed(each)}"
         data = {**probe.to_dict(), "classes": list(classes)}
         yield class_never_learned.finding(probe.where, message, **data)
 
@@ -92,10 +92,13 @@ def classes_by_chance(subject: Subject) -> Iterator[Finding]:
         if probe.ap50 < LEARNED or not pairs:
             continue
         said = listed(f"{a} / {b}" for a, b in pairs)
-        message = f"{_told(probe)}; on {probe.n_others} others it finds objects and does not tell {said} apart"
+        message = (
+            f"{_told(probe)}, it learned them by heart (AP50 {probe.ap50:.2f}); on {probe.n_others} others it finds "
+            f"objects and does not tell {said} apart"
+        )
         data = {**probe.to_dict(), "pairs": [list(pair) for pair in pairs]}
         yield classes_by_chance.finding(probe.where, message, **data)
 
 
 def _told(probe: Probe) -> str:
-    return f"learned {probe.n_images} images by heart at imgsz {probe.imgsz} for {probe.epochs} epochs"
+    return f"shown {probe.n_images} images at imgsz {probe.imgsz} for {probe.epochs} epochs"
