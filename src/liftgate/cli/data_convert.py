@@ -15,6 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     parser.add_argument("--to", required=True, choices=FORMATS)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; images become links")
+    parser.add_argument("--verify", action="store_true", help="read the result again and say how it differs")
     add_json(parser)
 
 
@@ -22,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.data import verbs
 
     with progress() as bar:
-        record = verbs.data_convert(source_of(args), args.to, args.out, progress=bar)
+        record = verbs.data_convert(source_of(args), args.to, args.out, verify=args.verify, progress=bar)
     if args.json:
         emit_json(record)
         return 0
@@ -31,4 +32,10 @@ def run(args: argparse.Namespace) -> int:
         print(path)
     for loss in record["losses"]:
         say(f"not held: {loss['what']} ({loss['count']}, such as {loss['example']})")
+    if back := record["read_back"]:
+        away = "" if back["largest_px"] is None else f", every side within {back['largest_px']:.2g} px"
+        print(f"read back: {back['n_objects']:,} of {record['n_objects']:,} objects{away}")
+        for key in ("images_missing", "objects_missing", "objects_added", "flags_changed", "visibility_changed"):
+            if back[key]:
+                print(f"  {key.replace('_', ' ')}: {back[key]:,}")
     return 0

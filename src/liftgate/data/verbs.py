@@ -13,6 +13,7 @@ import yaml
 from liftgate.data.card import card, write_card
 from liftgate.data.dataset import Dataset
 from liftgate.data.folds import extend_split, make_folds, prove_apart
+from liftgate.data.formats.readback import read_back
 from liftgate.data.formats.writing import write_dataset
 from liftgate.data.groups import assign_groups
 from liftgate.data.places import lexical, refuse_filled, whole_folder
@@ -120,8 +121,11 @@ def data_split(
     return {"seed": seed, **records[0], "folds": [], "apart": proofs}
 
 
-def data_convert(source: Source, to: str, out: Path, *, progress: Progress = silent) -> dict[str, Any]:
-    """Write a dataset in another format; returns the files and what the format could not hold.
+def data_convert(
+    source: Source, to: str, out: Path, *, verify: bool = False, progress: Progress = silent
+) -> dict[str, Any]:
+    """Write a dataset in another format; returns the files and what the format could not hold. `verify` reads the
+    result again and says how it differs.
 
     Raises:
         DataError: unknown format, or `out` is not empty.
@@ -137,6 +141,7 @@ def data_convert(source: Source, to: str, out: Path, *, progress: Progress = sil
         "n_images": len(dataset.images),
         "n_objects": len(dataset.labels),
         "losses": [{"what": loss.what, "count": loss.count, "example": loss.example} for loss in written.losses],
+        "read_back": read_back(dataset, to, written, progress=progress).to_dict() if verify else None,
     }
 
 

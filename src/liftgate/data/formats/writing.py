@@ -37,6 +37,7 @@ class Loss:
 class Written:
     """What a writer left."""
 
+    folder: Path
     files: tuple[Path, ...]
     """The file (or files, one per split) to read it back from."""
     losses: tuple[Loss, ...]
@@ -59,14 +60,25 @@ def write_dataset(
     if to == "yolo":  # its data.yaml names its own folder, so it sees to being whole itself
         everything = [image if image.split else replace(image, split="train") for image in dataset.images]
         files = [yolo.write(dataset.with_images(everything), folder, faithful=True, card=card, progress=progress)]
-        write_groups(dataset, folder, yolo.linked_names(folder))
+        write_groups(dataset, folder, written_names(dataset, to, folder))
     else:
         with whole_folder(folder) as part:
             files = [folder / file.relative_to(part) for file in _WRITERS[to](dataset, part, progress)]
-            write_groups(dataset, part, _NAMES[to](dataset))
+            write_groups(dataset, part, written_names(dataset, to, part))
             if card is not None:
                 write_card(card, part)
-    return Written(tuple(files), losses(dataset, to))
+    return Written(folder, tuple(files), losses(dataset, to))
+
+
+def written_names(dataset: Dataset, to: str, folder: Path) -> Mapping[str, str]:
+    """Return what images are called below a folder that was written, by id; where it is the id it is left out."""
+    if to == "yolo":
+        return yolo.linked_names(folder)
+    if to == "coco":
+        return {image.id: f"images/{image.id}" for image in dataset.images}
+    if to == "voc":
+        return dict(zip((image.id for image in dataset.images), safe_names(dataset.images), strict=True))
+    return {}
 
 
 def write_groups(dataset: Dataset, folder: Path, names: Mapping[str, str]) -> None:
@@ -277,9 +289,3 @@ _WRITERS: dict[str, Callable[[Dataset, Path, Progress], Sequence[Path]]] = {
     "voc": _write_voc,
     "cvat": _write_cvat,
 }
-_NAMES: dict[str, Callable[[Dataset], Mapping[str, str]]] = {
-    "coco": lambda dataset: {image.id: f"images/{image.id}" for image in dataset.images},
-    "voc": lambda dataset: dict(zip((i.id for i in dataset.images), safe_names(dataset.images), strict=True)),
-    "cvat": lambda dataset: {},
-}
-"""What images are called below the folder, by id; where it is the id it is left out."""
