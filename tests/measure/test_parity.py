@@ -95,9 +95,9 @@ def test_keypoints_equal_pycocotools(fixtures: Path, truth: str, results: str, s
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 2**32), decimals=st.integers(1, 3))
-def test_boxes_equal_pycocotools_on_awkward_sets(seed: int, decimals: int) -> None:
-    gt, dt = coco_sets.awkward(seed, decimals=decimals)
+@given(seed=st.integers(0, 2**32), decimals=st.integers(1, 3), digits=st.sampled_from([2, 17]))
+def test_boxes_equal_pycocotools_on_awkward_sets(seed: int, decimals: int, digits: int) -> None:
+    gt, dt = coco_sets.awkward(seed, decimals=decimals, digits=digits)
     if dt:
         assert_equal(ours(coco_sets.dataset(gt), coco_sets.predictions(dt, gt)), official.pycocotools(gt, dt))
 

@@ -19,6 +19,7 @@ def dataset(truth: Coco, groups: list[str] | None = None) -> Dataset:
     columns = {category["id"]: i for i, category in enumerate(truth["categories"])}
     rows = truth["annotations"]
     boxes = np.array([row["bbox"] for row in rows], dtype=float).reshape(-1, 4)
+    sides = boxes[:, 2:].copy()
     boxes[:, 2:] += boxes[:, :2]
     keypoints = None
     if rows and "keypoints" in rows[0]:
@@ -49,6 +50,7 @@ def dataset(truth: Coco, groups: list[str] | None = None) -> Dataset:
             crowd=[bool(row.get("iscrowd", 0)) for row in rows],
             ignore=[bool(row.get("ignore", 0)) for row in rows],
             keypoints=keypoints,
+            sides=sides,
         ),
         keypoints=None if keypoints is None else Keypoints(tuple(map(str, range(keypoints.shape[1])))),
     )
@@ -58,16 +60,18 @@ def predictions(results: list[Coco], truth: Coco) -> Predictions:
     """COCO results in the file's order; without a box one gets the extent of its keypoints, as in pycocotools."""
     places = {image["id"]: i for i, image in enumerate(truth["images"])}
     columns = {category["id"]: i for i, category in enumerate(truth["categories"])}
-    boxes, keypoints = [], []
+    boxes, sides, keypoints = [], [], []
     for row in results:
         if "keypoints" in row:
             keypoints.append(np.array(row["keypoints"], dtype=float).reshape(-1, 3))
         if row.get("bbox"):
             x, y, width, height = row["bbox"]
             boxes.append([x, y, x + width, y + height])
+            sides.append([width, height])
         else:
             xs, ys = keypoints[-1][:, 0], keypoints[-1][:, 1]
             boxes.append([xs.min(), ys.min(), xs.max(), ys.max()])
+            sides.append([xs.max() - xs.min(), ys.max() - ys.min()])
     return Predictions(
         images=tuple(str(image["id"]) for image in truth["images"]),
         classes=tuple(category["name"] for category in truth["categories"]),
@@ -76,6 +80,7 @@ def predictions(results: list[Coco], truth: Coco) -> Predictions:
         boxes=np.array(boxes, dtype=float).reshape(-1, 4),
         scores=np.array([row["score"] for row in results], dtype=float),
         keypoints=np.array(keypoints) if keypoints else None,
+        sides=np.array(sides, dtype=float).reshape(-1, 2),
     )
 
 
