@@ -21,7 +21,7 @@ from liftgate.measure.pck import Pck
 from liftgate.measure.records import Comparison, Comparisons, Evaluation
 from liftgate.measure.same_images import on_common_images
 from liftgate.measure.screening import Choice, Screen, choose_screen
-from liftgate.measure.sizing import SizeAnswer, size_difference, size_kappa, size_models, size_rate
+from liftgate.measure.sizing import SizeAnswer, size_difference, size_kappa, size_models, size_rate, size_seeds
 from liftgate.measure.truth import faults_of_truth, read_truth
 from liftgate.progress import Progress, silent
 from liftgate.study.records import ClaimWord, Rule
@@ -292,7 +292,7 @@ def size_files(
 
 
 def size(claim: str, *values: Any, **options: Any) -> SizeAnswer:
-    """How much data a claim needs: `rate`, `difference`, `models` or `kappa`; the rest goes to that question.
+    """How much data a claim needs: `rate`, `difference`, `models`, `kappa` or `seeds`; the rest goes to that question.
 
     >>> size("rate", 0.95, 0.98).images
     312
@@ -302,6 +302,7 @@ def size(claim: str, *values: Any, **options: Any) -> SizeAnswer:
         "difference": size_difference,
         "models": size_files,
         "kappa": size_kappa,
+        "seeds": size_seeds,
     }
     if claim not in questions:
         raise UsageError(f"no claim {claim!r}", expected=", ".join(questions))

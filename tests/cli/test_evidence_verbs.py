@@ -11,6 +11,7 @@ import pytest
 
 from liftgate.cli import main
 from liftgate.cli import size as size_verb
+from liftgate.errors import UsageError
 from oracle import coco_sets
 
 
@@ -102,6 +103,15 @@ def test_size_says_in_words_what_250_frames_can_tell(capsys: pytest.CaptureFixtu
     assert "0.880 to 0.948" in out and "0.928 to 0.978" in out
     assert "250 images cannot reliably tell 0.92 from 0.96" in out
     assert "553 images" in out and "539 by the arcsine" in out
+
+
+def test_size_of_seeds_says_what_a_few_trainings_can_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert size(["seeds", "--have", "3", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["seeds"] == 29 and round(answer["detectable_in_seed_sds"], 2) == 3.07
+    assert "29 seeds of each" in answer["text"] and "3.07 times the standard deviation over seeds" in answer["text"]
+    with pytest.raises(UsageError):
+        size(["seeds", "--probability", "0.5"])
 
 
 def test_size_from_a_pilot_counts_groups(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,9 +14,9 @@ from liftgate.data.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.measure.comparison import compare, published, setting_differences
 from liftgate.measure.evaluation import evaluate
-from liftgate.stats.equivalence import equal_within
 from measure.test_evaluation import BOX, FAR, said, truth
 from oracle import coco_sets
+from oracle.tost import equal_within
 
 
 def two_models(groups: int = 12, better: float = 0.3) -> tuple[Dataset, Predictions, Predictions]:

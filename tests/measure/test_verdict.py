@@ -10,11 +10,11 @@ from liftgate.measure.comparison import published
 from liftgate.measure.evaluation import evaluate
 from liftgate.measure.records import Verdict
 from liftgate.measure.verdict import _what_it_takes, attribute, decide, explain, judge_claims, judge_comparison
-from liftgate.stats.equivalence import equal_within
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import korn_graubard
 from liftgate.study.records import Claim, Gate
 from measure.test_evaluation import BOX, said, truth
+from oracle.tost import equal_within
 
 
 def interval(low: float, high: float) -> Interval:

@@ -43,6 +43,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kappa.add_argument("--have", type=int, help="items at hand: what can they tell?")
     add_json(kappa)
 
+    seeds = claims.add_parser("seeds", help="one recipe is better than another, over repeated trainings")
+    seeds.add_argument(
+        "--probability", type=float, default=0.75, help="share of pairs of runs that it wins (%(default)s)"
+    )
+    seeds.add_argument("--have", type=int, help="seeds of each recipe at hand: what can they tell?")
+    add_json(seeds)
+
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--per-group", type=float, default=1.0, help="images per video or other group")
@@ -68,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
                 progress=bar,
                 **measuring(args),
             )
+    elif args.claim == "seeds":
+        answer = liftgate.size("seeds", args.probability, have=args.have)
     elif args.claim == "kappa":
         options = {"prevalence": args.prevalence, "level": args.level, "have": args.have}
         answer = liftgate.size("kappa", args.kappa, args.half_width, **options)

@@ -21,6 +21,7 @@ from liftgate.stats.sample_size import (
     two_rates_sample_size,
     zero_miss_sample_size,
 )
+from liftgate.stats.seeds import detectable_in_seed_sds, noether_runs
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -234,6 +235,32 @@ def size_kappa(
         text += f" With {have:,} items it is known to within ± {reach:.2f}."
         details["half_width_of_have"] = reach
     return SizeAnswer(f"kappa {kappa:g} ± {half_width:g}", items, None, text, details)
+
+
+def size_seeds(probability: float = 0.75, *, have: int | None = None, tail: float = 0.05) -> SizeAnswer:
+    """Seeds to show that a recipe wins in this share of pairs of runs, one-sided, with as little risk of missing it.
+
+    Raises:
+        UsageError: a share that is not above one half, or too few seeds to compare.
+    """
+    if not 0.5 < probability <= 1 or not 0 < tail < 0.5:
+        raise UsageError("the probability lies above one half, the tail below it", got=(probability, tail))
+    if have is not None and have < 2:
+        raise UsageError("seeds show how much they differ from two on", got=have)
+    runs = noether_runs(probability, alpha=tail, beta=tail)
+    text = (
+        f"To show that a recipe beats another in {probability:.0%} of pairs of runs, you need {runs} seeds of each "
+        f"(Noether's test, one-sided {tail:g}, {1 - tail:.0%} chance of success)."
+    )
+    details: dict[str, Any] = {"seeds": runs, "probability": probability, "tail": tail}
+    if have is not None:
+        reach = detectable_in_seed_sds(have)
+        text += (
+            f" With {have} seeds of each, a difference of means must be {reach:.2f} times the standard deviation over "
+            "seeds to be shown (two-sided 0.05, 80% chance of success)."
+        )
+        details |= {"have": have, "detectable_in_seed_sds": reach}
+    return SizeAnswer(f"better in {probability:.0%} of pairs of runs", None, None, text, details)
 
 
 def _what_is_known(

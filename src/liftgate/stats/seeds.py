@@ -55,8 +55,3 @@ def detectable_in_seed_sds(k: int, *, alpha: float = 0.05, power: float = 0.8) -
         middle = (low + high) / 2
         low, high = (low, middle) if reached(middle) >= power else (middle, high)
     return high
-
-
-def recipe_variance(control_seed: float, treatment_seed: float, seeds: int, test: float) -> float:
-    """Var(Δ) of two recipes: σA²/k + σB²/k + Var_test. More seeds shrink the first two, never the last."""
-    return (control_seed + treatment_seed) / seeds + test
