@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,71 +98,34 @@ def match(
     limit = MAX_DETECTIONS[similarity] if max_detections is None else max_detections
     place = {image.id: index for index, image in enumerate(truth.images)}
     index = np.array([place[id_] for id_ in predictions.images], dtype=np.int64)
-    tie_rank = _tie_ranks(truth)
-
     image = index[predictions.image] if len(predictions) else np.empty(0, dtype=np.int64)
-    tie = tie_rank[image]
-    best_first = stable_order(falling(predictions.scores), stable_order(tie))
-    order = stable_order(predictions.cls, stable_order(tie, best_first))  # by class, image, score
-    cell = (predictions.cls * len(truth.images) + tie)[order]
-    rank = _rank_within(cell)
-    if (kept := rank < limit).all():
-        rows = stable_order(predictions.cls, best_first)
-    else:
-        best_first = best_first[np.isin(best_first, order[kept], assume_unique=True)]
-        order, cell, rank = order[kept], cell[kept], rank[kept]
-        rows = stable_order(predictions.cls, best_first)
-
-    labels = truth.labels
-    label_cell = labels.cls * len(truth.images) + tie_rank[labels.image] if len(labels) else labels.cls
+    tie_rank, labels, n_images = _tie_ranks(truth), truth.labels, len(truth.images)
+    seen = _ordered(predictions, tie_rank[image], n_images, limit)
+    label_cell = labels.cls * n_images + tie_rank[labels.image] if len(labels) else labels.cls
     label_order = np.argsort(label_cell, kind="stable")
-    runs = _runs(cell, label_cell[label_order])
+    runs = _runs(seen.cell, label_cell[label_order])
     offsets = np.concatenate([[0], np.cumsum((runs[:, 1] - runs[:, 0]) * (runs[:, 3] - runs[:, 2]))]).astype(np.int64)
 
-    detection_boxes = _with_sides(predictions.boxes, predictions.sides, order)
-    objects = labels.take(label_order)
-    object_boxes = _with_sides(labels.boxes, labels.sides, label_order)
+    boxes = _with_sides(predictions.boxes, predictions.sides, seen.order)
+    objects, object_boxes = labels.take(label_order), _with_sides(labels.boxes, labels.sides, label_order)
     pairs = np.zeros(offsets[-1])
     if similarity == "iou":
-        box_similarity(detection_boxes, object_boxes, objects.crowd, runs, offsets, pairs)
+        box_similarity(boxes, object_boxes, objects.crowd, runs, offsets, pairs)
     else:
-        keypoints, spread = _keypoints(truth, predictions, sigmas)
-        oks_similarity(
-            keypoints[order],
-            np.ascontiguousarray(objects.keypoints),
-            object_boxes,
-            objects.area,
-            spread,
-            runs,
-            offsets,
-            pairs,
-        )
-    ranges = np.array(list(SIZE_RANGES.values()))
-    uncounted = _uncounted(truth, labels, similarity)
-    rank_of, place_of = np.empty((2, len(predictions)), dtype=np.int64)
-    rank_of[order] = rank
-    place_of[rows] = np.arange(len(rows))
-    hit, skip = (np.zeros((len(ranges), len(order)), dtype=np.uint16) for _ in range(2))
-    found = np.zeros(len(order), dtype=np.int64)
-    most = int((runs[:, 3] - runs[:, 2]).max(initial=0))
+        points, spread = _keypoints(truth, predictions, sigmas)
+        of_objects = np.ascontiguousarray(objects.keypoints)
+        oks_similarity(points[seen.order], of_objects, object_boxes, objects.area, spread, runs, offsets, pairs)
+
+    ranges, uncounted = np.array(list(SIZE_RANGES.values())), _uncounted(truth, labels, similarity)
+    hit, skip = (np.zeros((len(ranges), len(seen.order)), dtype=np.uint16) for _ in range(2))
+    found, most = np.zeros(len(seen.order), dtype=np.int64), int((runs[:, 3] - runs[:, 2]).max(initial=0))
     greedy_match(
-        pairs,
-        runs,
-        offsets,
-        detection_boxes[:, 4] * detection_boxes[:, 5],
-        np.ascontiguousarray(uncounted[:, label_order]),
-        objects.crowd,
-        ranges,
-        IOU_THRESHOLDS,
-        place_of[order],
-        np.empty(most, dtype=np.int64),
-        np.empty(most, dtype=np.bool_),
-        np.empty(len(order)),
-        hit,
-        skip,
-        found,
-    )
+        pairs, runs, offsets, boxes[:, 4] * boxes[:, 5], np.ascontiguousarray(uncounted[:, label_order]), objects.crowd,
+        ranges, IOU_THRESHOLDS, seen.place, np.empty(most, dtype=np.int64), np.empty(most, dtype=np.bool_),
+        np.empty(len(seen.order)), hit, skip, found,
+    )  # fmt: skip
     found -= 1
+    rows = seen.rows
     return MatchTable(
         similarity=similarity,
         images=tuple(image.id for image in truth.images),
@@ -170,7 +133,7 @@ def match(
         start=np.searchsorted(predictions.cls[rows], np.arange(len(truth.classes) + 1)).astype(np.int64),
         image=image[rows],
         score=predictions.scores[rows],
-        rank=rank_of[rows],
+        rank=seen.rank,
         row=rows,
         hit=hit,
         skip=skip,
@@ -179,6 +142,36 @@ def match(
         label_class=labels.cls,
         counted=~uncounted,
     )
+
+
+class _Seen(NamedTuple):
+    """The detections that are looked at, in the two orders that are needed."""
+
+    order: NDArray[np.int64]
+    """by class, image, score: so they are matched"""
+    cell: NDArray[np.int64]
+    """class and image of each, as one number"""
+    place: NDArray[np.int64]
+    """where each of them stands in `rows`"""
+    rows: NDArray[np.int64]
+    """by class, score: so they stand in the table"""
+    rank: NDArray[np.int64]
+    """of each of `rows` in its image and class"""
+
+
+def _ordered(predictions: Predictions, tie: NDArray[np.int64], n_images: int, limit: int) -> _Seen:
+    """Order the best `limit` of every image and class; `tie` (n,) says how their images follow one another."""
+    best_first = stable_order(falling(predictions.scores), stable_order(tie))
+    order = stable_order(predictions.cls, stable_order(tie, best_first))
+    cell = (predictions.cls * n_images + tie)[order]
+    rank = _rank_within(cell)
+    if not (kept := rank < limit).all():
+        best_first = best_first[np.isin(best_first, order[kept], assume_unique=True)]
+        order, cell, rank = order[kept], cell[kept], rank[kept]
+    rows = stable_order(predictions.cls, best_first)
+    rank_of, place_of = np.empty((2, len(predictions)), dtype=np.int64)
+    rank_of[order], place_of[rows] = rank, np.arange(len(rows))
+    return _Seen(order, cell, place_of[order], rows, rank_of[rows])
 
 
 def aligned(truth: Dataset, predictions: Predictions) -> Predictions:
