@@ -55,7 +55,8 @@ def _takes(line: Planned) -> str:
     if line.expected is None:
         return f" (time unknown: {line.basis})" if line.kind == "train" else ""
     usd = "" if line.usd is None else f", ${line.usd:,.2f}"
-    return f" (about {duration(line.expected)}{usd}: {line.basis})"
+    length = f"about {duration(line.expected)}" if line.expected >= 1 else "under a second"
+    return f" ({length}{usd}: {line.basis})"
 
 
 def _total(work: Sequence[Planned]) -> dict[str, float | int | None]:
@@ -77,6 +78,7 @@ def _in_all(work: Sequence[Planned]) -> str:
     if total["steps_unknown"] == total["steps"]:
         return "; nobody can say for how long: --measure trains one epoch to find out"
     usd = "" if total["usd"] is None else f" and ${total['usd']:,.2f} of training"
-    more = f", and {total['steps_unknown']} steps of unknown length" if total["steps_unknown"] else ""
+    unknown = total["steps_unknown"]
+    more = f", and {unknown} {'step' if unknown == 1 else 'steps'} of unknown length" if unknown else ""
     hint = "; --measure trains one epoch to find out" if total["trainings_unknown"] else ""
     return f": about {duration(total['seconds'] or 0)}{usd}{more}{hint}"

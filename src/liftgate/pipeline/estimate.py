@@ -18,7 +18,10 @@ from liftgate.pipeline.training import train_steps
 from liftgate.progress import duration
 from liftgate.study.records import Arm
 
-_LENGTH = ("epochs", "patience", "close_mosaic", "warmup_epochs", "lr0", "lrf", "cos_lr", "optimizer", "save_period")
+_LENGTH = frozenset(
+    "epochs patience close_mosaic warmup_epochs warmup_momentum warmup_bias_lr lr0 lrf cos_lr optimizer momentum "  # noqa: SIM905
+    "weight_decay save_period fliplr flipud hsv_h hsv_s hsv_v degrees translate scale shear box cls dfl dropout".split()
+)
 """Parts of a recipe that change how many epochs there are or what they learn, not how long one takes."""
 
 

@@ -93,7 +93,7 @@ class Cache:
         names = [*step.inputs, *(name for name in before["inputs"] if name not in step.inputs)]
         changed = [_change(name, before["inputs"].get(name), step.inputs.get(name)) for name in names]
         changed += [f"{need.name} changed" for need in step.needs if before["needs"].get(need.name) != need.key]
-        return "; ".join(text for text in changed if text) or "its parts changed"
+        return "; ".join(dict.fromkeys(text for text in changed if text)) or "its parts changed"
 
     def _remember(self, body: Mapping[str, Any]) -> None:
         self._by_key[body["key"]] = body
