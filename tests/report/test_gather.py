@@ -53,3 +53,14 @@ def test_a_report_has_every_seed_of_every_arm_and_stage(write_study: Callable[..
 
     folder = workspace.folder / "report"
     assert (folder / "lift-seeds.tex").is_file() and (folder / "report.md").is_file()
+
+
+def test_findings_are_those_of_the_last_run_also_when_the_study_has_other_words_since(
+    write_study: Callable[..., Path],
+) -> None:
+    path = write_study()
+    api.run(path, overrides={"question": "Asked in other words?"})
+    study = load(path)
+    workspace = Workspace(study)
+    content = gather(study, workspace, Ledger(workspace.ledger), Materials(study, workspace).datasets())
+    assert content.checked

@@ -269,7 +269,9 @@ def _data_rows(ledger: Ledger, study: Study) -> list[DataRow]:
 
 
 def _findings(ledger: Ledger, study: Study) -> tuple[tuple[Finding, ...], tuple[IgnoredFinding, ...], bool]:
-    entries = [entry.body for entry in ledger.entries("check") if entry.body["study"] == study.content_hash()]
+    flows = ledger.entries("flow")  # what the last run asked: study.yaml may have other words since, or had a `--set`
+    asked = flows[-1].body["study"] if flows else study.content_hash()
+    entries = [entry.body for entry in ledger.entries("check") if entry.body["study"] == asked]
     if not entries:
         return (), (), False
     order = {"error": 0, "warning": 1, "info": 2}
