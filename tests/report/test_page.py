@@ -313,3 +313,32 @@ def test_a_verdict_is_told_by_word_and_sign_not_by_colour_alone(word: str) -> No
     page = render_html(replace(content, gates=(replace(gate, verdict=replace(gate.verdict, word=word)),)))
     assert re.search(rf'<span class="sign" aria-hidden="true">[✓≈✕]</span>{word}</span>', page)
     assert f"<title>{word}: harm</title>" in page
+
+
+def test_words_at_boxes_are_left_out_where_they_would_lie_on_each_other() -> None:
+    content = sample()
+    gate = next(gate for gate in content.gates if gate.galleries)
+    picture = gate.galleries[0].pictures[0]
+    few = render_html(
+        replace(content, gates=(replace(gate, galleries=(replace(gate.galleries[0], pictures=(picture,)),)),))
+    )
+    crowd = replace(picture, truth=picture.truth * 9)
+    many = render_html(
+        replace(content, gates=(replace(gate, galleries=(replace(gate.galleries[0], pictures=(crowd,)),)),))
+    )
+    assert 'class="tt"' in few and "boxes crowd" not in few
+    assert 'class="tt"' not in many and "boxes crowd" in many
+
+
+def test_a_method_stands_beside_an_interval_also_when_the_control_has_none() -> None:
+    content = sample()
+    gate = next(gate for gate in content.gates if gate.comparison)
+    control, *others = gate.arms
+    assert control.evaluation is not None
+    name = str(gate.gate.metric)
+    none = replace(control.evaluation.intervals[name], low=None, high=None, note="zero whichever group is left out")
+    intervals = {**control.evaluation.intervals, name: none}
+    arms = (replace(control, evaluation=replace(control.evaluation, intervals=intervals)), *others)
+    page = render_html(replace(content, gates=(replace(gate, arms=arms),)))
+    (row,) = re.findall(rf'<tr class="key"><th scope="row">{name}.*?</tr>', page, flags=re.DOTALL)
+    assert none.method in row and row.count("no interval") == 1

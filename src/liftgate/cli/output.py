@@ -103,6 +103,12 @@ class Screen(contextlib.AbstractContextManager["Screen"]):
     def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
         raise NotImplementedError
 
+    def begin(self, what: str) -> None:
+        """Show that something is at work whose length nobody knows yet; a bar of the same name takes its place."""
+
+    def end(self, what: str) -> None:
+        """Take away what `begin` showed."""
+
     def say(self, text: str) -> None:
         say(text)
 
@@ -115,12 +121,20 @@ class Bars(Screen):
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
+            TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[detail]}", markup=False),
             console=Console(stderr=True),
@@ -144,8 +158,15 @@ class Bars(Screen):
             self._tasks[what] = self._bars.add_task(what, total=total, detail=detail)
         self._bars.update(self._tasks[what], completed=done, total=total, detail=detail)
         if done >= total:
+            self.end(what)
+
+    def begin(self, what: str) -> None:
+        self._tasks[what] = self._bars.add_task(what, total=None, detail="")
+
+    def end(self, what: str) -> None:
+        if what in self._tasks:
             self._bars.remove_task(self._tasks.pop(what))
-            del self._begun[what]
+            self._begun.pop(what, None)
 
     def say(self, text: str) -> None:
         self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -24,8 +24,12 @@ class Watch:
             self._screen.say(f"  {notice.kind:<8} {notice.step}: {body['why']}")
         elif notice.kind == "started":
             self._screen.say(f"  running  {notice.step} ({body['why']})")
-        elif notice.kind == "done" and body["seconds"] >= 1:
-            self._screen.say(f"  done     {notice.step} in {duration(body['seconds'])}")
+            if body["kind"] in ("train", "predict"):  # the others say themselves how far they are
+                self._screen.begin(notice.step)
+        elif notice.kind == "done":
+            self._screen.end(notice.step)
+            if body["seconds"] >= 1:
+                self._screen.say(f"  done     {notice.step} in {duration(body['seconds'])}")
         elif notice.kind == "verdict":
             self._screen.say(f"  verdict  {notice.step}: {body['sentence']}")
         elif notice.kind == "event" and body["kind"] == "epoch":

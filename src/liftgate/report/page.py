@@ -14,7 +14,7 @@ from liftgate.files import write_text
 from liftgate.measure.records import Evaluation
 from liftgate.progress import duration
 from liftgate.report import drawing, words
-from liftgate.report.content import ArmContent, Gallery, GateContent, ReportContent
+from liftgate.report.content import ArmContent, Box, Gallery, GateContent, Picture, ReportContent
 from liftgate.stats.interval import percent
 from liftgate.study.words import METRICS
 
@@ -25,6 +25,8 @@ SIGNS = {"PASS": "✓", "MARGINAL": "≈", "FAIL": "✕"}
 """A verdict is told by word, sign and colour, so that none of the three is needed."""
 SLOTS = 6
 """Looks of lines in style.css; a seventh line looks like the first."""
+_MOST_WORDS = 14
+"""Boxes of truth and detections together that a picture names"""
 _CLASS_COLUMNS = ("n_objects", "AP50-95", "AP50", "recall", "precision", "n_detections")
 
 
@@ -81,6 +83,8 @@ def environment() -> Environment:
         signs=SIGNS,
         class_columns=class_columns,
         has_one_class=has_one_class,
+        is_crowded=is_crowded,
+        has_crowd=has_crowd,
         metric_names=metric_names,
         undefined_metrics=undefined_metrics,
         asked_metrics=asked_metrics,
@@ -123,6 +127,16 @@ def has_one_class(gallery: Gallery) -> bool:
     """Whether naming the class beside every box would say nothing."""
     boxes = (box for one in gallery.pictures for row in (one.truth, *(p.boxes for p in one.panels)) for box in row)
     return len({box.label for box in boxes}) == 1
+
+
+def is_crowded(picture: Picture, boxes: Sequence[Box]) -> bool:
+    """Whether words at all boxes would lie on each other."""
+    return len(picture.truth) + len(boxes) > _MOST_WORDS
+
+
+def has_crowd(gallery: Gallery) -> bool:
+    """Whether a picture of a gallery goes without words."""
+    return any(is_crowded(one, panel.boxes) for one in gallery.pictures for panel in one.panels)
 
 
 def _place(name: str, order: Sequence[str]) -> int:
