@@ -1,4 +1,4 @@
-"""A camera for tests: one RTSP server that serves one client, MPEG-TS in RTP over the same TCP connection."""
+"""A camera for tests: one RTSP server, one client after the other, MPEG-TS in RTP over the same TCP connection."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nt=0 0\r\nm=video 0 RTP/AVP 3
 
 
 @contextlib.contextmanager
-def camera(stream: Path, *, user: str = "user", password: str = "secret") -> Iterator[str]:
-    """Yield the address of a camera that plays `stream` (MPEG-TS) once, then hangs up."""
+def camera(*streams: Path, user: str = "user", password: str = "secret") -> Iterator[str]:
+    """Yield the address of a camera that plays each of `streams` (MPEG-TS) once, hangs up after each, then is gone."""
     server = socket.create_server(("127.0.0.1", 0))
     server.settimeout(10)
-    thread = threading.Thread(target=_serve, args=(server, stream.read_bytes()), daemon=True)
+    thread = threading.Thread(target=_serve, args=(server, [stream.read_bytes() for stream in streams]), daemon=True)
     thread.start()
     try:
         yield f"rtsp://{user}:{password}@127.0.0.1:{server.getsockname()[1]}/live/1?token={password}"
@@ -26,7 +26,13 @@ def camera(stream: Path, *, user: str = "user", password: str = "secret") -> Ite
         thread.join(timeout=10)
 
 
-def _serve(server: socket.socket, data: bytes) -> None:
+def _serve(server: socket.socket, streams: list[bytes]) -> None:
+    for data in streams:
+        _serve_one(server, data)
+    server.close()
+
+
+def _serve_one(server: socket.socket, data: bytes) -> None:
     with contextlib.suppress(OSError):
         client, _ = server.accept()
         client.settimeout(10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -70,7 +71,37 @@ def test_what_is_no_camera_is_refused_without_repeating_it(address: str) -> None
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_stream_that_ends_early_keeps_what_came(tmp_path: Path) -> None:
+def test_a_camera_that_hangs_up_is_called_again_until_the_time_is_over(tmp_path: Path) -> None:
+    stream = write_clip(tmp_path / "stream.ts", 30)
+    waited: list[float] = []
+    with camera(stream, stream, stream) as address:
+        outcome = record(
+            Camera.parse(address), tmp_path / "out", Request(every=1.0), seconds=8, now=NOON, wait=waited.append
+        )
+    assert len(waited) == 2
+    times = [float(row.time) for row in outcome.frames]
+    assert len(times) == 8
+    assert [round(time) for time in times] == list(range(8))
+    (fault,) = outcome.faults
+    assert fault.kind == "stream_lost"
+    assert "it hung up after 3 s of 8 s, and 1 times more; 8 frames came" in fault.message
+
+
+def test_a_camera_that_does_not_come_back_keeps_what_came_and_is_asked_less_and_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = [0.0]
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        passed[0] += seconds
+
+    clock = time.monotonic
+    monkeypatch.setattr("liftgate.data.frames.live.time.monotonic", lambda: clock() + passed[0])
     with camera(write_clip(tmp_path / "stream.ts", 30)) as address:
-        outcome = record(Camera.parse(address), tmp_path / "out", Request(every=1.0), seconds=60, now=NOON)
+        outcome = record(Camera.parse(address), tmp_path / "out", Request(every=1.0), seconds=60, now=NOON, wait=wait)
     assert len(outcome.frames) == 3
+    assert waited[:5] == [1, 2, 4, 8, 16]
+    assert sum(waited) >= 60 > sum(waited[:-1])
+    assert [fault.kind for fault in outcome.faults] == ["stream_lost"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from liftgate.errors import UsageError
 from liftgate.progress import Progress, silent
 
 _PATIENCE = 10.0  # seconds without a packet
+_LONGEST_WAIT = 30.0  # seconds before a camera that hung up is called again
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,15 @@ def record(
     seconds: float,
     name: str | None = None,
     now: datetime | None = None,
+    wait: Callable[[float], None] = time.sleep,
     progress: Progress = silent,
 ) -> Outcome:
     """Take a frame every `request.every` seconds for `seconds` seconds, into `out`, and list all in `frames.csv`.
 
-    Time is the camera's own (PTS), from the first frame on. A connection that fails or ends early is a fault; what came
-    before it is kept. Another run adds to the same folder. `name` is the camera's (default: host and path), `now` the
-    clock, in UTC, at the first frame.
+    Time is the camera's own (PTS), from the first frame on. A camera that hangs up is called again until the time is
+    over, and time goes on by the clock meanwhile; one that never answers is not. Either is a fault; what came is kept.
+    Another run adds to the same folder. `name` is the camera's (default: host and path), `now` the clock, in UTC, at
+    the first frame.
 
     Raises:
         UsageError: a request without sense, PyAV missing, or `out` holds frames asked for differently.
@@ -108,51 +112,80 @@ def record(
         Path(label), f"{label}_{begun:%Y%m%d-%H%M%S}", "segment", label, day=f"{begun:%Y-%m-%d}", started=begun
     )
     rows: list[FrameRow] = []
-    faults: list[Fault] = []
+    lost: list[str] = []
+    started = time.monotonic()
     with Journal(out, request) as journal:
-        try:
-            for due, at, frame in _due(camera, request.every, seconds):
-                picture = upright(frame)
-                image = frame_name(source, at)
-                sha256 = save(out, image, jpeg(picture, request.quality))
-                row = frame_row(source, request, image, picture.size, sha256, time=at, requested=due)
-                journal.add(Piece(f"live:{image}", (row,), keep=True))
-                rows.append(row)
-                progress("frames", len(rows), max(len(rows), int(seconds / request.every)))
-        except (av.FFmpegError, OSError) as error:
-            if not isinstance(error, av.FFmpegError):
-                raise  # a full disk is no fault of the camera
-            faults.append(Fault("stream_lost", str(camera), f"{reason(error)}; {len(rows)} frames came before"))
-        else:
+        reached = 0.0
+        while reached < seconds:
+            try:
+                for due, at, frame in _due(camera, request.every, reached, seconds):
+                    picture = upright(frame)
+                    image = frame_name(source, at)
+                    sha256 = save(out, image, jpeg(picture, request.quality))
+                    row = frame_row(source, request, image, picture.size, sha256, time=at, requested=due)
+                    journal.add(Piece(f"live:{image}", (row,), keep=True))
+                    rows.append(row)
+                    progress("frames", len(rows), max(len(rows), int(seconds / request.every)))
+                break
+            except _HungUpError as error:
+                reached = error.at
+                lost.append(f"it hung up after {error.at:.0f} s of {seconds:.0f} s")
+            except (av.FFmpegError, OSError) as error:
+                if not isinstance(error, av.FFmpegError):
+                    raise  # a full disk is no fault of the camera
+                lost.append(reason(error))
             if not rows:
-                faults.append(Fault("stream_lost", str(camera), "no frame came"))
+                break
+            wait(min(2.0 ** (len(lost) - 1), _LONGEST_WAIT))
+            reached = max(reached, time.monotonic() - started)
         every = in_order(row for piece in journal.pieces.values() if piece.keep for row in piece.rows)
     write_manifest(out / MANIFEST, every)
-    return Outcome(out / MANIFEST, every, tuple(faults), n_sources=1, n_written=len(rows), chosen=(source.name,))
+    faults = _lost(camera, lost, len(rows))
+    return Outcome(out / MANIFEST, every, faults, n_sources=1, n_written=len(rows), chosen=(source.name,))
 
 
-def _due(camera: Camera, every: float, seconds: float) -> Iterator[tuple[float, float, Any]]:
+class _HungUpError(Exception):
+    """The camera sent no more before the time was over."""
+
+    def __init__(self, at: float) -> None:
+        super().__init__(at)
+        self.at = at
+
+
+def _lost(camera: Camera, lost: Sequence[str], n_frames: int) -> tuple[Fault, ...]:
+    if not lost:
+        return ()
+    times = "" if len(lost) == 1 else f", and {len(lost) - 1} times more"
+    return (Fault("stream_lost", str(camera), f"{lost[0]}{times}; {n_frames} frames came"),)
+
+
+def _due(camera: Camera, every: float, begin: float, end: float) -> Iterator[tuple[float, float, Any]]:
     """Yield (time asked for, seconds from the first frame, frame): the first frame at or after each time.
 
-    Not the nearest: that would wait for one frame more, on a picture that somebody may be watching.
+    `begin`: where in the recording the first frame of this call lies. Not the nearest frame: that would wait for one
+    more, on a picture that somebody may be watching.
+
+    Raises:
+        _HungUpError: the camera ended the stream before `end`.
     """
-    deadline = time.monotonic() + seconds + 2 * _PATIENCE  # also for a camera whose clock stands still
+    deadline = time.monotonic() + end - begin + 2 * _PATIENCE  # also for a camera whose clock stands still
+    due = ceil(begin / every - 1e-6) * every
     container = camera.open()
+    at = begin
     try:
-        if not container.streams.video:
-            return
-        start, due = None, 0.0
-        for frame in container.decode(video=0):
+        start: float | None = None
+        for frame in container.decode(video=0) if container.streams.video else ():
             if frame.pts is None or frame.is_corrupt:
                 continue
             stamp = float(frame.pts * frame.time_base)
             start = stamp if start is None else start
-            at = stamp - start
-            if at >= seconds or time.monotonic() > deadline:
+            at = begin + stamp - start
+            if at >= end - 1e-6 or time.monotonic() > deadline:
                 return
             if at >= due - 1e-6:
                 yield due, at, frame
-                due = (at // every + 1) * every
+                due = (floor(at / every + 1e-6) + 1) * every
     finally:
         with suppress(Exception):
             container.close()
+    raise _HungUpError(at)
