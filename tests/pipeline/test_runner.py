@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -75,12 +76,11 @@ def test_plan_says_what_would_run_before_anything_ran_and_writes_nothing(write_s
 
 def test_plan_warns_of_what_check_will_stop_the_run_for(write_study: Write) -> None:
     stage = {"weights": "start.yaml", "data": "scenes"}
-    arms = {"short": [{**stage, "recipe": {"epochs": 1}}], "long": [{**stage, "recipe": {"epochs": 6, "lr_0": 0.5}}]}
+    arms = {"short": [{**stage, "recipe": {"epochs": 1}}], "long": [{**stage, "recipe": {"epochs": 6, "lr0": 0.5}}]}
     notices: list[Notice] = []
     api.plan(write_study(arms=arms, backend="ultralytics"), notify=notices.append)
     (warning,) = [notice.body["message"] for notice in notices]
-    assert "recipe.unknown" in warning and "did you mean lr0?" in warning
-    assert "study.yaml:" in warning and "arm long, stage 1" in warning
+    assert "recipe.lr_ignored" in warning and "arm long, stage 1" in warning
 
 
 def test_what_is_wrong_with_the_data_names_the_key_of_the_study(write_study: Write) -> None:
@@ -410,6 +410,8 @@ def test_a_study_folder_that_was_moved_goes_on_where_it_was(one_arm: Write, gate
         api.run(path, notify=pause)
     study.rename(tmp_path / "after")
     path = tmp_path / "after" / path.name
+    (train,) = [line for line in api.plan(path) if line.kind == "train"]
+    assert re.fullmatch(r"goes on after epoch \d of 6", train.why)
     heard: list[Notice] = []
     assert api.run(path, notify=heard.append).verdicts["enough"]
     resumed = [notice.body["resumed_after"] for notice in heard if notice.body.get("kind") == "started"]

@@ -176,6 +176,18 @@ class Ceiling:
         return ""
 
 
+def goes_on_after(folder: Path, key: str) -> str:
+    """Say from where a training goes on that was paused or killed; empty: it has to begin.
+
+    Args:
+        folder: of the study's runs.
+        key: of the training's step.
+    """
+    run = RunFolder.unfinished(folder, key)
+    epochs = [] if run is None else _epochs(run)
+    return f"goes on after epoch {epochs[-1]['epoch']} of {epochs[-1]['epochs']}" if epochs else ""
+
+
 def _of_unfinished(run: RunFolder) -> Spent:
     clock = _unfinished_seconds(run) / 3600
     events = _events(run)

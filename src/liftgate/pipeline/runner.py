@@ -13,7 +13,7 @@ from liftgate.pipeline.batch import is_auto, settle
 from liftgate.pipeline.checking import cheap_errors
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.control.session import session
-from liftgate.pipeline.costs import beyond, spent
+from liftgate.pipeline.costs import beyond, goes_on_after, spent
 from liftgate.pipeline.decisions import Heard
 from liftgate.pipeline.estimate import Times
 from liftgate.pipeline.flow import steps_of, trained_by
@@ -69,7 +69,7 @@ def plan(context: Context) -> list[Planned]:
                 seen.add(part.key)
                 result = cache.find(part)
                 state: State = "run" if result is None else "cached"
-                known = (part.name, part.kind, state, cache.why(part), cache.seconds(part))
+                known = (part.name, part.kind, state, _why(context, cache, part), cache.seconds(part))
                 lines.append(_priced(Planned(*known, *times.of(part)), context.study.budget.usd_per_hour))
                 if result is not None:
                     heard.hear(part, result)
@@ -221,7 +221,8 @@ class _Walk:
                 raise Stopped(reason, where=f"before {step.name}", hint="the same command goes on from here")
             if step.kind == "train":
                 self._demand_what_follows()
-            notify(Notice("started", step.name, {"why": self._cache.why(step), "kind": step.kind}))
+            why = _why(self._context, self._cache, step)
+            notify(Notice("started", step.name, {"why": why, "kind": step.kind}))
             begun = time.monotonic()
             found = step.work(results)
             seconds = time.monotonic() - begun
@@ -247,6 +248,12 @@ class _Walk:
                 demand_task(study, stage)
                 if stage.mix:
                     materials.training_tree(stage)
+
+
+def _why(context: Context, cache: Cache, step: Step) -> str:
+    """Say why a step is cached or has to run; of a training that somebody stopped, from where it goes on."""
+    begun = step.kind == "train" and cache.find(step) is None
+    return (goes_on_after(context.workspace.folder, step.key) if begun else "") or cache.why(step)
 
 
 def _label(word: FlowStep) -> str:
