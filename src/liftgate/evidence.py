@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -217,7 +217,7 @@ def _subject(source: Source) -> object:
     if isinstance(source, Predictions):
         return source.content_hash()
     if not isinstance(source, str | Path):
-        return uuid.uuid4().hex  # objects of somebody else's: every look is a new one
+        return secrets.token_hex(16)  # objects of somebody else's: every look is a new one
     path = Path(source)
     return [str(path), path.stat().st_mtime_ns if path.exists() else 0]
 

@@ -181,7 +181,7 @@ class Locked(NamedTuple):
     """How many of the images asked about are in it"""
 
     def share(self, asked: Dataset) -> str:
-        """`12 of 40 are` where other images are asked about as well, else nothing."""
+        """`12 of 40 are in ` where others are asked about as well, else nothing."""
         return "" if self.n_images == len(asked.images) else f"{self.n_images} of {len(asked.images)} are in "
 
 
