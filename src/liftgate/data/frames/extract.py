@@ -126,12 +126,15 @@ def _carry_out(
     try:
         running = {pool.submit(do, piece): piece for piece in todo}
         while running:
-            for future in wait(running, timeout=_TELL_EVERY, return_when=FIRST_COMPLETED).done:
+            done = wait(running, timeout=_TELL_EVERY, return_when=FIRST_COMPLETED).done
+            if not done:
+                progress("frames", min(max(wanted, len(met)), total), total)
+            for future in done:
                 wanted += running.pop(future).n_wanted
                 piece = future.result()
                 journal.add(piece)
                 written += len(piece.rows)
-            progress("frames", min(max(wanted, len(met)), total), total)
+                progress("frames", min(max(wanted, len(met)), total), total)
     except BaseException:  # Ctrl-C, a full disk: what has begun ends, the rest is for the next run
         for future in running:
             future.cancel()
