@@ -64,3 +64,14 @@ def test_findings_are_those_of_the_last_run_also_when_the_study_has_other_words_
     workspace = Workspace(study)
     content = gather(study, workspace, Ledger(workspace.ledger), Materials(study, workspace).datasets())
     assert content.checked
+
+
+def test_a_gate_that_was_changed_after_its_verdict_is_not_said_to_be_older_than_the_numbers(
+    write_study: Callable[..., Path],
+) -> None:
+    path = write_study()
+    said = "written and hashed before the numbers"
+    assert said in api.run(path).report.read_text()
+    changed = api.run(path, overrides={"gates.lift.margin": "0.01"}).report.read_text()
+    assert said not in changed and "known already" in changed
+    assert said in api.run(path).report.read_text()

@@ -92,6 +92,8 @@ def _gist(entry: Entry) -> str:
     body = entry.body
     if entry.kind == "lockbox":
         return f"{body['dataset']}.{body['split']} opening {body['number']} of {body['budget']} for {body['purpose']}"
+    if entry.kind == "gate" and body["replaces"]:
+        return f"{body['gate']}, in place of {short(body['replaces'])}"
     for key in ("sentence", "text", "name", "gate", "run", "arm", "dataset", "id", "ended"):
         if isinstance(body.get(key), str) and body[key]:
             return " ".join(body[key].split())[:240]  # a verdict's sentence, with what it rests on, is about 200 long

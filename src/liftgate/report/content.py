@@ -170,6 +170,8 @@ class GateContent:
     charts: tuple[Chart, ...] = ()
     """Curves of this gate's evaluations, such as precision over recall."""
     trace: Trace | None = None
+    late: bool = False
+    """It was written down when a verdict under its name was known already"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,13 @@ def _gate(
         galleries=tuple(_galleries(study, workspace, gate, needs, comparison, arms, datasets)),
         charts=tuple(evaluation_charts(study, arms)),
         trace=trace(decided, verdict.gate_hash, steps),
+        late=_is_late(ledger, gate, verdict.gate_hash),
     )
+
+
+def _is_late(ledger: Ledger, gate: Gate, gate_hash: str) -> bool:
+    written = next((e.seq for e in ledger.entries("gate") if e.body["gate_hash"] == gate_hash), 0)
+    return any(e.seq < written for e in ledger.entries("verdict") if e.body.get("gate") == gate.name)
 
 
 def _differences(gate: Gate, needs: list[Record]) -> tuple[Difference, ...]:
