@@ -13,7 +13,8 @@ import hashlib
 import os
 import stat
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -78,6 +79,15 @@ class Scan:
         return np.frombuffer(joined, dtype=np.uint8).reshape(-1, THUMB * THUMB)
 
 
+class _Batch(NamedTuple):
+    """Some images, what the cache knows of them, and the looks at the others, under way."""
+
+    paths: list[Path]
+    known: dict[Path, Facts]
+    missing: list[Path]
+    looks: list[Future[list[Facts]]]
+
+
 def scan_images(dataset: Dataset, *, progress: Progress = silent) -> Scan:
     """Decode every image of `dataset` (or recall it from the cache) and return what was seen."""
     paths = [image.path for image in dataset.images]
@@ -89,17 +99,26 @@ def scan_images(dataset: Dataset, *, progress: Progress = silent) -> Scan:
     ):
         warnings.simplefilter("ignore")  # Pillow's word on large pictures: the limit here is our own
         facts: list[Facts] = []
-        for begin in range(0, len(paths), _BATCH):
-            chunk = paths[begin : begin + _BATCH]
-            known = cache.recall(chunk)
-            missing = [path for path in chunk if path not in known]
-            parts = [missing[at : at + _CHUNK] for at in range(0, len(missing), _CHUNK)]
-            seen = chain.from_iterable(pool.map(lambda part: [look(path) for path in part], parts))
-            fresh = dict(zip(missing, seen, strict=True))
-            cache.keep(fresh)
-            facts += [known.get(path) or fresh[path] for path in chunk]
-            progress(what, len(facts), len(paths))
+        waiting: deque[_Batch] = deque()
+        for begin in range(0, len(paths) + _BATCH, _BATCH):
+            if chunk := paths[begin : begin + _BATCH]:
+                known = cache.recall(chunk)
+                missing = [path for path in chunk if path not in known]
+                parts = [missing[at : at + _CHUNK] for at in range(0, len(missing), _CHUNK)]
+                waiting.append(_Batch(chunk, known, missing, [pool.submit(_look_at, part) for part in parts]))
+            # One batch is decoded while the one before is written down: no thread waits for the cache.
+            while waiting and (len(waiting) > 1 or not chunk):
+                batch = waiting.popleft()
+                seen = chain.from_iterable(part.result() for part in batch.looks)
+                fresh = dict(zip(batch.missing, seen, strict=True))
+                cache.keep(fresh)
+                facts += [batch.known.get(path) or fresh[path] for path in batch.paths]
+                progress(what, len(facts), len(paths))
     return Scan(tuple(facts))
+
+
+def _look_at(paths: list[Path]) -> list[Facts]:
+    return [look(path) for path in paths]
 
 
 def look(path: Path) -> Facts:
