@@ -94,6 +94,12 @@ def test_a_few_rows_in_pixels_say_nothing_of_the_others(small: SmallSet) -> None
     assert not run(small.subject(), select=["labels.geometry"]).findings
 
 
+@pytest.mark.parametrize("number", [1e308, -1e300, 1e7])
+def test_numbers_beyond_all_measure_are_in_no_unit(small: SmallSet, number: float) -> None:
+    rewrite(small, lambda row: np.array([3.0, number, number, 2.0]))
+    assert not run(small.subject(), select=["labels.geometry"]).findings
+
+
 def test_what_the_probe_answers_is_told_where_it_is_no_finding(small: SmallSet) -> None:
     told = run(small.subject()).to_dict()["geometry"]["small"]
     assert told["answer"] == "fits" and told["images"] > 12 and told["best_other"]["gain"] < 0
@@ -116,7 +122,7 @@ def rewrite(small: SmallSet, change: Callable[[np.ndarray], np.ndarray]) -> None
         rows = [
             (row.split()[0], change(np.array(row.split()[1:], dtype=float))) for row in file.read_text().splitlines()
         ]
-        file.write_text("".join(f"{cls} {' '.join(f'{value:.8f}' for value in row)}\n" for cls, row in rows))
+        file.write_text("".join(f"{cls} {' '.join(f'{value:.9g}' for value in row)}\n" for cls, row in rows))
 
 
 def test_boxes_far_outside_or_infinite_do_not_break_it(small: SmallSet) -> None:

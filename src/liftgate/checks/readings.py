@@ -30,6 +30,7 @@ _UNITS: Mapping[str, float | None] = {
 """What the numbers are divided by; None: the image's size. The largest number rules some of them out."""
 _TWICE = "divided by the image size once too often"
 _OUTSIDE = 2.0  # fractions of the image: what lies beyond is no box over the edge, but in another unit
+_LARGEST = 1e6  # no picture has so many pixels on a side: larger numbers are no coordinates in any unit
 _SPECK = 2.0  # pixels: more is a box that somebody may have meant
 
 
@@ -101,7 +102,7 @@ def in_other_units(dataset: Dataset) -> dict[str, Dataset]:
     sides = dataset.labels.boxes[:, 2:] - dataset.labels.boxes[:, :2]
     if len(sides) and float((sides.max(axis=1) < _SPECK).mean()) > 0.5:
         sizes = np.array([image.upright for image in dataset.images], dtype=np.float64)[dataset.labels.image]
-        boxes = dataset.labels.boxes * np.tile(sizes, 2)
+        boxes = np.clip(dataset.labels.boxes, -_LARGEST, _LARGEST) * np.tile(sizes, 2)
         unit = _TWICE if dataset.format == "yolo" else "in fractions of the image"
         return {unit: replace(dataset, labels=replace(dataset.labels, boxes=boxes))}
     return {}
@@ -143,7 +144,7 @@ def _far_outside(dataset: Dataset) -> Labels:
         found += [
             (by_label[path], int(row[0]), row[1:], number)
             for row, number in zip(table, numbers, strict=True)
-            if path in by_label and len(row) == 5 and np.isfinite(row).all() and max(row[1:]) > _OUTSIDE
+            if path in by_label and len(row) == 5 and _OUTSIDE < np.abs(row[1:]).max() < _LARGEST
         ]
     image, cls, boxes, line_numbers = zip(*found, strict=True) if found else ((), (), (), ())
     return Labels.build(image, cls, np.array(boxes).reshape(-1, 4), line=line_numbers)
