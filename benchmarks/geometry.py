@@ -76,12 +76,12 @@ def main() -> None:
                 found = probe(dataset if mistake == STORED else with_mistake(dataset, mistake))
                 took = time.process_time() - begun
                 if found is None:
-                    print(f"  {name:28}{mistake:30}too few images")
+                    print(f"  {name:28}{mistake:36}too few images")
                     continue
                 best = found.best
                 right = "" if mistake == STORED or best.transform == mistake else f", names {best.transform}"
                 answer = f"{found.answer}{right if found.answer == 'does not fit' else ''}"
-                print(f"  {name:28}{mistake:30}{answer} ({best.gain:+.1f}, {found.n_images} images, {took:.1f} s)")
+                print(f"  {name:28}{mistake:36}{answer} ({best.gain:+.1f}, {found.n_images} images, {took:.1f} s)")
 
 
 if __name__ == "__main__":

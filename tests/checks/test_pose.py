@@ -44,6 +44,14 @@ def test_an_identity_that_nothing_mirrors_by_is_only_worth_knowing(small: SmallS
     assert found.severity == "info" and "nothing mirrors here" in found.message
 
 
+def test_a_flip_idx_that_pairs_more_than_the_names_say_is_fine(small: SmallSet) -> None:
+    small.keypoints(["kerb_lamp", "road_lamp", "left_door", "right_door"], per_row="0.4 0.4 2 " * 4)
+    small.keys(flip_idx=[1, 0, 3, 2])
+    assert not run(small.subject(), select=["pose.flip_idx"]).findings
+    small.keys(flip_idx=[1, 0, 2, 3])
+    assert run(small.subject(), select=["pose.flip_idx"]).findings
+
+
 def test_the_right_flip_idx_is_fine(small: SmallSet) -> None:
     small.keypoints(VEHICLE)
     small.keys(flip_idx=[1, 0, 3, 2, 5, 4, 7, 6, 8, 10, 9, 12, 11, 13])

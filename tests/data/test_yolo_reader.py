@@ -152,6 +152,15 @@ def test_pose_keys_and_keypoints(tmp_path: Path) -> None:
     np.testing.assert_allclose(dataset.labels.keypoints, [[[16, 24, 2], [48, 24, 1]]])
 
 
+@pytest.mark.parametrize(
+    "said", [{0: ["left", "right"]}, {"car": ["left", "right"]}, {1: "right", 0: "left"}, ["left", "right"]]
+)
+def test_names_of_keypoints_in_every_spelling(tmp_path: Path, said: object) -> None:
+    keys = {"kpt_shape": [2, 3], "kpt_names": said}
+    dataset = read(yolo_folder(tmp_path, {"train/a.jpg": "0 .5 .5 .5 .5 .25 .5 2 .75 .5 1\n"}, names=["car"], **keys))
+    assert dataset.keypoints is not None and dataset.keypoints.names == ("left", "right")
+
+
 def test_keypoints_without_visibility_are_unlabelled_where_negative(tmp_path: Path) -> None:
     text = "0 .5 .5 .5 .5 .25 .5 -.005 -.005\n"
     dataset = read(yolo_folder(tmp_path, {"train/a.jpg": text}, names=["car"], kpt_shape=[2, 2]))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _SIDES = ("left", "right"), ("l", "r"), ("links", "rechts"), ("port", "starboard"), ("driver", "passenger")
+_LETTERS = {"l": "r", "r": "l"}
+_CORNER = re.compile(r"[fbtu][lr]|[lr][fbtu]")  # front left, top right, left front: a side, also without a counterpart
 _PART = re.compile(r"[a-z]+|\d+", re.IGNORECASE)
 
 
@@ -19,6 +21,8 @@ def flip_from_names(names: Sequence[str]) -> tuple[int, ...] | None:
     (0, 2, 1)
     >>> flip_from_names(["rear_l", "rear_r", "roof"])
     (1, 0, 2)
+    >>> flip_from_names(["wheel_fl", "wheel_fr", "wheel_rl", "wheel_rr", "roof"])
+    (1, 0, 3, 2, 4)
     >>> flip_from_names(["0", "1"]) is None
     True
     """
@@ -28,11 +32,11 @@ def flip_from_names(names: Sequence[str]) -> tuple[int, ...] | None:
     place = {part: i for i, part in enumerate(parts)}
     goes: list[int] = []
     for i, part in enumerate(parts):
-        exchanged = _exchanged(part)
-        if exchanged is None:
-            goes.append(i)
-        elif exchanged in place:
+        exchanged = _exchanged(part) or _of_letters(part, place)
+        if exchanged in place:
             goes.append(place[exchanged])
+        elif exchanged is None and not any(_CORNER.fullmatch(word) for word in part):
+            goes.append(i)
         else:
             return None
     return tuple(goes) if goes != list(range(len(goes))) else None
@@ -42,6 +46,18 @@ def _exchanged(parts: tuple[str, ...]) -> tuple[str, ...] | None:
     for a, b in _SIDES:
         if a in parts or b in parts:
             return tuple(b if part == a else a if part == b else part for part in parts)
+    return None
+
+
+def _of_letters(parts: tuple[str, ...], place: Mapping[tuple[str, ...], int]) -> tuple[str, ...] | None:
+    """The name that differs by an l for an r in a word of two or three letters: fl and fr, rl and rr, LM and RM."""
+    for at, word in enumerate(parts):
+        for letter in range(len(word)) if len(word) in (2, 3) else ():
+            if word[letter] in _LETTERS:
+                other = f"{word[:letter]}{_LETTERS[word[letter]]}{word[letter + 1 :]}"
+                name = (*parts[:at], other, *parts[at + 1 :])
+                if name in place:
+                    return name
     return None
 
 

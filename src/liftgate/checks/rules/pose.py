@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -98,7 +98,7 @@ def flip_idx(subject: Subject) -> Iterator[Finding]:
                     hint = f"flip_idx: [{', '.join(map(str, seen.flip))}] if the two sides of the thing are alike"
                     details |= {"proposed": list(seen.flip), "left_over": round(seen.left_over, 4)}
                 yield flip_idx.finding(where, message, hint=hint, severity="warning", **details)
-        elif proposed and given is not None and tuple(given) != proposed:
+        elif proposed and given is not None and _contradicts(given, proposed):
             message = f"flip_idx is {','.join(map(str, given))}; {said}" + (
                 "" if mirrored else "; nothing mirrors here"
             )
@@ -216,6 +216,11 @@ def outside(dataset: Dataset) -> Iterator[Finding]:
             share=round(share, 4),
             **examples(places),
         )
+
+
+def _contradicts(given: Sequence[int], proposed: Sequence[int]) -> bool:
+    """A pair that the names make is not one in `given`; what `given` pairs beyond them, the names may not say."""
+    return any(goes != i and given[i] != goes for i, goes in enumerate(proposed))
 
 
 def _mirrored(subject: Subject, name: str) -> str | None:

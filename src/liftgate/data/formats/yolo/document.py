@@ -167,7 +167,9 @@ def keypoints(document: Document) -> Keypoints | None:
 
 
 def _keypoint_names(names: object, count: int) -> tuple[str, ...]:
-    if isinstance(names, dict) and names:  # Ultralytics: class → names; one skeleton per data set here
+    if isinstance(names, dict) and set(names) == set(range(count)) and all(isinstance(n, str) for n in names.values()):
+        names = [names[index] for index in range(count)]  # written as `names` are: number → name
+    elif isinstance(names, dict) and names:  # Ultralytics: class → names; one skeleton per data set here
         names = next(iter(names.values()))
     if isinstance(names, list) and len(names) == count and all(isinstance(name, str) for name in names):
         return tuple(names)
