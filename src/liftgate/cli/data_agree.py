@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from liftgate.cli.data_source import add_groups, add_images
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import EXIT_CODES, UsageError
 
@@ -25,9 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--c", type=Path, action="append", default=[], metavar="LABELS", help="further annotators; may be given again"
     )
-    parser.add_argument("--images", type=Path, help="folder of the images, where the labels do not say")
+    add_images(parser)
     parser.add_argument("--names", nargs="+", metavar="NAME", help="what to call the annotators, in order")
-    parser.add_argument("--groups", help="regex with (?P<group>…), a CSV image,group, folder, exif or name-time")
+    add_groups(parser)
     parser.add_argument("--iou", type=float, default=0.5, help="overlap that makes two boxes one object (default 0.5)")
     parser.add_argument(
         "--missing",

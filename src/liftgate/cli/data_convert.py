@@ -13,7 +13,7 @@ FORMATS = ("yolo", "coco", "voc", "cvat")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
-    parser.add_argument("--to", required=True, choices=FORMATS)
+    parser.add_argument("--to", required=True, choices=FORMATS, help="the format to write")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; images become links")
     parser.add_argument("--verify", action="store_true", help="read the result again and say how it differs")
     add_json(parser)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.data_prelabel import add_server
-from liftgate.cli.data_source import tell_table
+from liftgate.cli.data_source import add_groups, tell_table
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="CORRECTED",
         help="CVAT's export (CVAT 1.1, COCO 1.0, YOLO 1.1)",
     )
-    parser.add_argument("--groups", help="regex with (?P<group>…), a CSV image,group, folder, exif or name-time")
+    add_groups(parser)
     parser.add_argument("--level", type=float, default=0.95, help="of the intervals (default 0.95)")
     parser.add_argument(
         "--seconds", action="append", default=[], metavar="WORK=X", help="of draw, kept, moved, relabelled or deleted"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.data_source import READS
+from liftgate.cli.data_source import READS, add_images
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
@@ -25,8 +25,10 @@ _TOLD = 20
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", type=Path, nargs="+", metavar="DATA", help=READS)
-    parser.add_argument("--images", type=Path, help="folder of the images, where the labels do not say")
-    parser.add_argument("--groups", help="groups that are known already: regex, CSV, folder, exif or name-time")
+    add_images(parser)
+    parser.add_argument(
+        "--groups", metavar="RULE", help="groups that are known already: regex, CSV, folder, exif or name-time"
+    )
     parser.add_argument(
         "--groups-out",
         type=Path,

@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     goal = parser.add_mutually_exclusive_group(required=True)
     goal.add_argument("--out", type=Path, metavar="DIR", help=OUT)
     goal.add_argument("--plan", action="store_true", help="show classes and conflicts, write nothing")
-    parser.add_argument("--to", choices=FORMATS, default="yolo")
+    parser.add_argument("--to", choices=FORMATS, default="yolo", help="the format to write (default yolo)")
     add_json(parser)
 
 

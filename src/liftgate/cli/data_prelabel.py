@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.data_source import READS, add_terms, said_of
+from liftgate.cli.data_source import READS, add_images, add_terms, said_of
 from liftgate.cli.output import Screen, add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", nargs="+", choices=("cvat", "coco", "yolo"), default=["cvat"], help="cvat always")
     parser.add_argument("--conf", type=float, default=0.25, help="detections below are left out (default 0.25)")
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="of bare frames, where the predictions do not say")
-    parser.add_argument("--images", type=Path, help="folder of the images, where the labels do not say")
+    add_images(parser)
     add_terms(parser)
     add_server(parser, "--push", "make a task of it on this CVAT server (token in CVAT_ACCESS_TOKEN)")
     parser.add_argument("--name", help="of the task (default: the frames' name)")

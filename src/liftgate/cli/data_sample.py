@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="never from the groups of this split's test (or NAME); may be given again",
     )
     parser.add_argument("--budget", type=int, default=200, help="how many frames (default 200)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
     parser.add_argument(
         "--share",
         action="append",

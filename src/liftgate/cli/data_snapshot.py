@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from liftgate.cli.data_source import add_images
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import Refused
 
@@ -18,7 +19,7 @@ _CHANGED = 3
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="DATA", help="data.yaml, COCO JSON or Pascal VOC folder")
-    parser.add_argument("--images", type=Path, help="folder of the images, where the labels do not say")
+    add_images(parser)
     task = parser.add_mutually_exclusive_group(required=True)
     task.add_argument("--out", type=Path, metavar="MANIFEST", help="write the manifest")
     task.add_argument("--verify", type=Path, metavar="MANIFEST", help="compare with it: exit 0 the same, 3 not")

@@ -17,8 +17,8 @@ READS = "data.yaml, COCO JSON, Pascal VOC folder, CVAT XML or zip"
 def add_source(parser: argparse.ArgumentParser, *, frozen: bool = True) -> None:
     """Add DATA and how to read it; `frozen`: an existing split may be named."""
     parser.add_argument("path", type=Path, metavar="DATA", help=READS)
-    parser.add_argument("--images", type=Path, help="folder of the images, where the labels do not say")
-    parser.add_argument("--groups", help="regex with (?P<group>…), a CSV image,group, folder, exif or name-time")
+    add_images(parser)
+    add_groups(parser)
     parser.add_argument("--keep", nargs="+", metavar="CLASS", help="only these classes, in this order")
     parser.add_argument("--backgrounds", action="store_true", help="with --keep: images that lose all boxes stay")
     parser.add_argument(
@@ -29,11 +29,22 @@ def add_source(parser: argparse.ArgumentParser, *, frozen: bool = True) -> None:
         parser.add_argument("--split", type=Path, metavar="CSV", help="a frozen split")
 
 
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """Add --images."""
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
+
+
+def add_groups(parser: argparse.ArgumentParser) -> None:
+    """Add --groups."""
+    rules = "regex with (?P<group>…), a CSV image,group, folder, exif or name-time"
+    parser.add_argument("--groups", metavar="RULE", help=rules)
+
+
 def add_terms(parser: argparse.ArgumentParser) -> None:
     """Add what a user may say of a data set, where no card says it."""
     terms = parser.add_argument_group("what is known of the data (else its card says)")
     terms.add_argument("--licence", metavar="SPDX", help="such as CC-BY-4.0")
-    terms.add_argument("--origin", choices=("real", "synthetic"))
+    terms.add_argument("--origin", choices=("real", "synthetic"), help="photographed, or made (default real)")
     terms.add_argument("--consent", metavar="TEXT", help="how the people in the images agreed")
     terms.add_argument("--confidential", action="store_true", help="nothing of it may leave this machine")
 

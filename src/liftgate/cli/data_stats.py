@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.data_source import READS
+from liftgate.cli.data_source import READS, add_groups, add_images
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
@@ -29,10 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write one self-contained page.html")
     parser.add_argument("--imgsz", type=int, default=640, help="size at which the detector will see it (default 640)")
-    parser.add_argument("--images", type=Path, help="folder of the images, where the labels do not say")
-    parser.add_argument("--against-images", type=Path, help="the same for OTHER")
-    parser.add_argument("--groups", help="regex with (?P<group>…), a CSV image,group, folder, exif or name-time")
-    parser.add_argument("--against-groups", help="the same for OTHER (default: as --groups)")
+    add_images(parser)
+    parser.add_argument("--against-images", type=Path, metavar="DIR", help="the same for OTHER")
+    add_groups(parser)
+    parser.add_argument("--against-groups", metavar="RULE", help="the same for OTHER (default: as --groups)")
     parser.add_argument("--keep", nargs="+", metavar="CLASS", help="only these classes")
     parser.add_argument("--split", type=Path, metavar="CSV", help="a frozen split of DATA")
     parser.add_argument("--seed", type=int, default=0, help="which images are opened and shown (default 0)")
