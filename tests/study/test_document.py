@@ -394,6 +394,7 @@ def test_the_place_of_what_an_override_replaced_is_the_override() -> None:
         (b"", "a study is a mapping"),
         (b"- a\n- b\n", "a study is a mapping"),
         (b"just words", "a study is a mapping"),
+        (b"train: images\nnames: [cup]\n", "a data.yaml is data, not a study"),
         (b"study: [1\n", "not YAML"),
         (b"\tstudy: a\n", "not YAML"),
         (b"a: 1\n---\nb: 2\n", "expected a single document"),

@@ -36,6 +36,7 @@ from liftgate.study.source import Problem, Source, dotted, read
 from liftgate.study.words import suggestion
 
 _ARM: TypeAdapter[Any] = TypeAdapter(keys.ArmKeys)
+_SECTIONS = frozenset({"datasets", "arms", "gates", "flow"})
 _STEP: TypeAdapter[Any] = TypeAdapter(keys.Step)
 
 
@@ -93,7 +94,7 @@ def is_study(path: Path) -> bool:
     value = read(text, path.name).value
     if not isinstance(value, dict):
         return path.name == "study.yaml"
-    return "study" in value or len({"datasets", "arms", "gates", "flow"} & value.keys()) > 1
+    return "study" in value or len(_SECTIONS & value.keys()) > 1
 
 
 def parse(text: str, *, source: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Study:
@@ -115,6 +116,9 @@ def parse(text: str, *, source: Path | None = None, overrides: Mapping[str, Any]
     """
     name = str(source) if source else "study.yaml"
     document = read(text, name)
+    if isinstance(document.value, dict) and "names" in document.value and not _SECTIONS & document.value.keys():
+        hint = f"liftgate check {name}, or liftgate init DIR --template NAME --data {name}"
+        raise StudyError("a data.yaml is data, not a study", where=name, hint=hint)
     _override(document, overrides or {})
     if isinstance(document.value, dict):
         valid = _validate(document)
