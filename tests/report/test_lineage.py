@@ -51,6 +51,7 @@ def test_the_way_back_goes_from_the_verdict_to_recipe_weights_and_data() -> None
     chain = ("verdict", "comparison", "evaluation", "predictions", "run")
     for end in ("recipe", "weights", "data"):
         assert paths.count((*chain, end)) == 2
+    assert paths.count((*chain[:-1], "data")) == 2, "what was measured on need not be what was trained on"
     assert ("verdict", "gate") in paths
     assert root.name == "lift: PASS"
 

@@ -29,7 +29,7 @@ class Record(NamedTuple):
 
 
 def trace(verdict: Record, gate_hash: str, steps: Mapping[str, Record]) -> Trace:
-    """Return the way back: verdict → gate and evaluations → predictions → run → recipe, weights, data and split."""
+    """Return the way back: verdict → gate and evaluations → predictions → data and run → recipe, weights, data, split."""
     evaluations = [one for one in _needs(verdict, steps) if one.kind == "evaluate"]
     back = (Trace("gate", verdict.name, gate_hash), *(_node(one, steps) for one in evaluations))
     word = verdict.result["word"]
@@ -77,7 +77,7 @@ def _node(step: Record, steps: Mapping[str, Record]) -> Trace:
     below = [_node(need, steps) for need in _needs(step, steps)]
     name = step.name.partition(" ")[2] or step.name
     if step.kind == "predict":
-        below += _given(step, ("weights",))
+        below += _given(step, ("weights", "data"))
         return Trace("predictions", name, step.result["sha256"], tuple(below))
     if step.kind == "train":
         recipe = Trace("recipe", _recipe(step.inputs["recipe"]), content_hash(step.inputs["recipe"]))
