@@ -29,7 +29,7 @@ class Record(NamedTuple):
 
 
 def trace(verdict: Record, gate_hash: str, steps: Mapping[str, Record]) -> Trace:
-    """Return the way back: verdict → gate and evaluations → predictions → data and run → recipe, weights, data, split."""
+    """Return the way back: verdict → gate, evaluations → predictions → data and run → recipe, weights, data, split."""
     evaluations = [one for one in _needs(verdict, steps) if one.kind == "evaluate"]
     back = (Trace("gate", verdict.name, gate_hash), *(_node(one, steps) for one in evaluations))
     word = verdict.result["word"]
