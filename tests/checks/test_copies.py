@@ -56,3 +56,19 @@ def test_of_a_usual_set_every_pair_is_a_candidate() -> None:
     hashes[100:120] = hashes[:20] ^ np.uint64(0b1011)
     thumbs = np.zeros((500, THUMB * THUMB), dtype=np.uint8)
     assert _candidates(hashes, thumbs).tolist() == near_pairs(hashes, NEAR_BITS).tolist()
+
+
+@pytest.mark.parametrize("light", [0.4, 0.6, 1.2])
+def test_a_copy_is_found_however_dark_and_other_dark_pictures_are_none(tmp_path: Path, light: float) -> None:
+    """Bright and of little contrast, as a slide under a microscope: at 0.4 hardly five grey levels of it are left."""
+    (tmp_path / "images").mkdir()
+    rng = np.random.default_rng(4)
+    for number in range(8):
+        coarse = Image.fromarray(rng.integers(150, 190, (9, 9), dtype=np.uint8)).resize((240, 240))
+        coarse.save(tmp_path / f"images/{number}.png")
+        if number < 3:
+            coarse.point(lambda value: int(value * light)).save(tmp_path / f"images/{number}-light.png")
+    (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [a]\n")
+    pairs = Subject({"a": read(tmp_path / "data.yaml")}).copies
+    found = {frozenset((p.first.image.path.stem, p.second.image.path.stem)) for p in pairs}
+    assert found == {frozenset((f"{n}", f"{n}-light")) for n in range(3)}

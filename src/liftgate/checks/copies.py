@@ -23,6 +23,7 @@ _BITS_OF_A_FRACTION = 4  # by how much the distance at a fraction of the size ma
 _ALIKE = 0.97  # correlation of the grey thumbnails that confirms a near copy
 _UNLIKE = 0.7  # and that refutes one even when the hashes agree
 _FLAT = 6.0  # grey levels of spread below which any two pictures correlate
+_DARKENED = 2.0  # the same where the hashes agree, which of pictures without contrast are noise
 _MOST_PAIRS = 200_000  # frames of a camera that never moves are copies of each other, and nobody reads a million pairs
 _SAMPLE = 3000
 _BLOCK = 65_536  # pairs that are correlated at once: 128 MiB
@@ -74,6 +75,9 @@ def find_copies(datasets: Mapping[str, Dataset], scans: Mapping[str, Scan]) -> t
     pairs = usable[_candidates(every[usable], thumbs[usable])]
     alike = correlation(thumbs, pairs)
     bits = np.bitwise_count(every[pairs[:, 0]] ^ every[pairs[:, 1]]).astype(np.int64)
+    # A copy that was darkened to a few grey levels still has the hash: there correlation is asked of little contrast.
+    sure = bits <= _SURE_BITS
+    alike[sure] = correlation(thumbs, pairs[sure], flat=_DARKENED)
     doubtful = (alike < _ALIKE) & (alike >= _UNLIKE) & (bits <= _SURE_BITS + _BITS_OF_A_FRACTION)
     bits[doubtful] = _bits_of_whole_pictures([i.image.path for i in everyone], pairs[doubtful])
     kept = (alike >= _ALIKE) | ((bits <= _SURE_BITS) & (alike >= _UNLIKE))
@@ -100,21 +104,22 @@ def find_copies(datasets: Mapping[str, Dataset], scans: Mapping[str, Scan]) -> t
     )
 
 
-def correlation(thumbs: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the correlation of the grey thumbnails of each pair, 0 where one is nearly of one colour; shape (pairs,).
+def correlation(thumbs: NDArray[np.uint8], pairs: NDArray[np.int64], *, flat: float = _FLAT) -> NDArray[np.float64]:
+    """Return the correlation of the grey thumbnails of each pair; shape (pairs,).
 
-    Correlation does not see brightness and contrast, which copies often change.
+    It is 0 where one is nearly of one colour, with less than `flat` grey levels of spread. Correlation does not see
+    brightness and contrast, which copies often change.
     """
     centred = thumbs.astype(np.float32)
     centred -= centred.mean(axis=1, keepdims=True)
     norm = np.sqrt((centred**2).sum(axis=1))
-    flat = norm < _FLAT * THUMB
+    bare = norm < flat * THUMB
     unit = centred / np.where(norm > 0, norm, 1)[:, None]
     scores = np.zeros(len(pairs))
     for begin in range(0, len(pairs), _BLOCK):
         block = slice(begin, begin + _BLOCK)
         scores[block] = np.einsum("ij,ij->i", unit[pairs[block, 0]], unit[pairs[block, 1]])
-    scores[flat[pairs].any(axis=1)] = 0.0
+    scores[bare[pairs].any(axis=1)] = 0.0
     return scores
 
 
