@@ -49,7 +49,10 @@ class Keys(BaseModel):
 class DatasetKeys(Keys):
     """One entry of `datasets`: images and labels in one place."""
 
-    path: Text = Field(description="data.yaml (YOLO), COCO JSON or Pascal VOC folder; relative to study.yaml.")
+    path: Text = Field(
+        description="data.yaml (YOLO), COCO JSON, Pascal VOC folder or another format that is read (docs/formats.md); "
+        "relative to study.yaml."
+    )
     images: Text | None = Field(
         default=None, description="Folder of the images, where the label file does not say (COCO)."
     )
@@ -348,15 +351,19 @@ class EarlyKillKeys(Keys):
     same data had on average until then. A gate about an arm that was stopped is not asked.
     """
 
-    rule: Literal["median"] = Field(description="The rule.")
+    rule: Literal["median"] = Field(description="median: the only rule so far.")
     after: Annotated[int, Field(ge=1)] = Field(default=10, description="Epochs that every run has.")
     runs: Annotated[int, Field(ge=1)] = Field(default=3, description="Finished runs of other arms needed to judge.")
 
 
 class EvaluationKeys(Keys):
-    """How predictions are made; the same for every arm."""
+    """How predictions are made; the same for every arm. What is left out is the trainer's own default."""
 
-    imgsz: Annotated[int, Field(ge=32)] | None = Field(default=None, description="Image size in pixels.")
+    imgsz: Annotated[int, Field(ge=32)] | None = Field(
+        default=None,
+        description="Image size in pixels. Default: the size that the arm was trained at; of a model as it is, the other "
+        "arm's, else 640.",
+    )
     conf: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None, description="Detections below this confidence are not kept at all; keep it low for mAP."
     )
