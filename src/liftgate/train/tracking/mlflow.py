@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import importlib
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+_SHORT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""Unless somebody says otherwise: by itself MLflow asks a server that does not answer for minutes, and who watches the
+training would wait with it."""
 
 
 class MLflow:
     """One MLflow run for one of ours, found again by its name after a pause."""
 
     def __init__(self, study: str, folder: Path, known: Mapping[str, str]) -> None:
+        for name, value in _SHORT.items():
+            os.environ.setdefault(name, value)
         tracking: Any = importlib.import_module("mlflow.tracking")
+        self._metric: Any = importlib.import_module("mlflow.entities").Metric
         address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.parent.absolute() / 'mlflow.db'}"
         self._client = tracking.MlflowClient(tracking_uri=address)
         experiment = self._client.get_experiment_by_name(study)
@@ -25,8 +33,8 @@ class MLflow:
             self._client.log_param(self._run, name, value[:500])
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self._client.log_metric(self._run, name, value, step=number)
+        now = int(1000 * time.time())
+        self._client.log_batch(self._run, [self._metric(name, value, now, number) for name, value in values.items()])
 
     def close(self, ended: str) -> None:
         status = {"finished": "FINISHED", "paused": "SCHEDULED"}.get(ended, "FAILED")
