@@ -1,0 +1,33 @@
+"""The Ultralytics backend, which also writes down the images of each batch: for the test of what arms see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from liftgate.backends.base import Event, TrainJob
+
+
+class Watched:
+    """Trains as Ultralytics does; `order.txt` in its results has a line for each batch."""
+
+    name = "watched"
+
+    def __init__(self) -> None:
+        from liftgate.backends.ultralytics import Ultralytics
+
+        self._inner = Ultralytics()
+
+    def train(self, job: TrainJob, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+        from liftgate.backends import ultralytics
+
+        through = ultralytics._Resumable.preprocess_batch
+
+        def preprocess_batch(trainer: Any, batch: Any) -> Any:
+            with (job.out / "order.txt").open("a") as file:
+                file.write(" ".join(Path(image).name for image in batch["im_file"]) + "\n")
+            return through(trainer, batch)
+
+        ultralytics._Resumable.preprocess_batch = preprocess_batch  # type: ignore[method-assign]
+        return self._inner.train(job, emit, should_stop)
