@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -79,3 +81,25 @@ def test_arms_with_different_numbers_of_runs_are_refused() -> None:
     data, controls = runs([0.5, 0.5], 0)
     with pytest.raises(UsageError, match="different numbers of runs"):
         compare_seeds(data, controls, controls[:1])
+
+
+def test_where_the_seeds_disagree_more_seeds_are_asked_for_and_not_groups() -> None:
+    """More images of the same test would not tell whether the next seed is better."""
+    data, controls = runs([0.5, 0.5, 0.5], 0)
+    _, treatments = runs([0.5, 0.75, 0.95], 1)
+    result = compare_seeds(data, controls, treatments, metric="recall", margin=0.0)
+    assert (result.verdict, result.groups_needed) == ("MARGINAL", None)
+    asked = re.search(r"about (\d+) seeds instead of 3 would settle it", result.reason)
+    assert asked is not None and int(asked[1]) > 3
+    # With as many seeds that are like these, it is settled.
+    more = int(asked[1]) // 3 + 1
+    assert compare_seeds(data, controls * more, treatments * more, metric="recall", margin=0.0).verdict == "PASS"
+
+
+def test_where_the_test_images_leave_it_open_more_groups_are_asked_for() -> None:
+    data, controls = runs([0.5, 0.5, 0.5], 0)
+    _, treatments = runs([0.56, 0.57, 0.56], 1)
+    result = compare_seeds(data, controls, treatments, metric="recall", margin=0.0)
+    assert result.verdict == "MARGINAL"
+    assert result.groups_needed is not None and result.groups_needed > GROUPS
+    assert f"more seeds alone would not settle it; about {result.groups_needed} groups" in result.reason

@@ -117,6 +117,8 @@ class Comparison:
     """The same, adjusted for several treatments that are looked at side by side"""
     slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """slice → control, treatment, delta, interval, level, method, n_images, n_groups, p_holm"""
+    settled_by: str = ""
+    """Of several seeds: what would settle a MARGINAL verdict, in words; more seeds where their chance weighs most"""
 
     @property
     def less_is_better(self) -> bool:

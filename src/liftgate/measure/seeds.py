@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,11 @@ from liftgate.measure.records import Comparison
 from liftgate.measure.screening import Screen
 from liftgate.measure.verdict import decide, explain, groups_that_settle, oriented
 from liftgate.stats.distributions import t_quantile
+from liftgate.stats.interval import Interval
 from liftgate.stats.seeds import probability_better
+
+_MOST_SEEDS = 100
+"""Nobody trains more"""
 
 
 def compare_seeds(
@@ -59,20 +63,24 @@ def compare_seeds(
         estimate=float(deltas.mean()),
         method=f"{first.delta.method}, {len(each)} seeds",
     )
-    errors = [one.delta.standard_error for one in each]
-    if first.delta.established and all(error is not None for error in errors):
-        delta = replace(delta, **_bounds(deltas, [float(error or 0) for error in errors], first))
+    chance = _Chance.of(each)
+    if chance is not None:
+        half, error = chance.half_width(len(each)), math.sqrt(chance.variance(len(each)))
+        delta = replace(delta, low=delta.estimate - half, high=delta.estimate + half, standard_error=error)
     gain = oriented(delta, first.metric)
     word = decide(gain, first.margin, rule, first.claim)
-    unsettled = word == "MARGINAL" and rule == "interval"
+    groups, settled_by = None, ""
+    if word == "MARGINAL" and rule == "interval" and chance is not None:
+        groups, settled_by = _settled_by(chance, gain, first, len(each))
     return replace(
         first,
         control=_mean([one.control for one in each]),
         treatment=_mean([one.treatment for one in each]),
         delta=delta,
         verdict=word,
-        reason=explain(first.metric, delta, first.margin, rule, ("control", "treatment"), first.claim),
-        groups_needed=groups_that_settle(gain, first.margin, first.claim) if unsettled else None,
+        reason=explain(first.metric, delta, first.margin, rule, ("control", "treatment"), first.claim, settled_by),
+        groups_needed=groups,
+        settled_by=settled_by,
         differences=tuple(dict.fromkeys(text for one in each for text in one.differences)),
         caveats=(*first.caveats, "classes, slices and images are those of the first seed"),
         percentile=None,
@@ -91,23 +99,55 @@ def _probability_better(each: Sequence[Comparison]) -> float | None:
     return 1 - share if each[0].metric in LESS_IS_BETTER else share
 
 
-def _bounds(
-    deltas: np.ndarray[Any, np.dtype[np.float64]], errors: Sequence[float], first: Comparison
-) -> dict[str, Any]:
-    """Low, high and standard error of the mean difference.
+class _Chance(NamedTuple):
+    """The two sources of chance in the mean difference over seeds.
 
     The group part uses the mean of the seeds' own squared errors: the same test images serve all seeds, so it does not
     shrink with k. (The jackknife of the mean itself would be a little smaller; this never understates.)
     """
-    k = len(deltas)
-    of_groups = float(np.mean(np.square(errors)))
-    of_seeds = float(np.var(deltas, ddof=1)) / k
-    total = of_groups + of_seeds
-    parts = ((of_groups, first.delta.n_groups - 1), (of_seeds, k - 1))
-    freedom = total**2 / sum(part**2 / df for part, df in parts) if total > 0 else k - 1
-    half = t_quantile(first.delta.level, freedom) * math.sqrt(total)
-    mean = float(deltas.mean())
-    return {"low": mean - half, "high": mean + half, "standard_error": math.sqrt(total)}
+
+    of_groups: float
+    """Variance of the difference over samples of as many groups"""
+    of_seeds: float
+    """Variance of the difference over seeds, of one seed"""
+    n_groups: int
+    level: float
+
+    @classmethod
+    def of(cls, each: Sequence[Comparison]) -> _Chance | None:
+        errors = [one.delta.standard_error for one in each if one.delta.standard_error is not None]
+        if not each[0].delta.established or len(errors) < len(each):
+            return None
+        deltas = np.array([one.delta.estimate for one in each])
+        of_groups, of_seeds = float(np.mean(np.square(errors))), float(np.var(deltas, ddof=1))
+        return cls(of_groups, of_seeds, each[0].delta.n_groups, each[0].delta.level)
+
+    def variance(self, seeds: int) -> float:
+        return self.of_groups + self.of_seeds / seeds
+
+    def half_width(self, seeds: int) -> float:
+        """Half the interval with so many seeds; degrees of freedom after Satterthwaite."""
+        total = self.variance(seeds)
+        parts = ((self.of_groups, self.n_groups - 1), (self.of_seeds / seeds, seeds - 1))
+        freedom = total**2 / sum(part**2 / df for part, df in parts) if total > 0 else seeds - 1
+        return t_quantile(self.level, freedom) * math.sqrt(total)
+
+
+def _settled_by(chance: _Chance, gain: Interval, first: Comparison, seeds: int) -> tuple[int | None, str]:
+    """What would settle a MARGINAL verdict if the difference and both variances stay: groups needed, and in words.
+
+    More groups do nothing about the chance of the seeds, so more seeds are tried first.
+    """
+    estimate = abs(gain.estimate) if first.claim == "equal" else gain.estimate
+    room = abs(estimate - first.margin)
+    enough = next((k for k in range(seeds + 1, _MOST_SEEDS + 1) if chance.half_width(k) <= room), None)
+    if enough is not None:
+        return None, f"about {enough} seeds instead of {seeds} would settle it if the difference stays"
+    of_groups = replace(gain, standard_error=math.sqrt(chance.of_groups))
+    groups = groups_that_settle(of_groups, first.margin, first.claim)
+    if groups is None:
+        return None, "neither more seeds nor more groups would settle it"
+    return groups, f"more seeds alone would not settle it; about {groups} groups and more seeds would"
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -69,9 +69,18 @@ def groups_that_settle(gain: Interval, margin: float, claim: ClaimWord = "better
 
 
 def explain(
-    metric: str, delta: Interval, margin: float, rule: Rule, names: tuple[str, str], claim: ClaimWord = "better"
+    metric: str,
+    delta: Interval,
+    margin: float,
+    rule: Rule,
+    names: tuple[str, str],
+    claim: ClaimWord = "better",
+    settled_by: str = "",
 ) -> str:
-    """The verdict on a comparison in one sentence a person can repeat."""
+    """The verdict on a comparison in one sentence a person can repeat.
+
+    `settled_by`: what would settle it, where that is not a number of groups.
+    """
     control, treatment = names
     gain = oriented(delta, metric)
     word = decide(gain, margin, rule, claim)
@@ -82,7 +91,7 @@ def explain(
     if not delta.established:
         return f"{said}: nothing is settled, {delta.note or 'no interval can be established'}."
     if claim == "equal":
-        return f"{said}: {_of_equality(word, margin, groups_that_settle(gain, margin, claim))}."
+        return f"{said}: {_of_equality(word, margin, settled_by or _settled_by(gain, margin, claim))}."
     if delta.low == delta.high == 0 and margin == 0:
         return f"{said}: not worse, which is all that a margin of 0 asks, and not better."
     if word == "PASS":
@@ -90,18 +99,19 @@ def explain(
     if word == "FAIL":
         harm = f"; {treatment} harms" if gain.high is not None and gain.high < 0 else ""
         return f"{said}: the whole interval is below {wanted}{harm}."
-    return f"{said}: the interval holds {wanted}; {_settled_by(groups_that_settle(gain, margin))}."
+    return f"{said}: the interval holds {wanted}; {settled_by or _settled_by(gain, margin, claim)}."
 
 
-def _of_equality(word: VerdictWord, margin: float, needed: int | None) -> str:
+def _of_equality(word: VerdictWord, margin: float, settled_by: str) -> str:
     if word == "PASS":
         return f"the whole interval lies within ± {margin:g}, which was declared to be equal"
     if word == "FAIL":
         return f"the whole interval lies outside ± {margin:g}: they are not equal"
-    return f"the interval reaches beyond ± {margin:g}, so equality is not shown; {_settled_by(needed)}"
+    return f"the interval reaches beyond ± {margin:g}, so equality is not shown; {settled_by}"
 
 
-def _settled_by(groups: int | None) -> str:
+def _settled_by(gain: Interval, margin: float, claim: ClaimWord) -> str:
+    groups = groups_that_settle(gain, margin, claim)
     if groups is None:
         return "more groups would not settle it"
     return f"about {groups} groups would settle it if the difference stays"
@@ -120,7 +130,10 @@ def judge_comparison(
     word = decide(gain, gate.margin, gate.rule, gate.claim)
     unsettled = word == "MARGINAL" and gate.rule == "interval"
     needed = groups_that_settle(gain, gate.margin, gate.claim) if unsettled else None
-    sentence = f"{word}: {explain(metric, comparison.delta, gate.margin, gate.rule, names, gate.claim)}"
+    if comparison.settled_by:
+        needed = comparison.groups_needed
+    said = explain(metric, comparison.delta, gate.margin, gate.rule, names, gate.claim, comparison.settled_by)
+    sentence = f"{word}: {said}"
     if costs:
         sentence += " Cost: " + ", ".join(f"{arm} {cost}" for arm, cost in costs.items()) + "."
     row = comparison.to_dict() | {

@@ -235,13 +235,14 @@ class _Walk:
         """Before the first training, look for what later words of the flow lack: after it may be days later.
 
         Raises:
-            UsageError: weights are missing, or were made for another task.
+            UsageError: weights are missing, or were made for another task; the trainer would refuse a recipe.
             DataError, StudyError: a mix does not fit together.
         """
         if self._foreseen:
             return
         self._foreseen = True
         study, materials = self._context.study, self._context.materials
+        demand_recipes(study)
         for word in study.flow:
             steps_of(self._context, word)
             for stage in (stage for arm in trained_by(study, word) for stage in arm.stages):
@@ -271,7 +272,6 @@ def _demand(context: Context) -> None:
     """Refuse what cannot be done, before anything is."""
     study = context.study
     demand(study.log, [spec.name for spec in study.datasets if spec.confidential], study.source)
-    demand_recipes(study)
     context.materials.demand_splits()
 
 

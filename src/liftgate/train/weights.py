@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,7 +52,15 @@ def resolve_weights(name: str, folder: Path, said_at: str = "") -> Weights:
 def _identity(path: Path) -> str:
     # A YAML's file name may carry the model's scale (yolov8n.yaml), so it is part of what is built.
     scaled = re.search(r"yolo(e-)?v?\d+([nslmx])", path.stem) if path.suffix in (".yaml", ".yml") else None
-    return content_hash([file_hash(path), scaled[2]]) if scaled else file_hash(path)
+    told = path.stat()
+    content = _content(path, told.st_mtime_ns, told.st_size)
+    return content_hash([content, scaled[2]]) if scaled else content
+
+
+@lru_cache(maxsize=256)
+def _content(path: Path, written: int, size: int) -> str:
+    """Every arm, seed and gate asks for the same weights, which may be a hundred megabytes."""
+    return file_hash(path)
 
 
 def _shipped_yaml(name: str) -> Path | None:

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from liftgate.boxes import Boxes, areas, iou
 from liftgate.data.agreement.frames import Frames
@@ -88,6 +85,11 @@ def _assign(gain: NDArray[np.float64], fits: NDArray[np.bool_]) -> tuple[NDArray
     if fits.sum(axis=0).max() <= 1 and fits.sum(axis=1).max() <= 1:
         rows, columns = np.nonzero(fits)  # nothing to decide
         return rows, columns
+    # Imported here: a second of scipy that nobody needs who only looks at a report.
+    from scipy.optimize import linear_sum_assignment
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     count_a, count_b = fits.shape
     i, j = np.nonzero(fits)
     links = csr_array((np.ones(len(i)), (i, j + count_a)), shape=(count_a + count_b, count_a + count_b))
