@@ -137,3 +137,16 @@ def test_points_lie_inside_the_frame_of_their_figure() -> None:
 
 def test_nothing_measured_leaves_the_text_alone(tmp_path: Path) -> None:
     assert [path.name for path in write_paper(ReportContent("empty", "Anything?"), tmp_path)] == ["report.md"]
+
+
+def test_an_interval_is_not_called_unestablished_because_another_arm_has_none() -> None:
+    content = sample()
+    gate = next(gate for gate in content.gates if gate.comparison)
+    control, *others = gate.arms
+    assert control.evaluation is not None
+    name = str(gate.gate.metric)
+    none = replace(control.evaluation.intervals[name], low=None, high=None)
+    evaluation = replace(control.evaluation, intervals={**control.evaluation.intervals, name: none})
+    table = latex.figures(replace(gate, arms=(replace(control, evaluation=evaluation), *others)))
+    (row,) = [line for line in table.splitlines() if line.startswith(f"{name} ")]
+    assert row.count("[") == 1 and none.method in row and "not established" not in row

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from liftgate.measure.records import Evaluation
 from liftgate.report import words
 from liftgate.report.content import GateContent, ReportContent
-from liftgate.report.page import asked_metrics, class_columns, metric_names, seeds_of
+from liftgate.report.page import asked_metrics, class_columns, metric_names, rests_on, seeds_of
 from liftgate.stats.interval import Interval, percent
 
 _SPECIAL = {
@@ -133,10 +133,10 @@ def _figure(evaluation: Evaluation | None, name: str) -> str:
 
 def _method(evaluations: Sequence[Evaluation], name: str) -> str:
     """By what, and of how many where they are not those of the whole table."""
-    interval = next((e.intervals[name] for e in evaluations if name in e.intervals), None)
+    interval, methods = rests_on(evaluations, name)
     if interval is None:
         return "not defined here" if evaluations[0].metrics.get(name) is None else "point value"
-    method = interval.method if interval.established else "not established"
+    method = ", ".join(methods) or "not established"
     whole = (interval.n_images, interval.n_groups) == (evaluations[0].n_images, evaluations[0].n_groups)
     return method if whole else f"{method}, {_sample(interval)}"
 

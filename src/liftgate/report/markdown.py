@@ -89,8 +89,9 @@ def _runs(runs: Sequence[RunContent]) -> list[str]:
 
 def _figure_rows(gate: GateContent, measured: Sequence[ArmContent]) -> Iterable[Sequence[str]]:
     for name in metric_names(gate):
-        found = [arm.evaluation.intervals.get(name) for arm in measured if arm.evaluation]
-        bases = dict.fromkeys(interval.basis for interval in found if interval is not None)
+        evaluations = [arm.evaluation for arm in measured if arm.evaluation]
+        found = [one.intervals[name] for one in evaluations if name in one.intervals]
+        bases = dict.fromkeys(one.basis for one in [one for one in found if one.established] or found)
         yield (name, *(_figure(arm.evaluation, name) for arm in measured), "; ".join(bases))
 
 

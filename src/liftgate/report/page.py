@@ -5,17 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from liftgate.files import write_text
 from liftgate.measure.records import Evaluation
 from liftgate.progress import duration
 from liftgate.report import drawing, words
 from liftgate.report.content import ArmContent, Box, Gallery, GateContent, Picture, ReportContent
-from liftgate.stats.interval import percent
+from liftgate.stats.interval import Interval, percent
 from liftgate.study.words import METRICS
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def environment() -> Environment:
         has_crowd=has_crowd,
         metric_names=metric_names,
         undefined_metrics=undefined_metrics,
+        rests_on=rests_on,
         asked_metrics=asked_metrics,
         seeds_of=seeds_of,
         slots=SLOTS,
@@ -99,6 +100,22 @@ def metric_names(gate: GateContent) -> list[str]:
     names = dict.fromkeys(name for arm in gate.arms if arm.evaluation for name in arm.evaluation.metrics)
     asked = asked_metrics(gate)
     return sorted(names, key=lambda name: (_place(name, asked), _place(name, METRICS)))
+
+
+class Basis(NamedTuple):
+    """What the intervals of one metric of several arms rest on."""
+
+    interval: Interval | None
+    """The first that is established, else the first; None: the metric has none"""
+    methods: tuple[str, ...]
+    """Of those that are established"""
+
+
+def rests_on(evaluations: Iterable[Evaluation], name: str) -> Basis:
+    """Return what the intervals of a metric rest on: one arm may have none where another has."""
+    found = [one.intervals[name] for one in evaluations if name in one.intervals]
+    established = [interval for interval in found if interval.established]
+    return Basis(next(iter((*established, *found)), None), tuple(dict.fromkeys(one.method for one in established)))
 
 
 def undefined_metrics(gate: GateContent) -> list[str]:
