@@ -7,6 +7,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No test is timed: on a busy machine any example may take longer than hypothesis' 200 ms.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Started with `&`, `nohup` or by a job runner some signals may be ignored or blocked, and every child would inherit it:
 # Ctrl-C and a closed terminal are under test here.

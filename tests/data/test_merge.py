@@ -382,3 +382,19 @@ def test_groups_of_the_parts_stay_apart_and_can_be_split_by(tmp_path: Path) -> N
         assert main(split) == 0
         rows = (tmp_path / f"{verb}-split/split.csv").read_text().splitlines()[1:]
         assert {row.split(",")[1] for row in rows} == {f"{part}:v{n}" for part in "ab" for n in range(4)}
+
+
+def test_the_mapping_file_of_a_merge_can_be_changed_and_is_the_rules_of_the_next(tmp_path: Path) -> None:
+    for name, size in (("a", (32, 24)), ("b", (24, 32))):
+        rows = "".join(f"{n} .5 .5 .{n + 2} .{n + 2}\n" for n in range(3))
+        yolo_folder(tmp_path / name, {"train/x.jpg": rows}, [f"{name}{n}" for n in range(3)], size=size)
+    words = ["data", "merge", str(tmp_path / "a"), str(tmp_path / "b")]
+    assert main([*words, "--out", str(tmp_path / "first")]) == 0
+    mapping = tmp_path / "map.csv"
+    text = (tmp_path / "first/classes.csv").read_text()
+    mapping.write_text(text.replace("b,b0,b0,", "b,b0,a0,").replace("b,b1,b1,", "b,b1,,"))
+    assert main([*words, "--rules", str(mapping), "--out", str(tmp_path / "second")]) == 0
+    assert counts(read(tmp_path / "second")) == {"a0": 2, "a1": 1, "a2": 1, "b2": 1}
+    mapping.write_text("dataset,class,becomes\na,a0,x\na,a0,y\n")
+    with pytest.raises(DataError, match="becomes two"):
+        read_rules(mapping)

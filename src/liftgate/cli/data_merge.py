@@ -29,8 +29,9 @@ def add_parts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rules",
         type=Path,
-        metavar="YAML",
-        help="rename (synonyms), drop, keep, order; by data set also keypoints, groups, licence, origin, confidential",
+        metavar="FILE",
+        help="YAML: rename (synonyms), drop, keep, order; by data set also keypoints, groups, licence, origin, "
+        "confidential. Or a CSV dataset,class,becomes",
     )
     parser.add_argument("--keep", nargs="+", default=[], metavar="CLASS", help="only these classes of the result")
     parser.add_argument(

@@ -11,6 +11,7 @@ import yaml
 
 from liftgate.data.merge import ClassRules
 from liftgate.data.provenance import Said, read_said
+from liftgate.data.tables import read_table
 from liftgate.errors import DataError
 from liftgate.hashing import file_hash
 
@@ -46,9 +47,14 @@ def read_rules(path: Path) -> Rules:
           pose: {keypoints: [nose, left eye, right eye]}      # only these, in this order; flip_idx and sigmas follow
           drawn: {keypoints: {n: nose, le: left eye, re: right eye}, groups: '^(?P<group>[^_]+)_'}      # and renamed
 
+    A CSV with the columns dataset, class and becomes (empty: dropped), as a merge leaves it beside its result, says
+    what becomes of each class; classes that it does not name stay what they are.
+
     Raises:
-        DataError: not YAML, or keys and values of another kind.
+        DataError: not YAML, or keys and values of another kind; a CSV in which a class becomes two.
     """
+    if path.suffix.lower() == ".csv":
+        return _mapped(path)
     try:
         document = yaml.safe_load(path.read_text("utf-8-sig"))
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
@@ -69,6 +75,25 @@ def read_rules(path: Path) -> Rules:
         backgrounds=backgrounds,
         keypoints={str(n): _keypoints(path, r["keypoints"]) for n, r in datasets.items() if "keypoints" in r},
         groups={str(name): str(rules["groups"]) for name, rules in datasets.items() if "groups" in rules},
+        sha256=file_hash(path),
+    )
+
+
+def _mapped(path: Path) -> Rules:
+    becomes: dict[str, dict[str, str]] = {}
+    for line, row in read_table(path, ("dataset", "class", "becomes")):
+        known = becomes.setdefault(row["dataset"], {})
+        if known.setdefault(row["class"], row["becomes"]) != row["becomes"]:
+            got = f"{known[row['class']]!r} and {row['becomes']!r}"
+            raise DataError("a class becomes two", where=f"{path}:{line}", got=got)
+    return Rules(
+        datasets={
+            name: ClassRules(
+                rename={old: new for old, new in classes.items() if new},
+                drop=frozenset(old for old, new in classes.items() if not new),
+            )
+            for name, classes in becomes.items()
+        },
         sha256=file_hash(path),
     )
 
