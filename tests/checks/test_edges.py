@@ -35,6 +35,16 @@ def test_sound_labels_fit(small: SmallSet) -> None:
     assert found is not None and found.answer == "fits"
 
 
+@pytest.mark.parametrize("mistake", ["transposed", "mirrored"])
+def test_two_annotators_of_whom_one_is_wrong_are_not_said_to_fit(small: SmallSet, mistake: str) -> None:
+    sound = small.read()
+    wrong = with_mistake(sound, mistake).labels.boxes
+    boxes = np.where((sound.labels.image % 2 == 0)[:, None], wrong, sound.labels.boxes)
+    subject = Subject({"small": replace(sound, labels=replace(sound.labels, boxes=boxes))})
+    (found,) = run(subject, select=["labels.geometry"]).findings
+    assert (found.severity, found.data["answer"], found.data["rival"]) == ("warning", "not decidable", mistake)
+
+
 def test_noise_is_not_decidable(small: SmallSet) -> None:
     rng = np.random.default_rng(5)
     dataset = small.read()

@@ -119,7 +119,8 @@ def judge(scores: Floats, names: Sequence[str] = TRANSFORMS) -> tuple[Answer, tu
     """Answer from ridges of shape (images, transforms), the first column as stored.
 
     `does not fit` needs another transform that gains 6 standard errors on the labels as stored, has a ridge of its
-    own, and at least twice theirs; `fits` a clear ridge under the stored labels that none exceeds.
+    own, and at least twice theirs; `fits` a clear ridge under the stored labels that none exceeds, and no sure one
+    under a `rival`: where two readings have ridges, some images are labelled one way and some the other.
     """
     gain = scores - scores[:, :1]
     everything = [
@@ -133,8 +134,18 @@ def judge(scores: Floats, names: Sequence[str] = TRANSFORMS) -> tuple[Answer, tu
     if good:
         best = max(good, key=lambda one: one.ridge)
         return "does not fit", (stored, best, *(one for one in others if one is not best))
-    fits = stored.z >= _FITS and others[0].gain < _NEAR
+    fits = stored.z >= _FITS and others[0].gain < _NEAR and rival(everything) is None
     return "fits" if fits else "not decidable", (stored, *others)
+
+
+def rival(evidence: Sequence[Evidence]) -> Evidence | None:
+    """Return the best other transform with a sure ridge of its own, beside that of the labels as stored; None: there
+    is none. On sound labels no transform that moves boxes elsewhere reaches 4 standard errors.
+
+    Not those that scale, which leave boxes nearly where they are, nor the neighbours' labels, which in a film do.
+    """
+    far = [one for one in evidence[1:] if one.z >= _SURE and not one.transform.startswith(("scaled", NEXT, PREVIOUS))]
+    return max(far, key=lambda one: one.ridge, default=None)
 
 
 class _Look(NamedTuple):

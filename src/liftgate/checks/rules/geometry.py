@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from liftgate.checks.edges import FEWEST, Geometry
+from liftgate.checks.edges import FEWEST, Geometry, rival
 from liftgate.checks.finding import Finding
 from liftgate.checks.readings import said
 from liftgate.checks.rule import rule
@@ -28,7 +28,9 @@ def geometry(subject: Subject) -> Iterator[Finding]:
 
     It is an error only when another transform fits better by six standard errors over images and at least twice as
     well. Where nothing stands out (few images, boxes as large as the picture, soft edges) the answer is "not
-    decidable", which says nothing against the labels. `check` says what the answer was, also where it is "fits".
+    decidable", which says nothing against the labels. Where the boxes lie on edges as stored and read another way too,
+    some images may be labelled one way and some the other: a warning (15% of the images of a set of dice were enough).
+    `check` says what the answer was, also where it is "fits".
 
     Mend: look at the example with its boxes drawn both ways (`liftgate check … --page check.html`), then mend the
     converter as the message says and export again; `--fix DIR` writes a mended copy.
@@ -49,6 +51,14 @@ def geometry(subject: Subject) -> Iterator[Finding]:
 
 
 def _finding(name: str, dataset: Dataset, found: Geometry) -> Finding:
+    if found.answer == "not decidable" and (other := rival(found.evidence)) and found.stored.z > 0:
+        message = (
+            f"not decidable: in {found.n_images} images boxes lie on edges as stored (z {found.stored.z:.1f}), and "
+            f"also read as {other.transform} (z {other.z:.1f}): are some images labelled one way and some the other?"
+        )
+        hint = "draw the boxes of twenty images from every annotator or source and look (`--page` draws one)"
+        data = {**_data(found), "rival": other.transform}
+        return geometry.finding(dataset.source, message, hint=hint, severity="warning", dataset=name, **data)
     if found.answer == "not decidable":
         message = (
             f"not decidable: on {found.n_images} images neither the boxes as stored (z {found.stored.z:.1f}) nor any "

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PAIRS = 12
 """Pairs of copies that a page shows of one finding"""
+_OF_PAIRS = frozenset({"splits.leak_exact", "splits.leak_near", "images.duplicate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +67,19 @@ def render_findings(content: FindingsPage, path: Path) -> Path:
 def _shots(finding: Finding, subject: Subject) -> Iterator[Shot]:
     if finding.id == "labels.geometry":
         yield from _both_ways(subject, str(finding.data["dataset"]))
-    named = {f"{name}: {image.id}": image for name, dataset in subject.datasets.items() for image in dataset.images}
-    for pair in finding.data.get("examples", ())[:PAIRS] if finding.id in _OF_PAIRS else ():
-        names = [f"{finding.data['dataset']}: {one}" for one in pair] if isinstance(pair, list) else pair
-        for name in names if isinstance(names, list) else (names["first"], names["second"]):
-            image = named[name]
-            yield Shot(name, *size(image), small_jpeg(image.path), (), image.split or "in no split")
+    elif finding.id in _OF_PAIRS:
+        named = {f"{name}: {image.id}": image for name, dataset in subject.datasets.items() for image in dataset.images}
+        for pair in finding.data["examples"][:PAIRS]:
+            for name in _names(finding, pair):
+                image = named[name]
+                yield Shot(name, *size(image), small_jpeg(image.path), (), image.split or "in no split")
 
 
-_OF_PAIRS = frozenset({"splits.leak_exact", "splits.leak_near", "images.duplicate"})
+def _names(finding: Finding, pair: Mapping[str, str] | list[str]) -> tuple[str, ...]:
+    """`data set: image` of both of a pair: leaks say it, duplicates within one data set name the images alone."""
+    if isinstance(pair, list):
+        return tuple(f"{finding.data['dataset']}: {image}" for image in pair)
+    return pair["first"], pair["second"]
 
 
 def _both_ways(subject: Subject, name: str) -> tuple[Shot, ...]:
