@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from liftgate.data.card import Card, card
 from liftgate.data.dataset import Dataset
 from liftgate.data.formats import yolo
-from liftgate.data.formats.writing import write_dataset, write_groups
+from liftgate.data.formats.writing import write_dataset
 from liftgate.data.groups import assign_groups
 from liftgate.data.merge import MergePlan, merge, plan_merge
 from liftgate.data.mix import mix
@@ -100,7 +100,6 @@ def data_mix(
     words += [f"--held-out {held_out}"] if held_out else []
     made = planned.card(mixed.dataset, " ".join(["liftgate data mix", *words]))
     document = yolo.write(mixed.dataset, out, repeats=mixed.repeats, card=made, progress=progress)
-    write_groups(mixed.dataset, out, yolo.linked_names(out))
     _write_mapping(planned.plan, out)
     seen = dict.fromkeys(planned.plan.names, 0)
     for image in mixed.dataset.images:

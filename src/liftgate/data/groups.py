@@ -8,16 +8,19 @@ one rule, and figures on how well it fits.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from liftgate.data.dataset import Dataset, Fault, Image
 from liftgate.data.names import ImageNames
-from liftgate.data.tables import read_table
+from liftgate.data.tables import read_table, table_bytes
 from liftgate.errors import DataError
+from liftgate.files import write_bytes
 
+BESIDE = "groups.csv"
+"""Beside written data: no format holds groups"""
 SESSION_GAP = timedelta(minutes=30)
 """Longest pause inside one session of the rule `name-time`."""
 
@@ -28,6 +31,12 @@ _PLACES = frozenset(
 _STAMP = re.compile(
     r"(?<!\d)(?P<date>(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d)[-_. T]?(?P<time>[0-2]\d[-_.:]?[0-5]\d[-_.:]?[0-5]\d)"
 )
+
+
+def write_groups(folder: Path, groups: Iterable[tuple[str, str | None]]) -> None:
+    """Write groups.csv, which `assign_groups` takes, out of (image, group), where any group is known."""
+    if rows := [(image, group) for image, group in groups if group is not None]:
+        write_bytes(folder / BESIDE, table_bytes(("image", "group"), rows))
 
 
 def assign_groups(dataset: Dataset, rule: str, *, base: Path) -> Dataset:

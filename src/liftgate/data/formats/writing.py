@@ -15,13 +15,10 @@ from liftgate.data.formats import coco, cvat, voc, yolo
 from liftgate.data.formats.cvat.tracks import KEY as TRACKS
 from liftgate.data.formats.cvat.tracks import track_of
 from liftgate.data.formats.links import link_images, safe_names
+from liftgate.data.groups import BESIDE, write_groups
 from liftgate.data.places import refuse_filled, whole_folder
-from liftgate.data.tables import table_bytes
 from liftgate.errors import DataError
-from liftgate.files import write_bytes
 from liftgate.progress import Progress, silent
-
-GROUPS = "groups.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +57,11 @@ def write_dataset(
     if to == "yolo":  # its data.yaml names its own folder, so it sees to being whole itself
         everything = [image if image.split else replace(image, split="train") for image in dataset.images]
         files = [yolo.write(dataset.with_images(everything), folder, faithful=True, card=card, progress=progress)]
-        write_groups(dataset, folder, written_names(dataset, to, folder))
     else:
         with whole_folder(folder) as part:
             files = [folder / file.relative_to(part) for file in _WRITERS[to](dataset, part, progress)]
-            write_groups(dataset, part, written_names(dataset, to, part))
+            called = written_names(dataset, to, part)
+            write_groups(part, ((called.get(image.id, image.id), image.group) for image in dataset.images))
             if card is not None:
                 write_card(card, part)
     return Written(folder, tuple(files), losses(dataset, to))
@@ -79,13 +76,6 @@ def written_names(dataset: Dataset, to: str, folder: Path) -> Mapping[str, str]:
     if to == "voc":
         return dict(zip((image.id for image in dataset.images), safe_names(dataset.images), strict=True))
     return {}
-
-
-def write_groups(dataset: Dataset, folder: Path, names: Mapping[str, str]) -> None:
-    """Write groups.csv, where groups are known; `names` are those of the written images by id, where they differ."""
-    rows = [(names.get(image.id, image.id), image.group) for image in dataset.images if image.group is not None]
-    if rows:
-        write_bytes(folder / GROUPS, table_bytes(("image", "group"), rows))
 
 
 def losses(dataset: Dataset, to: str) -> tuple[Loss, ...]:
@@ -234,7 +224,7 @@ def _no_points(dataset: Dataset) -> Loss | None:
     return Loss("keypoints", count, ", ".join(dataset.keypoints.names[:3])) if dataset.keypoints and count else None
 
 
-_GROUPS = _images(f"groups: they are in {GROUPS}, for --groups", lambda image: image.group is not None)
+_GROUPS = _images(f"groups: they are in {BESIDE}, for --groups", lambda image: image.group is not None)
 _UNREADABLE = _images("images that cannot be read or are under 10 pixels", lambda i: min(i.width, i.height) < 10)
 _AREAS = _rows("areas of outlines: the box's area takes their place", _outlined)
 

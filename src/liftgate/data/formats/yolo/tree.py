@@ -4,6 +4,7 @@
     train.txt …          one list file per split, an image repeated as often as asked
     images/NAME.jpg      links to the originals (copies where the file system knows no links)
     labels/NAME.txt      rows in fractions, 7 digits: a box returns to 0.01 px up to 65,000 px
+    groups.csv           name, group; where groups are known
     manifest.json        link → image id, so that predictions can be traced back; and what was left out
 
 All names are made here: two images called a.jpg in different folders do not collide, and no name of the user's (with
@@ -27,6 +28,7 @@ from liftgate.boxes import xyxy_to_cxcywh
 from liftgate.data.card import Card, write_card
 from liftgate.data.dataset import Dataset, Image, Labels
 from liftgate.data.formats.links import link_image, safe_names
+from liftgate.data.groups import write_groups
 from liftgate.data.places import lexical, refuse_filled, whole_folder
 from liftgate.errors import DataError
 from liftgate.files import write_bytes, write_text
@@ -191,6 +193,7 @@ def _write_files(folder: Path, entries: Sequence[_Entry], dataset: Dataset, prog
     for split in dict.fromkeys(("train", "val", *dataset.splits)):
         lines = [f"./{entry.link}\n" * entry.repeats for entry in entries if entry.image.split == split]
         (folder / f"{split}.txt").write_text("".join(lines), encoding="ascii")
+    write_groups(folder, ((entry.name, entry.image.group) for entry in entries))
     write_bytes(folder / "manifest.json", _manifest(entries, dataset))
 
 
