@@ -87,6 +87,7 @@ def check(
     ignore: Mapping[str, str] | None = None,
     page: Path | str | None = None,
     command: str = "",
+    overrides: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> checks.CheckResult:
     """Return the findings in a study.yaml, or in one data set of any format.
@@ -99,6 +100,7 @@ def check(
         ignore: id or family → the reason, which is recorded.
         page: write the findings with pictures to this HTML file too.
         command: how to make the page again, as it says.
+        overrides: of a study, as `--set` gives them.
         progress: told how far the work is.
 
     Raises:
@@ -106,7 +108,7 @@ def check(
     """
     path = Path(path)
     if is_study(path):
-        study = load(path)
+        study = load(path, overrides or {})
         materials = Materials(study, Workspace(study), progress)
         subject = checks.Subject(datasets=materials.datasets(), study=study)
         return _checked(subject, select, {**study.ignore, **(ignore or {})}, page, command, progress)

@@ -116,3 +116,20 @@ def test_explain_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert "labels.geometry" in capsys.readouterr().out
     assert main(["explain", "labels.geomtry"]) == 2
     assert "did you mean labels.geometry?" in capsys.readouterr().err
+
+
+def test_a_study_is_checked_with_the_changes_that_it_would_run_with(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = data.parent / "study.yaml"
+    study.write_text(
+        "study: s\nquestion: Is it?\ndatasets: {cups: {path: elsewhere/data.yaml}}\n"
+        "arms: {as_is: {weights: yolov8n.yaml}}\nflow: [check]\n"
+    )
+    assert main(["check", str(study)]) == 2
+    assert "datasets.cups.path" in capsys.readouterr().err
+    changed = ["--set", "datasets.cups.path=data.yaml"]
+    assert main(["check", str(study), "--select", "labels", *changed]) == 0
+    assert "labels.zero_area" in capsys.readouterr().out
+    assert main(["check", str(study), "--fix", str(data.parent / "mended"), *changed]) == 2
+    assert not (data.parent / "mended").exists()

@@ -50,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--page", type=Path, metavar="HTML", help="write the findings with pictures: boxes both ways, pairs of copies"
     )
+    output.add_overrides(parser)
     output.add_json(parser)
 
 
@@ -59,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
     if args.page is not None and args.page.is_dir():
         raise UsageError("--page is a folder", got=args.page, expected="the name of an HTML file")
     if args.fix is not None:
+        if args.overrides:
+            raise UsageError("--fix mends what study.yaml says", got="--set", hint="write the change into study.yaml")
         args.path = _mended(args)
         args.groups = None if args.groups and args.groups.lower().endswith(".csv") else args.groups
         args.images = None
@@ -72,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
             ignore=_ignored(args.ignore),
             page=args.page,
             command=shlex.join(["liftgate", *sys.argv[1:]]),
+            overrides=args.overrides,
             progress=progress,
         )
     if args.page is not None:
