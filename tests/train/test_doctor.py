@@ -137,6 +137,18 @@ def test_the_cone_trace_is_explained_without_its_learning_rate_columns_too(tmp_p
     assert ids(folder) == ["trace.forgetting", "trace.lr_ignored", "trace.stopped_rising"]
 
 
+def test_the_eight_epochs_that_were_published_are_enough(tmp_path: Path) -> None:
+    folder = case_c(tmp_path / "run")
+    rows = (folder / "results.csv").read_text().splitlines()
+    (folder / "results.csv").write_text("\n".join(rows[epoch] for epoch in (0, 1, 2, 3, 4, 15, 30, 40, 50)))
+    diagnosis = diagnose([folder])[0]
+    assert [one.id for one in diagnosis.findings] == ["trace.forgetting", "trace.lr_ignored", "trace.stopped_rising"]
+    assert (diagnosis.epochs, diagnosis.best_epoch) == (8, 50)
+    fallen = rows[50].replace(rows[50].split(",")[8], "0.515")  # the last epoch below the one before: no rise
+    (folder / "results.csv").write_text("\n".join([*(rows[epoch] for epoch in (0, 1, 2, 3, 4, 15, 30, 40)), fallen]))
+    assert "trace.stopped_rising" not in ids(folder)
+
+
 def test_forgetting_that_never_heals(tmp_path: Path) -> None:
     curve = np.concatenate([[0.6, 0.45], 0.4 + 0.05 * (1 - np.exp(-np.arange(48) / 10)) + rng().normal(0, 0.003, 48)])
     assert "trace.forgetting" in ids(write(tmp_path / "run", curve))

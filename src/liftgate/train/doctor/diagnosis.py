@@ -13,7 +13,7 @@ from liftgate.checks.finding import Finding
 from liftgate.errors import UsageError
 from liftgate.train.doctor import learning, record, schedule
 from liftgate.train.doctor.symptom import Symptom
-from liftgate.train.doctor.trace import Trace, read_trace
+from liftgate.train.doctor.trace import Trace, filled, read_trace
 
 _SHORT = 10  # epochs under which the shape of a curve says nothing
 
@@ -117,7 +117,7 @@ def examine(trace: Trace) -> Diagnosis:
         return Diagnosis(trace.source, (_nothing(trace),), None, 0)
     symptoms = [symptom for rule in RULES for symptom in rule(trace)]
     findings = [symptom.finding(str(trace.source)) for symptom in symptoms]
-    if len(trace) < _SHORT:
+    if len(filled(trace)) < _SHORT:
         findings.append(_cannot_say(trace))
     return Diagnosis(trace.source, tuple(findings), _best_epoch(trace), len(trace))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from liftgate.train.doctor.schedule import extreme_rate, lower_rate, main_curves, read_schedule
 from liftgate.train.doctor.signals import middle, noise, smooth, spark, theil_sen
 from liftgate.train.doctor.symptom import Symptom
-from liftgate.train.doctor.trace import Trace
+from liftgate.train.doctor.trace import Trace, filled
 
 _BATCHES = re.compile(r"^ *\d+/\d+ .*100%\D+(\d+)/\1 ", re.MULTILINE)  # the progress of an epoch that is done
 _ENOUGH = 300  # batches after which every sound run that was looked at had found something
@@ -107,6 +107,7 @@ def _had_its_chance(trace: Trace) -> bool:
 
 def forgetting(trace: Trace) -> Iterator[Symptom]:
     """What the start weights could do was lost at the start of the stage, for good or for tens of epochs."""
+    trace = filled(trace)
     for name, curve, _ in main_curves(trace):
         start = float(curve[0])
         if len(curve) < 12 or start < 0.05:

@@ -11,7 +11,7 @@ import numpy as np
 
 from liftgate.train.doctor.signals import Floats, middle, noise, spark, theil_sen
 from liftgate.train.doctor.symptom import Symptom
-from liftgate.train.doctor.trace import Trace
+from liftgate.train.doctor.trace import Trace, filled
 
 _DEFAULT = {"lr0": 0.01, "momentum": 0.937}
 _EARLY = 5  # epochs in which a missing warm-up shows
@@ -265,7 +265,7 @@ def stopped_rising(trace: Trace) -> Iterator[Symptom]:
         return
     planned = planned_epochs(trace)
     schedule = read_schedule(trace)
-    early = planned is not None and len(trace) < planned
+    early = planned is not None and trace.epochs[-1] < planned
     patience = trace.args.get("patience")
     last = int(trace.epochs[-1])
     if early:
@@ -308,6 +308,7 @@ def _gap(trace: Trace) -> float:
 
 def _rise_at_the_end(trace: Trace) -> dict[str, Any] | None:
     """Return the rise of a metric over the run's last part, if it is certain and worth having."""
+    given, trace = trace, filled(trace)
     n = len(trace)
     if n < 10:
         return None
@@ -324,6 +325,8 @@ def _rise_at_the_end(trace: Trace) -> dict[str, Any] | None:
         enough = max(2.5 * noise(curve[n // 3 :]), (0.01 if cut_short else 0.05) * level, 0.003)
         if not slope.low > 0 or gain < enough or level <= 0.005:
             continue
+        if given is not trace and (np.diff(curve[given.epochs[-4:] - given.epochs[0]]) <= 0).any():
+            continue  # of an excerpt the last epochs that are given must all rise
         if not cut_short:
             before = curve[-2 * width : -width]
             if len(before) < 4 or middle(before[-3:]) - middle(before[:3]) < 0.02 * level:
