@@ -25,9 +25,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(status.to_dict())
     elif how == "never mind":
-        print(
-            f"{status.study}: the wish is taken back; it goes on, unless that epoch has just ended (process {status.pid})"
-        )
+        print(f"{status.study}: taken back; it goes on, unless that epoch has just ended (process {status.pid})")
     else:
         when = "at once" if args.now else "after this epoch, or before the next step"
         print(f"{status.study}: stops {when}; `liftgate run` goes on later (process {status.pid})")
