@@ -13,9 +13,9 @@ from liftgate.data.dataset import Dataset
 from liftgate.data.detections import Ahead, Source, read_predictions
 from liftgate.data.predictions import Predictions
 from liftgate.data.slicing import slice_images
-from liftgate.errors import Refused, UsageError
+from liftgate.errors import UsageError
 from liftgate.hashing import content_hash
-from liftgate.ledger.lockbox import locked_by, open_from_outside
+from liftgate.ledger.lockbox import demand_unlocked, locked_by, near, open_from_outside
 from liftgate.measure.arm import Sigmas
 from liftgate.measure.pck import Pck
 from liftgate.measure.records import Comparison, Comparisons, Evaluation
@@ -185,15 +185,12 @@ def _demand_unlocked(truth: Dataset, sources: Sequence[Source], reason: str | No
     Raises:
         Refused: they are locked, and nobody says why they are looked at all the same.
     """
-    near = truth.source.resolve().parent
     notes = []
-    for found in locked_by(truth, dict.fromkeys((Path.cwd(), near, near.parent))):
+    for found in locked_by(truth, near(truth)):
         place = f"{found.dataset}.{found.split} of the study {found.study}"
         if reason is None:
-            raise Refused(
-                f"these images are locked: {found.share(truth)}{place}", where=found.ledger.path,
-                hint='measure on val; or --open-anyway --reason "…", which its ledger keeps as one more look',
-            )  # fmt: skip
+            hint = 'measure on val; or --open-anyway --reason "…", which its ledger keeps as one more look'
+            raise found.refusal(truth, hint)
         if not reason.strip():
             raise UsageError(
                 "opening what is locked takes a reason", hint='--open-anyway --reason "labels were mended"'
@@ -257,6 +254,7 @@ def _screens(
             hint="--val PREDICTIONS, on the val split of the truth or of --val-truth; once for each model",
         )  # fmt: skip
     chosen_on = read_truth(val_truth, images=images)
+    demand_unlocked(chosen_on, "a threshold is chosen on images that nobody has locked")
     if (shared := {i.id for i in chosen_on.images} & {i.id for i in dataset.images}) and chosen_on.root == dataset.root:
         raise UsageError(
             "the threshold would be chosen on images that it is judged by", where=val_truth,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from liftgate import api
+from liftgate.errors import UsageError
 from liftgate.ledger import Ledger
 
 Write = Callable[..., Path]
@@ -50,7 +51,16 @@ def test_it_is_settled_once_and_holds_for_arms_that_come_later(write_study: Writ
     assert [line.state for line in api.plan(path)] == ["cached", "run"]
     api.run(path)
     assert trained_with(path) == {"i128": 2, "i64": 2}
-    assert notes(path) == [2]
+    assert notes(path) == [2, 2], "the later model was tried as well, and has room for it"
+
+
+def test_a_later_arm_without_room_for_it_is_refused_before_it_trains(write_study: Write) -> None:
+    path = write_study(arms=arms(i64="auto"), gates={}, flow=["train"])
+    api.run(path)
+    path = write_study(arms=arms(i64="auto", i128="auto"), gates={}, flow=["train"])
+    with pytest.raises(UsageError, match=r"no room for it .*i128.*expected 4, got 2"):
+        api.run(path)
+    assert trained_with(path) == {"i64": 4}
 
 
 def test_nothing_is_tried_where_nothing_will_be_trained(write_study: Write) -> None:

@@ -521,6 +521,19 @@ def test_a_corrected_label_and_a_new_image_move_no_image_to_another_split(write_
     assert {name: after[name] for name in before} == before and len(after) == len(before) + 1
 
 
+def test_an_image_that_was_away_for_a_run_comes_back_to_its_split(write_study: Write) -> None:
+    data = {"scenes": {"path": "scenes/data.yaml", "ratios": [0.5, 0.2, 0.3]}}
+    path = write_study(datasets=data, flow=["train"])
+    api.run(path)
+    before, listing = placed(path), path.parent / "scenes/train.txt"
+    lines = listing.read_text().splitlines(keepends=True)
+    listing.write_text("".join(lines[::2]))
+    api.run(path)
+    listing.write_text("".join(lines))
+    api.run(path)
+    assert placed(path) == before
+
+
 def test_another_rule_for_the_split_makes_another_split(write_study: Write) -> None:
     data = {"scenes": {"path": "scenes/data.yaml", "ratios": [0.5, 0.2, 0.3]}}
     path = write_study(datasets=data, flow=["train"])

@@ -20,6 +20,13 @@ def test_the_studys_folder_comes_before_the_cache(tmp_path: Path) -> None:
     assert resolve_weights("yolov8n.pt", tmp_path).path == str((tmp_path / "yolov8n.pt").resolve())
 
 
+def test_a_path_to_a_file_that_is_gone_is_not_answered_with_another_of_its_name(tmp_path: Path) -> None:
+    weights_cache().mkdir(parents=True)
+    (weights_cache() / "best.pt").write_bytes(b"another run's")
+    with pytest.raises(UsageError, match="no such weights"):
+        resolve_weights("runs/exp7/weights/best.pt", tmp_path)
+
+
 def test_identity_is_the_content_and_not_the_name(tmp_path: Path) -> None:
     for name, content in (("a.pt", b"1"), ("b.pt", b"1"), ("c.pt", b"2")):
         (tmp_path / name).write_bytes(content)

@@ -48,7 +48,11 @@ def check_recipe(recipe: Mapping[str, Any], known: Iterable[str] | None = None, 
             raise UsageError("not for a recipe to set", where=where, got=name, hint=RESERVED_ARGUMENTS[name])
         if names and name not in names:
             near = difflib.get_close_matches(name, sorted(names - RESERVED_ARGUMENTS.keys()), n=1)
-            hint = f"did you mean {near[0]}?" if near else "the names are those of `yolo cfg`"
+            hint = (
+                f"did you mean {near[0]}?"
+                if near
+                else "the names are those of `yolo cfg`; ones that were removed from Ultralytics are none"
+            )
             raise UsageError(
                 "unknown training argument", where=where, expected="an argument of Ultralytics", got=name, hint=hint
             )

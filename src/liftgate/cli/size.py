@@ -8,7 +8,7 @@ from pathlib import Path
 
 import liftgate
 from liftgate.cli.measuring import PREDICTIONS, add_measuring, measuring
-from liftgate.cli.output import add_json, emit_json, progress
+from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--difference", type=float, required=True, help="the difference you hope for")
     models.add_argument("--power", type=float, default=0.8, help="chance of success (default: %(default)s)")
     add_measuring(models)
+    add_open_anyway(models)
     add_json(models)
 
     kappa = claims.add_parser("kappa", help="two annotators' agreement is known well enough")

@@ -224,10 +224,6 @@ class Dataset:
         """Hash of which images these are, by id and size, in any order, whatever their labels and classes."""
         return content_hash(sorted((image.id, image.width, image.height) for image in self.images))
 
-    def image_marks(self) -> frozenset[str]:
-        """A short mark of every image, by id and size: enough to tell whether two sets of images overlap."""
-        return frozenset(content_hash((image.id, image.width, image.height))[:12] for image in self.images)
-
     def truth_hash(self) -> str:
         """Hash of what an evaluation against this dataset depends on: ids, sizes, labels, classes; not of pixels."""
         return content_hash(

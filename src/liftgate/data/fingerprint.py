@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liftgate.data.dataset import Dataset
+from liftgate.data.dataset import Dataset, Image
 from liftgate.files import cache_folder
 from liftgate.hashing import content_hash, file_hash
 from liftgate.progress import Progress, silent
@@ -57,6 +57,20 @@ def fingerprint(dataset: Dataset, *, progress: Progress = silent) -> str:
             "labels": columns,
         }
     )
+
+
+def image_marks(dataset: Dataset, progress: Progress = silent) -> list[str]:
+    """Return a mark of every image: 12 digits of its id and size, 12 of its file's bytes (- where there is none).
+
+    Enough to tell whether two sets of images overlap, where frame_0001.jpg may stand in many sets.
+    """
+    hashes = file_hashes([image.path for image in dataset.images], progress)
+    return [name_mark(image) + (hash_ or "-" * 12)[:12] for image, hash_ in zip(dataset.images, hashes, strict=True)]
+
+
+def name_mark(image: Image) -> str:
+    """The half of an image's mark that needs no file."""
+    return content_hash((image.id, image.width, image.height))[:12]
 
 
 def file_hashes(paths: Sequence[Path], progress: Progress = silent) -> list[str | None]:

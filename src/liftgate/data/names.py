@@ -34,6 +34,6 @@ class ImageNames:
         # long as one image only has that name.
         while "/" in posix:
             posix = posix.partition("/")[2]
-            if (index := self._tables[0].get(posix)) is not None:
+            if "/" in posix and (index := self._tables[0].get(posix)) is not None:
                 return index
         return self._tables[1].get(posix) if posix != name else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 from liftgate import __version__
 from liftgate.data.dataset import Dataset
+from liftgate.data.fingerprint import file_hashes, name_mark
 from liftgate.errors import LedgerError, LiftgateError, Refused
 from liftgate.hashing import short
 from liftgate.ledger.chain import Entry, Ledger
@@ -184,14 +186,31 @@ class Locked(NamedTuple):
         """`12 of 40 are in ` where others are asked about as well, else nothing."""
         return "" if self.n_images == len(asked.images) else f"{self.n_images} of {len(asked.images)} are in "
 
+    def refusal(self, asked: Dataset, hint: str) -> Refused:
+        """What to raise where nobody may look."""
+        place = f"{self.dataset}.{self.split} of the study {self.study}"
+        return Refused(f"these images are locked: {self.share(asked)}{place}", where=self.ledger.path, hint=hint)
+
+
+def demand_unlocked(asked: Dataset, hint: str) -> None:
+    """Raise Refused where a study near here or near the data locks any of these images."""
+    for found in locked_by(asked, near(asked)):
+        raise found.refusal(asked, hint)
+
+
+def near(asked: Dataset) -> Iterable[Path]:
+    """Return the folders whose studies are asked: where the command is given, and around the data."""
+    home = asked.source.resolve().parent
+    return dict.fromkeys((Path.cwd(), home, home.parent))
+
 
 def locked_by(asked: Dataset, folders: Iterable[Path]) -> list[Locked]:
-    """Return the studies that lock any of these images.
+    """Return the locked splits that hold any of these images.
 
-    They are known by their ledgers in `runs/` of the folders and, where they never ran, by the study files in them.
+    They are known by the ledgers in `runs/` of the folders and, where a study never ran, by the study files in them.
     """
-    found: dict[Path, Locked] = {}
-    marks: frozenset[str] | None = None
+    found: dict[tuple[Path, str, str], Locked] = {}
+    by_name: dict[str, Path] = {}
     places = list(folders)
     for path in (path for folder in places for path in sorted(folder.glob("runs/*/ledger.sqlite"))):
         ledger = Ledger(path)
@@ -199,13 +218,25 @@ def locked_by(asked: Dataset, folders: Iterable[Path]) -> list[Locked]:
             newest = {entry.body["dataset"]: entry.body for entry in ledger.entries("data")}
             for name, body in newest.items():
                 for row in (row for row in body["splits"] if row.get("locked")):
-                    marks = asked.image_marks() if marks is None else marks
-                    if shared := len(marks & _marks(row.get("marks", ""))):
-                        found[path.resolve()] = Locked(ledger, path.parent.name, name, row["split"], shared)
+                    by_name = by_name or {name_mark(image): image.path for image in asked.images}
+                    if shared := _shared(by_name, row, asked):
+                        split = row["split"]
+                        found[path.resolve(), name, split] = Locked(ledger, path.parent.name, name, split, shared)
     for path in (path for folder in places for path in sorted(folder.glob("*.y*ml"))):
         for locked in _declared_by(path, asked):
-            found.setdefault(locked.ledger.path.resolve(), locked)
+            found.setdefault((locked.ledger.path.resolve(), locked.dataset, locked.split), locked)
     return list(found.values())
+
+
+def _shared(by_name: Mapping[str, Path], row: Mapping[str, Any], asked: Dataset) -> int:
+    """How many images asked about are in a locked split: same id and size and, where both have files, same bytes."""
+    if "marks" not in row:  # a ledger from before there were any
+        return len(asked.images) if row.get("images") == asked.images_hash() else 0
+    marks = [row["marks"][at : at + 24] for at in range(0, len(row["marks"]), 24)]
+    alike = [(by_name[mark[:12]], mark[12:]) for mark in marks if mark[:12] in by_name]
+    hashes = file_hashes([path for path, _ in alike])
+    pairs = zip(hashes, alike, strict=True)
+    return sum(hash_ is None or "-" in bytes_ or hash_.startswith(bytes_) for hash_, (_, bytes_) in pairs)
 
 
 def _declared_by(path: Path, asked: Dataset) -> Iterator[Locked]:
@@ -223,15 +254,12 @@ def _declared_by(path: Path, asked: Dataset) -> Iterator[Locked]:
     with contextlib.suppress(LiftgateError):  # a study with mistakes is not ours to judge here
         study = load(path)
         for spec in study.datasets:
-            if spec.lock and (study.folder / spec.path).resolve() == asked.source.resolve():
-                splits = [image.split for image in asked.images if image.split in spec.lock]
-                if splits:
-                    ledger = Ledger(Workspace(study).ledger)
-                    yield Locked(ledger, study.name, spec.name, str(splits[0]), len(splits))
-
-
-def _marks(text: str) -> frozenset[str]:
-    return frozenset(text[at : at + 12] for at in range(0, len(text), 12))
+            named, source = (study.folder / spec.path).resolve(), asked.source.resolve()
+            if spec.lock and (named == source or named in source.parents):  # the file, or the folder that it lies in
+                ledger = Ledger(Workspace(study).ledger)
+                for split, count in Counter(image.split for image in asked.images).items():
+                    if split in spec.lock:
+                        yield Locked(ledger, study.name, spec.name, str(split), count)
 
 
 def open_from_outside(locked: Locked, purpose: str, subject: str, truth: str, reason: str) -> Opening:

@@ -2,7 +2,7 @@
 
 Left to Ultralytics (`batch=-1`) every run would choose by the memory that happens to be free: two arms would differ by
 accident. Here each model that asks for it is tried for one epoch on a few images, and the smallest of their choices
-goes for all, now and later: it stands in the ledger.
+goes for all, now and later: it stands in the ledger. A model that comes later is tried too, before it trains with it.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def settle(context: Context) -> None:
     """Try every model that asks for it for one epoch and note the batch that fits all of them.
 
     Raises:
-        UsageError: the trainer does not say which batch it took.
+        UsageError: the trainer does not say which batch it took; a model that comes later needs a smaller one than the
+            others were trained with.
     """
-    begun, found = time.monotonic(), dict[str, int]()
+    begun, before, found = time.monotonic(), settled(context.ledger), dict[str, int]()
     for arm, number, stage in unsettled(context):
-        weights = first_weights(context, arm, number)
-        model = f"{stage.recipe.get('imgsz', 'default')} px, {weights.identity[:12]}, {stage.recipe['batch']}"
+        model = _model(context, arm, number)
         if model in found:
             continue
         name = f"batch of {arm.name}"
@@ -68,19 +68,32 @@ def settle(context: Context) -> None:
             hint = "say a number instead"
             raise UsageError("this backend cannot choose a batch", where=context.study.backend, hint=hint)
         found[model] = outcome.facts["batch"]
+        if before is not None and found[model] < before:
+            hint = f"`batch: {found[model]}` for all arms; those that were trained run again with it"
+            where = context.study.place("arms", arm.name, number, "recipe", "batch")
+            raise UsageError(
+                "batch: auto was settled for all arms, and this one has no room for it",
+                where=where, expected=before, got=found[model], hint=hint,
+            )  # fmt: skip
     if found:
-        batch = min(found.values())
+        batch = min(found.values()) if before is None else before
         text = f"batch: auto is {batch} for all arms"
         context.ledger.append("note", {"text": text, "batch": batch, "tried": found})
         context.notify(Notice("done", text, {"seconds": time.monotonic() - begun, "kind": "measure"}))
 
 
 def unsettled(context: Context) -> list[tuple[Arm, int, Stage]]:
-    """Return the stages, numbered from 0, that ask for a batch that is not settled yet."""
-    if settled(context.ledger) is not None:
-        return []
+    """Return the stages, numbered from 0, that leave their batch to the machine and whose model was not tried yet."""
+    tried = {model for entry in context.ledger.entries("note") for model in entry.body.get("tried", ())}
     stages = [(arm, number, stage) for arm in context.study.arms for number, stage in enumerate(arm.stages)]
-    return [(arm, number, stage) for arm, number, stage in stages if is_auto(stage.recipe)]
+    asking = [(arm, number, stage) for arm, number, stage in stages if is_auto(stage.recipe)]
+    return [one for one in asking if _model(context, *one[:2]) not in tried]
+
+
+def _model(context: Context, arm: Arm, number: int) -> str:
+    """What decides how much room a stage takes, in a few words."""
+    recipe, weights = arm.stages[number].recipe, first_weights(context, arm, number)
+    return f"{recipe.get('imgsz', 'default')} px, {weights.identity[:12]}, {recipe['batch']}"
 
 
 def _fraction(context: Context, stage: Stage) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from liftgate.data.dataset import Dataset
-from liftgate.data.fingerprint import fingerprint
+from liftgate.data.fingerprint import fingerprint, image_marks
 from liftgate.data.folds import extend_split
 from liftgate.data.formats import yolo
 from liftgate.data.groups import assign_groups
@@ -127,7 +127,7 @@ class Materials:
                     "n_objects": len(part.labels),
                     "locked": split in spec.lock,
                     "images": part.images_hash(),
-                    "marks": "".join(sorted(part.image_marks())) if split in spec.lock else "",
+                    "marks": "".join(sorted(image_marks(part, self._progress))) if split in spec.lock else "",
                     "truth": part.truth_hash(),
                     "note": ", ".join(said),
                 }
@@ -189,19 +189,23 @@ class Materials:
         if spec.split is None and spec.ratios is None:
             return dataset
         with self._asked_by(spec, "split" if spec.split else "ratios"):
-            split = read_split(self.study.folder / spec.split) if spec.split else self._made_split(spec, dataset)
+            if spec.split is not None:
+                split = read_split(self.study.folder / spec.split)
+                applied = split.apply(dataset)
+            else:  # what is away for a while keeps its place in the frozen split, and is no fault of the data set
+                split = self._made_split(spec, dataset)
+                applied = split.restricted({image.id for image in dataset.images}).apply(dataset)
         self._splits[spec.name] = split
-        return split.apply(dataset)
+        return applied
 
     def _made_split(self, spec: DatasetSpec, dataset: Dataset) -> Split:
-        """Return the split by `ratios`. What a run has frozen stays where it was: no label that is corrected and no
-        image that is added carries a test image into train."""
+        """Return the split by `ratios`. What a run has frozen stays where it was: no label that is corrected, no image
+        that is added and none that was away for a run carries a test image into train."""
         ratios, frozen = spec.ratios or (), self._frozen(spec)
-        old = read_split(frozen).restricted({image.id for image in dataset.images}) if frozen.is_file() else None
-        if old is None or not old.assignment:
+        if not frozen.is_file():
             return make_split(dataset, ratios, spec.split_seed)
         try:
-            return extend_split(old, dataset, ratios, spec.split_seed)
+            return extend_split(read_split(frozen), dataset, ratios, spec.split_seed)
         except DataError as error:
             error.hint = f"the split was frozen in {frozen}; without that file a new one is made"
             raise

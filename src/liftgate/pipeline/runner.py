@@ -9,7 +9,7 @@ from typing import Literal
 
 from liftgate.errors import EXIT_CODES, Decided, Stopped
 from liftgate.ledger.gates import record_gate
-from liftgate.pipeline.batch import is_auto, settle
+from liftgate.pipeline.batch import settle, unsettled
 from liftgate.pipeline.checking import cheap_errors
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.control.session import session
@@ -191,7 +191,7 @@ class _Walk:
     def _steps(self, word: FlowStep) -> list[Step]:
         steps = steps_of(self._context, word)
         parts = (part for step in steps for part in _with_needs(step))
-        if any(part.kind == "train" and is_auto(part.inputs["recipe"]) for part in parts):
+        if any(part.kind == "train" for part in parts) and unsettled(self._context):
             settle(self._context)
             steps = steps_of(self._context, word)
         return steps

@@ -21,7 +21,7 @@ def normal_quantile(level: float) -> float:
 
 @functools.lru_cache(maxsize=1024)
 def t_quantile(level: float, degrees: float) -> float:
-    """t with P(|T| ≤ t) = level, for `degrees` of freedom that need not be whole; below 0 for a level below 0.
+    """t with P(|T| ≤ t) = level in −1 … 1, for `degrees` ≥ 1 of freedom that need not be whole; below 0 where level is.
 
     >>> round(t_quantile(0.95, 7), 4), round(t_quantile(0.95, 1e9), 4)
     (2.3646, 1.96)

@@ -13,10 +13,14 @@ def weights_cache() -> Path:
     return cache_folder() / "weights"
 
 
-def places(name: str, folder: Path) -> tuple[Path, Path]:
-    """Return where weights of a study in `folder` may lie, in the order in which they are looked for."""
+def places(name: str, folder: Path) -> tuple[Path, ...]:
+    """Return where weights of a study in `folder` may lie, in the order in which they are looked for.
+
+    The cache is for names: a path to a file that is gone is not answered with another file of its name.
+    """
     given = Path(name).expanduser() if name.startswith("~") else Path(name)
-    return folder / given, weights_cache() / given.name
+    beside = folder / given
+    return (beside, weights_cache() / given) if given.name == str(given) else (beside,)
 
 
 def find(name: str, folder: Path) -> Path | None:

@@ -44,8 +44,8 @@ def resolve_weights(name: str, folder: Path, said_at: str = "") -> Weights:
         if shipped is not None:
             return Weights(name, content_hash([name, _identity(shipped)]))
     close = nearest(name, folder)
-    beside, cache = places(name, folder)
-    hint = f"did you mean {close}?" if close else f"put the file at {beside} or at {cache}; Liftgate downloads nothing"
+    here = " or at ".join(str(place) for place in places(name, folder))
+    hint = f"did you mean {close}?" if close else f"put the file at {here}; Liftgate downloads nothing"
     raise UsageError("no such weights", where=said_at or folder, got=name, hint=hint)
 
 

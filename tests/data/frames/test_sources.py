@@ -60,6 +60,13 @@ def test_sources_of_the_same_name_get_names_of_their_own(tmp_path: Path) -> None
     assert len({source.name.casefold() for source in sources}) == 3
 
 
+def test_a_source_that_joins_renames_none_of_the_others(tmp_path: Path) -> None:
+    touch(tmp_path / "in" / "a" / "op.mp4", tmp_path / "in" / "b" / "op.mp4", tmp_path / "other" / "c" / "op.mp4")
+    before = find_sources([tmp_path / "in" / "a", tmp_path / "in" / "b"])
+    after = find_sources([tmp_path / "in" / "a", tmp_path / "in" / "b", tmp_path / "other" / "c"])
+    assert {source.name for source in before} < {source.name for source in after}
+
+
 def test_the_same_file_given_twice_is_one_source(tmp_path: Path) -> None:
     touch(tmp_path / "op.mp4")
     assert len(find_sources([tmp_path, tmp_path / "op.mp4"])) == 1

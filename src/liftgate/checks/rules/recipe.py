@@ -109,8 +109,8 @@ def lr_high(subject: Subject) -> Iterator[Finding]:
 def unknown(subject: Subject) -> Iterator[Finding]:
     """An argument that Ultralytics does not have.
 
-    It refuses to start, after the machine was rented and the data were copied. Arguments of earlier versions are
-    dropped with a line in the log.
+    It refuses to start, after the machine was rented and the data were copied. Arguments of earlier versions it drops
+    with a line in the log, and the run is not the one that was asked for: Liftgate refuses them too.
 
     Mend: take the name in the hint; `lr0`, `epochs`, `imgsz` and the others are listed in Ultralytics'
     configuration page.
@@ -118,8 +118,8 @@ def unknown(subject: Subject) -> Iterator[Finding]:
     for place in _trained(subject):
         for name in place.stage.recipe:
             if name in REMOVED:
-                message = f"{name} was removed from Ultralytics: it has no effect"
-                yield unknown.finding(place.at("recipe", name), message, severity="warning", argument=name)
+                message = f"{name} was removed from Ultralytics, which would drop it"
+                yield unknown.finding(place.at("recipe", name), message, hint="take it out", argument=name)
             elif name not in ARGUMENTS:
                 close = near(name)
                 hint = f"did you mean {close}?" if close else None

@@ -79,6 +79,8 @@ class _Part(NamedTuple):
 def _dataset(sources: Sequence[Path], folder: Path, shown: Path, name: str, progress: Progress) -> Dataset:
     faults: list[Fault] = []
     parts = [part for source in sources for part in _parts(source, faults)]
+    if not parts:  # one split of several may be empty
+        raise DataError("no PaliGemma JSONL", where=shown, expected='lines of {"image": …, "suffix": …}')
     files = [folder / (safe_path(part.image) or f"line-{part.number}") for part in parts]
     headers = read_headers(files, progress)
     classes = sorted({label for part in parts for label, _ in part.objects})
@@ -133,12 +135,10 @@ def _parts(source: Path, faults: list[Fault]) -> list[_Part]:
             continue
         try:
             row = decode(line)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeError) as error:
             faults.append(Fault("row_columns", f"{source}:{number}", str(error)))
         else:
             parts.append(_Part(source, number, row.image, *_objects(row.suffix)))
-    if not parts:
-        raise DataError("no PaliGemma JSONL", where=source, expected='lines of {"image": …, "suffix": …}')
     return parts
 
 

@@ -73,6 +73,7 @@ class Journal:
             ) from None
         lines = list(_lines(self._path))
         if not lines:
+            self._file.truncate(0)  # a first line that a kill has cut
             self._append({"request": mark, "format": 1})
             return
         if lines[0].get("request") != mark:

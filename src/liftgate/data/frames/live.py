@@ -136,7 +136,7 @@ def record(
                 lost.append(reason(error))
             if not rows:
                 break
-            wait(min(2.0 ** (len(lost) - 1), _LONGEST_WAIT))
+            wait(min(2.0 ** min(len(lost) - 1, 10), _LONGEST_WAIT))
             reached = max(reached, time.monotonic() - started)
         every = in_order(row for piece in journal.pieces.values() if piece.keep for row in piece.rows)
     write_manifest(out / MANIFEST, every)

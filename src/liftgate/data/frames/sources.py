@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import time
 import unicodedata
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -188,17 +187,28 @@ def _complete(sources: list[Source], buffer: Buffer, now: float) -> list[Source]
 def _apart(sources: list[Source]) -> list[Source]:
     """Give sources of the same name (`a/op1.mp4` and `b/op1.mp4`, `op1.mp4` and `op1.mov`) names of their own.
 
-    They hang on where the files lie to each other: the same from any working directory, and wherever all of them are
-    copied to.
+    They hang on as much of the end of each path as tells it from the others: the same from any working directory,
+    wherever all of them are copied to, and mostly also when another source joins them.
     """
-    resolved = [source.path.resolve() for source in sources]
-    root = Path(os.path.commonpath([path.parent for path in resolved])) if resolved else Path()
-    below = [path.relative_to(root).as_posix() for path in resolved]
-    count = Counter(source.name.casefold() for source in sources)  # some file systems do not tell A from a
-    return [
-        replace(source, name=f"{source.name}-{_digest(place, 6)}") if count[source.name.casefold()] > 1 else source
-        for source, place in zip(sources, below, strict=True)
-    ]
+    alike: dict[str, list[int]] = defaultdict(list)
+    for index, source in enumerate(sources):
+        alike[source.name.casefold()].append(index)  # some file systems do not tell A from a
+    named = list(sources)
+    for indices in alike.values():
+        ends = _distinct_ends([sources[index].path.resolve() for index in indices]) if len(indices) > 1 else ()
+        for index, end in zip(indices, ends, strict=False):
+            named[index] = replace(sources[index], name=f"{sources[index].name}-{_digest(end, 6)}")
+    return named
+
+
+def _distinct_ends(paths: Sequence[Path]) -> list[str]:
+    """As many last parts of each path, two at least, as tell all of them apart."""
+    deepest = max(len(path.parts) for path in paths)
+    for depth in range(2, deepest):
+        ends = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(ends)) == len(set(paths)):
+            return ends
+    return [path.as_posix() for path in paths]
 
 
 def _digest(text: str, digits: int) -> str:

@@ -163,10 +163,12 @@ def _of_classes(truth: Path, predictions: Path, split: str | None) -> Iterator[S
     # Imported here: matching brings a compiler along, and most who ask the doctor have a curve only.
     from liftgate.data.detections import read_predictions
     from liftgate.data.reading import read
+    from liftgate.ledger.lockbox import demand_unlocked
     from liftgate.measure.truth import read_truth
     from liftgate.train.doctor.classes import never_found
 
     measured = read_truth(truth, split=split)
+    demand_unlocked(measured, "ask the doctor about val")
     whole = read(truth)
     trained = whole.split("train") if "train" in whole.splits else None
     return never_found(measured, read_predictions(predictions, measured), trained)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from liftgate.data.formats.coco.document import Id
+from liftgate.data.formats.coco.document import UNDECODABLE, Id
 from liftgate.data.terms import canonical_licence, strictest
 
 _COMMONS = re.compile(r"creativecommons\.org/(?:licenses/([a-z-]+)|publicdomain/(zero))/(\d\.\d)", re.IGNORECASE)
@@ -30,7 +30,7 @@ def licence_of(raw: msgspec.Raw, used: Sequence[Id | None]) -> str | None:
     """
     try:
         rows = msgspec.json.decode(raw, type=list[_Licence], strict=False)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return None
     named = {str(row.id): _spdx(row) for row in rows}
     return strictest(*dict.fromkeys(named.get(str(id_)) for id_ in used)) if used else None
