@@ -196,7 +196,7 @@ def _in_words(details: Any, path: KeyPath) -> tuple[str, str | None]:
 
 def _as_meant(kind: str, given: object, path: KeyPath) -> str | None:
     """Return how to write what was probably meant by a value of the wrong type."""
-    if kind == "list_type" and isinstance(given, str | int | float):
+    if kind == "list_type" and isinstance(given, str | int | float) and not isinstance(given, bool):
         return f"write {{weights: {given}}}" if path[:-1] == ("arms",) else f"write [{given}]"
     if kind == "bool_type" and str(given).lower() in ("yes", "on", "no", "off"):
         return "write true" if str(given).lower() in ("yes", "on") else "write false"
