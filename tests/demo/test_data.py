@@ -123,5 +123,5 @@ def test_without_scikit_learn_the_demo_says_what_to_install(tmp_path: Path, monk
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(UsageError, match="scikit-learn") as caught:
         data.build(tmp_path / "delivered")
-    assert "liftgate[demo" in str(caught.value)
+    assert ".[demo" in str(caught.value)
     assert not (tmp_path / "delivered" / "data.yaml").exists()

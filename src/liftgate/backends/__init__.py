@@ -31,7 +31,7 @@ def load(name: str) -> Backend:
     try:
         return cast(Backend, getattr(importlib.import_module(module), attribute)())
     except ImportError as error:
-        advice = "pip install 'liftgate[train]'" if name == "ultralytics" else None
+        advice = "pip install '.[train]' in the clone of Liftgate" if name == "ultralytics" else None
         raise UsageError(f"the backend {name!r} cannot be imported: {error}", hint=advice) from error
     except AttributeError as error:
         raise UsageError(f"the backend {name!r} cannot be made: {error}") from error

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -71,6 +72,7 @@ class Toy:
         recipe = {"epochs": 10, "lr0": 0.2, "patience": 100, "batch": 4, **job.recipe}
         if recipe["batch"] < 1:  # its own choice, as if large images took memory
             recipe["batch"] = max(1, 256 // int(recipe.get("imgsz", 64)))
+        patience = recipe["patience"] or math.inf  # 0: none, as Ultralytics has it
         tree = read_tree(job.data)
         train, val = _scenes(tree, "train"), _scenes(tree, "val")
         state = _resume(job) or _fresh(job, tree)
@@ -79,7 +81,7 @@ class Toy:
         if state["report"] and state["epoch"] > job.reported:
             emit(Event("epoch", state["report"]))
         begun = time.monotonic()
-        while state["epoch"] < recipe["epochs"] and state["epoch"] - state["best_epoch"] < recipe["patience"]:
+        while state["epoch"] < recipe["epochs"] and state["epoch"] - state["best_epoch"] < patience:
             _epoch(state, tree, train, val, recipe, job)
             sidecar.commit(job.out, state["epoch"], _saver(state), _FILES)
             emit(Event("epoch", state["report"]))

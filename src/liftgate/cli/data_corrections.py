@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--to", choices=("yolo", "coco", "voc", "cvat"), default="coco", help="format of --out")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the corrected data set into a new folder")
-    add_server(parser, "--pull", "fetch CORRECTED from this CVAT server first (token in CVAT_ACCESS_TOKEN)")
+    add_server(parser, "--pull", "fetch CORRECTED from this server first (token in CVAT_ACCESS_TOKEN)", sends=False)
     parser.add_argument("--task", type=int, help="number of the task to pull")
     add_json(parser)
 
@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from liftgate.data.card import card
     from liftgate.data.formats.writing import write_dataset
-    from liftgate.data.groups import assign_groups
+    from liftgate.data.groups import BESIDE, assign_groups
     from liftgate.data.prelabels import read_corrected
     from liftgate.data.prelabels.export import XML
     from liftgate.data.provenance import known_terms, under
@@ -52,8 +52,9 @@ def run(args: argparse.Namespace) -> int:
         before = read(args.exported / XML, images=args.exported / "images", progress=bar)
         terms = known_terms(before)
         before = under(before, terms)
-        if args.groups:
-            before = assign_groups(before, args.groups, base=Path.cwd())
+        beside = args.exported / BESIDE
+        if rule := args.groups or (str(beside.absolute()) if beside.is_file() else None):
+            before = assign_groups(before, rule, base=Path.cwd())
         if args.server:
             _pull(args)
         after = read_corrected(args.corrected, before, bar)

@@ -30,12 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def add_server(parser: argparse.ArgumentParser, verb: str, summary: str) -> None:
-    """Add what push and pull share."""
+def add_server(parser: argparse.ArgumentParser, verb: str, summary: str, *, sends: bool = True) -> None:
+    """Add what push and pull share; what only fetches needs nobody's leave to send."""
     group = parser.add_argument_group("a CVAT server (the `cvat` extra)")
     group.add_argument(verb, dest="server", metavar="URL", help=summary)
     group.add_argument("--organisation", metavar="SLUG", help="of CVAT, whose task it is")
-    group.add_argument("--allow-remote", action="append", default=[], metavar="HOST", help="may be sent to")
+    if sends:
+        group.add_argument("--allow-remote", action="append", default=[], metavar="HOST", help="may be sent to")
 
 
 def run(args: argparse.Namespace) -> int:

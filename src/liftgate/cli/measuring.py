@@ -15,7 +15,7 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
     """Options of every verb that measures."""
     parser.add_argument("--split", help="split to measure (default: val, where the truth has one)")
     parser.add_argument(
-        "--groups", metavar="RULE", help="regex with (?P<group>…), CSV with columns image,group, or folder"
+        "--groups", metavar="RULE", help="regex with (?P<group>…), CSV with image,group; folder, exif or name-time"
     )
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
     parser.add_argument("--conf", type=float, default=0.25, help="confidence threshold of rates (default: %(default)s)")

@@ -52,12 +52,12 @@ def in_the_open(url: str) -> str | None:
     >>> in_the_open("https://cvat.example.org"), in_the_open("http://localhost:8080")
     (None, None)
     >>> in_the_open("http://cvat.lan")
-    'http://cvat.lan: token and pictures can be read by whoever is on this network'
+    'http://cvat.lan: keys and pictures can be read by whoever is on this network'
     """
     parts = _parts(url)
     if parts is None or parts.scheme != "http" or parts.hostname in _LOOPBACK:
         return None
-    return f"http://{parts.hostname}: token and pictures can be read by whoever is on this network"
+    return f"http://{parts.hostname}: keys and pictures can be read by whoever is on this network"
 
 
 def _parts(url: str) -> SplitResult | None:

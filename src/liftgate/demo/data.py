@@ -99,7 +99,8 @@ def _load() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         from sklearn.datasets import load_digits
     except ImportError:
         raise UsageError(
-            "the demo needs scikit-learn, which ships the handwriting", hint='pip install "liftgate[demo,train]"'
+            "the demo needs scikit-learn, which ships the handwriting",
+            hint="pip install '.[demo,train]' in the clone of Liftgate",
         ) from None
     digits = load_digits()
     return digits.images / 16.0, digits.target

@@ -100,7 +100,9 @@ def _demand_extras() -> None:
     missing = [name for name in ("sklearn", "ultralytics", "torch") if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(
-            "the demo needs two extras", got=f"no {', '.join(missing)}", hint='pip install "liftgate[demo,train]"'
+            "the demo needs two extras",
+            got=f"no {', '.join(missing)}",
+            hint="pip install '.[demo,train]' in the clone of Liftgate",
         )
 
 

@@ -17,7 +17,7 @@ def test_a_missing_pyav_is_said_with_what_to_install(tmp_path: Path, monkeypatch
     (tmp_path / "a.mp4").touch()
     with pytest.raises(UsageError, match="PyAV") as caught:
         extract(find_sources([tmp_path]), tmp_path / "out")
-    assert caught.value.hint == 'pip install "liftgate[frames]"'
+    assert caught.value.hint == "pip install '.[frames]' in the clone of Liftgate"
     assert not (tmp_path / "out").exists()
 
 

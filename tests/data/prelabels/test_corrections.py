@@ -185,6 +185,24 @@ def test_from_a_folder_of_frames_to_a_corrected_set_as_typed(
     assert "draw 25.5" in err
 
 
+def test_the_groups_of_the_frames_are_there_when_the_labels_come_home(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = [f"v{video}_{second}.jpg" for video in range(3) for second in range(4)]
+    for number, name in enumerate(frames):
+        picture(tmp_path / "frames" / name, seed=number)
+    rows = "".join(f"{name},{name.partition('_')[0]}\n" for name in frames)
+    (tmp_path / "frames/frames.csv").write_text(f"image,group\n{rows}")
+    boxes = [{"image_id": name, "category_id": 1, "bbox": [5, 5, 20, 20], "score": 0.9} for name in frames]
+    (tmp_path / "p.json").write_text(json.dumps(boxes))
+    words = ["data", "prelabel", tmp_path / "frames", "--predictions", tmp_path / "p.json", "--out", tmp_path / "out"]
+    assert main([*map(str, words), "--classes", "person"]) == 0
+    capsys.readouterr()
+    assert main(["data", "corrections", str(tmp_path / "out"), str(tmp_path / "out/annotations.xml"), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["n_images"], record["n_groups"]) == (12, 3), "frames of one video are no independent images"
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

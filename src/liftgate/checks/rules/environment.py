@@ -46,7 +46,7 @@ def versions(subject: Subject) -> Iterator[Finding]:
     that are known to fail are errors; a package that says it needs another version of a neighbour than the one that
     is installed is a warning. Only what training stands on is looked at, in the installed packages' own records.
 
-    Mend: install again in a fresh environment, from Liftgate's locked requirements or with `liftgate[train]`; pip
+    Mend: install again in a fresh environment, from Liftgate's locked requirements or with its extra `train`; pip
     then takes versions that fit.
     """
     if subject.study is None or subject.study.backend != "ultralytics":

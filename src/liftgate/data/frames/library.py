@@ -17,6 +17,8 @@ def pyav() -> Any:
         import av
     except ImportError as error:
         raise UsageError(
-            "frames need PyAV, which is not installed", got=error, hint='pip install "liftgate[frames]"'
+            "frames need PyAV, which is not installed",
+            got=error,
+            hint="pip install '.[frames]' in the clone of Liftgate",
         ) from error
     return av

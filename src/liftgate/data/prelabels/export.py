@@ -14,6 +14,7 @@ from liftgate.data.archive import pack
 from liftgate.data.card import card, write_card
 from liftgate.data.dataset import Dataset, Keypoints, Labels
 from liftgate.data.formats import coco, cvat, darknet
+from liftgate.data.groups import write_groups
 from liftgate.data.places import refuse_filled, whole_folder
 from liftgate.data.predictions import Predictions
 from liftgate.data.sampling.frames import unlabelled
@@ -93,7 +94,8 @@ def export_prelabels(
 
     `annotations.xml` (CVAT 1.1) is always there, because what people changed is counted against it; `coco.zip` (COCO
     1.0) and `yolo.zip` (YOLO 1.1) by `forms`. `labels.json` is for the Raw tab of CVAT's label editor, `images.zip`
-    for the task itself: its names are the image ids, so that every label finds its frame.
+    for the task itself: its names are the image ids, so that every label finds its frame. CVAT keeps no groups:
+    `groups.csv` has them, for when the labels come back.
 
     Raises:
         DataError: the folder is not empty, or an image is not there.
@@ -114,6 +116,7 @@ def export_prelabels(
             files.append("yolo.zip")
         write_json(part / LABELS, raw_labels(dataset))
         pack(part / IMAGES, [(image.id, image.path) for image in dataset.images])
+        write_groups(part, [(image.id, image.group) for image in dataset.images])
         write_card(card(dataset, made_by, consent=consent), part)
     return Exported(folder, tuple(folder / name for name in files), len(dataset.images), len(dataset.labels))
 

@@ -71,7 +71,9 @@ def pull(task: int, url: str, path: Path, *, organisation: str | None = None, pe
 @contextlib.contextmanager
 def _client(url: str, organisation: str | None, period: float) -> Iterator[Client]:
     if importlib.util.find_spec("cvat_sdk") is None:
-        raise UsageError("cvat-sdk is not installed", hint="pip install 'liftgate[cvat]', or use the files")
+        raise UsageError(
+            "cvat-sdk is not installed", hint="pip install '.[cvat]' in the clone of Liftgate, or use the files"
+        )
     token = os.environ.get(TOKEN)
     if not token:
         raise UsageError(f"{TOKEN} is not set", hint="make a personal access token in CVAT's profile page")
