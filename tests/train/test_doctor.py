@@ -287,6 +287,13 @@ def test_a_batch_that_was_halved_is_read_in_the_log(tmp_path: Path) -> None:
     assert diagnosis.findings[0].data["evidence"] == {"asked": 64, "used": 32}
 
 
+@pytest.mark.parametrize("name", ["train.log", "log.txt", "nohup.out", "my run.log", "slurm-4711.out"])
+def test_a_log_is_found_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    folder = write(tmp_path / "run", learned(100, 0.6, 12, rng()))
+    (folder / name).write_text("CUDA out of memory with batch=64. Reducing to batch=32 and retrying (1/3).\n")
+    assert ids(folder) == ["trace.batch_halved"]
+
+
 def test_an_epoch_that_stands_twice_and_one_that_is_missing(tmp_path: Path) -> None:
     folder = write(tmp_path / "run", learned(100, 0.6, 12, rng()))
     lines = (folder / "results.csv").read_text().splitlines()

@@ -213,8 +213,7 @@ def _args(run: Path) -> dict[str, Any]:
 
 
 def _log(run: Path) -> str:
-    for name in _LOGS:
-        path = run / name
+    for path in (*(run / name for name in _LOGS), *sorted(run.glob("*.log")), *sorted(run.glob("slurm-*.out"))):
         if path.is_file():
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - _LOG_LIMIT))
