@@ -35,9 +35,9 @@ def missing(subject: Subject) -> Iterator[Finding]:
             continue
         if path.suffix in {".yaml", ".yml"} and f"{path.stem}.pt" in OFFICIAL:
             continue  # a model description that comes with Ultralytics, from scratch
-        beside, cache = places(weights, subject.study_folder)
         if weights in OFFICIAL:
-            message, fetch = f"{weights} is not on this machine", f"put the file at {beside} or at {cache}"
+            where_to = " or at ".join(map(str, places(weights, subject.study_folder)))
+            message, fetch = f"{weights} is not on this machine", f"put the file at {where_to}"
             yield missing.finding(where, message, hint=fetch, severity="warning", weights=weights)
             continue
         close = nearest_file(weights, subject.study_folder) or (nearest(weights) if path.name == weights else None)
