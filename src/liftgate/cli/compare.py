@@ -144,6 +144,8 @@ def _classes(comparison: Comparison) -> Iterator[str]:
 
 
 def _slices(comparison: Comparison) -> Iterator[str]:
+    from liftgate.stats.interval import sample
+
     if not comparison.slices:
         return
     yield from (
@@ -151,8 +153,7 @@ def _slices(comparison: Comparison) -> Iterator[str]:
         f"{'slice':<24} {'control':>8} {'treatment':>9} {'change':>8}  p (Holm)  interval of the slice alone",
     )
     for name, row in comparison.slices.items():
-        sample = f"{row['n_images']} images in {row['n_groups']} groups"
-        yield f"{_row(name, row):<63} {_bounds(row['interval'])}, {sample}"
+        yield f"{_row(name, row):<63} {_bounds(row['interval'])}, {sample(row['n_images'], row['n_groups'])}"
 
 
 def _images(comparison: Comparison) -> Iterator[str]:

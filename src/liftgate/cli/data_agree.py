@@ -102,8 +102,10 @@ def _draw(args: argparse.Namespace) -> int:
 
 
 def _tell(found: Sequence[Agreement], verdict: AgreementVerdict | None) -> None:
+    from liftgate.stats.interval import sample
+
     for pair in found:
-        print(f"{pair.a} and {pair.b}: {pair.n_images:,} images in {pair.n_groups:,} groups, {pair.n_matched:,} of "
+        print(f"{pair.a} and {pair.b}: {sample(pair.n_images, pair.n_groups)}, {pair.n_matched:,} of "
               f"{pair.n_a:,} and {pair.n_b:,} boxes matched at IoU {pair.iou:g}")  # fmt: skip
         for label, value in (
             ("kappa", pair.kappa),

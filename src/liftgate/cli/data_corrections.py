@@ -85,10 +85,9 @@ def _pull(args: argparse.Namespace) -> None:
 
 
 def _tell(found: Corrections) -> None:
-    print(
-        f"{found.n_images} images in {found.n_groups} groups: {found.n_prelabels} pre-labels became "
-        f"{found.n_objects} objects"
-    )
+    from liftgate.stats.interval import sample
+
+    print(f"{sample(found.n_images, found.n_groups)}: {found.n_prelabels} pre-labels became {found.n_objects} objects")
     lines: list[list[object]] = [
         ["class", "kept", "moved", "IoU", "relabelled", "deleted", "added", "precision", "recall"]
     ]

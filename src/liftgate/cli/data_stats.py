@@ -73,11 +73,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _tell(view: Overview, whose: str) -> None:
     from liftgate.data.overview.remarks import remarks
+    from liftgate.stats.interval import sample
 
     c = view.counts
-    print(
-        f"{c['name']} ({c['format']}): {c['n_images']:,} images in {c['n_groups']:,} groups, {c['n_objects']:,} objects"
-    )
+    print(f"{c['name']} ({c['format']}): {sample(c['n_images'], c['n_groups'])}, {c['n_objects']:,} objects")
     rows: list[Sequence[str]] = [("split", "images", "groups", "objects", "empty", "unlabelled")]
     rows += [
         tuple(f"{value:,}" if isinstance(value, int) else str(value or "none") for value in (

@@ -67,7 +67,7 @@ def _one(val: Sequence[Path]) -> Path | None:
 
 def table(evaluation: Evaluation) -> str:
     """The metrics as text, in COCO's order, with what a reader must know before believing them."""
-    from liftgate.stats.interval import percent
+    from liftgate.stats.interval import percent, sample
 
     level = percent(evaluation.level)
     lines = [f"{'metric':<26} {'value':>7}  {f'{level} interval':<18} {'deff':>5} {'n_eff':>7}  method"]
@@ -82,8 +82,8 @@ def table(evaluation: Evaluation) -> str:
             worth = "" if interval.n_effective is None else f"{interval.n_effective:,.0f}"
             bounds = _bounds([interval.low, interval.high])
             lines.append(f"{name:<26} {value:>7.3f}  {bounds:<18} {effect:>5} {worth:>7}  {interval.method}")
-    sample = f"{evaluation.n_images} images in {evaluation.n_groups} groups; {level} intervals over groups"
-    lines += ["", f"{sample}; deff: design effect, n_eff: what the sample is worth in independent ones"]
+    of = f"{sample(evaluation.n_images, evaluation.n_groups)}; {level} intervals over groups"
+    lines += ["", f"{of}; deff: design effect, n_eff: what the sample is worth in independent ones"]
     lines += [*_basis(evaluation), *_slices(evaluation), *_pck(evaluation), *_errors(evaluation)]
     common = evaluation.settings.get("common")
     notes = [*([common] if common else []), *sorted({i.note for i in evaluation.intervals.values() if i.note})]

@@ -8,7 +8,7 @@ from typing import Any
 
 from liftgate.measure import display
 from liftgate.measure.metrics import LESS_IS_BETTER
-from liftgate.stats.interval import Interval
+from liftgate.stats.interval import Interval, sample
 from liftgate.study.records import ClaimWord, VerdictWord
 
 
@@ -79,7 +79,7 @@ class Evaluation:
         return display.evaluation_line(self)
 
     def _repr_html_(self) -> str:
-        title = f"Evaluation of {self.n_images} images in {self.n_groups} groups"
+        title = f"Evaluation of {sample(self.n_images, self.n_groups)}"
         return display.html_table(title, display.evaluation_rows(self), self.method)
 
 

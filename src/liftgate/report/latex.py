@@ -8,7 +8,7 @@ from liftgate.measure.records import Evaluation
 from liftgate.report import words
 from liftgate.report.content import GateContent, ReportContent
 from liftgate.report.page import asked_metrics, class_columns, metric_names, rests_on, seeds_of
-from liftgate.stats.interval import Interval, percent
+from liftgate.stats.interval import Interval, percent, sample
 
 _SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -83,8 +83,8 @@ def classes(gate: GateContent) -> str:
         for name in first.per_class
         for arm, evaluation in measured
     ]
-    sample = f"{words.number(first.n_images)} images in {words.number(first.n_groups)} groups"
-    below = (*_of_seed(gate), f"On {gate.gate.on}: {sample}; point values, no intervals.")
+    of = sample(first.n_images, first.n_groups)
+    below = (*_of_seed(gate), f"On {gate.gate.on}: {of}; point values, no intervals.")
     return _tabular("ll" + "r" * len(columns), ("Class", "Arm", *columns), rows, below)
 
 
@@ -120,8 +120,8 @@ def _of_seed(gate: GateContent) -> tuple[str, ...]:
 
 
 def _basis(gate: GateContent, evaluation: Evaluation, by: str) -> str:
-    sample = f"{words.number(evaluation.n_images)} images in {words.number(evaluation.n_groups)} groups"
-    return f"On {gate.gate.on}: {sample}; {percent(evaluation.level)} intervals over groups{by}."
+    of = sample(evaluation.n_images, evaluation.n_groups)
+    return f"On {gate.gate.on}: {of}; {percent(evaluation.level)} intervals over groups{by}."
 
 
 def _figure(evaluation: Evaluation | None, name: str) -> str:
@@ -138,11 +138,7 @@ def _method(evaluations: Sequence[Evaluation], name: str) -> str:
         return "not defined here" if evaluations[0].metrics.get(name) is None else "point value"
     method = ", ".join(methods) or "not established"
     whole = (interval.n_images, interval.n_groups) == (evaluations[0].n_images, evaluations[0].n_groups)
-    return method if whole else f"{method}, {_sample(interval)}"
-
-
-def _sample(interval: Interval) -> str:
-    return f"{words.number(interval.n_images)} images in {words.number(interval.n_groups)} groups"
+    return method if whole else f"{method}, {sample(interval.n_images, interval.n_groups)}"
 
 
 def _with_ends(value: Interval) -> str:

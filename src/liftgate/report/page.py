@@ -15,7 +15,7 @@ from liftgate.measure.records import Evaluation
 from liftgate.progress import duration
 from liftgate.report import drawing, words
 from liftgate.report.content import ArmContent, Box, Gallery, GateContent, Picture, ReportContent
-from liftgate.stats.interval import Interval, percent
+from liftgate.stats.interval import Interval, percent, sample
 from liftgate.study.words import METRICS
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def environment() -> Environment:
         draw_interval=drawing.interval,
         Reference=drawing.Reference,
         number=words.number,
+        sample=sample,
         signed=words.signed,
         signs=SIGNS,
         class_columns=class_columns,

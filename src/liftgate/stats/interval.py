@@ -38,8 +38,8 @@ class Interval:
         >>> Interval(0.5, 0.4, 0.6, 0.975, "jackknife-t", 144, 18).basis
         '97.5% jackknife-t, 144 images in 18 groups'
         """
-        sample = f"{self.n_images:,} images in {self.n_groups:,} groups"
-        return f"{percent(self.level)} {self.method}, {sample}" if self.established else sample
+        of = sample(self.n_images, self.n_groups)
+        return f"{percent(self.level)} {self.method}, {of}" if self.established else of
 
     def __str__(self) -> str:
         bounds = f"[{self.low:.4f}, {self.high:.4f}]" if self.established else "interval not established"
@@ -53,3 +53,12 @@ def percent(share: float) -> str:
     ('95%', '97.5%')
     """
     return f"{share * 100:g}%"
+
+
+def sample(n_images: int, n_groups: int) -> str:
+    """What stands beside every number.
+
+    >>> sample(5000, 36), sample(1, 1)
+    ('5,000 images in 36 groups', '1 image in 1 group')
+    """
+    return f"{n_images:,} image{'s' * (n_images != 1)} in {n_groups:,} group{'s' * (n_groups != 1)}"
