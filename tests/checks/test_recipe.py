@@ -104,6 +104,16 @@ def test_yaml_text_that_looks_like_a_number_gets_the_spelling_that_works(small: 
     assert yaml.safe_load("1.0e-3") == 0.001
 
 
+@pytest.mark.parametrize("batch", [16, 1, -1, 0.7, "auto", None])
+def test_a_batch_is_a_number_of_images_a_share_of_the_memory_or_automatic(batch: object) -> None:
+    assert complaint("batch", batch) is None
+
+
+@pytest.mark.parametrize("batch", [0, -2, 16.5, "many"])
+def test_no_batch_is_told(batch: object) -> None:
+    assert str(complaint("batch", batch)).startswith("expected a ")
+
+
 @given(st.sampled_from(sorted(ARGUMENTS)), st.one_of(st.none(), st.text(), st.floats(), st.integers(), st.booleans()))
 def test_any_value_gets_an_answer(name: str, value: object) -> None:
     answer = complaint(name, value)

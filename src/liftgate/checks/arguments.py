@@ -86,6 +86,8 @@ def complaint(name: str, value: Any) -> str | None:
     if name == "optimizer" and isinstance(value, str):
         known = {one.lower() for one in OPTIMIZERS}
         return None if value.lower() in known else f"expected one of {', '.join(OPTIMIZERS)}, got {value!r}"
+    if name == "batch" and isinstance(value, int | float) and not _is_batch(value):
+        return f"expected a whole number from 1, a share of the memory below 1, or auto, got {value!r}"
     kind, low, high = ARGUMENTS[name]
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
     limits = (
@@ -142,6 +144,11 @@ def optimizer_steps(n_images: int, recipe: Mapping[str, Any]) -> int:
         if at - last >= max(1, round(1 + (collected - 1) * at / warm)):
             steps, last = steps + 1, at
     return steps + (total - 1 - last) // collected
+
+
+def _is_batch(value: float) -> bool:
+    """Whether it is a number of images, a share of the memory, or left to the machine (-1)."""
+    return value == -1 or 0 < value < 1 or value in range(1, 2**31)
 
 
 def _batch(recipe: Mapping[str, Any]) -> float:
