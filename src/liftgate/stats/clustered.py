@@ -151,7 +151,7 @@ def _t_interval(
     half = t_quantile(level, degrees) * error
     known = simple_variance is not None and 0 < simple_variance < math.inf  # not NaN: undefined without some image
     design_effect = variance / simple_variance if simple_variance and known else None
-    n_effective = min(n_images, n_images / design_effect) if design_effect else None  # no more than there are
+    n_effective = n_images / max(design_effect, 1.0) if design_effect else None  # no more than there are
     return Interval(
         estimate, estimate - half, estimate + half, level, method, n_images, n_groups, design_effect, n_effective, error
     )

@@ -77,7 +77,7 @@ def effective_trials(rate: float, variance: float, trials: float, groups: int, l
         return float(groups), trials / groups
     design_effect = variance / (simple / trials)
     correction = (normal_quantile(level) / t_quantile(level, groups - 1)) ** 2
-    n_effective = trials if variance == 0 else min(trials, simple / variance * correction)
+    n_effective = float(trials) if variance == 0 else min(float(trials), simple / variance * correction)
     return n_effective, design_effect
 
 
