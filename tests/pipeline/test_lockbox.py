@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ import pytest
 import liftgate
 from liftgate import api
 from liftgate.cli import main
+from liftgate.data.reading import read
 from liftgate.errors import Refused
+from liftgate.ledger.lockbox import locked_by
 
 Write = Callable[..., Path]
 LOCKED = {"scenes": {"path": "scenes/data.yaml", "licence": "CC0-1.0", "lock": ["test"]}}
@@ -55,6 +58,14 @@ def test_labels_that_changed_after_the_look_are_refused(studied: tuple[Write, Pa
         api.run(write(datasets=twice))
     verdict = api.run(write(datasets=twice), open_anyway="one label was wrong").verdicts["enough"]
     assert any(caveat.startswith("contaminated") for caveat in verdict["caveats"])
+
+
+def test_a_lock_on_a_folder_is_on_the_data_set_in_it_and_not_on_one_below(write_study: Write, tmp_path: Path) -> None:
+    write_study(datasets={"scenes": {**LOCKED["scenes"], "path": "scenes"}})
+    test = read(tmp_path / "scenes" / "data.yaml").split("test")
+    assert [(one.dataset, one.split) for one in locked_by(test, [tmp_path])] == [("scenes", "test")]
+    below = replace(test, source=tmp_path / "scenes" / "other" / "data.yaml")
+    assert locked_by(below, [tmp_path]) == []
 
 
 def test_a_lock_holds_before_the_study_has_ever_run(

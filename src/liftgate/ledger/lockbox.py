@@ -255,7 +255,8 @@ def _declared_by(path: Path, asked: Dataset) -> Iterator[Locked]:
         study = load(path)
         for spec in study.datasets:
             named, source = (study.folder / spec.path).resolve(), asked.source.resolve()
-            if spec.lock and (named == source or named in source.parents):  # the file, or the folder that it lies in
+            # The file itself or the folder whose data set it is; another set further below is another set.
+            if spec.lock and (named in (source, source.parent) or named / "annotations" == source.parent):
                 ledger = Ledger(Workspace(study).ledger)
                 for split, count in Counter(image.split for image in asked.images).items():
                     if split in spec.lock:

@@ -42,7 +42,7 @@ def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
 
 
 def _xml(image: Image, name: str, labels: Labels, classes: Sequence[str]) -> str:
-    """An annotation as text; a tree of elements takes three times as long. `classes` are escaped already."""
+    """An annotation as text; a tree of elements takes more than twice as long. `classes` are escaped already."""
     width, height = image.upright
     lines = [
         "<annotation>",
