@@ -24,9 +24,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from liftgate.checks.near import near_pairs
-from liftgate.checks.scan import scan_images
-from liftgate.data.reading import read
+from liftgate.checks.images.near_duplicates import near_pairs
+from liftgate.checks.images.scan import scan_images
+from liftgate.data.formats.read import read
 
 SIDE = 640
 

@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.data.dataset import Dataset, Image, Labels
-from liftgate.data.predictions import Predictions
-from liftgate.measure.average_precision import average_precision, mean_over_classes
-from liftgate.measure.comparison import compare
-from liftgate.measure.metrics import averaged
-from liftgate.measure.operating_point import operating_point
-from liftgate.measure.rates import rate_interval
-from liftgate.measure.resampling import units
-from liftgate.measure.table import match
+from liftgate.data.core.dataset import Dataset, Image, Labels
+from liftgate.data.core.predictions import Predictions
+from liftgate.evaluation.average_precision import average_precision, mean_over_classes
+from liftgate.evaluation.compare import compare
+from liftgate.evaluation.match_table import match
+from liftgate.evaluation.metrics import averaged
+from liftgate.evaluation.operating_point import operating_point
+from liftgate.evaluation.rate_intervals import rate_interval
+from liftgate.evaluation.resampling import units
 from liftgate.stats.clustered import bootstrap_weights
 from liftgate.stats.rates import wilson
 

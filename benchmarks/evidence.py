@@ -154,11 +154,11 @@ def paired(files: dict[str, Path], repeat: int) -> None:
     from hotcoco import compare as hotcoco_compare
 
     from liftgate.data.formats.coco import read_predictions
-    from liftgate.data.reading import read
-    from liftgate.measure.comparison import compare
-    from liftgate.measure.metrics import averaged
-    from liftgate.measure.resampling import DRAWS, affordable, units
-    from liftgate.measure.table import match
+    from liftgate.data.formats.read import read
+    from liftgate.evaluation.compare import compare
+    from liftgate.evaluation.match_table import match
+    from liftgate.evaluation.metrics import averaged
+    from liftgate.evaluation.resampling import DRAWS, affordable, units
     from liftgate.stats.clustered import bootstrap_weights
 
     data = read(files["truth"])

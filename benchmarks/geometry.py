@@ -22,11 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from checks.mistakes import with_mistake  # noqa: E402
-from liftgate.checks import edges  # noqa: E402
-from liftgate.checks.edges import judge, probe  # noqa: E402
-from liftgate.checks.readings import STORED, TRANSFORMS  # noqa: E402
-from liftgate.data.dataset import Dataset  # noqa: E402
-from liftgate.data.reading import read  # noqa: E402
+from liftgate.checks.probes import label_geometry  # noqa: E402
+from liftgate.checks.probes.box_conventions import STORED, TRANSFORMS  # noqa: E402
+from liftgate.checks.probes.label_geometry import judge, probe  # noqa: E402
+from liftgate.data.core.dataset import Dataset  # noqa: E402
+from liftgate.data.formats.read import read  # noqa: E402
 
 
 def real(fixtures: Path, scratch: Path) -> dict[str, Dataset]:
@@ -44,7 +44,7 @@ def real(fixtures: Path, scratch: Path) -> dict[str, Dataset]:
 
 def sound(dataset: Dataset, draws: int) -> str:
     """Answers on data sets drawn from a sound one."""
-    scores = np.array([row for row in map(edges._ridges, edges._chosen(dataset)) if row is not None])
+    scores = np.array([row for row in map(label_geometry._ridges, label_geometry._chosen(dataset)) if row is not None])
     if len(scores) < 13:
         return f"{len(scores)} images with boxes to judge by: no answer"
     rng = np.random.default_rng(0)

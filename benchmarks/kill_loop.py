@@ -32,7 +32,7 @@ from liftgate.backends import sidecar
 from liftgate.backends.base import Event, TrainJob
 from liftgate.errors import TrainingError
 from liftgate.testing.backends import write_tree
-from liftgate.train import launch
+from liftgate.training import launch
 
 HERE = Path(__file__).resolve().parent
 MODEL = """
@@ -224,7 +224,7 @@ def kill_worker(job: TrainJob) -> None:
             words = (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        if b"liftgate.train.worker" in words and str(job.out.parent / "train.json").encode() in words:
+        if b"liftgate.training.worker" in words and str(job.out.parent / "train.json").encode() in words:
             os.kill(int(entry.name), signal.SIGKILL)
 
 
@@ -271,7 +271,7 @@ class Dying:
     name = "dying"
 
     def __init__(self) -> None:
-        from liftgate.backends.ultralytics import Ultralytics
+        from liftgate.backends.ultralytics.backend import Ultralytics
 
         self._inner = Ultralytics()
 
@@ -301,21 +301,22 @@ def _around(holder: Any, name: str, before: str, after: str, point: str, due: Ca
 
 
 def _arm(point: str, emit: Callable[[Event], None]) -> Callable[[Event], None]:
-    from ultralytics.engine import trainer as engine
+    from backend.engine import trainer as engine
 
-    from liftgate.backends import sidecar, ultralytics
+    from liftgate.backends import sidecar
+    from liftgate.backends.ultralytics.backend import backend
 
     def third(trainer: Any, *_: object) -> bool:
         return bool(trainer.epoch == 2)
 
     _around(engine.BaseTrainer, "save_metrics", "before row", "after row", point, third)
-    _around(ultralytics._Resumable, "save_model", "before checkpoint", "after checkpoint", point, third)
+    _around(backend._Resumable, "save_model", "before checkpoint", "after checkpoint", point, third)
     _around(engine.BaseTrainer, "save_model", "", "inside checkpoint", point, third)
     _around(sidecar, "prepare", "before side-car", "", point, lambda out, epoch, *_: epoch == 3)
     _around(sidecar, "finish", "", "before report", point, lambda out, epoch, *_: epoch == 3)
     _around(sidecar, "_sync", "", "inside side-car", point, lambda path: "part-00003" in str(path))
     _around(Path, "rename", "before rename", "after rename", point, lambda path, target: "epoch-00003" in str(target))
-    _around(ultralytics._Resumable, "final_eval", "before strip", "after strip", point, lambda trainer: True)
+    _around(backend._Resumable, "final_eval", "before strip", "after strip", point, lambda trainer: True)
     _around(engine, "strip_optimizer", "", "inside strip", point, lambda *_: True)
 
     def reporting(event: Event) -> None:

@@ -25,9 +25,9 @@ from typing import NamedTuple
 from kill_loop import MODEL
 
 from liftgate.backends.base import TrainJob
-from liftgate.backends.sealed import environment
+from liftgate.backends.sandbox import sandbox_environment
 from liftgate.testing.backends import write_tree
-from liftgate.train import launch
+from liftgate.training import launch
 
 RECIPE = {
     "batch": 8,
@@ -92,7 +92,7 @@ def without_liftgate(job: TrainJob) -> Timed:
     script = job.out.parent / "command.sh"
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text(launch.command(job))
-    where = environment(job.out.parent / "home", os.environ)
+    where = sandbox_environment(job.out.parent / "home", os.environ)
     where["PATH"] = f"{Path(sys.executable).parent}:{where['PATH']}"
     begun, used = time.monotonic(), processor()
     with (job.out.parent / "by-hand.log").open("w") as log:

@@ -31,12 +31,10 @@ def test_the_public_names_are_these() -> None:
         assert inspect.isfunction(getattr(liftgate, name)), name
 
 
-def test_a_verb_stays_a_verb_when_the_room_of_its_name_is_imported() -> None:
-    code = "import liftgate, liftgate.report\nfrom liftgate.report import render\nprint(liftgate.report.__name__)"
-    assert python(f"{code}\nimport liftgate.api\nprint(liftgate.report.__module__)").split() == [
-        "report",
-        "liftgate.api",
-    ]
+def test_no_room_has_the_name_of_a_verb() -> None:
+    # Python binds a room to its parent when it is first imported: `liftgate.report` would be a module from then on.
+    rooms = {path.stem for path in (ROOT / "src/liftgate").iterdir()}
+    assert not rooms & set(liftgate.__all__)
 
 
 def test_importing_liftgate_loads_nothing_heavy() -> None:
@@ -89,11 +87,30 @@ def _importing(package: str) -> list[str]:
     ]
 
 
-def test_only_one_file_imports_ultralytics_and_one_more_torch() -> None:
-    assert _importing("ultralytics") == ["src/liftgate/backends/ultralytics.py"]
-    assert _importing("torch") == ["src/liftgate/backends/state.py", "src/liftgate/backends/ultralytics.py"]
+def test_only_one_folder_imports_ultralytics_and_torch() -> None:
+    importing = {*_importing("ultralytics"), *_importing("torch")}
+    assert importing
+    assert all(path.startswith("src/liftgate/backends/ultralytics/") for path in importing)
 
 
-@pytest.mark.parametrize("word", ["utils", "helpers", "common", "manager", "misc"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "utils",
+        "helpers",
+        "common",
+        "manager",
+        "misc",
+        "words",
+        "verbs",
+        "places",
+        "reading",
+        "looks",
+        "heard",
+        "whole",
+        "wish",
+        "told",
+    ],
+)
 def test_no_room_is_called_by_a_word_that_says_nothing(word: str) -> None:
     assert not [path for path in (ROOT / "src").rglob("*") if path.stem == word]

@@ -6,9 +6,9 @@ One function for each verb of the command line; `liftgate.api` has them all with
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from liftgate._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from liftgate.api import ask as ask
@@ -29,25 +29,23 @@ if TYPE_CHECKING:
     from liftgate.api import stop as stop
     from liftgate.errors import LiftgateError as LiftgateError
 
-__version__ = "0.1.0"
-
 # public name → where it is defined. Loaded at first use, so that `import liftgate` costs nothing (no numpy, no files,
 # no settings), and `liftgate.evaluate` does not load what trains.
 _HOMES = {
-    "ask": "liftgate.deploy.asking:ask_files",
+    "ask": "liftgate.deploy.remote_predictions:predict_api_files",
     "check": "liftgate.api:check",
-    "compare": "liftgate.evidence:compare",
-    "compare_arms": "liftgate.evidence:compare_arms",
+    "compare": "liftgate.services.evidence:compare",
+    "compare_arms": "liftgate.services.evidence:compare_arms",
     "cost": "liftgate.api:cost",
-    "doctor": "liftgate.train.doctor:doctor",
-    "evaluate": "liftgate.evidence:evaluate",
-    "explain": "liftgate.train.doctor:explain",
+    "doctor": "liftgate.diagnosis:doctor",
+    "evaluate": "liftgate.services.evidence:evaluate",
+    "explain": "liftgate.diagnosis:explain",
     "init": "liftgate.study.templates:init",
     "logs": "liftgate.api:logs",
     "plan": "liftgate.api:plan",
     "report": "liftgate.api:report",
     "run": "liftgate.api:run",
-    "size": "liftgate.evidence:size",
+    "size": "liftgate.services.evidence:size",
     "status": "liftgate.api:status",
     "stop": "liftgate.api:stop",
     "LiftgateError": "liftgate.errors:LiftgateError",
@@ -73,17 +71,6 @@ __all__ = [
     "status",
     "stop",
 ]
-
-
-class _Face(ModuleType):
-    """`liftgate.report` is a verb and a room. Python binds a room here when it is first imported: the verb stays."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Face
 
 
 def __getattr__(name: str) -> Any:

@@ -15,36 +15,37 @@ from pathlib import Path
 
 from liftgate import checks
 from liftgate.checks.finding import Finding as Finding
-from liftgate.data.groups import assign_groups
-from liftgate.data.reading import read
-from liftgate.deploy.asking import ask_files as ask
+from liftgate.data.formats.read import read
+from liftgate.data.grouping.groups import assign_groups
+from liftgate.deploy.remote_predictions import predict_api_files as ask
+from liftgate.diagnosis import doctor as doctor
+from liftgate.diagnosis import explain as explain
 from liftgate.errors import LiftgateError, UsageError
-from liftgate.evidence import compare as compare
-from liftgate.evidence import compare_arms as compare_arms
-from liftgate.evidence import evaluate as evaluate
-from liftgate.evidence import size as size
 from liftgate.ledger import Ledger
 from liftgate.ledger.workspace import Workspace
-from liftgate.pipeline import costs, runner
+from liftgate.pipeline import runner
 from liftgate.pipeline.context import Context, Notice, never, nobody
 from liftgate.pipeline.control.detach import Detached
 from liftgate.pipeline.control.detach import detach as start_detached
-from liftgate.pipeline.control.verbs import logs as logs
-from liftgate.pipeline.control.verbs import status as status
-from liftgate.pipeline.control.verbs import stop as stop
-from liftgate.pipeline.estimate import measure as measure_pace
-from liftgate.pipeline.materials import Materials
-from liftgate.pipeline.prices import Costs, offers, read_prices
+from liftgate.pipeline.datasets import StudyDatasets
+from liftgate.pipeline.planning import costs
+from liftgate.pipeline.planning.estimate import measure as measure_pace
+from liftgate.pipeline.planning.prices import Costs, offers, read_prices
 from liftgate.pipeline.runner import Planned, training_hours
 from liftgate.pipeline.step import Result
 from liftgate.progress import Progress, silent
-from liftgate.report import render, write_paper
-from liftgate.report.dataset.findings import findings_page, render_findings
-from liftgate.report.gather import gather
-from liftgate.study.document import is_study, load
+from liftgate.reporting import render, write_paper
+from liftgate.reporting.dataset_pages.findings import findings_page, render_findings
+from liftgate.reporting.gather import gather
+from liftgate.services.evidence import compare as compare
+from liftgate.services.evidence import compare_arms as compare_arms
+from liftgate.services.evidence import evaluate as evaluate
+from liftgate.services.evidence import size as size
+from liftgate.services.running import logs as logs
+from liftgate.services.running import status as status
+from liftgate.services.running import stop as stop
+from liftgate.study.study_file import is_study, load
 from liftgate.study.templates import init as init
-from liftgate.train.doctor import doctor as doctor
-from liftgate.train.doctor import explain as explain
 
 __all__ = [
     "RunResult",
@@ -109,7 +110,7 @@ def check(
     path = Path(path)
     if is_study(path):
         study = load(path, overrides or {})
-        materials = Materials(study, Workspace(study), progress)
+        materials = StudyDatasets(study, Workspace(study), progress)
         subject = checks.Subject(datasets=materials.datasets(), study=study)
         return _checked(subject, select, {**study.ignore, **(ignore or {})}, page, command, progress)
     dataset = read(path, images=None if images is None else Path(images), progress=progress)
@@ -278,4 +279,6 @@ def _write_report(context: Context) -> Path:
 def _opened(path: Path | str, overrides: Mapping[str, str] | None, progress: Progress = silent) -> Context:
     study = load(Path(path), overrides or {})
     workspace = Workspace(study)
-    return Context(study, workspace, Ledger(workspace.ledger), Materials(study, workspace, progress), progress=progress)
+    return Context(
+        study, workspace, Ledger(workspace.ledger), StudyDatasets(study, workspace, progress), progress=progress
+    )

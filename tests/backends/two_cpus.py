@@ -20,7 +20,7 @@ class TwoCpus:
     name = "two-cpus"
 
     def __init__(self) -> None:
-        from liftgate.backends.ultralytics import Ultralytics
+        from liftgate.backends.ultralytics.backend import Ultralytics
 
         _without_gpus()
         self._inner = Ultralytics()
@@ -36,7 +36,7 @@ def _without_gpus() -> None:
     from torch import distributed
     from ultralytics.engine import validator
 
-    from liftgate.backends import ultralytics as ours
+    from liftgate.backends.ultralytics.backend import backend as ours
 
     class OnCpu(ours._DetectTrainer):  # type: ignore[misc]
         def __init__(self, overrides: dict[str, Any]) -> None:

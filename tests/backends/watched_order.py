@@ -15,19 +15,19 @@ class Watched:
     name = "watched"
 
     def __init__(self) -> None:
-        from liftgate.backends.ultralytics import Ultralytics
+        from liftgate.backends.ultralytics.backend import Ultralytics
 
         self._inner = Ultralytics()
 
     def train(self, job: TrainJob, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> Mapping[str, Any]:
-        from liftgate.backends import ultralytics
+        from liftgate.backends.ultralytics.backend import backend
 
-        through = ultralytics._Resumable.preprocess_batch
+        through = backend._Resumable.preprocess_batch
 
         def preprocess_batch(trainer: Any, batch: Any) -> Any:
             with (job.out / "order.txt").open("a") as file:
                 file.write(" ".join(Path(image).name for image in batch["im_file"]) + "\n")
             return through(trainer, batch)
 
-        ultralytics._Resumable.preprocess_batch = preprocess_batch  # type: ignore[method-assign]
+        backend._Resumable.preprocess_batch = preprocess_batch  # type: ignore[method-assign]
         return self._inner.train(job, emit, should_stop)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from liftgate.checks import Subject, run
-from liftgate.data.reading import read
+from liftgate.data.formats.read import read
 from liftgate.errors import LiftgateError
 
 LIMIT = 512 << 20

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from liftgate.checks.readings import NEXT, PREVIOUS, mended
-from liftgate.data.dataset import Dataset
+from liftgate.checks.probes.box_conventions import NEXT, PREVIOUS, hypotheses
+from liftgate.data.core.dataset import Dataset
 
 _UNDONE_BY = {
     "rotated by 90° clockwise": "rotated by 90° anticlockwise",
@@ -34,6 +34,6 @@ def with_mistake(dataset: Dataset, mistake: str) -> Dataset:
     if mistake == "two corners for centre and size":  # the only one that no reading plants
         made = np.concatenate([at - of / 2, at + of / 2], axis=1)
     else:
-        made = mended(np.concatenate([at, of], axis=1))[_UNDONE_BY.get(mistake, mistake)]
+        made = hypotheses(np.concatenate([at, of], axis=1))[_UNDONE_BY.get(mistake, mistake)]
     corners = np.concatenate([made[:, :2] - made[:, 2:] / 2, made[:, :2] + made[:, 2:] / 2], axis=1)
     return replace(dataset, labels=replace(labels, boxes=corners * np.tile(size, 2)))

@@ -1,6 +1,6 @@
 """Plant every fault, check every sound data set, and write what came out to docs/findings/proof.json.
 
-python tests/checks/proof.py          (needs the fixtures; then run `python -m liftgate.checks.pages docs/findings`)
+python tests/checks/proof.py    (needs the fixtures; then run `python -m liftgate.checks.rule_pages docs/findings`)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import yaml  # noqa: E402
 from checks.plants import PLANTS  # noqa: E402
 from checks.small_set import SmallSet, build  # noqa: E402
 from liftgate.checks import Subject, run  # noqa: E402
-from liftgate.data.reading import read  # noqa: E402
+from liftgate.data.formats.read import read  # noqa: E402
 from liftgate.files import write_json  # noqa: E402
 
 _GRAVITY = ["error", "warning", "info"]

@@ -13,8 +13,8 @@ import yaml
 from PIL import Image
 
 from liftgate.checks import Subject
-from liftgate.data.dataset import Dataset
-from liftgate.data.reading import read
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.formats.read import read
 from liftgate.study.records import Arm, DatasetSpec, Gate, Stage, Study
 
 SIDE = 96

@@ -18,10 +18,10 @@ from PIL import Image
 
 from checks.small_set import SmallSet
 from liftgate.checks import Subject, run
-from liftgate.checks.scan import look
-from liftgate.data.dataset import Dataset
+from liftgate.checks.images.scan import look
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.formats.read import read
 from liftgate.data.formats.voc.annotation import SIDES
-from liftgate.data.reading import read
 from liftgate.errors import DataError
 
 NUMBERS = st.one_of(

@@ -10,9 +10,9 @@ import yaml
 from PIL import Image as Picture
 
 from liftgate.checks import Subject, run
-from liftgate.checks.scan import scan_images
-from liftgate.data.dataset import Dataset
-from liftgate.data.reading import read
+from liftgate.checks.images.scan import scan_images
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.formats.read import read
 
 
 @pytest.fixture(scope="session")
@@ -102,5 +102,5 @@ def test_planted_copies_are_found_and_next_to_nothing_else(bccd: Dataset, tmp_pa
 
 def test_the_second_look_comes_from_the_cache(bccd: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     first = scan_images(bccd)
-    monkeypatch.setattr("liftgate.checks.scan.look", lambda path: pytest.fail(f"{path} was looked at again"))
+    monkeypatch.setattr("liftgate.checks.images.scan.look", lambda path: pytest.fail(f"{path} was looked at again"))
     assert scan_images(bccd).facts == first.facts

@@ -17,7 +17,7 @@ from liftgate import api
 from liftgate.cli import main
 from liftgate.cli.output import environment_overrides
 from liftgate.errors import UsageError
-from liftgate.pipeline.control.lock import holder
+from liftgate.pipeline.control.study_lock import holder
 from pipeline.gated import Gate, wait_until
 from processes import running
 

@@ -15,7 +15,7 @@ import pytest
 
 from liftgate.cli import main
 from liftgate.data.formats.links import link_image
-from liftgate.data.reading import read
+from liftgate.data.formats.read import read
 from liftgate.errors import DataError
 from liftgate.testing.data import picture, yolo_folder
 

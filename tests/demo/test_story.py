@@ -12,7 +12,7 @@ import pytest
 
 from liftgate.demo import story
 from liftgate.errors import UsageError
-from liftgate.study.document import load
+from liftgate.study.study_file import load
 
 
 def test_the_two_arms_differ_in_one_thing_and_it_is_declared() -> None:

@@ -12,7 +12,7 @@ import pytest
 from liftgate.cli import main
 from liftgate.ledger import Ledger
 from liftgate.ledger.workspace import Workspace
-from liftgate.study.document import load
+from liftgate.study.study_file import load
 
 STUDY = """
 study: one

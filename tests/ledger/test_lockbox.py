@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from liftgate import __version__
-from liftgate.data.dataset import Dataset, Image, Labels
-from liftgate.data.fingerprint import image_marks
+from liftgate.data.core.dataset import Dataset, Image, Labels
+from liftgate.data.core.fingerprint import image_marks
 from liftgate.errors import Refused
 from liftgate.ledger import Ledger
 from liftgate.ledger.lockbox import Lockbox, declared_budget, locked_by, open_from_outside
-from liftgate.study.document import parse
+from liftgate.study.study_file import parse
 
 STUDY = """
 study: one

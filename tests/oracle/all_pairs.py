@@ -1,4 +1,4 @@
-"""The slow, obvious twin of `liftgate.checks.near`: compare everything with everything, one bit count at a time."""
+"""The slow, obvious twin of `liftgate.checks.images.near_duplicates`: compare all with all, bit by bit."""
 
 from __future__ import annotations
 

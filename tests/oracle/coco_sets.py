@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from liftgate.data.dataset import Dataset, Image, Keypoints, Labels
-from liftgate.data.predictions import Predictions
+from liftgate.data.core.dataset import Dataset, Image, Keypoints, Labels
+from liftgate.data.core.predictions import Predictions
 
 Coco = dict[str, Any]
 

@@ -10,7 +10,7 @@ import pytest
 
 from liftgate import api
 from liftgate.errors import UsageError
-from liftgate.study.document import load
+from liftgate.study.study_file import load
 
 Write = Callable[..., Path]
 STAGE = {"weights": "start.yaml", "data": "scenes"}

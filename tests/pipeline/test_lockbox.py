@@ -12,7 +12,7 @@ import pytest
 import liftgate
 from liftgate import api
 from liftgate.cli import main
-from liftgate.data.reading import read
+from liftgate.data.formats.read import read
 from liftgate.errors import Refused
 from liftgate.ledger.lockbox import locked_by
 

@@ -25,7 +25,7 @@ from liftgate.hashing import file_hash
 from liftgate.ledger import Ledger
 from liftgate.ledger.runs import RunFolder
 from liftgate.pipeline.context import Notice
-from liftgate.pipeline.control import request
+from liftgate.pipeline.control import stop_request
 from pipeline.gated import Gate
 from processes import running
 
@@ -402,7 +402,7 @@ def test_a_study_folder_that_was_moved_goes_on_where_it_was(one_arm: Write, gate
 
     def pause(notice: Notice) -> None:
         if notice.body.get("kind") == "epoch":
-            request.ask(study / "runs" / "colours", "epoch")
+            stop_request.ask(study / "runs" / "colours", "epoch")
             gate.open()
 
     gate.let_pass(1)

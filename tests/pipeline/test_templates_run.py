@@ -13,7 +13,7 @@ from liftgate.backends.base import TrainJob
 from liftgate.ledger import Ledger
 from liftgate.study.templates import Filling, write
 from liftgate.testing.backends import write_tree
-from liftgate.train import launch
+from liftgate.training import launch
 
 Written = Callable[..., tuple[Path, dict[str, str]]]
 _SHORT = "{epochs: 4, lr0: 0.5}"

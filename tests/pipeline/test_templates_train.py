@@ -18,7 +18,7 @@ from liftgate.errors import FindingsError
 from liftgate.ledger import Ledger
 from liftgate.study.templates import Filling, write
 from liftgate.testing.backends import write_tree
-from liftgate.train import launch
+from liftgate.training import launch
 
 _ABSENT = importlib.util.find_spec("ultralytics") is None
 pytestmark = [

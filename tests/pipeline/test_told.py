@@ -13,12 +13,12 @@ from liftgate import api
 from liftgate.cli import main
 from liftgate.ledger import Ledger
 from liftgate.ledger.workspace import Workspace
-from liftgate.pipeline.materials import Materials
-from liftgate.report.content import ReportContent
-from liftgate.report.gather import gather
-from liftgate.report.lineage import Record
-from liftgate.report.runs import costs
-from liftgate.study.document import load
+from liftgate.pipeline.datasets import StudyDatasets
+from liftgate.reporting.content import ReportContent
+from liftgate.reporting.gather import gather
+from liftgate.reporting.lineage import Record
+from liftgate.reporting.run_rows import costs
+from liftgate.study.study_file import load
 from pipeline.gated import Gate
 
 Write = Callable[..., Path]
@@ -27,7 +27,7 @@ Write = Callable[..., Path]
 def content(path: Path) -> ReportContent:
     study = load(path)
     workspace = Workspace(study)
-    return gather(study, workspace, Ledger(workspace.ledger), Materials(study, workspace).datasets())
+    return gather(study, workspace, Ledger(workspace.ledger), StudyDatasets(study, workspace).datasets())
 
 
 def told_study(one_arm: Write, **changes: object) -> Path:

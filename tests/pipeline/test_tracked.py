@@ -10,7 +10,7 @@ import pytest
 
 from liftgate import api
 from liftgate.errors import StudyError, UsageError
-from train.test_tracking import _scalars
+from training.test_tracking import _scalars
 
 Write = Callable[..., Path]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from liftgate.study.keys import StudyKeys
 from liftgate.study.schema import json_schema, main, reference, schema_text
-from liftgate.study.words import METRICS
+from liftgate.study.vocabulary import METRICS
+from liftgate.study.yaml_keys import StudyKeys
 
 DOCS = Path(__file__).parents[2] / "docs"
 

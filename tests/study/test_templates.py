@@ -9,7 +9,7 @@ import pytest
 
 from liftgate.cli import main
 from liftgate.errors import UsageError
-from liftgate.study.document import load
+from liftgate.study.study_file import load
 from liftgate.study.templates import TEMPLATES, Filling, write
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

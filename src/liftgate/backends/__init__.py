@@ -11,7 +11,7 @@ from liftgate.errors import UsageError
 # name → module:class; imported at first use, because one of them costs seconds.
 _KNOWN = {
     "toy": "liftgate.backends.toy:Toy",
-    "ultralytics": "liftgate.backends.ultralytics:Ultralytics",
+    "ultralytics": "liftgate.backends.ultralytics.backend:Ultralytics",
 }
 
 

@@ -1,7 +1,7 @@
 """The contract of a backend: what it is given, what it reports, what it leaves behind.
 
 Laws (liftgate.testing.backends checks them for any backend):
-1. A backend runs in a child process of `liftgate.train`, in its own working folder, with a sealed configuration.
+1. A backend runs in a child process of `liftgate.training`, in its own working folder, with a sealed configuration.
 2. `train` leaves weights/best.pt, weights/last.pt (any bytes that the backend itself can load), results.csv and
    args.yaml with what really ran, in `job.out`.
 3. It reports every finished epoch through `emit` exactly once, also across a pause.
@@ -41,7 +41,7 @@ class TrainJob:
     """Metric that the best epoch and early stopping go by, as in an epoch's report (`mAP50`, `pose_mAP50-95`);
     None: the backend's own choice (Ultralytics: mAP50-95; for pose, of boxes plus keypoints)"""
     decide: tuple[Mapping[str, Any], ...] = ()
-    """Decision points, see train/decide.py; the worker judges them, a backend only hears `should_stop`"""
+    """Decision points, see training/stopping_rules.py; the worker judges them, a backend only hears `should_stop`"""
     resume: bool = False
     reported: int = 0
     """Epochs that were reported before the pause or crash: they are not reported again."""

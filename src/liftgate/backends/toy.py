@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from liftgate.backends import detections, sidecar
-from liftgate.backends.arguments import check_recipe
+from liftgate.backends import prediction_output, sidecar
 from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
-from liftgate.backends.tree import Tree, label_path, read_tree
+from liftgate.backends.recipe_arguments import check_recipe
+from liftgate.backends.training_tree import Tree, label_path, read_tree
 from liftgate.boxes import Boxes, cxcywh_to_xyxy, iou
 from liftgate.errors import DataError, UsageError
 from liftgate.files import write_bytes, write_text
@@ -105,7 +105,7 @@ class Toy:
         _only_boxes(job.task)
         tree = read_tree(job.data)
         model = _load(Path(job.weights))
-        mapping, note = detections.match_classes(model.classes, tree.classes)
+        mapping, note = prediction_output.match_classes(model.classes, tree.classes)
         if note:
             emit(Event("warning", {"message": note, "fact": "classes"}))
         settings = _SETTINGS | {name: job.settings[name] for name in _SETTINGS if name in job.settings}
@@ -122,7 +122,7 @@ class Toy:
             "classes": {model.classes[i]: tree.classes[j] for i, j in mapping.items()},
             "classes_note": note,
         }
-        return detections.write(job.out, rows, mapping, used)
+        return prediction_output.write(job.out, rows, mapping, used)
 
 
 def _only_boxes(task: str) -> None:
@@ -183,7 +183,7 @@ def _fresh(job: TrainJob, tree: Tree) -> dict[str, Any]:
     centroids = np.random.default_rng(job.seed).uniform(0, 1, (len(tree.classes), _FEATURES))
     if not job.weights.endswith((".yaml", ".yml")):
         start = _load(Path(job.weights))
-        mapping, _ = detections.match_classes(start.classes, tree.classes)
+        mapping, _ = prediction_output.match_classes(start.classes, tree.classes)
         for i, j in mapping.items():
             centroids[j] = start.centroids[i]
     keys: dict[str, Any] = {"epoch": 0, "best": None, "best_epoch": 0, "report": None, "rows": []}

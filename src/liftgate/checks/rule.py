@@ -24,7 +24,7 @@ from typing import Any
 
 from liftgate.checks.finding import Finding, Severity
 from liftgate.checks.subject import Subject
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
 
 _REGISTER: dict[str, Rule] = {}
 

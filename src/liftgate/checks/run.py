@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from liftgate.checks.edges import Geometry
 from liftgate.checks.finding import Finding
+from liftgate.checks.probes.label_geometry import Geometry
 from liftgate.checks.rule import Rule
 from liftgate.checks.rules import catalogue
 from liftgate.checks.subject import Subject

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from liftgate.checks.copies import Pair, find_copies
-from liftgate.checks.edges import Geometry, probe
-from liftgate.checks.learnability import Probe
+from liftgate.checks.images.copies import Pair, find_copies
+from liftgate.checks.images.scan import Scan, scan_images
 from liftgate.checks.machine import Machine, look_around
-from liftgate.checks.scan import Scan, scan_images
-from liftgate.data.dataset import Dataset
+from liftgate.checks.probes.label_geometry import Geometry, probe
+from liftgate.checks.probes.learnability import Probe
+from liftgate.data.core.dataset import Dataset
 from liftgate.progress import Progress, silent
 from liftgate.study.records import Arm, Part, Stage, Study
 

@@ -14,9 +14,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from liftgate import __version__
+from liftgate._version import __version__
+from liftgate.cli.parser import Parser
 from liftgate.cli.streams import open_what_is_closed, spell_what_cannot_be_shown
-from liftgate.cli.words import Parser
 from liftgate.errors import LiftgateError
 
 # verb → what it does: a study from first to last, then what needs none, then the record. Modules: liftgate.cli.VERB.

@@ -30,16 +30,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data.remote import in_the_open
-    from liftgate.deploy.asking import Manners, ask_files
-    from liftgate.deploy.asking.pace import parse_rate
+    from liftgate.data.remote.hosts import in_the_open
+    from liftgate.deploy.remote_predictions import RequestPolicy, predict_api_files
+    from liftgate.deploy.remote_predictions.rate_limit import parse_rate
 
     rate = None if args.rate is None else parse_rate(args.rate)
-    manners = Manners(rate, args.at_once, args.tries, args.timeout)
+    manners = RequestPolicy(rate, args.at_once, args.tries, args.timeout)
     if note := in_the_open(args.api_url):
         say(f"note: {note}")
     with progress() as bar:
-        asked = ask_files(
+        asked = predict_api_files(
             args.truth,
             args.api_url,
             args.mapping,

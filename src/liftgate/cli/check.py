@@ -89,9 +89,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _mended(args: argparse.Namespace) -> Path:
     """Write a mended copy beside the data, or beside a study's, and return its data.yaml or study.yaml."""
-    from liftgate.checks.mending import mend, told, write_mended
-    from liftgate.data.reading import read
-    from liftgate.study.document import is_study
+    from liftgate.checks.fixes.dataset_fixes import mend, told, write_mended
+    from liftgate.data.formats.read import read
+    from liftgate.study.study_file import is_study
 
     if is_study(args.path):
         return _mended_study(args)
@@ -105,15 +105,15 @@ def _mended(args: argparse.Namespace) -> Path:
 
 
 def _mended_study(args: argparse.Namespace) -> Path:
-    from liftgate.checks.mending import told
-    from liftgate.checks.mending_study import mend_study
+    from liftgate.checks.fixes.dataset_fixes import told
+    from liftgate.checks.fixes.study_fixes import mend_study
     from liftgate.ledger.workspace import Workspace
-    from liftgate.pipeline.materials import Materials
-    from liftgate.study.document import load
+    from liftgate.pipeline.datasets import StudyDatasets
+    from liftgate.study.study_file import load
 
     study = load(args.path)
     with output.progress() as progress:
-        datasets = Materials(study, Workspace(study), progress).datasets()
+        datasets = StudyDatasets(study, Workspace(study), progress).datasets()
         path, mended = mend_study(study, datasets, args.fix, progress)
     for name, changes in mended.items():
         for line in told(changes):

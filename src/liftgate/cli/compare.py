@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import liftgate
-from liftgate.cli.measuring import PREDICTIONS, add_breakdown, add_measuring, measuring
+from liftgate.cli.measurement_options import PREDICTIONS, add_breakdown, add_measuring, measuring
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress
 from liftgate.errors import EXIT_CODES, UsageError
 
 if TYPE_CHECKING:
-    from liftgate.measure.records import Comparison, Comparisons
+    from liftgate.evaluation.records import Comparison, Comparisons
 
 _SHOWN_CLASSES = 10
 _SHOWN_IMAGES = 3

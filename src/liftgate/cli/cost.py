@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from liftgate.cli.output import add_json, add_overrides, emit_json, progress, say
 
 if TYPE_CHECKING:
-    from liftgate.pipeline.prices import BreakEven, Offer
+    from liftgate.pipeline.planning.prices import BreakEven, Offer
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

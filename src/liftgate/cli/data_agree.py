@@ -14,7 +14,7 @@ from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import EXIT_CODES, UsageError
 
 if TYPE_CHECKING:
-    from liftgate.measure.agreement import Agreement, AgreementVerdict
+    from liftgate.evaluation.label_agreement import Agreement, AgreementVerdict
     from liftgate.stats.interval import Interval
 
 _ON = ("kappa", "f1_50", "presence_kappa", "presence_ac1")
@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--b is missing", hint="give a second label set, or --overlap N to draw what to label twice")
     if args.gate is not None and not -1 < args.gate <= 1:
         raise UsageError("--gate is out of range", expected="above -1, at most 1", got=args.gate)
-    from liftgate.measure.agreement import judge, to_dict
-    from liftgate.measure.annotators import agree_files
+    from liftgate.evaluation.label_agreement import judge, to_dict
+    from liftgate.services.agreement import agree_files
 
     with progress() as bar:
         compared = agree_files(
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     found = [one.found for one in compared]
     verdict = None if args.gate is None else judge(found, args.gate, args.gate_on)
     if args.out:
-        from liftgate.report.dataset import agreement_page, render_agreement
+        from liftgate.reporting.dataset_pages import agreement_page, render_agreement
 
         command = shlex.join(["liftgate", *sys.argv[1:]])
         say(f"page: {render_agreement(agreement_page(compared, verdict, command), args.out)}")
@@ -84,9 +84,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _draw(args: argparse.Namespace) -> int:
-    from liftgate.data.tables import table_bytes
+    from liftgate.data.core.csv_tables import table_bytes
     from liftgate.files import write_bytes
-    from liftgate.measure.annotators import overlap_of
+    from liftgate.services.agreement import overlap_of
 
     with progress() as bar:
         drawn = overlap_of(args.a, args.overlap, images=args.images, groups=args.groups, seed=args.seed, progress=bar)

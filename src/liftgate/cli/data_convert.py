@@ -20,10 +20,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data import verbs
+    from liftgate.services import convert
 
     with progress() as bar:
-        record = verbs.data_convert(source_of(args), args.to, args.out, verify=args.verify, progress=bar)
+        record = convert.data_convert(source_of(args), args.to, args.out, verify=args.verify, progress=bar)
     if args.json:
         emit_json(record)
         return 0

@@ -12,7 +12,7 @@ from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
-    from liftgate.measure.corrections import Corrections
+    from liftgate.evaluation.corrections import Corrections
     from liftgate.stats.interval import Interval
 
 
@@ -37,14 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data.card import card
-    from liftgate.data.formats.writing import write_dataset
-    from liftgate.data.groups import BESIDE, assign_groups
+    from liftgate.data.formats.read import read
+    from liftgate.data.formats.write import write_dataset
+    from liftgate.data.grouping.groups import BESIDE, assign_groups
     from liftgate.data.prelabels import read_corrected
     from liftgate.data.prelabels.export import XML
-    from liftgate.data.provenance import known_terms, under
-    from liftgate.data.reading import read
-    from liftgate.measure.corrections import corrections
+    from liftgate.data.provenance.card import card
+    from liftgate.data.provenance.declared_terms import known_terms, under
+    from liftgate.evaluation.corrections import corrections
 
     if not 0 < args.level < 1:
         raise UsageError("--level is out of range", expected="above 0, below 1", got=args.level)
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 def _pull(args: argparse.Namespace) -> None:
     """Nothing of ours is sent, so confidential labels may come home from wherever they are."""
     from liftgate.data.prelabels.server import pull
-    from liftgate.data.remote import checked_host, in_the_open
+    from liftgate.data.remote.hosts import checked_host, in_the_open
 
     if args.task is None:
         raise UsageError("--pull needs --task NUMBER")

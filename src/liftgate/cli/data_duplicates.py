@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from liftgate.checks import Subject
-    from liftgate.checks.copies import Located
-    from liftgate.checks.duplicates import Link
-    from liftgate.data.dataset import Dataset
-    from liftgate.report.dataset.pairs import Side
+    from liftgate.checks.images.copies import Located
+    from liftgate.checks.images.duplicates import Link
+    from liftgate.data.core.dataset import Dataset
+    from liftgate.reporting.dataset_pages.pairs import Side
 
 _TOLD = 20
 
@@ -41,8 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from liftgate.checks import Subject
-    from liftgate.checks.duplicates import find_links, group_names, summary
-    from liftgate.data.verbs import Source
+    from liftgate.checks.images.duplicates import find_links, group_names, summary
+    from liftgate.services.convert import Source
 
     if args.groups_out and args.groups_out.suffix.lower() != ".csv":
         raise UsageError("--groups-out writes a CSV", got=args.groups_out, expected="a name that ends in .csv")
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write_groups(path: Path, groups: Mapping[str, Mapping[str, str]]) -> list[str]:
-    from liftgate.checks.duplicates import groups_csv
+    from liftgate.checks.images.duplicates import groups_csv
     from liftgate.files import write_text
 
     written = []
@@ -87,7 +87,7 @@ def _write_groups(path: Path, groups: Mapping[str, Mapping[str, str]]) -> list[s
 
 
 def _write_page(path: Path, subject: Subject, links: Sequence[Link], record: Mapping[str, object]) -> Path:
-    from liftgate.report.dataset.pairs import SHOWN, PairShown, PairsPage, render_pairs
+    from liftgate.reporting.dataset_pages.pairs import SHOWN, PairShown, PairsPage, render_pairs
 
     shown = [
         PairShown(_side(link.first), _side(link.second), link.kind, link.alike, link.crosses) for link in links[:SHOWN]
@@ -96,7 +96,7 @@ def _write_page(path: Path, subject: Subject, links: Sequence[Link], record: Map
 
 
 def _side(one: Located) -> Side:
-    from liftgate.report.dataset.pairs import Side
-    from liftgate.report.pictures import small_jpeg
+    from liftgate.reporting.dataset_pages.pairs import Side
+    from liftgate.reporting.pictures import small_jpeg
 
     return Side(one.dataset, one.image.id, one.image.split, small_jpeg(one.image.path))

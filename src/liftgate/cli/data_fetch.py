@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data.fetch import SERVER, fetch, unpack_export
+    from liftgate.data.remote.roboflow import SERVER, fetch, unpack_export
 
     if args.version.lower().endswith(".zip"):  # a version ends with its number
         got = unpack_export(Path(args.version), args.out)
@@ -48,6 +48,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _confidential(study: Path) -> bool:
-    from liftgate.study.document import load
+    from liftgate.study.study_file import load
 
     return any(dataset.confidential for dataset in load(study).datasets)

@@ -11,8 +11,8 @@ from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
-    from liftgate.data.frames import Request
-    from liftgate.data.frames.records import Centre
+    from liftgate.data.video_frames import Request
+    from liftgate.data.video_frames.records import Centre
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,12 +56,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data.frames import Quota, extract, find_sources, record
-    from liftgate.data.frames.faults import findings
-    from liftgate.data.frames.live import Camera, is_address
-    from liftgate.data.frames.origin import frames_terms, write_frames_card
-    from liftgate.data.frames.sources import Buffer, Naming
-    from liftgate.data.frames.times import parse_time
+    from liftgate.data.video_frames import Quota, extract, find_sources, record
+    from liftgate.data.video_frames.faults import findings
+    from liftgate.data.video_frames.live import Camera, is_address
+    from liftgate.data.video_frames.origin import frames_terms, write_frames_card
+    from liftgate.data.video_frames.sources import Buffer, Naming
+    from liftgate.data.video_frames.times import parse_time
 
     request = _request(args)
     with progress() as screen:
@@ -125,8 +125,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace) -> Request:
-    from liftgate.data.frames import Request, Window
-    from liftgate.data.frames.times import parse_time
+    from liftgate.data.video_frames import Request, Window
+    from liftgate.data.video_frames.times import parse_time
 
     centre: Centre = "middle"
     if args.centre is not None:

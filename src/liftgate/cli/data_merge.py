@@ -47,10 +47,10 @@ def add_parts(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data import combining
+    from liftgate.services import merge
 
     with progress() as bar:
-        record = combining.data_merge(
+        record = merge.data_merge(
             args.parts,
             args.out,
             to=args.to,

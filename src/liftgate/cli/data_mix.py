@@ -34,10 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data import combining
+    from liftgate.services import merge
 
     with progress() as bar:
-        record = combining.data_mix(
+        record = merge.data_mix(
             args.parts,
             args.out,
             repeats=dict(_repeat(text) for text in args.repeat),

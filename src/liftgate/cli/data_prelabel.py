@@ -11,7 +11,7 @@ from liftgate.cli.output import Screen, add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
-    from liftgate.data.dataset import Dataset
+    from liftgate.data.core.dataset import Dataset
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +42,8 @@ def add_server(parser: argparse.ArgumentParser, verb: str, summary: str, *, send
 def run(args: argparse.Namespace) -> int:
     from liftgate.data.detections import read_predictions
     from liftgate.data.prelabels import export_prelabels, prelabelled
-    from liftgate.data.provenance import known_terms, under
-    from liftgate.data.remote import checked_host, in_the_open
+    from liftgate.data.provenance.declared_terms import known_terms, under
+    from liftgate.data.remote.hosts import checked_host, in_the_open
 
     if not 0 <= args.conf <= 1:
         raise UsageError("--conf is out of range", expected="0 to 1", got=args.conf)
@@ -87,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _open(args: argparse.Namespace, bar: Screen) -> Dataset:
     from liftgate.data.formats.coco.predictions import named_classes
+    from liftgate.data.formats.read import is_dataset, read
     from liftgate.data.prelabels import frames_dataset
-    from liftgate.data.reading import is_dataset, read
 
     if is_dataset(args.path):
         return read(args.path, images=args.images, progress=bar)

@@ -11,7 +11,7 @@ from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import Refused
 
 if TYPE_CHECKING:
-    from liftgate.data.snapshot import Difference
+    from liftgate.data.provenance.snapshot import Difference
 
 _SHOWN = 20
 _CHANGED = 3
@@ -27,8 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data.reading import read
-    from liftgate.data.snapshot import read_snapshot, take_snapshot, verify_snapshot, write_snapshot
+    from liftgate.data.formats.read import read
+    from liftgate.data.provenance.snapshot import read_snapshot, take_snapshot, verify_snapshot, write_snapshot
 
     before = read_snapshot(args.verify) if args.verify else None
     with progress() as bar:

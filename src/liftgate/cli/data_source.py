@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from liftgate.data.provenance import Said
-    from liftgate.data.verbs import Source
+    from liftgate.data.provenance.declared_terms import DeclaredTerms
+    from liftgate.services.convert import Source
 
 READS = "data.yaml, COCO JSON, Pascal VOC folder, CVAT XML or zip"
 
@@ -49,16 +49,16 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
     terms.add_argument("--confidential", action="store_true", help="nothing of it may leave this machine")
 
 
-def said_of(args: argparse.Namespace) -> Said:
+def said_of(args: argparse.Namespace) -> DeclaredTerms:
     """Return what `add_terms` asked for."""
-    from liftgate.data.provenance import Said
+    from liftgate.data.provenance.declared_terms import DeclaredTerms
 
-    return Said(args.licence, args.origin, args.confidential, args.consent)
+    return DeclaredTerms(args.licence, args.origin, args.confidential, args.consent)
 
 
 def source_of(args: argparse.Namespace) -> Source:
     """Return what `add_source` asked for."""
-    from liftgate.data.verbs import Source
+    from liftgate.services.convert import Source
 
     keep = tuple(args.keep) if args.keep else None
     return Source(

@@ -42,10 +42,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data import verbs
+    from liftgate.services import convert
 
     with progress() as bar:
-        record = verbs.data_split(
+        record = convert.data_split(
             source_of(args),
             args.out,
             ratios=args.ratios,

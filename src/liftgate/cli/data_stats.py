@@ -40,8 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data.overview import look
-    from liftgate.data.verbs import Source
+    from liftgate.services import statistics
+    from liftgate.services.convert import Source
 
     if args.out and len(args.against) > 1:
         raise UsageError(
@@ -52,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
     groups = args.groups if args.against_groups is None else args.against_groups
     others = [Source(path, args.against_images, groups, None, keep) for path in args.against]
     with progress() as bar:
-        seen = look(source, *others, imgsz=args.imgsz, seed=args.seed, progress=bar)
+        seen = statistics.look(source, *others, imgsz=args.imgsz, seed=args.seed, progress=bar)
         if args.out:
-            from liftgate.report.dataset import dataset_page, render_dataset
+            from liftgate.reporting.dataset_pages import dataset_page, render_dataset
 
             command = shlex.join(["liftgate", *sys.argv[1:]])
             render_dataset(dataset_page(seen.datasets, seen.views, seen.difference, command), args.out)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from liftgate.cli.live_view import Watch
 from liftgate.cli.output import add_json, emit_json, progress
 from liftgate.cli.run import pausing
-from liftgate.cli.watching import Watch
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from liftgate.cli.output import add_json, emit_json, say
 
 if TYPE_CHECKING:
-    from liftgate.train.doctor import Diagnosis
+    from liftgate.diagnosis import Diagnosis
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.train.doctor import diagnose
+    from liftgate.diagnosis import diagnose
 
     diagnoses = diagnose(args.runs, truth=args.truth, predictions=args.predictions, split=args.split)
     if args.json:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import liftgate
-from liftgate.cli.measuring import PREDICTIONS, add_breakdown, add_measuring, measuring
+from liftgate.cli.measurement_options import PREDICTIONS, add_breakdown, add_measuring, measuring
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, say
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
-    from liftgate.measure.records import Evaluation
+    from liftgate.evaluation.records import Evaluation
 
 _SHOWN_CONFUSIONS = 5
 _SHOWN_SLICES = 20

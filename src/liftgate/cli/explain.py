@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from liftgate import checks
     from liftgate.checks.rule import Rule
-    from liftgate.train.doctor.catalogue import KINDS, Kind, explain
+    from liftgate.diagnosis.catalogue import KINDS, Kind, explain
 
     rules: tuple[Rule | Kind, ...] = (*checks.catalogue(), *KINDS)
     if args.id is None:

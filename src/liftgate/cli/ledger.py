@@ -46,7 +46,7 @@ def _ledger_path(path: Path) -> Path:
             raise UsageError("a folder", where=path, expected="study.yaml or ledger.sqlite")
         return path
     from liftgate.ledger.workspace import Workspace
-    from liftgate.study.document import load
+    from liftgate.study.study_file import load
 
     return Workspace(load(path)).ledger
 

@@ -17,13 +17,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.pipeline.control import verbs
+    from liftgate.services import running
 
     if args.lines < 0:
         raise UsageError("--lines counts lines", got=args.lines, expected="0 or more")
     if args.json and args.follow:
         raise UsageError("--json is one value, and --follow has no end", hint="leave one of them out")
-    passages = verbs.logs(args.study, lines=args.lines, follow_on=args.follow)
+    passages = running.logs(args.study, lines=args.lines, follow_on=args.follow)
     if args.json:
         emit_json({"logs": [{"path": str(passage.path), "lines": passage.lines} for passage in passages]})
         return 0

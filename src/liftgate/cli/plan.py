@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from liftgate.cli.live_view import Watch
 from liftgate.cli.output import add_json, add_overrides, emit_json, progress
 from liftgate.cli.run import pausing
-from liftgate.cli.watching import Watch
 from liftgate.progress import duration
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from liftgate.cli.live_view import Watch
 from liftgate.cli.output import add_json, add_open_anyway, add_overrides, emit_json, progress, reason_to_open, say
-from liftgate.cli.watching import Watch
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 import liftgate
-from liftgate.cli.measuring import PREDICTIONS, add_measuring, measuring
+from liftgate.cli.measurement_options import PREDICTIONS, add_measuring, measuring
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress
 
 

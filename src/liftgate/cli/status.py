@@ -21,9 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.pipeline.control import verbs
+    from liftgate.services import running
 
-    found = verbs.status(args.paths or [Path()])
+    found = running.status(args.paths or [Path()])
     if args.json:
         emit_json({"studies": [status.to_dict() for status in found]})
         return 0

@@ -18,10 +18,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.pipeline.control import verbs
+    from liftgate.services import running
 
     how: Literal["now", "never mind", "epoch"] = "now" if args.now else "never mind" if args.never_mind else "epoch"
-    status = verbs.stop(args.study, how)
+    status = running.stop(args.study, how)
     if args.json:
         emit_json(status.to_dict())
     elif how == "never mind":

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from liftgate.checks.edges import probe
-from liftgate.data.dataset import Dataset
-from liftgate.data.groups import assign_groups
-from liftgate.data.reading import read
-from liftgate.data.split import Split, make_split, read_split
-from liftgate.demo.data import GROUPS, TRANSPOSED, data_yaml_text
+from liftgate.checks.probes.label_geometry import probe
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.formats.read import read
+from liftgate.data.grouping.groups import assign_groups
+from liftgate.data.splits.split import Split, make_split, read_split
+from liftgate.demo.delivery import GROUPS, TRANSPOSED, data_yaml_text
 from liftgate.files import write_text
 
 RATIOS = (0.45, 0.1, 0.45)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from liftgate import api
 from liftgate.checks import CheckResult
-from liftgate.demo import data
+from liftgate.demo import delivery
 from liftgate.demo.mending import Mended, mend
 from liftgate.errors import UsageError
 from liftgate.pipeline.context import Notice, never, nobody
@@ -52,15 +52,15 @@ def tell(
     _demand_extras()
     _refuse_foreign(folder)
     say("1. The data: real handwriting in drawn scenes")
-    delivery = data.build(folder / "delivered")
+    delivered = delivery.build(folder / "delivered")
     say(
-        f"   {delivery.n_images} frames of {delivery.n_videos} videos; {', '.join(data.CLASSES)} are to be found.\n"
+        f"   {delivered.n_images} frames of {delivered.n_videos} videos, with {', '.join(delivery.CLASSES)} to find.\n"
         "   Frames of one video are near-copies, so Liftgate counts videos, not frames.\n"
     )
     say("2. A look before any work: liftgate check")
-    _tell_findings(api.check(delivery.data_yaml, groups=data.GROUPS, progress=progress), folder, say)
+    _tell_findings(api.check(delivered.data_yaml, groups=delivery.GROUPS, progress=progress), folder, say)
     say("\n3. Mending, beside the delivery and not in it")
-    _tell_mending(mend(delivery.data_yaml, folder / "mended"), folder, say)
+    _tell_mending(mend(delivered.data_yaml, folder / "mended"), folder, say)
     study = _write_study(folder)
     say("\n4. Checked again, now with the study")
     _tell_findings(api.check(study, progress=progress), folder, say)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from liftgate import __version__
-from liftgate.data.dataset import Dataset
-from liftgate.data.fingerprint import file_hashes, name_mark
+from liftgate._version import __version__
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.fingerprint import file_hashes, name_mark
 from liftgate.errors import LedgerError, LiftgateError, Refused
 from liftgate.hashing import short
 from liftgate.ledger.chain import Entry, Ledger
@@ -247,7 +247,7 @@ def _declared_by(path: Path, asked: Dataset) -> Iterator[Locked]:
         return
     if b"lock" not in text:
         return
-    from liftgate.study.document import is_study, load  # here: reading a study costs more than measuring a small file
+    from liftgate.study.study_file import is_study, load  # here: reading a study costs more than measuring a small file
 
     if not is_study(path):
         return

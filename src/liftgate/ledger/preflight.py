@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from liftgate import __version__
+from liftgate._version import __version__
 
 _PACKAGES = ("numpy", "scipy", "torch", "torchvision", "ultralytics", "onnxruntime", "pillow")
 _PATIENCE = 10.0  # seconds for git and nvidia-smi: a hanging driver must not hang the run

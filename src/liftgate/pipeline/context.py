@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from liftgate.ledger import Ledger
 from liftgate.ledger.workspace import Workspace
-from liftgate.pipeline.materials import Materials
+from liftgate.pipeline.datasets import StudyDatasets
 from liftgate.progress import Progress, silent
 from liftgate.study.records import Study
 
@@ -45,7 +45,7 @@ class Context:
     study: Study
     workspace: Workspace
     ledger: Ledger
-    materials: Materials
+    materials: StudyDatasets
     notify: Callable[[Notice], None] = nobody
     should_stop: Callable[[], bool] = never
     """The caller's own wish to pause"""

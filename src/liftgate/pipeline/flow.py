@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from liftgate.pipeline.checking import check_step
 from liftgate.pipeline.context import Context
-from liftgate.pipeline.measuring import evaluate_step, gate_step
-from liftgate.pipeline.probing import probe_steps
 from liftgate.pipeline.step import Step
-from liftgate.pipeline.training import train_steps
+from liftgate.pipeline.steps.checking import check_step
+from liftgate.pipeline.steps.measuring import evaluate_step, gate_step
+from liftgate.pipeline.steps.probing import probe_steps
+from liftgate.pipeline.steps.training import train_steps
 from liftgate.study.records import Arm, FlowStep, Gate, Study
 
 

@@ -9,19 +9,19 @@ from typing import Literal
 
 from liftgate.errors import EXIT_CODES, Decided, Stopped
 from liftgate.ledger.gates import record_gate
-from liftgate.pipeline.batch import settle, unsettled
-from liftgate.pipeline.checking import cheap_errors
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.control.session import session
-from liftgate.pipeline.costs import beyond, goes_on_after, spent
-from liftgate.pipeline.decisions import Heard
-from liftgate.pipeline.estimate import Times
 from liftgate.pipeline.flow import steps_of, trained_by
-from liftgate.pipeline.recipes import demand_recipes, demand_task
+from liftgate.pipeline.flow_state import FlowState
+from liftgate.pipeline.planning.auto_batch import settle, unsettled
+from liftgate.pipeline.planning.costs import beyond, goes_on_after, spent
+from liftgate.pipeline.planning.estimate import Times
+from liftgate.pipeline.planning.recipes import demand_recipes, demand_task
 from liftgate.pipeline.step import Cache, Result, Step
+from liftgate.pipeline.steps.checking import cheap_errors
 from liftgate.study.records import Budget, FlowStep
-from liftgate.train.ranks import devices_of
-from liftgate.train.tracking import demand
+from liftgate.training.ranks import devices_of
+from liftgate.training.tracking import demand
 
 State = Literal["cached", "run", "skipped", "undecided"]
 
@@ -49,7 +49,7 @@ def plan(context: Context) -> list[Planned]:
     study = context.study
     _demand(context)
     cache, times = Cache(context.ledger), Times(context.ledger)
-    heard = Heard(study)
+    heard = FlowState(study)
     lines: list[Planned] = []
     seen: set[str] = set()
     for word in context.study.flow:
@@ -158,7 +158,7 @@ class _Walk:
         self._cache = Cache(context.ledger)
         self._done: dict[str, Result] = {}
         self._skipped: dict[str, str] = {}
-        self._heard = Heard(context.study)
+        self._heard = FlowState(context.study)
         self._foreseen = False
         self.gates: dict[str, Result] = {}
 

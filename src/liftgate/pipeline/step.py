@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from liftgate.data.fingerprint import file_hashes
+from liftgate.data.core.fingerprint import file_hashes
 from liftgate.hashing import content_hash, short
 from liftgate.ledger import Ledger
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from liftgate.study.words import EPOCH_METRICS, suggestion
+from liftgate.study.vocabulary import EPOCH_METRICS, suggestion
 
 _FORM = re.compile(r"\s*([A-Za-z][\w-]*)\s*(>=|<=|≥|≤|>|<)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
 _FIRST = frozenset("<>≤≥")

@@ -8,17 +8,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from liftgate.study.ablation import variants
-from liftgate.study.draft import Draft, demand_free_places, demand_known
+from liftgate.study.ablations import variants
 from liftgate.study.gate_rules import check_gates
-from liftgate.study.keys import (
-    ModelKeys,
-    StageKeys,
-    StepKeys,
-    TrainedKeys,
-)
-from liftgate.study.source import Path, Source
-from liftgate.study.words import (
+from liftgate.study.partial_study import Draft, demand_free_places, demand_known
+from liftgate.study.vocabulary import (
     ARM_WORDS,
     PLANNED_VERBS,
     RESERVED_ARGUMENTS,
@@ -26,6 +19,13 @@ from liftgate.study.words import (
     VERDICTS,
     suggestion,
 )
+from liftgate.study.yaml_keys import (
+    ModelKeys,
+    StageKeys,
+    StepKeys,
+    TrainedKeys,
+)
+from liftgate.study.yaml_source import Path, Source
 
 
 def check(draft: Draft, source: Source) -> None:

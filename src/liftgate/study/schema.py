@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from liftgate.files import write_text
-from liftgate.study.keys import (
+from liftgate.study.vocabulary import (
+    ARM_WORDS,
+    DIFFERENCES,
+    EPOCH_METRICS,
+    METRICS,
+    PLANNED_VERBS,
+    RESERVED_ARGUMENTS,
+    VERBS,
+)
+from liftgate.study.yaml_keys import (
     BudgetKeys,
     ClaimKeys,
     DatasetKeys,
@@ -28,15 +37,6 @@ from liftgate.study.keys import (
     StudyKeys,
     ThresholdKeys,
     TrainedKeys,
-)
-from liftgate.study.words import (
-    ARM_WORDS,
-    DIFFERENCES,
-    EPOCH_METRICS,
-    METRICS,
-    PLANNED_VERBS,
-    RESERVED_ARGUMENTS,
-    VERBS,
 )
 
 _SECTIONS: tuple[tuple[str, type[Keys]], ...] = (
@@ -79,7 +79,7 @@ def reference() -> str:
     lines = [
         "# study.yaml: every key",
         "",
-        "Made from the models in `src/liftgate/study/keys.py` by `python -m liftgate.study.schema docs`; do not edit.",
+        "Made from `src/liftgate/study/yaml_keys.py` by `python -m liftgate.study.schema docs`; do not edit.",
         "For completion while you type, put this first in a study (`liftgate init` does):",
         "",
         "```yaml",

@@ -12,7 +12,7 @@ from typing import Any
 
 from liftgate.errors import UsageError
 from liftgate.files import write_text
-from liftgate.study.words import near
+from liftgate.study.vocabulary import near
 
 TEMPLATES = {
     "measure-first": "Is the model good enough as it is? Train only if a gate says no, and then show that it helped.",
@@ -68,8 +68,8 @@ def write(folder: Path, template: str, filling: Filling) -> Path:
     Raises:
         UsageError: no such template, data that is not there, or a file that would be overwritten; nothing is written.
     """
-    from liftgate.study.document import parse
     from liftgate.study.schema import schema_text  # both load pydantic, which `--help` need not wait for
+    from liftgate.study.study_file import parse
 
     _known(template)
     for path in (filling.data, filling.more_data):

@@ -22,7 +22,7 @@ from PIL import Image
 
 from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
 from liftgate.errors import UsageError
-from liftgate.train import launch
+from liftgate.training import launch
 
 CLASSES = ("red", "blue")
 _COLOURS = ((230, 60, 60), (60, 60, 230))

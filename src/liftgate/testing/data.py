@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from liftgate.data.dataset import Dataset, Image, Labels
+from liftgate.data.core.dataset import Dataset, Image, Labels
 
 
 def picture(path: Path, size: tuple[int, int] = (64, 48), seed: int = 0, orientation: int = 1) -> Path:

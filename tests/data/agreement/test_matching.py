@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from liftgate.boxes import iou
 from liftgate.data.agreement import NONE, match_boxes, shared_frames, sightings
-from liftgate.data.dataset import Dataset, Image, Labels
+from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.errors import DataError
 
 corner = st.integers(0, 6)

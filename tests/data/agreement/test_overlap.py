@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from liftgate.data.agreement import draw_overlap
-from liftgate.data.dataset import Dataset, Image, Labels
+from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.errors import UsageError
 
 

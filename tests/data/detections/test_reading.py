@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liftgate.data.dataset import Dataset, Image, Labels
-from liftgate.data.detections import draft as drafting
+from liftgate.data.core.dataset import Dataset, Image, Labels
+from liftgate.data.detections import builder as drafting
 from liftgate.data.detections import from_samples, from_supervision, read_ahead, read_predictions
 from liftgate.errors import DataError, UsageError
-from liftgate.measure.evaluation import evaluate
-from liftgate.measure.screening import Screen, screening
+from liftgate.evaluation.evaluate import evaluate
+from liftgate.evaluation.image_level import ImageLevelThreshold, image_level_scores
 
 BOX = [10, 10, 20, 20]  # xyxy of what every source below says: a dog on a.jpg with 0.5
 
@@ -214,7 +214,7 @@ def test_only_the_images_that_a_csv_names_were_looked_at(tmp_path: Path, truth: 
 
 def test_answers_of_whole_images_are_for_screening_only(tmp_path: Path, truth: Dataset) -> None:
     found = read_predictions(write(tmp_path / "p.csv", "image,class,score\na,dog,0.7\nb,,\n"), truth)
-    seen = screening(truth, found, Screen(("dog",), 0.5))
+    seen = image_level_scores(truth, found, ImageLevelThreshold(("dog",), 0.5))
     assert seen.score.tolist() == [0.7, 0] and seen.positive.tolist() == [True, False]
     with pytest.raises(UsageError, match=r"whole images(.|\n)*hint"):
         evaluate(truth, found)

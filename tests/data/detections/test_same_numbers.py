@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from liftgate.data.detections import read_predictions
-from liftgate.data.reading import read
-from liftgate.measure.evaluation import evaluate
-from liftgate.measure.metrics import COCO
+from liftgate.data.formats.read import read
+from liftgate.evaluation.evaluate import evaluate
+from liftgate.evaluation.metrics import COCO
 
 
 @pytest.fixture

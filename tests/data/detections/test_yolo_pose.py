@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liftgate.data.dataset import Dataset, Image, Keypoints, Labels
+from liftgate.data.core.dataset import Dataset, Image, Keypoints, Labels
 from liftgate.data.detections import read_predictions
 from liftgate.errors import DataError
-from liftgate.measure.evaluation import evaluate
-from liftgate.measure.pck import Pck
+from liftgate.evaluation.evaluate import evaluate
+from liftgate.evaluation.pck import Pck
 
 
 def poses() -> Dataset:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Picture
 
-from liftgate.data.dataset import Dataset, Image, Labels
+from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.overview.columns import (
     BOX_ASPECT,
     GRID,

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liftgate.data.dataset import Dataset, Image, Labels
-from liftgate.data.overview import Side, between, look, overview
-from liftgate.data.reading import read
-from liftgate.data.verbs import Source
+from liftgate.data.core.dataset import Dataset, Image, Labels
+from liftgate.data.formats.read import read
+from liftgate.data.overview import Side, between, overview
 from liftgate.errors import UsageError
+from liftgate.services import statistics
+from liftgate.services.convert import Source
 from liftgate.testing.data import yolo_folder
 
 
@@ -84,7 +85,7 @@ def test_images_in_both_are_found_by_their_bytes_whatever_their_names(tmp_path: 
     one = yolo_folder(tmp_path / "one", {"train/a.png": "", "train/b.png": ""})
     other = yolo_folder(tmp_path / "two", {"train/c.png": "", "train/d.png": "", "train/e.png": ""})
     shutil.copy(tmp_path / "one/images/train/b.png", tmp_path / "two/images/train/e.png")
-    seen = look(Source(one), Source(other))
+    seen = statistics.look(Source(one), Source(other))
     assert seen.difference is not None
     pairs = seen.difference.shared_images
     assert [(Path(a).name, Path(b).name) for a, b in pairs if Path(b).name == "e.png"] == [("b.png", "e.png")]
@@ -100,18 +101,18 @@ def test_two_views_of_one_set_do_not_differ(fixtures: Path) -> None:
 
 def test_sets_of_one_name_are_told_apart(tmp_path: Path) -> None:
     path = yolo_folder(tmp_path / "set", {"train/a.png": ""})
-    names = [view.name for view in look(Source(path), Source(path)).views]
+    names = [view.name for view in statistics.look(Source(path), Source(path)).views]
     assert len(set(names)) == 2
 
 
 def test_a_size_of_zero_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="imgsz"):
-        look(Source(tmp_path), imgsz=0)
+        statistics.look(Source(tmp_path), imgsz=0)
 
 
 def pose(name: str, left_x: float, spread: float = 0.02) -> Dataset:
     """Cars whose left and right lamps stand at `left_x` and 1 − `left_x` of the box."""
-    from liftgate.data.dataset import Keypoints
+    from liftgate.data.core.dataset import Keypoints
 
     rng = np.random.default_rng(0)
     images = tuple(Image(f"{i}.jpg", Path(f"/{i}.jpg"), 100, 100) for i in range(30))

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liftgate.data.dataset import Dataset, Image, Keypoints, Labels
+from liftgate.data.core.dataset import Dataset, Image, Keypoints, Labels
+from liftgate.data.formats.read import read
 from liftgate.data.overview import overview
 from liftgate.data.overview.remarks import remarks
 from liftgate.data.overview.samples import choose
-from liftgate.data.reading import read
 from liftgate.testing.data import dataset as make
 from liftgate.testing.data import yolo_folder
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from liftgate.cli import main
-from liftgate.data.archive import pack
-from liftgate.data.dataset import Dataset, Keypoints, Labels
+from liftgate.data.core.archive import pack
+from liftgate.data.core.dataset import Dataset, Keypoints, Labels
+from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco, cvat, darknet
-from liftgate.data.predictions import Predictions
+from liftgate.data.formats.read import read
 from liftgate.data.prelabels import export_prelabels, prelabelled, read_corrected
-from liftgate.data.reading import read
 from liftgate.errors import DataError, UsageError
-from liftgate.measure.corrections import corrections
+from liftgate.evaluation.corrections import corrections
 from liftgate.testing.data import picture, yolo_folder
 
 # One frame per kind of change, twice over, so that there are groups to count.

@@ -11,9 +11,9 @@ import pytest
 
 from data.prelabels.cvat_server import TOKEN, State, running
 from liftgate.cli import main
+from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
-from liftgate.data.predictions import Predictions
-from liftgate.data.reading import read
+from liftgate.data.formats.read import read
 from liftgate.testing.data import yolo_folder
 
 pytest.importorskip("cvat_sdk", reason="needs the `cvat` extra")

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftgate.data.looks import Looks, distances
+from liftgate.data.core.perceptual_hash import Looks, distances
 from liftgate.data.sampling.choose import choose, share_out
 from liftgate.data.sampling.records import SHARES, Reason
 

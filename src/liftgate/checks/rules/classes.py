@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.checks.fault_findings import fault_findings, of_kind
 from liftgate.checks.finding import Finding, Severity
-from liftgate.checks.places import listed, many
-from liftgate.checks.reading import of_kind, told
+from liftgate.checks.messages import listed, many
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
 
 _RARE = 20  # boxes to learn from: a floor. In one project a class of 115 boxes was still found 0 times
 _LONGEST_LIST = 1 << 20  # bytes of a classes.txt
@@ -53,14 +53,14 @@ def _lists(dataset: Dataset) -> Iterator[Finding]:
         "category_twice": "warning",
         "class_not_integer": "error",
     }
-    yield from told(mismatch, dataset, severities)
+    yield from fault_findings(mismatch, dataset, severities)
 
 
 def _numbers(dataset: Dataset) -> Iterator[Finding]:
     rows = of_kind(dataset, "class_out_of_range")
     used = set(dataset.labels.cls.tolist())
     shifted = bool(used) and 0 not in used
-    for finding in told(mismatch, dataset, {"class_out_of_range": "error"} if rows else {}):
+    for finding in fault_findings(mismatch, dataset, {"class_out_of_range": "error"} if rows else {}):
         yield replace(finding, hint="no row has class 0: the numbers seem to begin at 1") if shifted else finding
 
 
@@ -237,7 +237,7 @@ def names(dataset: Dataset) -> Iterator[Finding]:
 
     Mend: give every class the name a person would use; merge the twins, in the labels too.
     """
-    yield from told(names, dataset, {"names_not_text": "warning"})
+    yield from fault_findings(names, dataset, {"names_not_text": "warning"})
     bare = [name for name in dataset.classes if _NUMBER.fullmatch(name.strip()) or not name.strip()]
     if bare:
         message = (

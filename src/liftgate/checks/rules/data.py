@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from liftgate.checks.fault_findings import fault_findings, losing_image, message, of_kind
 from liftgate.checks.finding import Finding, Severity
-from liftgate.checks.places import many
-from liftgate.checks.reading import losing_image, message, of_kind, told
+from liftgate.checks.messages import many
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
-from liftgate.data.dataset import Dataset
-from liftgate.data.faults import KINDS
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.faults import KINDS
 
 _PATH: Mapping[str, Severity] = {
     "path_missing": "error",
@@ -59,7 +59,7 @@ def path(subject: Subject) -> Iterator[Finding]:
     for name, dataset in subject.datasets.items():
         # COCO and VOC labels without their images can still be evaluated against; a study has to look at pixels.
         pixels: Severity = "error" if subject.study or dataset.format == "yolo" else "warning"
-        for finding in told(path, dataset, {**_PATH, "images_missing": pixels}):
+        for finding in fault_findings(path, dataset, {**_PATH, "images_missing": pixels}):
             yield replace(finding, data={"dataset": name, **finding.data})
 
 
@@ -108,7 +108,7 @@ def reading(dataset: Dataset) -> Iterator[Finding]:
 
     Mend: correct the named place; each message says what was read instead.
     """
-    yield from told(reading, dataset, _OTHER)
+    yield from fault_findings(reading, dataset, _OTHER)
     known = set(_OTHER) | set(_PATH) | _ELSEWHERE
     for kind in Counter(fault.kind for fault in dataset.faults if fault.kind not in known):
         met = of_kind(dataset, kind)

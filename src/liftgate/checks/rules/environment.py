@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from liftgate.checks.arguments import DEFAULT_BATCH, DEFAULT_IMGSZ
 from liftgate.checks.finding import Finding
 from liftgate.checks.machine import Package
-from liftgate.checks.plan import batch_memory, disk_need, largest_batch
+from liftgate.checks.resource_needs import batch_memory, disk_need, largest_batch
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
+from liftgate.checks.ultralytics.arguments import DEFAULT_BATCH, DEFAULT_IMGSZ
 
 _GB = 1e9
 _DAY = 86_400.0  # a file system may keep local time: hours are nobody's fault

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from liftgate.checks.edges import FEWEST, Geometry, rival
 from liftgate.checks.finding import Finding
-from liftgate.checks.readings import said
+from liftgate.checks.probes.box_conventions import said
+from liftgate.checks.probes.label_geometry import FEWEST, Geometry, rival
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
 
 
 @rule("labels.geometry", "error")

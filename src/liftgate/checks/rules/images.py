@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from liftgate.checks.fault_findings import fault_findings, of_kind
 from liftgate.checks.finding import Finding
-from liftgate.checks.places import examples, listed, many
-from liftgate.checks.reading import of_kind, told
+from liftgate.checks.messages import examples, listed, many
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
 
 _UNIFORM = 1.0  # grey values of spread
 _NOT_TAKEN_TEXT = """
@@ -137,7 +137,7 @@ def exif_rotation(dataset: Dataset) -> Iterator[Finding]:
 
     Mend: turn the pixels and drop the note (for example `exiftran -ai`), then check the boxes.
     """
-    yield from told(exif_rotation, dataset, {"size_rotated": "error"})
+    yield from fault_findings(exif_rotation, dataset, {"size_rotated": "error"})
     turned = [image.id for image in dataset.images if image.orientation != 1]
     if turned and not of_kind(dataset, "size_rotated"):
         message = f"{many(len(turned), 'image carries', 'images carry')} an EXIF rotation: {listed(turned)}"
@@ -154,7 +154,7 @@ def size(dataset: Dataset) -> Iterator[Finding]:
 
     Mend: export the labels again for the images as they are; take thumbnails out; cut strips into tiles.
     """
-    yield from told(size, dataset, {"size_differs": "warning", "image_small": "warning"})
+    yield from fault_findings(size, dataset, {"size_differs": "warning", "image_small": "warning"})
     sides = np.array([(image.width, image.height) for image in dataset.images], dtype=np.float64).reshape(-1, 2)
     short, long = sides.min(axis=1), sides.max(axis=1)
     tiny = np.flatnonzero((short >= 10) & (short < _TINY))
@@ -194,7 +194,7 @@ def format_(dataset: Dataset) -> Iterator[Finding]:
 
     Mend: save them anew as JPEG or PNG before anything else.
     """
-    yield from told(format_, dataset, {"image_format": "warning", "jpeg_end": "info"})
+    yield from fault_findings(format_, dataset, {"image_format": "warning", "jpeg_end": "info"})
     odd = [file for folder in sorted({image.path.parent for image in dataset.images}) for file in _passed_over(folder)]
     if odd and dataset.format == "yolo":
         named = listed(file.name for file in odd)

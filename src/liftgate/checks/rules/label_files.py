@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import areas
+from liftgate.checks.fault_findings import fault_findings
 from liftgate.checks.finding import Finding
-from liftgate.checks.places import examples, image_place, listed, many, row_place
-from liftgate.checks.reading import told
+from liftgate.checks.messages import examples, image_place, listed, many, row_place
 from liftgate.checks.rule import dataset_rule
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
 
 _OFTEN = 5  # images that share one or two boxes to the last digit
 
@@ -28,7 +28,9 @@ def unreadable(dataset: Dataset) -> Iterator[Finding]:
 
     Mend: restore the file from where it came; a conversion tool may have written UTF-16 or been cut off.
     """
-    yield from told(unreadable, dataset, {"label_not_text": "error", "label_too_large": "error", "xml_broken": "error"})
+    yield from fault_findings(
+        unreadable, dataset, {"label_not_text": "error", "label_too_large": "error", "xml_broken": "error"}
+    )
 
 
 @dataset_rule("labels.missing", "warning")
@@ -67,7 +69,7 @@ def orphan(dataset: Dataset) -> Iterator[Finding]:
 
     Mend: bring the images back, or delete the labels if they were dropped on purpose.
     """
-    yield from told(orphan, dataset, {"label_orphan": "warning"})
+    yield from fault_findings(orphan, dataset, {"label_orphan": "warning"})
 
 
 @dataset_rule("labels.same_file", "warning")

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import iou
+from liftgate.checks.fault_findings import fault_findings, losing_image
 from liftgate.checks.finding import Finding, Severity
-from liftgate.checks.places import examples, listed, many, row_place
-from liftgate.checks.reading import losing_image, told
+from liftgate.checks.messages import examples, listed, many, row_place
 from liftgate.checks.rule import dataset_rule
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
 
 _ONE_BY_ONE = 20  # so many zero-area boxes are named one by one; beyond, it is one fault of the whole set
 _TOLERANCE = 0.01  # Ultralytics takes coordinates from −0.01 to 1.01
@@ -39,7 +39,7 @@ def out_of_range(dataset: Dataset) -> Iterator[Finding]:
     Mend: open the named images with their boxes drawn. A few: correct or delete the rows. Many: the export used
     another image size or forgot to divide by it; export again.
     """
-    yield from told(out_of_range, dataset, {"row_out_of_range": "error"})
+    yield from fault_findings(out_of_range, dataset, {"row_out_of_range": "error"})
     out, beyond = _outside(dataset)
     total = max(len(dataset.labels), 1)
     if beyond.any():
@@ -93,7 +93,7 @@ def malformed(dataset: Dataset) -> Iterator[Finding]:
         "box_missing": "warning",
         "box_inverted": "error",
     }
-    yield from told(malformed, dataset, severities)
+    yield from fault_findings(malformed, dataset, severities)
 
 
 @dataset_rule("labels.zero_area", "warning")
@@ -200,7 +200,7 @@ def duplicate_box(dataset: Dataset) -> Iterator[Finding]:
 
     Mend: delete one of each pair. Often two annotators' files, or the same file twice, were merged.
     """
-    yield from told(duplicate_box, dataset, {"row_duplicate": "warning"})
+    yield from fault_findings(duplicate_box, dataset, {"row_duplicate": "warning"})
     pairs = list(twins(dataset))
     if pairs:
         labels = dataset.labels

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from liftgate.checks.finding import Finding
-from liftgate.checks.places import listed
+from liftgate.checks.messages import listed
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
-from liftgate.data.terms import obligations
+from liftgate.data.provenance.licences import obligations
 from liftgate.study.records import Arm
 
 # Words of a licence that is not in the table of obligations, such as `Acme non-commercial`.

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.checks.arguments import DEFAULT_IMGSZ
 from liftgate.checks.finding import Finding
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
-from liftgate.data.dataset import Dataset
+from liftgate.checks.ultralytics.arguments import DEFAULT_IMGSZ
+from liftgate.data.core.dataset import Dataset
 
 _CELL = 8.0  # pixels: the finest grid of a YOLO detector without a P2 head
 _MANY, _SOME = 0.2, 0.05

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from liftgate.checks.arguments import DEFAULT_FLIPLR, number
+from liftgate.checks.fault_findings import fault_findings, of_kind
 from liftgate.checks.finding import Finding
-from liftgate.checks.flips import flip_from_names
-from liftgate.checks.mirror import flip_from_places
-from liftgate.checks.places import examples, listed, many, row_place
-from liftgate.checks.reading import of_kind, told
+from liftgate.checks.messages import examples, listed, many, row_place
+from liftgate.checks.probes.flip_names import flip_from_names
+from liftgate.checks.probes.flip_positions import flip_from_places
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
-from liftgate.data.dataset import Dataset
+from liftgate.checks.ultralytics.arguments import DEFAULT_FLIPLR, number
+from liftgate.data.core.dataset import Dataset
 
 _OUTSIDE = 0.1  # of the box's longer side
 _COCO_POINTS = 17  # the only number for which Ultralytics knows sigmas
@@ -48,7 +48,7 @@ def flip_idx(subject: Subject) -> Iterator[Finding]:
         hint = f"flip_idx: [{', '.join(map(str, proposed))}]" if proposed else None
         details: dict[str, Any] = {"dataset": name, "proposed": list(proposed) if proposed else None}
         if of_kind(dataset, "flip_idx_invalid"):  # the reader took none then: it is not missing as well
-            for finding in told(flip_idx, dataset, {"flip_idx_invalid": "error"}):
+            for finding in fault_findings(flip_idx, dataset, {"flip_idx_invalid": "error"}):
                 more = f"; {said}" if said else ""
                 data = {**finding.data, **details}
                 yield replace(finding, message=finding.message + more, hint=hint or finding.hint, data=data)

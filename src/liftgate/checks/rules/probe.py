@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from liftgate.checks.finding import Finding
-from liftgate.checks.learnability import FEWEST, HARDLY, LEARNED, NOTHING, Probe, never_learned, not_told_apart
-from liftgate.checks.places import listed
+from liftgate.checks.messages import listed
+from liftgate.checks.probes.learnability import FEWEST, HARDLY, LEARNED, NOTHING, Probe, never_learned, not_told_apart
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
 

@@ -6,7 +6,12 @@ import math
 import re
 from collections.abc import Iterator
 
-from liftgate.checks.arguments import (
+from liftgate.checks.arm_differences import arm_differences, is_auto, undeclared
+from liftgate.checks.finding import Finding
+from liftgate.checks.messages import listed, many
+from liftgate.checks.rule import rule
+from liftgate.checks.subject import Placed, Subject
+from liftgate.checks.ultralytics.arguments import (
     ARGUMENTS,
     DEFAULT_BATCH,
     DEFAULT_CLOSE_MOSAIC,
@@ -21,11 +26,6 @@ from liftgate.checks.arguments import (
     number,
     optimizer_steps,
 )
-from liftgate.checks.differences import arm_differences, is_auto, undeclared
-from liftgate.checks.finding import Finding
-from liftgate.checks.places import listed, many
-from liftgate.checks.rule import rule
-from liftgate.checks.subject import Placed, Subject
 
 _ADAM = frozenset({"adam", "adamax", "adamw", "nadam", "radam", "rmsprop"})
 _HIGH_ADAM = 0.005  # Ultralytics' default lr0 of 0.01 is meant for SGD

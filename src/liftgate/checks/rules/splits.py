@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
-from liftgate.checks.copies import Located, Pair, alike_turned
-from liftgate.checks.duplicates import ROBOFLOW
+from liftgate.checks.fault_findings import fault_findings, of_kind
 from liftgate.checks.finding import Finding
-from liftgate.checks.neighbours import neighbours_across
-from liftgate.checks.places import examples, listed, many
-from liftgate.checks.reading import of_kind, told
+from liftgate.checks.images.copies import Located, Pair, alike_turned
+from liftgate.checks.images.duplicates import ROBOFLOW
+from liftgate.checks.images.neighbours import neighbours_across
+from liftgate.checks.messages import examples, listed, many
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
 
 _MEASURED = frozenset({"val", "test"})
 _SIBLING = 0.9  # correlation, mirrored and turned, that proves a shared source name right
@@ -50,7 +50,7 @@ def same(subject: Subject) -> Iterator[Finding]:
                 )
         shared = of_kind(dataset, "split_shared")
         if shared and len(set(declared.values())) == len(declared):
-            yield from told(same, dataset, {"split_shared": "error"})
+            yield from fault_findings(same, dataset, {"split_shared": "error"})
 
 
 @dataset_rule("splits.leak_group", "error")
@@ -281,7 +281,7 @@ def unassigned(dataset: Dataset) -> Iterator[Finding]:
 
     Mend: correct the rule or the CSV.
     """
-    yield from told(
+    yield from fault_findings(
         unassigned,
         dataset,
         {"split_unassigned": "warning", "split_image_gone": "warning", "group_unmatched": "warning"},

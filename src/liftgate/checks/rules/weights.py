@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from liftgate.checks.finding import Finding
-from liftgate.checks.official import OFFICIAL, nearest
-from liftgate.checks.pickles import Checkpoint, read_checkpoint
-from liftgate.checks.places import listed, many
+from liftgate.checks.messages import listed, many
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
+from liftgate.checks.ultralytics.checkpoints import Checkpoint, read_checkpoint
+from liftgate.checks.ultralytics.official_weights import OFFICIAL, nearest
 from liftgate.errors import DataError
 from liftgate.hashing import file_hash
-from liftgate.study.weights import find, places
-from liftgate.study.weights import nearest as nearest_file
+from liftgate.study.weights_cache import find, places
+from liftgate.study.weights_cache import nearest as nearest_file
 
 _OTHER_TASKS = ("-cls", "-seg", "-obb", "-sem", "-depth")
 

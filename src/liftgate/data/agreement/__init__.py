@@ -5,8 +5,8 @@ row per object that either has drawn), `overlap` draws the frames to label twice
 `measure.agreement` from those tables.
 """
 
-from liftgate.data.agreement.frames import Frames, shared_frames
 from liftgate.data.agreement.matching import NONE, Sightings, match_boxes, sightings
 from liftgate.data.agreement.overlap import draw_overlap
+from liftgate.data.agreement.shared_frames import Frames, shared_frames
 
 __all__ = ["NONE", "Frames", "Sightings", "draw_overlap", "match_boxes", "shared_frames", "sightings"]

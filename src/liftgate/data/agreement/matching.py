@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import Boxes, areas, iou
-from liftgate.data.agreement.frames import Frames
-from liftgate.data.dataset import Dataset, Labels
+from liftgate.data.agreement.shared_frames import Frames
+from liftgate.data.core.dataset import Dataset, Labels
 
 NONE = -1
 """In place of a class or a row: the other annotator drew nothing there."""

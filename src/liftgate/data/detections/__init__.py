@@ -11,7 +11,7 @@ COCO results, the form that Liftgate itself writes, is `data/formats/coco/predic
 """
 
 from liftgate.data.detections.fiftyone import from_samples
-from liftgate.data.detections.reading import Ahead, Source, read_ahead, read_predictions
+from liftgate.data.detections.read import Ahead, Source, read_ahead, read_predictions
 from liftgate.data.detections.supervision import from_supervision
 
 __all__ = ["Ahead", "Source", "from_samples", "from_supervision", "read_ahead", "read_predictions"]

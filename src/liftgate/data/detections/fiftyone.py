@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from liftgate.data.dataset import Dataset
-from liftgate.data.detections.draft import Draft, demand_readable, number, pixels
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
+from liftgate.data.detections.builder import PredictionsBuilder, demand_readable, number, pixels
 from liftgate.data.formats.coco.document import read_json
-from liftgate.data.predictions import Predictions
 from liftgate.errors import DataError
 
 
@@ -42,7 +42,7 @@ def read(path: Path, dataset: Dataset, field: str | None = None) -> Predictions:
             expected="a list (COCO results), or an object with labels or samples (FiftyOne)",
             hint=None if document.images is None else "this is a COCO data set: is it the truth?",
         )  # fmt: skip
-    draft = Draft(dataset, others="drop")
+    draft = PredictionsBuilder(dataset, others="drop")
     for image, labels in document.labels.items():
         if labels is None:
             continue  # not looked at
@@ -69,7 +69,7 @@ def from_samples(
     """
     kept = list(samples)
     field = field or _predicted_field(kept, where)
-    draft, found = Draft(dataset, others="drop"), False
+    draft, found = PredictionsBuilder(dataset, others="drop"), False
     for index, sample in enumerate(kept):
         spot = f"{where}[{index}]"
         value = _get(sample, field)
@@ -86,7 +86,7 @@ def from_samples(
     return draft.finish({})
 
 
-def _add(draft: Draft, where: str, place: int, label: str, item: Any) -> None:
+def _add(draft: PredictionsBuilder, where: str, place: int, label: str, item: Any) -> None:
     confidence = _get(item, "confidence")
     if confidence is None:
         raise DataError("a label without confidence", where=where, hint="is this the truth, not a prediction?")
@@ -112,7 +112,7 @@ def _pixels(where: str, box: Any, size: tuple[int, int]) -> list[float]:
     return pixels(where, (x, y, w, h), size)
 
 
-def _image(draft: Draft, where: str, filepath: Any) -> int:
+def _image(draft: PredictionsBuilder, where: str, filepath: Any) -> int:
     """Find the image of an export's path: as it is, and without the folder that the export put it in."""
     if not isinstance(filepath, str):
         raise DataError("a sample without filepath", where=where)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from liftgate.data.dataset import Dataset
-from liftgate.data.detections.draft import Draft, number
-from liftgate.data.predictions import Predictions
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
+from liftgate.data.detections.builder import PredictionsBuilder, number
 from liftgate.errors import DataError
 
 
@@ -22,7 +22,7 @@ def from_supervision(detections: Mapping[str, Any], dataset: Dataset) -> Predict
     Raises:
         DataError: an unknown image or class number, columns of different lengths, or a row that cannot be meant.
     """
-    draft = Draft(dataset, others="drop")
+    draft = PredictionsBuilder(dataset, others="drop")
     for image, one in detections.items():
         place = draft.look("detections", image)
         boxes = np.asarray(getattr(one, "xyxy", None), dtype=np.float64)
@@ -44,7 +44,7 @@ def from_supervision(detections: Mapping[str, Any], dataset: Dataset) -> Predict
     return draft.finish({})
 
 
-def _numbered(draft: Draft, where: str, label: Any) -> int:
+def _numbered(draft: PredictionsBuilder, where: str, label: Any) -> int:
     value = number(where, "class_id", label)
     if value % 1:  # NaN too
         raise DataError("the class is no whole number", where=where, got=label)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.data.dataset import Labels
+from liftgate.data.core.dataset import Labels
 
 
 class LabelColumns:

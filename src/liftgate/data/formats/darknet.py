@@ -14,12 +14,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from liftgate.boxes import cxcywh_to_xyxy
-from liftgate.data.archive import pack, unpack
-from liftgate.data.dataset import Dataset, Fault
+from liftgate.data.core.archive import pack, unpack
+from liftgate.data.core.dataset import Dataset, Fault
+from liftgate.data.core.image_names import ImageNames
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.data.formats.yolo.rows import parse_rows
 from liftgate.data.formats.yolo.tree import format_rows
-from liftgate.data.names import ImageNames
 from liftgate.errors import DataError
 
 _LABELS = "obj_train_data"

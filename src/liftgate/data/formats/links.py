@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from liftgate.data.dataset import Image
-from liftgate.data.headers import SUFFIXES
+from liftgate.data.core.dataset import Image
+from liftgate.data.core.image_headers import SUFFIXES
 from liftgate.errors import DataError
 from liftgate.hashing import content_hash
 from liftgate.progress import Progress, silent, told

@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from liftgate.data.dataset import Dataset, Fault, Image
+from liftgate.data.core.dataset import Dataset, Fault, Image
+from liftgate.data.core.image_headers import read_headers
+from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.coco.reader import split_of
 from liftgate.data.formats.columns import LabelColumns
-from liftgate.data.formats.safe import safe_path
-from liftgate.data.headers import read_headers
-from liftgate.data.places import lexical
 from liftgate.errors import DataError
+from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
 
 GRID = 1024

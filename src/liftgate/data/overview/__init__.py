@@ -1,13 +1,12 @@
 """The **overview** of a data set: every number of `liftgate data stats`, before anything is drawn.
 
-`look` reads and measures; `columns` measures boxes and pixels, `record` gathers one data set, `difference` lays two
+`columns` measures boxes and pixels, `record` gathers one data set, `difference` lays two
 beside each other, `comparison` several, `samples` chooses what to look at, `remarks` says what matters. The page
 (`report.dataset`) only renders.
 """
 
 from liftgate.data.overview.comparison import ComparedSet
 from liftgate.data.overview.difference import Distance, Side, between
-from liftgate.data.overview.look import Look, look
 from liftgate.data.overview.record import Overview, overview
 
-__all__ = ["ComparedSet", "Distance", "Look", "Overview", "Side", "between", "look", "overview"]
+__all__ = ["ComparedSet", "Distance", "Overview", "Side", "between", "overview"]

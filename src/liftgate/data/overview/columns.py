@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.data.dataset import Dataset, Labels
+from liftgate.data.core.dataset import Dataset, Labels
 from liftgate.progress import Progress, silent
 
 Floats = NDArray[np.float64]

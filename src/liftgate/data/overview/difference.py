@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
 from liftgate.data.overview.columns import Column, counted_labels, group_index
 from liftgate.data.overview.record import Overview
 from liftgate.hashing import file_hash

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
 from liftgate.data.overview.columns import counted_labels
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from liftgate.data.agreement.overlap import draw_overlap
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.counts import describe
+from liftgate.data.core.dataset import Dataset
 from liftgate.data.overview.columns import (
     Column,
     Shapes,
@@ -23,7 +24,6 @@ from liftgate.data.overview.columns import (
 )
 from liftgate.data.overview.keypoints import KeypointRow, keypoint_rows
 from liftgate.data.overview.samples import choose
-from liftgate.data.stats import describe
 from liftgate.progress import Progress, silent
 
 LIMITS = (8, 16, 32)

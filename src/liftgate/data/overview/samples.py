@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
 from liftgate.data.overview.columns import counted_labels
 
 

@@ -6,10 +6,10 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from liftgate.data.archive import names_in, unpack
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.archive import names_in, unpack
+from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats import coco, cvat, darknet
-from liftgate.data.reading import read
+from liftgate.data.formats.read import read
 from liftgate.errors import DataError
 from liftgate.progress import Progress, silent
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from liftgate.data.archive import pack
-from liftgate.data.card import card, write_card
-from liftgate.data.dataset import Dataset, Keypoints, Labels
+from liftgate.data.core.archive import pack
+from liftgate.data.core.dataset import Dataset, Keypoints, Labels
+from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco, cvat, darknet
-from liftgate.data.groups import write_groups
-from liftgate.data.places import refuse_filled, whole_folder
-from liftgate.data.predictions import Predictions
+from liftgate.data.grouping.groups import write_groups
+from liftgate.data.provenance.card import card, write_card
 from liftgate.data.sampling.frames import unlabelled
 from liftgate.errors import DataError
 from liftgate.files import write_json
+from liftgate.paths import refuse_filled, whole_folder
 from liftgate.progress import Progress, silent
 
 XML, LABELS, IMAGES = "annotations.xml", "labels.json", "images.zip"

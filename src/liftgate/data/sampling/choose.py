@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.data.looks import BITS, Looks, distances
+from liftgate.data.core.perceptual_hash import BITS, Looks, distances
 from liftgate.data.sampling.records import Reason, Tally
 
 Scores = NDArray[np.float64]

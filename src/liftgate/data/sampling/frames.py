@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from liftgate.data.dataset import Dataset, Image, Labels
-from liftgate.data.headers import SUFFIXES, read_headers
+from liftgate.data.core.csv_tables import read_table
+from liftgate.data.core.dataset import Dataset, Image, Labels
+from liftgate.data.core.image_headers import SUFFIXES, read_headers
 from liftgate.data.sampling.records import Frame
-from liftgate.data.tables import read_table
 from liftgate.errors import DataError
 from liftgate.progress import Progress, silent
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.data.sampling.records import Frame
-from liftgate.data.split import read_split
+from liftgate.data.splits.split import read_split
 from liftgate.errors import DataError, Refused
 
 

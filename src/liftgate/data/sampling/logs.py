@@ -31,13 +31,13 @@ from typing import Any
 import msgspec
 
 from liftgate.boxes import as_boxes, xywh_to_xyxy
-from liftgate.data.dataset import Fault, Image
+from liftgate.data.core.csv_tables import read_table
+from liftgate.data.core.dataset import Fault, Image
+from liftgate.data.core.image_names import ImageNames
 from liftgate.data.formats.coco.document import read_json
 from liftgate.data.formats.coco.predictions import settings_path
-from liftgate.data.names import ImageNames
 from liftgate.data.sampling.frames import moment
 from liftgate.data.sampling.records import Frame, Log, Quality, Record, Truth
-from liftgate.data.tables import read_table
 from liftgate.errors import DataError
 
 _WORST: tuple[Quality, ...] = ("red", "yellow", "green")

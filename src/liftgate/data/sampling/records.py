@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from liftgate.boxes import Boxes
-from liftgate.data.dataset import Fault
+from liftgate.data.core.dataset import Fault
 
 Reason = Literal["red", "yellow", "disagreement", "low_confidence", "hard_negative", "hard_positive", "spread"]
 REASONS: tuple[Reason, ...] = get_args(Reason)

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from liftgate.data.card import Card, demand_card_place, write_card
-from liftgate.data.dataset import Fault
-from liftgate.data.looks import BITS, looks_of
-from liftgate.data.provenance import terms_beside
+from liftgate.data.core.csv_tables import table_bytes
+from liftgate.data.core.dataset import Fault
+from liftgate.data.core.perceptual_hash import BITS, looks_of
+from liftgate.data.provenance.card import Card, demand_card_place, write_card
+from liftgate.data.provenance.declared_terms import terms_beside
 from liftgate.data.sampling.choose import choose
 from liftgate.data.sampling.frames import read_frames
 from liftgate.data.sampling.locked import locked_frames, read_locked, refuse_locked, refuse_unknown
 from liftgate.data.sampling.logs import read_log
 from liftgate.data.sampling.records import REASONS, Chosen, Frame, Log, Request, Sample
 from liftgate.data.sampling.signals import reasons_for
-from liftgate.data.tables import table_bytes
 from liftgate.errors import DataError, UsageError
 from liftgate.files import write_bytes
 from liftgate.hashing import file_hash

@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from liftgate.errors import TrainingError, UsageError
-from liftgate.pipeline.control.lock import Owner, holder
 from liftgate.pipeline.control.logs import RUN_LOG, tail
+from liftgate.pipeline.control.study_lock import Owner, holder
 
 _PATIENCE = 10.0  # seconds for a systemd that does not answer
 _START = 120.0  # seconds for Python to start on a busy machine and the study to be read

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liftgate.ledger.runs import folders
-from liftgate.pipeline.control.lock import holder
+from liftgate.pipeline.control.study_lock import holder
 
 RUN_LOG = "run.log"
 _LOOK = 0.3  # seconds between two looks

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from liftgate.errors import Decided, LiftgateError, Stopped
 from liftgate.pipeline.context import Context, Notice
-from liftgate.pipeline.control import request
+from liftgate.pipeline.control import stop_request
 from liftgate.pipeline.control.deadline import Deadline
-from liftgate.pipeline.control.live import Live, State
-from liftgate.pipeline.control.lock import alone
-from liftgate.pipeline.pace import Pace
+from liftgate.pipeline.control.status_file import State, StatusWriter
+from liftgate.pipeline.control.study_lock import study_lock
+from liftgate.pipeline.epoch_timer import EpochTimer
 
 
 @contextmanager
@@ -24,11 +24,11 @@ def session(context: Context) -> Iterator[Context]:
         UsageError: another process runs the study.
     """
     folder = context.workspace.folder
-    with alone(folder):
-        request.clear(folder)  # a wish that was meant for an earlier run
-        pace = Pace()
-        live = Live(folder, context.study.budget.usd_per_hour, pace)
-        wishes = _Wishes(context, pace)
+    with study_lock(folder):
+        stop_request.clear(folder)  # a wish that was meant for an earlier run
+        pace = EpochTimer()
+        live = StatusWriter(folder, context.study.budget.usd_per_hour, pace)
+        wishes = StopReasons(context, pace)
 
         def notify(notice: Notice) -> None:
             live(notice)
@@ -46,13 +46,13 @@ def session(context: Context) -> Iterator[Context]:
         else:
             live.end("finished")
         finally:
-            request.clear(folder)
+            stop_request.clear(folder)
 
 
-class _Wishes:
+class StopReasons:
     """Why to stop: the caller's own wish (a signal), stop.json, the time limit."""
 
-    def __init__(self, context: Context, pace: Pace) -> None:
+    def __init__(self, context: Context, pace: EpochTimer) -> None:
         self._context = context
         self._pace = pace
         self._deadline = None if context.time_limit is None else Deadline(context.time_limit)
@@ -63,7 +63,7 @@ class _Wishes:
         Raises:
             Stopped: it has to end at once.
         """
-        wish = request.read(self._context.workspace.folder, os.getpid())
+        wish = stop_request.read(self._context.workspace.folder, os.getpid())
         if wish is not None and wish.when == "now":
             raise Stopped(str(wish), hint="the same command goes on from the last finished epoch")
         if wish is not None:

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from liftgate.errors import UsageError
 from liftgate.ledger import Ledger
-from liftgate.pipeline import costs
-from liftgate.pipeline.control import request
-from liftgate.pipeline.control.live import Now, read_now
-from liftgate.pipeline.control.lock import Owner, holder, last_owner
+from liftgate.pipeline.control import stop_request
+from liftgate.pipeline.control.status_file import RunStatus, read_now
+from liftgate.pipeline.control.study_lock import Owner, holder, last_owner
+from liftgate.pipeline.planning import costs
 
 State = Literal["running", "stopping", "paused", "stopped", "finished", "failed", "never ran"]
 
@@ -122,9 +122,9 @@ def _is_workspace(folder: Path) -> bool:
     return (folder / "ledger.sqlite").is_file() or (folder / "now.json").is_file()
 
 
-def _state(folder: Path, ledger: Ledger, live: Now | None, owner: Owner | None) -> tuple[State, str]:
+def _state(folder: Path, ledger: Ledger, live: RunStatus | None, owner: Owner | None) -> tuple[State, str]:
     if owner is not None:
-        wish = request.read(folder, owner.pid)
+        wish = stop_request.read(folder, owner.pid)
         return ("running", "") if wish is None else ("stopping", str(wish).replace("stopped", "stops", 1))
     if live is None:
         walks = ledger.entries("flow")
@@ -136,10 +136,10 @@ def _state(folder: Path, ledger: Ledger, live: Now | None, owner: Owner | None) 
         return live.state, live.reason
     # The kernel let go of the lock, yet the run never said how it ended: it was killed, or the machine went down.
     last = last_owner(folder)
-    return "paused", last.fate() if last else "its process is gone"
+    return "paused", last.describe_exit() if last else "its process is gone"
 
 
-def _left(live: Now, epoch: Mapping[str, Any], now: datetime) -> float | None:
+def _left(live: RunStatus, epoch: Mapping[str, Any], now: datetime) -> float | None:
     seconds = epoch.get("seconds")
     if not seconds:
         return None

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import areas, xywh_to_xyxy
-from liftgate.data.dataset import Fault, Image, Keypoints, Labels
+from liftgate.data.core.dataset import Fault, Image, Keypoints, Labels
 from liftgate.data.formats.coco.document import UNDECODABLE, AnnotationRow, CategoryRow, Id
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.progress import Progress

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from liftgate.data.formats.coco.document import UNDECODABLE, Id
-from liftgate.data.terms import canonical_licence, strictest
+from liftgate.data.provenance.licences import canonical_licence, strictest
 
 _COMMONS = re.compile(r"creativecommons\.org/(?:licenses/([a-z-]+)|publicdomain/(zero))/(\d\.\d)", re.IGNORECASE)
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from liftgate.data.dataset import Dataset, Image, stack_labels
+from liftgate.data.core.dataset import Dataset, Image, stack_labels
 from liftgate.data.formats.coco.reader import read, split_of
-from liftgate.data.places import lexical
-from liftgate.data.terms import strictest
+from liftgate.data.provenance.licences import strictest
 from liftgate.errors import DataError
+from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
 
 

@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import Boxes, xywh_to_xyxy, xyxy_to_xywh
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.image_names import ImageNames
+from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats.coco.annotations import by_spelling
 from liftgate.data.formats.coco.document import Id
 from liftgate.data.formats.coco.results import Results, read_results, spread
-from liftgate.data.names import ImageNames
-from liftgate.data.predictions import Predictions
 from liftgate.errors import DataError
 from liftgate.files import write_bytes, write_json
 

@@ -11,15 +11,15 @@ from typing import TypeVar
 
 import msgspec
 
-from liftgate.data.dataset import Dataset, Fault, Image, Keypoints
+from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints
+from liftgate.data.core.image_headers import Header, read_headers
+from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.coco.annotations import read_annotations
 from liftgate.data.formats.coco.document import UNDECODABLE, CategoryRow, Document, Id, ImageRow, read_json
 from liftgate.data.formats.coco.licences import licence_of
-from liftgate.data.formats.safe import safe_path
-from liftgate.data.formats.sizes import settle_size
-from liftgate.data.headers import Header, read_headers
-from liftgate.data.places import lexical
+from liftgate.data.formats.image_sizes import settle_size
 from liftgate.errors import DataError
+from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
 
 T = TypeVar("T")

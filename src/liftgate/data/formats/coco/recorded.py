@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats.coco.predictions import read_predictions
-from liftgate.data.predictions import Predictions
 from liftgate.errors import DataError
 from liftgate.hashing import short
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import Boxes
-from liftgate.data.formats.coco import scanning
+from liftgate.data.formats.coco import scanner
 from liftgate.data.formats.coco.document import LARGEST_SLOW, UNDECODABLE, Id, ResultRow, read_json
 from liftgate.errors import DataError
 
@@ -79,7 +79,7 @@ class _Reader:
         self._ids: dict[Id, int] = {}
         self._rows = 0
         self._columns: list[list[NDArray[np.generic]]] = [[] for _ in range(6)]
-        self._state = np.zeros(scanning.STATE_SIZE, dtype=np.int64)
+        self._state = np.zeros(scanner.STATE_SIZE, dtype=np.int64)
 
     def read(self, file: BufferedReader) -> Results:
         size = max(4096, min(_PIECE, self._path.stat().st_size + 1))
@@ -90,7 +90,7 @@ class _Reader:
             begin = 3 if not self._rows and piece.text[:3].tobytes() == b"\xef\xbb\xbf" and not kept else 0
             left = self._scan(piece, begin, filled)
             kept = filled - left
-            if not got and not kept and self._state[scanning.EXPECT] == scanning.CLOSED:
+            if not got and not kept and self._state[scanner.EXPECT] == scanner.CLOSED:
                 return self._results()
             if not got:
                 self._refuse(f"it ends within or after row {self._rows}", "was it copied or written to the end?")
@@ -105,22 +105,20 @@ class _Reader:
         """Take the rows that are whole; returns where the first that is not begins."""
         state = self._state
         piece.slots.fill(-1)
-        state[scanning.AT], state[[scanning.ROWS, scanning.IDS, scanning.POINTS]] = begin, 0
+        state[scanner.AT], state[[scanner.ROWS, scanner.IDS, scanner.POINTS]] = begin, 0
         odd: dict[int, int] = {}  # row → place of its id
         while True:
-            said = scanning.scan(
-                piece.text, end, state, scanning.POWERS, piece.slots, piece.id_at, piece.id_length, piece.ids,
+            said = scanner.scan(
+                piece.text, end, state, scanner.POWERS, piece.slots, piece.id_at, piece.id_length, piece.ids,
                 piece.categories, piece.scores, piece.boxes, piece.point_counts, piece.points,
             )  # fmt: skip
-            if said == scanning.BROKEN:
-                self._refuse(
-                    f"a comma, a bracket or an object is missing after row {self._rows + state[scanning.ROWS]}"
-                )
-            if said == scanning.MORE:
+            if said == scanner.BROKEN:
+                self._refuse(f"a comma, a bracket or an object is missing after row {self._rows + state[scanner.ROWS]}")
+            if said == scanner.MORE:
                 break
             place_of_id = self._odd(piece)
-            odd[int(state[scanning.ROWS]) - 1] = place_of_id
-        count, distinct, points = (int(state[i]) for i in (scanning.ROWS, scanning.IDS, scanning.POINTS))
+            odd[int(state[scanner.ROWS]) - 1] = place_of_id
+        count, distinct, points = (int(state[i]) for i in (scanner.ROWS, scanner.IDS, scanner.POINTS))
         texts = zip(piece.id_at[:distinct].tolist(), piece.id_length[:distinct].tolist(), strict=True)
         text, decode = piece.text.data, msgspec.json.decode
         place = [self._place(decode(text[at : at + length])) for at, length in texts]
@@ -132,12 +130,12 @@ class _Reader:
             column.append(values[:count].copy())
         self._columns[5].append(piece.points[:points].copy())
         self._rows += count
-        return int(state[scanning.AT])
+        return int(state[scanner.AT])
 
     def _odd(self, piece: _Piece) -> int:
         """Take the row at hand as msgspec reads it; returns the place of its id."""
         state = self._state
-        row, first, last = (int(state[i]) for i in (scanning.ROWS, scanning.AT, scanning.END))
+        row, first, last = (int(state[i]) for i in (scanner.ROWS, scanner.AT, scanner.END))
         try:
             said = self._decode(piece.text[first:last].tobytes())
         except UNDECODABLE as error:
@@ -148,11 +146,11 @@ class _Reader:
         points = said.keypoints
         piece.point_counts[row] = -1 if points is None else len(points)
         if points:
-            at = state[scanning.POINTS]
+            at = state[scanner.POINTS]
             piece.points[at : at + len(points)] = points
-            state[scanning.POINTS] += len(points)
-        state[scanning.ROWS] += 1
-        state[scanning.AT], state[scanning.EXPECT] = last, scanning.COMMA
+            state[scanner.POINTS] += len(points)
+        state[scanner.ROWS] += 1
+        state[scanner.AT], state[scanner.EXPECT] = last, scanner.COMMA
         return self._place(said.image_id)
 
     def _place(self, id_: Id) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import xyxy_to_xywh
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
 from liftgate.files import replacing
 from liftgate.progress import Progress, silent
 

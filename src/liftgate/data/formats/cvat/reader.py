@@ -15,15 +15,15 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
-from liftgate.data.dataset import Dataset, Fault, Image, Keypoints
+from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints
+from liftgate.data.core.image_headers import Header, read_headers
+from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.data.formats.cvat.shapes import SHAPES, BadShape, Shape, between, parse_shape
 from liftgate.data.formats.cvat.tracks import KEY
-from liftgate.data.formats.safe import safe_path
-from liftgate.data.formats.sizes import settle_size
-from liftgate.data.headers import Header, read_headers
-from liftgate.data.places import lexical
+from liftgate.data.formats.image_sizes import settle_size
 from liftgate.errors import DataError
+from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
 
 _LARGEST = 2 << 30

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.data.dataset import Dataset
+from liftgate.data.core.dataset import Dataset
 
 KEY = "tracks"
 _FRAME = re.compile(r"frame_(\d{6,})(?:\.\w+)?")

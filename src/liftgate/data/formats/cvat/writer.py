@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.data.dataset import Dataset, Image, Labels
+from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.formats.cvat.tracks import runs, track_of
 from liftgate.data.formats.links import link_images
 from liftgate.files import replacing

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from liftgate.data.dataset import Dataset, Fault, Image
+from liftgate.data.core.dataset import Dataset, Fault, Image
+from liftgate.data.core.image_headers import SUFFIXES, read_headers
 from liftgate.data.formats.columns import LabelColumns
-from liftgate.data.formats.sizes import settle_size
+from liftgate.data.formats.image_sizes import settle_size
 from liftgate.data.formats.voc.annotation import Annotation, parse_annotation
-from liftgate.data.headers import SUFFIXES, read_headers
-from liftgate.data.places import lexical
 from liftgate.errors import DataError
+from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
 
 _FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}

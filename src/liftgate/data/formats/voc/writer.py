@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from liftgate.data.dataset import Dataset, Image, Labels
+from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.formats.links import link_image, safe_names
 from liftgate.data.formats.voc.annotation import SIDES
 from liftgate.files import write_text

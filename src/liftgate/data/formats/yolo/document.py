@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from liftgate.data.dataset import Fault, Keypoints
+from liftgate.data.core.dataset import Fault, Keypoints
 from liftgate.errors import DataError
 
 # libyaml where there is one: twenty times as fast. It would follow a deep nest until its stack is gone, so `load` looks

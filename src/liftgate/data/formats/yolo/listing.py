@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from liftgate.data.core.image_headers import SUFFIXES
 from liftgate.data.formats.yolo.document import Document
-from liftgate.data.headers import SUFFIXES
-from liftgate.data.places import lexical
+from liftgate.paths import lexical
 
 SPLITS = ("train", "val", "test")
 _MANY_FOLDERS = 2_000

@@ -6,14 +6,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from liftgate.data.dataset import Dataset, Fault, Image, Keypoints, Labels
+from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints, Labels
+from liftgate.data.core.image_headers import Header, read_headers
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.data.formats.yolo import document as yaml_document
 from liftgate.data.formats.yolo.listing import base_folder, list_images
 from liftgate.data.formats.yolo.rows import Rows, parse_rows
-from liftgate.data.headers import Header, read_headers
-from liftgate.data.places import lexical
 from liftgate.errors import DataError
+from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
 
 _LARGEST_LABEL = 64 << 20

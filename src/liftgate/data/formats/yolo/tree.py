@@ -25,13 +25,13 @@ import yaml
 from numpy.typing import NDArray
 
 from liftgate.boxes import xyxy_to_cxcywh
-from liftgate.data.card import Card, write_card
-from liftgate.data.dataset import Dataset, Image, Labels
+from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.formats.links import link_image, safe_names
-from liftgate.data.groups import write_groups
-from liftgate.data.places import lexical, refuse_filled, whole_folder
+from liftgate.data.grouping.groups import write_groups
+from liftgate.data.provenance.card import Card, write_card
 from liftgate.errors import DataError
 from liftgate.files import write_bytes, write_text
+from liftgate.paths import lexical, refuse_filled, whole_folder
 from liftgate.progress import Progress, silent, told
 
 

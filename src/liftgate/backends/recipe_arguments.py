@@ -1,0 +1,58 @@
+"""Training arguments: which names a recipe may use, and what it meant when it used another."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from liftgate.errors import UsageError
+from liftgate.study.vocabulary import RESERVED_ARGUMENTS
+
+
+@cache
+def known_arguments() -> frozenset[str]:
+    """Return the names that the installed Ultralytics knows; empty where it is not installed.
+
+    Read from its default.yaml without importing it (an import takes seconds and writes to the home folder).
+    """
+    found = importlib.util.find_spec("ultralytics")
+    if found is None or not found.submodule_search_locations:
+        return frozenset()
+    path = Path(found.submodule_search_locations[0]) / "cfg" / "default.yaml"
+    try:
+        return frozenset(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError):
+        return frozenset()
+
+
+def check_recipe(recipe: Mapping[str, Any], known: Iterable[str] | None = None, where: str | None = None) -> None:
+    """Refuse names that the trainer does not know or that are not the recipe's to set.
+
+    Raises:
+        UsageError: with the near name.
+
+    >>> check_recipe({"lro": 0.01}, known=["lr0", "epochs"])
+    Traceback (most recent call last):
+    liftgate.errors.UsageError: unknown training argument: expected an argument of Ultralytics, got lro
+    hint: did you mean lr0?
+    """
+    names = known_arguments() if known is None else frozenset(known)
+    for name in recipe:
+        if name in RESERVED_ARGUMENTS:
+            raise UsageError("not for a recipe to set", where=where, got=name, hint=RESERVED_ARGUMENTS[name])
+        if names and name not in names:
+            near = difflib.get_close_matches(name, sorted(names - RESERVED_ARGUMENTS.keys()), n=1)
+            hint = (
+                f"did you mean {near[0]}?"
+                if near
+                else "the names are those of `yolo cfg`; ones that were removed from Ultralytics are none"
+            )
+            raise UsageError(
+                "unknown training argument", where=where, expected="an argument of Ultralytics", got=name, hint=hint
+            )

@@ -1,0 +1,142 @@
+"""State: everything that the next epoch of a training depends on, taken, written, read, and put back.
+
+Beside `ultralytics.py` the only file that imports torch. The trainer is handed in, and its model without the wrapping
+of several devices.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from liftgate.backends import sidecar
+from liftgate.backends.base import Event, TrainJob
+from liftgate.backends.ultralytics.log import number
+from liftgate.errors import TrainingError
+
+
+def take(trainer: Any, model: Any, report: Mapping[str, Any], versions: Mapping[str, Any]) -> Any:
+    """Return the state at the end of an epoch, in types that a safe load takes, every tensor copied to the CPU."""
+    numbers: Any = np.random.get_state()
+    criterion = getattr(model, "criterion", None)
+    state = {
+        "epoch": trainer.epoch + 1,
+        "versions": dict(versions),
+        "report": dict(report),
+        "stop": bool(trainer.stop),
+        "batch": int(trainer.batch_size),
+        "halved": trainer.run.halved,
+        "reloads": trainer.run.reloads,
+        "elapsed": time.time() - trainer.train_time_start,
+        "model": model.state_dict(),
+        "ema": trainer.ema.ema.state_dict(),
+        "updates": trainer.ema.updates,
+        "optimizer": trainer.optimizer.state_dict(),
+        "scaler": trainer.scaler.state_dict(),
+        "stopper": {name: number(value) for name, value in vars(trainer.stopper).items()},
+        "best_fitness": number(trainer.best_fitness),
+        "fitness": number(trainer.fitness),
+        "metrics": {name: number(value) for name, value in trainer.metrics.items()},
+        "criterion": getattr(criterion, "updates", None) if hasattr(criterion, "update") else None,
+        "step_at": trainer._step_at,
+        # Gradients that wait for the next step when an epoch is no multiple of the accumulation.
+        "grads": {name: p.grad for name, p in model.named_parameters() if p.grad is not None},
+        "buffer": [int(i) for i in getattr(trainer.train_loader.dataset, "buffer", [])],
+        "generator": trainer.train_loader.generator.get_state(),
+        "random": [random.getstate()[0], list(random.getstate()[1]), random.getstate()[2]],
+        "numpy": [numbers[0], torch.from_numpy(numbers[1].astype(np.int64)), *numbers[2:]],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if trainer.device.type == "cuda" else [],
+    }
+    return _copied(state)
+
+
+def _copied(value: Any) -> Any:
+    """It is written while the next epoch changes the originals."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    return type(value)(_copied(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def write(state: Mapping[str, Any], path: Path, *, check: bool) -> None:
+    """Write a state; the first of a process is read back, so that no run rests on states that nobody can load."""
+    torch.save(state, path)
+    if check:
+        read(path)
+
+
+def read(path: Path) -> Any:
+    """Return a state; whatever stands in the file, nothing of it is executed."""
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def newest(job: TrainJob, emit: Callable[[Event], None]) -> tuple[sidecar.Generation, Any]:
+    """Return the newest generation that can be read, and its state.
+
+    Raises:
+        TrainingError: there are generations and none can be read; to begin anew without a word would hide the loss.
+    """
+    for generation in sidecar.generations(job.out):
+        try:
+            return generation, read(generation.state)
+        except Exception as error:
+            message = f"the state of epoch {generation.epoch} is damaged ({type(error).__name__}): going back one"
+            emit(Event("warning", {"message": message}))
+    hint = "train.log may say why; delete the run's folder to begin anew"
+    raise TrainingError("no saved state of this run can be read", where=job.out / "state", hint=hint)
+
+
+def put_back(trainer: Any, model: Any, state: Mapping[str, Any]) -> None:
+    """Put back what the trainer has when it is set up: weights, optimizer, early stopping, metrics."""
+    model.load_state_dict(state["model"])
+    trainer.ema.ema.load_state_dict(state["ema"])
+    trainer.ema.updates = state["updates"]
+    trainer.optimizer.load_state_dict(state["optimizer"])
+    trainer.scaler.load_state_dict(state["scaler"])
+    vars(trainer.stopper).update(state["stopper"])
+    trainer.best_fitness, trainer.fitness, trainer.metrics = state["best_fitness"], state["fitness"], state["metrics"]
+    if state["criterion"] is not None:
+        model.criterion = model.init_criterion()
+        model.criterion.updates = state["criterion"] - 1
+        model.criterion.update()
+
+
+def put_back_stream(trainer: Any, model: Any, state: Mapping[str, Any], rank: int = 0) -> None:
+    """Put back what feeds the epoch: image buffer, image order, waiting gradients, random numbers; in this order.
+
+    `rank`: of several processes only the first one's stream is in the state; the others begin one of their own.
+    """
+    for name, parameter in model.named_parameters():
+        if name in state["grads"]:
+            parameter.grad = state["grads"][name].to(parameter.device)
+    if rank:
+        seed = (trainer.args.seed + 1 + rank + 1_000_003 * state["epoch"]) % 2**32
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        return
+    loader, dataset = trainer.train_loader, trainer.train_loader.dataset
+    if hasattr(dataset, "buffer"):
+        dataset.buffer.clear()
+        for i in state["buffer"]:
+            dataset.load_image(i)
+    if loader.num_workers == 0:
+        loader.iterator = loader._get_iterator()
+        for _ in range(len(loader)):  # let the sampler stand where an epoch has ended: what it draws next depends on it
+            next(loader.iterator._sampler_iter)
+    loader.generator.set_state(state["generator"])
+    version, inner, gauss = state["random"]
+    random.setstate((version, tuple(inner), gauss))
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])

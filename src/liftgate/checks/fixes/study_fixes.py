@@ -1,0 +1,129 @@
+"""Mending the data sets of a study: copies of those that need it, and a study.yaml that uses them. Nothing in place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from liftgate.checks.fixes.dataset_fixes import Change, Mended, mend, write_mended
+from liftgate.data.core.csv_tables import table_bytes
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.formats.read import read
+from liftgate.data.formats.yolo.tree import read_manifest
+from liftgate.errors import UsageError
+from liftgate.files import write_bytes, write_text
+from liftgate.paths import lexical, refuse_filled
+from liftgate.progress import Progress, silent
+from liftgate.study import yaml_source
+from liftgate.study.records import DatasetSpec, Study
+
+_FILES = ("path", "images", "groups", "split")
+"""Keys of a data set that may name a file, relative to study.yaml"""
+_SETTLED = ("images", "split", "ratios", "split_seed", "groups")
+"""Keys that a mended copy answers itself"""
+
+
+def mend_study(
+    study: Study, datasets: Mapping[str, Dataset], folder: Path, progress: Progress = silent
+) -> tuple[Path, dict[str, tuple[Change, ...]]]:
+    """Write mended copies of a study's data sets and a study.yaml that uses them; return it and what was mended.
+
+    A data set with nothing to mend gets no copy, and where none has, nothing is written and the study's own file comes
+    back. Groups and splits are those that the study makes of the data as they are.
+
+    Args:
+        study: as loaded.
+        datasets: its data sets by name, with groups and splits as the study declares them.
+        folder: new, or empty.
+
+    Raises:
+        DataError: `folder` is not empty.
+        UsageError: the study was not loaded from a file.
+    """
+    if study.source is None:
+        raise UsageError("only a study in a file can be mended")
+    folder = lexical(folder)
+    refuse_filled(folder)
+    done: dict[str, Mended] = {}
+    for spec in study.datasets:
+        images = None if spec.images is None else study.folder / spec.images
+        found = mend(read(study.folder / spec.path, images=images, name=spec.name, progress=progress))
+        if found.changes:
+            done[spec.name] = _placed(found, datasets[spec.name])
+    if not done:
+        return study.source, {}
+    try:
+        for name, mended in done.items():
+            write_mended(mended, folder / name)
+            if study.dataset(name).groups is not None:
+                _write_groups(mended.dataset, folder / name)
+        write_text(folder / "study.yaml", _document(study, study.source, folder, done))
+    except BaseException:
+        for name in done:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        raise
+    return folder / "study.yaml", {name: mended.changes for name, mended in done.items()}
+
+
+def _placed(found: Mended, declared: Dataset) -> Mended:
+    """The mended data set with the groups and splits that the study declares."""
+    known = {image.id: image for image in declared.images}
+    images = [
+        replace(image, group=known[image.id].group, split=known[image.id].split) if image.id in known else image
+        for image in found.dataset.images
+    ]
+    return replace(found, dataset=found.dataset.with_images(images))
+
+
+def _write_groups(dataset: Dataset, folder: Path) -> None:
+    """Beside the copy, whose images may have new names: a regular expression would no longer find its group in them."""
+    group = {image.id: image.key for image in dataset.images}
+    rows = [(Path(link).name, group[image]) for link, image in sorted(read_manifest(folder).items())]
+    write_bytes(folder / "groups.csv", table_bytes(("image", "group"), rows))
+
+
+def _document(study: Study, origin: Path, folder: Path, done: Mapping[str, Mended]) -> str:
+    """The study's own text as a mapping, with the paths that are now others."""
+    keys: Any = yaml_source.read(origin.read_text(encoding="utf-8-sig"), str(origin)).value
+    for spec in study.datasets:
+        entry = keys["datasets"][spec.name]
+        if spec.name in done:
+            for key in _SETTLED:
+                entry.pop(key, None)
+            entry["path"] = f"{spec.name}/data.yaml"
+            if spec.groups is not None:
+                entry["groups"] = f"{spec.name}/groups.csv"
+        else:
+            entry |= _led_back(spec, study.folder, folder)
+    _lead_back_weights(keys["arms"], study.folder, folder)
+    head = f"# A copy of {_seen_from(origin, folder)} with mended data; what was mended: mended.json beside each.\n"
+    return head + yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _led_back(spec: DatasetSpec, home: Path, folder: Path) -> dict[str, str]:
+    """The file names of an entry as they are called from `folder`."""
+    named = {key: getattr(spec, key) for key in _FILES}
+    return {
+        key: _seen_from(home / name, folder)
+        for key, name in named.items()
+        if name is not None and (home / name).exists()
+    }
+
+
+def _lead_back_weights(value: Any, home: Path, folder: Path) -> None:
+    """Every `weights:` that is a file; official names stay as they are."""
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _lead_back_weights(inner, home, folder)
+    if isinstance(value, dict) and isinstance(value.get("weights"), str) and (home / value["weights"]).is_file():
+        value["weights"] = _seen_from(home / value["weights"], folder)
+
+
+def _seen_from(path: Path, folder: Path) -> str:
+    """`path` as a file in `folder` names it: relative, so that both may move together."""
+    return Path(os.path.relpath(lexical(path), folder)).as_posix()

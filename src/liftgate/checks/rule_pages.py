@@ -1,0 +1,72 @@
+"""Write docs/findings from the rules: `python -m liftgate.checks.rule_pages docs/findings`.
+
+One page per rule and an index. The index shows what the tests have proved of each rule, from `proof.json` beside it
+(written by tests/checks/proof.py), so that no hand can claim more than was run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from liftgate.checks.rules import catalogue
+from liftgate.checks.run import page
+from liftgate.files import write_text
+
+_HEAD = """# Findings
+
+What `liftgate check` looks for. Every id has a page; `liftgate explain ID` prints it. An *error* stops a run, a
+*warning* deserves a look, *info* is worth knowing. The severity is the usual one: where the figures are milder or
+graver, so is the finding.
+
+`--select` takes ids and families, `--ignore ID=REASON` keeps a finding out of the way and in the record
+(`--ignore ID` says there that no reason was given). `--page HTML` draws what a look settles: boxes as stored and as
+they should be read, pairs of copies. `--fix DIR` writes what has one right answer into a new folder, never in place: of
+a data set a mended copy (images as links), of a study the data sets that need it and a study.yaml that uses them.
+
+Written by `python -m liftgate.checks.rule_pages docs/findings`; the last columns by `python tests/checks/proof.py`: how
+many faults were planted and how many of them found, and how often the rule spoke, at its gravest, on real data that are
+sound but for a few known flaws.
+"""
+
+
+def pages(proof: Mapping[str, Any]) -> dict[str, str]:
+    """Return file name → text of every page and the index."""
+    rules = catalogue()
+    return {f"{rule.id}.md": page(rule) for rule in rules} | {"index.md": _index(proof)}
+
+
+def write(folder: Path) -> None:
+    """Write all pages to `folder`, and take away pages of rules that are gone."""
+    wanted = pages(read_proof(folder))
+    for name, text in wanted.items():
+        write_text(folder / name, text)
+    for stale in folder.glob("*.*.md"):
+        if stale.name not in wanted:
+            stale.unlink()
+
+
+def read_proof(folder: Path) -> dict[str, Any]:
+    """Return what tests/checks/proof.py wrote; empty where it never ran."""
+    path = folder / "proof.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _index(proof: Mapping[str, Any]) -> str:
+    planted, clean = proof.get("planted", {}), proof.get("clean", {})
+    columns = ["finding", "severity", "what", "planted: found", *clean]
+    rows = [columns, ["---"] * len(columns)]
+    for rule in catalogue():
+        done = planted.get(rule.id)
+        found = f"{done['found']} of {done['planted']}" if done else "—"
+        spoke = [clean[name].get(rule.id, "silent") for name in clean]
+        rows.append([f"[{rule.id}]({rule.id}.md)", rule.severity, rule.summary.replace("|", "\\|"), found, *spoke])
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"{_HEAD}\n{table}\n"
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

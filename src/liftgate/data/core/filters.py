@@ -1,0 +1,98 @@
+"""Choosing from a dataset: classes, keypoints."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.errors import DataError
+
+
+def keep_classes(dataset: Dataset, names: Sequence[str], *, backgrounds: bool = True) -> Dataset:
+    """Return the dataset with only these classes, in this order; the boxes of others are dropped.
+
+    An image that has lost all its boxes shows none of the classes. It stays, as a background, unless `backgrounds` is
+    False; images that were empty before stay in any case.
+
+    Raises:
+        DataError: a name that is no class, with the near word.
+    """
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:
+        if name not in dataset.classes:
+            near = difflib.get_close_matches(name, dataset.classes, n=1)
+            raise DataError(
+                "no such class",
+                where=dataset.source,
+                expected=", ".join(dataset.classes[:12]),
+                got=name,
+                hint=f"did you mean {near[0]}?" if near else None,
+            )
+    if not wanted:
+        raise DataError("no class to keep", where=dataset.source, expected=", ".join(dataset.classes[:12]))
+    old = [dataset.classes.index(name) for name in wanted]
+    new = np.full(len(dataset.classes), -1, dtype=np.int64)
+    new[old] = np.arange(len(old))
+    kept = new[dataset.labels.cls] >= 0
+    labels = dataset.labels.take(kept)
+    result = replace(
+        dataset,
+        classes=tuple(wanted),
+        category_ids=tuple(dataset.category_ids[index] for index in old),
+        labels=replace(labels, cls=new[labels.cls]),
+    )
+    if backgrounds:
+        return result
+    count = len(dataset.images)
+    emptied = (np.bincount(dataset.labels.image, minlength=count) > 0) & (
+        np.bincount(labels.image, minlength=count) == 0
+    )
+    return result.take(~emptied)
+
+
+def keep_keypoints(dataset: Dataset, names: Sequence[str] | Mapping[str, str]) -> Dataset:
+    """Return the dataset with only these keypoints, in this order; flip_idx, sigmas and every row follow. A mapping
+    gives each its new name.
+
+    Raises:
+        DataError: a name that is no keypoint, one twice, or one whose mirror image is not kept: mirroring would have
+            no place for it.
+    """
+    old = dataset.keypoints
+    if old is None:
+        raise DataError("no keypoints in this data set", where=dataset.source)
+    for name in names:
+        if name not in old.names:
+            near = difflib.get_close_matches(name, old.names, n=1)
+            hint = f"did you mean {near[0]}?" if near else None
+            raise DataError(
+                "no such keypoint", where=dataset.source, expected=", ".join(old.names), got=name, hint=hint
+            )
+    called = tuple(names.values()) if isinstance(names, Mapping) else tuple(names)
+    if not names or len(set(names)) < len(names) or len(set(called)) < len(called):
+        raise DataError("keypoints are kept once each", where=dataset.source, got=", ".join(called) or "none")
+    places = [old.names.index(name) for name in names]
+    flip = None
+    if old.flip_idx is not None:
+        partners = [old.flip_idx[place] for place in places]
+        if lonely := [
+            old.names[place] for place, partner in zip(places, partners, strict=True) if partner not in places
+        ]:
+            raise DataError(
+                "a keypoint without its mirror image",
+                where=dataset.source,
+                got=", ".join(lonely),
+                hint="keep both of a pair, or neither",
+            )
+        flip = tuple(places.index(partner) for partner in partners)
+    sigmas = None if old.sigmas is None else tuple(old.sigmas[place] for place in places)
+    points = dataset.labels.keypoints
+    return replace(
+        dataset,
+        keypoints=replace(old, names=called, flip_idx=flip, sigmas=sigmas),
+        labels=replace(dataset.labels, keypoints=None if points is None else points[:, places]),
+    )

@@ -1,0 +1,141 @@
+"""Fingerprint: one hash that says two datasets are the same data, wherever they lie.
+
+It covers the bytes of every image, its labels, group and split, and the classes; not the folder, not the format, not
+the order of files. Hashing the images is what costs, so a file's hash is remembered by path, size and time of change.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from liftgate.data.core.dataset import Dataset, Image
+from liftgate.files import cache_folder
+from liftgate.hashing import content_hash, file_hash
+from liftgate.progress import Progress, silent
+
+_THREADS = min(8, 2 * (os.cpu_count() or 1))
+_Stamp = tuple[str, int, int]
+
+
+def fingerprint(dataset: Dataset, *, progress: Progress = silent) -> str:
+    """Return the SHA-256 of everything that training and evaluation on this dataset depend on.
+
+    An image that is missing counts as missing, not as an error.
+    """
+    order = sorted(range(len(dataset.images)), key=lambda index: dataset.images[index].id)
+    images = [dataset.images[index] for index in order]
+    hashes = file_hashes([image.path for image in images], progress)
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    rows = np.argsort(place[dataset.labels.image], kind="stable")
+    labels = dataset.labels.take(rows)
+    columns = [
+        place[labels.image],
+        labels.cls,
+        labels.boxes,
+        labels.area,
+        labels.crowd,
+        labels.ignore,
+        labels.keypoints,
+    ]
+    return content_hash(
+        {
+            "classes": dataset.classes,
+            "category_ids": dataset.category_ids,
+            "keypoints": dataset.keypoints,
+            "images": [
+                (image.id, hash_, image.group, image.split, image.label is None)
+                for image, hash_ in zip(images, hashes, strict=True)
+            ],
+            "labels": columns,
+        }
+    )
+
+
+def image_marks(dataset: Dataset, progress: Progress = silent) -> list[str]:
+    """Return a mark of every image: 12 digits of its id and size, 12 of its file's bytes (- where there is none).
+
+    Enough to tell whether two sets of images overlap, where frame_0001.jpg may stand in many sets.
+    """
+    hashes = file_hashes([image.path for image in dataset.images], progress)
+    return [name_mark(image) + (hash_ or "-" * 12)[:12] for image, hash_ in zip(dataset.images, hashes, strict=True)]
+
+
+def name_mark(image: Image) -> str:
+    """The half of an image's mark that needs no file."""
+    return content_hash((image.id, image.width, image.height))[:12]
+
+
+def file_hashes(paths: Sequence[Path], progress: Progress = silent) -> list[str | None]:
+    """Return the SHA-256 of every file, None where there is none; unchanged files are not read again."""
+    stamps = [_stamp(path) for path in paths]
+    with closing(_open_cache()) as cache:
+        known = _recall(cache, [stamp for stamp in stamps if stamp])
+        todo = [stamp for stamp in dict.fromkeys(stamps) if stamp and stamp not in known]
+        fresh: dict[_Stamp, str] = {}
+        with ThreadPoolExecutor(_THREADS) as pool:  # hashlib lets go of the interpreter lock
+            for stamp, hash_ in zip(todo, pool.map(lambda stamp: _try_hash(Path(stamp[0])), todo), strict=True):
+                if hash_ is not None:
+                    fresh[stamp] = hash_
+                progress("hashing images", len(known) + len(fresh), len(known) + len(todo))
+        _remember(cache, fresh)
+    table: Mapping[_Stamp, str] = known | fresh
+    return [table.get(stamp) if stamp else None for stamp in stamps]
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return str(path.absolute()), status.st_size, status.st_mtime_ns
+
+
+def _try_hash(path: Path) -> str | None:
+    try:
+        return file_hash(path)
+    except OSError:
+        return None
+
+
+def _open_cache() -> sqlite3.Connection:
+    """The cache file, or a cache in memory where that cannot be opened: it saves time and decides nothing."""
+    try:
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        return _with_table(sqlite3.connect(folder / "hashes.sqlite", timeout=5))
+    except (OSError, RuntimeError, sqlite3.Error):  # RuntimeError: nobody has a home folder
+        return _with_table(sqlite3.connect(":memory:"))
+
+
+def _with_table(cache: sqlite3.Connection) -> sqlite3.Connection:
+    cache.execute("CREATE TABLE IF NOT EXISTS hash (path TEXT PRIMARY KEY, size INT, mtime INT, sha256 TEXT)")
+    return cache
+
+
+def _recall(cache: sqlite3.Connection, stamps: Sequence[_Stamp]) -> dict[_Stamp, str]:
+    known: dict[_Stamp, str] = {}
+    for stamp in stamps:
+        try:
+            row = cache.execute("SELECT sha256 FROM hash WHERE path=? AND size=? AND mtime=?", stamp).fetchone()
+        except (sqlite3.Error, UnicodeEncodeError):
+            continue
+        if row:
+            known[stamp] = row[0]
+    return known
+
+
+def _remember(cache: sqlite3.Connection, fresh: Mapping[_Stamp, str]) -> None:
+    rows = [(*stamp, hash_) for stamp, hash_ in fresh.items() if stamp[0].isprintable()]
+    try:
+        with cache:
+            cache.executemany("INSERT OR REPLACE INTO hash VALUES (?, ?, ?, ?)", rows)
+    except sqlite3.Error:
+        pass

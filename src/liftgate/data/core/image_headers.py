@@ -1,0 +1,110 @@
+"""What an image file says about itself before its pixels are decoded: size, orientation, format."""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from liftgate.data.core.dataset import Fault
+from liftgate.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SUFFIXES = frozenset(
+    ".avif .bmp .dng .heic .heif .jp2 .jpeg .jpg .mpo .png .tif .tiff .webp".split()  # noqa: SIM905
+)
+"""Suffixes (lower case) that Ultralytics 8.4 takes for images; a file with another suffix is no image to it."""
+
+_FORMATS = frozenset(["AVIF", "BMP", "DNG", "HEIC", "HEIF", "JPEG2000", "JPEG", "MPO", "PNG", "TIFF", "WEBP"])
+_CHUNK = 64
+_THREADS = min(16, 4 * (os.cpu_count() or 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Size as stored and EXIF orientation; `kind` and `problem` say what is wrong, as a Fault would."""
+
+    width: int = 0
+    height: int = 0
+    orientation: int = 1
+    kind: str | None = None
+    problem: str = ""
+
+    def fault(self, path: Path, image: str) -> Fault | None:
+        """Return the header's problem as a fault of `image`."""
+        return Fault(self.kind, str(path), self.problem, image) if self.kind else None
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of one image file; a file that cannot be read gives size 0 and the reason, never an error."""
+    from PIL import Image, UnidentifiedImageError  # here: whoever has labels without images measures without Pillow
+
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait for ever
+            return Header(kind="image_unreadable", problem="not a regular file")
+        with path.open("rb") as file:
+            with Image.open(file) as image:
+                width, height, orientation = _geometry(image)
+                form = image.format or "?"
+            if width < 10 or height < 10:
+                return Header(width, height, orientation, "image_small", f"{width}×{height} pixels")
+            if form not in _FORMATS:
+                return Header(width, height, orientation, "image_format", f"{form} file")
+            if form == "JPEG" and not _ends_well(file):
+                return Header(width, height, orientation, "jpeg_end", "no end-of-image marker at the end")
+            return Header(width, height, orientation)
+    except FileNotFoundError:
+        return Header(kind="image_missing", problem="no such file")
+    except UnidentifiedImageError:
+        empty = path.stat().st_size == 0
+        return Header(kind="image_unreadable", problem="empty file" if empty else "not an image")
+    except Exception as error:  # Pillow's plugins raise anything on a damaged file: SyntaxError, struct.error, …
+        return Header(kind="image_unreadable", problem=f"{type(error).__name__}: {error}"[:200])
+
+
+def read_headers(paths: Sequence[Path], progress: Progress = silent) -> list[Header]:
+    """Read the headers of many image files in a thread pool, in the order of `paths`."""
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    headers: list[Header] = []
+    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
+        # Only the header is read: a huge image costs nothing here, and damaged EXIF is the reader's to ignore.
+        warnings.simplefilter("ignore")
+        for part in pool.map(lambda chunk: [read_header(path) for path in chunk], chunks):
+            headers += part
+            progress("reading image headers", len(headers), len(paths))
+    return headers
+
+
+def _geometry(image: Image.Image) -> tuple[int, int, int]:
+    """Width and height as stored, orientation."""
+    from PIL import ExifTags, Image
+
+    if image.format == "TIFF":  # Pillow has turned the size already
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        return int(tags[256]), int(tags[257]), _orientation(tags.get(274, 1))
+    data = image.info.get("exif")
+    if not data:
+        return image.width, image.height, 1
+    # Not image.getexif(): it decodes a whole PNG to look behind the pixels, and believes XMP, which OpenCV does not.
+    exif = Image.Exif()
+    try:
+        exif.load(data)
+        return image.width, image.height, _orientation(exif.get(ExifTags.Base.Orientation, 1))
+    except Exception:  # damaged EXIF turns nothing
+        return image.width, image.height, 1
+
+
+def _orientation(value: object) -> int:
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _ends_well(file: object) -> bool:
+    file.seek(-2, os.SEEK_END)  # type: ignore[attr-defined]
+    return bool(file.read() == b"\xff\xd9")  # type: ignore[attr-defined]

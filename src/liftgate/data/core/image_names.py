@@ -1,0 +1,39 @@
+"""How people name images in side files: by id, by file name, or by stem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from liftgate.data.core.dataset import Image
+
+
+class ImageNames:
+    """Finds the image that a name means: its id, else its file name, else its stem, where only one image has it.
+
+    >>> from pathlib import Path
+    >>> names = ImageNames([Image("a/x.jpg", Path("/d/a/x.jpg"), 8, 8), Image("b/y.jpg", Path("/d/b/y.jpg"), 8, 8)])
+    >>> names.find("a/x.jpg"), names.find("y"), names.find("z")
+    (0, 1, None)
+    """
+
+    def __init__(self, images: Sequence[Image]) -> None:
+        self._tables: tuple[dict[str, int | None], ...] = ({}, {}, {})
+        for index, image in enumerate(images):
+            path = PurePosixPath(image.id)
+            for table, name in zip(self._tables, (image.id, path.name, path.stem), strict=True):
+                table[name] = None if name in table else index
+
+    def find(self, name: str) -> int | None:
+        """Return the index of the image, or None: unknown, or more than one."""
+        posix = name.replace("\\", "/")
+        for table in self._tables:
+            if (index := table.get(posix)) is not None:
+                return index
+        # A path from another machine or a folder further up: as much of its end as is an id, else its last part, as
+        # long as one image only has that name.
+        while "/" in posix:
+            posix = posix.partition("/")[2]
+            if "/" in posix and (index := self._tables[0].get(posix)) is not None:
+                return index
+        return self._tables[1].get(posix) if posix != name else None

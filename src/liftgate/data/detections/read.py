@@ -1,0 +1,130 @@
+"""`read_predictions`: predictions from whatever a detector left, told apart by what it is, not by an option."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
+from liftgate.data.detections import fiftyone, saved_answers, yolo_txt
+from liftgate.data.detections.builder import demand_readable
+from liftgate.data.detections.supervision import from_supervision
+from liftgate.data.formats import coco
+from liftgate.errors import DataError
+
+
+class Ahead:
+    """COCO results whose rows are read in a thread of their own: by machine code, free of the interpreter's lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rows: coco.Results | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._read, daemon=True)  # whoever fails meanwhile does not wait for it
+        self._thread.start()
+
+    def _read(self) -> None:
+        try:
+            self._rows = coco.read_results(self.path)
+        except BaseException as error:  # it is told where somebody asks for the rows
+            self._error = error
+
+    def predictions(self, dataset: Dataset) -> Predictions:
+        """Wait for the rows and read them against the dataset; errors as `read_predictions`."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return coco.read_predictions(self.path, dataset, self._rows)
+
+
+Source = Path | str | Predictions | Mapping[str, Any] | Iterable[Any] | Ahead
+"""A path, Predictions, supervision.Detections by image, FiftyOne samples, or what `read_ahead` made of one of these"""
+
+_LARGEST_STREAMED = 5_000_000_000
+"""Bytes of COCO results, which are read in pieces: some 50 million detections, whose matching takes some 16 GB"""
+
+_TAKES = "COCO results JSON, FiftyOne JSON, CSV, or a folder of YOLO txt"
+
+
+def read_predictions(source: Source, dataset: Dataset) -> Predictions:
+    """Read predictions on the images of a dataset.
+
+    A path is COCO results (a JSON list), FiftyOne's labels.json or samples.json (a JSON object; `samples.json#FIELD`
+    where it has more than one field of predictions), a CSV of answers, or a folder of YOLO txt, of CSV or of a FiftyOne
+    export. A mapping is supervision.Detections by image; another iterable is FiftyOne samples.
+
+    Raises:
+        DataError: it is none of these, or holds what cannot be meant: with file and line, or index.
+    """
+    if isinstance(source, Predictions):
+        return source
+    if isinstance(source, Ahead):
+        return source.predictions(dataset)
+    if isinstance(source, Mapping):
+        return from_supervision(source, dataset)
+    if not isinstance(source, str | Path):
+        return fiftyone.from_samples(source, dataset)
+    path, field = _split_field(Path(source))
+    if path.is_dir():
+        return _read_folder(path, dataset, field)
+    if _is_results(path):
+        demand_readable(path, _LARGEST_STREAMED)
+        return coco.read_predictions(path, dataset)
+    demand_readable(path)
+    if path.suffix.lower() == ".csv":
+        return saved_answers.read(path, dataset)
+    if path.suffix.lower() == ".json":
+        return fiftyone.read(path, dataset, field)
+    raise DataError("not a predictions file", where=path, expected=_TAKES)
+
+
+def read_ahead(source: Source) -> Source:
+    """Begin to read COCO results before their dataset is known; anything else, and what cannot be read, is returned.
+
+    The rows of half a million detections take as long as everything that must be imported to measure them.
+    """
+    if not isinstance(source, str | Path):
+        return source
+    path = Path(source)
+    try:
+        if not path.is_file() or not _is_results(path):
+            return source
+        demand_readable(path, _LARGEST_STREAMED)
+    except (DataError, OSError):
+        return source  # told, with the truth read, by `read_predictions`
+    return Ahead(path)
+
+
+def _is_results(path: Path) -> bool:
+    return path.suffix.lower() == ".json" and _first_byte(path) != b"{"
+
+
+def _read_folder(path: Path, dataset: Dataset, field: str | None) -> Predictions:
+    for name in ("samples.json", "labels.json"):
+        if (path / name).is_file():
+            return fiftyone.read(path / name, dataset, field)
+    if any(path.glob("*.csv")):
+        return saved_answers.read(path, dataset)
+    if any(path.rglob("*.txt")):
+        return yolo_txt.read(path, dataset)
+    inside = sorted(file.name for file in path.iterdir())[:5]
+    raise DataError("no predictions in this folder", where=path, expected=_TAKES, got=", ".join(inside) or "nothing")
+
+
+def _split_field(path: Path) -> tuple[Path, str | None]:
+    """`samples.json#yolo` → the file and the field; a file whose own name has a # is taken as it is."""
+    if "#" not in path.name or path.exists():
+        return path, None
+    name, _, field = path.name.partition("#")
+    return path.with_name(name), field or None
+
+
+def _first_byte(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    except OSError as error:
+        raise DataError("cannot read the file", where=path, got=error.strerror) from None

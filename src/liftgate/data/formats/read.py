@@ -1,0 +1,113 @@
+"""`read`: whatever lies at a path, as one Dataset."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.errors import DataError
+from liftgate.progress import Progress, silent
+
+_YAMLS = ("data.yaml", "data.yml", "dataset.yaml")
+
+
+def read(path: Path, *, images: Path | None = None, name: str | None = None, progress: Progress = silent) -> Dataset:
+    """Read a YOLO data.yaml, COCO JSON, Pascal VOC folder, CVAT's XML (or the zip that it exports), or PaliGemma JSONL.
+
+    `images` says where the pixels are when the labels do not (COCO, VOC); `name` is the dataset's name in a study.
+    A folder is VOC when it has Annotations/, CVAT when it has annotations.xml, YOLO when it has a data.yaml, COCO when
+    it has annotations/*.json; where these are of several kinds, a pattern such as annotations/instances_*.json names
+    one. Roboflow's exports in train/, valid/ and test/ (PaliGemma: dataset/) are taken as they come.
+
+    Raises:
+        DataError: nothing there that can be read; bad rows are no error but `Dataset.faults`.
+    """
+    path = Path(path)
+    if "*" in path.name and not path.exists() and (files := sorted(path.parent.glob(path.name))):
+        return _read_several(path, files, images, name, progress)
+    if not path.exists():
+        raise DataError("no such file or folder", where=path, hint=_nearby(path))
+    if path.is_dir():
+        return _read_folder(path, images, name, progress)
+    if not path.is_file():  # opening a named pipe would wait for ever
+        raise DataError("neither a file nor a folder", where=path, got="a device, a pipe or a socket")
+    suffix = path.suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        from liftgate.data.formats import yolo
+
+        return yolo.read(path, name=name, progress=progress)
+    if suffix == ".json":
+        from liftgate.data.formats import coco
+
+        return coco.read(path, images=images, name=name, progress=progress)
+    if suffix in (".xml", ".zip"):
+        from liftgate.data.formats import cvat
+
+        return cvat.read(path, images=images, name=name, progress=progress)
+    if suffix == ".jsonl":
+        from liftgate.data.formats import paligemma
+
+        return paligemma.read(path, images=images, name=name, progress=progress)
+    raise DataError("not a data set", where=path, expected="data.yaml, a COCO JSON, a Pascal VOC folder or CVAT's XML")
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether `read` would find a data set at a path: no bare folder of images, no list of frames."""
+    from liftgate.data.formats import coco, paligemma, voc
+
+    if not path.is_dir():
+        return path.suffix.lower() in (".yaml", ".yml", ".json", ".xml", ".zip", ".jsonl")
+    marks = ("Annotations", "annotations.xml", *_YAMLS)
+    if any((path / mark).exists() for mark in marks):
+        return True
+    return bool(coco.find_parts(path) or paligemma.find_parts(path)) or voc.is_flat(path)
+
+
+def _read_several(path: Path, files: list[Path], images: Path | None, name: str | None, progress: Progress) -> Dataset:
+    """`annotations/instances_*.json`: one kind of several in a folder, all its splits."""
+    from liftgate.data.formats import coco
+
+    if strange := [file.name for file in files if file.suffix.lower() != ".json"]:
+        raise DataError("a pattern names one COCO JSON for each split", where=path, got=", ".join(strange[:3]))
+    folder = path.parent.parent if path.parent.name == "annotations" else path.parent
+    return coco.read_parts(folder, files, images=images, name=name, progress=progress)
+
+
+def _read_folder(path: Path, images: Path | None, name: str | None, progress: Progress) -> Dataset:
+    from liftgate.data.formats import coco, cvat, paligemma, voc, yolo
+
+    if (path / "Annotations").is_dir():
+        return voc.read(path, images=images, name=name, progress=progress)
+    if (path / "annotations.xml").is_file():
+        return cvat.read(path / "annotations.xml", images=images, name=name, progress=progress)
+    for candidate in _YAMLS:
+        if (path / candidate).is_file():
+            return yolo.read(path / candidate, name=name or path.name, progress=progress)
+    if parts := coco.find_parts(path):
+        return coco.read_parts(path, parts, images=images, name=name, progress=progress)
+    if parts := paligemma.find_parts(path):
+        return paligemma.read_parts(parts, images=images, name=name or path.name, progress=progress)
+    if voc.is_flat(path):
+        return voc.read(path, name=name, progress=progress)
+    inside = sorted(file.name for file in path.glob("*") if file.suffix.lower() in (".yaml", ".yml", ".json"))
+    raise DataError(
+        "no data set in this folder",
+        where=path,
+        expected="data.yaml (YOLO), annotations/*.json (COCO), Annotations/ (Pascal VOC) or annotations.xml (CVAT)",
+        got=", ".join(inside[:5]) or "none of these",
+        hint="name the YAML or JSON itself" if inside else None,
+    )
+
+
+def _nearby(path: Path) -> str | None:
+    """Return the path that was probably meant, or what the folder holds where it should be."""
+    for missing in (path, *path.parents):
+        if missing.parent.is_dir():
+            names = sorted(file.name for file in missing.parent.iterdir() if not file.name.startswith("."))
+            if close := difflib.get_close_matches(missing.name, names, n=1):
+                return f"did you mean {missing.parent / close[0] / path.relative_to(missing)}?"
+            if missing != path:
+                return f"there is no {missing}"
+            return f"{missing.parent} holds {', '.join(names[:5]) or 'nothing'}"
+    return None

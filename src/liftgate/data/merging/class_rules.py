@@ -1,0 +1,130 @@
+"""The rules file of `liftgate data merge` and `mix`: what becomes of classes and keypoints, by data set and for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from liftgate.data.core.csv_tables import read_table
+from liftgate.data.merging.merge import ClassRules
+from liftgate.data.provenance.declared_terms import DeclaredTerms, read_said
+from liftgate.errors import DataError
+from liftgate.hashing import file_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a rules file says."""
+
+    datasets: Mapping[str, ClassRules] = field(default_factory=dict)
+    everywhere: ClassRules = field(default_factory=ClassRules)
+    order: tuple[str, ...] = ()
+    said: Mapping[str, DeclaredTerms] = field(default_factory=dict)
+    """data set → what is known of where it comes from"""
+    keep: tuple[str, ...] = ()
+    backgrounds: bool = False
+    keypoints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """data set → which of its keypoints are kept, in order, and what they are called afterwards"""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """data set → rule for its groups"""
+    sha256: str | None = None
+    """Of the file"""
+
+
+def read_rules(path: Path) -> Rules:
+    """Read merge rules: by data set, for all, and the order of classes.
+
+        rename: {Mobile phone: phone, cell phone: phone}
+        drop: ["0", "123"]
+        keep: [phone, knife]          # of what is left, by its new name; backgrounds: true keeps images that lose all
+        order: [phone, knife]
+        datasets:
+          xray: {rename: {tel: phone}, drop: [box], licence: CC-BY-4.0, origin: real, confidential: true}
+          pose: {keypoints: [nose, left eye, right eye]}      # only these, in this order; flip_idx and sigmas follow
+          drawn: {keypoints: {n: nose, le: left eye, re: right eye}, groups: '^(?P<group>[^_]+)_'}      # and renamed
+
+    A CSV with the columns dataset, class and becomes (empty: dropped), as a merge leaves it beside its result, says
+    what becomes of each class; classes that it does not name stay what they are.
+
+    Raises:
+        DataError: not YAML, or keys and values of another kind; a CSV in which a class becomes two.
+    """
+    if path.suffix.lower() == ".csv":
+        return _mapped(path)
+    try:
+        document = yaml.safe_load(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise DataError("cannot read the rules", where=path, got=str(error).splitlines()[0]) from None
+    _known_keys(path, document, _RULES | {"keep", "backgrounds", "order", "datasets"})
+    datasets = document.get("datasets") or {}
+    backgrounds = document.get("backgrounds", False)
+    if not isinstance(datasets, dict) or not isinstance(backgrounds, bool):
+        raise DataError("not merge rules", where=path, expected="datasets: a mapping, backgrounds: true or false")
+    for rules in datasets.values():
+        _known_keys(path, rules, _RULES | _SAID | {"keypoints", "groups"})
+    return Rules(
+        datasets={str(name): _class_rules(path, rules) for name, rules in datasets.items()},
+        everywhere=_class_rules(path, document),
+        order=_names(path, document, "order"),
+        said={str(name): read_said(rules, path) for name, rules in datasets.items()},
+        keep=_names(path, document, "keep"),
+        backgrounds=backgrounds,
+        keypoints={str(n): _keypoints(path, r["keypoints"]) for n, r in datasets.items() if "keypoints" in r},
+        groups={str(name): str(rules["groups"]) for name, rules in datasets.items() if "groups" in rules},
+        sha256=file_hash(path),
+    )
+
+
+def _mapped(path: Path) -> Rules:
+    becomes: dict[str, dict[str, str]] = {}
+    for line, row in read_table(path, ("dataset", "class", "becomes")):
+        known = becomes.setdefault(row["dataset"], {})
+        if known.setdefault(row["class"], row["becomes"]) != row["becomes"]:
+            got = f"{known[row['class']]!r} and {row['becomes']!r}"
+            raise DataError("a class becomes two", where=f"{path}:{line}", got=got)
+    return Rules(
+        datasets={
+            name: ClassRules(
+                rename={old: new for old, new in classes.items() if new},
+                drop=frozenset(old for old, new in classes.items() if not new),
+            )
+            for name, classes in becomes.items()
+        },
+        sha256=file_hash(path),
+    )
+
+
+_RULES = {"rename", "drop"}
+_SAID = {"licence", "origin", "confidential", "consent"}
+
+
+def _known_keys(path: Path, document: object, keys: set[str]) -> None:
+    if not isinstance(document, dict) or not set(document) <= keys:
+        got = ", ".join(map(str, document)) if isinstance(document, dict) else type(document).__name__
+        raise DataError("not merge rules", where=path, expected=", ".join(sorted(keys)), got=got)
+
+
+def _class_rules(path: Path, document: Mapping[str, Any]) -> ClassRules:
+    rename = document.get("rename") or {}
+    if not isinstance(rename, dict):
+        raise DataError("not merge rules", where=path, expected="rename: {old: new}", got=type(rename).__name__)
+    return ClassRules({str(old): str(new) for old, new in rename.items()}, frozenset(_names(path, document, "drop")))
+
+
+def _names(path: Path, document: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = document.get(key) or []
+    if not isinstance(names, list):
+        raise DataError("not merge rules", where=path, expected=f"{key}: [names]", got=type(names).__name__)
+    return tuple(map(str, names))
+
+
+def _keypoints(path: Path, names: object) -> dict[str, str]:
+    if isinstance(names, list) and len(set(map(str, names))) == len(names):
+        return {str(name): str(name) for name in names}
+    if isinstance(names, dict):
+        return {str(old): str(new) for old, new in names.items()}
+    raise DataError("not merge rules", where=path, expected="keypoints: [names, each once] or {old: new}", got=names)

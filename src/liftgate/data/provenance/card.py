@@ -1,0 +1,215 @@
+"""The card of a data set: a README.md that says where it comes from, what may be done with it and how it was made.
+
+Its head is YAML, so that the next tool can read what this one knew (`read_card`); the rest is for people. The same data
+give the same bytes: no times, no absolute paths.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liftgate.data.core.dataset import Dataset, Origin
+from liftgate.data.provenance.licences import Terms, cannot_be_shared, merged_terms, obligations, strictest, terms
+from liftgate.errors import DataError, Refused
+from liftgate.files import write_text
+
+CARD = "README.md"
+_MARK = "liftgate-card"
+_LARGEST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What the README.md of a data set says."""
+
+    name: str
+    made_by: str
+    """The command or step, without paths of this machine"""
+    terms: Terms
+    classes: tuple[str, ...]
+    counts: Mapping[str, Mapping[str, int]]
+    """split → images, groups, objects"""
+    objects: Mapping[str, int]
+    """class → objects"""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """`labels` and what else identifies the data: 64 hex digits each"""
+    parts: tuple[tuple[str, Terms], ...] = ()
+    """Data sets that it was made from, with theirs"""
+
+
+def card(
+    dataset: Dataset,
+    made_by: str,
+    *,
+    consent: str | None = None,
+    parts: Sequence[tuple[str, Terms]] = (),
+    hashes: Mapping[str, str] | None = None,
+) -> Card:
+    """Return the card of a data set that is about to be written. With `parts` its terms are the strictest of theirs and
+    its own."""
+    own = terms(dataset, consent)
+    if parts:
+        strict = merged_terms([part for _, part in parts])
+        known = dataset.licence is not None
+        own = Terms(
+            strictest(strict.licence, own.licence) if known else strict.licence,
+            strict.origin,
+            strict.confidential or own.confidential,
+            consent or strict.consent,
+        )
+    objects = dict.fromkeys(dataset.classes, 0)
+    for name, count in zip(
+        dataset.classes, np.bincount(dataset.labels.cls, minlength=len(dataset.classes)), strict=True
+    ):
+        objects[name] += int(count)  # two classes may have one name
+    return Card(
+        name=dataset.name,
+        made_by=made_by,
+        terms=own,
+        classes=dataset.classes,
+        counts=_counts(dataset),
+        objects=objects,
+        hashes={"labels": dataset.truth_hash(), **(hashes or {})},
+        parts=tuple(parts),
+    )
+
+
+def write_card(card: Card, folder: Path) -> Path:
+    """Write `card` as README.md of `folder` and return its path.
+
+    Raises:
+        Refused: there is a README.md that is not a card of Liftgate's: somebody wrote it.
+    """
+    path = demand_card_place(folder)
+    write_text(path, card_text(card))
+    return path
+
+
+def demand_card_place(folder: Path) -> Path:
+    """Return where the card of `folder` stands, or will.
+
+    Raises:
+        Refused: there is a README.md that is not a card of Liftgate's: somebody wrote it.
+    """
+    path = folder / CARD
+    if path.exists() and not _is_ours(path):
+        raise Refused("a README.md is there that Liftgate did not write", where=path, hint="write to another folder")
+    return path
+
+
+def read_card(folder: Path) -> Card | None:
+    """Return the card in `folder`, or None where there is none of Liftgate's.
+
+    Raises:
+        DataError: its head was damaged.
+    """
+    import yaml
+
+    path = folder / CARD
+    if not path.is_file() or not _is_ours(path):
+        return None
+    if path.stat().st_size > _LARGEST:
+        raise DataError("the card is too large to be one", where=path, expected="at most 1 MiB")
+    try:
+        head = yaml.safe_load(path.read_text(encoding="utf-8").split("\n---\n")[0])
+        record = head[_MARK]
+        return Card(
+            name=str(record["name"]),
+            made_by=str(record["made_by"]),
+            terms=_terms_of(record["terms"]),
+            classes=tuple(str(name) for name in record["objects"]),
+            counts={str(split): dict(row) for split, row in record["counts"].items()},
+            objects={str(name): int(count) for name, count in record["objects"].items()},
+            hashes={str(name): str(value) for name, value in record["hashes"].items()},
+            parts=tuple((str(part["name"]), _terms_of(part["terms"])) for part in record["parts"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError("the card's head cannot be read", where=path, got=str(error).split("\n")[0]) from error
+
+
+def card_text(card: Card) -> str:
+    """Return the README.md: YAML head, then what people want to know."""
+    import yaml
+
+    record = {
+        "name": card.name,
+        "made_by": card.made_by,
+        "terms": asdict(card.terms),
+        "counts": {split: dict(row) for split, row in card.counts.items()},
+        "objects": dict(card.objects),
+        "hashes": dict(card.hashes),
+        "parts": [{"name": name, "terms": asdict(part)} for name, part in card.parts],
+    }
+    # An unlimited width: folded lines would move with the length of names.
+    head = yaml.safe_dump({_MARK: record}, sort_keys=False, allow_unicode=False, width=10**9)
+    return f"---\n{head}---\n{_body(card)}"
+
+
+def _body(card: Card) -> str:
+    asked = obligations(card.terms.licence)
+    hindrance = cannot_be_shared(card.terms.licence)
+    lines = [
+        f"# {_plain(card.name)}",
+        "",
+        f"Made by `{card.made_by.replace('`', '')}`.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| licence | {_plain(card.terms.licence or 'unknown: ask before you use it')} |",
+        f"| obliges to | {'unknown' if asked is None else ', '.join(asked) or 'nothing'} |",
+        f"| may be passed on | {'no: ' + hindrance if hindrance else 'yes, under the licence'} |",
+        f"| origin | {card.terms.origin} |",
+        f"| consent of the people shown | {_plain(card.terms.consent or 'not said')} |",
+        f"| confidential | {'yes: nothing of it may leave this machine' if card.terms.confidential else 'no'} |",
+        "",
+        "| split | images | groups | objects |",
+        "|---|---:|---:|---:|",
+        *(f"| {_plain(s)} | {r['images']:,} | {r['groups']:,} | {r['objects']:,} |" for s, r in card.counts.items()),
+    ]
+    if card.objects:
+        lines += ["", "| class | objects |", "|---|---:|"]
+        lines += [f"| {_plain(name)} | {count:,} |" for name, count in card.objects.items()]
+    if card.parts:
+        lines += ["", "| made from | licence | origin | confidential | consent |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {_plain(name)} | {_plain(part.licence or 'unknown')} | {part.origin} | "
+            f"{'yes' if part.confidential else 'no'} | {_plain(part.consent or 'not said')} |"
+            for name, part in card.parts
+        ]
+    lines += ["", *(f"- {_plain(name)}: `{value}`" for name, value in card.hashes.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+    names = [image.split or "unsplit" for image in dataset.images]
+    objects = np.bincount(dataset.labels.image, minlength=len(names))
+    order = [*dataset.splits, *(["unsplit"] if "unsplit" in names else [])]
+    return {
+        split: {
+            "images": names.count(split),
+            "groups": len({image.key for image, name in zip(dataset.images, names, strict=True) if name == split}),
+            "objects": int(objects[np.array([name == split for name in names], dtype=np.bool_)].sum()),
+        }
+        for split in dict.fromkeys(order)
+    }
+
+
+def _terms_of(record: Mapping[str, Any]) -> Terms:
+    origin: Origin = "synthetic" if record["origin"] == "synthetic" else "real"
+    return Terms(record["licence"], origin, bool(record["confidential"]), record["consent"])
+
+
+def _is_ours(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_MARK) + 5).startswith(f"---\n{_MARK}:".encode())
+
+
+def _plain(text: str) -> str:
+    """A stranger's words inside a Markdown table: one line, nothing that Markdown or HTML would act on."""
+    return re.sub(r"([\\`*_{}\[\]<>|#!])", r"\\\1", " ".join(text.split()))

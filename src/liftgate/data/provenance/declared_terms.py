@@ -1,0 +1,129 @@
+"""What a data set that was read is known to be: what its user says, else its card, else its source's own words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from liftgate.data.core.dataset import Dataset, Origin
+from liftgate.data.provenance.card import read_card
+from liftgate.data.provenance.licences import Terms, canonical_licence, merged_terms
+from liftgate.errors import DataError
+
+_ABOVE = 3
+"""Folders above a file's own where its card may be: frames/line-2/cam-1/x.jpg"""
+
+_README = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredTerms:
+    """What a user says of a data set; None: nothing."""
+
+    licence: str | None = None
+    origin: Origin | None = None
+    confidential: bool = False
+    """True binds; False is no release of what a card calls confidential"""
+    consent: str | None = None
+
+
+def read_said(words: Mapping[str, Any], where: object) -> DeclaredTerms:
+    """Read `licence`, `origin`, `confidential` and `consent` out of a YAML mapping that may hold more.
+
+    Raises:
+        DataError: values of another kind.
+    """
+    licence, origin, confidential, consent = (
+        words.get(key) for key in ("licence", "origin", "confidential", "consent")
+    )
+    if origin not in (None, "real", "synthetic"):
+        raise DataError("unknown origin", where=where, expected="real or synthetic", got=origin)
+    if confidential not in (None, True, False):
+        raise DataError("confidential is yes or no", where=where, got=confidential)
+    for key, value in (("licence", licence), ("consent", consent)):
+        if value is not None and not isinstance(value, str):
+            raise DataError(f"{key} is text", where=where, got=value)
+    return DeclaredTerms(licence, origin, bool(confidential), consent)
+
+
+def known_terms(dataset: Dataset, said: DeclaredTerms | None = None) -> Terms:
+    """Return the terms of a data set: as said, else as on the card beside it, else as its source has them.
+
+    Confidential stays confidential, whoever says so.
+
+    Raises:
+        DataError: the card is damaged.
+    """
+    said = said or DeclaredTerms()
+    if dataset.format == "frames":  # a list of frames may lie in another folder than they do
+        return terms_beside([image.path for image in dataset.images], said)
+    card = next((found for folder in _folders(dataset) if (found := read_card(folder))), None)
+    noted = Terms(_own_licence(dataset), dataset.origin, dataset.confidential) if card is None else card.terms
+    return Terms(
+        licence=canonical_licence(said.licence) or noted.licence,
+        origin=said.origin or noted.origin,
+        confidential=said.confidential or noted.confidential or dataset.confidential,
+        consent=said.consent or noted.consent,
+    )
+
+
+def terms_beside(files: Iterable[Path], said: DeclaredTerms | None = None, *, otherwise: Terms | None = None) -> Terms:
+    """Return the terms of loose files: as said, else the strictest of the cards in their folders (or the next folder
+    above them that has one), else `otherwise`. Confidential is what any of the three calls so.
+
+    Raises:
+        DataError: a card is damaged.
+    """
+    said = said or DeclaredTerms()
+    cards = [_card_above(folder) for folder in sorted({path.parent.absolute() for path in files})]
+    known = [Terms() if card is None else card for card in cards]
+    noted = merged_terms(known) if any(cards) else otherwise or Terms()
+    return Terms(
+        licence=canonical_licence(said.licence) or noted.licence,
+        origin=said.origin or noted.origin,
+        confidential=said.confidential or noted.confidential or bool(otherwise and otherwise.confidential),
+        consent=said.consent or noted.consent,
+    )
+
+
+def _card_above(folder: Path) -> Terms | None:
+    for place in (folder, *list(folder.parents)[:_ABOVE]):
+        if (found := read_card(place)) is not None:
+            return found.terms
+    return None
+
+
+def under(dataset: Dataset, terms: Terms) -> Dataset:
+    """Return the data set with these terms (its record has no place for consent)."""
+    return replace(dataset, licence=terms.licence, origin=terms.origin, confidential=terms.confidential)
+
+
+def _folders(dataset: Dataset) -> list[Path]:
+    """Where the writers of this house put the card of what they wrote to `dataset.source`."""
+    source = dataset.source
+    return [source] if source.is_dir() else [source.parent, *([source.parent.parent] if _nested(source) else [])]
+
+
+def _nested(source: Path) -> bool:
+    return source.parent.name == "annotations"  # COCO
+
+
+def _own_licence(dataset: Dataset) -> str | None:
+    roboflow = dataset.raw.get("roboflow")
+    named = roboflow.get("license") if isinstance(roboflow, dict) else None
+    return canonical_licence(dataset.licence or (named if isinstance(named, str) else None)) or _readme_licence(dataset)
+
+
+def _readme_licence(dataset: Dataset) -> str | None:
+    """What Roboflow writes beside an export of any format."""
+    for folder in _folders(dataset):
+        try:
+            with (folder / "README.dataset.txt").open(encoding="utf-8", errors="replace") as file:
+                found = re.search(r"^License: (.+)$", file.read(_README), re.MULTILINE)
+        except OSError:
+            continue
+        return canonical_licence(found[1]) if found else None
+    return None

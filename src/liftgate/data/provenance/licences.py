@@ -1,0 +1,167 @@
+"""What may be done with data, and what binds a set that was merged from several.
+
+Licences are compared by what they oblige to: one is stricter than another when it asks for everything that the other
+asks for and more. Two of which neither is stricter (share-alike and non-commercial) both bind, and are written as SPDX
+does: `A AND B`. An unknown licence is known to allow nothing, so it is the strictest. This is bookkeeping and no legal
+advice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from liftgate.data.core.dataset import Dataset, Origin
+
+_NOTICE = frozenset({"keep the notice"})
+_BY = _NOTICE | {"name the authors"}
+_SA = _BY | {"share alike"}
+_NC = _BY | {"no commercial use"}
+_ND = _BY | {"pass on unchanged only"}
+_COPYLEFT = _NOTICE | {"share alike"}
+_RESEARCH = _NC | {"research only"}
+_PRIVATE = _RESEARCH | _SA | _ND | {"pass on to nobody"}
+
+OBLIGATIONS: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("CC0-1.0", "PDDL-1.0", "Unlicense", "public-domain"), frozenset()),
+    **dict.fromkeys(("MIT", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC"), _NOTICE),
+    **dict.fromkeys(("CC-BY", "CC-BY-2.0", "CC-BY-2.5", "CC-BY-3.0", "CC-BY-4.0", "ODC-By-1.0"), _BY),
+    **dict.fromkeys(("GPL-2.0", "GPL-3.0", "AGPL-3.0", "LGPL-3.0"), _COPYLEFT),
+    **dict.fromkeys(("CC-BY-SA", "CC-BY-SA-2.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0", "ODbL-1.0"), _SA),
+    **dict.fromkeys(("CC-BY-NC", "CC-BY-NC-2.0", "CC-BY-NC-3.0", "CC-BY-NC-4.0"), _NC),
+    **dict.fromkeys(("CC-BY-NC-SA-2.0", "CC-BY-NC-SA-3.0", "CC-BY-NC-SA-4.0"), _NC | _SA),
+    **dict.fromkeys(("CC-BY-ND-2.0", "CC-BY-ND-3.0", "CC-BY-ND-4.0"), _ND),
+    **dict.fromkeys(("CC-BY-NC-ND-2.0", "CC-BY-NC-ND-3.0", "CC-BY-NC-ND-4.0"), _NC | _ND),
+    "research-only": _RESEARCH,
+    "proprietary": _PRIVATE,
+}
+"""Licence by its SPDX name → what it obliges to. `public-domain`, `research-only`, `proprietary` are ours."""
+
+_SPELLINGS = {
+    "cc0": "CC0-1.0",
+    "gpl-3.0-only": "GPL-3.0",
+    "gpl-3.0-or-later": "GPL-3.0",
+    "agpl-3.0-only": "AGPL-3.0",
+    "agpl-3.0-or-later": "AGPL-3.0",
+    "apache": "Apache-2.0",
+    "odbl": "ODbL-1.0",
+    "all-rights-reserved": "proprietary",
+    "private": "proprietary",
+    "internal": "proprietary",
+}
+_KNOWN = {name.casefold(): name for name in OBLIGATIONS} | _SPELLINGS
+_NOTHING_SAID = frozenset({"", "unknown", "none", "n-a", "noassertion", "other"})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What may be done with data."""
+
+    licence: str | None = None
+    """SPDX name, or `A AND B`; None: unknown, which is the strictest"""
+    origin: Origin = "real"
+    confidential: bool = False
+    consent: str | None = None
+    """How the people in the images agreed; None: nobody said"""
+
+
+def canonical_licence(text: str | None) -> str | None:
+    """Return a licence under its SPDX name; None for an unknown or empty one; others as they are written.
+
+    >>> [canonical_licence(text) for text in ("CC BY 4.0", "MIT License", "BY-NC-SA 4.0", "Unknown", "Acme-1")]
+    ['CC-BY-4.0', 'MIT', 'CC-BY-NC-SA-4.0', None, 'Acme-1']
+    """
+    if text is None:
+        return None
+    plain = re.sub(r"[\s_/]+", "-", text.strip().casefold())
+    plain = re.sub(r"-v(?=\d)", "-", re.sub(r"-licen[cs]e$", "", plain))  # "ODbL v1.0", "MIT License"
+    if plain in _NOTHING_SAID:
+        return None
+    return _KNOWN.get(plain) or _KNOWN.get(f"cc-{plain}") or text.strip()  # Roboflow writes "BY-NC-SA 4.0"
+
+
+def strictest(*licences: str | None) -> str | None:
+    """Return the licence of data merged from parts under `licences`: what binds all of it.
+
+    A part with no or an unknown licence makes the whole unknown (None). A licence that is not in `OBLIGATIONS` may ask
+    for anything and always binds. Parts of one strictness keep both names, because both notices have to be kept.
+
+    >>> strictest("MIT", "CC BY 4.0", "CC0-1.0"), strictest("CC-BY-SA-4.0", "CC-BY-NC-4.0"), strictest("MIT", None)
+    ('CC-BY-4.0', 'CC-BY-NC-4.0 AND CC-BY-SA-4.0', None)
+    """
+    names: set[str] = set()
+    for licence in licences:
+        for part in licence.split(" AND ") if licence else [licence]:
+            name = canonical_licence(part)
+            if name is None:
+                return None
+            names.add(name)
+    binding = {name for name in names if not any(_stricter(other, name) for other in names)}
+    return " AND ".join(sorted(binding)) if binding else None
+
+
+def obligations(licence: str | None) -> tuple[str, ...] | None:
+    """What a licence, or `A AND B`, obliges to, sorted; None: unknown."""
+    found: set[str] = set()
+    for part in licence.split(" AND ") if licence else [None]:
+        name = canonical_licence(part)
+        if name is None or name not in OBLIGATIONS:
+            return None
+        found |= OBLIGATIONS[name]
+    return tuple(sorted(found))
+
+
+def merged_terms(parts: Sequence[Terms]) -> Terms:
+    """Return the terms of data merged from `parts`: the strictest of each.
+
+    Confidential when one part is; real as soon as one part is; consent is known only where it is for every real part.
+
+    >>> merged_terms([Terms("MIT", "synthetic"), Terms("CC-BY-4.0", "real", confidential=True, consent="signed")])
+    Terms(licence='CC-BY-4.0', origin='real', confidential=True, consent='signed')
+
+    Raises:
+        ValueError: no parts.
+    """
+    if not parts:
+        raise ValueError("expected at least one part, got none")
+    asked = [part.consent for part in parts if part.origin == "real"]  # nobody has to agree to a rendering
+    said = dict.fromkeys(consent for consent in asked if consent)
+    return Terms(
+        licence=strictest(*(part.licence for part in parts)),
+        origin="real" if any(part.origin == "real" for part in parts) else "synthetic",
+        confidential=any(part.confidential for part in parts),
+        consent="; ".join(said) if said and all(asked) else None,
+    )
+
+
+def cannot_be_shared(licence: str | None) -> str | None:
+    """Why data under `licence` cannot be passed on to others, or None."""
+    asked = obligations(licence)
+    if asked is None:
+        return "the licence is unknown"
+    if "pass on to nobody" in asked:
+        return "it is proprietary"
+    if licence and " AND " in licence and "share alike" in asked:
+        others = {"no commercial use", "pass on unchanged only", "research only"} & set(asked)
+        if others and not any(_stricter_or_same(part, set(asked)) for part in licence.split(" AND ")):
+            return f"one part asks to share alike, another for {' and '.join(sorted(others))}: both cannot be met"
+    if "pass on unchanged only" in asked:
+        return "a part may be passed on unchanged only"
+    return None
+
+
+def terms(dataset: Dataset, consent: str | None = None) -> Terms:
+    """Return the terms that a data set came with."""
+    return Terms(canonical_licence(dataset.licence), dataset.origin, dataset.confidential, consent)
+
+
+def _stricter(one: str, other: str) -> bool:
+    """Whether `one` asks for all that `other` asks for, and more."""
+    if one not in OBLIGATIONS or other not in OBLIGATIONS:
+        return False  # nobody knows: both bind
+    return OBLIGATIONS[one] > OBLIGATIONS[other]
+
+
+def _stricter_or_same(licence: str, asked: set[str]) -> bool:
+    return OBLIGATIONS.get(licence, frozenset()) >= asked

@@ -1,0 +1,125 @@
+"""More than one split: folds, new data into an old split, and proof that held-out sets are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.fingerprint import file_hashes
+from liftgate.data.core.image_names import ImageNames
+from liftgate.data.splits.balance import assign
+from liftgate.data.splits.split import SPLITS, Split, amounts_by_group, checked_ratios
+from liftgate.errors import DataError
+from liftgate.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Proof that a held-out set shares nothing with a dataset."""
+
+    n_images: int
+    n_groups: int
+
+
+def make_folds(
+    dataset: Dataset, folds: int, seed: int = 0, strata: Mapping[str, str] | None = None
+) -> tuple[Split, ...]:
+    """Return `folds` splits into train and val: every group is in val exactly once, balanced as in `make_split`.
+
+    A test split that the dataset has already stays test in every fold: it is not folded.
+
+    Raises:
+        DataError: fewer than two folds, or fewer groups than folds.
+    """
+    tested = dict.fromkeys((image.id for image in dataset.images if image.split == "test"), "test")
+    open_ = dataset.take(np.array([image.id not in tested for image in dataset.images], dtype=np.bool_))
+    names = sorted(set(open_.groups))
+    if not 2 <= folds <= len(names):
+        raise DataError("folds do not fit", where=dataset.source, expected=f"2 to {len(names)} groups", got=folds)
+    crossing = {image.key for image in dataset.images if image.id in tested} & set(names)
+    if crossing:
+        raise DataError("a group is in test and not", where=dataset.source, got=", ".join(sorted(crossing)[:5]))
+    place = {name: index for index, name in enumerate(names)}
+    group_of = np.array([place[key] for key in open_.groups], dtype=np.int64)
+    amounts = amounts_by_group(open_, group_of, len(names), strata)
+    fold = assign(amounts, np.full(folds, 1 / folds), np.random.default_rng(seed))
+    keys = {image.id: image.key for image in dataset.images}
+    splits = []
+    for number in range(folds):
+        parts = {
+            image.id: "val" if fold[group] == number else "train"
+            for image, group in zip(open_.images, group_of, strict=True)
+        }
+        splits.append(Split(parts | tested, keys, seed))
+    return tuple(splits)
+
+
+def extend_split(
+    split: Split,
+    dataset: Dataset,
+    ratios: Sequence[float] = (0.7, 0.15, 0.15),
+    seed: int = 0,
+    strata: Mapping[str, str] | None = None,
+) -> Split:
+    """Return the split with the dataset's new images assigned, and nothing moved that was assigned before.
+
+    A new image of a known group joins its group's split. New groups fill what is furthest from the ratios, counted over
+    old and new together. Old images that are gone stay in the split.
+
+    Raises:
+        DataError: an old split whose groups cross once the dataset's own groups are looked at (says which).
+    """
+    wanted = checked_ratios(ratios)
+    applied = split.apply(dataset)
+    home = {image.key: image.split for image in applied.images if image.split is not None}
+    fresh = [image for image in applied.images if image.split is None]
+    assignment = dict(split.assignment)
+    groups = dict(split.groups)
+    names = ImageNames(dataset.images)
+    for name in split.assignment:  # the groups as the dataset knows them now
+        if (index := names.find(name)) is not None:
+            groups[name] = dataset.images[index].key
+    joining = sorted({image.key for image in fresh} - set(home))
+    order = {key: number for number, key in enumerate([*home, *joining])}
+    group_of = np.array([order[key] for key in applied.groups], dtype=np.int64)
+    fixed = np.full(len(order), -1, dtype=np.int64)
+    for key, part in home.items():
+        # A held-out split of another name (night) takes part in nothing here.
+        fixed[order[key]] = SPLITS.index(part) if part in SPLITS else len(SPLITS)
+    amounts = amounts_by_group(dataset, group_of, len(order), strata)
+    amounts[fixed == len(SPLITS)] = 0
+    chosen = assign(amounts, np.append(wanted, 0.0), np.random.default_rng(seed), fixed=fixed)
+    for image in fresh:
+        known = home.get(image.key)
+        assignment[image.id] = known if known is not None else SPLITS[chosen[order[image.key]]]
+        groups[image.id] = image.key
+    return Split(assignment, groups, seed, tuple(wanted.tolist()))
+
+
+def prove_apart(dataset: Dataset, held_out: Dataset, *, progress: Progress = silent) -> Apart:
+    """Prove that no image (by its bytes) and no named group of `held_out` is in `dataset`.
+
+    Near-copies are for `liftgate check` to find: equal bytes are certain, looks are not.
+
+    Raises:
+        DataError: what they share, by name.
+    """
+    groups = {image.group for image in dataset.images if image.group} & {
+        image.group for image in held_out.images if image.group
+    }
+    ours = file_hashes([image.path for image in dataset.images], progress)
+    theirs = file_hashes([image.path for image in held_out.images], progress)
+    if missing := sum(hash_ is None for hash_ in (*ours, *theirs)):
+        raise DataError(
+            "nothing can be proved of images that are not there", where=held_out.source, got=f"{missing} images"
+        )
+    known = {hash_: image.id for image, hash_ in zip(dataset.images, ours, strict=True)}
+    shared = [(image.id, known[h]) for image, h in zip(held_out.images, theirs, strict=True) if h in known]
+    if groups or shared:
+        said = [f"{len(groups)} groups ({', '.join(sorted(groups)[:5])})"] if groups else []
+        said += [f"{len(shared)} images ({shared[0][0]} is {shared[0][1]})"] if shared else []
+        raise DataError("the held-out set is not apart", where=held_out.source, got="; ".join(said))
+    return Apart(len(held_out.images), len(set(held_out.groups)))

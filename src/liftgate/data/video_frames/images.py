@@ -1,0 +1,73 @@
+"""Folders of images as sources: they are frames already, so their bytes are copied as they are."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from liftgate.data.core.dataset import Fault
+from liftgate.data.video_frames.records import FrameRow, Request, Source
+from liftgate.data.video_frames.writing import group_of, save
+
+
+def thinned(sources: Sequence[Source], request: Request) -> list[Source]:
+    """Return the images that lie at least `every` seconds apart within their folder and camera.
+
+    An image whose name tells no time is always taken. Windows are for videos.
+    """
+    kept: list[Source] = []
+    last: dict[tuple[str, str], datetime] = {}
+    for source in sorted(sources, key=lambda one: (one.folder, one.camera, str(one.started), one.name)):
+        if source.started is not None:
+            place = (source.folder, source.camera)
+            before = last.get(place)
+            if before is not None and (source.started - before).total_seconds() < request.every:
+                continue
+            last[place] = source.started
+        kept.append(source)
+    return kept
+
+
+def copy_images(
+    sources: Sequence[Source], out: Path, request: Request
+) -> tuple[tuple[FrameRow, ...], tuple[Fault, ...]]:
+    """Copy images, each under its source's name; one that cannot be decoded is a fault and is left out."""
+    rows, faults = [], []
+    for source in sources:
+        try:
+            data = source.path.read_bytes()
+            width, height = _decoded_size(source.path)
+        except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            faults.append(Fault("image_unreadable", str(source.path), f"{type(error).__name__}"))
+            continue
+        name = source.name + source.path.suffix.lower()
+        rows.append(
+            FrameRow(
+                image=name,
+                group=group_of(source, request),
+                video=source.folder,
+                camera=source.camera,
+                category=source.category,
+                day=source.day,
+                taken="" if source.started is None else source.started.isoformat(),
+                time="",
+                requested="",
+                width=str(width),
+                height=str(height),
+                sha256=save(out, name, data),
+            )
+        )
+    return tuple(rows), tuple(faults)
+
+
+def _decoded_size(path: Path) -> tuple[int, int]:
+    """Size as stored, once all pixels were decoded: a header alone does not tell a file that is cut off."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(path) as image:
+            image.load()
+            return image.size

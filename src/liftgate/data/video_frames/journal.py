@@ -1,0 +1,149 @@
+"""What is done already: one line for each finished piece of work, so that a run that was killed goes on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from liftgate.data.core.dataset import Fault
+from liftgate.data.video_frames.records import FrameRow, Request
+from liftgate.errors import UsageError
+from liftgate.hashing import content_hash, file_hash
+
+NAME = ".frames.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The result of one piece of work."""
+
+    key: str
+    """Hash of the file's name, size and time of change, the request and the piece's times."""
+    rows: tuple[FrameRow, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    n_repeated: int = 0
+    """Requests that fell on a frame already taken."""
+    n_missing: int = 0
+    """Requests that no frame answers."""
+    n_damaged: int = 0
+    """Packets that could not be decoded."""
+    ends: float = 0.0
+    """Time of the last frame that was seen."""
+    keep: bool = False
+    """Belongs in the manifest also when its source is gone: rolling buffers and cameras."""
+
+
+class Journal:
+    """The pieces that a folder holds; new ones are appended as they come in.
+
+    Raises (on construction):
+        UsageError: the folder holds frames that were asked for differently, or something else, or another program
+            writes into it now.
+    """
+
+    def __init__(self, folder: Path, request: Request) -> None:
+        self._folder = folder
+        self._path = folder / NAME
+        self.pieces: dict[str, Piece] = {}
+        if not self._path.exists():
+            _refuse_others(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("a", encoding="utf-8")
+        try:
+            self._take_up(content_hash(request))
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _take_up(self, mark: str) -> None:
+        """Lock the folder as long as the file is open, and read what was done before."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(
+                "another program writes frames into this folder",
+                where=self._folder,
+                hint="wait for it, or another --out",
+            ) from None
+        lines = list(_lines(self._path))
+        if not lines:
+            self._file.truncate(0)  # a first line that a kill has cut
+            self._append({"request": mark, "format": 1})
+            return
+        if lines[0].get("request") != mark:
+            raise UsageError(
+                "this folder holds frames that were asked for differently",
+                where=self._folder,
+                hint="another --out, or the same --every, window, --quality and --group as before",
+            )
+        for line in lines[1:]:
+            piece = _piece(line)
+            if piece is not None:
+                self.pieces[piece.key] = piece
+        self._file.write("\n")  # the last line may have been cut by a kill; an empty line is no harm
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, piece: Piece) -> None:
+        """Note a finished piece."""
+        self.pieces[piece.key] = piece
+        self._append(asdict(piece))
+
+    def holds(self, key: str) -> bool:
+        """Return whether the piece is done and each of its images still has the bytes that were written."""
+        piece = self.pieces.get(key)
+        return piece is not None and all(_intact(self._folder / row.image, row.sha256) for row in piece.rows)
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(line, sort_keys=True) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def _refuse_others(folder: Path) -> None:
+    if (folder / "frames.csv").exists():
+        raise UsageError("this folder holds a frames.csv of somebody else", where=folder, hint="another --out")
+    if folder.is_dir() and (found := sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))):
+        raise UsageError(
+            "the folder is not empty", where=folder, got=", ".join(found[:3]), hint="a new --out: nothing is mixed up"
+        )
+
+
+def _lines(path: Path) -> Iterable[dict[str, Any]]:
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for text in file:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict):
+                yield line
+
+
+def _piece(line: Mapping[str, Any]) -> Piece | None:
+    try:
+        rows = tuple(FrameRow(**row) for row in line["rows"])
+        return Piece(**{**line, "rows": rows, "faults": tuple(Fault(**fault) for fault in line["faults"])})
+    except (KeyError, TypeError):
+        return None
+
+
+def _intact(path: Path, sha256: str) -> bool:
+    try:
+        return file_hash(path) == sha256
+    except OSError:
+        return False

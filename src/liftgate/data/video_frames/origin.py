@@ -1,0 +1,48 @@
+"""The card of a folder of frames: what may be done with them follows the videos, and whoever samples or labels them
+next reads it there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from liftgate.data.provenance.card import Card, demand_card_place, read_card, write_card
+from liftgate.data.provenance.declared_terms import DeclaredTerms, terms_beside
+from liftgate.data.provenance.licences import Terms
+from liftgate.data.video_frames.records import Outcome, Request
+from liftgate.hashing import file_hash
+
+
+def frames_terms(out: Path, files: Collection[Path], said: DeclaredTerms | None = None) -> Terms:
+    """Return the terms of frames out of `files` that go into `out`: as said, else the strictest of the cards beside the
+    files, else as an earlier run into `out` had them. Asked before the work: a card that cannot be written stops it.
+
+    Raises:
+        Refused: `out` holds a README.md that somebody wrote.
+        DataError: a card is damaged.
+    """
+    demand_card_place(out)
+    before = read_card(out)
+    return terms_beside(files, said, otherwise=None if before is None else before.terms)
+
+
+def write_frames_card(outcome: Outcome, request: Request, terms: Terms, more: str = "") -> Path:
+    """Write README.md beside the manifest and return its path."""
+    folder = outcome.manifest.parent
+    groups = {row.group for row in outcome.frames}
+    counts = {"frames": {"images": len(outcome.frames), "groups": len(groups), "objects": 0}}
+    made_by = " ".join(filter(None, ("liftgate data frames", _words(request), more)))
+    hashes = {outcome.manifest.name: file_hash(outcome.manifest)}
+    return write_card(Card(folder.resolve().name, made_by, terms, (), counts, {}, hashes), folder)
+
+
+def _words(request: Request) -> str:
+    window = request.window
+    words = [f"--every {request.every:g}", f"--quality {request.quality}"]
+    if window.start:
+        words.append(f"--start {window.start:g}")
+    if window.end is not None:
+        words.append(f"--end {window.end:g}")
+    if window.length is not None:
+        words.append(f"--window {window.length:g} --centre {window.centre}")
+    return " ".join(words)

@@ -1,0 +1,117 @@
+"""The records of the frames room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from liftgate.data.core.dataset import Fault
+
+Kind = Literal["video", "segment", "image"]
+Centre = float | Literal["middle", "motion"]
+GroupBy = Literal["video", "camera-day"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file that frames come from."""
+
+    path: Path
+    name: str
+    """Unique among the sources and safe as a part of a file name."""
+    kind: Kind = "video"
+    camera: str = ""
+    category: str = ""
+    day: str = ""
+    """YYYY-MM-DD, where a name says so"""
+    started: datetime | None = None
+    """Wall clock at its first frame, without a time zone, where a name says so; of an image, when it was taken."""
+    folder: str = ""
+    """Images only: the folder that makes them one sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a video that frames are taken from, seconds from its first frame.
+
+    Either `start` and `end` (None: to the end), or `length` around `centre`.
+    """
+
+    start: float = 0.0
+    end: float | None = None
+    length: float | None = None
+    centre: Centre = "middle"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is wanted of every source. Two runs into one folder must ask for the same."""
+
+    every: float = 5.0
+    """seconds between frames"""
+    window: Window = Window()
+    quality: int = 95
+    """JPEG quality, 1 … 95 as Pillow counts"""
+    group_by: GroupBy | None = None
+    """What must stay together in a split; None: the video, but camera and day for segments and live streams."""
+
+
+DEFAULT_REQUEST = Request()
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRow:
+    """One frame as frames.csv tells it; the order of the fields is the order of the columns."""
+
+    image: str
+    """file name, relative to the CSV"""
+    group: str
+    video: str
+    camera: str
+    category: str
+    day: str
+    taken: str
+    """Wall clock as ISO 8601, where it is known"""
+    time: str
+    """Seconds from the first frame of the video by its time stamps (PTS), six decimals"""
+    requested: str
+    """The time that was asked for, six decimals"""
+    width: str
+    height: str
+    sha256: str
+    """of the image file"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run brought."""
+
+    manifest: Path
+    frames: tuple[FrameRow, ...]
+    """All that the manifest lists, those of an earlier run into the same folder too."""
+    faults: tuple[Fault, ...] = ()
+    n_sources: int = 0
+    n_written: int = 0
+    """Frames written by this run; the others were there."""
+    n_repeated: int = 0
+    """Requests that fell on a frame already taken: the video shows one frame for longer than `every`."""
+    chosen: tuple[str, ...] = field(default=())
+    """Names of the sources that were taken."""
+
+
+FAULTS: dict[str, str] = {
+    "video_empty": "the file has no bytes",
+    "video_unreadable": "the file cannot be opened as a video: cut off before its index, damaged, or no video at all",
+    "video_gone": "the file went away while it was read (a rolling buffer does that)",
+    "video_no_stream": "the file holds sound only",
+    "video_no_frames": "no frame can be decoded, or none carries a time stamp",
+    "video_cut": "the video ends before its header says it does; the frames after that are missing",
+    "video_short": "the video ends before the window that was asked for begins",
+    "video_damaged": "some packets cannot be decoded; frames next to them may be missing",
+    "segment_no_clock": "the name of a segment tells no time, so frames are counted from each segment's own beginning",
+    "stream_lost": "the camera could not be reached, or the connection ended early",
+    "image_unreadable": "an image cannot be decoded",
+}
+"""Kinds of fault in this room: what each means. What is not at fault is done all the same."""

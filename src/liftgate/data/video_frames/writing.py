@@ -1,0 +1,123 @@
+"""From a decoded frame to a file and its row."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import threading
+from collections.abc import Iterable
+from dataclasses import astuple, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from liftgate.data.video_frames.library import pyav
+from liftgate.data.video_frames.records import FrameRow, Request, Source
+from liftgate.data.video_frames.sources import safe_name
+from liftgate.files import replacing
+
+COLUMNS = tuple(field.name for field in fields(FrameRow))
+
+_TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+
+
+class _Converter(threading.local):
+    """`VideoFrame.to_image` makes a new converter, with its tables and threads, for every frame: far more work."""
+
+    _reformatter: Any = None
+
+    def rgb(self, frame: Any) -> Image.Image:
+        if self._reformatter is None:
+            self._reformatter = pyav().video.reformatter.VideoReformatter()
+        shown = self._reformatter.reformat(frame, format="rgb24", threads=1)
+        (plane,) = shown.planes
+        stride, downwards = abs(plane.line_size), 1 if plane.line_size > 0 else -1  # some codecs store from below
+        return Image.frombytes("RGB", (shown.width, shown.height), memoryview(plane), "raw", "RGB", stride, downwards)
+
+
+_converter = _Converter()
+
+
+def upright(frame: Any) -> Image.Image:
+    """Return an `av.VideoFrame` as RGB, turned as its display matrix says (a phone held upright)."""
+    picture = _converter.rgb(frame)
+    turn = _TURNS.get(round(frame.rotation / 90) * 90 % 360)
+    return picture if turn is None else picture.transpose(turn)
+
+
+def jpeg(picture: Image.Image, quality: int) -> bytes:
+    """Return the JPEG file of `picture`: the same pixels, quality and Pillow give the same bytes."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def frame_name(source: Source, time: float) -> str:
+    """Return `VIDEO_CAMERA_00012345ms.jpg`; the camera is left out where it is unknown or in the video's name already.
+
+    >>> frame_name(Source(Path("x.mp4"), "line-2", camera="cam1"), 12.3449)
+    'line-2_cam1_00012345ms.jpg'
+    """
+    parts = [source.name]
+    if source.camera and source.camera.casefold() not in source.name.casefold():
+        parts.append(source.camera)
+    return f"{'_'.join(parts)}_{round(time * 1000):08d}ms.jpg"
+
+
+def group_of(source: Source, request: Request) -> str:
+    """Return what the frames of a source must stay together with.
+
+    Segments of one camera and day go together: one minute follows the other with the same people in the same light.
+    """
+    by = request.group_by or ("camera-day" if source.kind == "segment" else "video")
+    camera_day = "_".join(part for part in (source.camera, source.day) if part)
+    if by == "camera-day" and camera_day:
+        return camera_day
+    return safe_name(source.folder) if source.kind == "image" else source.name
+
+
+def save(folder: Path, name: str, data: bytes) -> str:
+    """Put a file into `folder` in one step and return its SHA-256.
+
+    Not synced to the disk one by one, which would take longer than decoding: the journal holds the hash, and the
+    next run looks whether it is still true.
+    """
+    part = folder / f".{name}.part"  # not a random name: a killed run leaves nothing that the next does not take over
+    try:
+        part.write_bytes(data)
+        part.replace(folder / name)
+    except OSError:  # a full disk, most often
+        part.unlink(missing_ok=True)
+        raise
+    return hashlib.sha256(data).hexdigest()
+
+
+def frame_row(
+    source: Source, request: Request, name: str, size: tuple[int, int], sha256: str, *, time: float, requested: float
+) -> FrameRow:
+    """Return the row of one frame of a video."""
+    return FrameRow(
+        image=name,
+        group=group_of(source, request),
+        video=source.name,
+        camera=source.camera,
+        category=source.category,
+        day=source.day,
+        taken="" if source.started is None else (source.started + timedelta(seconds=round(time, 3))).isoformat(),
+        time=f"{time:.6f}",
+        requested=f"{requested:.6f}",
+        width=str(size[0]),
+        height=str(size[1]),
+        sha256=sha256,
+    )
+
+
+def write_manifest(path: Path, rows: Iterable[FrameRow]) -> None:
+    """Write frames.csv: the same rows give the same bytes."""
+    with replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(astuple(row) for row in rows)

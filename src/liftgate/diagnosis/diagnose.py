@@ -1,0 +1,178 @@
+"""Diagnosis: every rule asked about one run, or about several that may be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liftgate.checks.finding import Finding
+from liftgate.diagnosis import learning_rules, record_rules, schedule_rules
+from liftgate.diagnosis.symptom import Symptom
+from liftgate.diagnosis.trace import Trace, filled, read_trace
+from liftgate.errors import UsageError
+
+_SHORT = 10  # epochs under which the shape of a curve says nothing
+
+RULES: tuple[Callable[[Trace], Iterator[Symptom]], ...] = (
+    learning_rules.not_a_number,
+    schedule_rules.warmup_short,
+    learning_rules.diverged,
+    learning_rules.never_learned,
+    record_rules.val_is_train,
+    learning_rules.forgetting,
+    schedule_rules.lr_ignored,
+    schedule_rules.stopped_rising,
+    schedule_rules.lr_exhausted,
+    learning_rules.overfit,
+    learning_rules.oscillation,
+    learning_rules.plateau,
+    record_rules.batch_halved,
+    record_rules.duplicate_epoch,
+    record_rules.no_step,
+)
+"""Most likely to matter first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What the doctor says about one run."""
+
+    source: Path
+    findings: tuple[Finding, ...]
+    best_epoch: int | None
+    """from 1, by the figure that Ultralytics chooses by; None: the file has none"""
+    epochs: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, names that stay: docs/output.md."""
+        return {
+            "findings": [finding.to_dict() for finding in self.findings],
+            "best_epoch": self.best_epoch,
+            "epochs": self.epochs,
+            "source": str(self.source),
+        }
+
+
+def doctor(
+    run: Path | str,
+    *,
+    truth: Path | str | None = None,
+    predictions: Path | str | None = None,
+    split: str | None = None,
+) -> Diagnosis:
+    """Read a run folder or results.csv of any Ultralytics training and say what went wrong. As `diagnose`, of one run.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     csv = Path(folder) / "results.csv"
+    ...     _ = csv.write_text("epoch,metrics/mAP50(B),metrics/mAP50-95(B)\\n1,0.1,0.05\\n2,0.3,0.1\\n")
+    ...     said = doctor(csv)
+    >>> said.epochs, said.best_epoch, [finding.id for finding in said.findings]
+    (2, 2, ['trace.too_short'])
+    """
+    places = {"truth": truth, "predictions": predictions}
+    known = {name: None if place is None else Path(place) for name, place in places.items()}
+    return diagnose([Path(run)], split=split, **known)[0]
+
+
+def diagnose(
+    paths: Sequence[Path],
+    *,
+    truth: Path | None = None,
+    predictions: Path | None = None,
+    split: str | None = None,
+) -> list[Diagnosis]:
+    """Read run folders or results.csv files and say what went wrong in each.
+
+    Args:
+        paths: of the runs.
+        truth: data.yaml, COCO JSON or VOC folder that the run was predicted on: then classes that it never finds are
+            named too.
+        predictions: of the run's model; any form that `liftgate evaluate` reads.
+        split: of `truth`; default: val where it has one.
+
+    Raises:
+        DataError: a path holds no results.csv, or it is no such file.
+        UsageError: predictions without truth, the reverse, or either beside several runs.
+    """
+    traces = [read_trace(path) for path in paths]
+    twins = _repeats(traces)
+    found = [_with(examine(trace), [twins[i]] if i in twins else []) for i, trace in enumerate(traces)]
+    if truth is None and predictions is None:
+        return found
+    if truth is None or predictions is None or len(paths) != 1:
+        hint = "liftgate doctor RUN --truth data.yaml --predictions predictions.json"
+        raise UsageError("truth and predictions go together, and are of one run", hint=hint)
+    symptoms = _of_classes(truth, predictions, split)
+    return [_with(found[0], [symptom.finding(str(predictions)) for symptom in symptoms])]
+
+
+def examine(trace: Trace) -> Diagnosis:
+    """Ask every rule about one trace."""
+    if not len(trace):
+        return Diagnosis(trace.source, (_nothing(trace),), None, 0)
+    symptoms = [symptom for rule in RULES for symptom in rule(trace)]
+    findings = [symptom.finding(str(trace.source)) for symptom in symptoms]
+    if len(filled(trace)) < _SHORT:
+        findings.append(_cannot_say(trace))
+    return Diagnosis(trace.source, tuple(findings), _best_epoch(trace), len(trace))
+
+
+def _best_epoch(trace: Trace) -> int | None:
+    fitness = trace.fitness
+    if fitness is None or not np.isfinite(fitness).any():
+        fitness = trace.column("metrics/mAP50(B)")
+    if fitness is None or not np.isfinite(fitness).any():
+        return None
+    return int(trace.epochs[int(np.nanargmax(fitness))])
+
+
+def _cannot_say(trace: Trace) -> Finding:
+    message = f"{len(trace)} epochs are too few to judge the curve: nothing is said about it"
+    hint = f"what an epoch tells lies within the noise and the warm-up; at least {_SHORT} are needed"
+    return Finding("trace.too_short", "info", str(trace.source), message, hint, {"epochs": len(trace)})
+
+
+def _nothing(trace: Trace) -> Finding:
+    hint = "the run ended before its first epoch did: its log says why"
+    return Finding("trace.too_short", "info", str(trace.source), "no epoch was finished", hint, {"epochs": 0})
+
+
+def _repeats(traces: Sequence[Trace]) -> dict[int, Finding]:
+    """Runs that agree in every figure but the time are one run repeated, not replicates."""
+    first: dict[bytes, int] = {}
+    found = {}
+    for i, trace in enumerate(traces):
+        names = sorted(name for name in trace.columns if name != "time")
+        print_ = b"".join(name.encode() + trace.columns[name].tobytes() for name in names)
+        if len(trace) < 3 or print_ not in first:
+            first.setdefault(print_, i)
+            continue
+        twin = traces[first[print_]].source
+        message = f"the same run as {twin} to the last digit: a repeat, not another seed"
+        hint = "seeds that differ give curves that differ; both ran with the same one"
+        found[i] = Finding("trace.repeat", "warning", str(trace.source), message, hint, {"same_as": str(twin)})
+    return found
+
+
+def _of_classes(truth: Path, predictions: Path, split: str | None) -> Iterator[Symptom]:
+    # Imported here: matching brings a compiler along, and most who ask the doctor have a curve only.
+    from liftgate.data.detections import read_predictions
+    from liftgate.data.formats.read import read
+    from liftgate.diagnosis.missing_classes import never_found
+    from liftgate.evaluation.truth import read_truth
+    from liftgate.ledger.lockbox import demand_unlocked
+
+    measured = read_truth(truth, split=split)
+    demand_unlocked(measured, "ask the doctor about val")
+    whole = read(truth)
+    trained = whole.split("train") if "train" in whole.splits else None
+    return never_found(measured, read_predictions(predictions, measured), trained)
+
+
+def _with(diagnosis: Diagnosis, extra: Sequence[Finding]) -> Diagnosis:
+    return Diagnosis(diagnosis.source, (*diagnosis.findings, *extra), diagnosis.best_epoch, diagnosis.epochs)

@@ -1,0 +1,309 @@
+"""Rules about what the model learned, and unlearned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.diagnosis.schedule_rules import extreme_rate, lower_rate, main_curves, read_schedule
+from liftgate.diagnosis.signals import middle, noise, smooth, spark, theil_sen
+from liftgate.diagnosis.symptom import Symptom
+from liftgate.diagnosis.trace import Trace, filled
+
+_BATCHES = re.compile(r"^ *\d+/\d+ .*100%\D+(\d+)/\1 ", re.MULTILINE)  # the progress of an epoch that is done
+_ENOUGH = 300  # batches after which every sound run that was looked at had found something
+_HEADS = {"B": "boxes", "P": "keypoints", "M": "masks"}
+
+
+def not_a_number(trace: Trace) -> Iterator[Symptom]:
+    """NaN or infinity that lasts, or in a training loss. In a validation loss alone it may pass by itself."""
+    last = int(trace.epochs[-1])
+    for name, epochs in trace.not_numbers.items():
+        lasting = epochs[-1] == last and len(epochs) >= min(3, len(trace))
+        if name.startswith("train/") or (lasting and name.startswith(("val/", "metrics/"))):
+            yield Symptom(
+                "trace.nan",
+                "error",
+                f"{name} is no number in {len(epochs)} of {len(trace)} epochs, first in epoch {epochs[0]}",
+                {"column": name, "epochs": list(epochs)},
+                (
+                    "the learning rate is too high for this batch: look at the losses of the epochs before",
+                    "half precision overflows: one epoch with amp=False tells",
+                    "a label outside its image: `liftgate check` tells in seconds",
+                ),
+                {"amp": False},
+            )
+            return
+    if "recovering from last.pt" in trace.log:
+        yield Symptom(
+            "trace.nan",
+            "warning",
+            "the log says that a loss became NaN and the last checkpoint was reloaded: the epoch was done twice",
+            {"log": "recovering from last.pt"},
+            ("the learning rate is too high, or half precision overflows: one epoch with amp=False tells",),
+            {"amp": False},
+        )
+
+
+def never_learned(trace: Trace) -> Iterator[Symptom]:
+    """A head that finds nothing, long after its warm-up."""
+    for head, what in _HEADS.items():
+        curve = trace.column(f"metrics/mAP50({head})")
+        if curve is None or not np.isfinite(curve).all():
+            continue
+        loss = trace.column("train/pose_loss") if head == "P" else None
+        silent = loss is not None and len(loss) >= 3 and not loss.any()
+        others = (trace.column(f"metrics/mAP50({other})") for other in _HEADS if other != head)
+        beside = max((float(values.max()) for values in others if values is not None and len(values)), default=0.0)
+        # A head at exactly nought beside one that works is no late starter.
+        dead = not curve.any() and beside > 0.5 and len(trace) >= 20
+        if not (silent and curve.max() < 0.01) and not dead and not (curve.max() < 0.02 and _had_its_chance(trace)):
+            continue
+        high = extreme_rate(trace)
+        causes: tuple[str, ...] = (
+            ("the keypoints are all unlabelled (visibility 0) or kpt_shape is wrong: `liftgate check` tells",)
+            if head == "P"
+            else (
+                "boxes do not lie on the objects (transposed, shifted, another scale): run the geometry probe of "
+                "`liftgate check` before touching the learning rate",
+                "class numbers do not fit the names, or labels lie where they are not looked for",
+                "start weights were not loaded",
+            )
+        )
+        if high is not None:
+            causes = (f"the learning rate of {high:.3g} is far above the usual: three epochs at a tenth tell", *causes)
+        yield Symptom(
+            "trace.never_learned",
+            "error",
+            f"the model never learned to find {what}: best mAP50 {curve.max():.4f} in {len(trace)} epochs"
+            + (", and their loss is exactly 0" if silent else ""),
+            {"head": head, "best_mAP50": float(curve.max()), "epochs": len(trace), "other_heads_mAP50": beside},
+            causes,
+            lower_rate(trace) if high is not None else {},
+            spark(curve),
+        )
+
+
+def _had_its_chance(trace: Trace) -> bool:
+    """Warm-up lasts 100 iterations or more, which is 100 epochs for one batch of images: count what came after it.
+
+    Such a set looked dead for 46 epochs and ended at .97, so where no rate tells, it takes longer than that to be sure.
+    Where a log tells how many batches an epoch has, a few hundred are needed.
+    """
+    batches = _BATCHES.search(trace.log)
+    if batches is not None and int(batches[1]) * len(trace) < _ENOUGH:
+        return False
+    schedule = read_schedule(trace)
+    if schedule is None:
+        return len(trace) >= 60
+    if schedule.lr0 is None and not schedule.constant:
+        return len(trace) >= 150
+    after = len(trace) - schedule.peak_row - 1
+    return after >= 30 or (after >= 12 and schedule.left <= 0.15)
+
+
+def forgetting(trace: Trace) -> Iterator[Symptom]:
+    """What the start weights could do was lost at the start of the stage, for good or for tens of epochs."""
+    trace = filled(trace)
+    for name, curve, _ in main_curves(trace):
+        start = float(curve[0])
+        if len(curve) < 12 or start < 0.05:
+            continue
+        level = smooth(curve, 3)
+        lost = max(0.1 * start, 3 * noise(curve), 0.02)
+        again = np.flatnonzero(level[1:] >= start - 0.1 * lost) + 1
+        back = int(again[0]) if len(again) else None
+        below = level[1:back]
+        if len(below) < 12 or start - float(np.nanmin(below)) < lost:
+            continue
+        if start - middle(below) < 0.3 * lost:
+            continue  # it stayed about where it was, with one dip
+        low = int(np.nanargmin(curve[1 : back if back else len(curve)])) + 1
+        recovered = f"was back only at epoch {trace.epochs[back]}" if back else "never came back"
+        yield Symptom(
+            "trace.forgetting",
+            "warning",
+            f"{name} fell from {start:.4f} in epoch {trace.epochs[0]} to {curve[low]:.4f} in epoch {trace.epochs[low]} "
+            f"and {recovered}: the stage forgot what its start weights knew",
+            {
+                "metric": name,
+                "start": start,
+                "lowest": float(curve[low]),
+                "lowest_epoch": int(trace.epochs[low]),
+                "recovered_epoch": None if back is None else int(trace.epochs[back]),
+            },
+            (
+                "the learning rate is too high for fine-tuning: the rate that really ran stands in the lr columns",
+                "the new data looks different or its labels contradict the old: compare a few images side by side",
+            ),
+            lower_rate(trace),
+            spark(curve),
+        )
+
+
+def diverged(trace: Trace) -> Iterator[Symptom]:
+    """The training loss itself went up and stayed up, and a metric that had been reached went with it.
+
+    Before anything is found a loss may rise tenfold in a sound run: boxes that match nothing cost nothing.
+    """
+    n = len(trace)
+    for name, curve, head in main_curves(trace) if n >= 10 else ():
+        loss, able = trace.summed("train/", head), np.flatnonzero(curve >= 0.05)
+        if loss is None or not np.isfinite(loss).all() or not len(able):
+            continue
+        level = smooth(loss)
+        best = int(able[0] + np.argmin(level[able[0] :]))
+        end = middle(loss[-max(3, n // 10) :])
+        if n - best < 5 or end < 1.5 * level[best]:
+            continue
+        top = float(smooth(curve)[: best + 1].max())
+        now = middle(curve[-max(3, n // 10) :])
+        if now > 0.6 * top:
+            continue  # the loss changed its meaning (another augmentation), the model did not suffer
+        yield Symptom(
+            "trace.diverged",
+            "error",
+            f"the training loss rose from {level[best]:.3f} (epoch {trace.epochs[best]}) to {end:.3f} and "
+            f"{name} fell from {top:.4f} to {now:.4f}",
+            {"lowest_loss": float(level[best]), "epoch": int(trace.epochs[best]), "last_loss": end, "metric": now},
+            ("the learning rate is too high", "half precision overflows: a few epochs with amp=False tell"),
+            lower_rate(trace),
+            spark(loss),
+        )
+
+
+def overfit(trace: Trace) -> Iterator[Symptom]:
+    """The metric fell from its best while the training loss went on falling and the validation loss rose.
+
+    A rising validation loss alone is nothing: it may rise by half at an mAP of .99.
+    """
+    n = len(trace)
+    if n < 30 or next(forgetting(trace), None) is not None:
+        return
+    tail = max(5, n // 10)
+    for name, curve, head in main_curves(trace):
+        train, val = trace.summed("train/", head), trace.summed("val/", head)
+        if train is None or val is None or not np.isfinite(train).all():
+            continue
+        level = smooth(curve)
+        best = int(np.nanargmax(level))
+        drop = float(level[best]) - middle(curve[-tail:])
+        if n - best < max(15, 0.2 * n) or drop < max(0.02, 0.05 * level[best], 3 * noise(curve)):
+            continue
+        val_ratio = middle(val[-tail:]) / middle(val[max(0, best - 2) : best + 3])
+        train_ratio = middle(train[-tail:]) / middle(train[max(0, best - 2) : best + 3])
+        if val_ratio < 1.1 or train_ratio > 0.95:
+            continue
+        yield Symptom(
+            "trace.overfit",
+            "warning",
+            f"{name} fell from {level[best]:.4f} (epoch {trace.epochs[best]}) by {drop:.4f} while the validation loss "
+            f"rose by {val_ratio - 1:.0%} and the training loss fell by {1 - train_ratio:.0%}",
+            {
+                "metric": name,
+                "best_epoch": int(trace.epochs[best]),
+                "drop": drop,
+                "val": val_ratio,
+                "train": train_ratio,
+            },
+            (
+                "too few different images for this many epochs: best.pt is not hurt, more data would help",
+                "val comes from elsewhere than train: compare their statistics with `liftgate data stats`",
+            ),
+            {"patience": max(10, n // 10)},
+            spark(curve),
+        )
+
+
+def oscillation(trace: Trace) -> Iterator[Symptom]:
+    """Metric and validation loss swing together, epoch by epoch, at full learning rate; few objects only swing one."""
+    n = len(trace)
+    if n < 20:
+        return
+    schedule = read_schedule(trace)
+    rows = np.arange(n) >= max(5, n // 4)
+    if schedule is not None:
+        rows &= schedule.rate >= 0.2 * schedule.peak
+    if rows.sum() < 12:
+        return
+    for name, curve, head in main_curves(trace):
+        val = trace.summed("val/", head)
+        if val is None or not np.isfinite(val).all():
+            continue
+        part, loss = curve[rows], val[rows]
+        swing = noise(part)
+        if swing < max(0.05, 0.12 * middle(part)) or noise(loss) < 0.1 * middle(loss):
+            continue
+        together = float(np.corrcoef(np.diff(part), np.diff(loss))[0, 1])
+        if together > -0.5:
+            continue
+        yield Symptom(
+            "trace.oscillation",
+            "warning",
+            f"{name} swings by ±{swing:.3f} from epoch to epoch around {middle(part):.3f}, the validation loss with it",
+            {"metric": name, "swing": swing, "level": middle(part), "correlation_with_val_loss": together},
+            ("the learning rate is too high for this batch size", "a batch of few images: its statistics are noise"),
+            lower_rate(trace),
+            spark(part),
+        )
+
+
+def plateau(trace: Trace) -> Iterator[Symptom]:
+    """Nothing got better for most of a long run, at a high learning rate: the metric, and the training loss with it.
+
+    Where a metric stands low the training loss may fall: it learns what val does not show. (Of a good metric that is
+    how every sound run ends.)
+    """
+    n = len(trace)
+    schedule = read_schedule(trace)
+    rows = np.arange(n) >= n // 2
+    if schedule is not None:
+        rows = (np.arange(n) >= n // 3) & (schedule.rate >= 0.1 * schedule.peak)
+    if rows.sum() < 25:
+        return
+    for name, curve, head in main_curves(trace):
+        loss = trace.summed("train/", head)
+        if loss is None or not np.isfinite(loss).all():
+            continue
+        part, losses = curve[rows], loss[rows]
+        third, level, swing = len(part) // 3, middle(part), noise(part)
+        gain = middle(part[-third:]) - middle(part[:third])
+        if not 0.02 <= level <= 0.8 or swing > 0.12 * level:
+            continue  # nothing learned, saturated, or swings
+        if theil_sen(part).low > 0 or abs(gain) > max(0.005, swing):
+            continue
+        fallen = 1 - middle(losses[-third:]) / middle(losses[:third])
+        if fallen > 0.03 and not _stands_low(trace, head, rows):
+            continue
+        epochs = trace.epochs[rows]
+        beside = f"while the training loss fell by {fallen:.0%}" if fallen > 0.03 else "and the training loss with it"
+        causes: tuple[str, ...] = (
+            "the labels set the limit: look at where boxes fall on pixels, and at 50 labels by hand",
+            "the model or imgsz is too small for these objects: one run with a larger imgsz tells",
+        )
+        if fallen > 0.03:
+            causes = ("val shows other things than train: compare both with `liftgate data stats`", *causes)
+        yield Symptom(
+            "trace.plateau",
+            "info",
+            f"{name} stood at {level:.3f} from epoch {epochs[0]} to {epochs[-1]}, {beside}",
+            {
+                "metric": name,
+                "level": level,
+                "gain": gain,
+                "loss_fallen": fallen,
+                "epochs": [int(epochs[0]), int(epochs[-1])],
+            },
+            causes,
+            {},
+            spark(curve),
+        )
+
+
+def _stands_low(trace: Trace, head: str | None, rows: NDArray[np.bool_]) -> bool:
+    """Whether mAP50 stands under .25 for 40 epochs or more: too little to be called learned."""
+    curve = trace.column(f"metrics/mAP50({head})")
+    return curve is not None and int(rows.sum()) >= 40 and middle(curve[rows]) < 0.25

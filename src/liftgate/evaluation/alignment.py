@@ -1,0 +1,88 @@
+"""The same images for everybody: pairing demands it, and sources that looked at different ones can be cut to it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
+from liftgate.errors import UsageError
+from liftgate.evaluation.match_table import aligned
+
+
+class Common(NamedTuple):
+    """Truth and predictions on the images that every source looked at."""
+
+    truth: Dataset
+    predictions: tuple[Predictions, ...]
+    note: str | None
+    """What was left out, as a sentence; None: nothing"""
+
+
+def on_common_images(truth: Dataset, *predictions: Predictions) -> Common:
+    """Restrict truth and predictions to the truth's images that every one of `predictions` looked at.
+
+    Which images a source was asked about must not depend on its answers: a source that skips hard images looks better
+    on what is left. So the note travels with the result.
+
+    Raises:
+        UsageError: they have no image in common.
+    """
+    looked_at = [set(one.images) for one in predictions]
+    kept = np.array([all(image.id in seen for seen in looked_at) for image in truth.images], dtype=np.bool_)
+    if not kept.any():
+        counts = ", ".join(str(len(seen)) for seen in looked_at)
+        raise UsageError(
+            "no image that all of them looked at", where=truth.source, expected="images in common",
+            got=f"{counts} images, of {len(truth.images)} in the truth",
+        )  # fmt: skip
+    if kept.all():
+        return Common(truth, predictions, None)
+    who = {1: "the source", 2: "both"}.get(len(predictions), "all of them")
+    note = f"restricted to the {kept.sum()} of {len(truth.images)} images that {who} looked at"
+    cut = truth.take(kept)
+    return Common(cut, tuple(aligned(cut, one) for one in predictions), note)
+
+
+def align(truth: Dataset, predictions: Predictions) -> Predictions:
+    """Return the predictions on the truth's images, in the truth's classes.
+
+    Raises:
+        UsageError: the truth has no images, or some of them were not predicted on.
+    """
+    if not truth.images:
+        raise UsageError("the truth has no images", where=truth.source, hint="is the split's name right?")
+    if predictions.images == tuple(image.id for image in truth.images) and predictions.classes == truth.classes:
+        return predictions
+    chosen = aligned(truth, predictions)
+    missing = {image.id for image in truth.images} - set(chosen.images)
+    if missing:
+        raise UsageError(
+            f"{len(missing)} of {len(truth.images)} images were not predicted on, for example {min(missing)!r}",
+            where=truth.source,
+            hint="an image without detections must still be listed among the predictions' images; --common measures the"
+            " images that were looked at",
+        )
+    return chosen
+
+
+def require_same_images(control: Predictions, treatment: Predictions) -> None:
+    """Refuse to pair predictions on different images.
+
+    Raises:
+        UsageError: how many each looked at, and an image that only one of them has.
+    """
+    first, second = set(control.images), set(treatment.images)
+    if alone := first ^ second:
+        example = min(alone)
+        side = "control" if example in first else "treatment"
+        raise UsageError(
+            f"control and treatment were not predicted on the same images: {len(alone)} are in one only",
+            expected="the same images",
+            got=f"{len(first)} and {len(second)}, {len(first & second)} in both; {example!r} in the {side} alone",
+            hint="--common compares them on the images that both looked at" if first & second else None,
+        )
+    if set(control.classes) != set(treatment.classes):
+        raise UsageError("classes of control and treatment differ", expected=control.classes, got=treatment.classes)

@@ -1,0 +1,269 @@
+"""evaluate: predictions against truth → every metric with its interval, per class, per image, as curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
+from liftgate.errors import UsageError
+from liftgate.evaluation.alignment import align
+from liftgate.evaluation.average_precision import average_precision
+from liftgate.evaluation.calibration import calibration
+from liftgate.evaluation.curves import best_confidence, curves
+from liftgate.evaluation.error_types import errors_by_type
+from liftgate.evaluation.image_level import ImageLevelScores, ImageLevelThreshold, image_level_scores, screened_interval
+from liftgate.evaluation.match_table import MAX_DETECTIONS, MatchTable, keypoints_of, match
+from liftgate.evaluation.matched_predictions import THREATS, Sigmas
+from liftgate.evaluation.metrics import COCO, LATENCY, OKS, RATES, SCREENING, averaged, rate, shown
+from liftgate.evaluation.oks_sigmas import resolve_sigmas
+from liftgate.evaluation.operating_point import OperatingPoint, class_counts, operating_point
+from liftgate.evaluation.pck import Pck, pck
+from liftgate.evaluation.rate_intervals import rate_interval
+from liftgate.evaluation.records import Evaluation
+from liftgate.evaluation.resampling import Units, affordable, units
+from liftgate.evaluation.slices import evaluate_slices
+from liftgate.evaluation.ultralytics_convention import as_ultralytics
+from liftgate.stats.clustered import jackknife_t, jackknife_variance
+from liftgate.stats.interval import Interval
+
+
+def evaluate(
+    truth: Dataset,
+    predictions: Predictions,
+    *,
+    level: float = 0.95,
+    conf: float = 0.25,
+    sigmas: Sigmas = None,
+    screen: ImageLevelThreshold | None = None,
+    by: Mapping[str, str] | None = None,
+    errors: bool = False,
+    pcks: tuple[Pck, ...] = (),
+) -> Evaluation:
+    """Measure `predictions` against `truth`.
+
+    `screen` adds the metrics of whole images (accuracy, detection rate, false-alarm rate, AUC), `by` (image id → slice)
+    everything slice by slice, `errors` the types of mistakes and the confusion matrix, `pcks` PCK of every keypoint.
+    Answers of whole images (no boxes) have the metrics of `screen` alone.
+
+    Returns:
+        Evaluation: the 12 COCO numbers (with keypoints on both sides also the 10 of OKS), recall, precision, median
+        best confidence and false positives per image at score ≥ `conf` and IoU 0.5, each with its interval over the
+        groups of the truth's images; per class, per image (worst first), as curves, and how well confidence is
+        calibrated. Undefined numbers are None.
+
+    Raises:
+        UsageError: no images, images that were not predicted on, level or conf out of range, OKS without sigmas, sigmas
+            or PCK without keypoints, or answers of whole images without `screen`.
+    """
+    _demand_sense(truth, predictions, level, conf, sigmas, pcks)
+    predictions = align(truth, predictions)
+    screened = None if screen is None else image_level_scores(truth, predictions, screen)
+    common: dict[str, Any] = {
+        "truth": truth.truth_hash(), "predictions": predictions.content_hash(), "level": level,
+        "n_images": len(truth.images), "n_groups": len(set(truth.groups)),
+        "screening": {} if screen is None else asdict(screen) | {"threats": list(screen.threats)},
+    }  # fmt: skip
+    estimates: dict[str, float | None] = {}
+    intervals: dict[str, Interval] = {}
+    settings: dict[str, Any] = {"predictions": dict(predictions.settings)}
+    _add_screening(estimates, intervals, screened, truth, level)
+    if predictions.image_level:
+        if screened is None:
+            raise UsageError("these are answers of whole images: they have no boxes to match", hint=THREATS)
+        _add_latency(estimates, predictions)
+        slices = {} if by is None else evaluate_slices(truth, by, (), None, screened, level)
+        return Evaluation(
+            metrics=estimates, intervals=intervals, per_class={}, settings=settings, method=_OF_IMAGES, slices=slices,
+            images=_screened_images(truth, screened), **common,
+        )  # fmt: skip
+    table = match(truth, predictions)
+    point = operating_point(table, conf)
+    groups = units(truth.groups, affordable(len(predictions)))
+    boxes = _averaged_with_intervals(table, COCO, groups, level)
+    estimates, intervals = boxes[0] | estimates, boxes[1] | intervals
+    _add_rates(estimates, intervals, point, truth, level)
+    settings |= {"conf": conf, "iou": 0.5, "max_det": MAX_DETECTIONS["iou"]}
+    tables = [table]
+    if truth.labels.keypoints is not None and _posed(truth, predictions, sigmas):
+        spread = resolve_sigmas(truth, sigmas)
+        tables.append(match(truth, predictions, similarity="oks", sigmas=spread))
+        more, more_intervals = _averaged_with_intervals(tables[1], OKS, groups, level)
+        estimates |= more
+        intervals |= more_intervals
+        settings |= {"sigmas": list(spread), "max_det_oks": MAX_DETECTIONS["oks"]}
+    _add_latency(estimates, predictions)
+    return Evaluation(
+        metrics=estimates,
+        intervals=intervals,
+        per_class=_per_class(table, conf),
+        settings=settings,
+        method=_method(groups) + ("" if screen is None else f"; {_OF_IMAGES}"),
+        images=_images(truth, point),
+        curves=curves(table) | {"best_confidence": best_confidence(point.best[shown(point)])},
+        as_ultralytics=as_ultralytics(_unlimited(truth, predictions, table)),
+        calibration={} if "scores_outside_0_1" in predictions.settings else calibration(table),
+        slices={} if by is None else evaluate_slices(truth, by, tuple(tables), point, screened, level),
+        errors=errors_by_type(truth, predictions, conf=conf, table=table).to_dict() if errors else {},
+        pck={str(one): pck(truth, predictions, one, level=level, table=table) for one in pcks},
+        **common,
+    )
+
+
+_OF_IMAGES = "of whole images: korn-graubard, AUC: jackknife-t"
+
+
+def _demand_sense(
+    truth: Dataset, predictions: Predictions, level: float, conf: float, sigmas: Sigmas, pcks: tuple[Pck, ...]
+) -> None:
+    if not 0 < level < 1:
+        raise UsageError("a level lies between 0 and 1", got=level, hint="95% is 0.95")
+    if not 0 <= conf <= 1:
+        raise UsageError("a confidence threshold lies in 0 … 1", got=conf)
+    if sigmas is None and not pcks:
+        return
+    if truth.labels.keypoints is None or keypoints_of(truth, predictions) is None:
+        missing = "the truth" if truth.labels.keypoints is None else "the predictions"
+        raise UsageError(f"OKS sigmas and PCK are of keypoints, and {missing} has none", where=truth.source)
+
+
+def _posed(truth: Dataset, predictions: Predictions, sigmas: Sigmas) -> bool:
+    """Whether OKS is asked: no detections at all do not tell what they would have been, so known sigmas decide."""
+    known = sigmas is not None or (truth.keypoints is not None and truth.keypoints.sigmas is not None)
+    return predictions.keypoints is not None or (known and keypoints_of(truth, predictions) is not None)
+
+
+def _unlimited(truth: Dataset, predictions: Predictions, table: MatchTable) -> MatchTable:
+    """The table without a limit of detections; the same one where the limit cut nothing."""
+    return table if len(table.score) == len(predictions) else match(truth, predictions, max_detections=len(predictions))
+
+
+def _averaged_with_intervals(
+    table: MatchTable, names: Iterable[str], groups: Units, level: float
+) -> tuple[dict[str, float | None], dict[str, Interval]]:
+    lanes = averaged(table, names, groups.of_image, groups.leave_one_out())
+    n_images = len(table.images)
+    image_lanes = lanes
+    if groups.n_groups < n_images:
+        alone = units(table.images, affordable(len(table.score)))
+        image_lanes = averaged(table, names, alone.of_image, alone.leave_one_out())
+    simple = {name: jackknife_variance(values[1:]) for name, values in image_lanes.items()}
+    estimates = {name: None if math.isnan(values[0]) else float(values[0]) for name, values in lanes.items()}
+    intervals = {
+        name: jackknife_t(
+            estimate,
+            lanes[name][1:],
+            level,
+            n_images=n_images,
+            n_groups=groups.n_groups,
+            simple_variance=simple[name],
+            within=(0.0, 1.0),
+        )
+        for name, estimate in estimates.items()
+        if estimate is not None
+    }
+    return estimates, intervals
+
+
+def _add_rates(
+    estimates: dict[str, float | None],
+    intervals: dict[str, Interval],
+    point: OperatingPoint,
+    truth: Dataset,
+    level: float,
+) -> None:
+    groups = units(truth.groups, max_units=len(truth.images))
+    for name in RATES:
+        value = float(rate(point, name, groups.of_image, groups.all())[0])
+        estimates[name] = None if math.isnan(value) else value
+        if not math.isnan(value):
+            intervals[name] = rate_interval(point, name, groups, level)
+
+
+def _add_screening(
+    estimates: dict[str, float | None],
+    intervals: dict[str, Interval],
+    screened: ImageLevelScores | None,
+    truth: Dataset,
+    level: float,
+) -> None:
+    if screened is None:
+        return
+    everyone = units(truth.groups, max_units=len(truth.images))
+    blocks = units(truth.groups, affordable(len(truth.images)))
+    for name in SCREENING:
+        interval = screened_interval(screened, name, blocks if name == "AUC" else everyone, level)
+        estimates[name] = None if interval is None else interval.estimate
+        if interval is not None:
+            intervals[name] = interval
+
+
+def _add_latency(estimates: dict[str, float | None], predictions: Predictions) -> None:
+    """Beside the metrics: what whoever predicted has measured."""
+    speed = predictions.settings.get("speed")
+    took = speed.get("p50_ms") if isinstance(speed, Mapping) else None
+    if isinstance(took, int | float) and math.isfinite(took):
+        estimates[LATENCY] = float(took)
+
+
+def _method(groups: Units) -> str:
+    return (
+        f"AP and AR: {groups.method()}; recall and precision: korn-graubard; "
+        "false positives per image: cluster-se-t; median: woodruff-korn-graubard"
+    )
+
+
+def _per_class(table: MatchTable, conf: float) -> dict[str, dict[str, float | int | None]]:
+    everyone = np.zeros(len(table.images), dtype=np.int64)
+    ap = average_precision(table, everyone, np.ones((1, 1)))[:, :, 0]
+    rows: dict[str, dict[str, float | int | None]] = {}
+    for k, (objects, detections, true, false) in enumerate(class_counts(table, conf).tolist()):
+        rows[table.classes[k]] = {
+            "AP50-95": float(ap[k].mean()) if objects else None,
+            "AP50": float(ap[k, 0]) if objects else None,
+            "recall": true / objects if objects else None,
+            "precision": true / (true + false) if true + false else None,
+            "n_objects": objects,
+            "n_detections": detections,
+        }
+    return rows
+
+
+def _screened_images(truth: Dataset, screened: ImageLevelScores) -> tuple[dict[str, Any], ...]:
+    """Wrong ones first, the surest first among them."""
+    flagged, positive = screened.flagged, screened.positive
+    order = np.lexsort((np.array([image.id for image in truth.images]), -screened.score, flagged == positive))
+    return tuple(
+        {
+            "id": truth.images[i].id,
+            "group": truth.images[i].group,
+            "tp": int(flagged[i] and positive[i]),
+            "fp": int(flagged[i] and not positive[i]),
+            "fn": int(positive[i] and not flagged[i]),
+            "best_confidence": float(screened.score[i]),
+        }
+        for i in order
+    )
+
+
+def _images(truth: Dataset, point: OperatingPoint) -> tuple[dict[str, Any], ...]:
+    """Worst first: lowest F1, then most mistakes, then by name."""
+    f1, wrong = point.f1, point.false + point.missed
+    order: NDArray[np.int64] = np.lexsort((np.array([image.id for image in truth.images]), -wrong, f1))
+    return tuple(
+        {
+            "id": truth.images[i].id,
+            "group": truth.images[i].group,
+            "tp": int(point.true[i]),
+            "fp": int(point.false[i]),
+            "fn": int(point.missed[i]),
+            "best_confidence": float(point.best[i]),
+        }
+        for i in order
+    )

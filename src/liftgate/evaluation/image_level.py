@@ -1,0 +1,238 @@
+"""Image-level screening: is there a threat on this image? Score = best detection of a threat class.
+
+The threshold is chosen on val (by F1, by a recall target or by a false-alarm budget) and then frozen for test: chosen
+on the images it is judged by, it flatters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
+from liftgate.errors import UsageError
+from liftgate.evaluation.alignment import align
+from liftgate.evaluation.resampling import Units, affordable, units
+from liftgate.stats.clustered import jackknife_t, jackknife_variance
+from liftgate.stats.interval import Interval
+from liftgate.stats.rates import korn_graubard
+
+Rule = Literal["f1", "recall", "false_alarms"]
+RULES: tuple[Rule, ...] = ("f1", "recall", "false_alarms")
+
+
+class ThresholdRule(NamedTuple):
+    """How a threshold is chosen on val."""
+
+    rule: Rule = "f1"
+    target: float | None = None
+    """Least detection rate (`recall`) or highest false-alarm rate (`false_alarms`)"""
+
+    @classmethod
+    def parse(cls, text: str) -> ThresholdRule:
+        """Read `f1`, `recall=0.9` or `false_alarms=0.05`.
+
+        Raises:
+            UsageError: it is none of them.
+        """
+        name, equals, number = text.partition("=")
+        try:
+            target = float(number) if equals else None
+        except ValueError:
+            target = math.nan
+        if name not in RULES or (name == "f1") != (target is None) or (target is not None and not 0 <= target <= 1):
+            expected = "a number, f1, recall=0.9 or false_alarms=0.05"
+            raise UsageError("a threshold is a number or a rule by which it is chosen", expected=expected, got=text)
+        return cls(name, target)
+
+    def __str__(self) -> str:
+        return self.rule if self.target is None else f"{self.rule}={self.target:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLevelThreshold:
+    """What is screened for, and from which score on an image is flagged."""
+
+    threats: tuple[str, ...]
+    threshold: float
+    chosen: str = "as given"
+    """Where the threshold comes from, in words"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageLevelScores:
+    """What is on each image, and how sure the model is of it."""
+
+    score: NDArray[np.float64]
+    """(n,) best detection of a threat class; 0 without one"""
+    positive: NDArray[np.bool_]
+    """(n,) whether a threat is on the image"""
+    threshold: float = math.inf
+    """An image is flagged at score ≥ threshold"""
+
+    @property
+    def flagged(self) -> NDArray[np.bool_]:
+        return self.score >= self.threshold
+
+
+def image_level_scores(truth: Dataset, predictions: Predictions, screen: ImageLevelThreshold) -> ImageLevelScores:
+    """Reduce detections to one score per image.
+
+    Raises:
+        UsageError: a threat is no class of the truth, or as `evaluate`.
+    """
+    unknown = sorted(set(screen.threats) - set(truth.classes))
+    if unknown or not screen.threats:
+        got = ", ".join(unknown) or "none"
+        raise UsageError("threats are classes of the truth", expected=", ".join(truth.classes), got=got)
+    predictions = align(truth, predictions)
+    place = {image.id: index for index, image in enumerate(truth.images)}
+    image = np.array([place[id_] for id_ in predictions.images], dtype=np.int64)[predictions.image]
+    threat = np.isin(np.arange(len(truth.classes)), [truth.classes.index(name) for name in screen.threats])
+    score, positive = np.zeros(len(truth.images)), np.zeros(len(truth.images), dtype=np.bool_)
+    wanted = threat[predictions.cls]
+    np.maximum.at(score, image[wanted], predictions.scores[wanted])
+    positive[truth.labels.image[threat[truth.labels.cls]]] = True
+    return ImageLevelScores(score, positive, screen.threshold)
+
+
+def choose_image_threshold(
+    truth: Dataset, predictions: Predictions, threats: Sequence[str], choice: ThresholdRule
+) -> ImageLevelThreshold:
+    """Choose a threshold on val, to be frozen for test.
+
+    Raises:
+        UsageError: no threshold does, or as `screening`.
+    """
+    val = image_level_scores(truth, predictions, ImageLevelThreshold(tuple(threats), math.inf))
+    threshold = choose_threshold(val, choice)
+    return ImageLevelThreshold(tuple(threats), threshold, f"by {choice} on {len(truth.images)} images of val")
+
+
+def choose_threshold(val: ImageLevelScores, choice: ThresholdRule = ThresholdRule()) -> float:  # noqa: B008
+    """The threshold, among the scores that occur, that the rule picks on val. An image is flagged at score ≥ threshold.
+
+    `f1`: the best F1. `recall`: the highest threshold whose detection rate reaches the target. `false_alarms`: the
+    lowest threshold whose false-alarm rate stays within it.
+
+    Raises:
+        UsageError: no threshold does, or the rule needs a target.
+    """
+    rule, target = choice
+    if not val.positive.any() or val.positive.all():
+        raise UsageError("choosing a threshold takes images with and without a threat")
+    if (rule == "f1") != (target is None):
+        raise UsageError(f"the rule {rule} {'takes no' if rule == 'f1' else 'needs a'} target", got=target)
+    if target is not None and not 0 <= target <= 1:
+        raise UsageError("a target is a rate", expected="0 to 1", got=target)
+    thresholds = np.append(np.unique(val.score[val.score > 0]), math.nextafter(1.0, 2.0))
+    found, quiet = np.sort(val.score[val.positive]), np.sort(val.score[~val.positive])
+    hits = len(found) - np.searchsorted(found, thresholds)
+    alarms = len(quiet) - np.searchsorted(quiet, thresholds)
+    if target is None:
+        return float(thresholds[np.argmax(2 * hits / (hits + alarms + len(found)))])
+    good = hits / len(found) >= target if rule == "recall" else alarms / len(quiet) <= target
+    if not good.any():
+        best = f"at best {hits.max() / len(found):.3f}"
+        raise UsageError("no threshold reaches the target", expected=target, got=best)
+    return float(thresholds[good][-1 if rule == "recall" else 0])
+
+
+def screened_fraction(answers: ImageLevelScores, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numerator and denominator of accuracy, detection rate or false-alarm rate, per image."""
+    flagged, positive = answers.flagged, answers.positive
+    top, bottom = {
+        "accuracy": (flagged == positive, np.ones_like(positive)),
+        "detection_rate": (flagged & positive, positive),
+        "false_alarm_rate": (flagged & ~positive, ~positive),
+    }[name]
+    return top.astype(np.int64), bottom.astype(np.int64)
+
+
+def screened_rate(
+    answers: ImageLevelScores, name: str, unit: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """One of metrics.SCREENING in every lane of weights (U, L), shape (L,); NaN where there is nothing to count."""
+    if name == "AUC":
+        return _auc(answers.positive, answers.score, unit, weights)
+    top, bottom = (
+        np.bincount(unit, column, minlength=len(weights)) @ weights for column in screened_fraction(answers, name)
+    )
+    ratio: NDArray[np.float64] = np.divide(top, bottom, out=np.full(weights.shape[1], np.nan), where=bottom > 0)
+    return ratio
+
+
+def screened_interval(answers: ImageLevelScores, name: str, groups: Units, level: float) -> Interval | None:
+    """Estimate and interval of one of metrics.SCREENING; None: there is nothing to count."""
+    n_images = len(answers.score)
+    if name == "AUC":
+        alone = units([str(i) for i in range(n_images)], affordable(n_images))
+        values, of_images = (
+            _auc(answers.positive, answers.score, some.of_image, some.leave_one_out()) for some in (groups, alone)
+        )
+        if math.isnan(values[0]):
+            return None
+        estimate, simple = float(values[0]), jackknife_variance(of_images[1:])
+        counts: dict[str, Any] = {"n_images": n_images, "n_groups": groups.n_groups, "simple_variance": simple}
+        return jackknife_t(estimate, values[1:], level, **counts, within=(0.0, 1.0))
+    top, bottom = screened_fraction(answers, name)
+    if not bottom.any():
+        return None
+    k, n = (np.bincount(groups.of_image, column, minlength=groups.count) for column in (top, bottom))
+    return korn_graubard(k, n, level, n_images=n_images)
+
+
+def _auc(
+    positive: NDArray[np.bool_], score: NDArray[np.float64], unit: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """P(score of a positive > of a negative), ties counted half, in every lane."""
+    _, step = np.unique(score, return_inverse=True)
+    steps = int(step.max(initial=-1)) + 1
+    out = np.full(weights.shape[1], np.nan)
+    block = max(1, 10**7 // max(1, steps))  # memory: a few columns of steps × lanes
+    for first in range(0, weights.shape[1], block):
+        lanes = weights[:, first : first + block]
+        above = _summed(step[positive], unit[positive], lanes, steps)
+        below = _summed(step[~positive], unit[~positive], lanes, steps)
+        pairs = above.sum(axis=0) * below.sum(axis=0)
+        won = (above * (np.cumsum(below, axis=0) - below / 2)).sum(axis=0)
+        np.divide(won, pairs, out=out[first : first + block], where=pairs > 0)
+    return out
+
+
+def _summed(
+    step: NDArray[np.int64], unit: NDArray[np.int64], lanes: NDArray[np.float64], steps: int
+) -> NDArray[np.float64]:
+    """(steps, L) weight of the images at each score."""
+    total = np.zeros((steps, lanes.shape[1]))
+    np.add.at(total, step, lanes[unit])
+    return total
+
+
+def roc_auc(positive: ArrayLike, score: ArrayLike, max_fpr: float = 1.0) -> float | None:
+    """Area under the ROC curve; for `max_fpr` < 1 the partial area, scaled so that chance is one half (McClish 1989).
+
+    None where one of the two kinds is missing.
+
+    >>> roc_auc([0, 0, 1, 1], [.1, .4, .35, .8]), round(roc_auc([0, 0, 1, 1], [.1, .4, .35, .8], 0.5), 4)
+    (0.75, 0.6667)
+    """
+    truth, value = np.asarray(positive, dtype=np.bool_), np.asarray(score, dtype=np.float64)
+    if truth.all() or not truth.any():
+        return None
+    steps = np.unique(value)[::-1]
+    tpr = np.array([0.0, *((value[truth] >= t).mean() for t in steps)])
+    fpr = np.array([0.0, *((value[~truth] >= t).mean() for t in steps)])
+    inside = fpr <= max_fpr
+    edge = np.interp(max_fpr, fpr, tpr)  # of points that share one fpr, the highest
+    area = float(np.trapezoid(np.append(tpr[inside], edge), np.append(fpr[inside], max_fpr)))
+    if max_fpr == 1.0:
+        return area
+    chance = max_fpr**2 / 2
+    return (1 + (area - chance) / (max_fpr - chance)) / 2

@@ -1,0 +1,301 @@
+"""The match table: one model's detections against the truth, matched once. Every question is a weighting of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.boxes import Boxes
+from liftgate.data.core.dataset import Dataset, Labels
+from liftgate.data.core.predictions import Predictions
+from liftgate.errors import UsageError
+from liftgate.evaluation.matching import IOU_THRESHOLDS, box_similarity, greedy_match, oks_similarity, sided_boxes
+from liftgate.kernels.ordering import falling, stable_order
+
+Similarity = Literal["iou", "oks"]
+
+# Inclusive at both ends, as in pycocotools: an object of exactly 32² pixels is small and medium.
+SIZE_RANGES = {
+    "all": (0.0, 1e5**2),
+    "small": (0.0, 32.0**2),
+    "medium": (32.0**2, 96.0**2),
+    "large": (96.0**2, 1e5**2),
+}
+SIZES = tuple(SIZE_RANGES)
+
+MAX_DETECTIONS = {"iou": 100, "oks": 20}
+"""The best this many detections of an image and class are looked at."""
+
+_SCREEN = "accuracy, detection rate and false alarms per image take no boxes: liftgate.evaluation.image_level"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MatchTable:
+    """Detections by class, then score (best first), then image, then place in the file; n rows, A sizes, K classes."""
+
+    similarity: Similarity
+    images: tuple[str, ...]
+    """Ids of the truth's images"""
+    classes: tuple[str, ...]
+    start: NDArray[np.int64]
+    """(K+1,) where the rows of each class begin"""
+    image: NDArray[np.int64]
+    """(n,) index into images"""
+    score: NDArray[np.float64]
+    rank: NDArray[np.int64]
+    """(n,) 0 for the best detection of its image and class"""
+    row: NDArray[np.int64]
+    """(n,) row of the Predictions"""
+    hit: NDArray[np.uint16]
+    """(A, n) bit t: matched at IOU_THRESHOLDS[t] in this size range"""
+    skip: NDArray[np.uint16]
+    """(A, n) bit t: neither right nor wrong (matched to a crowd, or outside the size range)"""
+    found: NDArray[np.int64]
+    """(n,) row of the Labels that it is matched to at IoU 0.5, or −1"""
+    label_image: NDArray[np.int64]
+    """(m,)"""
+    label_class: NDArray[np.int64]
+    """(m,)"""
+    counted: NDArray[np.bool_]
+    """(A, m) whether the object counts in this size range"""
+
+    @property
+    def cls(self) -> NDArray[np.int64]:
+        """(n,) class of each detection."""
+        return np.repeat(np.arange(len(self.classes)), np.diff(self.start))
+
+    def positives(self, size: str, unit: NDArray[np.int64], n_units: int) -> NDArray[np.float64]:
+        """(K, n_units) number of objects that count, by class and by the unit that each image belongs to."""
+        counted = self.counted[SIZES.index(size)]
+        cell = self.label_class[counted] * n_units + unit[self.label_image[counted]]
+        return np.bincount(cell, minlength=len(self.classes) * n_units).reshape(-1, n_units).astype(np.float64)
+
+
+def match(
+    truth: Dataset,
+    predictions: Predictions,
+    *,
+    similarity: Similarity = "iou",
+    sigmas: Sequence[float] | None = None,
+    max_detections: int | None = None,
+) -> MatchTable:
+    """Match `predictions` to `truth`, which must name the same classes.
+
+    Tie rule: equal scores stand in the order of the images (numeric COCO id where all have one, else id as text), then
+    of the predictions file, as a stable sort on −score leaves them. Images of the truth that were not predicted on
+    count as empty; detections on images that the truth does not have are left out by `aligned` before.
+
+    Raises:
+        UsageError: no boxes, classes or images differ, a score is NaN, or keypoints or sigmas are missing for `oks`.
+    """
+    if predictions.image_level:
+        raise UsageError("these are answers of whole images: they have no boxes to match", hint=_SCREEN)
+    _demand_same_world(truth, predictions)
+    limit = MAX_DETECTIONS[similarity] if max_detections is None else max_detections
+    place = {image.id: index for index, image in enumerate(truth.images)}
+    index = np.array([place[id_] for id_ in predictions.images], dtype=np.int64)
+    image = index[predictions.image] if len(predictions) else np.empty(0, dtype=np.int64)
+    tie_rank, labels, n_images = _tie_ranks(truth), truth.labels, len(truth.images)
+    seen = _ordered(predictions, tie_rank[image], n_images, limit)
+    label_cell = labels.cls * n_images + tie_rank[labels.image] if len(labels) else labels.cls
+    label_order = np.argsort(label_cell, kind="stable")
+    runs = _runs(seen.cell, label_cell[label_order])
+    offsets = np.concatenate([[0], np.cumsum((runs[:, 1] - runs[:, 0]) * (runs[:, 3] - runs[:, 2]))]).astype(np.int64)
+
+    boxes = _with_sides(predictions.boxes, predictions.sides, seen.order)
+    objects, object_boxes = labels.take(label_order), _with_sides(labels.boxes, labels.sides, label_order)
+    pairs = np.zeros(offsets[-1])
+    if similarity == "iou":
+        box_similarity(boxes, object_boxes, objects.crowd, runs, offsets, pairs)
+    else:
+        points, spread = _keypoints(truth, predictions, sigmas)
+        of_objects = np.ascontiguousarray(objects.keypoints)
+        oks_similarity(points[seen.order], of_objects, object_boxes, objects.area, spread, runs, offsets, pairs)
+
+    ranges, uncounted = np.array(list(SIZE_RANGES.values())), _uncounted(truth, labels, similarity)
+    hit, skip = (np.zeros((len(ranges), len(seen.order)), dtype=np.uint16) for _ in range(2))
+    found, most = np.zeros(len(seen.order), dtype=np.int64), int((runs[:, 3] - runs[:, 2]).max(initial=0))
+    greedy_match(
+        pairs, runs, offsets, boxes[:, 4] * boxes[:, 5], np.ascontiguousarray(uncounted[:, label_order]), objects.crowd,
+        ranges, IOU_THRESHOLDS, seen.place, np.empty(most, dtype=np.int64), np.empty(most, dtype=np.bool_),
+        np.empty(len(seen.order)), hit, skip, found,
+    )  # fmt: skip
+    found -= 1
+    rows = seen.rows
+    return MatchTable(
+        similarity=similarity,
+        images=tuple(image.id for image in truth.images),
+        classes=truth.classes,
+        start=np.searchsorted(predictions.cls[rows], np.arange(len(truth.classes) + 1)).astype(np.int64),
+        image=image[rows],
+        score=predictions.scores[rows],
+        rank=seen.rank,
+        row=rows,
+        hit=hit,
+        skip=skip,
+        found=np.where(found >= 0, label_order[found] if len(label_order) else -1, -1),
+        label_image=labels.image,
+        label_class=labels.cls,
+        counted=~uncounted,
+    )
+
+
+class _Seen(NamedTuple):
+    """The detections that are looked at, in the two orders that are needed."""
+
+    order: NDArray[np.int64]
+    """by class, image, score: so they are matched"""
+    cell: NDArray[np.int64]
+    """class and image of each, as one number"""
+    place: NDArray[np.int64]
+    """where each of them stands in `rows`"""
+    rows: NDArray[np.int64]
+    """by class, score: so they stand in the table"""
+    rank: NDArray[np.int64]
+    """of each of `rows` in its image and class"""
+
+
+def _ordered(predictions: Predictions, tie: NDArray[np.int64], n_images: int, limit: int) -> _Seen:
+    """Order the best `limit` of every image and class; `tie` (n,) says how their images follow one another."""
+    best_first = stable_order(falling(predictions.scores), stable_order(tie))
+    order = stable_order(predictions.cls, stable_order(tie, best_first))
+    cell = (predictions.cls * n_images + tie)[order]
+    rank = _rank_within(cell)
+    if not (kept := rank < limit).all():
+        best_first = best_first[np.isin(best_first, order[kept], assume_unique=True)]
+        order, cell, rank = order[kept], cell[kept], rank[kept]
+    rows = stable_order(predictions.cls, best_first)
+    rank_of, place_of = np.empty((2, len(predictions)), dtype=np.int64)
+    rank_of[order], place_of[rows] = rank, np.arange(len(rows))
+    return _Seen(order, cell, place_of[order], rows, rank_of[rows])
+
+
+def aligned(truth: Dataset, predictions: Predictions) -> Predictions:
+    """Return the predictions on the truth's images only, in the truth's classes (by name).
+
+    A model may know more classes than the truth asks about (80 against 1), none of them (an off-the-shelf model: it
+    then finds nothing), and a file may cover more than one split.
+
+    Raises:
+        UsageError: no image in common.
+    """
+    column = {name: i for i, name in enumerate(truth.classes)}
+    to_class = np.array([column.get(name, -1) for name in predictions.classes], dtype=np.int64)
+    wanted = {image.id for image in truth.images}
+    kept = [id_ in wanted for id_ in predictions.images]
+    if truth.images and not any(kept):
+        raise UsageError(
+            "predictions and truth have no image in common",
+            expected=f"ids like {truth.images[0].id!r}",
+            got=f"ids like {predictions.images[0]!r}" if predictions.images else "no image at all",
+            hint="were they made on another split or data set?",
+        )
+    position = np.cumsum(kept) - 1
+    image_kept = np.array(kept, dtype=np.bool_)
+    classes = to_class[predictions.cls] if len(predictions) else predictions.cls
+    rows = (classes >= 0) & (image_kept[predictions.image] if len(predictions) else np.empty(0, dtype=np.bool_))
+    return Predictions(
+        images=tuple(id_ for id_, keep in zip(predictions.images, kept, strict=True) if keep),
+        classes=truth.classes,
+        image=position[predictions.image[rows]] if len(predictions) else predictions.image,
+        cls=classes[rows],
+        boxes=predictions.boxes[rows],
+        scores=predictions.scores[rows],
+        keypoints=None if predictions.keypoints is None else predictions.keypoints[rows],
+        settings=predictions.settings,
+        sides=None if predictions.sides is None else predictions.sides[rows],
+    )
+
+
+def _with_sides(boxes: Boxes, said: NDArray[np.float64] | None, order: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n, 6) of the rows `order`, as `sided_boxes` writes them."""
+    out = np.empty((len(order), 6))
+    said = np.empty((0, 2)) if said is None else said
+    sided_boxes(np.ascontiguousarray(boxes), np.ascontiguousarray(said), order, out)
+    return out
+
+
+def _demand_same_world(truth: Dataset, predictions: Predictions) -> None:
+    if predictions.classes != truth.classes:
+        raise UsageError("classes of predictions and truth differ", expected=truth.classes, got=predictions.classes)
+    unknown = set(predictions.images) - {image.id for image in truth.images}
+    if unknown:
+        raise UsageError(
+            f"{len(unknown)} predicted images are not in the truth, for example {min(unknown)!r}",
+            where=truth.source,
+            hint="were the predictions made on another split or data set?",
+        )
+    for name, values in (("score", predictions.scores), ("box", predictions.boxes)):
+        if not (finite := np.isfinite(values)).all():
+            bad = np.flatnonzero(~finite.all(axis=tuple(range(1, values.ndim))))
+            raise UsageError(f"detection {bad[0]} has a {name} that is no number", got=values[bad[0]])
+
+
+def _tie_ranks(truth: Dataset) -> NDArray[np.int64]:
+    keys: list[Any] = [image.coco_id for image in truth.images]
+    if not all(isinstance(key, int) for key in keys):
+        keys = [str(image.id if key is None else key) for image, key in zip(truth.images, keys, strict=True)]
+    ranks = np.empty(len(keys), dtype=np.int64)
+    ranks[sorted(range(len(keys)), key=keys.__getitem__)] = np.arange(len(keys))
+    return ranks
+
+
+def _rank_within(cell: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Place of each row within its run of equal cells."""
+    index = np.arange(len(cell))
+    first = np.concatenate([[True], cell[1:] != cell[:-1]]) if len(cell) else np.empty(0, dtype=np.bool_)
+    ranks: NDArray[np.int64] = index - np.maximum.accumulate(np.where(first, index, 0)) if len(cell) else index
+    return ranks
+
+
+def _runs(cell: NDArray[np.int64], label_cell: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(r, 4) for every image and class with detections: first and last+1 detection, first and last+1 object."""
+    if not len(cell):
+        return np.empty((0, 4), dtype=np.int64)
+    begin = np.flatnonzero(np.concatenate([[True], cell[1:] != cell[:-1]]))
+    end = np.append(begin[1:], len(cell))
+    cells = cell[begin]
+    first, last = np.searchsorted(label_cell, cells), np.searchsorted(label_cell, cells, side="right")
+    return np.stack([begin, end, first, last], axis=1).astype(np.int64)
+
+
+def _uncounted(truth: Dataset, labels: Labels, similarity: Similarity) -> NDArray[np.bool_]:
+    """(A, m) objects that do not count: crowds, outside the size range, without labelled keypoints, VOC difficult.
+
+    pycocotools overwrites a COCO file's `ignore` by `iscrowd`, so for COCO truth `ignore` has no effect here either.
+    """
+    ignored = labels.crowd if truth.format == "coco" else labels.crowd | labels.ignore
+    if similarity == "oks" and labels.keypoints is not None:
+        ignored = ignored | ~(labels.keypoints[:, :, 2] > 0).any(axis=1)
+    return np.stack([ignored | (labels.area < low) | (labels.area > high) for low, high in SIZE_RANGES.values()])
+
+
+def keypoints_of(truth: Dataset, predictions: Predictions) -> NDArray[np.float64] | None:
+    """(n, K, 3) keypoints of the detections; None: they are boxes. A pose model that found nothing is no box model."""
+    if predictions.keypoints is None and not len(predictions) and truth.labels.keypoints is not None:
+        return np.empty((0, *truth.labels.keypoints.shape[1:]))
+    return predictions.keypoints
+
+
+def _keypoints(
+    truth: Dataset, predictions: Predictions, sigmas: Sequence[float] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    points = keypoints_of(truth, predictions)
+    if truth.labels.keypoints is None or points is None:
+        side = "truth" if truth.labels.keypoints is None else "predictions"
+        raise UsageError(f"the {side} has no keypoints, which OKS compares", where=truth.source)
+    count = truth.labels.keypoints.shape[1]
+    if sigmas is None or len(sigmas) != count:
+        raise UsageError(
+            "OKS needs one sigma for each keypoint",
+            expected=f"{count} sigmas",
+            got="none" if sigmas is None else len(sigmas),
+            hint="the choice changes the metric: say it, with --sigmas or sigmas=",
+        )
+    if points.shape[1] != count:
+        raise UsageError("keypoints differ", expected=f"{count} keypoints", got=points.shape[1])
+    return points, np.asarray(sigmas, dtype=np.float64)

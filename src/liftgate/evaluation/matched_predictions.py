@@ -1,0 +1,97 @@
+"""One side of a measurement: a model's predictions, matched once. Every metric is a weighting of what stands here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
+from liftgate.errors import UsageError
+from liftgate.evaluation.alignment import align
+from liftgate.evaluation.average_precision import average_precision, recall
+from liftgate.evaluation.image_level import ImageLevelScores, ImageLevelThreshold, image_level_scores, screened_rate
+from liftgate.evaluation.match_table import MatchTable, match
+from liftgate.evaluation.metrics import COCO, OKS, SCREENING, Averaged, averaged, rate
+from liftgate.evaluation.oks_sigmas import resolve_sigmas
+from liftgate.evaluation.operating_point import OperatingPoint, operating_point
+
+Sigmas = Sequence[float] | str | float | None
+
+
+class MatchedPredictions(NamedTuple):
+    """What one metric needs of one model; None: not needed for it."""
+
+    table: MatchTable | None
+    """Matched by box, for metrics of boxes; by keypoints for those of OKS"""
+    point: OperatingPoint | None
+    """By box, at the confidence threshold"""
+    screened: ImageLevelScores | None
+
+
+def match_for_metric(
+    truth: Dataset,
+    predictions: Predictions,
+    metric: str,
+    conf: float,
+    sigmas: Sigmas,
+    screen: ImageLevelThreshold | None,
+) -> MatchedPredictions:
+    """Match what `metric` asks for.
+
+    Raises:
+        UsageError: images were not predicted on, OKS without sigmas, or screening without threats.
+    """
+    predictions = align(truth, predictions)
+    screened = None
+    if metric in SCREENING:
+        if screen is None:
+            raise UsageError(f"{metric} is of whole images: say which classes are a threat", hint=THREATS)
+        screened = image_level_scores(truth, predictions, screen)
+        if predictions.image_level:
+            return MatchedPredictions(None, None, screened)
+    table = match(truth, predictions)
+    point = operating_point(table, conf)
+    if metric in OKS:
+        table = match(truth, predictions, similarity="oks", sigmas=resolve_sigmas(truth, sigmas))
+    return MatchedPredictions(table, point, screened)
+
+
+THREATS = "--threats gun,knife --threshold 0.4 (in Python: screen=Screen(...))"
+
+
+def replicates(
+    arm: MatchedPredictions, metric: str, unit: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The metric in every lane of weights (U, L): shape (L,); NaN where it is undefined."""
+    if metric in SCREENING:
+        assert arm.screened is not None
+        return screened_rate(arm.screened, metric, unit, weights)
+    assert arm.table is not None and arm.point is not None
+    if metric in COCO or metric in OKS:
+        return averaged(arm.table, [metric], unit, weights)[metric]
+    return rate(arm.point, metric, unit, weights)
+
+
+def class_replicates(
+    arm: MatchedPredictions, metric: str, conf: float, unit: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The metric of each class alone, shape (K, L); NaN where it is undefined."""
+    assert arm.table is not None
+    if (asked := (COCO | OKS).get(metric)) is not None:
+        return _averaged_classes(arm.table, asked, unit, weights)
+    each = (operating_point(arm.table, conf, cls) for cls in range(len(arm.table.classes)))
+    return np.stack([rate(point, metric, unit, weights) for point in each])
+
+
+def _averaged_classes(
+    table: MatchTable, asked: Averaged, unit: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    if asked.kind == "AP":
+        values = average_precision(table, unit, weights, size=asked.size)
+    else:
+        values = recall(table, unit, weights, size=asked.size, max_detections=asked.max_detections)
+    return np.asarray(values[:, list(asked.thresholds)].mean(axis=1))

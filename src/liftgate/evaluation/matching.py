@@ -1,0 +1,224 @@
+"""Matching: which detection found which object, at ten IoU thresholds and in every size range, decided once.
+
+Greedy as the COCO protocol has it: in each image and class the detections, best score first, take the object that they
+overlap most. Everything here sees arrays; `table` builds them. Semantics, ties included, are pycocotools', quirk by
+quirk as docs/metrics.md lists them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.kernels.compiler import compiled, part
+
+IOU_THRESHOLDS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
+"""(10,) the bits of a match mask: bit t is set when the match holds at IOU_THRESHOLDS[t]"""
+
+RECALL_POINTS: NDArray[np.float64] = np.linspace(0.0, 1.0, 101)
+
+ALL_BITS = np.uint16(1023)
+
+_TINY = float(np.spacing(1.0))
+
+
+@compiled
+def sided_boxes(
+    boxes: NDArray[np.float64], said: NDArray[np.float64], order: NDArray[np.int64], out: NDArray[np.float64]
+) -> None:
+    """Left, top, right, bottom, width, height of the rows `order` into `out`, with the sides as a COCO file said them.
+
+    left + width − left is not width in floating point, and 32.000000000000004 pixels are not "small". Sides are those
+    `said` (n, 2), unless the boxes were changed since. Where nobody said (0, 2), and the difference lies within
+    rounding of a number of at most 8 decimals, that number is what a file would have.
+    """
+    for place in range(len(order)):
+        row = order[place]
+        for axis in range(2):
+            low, high = boxes[row, axis], boxes[row, axis + 2]
+            raw = high - low
+            rounding = max(abs(low), abs(high)) * 2.0**-51
+            side, short = raw, np.rint(raw * 1e8) / 1e8
+            if abs(short - raw) <= rounding:
+                side = short
+            if len(said) > 0 and abs(said[row, axis] - raw) <= rounding:
+                side = said[row, axis]
+            out[place, axis], out[place, axis + 2], out[place, axis + 4] = low, high, side
+
+
+@compiled
+def box_similarity(
+    detections: NDArray[np.float64],
+    objects: NDArray[np.float64],
+    crowd: NDArray[np.bool_],
+    runs: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    out: NDArray[np.float64],
+) -> None:
+    """IoU of every detection with every object of its image and class, flat, into `out`, which is 0 before.
+
+    `detections` (n, 6) and `objects` (m, 6) hold left, top, right, bottom, width, height. A row of `runs` (r, 4) is one
+    image and class: first and last+1 detection, first and last+1 object; its pairs start at `offsets[run]`,
+    detection-major. For a crowd region the union is the detection alone, so a detection inside it scores 1.
+    """
+    for run in range(len(runs)):
+        d0, d1, g0, g1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
+        at = offsets[run]
+        for d in range(d0, d1):
+            for g in range(g0, g1):
+                width = min(detections[d, 2], objects[g, 2]) - max(detections[d, 0], objects[g, 0])
+                height = min(detections[d, 3], objects[g, 3]) - max(detections[d, 1], objects[g, 1])
+                if width > 0 and height > 0:
+                    overlap = width * height
+                    own = detections[d, 4] * detections[d, 5]
+                    union = own if crowd[g] else own + objects[g, 4] * objects[g, 5] - overlap
+                    out[at] = overlap / union
+                at += 1
+
+
+@compiled
+def oks_similarity(
+    detections: NDArray[np.float64],
+    objects: NDArray[np.float64],
+    boxes: NDArray[np.float64],
+    area: NDArray[np.float64],
+    sigmas: NDArray[np.float64],
+    runs: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    out: NDArray[np.float64],
+) -> None:
+    """Object keypoint similarity of every detection with every object of its image and class, flat as `box_similarity`.
+
+    OKS = mean over labelled keypoints of exp(−d² / (2·area·(2σ)²)). An object without labelled keypoints is an ignore
+    region: distances are then to its box, doubled in size. `detections` (n, K, 3), `objects` (m, K, 3), `boxes` (m, 6).
+    """
+    for run in range(len(runs)):
+        d0, d1, g0, g1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
+        at = offsets[run]
+        for d in range(d0, d1):
+            for g in range(g0, g1):
+                labelled = 0
+                for k in range(len(sigmas)):
+                    labelled += objects[g, k, 2] > 0
+                left, right = boxes[g, 0] - boxes[g, 4], boxes[g, 0] + boxes[g, 4] * 2
+                top, bottom = boxes[g, 1] - boxes[g, 5], boxes[g, 1] + boxes[g, 5] * 2
+                total, count = 0.0, 0
+                for k in range(len(sigmas)):
+                    x, y = detections[d, k, 0], detections[d, k, 1]
+                    if labelled > 0:
+                        if objects[g, k, 2] <= 0:
+                            continue
+                        dx, dy = x - objects[g, k, 0], y - objects[g, k, 1]
+                    else:
+                        dx = max(0.0, left - x) + max(0.0, x - right)
+                        dy = max(0.0, top - y) + max(0.0, y - bottom)
+                    total += np.exp(-((dx**2 + dy**2) / (sigmas[k] * 2) ** 2 / (area[g] + _TINY) / 2))
+                    count += 1
+                out[at] = total / count
+                at += 1
+
+
+@compiled
+def greedy_match(
+    similarity: NDArray[np.float64],
+    runs: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    detection_area: NDArray[np.float64],
+    uncounted: NDArray[np.bool_],
+    crowd: NDArray[np.bool_],
+    ranges: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+    to: NDArray[np.int64],
+    order: NDArray[np.int64],
+    taken: NDArray[np.bool_],
+    top: NDArray[np.float64],
+    hit: NDArray[np.uint16],
+    skip: NDArray[np.uint16],
+    found: NDArray[np.int64],
+) -> None:
+    """Match the detections of every run, best score first.
+
+    `uncounted` (A, m) marks the objects that do not count in a size range; `ranges` (A, 2) are inclusive at both ends.
+    `order`, `taken` (the most objects of a run) and `top` (n,) are room to work in. Written are, for detection d at
+    to[d], all of them 0 before:
+
+    hit (A, n): bit t is set when the detection is matched at thresholds[t], to whatever object.
+    skip (A, n): bit t is set when it counts neither as right nor as wrong.
+    found (n,): 1 + the object it is matched to at thresholds[0] in range 0, or 0.
+    """
+    for run in range(len(runs)):
+        d0, d1, g0, g1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
+        width = g1 - g0
+        best = _tops(similarity, offsets[run], width, top[d0:d1])
+        for a in range(len(ranges)):
+            if best >= thresholds[0]:
+                _counted_first(uncounted[a, g0:g1], order)
+            for t in range(len(thresholds)):
+                least = min(thresholds[t], 1 - 1e-10)
+                if best < least:
+                    break
+                bit = np.uint16(1 << t)
+                taken[:width] = False
+                for d in range(d0, d1):
+                    if top[d] < least:
+                        continue
+                    row = offsets[run] + (d - d0) * width
+                    g = _best(similarity[row : row + width], least, order, taken, crowd[g0:g1], uncounted[a, g0:g1])
+                    if g >= 0:
+                        taken[g] = True
+                        hit[a, to[d]] |= bit
+                        if uncounted[a, g0 + g]:
+                            skip[a, to[d]] |= bit
+                        if a == 0 and t == 0:
+                            found[to[d]] = 1 + g0 + g
+            for d in range(d0, d1):
+                if detection_area[d] < ranges[a, 0] or detection_area[d] > ranges[a, 1]:
+                    skip[a, to[d]] |= ~hit[a, to[d]] & ALL_BITS
+
+
+@part
+def _tops(similarity: NDArray[np.float64], at: int, width: int, top: NDArray[np.float64]) -> float:
+    """The highest similarity of each detection of a run, into `top`, and of all of them."""
+    best = 0.0
+    for d in range(len(top)):
+        top[d] = 0.0
+        for g in range(width):
+            top[d] = max(top[d], similarity[at + d * width + g])
+        best = max(best, top[d])
+    return best
+
+
+@part
+def _counted_first(uncounted: NDArray[np.bool_], order: NDArray[np.int64]) -> None:
+    """Objects that count, then those that do not, each in the file's order."""
+    place = 0
+    for wanted in (False, True):
+        for g in range(len(uncounted)):
+            if uncounted[g] == wanted:
+                order[place] = g
+                place += 1
+
+
+@part
+def _best(
+    similarity: NDArray[np.float64],
+    least: float,
+    order: NDArray[np.int64],
+    taken: NDArray[np.bool_],
+    crowd: NDArray[np.bool_],
+    uncounted: NDArray[np.bool_],
+) -> int:
+    """The free object that a detection overlaps most, at least `least`; of equals the last. −1: none.
+
+    An object that does not count is taken only where none that counts will do; a crowd may be taken again and again.
+    """
+    match = -1
+    for place in range(len(similarity)):
+        g = order[place]
+        if taken[g] and not crowd[g]:
+            continue
+        if match >= 0 and not uncounted[match] and uncounted[g]:
+            break
+        if similarity[g] >= least:
+            least, match = similarity[g], g
+    return match

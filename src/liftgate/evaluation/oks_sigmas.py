@@ -1,0 +1,54 @@
+"""OKS sigmas: how far annotators of each keypoint disagree. They decide the metric, so nobody guesses them quietly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.errors import UsageError
+
+COCO_KEYPOINTS = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle",
+)  # fmt: skip
+COCO_SIGMAS = (
+    .026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089,
+)  # fmt: skip
+
+
+def resolve_sigmas(truth: Dataset, sigmas: Sequence[float] | str | float | None) -> tuple[float, ...]:
+    """Sigmas as given: a list, one number for all, or `coco`; else the data set's own; else COCO's for COCO's 17 names.
+
+    Raises:
+        UsageError: nobody said, or there are not as many as keypoints.
+    """
+    if truth.keypoints is None:
+        raise UsageError("no keypoints in the truth", where=truth.source)
+    names = truth.keypoints.names
+    if sigmas is None:
+        sigmas = truth.keypoints.sigmas or ("coco" if names == COCO_KEYPOINTS else None)
+    if sigmas is None:
+        raise UsageError(
+            "nobody said which OKS sigmas to use",
+            where=truth.source,
+            expected=f"{len(names)} sigmas",
+            hint="--sigmas 0.05 for all keypoints, a comma list, or coco; the choice changes the metric",
+        )
+    if sigmas == "coco":
+        sigmas = COCO_SIGMAS
+    elif isinstance(sigmas, str):
+        sigmas = _numbers(sigmas)
+    values = (float(sigmas),) * len(names) if isinstance(sigmas, int | float) else tuple(float(s) for s in sigmas)
+    if len(values) == 1:
+        values *= len(names)
+    if len(values) != len(names) or not all(value > 0 for value in values):
+        raise UsageError("OKS sigmas do not fit", expected=f"{len(names)} numbers above 0", got=values)
+    return values
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError("OKS sigmas are numbers", expected="coco, 0.05 or 0.026,0.025,…", got=text) from None

@@ -1,0 +1,247 @@
+"""What measuring leaves: evaluations, comparisons, verdicts. Plain frozen records that survive JSON unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from liftgate.evaluation import display
+from liftgate.evaluation.metrics import LESS_IS_BETTER
+from liftgate.stats.interval import Interval, sample
+from liftgate.study.records import ClaimWord, VerdictWord
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Evaluation:
+    """Metrics of one predictions file against one truth."""
+
+    metrics: Mapping[str, float | None]
+    """Point values by name (`mAP50-95`, `mAP50`, `mAP75`, `recall`, …); None: undefined, such as AP without truth."""
+    intervals: Mapping[str, Interval]
+    per_class: Mapping[str, Mapping[str, float | int | None]]
+    """class → AP50-95, AP50, recall, precision, n_objects, n_detections"""
+    settings: Mapping[str, Any]
+    """Everything that the numbers depend on beside the data: conf, IoU, max_det, sigmas, and the predictions' own."""
+    truth: str
+    """Dataset.truth_hash() of what it was measured against."""
+    predictions: str
+    """Predictions.content_hash()"""
+    level: float
+    method: str
+    n_images: int
+    n_groups: int
+    images: tuple[Mapping[str, Any], ...] = ()
+    """Per image: id, group, tp, fp, fn, best_confidence at the confidence threshold; worst first."""
+    curves: Mapping[str, Any] = field(default_factory=dict)
+    """Points to draw: precision over recall at IoU 0.5, F1 over confidence."""
+    as_ultralytics: Mapping[str, float | None] = field(default_factory=dict)
+    """By Ultralytics' formulas (`ultralytics_mAP50`, …): to compare with what it prints, not to judge by."""
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    """ece, n_detections; per bin of confidence: confidence, precision, n"""
+    screening: Mapping[str, Any] = field(default_factory=dict)
+    """threats, threshold and how it was chosen, where images were screened"""
+    slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """slice → metrics, intervals, methods, n_images, n_groups"""
+    errors: Mapping[str, Any] = field(default_factory=dict)
+    """count and cost of each type of mistake, confusion matrix, classes, at the confidence threshold"""
+    pck: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
+    """normaliser=fraction → `all` and each keypoint"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; names that stay: docs/output.md."""
+        record = asdict(replace(self, images=()))  # which copies value by value: too slow for every image
+        record["images"] = [dict(row) for row in self.images]
+        record["intervals"] = {name: [i.low, i.high] for name, i in self.intervals.items()}
+        record["interval_details"] = {name: asdict(i) for name, i in self.intervals.items()}
+        return record  # of PCK asdict has made plain values of all intervals already
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Evaluation:
+        """Return the evaluation that `to_dict` wrote."""
+        values = {f.name: record[f.name] for f in fields(cls) if f.name in record}
+        values["intervals"] = {name: Interval(**i) for name, i in record["interval_details"].items()}
+        values["images"] = tuple(record["images"])
+        values["pck"] = {
+            asked: {name: Interval(**i) for name, i in rows.items()} for asked, rows in record.get("pck", {}).items()
+        }
+        return cls(**values)
+
+    def to_pandas(self) -> Any:
+        """One row per metric as a pandas DataFrame."""
+        return display.data_frame(display.evaluation_rows(self), "pandas")
+
+    def to_polars(self) -> Any:
+        """One row per metric as a polars DataFrame."""
+        return display.data_frame(display.evaluation_rows(self), "polars")
+
+    def __repr__(self) -> str:
+        return display.evaluation_line(self)
+
+    def _repr_html_(self) -> str:
+        title = f"Evaluation of {sample(self.n_images, self.n_groups)}"
+        return display.html_table(title, display.evaluation_rows(self), self.method)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison:
+    """Paired difference treatment − control of one metric on the same images."""
+
+    metric: str
+    control: float | None
+    treatment: float | None
+    delta: Interval
+    margin: float
+    verdict: VerdictWord
+    reason: str
+    """The verdict in one sentence."""
+    groups_needed: int | None
+    """Groups that would settle a MARGINAL verdict if the difference stays as it is; None: settled, or cannot say."""
+    differences: tuple[str, ...] = ()
+    """What differs between the arms beyond the declared difference; not empty: the comparison is confounded."""
+    per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    images: tuple[Mapping[str, Any], ...] = ()
+    """Images that changed most: id, group, control and treatment F1 at the confidence threshold, change."""
+    caveats: tuple[str, ...] = ()
+    """What limits it beside the sample, such as settings that nobody recorded."""
+    percentile: tuple[float, float] | None = None
+    """Percentile interval over bootstrap draws of groups: to show, too narrow with few groups to judge by."""
+    probability_better: float | None = None
+    """P(A > B): share of these draws in which the treatment is better (ties count half); of several seeds, share of the
+    pairs of runs."""
+    claim: ClaimWord = "better"
+    """`equal`: within ± margin; the interval is then of level 1 − 2α (two one-sided tests)"""
+    p_value: float | None = None
+    """Two-sided, of no difference at all"""
+    p_adjusted: float | None = None
+    """The same, adjusted for several treatments that are looked at side by side"""
+    slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """slice → control, treatment, delta, interval, level, method, n_images, n_groups, p_holm"""
+    settled_by: str = ""
+    """Of several seeds: what would settle a MARGINAL verdict, in words; more seeds where their chance weighs most"""
+
+    @property
+    def less_is_better(self) -> bool:
+        """Whether a negative difference is the gain."""
+        return self.metric in LESS_IS_BETTER
+
+    @property
+    def reached_at(self) -> tuple[float, ...]:
+        """The difference at which the margin is reached; of a claim of equality the two that bound it."""
+        if self.claim == "equal":
+            return (-self.margin, self.margin)
+        return (-self.margin if self.less_is_better else self.margin,)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; names that stay: docs/output.md."""
+        return {
+            "metric": self.metric,
+            "control": self.control,
+            "treatment": self.treatment,
+            "delta": self.delta.estimate,
+            "interval": [self.delta.low, self.delta.high],
+            "level": self.delta.level,
+            "method": self.delta.method,
+            "margin": self.margin,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "n_images": self.delta.n_images,
+            "n_groups": self.delta.n_groups,
+            "groups_needed": self.groups_needed,
+            "differences": list(self.differences),
+            "confounded": bool(self.differences),
+            "per_class": {name: dict(row) for name, row in self.per_class.items()},
+            "images": [dict(row) for row in self.images],
+            "note": self.delta.note,
+            "design_effect": self.delta.design_effect,
+            "n_effective": self.delta.n_effective,
+            "caveats": list(self.caveats),
+            "percentile": None if self.percentile is None else list(self.percentile),
+            "probability_better": self.probability_better,
+            "claim": self.claim,
+            "p_value": self.p_value,
+            "p_adjusted": self.p_adjusted,
+            "slices": {name: dict(row) for name, row in self.slices.items()},
+            "delta_details": asdict(self.delta),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Comparison:
+        """Return the comparison that `to_dict` wrote."""
+        values = {f.name: record[f.name] for f in fields(cls) if f.name in record}
+        values["delta"] = Interval(**record["delta_details"])
+        values["differences"], values["images"] = tuple(record["differences"]), tuple(record["images"])
+        return cls(**values)
+
+    def to_pandas(self) -> Any:
+        """The metric, then one row per class, as a pandas DataFrame."""
+        return display.data_frame(display.comparison_rows(self), "pandas")
+
+    def to_polars(self) -> Any:
+        """The same as a polars DataFrame."""
+        return display.data_frame(display.comparison_rows(self), "polars")
+
+    def __repr__(self) -> str:
+        return display.comparison_line(self)
+
+    def _repr_html_(self) -> str:
+        return display.html_table(f"{self.verdict}: {self.reason}", display.comparison_rows(self), str(self.delta))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparisons:
+    """Several treatments against one control, with intervals that hold all at once."""
+
+    metric: str
+    treatments: Mapping[str, Comparison]
+    adjustment: str
+    """How they are adjusted for being several, in words"""
+
+    @property
+    def verdict(self) -> VerdictWord:
+        """Of the question whether any of them does it: the best word."""
+        words = [one.verdict for one in self.treatments.values()]
+        return "PASS" if "PASS" in words else "MARGINAL" if "MARGINAL" in words else "FAIL"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; each of `comparisons` as `Comparison.to_dict`."""
+        return {
+            "metric": self.metric,
+            "verdict": self.verdict,
+            "adjustment": self.adjustment,
+            "comparisons": {name: one.to_dict() for name, one in self.treatments.items()},
+        }
+
+    def to_pandas(self) -> Any:
+        """One row per treatment as a pandas DataFrame."""
+        return display.data_frame(display.treatment_rows(self), "pandas")
+
+    def to_polars(self) -> Any:
+        """One row per treatment as a polars DataFrame."""
+        return display.data_frame(display.treatment_rows(self), "polars")
+
+    def __repr__(self) -> str:
+        words = ", ".join(f"{name} {one.verdict}" for name, one in self.treatments.items())
+        return f"Comparisons({self.metric}: {words}; {self.adjustment})"
+
+    def _repr_html_(self) -> str:
+        return display.html_table(f"{self.metric}: {self.verdict}", display.treatment_rows(self), self.adjustment)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a gate says, with the evidence and what would settle it."""
+
+    gate: str
+    gate_hash: str
+    word: VerdictWord
+    sentence: str
+    """One sentence that a person can repeat: what, by how much, how sure, on how much data."""
+    evidence: tuple[Mapping[str, Any], ...]
+    """The comparison, or one row per claim: metric, value, interval, threshold, word, images and groups needed."""
+    caveats: tuple[str, ...] = ()
+    """What limits it: one seed, few groups, confounded, test set opened before."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)

@@ -1,0 +1,297 @@
+"""size: how many images and groups a claim needs, and what the images at hand can tell, in words for everybody."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+from liftgate.errors import UsageError
+from liftgate.evaluation.records import Comparison
+from liftgate.stats.interval import percent
+from liftgate.stats.rates import wilson
+from liftgate.stats.sample_size import (
+    design_effect,
+    detectable_difference,
+    groups_for_difference,
+    kappa_sample_size,
+    rate_sample_size,
+    two_rates_sample_size,
+    zero_miss_sample_size,
+)
+from liftgate.stats.seeds import detectable_in_seed_sds, noether_runs
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SizeAnswer:
+    """How much data a claim needs."""
+
+    question: str
+    images: int | None
+    """Images (trials) needed, with the design effect; None: no number is enough"""
+    groups: int | None
+    """Groups that these images fill; None: images that stand alone, or no number is enough"""
+    text: str
+    """The answer in plain words"""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Every assumption and every other number"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "question": self.question,
+            "images": self.images,
+            "groups": self.groups,
+            "text": self.text,
+            **self.details,
+        }
+
+    def __repr__(self) -> str:
+        return f"SizeAnswer({self.question}: {self.text})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self.text)}</p>"
+
+
+@dataclass(frozen=True, slots=True)
+class Clustering:
+    """How images come in groups: m images each, alike by the intraclass correlation."""
+
+    per_group: float = 1.0
+    icc: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.per_group >= 1 or not 0 <= self.icc <= 1:
+            got = (self.per_group, self.icc)
+            raise UsageError(
+                "per_group is at least 1 and icc lies in 0 … 1", got=got, hint="video frames: icc about 0.1"
+            )
+
+    @property
+    def effect(self) -> float:
+        return design_effect(self.per_group, self.icc)
+
+    def inflate(self, trials: int) -> tuple[int, int | None]:
+        """Images and groups that are worth `trials` independent images."""
+        images = math.ceil(trials * self.effect - 1e-9)
+        return images, math.ceil(images / self.per_group) if self.per_group > 1 else None
+
+    def worth(self, images: int) -> float:
+        """Independent images that `images` are worth."""
+        return images / self.effect
+
+    def words(self) -> str:
+        if self.per_group == 1:
+            return ""
+        return (
+            f" Frames come in groups of {self.per_group:g} that resemble each other (ICC {self.icc:g}), "
+            f"so {self.effect:.2f} times as many are counted in."
+        )
+
+
+def size_rate(
+    at_least: float,
+    true: float,
+    *,
+    per_group: float = 1.0,
+    icc: float = 0.0,
+    level: float = 0.95,
+    power: float = 0.8,
+    have: int | None = None,
+) -> SizeAnswer:
+    """Images needed to show that a rate (recall, say) is above `at_least`, when it really is `true`.
+
+    Raises:
+        UsageError: the true rate is not above the claim, or a number is out of range.
+    """
+    _demand_rates(at_least, true)
+    _demand_level(level, power)
+    if true <= at_least:
+        raise UsageError(
+            "a rate that is not above the claim cannot be shown to be above it", expected=f"above {at_least}", got=true
+        )
+    clusters, tail = Clustering(per_group, icc), round((1 - level) / 2, 12)  # not 0.025000000000000022
+    trials, stable = rate_sample_size(at_least, true, tail=tail, power=power)
+    images, groups = clusters.inflate(trials)
+    perfect = zero_miss_sample_size(at_least, tail=tail)
+    text = (
+        f"To show that the rate is above {at_least:g} when it really is {true:g}, you need {_count(images, groups)} "
+        f"(exact binomial test, one-sided {tail:g}, {power:.0%} chance of success; from {stable:,} independent ones on "
+        f"the chance never falls below that).{clusters.words()} Without a single miss, {perfect} independent images "
+        f"are enough."
+    )
+    details: dict[str, Any] = {
+        "independent_images": trials, "independent_images_stable": stable, "zero_misses": perfect,
+        "design_effect": clusters.effect, "level": level, "tail": tail, "power": power,
+    }  # fmt: skip
+    if have is not None:
+        text += " " + _what_is_known(have, (at_least, true), clusters, level, details)
+    return SizeAnswer(f"rate ≥ {at_least:g}, really {true:g}", images, groups, text, details)
+
+
+def size_difference(
+    first: float,
+    second: float,
+    *,
+    per_group: float = 1.0,
+    icc: float = 0.0,
+    level: float = 0.95,
+    power: float = 0.8,
+    have: int | None = None,
+) -> SizeAnswer:
+    """Images per model to tell two rates apart on separate images; on the same images (paired) fewer are needed.
+
+    Raises:
+        UsageError: the rates are the same, or out of range.
+    """
+    _demand_rates(first, second)
+    _demand_level(level, power)
+    if first == second:
+        raise UsageError("two equal rates cannot be told apart", got=first)
+    clusters = Clustering(per_group, icc)
+    normal, arcsine = two_rates_sample_size(first, second, alpha=1 - level, power=power)
+    images, groups = clusters.inflate(normal)
+    details: dict[str, Any] = {
+        "independent_images": normal, "independent_images_arcsine": arcsine, "design_effect": clusters.effect,
+        "level": level, "power": power, "paired": False,
+    }  # fmt: skip
+    text = ""
+    if have is not None:
+        text = _what_is_known(have, (first, second), clusters, level, details) + " "
+        low, high = sorted((first, second))
+        apart = details["intervals"][low][1] < details["intervals"][high][0]
+        able = "can" if apart and have >= images else "cannot reliably"
+        text += f"So {have} images {able} tell {first:g} from {second:g}. "
+        details["can_tell"] = able == "can"
+        details["intervals"] = {f"{rate:g}": bounds for rate, bounds in details["intervals"].items()}
+    text += (
+        f"To tell {first:g} from {second:g} you need {_count(images, groups)} for each of the two (two-sided "
+        f"{1 - level:.2g}, {power:.0%} chance of success; {arcsine:,} by the arcsine formula).{clusters.words()} "
+        f"Two models judged on the same images need fewer: `liftgate size models` computes it from a pilot."
+    )
+    return SizeAnswer(f"{first:g} against {second:g}", images, groups, text, details)
+
+
+def size_models(
+    pilot: Comparison, difference: float, *, margin: float = 0.0, level: float = 0.95, power: float = 0.8
+) -> SizeAnswer:
+    """Groups needed to show a difference of two models on the same images, from the variance of a pilot comparison.
+
+    Raises:
+        UsageError: the pilot has too few groups, or the difference is not above the margin.
+    """
+    _demand_level(level, power)
+    error = pilot.delta.standard_error
+    if error is None:
+        raise UsageError("the pilot has no interval to plan from", got=pilot.delta.note)
+    if difference <= margin:
+        raise UsageError("the difference must lie above the margin", expected=f"above {margin:g}", got=difference)
+    n_groups, n_images = pilot.delta.n_groups, pilot.delta.n_images
+    spread = error * math.sqrt(n_groups)
+    groups = groups_for_difference(difference, spread, margin=margin, level=level, power=power)
+    images = None if groups is None else math.ceil(groups * n_images / n_groups)
+    smallest = detectable_difference(spread, n_groups, level=level, power=power)
+    needed = (
+        "no number of groups is enough" if groups is None else f"you need about {groups:,} groups ({images:,} images)"
+    )
+    text = (
+        f"To show that {pilot.metric} is higher by more than {margin:g} when it really is {difference:g} higher, "
+        f"{needed}, if groups differ as they do in the pilot ({n_images:,} images in {n_groups} groups; "
+        f"{percent(level)} t interval, {power:.0%} chance of success). The pilot itself can show a difference of "
+        f"{smallest:.4f} or more."
+    )
+    details = {
+        "metric": pilot.metric, "difference": difference, "margin": margin, "group_sd": spread, "level": level,
+        "power": power, "detectable_difference": smallest, "pilot_images": n_images, "pilot_groups": n_groups,
+    }  # fmt: skip
+    return SizeAnswer(f"{pilot.metric} + {difference:g}", images, groups, text, details)
+
+
+def size_kappa(
+    kappa: float, half_width: float, *, prevalence: float = 0.5, level: float = 0.95, have: int | None = None
+) -> SizeAnswer:
+    """Items that two annotators must both judge so that Cohen's kappa is known to ± half_width.
+
+    Raises:
+        UsageError: a number is out of range.
+    """
+    if not -1 < kappa < 1 or not half_width > 0 or not 0 < prevalence < 1:
+        raise UsageError(
+            "kappa lies in −1 … 1, half width above 0, prevalence in 0 … 1", got=(kappa, half_width, prevalence)
+        )
+    _demand_level(level, 0.8)
+    if have is not None:
+        _demand_some(have, "item")
+    items = kappa_sample_size(kappa, half_width, prevalence=prevalence, level=level)
+    text = (
+        f"To know a kappa of {kappa:g} to within ± {half_width:g} ({percent(level)}), two annotators must both judge "
+        f"{items:,} independent items, of which a share of {prevalence:g} is positive."
+    )
+    details: dict[str, Any] = {"half_width": half_width, "prevalence": prevalence, "level": level}
+    if have is not None:
+        reach = half_width * math.sqrt(items / have)
+        text += f" With {have:,} items it is known to within ± {reach:.2f}."
+        details["half_width_of_have"] = reach
+    return SizeAnswer(f"kappa {kappa:g} ± {half_width:g}", items, None, text, details)
+
+
+def size_seeds(probability: float = 0.75, *, have: int | None = None, tail: float = 0.05) -> SizeAnswer:
+    """Seeds to show that a recipe wins in this share of pairs of runs, one-sided, with as little risk of missing it.
+
+    Raises:
+        UsageError: a share that is not above one half, or too few seeds to compare.
+    """
+    if not 0.5 < probability <= 1 or not 0 < tail < 0.5:
+        raise UsageError("the probability lies above one half, the tail below it", got=(probability, tail))
+    if have is not None and have < 2:
+        raise UsageError("seeds show how much they differ from two on", got=have)
+    runs = noether_runs(probability, alpha=tail, beta=tail)
+    text = (
+        f"To show that a recipe beats another in {probability:.0%} of pairs of runs, you need {runs} seeds of each "
+        f"(Noether's test, one-sided {tail:g}, {1 - tail:.0%} chance of success)."
+    )
+    details: dict[str, Any] = {"seeds": runs, "probability": probability, "tail": tail}
+    if have is not None:
+        reach = detectable_in_seed_sds(have)
+        text += (
+            f" With {have} seeds of each, a difference of means must be {reach:.2f} times the standard deviation over "
+            "seeds to be shown (two-sided 0.05, 80% chance of success)."
+        )
+        details |= {"have": have, "detectable_in_seed_sds": reach}
+    return SizeAnswer(f"better in {probability:.0%} of pairs of runs", None, None, text, details)
+
+
+def _what_is_known(
+    have: int, rates: tuple[float, float], clusters: Clustering, level: float, details: dict[str, Any]
+) -> str:
+    _demand_some(have, "image")
+    worth = clusters.worth(have)
+    intervals = {rate: [round(bound, 4) for bound in wilson(rate * worth, worth, level)] for rate in rates}
+    details |= {"have": have, "have_independent": worth, "intervals": intervals}
+    parts = [
+        f"a measured {rate:g} would mean anything from {low:.3f} to {high:.3f}"
+        for rate, (low, high) in intervals.items()
+    ]
+    note = "" if clusters.effect == 1 else f" (worth {worth:.0f} independent ones)"
+    return f"With {have:,} images{note}, {' and '.join(parts)} ({percent(level)}, Wilson)."
+
+
+def _count(images: int, groups: int | None) -> str:
+    return f"{images:,} images" + (f" in {groups:,} groups" if groups is not None else "")
+
+
+def _demand_rates(*rates: float) -> None:
+    if not all(0 < rate <= 1 for rate in rates):
+        raise UsageError("a rate lies between 0 and 1", got=rates, hint="95% is 0.95")
+
+
+def _demand_some(have: int, what: str) -> None:
+    if have < 1:
+        raise UsageError(f"at least one {what} is needed", got=have)
+
+
+def _demand_level(level: float, power: float) -> None:
+    if not 0 < level < 1 or not 0.5 <= power < 1:
+        raise UsageError("level lies between 0 and 1, power from 0.5 to 1", got=(level, power))

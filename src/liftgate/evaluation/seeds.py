@@ -1,0 +1,155 @@
+"""Several seeds: from "this checkpoint is better" to "this recipe is better".
+
+The mean over seeds of treatment − control has two sources of chance: which groups were sampled for the test, and which
+seeds were drawn. Their variances add (Bouthillier et al. 2021): SE² = mean of the seeds' own SE² over groups +
+s²(differences between seeds)/k. Degrees of freedom after Satterthwaite. With k = 2 or 3 the t quantile is what makes
+the interval honest; a bootstrap of three seeds would not be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
+from liftgate.errors import UsageError
+from liftgate.evaluation.compare import compare
+from liftgate.evaluation.image_level import ImageLevelThreshold
+from liftgate.evaluation.metrics import LESS_IS_BETTER
+from liftgate.evaluation.records import Comparison
+from liftgate.evaluation.verdict import decide, explain, groups_that_settle, oriented
+from liftgate.stats.distributions import t_quantile
+from liftgate.stats.interval import Interval
+from liftgate.stats.seeds import probability_better
+
+_MOST_SEEDS = 100
+"""Nobody trains more"""
+
+
+def compare_seeds(
+    truth: Dataset,
+    controls: Sequence[Predictions],
+    treatments: Sequence[Predictions],
+    *,
+    screens: Sequence[tuple[ImageLevelThreshold, ImageLevelThreshold]] | None = None,
+    **options: Any,
+) -> Comparison:
+    """Compare two arms that were each run for the same seeds; with one seed this is `compare`.
+
+    The estimate is the mean of the paired differences. An arm without training repeats the same predictions and adds no
+    seed variance of its own.
+
+    Raises:
+        UsageError: the numbers of runs differ, or as `compare`.
+    """
+    if len(controls) != len(treatments) or not controls:
+        raise UsageError("arms have different numbers of runs", expected=len(controls), got=len(treatments))
+    of_each: Sequence[tuple[ImageLevelThreshold, ImageLevelThreshold] | None] = screens or (None,) * len(controls)
+    each = [
+        compare(truth, control, treatment, screens=pair, **options)
+        for control, treatment, pair in zip(controls, treatments, of_each, strict=True)
+    ]
+    if len(each) == 1:
+        return each[0]
+    first, rule = each[0], options.get("rule", "interval")
+    deltas = np.array([one.delta.estimate for one in each])
+    delta = replace(
+        first.delta,
+        estimate=float(deltas.mean()),
+        method=f"{first.delta.method}, {len(each)} seeds",
+    )
+    chance = _Chance.of(each)
+    if chance is not None:
+        half, error = chance.half_width(len(each)), math.sqrt(chance.variance(len(each)))
+        delta = replace(delta, low=delta.estimate - half, high=delta.estimate + half, standard_error=error)
+    gain = oriented(delta, first.metric)
+    word = decide(gain, first.margin, rule, first.claim)
+    groups, settled_by = None, ""
+    if word == "MARGINAL" and rule == "interval" and chance is not None:
+        groups, settled_by = _settled_by(chance, gain, first, len(each))
+    return replace(
+        first,
+        control=_mean([one.control for one in each]),
+        treatment=_mean([one.treatment for one in each]),
+        delta=delta,
+        verdict=word,
+        reason=explain(first.metric, delta, first.margin, rule, ("control", "treatment"), first.claim, settled_by),
+        groups_needed=groups,
+        settled_by=settled_by,
+        differences=tuple(dict.fromkeys(text for one in each for text in one.differences)),
+        caveats=(*first.caveats, "classes, slices and images are those of the first seed"),
+        percentile=None,
+        probability_better=_probability_better(each),
+        p_value=None,
+    )
+
+
+def _probability_better(each: Sequence[Comparison]) -> float | None:
+    """P(A > B) over the runs themselves (Bouthillier et al. 2021); None where a run has no value."""
+    values = [(one.control, one.treatment) for one in each]
+    if any(control is None or treatment is None for control, treatment in values):
+        return None
+    controls, treatments = zip(*values, strict=True)
+    share = probability_better(controls, treatments)
+    return 1 - share if each[0].metric in LESS_IS_BETTER else share
+
+
+class _Chance(NamedTuple):
+    """The two sources of chance in the mean difference over seeds.
+
+    The group part uses the mean of the seeds' own squared errors: the same test images serve all seeds, so it does not
+    shrink with k. (The jackknife of the mean itself would be a little smaller; this never understates.)
+    """
+
+    of_groups: float
+    """Variance of the difference over samples of as many groups"""
+    of_seeds: float
+    """Variance of the difference over seeds, of one seed"""
+    n_groups: int
+    level: float
+
+    @classmethod
+    def of(cls, each: Sequence[Comparison]) -> _Chance | None:
+        errors = [one.delta.standard_error for one in each if one.delta.standard_error is not None]
+        if not each[0].delta.established or len(errors) < len(each):
+            return None
+        deltas = np.array([one.delta.estimate for one in each])
+        of_groups, of_seeds = float(np.mean(np.square(errors))), float(np.var(deltas, ddof=1))
+        return cls(of_groups, of_seeds, each[0].delta.n_groups, each[0].delta.level)
+
+    def variance(self, seeds: int) -> float:
+        return self.of_groups + self.of_seeds / seeds
+
+    def half_width(self, seeds: int) -> float:
+        """Half the interval with so many seeds; degrees of freedom after Satterthwaite."""
+        total = self.variance(seeds)
+        parts = ((self.of_groups, self.n_groups - 1), (self.of_seeds / seeds, seeds - 1))
+        freedom = total**2 / sum(part**2 / df for part, df in parts) if total > 0 else seeds - 1
+        return t_quantile(self.level, freedom) * math.sqrt(total)
+
+
+def _settled_by(chance: _Chance, gain: Interval, first: Comparison, seeds: int) -> tuple[int | None, str]:
+    """What would settle a MARGINAL verdict if the difference and both variances stay: groups needed, and in words.
+
+    More groups do nothing about the chance of the seeds, so more seeds are tried first.
+    """
+    estimate = abs(gain.estimate) if first.claim == "equal" else gain.estimate
+    room = abs(estimate - first.margin)
+    enough = next((k for k in range(seeds + 1, _MOST_SEEDS + 1) if chance.half_width(k) <= room), None)
+    if enough is not None:
+        return None, f"about {enough} seeds instead of {seeds} would settle it if the difference stays"
+    of_groups = replace(gain, standard_error=math.sqrt(chance.of_groups))
+    groups = groups_that_settle(of_groups, first.margin, first.claim)
+    if groups is None:
+        return None, "neither more seeds nor more groups would settle it"
+    return groups, f"more seeds alone would not settle it; about {groups} groups and more seeds would"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None

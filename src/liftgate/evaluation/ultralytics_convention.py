@@ -1,0 +1,70 @@
+"""The numbers as Ultralytics' validator computes them, from the same matches, so that a user understands both.
+
+What differs from COCO: the area under the precision-recall curve is a trapezoid over 101 interpolated points instead of
+the mean of 101 steps; precision and recall are read at the confidence where the mean F1 over classes, smoothed, is
+highest; every detection of an image counts, not the best 100 of each class. Matching is the same greedy one (since
+8.4; before, pairs went by IoU). Its boxes are compared in the letterboxed image in single precision, so a pair within
+rounding of a threshold may fall on the other side: hence "equal to 1e-4", not to the last bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.evaluation.match_table import MatchTable
+from liftgate.evaluation.matching import RECALL_POINTS
+
+_CONFIDENCES = np.linspace(0, 1, 1000)
+_SMOOTHING = 101  # points of the box filter: a tenth of the confidences
+
+
+def as_ultralytics(table: MatchTable) -> dict[str, float | None]:
+    """mAP50-95, mAP50, precision and recall of `model.val()`, under names that start with `ultralytics_`.
+
+    `table` is matched without a limit of detections. Crowds and ignored objects are not in the data that Ultralytics is
+    given: detections on them are false. None where there is no truth.
+    """
+    objects = np.bincount(table.label_class[table.counted[0]], minlength=len(table.classes))
+    classes = [_class_curves(table, int(k), int(objects[k])) for k in np.flatnonzero(objects)]
+    names = ("ultralytics_mAP50-95", "ultralytics_mAP50", "ultralytics_precision", "ultralytics_recall")
+    if not classes:
+        return dict.fromkeys(names)
+    ap, precision, recall = (np.stack(column) for column in zip(*classes, strict=True))
+    total = precision + recall
+    f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+    best = int(np.argmax(_smooth(f1.mean(axis=0))))
+    values = (ap.mean(), ap[:, 0].mean(), precision[:, best].mean(), recall[:, best].mean())
+    return {name: float(value) for name, value in zip(names, values, strict=True)}
+
+
+def _class_curves(
+    table: MatchTable, k: int, objects: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """(10,) AP, and (1000,) precision and recall over confidence at IoU 0.5, of one class with truth."""
+    rows = slice(table.start[k], table.start[k + 1])
+    score, hit = table.score[rows], table.hit[0, rows] & ~table.skip[0, rows]
+    if not len(score):
+        return np.zeros(10), np.zeros(len(_CONFIDENCES)), np.zeros(len(_CONFIDENCES))
+    # Of a run of false positives only the last row bends the curve, just before recall rises.
+    found = hit != 0
+    bends = np.flatnonzero(found | np.append(found[1:], True))
+    true = np.cumsum((hit[bends, None] >> np.arange(10)) & 1, axis=0)
+    recall, precision = true / objects, true / (bends + 1)[:, None]
+    ap = np.array([_trapezoid(recall[:, t], precision[:, t]) for t in range(10)])
+    at_half = np.cumsum(hit & 1)
+    over_precision = np.interp(-_CONFIDENCES, -score, at_half / np.arange(1, len(score) + 1), left=1)
+    over_recall = np.interp(-_CONFIDENCES, -score, at_half / objects, left=0)
+    return ap, over_precision, over_recall
+
+
+def _trapezoid(recall: NDArray[np.float64], precision: NDArray[np.float64]) -> float:
+    x = np.concatenate([[0.0], recall, [recall[-1], 1.0]])
+    envelope = np.maximum.accumulate(np.concatenate([[1.0], precision, [0.0, 0.0]])[::-1])[::-1]
+    return float(np.trapezoid(np.interp(RECALL_POINTS, x, envelope), RECALL_POINTS))
+
+
+def _smooth(curve: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Box filter whose ends are padded with the first and last value."""
+    padded = np.pad(curve, _SMOOTHING // 2, mode="edge")
+    return np.convolve(padded, np.full(_SMOOTHING, 1 / _SMOOTHING), mode="valid")

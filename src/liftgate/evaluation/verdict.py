@@ -1,0 +1,300 @@
+"""Verdicts: what a gate says of a comparison or of an evaluation, in one word and one sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from liftgate.evaluation.metrics import LATENCY, LESS_IS_BETTER
+from liftgate.evaluation.records import Comparison, Evaluation, Verdict
+from liftgate.stats.distributions import t_quantile
+from liftgate.stats.interval import MIN_GROUPS, Interval
+from liftgate.stats.sample_size import groups_for_margin, groups_for_rate
+from liftgate.study.records import Claim, ClaimWord, Gate, Rule, VerdictWord
+
+_ORDER: tuple[VerdictWord, ...] = ("PASS", "MARGINAL", "FAIL")
+FEW_GROUPS = 10
+
+
+def decide(gain: Interval, margin: float, rule: Rule = "interval", claim: ClaimWord = "better") -> VerdictWord:
+    """The rule itself. `gain` is oriented so that more is better.
+
+    Interval rule: PASS when the lower bound reaches the margin, FAIL when the upper bound is below it, else MARGINAL,
+    so also when no interval can be established. Point rule: PASS from the margin up, MARGINAL from 0 to it, else FAIL.
+    Equal: PASS when the interval (of level 1 − 2α: two one-sided tests) lies inside ± margin, FAIL when it lies
+    outside, else MARGINAL.
+
+    >>> [decide(Interval((a + b) / 2, a, b, .95, "t", 100, 20), 2.0) for a, b in [(2.1, 4), (.5, 3), (-1, 1.5)]]
+    ['PASS', 'MARGINAL', 'FAIL']
+    """
+    if rule == "point":
+        return "PASS" if gain.estimate >= margin else "MARGINAL" if gain.estimate >= 0 else "FAIL"
+    if gain.low is None or gain.high is None:
+        return "MARGINAL"
+    if claim == "equal":
+        outside = gain.low > margin or gain.high < -margin
+        return "PASS" if -margin < gain.low and gain.high < margin else "FAIL" if outside else "MARGINAL"
+    return "PASS" if gain.low >= margin else "FAIL" if gain.high < margin else "MARGINAL"
+
+
+def level_of(level: float, claim: ClaimWord) -> float:
+    """Level of the interval that decides a claim at `level`: to be equal is two one-sided tests at 1 − level each.
+
+    >>> level_of(0.95, "equal")
+    0.9
+    """
+    return level if claim == "better" else round(2 * level - 1, 12)
+
+
+def oriented(delta: Interval, metric: str) -> Interval:
+    """The gain: the difference itself, or turned round where less is better."""
+    return _turned(delta) if metric in LESS_IS_BETTER else delta
+
+
+def _turned(delta: Interval) -> Interval:
+    low = None if delta.high is None else -delta.high
+    high = None if delta.low is None else -delta.low
+    return replace(delta, estimate=-delta.estimate, low=low, high=high)
+
+
+def groups_that_settle(gain: Interval, margin: float, claim: ClaimWord = "better") -> int | None:
+    """Groups that would settle a MARGINAL verdict if estimate and between-group variance stay as they are."""
+    if gain.standard_error is None:
+        return None
+    # To be equal is to stay clear of the nearer end of ± margin.
+    estimate = abs(gain.estimate) if claim == "equal" else gain.estimate
+    return groups_for_margin(estimate, margin, gain.standard_error * math.sqrt(gain.n_groups), gain.level)
+
+
+def explain(
+    metric: str,
+    delta: Interval,
+    margin: float,
+    rule: Rule,
+    names: tuple[str, str],
+    claim: ClaimWord = "better",
+    settled_by: str = "",
+) -> str:
+    """The verdict on a comparison in one sentence a person can repeat.
+
+    `settled_by`: what would settle it, where that is not a number of groups.
+    """
+    control, treatment = names
+    gain = oriented(delta, metric)
+    word = decide(gain, margin, rule, claim)
+    said = f"{metric} of {treatment} is {_amount(gain.estimate, metric)} {control}'s{_evidence(delta)}"
+    wanted = f"the margin {margin:g}"
+    if rule == "point":
+        return f"{said}; point rule: {_POINT_WORDS[word].format(margin=wanted)}."
+    if not delta.established:
+        return f"{said}: nothing is settled, {delta.note or 'no interval can be established'}."
+    if claim == "equal":
+        return f"{said}: {_of_equality(word, margin, settled_by or _settled_by(gain, margin, claim))}."
+    if delta.low == delta.high == 0 and margin == 0:
+        return f"{said}: not worse, which is all that a margin of 0 asks, and not better."
+    if word == "PASS":
+        return f"{said}: the whole interval reaches {wanted}."
+    if word == "FAIL":
+        harm = f"; {treatment} harms" if gain.high is not None and gain.high < 0 else ""
+        return f"{said}: the whole interval is below {wanted}{harm}."
+    return f"{said}: the interval holds {wanted}; {settled_by or _settled_by(gain, margin, claim)}."
+
+
+def _of_equality(word: VerdictWord, margin: float, settled_by: str) -> str:
+    if word == "PASS":
+        return f"the whole interval lies within ± {margin:g}, which was declared to be equal"
+    if word == "FAIL":
+        return f"the whole interval lies outside ± {margin:g}: they are not equal"
+    return f"the interval reaches beyond ± {margin:g}, so equality is not shown; {settled_by}"
+
+
+def _settled_by(gain: Interval, margin: float, claim: ClaimWord) -> str:
+    groups = groups_that_settle(gain, margin, claim)
+    if groups is None:
+        return "more groups would not settle it"
+    return f"about {groups} groups would settle it if the difference stays"
+
+
+def judge_comparison(
+    gate: Gate, comparison: Comparison, *, seeds: Sequence[int] = (0,), costs: Mapping[str, str] | None = None
+) -> Verdict:
+    """What a gate says of a comparison.
+
+    `costs` (arm → "43 h") are said beside the verdict, for a lift that is bought too dear is seen only there.
+    """
+    names = (gate.control or "control", gate.treatment or "treatment")
+    metric = gate.metric or comparison.metric
+    gain = oriented(comparison.delta, metric)
+    word = decide(gain, gate.margin, gate.rule, gate.claim)
+    unsettled = word == "MARGINAL" and gate.rule == "interval"
+    needed = groups_that_settle(gain, gate.margin, gate.claim) if unsettled else None
+    if comparison.settled_by:
+        needed = comparison.groups_needed
+    said = explain(metric, comparison.delta, gate.margin, gate.rule, names, gate.claim, comparison.settled_by)
+    sentence = f"{word}: {said}"
+    if costs:
+        sentence += " Cost: " + ", ".join(f"{arm} {cost}" for arm, cost in costs.items()) + "."
+    row = comparison.to_dict() | {
+        "kind": "comparison",
+        "margin": gate.margin,
+        "rule": gate.rule,
+        "claim": gate.claim,
+        "word": word,
+        "groups_needed": needed,
+    }
+    caveats = [*_sample_caveats(comparison.delta), *_seed_caveats(seeds), *comparison.caveats]
+    declared = {word.rpartition(".")[2] for word in gate.differ}
+    undeclared = [line for line in comparison.differences if line.partition(":")[0] not in declared]
+    if undeclared:
+        caveats.append("confounded: the arms also differ in " + "; ".join(undeclared))
+    return Verdict(gate.name, gate.content_hash(), word, sentence, (row,), tuple(caveats))
+
+
+def judge_claims(gate: Gate, evaluation: Evaluation, *, seeds: Sequence[int] = (0,)) -> Verdict:
+    """What a gate says of one model against fixed numbers: all claims must hold, the worst word is the verdict."""
+    rows = [_claim_row(claim, evaluation, gate.rule) for claim in gate.claims]
+    words: list[VerdictWord] = [row["word"] for row in rows]
+    word: VerdictWord = max(words, key=_ORDER.index, default="MARGINAL")
+    if len(rows) == 1:  # the verdict's own word stands before it
+        rows[0]["sentence"] = rows[0]["sentence"].replace(f": {word}", "", 1)
+    parts = "; ".join(row["sentence"] for row in rows)
+    intervals = [evaluation.intervals[claim.metric] for claim in gate.claims if claim.metric in evaluation.intervals]
+    caveats = [*(_sample_caveats(intervals[0]) if intervals else []), *_seed_caveats(seeds)]
+    return Verdict(gate.name, gate.content_hash(), word, f"{word}: {parts}.", tuple(rows), tuple(caveats))
+
+
+def attribute(verdict: Verdict, contribution: Comparison, *, control: str = "the control") -> Verdict:
+    """Credit the treatment only with treatment − control, however well it did against a fixed number.
+
+    A gate that passes while the treatment's own contribution is not positive becomes FAIL, "the control explains it";
+    where the contribution is positive but its interval holds 0, the verdict is at most MARGINAL.
+    """
+    gain = oriented(contribution.delta, contribution.metric)
+    row = {"kind": "attribution", **contribution.to_dict()}
+    if verdict.word == "FAIL":
+        return replace(verdict, evidence=(*verdict.evidence, row))
+    amount = _amount(gain.estimate, contribution.metric)
+    share = f"{contribution.metric} {amount} {control}{_evidence(contribution.delta)}"
+    if gain.estimate <= 0:
+        word: VerdictWord = "FAIL"
+        why = f"the gate says {verdict.word}, but the control explains it: the treatment's own contribution is {share}."
+    elif gain.low is not None and gain.low > 0:
+        return replace(verdict, evidence=(*verdict.evidence, row))
+    else:
+        word = "MARGINAL"
+        why = f"the gate says {verdict.word}, but the treatment's own contribution, {share}, is not established."
+    return replace(verdict, word=word, sentence=f"{word}: {why}", evidence=(*verdict.evidence, row))
+
+
+_POINT_WORDS: Mapping[VerdictWord, str] = {
+    "PASS": "at or above {margin}",
+    "MARGINAL": "not below the control, but short of {margin}",
+    "FAIL": "below the control, the treatment harms",
+}
+
+
+def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule) -> dict[str, Any]:
+    value, interval = evaluation.metrics.get(claim.metric), evaluation.intervals.get(claim.metric)
+    threshold, side = (claim.at_least, "at least") if claim.at_most is None else (claim.at_most, "at most")
+    assert threshold is not None
+    word: VerdictWord
+    row: dict[str, Any] = {"kind": "claim", "metric": claim.metric, "value": value, "threshold": threshold}
+    row |= {"side": side}
+    if value is not None and interval is None and claim.metric == LATENCY:
+        word = "PASS" if (value <= threshold if side == "at most" else value >= threshold) else "FAIL"
+        sentence = f"{claim.metric} {value:.4g} (as measured when predicting, no interval) against {side} {threshold:g}"
+        said: dict[str, Any] = {"interval": [None, None], "word": word, "images_needed": None, "groups_needed": None}
+        sample = {"n_images": evaluation.n_images, "n_groups": evaluation.n_groups}
+        said |= {"method": "as measured", **sample, "design_effect": None, "n_effective": None}
+        return row | said | {"sentence": f"{sentence}: {word}"}
+    if value is None or interval is None:
+        return row | {
+            "interval": [None, None],
+            "word": "MARGINAL",
+            "images_needed": None,
+            "groups_needed": None,
+            "sentence": _undefined(claim.metric, evaluation),
+        }
+    gain, wanted = (interval, threshold) if claim.at_most is None else (_turned(interval), -threshold)
+    word = ("PASS" if gain.estimate >= wanted else "FAIL") if rule == "point" else decide(gain, wanted)
+    groups = _groups_for_claim(gain, wanted) if word == "MARGINAL" else None
+    images = None if groups is None else math.ceil(groups * interval.n_images / interval.n_groups)
+    sentence = f"{claim.metric} {value:.4f}{_evidence(interval)} against {side} {threshold:g}: {word}"
+    if groups is not None:
+        sentence += f", about {images} images in {groups} groups would be needed to be sure"
+    elif word == "MARGINAL" and not interval.established:
+        sentence += f", {interval.note}"
+    elif word == "FAIL" and claim.at_most is None and interval.method == "korn-graubard":
+        sentence += _what_it_takes(interval, threshold)
+    return row | {
+        "interval": [interval.low, interval.high],
+        "word": word,
+        "images_needed": images,
+        "groups_needed": groups,
+        "sentence": sentence,
+        "method": interval.method,
+        "n_images": interval.n_images,
+        "n_groups": interval.n_groups,
+        "design_effect": interval.design_effect,
+        "n_effective": interval.n_effective,
+    }
+
+
+def _undefined(metric: str, evaluation: Evaluation) -> str:
+    if metric == LATENCY:
+        return "how long an image takes was not recorded with these predictions"
+    return f"{metric} is undefined on these {evaluation.n_images} images"
+
+
+def _what_it_takes(interval: Interval, wanted: float) -> str:
+    """Say how much data like this would show the claim of a model that is half-way from it to perfect."""
+    true = (1 + wanted) / 2
+    groups = _groups_for_claim(replace(interval, estimate=true), wanted)
+    if groups is None:
+        return ""
+    images = math.ceil(groups * interval.n_images / interval.n_groups)
+    return f" (to be sure of {wanted:g} where the truth is {true:g} takes about {images} images in {groups} groups)"
+
+
+def _groups_for_claim(interval: Interval, wanted: float) -> int | None:
+    if interval.low is None or interval.high is None:
+        return None
+    if interval.method == "korn-graubard" and interval.n_effective:
+        correction = (t_quantile(interval.level, interval.n_groups - 1) / t_quantile(interval.level, 1e9)) ** 2
+        worth = interval.n_effective / interval.n_groups * (correction if 0 < interval.estimate < 1 else 1)
+        return groups_for_rate(interval.estimate, wanted, worth, interval.level)
+    if interval.standard_error is None:  # a median: half the width of its interval, in units of t, stands in
+        width = (interval.high - interval.low) / 2
+        interval = replace(interval, standard_error=width / t_quantile(interval.level, interval.n_groups - 1))
+    return groups_that_settle(interval, wanted)
+
+
+def _amount(gain: float, metric: str) -> str:
+    if gain == 0:
+        return "the same as"
+    side = "above" if (gain > 0) != (metric in LESS_IS_BETTER) else "below"
+    return f"{abs(gain):.4f} {side}"
+
+
+def _evidence(interval: Interval) -> str:
+    """What a reader must know before believing the number that stands before it."""
+    if not interval.n_images:
+        return f" ({interval.note})"
+    bounds = f" [{interval.low:.4f}, {interval.high:.4f}]" if interval.established else ""
+    return f"{bounds} ({interval.basis})"
+
+
+def _sample_caveats(interval: Interval) -> list[str]:
+    if not interval.n_images:  # published numbers: the sentence says that there is no interval
+        return []
+    if interval.n_groups < MIN_GROUPS:
+        return [f"only {interval.n_groups} groups: no interval can be established, {MIN_GROUPS} are the least"]
+    if interval.n_groups < FEW_GROUPS:
+        return [f"only {interval.n_groups} groups: the interval itself is uncertain"]
+    return []
+
+
+def _seed_caveats(seeds: Sequence[int]) -> list[str]:
+    return ["one seed: this speaks of this checkpoint, not of the recipe"] if len(seeds) == 1 else []

@@ -1,0 +1,217 @@
+"""Materials: the datasets of a study, opened once, with groups and splits as the study declares them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.filters import keep_classes
+from liftgate.data.core.fingerprint import fingerprint, image_marks
+from liftgate.data.formats import yolo
+from liftgate.data.formats.read import read
+from liftgate.data.grouping.groups import assign_groups
+from liftgate.data.splits.folds import extend_split
+from liftgate.data.splits.split import Split, make_split, read_split
+from liftgate.errors import DataError, StudyError
+from liftgate.hashing import content_hash, short
+from liftgate.ledger.workspace import Workspace
+from liftgate.pipeline.steps.mixing import mix_hash, mixed
+from liftgate.progress import Progress, silent
+from liftgate.study.records import DatasetSpec, Stage, Study
+from liftgate.study.vocabulary import suggestion
+
+
+class StudyDatasets:
+    """Opens what the study names, when it is first asked for."""
+
+    def __init__(self, study: Study, workspace: Workspace, progress: Progress = silent) -> None:
+        self.study = study
+        self._workspace = workspace
+        self._progress = progress
+        self._datasets: dict[str, Dataset] = {}
+        self._splits: dict[str, Split] = {}
+        self._fingerprints: dict[str, str] = {}
+
+    def dataset(self, name: str) -> Dataset:
+        """Return a dataset with its classes kept, groups assigned and split applied."""
+        if name not in self._datasets:
+            spec = self.study.dataset(name)
+            self._datasets[name] = self._split(spec, self._read(spec))
+        return self._datasets[name]
+
+    def datasets(self) -> dict[str, Dataset]:
+        """Return every dataset of the study by name."""
+        return {spec.name: self.dataset(spec.name) for spec in self.study.datasets}
+
+    def fingerprint(self, name: str) -> str:
+        """Return the hash of a dataset's pixels, labels, groups and splits."""
+        if name not in self._fingerprints:
+            self._fingerprints[name] = fingerprint(self.dataset(name), progress=self._progress)
+        return self._fingerprints[name]
+
+    def freeze(self, name: str) -> dict[str, str] | None:
+        """Write the split of a dataset, where the study makes or names one; return its file and SHA-256."""
+        spec = self.study.dataset(name)
+        self.dataset(name)
+        split = self._splits.get(name)
+        if split is None:
+            return None
+        path = self._frozen(spec)
+        if not path.is_file() or path.read_bytes() != split.to_csv():
+            split.write(path)
+        return {"file": path.relative_to(self._workspace.folder).as_posix(), "sha256": split.sha256}
+
+    def demand_unchanged(self, name: str) -> None:
+        """Refuse what was made while images went or changed: it would stand in the ledger as made from all of them.
+
+        Labels need no second look: what is trained and measured on is what was read at the beginning.
+
+        Raises:
+            DataError: an image is not what it was when the run began.
+        """
+        if fingerprint(self.dataset(name), progress=self._progress) != self.fingerprint(name):
+            where = self.study.folder / self.study.dataset(name).path
+            hint = "bring them back, and the same command goes on; left as they are, it begins anew on what is there"
+            raise DataError(
+                f"images of {name} went or changed during the run; nothing was kept", where=where, hint=hint
+            )
+
+    def demand_splits(self) -> None:
+        """Refuse a gate on a split that its dataset does not have.
+
+        Raises:
+            StudyError: which gate, and what the dataset has.
+        """
+        for gate in self.study.gates:
+            self._demand_split(gate.on, self.study.place("gates", gate.name, "on"))
+
+    def truth(self, on: str) -> Dataset:
+        """Return the images of `dataset.split` that a gate is decided on.
+
+        Raises:
+            StudyError: when the dataset has no such split.
+        """
+        self._demand_split(on, self.study.source)
+        name, _, split = on.rpartition(".")
+        return self.dataset(name).split(split)
+
+    def _demand_split(self, on: str, where: object) -> None:
+        name, _, split = on.rpartition(".")
+        have = self.dataset(name).splits
+        if split not in have:
+            raise StudyError(
+                f"dataset {name} has no split {split}",
+                where=where,
+                expected=", ".join(have) or "a dataset with splits",
+                hint=suggestion(split, have) if have else "`ratios: [0.7, 0.15, 0.15]` make a split by group",
+            )
+
+    def describe(self, name: str) -> list[dict[str, Any]]:
+        """Return what each split of a dataset holds: n images, n groups, n objects, licence and origin."""
+        dataset, spec = self.dataset(name), self.study.dataset(name)
+        rows = []
+        for split in dataset.splits or ("",):
+            part = dataset.split(split) if split else dataset
+            said = [spec.licence or "no licence given", spec.origin]
+            said += ["confidential"] if spec.confidential else []
+            said += ["locked"] if split in spec.lock else []
+            rows.append(
+                {
+                    "split": split,
+                    "n_images": len(part.images),
+                    "n_groups": len(set(part.groups)),
+                    "n_objects": len(part.labels),
+                    "locked": split in spec.lock,
+                    "images": part.images_hash(),
+                    "marks": "".join(sorted(image_marks(part, self._progress))) if split in spec.lock else "",
+                    "truth": part.truth_hash(),
+                    "note": ", ".join(said),
+                }
+            )
+        return rows
+
+    def tree(self, name: str) -> Path:
+        """Return the data.yaml of a dataset's training tree (links to the images, our own labels), written once."""
+        folder = self._workspace.folder / "trees" / f"{name}-{short(self.fingerprint(name))}"
+        data_yaml = folder / "data.yaml"
+        if not yolo.stands(data_yaml):
+            self.demand_unchanged(name)  # what went since would be missing in the tree, for the next run too
+            yolo.write(self.dataset(name), folder)
+        return data_yaml
+
+    def training_hash(self, stage: Stage) -> str:
+        """Return the hash of what a stage trains on and is validated on."""
+        return mix_hash(stage, self.fingerprint) if stage.mix else self.fingerprint(stage.data)
+
+    def training_tree(self, stage: Stage) -> Path:
+        """Return the data.yaml of the tree that a stage trains on; of a mix, with repeats in its list of images."""
+        if not stage.mix:
+            return self.tree(stage.data)
+        folder = self._workspace.folder / "trees" / f"mix-{short(self.training_hash(stage))}"
+        data_yaml = folder / "data.yaml"
+        if yolo.stands(data_yaml):
+            return data_yaml
+        for name in dict.fromkeys((*stage.sources, stage.data)):
+            self.demand_unchanged(name)
+        made = mixed(stage, self.dataset, progress=self._progress)
+        return yolo.write(made.dataset, folder, repeats=made.repeats)
+
+    @contextlib.contextmanager
+    def _asked_by(self, spec: DatasetSpec, key: str) -> Iterator[None]:
+        """Say in an error about data which key of the study it came from."""
+        try:
+            yield
+        except DataError as error:
+            if self.study.places:
+                said = f"from {self.study.place('datasets', spec.name, key)}"
+                error.where = f"{error.where}, {said}" if error.where else said
+            raise
+
+    def _read(self, spec: DatasetSpec) -> Dataset:
+        folder = self.study.folder
+        images = None if spec.images is None else folder / spec.images
+        with self._asked_by(spec, "path"):
+            dataset = read(folder / spec.path, images=images, name=spec.name, progress=self._progress)
+        dataset = replace(dataset, origin=spec.origin, licence=spec.licence, confidential=spec.confidential)
+        if spec.keep is not None:
+            with self._asked_by(spec, "keep"):
+                dataset = keep_classes(dataset, spec.keep)
+        if spec.groups is not None:
+            with self._asked_by(spec, "groups"):
+                dataset = assign_groups(dataset, spec.groups, base=folder)
+        return dataset
+
+    def _split(self, spec: DatasetSpec, dataset: Dataset) -> Dataset:
+        if spec.split is None and spec.ratios is None:
+            return dataset
+        with self._asked_by(spec, "split" if spec.split else "ratios"):
+            if spec.split is not None:
+                split = read_split(self.study.folder / spec.split)
+                applied = split.apply(dataset)
+            else:  # what is away for a while keeps its place in the frozen split, and is no fault of the data set
+                split = self._made_split(spec, dataset)
+                applied = split.restricted({image.id for image in dataset.images}).apply(dataset)
+        self._splits[spec.name] = split
+        return applied
+
+    def _made_split(self, spec: DatasetSpec, dataset: Dataset) -> Split:
+        """Return the split by `ratios`. What a run has frozen stays where it was: no label that is corrected, no image
+        that is added and none that was away for a run carries a test image into train."""
+        ratios, frozen = spec.ratios or (), self._frozen(spec)
+        if not frozen.is_file():
+            return make_split(dataset, ratios, spec.split_seed)
+        try:
+            return extend_split(read_split(frozen), dataset, ratios, spec.split_seed)
+        except DataError as error:
+            error.hint = f"the split was frozen in {frozen}; without that file a new one is made"
+            raise
+
+    def _frozen(self, spec: DatasetSpec) -> Path:
+        """Where the split of a dataset is frozen; another rule makes another split."""
+        rule = [spec.ratios, spec.split_seed, spec.groups]
+        suffix = f"-{short(content_hash(rule))}" if spec.split is None else ""
+        return self._workspace.folder / "splits" / f"{spec.name}{suffix}.csv"

@@ -1,0 +1,185 @@
+"""Prices: what the hours of a study cost on machines that are rented by the hour, managed, or bought."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+
+from liftgate.errors import UsageError
+from liftgate.study.vocabulary import suggestion
+from liftgate.study.yaml_source import read
+
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+Kind = Literal["rented", "managed", "bought"]
+
+
+class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One machine that could do the work."""
+
+    kind: Kind
+    usd_per_hour: Positive | None = None
+    """Of a bought machine: what running it costs (power, say)"""
+    usd: Positive | None = None
+    """The price of a bought machine"""
+    region: str | None = None
+    """Where the data would be; `on-premises` for a machine of one's own"""
+    speed: Positive = 1.0
+    """How many hours of the machine that was measured it does in one"""
+    note: str = ""
+
+
+class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a prices.yaml says."""
+
+    options: dict[str, Any]
+    allowed_regions: tuple[str, ...] = ()
+    """Where confidential data may be"""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """From when on a bought machine is cheaper than one paid by the hour."""
+
+    against: str
+    hours: float | None
+    """Of training on the machine that was measured; None: never"""
+    runs: float | None
+    """Whole studies like this one; None: never, or its length is unknown"""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a study costs on one option."""
+
+    name: str
+    kind: Kind
+    region: str | None
+    allowed: bool
+    """The study's data may be there"""
+    why_not: str
+    usd_per_hour: float | None
+    usd_once: float
+    hours: float | None
+    """Of one whole study on this machine; None: unknown"""
+    usd_per_study: float | None
+    """Without the price of the machine; None: unknown"""
+    break_even: tuple[BreakEven, ...]
+    """Of a bought machine, against each that is paid by the hour"""
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What the training of a study costs."""
+
+    hours: float | None
+    """Of the whole study; None: unknown"""
+    basis: str
+    spent_hours: float
+    offers: tuple[Offer, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def read_prices(path: Path) -> tuple[dict[str, Option], tuple[str, ...]]:
+    """Return the options by name, and the regions where confidential data may be.
+
+    Raises:
+        UsageError: the file cannot be read, or an option is off.
+    """
+    try:
+        source = read(path.read_bytes().decode("utf-8-sig"), str(path))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"prices cannot be read: {error}", where=path) from None
+    if source.problems:
+        raise UsageError(source.problems[0].message, where=source.problems[0].where)
+    prices = _convert(source.value, Prices, source.where(()), "prices")
+    if not prices.options:
+        raise UsageError("no options", where=path, expected="options: {NAME: {kind: rented, usd_per_hour: 0.8}}")
+    options = {}
+    for name, raw in prices.options.items():
+        where = source.where(("options", name))
+        option = _convert(raw, Option, where, name)
+        needed = "usd" if option.kind == "bought" else "usd_per_hour"
+        if getattr(option, needed) is None:
+            raise UsageError(f"{name}: a {option.kind} machine needs `{needed}`", where=where)
+        if option.kind != "bought" and option.usd is not None:
+            raise UsageError(f"{name}: a {option.kind} machine has no `usd`, it is paid by the hour", where=where)
+        options[name] = option
+    return options, prices.allowed_regions
+
+
+def offers(
+    options: dict[str, Option], hours: float | None, *, confidential: Sequence[str], allowed: Sequence[str]
+) -> tuple[Offer, ...]:
+    """Return what each option costs.
+
+    Args:
+        options: by name.
+        hours: of training that the whole study takes on the machine that was measured; None: unknown.
+        confidential: names of the study's confidential datasets.
+        allowed: regions where these may be.
+
+    >>> options = {"rent": Option("rented", usd_per_hour=1.0), "buy": Option("bought", usd=3000.0)}
+    >>> offers(options, 2.5, confidential=(), allowed=())[1].break_even
+    (BreakEven(against='rent', hours=3000.0, runs=1200.0),)
+    """
+    hourly = {name: option for name, option in options.items() if option.kind != "bought"}
+    found = []
+    for name, option in options.items():
+        there = None if hours is None else hours / option.speed
+        rate = option.usd_per_hour or 0.0
+        why_not = _why_not(option, confidential, allowed)
+        bought = option.kind == "bought"
+        found.append(
+            Offer(
+                name=name,
+                kind=option.kind,
+                region=option.region,
+                allowed=not why_not,
+                why_not=why_not,
+                usd_per_hour=option.usd_per_hour,
+                usd_once=option.usd or 0.0,
+                hours=there,
+                usd_per_study=None if there is None else there * rate,
+                break_even=tuple(_break_even(option, other, rented, hours) for other, rented in hourly.items())
+                if bought
+                else (),
+                note=option.note,
+            )
+        )
+    return tuple(found)
+
+
+def _break_even(bought: Option, name: str, rented: Option, hours: float | None) -> BreakEven:
+    saved = (rented.usd_per_hour or 0.0) / rented.speed - (bought.usd_per_hour or 0.0) / bought.speed
+    if saved <= 0:
+        return BreakEven(name, None, None)
+    until = (bought.usd or 0.0) / saved
+    return BreakEven(name, until, until / hours if hours else None)
+
+
+def _why_not(option: Option, confidential: Sequence[str], allowed: Sequence[str]) -> str:
+    if not confidential or option.region in allowed:
+        return ""
+    names = ", ".join(confidential)
+    if option.region is None:
+        return f"{names} is confidential, and nobody says where this machine stands"
+    return f"{names} is confidential and may not be in {option.region}"
+
+
+def _convert(value: Any, kind: Any, where: str, name: str) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        unknown = str(error).partition("unknown field `")[2].partition("`")[0]
+        hint = suggestion(unknown, kind.__struct_fields__) if unknown else None
+        if "enum value" in str(error):
+            hint = f"kind: {', '.join(get_args(Kind))}"
+        raise UsageError(f"{name}: {error}", where=where, hint=hint) from None

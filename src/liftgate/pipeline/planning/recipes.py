@@ -1,0 +1,49 @@
+"""Recipes: what the trainer would refuse, in a recipe or as start weights, refused before anything is trained.
+
+`check` says the same with reasons; a flow may leave it out, and a later phase would be refused days later.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from liftgate.backends.recipe_arguments import check_recipe, known_arguments
+from liftgate.checks.ultralytics.arguments import ARGUMENTS, complaint
+from liftgate.checks.ultralytics.checkpoints import read_checkpoint
+from liftgate.errors import DataError, UsageError
+from liftgate.study.records import Stage, Study
+from liftgate.training.start_weights import resolve_weights
+
+
+def demand_recipes(study: Study) -> None:
+    """Refuse arguments that Ultralytics does not know, and values that it does not take.
+
+    Raises:
+        UsageError: which one, of which stage, and what was probably meant.
+    """
+    if study.backend != "ultralytics":
+        return  # another backend knows its own
+    for arm in study.arms:
+        for number, stage in enumerate(arm.stages):
+            for name, value in stage.recipe.items():
+                where = study.place("arms", arm.name, number, "recipe", name)
+                check_recipe({name: value}, known_arguments() or ARGUMENTS, where)
+                if wrong := complaint(name, value) if name in ARGUMENTS else None:
+                    raise UsageError(f"{name}: {wrong}", where=where)
+
+
+def demand_task(study: Study, stage: Stage) -> None:
+    """Refuse start weights that were made for another task.
+
+    Raises:
+        UsageError: they were.
+    """
+    if study.backend != "ultralytics" or stage.weights is None:
+        return
+    path = Path(resolve_weights(stage.weights, study.folder).path)
+    try:
+        made_for = read_checkpoint(path).task if path.suffix == ".pt" else None
+    except DataError:
+        return  # training says what is wrong with it
+    if made_for not in (None, study.task):
+        raise UsageError("weights of another task", where=path, expected=study.task, got=made_for)

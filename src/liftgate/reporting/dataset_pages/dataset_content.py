@@ -1,0 +1,71 @@
+"""What the page of a data set shows: the measured records, and pictures of the images that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.overview.difference import Side
+from liftgate.data.overview.record import ClassRow, Overview
+from liftgate.data.overview.remarks import remarks
+from liftgate.reporting.dataset_pages.pictures import Shot, sample_shot
+
+LOOKS = 6
+"""Classes with a colour of their own; the others share the last"""
+
+
+@dataclass(frozen=True, slots=True)
+class SideContent:
+    """One data set."""
+
+    view: Overview
+    remarks: tuple[str, ...]
+    shots: tuple[Shot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLine:
+    """One class of one data set or both."""
+
+    name: str
+    look: str
+    rows: tuple[ClassRow | None, ...]
+    """One for each data set; None: it has no such class"""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetPage:
+    """One data set, or two side by side."""
+
+    sides: tuple[SideContent, ...]
+    classes: tuple[ClassLine, ...]
+    """Most objects first"""
+    difference: Side | None = None
+    command: str = ""
+
+
+def dataset_page(
+    datasets: Sequence[Dataset], views: Sequence[Overview], difference: Side | None = None, command: str = ""
+) -> DatasetPage:
+    """Put a page together. Pictures are read here; nothing is measured."""
+    totals: dict[str, int] = {}
+    for view in views:
+        for row in view.classes:
+            totals[row.name] = totals.get(row.name, 0) + row.n_objects
+    order = sorted(totals, key=lambda name: (-totals[name], name))
+    look = {name: f"c{min(place, LOOKS - 1)}" for place, name in enumerate(order)}
+    rows = [{row.name: row for row in view.classes} for view in views]
+    return DatasetPage(
+        sides=tuple(
+            SideContent(
+                view,
+                remarks(view),
+                tuple(sample_shot(dataset, index, [look[name] for name in dataset.classes]) for index in view.samples),
+            )
+            for dataset, view in zip(datasets, views, strict=True)
+        ),
+        classes=tuple(ClassLine(name, look[name], tuple(table.get(name) for table in rows)) for name in order),
+        difference=difference,
+        command=command,
+    )

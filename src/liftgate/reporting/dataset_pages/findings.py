@@ -1,0 +1,99 @@
+"""The page of findings: what `liftgate check --page` writes. Beside each finding that a look settles, its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from liftgate.boxes import Boxes, cxcywh_to_xyxy
+from liftgate.files import write_text
+from liftgate.reporting.dataset_pages.page import templates
+from liftgate.reporting.dataset_pages.pictures import Mark, Shot, corners, size
+from liftgate.reporting.pictures import small_jpeg
+
+if TYPE_CHECKING:
+    from liftgate.checks import CheckResult, Finding, Subject
+    from liftgate.data.core.dataset import Image
+
+PAIRS = 12
+"""Pairs of copies that a page shows of one finding"""
+_OF_PAIRS = frozenset({"splits.leak_exact", "splits.leak_near", "images.duplicate"})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One finding and what there is to see of it."""
+
+    finding: Finding
+    shots: tuple[Shot, ...] = ()
+    """In twos: as stored and as it should be read, or the two images of a pair"""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingsPage:
+    """Everything that the page shows."""
+
+    title: str
+    result: CheckResult
+    groups: tuple[tuple[Row, ...], ...]
+    """Findings of one id and severity together, the gravest first"""
+    shots: Mapping[str, tuple[Shot, ...]] = field(default_factory=dict)
+    """data set → the label geometry's example, of those that fit"""
+    command: str = ""
+    """How to make it again"""
+
+
+def findings_page(result: CheckResult, subject: Subject, command: str = "") -> FindingsPage:
+    """Collect what the page shows; pictures are read here, nothing is judged."""
+    rows = [Row(finding, tuple(_shots(finding, subject))) for finding in result.findings]
+    groups = groupby(rows, key=lambda row: (row.finding.severity, row.finding.id))
+    fitting = {name: _both_ways(subject, name) for name, told in result.geometry.items() if told["answer"] == "fits"}
+    return FindingsPage(
+        ", ".join(result.datasets), result, tuple(tuple(group) for _, group in groups), fitting, command
+    )
+
+
+def render_findings(content: FindingsPage, path: Path) -> Path:
+    """Write the page to `path` as one self-contained HTML file and return `path`."""
+    write_text(path, templates().get_template("findings.html.j2").render(page=content))
+    return path
+
+
+def _shots(finding: Finding, subject: Subject) -> Iterator[Shot]:
+    if finding.id == "labels.geometry":
+        yield from _both_ways(subject, str(finding.data["dataset"]))
+    elif finding.id in _OF_PAIRS:
+        named = {f"{name}: {image.id}": image for name, dataset in subject.datasets.items() for image in dataset.images}
+        for pair in finding.data["examples"][:PAIRS]:
+            for name in _names(finding, pair):
+                image = named[name]
+                yield Shot(name, *size(image), small_jpeg(image.path), (), image.split or "in no split")
+
+
+def _names(finding: Finding, pair: Mapping[str, str] | list[str]) -> tuple[str, ...]:
+    """`data set: image` of both of a pair: leaks say it, duplicates within one data set name the images alone."""
+    if isinstance(pair, list):
+        return tuple(f"{finding.data['dataset']}: {image}" for image in pair)
+    return pair["first"], pair["second"]
+
+
+def _both_ways(subject: Subject, name: str) -> tuple[Shot, ...]:
+    """The probe's example with its boxes as stored, and read the way that fits best of all others."""
+    found = subject.geometry(name)
+    if found is None:
+        return ()
+    stored = "as stored" if len(found.stored_boxes) else "as stored: nowhere in the picture"
+    ways = ((stored, found.stored_boxes, "only-b"), (f"read as: {found.best.transform}", found.mended_boxes, "c1"))
+    return tuple(_drawn(found.example, note, boxes, look) for note, boxes, look in ways)
+
+
+def _drawn(image: Image, note: str, boxes: Boxes, look: str) -> Shot:
+    width, height = size(image)
+    pixels = cxcywh_to_xyxy(boxes, np.array([width, height], dtype=np.float64))
+    marks = tuple(Mark(corners(pixels, row), "", look) for row in range(len(pixels)))
+    return Shot(image.id, width, height, small_jpeg(image.path), marks, note)

@@ -1,0 +1,170 @@
+"""Where given values lie on the paper. Positions are per cent of the drawing's width and height, so that text keeps its
+size on a phone; nothing here makes a new value, and every number that is written beside a line is one that was given.
+
+Axes are range frames (Tufte): the ticks are the data's own ends, not round numbers that nobody measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from liftgate.reporting.content import Chart
+from liftgate.stats.interval import Interval
+
+Anchor = Literal["start", "middle", "end"]
+
+_SIDE = 21.0
+"""Per cent left free at each side of an interval, for the numbers at its ends."""
+_CLOSE = 26.0
+"""Reference lines nearer than this (per cent) turn their words away from each other."""
+
+
+_POINTED_AT = 24
+"""Points of a line that say their value when pointed at: more would lie under one finger and double the page."""
+
+
+class Reference(NamedTuple):
+    """A vertical line that an interval is read against."""
+
+    value: float
+    text: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A reference line, placed."""
+
+    x: float
+    text: str
+    word: str
+    anchor: Anchor
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalDrawing:
+    """Places, in per cent, of an interval's ends, its estimate and what it is read against."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+    lines: tuple[Line, ...]
+
+
+def interval(value: Interval, references: Sequence[Reference]) -> IntervalDrawing:
+    """Place an interval and its reference lines on one axis.
+
+    >>> drawing = interval(Interval(.2, .1, .3, .95, "t", 9, 9), [Reference(0., "0", "no change")])
+    >>> [round(x) for x in (drawing.lines[0].x, drawing.low, drawing.estimate, drawing.high)]
+    [21, 40, 60, 79]
+    """
+    values = [v for v in (value.low, value.high, value.estimate, *(r.value for r in references)) if v is not None]
+    place = _scale(min(values), max(values), _SIDE, 100 - _SIDE)
+    merged: dict[float, Reference] = {}
+    for reference in sorted(references):  # a margin of 0 is the same line as "no difference"
+        known = merged.get(reference.value)
+        word = f"{known.word}, {reference.word}" if known else reference.word
+        merged[reference.value] = Reference(reference.value, reference.text, word)
+    placed = [(place(reference.value), reference) for reference in merged.values()]
+    lines = []
+    for index, (x, reference) in enumerate(placed):
+        anchor: Anchor = "middle"
+        if index + 1 < len(placed) and placed[index + 1][0] - x < _CLOSE:
+            anchor = "end"
+        elif index and x - placed[index - 1][0] < _CLOSE:
+            anchor = "start"
+        lines.append(Line(x, reference.text, reference.word, anchor))
+    return IntervalDrawing(
+        place(value.estimate),
+        None if value.low is None else place(value.low),
+        None if value.high is None else place(value.high),
+        tuple(lines),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A value on a line, with what is said when one points at it."""
+
+    x: float
+    y: float
+    at: float
+    value: float
+    marked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line of a chart: unbroken pieces as SVG `points` of a 100 × 100 square, and values to point at."""
+
+    label: str
+    note: str
+    slot: int
+    pieces: tuple[str, ...]
+    dots: tuple[Dot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChartDrawing:
+    """A chart with the ends of its axes, which are values of its points."""
+
+    curves: tuple[Curve, ...]
+    x_low: float
+    x_high: float
+    y_low: float
+    y_high: float
+
+
+def chart(content: Chart) -> ChartDrawing | None:
+    """Place a chart's points; None when it has none.
+
+    >>> from liftgate.reporting.content import Series
+    >>> drawn = chart(Chart("loss", (Series("a", ((1, 4.0), (2, None), (3, 2.0))),)))
+    >>> (drawn.x_low, drawn.x_high, drawn.y_low, drawn.y_high), drawn.curves[0].pieces
+    ((1, 3, 2.0, 4.0), ('0.0,0.0', '100.0,100.0'))
+    """
+    known = [(x, y) for series in content.series for x, y in series.points if _is_known(y)]
+    if not known:
+        return None
+    xs, ys = [x for x, _ in known], [y for _, y in known if y is not None]
+    across, down = _scale(min(xs), max(xs), 0.0, 100.0), _scale(min(ys), max(ys), 100.0, 0.0)
+    curves = []
+    for series in content.series:
+        dots = [
+            None if y is None or not _is_known(y) else Dot(across(x), down(y), x, y, x == series.mark)
+            for x, y in series.points
+        ]
+        pieces = tuple(" ".join(f"{dot.x:.1f},{dot.y:.1f}" for dot in piece) for piece in _unbroken(dots))
+        known_dots = [dot for dot in dots if dot]
+        step = -(-len(known_dots) // _POINTED_AT) or 1
+        pointed_at = tuple(dot for n, dot in enumerate(known_dots) if n % step == 0 or dot.marked)
+        curves.append(Curve(series.label, series.note, series.slot, pieces, pointed_at))
+    return ChartDrawing(tuple(curves), min(xs), max(xs), min(ys), max(ys))
+
+
+def _is_known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _unbroken(dots: Iterable[Dot | None]) -> list[list[Dot]]:
+    pieces: list[list[Dot]] = [[]]
+    for dot in dots:
+        if dot:
+            pieces[-1].append(dot)
+        elif pieces[-1]:
+            pieces.append([])
+    return [piece for piece in pieces if piece]
+
+
+class _scale:  # noqa: N801  a function with four constants
+    """Linear map of [low, high] onto [start, end]; a single value lies in the middle."""
+
+    def __init__(self, low: float, high: float, start: float, end: float) -> None:
+        self.low, self.span, self.start, self.end = low, high - low, start, end
+
+    def __call__(self, value: float) -> float:
+        share = (value - self.low) / self.span if self.span > 0 else 0.5
+        return self.start + share * (self.end - self.start)

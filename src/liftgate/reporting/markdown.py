@@ -1,0 +1,141 @@
+"""The report as Markdown, for an issue or a README: the same words and numbers as the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from liftgate.evaluation.records import Evaluation
+from liftgate.progress import duration
+from liftgate.reporting import number_format
+from liftgate.reporting.content import ArmContent, GateContent, ReportContent, RunContent
+from liftgate.reporting.page import asked_metrics, metric_names, seeds_of
+from liftgate.stats.interval import Interval
+
+_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>|#"})
+
+
+def render_markdown(content: ReportContent) -> str:
+    """Return verdicts, what differs, figures, findings and hashes as Markdown; words from outside are escaped."""
+    parts = [f"# {_plain(content.question)}", f"Study `{_code(content.study)}`"]
+    for gate in content.gates:
+        parts += _gate(gate)
+    parts += [f"- ! {_plain(note)}" for note in content.notes]
+    if content.findings:
+        rows = [(one.severity, one.id, one.where, one.message) for one in content.findings]
+        parts += ["## Findings", _table(("Severity", "Finding", "Where", "What"), rows)]
+    parts += _runs(content.runs)
+    if content.costs:
+        costs = [(one.label, duration(one.seconds), number_format.money(one.usd)) for one in content.costs]
+        parts += ["## Costs", _table(("Work", "Wall time", "Money"), costs)]
+    if content.hashes:
+        parts += [
+            "## Hashes",
+            "\n".join(f"- {_plain(name)} `{_code(value)}`" for name, value in content.hashes.items()),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _gate(gate: GateContent) -> list[str]:
+    verdict = gate.verdict
+    parts = [f"## {verdict.word}: {_plain(verdict.sentence.removeprefix(f'{verdict.word}: '))}"]
+    if gate.comparison:
+        delta = gate.comparison.delta
+        name = f"{gate.comparison.metric}, treatment − control"
+        parts.append(
+            f"{_plain(name)}: {number_format.signed(delta.estimate)} {_ends(delta, signed=True)}. {delta.basis}."
+        )
+    parts += [
+        f"{_plain(one.metric)}: {number_format.number(one.value.estimate)} {_ends(one.value)} against {one.side} "
+        f"{number_format.number(one.at_least)}: {one.word}. {one.value.basis}."
+        for one in gate.claims
+    ]
+    caveats = " ".join(verdict.caveats)
+    beside = [
+        f"confounded: {one}" for one in (gate.comparison.differences if gate.comparison else ()) if one not in caveats
+    ]
+    limits = [*verdict.caveats, *beside]
+    if limits:
+        parts.append("\n".join(f"- ! {_plain(one)}" for one in limits))
+    if gate.differences:
+        said = {True: "yes", False: "no: confounded", None: "the gate does not say"}
+        rows = [(one.field, one.control, one.treatment, said[one.declared]) for one in gate.differences]
+        parts.append(_table(("Setting", "Control", "Treatment", "Meant to differ?"), rows))
+    measured = [arm for arm in gate.arms if arm.evaluation]
+    if measured:
+        names = [arm.name for arm in measured]
+        if len(seeds := seeds_of(measured)) > 1:
+            parts += ["Every seed", _table(("Metric", "Seed", *names), _seed_rows(gate, measured, seeds))]
+            parts.append(f"Of seed {seeds[0]}:")
+        parts.append(_table(("Metric", *names, "Interval of, sample"), _figure_rows(gate, measured)))
+        parts += [f"{_plain(arm.name)}: {_plain(arm.description)}" for arm in measured]
+    parts.append(f"Gate hash `{_code(verdict.gate_hash)}`")
+    return parts
+
+
+def _runs(runs: Sequence[RunContent]) -> list[str]:
+    told = [f"{_plain(run.name)}: {_plain(text)}" for run in runs for text in run.decisions]
+    told += [
+        f"{_plain(run.name)}: {one.severity} `{one.id}` {_plain(one.message)}" for run in runs for one in run.findings
+    ]
+    parts = ["## How the trainings went", "\n".join(f"- {text}" for text in told)] if told else []
+    rows = [
+        (
+            run.name,
+            str(row.epoch),
+            row.metric,
+            f"{row.low:g} to {row.high:g}",
+            number_format.number(row.actual),
+            row.said,
+        )
+        for run in runs
+        for row in run.trajectory
+    ]
+    if rows:
+        head = ("Training", "Epoch", "Metric on val", "Expected", "Actual", "It was")
+        parts += ["### Expected trajectory against actual", _table(head, rows)]
+    return parts
+
+
+def _figure_rows(gate: GateContent, measured: Sequence[ArmContent]) -> Iterable[Sequence[str]]:
+    for name in metric_names(gate):
+        evaluations = [arm.evaluation for arm in measured if arm.evaluation]
+        found = [one.intervals[name] for one in evaluations if name in one.intervals]
+        bases = dict.fromkeys(one.basis for one in [one for one in found if one.established] or found)
+        yield (name, *(_figure(arm.evaluation, name) for arm in measured), "; ".join(bases))
+
+
+def _seed_rows(gate: GateContent, measured: Sequence[ArmContent], seeds: Sequence[int]) -> Iterable[Sequence[str]]:
+    for name in asked_metrics(gate):
+        for seed in seeds:
+            yield (name, str(seed), *(_figure(arm.of_seed(seed), name) for arm in measured))
+
+
+def _figure(evaluation: Evaluation | None, name: str) -> str:
+    """A value with its interval, where there is one."""
+    if evaluation is None:
+        return number_format.NOTHING
+    interval = evaluation.intervals.get(name)
+    value = number_format.number(evaluation.metrics.get(name))
+    return value if interval is None else f"{value} {_ends(interval)}"
+
+
+def _ends(interval: Interval, signed: bool = False) -> str:
+    if interval.low is None or interval.high is None:
+        return "(interval not established)"
+    write = number_format.signed if signed else number_format.number
+    return f"[{write(interval.low)}, {write(interval.high)}]"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header)]
+    cells = [[_plain(cell) for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [[_plain(one) for one in lines[0]], lines[1], *cells])
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown takes as text: no markup, no HTML, no line of its own."""
+    return " ".join(text.split()).translate(_SPECIAL)
+
+
+def _code(text: str) -> str:
+    return " ".join(text.replace("`", "'").split())

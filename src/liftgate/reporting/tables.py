@@ -1,0 +1,75 @@
+"""The report's tables as rows, each with its header first: what a paper's CSV and LaTeX are written from.
+
+Numbers are as they are; None where there is none.
+"""
+
+from __future__ import annotations
+
+from liftgate.evaluation.records import Evaluation
+from liftgate.reporting.content import ArmContent, GateContent, ReportContent
+from liftgate.reporting.page import class_columns, metric_names
+from liftgate.stats.interval import Interval
+
+Rows = list[tuple[object, ...]]
+_BASIS = ("value", "low", "high", "level", "method", "n_images", "n_groups")
+
+
+def verdicts(content: ReportContent) -> Rows:
+    """One row for every comparison and every claim of a gate: what was measured, against what, and the word."""
+    rows: Rows = [("gate", "metric", "of", *_BASIS, "against", "verdict")]
+    for gate in content.gates:
+        name, word = gate.gate.name, gate.verdict.word
+        if gate.comparison:
+            of = f"{gate.gate.treatment} - {gate.gate.control}"
+            rows.append(
+                (name, gate.comparison.metric, of, *_basis(gate.comparison.delta), gate.comparison.margin, word)
+            )
+        for one in gate.claims:
+            against = f"{one.side} {one.at_least:g}"
+            rows.append((name, one.metric, gate.gate.arm, *_basis(one.value), against, one.word))
+    return rows
+
+
+def figures(gate: GateContent) -> Rows:
+    """One row per metric, arm and seed: value, interval and what it rests on. No seed: an arm that was not trained."""
+    return [
+        ("metric", "arm", "seed", *_BASIS),
+        *(
+            (metric, arm.name, seed, *_measured(evaluation, metric))
+            for metric in metric_names(gate)
+            for arm in gate.arms
+            for seed, evaluation in _by_seed(arm)
+        ),
+    ]
+
+
+def classes(gate: GateContent) -> Rows:
+    """One row per class, arm and seed: point values."""
+    measured = [(arm.name, seed, evaluation) for arm in gate.arms for seed, evaluation in _by_seed(arm)]
+    if not measured:
+        return [()]
+    columns = class_columns(measured[0][2])
+    rows: Rows = [("class", "arm", "seed", *columns)]
+    for name in measured[0][2].per_class:
+        rows += [
+            (name, arm, seed, *(evaluation.per_class.get(name, {}).get(column) for column in columns))
+            for arm, seed, evaluation in measured
+        ]
+    return rows
+
+
+def _by_seed(arm: ArmContent) -> list[tuple[int | None, Evaluation]]:
+    if arm.by_seed:
+        return list(arm.by_seed.items())
+    return [] if arm.evaluation is None else [(None, arm.evaluation)]
+
+
+def _measured(evaluation: Evaluation, metric: str) -> tuple[object, ...]:
+    if metric in evaluation.intervals:
+        return _basis(evaluation.intervals[metric])
+    value = evaluation.metrics.get(metric)
+    return (value, None, None, evaluation.level, None, evaluation.n_images, evaluation.n_groups)
+
+
+def _basis(value: Interval) -> tuple[object, ...]:
+    return (value.estimate, value.low, value.high, value.level, value.method, value.n_images, value.n_groups)

@@ -1,0 +1,94 @@
+"""From the label sets of annotators, as files, to how far they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from liftgate.data.agreement import draw_overlap
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.formats.read import read
+from liftgate.data.grouping.groups import assign_groups
+from liftgate.errors import UsageError
+from liftgate.evaluation.label_agreement import Compared, agreements
+from liftgate.progress import Progress, silent
+
+
+def agree_files(
+    paths: Sequence[Path],
+    *,
+    names: Sequence[str] | None = None,
+    images: Path | None = None,
+    groups: str | None = None,
+    level: float = 0.95,
+    iou: float = 0.5,
+    missing_is_empty: bool = False,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> tuple[Compared, ...]:
+    """Compare every pair of two or more label sets (YOLO, COCO, VOC, CVAT; they need not be of one format).
+
+    `groups` is a rule for the frames, as everywhere; `seed` draws the bootstrap that is shown.
+
+    Raises:
+        DataError: a label set cannot be read, or they have no frame in common.
+        UsageError: fewer than two, a setting out of its range, or no frame that both have labelled.
+    """
+    for name, value in (("level", level), ("iou", iou)):
+        if not 0 < value <= 1 or (name == "level" and value == 1):
+            raise UsageError(f"{name} is out of range", expected="above 0, below 1", got=value)
+    sets = _read(paths, names, images, groups, progress)
+    return agreements(
+        sets,
+        rng=np.random.default_rng(seed),
+        level=level,
+        at_least=iou,
+        missing_is_empty=missing_is_empty,
+        progress=progress,
+    )
+
+
+def overlap_of(
+    path: Path,
+    count: int,
+    *,
+    images: Path | None = None,
+    groups: str | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Dataset:
+    """Return the `count` images of a data set that a second person labels too, spread over its groups."""
+    (dataset,) = _read([path], None, images, groups, progress)
+    return draw_overlap(dataset, count, np.random.default_rng(seed))
+
+
+def annotator_names(paths: Sequence[Path]) -> list[str]:
+    """The shortest ends of the paths that tell them apart; a, b, c … where one path is given twice.
+
+    >>> annotator_names([Path("ann/data.yaml"), Path("ben/data.yaml")])
+    ['ann', 'ben']
+    """
+    parts = [path.absolute().with_suffix("").parts for path in paths]
+    while len({part[-1] for part in parts}) == 1 and min(len(part) for part in parts) > 2:
+        parts = [part[:-1] for part in parts]  # data.yaml in every one: the folder tells
+    for depth in range(1, max(len(part) for part in parts) + 1):
+        names = ["/".join(part[-depth:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [chr(ord("a") + place) for place in range(len(paths))]
+
+
+def _read(
+    paths: Sequence[Path], names: Sequence[str] | None, images: Path | None, groups: str | None, progress: Progress
+) -> list[Dataset]:
+    called = annotator_names(paths) if names is None else names
+    if len(called) != len(paths):
+        raise UsageError("not every label set has a name", expected=len(paths), got=len(called))
+    sets = [
+        replace(read(path, images=images, progress=progress), name=name)
+        for path, name in zip(paths, called, strict=True)
+    ]
+    return sets if groups is None else [assign_groups(dataset, groups, base=Path.cwd()) for dataset in sets]

@@ -1,0 +1,75 @@
+"""From one or several data sets, as files, to everything that `liftgate data stats` shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.overview.comparison import ComparedSet, compared
+from liftgate.data.overview.difference import Side, between
+from liftgate.data.overview.record import Overview, overview
+from liftgate.errors import UsageError
+from liftgate.progress import Progress, silent
+from liftgate.services.convert import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Data sets, what was measured of each, and how far the others are from the first."""
+
+    datasets: tuple[Dataset, ...]
+    views: tuple[Overview, ...]
+    sides: tuple[Side, ...]
+    """The second, third … beside the first"""
+
+    @property
+    def difference(self) -> Side | None:
+        """The second beside the first."""
+        return self.sides[0] if self.sides else None
+
+    @property
+    def comparison(self) -> tuple[ComparedSet, ...]:
+        """A row for each data set."""
+        return compared(self.views, self.sides)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: the first data set on top, the second below `against`, all of them in `comparison`."""
+        record = self.views[0].to_dict()
+        if not self.sides:
+            return record
+        return {
+            **record,
+            "against": self.views[1].to_dict(),
+            "difference": self.sides[0].to_dict(),
+            "comparison": [row.to_dict() for row in self.comparison],
+        }
+
+
+def look(source: Source, *others: Source, imgsz: int = 640, seed: int = 0, progress: Progress = silent) -> Look:
+    """Read and measure one data set, or several side by side at the same imgsz.
+
+    Raises:
+        DataError: one of them cannot be read.
+        UsageError: imgsz is below 1.
+    """
+    if imgsz < 1:
+        raise UsageError("imgsz is out of range", expected="at least 1", got=imgsz)
+    datasets = _named_apart([one.open(progress, bare=True) for one in (source, *others)])
+    views = [overview(dataset, imgsz=imgsz, seed=seed, progress=progress) for dataset in datasets]
+    sides = [
+        between(datasets[0], dataset, views[0], view, seed=seed, progress=progress)
+        for dataset, view in zip(datasets[1:], views[1:], strict=True)
+    ]
+    return Look(tuple(datasets), tuple(views), tuple(sides))
+
+
+def _named_apart(datasets: Sequence[Dataset]) -> list[Dataset]:
+    count = Counter(dataset.name for dataset in datasets)
+    words = ("first", "second", "third", *(f"{number}th" for number in range(4, len(datasets) + 1)))
+    return [
+        replace(dataset, name=f"{dataset.name} ({word})") if count[dataset.name] > 1 else dataset
+        for dataset, word in zip(datasets, words, strict=False)
+    ]

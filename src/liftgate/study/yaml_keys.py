@@ -1,0 +1,415 @@
+"""Every key of study.yaml, as pydantic models: what is accepted, and the words that the reference and editors show.
+
+pydantic stays at this door. `document.py` turns these into the frozen records that the other rooms see.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from liftgate.study.conditions import with_metric_of
+from liftgate.study.value_types import (
+    ArmName,
+    Ceiling,
+    ConditionText,
+    Device,
+    EpochMetric,
+    Expected,
+    Fraction,
+    Groups,
+    Metric,
+    Name,
+    Recipe,
+    Scalar,
+    Text,
+    When,
+    one_or_more,
+)
+from liftgate.study.vocabulary import VERBS
+
+
+class Keys(BaseModel):
+    """A mapping of known keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DatasetKeys(Keys):
+    """One entry of `datasets`: images and labels in one place."""
+
+    path: Text = Field(
+        description="data.yaml (YOLO), COCO JSON, Pascal VOC folder or another format that is read (docs/formats.md); "
+        "relative to study.yaml."
+    )
+    images: Text | None = Field(
+        default=None, description="Folder of the images, where the label file does not say (COCO)."
+    )
+    groups: Groups | None = Field(
+        default=None,
+        description="What must stay together and what a statistic counts as one: a regular expression with "
+        "(?P<group>…) on the file name, a CSV with columns image,group, or folder, exif, name-time. "
+        "Without it every image is a group of its own.",
+    )
+    split: Text | None = Field(default=None, description="CSV with columns image,split: a frozen split.")
+    ratios: Annotated[list[Fraction], Field(min_length=3, max_length=3)] | None = Field(
+        default=None,
+        description="Make a split by group: shares of train, val and test, for example [0.7, 0.15, 0.15]. The first "
+        "run freezes it: an image keeps its split when labels are corrected and images added.",
+    )
+    split_seed: Annotated[int, Field(ge=0)] = Field(default=0, description="Seed of the split that `ratios` makes.")
+    keep: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        default=None, description="Only these classes; the boxes of all others are left out."
+    )
+    lock: list[Name] = Field(
+        default=[], description="Splits in the lockbox: every look at them is counted and recorded."
+    )
+    openings: dict[Name, Annotated[int, Field(ge=1)]] = Field(
+        default={},
+        description="How often a locked split may be looked at, declared before. "
+        "Default: once for each gate on that split.",
+    )
+    licence: Text | None = Field(default=None, description="Licence of the images, as the report shows it.")
+    origin: Literal["real", "synthetic"] = Field(default="real", description="Photographed or made.")
+    confidential: bool = Field(default=False, description="true: nothing of it leaves this machine.")
+
+
+class PartKeys(Keys):
+    """One dataset of a stage's mix."""
+
+    dataset: Name = Field(description="Name of the dataset whose training images are seen.")
+    repeat: Annotated[int, Field(ge=1)] = Field(default=1, description="How often each of them is seen per epoch.")
+    take: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Only so many of them, the same for every arm and seed (fewer are a part of more). Default: all.",
+    )
+
+
+class DecisionKeys(Keys):
+    """A decision point of a stage, judged on val while it trains.
+
+    Conditions are `METRIC SIGN NUMBER`, for example `mAP50 > 0.40`; `careful_if: "> 0.30"` is about the metric of
+    `continue_if`. A run that ends before its point is judged at its last epoch. After a stop the flow goes on where a
+    later step names the arm (`when: {ARM: STOPPED}`); where none does, the study ends with exit code 12.
+    """
+
+    at: Annotated[int, Field(ge=1)] = Field(description="After which epoch.")
+    continue_if: ConditionText = Field(description="Go on when this holds.")
+    careful_if: ConditionText | None = Field(
+        default=None, description="Otherwise go on when this holds, and say so beside every verdict about the arm."
+    )
+    otherwise: Literal["stop", "continue"] = Field(default="stop", description="What happens when neither holds.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _same_metric(cls, raw: Any) -> Any:
+        careful, wanted = (raw.get("careful_if"), raw.get("continue_if")) if isinstance(raw, dict) else (None, None)
+        if isinstance(careful, str) and isinstance(wanted, str):
+            return {**raw, "careful_if": with_metric_of(careful, wanted)}
+        return raw
+
+
+def _data_form(value: object) -> str:
+    return "mix" if isinstance(value, list) else "name"
+
+
+Data = Annotated[
+    Annotated[Name, Tag("name")] | Annotated[Annotated[list[PartKeys], Field(min_length=1)], Tag("mix")],
+    Discriminator(_data_form),
+]
+
+
+class StageKeys(Keys):
+    """One stage of an arm: one training run from start weights on a dataset, or a mix of several, with a recipe."""
+
+    data: Data = Field(
+        description="Name of the dataset to train on, or a mix: `[{dataset: synthetic}, {dataset: real, repeat: 8}]`. "
+        "Only training images are mixed; val and test never are."
+    )
+    val: Name | None = Field(
+        default=None,
+        description="The dataset whose val the run is validated on. A mix of several needs it; else it is `data`.",
+    )
+    weights: Text | None = Field(
+        default=None,
+        description="Start weights: an official name (yolov8n.pt), a file, or a model YAML (from scratch). "
+        "The first stage needs them; a later one goes on from the weights of the stage before.",
+    )
+    weights_from: Literal["best", "last"] = Field(
+        default="best", description="Which weights of the stage before it goes on from."
+    )
+    recipe: Recipe = Field(
+        default={}, description="Training arguments in Ultralytics' own names, as a mapping or as `key=value` words."
+    )
+    select: EpochMetric | None = Field(
+        default=None,
+        description="Metric on val that the best epoch and early stopping go by. Default: the arm's, then the study's, "
+        "then the trainer's own (Ultralytics: mAP50-95; for pose, of boxes plus keypoints).",
+    )
+    decide: list[DecisionKeys] = Field(default=[], description="Decision points.")
+    expect: Expected = Field(
+        default={},
+        description="Expected trajectory, epoch → [low, high] of the metric in `select` (else mAP50), "
+        "shown against the actual one: {25: [0.12, 0.15]}.",
+    )
+
+
+class ModelKeys(Keys):
+    """An arm without training: the model as it is."""
+
+    weights: Text = Field(description="The model: an official name or a file.")
+
+
+class TrainedKeys(Keys):
+    """An arm with more to say than its stages."""
+
+    stages: Annotated[list[StageKeys], Field(min_length=1)] = Field(description="Its stages.")
+    select: EpochMetric | None = Field(default=None, description="`select` of every stage that has none of its own.")
+    ablate: dict[Name, Annotated[list[Scalar], Field(min_length=1)]] = Field(
+        default={},
+        description="Training arguments and the values to try: {fliplr: [0, 0.5]} makes one more arm for each value "
+        "that the recipe does not have already, ARM-fliplr-0, which differs from this one in that value alone, in "
+        "every stage. (Say this arm's own value in its recipe, or a default is trained twice.) "
+        "A gate with `ablation: ARM` compares each of them with this arm.",
+    )
+    remember: Annotated[list[Text], BeforeValidator(one_or_more)] | Literal[False] | None = Field(
+        default=None,
+        description="DATASET.SPLIT of what the start weights knew: measured with them and with the trained model, and "
+        "the difference stands beside every verdict. Default: val of the data of earlier stages. false: not measured.",
+        json_schema_extra={"anyOf": [{"type": ["array", "string"]}, {"const": False}]},
+    )
+
+
+def _arm_form(value: object) -> str:
+    if isinstance(value, dict):
+        return "trained" if "stages" in value else "model"
+    return "stages"
+
+
+ArmKeys = Annotated[
+    Annotated[Annotated[list[StageKeys], Field(min_length=1)], Tag("stages")]
+    | Annotated[ModelKeys, Tag("model")]
+    | Annotated[TrainedKeys, Tag("trained")],
+    Discriminator(_arm_form),
+]
+
+
+class ClaimKeys(Keys):
+    """A fixed number that an arm must reach, or stay under."""
+
+    metric: Metric = Field(description="The metric.")
+    at_least: float | None = Field(default=None, description="The arm's metric must be at least this.")
+    at_most: float | None = Field(
+        default=None, description="It must be at most this: for false_positives_per_image, of which less is better."
+    )
+
+
+class ThresholdKeys(Keys):
+    """A threshold that is chosen on another split, each arm's on its own predictions there, and then frozen."""
+
+    on: Text = Field(description="Where it is chosen: DATASET.SPLIT, for example bench.val; never where it judges.")
+    by: Literal["f1", "recall", "false_alarms"] = Field(
+        default="f1",
+        description="f1: the best F1. recall: the highest threshold whose detection rate reaches `target`. "
+        "false_alarms: the lowest whose false-alarm rate stays within `target`.",
+    )
+    target: Fraction | None = Field(default=None, description="For recall and false_alarms.")
+
+
+def _threshold_form(value: object) -> str:
+    return "rule" if isinstance(value, dict | ThresholdKeys) else "number"
+
+
+ThresholdKey = Annotated[
+    Annotated[float, Tag("number")] | Annotated[ThresholdKeys, Tag("rule")], Discriminator(_threshold_form)
+]
+
+
+class GateKeys(Keys):
+    """One gate: a rule written before the numbers exist.
+
+    Either a comparison (`treatment`, `control`, `metric`, `margin`) or claims about one arm (`arm`, `claims`).
+    """
+
+    on: Text = Field(description="Where it is measured: DATASET.SPLIT, for example bench.test.")
+    metric: Metric | None = Field(default=None, description="Comparison: the metric to compare.")
+    treatment: ArmName | None = Field(default=None, description="Comparison: the arm that is to be better.")
+    control: ArmName | None = Field(default=None, description="Comparison: the arm that it is compared with.")
+    treatments: Annotated[list[ArmName], Field(min_length=2)] | None = Field(
+        default=None,
+        description="Instead of treatment: several arms against one control. One gate for each, GATE-ARM; with n of "
+        "them, each at 1 − (1 − level) / n (Bonferroni), so that the best of many is no accident.",
+    )
+    ablation: Name | None = Field(
+        default=None,
+        description="Instead of treatment and control: an arm with `ablate`. One gate for each of its variants, "
+        "GATE-ARGUMENT-VALUE, each against the arm itself; with n of them, each at 1 − (1 − level) / n (Bonferroni).",
+    )
+    margin: Annotated[float, Field(ge=-1, le=1)] = Field(
+        default=0.0, description="Comparison: how much better it must be (0.01 is one point)."
+    )
+    claim: Literal["better", "equal"] = Field(
+        default="better",
+        description="Comparison: what is to be shown. equal: they differ by less than `margin`, by two one-sided tests "
+        "at 1 − level each (no significant difference is not that).",
+    )
+    differ: Annotated[list[Text], BeforeValidator(one_or_more)] = Field(
+        default=[],
+        description="Comparison: the one thing in which the arms are meant to differ: stages, data, weights, select, "
+        "recipe or recipe.NAME. Anything else that differs makes the comparison confounded.",
+        json_schema_extra={"type": ["array", "string"]},
+    )
+    arm: ArmName | None = Field(default=None, description="Claims: the arm that they are about.")
+    claims: list[ClaimKeys] = Field(default=[], description="Claims: all must hold; the verdict is the worst of them.")
+    rule: Literal["interval", "point"] = Field(
+        default="interval",
+        description="interval: the whole interval decides. point: point values only, for replaying published gates.",
+    )
+    level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Confidence level of the interval.")
+    conf: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        default=None, description="Confidence threshold of recall, precision and rates per image; default 0.25."
+    )
+    threats: list[Text] = Field(
+        default=[],
+        description="For metrics of whole images (accuracy, detection_rate, false_alarm_rate, AUC): the classes that "
+        "are a threat. The score of an image is its best detection of one.",
+    )
+    threshold: ThresholdKey | None = Field(
+        default=None,
+        description="From which score on an image is flagged: a number, or a rule to choose it on another split: "
+        "{on: bench.val, by: false_alarms, target: 0.05}.",
+    )
+    forget_at_most: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="How far the score on old data (see `remember`) may fall: FAIL when it surely falls further. "
+        "Default: forgetting is told beside the verdict and not judged.",
+    )
+
+
+class StepKeys(Keys):
+    """A step of the flow with a condition."""
+
+    step: Text = Field(
+        description="check, probe, baseline, train, report, or the name of a gate.",
+        json_schema_extra={"anyOf": [{"enum": list(VERBS)}, {"type": "string"}]},
+    )
+    when: When = Field(
+        default=[],
+        description="Only if these gates have said one of these words, {GATE: [FAIL, MARGINAL]}, or the training of "
+        "these arms ended so, {ARM: STOPPED} (FINISHED, CAREFUL or STOPPED). A list of such mappings: one must hold.",
+        json_schema_extra={"type": ["object", "array"]},
+    )
+    arms: Annotated[list[ArmName], Field(min_length=1)] | None = Field(
+        default=None, description="For train and baseline: only these arms."
+    )
+
+
+def _step_form(value: object) -> str:
+    return "conditional" if isinstance(value, dict) else "name"
+
+
+Step = Annotated[
+    Annotated[
+        Text,
+        Tag("name"),
+        WithJsonSchema({"anyOf": [{"enum": list(VERBS)}, {"type": "string", "description": "the name of a gate"}]}),
+    ]
+    | Annotated[StepKeys, Tag("conditional")],
+    Discriminator(_step_form),
+]
+
+
+class BudgetKeys(Keys):
+    """Ceilings: a run stops before it would pass one. Leave a key out for no ceiling."""
+
+    usd: Ceiling | None = Field(
+        default=None,
+        description="Money; needs usd_per_hour. Beside gpu_hours it may stand without: then the hours decide.",
+    )
+    gpu_hours: Ceiling | None = Field(default=None, description="Hours of training.")
+    usd_per_hour: Ceiling | None = Field(default=None, description="What an hour of this machine costs.")
+    kwh: Ceiling | None = Field(
+        default=None, description="Energy of the GPUs while they train, as nvidia-smi tells it; without it: refused."
+    )
+
+
+class EarlyKillKeys(Keys):
+    """Hopeless runs are stopped early (the median rule), and the stop is recorded.
+
+    A run of another arm is hopeless when its best epoch so far is below the median of what the finished runs on the
+    same data had on average until then. A gate about an arm that was stopped is not asked.
+    """
+
+    rule: Literal["median"] = Field(description="median: the only rule so far.")
+    after: Annotated[int, Field(ge=1)] = Field(default=10, description="Epochs that every run has.")
+    runs: Annotated[int, Field(ge=1)] = Field(default=3, description="Finished runs of other arms needed to judge.")
+
+
+class EvaluationKeys(Keys):
+    """How predictions are made; the same for every arm. What is left out is the trainer's own default."""
+
+    imgsz: Annotated[int, Field(ge=32)] | None = Field(
+        default=None,
+        description="Image size in pixels. Default: the size that the arm was trained at; of a model as it is, the "
+        "other arm's, else 640.",
+    )
+    conf: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        default=None, description="Detections below this confidence are not kept at all; keep it low for mAP."
+    )
+    iou: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="IoU above which non-maximum suppression drops a detection."
+    )
+    max_det: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Most detections per image.")
+    batch: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Images at a time.")
+
+
+class StudyKeys(Keys):
+    """A study: the whole question in one file."""
+
+    study: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$")] = Field(
+        description="Name of the study; its runs lie in runs/NAME beside study.yaml."
+    )
+    question: Text = Field(description="The question in one sentence, as the report asks it.")
+    task: Literal["detect", "pose"] = Field(default="detect", description="Boxes, or boxes with keypoints.")
+    datasets: Annotated[dict[Name, DatasetKeys], Field(min_length=1)] = Field(description="Datasets by name.")
+    arms: Annotated[dict[Name, ArmKeys], Field(min_length=1)] = Field(
+        description="Arms by name: a list of stages, `{stages: […], …}`, or `{weights: …}` for a model as it is."
+    )
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)] = Field(
+        default=[0], description="Every arm is trained once for each seed."
+    )
+    gates: dict[Name, GateKeys] = Field(default={}, description="Gates by name.")
+    flow: Annotated[list[Step], Field(min_length=1)] = Field(
+        description="What is done, in order: check, probe, baseline, train, report and the names of gates."
+    )
+    select: EpochMetric | None = Field(
+        default=None, description="`select` of every stage that has none of its own, by its arm or by itself."
+    )
+    early_kill: EarlyKillKeys | None = Field(default=None, description="Stop hopeless runs early; default: never.")
+    budget: BudgetKeys = Field(default=BudgetKeys(), description="Ceilings of money and time.")
+    use: Literal["research", "commercial"] | None = Field(
+        default=None,
+        description="What the trained model is for: `check` says where a licence of the data does not allow it.",
+    )
+    ignore: dict[Text, Text] = Field(default={}, description="Findings to ignore: id → the reason, which is recorded.")
+    evaluation: EvaluationKeys = Field(default=EvaluationKeys(), description="How predictions are made, for every arm.")
+    backend: Text = Field(default="ultralytics", description="What trains and predicts.")
+    device: Device | None = Field(
+        default=None, description="cpu, 0, or several GPUs that train one run together: [0, 1]; default: it chooses."
+    )
+    log: list[Literal["tensorboard", "mlflow", "wandb"]] = Field(
+        default=[],
+        description="Where the numbers of every epoch go beside the ledger: tensorboard (files in the run's folder), "
+        "mlflow, wandb. A study with confidential data may not send them to another machine.",
+    )

@@ -1,0 +1,72 @@
+"""Weights: from what a study calls them to a file, without asking any server.
+
+For a model YAML that lies in none of the places of `study.weights_cache`, the architectures that ship with Ultralytics.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from liftgate.errors import UsageError
+from liftgate.hashing import content_hash, file_hash
+from liftgate.study.weights_cache import find, nearest, places
+
+
+class Weights(NamedTuple):
+    """What a job starts from."""
+
+    path: str
+    """A file, absolute; or the name of a model YAML that ships with Ultralytics."""
+    identity: str
+    """SHA-256 of the content, whatever the file is called."""
+
+
+def resolve_weights(name: str, folder: Path, said_at: str = "") -> Weights:
+    """Find start weights: a file, an official name (`yolov8n.pt`) or a model YAML (`yolov8n.yaml`).
+
+    Args:
+        name: as the study says it.
+        folder: the study's folder, which relative names are tried against.
+        said_at: where the study says so, for the message.
+
+    Raises:
+        UsageError: there is no such file; the hint says where to put it.
+    """
+    if found := find(name, folder):
+        path = found.resolve()
+        return Weights(str(path), _identity(path))
+    if name.endswith((".yaml", ".yml")):
+        shipped = _shipped_yaml(name)
+        if shipped is not None:
+            return Weights(name, content_hash([name, _identity(shipped)]))
+    close = nearest(name, folder)
+    here = " or at ".join(str(place) for place in places(name, folder))
+    hint = f"did you mean {close}?" if close else f"put the file at {here}; Liftgate downloads nothing"
+    raise UsageError("no such weights", where=said_at or folder, got=name, hint=hint)
+
+
+def _identity(path: Path) -> str:
+    # A YAML's file name may carry the model's scale (yolov8n.yaml), so it is part of what is built.
+    scaled = re.search(r"yolo(e-)?v?\d+([nslmx])", path.stem) if path.suffix in (".yaml", ".yml") else None
+    told = path.stat()
+    content = _content(path, told.st_mtime_ns, told.st_size)
+    return content_hash([content, scaled[2]]) if scaled else content
+
+
+@lru_cache(maxsize=256)
+def _content(path: Path, written: int, size: int) -> str:
+    """Every arm, seed and gate asks for the same weights, which may be a hundred megabytes."""
+    return file_hash(path)
+
+
+def _shipped_yaml(name: str) -> Path | None:
+    found = importlib.util.find_spec("ultralytics")
+    if found is None or not found.submodule_search_locations:
+        return None
+    models = Path(found.submodule_search_locations[0]) / "cfg" / "models"
+    plain = re.sub(r"(\d+)([nslmx])(.+)?$", r"\1\3", name)  # yolov8n.yaml is yolov8.yaml at scale n
+    return next((path for path in sorted(models.rglob("*.y*ml")) if path.name in (name, plain)), None)

@@ -1,0 +1,67 @@
+"""Detections leave a backend with the data set's classes, as COCO results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liftgate.backends.prediction_output import match_classes, write
+
+
+def test_classes_are_matched_by_name_and_the_others_dropped() -> None:
+    assert match_classes(["person", "bicycle", "car"], ["car", "person"]) == ({0: 1, 2: 0}, None)
+
+
+def test_a_class_that_the_model_lacks_is_said() -> None:
+    mapping, note = match_classes(["person"], ["person", "helmet"])
+    assert mapping == {0: 0}
+    assert note is not None and "helmet" in note
+
+
+def test_no_common_name_but_as_many_classes_are_taken_in_order_and_said() -> None:
+    mapping, note = match_classes(["0", "1"], ["cat", "dog"])
+    assert mapping == {0: 0, 1: 1}
+    assert note is not None and "0 → cat" in note
+
+
+def test_no_common_name_and_other_numbers_detect_nothing_and_say_so() -> None:
+    mapping, note = match_classes([f"c{i}" for i in range(80)], ["RBC", "WBC", "Platelets"])
+    assert mapping == {}
+    assert note is not None and "nothing can be detected" in note
+
+
+def test_rows_are_xywh_with_classes_from_one_and_dropped_classes_absent(tmp_path: Path) -> None:
+    found = {
+        "bboxes": np.array([[1.0, 2.0, 4.0, 6.0], [0.0, 0.0, 1.0, 1.0]]),
+        "conf": np.array([0.9, 0.8], dtype=np.float32),
+        "cls": np.array([2, 1]),
+    }
+    write(
+        tmp_path / "p.json", [("a.jpg", found), ("b.jpg", {k: v[:0] for k, v in found.items()})], {2: 0}, {"conf": 0.1}
+    )
+    rows = json.loads((tmp_path / "p.json").read_text())
+    assert rows == [{"image_id": "a.jpg", "category_id": 1, "bbox": [1.0, 2.0, 3.0, 4.0], "score": 0.899999976}]
+    settings = json.loads((tmp_path / "p.settings.json").read_text())
+    assert settings["conf"] == 0.1
+    assert settings["images"] == ["a.jpg", "b.jpg"], "an image without detections was looked at too"
+
+
+def test_keypoints_without_confidence_get_one(tmp_path: Path) -> None:
+    found = {
+        "bboxes": np.array([[0.0, 0.0, 4.0, 4.0]]),
+        "conf": np.array([0.5]),
+        "cls": np.array([0]),
+        "keypoints": np.array([[[1.0, 2.0], [3.0, 4.0]]]),
+    }
+    write(tmp_path / "p.json", [("a.jpg", found)], {0: 0}, {})
+    assert json.loads((tmp_path / "p.json").read_text())[0]["keypoints"] == [1.0, 2.0, 1.0, 3.0, 4.0, 1.0]
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20))
+def test_scores_come_back_exactly_so_that_their_order_survives(scores: list[float]) -> None:
+    texts = [float(f"{score:.9g}") for score in scores]
+    assert [np.float32(text) for text in texts] == [np.float32(score) for score in scores]

@@ -1,0 +1,50 @@
+"""The page of findings: every finding, boxes both ways, pairs of copies; names from strangers stay text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from checks.mistakes import with_mistake
+from checks.small_set import SmallSet, build
+from liftgate.checks import Subject, run
+from liftgate.reporting.dataset_pages.findings import findings_page, render_findings
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> SmallSet:
+    build(tmp_path / "sound")
+    return SmallSet(tmp_path / "sound", tmp_path / "case" / "small")
+
+
+def rendered(subject: Subject, tmp_path: Path) -> str:
+    result = run(subject, ignore={"images.no_background": "a <b>reason</b>"})
+    return render_findings(findings_page(result, subject), tmp_path / "check.html").read_text()
+
+
+def test_boxes_are_drawn_as_stored_and_as_they_should_be_read(small: SmallSet, tmp_path: Path) -> None:
+    text = rendered(Subject({"small": with_mistake(small.read(), "mirrored")}), tmp_path)
+    assert "the boxes are mirrored" in text and "as stored" in text and "read as: mirrored" in text
+    assert text.count("<image href=") == 2
+
+
+def test_labels_that_fit_are_shown_too(small: SmallSet, tmp_path: Path) -> None:
+    text = rendered(small.subject(), tmp_path)
+    assert "Nothing found in small" in text and "Labels that fit" in text and text.count("<image href=") == 2
+
+
+def test_both_images_of_a_pair_are_shown(small: SmallSet, tmp_path: Path) -> None:
+    Image.open(small.image("train", 5)).resize((150, 150)).save(small.image("val", 5))
+    subject = small.subject()
+    found = findings_page(run(subject, select=["splits.leak_near"]), subject)
+    ((row,),) = found.groups
+    assert [shot.note for shot in row.shots] == ["train", "val"]
+    assert "hint:" in render_findings(found, tmp_path / "check.html").read_text()
+
+
+def test_names_from_strangers_stay_text(small: SmallSet, tmp_path: Path) -> None:
+    small.keys(names=["<script>alert(1)</script>", "<script>alert(1)</script>s", "spoon"])
+    text = rendered(small.subject(), tmp_path)
+    assert "near-twins" in text and "<script>alert" not in text
