@@ -9,7 +9,7 @@ import pytest
 
 from liftgate.backends.base import Event
 from liftgate.diagnosis import diagnose
-from liftgate.training.watch import LiveDiagnosis
+from liftgate.diagnosis.live import LiveDiagnosis
 
 CURVES = Path(__file__).parent / "curves"
 

@@ -28,7 +28,6 @@ from liftgate.training.command import command as command
 from liftgate.training.events import Tail, read_events
 from liftgate.training.job import JobFile
 from liftgate.training.pause_request import PauseRequest
-from liftgate.training.watch import LiveDiagnosis
 
 _LOOK = 0.1  # seconds between two looks at the events file
 
@@ -79,7 +78,7 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     work = JobFile("train", backend, job)
-    with _Session(folder, "train", LiveDiagnosis(job.out, on_event), stop) as session:
+    with _Session(folder, "train", on_event, stop) as session:
         session.refuse_another_job(work)
         before = read_events(session.events)
         if before and before[-1].kind == "done":

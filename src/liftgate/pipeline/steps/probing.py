@@ -24,6 +24,7 @@ from liftgate.checks.ultralytics.arguments import DEFAULT_IMGSZ
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco, yolo
+from liftgate.diagnosis.live import LiveDiagnosis
 from liftgate.errors import FindingsError, Stopped, TrainingError
 from liftgate.evaluation.records import Evaluation
 from liftgate.files import write_text
@@ -196,7 +197,8 @@ def _learn(context: Context, step: Step, question: _Question, chosen: _Chosen, j
         return bool(context.stop_reason()) or seconds() > LONGEST
 
     try:
-        launch.train(job, backend=context.study.backend, folder=run.path, on_event=on_event, stop=stop)
+        watched = LiveDiagnosis(job.out, on_event)
+        launch.train(job, backend=context.study.backend, folder=run.path, on_event=watched, stop=stop)
     except Paused as pause:
         run.update(state="paused", seconds=seconds())
         if reason := context.stop_reason():

@@ -14,6 +14,7 @@ from typing import Any
 from liftgate.backends import sidecar
 from liftgate.backends.base import Event, Paused, TrainJob
 from liftgate.diagnosis import diagnose
+from liftgate.diagnosis.live import LiveDiagnosis
 from liftgate.errors import DataError, Stopped, TrainingError
 from liftgate.hashing import file_hash
 from liftgate.ledger.preflight import preflight
@@ -145,7 +146,11 @@ def _train(context: Context, step: Step, weights: str, arm: Arm, number: int, se
     try:
         with tracked:
             outcome = _decided(job, run) or launch.train(
-                job, backend=study.backend, folder=run.path, on_event=on_event, stop=lambda: bool(reason())
+                job,
+                backend=study.backend,
+                folder=run.path,
+                on_event=LiveDiagnosis(job.out, on_event),
+                stop=lambda: bool(reason()),
             )
     except Paused as pause:
         if (stopped := _decided(job, run)) is not None:

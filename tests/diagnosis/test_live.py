@@ -8,7 +8,7 @@ import numpy as np
 
 from diagnosis.traces import case_c, learned, write
 from liftgate.backends.base import Event
-from liftgate.training.watch import LiveDiagnosis
+from liftgate.diagnosis.live import LiveDiagnosis
 
 
 def _heard(folder: Path, epochs: int) -> list[Event]:

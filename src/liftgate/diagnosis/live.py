@@ -1,4 +1,4 @@
-"""Watch: the doctor at a run's bedside. What is certain already is said while there is time to stop."""
+"""Diagnosis of a run while it trains: what is certain already becomes a warning while there is time to stop."""
 
 from __future__ import annotations
 
