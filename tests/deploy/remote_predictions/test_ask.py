@@ -17,7 +17,7 @@ from liftgate.cli import main
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.detections import read_predictions
 from liftgate.data.formats.read import read
-from liftgate.deploy.remote_predictions import ApiMapping, ApiPredictions, RequestPolicy
+from liftgate.deploy.remote_predictions import ApiMapping, ApiPredictions, RequestPolicy, predict_api
 from liftgate.deploy.remote_predictions.api_mapping import Sending
 from liftgate.errors import DataError, LiftgateError, Refused, UsageError
 from liftgate.services.evidence import evaluate
