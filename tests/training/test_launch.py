@@ -246,7 +246,7 @@ def test_whoever_insists_stops_a_stubborn_child_at_once(
     with pytest.raises(KeyboardInterrupt):
         launch.train(
             job,
-            backend="train.stubborn:Stubborn",
+            backend="training.stubborn:Stubborn",
             folder=job.out.parent,
             on_event=on_event,
             stop=lambda: stop_first and bool(_epochs(heard)),
