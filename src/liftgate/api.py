@@ -36,7 +36,7 @@ from liftgate.pipeline.step import Result
 from liftgate.progress import Progress, silent
 from liftgate.reporting import render, write_paper
 from liftgate.reporting.dataset_pages.findings import findings_page, render_findings
-from liftgate.reporting.gather import gather
+from liftgate.reporting.gather import gather_report
 from liftgate.services.evidence import compare as compare
 from liftgate.services.evidence import compare_arms as compare_arms
 from liftgate.services.evidence import evaluate as evaluate
@@ -270,7 +270,7 @@ def report(path: Path | str, *, overrides: Mapping[str, str] | None = None) -> P
 
 def _write_report(context: Context) -> Path:
     """Write report.html, and the folder report/ for a paper: Markdown, tables as CSV and LaTeX, figures."""
-    content = gather(context.study, context.workspace, context.ledger, context.materials.datasets())
+    content = gather_report(context.study, context.workspace, context.ledger, context.materials.datasets())
     page = render(content, context.workspace.report)
     write_paper(content, page.with_suffix(""))
     return page

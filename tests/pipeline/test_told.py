@@ -15,9 +15,9 @@ from liftgate.ledger import Ledger
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.datasets import StudyDatasets
 from liftgate.reporting.content import ReportContent
-from liftgate.reporting.gather import gather
-from liftgate.reporting.lineage import Record
-from liftgate.reporting.run_rows import costs
+from liftgate.reporting.gather import gather_report
+from liftgate.reporting.lineage import StepRecord
+from liftgate.reporting.run_rows import cost_rows
 from liftgate.study.study_file import load
 from pipeline.gated import Gate
 
@@ -27,7 +27,7 @@ Write = Callable[..., Path]
 def content(path: Path) -> ReportContent:
     study = load(path)
     workspace = Workspace(study)
-    return gather(study, workspace, Ledger(workspace.ledger), StudyDatasets(study, workspace).datasets())
+    return gather_report(study, workspace, Ledger(workspace.ledger), StudyDatasets(study, workspace).datasets())
 
 
 def told_study(one_arm: Write, **changes: object) -> Path:
@@ -113,6 +113,6 @@ def test_seeds_that_gave_the_same_curve_are_called_a_repeat(one_arm: Write) -> N
 
 
 def test_a_ledger_without_hours_on_record_has_no_total_of_training() -> None:
-    step = Record("check", "check", "k", {}, {}, 2.0, {})
-    assert [row.label for row in costs([step], None, 1.0)] == ["check", "all steps of this run"]
-    assert [row.usd for row in costs([step], None, 1.0)] == [None, None]
+    step = StepRecord("check", "check", "k", {}, {}, 2.0, {})
+    assert [row.label for row in cost_rows([step], None, 1.0)] == ["check", "all steps of this run"]
+    assert [row.usd for row in cost_rows([step], None, 1.0)] == [None, None]

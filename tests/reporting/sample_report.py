@@ -19,19 +19,19 @@ from liftgate.hashing import content_hash
 from liftgate.reporting import ReportContent, render
 from liftgate.reporting.content import (
     ArmContent,
-    Box,
     Chart,
     ClaimContent,
-    Cost,
-    DataRow,
-    Difference,
+    CostRow,
+    DrawnBox,
     Gallery,
     GateContent,
     IgnoredFinding,
+    LineageNode,
     Panel,
     Picture,
     Series,
-    Trace,
+    SettingDifference,
+    SplitRow,
 )
 from liftgate.stats.interval import Interval
 from liftgate.study.records import Claim, Gate
@@ -46,9 +46,9 @@ def sample() -> ReportContent:
         question="Does pre-training on cone-detector lift FSOCO-12 mAP50?",
         gates=(_lift(), _claims()),
         data=(
-            DataRow("big", "train", 19975, 214, 301412, "CC-BY-4.0"),
-            DataRow("bench", "train", 7120, 41, 36511, "group: the team that took the picture"),
-            DataRow("bench", "test", 689, 24, 3710, "locked: opened 1 of 2 times"),
+            SplitRow("big", "train", 19975, 214, 301412, "CC-BY-4.0"),
+            SplitRow("bench", "train", 7120, 41, 36511, "group: the team that took the picture"),
+            SplitRow("bench", "test", 689, 24, 3710, "locked: opened 1 of 2 times"),
         ),
         findings=(
             Finding(
@@ -75,10 +75,10 @@ def sample() -> ReportContent:
         ),
         charts=_charts(),
         costs=(
-            Cost("single, seed 0", 36010.0, 10.0, "1 × A10G"),
-            Cost("two_stage, seed 0", 154812.0, 43.0, "1 × A10G"),
-            Cost("predictions and measuring", 95.2, None, "cached"),
-            Cost("all", 190917.2, 53.0, total=True),
+            CostRow("single, seed 0", 36010.0, 10.0, "1 × A10G"),
+            CostRow("two_stage, seed 0", 154812.0, 43.0, "1 × A10G"),
+            CostRow("predictions and measuring", 95.2, None, "cached"),
+            CostRow("all", 190917.2, 53.0, total=True),
         ),
         versions={
             "liftgate": "0.1.0",
@@ -169,24 +169,24 @@ def _lift() -> GateContent:
             "The comparison is confounded: see what was compared.",
         ),
     )
-    data = Trace("data", "bench", content_hash("bench"))
-    split = Trace("split", "FSOCO-12 split.csv", content_hash("split"))
+    data = LineageNode("data", "bench", content_hash("bench"))
+    split = LineageNode("split", "FSOCO-12 split.csv", content_hash("split"))
     sides = tuple(
-        Trace(
+        LineageNode(
             "evaluation",
             f"{arm} on bench.test",
             content_hash([arm, "evaluation"]),
             (
-                Trace(
+                LineageNode(
                     "predictions",
                     arm,
                     content_hash([arm, "predictions"]),
                     (
-                        Trace(
+                        LineageNode(
                             "run",
                             f"20261103T0912_{arm}",
                             content_hash([arm, "run"]),
-                            (Trace("recipe", "SGD, lr0 0.01", content_hash([arm, "recipe"])), split, data),
+                            (LineageNode("recipe", "SGD, lr0 0.01", content_hash([arm, "recipe"])), split, data),
                         ),
                     ),
                 ),
@@ -216,8 +216,8 @@ def _lift() -> GateContent:
         comparison,
         (),
         (
-            Difference("stages", "1", "2"),
-            Difference("environment.torch", "2.15.0", "2.14.1", declared=False),
+            SettingDifference("stages", "1", "2"),
+            SettingDifference("environment.torch", "2.15.0", "2.14.1", declared=False),
         ),
         (
             Gallery(
@@ -239,13 +239,13 @@ def _lift() -> GateContent:
                 "precision",
             ),
         ),
-        Trace(
+        LineageNode(
             "verdict",
             "lift: MARGINAL",
             content_hash("verdict"),
             (
-                Trace("gate", "lift", gate.content_hash()),
-                Trace("comparison", "two_stage − single", content_hash("comparison"), sides),
+                LineageNode("gate", "lift", gate.content_hash()),
+                LineageNode("comparison", "two_stage − single", content_hash("comparison"), sides),
             ),
         ),
     )
@@ -311,13 +311,13 @@ def _picture(seed: int, one_arm: bool = False) -> Picture:
         x, y = rng.integers(20, width - 90), rng.integers(60, height - 90)
         w, h = rng.integers(30, 60), rng.integers(40, 80)
         pixels[y : y + h, x : x + w] = rng.integers(60, 250, 3)
-        truth.append(Box((float(x), float(y), float(x + w), float(y + h)), CLASSES[int(rng.integers(5))]))
+        truth.append(DrawnBox((float(x), float(y), float(x + w), float(y + h)), CLASSES[int(rng.integers(5))]))
     out = io.BytesIO()
     PIL.Image.fromarray(pixels).save(out, "JPEG", quality=80)
 
-    def guesses(keep: int) -> tuple[Box, ...]:
+    def guesses(keep: int) -> tuple[DrawnBox, ...]:
         moved = [tuple(float(v + rng.normal(0, 3)) for v in box.xyxy) for box in truth[:keep]]
-        return tuple(Box(m, t.label, float(rng.uniform(0.3, 0.98))) for m, t in zip(moved, truth, strict=False))  # type: ignore[arg-type]
+        return tuple(DrawnBox(m, t.label, float(rng.uniform(0.3, 0.98))) for m, t in zip(moved, truth, strict=False))  # type: ignore[arg-type]
 
     arms = ("two_stage",) if one_arm else ("single", "two_stage")
     panels = tuple(Panel(arm, guesses(keep), f"{keep} of 4 found") for arm, keep in zip(arms, (2, 4), strict=False))

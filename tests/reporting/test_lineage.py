@@ -8,24 +8,24 @@ from typing import Any
 import pytest
 
 from liftgate.hashing import content_hash
-from liftgate.reporting.content import Trace
-from liftgate.reporting.lineage import Record, differences, trace
+from liftgate.reporting.content import LineageNode
+from liftgate.reporting.lineage import StepRecord, setting_differences, verdict_lineage
 from liftgate.study.records import Gate
 
 GATE = Gate("lift", "bench.test", metric="mAP50", treatment="new", control="old", differ=("recipe.fliplr",))
 
 
-def run(arm: str, args: Mapping[str, Any], stage: int = 1, data: str = "d" * 64, key: str = "") -> Record:
+def run(arm: str, args: Mapping[str, Any], stage: int = 1, data: str = "d" * 64, key: str = "") -> StepRecord:
     name = f"train {arm} seed 0"
     inputs = {"weights": "w" * 64, "data": data, "recipe": dict(args), "seed": 0}
     facts = {"args": {**args, "save_dir": f"/somewhere/{arm}", "data": f"/trees/{arm}.yaml"}}
-    return Record(name, "train", key or content_hash(name), {}, inputs, 60.0, {"run": f"run-{arm}", "facts": facts})
+    return StepRecord(name, "train", key or content_hash(name), {}, inputs, 60.0, {"run": f"run-{arm}", "facts": facts})
 
 
 def test_the_way_back_goes_from_the_verdict_to_recipe_weights_and_data() -> None:
-    steps: dict[str, Record] = {}
+    steps: dict[str, StepRecord] = {}
 
-    def add(record: Record) -> Record:
+    def add(record: StepRecord) -> StepRecord:
         steps[record.key] = record
         return record
 
@@ -34,15 +34,15 @@ def test_the_way_back_goes_from_the_verdict_to_recipe_weights_and_data() -> None
         trained = add(run(arm, {"epochs": 3}))
         result = {"sha256": content_hash([arm, "detections"]), "arm": arm}
         inputs = {"weights": None, "data": "d" * 64}
-        predicted = add(Record(f"predict {arm}", "predict", f"p-{arm}", {"t": trained.key}, inputs, 1.0, result))
+        predicted = add(StepRecord(f"predict {arm}", "predict", f"p-{arm}", {"t": trained.key}, inputs, 1.0, result))
         needs = {predicted.name: predicted.key}
-        evaluations.append(add(Record(f"evaluate {arm}", "evaluate", f"e-{arm}", needs, {}, 1.0, {})))
+        evaluations.append(add(StepRecord(f"evaluate {arm}", "evaluate", f"e-{arm}", needs, {}, 1.0, {})))
     needed = {one.name: one.key for one in steps.values()}  # a gate needs evaluations, predictions and runs alike
-    verdict = Record("lift", "gate", "g", needed, {}, 0.1, {"word": "PASS", "comparison": {"delta": 0.1}})
+    verdict = StepRecord("lift", "gate", "g", needed, {}, 0.1, {"word": "PASS", "comparison": {"delta": 0.1}})
 
-    root = trace(verdict, "h" * 64, steps)
+    root = verdict_lineage(verdict, "h" * 64, steps)
 
-    def walk(node: Trace) -> Iterator[tuple[str, ...]]:
+    def walk(node: LineageNode) -> Iterator[tuple[str, ...]]:
         yield (node.kind,)
         for child in node.made_from:
             yield from ((node.kind, *path) for path in walk(child))
@@ -57,14 +57,16 @@ def test_the_way_back_goes_from_the_verdict_to_recipe_weights_and_data() -> None
 
 
 def test_only_what_differs_is_listed_and_where_a_run_wrote_is_no_difference() -> None:
-    found = differences(GATE, [run("old", {"fliplr": 0.5, "lr0": 0.01})], [run("new", {"fliplr": 0.0, "lr0": 0.01})])
+    found = setting_differences(
+        GATE, [run("old", {"fliplr": 0.5, "lr0": 0.01})], [run("new", {"fliplr": 0.0, "lr0": 0.01})]
+    )
     assert [(one.field, one.control, one.treatment, one.declared) for one in found] == [
         ("recipe.fliplr", "0.5", "0", True)
     ]
 
 
 def test_what_the_gate_did_not_declare_is_marked() -> None:
-    found = differences(GATE, [run("old", {"epochs": 3})], [run("new", {"epochs": 5}, data="e" * 64)])
+    found = setting_differences(GATE, [run("old", {"epochs": 3})], [run("new", {"epochs": 5}, data="e" * 64)])
     assert {one.field: one.declared for one in found} == {"recipe.epochs": False, "data": False}
 
 
@@ -73,14 +75,14 @@ def test_what_is_declared_is_what_the_verdict_takes_for_declared(
     differ: tuple[str, ...], declared: bool | None
 ) -> None:
     gate = Gate("lift", "bench.test", metric="mAP50", treatment="new", control="old", differ=differ)
-    found = differences(gate, [run("old", {"epochs": 3})], [run("new", {"epochs": 5})])
+    found = setting_differences(gate, [run("old", {"epochs": 3})], [run("new", {"epochs": 5})])
     assert [one.declared for one in found] == [declared]
 
 
 def test_a_setting_that_one_arm_lacks_is_said_to_be_not_set() -> None:
-    found = differences(GATE, [run("old", {})], [run("new", {"fliplr": 0.0})])
+    found = setting_differences(GATE, [run("old", {})], [run("new", {"fliplr": 0.0})])
     assert [(one.control, one.treatment) for one in found] == [("not set", "0")]
 
 
 def test_an_arm_that_was_not_trained_has_no_settings_to_compare() -> None:
-    assert differences(GATE, [], [run("new", {"epochs": 3})]) == ()
+    assert setting_differences(GATE, [], [run("new", {"epochs": 3})]) == ()

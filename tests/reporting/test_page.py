@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from liftgate.checks.finding import Finding
 from liftgate.progress import duration
 from liftgate.reporting import ReportContent, number_format, render, render_html
-from liftgate.reporting.content import Chart, Series, Trace
+from liftgate.reporting.content import Chart, LineageNode, Series
 from liftgate.stats.interval import Interval, percent
 from reporting.sample_report import harmed, sample, two_seeds
 
@@ -170,7 +170,7 @@ def test_the_way_back_to_the_data_is_complete_and_hashes_are_whole() -> None:
     content = sample()
     page = render_html(content)
 
-    def walk(node: Trace) -> Iterator[Trace]:
+    def walk(node: LineageNode) -> Iterator[LineageNode]:
         yield node
         for child in node.made_from:
             yield from walk(child)

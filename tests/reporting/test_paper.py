@@ -84,7 +84,7 @@ def test_all_seeds_are_in_the_tables_and_one_is_named_where_one_is_shown(tmp_pat
     assert "Of seed 3" in (tmp_path / "lift-figures.tex").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("table", [latex.figures, latex.classes])
+@pytest.mark.parametrize("table", [latex.figure_table, latex.class_table])
 def test_a_latex_table_is_rectangular_and_rounds_as_the_page_does(table: object, tmp_path: Path) -> None:
     gate = sample().gates[0]
     text = table(gate)  # type: ignore[operator]
@@ -95,7 +95,9 @@ def test_a_latex_table_is_rectangular_and_rounds_as_the_page_does(table: object,
     assert {line.count(" & ") for line in lines} == {len(columns[1]) - 1}
     evaluation = gate.arms[0].evaluation
     assert evaluation
-    value = next(iter(evaluation.per_class.values()))["AP50"] if table is latex.classes else evaluation.metrics["mAP50"]
+    value = (
+        next(iter(evaluation.per_class.values()))["AP50"] if table is latex.class_table else evaluation.metrics["mAP50"]
+    )
     assert number_format.number(value) in text
     assert "689 images in 24 groups" in text
 
@@ -147,6 +149,6 @@ def test_an_interval_is_not_called_unestablished_because_another_arm_has_none() 
     name = str(gate.gate.metric)
     none = replace(control.evaluation.intervals[name], low=None, high=None)
     evaluation = replace(control.evaluation, intervals={**control.evaluation.intervals, name: none})
-    table = latex.figures(replace(gate, arms=(replace(control, evaluation=evaluation), *others)))
+    table = latex.figure_table(replace(gate, arms=(replace(control, evaluation=evaluation), *others)))
     (row,) = [line for line in table.splitlines() if line.startswith(f"{name} ")]
     assert row.count("[") == 1 and none.method in row and "not established" not in row

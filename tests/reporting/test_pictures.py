@@ -11,7 +11,7 @@ import pytest
 
 from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.core.predictions import Predictions
-from liftgate.reporting.pictures import SIDE, picture, small_jpeg
+from liftgate.reporting.pictures import LONGEST_SIDE, picture, small_jpeg
 
 
 def opened(jpeg: bytes | None) -> PIL.Image.Image:
@@ -25,7 +25,7 @@ def test_a_large_photograph_becomes_small_and_loses_its_metadata(tmp_path: Path)
     path = tmp_path / "photo.jpg"
     PIL.Image.new("RGB", (1600, 900), (10, 200, 30)).save(path, exif=exif)
     small = opened(small_jpeg(path))
-    assert small.size == (SIDE * 900 // 1600, SIDE)  # turned: boxes count the pixels as they are seen
+    assert small.size == (LONGEST_SIDE * 900 // 1600, LONGEST_SIDE)  # turned: boxes count the pixels as they are seen
     assert len(small.getexif()) == 0
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from liftgate.checks.images.copies import Located
     from liftgate.checks.images.duplicates import Link
     from liftgate.data.core.dataset import Dataset
-    from liftgate.reporting.dataset_pages.pairs import Side
+    from liftgate.reporting.dataset_pages.pairs import PairImage
 
 _TOLD = 20
 
@@ -87,16 +87,17 @@ def _write_groups(path: Path, groups: Mapping[str, Mapping[str, str]]) -> list[s
 
 
 def _write_page(path: Path, subject: Subject, links: Sequence[Link], record: Mapping[str, object]) -> Path:
-    from liftgate.reporting.dataset_pages.pairs import SHOWN, PairShown, PairsPage, render_pairs
+    from liftgate.reporting.dataset_pages.pairs import MAX_PAIRS_SHOWN, ImagePair, PairsPage, render_pairs
 
     shown = [
-        PairShown(_side(link.first), _side(link.second), link.kind, link.alike, link.crosses) for link in links[:SHOWN]
+        ImagePair(_side(link.first), _side(link.second), link.kind, link.alike, link.crosses)
+        for link in links[:MAX_PAIRS_SHOWN]
     ]
     return render_pairs(PairsPage(", ".join(subject.datasets), record, shown, len(links)), path)
 
 
-def _side(one: Located) -> Side:
-    from liftgate.reporting.dataset_pages.pairs import Side
+def _side(one: Located) -> PairImage:
+    from liftgate.reporting.dataset_pages.pairs import PairImage
     from liftgate.reporting.pictures import small_jpeg
 
-    return Side(one.dataset, one.image.id, one.image.split, small_jpeg(one.image.path))
+    return PairImage(one.dataset, one.image.id, one.image.split, small_jpeg(one.image.path))

@@ -17,10 +17,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0 when the story was told to its end: whichever verdict came out, nothing is wrong."""
-    from liftgate.demo import story
+    from liftgate.demo import walkthrough
 
     with progress() as screen, pausing() as pause:
-        told = story.tell(args.dir, screen.say, notify=Watch(screen), should_stop=pause.asked, progress=screen)
+        told = walkthrough.run_demo(
+            args.dir, screen.say, notify=Watch(screen), should_stop=pause.asked, progress=screen
+        )
     if args.json:
         emit_json(
             {

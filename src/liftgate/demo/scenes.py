@@ -22,7 +22,7 @@ Grey = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class Digit:
     """A digit lying in the scene."""
 
     ink: Grey
@@ -40,7 +40,7 @@ class Thing:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class VideoFrame:
     """One image with its labels."""
 
     pixels: Pixels
@@ -50,7 +50,7 @@ class Frame:
     """(n, 4) xyxy in pixels"""
 
 
-def film(digits: list[tuple[Grey, int | None]], n_frames: int, rng: np.random.Generator) -> list[Frame]:
+def render_video(digits: list[tuple[Grey, int | None]], n_frames: int, rng: np.random.Generator) -> list[VideoFrame]:
     """Return the frames of one video in which `digits` ((8, 8) ink in 0 … 1, class) lie and drift.
 
     A digit that finds no free place is left out.
@@ -68,7 +68,7 @@ def film(digits: list[tuple[Grey, int | None]], n_frames: int, rng: np.random.Ge
         shown = pixels * lit[..., None] + rng.normal(0, noise, pixels.shape)
         classes = tuple(thing.cls for thing in things if thing.cls is not None)
         labelled = [box for box, thing in zip(boxes, things, strict=True) if thing.cls is not None]
-        frames.append(Frame(np.clip(shown, 0, 255).astype(np.uint8), classes, np.array(labelled).reshape(-1, 4)))
+        frames.append(VideoFrame(np.clip(shown, 0, 255).astype(np.uint8), classes, np.array(labelled).reshape(-1, 4)))
         things = [_moved(thing) for thing in things]
     return frames
 
@@ -94,8 +94,8 @@ def _light(gain: float, turn: float) -> Grey:
     return lit
 
 
-def _lay_out(digits: list[tuple[Grey, int | None]], dark_ink: bool, rng: np.random.Generator) -> list[Thing]:
-    things: list[Thing] = []
+def _lay_out(digits: list[tuple[Grey, int | None]], dark_ink: bool, rng: np.random.Generator) -> list[Digit]:
+    things: list[Digit] = []
     for grey, cls in digits:
         ink = _written(grey, int(rng.integers(26, 52)))
         height, width = ink.shape
@@ -103,7 +103,7 @@ def _lay_out(digits: list[tuple[Grey, int | None]], dark_ink: bool, rng: np.rand
         for _ in range(40):
             x, y = rng.uniform(_MARGIN, SIZE - _MARGIN - np.array([width, height]))
             vx, vy = rng.choice([-1.0, 1.0], 2) * rng.uniform(0.8, 2.0, 2)
-            thing = Thing(ink, cls, float(x), float(y), float(vx), float(vy), tone)
+            thing = Digit(ink, cls, float(x), float(y), float(vx), float(vy), tone)
             if all(_apart(thing, other) for other in things):
                 things.append(thing)
                 break
@@ -125,7 +125,7 @@ def _enlarged(values: Grey, width: int, height: int) -> Grey:
     return np.asarray(image.resize((width, height), PIL.Image.Resampling.BICUBIC), dtype=np.float64)
 
 
-def _apart(a: Thing, b: Thing) -> bool:
+def _apart(a: Digit, b: Digit) -> bool:
     gap = 8.0
     (ha, wa), (hb, wb) = a.ink.shape, b.ink.shape
     beside = a.x + wa + gap < b.x or b.x + wb + gap < a.x
@@ -133,7 +133,7 @@ def _apart(a: Thing, b: Thing) -> bool:
     return bool(beside or above)
 
 
-def _moved(thing: Thing) -> Thing:
+def _moved(thing: Digit) -> Digit:
     """One frame later; an object turns round at the border."""
     height, width = thing.ink.shape
     x, vx = _bounced(thing.x + thing.vx, thing.vx, SIZE - _MARGIN - width)
@@ -145,7 +145,7 @@ def _bounced(place: float, speed: float, far: float) -> tuple[float, float]:
     return (min(max(place, _MARGIN), far), -speed) if not _MARGIN <= place <= far else (place, speed)
 
 
-def _paint(ground: Grey, things: list[Thing]) -> tuple[Grey, list[tuple[float, float, float, float]]]:
+def _paint(ground: Grey, things: list[Digit]) -> tuple[Grey, list[tuple[float, float, float, float]]]:
     pixels = ground.copy()
     boxes = []
     for thing in things:

@@ -20,7 +20,7 @@ Role = Literal["control", "treatment", "measured"]
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class DrawnBox:
     """A rectangle to draw over an image."""
 
     xyxy: tuple[float, float, float, float]
@@ -36,7 +36,7 @@ class Panel:
     """One arm's detections on an image, drawn beside those of the other arm."""
 
     arm: str
-    boxes: tuple[Box, ...]
+    boxes: tuple[DrawnBox, ...]
     note: str = ""
     """Such as `F1 0.50`; words of whoever measured."""
 
@@ -52,7 +52,7 @@ class Picture:
     """Pixels of the image upright: the boxes' coordinates."""
     jpeg: bytes | None
     """A small copy of its pixels, any size; None: the file cannot be read."""
-    truth: tuple[Box, ...]
+    truth: tuple[DrawnBox, ...]
     panels: tuple[Panel, ...]
     group: str | None = None
     note: str = ""
@@ -97,7 +97,7 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SettingDifference:
     """One thing that was set differently in the two arms."""
 
     field: str
@@ -145,14 +145,14 @@ class ClaimContent:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class LineageNode:
     """A node on the way back from a verdict: verdict → comparison → evaluation → … → recipe, split, data."""
 
     kind: str
     name: str
     hash: str
     """64 hex digits."""
-    made_from: tuple[Trace, ...] = ()
+    made_from: tuple[LineageNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +165,11 @@ class GateContent:
     """Control first, then treatment; or the one arm that was measured."""
     comparison: Comparison | None = None
     claims: tuple[ClaimContent, ...] = ()
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[SettingDifference, ...] = ()
     galleries: tuple[Gallery, ...] = ()
     charts: tuple[Chart, ...] = ()
     """Curves of this gate's evaluations, such as precision over recall."""
-    trace: Trace | None = None
+    trace: LineageNode | None = None
     late: bool = False
     """It was written down when a verdict under its name was known already"""
 
@@ -183,7 +183,7 @@ class IgnoredFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class TrajectoryPoint:
     """One epoch of an expected trajectory, and what it was."""
 
     epoch: int
@@ -208,13 +208,13 @@ class RunContent:
     best_epoch: int | None = None
     decisions: tuple[str, ...] = ()
     """What its decision points said, a sentence each"""
-    trajectory: tuple[Reached, ...] = ()
+    trajectory: tuple[TrajectoryPoint, ...] = ()
     findings: tuple[Finding, ...] = ()
     """The doctor's"""
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class CostRow:
     """What one piece of work took. A total is a row of its own (`total=True`): the report does not add up."""
 
     label: str
@@ -227,7 +227,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class DataRow:
+class SplitRow:
     """One split of one dataset, as it was used."""
 
     dataset: str
@@ -247,7 +247,7 @@ class ReportContent:
     question: str
     gates: tuple[GateContent, ...] = ()
     """In the order to read: what answers the question first."""
-    data: tuple[DataRow, ...] = ()
+    data: tuple[SplitRow, ...] = ()
     findings: tuple[Finding, ...] = ()
     """Most severe first."""
     ignored: tuple[IgnoredFinding, ...] = ()
@@ -257,7 +257,7 @@ class ReportContent:
     """Training curves."""
     runs: tuple[RunContent, ...] = ()
     """How the trainings went, in the order of the flow"""
-    costs: tuple[Cost, ...] = ()
+    costs: tuple[CostRow, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     """liftgate, backend, torch, Python, device, …"""
     hashes: Mapping[str, str] = field(default_factory=dict)

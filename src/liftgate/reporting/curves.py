@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from liftgate.evaluation.records import Evaluation
 from liftgate.reporting.content import ArmContent, Chart, Series
-from liftgate.reporting.lineage import Record
+from liftgate.reporting.lineage import StepRecord
 from liftgate.study.records import Arm, Study
 
 _DRAWN = (
@@ -22,7 +22,7 @@ _DRAWN = (
 """Of a run: title, where in its curve, name."""
 
 
-def evaluation_charts(study: Study, arms: Sequence[ArmContent]) -> list[Chart]:
+def precision_recall_charts(study: Study, arms: Sequence[ArmContent]) -> list[Chart]:
     """Return what a gate's evaluations left as curves, one line for every seed of every arm."""
     slots = _slots(study)
     series = [
@@ -40,7 +40,7 @@ def _said_of_seeds(arm: ArmContent) -> list[tuple[str, Evaluation]]:
     return [] if arm.evaluation is None else [("", arm.evaluation)]
 
 
-def training_charts(study: Study, trained: Sequence[Record]) -> list[Chart]:
+def training_charts(study: Study, trained: Sequence[StepRecord]) -> list[Chart]:
     """Return losses and metrics over epochs, one line for every run: each arm, stage and seed."""
     slots = _slots(study)
     charts = []

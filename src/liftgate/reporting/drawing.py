@@ -35,7 +35,7 @@ class Reference(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PlacedReference:
     """A reference line, placed."""
 
     x: float
@@ -51,10 +51,10 @@ class IntervalDrawing:
     estimate: float
     low: float | None
     high: float | None
-    lines: tuple[Line, ...]
+    lines: tuple[PlacedReference, ...]
 
 
-def interval(value: Interval, references: Sequence[Reference]) -> IntervalDrawing:
+def place_interval(value: Interval, references: Sequence[Reference]) -> IntervalDrawing:
     """Place an interval and its reference lines on one axis.
 
     >>> drawing = interval(Interval(.2, .1, .3, .95, "t", 9, 9), [Reference(0., "0", "no change")])
@@ -76,7 +76,7 @@ def interval(value: Interval, references: Sequence[Reference]) -> IntervalDrawin
             anchor = "end"
         elif index and x - placed[index - 1][0] < _CLOSE:
             anchor = "start"
-        lines.append(Line(x, reference.text, reference.word, anchor))
+        lines.append(PlacedReference(x, reference.text, reference.word, anchor))
     return IntervalDrawing(
         place(value.estimate),
         None if value.low is None else place(value.low),
@@ -86,7 +86,7 @@ def interval(value: Interval, references: Sequence[Reference]) -> IntervalDrawin
 
 
 @dataclass(frozen=True, slots=True)
-class Dot:
+class PlacedPoint:
     """A value on a line, with what is said when one points at it."""
 
     x: float
@@ -97,28 +97,28 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class PlacedSeries:
     """One line of a chart: unbroken pieces as SVG `points` of a 100 × 100 square, and values to point at."""
 
     label: str
     note: str
     slot: int
     pieces: tuple[str, ...]
-    dots: tuple[Dot, ...]
+    dots: tuple[PlacedPoint, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ChartDrawing:
     """A chart with the ends of its axes, which are values of its points."""
 
-    curves: tuple[Curve, ...]
+    curves: tuple[PlacedSeries, ...]
     x_low: float
     x_high: float
     y_low: float
     y_high: float
 
 
-def chart(content: Chart) -> ChartDrawing | None:
+def place_chart(content: Chart) -> ChartDrawing | None:
     """Place a chart's points; None when it has none.
 
     >>> from liftgate.reporting.content import Series
@@ -134,14 +134,14 @@ def chart(content: Chart) -> ChartDrawing | None:
     curves = []
     for series in content.series:
         dots = [
-            None if y is None or not _is_known(y) else Dot(across(x), down(y), x, y, x == series.mark)
+            None if y is None or not _is_known(y) else PlacedPoint(across(x), down(y), x, y, x == series.mark)
             for x, y in series.points
         ]
         pieces = tuple(" ".join(f"{dot.x:.1f},{dot.y:.1f}" for dot in piece) for piece in _unbroken(dots))
         known_dots = [dot for dot in dots if dot]
         step = -(-len(known_dots) // _POINTED_AT) or 1
         pointed_at = tuple(dot for n, dot in enumerate(known_dots) if n % step == 0 or dot.marked)
-        curves.append(Curve(series.label, series.note, series.slot, pieces, pointed_at))
+        curves.append(PlacedSeries(series.label, series.note, series.slot, pieces, pointed_at))
     return ChartDrawing(tuple(curves), min(xs), max(xs), min(ys), max(ys))
 
 
@@ -149,8 +149,8 @@ def _is_known(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _unbroken(dots: Iterable[Dot | None]) -> list[list[Dot]]:
-    pieces: list[list[Dot]] = [[]]
+def _unbroken(dots: Iterable[PlacedPoint | None]) -> list[list[PlacedPoint]]:
+    pieces: list[list[PlacedPoint]] = [[]]
     for dot in dots:
         if dot:
             pieces[-1].append(dot)

@@ -22,18 +22,18 @@ from liftgate.ledger.workspace import Workspace
 from liftgate.reporting.content import (
     ArmContent,
     ClaimContent,
-    DataRow,
-    Difference,
     Gallery,
     GateContent,
     IgnoredFinding,
     ReportContent,
     Role,
+    SettingDifference,
+    SplitRow,
 )
-from liftgate.reporting.curves import evaluation_charts, training_charts
-from liftgate.reporting.lineage import Record, differences, plain, trace
+from liftgate.reporting.curves import precision_recall_charts, training_charts
+from liftgate.reporting.lineage import StepRecord, format_setting, setting_differences, verdict_lineage
 from liftgate.reporting.pictures import picture
-from liftgate.reporting.run_rows import costs, runs
+from liftgate.reporting.run_rows import cost_rows, run_rows
 from liftgate.stats.interval import Interval
 from liftgate.study.records import Arm, Gate, Study
 
@@ -43,7 +43,7 @@ _DEFAULT_CONF = 0.25
 _SETTINGS = ("imgsz", "conf", "iou", "max_det", "rect", "batch", "device", "backend", "version")
 
 
-def gather(study: Study, workspace: Workspace, ledger: Ledger, datasets: Mapping[str, Dataset]) -> ReportContent:
+def gather_report(study: Study, workspace: Workspace, ledger: Ledger, datasets: Mapping[str, Dataset]) -> ReportContent:
     """Return the report of the last run of a study; `datasets` give the pictures their pixels and truth."""
     steps = _steps_of_last_run(ledger)
     trained = [step for step in steps.values() if step.kind == "train"]
@@ -62,8 +62,8 @@ def gather(study: Study, workspace: Workspace, ledger: Ledger, datasets: Mapping
         ignored=ignored,
         checked=checked,
         charts=tuple(training_charts(study, trained)),
-        runs=runs(trained),
-        costs=costs(steps.values(), _spent(ledger), study.budget.usd_per_hour),
+        runs=run_rows(trained),
+        costs=cost_rows(steps.values(), _spent(ledger), study.budget.usd_per_hour),
         versions=_versions(trained),
         hashes={"study": study.content_hash(), "ledger head": ledger.head},
         command=f"liftgate report {study.source.name if study.source else 'study.yaml'}",
@@ -71,13 +71,13 @@ def gather(study: Study, workspace: Workspace, ledger: Ledger, datasets: Mapping
     )
 
 
-def _steps_of_last_run(ledger: Ledger) -> dict[str, Record]:
+def _steps_of_last_run(ledger: Ledger) -> dict[str, StepRecord]:
     flows = ledger.entries("flow")
     wanted = set(flows[-1].body["steps"]) if flows else set()
-    found: dict[str, Record] = {}
+    found: dict[str, StepRecord] = {}
     for entry in ledger.entries("step"):
         if entry.body["key"] in wanted:
-            found[entry.body["key"]] = Record(**{name: entry.body[name] for name in Record._fields})
+            found[entry.body["key"]] = StepRecord(**{name: entry.body[name] for name in StepRecord._fields})
     return found
 
 
@@ -86,7 +86,7 @@ def _gate(
     workspace: Workspace,
     ledger: Ledger,
     gate: Gate,
-    steps: Mapping[str, Record],
+    steps: Mapping[str, StepRecord],
     datasets: Mapping[str, Dataset],
 ) -> GateContent:
     decided = next(step for step in steps.values() if step.kind == "gate" and step.name == gate.name)
@@ -115,8 +115,8 @@ def _gate(
         ),
         differences=_differences(gate, needs),
         galleries=tuple(_galleries(study, workspace, gate, needs, comparison, arms, datasets)),
-        charts=tuple(evaluation_charts(study, arms)),
-        trace=trace(decided, verdict.gate_hash, steps),
+        charts=tuple(precision_recall_charts(study, arms)),
+        trace=verdict_lineage(decided, verdict.gate_hash, steps),
         late=_is_late(ledger, gate, verdict.gate_hash),
     )
 
@@ -126,7 +126,7 @@ def _is_late(ledger: Ledger, gate: Gate, gate_hash: str) -> bool:
     return any(e.seq < written for e in ledger.entries("verdict") if e.body.get("gate") == gate.name)
 
 
-def _differences(gate: Gate, needs: list[Record]) -> tuple[Difference, ...]:
+def _differences(gate: Gate, needs: list[StepRecord]) -> tuple[SettingDifference, ...]:
     """Of the first seed: the other seeds have the same recipes."""
     trained = [step for step in needs if step.kind == "train"]
     first = min((step.result["seed"] for step in trained), default=0)
@@ -137,10 +137,10 @@ def _differences(gate: Gate, needs: list[Record]) -> tuple[Difference, ...]:
         )
         for arm in (gate.control, gate.treatment)
     )
-    return differences(gate, control, treatment)
+    return setting_differences(gate, control, treatment)
 
 
-def _arm(study: Study, name: str, role: Role, steps: list[Record]) -> ArmContent:
+def _arm(study: Study, name: str, role: Role, steps: list[StepRecord]) -> ArmContent:
     evaluations = {
         step.result["seed"]: Evaluation.from_dict(step.result)
         for step in sorted(steps, key=_seed)
@@ -153,12 +153,12 @@ def _arm(study: Study, name: str, role: Role, steps: list[Record]) -> ArmContent
         role=role,
         description=_description(study.arm(name)),
         evaluation=next(iter(evaluations.values()), None),
-        settings={name: plain(settings[name]) for name in _SETTINGS if settings.get(name) is not None},
+        settings={name: format_setting(settings[name]) for name in _SETTINGS if settings.get(name) is not None},
         by_seed=evaluations if study.arm(name).stages else {},
     )
 
 
-def _seed(step: Record) -> int:
+def _seed(step: StepRecord) -> int:
     return int(step.result.get("seed") or 0)
 
 
@@ -167,7 +167,7 @@ def _description(arm: Arm) -> str:
         return f"{_file_name(arm.weights)}, off the shelf"
     texts = []
     for stage in arm.stages:
-        recipe = ", ".join(f"{key} {plain(value)}" for key, value in stage.recipe.items())
+        recipe = ", ".join(f"{key} {format_setting(value)}" for key, value in stage.recipe.items())
         texts.append(f"{_file_name(stage.weights) or 'then'} → {stage.described_data} ({recipe or 'default recipe'})")
     return " → ".join(texts)
 
@@ -205,7 +205,7 @@ def _galleries(
     study: Study,
     workspace: Workspace,
     gate: Gate,
-    needs: list[Record],
+    needs: list[StepRecord],
     comparison: Comparison | None,
     arms: list[ArmContent],
     datasets: Mapping[str, Dataset],
@@ -264,10 +264,10 @@ def _spent(ledger: Ledger) -> Mapping[str, Any] | None:
     return flows[-1].body.get("spent") if flows else None
 
 
-def _data_rows(ledger: Ledger, study: Study) -> list[DataRow]:
+def _data_rows(ledger: Ledger, study: Study) -> list[SplitRow]:
     newest = {entry.body["dataset"]: entry.body for entry in ledger.entries("data")}
     return [
-        DataRow(name, row["split"], row["n_images"], row["n_groups"], row["n_objects"], row.get("note", ""))
+        SplitRow(name, row["split"], row["n_images"], row["n_groups"], row["n_objects"], row.get("note", ""))
         for name in (spec.name for spec in study.datasets)
         if name in newest
         for row in newest[name]["splits"]
@@ -292,13 +292,13 @@ def _findings(ledger: Ledger, study: Study) -> tuple[tuple[Finding, ...], tuple[
     return tuple(sorted(findings, key=lambda one: order[one.severity])), tuple(ignored), True
 
 
-def _versions(trained: list[Record]) -> dict[str, str]:
+def _versions(trained: list[StepRecord]) -> dict[str, str]:
     """Of what trained last: the comparison says where two runs differ."""
     facts = trained[-1].result["facts"] if trained else {}
     backend = {str(facts["backend"]): facts.get("version")} if "backend" in facts else {}
     others = {name: facts.get(name) for name in ("torch", "numpy", "python", "cuda", "device", "threads")}
     known = {"liftgate": __version__, **backend, **others}
-    return {name: plain(value) for name, value in known.items() if value is not None}
+    return {name: format_setting(value) for name, value in known.items() if value is not None}
 
 
 def _notes(ledger: Ledger, study: Study) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from liftgate.evaluation.records import Evaluation
 from liftgate.reporting import number_format
 from liftgate.reporting.content import GateContent, ReportContent
-from liftgate.reporting.page import asked_metrics, class_columns, metric_names, rests_on, seeds_of
+from liftgate.reporting.page import class_columns, gate_metrics, interval_basis, metric_names, seeds_of
 from liftgate.stats.interval import Interval, percent, sample
 
 _SPECIAL = {
@@ -25,7 +25,7 @@ _SPECIAL = {
 }
 
 
-def verdicts(content: ReportContent) -> str:
+def verdict_table(content: ReportContent) -> str:
     """Every gate: what was measured, its interval, what was asked, the verdict."""
     rows = []
     for gate in content.gates:
@@ -46,7 +46,7 @@ def verdicts(content: ReportContent) -> str:
     return _tabular("lllrlll", ("Gate", "Metric", "Of", "Value", "Asked for", "Verdict", "Interval of"), rows)
 
 
-def figures(gate: GateContent) -> str:
+def figure_table(gate: GateContent) -> str:
     """Every metric of a gate's arms, of the first seed."""
     measured = [(arm.name, arm.evaluation) for arm in gate.arms if arm.evaluation]
     rows = [
@@ -57,23 +57,23 @@ def figures(gate: GateContent) -> str:
     return _tabular("l" + "r" * len(measured) + "l", header, rows, (*_of_seed(gate), _basis(gate, measured[0][1], "")))
 
 
-def seeds(gate: GateContent) -> str:
+def seed_table(gate: GateContent) -> str:
     """What the gate asks about, of every seed."""
     measured = [arm for arm in gate.arms if arm.evaluation]
     rows = [
         (name, str(seed), *(_figure(arm.of_seed(seed), name) for arm in measured))
-        for name in asked_metrics(gate)
+        for name in gate_metrics(gate)
         for seed in seeds_of(measured)
     ]
     first = measured[0].evaluation
     assert first
-    found = (first.intervals.get(name) for name in asked_metrics(gate))
+    found = (first.intervals.get(name) for name in gate_metrics(gate))
     methods = dict.fromkeys(interval.method for interval in found if interval is not None)
     below = (_basis(gate, first, f" by {', '.join(methods)}" if methods else ""),)
     return _tabular("lr" + "r" * len(measured), ("Metric", "Seed", *(arm.name for arm in measured)), rows, below)
 
 
-def classes(gate: GateContent) -> str:
+def class_table(gate: GateContent) -> str:
     """Every class of a gate's arms, of the first seed."""
     measured = [(arm.name, arm.evaluation) for arm in gate.arms if arm.evaluation]
     first = measured[0][1]
@@ -88,7 +88,7 @@ def classes(gate: GateContent) -> str:
     return _tabular("ll" + "r" * len(columns), ("Class", "Arm", *columns), rows, below)
 
 
-def plain(text: str) -> str:
+def escape_latex(text: str) -> str:
     r"""Text that LaTeX takes as text.
 
     >>> plain("AP_50 & 5%")
@@ -98,8 +98,8 @@ def plain(text: str) -> str:
 
 
 def _tabular(columns: str, header: Sequence[str], rows: Sequence[Sequence[str]], below: Sequence[str] = ()) -> str:
-    lines = [" & ".join(map(plain, row)) + r" \\" for row in (header, *rows)]
-    notes = [rf"\multicolumn{{{len(header)}}}{{l}}{{\footnotesize {plain(note)}}} \\" for note in below if note]
+    lines = [" & ".join(map(escape_latex, row)) + r" \\" for row in (header, *rows)]
+    notes = [rf"\multicolumn{{{len(header)}}}{{l}}{{\footnotesize {escape_latex(note)}}} \\" for note in below if note]
     parts = [
         "% \\usepackage{booktabs}; written by Liftgate from its ledger",
         rf"\begin{{tabular}}{{{columns}}}",
@@ -126,14 +126,14 @@ def _basis(gate: GateContent, evaluation: Evaluation, by: str) -> str:
 
 def _figure(evaluation: Evaluation | None, name: str) -> str:
     if evaluation is None:
-        return number_format.NOTHING
+        return number_format.MISSING
     interval = evaluation.intervals.get(name)
     return number_format.number(evaluation.metrics.get(name)) if interval is None else _with_ends(interval)
 
 
 def _method(evaluations: Sequence[Evaluation], name: str) -> str:
     """By what, and of how many where they are not those of the whole table."""
-    interval, methods = rests_on(evaluations, name)
+    interval, methods = interval_basis(evaluations, name)
     if interval is None:
         return "not defined here" if evaluations[0].metrics.get(name) is None else "point value"
     method = ", ".join(methods) or "not established"

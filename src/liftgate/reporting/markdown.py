@@ -8,7 +8,7 @@ from liftgate.evaluation.records import Evaluation
 from liftgate.progress import duration
 from liftgate.reporting import number_format
 from liftgate.reporting.content import ArmContent, GateContent, ReportContent, RunContent
-from liftgate.reporting.page import asked_metrics, metric_names, seeds_of
+from liftgate.reporting.page import gate_metrics, metric_names, seeds_of
 from liftgate.stats.interval import Interval
 
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>|#"})
@@ -105,7 +105,7 @@ def _figure_rows(gate: GateContent, measured: Sequence[ArmContent]) -> Iterable[
 
 
 def _seed_rows(gate: GateContent, measured: Sequence[ArmContent], seeds: Sequence[int]) -> Iterable[Sequence[str]]:
-    for name in asked_metrics(gate):
+    for name in gate_metrics(gate):
         for seed in seeds:
             yield (name, str(seed), *(_figure(arm.of_seed(seed), name) for arm in measured))
 
@@ -113,7 +113,7 @@ def _seed_rows(gate: GateContent, measured: Sequence[ArmContent], seeds: Sequenc
 def _figure(evaluation: Evaluation | None, name: str) -> str:
     """A value with its interval, where there is one."""
     if evaluation is None:
-        return number_format.NOTHING
+        return number_format.MISSING
     interval = evaluation.intervals.get(name)
     value = number_format.number(evaluation.metrics.get(name))
     return value if interval is None else f"{value} {_ends(interval)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-NOTHING = "–"
+MISSING = "–"
 _MINUS = "\u2212"
 
 
@@ -18,7 +18,7 @@ def number(value: float | int | None) -> str:
     ('0.7081', '4,155', '–')
     """
     if value is None or not math.isfinite(value):
-        return NOTHING
+        return MISSING
     text = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
     return text.replace("-", _MINUS)
 
@@ -30,7 +30,7 @@ def signed(value: float | None) -> str:
     ('+0.0413', '−0.0200', '0')
     """
     if value is None or not math.isfinite(value):
-        return NOTHING
+        return MISSING
     return "0" if value == 0 else f"{value:+.4f}".replace("-", _MINUS)
 
 
@@ -68,4 +68,4 @@ def money(usd: float | None) -> str:
     >>> money(1.6), money(None)
     ('$1.60', '–')
     """
-    return NOTHING if usd is None else f"${usd:,.2f}"
+    return MISSING if usd is None else f"${usd:,.2f}"

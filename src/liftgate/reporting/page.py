@@ -14,16 +14,16 @@ from liftgate.evaluation.records import Evaluation
 from liftgate.files import write_text
 from liftgate.progress import duration
 from liftgate.reporting import drawing, number_format
-from liftgate.reporting.content import ArmContent, Box, Gallery, GateContent, Picture, ReportContent
+from liftgate.reporting.content import ArmContent, DrawnBox, Gallery, GateContent, Picture, ReportContent
 from liftgate.stats.interval import Interval, percent, sample
 from liftgate.study.vocabulary import METRICS
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-SIGNS = {"PASS": "✓", "MARGINAL": "≈", "FAIL": "✕"}
+VERDICT_SIGNS = {"PASS": "✓", "MARGINAL": "≈", "FAIL": "✕"}
 """A verdict is told by word, sign and colour, so that none of the three is needed."""
-SLOTS = 6
+N_LINE_STYLES = 6
 """Looks of lines in style.css; a seventh line looks like the first."""
 _MOST_WORDS = 14
 """Boxes of truth and detections together that a picture names"""
@@ -75,23 +75,23 @@ def environment() -> Environment:
     made.filters["inline"] = _inline
     made.filters["csp_hash"] = _csp_hash
     made.globals.update(
-        draw_chart=drawing.chart,
-        draw_interval=drawing.interval,
+        place_chart=drawing.place_chart,
+        place_interval=drawing.place_interval,
         Reference=drawing.Reference,
         number=number_format.number,
         sample=sample,
         signed=number_format.signed,
-        signs=SIGNS,
+        verdict_signs=VERDICT_SIGNS,
         class_columns=class_columns,
         has_one_class=has_one_class,
         is_crowded=is_crowded,
-        has_crowd=has_crowd,
+        has_crowded_picture=has_crowded_picture,
         metric_names=metric_names,
         undefined_metrics=undefined_metrics,
-        rests_on=rests_on,
-        asked_metrics=asked_metrics,
+        interval_basis=interval_basis,
+        gate_metrics=gate_metrics,
         seeds_of=seeds_of,
-        slots=SLOTS,
+        n_line_styles=N_LINE_STYLES,
     )
     return made
 
@@ -99,11 +99,11 @@ def environment() -> Environment:
 def metric_names(gate: GateContent) -> list[str]:
     """Metrics of a gate's evaluations: the gate's own first, then in METRICS' order (JSON sorts its keys)."""
     names = dict.fromkeys(name for arm in gate.arms if arm.evaluation for name in arm.evaluation.metrics)
-    asked = asked_metrics(gate)
+    asked = gate_metrics(gate)
     return sorted(names, key=lambda name: (_place(name, asked), _place(name, METRICS)))
 
 
-class Basis(NamedTuple):
+class IntervalBasis(NamedTuple):
     """What the intervals of one metric of several arms rest on."""
 
     interval: Interval | None
@@ -112,20 +112,22 @@ class Basis(NamedTuple):
     """Of those that are established"""
 
 
-def rests_on(evaluations: Iterable[Evaluation], name: str) -> Basis:
+def interval_basis(evaluations: Iterable[Evaluation], name: str) -> IntervalBasis:
     """Return what the intervals of a metric rest on: one arm may have none where another has."""
     found = [one.intervals[name] for one in evaluations if name in one.intervals]
     established = [interval for interval in found if interval.established]
-    return Basis(next(iter((*established, *found)), None), tuple(dict.fromkeys(one.method for one in established)))
+    return IntervalBasis(
+        next(iter((*established, *found)), None), tuple(dict.fromkeys(one.method for one in established))
+    )
 
 
 def undefined_metrics(gate: GateContent) -> list[str]:
     """Metrics that nobody asked about and that have no value for any arm: a row of dashes says less than one line."""
     known = {name for arm in gate.arms if arm.evaluation for name, v in arm.evaluation.metrics.items() if v is not None}
-    return [name for name in metric_names(gate) if name not in known and name not in asked_metrics(gate)]
+    return [name for name in metric_names(gate) if name not in known and name not in gate_metrics(gate)]
 
 
-def asked_metrics(gate: GateContent) -> list[str]:
+def gate_metrics(gate: GateContent) -> list[str]:
     """What the gate itself is about."""
     return [gate.gate.metric] if gate.gate.metric else [claim.metric for claim in gate.gate.claims]
 
@@ -147,12 +149,12 @@ def has_one_class(gallery: Gallery) -> bool:
     return len({box.label for box in boxes}) == 1
 
 
-def is_crowded(picture: Picture, boxes: Sequence[Box]) -> bool:
+def is_crowded(picture: Picture, boxes: Sequence[DrawnBox]) -> bool:
     """Whether words at all boxes would lie on each other."""
     return len(picture.truth) + len(boxes) > _MOST_WORDS
 
 
-def has_crowd(gallery: Gallery) -> bool:
+def has_crowded_picture(gallery: Gallery) -> bool:
     """Whether a picture of a gallery goes without words."""
     return any(is_crowded(one, panel.boxes) for one in gallery.pictures for panel in one.panels)
 

@@ -12,7 +12,7 @@ from liftgate.files import write_text
 from liftgate.reporting import drawing, latex, number_format, tables
 from liftgate.reporting.content import Chart, GateContent, ReportContent
 from liftgate.reporting.markdown import render_markdown
-from liftgate.reporting.page import SLOTS, environment, seeds_of
+from liftgate.reporting.page import N_LINE_STYLES, environment, seeds_of
 from liftgate.stats.interval import Interval
 
 # Where a chart lies in its SVG, in pixels of its own.
@@ -34,8 +34,8 @@ def write_paper(content: ReportContent, folder: Path) -> tuple[Path, ...]:
 def _files(content: ReportContent) -> Iterator[tuple[str, str]]:
     yield "report.md", render_markdown(content)
     if content.gates:
-        yield "verdicts.csv", as_csv(tables.verdicts(content))
-        yield "verdicts.tex", latex.verdicts(content)
+        yield "verdicts.csv", as_csv(tables.verdict_rows(content))
+        yield "verdicts.tex", latex.verdict_table(content)
     for gate in content.gates:
         yield from _of_gate(gate)
     for chart in content.charts:
@@ -46,13 +46,13 @@ def _of_gate(gate: GateContent) -> Iterator[tuple[str, str]]:
     name = _slug(gate.gate.name)
     measured = [arm.evaluation for arm in gate.arms if arm.evaluation]
     if measured:
-        yield f"{name}-figures.csv", as_csv(tables.figures(gate))
-        yield f"{name}-figures.tex", latex.figures(gate)
+        yield f"{name}-figures.csv", as_csv(tables.figure_rows(gate))
+        yield f"{name}-figures.tex", latex.figure_table(gate)
         if len(seeds_of(gate.arms)) > 1:
-            yield f"{name}-seeds.tex", latex.seeds(gate)
+            yield f"{name}-seeds.tex", latex.seed_table(gate)
         if measured[0].per_class:
-            yield f"{name}-classes.csv", as_csv(tables.classes(gate))
-            yield f"{name}-classes.tex", latex.classes(gate)
+            yield f"{name}-classes.csv", as_csv(tables.class_rows(gate))
+            yield f"{name}-classes.tex", latex.class_table(gate)
     if gate.comparison:
         against = [drawing.Reference(0.0, "0", "no change")]
         against += [drawing.Reference(at, number_format.signed(at), "margin") for at in gate.comparison.reached_at]
@@ -79,7 +79,7 @@ def interval_svg(value: Interval, against: Sequence[drawing.Reference], title: s
     return _drawn(
         "interval.svg.j2",
         value=value,
-        d=drawing.interval(value, against),
+        d=drawing.place_interval(value, against),
         title=title,
         write=number_format.signed if signed else number_format.number,
     )
@@ -87,10 +87,10 @@ def interval_svg(value: Interval, against: Sequence[drawing.Reference], title: s
 
 def chart_svg(chart: Chart) -> str | None:
     """Return a drawing of a chart; None: it has no points."""
-    drawn = drawing.chart(chart)
+    drawn = drawing.place_chart(chart)
     if drawn is None:
         return None
-    looks = {curve.label: curve.slot % SLOTS for curve in drawn.curves}
+    looks = {curve.label: curve.slot % N_LINE_STYLES for curve in drawn.curves}
     place = {"left": _LEFT, "top": _TOP, "wide": _WIDE, "high": _HIGH}
     return _drawn("chart.svg.j2", c=chart, d=drawn, looks=looks, moved=_moved, **place)
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
-from liftgate.reporting.content import Box, Panel, Picture
+from liftgate.reporting.content import DrawnBox, Panel, Picture
 
-SIDE = 320
+LONGEST_SIDE = 320
 """Longest side of the copy in pixels: sharp enough at half the width of a page, about 10 to 20 KB."""
 _MAX_PIXELS = 200_000_000  # a larger image is a bomb, or slide-scanner data that a report need not decode
 
@@ -36,7 +36,7 @@ def picture(
         Panel(arm, _detections(predictions, record.id, conf), (panel_notes or {}).get(arm, ""))
         for arm, predictions in arms.items()
     )
-    boxes = [Box(_corners(truth.labels.boxes[row]), truth.classes[truth.labels.cls[row]]) for row in rows]
+    boxes = [DrawnBox(_corners(truth.labels.boxes[row]), truth.classes[truth.labels.cls[row]]) for row in rows]
     return Picture(
         record.id,
         record.upright[0] or 1,
@@ -49,7 +49,7 @@ def picture(
     )
 
 
-def small_jpeg(path: Path, side: int = SIDE) -> bytes | None:
+def small_jpeg(path: Path, side: int = LONGEST_SIDE) -> bytes | None:
     """Return a JPEG copy of at most `side` pixels, upright (EXIF applied, as boxes count); None: unreadable.
 
     Metadata (place, device, thumbnails of what was cropped away) is left behind.
@@ -81,12 +81,12 @@ def _as_rgb(opened: PIL.Image.Image) -> PIL.Image.Image:  # type: ignore[name-de
     return opened.convert("RGB")
 
 
-def _detections(predictions: Predictions, image: str, conf: float) -> tuple[Box, ...]:
+def _detections(predictions: Predictions, image: str, conf: float) -> tuple[DrawnBox, ...]:
     if image not in predictions.images:
         return ()
     rows = np.flatnonzero((predictions.image == predictions.images.index(image)) & (predictions.scores >= conf))
     return tuple(
-        Box(_corners(predictions.boxes[r]), predictions.classes[predictions.cls[r]], float(predictions.scores[r]))
+        DrawnBox(_corners(predictions.boxes[r]), predictions.classes[predictions.cls[r]], float(predictions.scores[r]))
         for r in rows
     )
 

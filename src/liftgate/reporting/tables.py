@@ -14,7 +14,7 @@ Rows = list[tuple[object, ...]]
 _BASIS = ("value", "low", "high", "level", "method", "n_images", "n_groups")
 
 
-def verdicts(content: ReportContent) -> Rows:
+def verdict_rows(content: ReportContent) -> Rows:
     """One row for every comparison and every claim of a gate: what was measured, against what, and the word."""
     rows: Rows = [("gate", "metric", "of", *_BASIS, "against", "verdict")]
     for gate in content.gates:
@@ -30,7 +30,7 @@ def verdicts(content: ReportContent) -> Rows:
     return rows
 
 
-def figures(gate: GateContent) -> Rows:
+def figure_rows(gate: GateContent) -> Rows:
     """One row per metric, arm and seed: value, interval and what it rests on. No seed: an arm that was not trained."""
     return [
         ("metric", "arm", "seed", *_BASIS),
@@ -43,7 +43,7 @@ def figures(gate: GateContent) -> Rows:
     ]
 
 
-def classes(gate: GateContent) -> Rows:
+def class_rows(gate: GateContent) -> Rows:
     """One row per class, arm and seed: point values."""
     measured = [(arm.name, seed, evaluation) for arm in gate.arms for seed, evaluation in _by_seed(arm)]
     if not measured:

@@ -18,7 +18,7 @@ from liftgate.data.overview.record import Distribution
 from liftgate.reporting.dataset_pages import dataset_page, render_dataset
 from liftgate.reporting.dataset_pages.drawing import heat_levels, histogram
 from liftgate.reporting.dataset_pages.page import share
-from liftgate.reporting.dataset_pages.pictures import CROWDED, sample_shot
+from liftgate.reporting.dataset_pages.pictures import CROWDED, labelled_picture
 from liftgate.reporting.pictures import small_jpeg
 from liftgate.testing.data import dataset as make
 from liftgate.testing.data import picture
@@ -94,7 +94,7 @@ def test_a_turned_photograph_is_shown_as_it_is_seen(tmp_path: Path) -> None:
 
 def test_a_crowded_picture_names_all_but_its_commonest_class() -> None:
     dataset = make(1, objects=CROWDED + 4)
-    shot = sample_shot(dataset, 0, ["c0", "c1"])
+    shot = labelled_picture(dataset, 0, ["c0", "c1"])
     common = int(np.bincount(dataset.labels.cls).argmax())
     written = {mark.text for mark in shot.marks}
     assert dataset.classes[common] not in written and dataset.classes[common] in shot.note

@@ -30,7 +30,7 @@ from liftgate.data.remote.hosts import checked_host
 from liftgate.deploy.remote_predictions.answer_cache import Answer, AnswerCache
 from liftgate.deploy.remote_predictions.api_mapping import ApiMapping, add_answer, read_mapping
 from liftgate.deploy.remote_predictions.client import Client
-from liftgate.deploy.remote_predictions.rate_limit import Pace
+from liftgate.deploy.remote_predictions.rate_limit import RateLimiter
 from liftgate.errors import DataError, LiftgateError, UsageError
 from liftgate.evaluation.truth import read_truth
 from liftgate.progress import Progress, silent
@@ -127,7 +127,12 @@ def predict_api(
     saved = AnswerCache(answers, {"url": url, "send": msgspec.to_builtins(mapping.send)})
     draft, stopped = PredictionsBuilder(dataset, hint=_CLASSES), threading.Event()
     asking = _Asking(
-        client, saved, manners, Pace(manners.rate, clock, wait_for or stopped.wait), stopped, tuple(keys.values())
+        client,
+        saved,
+        manners,
+        RateLimiter(manners.rate, clock, wait_for or stopped.wait),
+        stopped,
+        tuple(keys.values()),
     )
     got: dict[int, Answer] = {}
     failed: dict[str, str] = {}
@@ -192,7 +197,7 @@ class _Asking:
         client: Client,
         saved: AnswerCache,
         manners: RequestPolicy,
-        pace: Pace,
+        pace: RateLimiter,
         stopped: threading.Event,
         secrets: Sequence[str],
     ) -> None:

@@ -28,7 +28,7 @@ def parse_rate(text: str) -> float:
     return rate
 
 
-class Pace:
+class RateLimiter:
     """Gives turns, evenly spaced, to any number of threads."""
 
     def __init__(

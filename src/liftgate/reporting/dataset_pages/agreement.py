@@ -13,26 +13,26 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.evaluation.label_agreement import Agreement, AgreementVerdict, Compared, by_annotator
 from liftgate.files import write_text
 from liftgate.reporting.dataset_pages.page import templates
-from liftgate.reporting.dataset_pages.pictures import Mark, Shot, corners, size
+from liftgate.reporting.dataset_pages.pictures import DrawnLabel, LabelledPicture, box_corners, drawing_size
 from liftgate.reporting.pictures import small_jpeg
 
-PICTURES = 24
+MAX_PICTURES = 24
 """Disagreements shown of each pair"""
 
 
 @dataclass(frozen=True, slots=True)
-class PairContent:
+class AnnotatorPair:
     """One pair of annotators."""
 
     found: Agreement
-    shots: tuple[Shot, ...]
+    shots: tuple[LabelledPicture, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AgreementPage:
     """A whole page."""
 
-    pairs: tuple[PairContent, ...]
+    pairs: tuple[AnnotatorPair, ...]
     verdict: AgreementVerdict | None
     annotators: Mapping[str, float | None]
     """Mean kappa with the others, lowest first"""
@@ -41,7 +41,7 @@ class AgreementPage:
 
 def agreement_page(compared: Sequence[Compared], verdict: AgreementVerdict | None, command: str = "") -> AgreementPage:
     """Put a page together. Pictures are read here; nothing is measured."""
-    pairs = [PairContent(one.found, tuple(_shots(one))) for one in compared]
+    pairs = [AnnotatorPair(one.found, tuple(_shots(one))) for one in compared]
     return AgreementPage(tuple(pairs), verdict, by_annotator([one.found for one in compared]), command)
 
 
@@ -51,9 +51,9 @@ def render_agreement(content: AgreementPage, path: Path) -> Path:
     return path
 
 
-def _shots(one: Compared) -> list[Shot]:
+def _shots(one: Compared) -> list[LabelledPicture]:
     shots = []
-    for case in one.found.disagreements[:PICTURES]:
+    for case in one.found.disagreements[:MAX_PICTURES]:
         image = one.a.images[int(one.frames.a[case.index])]
         parts = [
             f"{case.n_only_a} only {one.a.name}" if case.n_only_a else "",
@@ -63,22 +63,24 @@ def _shots(one: Compared) -> list[Shot]:
         ]
         marks = tuple(_marks(one.a, one.b, one.frames, one.seen, case.index))
         note = ", ".join(part for part in parts if part)
-        shots.append(Shot(case.image, *size(image), small_jpeg(image.path), marks, note, image.group))
+        shots.append(
+            LabelledPicture(case.image, *drawing_size(image), small_jpeg(image.path), marks, note, image.group)
+        )
     return shots
 
 
-def _marks(a: Dataset, b: Dataset, frames: Frames, seen: Sightings, frame: int) -> list[Mark]:
+def _marks(a: Dataset, b: Dataset, frames: Frames, seen: Sightings, frame: int) -> list[DrawnLabel]:
     marks = []
     for row in np.flatnonzero(seen.frame == frame).tolist():
         of_a, of_b = int(seen.class_a[row]), int(seen.class_b[row])
-        box_a = corners(a.labels.boxes, int(seen.row_a[row])) if of_a != NONE else None
-        box_b = corners(b.labels.boxes, int(seen.row_b[row])) if of_b != NONE else None
+        box_a = box_corners(a.labels.boxes, int(seen.row_a[row])) if of_a != NONE else None
+        box_b = box_corners(b.labels.boxes, int(seen.row_b[row])) if of_b != NONE else None
         if box_a is None and box_b is not None:
-            marks.append(Mark(box_b, frames.classes[of_b], "only-b"))
+            marks.append(DrawnLabel(box_b, frames.classes[of_b], "only-b"))
         elif box_b is None and box_a is not None:
-            marks.append(Mark(box_a, frames.classes[of_a], "only-a"))
+            marks.append(DrawnLabel(box_a, frames.classes[of_a], "only-a"))
         elif box_a is not None and of_a != of_b:
-            marks.append(Mark(box_a, f"{frames.classes[of_a]} / {frames.classes[of_b]}", "class"))
+            marks.append(DrawnLabel(box_a, f"{frames.classes[of_a]} / {frames.classes[of_b]}", "class"))
         elif box_a is not None:
-            marks.append(Mark(box_a, "", "both"))
+            marks.append(DrawnLabel(box_a, "", "both"))
     return marks

@@ -9,23 +9,23 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.overview.difference import Side
 from liftgate.data.overview.record import ClassRow, Overview
 from liftgate.data.overview.remarks import remarks
-from liftgate.reporting.dataset_pages.pictures import Shot, sample_shot
+from liftgate.reporting.dataset_pages.pictures import LabelledPicture, labelled_picture
 
-LOOKS = 6
+N_CLASS_STYLES = 6
 """Classes with a colour of their own; the others share the last"""
 
 
 @dataclass(frozen=True, slots=True)
-class SideContent:
+class DatasetColumn:
     """One data set."""
 
     view: Overview
     remarks: tuple[str, ...]
-    shots: tuple[Shot, ...]
+    shots: tuple[LabelledPicture, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ClassLine:
+class ClassTableRow:
     """One class of one data set or both."""
 
     name: str
@@ -38,8 +38,8 @@ class ClassLine:
 class DatasetPage:
     """One data set, or two side by side."""
 
-    sides: tuple[SideContent, ...]
-    classes: tuple[ClassLine, ...]
+    sides: tuple[DatasetColumn, ...]
+    classes: tuple[ClassTableRow, ...]
     """Most objects first"""
     difference: Side | None = None
     command: str = ""
@@ -54,18 +54,20 @@ def dataset_page(
         for row in view.classes:
             totals[row.name] = totals.get(row.name, 0) + row.n_objects
     order = sorted(totals, key=lambda name: (-totals[name], name))
-    look = {name: f"c{min(place, LOOKS - 1)}" for place, name in enumerate(order)}
+    look = {name: f"c{min(place, N_CLASS_STYLES - 1)}" for place, name in enumerate(order)}
     rows = [{row.name: row for row in view.classes} for view in views]
     return DatasetPage(
         sides=tuple(
-            SideContent(
+            DatasetColumn(
                 view,
                 remarks(view),
-                tuple(sample_shot(dataset, index, [look[name] for name in dataset.classes]) for index in view.samples),
+                tuple(
+                    labelled_picture(dataset, index, [look[name] for name in dataset.classes]) for index in view.samples
+                ),
             )
             for dataset, view in zip(datasets, views, strict=True)
         ),
-        classes=tuple(ClassLine(name, look[name], tuple(table.get(name) for table in rows)) for name in order),
+        classes=tuple(ClassTableRow(name, look[name], tuple(table.get(name) for table in rows)) for name in order),
         difference=difference,
         command=command,
     )

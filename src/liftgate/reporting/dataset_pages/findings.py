@@ -13,24 +13,24 @@ import numpy as np
 from liftgate.boxes import Boxes, cxcywh_to_xyxy
 from liftgate.files import write_text
 from liftgate.reporting.dataset_pages.page import templates
-from liftgate.reporting.dataset_pages.pictures import Mark, Shot, corners, size
+from liftgate.reporting.dataset_pages.pictures import DrawnLabel, LabelledPicture, box_corners, drawing_size
 from liftgate.reporting.pictures import small_jpeg
 
 if TYPE_CHECKING:
     from liftgate.checks import CheckResult, Finding, Subject
     from liftgate.data.core.dataset import Image
 
-PAIRS = 12
+MAX_PAIRS = 12
 """Pairs of copies that a page shows of one finding"""
 _OF_PAIRS = frozenset({"splits.leak_exact", "splits.leak_near", "images.duplicate"})
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FindingRow:
     """One finding and what there is to see of it."""
 
     finding: Finding
-    shots: tuple[Shot, ...] = ()
+    shots: tuple[LabelledPicture, ...] = ()
     """In twos: as stored and as it should be read, or the two images of a pair"""
 
 
@@ -40,9 +40,9 @@ class FindingsPage:
 
     title: str
     result: CheckResult
-    groups: tuple[tuple[Row, ...], ...]
+    groups: tuple[tuple[FindingRow, ...], ...]
     """Findings of one id and severity together, the gravest first"""
-    shots: Mapping[str, tuple[Shot, ...]] = field(default_factory=dict)
+    shots: Mapping[str, tuple[LabelledPicture, ...]] = field(default_factory=dict)
     """data set → the label geometry's example, of those that fit"""
     command: str = ""
     """How to make it again"""
@@ -50,7 +50,7 @@ class FindingsPage:
 
 def findings_page(result: CheckResult, subject: Subject, command: str = "") -> FindingsPage:
     """Collect what the page shows; pictures are read here, nothing is judged."""
-    rows = [Row(finding, tuple(_shots(finding, subject))) for finding in result.findings]
+    rows = [FindingRow(finding, tuple(_shots(finding, subject))) for finding in result.findings]
     groups = groupby(rows, key=lambda row: (row.finding.severity, row.finding.id))
     fitting = {name: _both_ways(subject, name) for name, told in result.geometry.items() if told["answer"] == "fits"}
     return FindingsPage(
@@ -64,15 +64,17 @@ def render_findings(content: FindingsPage, path: Path) -> Path:
     return path
 
 
-def _shots(finding: Finding, subject: Subject) -> Iterator[Shot]:
+def _shots(finding: Finding, subject: Subject) -> Iterator[LabelledPicture]:
     if finding.id == "labels.geometry":
         yield from _both_ways(subject, str(finding.data["dataset"]))
     elif finding.id in _OF_PAIRS:
         named = {f"{name}: {image.id}": image for name, dataset in subject.datasets.items() for image in dataset.images}
-        for pair in finding.data["examples"][:PAIRS]:
+        for pair in finding.data["examples"][:MAX_PAIRS]:
             for name in _names(finding, pair):
                 image = named[name]
-                yield Shot(name, *size(image), small_jpeg(image.path), (), image.split or "in no split")
+                yield LabelledPicture(
+                    name, *drawing_size(image), small_jpeg(image.path), (), image.split or "in no split"
+                )
 
 
 def _names(finding: Finding, pair: Mapping[str, str] | list[str]) -> tuple[str, ...]:
@@ -82,7 +84,7 @@ def _names(finding: Finding, pair: Mapping[str, str] | list[str]) -> tuple[str, 
     return pair["first"], pair["second"]
 
 
-def _both_ways(subject: Subject, name: str) -> tuple[Shot, ...]:
+def _both_ways(subject: Subject, name: str) -> tuple[LabelledPicture, ...]:
     """The probe's example with its boxes as stored, and read the way that fits best of all others."""
     found = subject.geometry(name)
     if found is None:
@@ -92,8 +94,8 @@ def _both_ways(subject: Subject, name: str) -> tuple[Shot, ...]:
     return tuple(_drawn(found.example, note, boxes, look) for note, boxes, look in ways)
 
 
-def _drawn(image: Image, note: str, boxes: Boxes, look: str) -> Shot:
-    width, height = size(image)
+def _drawn(image: Image, note: str, boxes: Boxes, look: str) -> LabelledPicture:
+    width, height = drawing_size(image)
     pixels = cxcywh_to_xyxy(boxes, np.array([width, height], dtype=np.float64))
-    marks = tuple(Mark(corners(pixels, row), "", look) for row in range(len(pixels)))
-    return Shot(image.id, width, height, small_jpeg(image.path), marks, note)
+    marks = tuple(DrawnLabel(box_corners(pixels, row), "", look) for row in range(len(pixels)))
+    return LabelledPicture(image.id, width, height, small_jpeg(image.path), marks, note)

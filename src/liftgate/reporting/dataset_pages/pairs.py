@@ -10,12 +10,12 @@ from typing import Any
 from liftgate.files import write_text
 from liftgate.reporting.dataset_pages.page import templates
 
-SHOWN = 200
+MAX_PAIRS_SHOWN = 200
 """Pairs that a page shows at most"""
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class PairImage:
     """One image of a pair."""
 
     dataset: str
@@ -26,11 +26,11 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class PairShown:
+class ImagePair:
     """Two images side by side."""
 
-    first: Side
-    second: Side
+    first: PairImage
+    second: PairImage
     kind: str
     alike: float
     crosses: bool
@@ -43,7 +43,7 @@ class PairsPage:
     title: str
     summary: Mapping[str, Any]
     """What checks.duplicates.summary returned"""
-    pairs: Sequence[PairShown]
+    pairs: Sequence[ImagePair]
     n_pairs: int
     command: str = ""
     """How to make it again"""

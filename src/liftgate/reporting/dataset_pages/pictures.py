@@ -16,7 +16,7 @@ CROWDED = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class DrawnLabel:
     """A rectangle over a picture."""
 
     xyxy: tuple[float, float, float, float]
@@ -28,18 +28,18 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class LabelledPicture:
     """A picture with its marks."""
 
     name: str
     width: int
     height: int
     jpeg: bytes | None
-    marks: tuple[Mark, ...]
+    marks: tuple[DrawnLabel, ...]
     note: str = ""
     group: str | None = None
 
-    def of(self, kind: str) -> tuple[Mark, ...]:
+    def of(self, kind: str) -> tuple[DrawnLabel, ...]:
         """The marks of one look."""
         return tuple(mark for mark in self.marks if mark.kind == kind)
 
@@ -48,14 +48,14 @@ class Shot:
         return tuple(dict.fromkeys(mark.kind for mark in self.marks))
 
 
-def sample_shot(dataset: Dataset, index: int, looks: Sequence[str]) -> Shot:
+def labelled_picture(dataset: Dataset, index: int, looks: Sequence[str]) -> LabelledPicture:
     """A picture of one image with its labels; `looks` is the look of each class."""
     image = dataset.images[index]
     rows = np.flatnonzero(dataset.labels.image == index)
     classes = dataset.labels.cls[rows]
     quiet = int(np.bincount(classes).argmax()) if len(rows) > CROWDED else -1
     marks = [
-        Mark(corners(dataset.labels.boxes, row), "" if cls == quiet else dataset.classes[cls], looks[cls])
+        DrawnLabel(box_corners(dataset.labels.boxes, row), "" if cls == quiet else dataset.classes[cls], looks[cls])
         for row, cls in zip(rows.tolist(), classes.tolist(), strict=True)
     ]
     note = f"{len(rows)} objects" if len(rows) != 1 else "1 object"
@@ -63,16 +63,16 @@ def sample_shot(dataset: Dataset, index: int, looks: Sequence[str]) -> Shot:
         note += f"; not written: {dataset.classes[quiet]}"
     if image.label is None:
         note = "no label file"
-    return Shot(image.id, *size(image), small_jpeg(image.path), tuple(marks), note, image.group)
+    return LabelledPicture(image.id, *drawing_size(image), small_jpeg(image.path), tuple(marks), note, image.group)
 
 
-def size(image: Image) -> tuple[int, int]:
+def drawing_size(image: Image) -> tuple[int, int]:
     """Width and height to draw in, also of an image that cannot be read."""
     width, height = image.upright
     return width or 4, height or 3
 
 
-def corners(boxes: Boxes, row: int) -> tuple[float, float, float, float]:
+def box_corners(boxes: Boxes, row: int) -> tuple[float, float, float, float]:
     """One row of (n, 4) boxes."""
     left, top, right, bottom = (float(value) for value in boxes[row])
     return left, top, right, bottom

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from liftgate.demo import story
+from liftgate.demo import walkthrough
 from liftgate.errors import UsageError
 from liftgate.study.study_file import load
 
@@ -31,27 +31,27 @@ def test_the_two_arms_differ_in_one_thing_and_it_is_declared() -> None:
 def test_a_folder_with_something_else_in_it_is_refused_untouched(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="not a demo's folder"):
-        story.tell(tmp_path, lambda line: None)
+        walkthrough.run_demo(tmp_path, lambda line: None)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="needs a folder"):
-        story.tell(tmp_path / "file", lambda line: None)
+        walkthrough.run_demo(tmp_path / "file", lambda line: None)
 
 
 def test_without_the_train_extra_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = story.importlib.util.find_spec
-    monkeypatch.setattr(story.importlib.util, "find_spec", lambda name: None if name == "torch" else found(name))
+    found = walkthrough.importlib.util.find_spec
+    monkeypatch.setattr(walkthrough.importlib.util, "find_spec", lambda name: None if name == "torch" else found(name))
     with pytest.raises(UsageError, match="two extras"):
-        story.tell(tmp_path / "demo", lambda line: None)
+        walkthrough.run_demo(tmp_path / "demo", lambda line: None)
     assert not (tmp_path / "demo").exists()
 
 
 @pytest.mark.parametrize(("low", "estimate", "high", "margin"), [(-0.3, -0.2, -0.1, 0.0), (0.1, 0.2, 0.3, 0.05)])
 def test_an_interval_is_drawn_in_order(low: float, estimate: float, high: float, margin: float) -> None:
-    line = story.interval_line(low, estimate, high, margin)
+    line = walkthrough.interval_line(low, estimate, high, margin)
     assert line.index("├") < line.index("●") < line.index("┤")
     assert (line.index("┼") < line.index("├")) == (low > 0)
 

@@ -13,8 +13,8 @@ import pytest
 from liftgate import api
 from liftgate.data.formats.read import read
 from liftgate.data.grouping.groups import assign_groups
-from liftgate.demo import delivery, scenes
-from liftgate.demo.mending import Mended, mend
+from liftgate.demo import demo_dataset, scenes
+from liftgate.demo.repair import RepairedDataset, repair
 from liftgate.errors import UsageError
 
 pytest.importorskip("sklearn", reason="the demo extra is not installed")
@@ -22,24 +22,24 @@ pytest.importorskip("sklearn", reason="the demo extra is not installed")
 
 @pytest.fixture(scope="module")
 def delivered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return delivery.build(tmp_path_factory.mktemp("demo") / "delivered").data_yaml
+    return demo_dataset.build_dataset(tmp_path_factory.mktemp("demo") / "delivered").data_yaml
 
 
 @pytest.fixture(scope="module")
-def mended(delivered: Path) -> Mended:
-    return mend(delivered, delivered.parent.parent / "mended")
+def mended(delivered: Path) -> RepairedDataset:
+    return repair(delivered, delivered.parent.parent / "mended")
 
 
 def errors(path: Path) -> set[str]:
-    result = api.check(path, groups=delivery.GROUPS)
+    result = api.check(path, groups=demo_dataset.GROUPS)
     return {finding.id for finding in result.findings if finding.severity == "error"}
 
 
 def test_the_delivery_is_a_data_set_of_videos(delivered: Path) -> None:
-    dataset = assign_groups(read(delivered), delivery.GROUPS, base=delivered.parent)
+    dataset = assign_groups(read(delivered), demo_dataset.GROUPS, base=delivered.parent)
     assert dataset.classes == ("two", "five", "seven")
-    assert len(dataset.images) == delivery.N_VIDEOS * delivery.N_FRAMES
-    assert len(set(dataset.groups)) == delivery.N_VIDEOS
+    assert len(dataset.images) == demo_dataset.N_VIDEOS * demo_dataset.N_FRAMES
+    assert len(set(dataset.groups)) == demo_dataset.N_VIDEOS
     assert {(image.width, image.height) for image in dataset.images} == {(scenes.SIZE, scenes.SIZE)}
 
 
@@ -51,25 +51,25 @@ def test_the_planted_faults_are_found_before_any_work(delivered: Path) -> None:
 def test_mending_leaves_no_error_and_the_delivery_as_it_was(delivered: Path) -> None:
     before = {path: path.read_bytes() for path in delivered.parent.rglob("*.*") if path.suffix in (".txt", ".yaml")}
     folder = delivered.parent.parent / "again"
-    result = mend(delivered, folder)
+    result = repair(delivered, folder)
     assert errors(result.data_yaml) == set()
     assert {path: path.read_bytes() for path in before} == before
-    assert len(result.in_pixels) == delivery.N_FRAMES
-    assert len(result.crossing) == 3
+    assert len(result.in_pixels) == demo_dataset.N_FRAMES
+    assert len(result.groups_in_several_splits) == 3
     assert result.transposed
 
 
-def test_what_a_person_changed_in_the_mended_data_stays(mended: Mended) -> None:
+def test_what_a_person_changed_in_the_mended_data_stays(mended: RepairedDataset) -> None:
     label = mended.data_yaml.parent / "labels" / "video00_000.txt"
     original = label.read_text()
     label.write_text("0 0.5 0.5 0.1 0.1\n")
-    again = mend(mended.data_yaml.parent.parent / "delivered" / "data.yaml", mended.data_yaml.parent)
+    again = repair(mended.data_yaml.parent.parent / "delivered" / "data.yaml", mended.data_yaml.parent)
     assert label.read_text() == "0 0.5 0.5 0.1 0.1\n"
     assert again.split.sha256 == mended.split.sha256
     label.write_text(original)
 
 
-def test_mended_boxes_lie_tightly_around_ink(mended: Mended) -> None:
+def test_mended_boxes_lie_tightly_around_ink(mended: RepairedDataset) -> None:
     """The pixels inside a box vary more than the ground beside it: a shifted or transposed box would not."""
     dataset = read(mended.data_yaml)
     inside, outside = [], []
@@ -83,20 +83,20 @@ def test_mended_boxes_lie_tightly_around_ink(mended: Mended) -> None:
 
 
 def test_no_written_digit_lies_in_two_videos(monkeypatch: pytest.MonkeyPatch) -> None:
-    videos = list(delivery._handwriting(np.random.default_rng(0)))
+    videos = list(demo_dataset._handwriting(np.random.default_rng(0)))
     seen = defaultdict(set)
     for number, digits in enumerate(videos):
         for ink, _ in digits:
             seen[ink.tobytes()].add(number)
-    assert len(videos) == delivery.N_VIDEOS
+    assert len(videos) == demo_dataset.N_VIDEOS
     assert max(len(numbers) for numbers in seen.values()) == 1
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     def film(seed: int) -> bytes:
         rng = np.random.default_rng(seed)
-        digits = next(delivery._handwriting(rng))
-        return b"".join(frame.pixels.tobytes() for frame in scenes.film(digits, 3, rng))
+        digits = next(demo_dataset._handwriting(rng))
+        return b"".join(frame.pixels.tobytes() for frame in scenes.render_video(digits, 3, rng))
 
     assert film(1) == film(1)
     assert film(1) != film(2)
@@ -105,7 +105,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
 def test_every_object_moves_from_frame_to_frame_and_stays_in_the_picture() -> None:
     rng = np.random.default_rng(4)
     digits = [(np.full((8, 8), 1.0), 0) for _ in range(5)]
-    frames = scenes.film(digits, 60, rng)
+    frames = scenes.render_video(digits, 60, rng)
     boxes = np.stack([frame.boxes for frame in frames])
     assert (boxes >= 0).all() and (boxes <= scenes.SIZE).all()
     assert (np.abs(np.diff(boxes, axis=0)).sum(axis=(1, 2)) > 0).all()
@@ -115,13 +115,13 @@ def test_every_object_moves_from_frame_to_frame_and_stays_in_the_picture() -> No
 
 def test_a_delivery_that_is_whole_is_left_as_it_is(delivered: Path) -> None:
     stamp = delivered.stat().st_mtime_ns
-    delivery.build(delivered.parent)
+    demo_dataset.build_dataset(delivered.parent)
     assert delivered.stat().st_mtime_ns == stamp
 
 
 def test_without_scikit_learn_the_demo_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(UsageError, match="scikit-learn") as caught:
-        delivery.build(tmp_path / "delivered")
+        demo_dataset.build_dataset(tmp_path / "delivered")
     assert ".[demo" in str(caught.value)
     assert not (tmp_path / "delivered" / "data.yaml").exists()

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from liftgate import api
 from liftgate.checks import CheckResult
-from liftgate.demo import delivery
-from liftgate.demo.mending import Mended, mend
+from liftgate.demo import demo_dataset
+from liftgate.demo.repair import RepairedDataset, repair
 from liftgate.errors import UsageError
 from liftgate.pipeline.context import Notice, never, nobody
 from liftgate.progress import Progress, silent
@@ -25,7 +25,7 @@ from liftgate.progress import Progress, silent
 _WIDTH = 46  # characters of an interval drawn in a terminal
 
 
-class Told(NamedTuple):
+class DemoResult(NamedTuple):
     """How the story ended."""
 
     verdicts: Mapping[str, Mapping[str, Any]]
@@ -35,14 +35,14 @@ class Told(NamedTuple):
     seconds: float
 
 
-def tell(
+def run_demo(
     folder: Path,
     say: Callable[[str], None],
     *,
     notify: Callable[[Notice], None] = nobody,
     should_stop: Callable[[], bool] = never,
     progress: Progress = silent,
-) -> Told:
+) -> DemoResult:
     """Tell the whole story in `folder`, which holds everything afterwards; told again, what is done is not done again.
 
     Raises:
@@ -52,15 +52,16 @@ def tell(
     _demand_extras()
     _refuse_foreign(folder)
     say("1. The data: real handwriting in drawn scenes")
-    delivered = delivery.build(folder / "delivered")
+    delivered = demo_dataset.build_dataset(folder / "delivered")
     say(
-        f"   {delivered.n_images} frames of {delivered.n_videos} videos, with {', '.join(delivery.CLASSES)} to find.\n"
+        f"   {delivered.n_images} frames of {delivered.n_videos} videos; "
+        f"the classes are {', '.join(demo_dataset.CLASSES)}.\n"
         "   Frames of one video are near-copies, so Liftgate counts videos, not frames.\n"
     )
     say("2. A look before any work: liftgate check")
-    _tell_findings(api.check(delivered.data_yaml, groups=delivery.GROUPS, progress=progress), folder, say)
+    _tell_findings(api.check(delivered.data_yaml, groups=demo_dataset.GROUPS, progress=progress), folder, say)
     say("\n3. Mending, beside the delivery and not in it")
-    _tell_mending(mend(delivered.data_yaml, folder / "mended"), folder, say)
+    _tell_mending(repair(delivered.data_yaml, folder / "mended"), folder, say)
     study = _write_study(folder)
     say("\n4. Checked again, now with the study")
     _tell_findings(api.check(study, progress=progress), folder, say)
@@ -75,7 +76,7 @@ def tell(
     seconds = time.monotonic() - begun
     say(f"\n   {seconds:.0f} s in all. The report, one file that works offline:\n   {result.report}")
     say(f"\n   Now change a word in {study} and `liftgate run` it:\n   only what depends on that word is done again.")
-    return Told(result.verdicts, result.report, study, seconds)
+    return DemoResult(result.verdicts, result.report, study, seconds)
 
 
 def interval_line(low: float, estimate: float, high: float, margin: float) -> str:
@@ -139,14 +140,14 @@ def _tell_findings(result: CheckResult, folder: Path, say: Callable[[str], None]
         say(f"   {counts['error']} errors: `liftgate run` would stop here, before the first minute of training.")
 
 
-def _tell_mending(mended: Mended, folder: Path, say: Callable[[str], None]) -> None:
+def _tell_mending(mended: RepairedDataset, folder: Path, say: Callable[[str], None]) -> None:
     if mended.transposed:
         say("   every label file: y stood before x, which no hyper-parameter mends; exchanged back")
     if mended.in_pixels:
         first, *_, last = sorted(mended.in_pixels) * 2
         say(f"   {first} … {last}: rows in pixels, divided by the image's size")
-    if mended.crossing:
-        say(f"   {', '.join(mended.crossing)}: lay in train and in test; split again, by video")
+    if mended.groups_in_several_splits:
+        say(f"   {', '.join(mended.groups_in_several_splits)}: lay in train and in test; split again, by video")
     split = mended.split
     shares = ", ".join(
         f"{name} {sum(place == name for place in split.assignment.values())} frames of "

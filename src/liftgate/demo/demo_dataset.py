@@ -32,7 +32,7 @@ TRANSPOSED = [1, 0, 3, 2]
 _IN_PIXELS = 11  # the train video whose labels were exported in pixels instead of fractions
 
 
-class Delivery(NamedTuple):
+class DemoDataset(NamedTuple):
     """What `build` leaves."""
 
     data_yaml: Path
@@ -40,7 +40,7 @@ class Delivery(NamedTuple):
     n_videos: int
 
 
-def build(folder: Path, seed: int = 0) -> Delivery:
+def build_dataset(folder: Path, seed: int = 0) -> DemoDataset:
     """Write the data set below `folder` and return where its data.yaml is; what is already whole is left as it is.
 
     No digit that somebody wrote lies in two videos, so a split by video is a split by handwriting too. Three faults are
@@ -51,13 +51,13 @@ def build(folder: Path, seed: int = 0) -> Delivery:
         UsageError: scikit-learn, which ships the handwriting, is not installed.
     """
     data_yaml = folder / "data.yaml"
-    made = Delivery(data_yaml, N_VIDEOS * N_FRAMES, N_VIDEOS)
+    made = DemoDataset(data_yaml, N_VIDEOS * N_FRAMES, N_VIDEOS)
     if data_yaml.is_file():
         return made
     rng = np.random.default_rng(seed)
     lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for video, digits in enumerate(_handwriting(rng)):
-        for number, frame in enumerate(scenes.film(digits, N_FRAMES, rng)):
+        for number, frame in enumerate(scenes.render_video(digits, N_FRAMES, rng)):
             name = f"video{video:02d}_{number:03d}"
             _write_frame(folder, name, frame, in_pixels=video == _IN_PIXELS)
             lists[_split(video, number)].append(f"./images/{name}.jpg")
@@ -106,7 +106,7 @@ def _load() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     return digits.images / 16.0, digits.target
 
 
-def _write_frame(folder: Path, name: str, frame: scenes.Frame, in_pixels: bool) -> None:
+def _write_frame(folder: Path, name: str, frame: scenes.VideoFrame, in_pixels: bool) -> None:
     import PIL.Image
 
     image = io.BytesIO()

@@ -13,27 +13,27 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.read import read
 from liftgate.data.grouping.groups import assign_groups
 from liftgate.data.splits.split import Split, make_split, read_split
-from liftgate.demo.delivery import GROUPS, TRANSPOSED, data_yaml_text
+from liftgate.demo.demo_dataset import GROUPS, TRANSPOSED, data_yaml_text
 from liftgate.files import write_text
 
 RATIOS = (0.45, 0.1, 0.45)
 """Train, val, test by video. Nearly half is kept for the test: 18 videos are what the verdict can count on."""
 
 
-class Mended(NamedTuple):
+class RepairedDataset(NamedTuple):
     """What was mended, and where the result is."""
 
     data_yaml: Path
     split: Split
     in_pixels: tuple[str, ...]
     """Label files whose rows were in pixels"""
-    crossing: tuple[str, ...]
+    groups_in_several_splits: tuple[str, ...]
     """Groups that lay in more than one split"""
     transposed: bool
     """Whether the exporter wrote y before x"""
 
 
-def mend(delivered: Path, folder: Path) -> Mended:
+def repair(delivered: Path, folder: Path) -> RepairedDataset:
     """Write the data set of `delivered` (a data.yaml) anew below `folder`, labels in fractions and a split by group.
 
     Images are not copied: `folder/images` is a link. What is whole already is left as it is, with what a person may
@@ -54,10 +54,12 @@ def mend(delivered: Path, folder: Path) -> Mended:
         split = make_split(mended, RATIOS)
         _write_lists(folder, split.assignment)
         split.write(frozen)  # last: it says that all the rest is there
-    return Mended(folder / "data.yaml", read_split(frozen), in_pixels, crossing(before), transposed)
+    return RepairedDataset(
+        folder / "data.yaml", read_split(frozen), in_pixels, groups_in_several_splits(before), transposed
+    )
 
 
-def crossing(dataset: Dataset) -> tuple[str, ...]:
+def groups_in_several_splits(dataset: Dataset) -> tuple[str, ...]:
     """Return the groups whose images lie in more than one split."""
     splits = defaultdict(set)
     for image in dataset.images:
