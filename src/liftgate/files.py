@@ -1,21 +1,25 @@
-"""Writing files so that a reader, or a crash, never meets half of one: temp file, fsync, rename."""
+"""Atomic writes of files and folders: a reader, or a crash, never finds half of one."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
+
+from liftgate.errors import DataError
+from liftgate.paths import lexical
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Return the folder where Liftgate keeps what can be made again: $XDG_CACHE_HOME/liftgate.
 
     Raises:
-        RuntimeError: nobody has a home folder.
+        RuntimeError: there is no home folder.
     """
     given = environment.get("XDG_CACHE_HOME")
     return (Path(given) if given else Path.home() / ".cache") / "liftgate"
@@ -75,6 +79,36 @@ def write_json(path: Path, value: object) -> None:
     """
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_bytes(path, f"{text}\n".encode("utf-8", "backslashreplace"))
+
+
+@contextlib.contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `folder` when the block ends well, and vanishes when it does not.
+
+    What is in `folder` is replaced: see `require_empty` for a folder that may hold somebody's files.
+    """
+    folder = lexical(folder)
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if folder.exists():
+            shutil.rmtree(folder)
+        part.rename(folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def require_empty(folder: Path) -> None:
+    """Refuse a `folder` that exists and is not an empty folder.
+
+    Raises:
+        DataError: it holds files, or is a file.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError("the folder is not empty", where=folder, hint="name a new folder: no existing file is replaced")
 
 
 def fsync_folder(folder: Path) -> None:

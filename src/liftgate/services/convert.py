@@ -24,8 +24,8 @@ from liftgate.data.sampling.frames import MANIFEST, unlabelled
 from liftgate.data.splits.folds import extend_split, make_folds, prove_apart
 from liftgate.data.splits.split import Split, make_split, read_split
 from liftgate.errors import DataError
-from liftgate.files import write_text
-from liftgate.paths import lexical, refuse_filled, whole_folder
+from liftgate.files import atomic_folder, require_empty, write_text
+from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
 
 
@@ -96,7 +96,7 @@ def data_split(
         raise DataError("folds of an older split", hint="extend the split, or fold the data")
     if frozen.exists() or (out / "split-1.csv").exists():
         raise DataError("there is a frozen split already", where=out, hint="choose another --out")
-    refuse_filled(out)
+    require_empty(out)
     dataset = source.open(progress, bare=True)
     strata = {} if stratify is None else slice_images(dataset, stratify, base=Path.cwd())
     proofs = [_proof(dataset, path, source, apart_groups, progress) for path in apart]
@@ -110,7 +110,7 @@ def data_split(
         how = "--ratios " + " ".join(f"{ratio:g}" for ratio in ratios)
     how += "" if stratify is None else f" --stratify {Path(stratify).name}"
     how += "".join(f" --apart {Path(proof['data']).name} (proved: {proof['n_images']} images)" for proof in proofs)
-    with whole_folder(out) as part:
+    with atomic_folder(out) as part:
         records = [_freeze(split, dataset, strata, part, out, suffix) for suffix, split in made.items()]
         consent = known_terms(dataset, source.said).consent
         hashes = {f"split{suffix}.csv": split.sha256 for suffix, split in made.items()}

@@ -24,8 +24,8 @@ from liftgate.checks.probes.label_geometry import probe
 from liftgate.checks.rules.labels import twins
 from liftgate.data.core.dataset import Dataset, Fault, Image, Labels, stack_labels
 from liftgate.data.formats import yolo
-from liftgate.files import write_json
-from liftgate.paths import lexical, refuse_filled
+from liftgate.files import require_empty, write_json
+from liftgate.paths import lexical
 
 REPORT = "mended.json"
 _ROWS = ("row_columns", "row_not_number", "row_out_of_range", "class_out_of_range", "class_not_integer")
@@ -100,7 +100,7 @@ def write_mended(done: Mended, folder: Path) -> Path:
         DataError: `folder` is not empty.
     """
     folder = lexical(folder)
-    refuse_filled(folder)
+    require_empty(folder)
     dataset = done.dataset
     if not dataset.splits:
         dataset = dataset.with_images([replace(image, split="train") for image in dataset.images])

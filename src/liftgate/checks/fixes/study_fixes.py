@@ -17,8 +17,8 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.read import read
 from liftgate.data.formats.yolo.tree import read_manifest
 from liftgate.errors import UsageError
-from liftgate.files import write_bytes, write_text
-from liftgate.paths import lexical, refuse_filled
+from liftgate.files import require_empty, write_bytes, write_text
+from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
 from liftgate.study import yaml_source
 from liftgate.study.records import DatasetSpec, Study
@@ -49,7 +49,7 @@ def mend_study(
     if study.source is None:
         raise UsageError("only a study in a file can be mended")
     folder = lexical(folder)
-    refuse_filled(folder)
+    require_empty(folder)
     done: dict[str, Mended] = {}
     for spec in study.datasets:
         images = None if spec.images is None else study.folder / spec.images

@@ -17,7 +17,7 @@ from liftgate.data.formats.links import link_images, safe_names
 from liftgate.data.grouping.groups import BESIDE, write_groups
 from liftgate.data.provenance.card import Card, write_card
 from liftgate.errors import DataError
-from liftgate.paths import refuse_filled, whole_folder
+from liftgate.files import atomic_folder, require_empty
 from liftgate.progress import Progress, silent
 
 
@@ -53,12 +53,12 @@ def write_dataset(
     """
     if to not in _LOSSES:
         raise DataError("unknown format", expected=", ".join(_LOSSES), got=to)
-    refuse_filled(folder)
+    require_empty(folder)
     if to == "yolo":  # its data.yaml names its own folder, so it sees to being whole itself
         everything = [image if image.split else replace(image, split="train") for image in dataset.images]
         files = [yolo.write(dataset.with_images(everything), folder, faithful=True, card=card, progress=progress)]
     else:
-        with whole_folder(folder) as part:
+        with atomic_folder(folder) as part:
             files = [folder / file.relative_to(part) for file in _WRITERS[to](dataset, part, progress)]
             called = written_names(dataset, to, part)
             write_groups(part, ((called.get(image.id, image.id), image.group) for image in dataset.images))

@@ -18,8 +18,7 @@ from liftgate.data.grouping.groups import write_groups
 from liftgate.data.provenance.card import card, write_card
 from liftgate.data.sampling.frames import unlabelled
 from liftgate.errors import DataError
-from liftgate.files import write_json
-from liftgate.paths import refuse_filled, whole_folder
+from liftgate.files import atomic_folder, require_empty, write_json
 from liftgate.progress import Progress, silent
 
 XML, LABELS, IMAGES = "annotations.xml", "labels.json", "images.zip"
@@ -100,11 +99,11 @@ def export_prelabels(
     Raises:
         DataError: the folder is not empty, or an image is not there.
     """
-    refuse_filled(folder)
+    require_empty(folder)
     if gone := [image.id for image in dataset.images if not image.path.is_file()]:
         raise DataError("images that are not there cannot be labelled", where=dataset.source, got=_some(gone))
     files = [XML]
-    with whole_folder(folder) as part:
+    with atomic_folder(folder) as part:
         cvat.write(dataset, part)
         if "coco" in forms:
             document = coco.write(dataset, part / "coco.json")

@@ -1,1 +1,1 @@
-"""Remote."""
+"""**Remote** data: which hosts data may go to or come from, and Roboflow's REST API."""

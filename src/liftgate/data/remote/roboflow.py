@@ -23,8 +23,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from liftgate.data.core.archive import unpack
 from liftgate.data.remote.hosts import checked_host
 from liftgate.errors import DataError, LiftgateError, UsageError
+from liftgate.files import atomic_folder, require_empty
 from liftgate.hashing import file_hash
-from liftgate.paths import refuse_filled, whole_folder
 from liftgate.progress import Progress, silent
 
 KEY = "ROBOFLOW_API_KEY"
@@ -76,11 +76,11 @@ def fetch(
     key = os.environ.get(KEY)
     if not key:
         raise UsageError(f"{KEY} is not set", hint="Roboflow shows it under Settings, API Keys")
-    refuse_filled(folder)
+    require_empty(folder)
     link = _link(f"{server.rstrip('/')}/{quote(version)}/{form}", key, wait, progress)
     # The link is the server's own word: signed for this zip, on a host of its choice, and without our key.
     checked_host(link, confidential=False, what="this study", lan=server.startswith("http:"))
-    with tempfile.TemporaryDirectory() as place, whole_folder(folder) as part:
+    with tempfile.TemporaryDirectory() as place, atomic_folder(folder) as part:
         archive = Path(place) / "export.zip"
         size = _download(link, archive, progress)
         _unpack_into(archive, part)
@@ -93,8 +93,8 @@ def unpack_export(archive: Path, folder: Path) -> Fetched:
     Raises:
         DataError: the folder is not empty, or it is no safe zip.
     """
-    refuse_filled(folder)
-    with whole_folder(folder) as part:
+    require_empty(folder)
+    with atomic_folder(folder) as part:
         _unpack_into(archive, part)
     return Fetched(folder, archive.name, file_hash(archive), archive.stat().st_size)
 

@@ -30,8 +30,8 @@ from liftgate.data.formats.links import link_image, safe_names
 from liftgate.data.grouping.groups import write_groups
 from liftgate.data.provenance.card import Card, write_card
 from liftgate.errors import DataError
-from liftgate.files import write_bytes, write_text
-from liftgate.paths import lexical, refuse_filled, whole_folder
+from liftgate.files import atomic_folder, require_empty, write_bytes, write_text
+from liftgate.paths import lexical
 from liftgate.progress import Progress, silent, told
 
 
@@ -68,9 +68,9 @@ def write(
     """
     folder = lexical(folder)
     if not (folder / "manifest.json").is_file():
-        refuse_filled(folder)
+        require_empty(folder)
     entries = _entries(dataset, _checked(dataset, repeats or {}), faithful, progress)
-    with whole_folder(folder) as part:
+    with atomic_folder(folder) as part:
         _write_files(part, entries, dataset, progress)
         write_text(part / "data.yaml", _document(dataset, folder, entries))
         if card is not None:
