@@ -207,16 +207,16 @@ def paired_difference(
     estimate = float(difference[0])
     if math.isnan(estimate):
         raise UsageError(f"{metric} is undefined here", hint="is there any truth of that kind, and any detection?")
-    replicates, draws = difference[1 : 1 + groups.count], difference[1 + groups.count :]
+    left_out, draws = difference[1 : 1 + groups.count], difference[1 + groups.count :]
     degrees = groups.count - 1
     if metric == "best_confidence_median":
-        replicates, degrees = draws, n_groups - 1
+        left_out, degrees = draws, n_groups - 1
         delta = bootstrap_se_t(estimate, draws, level, n_images=n_images, n_groups=n_groups)
     else:
         grouped = n_groups < n_images
-        simple = _simple_variance(truth, arms, metric) if grouped else jackknife_variance(replicates)
-        delta = jackknife_t(estimate, replicates, level, n_images=n_images, n_groups=n_groups, simple_variance=simple)
-    return PairedDifference(float(first[0]), float(second[0]), delta, replicates, draws, degrees)
+        simple = _simple_variance(truth, arms, metric) if grouped else jackknife_variance(left_out)
+        delta = jackknife_t(estimate, left_out, level, n_images=n_images, n_groups=n_groups, simple_variance=simple)
+    return PairedDifference(float(first[0]), float(second[0]), delta, left_out, draws, degrees)
 
 
 def _simple_variance(truth: Dataset, arms: Sequence[MatchedPredictions], metric: str) -> float:
