@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftgate.data.core.perceptual_hash import Looks, distances
+from liftgate.data.core.perceptual_hash import PerceptualHashes, hamming_distances
 from liftgate.data.sampling.choose import choose, share_out
 from liftgate.data.sampling.records import SHARES, Reason
 
 
-def looks(n: int, seed: int = 0) -> Looks:
+def looks(n: int, seed: int = 0) -> PerceptualHashes:
     return np.random.default_rng(seed).integers(0, 2**63, (n, 4), dtype=np.uint64)
 
 
@@ -52,7 +52,7 @@ def test_every_choice_is_allowed_unlike_the_others_and_within_the_budget(
     assert allowed[indices].all()
     taken = [*avoid, *indices]
     for place, index in enumerate(indices, len(avoid)):
-        assert all(distances(seen[taken[:place]], seen[index]) > near)
+        assert all(hamming_distances(seen[taken[:place]], seen[index]) > near)
     assert all(not np.isnan(scores["red"][index]) for index, reason, _ in chosen if reason == "red")
     assert sum(tally.given for tally in tallies.values()) == len(chosen)
     assert sum(tally.wanted for tally in tallies.values()) == budget

@@ -26,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 
 from liftgate.checks.images.fact_cache import FactCache
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.perceptual_hash import difference_hash_64
 from liftgate.progress import Progress, silent
 
 THUMB = 16
@@ -155,12 +156,7 @@ def full_dhash(path: Path) -> int:
     """
     with Image.open(path) as image:
         image.draft("L", image.size)
-        return _dhash(_grey(image))
-
-
-def _dhash(grey: Image.Image) -> int:
-    small = np.asarray(grey.resize((9, 8), Image.Resampling.BICUBIC), dtype=np.int16)
-    return int.from_bytes(np.packbits(small[:, 1:] > small[:, :-1]).tobytes(), "big")
+        return difference_hash_64(_grey(image))
 
 
 def _decoded(image: Image.Image) -> Facts:
@@ -179,7 +175,7 @@ def _decoded(image: Image.Image) -> Facts:
         width=width,
         height=height,
         mode=mode,
-        dhash=_dhash(grey),
+        dhash=difference_hash_64(grey),
         spread=float(thumb.std()),
         thumb=thumb.tobytes(),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.data.core.perceptual_hash import BITS, Looks, distances
+from liftgate.data.core.perceptual_hash import BITS, PerceptualHashes, hamming_distances
 from liftgate.data.sampling.records import Reason, Tally
 
 Scores = NDArray[np.float64]
@@ -33,7 +33,7 @@ def share_out(budget: int, shares: Mapping[Reason, float]) -> dict[Reason, int]:
 def choose(
     scores: Mapping[Reason, Scores],
     strata: Sequence[str],
-    looks: Looks,
+    looks: PerceptualHashes,
     allowed: NDArray[np.bool_],
     *,
     budget: int,
@@ -77,7 +77,7 @@ def choose(
 @dataclass(slots=True)
 class _State:
     strata: list[str]
-    looks: Looks
+    looks: PerceptualHashes
     free: NDArray[np.bool_]
     """(n,) may still be chosen"""
     near: int
@@ -106,7 +106,7 @@ class _State:
 
     def block_copies(self, index: int) -> None:
         """Let no near-copy of a frame be chosen any more."""
-        away = distances(self.looks, self.looks[index])
+        away = hamming_distances(self.looks, self.looks[index])
         self._nearest = away if self._nearest is None else np.minimum(self._nearest, away)
         self.free &= away > self.near
         self.free[index] = False

@@ -10,7 +10,7 @@ import numpy as np
 
 from liftgate.data.core.csv_tables import table_bytes
 from liftgate.data.core.dataset import Fault
-from liftgate.data.core.perceptual_hash import BITS, looks_of
+from liftgate.data.core.perceptual_hash import BITS, hash_files
 from liftgate.data.provenance.card import Card, demand_card_place, write_card
 from liftgate.data.provenance.declared_terms import terms_beside
 from liftgate.data.sampling.choose import choose
@@ -60,7 +60,7 @@ def sample(
             log, frames = read_log(path, frames)
             logs.append(log)
     is_locked = locked_frames(frames, locked)
-    looks, readable = looks_of([frame.path for frame in frames], progress)
+    looks, readable = hash_files([frame.path for frame in frames], progress)
     scores = reasons_for(
         frames,
         logs[0].records if logs else {},
