@@ -1,6 +1,8 @@
 """The ledger room: the append-only, hash-chained record of everything that happened, and the run folders.
 
 chain.py      Ledger: append, read, verify
+records.py    one typed record for each kind of entry
+results.py    one typed record for what each kind of step leaves
 lookup.py     from a hash that somebody read to the entries that it is about
 gates.py      a gate changed after its first evaluation is a new gate, and both stand there
 lockbox.py    openings of locked test splits, counted against the declared budget

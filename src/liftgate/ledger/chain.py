@@ -14,29 +14,47 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from liftgate.errors import LedgerError
 from liftgate.files import write_json
 from liftgate.hashing import content_hash, short
-
-KINDS = (
-    "study",
-    "data",
-    "gate",
-    "check",
-    "flow",
-    "step",
-    "run",
-    "evaluation",
-    "comparison",
-    "verdict",
-    "decision",
-    "ignore",
-    "lockbox",
-    "note",
+from liftgate.ledger.records import (
+    Body,
+    CheckEntry,
+    DataEntry,
+    DecisionEntry,
+    EvaluationEntry,
+    FlowEntry,
+    GateEntry,
+    IgnoreEntry,
+    LedgerRecord,
+    LockboxEntry,
+    NoteEntry,
+    StepEntry,
+    StudyEntry,
+    VerdictEntry,
 )
+from liftgate.ledger.results import RunEntry
+
+RECORDS: tuple[type[LedgerRecord], ...] = (
+    StudyEntry,
+    DataEntry,
+    GateEntry,
+    CheckEntry,
+    FlowEntry,
+    StepEntry,
+    RunEntry,
+    EvaluationEntry,
+    VerdictEntry,
+    DecisionEntry,
+    IgnoreEntry,
+    LockboxEntry,
+    NoteEntry,
+)
+KINDS = tuple(record.KIND for record in RECORDS)
+R = TypeVar("R", bound=LedgerRecord)
 ORIGIN = "0" * 64
 """What stands for the previous hash in the first entry."""
 
@@ -64,10 +82,21 @@ class Entry:
     time: str
     """UTC, ISO 8601, as this machine's clock had it; a clock may be wrong, `seq` is not"""
     kind: str
-    body: Mapping[str, Any]
+    body: Body
     """Plain JSON values."""
     previous: str
     hash: str
+
+    def parse(self, record: type[R]) -> R:
+        """Return the body as a typed record.
+
+        Raises:
+            LedgerError: it lacks a value or has one of another type; the message names the entry.
+        """
+        try:
+            return record.from_body(self.body)
+        except LedgerError as error:
+            raise LedgerError(f"entry {self.seq} cannot be read: {error.what}", hint=error.hint) from None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -86,7 +115,7 @@ class Ledger:
         """File beside the ledger that says how far it went: sequence number and hash of the last entry."""
         return self.path.with_name(self.path.name + ".head")
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> Entry:
+    def append(self, kind: str, body: Body) -> Entry:
         """Write one entry for good and return it; safe from several processes at once.
 
         Raises:
@@ -101,7 +130,7 @@ class Ledger:
         assert entry is not None
         return entry
 
-    def append_if(self, kind: str, decide: Callable[[Sequence[Entry]], Mapping[str, Any] | None]) -> Entry | None:
+    def append_if(self, kind: str, decide: Callable[[Sequence[Entry]], Body | None]) -> Entry | None:
         """Append what `decide` makes of the entries of this kind so far; None: nothing is written.
 
         No other process can write between the look and the entry: counting and gate versions rest on it.
@@ -134,6 +163,18 @@ class Ledger:
             return []
         with self._connection("rw") as db:
             return [_entry(row) for row in _rows(db, kind)]
+
+    def add(self, record: LedgerRecord) -> Entry:
+        """Append a typed record; see `append`."""
+        return self.append(record.KIND, record.to_body())
+
+    def records(self, record: type[R]) -> list[R]:
+        """Return the entries of one kind, in order, as typed records.
+
+        Raises:
+            LedgerError: as `entries`; or one of them cannot be read as such a record.
+        """
+        return [entry.parse(record) for entry in self.entries(record.KIND)]
 
     @property
     def head(self) -> str:
@@ -280,7 +321,7 @@ def _statements(script: str) -> list[str]:
     return statements
 
 
-def _next(last: Entry | None, kind: str, body: Mapping[str, Any], now: datetime) -> tuple[int, str, str, str, str, str]:
+def _next(last: Entry | None, kind: str, body: Body, now: datetime) -> tuple[int, str, str, str, str, str]:
     seq, previous = (last.seq + 1, last.hash) if last else (1, ORIGIN)
     time = now.astimezone(UTC).isoformat(timespec="microseconds")
     text = _canonical(kind, body)
@@ -291,7 +332,7 @@ def _hash(row: Sequence[Any]) -> str:
     return content_hash(list(row[:5]))
 
 
-def _canonical(kind: str, body: Mapping[str, Any]) -> str:
+def _canonical(kind: str, body: Body) -> str:
     """Return the body as JSON that is the same for the same value."""
     try:
         _refuse_keys(body)

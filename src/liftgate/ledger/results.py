@@ -1,0 +1,236 @@
+"""What finished steps leave: the `result` of a step entry, one class for each kind of step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from liftgate.ledger.records import Body, DecisionRow, FindingRow, LedgerRecord, VerdictEntry
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRow:
+    """One epoch of a training, as its backend reported it."""
+
+    body: Body
+
+    @property
+    def epoch(self) -> int:
+        """1, 2 …"""
+        return int(self.body["epoch"])
+
+    @property
+    def metrics(self) -> Mapping[str, float | None]:
+        """Validation metrics."""
+        return self.body.get("metrics") or {}
+
+    @property
+    def losses(self) -> Mapping[str, float | None]:
+        """Of training, and with `val/` in front of validation."""
+        return self.body.get("losses") or {}
+
+    @property
+    def learning_rates(self) -> Mapping[str, float | None]:
+        """By group of parameters."""
+        return self.body.get("lr") or {}
+
+    @property
+    def seconds(self) -> float:
+        """Its length by the trainer's own clock; 0: unknown."""
+        return float(self.body.get("seconds") or 0.0)
+
+    @property
+    def energy_wh(self) -> float | None:
+        """Energy of the GPUs; None: unknown."""
+        value = self.body.get("energy_wh")
+        return None if value is None else float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFacts:
+    """What a backend found out about a training: versions, device, resolved arguments, times."""
+
+    body: Body
+
+    def get(self, name: str) -> Any:
+        """Return one fact; None: the backend does not report it."""
+        return self.body.get(name)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the training; 0: unknown"""
+        return float(self.body.get("seconds") or 0.0)
+
+    @property
+    def best_epoch(self) -> int | None:
+        """Epoch of the best weights."""
+        return self.body.get("best_epoch")
+
+    @property
+    def devices(self) -> int:
+        """How many devices it trained on."""
+        return int(self.body.get("devices") or 1)
+
+    @property
+    def batch_halved(self) -> bool:
+        """Whether the batch was halved because memory ran out."""
+        return bool(self.body.get("batch_halved"))
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """Arguments that the trainer says it used; empty: it does not say."""
+        return self.body.get("args") or {}
+
+    @property
+    def continued_epochs(self) -> int:
+        """Epochs that were taken over from another run."""
+        return int(self.body.get("continues", {}).get("epochs", 0))
+
+    @property
+    def continued_seconds(self) -> float:
+        """How long these epochs had taken there."""
+        return float(self.body.get("continues", {}).get("seconds", 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedRow(LedgerRecord):
+    """One epoch of the expected trajectory against what it was."""
+
+    epoch: int
+    metric: str
+    low: float
+    high: float
+    actual: float | None
+    said: str
+    """below, above, as expected, not reached or unknown"""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult(LedgerRecord):
+    """What one executed stage left."""
+
+    run: str
+    """Name of the run folder"""
+    arm: str
+    stage: int
+    seed: int
+    best: str
+    """Weights file, relative to the folder of the ledger"""
+    last: str
+    sha256: str
+    """Of the best weights"""
+    epochs: int
+    curve: tuple[Body, ...]
+    """The report of each epoch; `epoch_rows` reads them"""
+    facts: Body
+    """What the backend found out; `training_facts` reads it"""
+    last_sha256: str | None = None
+    wall_seconds: float = 0.0
+    """All attempts together"""
+    word: str = "FINISHED"
+    """FINISHED, CAREFUL or STOPPED"""
+    decisions: tuple[DecisionRow, ...] = ()
+    expected: tuple[ExpectedRow, ...] = ()
+    doctor: tuple[FindingRow, ...] = ()
+
+    @property
+    def epoch_rows(self) -> tuple[EpochRow, ...]:
+        """The report of each epoch."""
+        return tuple(EpochRow(body) for body in self.curve)
+
+    @property
+    def training_facts(self) -> TrainingFacts:
+        """What the backend found out."""
+        return TrainingFacts(self.facts)
+
+    @property
+    def trained_seconds(self) -> float:
+        """How long it trained, all attempts together, by the clock that saw most of it.
+
+        An attempt that was killed is known by the epochs' own clock alone; what comes between epochs by the wall clock.
+        Epochs that were taken over from a run that a decision had stopped count there.
+        """
+        epochs = sum(row.seconds for row in self.epoch_rows)
+        facts = self.training_facts
+        return max(max(facts.seconds, epochs) - facts.continued_seconds, self.wall_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry(LedgerRecord):
+    """A finished training, written before its step: a kill between the two costs no training."""
+
+    KIND: ClassVar[str] = "run"
+
+    step: str
+    """Key of the train step"""
+    result: TrainResult
+
+    def to_body(self) -> dict[str, Any]:
+        """Return the result's values, with the step beside them."""
+        return {"step": self.step, **self.result.to_body()}
+
+    @classmethod
+    def from_body(cls, body: Body) -> Self:
+        """Return the record that `to_body` wrote."""
+        return cls(str(body.get("step", "")), TrainResult.from_body(body))
+
+
+@dataclass(frozen=True, slots=True)
+class PredictResult(LedgerRecord):
+    """Predictions of one model on one split."""
+
+    arm: str
+    seed: int
+    on: str
+    """dataset.split"""
+    file: str
+    """Relative to the folder of the ledger"""
+    sha256: str
+    """`Predictions.content_hash()`"""
+    settings: Body
+    """What the backend says it used"""
+    n_detections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateResult(LedgerRecord):
+    """An evaluation of one model's predictions on one split."""
+
+    arm: str
+    seed: int
+    on: str
+    """dataset.split"""
+    evaluation: Body
+    """As `Evaluation.to_dict` writes it, with the worst images only"""
+
+    def to_body(self) -> dict[str, Any]:
+        """Return the evaluation's values, with arm, seed and split beside them."""
+        return {"arm": self.arm, "seed": self.seed, "on": self.on, **self.evaluation}
+
+    @classmethod
+    def from_body(cls, body: Body) -> Self:
+        """Return the record that `to_body` wrote."""
+        rest = {name: value for name, value in body.items() if name not in ("arm", "seed", "on")}
+        return cls(body["arm"], body["seed"], body["on"], rest)
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult(VerdictEntry):
+    """The verdict of a gate, with the comparison that it rests on."""
+
+    KIND: ClassVar[str] = ""
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"comparison"})
+
+    comparison: Body | None = None
+    """As `Comparison.to_dict` writes it; None: claims about one arm"""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult(LedgerRecord):
+    """What one probe learned."""
+
+    run: str
+    """Name of the run folder"""
+    probe: Body = field(default_factory=dict)
+    """As `Probe.to_dict` writes it"""
