@@ -1,7 +1,8 @@
-"""Lock: one process at a time works in a run's folder.
+"""Lock of a folder: one process at a time works in it.
 
-The lock is `flock` on a file that parent and child both hold open: the kernel lets go when the last of them is dead,
-so there is no stale lock after a crash or a reboot to be recognised. The file's text is only for people.
+The lock is `flock` on a file, held open by the process and by every child that inherits the handle: the kernel lets go
+when the last of them is dead, so no stale lock is left by a crash or a reboot. The text in the file only says who the
+owner is, or was.
 """
 
 from __future__ import annotations
@@ -9,17 +10,53 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
-from collections.abc import Callable
+import socket
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-
-from liftgate.errors import UsageError
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
-class RunLock:
-    """Held from `acquire` until `release`, by this process and every child that inherits `fileno`."""
+@dataclass(frozen=True, slots=True)
+class LockOwner:
+    """The process that holds a lock, or held it last."""
+
+    pid: int
+    started: str
+    """Boot and start time of the process, so that a process id used again is not mistaken for it"""
+    host: str = ""
+    since: str = ""
+    """UTC, ISO 8601"""
+
+    @classmethod
+    def current(cls) -> LockOwner:
+        """Return this process as an owner from now on."""
+        pid = os.getpid()
+        return cls(pid, process_start(pid), socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def here(self) -> bool:
+        """Whether it is (or was) a process of this machine."""
+        return self.host == socket.gethostname()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs on this machine."""
+        return process_start(self.pid) == self.started != ""
+
+    def describe_exit(self) -> str:
+        """Return what became of an owner that no longer holds its lock."""
+        if not self.here:
+            return f"process {self.pid} on {self.host} is gone"
+        now = process_start(self.pid)
+        if process_start(os.getpid()).partition(":")[0] != self.started.partition(":")[0]:
+            return f"the machine was restarted while process {self.pid} was at work"
+        return f"process {self.pid} is gone" + (" (the number is another process's now)" if now else "")
+
+
+class FolderLock:
+    """The lock in a folder's file; held from `acquire` until `release`, or until every process that has it is dead."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -27,67 +64,52 @@ class RunLock:
 
     @property
     def fileno(self) -> int:
+        """The open handle, to be passed to a child that shall hold the lock too; -1: not open."""
         return self._handle
 
-    def acquire(self, on_wait: Callable[[str], None], stop: Callable[[], bool]) -> bool:
-        """Take the lock; False when `stop` said so while it waited.
-
-        A child whose parent was killed still holds it until its epoch ends: that is waited for (`on_wait` is told
-        once). A living owner is refused.
-
-        Raises:
-            UsageError: somebody else is at work in this folder.
-        """
-        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        told = False
-        while not self._try():
-            owner = self._owner()
-            if owner is not None and _alive(owner):
-                self.release()
-                raise UsageError(
-                    "this run is being worked on by another process",
-                    where=self._path.parent,
-                    got=f"process {owner[0]}",
-                    hint="wait for it, or stop it with Ctrl-C there",
-                )
-            if not told:
-                on_wait("an earlier attempt lost its parent and pauses at the end of its epoch: waiting for it")
-                told = True
-            if stop():
-                self.release()
-                return False
-            time.sleep(0.1)
+    def acquire(self) -> LockOwner | None:
+        """Take the lock if it is free; return this process as its owner, None where another process holds it."""
+        if self._handle < 0:
+            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        owner = LockOwner.current()
         os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, json.dumps({"pid": os.getpid(), "started": started(os.getpid())}).encode(), 0)
-        return True
+        os.pwrite(self._handle, json.dumps(asdict(owner)).encode(), 0)
+        return owner
 
     def release(self) -> None:
-        """Close this process's end."""
+        """Close this process's handle."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
 
-    def _try(self) -> bool:
+    def holder(self) -> LockOwner | None:
+        """Return the process that holds the lock now, None where it is free; an unreadable owner has pid 0."""
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False
-        return True
+            return self.last_owner() or LockOwner(0, "")
+        finally:
+            os.close(handle)
+        return None
 
-    def _owner(self) -> tuple[int, str] | None:
+    def last_owner(self) -> LockOwner | None:
+        """Return the process that holds the lock or held it last, dead or alive; None where the file names none."""
         try:
-            raw = json.loads(os.pread(self._handle, 4096, 0))
-            return int(raw["pid"]), str(raw["started"])
-        except (ValueError, KeyError, TypeError):
+            return LockOwner(**json.loads(self._path.read_bytes()))
+        except (OSError, ValueError, TypeError):
             return None
 
 
-def _alive(owner: tuple[int, str]) -> bool:
-    return started(owner[0]) == owner[1] != ""
-
-
-def started(pid: int) -> str:
-    """Boot and start time of a process, so that a number used again is not taken for the old process; "" if gone."""
+def process_start(pid: int) -> str:
+    """Return boot id and start time of a process, by which it differs from a later one of its id; "" if it is gone."""
     try:
         boot = _BOOT.read_text().strip()
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

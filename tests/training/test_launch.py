@@ -18,7 +18,7 @@ import pytest
 
 from liftgate.backends.base import Event, Paused, TrainJob
 from liftgate.errors import TrainingError, UsageError
-from liftgate.locks import RunLock
+from liftgate.locks import FolderLock
 from liftgate.testing.backends import write_tree
 from liftgate.training import launch
 from processes import running
@@ -124,8 +124,8 @@ def test_another_job_in_the_same_folder_is_refused(job: TrainJob) -> None:
 
 def test_two_processes_at_one_run_are_refused(job: TrainJob) -> None:
     job.out.parent.mkdir()
-    lock = RunLock(job.out.parent / "run.lock")
-    assert lock.acquire(lambda message: None, lambda: False)
+    lock = FolderLock(job.out.parent / "run.lock")
+    assert lock.acquire() is not None
     with pytest.raises(UsageError, match="another process"):
         _train(job)
     lock.release()

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from liftgate.backends import sidecar
 from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
 from liftgate.backends.sandbox import sandbox_environment
 from liftgate.errors import LiftgateError, TrainingError, UsageError
-from liftgate.locks import RunLock
+from liftgate.locks import FolderLock
 from liftgate.training.command import command as command
 from liftgate.training.events import Tail, read_events
 from liftgate.training.job import JobFile
@@ -147,14 +148,35 @@ class _Session:
         self._home = folder / ".home"
         self._on_event = on_event
         self._stop = stop
-        self._lock = RunLock(folder / "run.lock")
+        self._lock = FolderLock(folder / "run.lock")
         self._wish = PauseRequest(folder)
 
     def __enter__(self) -> _Session:
-        if not self._lock.acquire(lambda message: self._on_event(Event("log", {"message": message})), self._stop):
-            raise Paused("stopped before it began")
+        self._acquire()
         self._wish.take_back()
         return self
+
+    def _acquire(self) -> None:
+        """Take the folder's lock. A child whose parent was killed holds it until its epoch ends, and is waited for."""
+        waited = False
+        while self._lock.acquire() is None:
+            owner = self._lock.last_owner()
+            if owner is not None and owner.alive:
+                self._lock.release()
+                raise UsageError(
+                    "this run is being worked on by another process",
+                    where=self.folder,
+                    got=f"process {owner.pid}",
+                    hint="wait for it, or stop it with Ctrl-C there",
+                )
+            if not waited:
+                message = "an earlier attempt lost its parent and pauses at the end of its epoch: waiting for it"
+                self._on_event(Event("log", {"message": message}))
+                waited = True
+            if self._stop():
+                self._lock.release()
+                raise Paused("stopped before it began")
+            time.sleep(_LOOK)
 
     def __exit__(self, *_: object) -> None:
         self._wish.take_back()

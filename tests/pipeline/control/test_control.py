@@ -24,10 +24,11 @@ from hypothesis import strategies as st
 from liftgate import api
 from liftgate.errors import Stopped, UsageError
 from liftgate.ledger import Ledger
+from liftgate.locks import LockOwner
 from liftgate.pipeline.control import stop_request
 from liftgate.pipeline.control.deadline import Deadline, parse_time_limit
 from liftgate.pipeline.control.status import status_of, workspaces
-from liftgate.pipeline.control.study_lock import Owner, holder, last_owner, study_lock
+from liftgate.pipeline.control.study_lock import holder, last_owner, study_lock
 from pipeline.gated import Gate, wait_until
 from processes import running
 
@@ -214,8 +215,8 @@ def test_any_text_is_a_time_or_an_error(text: str) -> None:
 def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Yield another process that holds the lock of tmp_path."""
     code = (
-        "import sys; from pathlib import Path; from liftgate.pipeline.control.study_lock import alone\n"
-        "with alone(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from liftgate.pipeline.control.study_lock import study_lock\n"
+        "with study_lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     with running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -236,7 +237,7 @@ def test_the_holder_is_known_while_it_lives_and_a_killed_one_holds_nothing(
     other.wait()
     assert holder(tmp_path) is None
     last = last_owner(tmp_path)
-    assert last is not None and last.fate() == f"process {other.pid} is gone"
+    assert last is not None and last.describe_exit() == f"process {other.pid} is gone"
     with study_lock(tmp_path) as owner:
         assert owner.pid == os.getpid()
 
@@ -245,13 +246,13 @@ def test_a_stale_lock_says_what_became_of_its_owner(tmp_path: Path) -> None:
     with study_lock(tmp_path) as mine:
         pass
     boot = mine.started.partition(":")[0]
-    assert "another process's now" in replace(mine, started=f"{boot}:1").fate()
-    assert "restarted" in replace(mine, started="an-older-boot:1").fate()
-    assert "elsewhere" in replace(mine, host="elsewhere").fate()
+    assert "another process's now" in replace(mine, started=f"{boot}:1").describe_exit()
+    assert "restarted" in replace(mine, started="an-older-boot:1").describe_exit()
+    assert "elsewhere" in replace(mine, host="elsewhere").describe_exit()
 
 
 def test_a_stale_lock_with_a_living_pid_does_not_look_alive(tmp_path: Path) -> None:
-    owner = Owner(os.getpid(), "an-older-boot:7", socket.gethostname(), "2026-01-01T00:00:00+00:00")
+    owner = LockOwner(os.getpid(), "an-older-boot:7", socket.gethostname(), "2026-01-01T00:00:00+00:00")
     (tmp_path / "lock").write_text(json.dumps(asdict(owner)))
     assert holder(tmp_path) is None
 

@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from liftgate.errors import TrainingError, UsageError
+from liftgate.locks import LockOwner
 from liftgate.pipeline.control.logs import RUN_LOG, tail
-from liftgate.pipeline.control.study_lock import Owner, holder
+from liftgate.pipeline.control.study_lock import holder
 
 _PATIENCE = 10.0  # seconds for a systemd that does not answer
 _START = 120.0  # seconds for Python to start on a busy machine and the study to be read
@@ -30,7 +31,7 @@ _LOOK = 0.1
 class Detached:
     """A run that goes on by itself."""
 
-    owner: Owner | None
+    owner: LockOwner | None
     """None: it was so short that it ended before it was seen"""
     log: Path
     scope: bool
@@ -67,7 +68,7 @@ def detach(command: Sequence[str], folder: Path) -> Detached:
     return Detached(owner, log, bool(scope), bool(awake))
 
 
-def _wait_until_at_work(child: int, folder: Path) -> Owner | None:
+def _wait_until_at_work(child: int, folder: Path) -> LockOwner | None:
     end = time.monotonic() + _START
     while time.monotonic() < end:
         if (owner := holder(folder)) is not None and owner.pid:

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from liftgate.errors import UsageError
 from liftgate.ledger import Ledger
+from liftgate.locks import LockOwner
 from liftgate.pipeline.control import stop_request
 from liftgate.pipeline.control.status_file import RunStatus, read_now
-from liftgate.pipeline.control.study_lock import Owner, holder, last_owner
+from liftgate.pipeline.control.study_lock import holder, last_owner
 from liftgate.pipeline.planning import costs
 
 State = Literal["running", "stopping", "paused", "stopped", "finished", "failed", "never ran"]
@@ -122,7 +123,7 @@ def _is_workspace(folder: Path) -> bool:
     return (folder / "ledger.sqlite").is_file() or (folder / "now.json").is_file()
 
 
-def _state(folder: Path, ledger: Ledger, live: RunStatus | None, owner: Owner | None) -> tuple[State, str]:
+def _state(folder: Path, ledger: Ledger, live: RunStatus | None, owner: LockOwner | None) -> tuple[State, str]:
     if owner is not None:
         wish = stop_request.read(folder, owner.pid)
         return ("running", "") if wish is None else ("stopping", str(wish).replace("stopped", "stops", 1))

@@ -16,7 +16,8 @@ from typing import Literal
 
 from liftgate.errors import UsageError
 from liftgate.files import write_json
-from liftgate.pipeline.control.study_lock import Owner, holder
+from liftgate.locks import LockOwner
+from liftgate.pipeline.control.study_lock import holder
 
 When = Literal["epoch", "now"]
 _NAME = "stop.json"
@@ -38,7 +39,7 @@ class StopRequest:
         return f"stopped {how}, as {self.by} asked at {self.time}"
 
 
-def ask(folder: Path, when: When) -> Owner:
+def ask(folder: Path, when: When) -> LockOwner:
     """Ask the run of the study in `folder` to stop, and return who runs it.
 
     Raises:
@@ -76,7 +77,7 @@ def clear(folder: Path) -> None:
     (folder / _NAME).unlink(missing_ok=True)
 
 
-def _runner(folder: Path) -> Owner:
+def _runner(folder: Path) -> LockOwner:
     owner = holder(folder)
     if owner is None:
         raise UsageError("this study is not running", where=folder, hint="`liftgate status` tells how it ended")
