@@ -11,7 +11,8 @@ from evaluation.test_evaluate import BOX, FAR, said, truth
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.evaluation import compare, compare_seeds
+from liftgate.evaluation.compare import compare
+from liftgate.evaluation.seeds import compare_seeds
 
 GROUPS, FRAMES = 12, 5
 

@@ -8,15 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from liftgate import evaluation
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.detections import Ahead, Source, read_predictions
 from liftgate.data.grouping.slicing import slice_images
 from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import on_common_images
+from liftgate.evaluation.compare import compare as compare_datasets
+from liftgate.evaluation.evaluate import evaluate as evaluate_dataset
 from liftgate.evaluation.image_level import ImageLevelThreshold, ThresholdRule, choose_image_threshold
 from liftgate.evaluation.matched_predictions import Sigmas
+from liftgate.evaluation.multiple_comparisons import compare_arms as compare_arms_on_dataset
 from liftgate.evaluation.pck import Pck
 from liftgate.evaluation.records import Comparison, Comparisons, Evaluation
 from liftgate.evaluation.sample_size import SizeAnswer, size_difference, size_kappa, size_models, size_rate, size_seeds
@@ -69,7 +71,7 @@ def evaluate(
     found, note = read_predictions(predictions, dataset), None
     if common:
         dataset, (found,), note = on_common_images(dataset, found)
-    measured = evaluation.evaluate(
+    measured = evaluate_dataset(
         dataset,
         found,
         level=level,
@@ -121,7 +123,7 @@ def compare(
     note = None
     if common:
         dataset, (first, second), note = on_common_images(dataset, first, second)
-    found = evaluation.compare(
+    found = compare_datasets(
         dataset,
         first,
         second,
@@ -172,7 +174,7 @@ def compare_arms(
         dataset, found, note = on_common_images(dataset, *found)
     slices = None if by is None else slice_images(dataset, by, base=Path.cwd())
     named = dict(zip(treatments, found[1:], strict=True))
-    result = evaluation.compare_arms(dataset, found[0], named, screens=screens or None, by=slices, **asked)
+    result = compare_arms_on_dataset(dataset, found[0], named, screens=screens or None, by=slices, **asked)
     odd = dict.fromkeys(odd_predictions(one) for one in found)
     said = tuple(text for text in (contaminated, note, faults_of_truth(dataset), *odd) if text)
     noted = {name: replace(one, caveats=(*said, *one.caveats)) for name, one in result.treatments.items()}

@@ -40,7 +40,7 @@ def saved(tmp_path: Path, content: object, protocol: int) -> Path:
 def test_reading_runs_nothing(tmp_path: Path, protocol: int) -> None:
     found = read_checkpoint(saved(tmp_path, {"model": Trap()}, protocol))
     assert RAN == []
-    assert any(name.endswith("test_pickles.ran") for name in found.globals)
+    assert any(name.endswith("test_checkpoints.ran") for name in found.globals)
     assert found.unknown
 
 

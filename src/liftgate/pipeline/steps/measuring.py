@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from liftgate import checks, evaluation
+from liftgate import checks
 from liftgate.checks.arm_differences import arm_differences, undeclared
 from liftgate.evaluation import verdict
+from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
+from liftgate.evaluation.seeds import compare_seeds
 from liftgate.hashing import content_hash
 from liftgate.ledger.gates import record_gate
 from liftgate.ledger.lockbox import Lockbox, Opening
@@ -37,7 +39,7 @@ def evaluate_step(context: Context, arm: Arm, seed: int, gate: Gate) -> Step:
 
     def work(results: tuple[Result, ...]) -> Result:
         _open_lockbox(context, gate)
-        measured = evaluation.evaluate(
+        measured = evaluate(
             context.materials.truth(gate.on),
             read_predicted(context, gate.on, results[0]),
             level=gate.level,
@@ -125,7 +127,7 @@ class _Pairs:
         each = [[result] for result in chosen] or [[]] * self._predicted
         screens = [screen for one in each if (screen := screen_of(self._context, gate, one)) is not None]
         loaded = [read_predicted(self._context, gate.on, result) for result in results[: self._predicted]]
-        comparison = evaluation.compare_seeds(
+        comparison = compare_seeds(
             truth,
             loaded[0::2],
             loaded[1::2],

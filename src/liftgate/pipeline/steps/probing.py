@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from liftgate import checks, evaluation
+from liftgate import checks
 from liftgate._version import __version__
 from liftgate.backends import sidecar
 from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
@@ -26,6 +26,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco, yolo
 from liftgate.diagnosis.live import LiveDiagnosis
 from liftgate.errors import FindingsError, Stopped, TrainingError
+from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.records import Evaluation
 from liftgate.files import write_text
 from liftgate.hashing import content_hash, short
@@ -214,11 +215,11 @@ def _learn(context: Context, step: Step, question: _Question, chosen: _Chosen, j
     finally:
         write_report(context.workspace.folder)
     epochs = [event.body for event in read_events(run.path / "events.jsonl") if event.kind == "epoch"]
-    shown = evaluation.evaluate(chosen.shown, _predicted(context, run, job, chosen.shown, "val"))
+    shown = evaluate(chosen.shown, _predicted(context, run, job, chosen.shown, "val"))
     others, named = None, {}
     if chosen.others.images:
         predictions = _predicted(context, run, job, chosen.others, "test")
-        others, named = evaluation.evaluate(chosen.others, predictions), _named(chosen.others, predictions)
+        others, named = evaluate(chosen.others, predictions), _named(chosen.others, predictions)
     rows = {name: row for name, row in shown.per_class.items() if row["n_objects"]}
     probe = Probe(
         weights=question.weights,

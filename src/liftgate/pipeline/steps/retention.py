@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from liftgate import evaluation
 from liftgate.evaluation.metrics import SCREENING
 from liftgate.evaluation.records import Comparison, Verdict
+from liftgate.evaluation.seeds import compare_seeds
 from liftgate.evaluation.verdict import decide, oriented
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.step import Result, Step
@@ -102,9 +102,7 @@ class VerdictContext:
         options: dict[str, Any] = {"metric": metric, "level": gate.level, "rule": gate.rule}
         if gate.conf is not None:
             options["conf"] = gate.conf
-        change = evaluation.compare_seeds(
-            self._context.materials.truth(memory.place), loaded[0::2], loaded[1::2], **options
-        )
+        change = compare_seeds(self._context.materials.truth(memory.place), loaded[0::2], loaded[1::2], **options)
         notes = dict.fromkeys(
             str(one["settings"]["classes_note"]) for one in results if one["settings"].get("classes_note")
         )
