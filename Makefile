@@ -1,9 +1,11 @@
 # make demo   install, then the whole story on the CPU
 # make test   install, then all tests
-# make check  install, then ruff, mypy, import-linter and the tests, but for slow ones that guard no promise: what CI runs
+# make check  install, then ruff, mypy, import-linter and the tests, but for slow ones that guard no promise
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# Side by side, one process per core; an idle process takes tests from a busy one. PYTEST_ARGS="-n 0" uses one process.
+PYTEST := $(BIN)/pytest -q -n logical --maxprocesses 8 --dist worksteal
 
 .PHONY: demo test check lint install lock clean
 
@@ -11,10 +13,10 @@ demo: install
 	$(BIN)/liftgate demo
 
 test: install
-	$(BIN)/pytest -q $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 check: lint
-	$(BIN)/pytest -q -m "not slow or promise" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow or promise" $(PYTEST_ARGS)
 
 lint: install
 	$(BIN)/ruff check .

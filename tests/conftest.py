@@ -13,6 +13,10 @@ from hypothesis import settings
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+# Every worker of pytest-xdist has one core: more threads of torch and BLAS would only compete for it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Started with `&`, `nohup` or by a job runner some signals may be ignored or blocked, and every child would inherit it:
 # Ctrl-C and a closed terminal are under test here.
 for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
