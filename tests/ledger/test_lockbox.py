@@ -11,7 +11,7 @@ import pytest
 
 from liftgate import __version__
 from liftgate.data.core.dataset import Dataset, Image, Labels
-from liftgate.data.core.fingerprint import image_marks
+from liftgate.data.core.fingerprint import image_signatures
 from liftgate.errors import Refused
 from liftgate.ledger import Ledger
 from liftgate.ledger.lockbox import Lockbox, declared_budget, locked_by, open_from_outside
@@ -139,7 +139,7 @@ def images(*names: str) -> Dataset:
 
 def test_images_that_a_study_locks_are_found_from_outside_and_every_look_is_recorded(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "runs" / "one" / "ledger.sqlite")
-    locked = {"locked": True, "marks": "".join(image_marks(images("a.jpg", "b.jpg")))}
+    locked = {"locked": True, "marks": "".join(image_signatures(images("a.jpg", "b.jpg")))}
     rows = [{"split": "test", **locked}, {"split": "val", "locked": False, "marks": ""}]
     ledger.append("data", {"dataset": "bench", "fingerprint": "f", "splits": rows})
     test, val = images("b.jpg", "a.jpg"), images("c.jpg")
@@ -160,7 +160,7 @@ def test_an_image_of_the_same_name_and_size_with_other_bytes_is_another_image(tm
 
     locked, same, other = folder("locked", b"one"), folder("copy", b"one"), folder("other", b"two")
     ledger = Ledger(tmp_path / "runs" / "one" / "ledger.sqlite")
-    row = {"split": "test", "locked": True, "marks": "".join(image_marks(locked))}
+    row = {"split": "test", "locked": True, "marks": "".join(image_signatures(locked))}
     ledger.append("data", {"dataset": "bench", "splits": [row]})
     assert locked_by(same, [tmp_path]) and not locked_by(other, [tmp_path])
     assert locked_by(images("0001.jpg"), [tmp_path]), "where there is no file to look at, the name decides"
@@ -175,7 +175,7 @@ def test_a_ledger_without_marks_locks_the_set_as_a_whole(tmp_path: Path) -> None
 
 def test_a_part_of_what_is_locked_is_locked_and_so_is_a_whole_that_holds_it(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "runs" / "one" / "ledger.sqlite")
-    marks = "".join(image_marks(images("a.jpg", "b.jpg")))
+    marks = "".join(image_signatures(images("a.jpg", "b.jpg")))
     ledger.append("data", {"dataset": "bench", "splits": [{"split": "test", "locked": True, "marks": marks}]})
     part, whole = images("a.jpg"), images("a.jpg", "b.jpg", "c.jpg")
     assert [found.share(part) for found in locked_by(part, [tmp_path])] == [""]

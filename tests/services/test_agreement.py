@@ -9,7 +9,7 @@ import pytest
 from liftgate.data.formats.read import read
 from liftgate.data.formats.write import write_dataset
 from liftgate.errors import UsageError
-from liftgate.services.agreement import agree_files, annotator_names, overlap_of
+from liftgate.services.agreement import agree_files, annotator_names, draw_overlap_of
 from liftgate.testing.data import yolo_folder
 
 
@@ -46,5 +46,5 @@ def test_every_label_set_needs_a_name(tmp_path: Path) -> None:
 
 def test_the_overlap_of_files_spreads_over_groups(tmp_path: Path) -> None:
     path = yolo_folder(tmp_path, {f"train/v{n % 3}_{n}.png": "" for n in range(12)})
-    drawn = overlap_of(path, 3, groups=r"(?P<group>v\d)_")
+    drawn = draw_overlap_of(path, 3, groups=r"(?P<group>v\d)_")
     assert sorted(image.group or "" for image in drawn.images) == ["v0", "v1", "v2"]

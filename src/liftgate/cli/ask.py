@@ -30,13 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data.remote.hosts import in_the_open
+    from liftgate.data.remote.hosts import plain_http_warning
     from liftgate.deploy.remote_predictions import RequestPolicy, predict_api_files
     from liftgate.deploy.remote_predictions.rate_limit import parse_rate
 
     rate = None if args.rate is None else parse_rate(args.rate)
     manners = RequestPolicy(rate, args.at_once, args.tries, args.timeout)
-    if note := in_the_open(args.api_url):
+    if note := plain_http_warning(args.api_url):
         say(f"note: {note}")
     with progress() as bar:
         asked = predict_api_files(

@@ -40,10 +40,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data.detections import read_ahead
+    from liftgate.data.detections import prefetch
 
-    control = read_ahead(args.control)  # while all that measures is imported
-    treatments = {name: read_ahead(path) for name, path in _named(args.treatment).items()}
+    control = prefetch(args.control)  # while all that measures is imported
+    treatments = {name: prefetch(path) for name, path in _named(args.treatment).items()}
     asked = {"metric": args.metric, "margin": args.margin, "rule": args.rule, "claim": args.claim, "val": args.val}
     result: Comparison | Comparisons
     with progress() as bar:

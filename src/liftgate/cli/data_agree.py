@@ -86,10 +86,12 @@ def run(args: argparse.Namespace) -> int:
 def _draw(args: argparse.Namespace) -> int:
     from liftgate.data.core.csv_tables import table_bytes
     from liftgate.files import write_bytes
-    from liftgate.services.agreement import overlap_of
+    from liftgate.services.agreement import draw_overlap_of
 
     with progress() as bar:
-        drawn = overlap_of(args.a, args.overlap, images=args.images, groups=args.groups, seed=args.seed, progress=bar)
+        drawn = draw_overlap_of(
+            args.a, args.overlap, images=args.images, groups=args.groups, seed=args.seed, progress=bar
+        )
     rows = [(image.id, image.group or "") for image in drawn.images]
     if args.out:
         write_bytes(args.out, table_bytes(("image", "group"), rows))

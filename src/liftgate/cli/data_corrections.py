@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.data.grouping.groups import BESIDE, assign_groups
     from liftgate.data.prelabels import read_corrected
     from liftgate.data.prelabels.export import XML
-    from liftgate.data.provenance.card import card
-    from liftgate.data.provenance.declared_terms import known_terms, under
+    from liftgate.data.provenance.card import build_card
+    from liftgate.data.provenance.declared_terms import known_terms, with_terms
     from liftgate.evaluation.corrections import corrections
 
     if not 0 < args.level < 1:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     with progress() as bar:
         before = read(args.exported / XML, images=args.exported / "images", progress=bar)
         terms = known_terms(before)
-        before = under(before, terms)
+        before = with_terms(before, terms)
         beside = args.exported / BESIDE
         if rule := args.groups or (str(beside.absolute()) if beside.is_file() else None):
             before = assign_groups(before, rule, base=Path.cwd())
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         found = corrections(before, after, level=args.level, seconds=dict(_seconds(text) for text in args.seconds))
         if args.out:
             made_by = f"pre-labels of {before.name}, corrected by people"
-            written = write_dataset(after, args.to, args.out, card(after, made_by, consent=terms.consent))
+            written = write_dataset(after, args.to, args.out, build_card(after, made_by, consent=terms.consent))
     if args.json:
         emit_json(found.to_dict() | {"files": [str(file) for file in written.files] if args.out else []})
         return 0
@@ -74,12 +74,12 @@ def run(args: argparse.Namespace) -> int:
 def _pull(args: argparse.Namespace) -> None:
     """Nothing of ours is sent, so confidential labels may come home from wherever they are."""
     from liftgate.data.prelabels.server import pull
-    from liftgate.data.remote.hosts import checked_host, in_the_open
+    from liftgate.data.remote.hosts import plain_http_warning, require_allowed_host
 
     if args.task is None:
         raise UsageError("--pull needs --task NUMBER")
-    checked_host(args.server, confidential=False, what="the task")
-    if note := in_the_open(args.server):
+    require_allowed_host(args.server, confidential=False, what="the task")
+    if note := plain_http_warning(args.server):
         say(f"note: {note}")
     pull(args.task, args.server, args.corrected, organisation=args.organisation)
 

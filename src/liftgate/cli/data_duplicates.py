@@ -42,14 +42,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from liftgate.checks import Subject
     from liftgate.checks.images.duplicates import find_links, group_names, summary
-    from liftgate.services.convert import Source
+    from liftgate.services.convert import DatasetSource
 
     if args.groups_out and args.groups_out.suffix.lower() != ".csv":
         raise UsageError("--groups-out writes a CSV", got=args.groups_out, expected="a name that ends in .csv")
     with progress() as bar:
         datasets: dict[str, Dataset] = {}
         for path in args.paths:
-            dataset = Source(path, args.images, args.groups).open(bar)
+            dataset = DatasetSource(path, args.images, args.groups).open(bar)
             name = dataset.name if dataset.name not in datasets else f"{dataset.name}-{len(datasets) + 1}"
             datasets[name] = replace(dataset, name=name)
         subject = Subject(datasets=datasets, progress=bar)

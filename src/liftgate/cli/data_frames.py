@@ -56,11 +56,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data.video_frames import Quota, extract, find_sources, record
+    from liftgate.data.video_frames import Quota, extract, find_sources, record_camera
     from liftgate.data.video_frames.faults import findings
     from liftgate.data.video_frames.live import Camera, is_address
     from liftgate.data.video_frames.origin import frames_terms, write_frames_card
-    from liftgate.data.video_frames.sources import Buffer, Naming
+    from liftgate.data.video_frames.sources import NamingRules, RollingBuffer
     from liftgate.data.video_frames.times import parse_time
 
     request = _request(args)
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
                     "a camera is recorded alone and for a time", hint="one rtsp:// address and --for 10:00"
                 )
             terms, more = frames_terms(args.out, [], said_of(args)), ""
-            outcome = record(
+            outcome = record_camera(
                 Camera.parse(args.sources[0]),
                 args.out,
                 request,
@@ -84,8 +84,8 @@ def run(args: argparse.Namespace) -> int:
                 raise UsageError("--newest needs --buffer and a positive number")
             sources = find_sources(
                 [Path(text) for text in args.sources],
-                naming=Naming(args.camera, args.category),
-                buffer=Buffer(args.newest) if args.buffer else None,
+                naming=NamingRules(args.camera, args.category),
+                buffer=RollingBuffer(args.newest) if args.buffer else None,
             )
             terms = frames_terms(args.out, [source.path for source in sources], said_of(args))
             more = " ".join([*(f"--per {text}" for text in args.per), *([f"--seed {args.seed}"] if args.per else [])])

@@ -41,9 +41,9 @@ def add_server(parser: argparse.ArgumentParser, verb: str, summary: str, *, send
 
 def run(args: argparse.Namespace) -> int:
     from liftgate.data.detections import read_predictions
-    from liftgate.data.prelabels import export_prelabels, prelabelled
-    from liftgate.data.provenance.declared_terms import known_terms, under
-    from liftgate.data.remote.hosts import checked_host, in_the_open
+    from liftgate.data.prelabels import export_prelabels, with_prelabels
+    from liftgate.data.provenance.declared_terms import known_terms, with_terms
+    from liftgate.data.remote.hosts import plain_http_warning, require_allowed_host
 
     if not 0 <= args.conf <= 1:
         raise UsageError("--conf is out of range", expected="0 to 1", got=args.conf)
@@ -51,10 +51,12 @@ def run(args: argparse.Namespace) -> int:
         frames = _open(args, bar)
         terms = known_terms(frames, said_of(args))
         if args.server:  # asked before anything is made
-            checked_host(args.server, confidential=terms.confidential, allowed=args.allow_remote, what=frames.name)
-            if note := in_the_open(args.server):
+            require_allowed_host(
+                args.server, confidential=terms.confidential, allowed=args.allow_remote, what=frames.name
+            )
+            if note := plain_http_warning(args.server):
                 bar.say(f"note: {note}")
-        labelled = prelabelled(under(frames, terms), read_predictions(args.predictions, frames), args.conf)
+        labelled = with_prelabels(with_terms(frames, terms), read_predictions(args.predictions, frames), args.conf)
         made = export_prelabels(
             labelled,
             args.out,

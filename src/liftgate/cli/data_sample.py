@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data.sampling import Request, sample
+    from liftgate.data.sampling import SamplingRequest, sample
     from liftgate.data.sampling.records import REASONS, SHARES
     from liftgate.data.sampling.sample import copy_frames, write_sample
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         if unknown := [reason for reason in given if reason not in REASONS]:
             raise UsageError("not a reason", expected=", ".join(REASONS), got=", ".join(unknown))
         shares = {reason: given.get(reason, 0.0) for reason in SHARES}
-    request = Request(args.budget, args.seed, shares, args.conf, args.low, args.near)
+    request = SamplingRequest(args.budget, args.seed, shares, args.conf, args.low, args.near)
     with progress() as screen:
         result = sample(
             args.frames,

@@ -11,7 +11,7 @@ from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import Refused
 
 if TYPE_CHECKING:
-    from liftgate.data.provenance.snapshot import Difference
+    from liftgate.data.provenance.snapshot import SnapshotDifference
 
 _SHOWN = 20
 _CHANGED = 3
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(found: Difference, manifest: Path) -> None:
+def _tell(found: SnapshotDifference, manifest: Path) -> None:
     if found.same:
         print(f"the same: {found.n_files:,} files as in {manifest}")
         return

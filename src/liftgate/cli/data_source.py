@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from liftgate.data.provenance.declared_terms import DeclaredTerms
-    from liftgate.services.convert import Source
+    from liftgate.services.convert import DatasetSource
 
 READS = "data.yaml, COCO JSON, Pascal VOC folder, CVAT XML or zip"
 
@@ -56,12 +56,12 @@ def said_of(args: argparse.Namespace) -> DeclaredTerms:
     return DeclaredTerms(args.licence, args.origin, args.confidential, args.consent)
 
 
-def source_of(args: argparse.Namespace) -> Source:
+def source_of(args: argparse.Namespace) -> DatasetSource:
     """Return what `add_source` asked for."""
-    from liftgate.services.convert import Source
+    from liftgate.services.convert import DatasetSource
 
     keep = tuple(args.keep) if args.keep else None
-    return Source(
+    return DatasetSource(
         args.path,
         args.images,
         args.groups,

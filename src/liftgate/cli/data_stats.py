@@ -14,7 +14,7 @@ from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
-    from liftgate.data.overview import ComparedSet, Overview, Side
+    from liftgate.data.overview import ComparedSet, DatasetDifference, Overview
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,18 +41,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from liftgate.services import statistics
-    from liftgate.services.convert import Source
+    from liftgate.services.convert import DatasetSource
 
     if args.out and len(args.against) > 1:
         raise UsageError(
             "a page shows one data set, or two side by side", hint="leave out --out, or all but one --against"
         )
     keep = tuple(args.keep) if args.keep else None
-    source = Source(args.path, args.images, args.groups, args.split, keep)
+    source = DatasetSource(args.path, args.images, args.groups, args.split, keep)
     groups = args.groups if args.against_groups is None else args.against_groups
-    others = [Source(path, args.against_images, groups, None, keep) for path in args.against]
+    others = [DatasetSource(path, args.against_images, groups, None, keep) for path in args.against]
     with progress() as bar:
-        seen = statistics.look(source, *others, imgsz=args.imgsz, seed=args.seed, progress=bar)
+        seen = statistics.dataset_statistics(source, *others, imgsz=args.imgsz, seed=args.seed, progress=bar)
         if args.out:
             from liftgate.reporting.dataset_pages import dataset_page, render_dataset
 
@@ -129,7 +129,7 @@ def _tell_comparison(sets: Sequence[ComparedSet]) -> None:
     _table([("", *(row.name for row in sets)), *((title, *map(value, sets)) for title, value in shown)])
 
 
-def _tell_distances(sides: Sequence[Side], views: Sequence[Overview]) -> None:
+def _tell_distances(sides: Sequence[DatasetDifference], views: Sequence[Overview]) -> None:
     first, *others = (view.name for view in views)
     print(f"distance from {first}: 0 the same, 1 nothing in common; in brackets what chance gives")
     titles = {d.name: d.title for side in sides for d in side.distances}
@@ -139,7 +139,7 @@ def _tell_distances(sides: Sequence[Side], views: Sequence[Overview]) -> None:
     print("+ more than chance, = no more than chance, ? cannot be told from under 5 groups")
 
 
-def _distance(side: Side, name: str) -> str:
+def _distance(side: DatasetDifference, name: str) -> str:
     found = next((d for d in side.distances if d.name == name), None)
     if found is None:
         return "-"

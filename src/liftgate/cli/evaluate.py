@@ -34,9 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data.detections import read_ahead
+    from liftgate.data.detections import prefetch
 
-    predictions = read_ahead(args.predictions)  # while all that measures is imported
+    predictions = prefetch(args.predictions)  # while all that measures is imported
     with progress() as bar:
         evaluation = liftgate.evaluate(
             args.truth,

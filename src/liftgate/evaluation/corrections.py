@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.data.agreement import NONE, Sightings, shared_frames, sightings
+from liftgate.data.agreement import NONE, ObjectMatches, match_objects, shared_frames
 from liftgate.data.core.dataset import Dataset
 from liftgate.errors import UsageError
 from liftgate.stats.interval import Interval
@@ -101,7 +101,7 @@ def corrections(
     if unknown := sorted(set(seconds or {}) - set(SECONDS)):
         raise UsageError("no such piece of work", expected=", ".join(SECONDS), got=", ".join(unknown))
     frames = shared_frames(prelabels, corrected)
-    match = sightings(prelabels, corrected, frames)
+    match = match_objects(prelabels, corrected, frames)
     keys = [prelabels.images[index].key for index in frames.a.tolist()]
     number = {key: place for place, key in enumerate(dict.fromkeys(keys))}
     group = np.array([number[key] for key in keys], dtype=np.int64)[match.frame]
@@ -132,7 +132,7 @@ def corrections(
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    match: Sightings
+    match: ObjectMatches
     moved: NDArray[np.bool_]
     group: NDArray[np.int64]
     n_groups: int
@@ -165,7 +165,7 @@ class _Table:
         return korn_graubard(hits, trials, self.level, n_images=self.n_images)
 
 
-def _moved(prelabels: Dataset, corrected: Dataset, match: Sightings) -> NDArray[np.bool_]:
+def _moved(prelabels: Dataset, corrected: Dataset, match: ObjectMatches) -> NDArray[np.bool_]:
     """Mask over the match: a side or a keypoint lies elsewhere."""
     both = np.flatnonzero(match.matched)
     a, b = match.row_a[both], match.row_b[both]
@@ -180,7 +180,7 @@ def _moved(prelabels: Dataset, corrected: Dataset, match: Sightings) -> NDArray[
     return moved
 
 
-def _pairs(match: Sightings, classes: tuple[str, ...]) -> tuple[tuple[str, str, int], ...]:
+def _pairs(match: ObjectMatches, classes: tuple[str, ...]) -> tuple[tuple[str, str, int], ...]:
     other = match.matched & ~match.agreed
     pairs, counts = np.unique(
         np.stack([match.class_a[other], match.class_b[other]], axis=1), axis=0, return_counts=True

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.data.agreement import Frames, Sightings, shared_frames, sightings
+from liftgate.data.agreement import ObjectMatches, SharedFrames, match_objects, shared_frames
 from liftgate.data.agreement.matching import NONE
 from liftgate.data.core.dataset import Dataset
 from liftgate.errors import UsageError
@@ -56,7 +56,7 @@ class ClassAgreement:
     """Of the frames: is there at least one?"""
     presence_ac1: Interval
     n_present: tuple[int, int, int, int]
-    """Frames on which both, only a, only b, neither has it"""
+    """SharedFrames on which both, only a, only b, neither has it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Disagreement:
     image: str
     """Id in a"""
     index: int
-    """Into Frames.a"""
+    """Into SharedFrames.a"""
     n_only_a: int
     n_only_b: int
     n_class: int
@@ -130,8 +130,8 @@ class Compared:
 
     a: Dataset
     b: Dataset
-    frames: Frames
-    seen: Sightings
+    frames: SharedFrames
+    seen: ObjectMatches
     found: Agreement
 
 
@@ -168,7 +168,7 @@ def agreement(
             where=f"{a.source} and {b.source}",
             hint="--missing empty, where no label file means an empty frame",
         )
-    seen = sightings(a, b, frames, at_least=at_least)
+    seen = match_objects(a, b, frames, at_least=at_least)
     _, group = np.unique([a.images[i].key for i in frames.a], return_inverse=True)
     count: dict[str, Any] = {"level": level, "n_images": len(frames)}
     used = np.setdiff1d(np.union1d(seen.class_a, seen.class_b), [NONE])
@@ -277,7 +277,7 @@ def to_dict(pairs: Sequence[Agreement], verdict: AgreementVerdict | None = None)
     return record
 
 
-def _answer_tables(seen: Sightings, used: NDArray[np.int64], group: NDArray[np.int64]) -> Tables:
+def _answer_tables(seen: ObjectMatches, used: NDArray[np.int64], group: NDArray[np.int64]) -> Tables:
     """(G, k+1, k+1) counts of a's and b's answers, `none` last."""
     side, groups = len(used) + 1, int(group.max()) + 1
     row = np.where(seen.class_a == NONE, side - 1, np.searchsorted(used, seen.class_a))
@@ -288,7 +288,7 @@ def _answer_tables(seen: Sightings, used: NDArray[np.int64], group: NDArray[np.i
     return counts.reshape(groups, side, side)
 
 
-def _presence_tables(seen: Sightings, used: NDArray[np.int64], group: NDArray[np.int64], frames: int) -> Tables:
+def _presence_tables(seen: ObjectMatches, used: NDArray[np.int64], group: NDArray[np.int64], frames: int) -> Tables:
     """(G, k, 2, 2) frames with and without each class; index 0 is "present"."""
     groups, classes = int(group.max()) + 1, len(used)
     absent = np.ones((2, frames, classes), dtype=np.int64)
@@ -321,12 +321,12 @@ def _per_class(
     )
 
 
-def _agreed_iou(seen: Sightings, cls: int) -> float | None:
+def _agreed_iou(seen: ObjectMatches, cls: int) -> float | None:
     chosen = seen.agreed & (seen.class_a == cls)
     return float(seen.iou[chosen].mean()) if chosen.any() else None
 
 
-def _disagreements(seen: Sightings, a: Dataset, frames: Frames) -> tuple[Disagreement, ...]:
+def _disagreements(seen: ObjectMatches, a: Dataset, frames: SharedFrames) -> tuple[Disagreement, ...]:
     def per_frame(chosen: NDArray[np.bool_]) -> list[int]:
         counts: list[int] = np.bincount(seen.frame[chosen], minlength=len(frames)).tolist()
         return counts
@@ -342,7 +342,7 @@ def _disagreements(seen: Sightings, a: Dataset, frames: Frames) -> tuple[Disagre
     )
 
 
-def _notes(a: Dataset, b: Dataset, frames: Frames, seen: Sightings, classes: int) -> tuple[str, ...]:
+def _notes(a: Dataset, b: Dataset, frames: SharedFrames, seen: ObjectMatches, classes: int) -> tuple[str, ...]:
     notes = []
     if classes == 1:
         notes.append(

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from liftgate._version import __version__
 from liftgate.data.core.dataset import Dataset
-from liftgate.data.core.fingerprint import file_hashes, name_mark
+from liftgate.data.core.fingerprint import file_hashes, name_signature
 from liftgate.errors import LedgerError, LiftgateError, Refused
 from liftgate.hashing import short
 from liftgate.ledger.chain import Entry, Ledger
@@ -218,7 +218,7 @@ def locked_by(asked: Dataset, folders: Iterable[Path]) -> list[Locked]:
             newest = {entry.body["dataset"]: entry.body for entry in ledger.entries("data")}
             for name, body in newest.items():
                 for row in (row for row in body["splits"] if row.get("locked")):
-                    by_name = by_name or {name_mark(image): image.path for image in asked.images}
+                    by_name = by_name or {name_signature(image): image.path for image in asked.images}
                     if shared := _shared(by_name, row, asked):
                         split = row["split"]
                         found[path.resolve(), name, split] = Locked(ledger, path.parent.name, name, split, shared)

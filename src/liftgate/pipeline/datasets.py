@@ -10,7 +10,7 @@ from typing import Any
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.filters import keep_classes
-from liftgate.data.core.fingerprint import fingerprint, image_marks
+from liftgate.data.core.fingerprint import fingerprint, image_signatures
 from liftgate.data.formats import yolo
 from liftgate.data.formats.read import read
 from liftgate.data.grouping.groups import assign_groups
@@ -127,7 +127,7 @@ class StudyDatasets:
                     "n_objects": len(part.labels),
                     "locked": split in spec.lock,
                     "images": part.images_hash(),
-                    "marks": "".join(sorted(image_marks(part, self._progress))) if split in spec.lock else "",
+                    "marks": "".join(sorted(image_signatures(part, self._progress))) if split in spec.lock else "",
                     "truth": part.truth_hash(),
                     "note": ", ".join(said),
                 }
@@ -138,7 +138,7 @@ class StudyDatasets:
         """Return the data.yaml of a dataset's training tree (links to the images, our own labels), written once."""
         folder = self._workspace.folder / "trees" / f"{name}-{short(self.fingerprint(name))}"
         data_yaml = folder / "data.yaml"
-        if not yolo.stands(data_yaml):
+        if not yolo.is_intact(data_yaml):
             self.demand_unchanged(name)  # what went since would be missing in the tree, for the next run too
             yolo.write(self.dataset(name), folder)
         return data_yaml
@@ -153,7 +153,7 @@ class StudyDatasets:
             return self.tree(stage.data)
         folder = self._workspace.folder / "trees" / f"mix-{short(self.training_hash(stage))}"
         data_yaml = folder / "data.yaml"
-        if yolo.stands(data_yaml):
+        if yolo.is_intact(data_yaml):
             return data_yaml
         for name in dict.fromkeys((*stage.sources, stage.data)):
             self.demand_unchanged(name)

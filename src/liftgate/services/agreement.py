@@ -51,7 +51,7 @@ def agree_files(
     )
 
 
-def overlap_of(
+def draw_overlap_of(
     path: Path,
     count: int,
     *,

@@ -18,10 +18,10 @@ from liftgate.data.formats.read_back import read_back
 from liftgate.data.formats.write import write_dataset
 from liftgate.data.grouping.groups import assign_groups
 from liftgate.data.grouping.slicing import slice_images
-from liftgate.data.provenance.card import card, write_card
-from liftgate.data.provenance.declared_terms import DeclaredTerms, known_terms, under
-from liftgate.data.sampling.frames import MANIFEST, unlabelled
-from liftgate.data.splits.folds import extend_split, make_folds, prove_apart
+from liftgate.data.provenance.card import build_card, write_card
+from liftgate.data.provenance.declared_terms import DeclaredTerms, known_terms, with_terms
+from liftgate.data.sampling.frames import MANIFEST, unlabelled_dataset
+from liftgate.data.splits.folds import extend_split, make_folds, prove_disjoint
 from liftgate.data.splits.split import Split, make_split, read_split
 from liftgate.errors import DataError
 from liftgate.files import atomic_folder, require_empty, write_text
@@ -30,7 +30,7 @@ from liftgate.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DatasetSource:
     """Where a dataset comes from, as every sub-verb takes it."""
 
     path: Path
@@ -50,10 +50,10 @@ class Source:
         """Read the dataset with its terms, keep its classes, assign groups (a CSV is relative to the working
         directory), apply the split. `bare`: frames that nobody has labelled yet will do too."""
         if bare and _is_bare(self.path):
-            dataset = unlabelled(self.path, progress=progress)
+            dataset = unlabelled_dataset(self.path, progress=progress)
         else:
             dataset = read(self.path, images=self.images, progress=progress)
-        dataset = under(dataset, known_terms(dataset, self.said))
+        dataset = with_terms(dataset, known_terms(dataset, self.said))
         if self.keep is not None:
             dataset = keep_classes(dataset, self.keep, backgrounds=self.backgrounds)
         if self.keypoints is not None:
@@ -69,7 +69,7 @@ def _is_bare(path: Path) -> bool:
 
 
 def data_split(
-    source: Source,
+    source: DatasetSource,
     out: Path,
     *,
     ratios: Sequence[float] = (0.7, 0.15, 0.15),
@@ -115,14 +115,14 @@ def data_split(
         consent = known_terms(dataset, source.said).consent
         hashes = {f"split{suffix}.csv": split.sha256 for suffix, split in made.items()}
         shown = dataset if folds is not None else made[""].apply(dataset)
-        write_card(card(shown, f"liftgate data split {how} --seed {seed}", consent=consent, hashes=hashes), part)
+        write_card(build_card(shown, f"liftgate data split {how} --seed {seed}", consent=consent, hashes=hashes), part)
     if folds is not None:
         return {"seed": seed, "folds": records, "apart": proofs}
     return {"seed": seed, **records[0], "folds": [], "apart": proofs}
 
 
 def data_convert(
-    source: Source, to: str, out: Path, *, verify: bool = False, progress: Progress = silent
+    source: DatasetSource, to: str, out: Path, *, verify: bool = False, progress: Progress = silent
 ) -> dict[str, Any]:
     """Write a dataset in another format; returns the files and what the format could not hold. `verify` reads the
     result again and says how it differs.
@@ -132,7 +132,7 @@ def data_convert(
     """
     dataset = source.open(progress)
     consent = known_terms(dataset, source.said).consent
-    made = card(dataset, f"liftgate data convert --to {to}", consent=consent)
+    made = build_card(dataset, f"liftgate data convert --to {to}", consent=consent)
     written = write_dataset(dataset, to, out, made, progress=progress)
     return {
         "from": dataset.format,
@@ -167,7 +167,9 @@ def _strata(applied: Dataset, strata: Mapping[str, str]) -> list[dict[str, Any]]
     ]
 
 
-def _proof(dataset: Dataset, path: Path, source: Source, groups: str | None, progress: Progress) -> dict[str, Any]:
+def _proof(
+    dataset: Dataset, path: Path, source: DatasetSource, groups: str | None, progress: Progress
+) -> dict[str, Any]:
     held_out = replace(source, path=path, groups=groups or source.groups, split=None, keep=None, keypoints=None)
     try:
         there = held_out.open(progress, bare=True)
@@ -175,7 +177,7 @@ def _proof(dataset: Dataset, path: Path, source: Source, groups: str | None, pro
         if groups or not source.groups or not str(error.where).endswith(source.groups):
             raise  # not about the rule
         raise DataError(error.what, where=error.where, got=error.got, hint="--apart-groups RULE for this set") from None
-    proof = prove_apart(dataset, there, progress=progress)
+    proof = prove_disjoint(dataset, there, progress=progress)
     return {"data": str(path), "n_images": proof.n_images, "n_groups": proof.n_groups}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
-from liftgate.data.detections import Ahead, Source, read_predictions
+from liftgate.data.detections import PredictionsSource, PrefetchedResults, read_predictions
 from liftgate.data.grouping.slicing import slice_images
 from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import on_common_images
@@ -31,7 +31,7 @@ from liftgate.study.records import ClaimWord, Rule
 
 def evaluate(
     truth: Path | str,
-    predictions: Source,
+    predictions: PredictionsSource,
     *,
     groups: str | None = None,
     split: str | None = None,
@@ -45,7 +45,7 @@ def evaluate(
     pck: Sequence[str] = (),
     threats: Sequence[str] = (),
     threshold: float | str | None = None,
-    val: Source | None = None,
+    val: PredictionsSource | None = None,
     val_truth: Path | str | None = None,
     open_anyway: str | None = None,
     progress: Progress = silent,
@@ -89,8 +89,8 @@ def evaluate(
 
 def compare(
     truth: Path | str,
-    control: Source,
-    treatment: Source,
+    control: PredictionsSource,
+    treatment: PredictionsSource,
     *,
     metric: str = "mAP50-95",
     margin: float = 0.0,
@@ -106,7 +106,7 @@ def compare(
     by: str | None = None,
     threats: Sequence[str] = (),
     threshold: float | str | None = None,
-    val: Sequence[Source] = (),
+    val: Sequence[PredictionsSource] = (),
     val_truth: Path | str | None = None,
     open_anyway: str | None = None,
     progress: Progress = silent,
@@ -144,8 +144,8 @@ def compare(
 
 def compare_arms(
     truth: Path | str,
-    control: Source,
-    treatments: Mapping[str, Source],
+    control: PredictionsSource,
+    treatments: Mapping[str, PredictionsSource],
     *,
     groups: str | None = None,
     split: str | None = None,
@@ -154,7 +154,7 @@ def compare_arms(
     by: str | None = None,
     threats: Sequence[str] = (),
     threshold: float | str | None = None,
-    val: Sequence[Source] = (),
+    val: Sequence[PredictionsSource] = (),
     val_truth: Path | str | None = None,
     open_anyway: str | None = None,
     progress: Progress = silent,
@@ -181,7 +181,7 @@ def compare_arms(
     return replace(result, treatments=noted)
 
 
-def _demand_unlocked(truth: Dataset, sources: Sequence[Source], reason: str | None) -> str:
+def _demand_unlocked(truth: Dataset, sources: Sequence[PredictionsSource], reason: str | None) -> str:
     """Refuse images that a study locks; with a reason record the look, and say that what comes of it is contaminated.
 
     Raises:
@@ -203,15 +203,15 @@ def _demand_unlocked(truth: Dataset, sources: Sequence[Source], reason: str | No
     return "; ".join(notes)
 
 
-def _name(source: Source) -> str:
-    if isinstance(source, Ahead):
+def _name(source: PredictionsSource) -> str:
+    if isinstance(source, PrefetchedResults):
         source = source.path
     return Path(source).name if isinstance(source, str | Path) else type(source).__name__
 
 
-def _subject(source: Source) -> object:
+def _subject(source: PredictionsSource) -> object:
     """What tells one set of predictions from another, so that the same look again is no new one."""
-    if isinstance(source, Ahead):
+    if isinstance(source, PrefetchedResults):
         source = source.path
     if isinstance(source, Predictions):
         return source.content_hash()
@@ -224,7 +224,7 @@ def _subject(source: Source) -> object:
 def _screens(
     threats: Sequence[str],
     threshold: float | str | None,
-    val: Sequence[Source],
+    val: Sequence[PredictionsSource],
     models: int,
     dataset: Dataset,
     val_truth: Path | str,

@@ -15,11 +15,11 @@ from liftgate.data.formats import yolo
 from liftgate.data.formats.read import read
 from liftgate.data.formats.write import write_dataset
 from liftgate.data.grouping.groups import assign_groups
-from liftgate.data.merging.class_rules import Rules, read_rules
+from liftgate.data.merging.class_rules import MergeRules, read_merge_rules
 from liftgate.data.merging.merge import MergePlan, merge, plan_merge
 from liftgate.data.merging.mix import mix
-from liftgate.data.provenance.card import Card, card
-from liftgate.data.provenance.declared_terms import known_terms, under
+from liftgate.data.provenance.card import Card, build_card
+from liftgate.data.provenance.declared_terms import known_terms, with_terms
 from liftgate.data.provenance.licences import Terms
 from liftgate.files import write_bytes
 from liftgate.progress import Progress, silent
@@ -57,7 +57,9 @@ def data_merge(
     if out is None:
         return record
     merged = merge(plan, accept=accept, backgrounds=planned.backgrounds)
-    written = write_dataset(merged, to, out, planned.card(merged, f"liftgate data merge --to {to}"), progress=progress)
+    written = write_dataset(
+        merged, to, out, planned.build_card(merged, f"liftgate data merge --to {to}"), progress=progress
+    )
     _write_mapping(plan, out)
     losses = [{"what": loss.what, "count": loss.count, "example": loss.example} for loss in written.losses]
     terms = {"licence": merged.licence, "origin": merged.origin, "confidential": merged.confidential}
@@ -98,7 +100,7 @@ def data_mix(
     words += [f"--weight {name}={weight:g}" for name, weight in (weights or {}).items()]
     words += [f"--seed {seed}"] if weights else []
     words += [f"--held-out {held_out}"] if held_out else []
-    made = planned.card(mixed.dataset, " ".join(["liftgate data mix", *words]))
+    made = planned.build_card(mixed.dataset, " ".join(["liftgate data mix", *words]))
     document = yolo.write(mixed.dataset, out, repeats=mixed.repeats, card=made, progress=progress)
     _write_mapping(planned.plan, out)
     seen = dict.fromkeys(planned.plan.names, 0)
@@ -133,14 +135,14 @@ class _Planned(NamedTuple):
         masks = zip(self.plan.names, self.plan.emptied(), strict=True)
         return {name: count for name, mask in masks if (count := int(mask.sum()))}
 
-    def card(self, dataset: Dataset, made_by: str) -> Card:
-        return card(dataset, f"{made_by} {self.words}".strip(), parts=self.terms, hashes=self.hashes)
+    def build_card(self, dataset: Dataset, made_by: str) -> Card:
+        return build_card(dataset, f"{made_by} {self.words}".strip(), parts=self.terms, hashes=self.hashes)
 
 
 def _plan(
     parts: Sequence[str], path: Path | None, keep: Sequence[str], backgrounds: bool, progress: Progress
 ) -> _Planned:
-    rules = read_rules(path) if path else Rules()
+    rules = read_merge_rules(path) if path else MergeRules()
     datasets = [_open(part, progress) for part in parts]
     for place, dataset in enumerate(datasets):
         if dataset.name in rules.keypoints:
@@ -151,7 +153,7 @@ def _plan(
     known = [known_terms(dataset, rules.said.get(dataset.name)) for dataset in datasets]
     keep, backgrounds = tuple(keep) or rules.keep, backgrounds or rules.backgrounds
     plan = plan_merge(
-        [under(dataset, terms) for dataset, terms in zip(datasets, known, strict=True)],
+        [with_terms(dataset, terms) for dataset, terms in zip(datasets, known, strict=True)],
         rules.datasets,
         everywhere=rules.everywhere,
         keep=keep,

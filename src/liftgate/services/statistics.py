@@ -8,32 +8,32 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from liftgate.data.core.dataset import Dataset
-from liftgate.data.overview.comparison import ComparedSet, compared
-from liftgate.data.overview.difference import Side, between
+from liftgate.data.overview.comparison import ComparedSet, comparison_table
+from liftgate.data.overview.difference import DatasetDifference, compare_datasets
 from liftgate.data.overview.record import Overview, overview
 from liftgate.errors import UsageError
 from liftgate.progress import Progress, silent
-from liftgate.services.convert import Source
+from liftgate.services.convert import DatasetSource
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class DatasetStatistics:
     """Data sets, what was measured of each, and how far the others are from the first."""
 
     datasets: tuple[Dataset, ...]
     views: tuple[Overview, ...]
-    sides: tuple[Side, ...]
+    sides: tuple[DatasetDifference, ...]
     """The second, third … beside the first"""
 
     @property
-    def difference(self) -> Side | None:
+    def difference(self) -> DatasetDifference | None:
         """The second beside the first."""
         return self.sides[0] if self.sides else None
 
     @property
     def comparison(self) -> tuple[ComparedSet, ...]:
         """A row for each data set."""
-        return compared(self.views, self.sides)
+        return comparison_table(self.views, self.sides)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: the first data set on top, the second below `against`, all of them in `comparison`."""
@@ -48,7 +48,9 @@ class Look:
         }
 
 
-def look(source: Source, *others: Source, imgsz: int = 640, seed: int = 0, progress: Progress = silent) -> Look:
+def dataset_statistics(
+    source: DatasetSource, *others: DatasetSource, imgsz: int = 640, seed: int = 0, progress: Progress = silent
+) -> DatasetStatistics:
     """Read and measure one data set, or several side by side at the same imgsz.
 
     Raises:
@@ -60,10 +62,10 @@ def look(source: Source, *others: Source, imgsz: int = 640, seed: int = 0, progr
     datasets = _named_apart([one.open(progress, bare=True) for one in (source, *others)])
     views = [overview(dataset, imgsz=imgsz, seed=seed, progress=progress) for dataset in datasets]
     sides = [
-        between(datasets[0], dataset, views[0], view, seed=seed, progress=progress)
+        compare_datasets(datasets[0], dataset, views[0], view, seed=seed, progress=progress)
         for dataset, view in zip(datasets[1:], views[1:], strict=True)
     ]
-    return Look(tuple(datasets), tuple(views), tuple(sides))
+    return DatasetStatistics(tuple(datasets), tuple(views), tuple(sides))
 
 
 def _named_apart(datasets: Sequence[Dataset]) -> list[Dataset]:

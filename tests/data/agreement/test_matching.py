@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftgate.boxes import iou
-from liftgate.data.agreement import NONE, match_boxes, shared_frames, sightings
+from liftgate.data.agreement import NONE, match_boxes, match_objects, shared_frames
 from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.errors import DataError
 
@@ -98,7 +98,7 @@ def test_exactly_one_half_is_a_match() -> None:
 def test_every_object_that_either_drew_is_one_row() -> None:
     a = label_set("a", [[("cat", 0, 0, 10, 10), ("dog", 50, 50, 60, 60)], [("cat", 0, 0, 5, 5)]])
     b = label_set("b", [[("dog", 0, 0, 10, 9)], [("cat", 0, 0, 5, 5), ("dog", 20, 20, 30, 30)]])
-    seen = sightings(a, b, shared_frames(a, b))
+    seen = match_objects(a, b, shared_frames(a, b))
     rows = sorted(zip(seen.frame.tolist(), seen.class_a.tolist(), seen.class_b.tolist(), strict=True))
     assert rows == [(0, 0, 1), (0, 1, NONE), (1, NONE, 1), (1, 0, 0)]
     assert seen.iou[seen.matched].tolist() == [0.9, 1.0]
@@ -109,27 +109,27 @@ def test_classes_go_by_name_and_not_by_number() -> None:
     b = label_set("b", [[("cat", 0, 0, 10, 10)]], classes=("dog", "cat", "cow"))
     frames = shared_frames(a, b)
     assert frames.classes == ("cat", "dog", "cow")
-    assert sightings(a, b, frames).agreed.all()
+    assert match_objects(a, b, frames).agreed.all()
 
 
 def test_crowd_regions_take_what_lies_in_them_out_of_the_comparison() -> None:
     inside = [("cat", 0, 0, 100, 100), ("cat", 200, 0, 210, 10)]
     a = label_set("a", [inside], crowd=[True, False])
     b = label_set("b", [[("cat", 10, 10, 20, 20), ("cat", 40, 40, 50, 50), ("cat", 200, 0, 210, 10)]])
-    seen = sightings(a, b, shared_frames(a, b))
+    seen = match_objects(a, b, shared_frames(a, b))
     assert len(seen) == 1 and seen.agreed.all() and seen.n_left_out == 3
 
 
 def test_a_pair_of_which_one_is_to_be_ignored_is_not_compared() -> None:
     a = label_set("a", [[("cat", 0, 0, 10, 10)]], ignore=[True])
     b = label_set("b", [[("dog", 0, 0, 10, 10)]])
-    seen = sightings(a, b, shared_frames(a, b))
+    seen = match_objects(a, b, shared_frames(a, b))
     assert len(seen) == 0 and seen.n_left_out == 2
 
 
 def test_a_box_without_an_area_is_no_disagreement_with_itself() -> None:
     a = label_set("a", [[("cat", 5, 5, 5, 9)]])
-    seen = sightings(a, a, shared_frames(a, a))
+    seen = match_objects(a, a, shared_frames(a, a))
     assert len(seen) == 0 and seen.n_left_out == 2
 
 

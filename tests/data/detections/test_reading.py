@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.detections import builder as drafting
-from liftgate.data.detections import from_samples, from_supervision, read_ahead, read_predictions
+from liftgate.data.detections import from_samples, from_supervision, prefetch, read_predictions
 from liftgate.errors import DataError, UsageError
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.image_level import ImageLevelThreshold, image_level_scores
@@ -88,7 +88,7 @@ def sources(folder: Path) -> dict[str, Any]:
 
 def test_every_source_says_the_same(tmp_path: Path, truth: Dataset) -> None:
     told = sources(tmp_path)
-    for name, source in [*told.items(), *((f"{name}, read ahead", read_ahead(one)) for name, one in told.items())]:
+    for name, source in [*told.items(), *((f"{name}, read ahead", prefetch(one)) for name, one in told.items())]:
         found = read_predictions(source, truth)
         assert found.images == ("a.jpg", "b.jpg"), name
         assert found.boxes.tolist() == [BOX], name
@@ -153,7 +153,7 @@ def test_what_cannot_be_meant_is_one_error_with_its_place(
     with pytest.raises(DataError, match=says):
         read_predictions(source, truth)
     with pytest.raises(DataError, match=says):
-        read_predictions(read_ahead(source), truth)
+        read_predictions(prefetch(source), truth)
 
 
 def test_what_is_not_there_or_empty_is_an_error(tmp_path: Path, truth: Dataset) -> None:

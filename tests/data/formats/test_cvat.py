@@ -13,7 +13,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.filters import keep_classes
 from liftgate.data.formats import cvat
 from liftgate.data.formats.read import read
-from liftgate.data.formats.write import losses, write_dataset
+from liftgate.data.formats.write import format_losses, write_dataset
 from liftgate.errors import DataError
 from liftgate.testing.data import picture
 
@@ -255,7 +255,7 @@ def _objects(dataset: Dataset) -> set[tuple[object, ...]]:
 
 def test_tracks_are_written_as_tracks_and_come_back_with_their_identity(tmp_path: Path) -> None:
     before = read(_two_tracks(tmp_path / "a"))
-    assert losses(before, "cvat") == ()
+    assert format_losses(before, "cvat") == ()
     (written,) = write_dataset(before, "cvat", tmp_path / "b").files
     assert written.read_text().count("<track ") == 2 and "<image " not in written.read_text()
     after = read(written)
@@ -276,7 +276,7 @@ def test_a_choice_of_classes_keeps_the_tracks_of_the_others(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("to", ["yolo", "coco", "voc"])
 def test_that_a_format_knows_no_tracks_is_said(to: str, tmp_path: Path) -> None:
-    (said,) = [loss for loss in losses(read(_two_tracks(tmp_path)), to) if loss.what.startswith("tracks")]
+    (said,) = [loss for loss in format_losses(read(_two_tracks(tmp_path)), to) if loss.what.startswith("tracks")]
     assert said.count == 2
 
 

@@ -218,14 +218,14 @@ def test_a_split_may_be_given_to_the_tree_by_hand(tmp_path: Path) -> None:
 def test_a_tree_stands_until_it_or_its_images_are_moved(tmp_path: Path) -> None:
     source = yolo_folder(tmp_path / "set", {"train/a.jpg": ROW, "val/b.jpg": ROW})
     tree = yolo.write(read(source), tmp_path / "tree")
-    assert yolo.stands(tree)
+    assert yolo.is_intact(tree)
     (tmp_path / "tree").rename(tmp_path / "moved")
-    assert not yolo.stands(tree), "there is nothing"
-    assert not yolo.stands(tmp_path / "moved" / "data.yaml"), "it names the place where it was"
+    assert not yolo.is_intact(tree), "there is nothing"
+    assert not yolo.is_intact(tmp_path / "moved" / "data.yaml"), "it names the place where it was"
     (tmp_path / "moved").rename(tmp_path / "tree")
     (tmp_path / "set").rename(tmp_path / "elsewhere")
-    assert not yolo.stands(tree), "its links lead nowhere"
+    assert not yolo.is_intact(tree), "its links lead nowhere"
     (tmp_path / "elsewhere").rename(tmp_path / "set")
-    assert yolo.stands(tree)
+    assert yolo.is_intact(tree)
     (tmp_path / "tree" / "manifest.json").write_text("{")
-    assert not yolo.stands(tree)
+    assert not yolo.is_intact(tree)

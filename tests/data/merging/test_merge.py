@@ -16,7 +16,7 @@ from liftgate.cli import main
 from liftgate.data.core.dataset import Dataset, Keypoints
 from liftgate.data.formats import yolo
 from liftgate.data.formats.read import read
-from liftgate.data.merging.class_rules import read_rules
+from liftgate.data.merging.class_rules import read_merge_rules
 from liftgate.data.merging.merge import ClassRules, merge, plan_merge
 from liftgate.data.merging.mix import mix
 from liftgate.data.provenance.card import read_card
@@ -283,14 +283,14 @@ def test_two_spellings_of_one_letter_are_shown_so_that_a_rule_can_name_them() ->
 def test_rules_say_which_keypoints_of_a_data_set_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text("datasets: {pose: {keypoints: [nose, left eye]}, drawn: {keypoints: {n: nose, le: left eye}}}")
-    assert read_rules(path).keypoints == {
+    assert read_merge_rules(path).keypoints == {
         "pose": {"nose": "nose", "left eye": "left eye"},
         "drawn": {"n": "nose", "le": "left eye"},
     }
     for bad in ("nose", "[nose, nose]"):
         path.write_text(f"datasets: {{pose: {{keypoints: {bad}}}}}")
         with pytest.raises(DataError, match="keypoints"):
-            read_rules(path)
+            read_merge_rules(path)
 
 
 def test_24_keypoints_become_14_of_another_naming_and_flip_idx_and_sigmas_follow(tmp_path: Path) -> None:
@@ -397,4 +397,4 @@ def test_the_mapping_file_of_a_merge_can_be_changed_and_is_the_rules_of_the_next
     assert counts(read(tmp_path / "second")) == {"a0": 2, "a1": 1, "a2": 1, "b2": 1}
     mapping.write_text("dataset,class,becomes\na,a0,x\na,a0,y\n")
     with pytest.raises(DataError, match="becomes two"):
-        read_rules(mapping)
+        read_merge_rules(mapping)

@@ -12,10 +12,10 @@ import pytest
 
 from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.formats.read import read
-from liftgate.data.overview import Side, between, overview
+from liftgate.data.overview import DatasetDifference, compare_datasets, overview
 from liftgate.errors import UsageError
 from liftgate.services import statistics
-from liftgate.services.convert import Source
+from liftgate.services.convert import DatasetSource
 from liftgate.testing.data import yolo_folder
 
 
@@ -33,11 +33,11 @@ def boxes(
     return Dataset(name, Path("/"), Path("/"), "yolo", ("cat",), tuple(images), labels)
 
 
-def apart(a: Dataset, b: Dataset) -> Side:
-    return between(a, b, overview(a), overview(b))
+def apart(a: Dataset, b: Dataset) -> DatasetDifference:
+    return compare_datasets(a, b, overview(a), overview(b))
 
 
-def size_of(side: Side):  # type: ignore[no-untyped-def]
+def size_of(side: DatasetDifference):  # type: ignore[no-untyped-def]
     return next(d for d in side.distances if d.name == "box_size")
 
 
@@ -48,7 +48,7 @@ def test_the_distance_is_kolmogorov_smirnovs_on_the_bins() -> None:
     a, b = boxes("a", rng), boxes("b", rng, scale=1.5)
     va, vb = overview(a), overview(b)
     bins = [next(c for c in v.columns if c.measure.name == "box_size").bins() for v in (va, vb)]
-    assert size_of(between(a, b, va, vb)).distance == pytest.approx(ks_2samp(*bins).statistic)
+    assert size_of(compare_datasets(a, b, va, vb)).distance == pytest.approx(ks_2samp(*bins).statistic)
 
 
 def test_sets_of_one_source_are_seldom_called_different_though_their_frames_are_alike() -> None:
@@ -85,7 +85,7 @@ def test_images_in_both_are_found_by_their_bytes_whatever_their_names(tmp_path: 
     one = yolo_folder(tmp_path / "one", {"train/a.png": "", "train/b.png": ""})
     other = yolo_folder(tmp_path / "two", {"train/c.png": "", "train/d.png": "", "train/e.png": ""})
     shutil.copy(tmp_path / "one/images/train/b.png", tmp_path / "two/images/train/e.png")
-    seen = statistics.look(Source(one), Source(other))
+    seen = statistics.dataset_statistics(DatasetSource(one), DatasetSource(other))
     assert seen.difference is not None
     pairs = seen.difference.shared_images
     assert [(Path(a).name, Path(b).name) for a, b in pairs if Path(b).name == "e.png"] == [("b.png", "e.png")]
@@ -101,13 +101,13 @@ def test_two_views_of_one_set_do_not_differ(fixtures: Path) -> None:
 
 def test_sets_of_one_name_are_told_apart(tmp_path: Path) -> None:
     path = yolo_folder(tmp_path / "set", {"train/a.png": ""})
-    names = [view.name for view in statistics.look(Source(path), Source(path)).views]
+    names = [view.name for view in statistics.dataset_statistics(DatasetSource(path), DatasetSource(path)).views]
     assert len(set(names)) == 2
 
 
 def test_a_size_of_zero_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="imgsz"):
-        statistics.look(Source(tmp_path), imgsz=0)
+        statistics.dataset_statistics(DatasetSource(tmp_path), imgsz=0)
 
 
 def pose(name: str, left_x: float, spread: float = 0.02) -> Dataset:

@@ -13,7 +13,7 @@ from liftgate.data.core.dataset import Dataset, Image, Keypoints, Labels
 from liftgate.data.formats.read import read
 from liftgate.data.overview import overview
 from liftgate.data.overview.remarks import remarks
-from liftgate.data.overview.samples import choose
+from liftgate.data.overview.samples import choose_samples
 from liftgate.testing.data import dataset as make
 from liftgate.testing.data import yolo_folder
 
@@ -83,7 +83,7 @@ def test_samples_hold_every_class_and_as_many_groups_as_there_can_be() -> None:
     dataset = make(60, n_groups=12, classes=("a", "b", "c"))
     rare = replace(dataset.labels, cls=np.where(np.arange(len(dataset.labels)) == 100, 2, dataset.labels.cls % 2))
     dataset = replace(dataset, labels=rare)
-    chosen = choose(dataset, 12, np.random.default_rng(0))
+    chosen = choose_samples(dataset, 12, np.random.default_rng(0))
     assert len(set(chosen)) == 12
     assert {int(c) for c in rare.cls[np.isin(rare.image, chosen)]} == {0, 1, 2}
     assert len({dataset.groups[index] for index in chosen}) >= 11

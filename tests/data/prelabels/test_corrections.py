@@ -16,7 +16,7 @@ from liftgate.data.core.dataset import Dataset, Keypoints, Labels
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco, cvat, darknet
 from liftgate.data.formats.read import read
-from liftgate.data.prelabels import export_prelabels, prelabelled, read_corrected
+from liftgate.data.prelabels import export_prelabels, read_corrected, with_prelabels
 from liftgate.errors import DataError, UsageError
 from liftgate.evaluation.corrections import corrections
 from liftgate.testing.data import picture, yolo_folder
@@ -123,7 +123,7 @@ def test_predictions_become_prelabels_from_a_confidence_on_and_inside_the_image(
     boxes = np.array([[-5.0, 2, 30, 400], [5, 5, 20, 20]])
     ids = (frames.images[3].id, frames.images[1].id)
     found = Predictions(ids, frames.classes, np.array([0, 1]), np.array([1, 0]), boxes, np.array([0.6, 0.1]))
-    made = prelabelled(frames, found, conf=0.25)
+    made = with_prelabels(frames, found, conf=0.25)
     assert [image.id for image in made.images] == list(ids), "only what the model looked at"
     assert made.labels.boxes.tolist() == [[0, 2, 30, 48]]
     assert made.labels.cls.tolist() == [1]
@@ -137,7 +137,7 @@ def test_skeletons_go_out_with_their_points_and_a_dragged_point_is_a_move(tmp_pa
     found = Predictions(
         ids, frames.classes, np.arange(2), np.zeros(2, np.int64), np.array([BOX, BOX]), np.ones(2), points
     )
-    made = export_prelabels(prelabelled(frames, found), tmp_path / "out")
+    made = export_prelabels(with_prelabels(frames, found), tmp_path / "out")
     (label,) = json.loads((made.folder / "labels.json").read_text())
     assert label["type"] == "skeleton"
     assert [point["name"] for point in label["sublabels"]] == ["nose", "tail"]

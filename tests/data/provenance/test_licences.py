@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from liftgate.data.provenance.licences import (
     OBLIGATIONS,
     Terms,
-    cannot_be_shared,
     canonical_licence,
-    merged_terms,
+    merge_terms,
     obligations,
+    sharing_obstacle,
     strictest,
 )
 
@@ -76,23 +76,23 @@ def test_licences_are_known_as_people_and_platforms_write_them(text: str | None,
 
 
 def test_one_confidential_part_makes_the_whole_confidential() -> None:
-    assert merged_terms([Terms("MIT"), Terms("MIT", confidential=True)]).confidential
+    assert merge_terms([Terms("MIT"), Terms("MIT", confidential=True)]).confidential
 
 
 def test_one_real_part_makes_the_whole_real() -> None:
-    assert merged_terms([Terms("MIT", "synthetic"), Terms("MIT")]).origin == "real"
-    assert merged_terms([Terms("MIT", "synthetic")] * 2).origin == "synthetic"
+    assert merge_terms([Terms("MIT", "synthetic"), Terms("MIT")]).origin == "real"
+    assert merge_terms([Terms("MIT", "synthetic")] * 2).origin == "synthetic"
 
 
 def test_consent_is_known_only_where_it_is_for_every_real_part() -> None:
     said, unsaid, rendered = Terms(consent="signed 2026"), Terms(), Terms(origin="synthetic")
-    assert merged_terms([said, rendered]).consent == "signed 2026"
-    assert merged_terms([said, unsaid]).consent is None
+    assert merge_terms([said, rendered]).consent == "signed 2026"
+    assert merge_terms([said, unsaid]).consent is None
 
 
 def test_nothing_merged_from_nothing() -> None:
     with pytest.raises(ValueError, match="at least one part"):
-        merged_terms([])
+        merge_terms([])
 
 
 @pytest.mark.parametrize(
@@ -107,5 +107,5 @@ def test_nothing_merged_from_nothing() -> None:
     ],
 )
 def test_whether_the_whole_may_be_passed_on(licence: str | None, why: str | None) -> None:
-    said = cannot_be_shared(licence)
+    said = sharing_obstacle(licence)
     assert said is None if why is None else why in str(said)

@@ -11,7 +11,13 @@ import pytest
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.read import read
-from liftgate.data.provenance.snapshot import Difference, read_snapshot, take_snapshot, verify_snapshot, write_snapshot
+from liftgate.data.provenance.snapshot import (
+    SnapshotDifference,
+    read_snapshot,
+    take_snapshot,
+    verify_snapshot,
+    write_snapshot,
+)
 from liftgate.errors import DataError
 
 
@@ -38,7 +44,7 @@ def dataset(folder: Path) -> Dataset:
     return read(folder / "data.yaml", name="set")
 
 
-def since(manifest: Path, folder: Path) -> Difference:
+def since(manifest: Path, folder: Path) -> SnapshotDifference:
     return verify_snapshot(read_snapshot(manifest), dataset(folder))
 
 

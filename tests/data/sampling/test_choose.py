@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftgate.data.core.perceptual_hash import PerceptualHashes, hamming_distances
-from liftgate.data.sampling.choose import choose, share_out
+from liftgate.data.sampling.choose import allocate_budget, choose_frames
 from liftgate.data.sampling.records import SHARES, Reason
 
 
@@ -22,7 +22,7 @@ def looks(n: int, seed: int = 0) -> PerceptualHashes:
     shares=st.dictionaries(st.sampled_from(tuple(SHARES)), st.floats(0.01, 10), min_size=1),
 )
 def test_shares_become_whole_numbers_that_sum_to_the_budget(budget: int, shares: dict[Reason, float]) -> None:
-    counts = share_out(budget, shares)
+    counts = allocate_budget(budget, shares)
     assert sum(counts.values()) == budget
     total = sum(shares.values())
     assert all(abs(counts[reason] - budget * share / total) < 1 for reason, share in shares.items())
@@ -44,8 +44,8 @@ def test_every_choice_is_allowed_unlike_the_others_and_within_the_budget(
     avoid = np.flatnonzero(~allowed)[:2].tolist()
     strata = [str(k) for k in generator.integers(0, n_strata, n)]
     arguments = {"budget": budget, "shares": SHARES, "near": near, "avoid": avoid}
-    chosen, tallies = choose(scores, strata, seen, allowed, generator=np.random.default_rng(1), **arguments)
-    again, _ = choose(scores, strata, seen, allowed, generator=np.random.default_rng(1), **arguments)
+    chosen, tallies = choose_frames(scores, strata, seen, allowed, generator=np.random.default_rng(1), **arguments)
+    again, _ = choose_frames(scores, strata, seen, allowed, generator=np.random.default_rng(1), **arguments)
     assert chosen == again
     indices = [index for index, _, _ in chosen]
     assert len(set(indices)) == len(indices) <= budget
@@ -63,7 +63,7 @@ def test_every_choice_is_allowed_unlike_the_others_and_within_the_budget(
 def test_within_a_reason_cameras_take_turns_and_the_highest_score_comes_first() -> None:
     strata = ["a"] * 8 + ["b"] * 2
     scores = {"red": np.linspace(1, 0.1, 10)}
-    chosen, _ = choose(
+    chosen, _ = choose_frames(
         scores, strata, looks(10), np.ones(10, dtype=bool),
         budget=4, shares={"red": 1.0}, near=0, generator=np.random.default_rng(0),
     )  # fmt: skip
@@ -73,7 +73,7 @@ def test_within_a_reason_cameras_take_turns_and_the_highest_score_comes_first() 
 def test_what_a_reason_cannot_use_goes_to_spread() -> None:
     red = np.full(50, np.nan)
     red[:2] = 1.0
-    chosen, tallies = choose(
+    chosen, tallies = choose_frames(
         {"red": red}, ["a"] * 50, looks(50), np.ones(50, dtype=bool),
         budget=20, shares=SHARES, near=0, generator=np.random.default_rng(0),
     )  # fmt: skip
@@ -84,7 +84,7 @@ def test_what_a_reason_cannot_use_goes_to_spread() -> None:
 def test_spread_takes_the_scene_that_is_least_like_those_taken() -> None:
     seen = np.array([[0, 0, 0, 0], [2**20 - 1, 0, 0, 0], [2**60 - 1, 0, 0, 0]], dtype=np.uint64)
     red = np.array([1.0, np.nan, np.nan])
-    chosen, _ = choose(
+    chosen, _ = choose_frames(
         {"red": red}, ["a"] * 3, seen, np.ones(3, dtype=bool),
         budget=2, shares={"red": 0.5, "spread": 0.5}, near=0, generator=np.random.default_rng(0),
     )  # fmt: skip

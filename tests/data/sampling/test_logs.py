@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from data.sampling.fields import detection, write_jsonl
 from liftgate.data.sampling.logs import read_log
-from liftgate.data.sampling.records import Frame
+from liftgate.data.sampling.records import CandidateFrame
 from liftgate.errors import DataError
 
-FRAMES = [Frame(f"cam1/{k}.jpg", Path(f"cam1/{k}.jpg")) for k in range(4)]
+FRAMES = [CandidateFrame(f"cam1/{k}.jpg", Path(f"cam1/{k}.jpg")) for k in range(4)]
 
 
 def test_coco_results_name_images_by_path_name_or_stem_and_silence_means_nothing_found(tmp_path: Path) -> None:

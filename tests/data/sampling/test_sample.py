@@ -12,7 +12,7 @@ import pytest
 
 from data.sampling.fields import detection, write_field, write_jsonl, write_picture
 from liftgate.cli import data_sample
-from liftgate.data.sampling import Request, sample
+from liftgate.data.sampling import SamplingRequest, sample
 from liftgate.data.sampling.sample import copy_frames, write_sample
 from liftgate.errors import DataError, Refused, UsageError
 
@@ -30,7 +30,7 @@ def command(*words: object) -> int:
 
 def test_without_logs_the_frames_are_spread_over_cameras_and_days(tmp_path: Path) -> None:
     write_field(tmp_path)
-    chosen = sample(tmp_path, Request(budget=12)).chosen
+    chosen = sample(tmp_path, SamplingRequest(budget=12)).chosen
     assert Counter(one.frame.group for one in chosen) == {f"cam{c}_d{d}": 2 for c in (1, 2, 3) for d in (1, 2)}
 
 
@@ -48,7 +48,7 @@ def test_flags_disagreement_and_doubt_are_each_given_their_share(tmp_path: Path)
         tmp_path / "challenger.jsonl",
         [{"image": n, "detections": [detection(40 if k % 4 == 0 else 0)]} for k, n in enumerate(names)],
     )
-    result = sample(tmp_path, Request(budget=40), champion=champion, challenger=challenger)
+    result = sample(tmp_path, SamplingRequest(budget=40), champion=champion, challenger=challenger)
     assert len(result.chosen) == 40
     for one in result.chosen:
         name = one.frame.image
@@ -64,7 +64,7 @@ def test_a_log_with_two_kinds_of_predictions_works_as_coco_results_too(tmp_path:
     for name, left in (("a.json", 0), ("b.json", 40)):
         rows = [{"image_id": n, "category_id": 1, "bbox": [left, 0, 20, 20], "score": 0.9} for n in names[:5]]
         (tmp_path / name).write_text(json.dumps(rows))
-    result = sample(tmp_path, Request(budget=5, shares={"disagreement": 1.0}), champion=tmp_path / "a.json",
+    result = sample(tmp_path, SamplingRequest(budget=5, shares={"disagreement": 1.0}), champion=tmp_path / "a.json",
                     challenger=tmp_path / "b.json")  # fmt: skip
     assert sorted(one.frame.image for one in result.chosen) == names[:5]
 
@@ -72,7 +72,7 @@ def test_a_log_with_two_kinds_of_predictions_works_as_coco_results_too(tmp_path:
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_choice(tmp_path: Path) -> None:
     write_field(tmp_path / "in")
     for number in range(10):
-        write_sample(sample(tmp_path / "in", Request(budget=6, seed=number // 2)), tmp_path / f"{number}.csv")
+        write_sample(sample(tmp_path / "in", SamplingRequest(budget=6, seed=number // 2)), tmp_path / f"{number}.csv")
     written = [(tmp_path / f"{number}.csv").read_bytes() for number in range(10)]
     assert written[::2] == written[1::2]
     assert len(set(written)) > 1
@@ -80,27 +80,27 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_choice(tmp_
 
 def test_near_copies_are_taken_once(tmp_path: Path) -> None:
     write_field(tmp_path, same=True)
-    assert len(sample(tmp_path, Request(budget=20)).chosen) == 1
-    assert len(sample(tmp_path, Request(budget=20, near=-1)).chosen) == 20
+    assert len(sample(tmp_path, SamplingRequest(budget=20)).chosen) == 1
+    assert len(sample(tmp_path, SamplingRequest(budget=20, near=-1)).chosen) == 20
 
 
 def test_no_frame_of_a_locked_group_is_chosen_whatever_its_flags(tmp_path: Path) -> None:
     names = write_field(tmp_path)
     champion = write_jsonl(tmp_path / "log.jsonl", [{"image": n, "quality": "red"} for n in names])
     locked = split_csv(tmp_path / "split.csv", [("old.jpg", "cam1_d1", "test"), ("cam2_d1_000.png", "cam2_d1", "val")])
-    result = sample(tmp_path, Request(budget=60), champion=champion, never=[locked])
+    result = sample(tmp_path, SamplingRequest(budget=60), champion=champion, never=[locked])
     groups = {one.frame.group for one in result.chosen}
     assert "cam1_d1" not in groups
     assert "cam2_d1" in groups
     assert result.n_locked == 10
-    both = sample(tmp_path, Request(budget=60), champion=champion, never=[locked, f"{locked}:val"])
+    both = sample(tmp_path, SamplingRequest(budget=60), champion=champion, never=[locked, f"{locked}:val"])
     assert both.n_locked == 20
 
 
 def test_a_split_without_groups_locks_the_groups_of_its_images(tmp_path: Path) -> None:
     write_field(tmp_path)
     (tmp_path / "split.csv").write_text("image,split\ncam1_d1_003,test\nother.jpg,train\n")
-    result = sample(tmp_path, Request(budget=60), never=[str(tmp_path / "split.csv")])
+    result = sample(tmp_path, SamplingRequest(budget=60), never=[str(tmp_path / "split.csv")])
     assert result.n_locked == 10
     assert all(one.frame.group != "cam1_d1" for one in result.chosen)
 
@@ -109,7 +109,7 @@ def test_a_near_copy_of_a_locked_frame_is_not_chosen(tmp_path: Path) -> None:
     write_field(tmp_path, cameras=2, days=1, frames=3)
     write_picture(tmp_path / "cam2_d1_001.png", 0)  # the scene of cam1_d1_000.png
     locked = split_csv(tmp_path / "split.csv", [("cam1_d1_000.png", "cam1_d1", "test")])
-    chosen = {one.frame.image for one in sample(tmp_path, Request(budget=60), never=[locked]).chosen}
+    chosen = {one.frame.image for one in sample(tmp_path, SamplingRequest(budget=60), never=[locked]).chosen}
     assert chosen == {"cam2_d1_000.png", "cam2_d1_002.png"}
 
 
@@ -132,7 +132,7 @@ def test_damaged_and_missing_images_are_faults_and_never_chosen(tmp_path: Path) 
     write_field(tmp_path)
     (tmp_path / "cam1_d1_000.png").write_bytes(b"half")
     (tmp_path / "cam1_d1_001.png").unlink()
-    result = sample(tmp_path, Request(budget=60))
+    result = sample(tmp_path, SamplingRequest(budget=60))
     assert result.n_unreadable == 2
     assert len(result.chosen) == 58
     assert {fault.kind for fault in result.faults} == {"image_unreadable"}
@@ -146,9 +146,10 @@ def test_a_manifest_that_leads_out_of_its_folder_is_refused(tmp_path: Path, name
 
 
 @pytest.mark.parametrize(
-    "request_", [Request(budget=0), Request(conf=2), Request(near=999), Request(shares={"red": 0})]
+    "request_",
+    [SamplingRequest(budget=0), SamplingRequest(conf=2), SamplingRequest(near=999), SamplingRequest(shares={"red": 0})],
 )
-def test_a_request_without_sense_is_refused(tmp_path: Path, request_: Request) -> None:
+def test_a_request_without_sense_is_refused(tmp_path: Path, request_: SamplingRequest) -> None:
     write_field(tmp_path, cameras=1, days=1, frames=1)
     with pytest.raises(UsageError):
         sample(tmp_path, request_)
@@ -156,7 +157,7 @@ def test_a_request_without_sense_is_refused(tmp_path: Path, request_: Request) -
 
 def test_copies_never_take_the_place_of_another_file(tmp_path: Path) -> None:
     write_field(tmp_path / "in")
-    frames = [one.frame for one in sample(tmp_path / "in", Request(budget=3)).chosen]
+    frames = [one.frame for one in sample(tmp_path / "in", SamplingRequest(budget=3)).chosen]
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / frames[2].image).write_bytes(b"mine")
     with pytest.raises(DataError, match="another file"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from liftgate.data.formats.read import read
-from liftgate.data.splits.folds import extend_split, make_folds, prove_apart
+from liftgate.data.splits.folds import extend_split, make_folds, prove_disjoint
 from liftgate.data.splits.split import Split, make_split, split_counts
 from liftgate.errors import DataError
 from liftgate.testing import data as factory
@@ -82,7 +82,7 @@ def test_41_videos_and_a_deployment_set_that_is_proved_apart(tmp_path: Path) -> 
     main = {f"train/video{n:02d}_{k}.jpg": ROW for n in range(41) for k in range(2)}
     a = read(yolo_folder(tmp_path / "main", main, size=(24, 16)))
     b = read(yolo_folder(tmp_path / "deployment", {f"test/cam{n}_0.jpg": ROW for n in range(6)}, size=(16, 24)))
-    proof = prove_apart(a, b)
+    proof = prove_disjoint(a, b)
     assert (proof.n_images, proof.n_groups) == (6, 6)
 
 
@@ -90,11 +90,11 @@ def test_sharing_one_image_or_one_group_is_said(tmp_path: Path) -> None:
     a = read(yolo_folder(tmp_path / "a", {"train/x.jpg": ROW, "train/y.jpg": ROW}))
     b = read(yolo_folder(tmp_path / "b", {"test/copy.jpg": ROW}))
     with pytest.raises(DataError, match=r"images/test/copy\.jpg is images/train/x\.jpg"):
-        prove_apart(a, b)
+        prove_disjoint(a, b)
     c = read(yolo_folder(tmp_path / "c", {"test/z.jpg": ROW}, size=(40, 40)))
     grouped = [d.with_images([replace(i, group="cam1") for i in d.images]) for d in (a, c)]
     with pytest.raises(DataError, match="1 groups"):
-        prove_apart(*grouped)
+        prove_disjoint(*grouped)
     a.images[0].path.unlink()
     with pytest.raises(DataError, match="nothing can be proved"):
-        prove_apart(a, c)
+        prove_disjoint(a, c)

@@ -20,12 +20,12 @@ from PIL import Image
 pytest.importorskip("av", reason="needs the `frames` extra")
 
 from data.video_frames.clips import picture, write_clip
-from liftgate.data.video_frames import Outcome, Quota, Request, Window, extract, find_sources
+from liftgate.data.video_frames import Extraction, Quota, Request, Window, extract, find_sources
 from liftgate.data.video_frames.journal import NAME
 from liftgate.errors import UsageError
 
 
-def frames(source: Path, out: Path, **settings: object) -> Outcome:
+def frames(source: Path, out: Path, **settings: object) -> Extraction:
     return extract(find_sources([source]), out, Request(**settings))  # type: ignore[arg-type]
 
 
@@ -241,18 +241,18 @@ def test_a_killed_run_leaves_no_half_image_and_the_next_one_finishes(tmp_path: P
 
 
 def test_segments_keep_one_clock_and_one_group_and_outlive_their_files(tmp_path: Path) -> None:
-    from liftgate.data.video_frames.sources import Buffer
+    from liftgate.data.video_frames.sources import RollingBuffer
 
     folder = tmp_path / "cam1"
     for second in (4, 11, 18):
         write_clip(folder / f"cam1_20260114-0830{second:02d}.mp4", 70)
     os.utime(folder / "cam1_20260114-083018.mp4", (0, 0))
-    sources = find_sources([folder], buffer=Buffer())
+    sources = find_sources([folder], buffer=RollingBuffer())
     outcome = extract(sources, tmp_path / "out", Request(every=5.0))
     assert [row.taken[-8:] for row in outcome.frames] == ["08:30:05", "08:30:10", "08:30:15", "08:30:20"]
     assert {row.group for row in outcome.frames} == {"cam1_2026-01-14"}
     (folder / "cam1_20260114-083004.mp4").unlink()
-    later = extract(find_sources([folder], buffer=Buffer()), tmp_path / "out", Request(every=5.0))
+    later = extract(find_sources([folder], buffer=RollingBuffer()), tmp_path / "out", Request(every=5.0))
     assert later.frames == outcome.frames
 
 

@@ -12,7 +12,7 @@ pytest.importorskip("av", reason="needs the `frames` extra")
 
 from data.video_frames.clips import write_clip
 from data.video_frames.rtsp import camera
-from liftgate.data.video_frames import Request, record
+from liftgate.data.video_frames import Request, record_camera
 from liftgate.data.video_frames.live import Camera
 from liftgate.errors import UsageError
 
@@ -26,12 +26,14 @@ def everything(folder: Path) -> str:
 def test_a_camera_gives_a_frame_for_every_time_and_a_second_recording_adds_to_it(tmp_path: Path) -> None:
     stream = write_clip(tmp_path / "stream.ts", 60)
     with camera(stream) as address:
-        outcome = record(Camera.parse(address), tmp_path / "out", Request(every=1.0), seconds=4, name="gate", now=NOON)
+        outcome = record_camera(
+            Camera.parse(address), tmp_path / "out", Request(every=1.0), seconds=4, name="gate", now=NOON
+        )
     assert [row.image for row in outcome.frames] == [f"gate_20260114-120000_0000{s}000ms.jpg" for s in range(4)]
     assert {row.group for row in outcome.frames} == {"gate_2026-01-14"}
     assert outcome.faults == ()
     with camera(stream) as address:
-        later = record(
+        later = record_camera(
             Camera.parse(address),
             tmp_path / "out",
             Request(every=1.0),
@@ -48,8 +50,8 @@ def test_the_password_is_in_no_name_no_file_and_no_message(
     monkeypatch.setenv("CAM_PASSWORD", "hunter2")
     with camera(write_clip(tmp_path / "stream.ts", 20), password="$CAM_PASSWORD") as address:
         source = Camera.parse(address)
-        outcome = record(source, tmp_path / "out", Request(every=1.0), seconds=1, now=NOON)
-    gone = record(source, tmp_path / "out", Request(every=1.0), seconds=1, now=NOON)  # nobody listens any more
+        outcome = record_camera(source, tmp_path / "out", Request(every=1.0), seconds=1, now=NOON)
+    gone = record_camera(source, tmp_path / "out", Request(every=1.0), seconds=1, now=NOON)  # nobody listens any more
     assert len(outcome.frames) == 1
     assert [fault.kind for fault in gone.faults] == ["stream_lost"]
     seen = (
@@ -75,7 +77,7 @@ def test_a_camera_that_hangs_up_is_called_again_until_the_time_is_over(tmp_path:
     stream = write_clip(tmp_path / "stream.ts", 30)
     waited: list[float] = []
     with camera(stream, stream, stream) as address:
-        outcome = record(
+        outcome = record_camera(
             Camera.parse(address), tmp_path / "out", Request(every=1.0), seconds=8, now=NOON, wait=waited.append
         )
     assert len(waited) == 2
@@ -100,7 +102,9 @@ def test_a_camera_that_does_not_come_back_keeps_what_came_and_is_asked_less_and_
     clock = time.monotonic
     monkeypatch.setattr("liftgate.data.video_frames.live.time.monotonic", lambda: clock() + passed[0])
     with camera(write_clip(tmp_path / "stream.ts", 30)) as address:
-        outcome = record(Camera.parse(address), tmp_path / "out", Request(every=1.0), seconds=60, now=NOON, wait=wait)
+        outcome = record_camera(
+            Camera.parse(address), tmp_path / "out", Request(every=1.0), seconds=60, now=NOON, wait=wait
+        )
     assert len(outcome.frames) == 3
     assert waited[:5] == [1, 2, 4, 8, 16]
     assert sum(waited) >= 60 > sum(waited[:-1])

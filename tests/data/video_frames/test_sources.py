@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftgate.data.video_frames import Naming, Quota, find_sources
+from liftgate.data.video_frames import NamingRules, Quota, find_sources
 from liftgate.data.video_frames.select import select
-from liftgate.data.video_frames.sources import Buffer, moment, safe_name
+from liftgate.data.video_frames.sources import RollingBuffer, date_and_time, safe_name
 from liftgate.errors import DataError, UsageError
 
 
@@ -32,7 +32,7 @@ def test_any_text_becomes_one_safe_part_of_a_file_name(text: str) -> None:
 
 @given(st.text(max_size=40))
 def test_no_name_upsets_the_search_for_a_date(text: str) -> None:
-    day, started = moment(text)
+    day, started = date_and_time(text)
     assert day == "" or started is None or day == f"{started:%Y-%m-%d}"
 
 
@@ -46,12 +46,12 @@ def test_camera_category_and_day_come_out_of_the_path(tmp_path: Path) -> None:
 
 def test_rules_for_camera_and_category_are_regular_expressions_with_one_group(tmp_path: Path) -> None:
     touch(tmp_path / "op07_left.mp4")
-    (source,) = find_sources([tmp_path], naming=Naming(camera=r"_(\w+)\.", category=r"op(\d+)"))
+    (source,) = find_sources([tmp_path], naming=NamingRules(camera=r"_(\w+)\.", category=r"op(\d+)"))
     assert (source.camera, source.category) == ("left", "07")
     with pytest.raises(UsageError, match="one group"):
-        find_sources([tmp_path], naming=Naming(camera=r"(a)(b)"))
+        find_sources([tmp_path], naming=NamingRules(camera=r"(a)(b)"))
     with pytest.raises(UsageError, match="regular expression"):
-        find_sources([tmp_path], naming=Naming(category=r"(a"))
+        find_sources([tmp_path], naming=NamingRules(category=r"(a"))
 
 
 def test_sources_of_the_same_name_get_names_of_their_own(tmp_path: Path) -> None:
@@ -83,9 +83,9 @@ def test_the_segment_that_is_being_written_is_left_out(tmp_path: Path) -> None:
     touch(*files)
     for age, file in zip((30, 20, 10), files, strict=True):
         os.utime(file, (1000 - age, 1000 - age))
-    busy = find_sources([tmp_path], buffer=Buffer(newest=1), now=1000.0)
+    busy = find_sources([tmp_path], buffer=RollingBuffer(newest=1), now=1000.0)
     assert [source.path.name for source in busy] == ["cam1_20260114-083010.ts"]
-    stopped = find_sources([tmp_path], buffer=Buffer(), now=1100.0)
+    stopped = find_sources([tmp_path], buffer=RollingBuffer(), now=1100.0)
     assert len(stopped) == 3
     assert {source.kind for source in stopped} == {"segment"}
 

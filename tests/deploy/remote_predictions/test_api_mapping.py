@@ -24,9 +24,9 @@ def world() -> Dataset:
 
 
 def mapped(answer: Any, **keys: Any) -> Predictions:
-    draft = PredictionsBuilder(world())
-    add_answer(draft, "a.jpg", 0, answer, ApiMapping(**keys))
-    return draft.finish({})
+    builder = PredictionsBuilder(world())
+    add_answer(builder, "a.jpg", 0, answer, ApiMapping(**keys))
+    return builder.build({})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from liftgate.data.core.dataset import Dataset, Keypoints
-from liftgate.data.overview import between, overview
+from liftgate.data.overview import compare_datasets, overview
 from liftgate.evaluation.label_agreement import agreements, judge
 from liftgate.reporting.dataset_pages import agreement_page, dataset_page, render_agreement, render_dataset
 from liftgate.testing.data import dataset as make
@@ -41,7 +41,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     compared = agreements([one, shifted], rng=np.random.default_rng(0))
     return {
         "one": render_dataset(dataset_page([one], views[:1]), folder / "one.html"),
-        "two": render_dataset(dataset_page([one, other], views, between(one, other, *views)), folder / "two.html"),
+        "two": render_dataset(
+            dataset_page([one, other], views, compare_datasets(one, other, *views)), folder / "two.html"
+        ),
         "agree": render_agreement(
             agreement_page(compared, judge([c.found for c in compared], 0.85)), folder / "agree.html"
         ),

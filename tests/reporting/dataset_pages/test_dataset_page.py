@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image as Picture
 
 from liftgate.data.core.dataset import Dataset, Labels
-from liftgate.data.overview import between, overview
+from liftgate.data.overview import compare_datasets, overview
 from liftgate.data.overview.record import Distribution
 from liftgate.reporting.dataset_pages import dataset_page, render_dataset
 from liftgate.reporting.dataset_pages.drawing import heat_levels, histogram
@@ -26,7 +26,7 @@ from liftgate.testing.data import picture
 
 def page(tmp_path: Path, *datasets: Dataset) -> str:
     views = [overview(dataset) for dataset in datasets]
-    side = between(datasets[0], datasets[1], views[0], views[1]) if len(datasets) == 2 else None
+    side = compare_datasets(datasets[0], datasets[1], views[0], views[1]) if len(datasets) == 2 else None
     return render_dataset(dataset_page(datasets, views, side, "liftgate data stats x"), tmp_path / "p.html").read_text()
 
 

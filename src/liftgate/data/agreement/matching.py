@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import Boxes, areas, iou
-from liftgate.data.agreement.shared_frames import Frames
+from liftgate.data.agreement.shared_frames import SharedFrames
 from liftgate.data.core.dataset import Dataset, Labels
 
 NONE = -1
@@ -16,7 +16,7 @@ NONE = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sightings:
+class ObjectMatches:
     """One row per object that at least one of two annotators has drawn."""
 
     frame: NDArray[np.int64]
@@ -103,7 +103,7 @@ def _assign(gain: NDArray[np.float64], fits: NDArray[np.bool_]) -> tuple[NDArray
     return ordered[:, 0], ordered[:, 1]
 
 
-def sightings(a: Dataset, b: Dataset, frames: Frames, *, at_least: float = 0.5) -> Sightings:
+def match_objects(a: Dataset, b: Dataset, frames: SharedFrames, *, at_least: float = 0.5) -> ObjectMatches:
     """Match the boxes of every shared frame at IoU `at_least`.
 
     A crowd or ignore region of either annotator takes the boxes that lie on it out of the comparison.
@@ -130,7 +130,7 @@ def sightings(a: Dataset, b: Dataset, frames: Frames, *, at_least: float = 0.5) 
         ]
     table = np.concatenate(parts) if parts else np.zeros((0, 4))
     row_a, row_b = table[:, 1].astype(np.int64), table[:, 2].astype(np.int64)
-    return Sightings(
+    return ObjectMatches(
         frame=table[:, 0].astype(np.int64),
         class_a=_class_of(class_a, row_a),
         class_b=_class_of(class_b, row_b),
@@ -191,7 +191,7 @@ def _rows_by_image(dataset: Dataset) -> list[NDArray[np.int64]]:
     return np.split(order, ends) if dataset.images else []
 
 
-def _common_classes(dataset: Dataset, frames: Frames) -> NDArray[np.int64]:
+def _common_classes(dataset: Dataset, frames: SharedFrames) -> NDArray[np.int64]:
     number = {name: index for index, name in enumerate(frames.classes)}
     names = np.array([number[name] for name in dataset.classes] or [0], dtype=np.int64)
     return names[dataset.labels.cls] if len(dataset.labels) else np.zeros(0, dtype=np.int64)

@@ -14,7 +14,7 @@ from liftgate.errors import DataError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frames:
+class SharedFrames:
     """What two label sets have in common."""
 
     a: NDArray[np.int64]
@@ -36,7 +36,7 @@ class Frames:
         return len(self.a)
 
 
-def shared_frames(a: Dataset, b: Dataset, *, missing_is_empty: bool = False) -> Frames:
+def shared_frames(a: Dataset, b: Dataset, *, missing_is_empty: bool = False) -> SharedFrames:
     """Pair the images of two label sets by id, else by file name, else by stem.
 
     A frame for which one of them has no labels at all is left out: in a set of 2,500 of which somebody has labelled 50,
@@ -66,7 +66,7 @@ def shared_frames(a: Dataset, b: Dataset, *, missing_is_empty: bool = False) -> 
     _same_sizes(a, b, pairs)
     said_a, said_b = _labelled(a), _labelled(b)
     kept = [(i, j) for i, j in pairs if missing_is_empty or (said_a[i] and said_b[j])]
-    return Frames(
+    return SharedFrames(
         a=np.array([i for i, _ in kept], dtype=np.int64),
         b=np.array([j for _, j in kept], dtype=np.int64),
         classes=tuple(dict.fromkeys([*a.classes, *b.classes])),

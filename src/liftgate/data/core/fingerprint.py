@@ -59,16 +59,18 @@ def fingerprint(dataset: Dataset, *, progress: Progress = silent) -> str:
     )
 
 
-def image_marks(dataset: Dataset, progress: Progress = silent) -> list[str]:
+def image_signatures(dataset: Dataset, progress: Progress = silent) -> list[str]:
     """Return a mark of every image: 12 digits of its id and size, 12 of its file's bytes (- where there is none).
 
     Enough to tell whether two sets of images overlap, where frame_0001.jpg may stand in many sets.
     """
     hashes = file_hashes([image.path for image in dataset.images], progress)
-    return [name_mark(image) + (hash_ or "-" * 12)[:12] for image, hash_ in zip(dataset.images, hashes, strict=True)]
+    return [
+        name_signature(image) + (hash_ or "-" * 12)[:12] for image, hash_ in zip(dataset.images, hashes, strict=True)
+    ]
 
 
-def name_mark(image: Image) -> str:
+def name_signature(image: Image) -> str:
     """The half of an image's mark that needs no file."""
     return content_hash((image.id, image.width, image.height))[:12]
 

@@ -28,7 +28,7 @@ _THREADS = min(16, 4 * (os.cpu_count() or 1))
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class ImageHeader:
     """Size as stored and EXIF orientation; `kind` and `problem` say what is wrong, as a Fault would."""
 
     width: int = 0
@@ -42,37 +42,37 @@ class Header:
         return Fault(self.kind, str(path), self.problem, image) if self.kind else None
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path) -> ImageHeader:
     """Read the header of one image file; a file that cannot be read gives size 0 and the reason, never an error."""
     from PIL import Image, UnidentifiedImageError  # here: whoever has labels without images measures without Pillow
 
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait for ever
-            return Header(kind="image_unreadable", problem="not a regular file")
+            return ImageHeader(kind="image_unreadable", problem="not a regular file")
         with path.open("rb") as file:
             with Image.open(file) as image:
                 width, height, orientation = _geometry(image)
                 form = image.format or "?"
             if width < 10 or height < 10:
-                return Header(width, height, orientation, "image_small", f"{width}×{height} pixels")
+                return ImageHeader(width, height, orientation, "image_small", f"{width}×{height} pixels")
             if form not in _FORMATS:
-                return Header(width, height, orientation, "image_format", f"{form} file")
+                return ImageHeader(width, height, orientation, "image_format", f"{form} file")
             if form == "JPEG" and not _ends_well(file):
-                return Header(width, height, orientation, "jpeg_end", "no end-of-image marker at the end")
-            return Header(width, height, orientation)
+                return ImageHeader(width, height, orientation, "jpeg_end", "no end-of-image marker at the end")
+            return ImageHeader(width, height, orientation)
     except FileNotFoundError:
-        return Header(kind="image_missing", problem="no such file")
+        return ImageHeader(kind="image_missing", problem="no such file")
     except UnidentifiedImageError:
         empty = path.stat().st_size == 0
-        return Header(kind="image_unreadable", problem="empty file" if empty else "not an image")
+        return ImageHeader(kind="image_unreadable", problem="empty file" if empty else "not an image")
     except Exception as error:  # Pillow's plugins raise anything on a damaged file: SyntaxError, struct.error, …
-        return Header(kind="image_unreadable", problem=f"{type(error).__name__}: {error}"[:200])
+        return ImageHeader(kind="image_unreadable", problem=f"{type(error).__name__}: {error}"[:200])
 
 
-def read_headers(paths: Sequence[Path], progress: Progress = silent) -> list[Header]:
+def read_headers(paths: Sequence[Path], progress: Progress = silent) -> list[ImageHeader]:
     """Read the headers of many image files in a thread pool, in the order of `paths`."""
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
-    headers: list[Header] = []
+    headers: list[ImageHeader] = []
     with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
         # Only the header is read: a huge image costs nothing here, and damaged EXIF is the reader's to ignore.
         warnings.simplefilter("ignore")

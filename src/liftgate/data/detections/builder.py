@@ -51,7 +51,7 @@ class PredictionsBuilder:
         place = self._names.find(name)
         return self._numbers.get(name) if place is None else place
 
-    def look(self, where: str, name: str) -> int:
+    def cover_named(self, where: str, name: str) -> int:
         """Say that an image was looked at and return its index in the dataset.
 
         Raises:
@@ -63,19 +63,19 @@ class PredictionsBuilder:
                 "unknown image", where=where, expected=_some([image.id for image in self.dataset.images], 3),
                 got=repr(name), hint="was this made on another data set or split, or have two images this name?",
             )  # fmt: skip
-        self.saw(place)
+        self.cover(place)
         return place
 
-    def saw(self, place: int) -> None:
+    def cover(self, place: int) -> None:
         """Say that the image at an index of the dataset was looked at."""
         self._seen.setdefault(place, len(self._seen))
 
-    def saw_all(self) -> None:
+    def cover_all(self) -> None:
         """Say that every image was looked at."""
         for place in range(len(self.dataset.images)):
-            self.saw(place)
+            self.cover(place)
 
-    def named(self, where: str, name: str) -> int | None:
+    def class_by_name(self, where: str, name: str) -> int | None:
         """Return the index of a class by name, upper or lower case; None: a class to leave out.
 
         Raises:
@@ -91,7 +91,7 @@ class PredictionsBuilder:
             self._dropped[name] += 1
         return place
 
-    def numbered(self, where: str, number: int) -> int:
+    def class_by_number(self, where: str, number: int) -> int:
         """Return the index of a class by its number from 0.
 
         Raises:
@@ -138,7 +138,7 @@ class PredictionsBuilder:
         self._scores.append(score)
         self._boxes.extend([np.nan] * 4 if box is None else box)
 
-    def finish(self, settings: Mapping[str, Any], *, image_level: bool = False) -> Predictions:
+    def build(self, settings: Mapping[str, Any], *, image_level: bool = False) -> Predictions:
         """Return what was collected; `image_level`: also without any row, it would have been of whole images.
 
         Raises:
@@ -165,10 +165,10 @@ class PredictionsBuilder:
         )
 
 
-def number(where: str, what: str, value: object) -> float:
+def parse_number(where: str, what: str, value: object) -> float:
     """Return `value` as a number.
 
-    >>> number("a.csv:2", "score", "0.5")
+    >>> parse_number("a.csv:2", "score", "0.5")
     0.5
 
     Raises:
@@ -180,13 +180,13 @@ def number(where: str, what: str, value: object) -> float:
         raise DataError(f"{what} is no number", where=where, got=repr(value)[:80]) from None
 
 
-def pixels(where: str, box: tuple[float, float, float, float], size: tuple[int, int]) -> list[float]:
+def box_in_pixels(where: str, box: tuple[float, float, float, float], size: tuple[int, int]) -> list[float]:
     """Left, top, width, height in fractions of an image of `size` → xyxy in pixels.
 
     Rounded before they are added, as a COCO file has them: 32 pixels come back as 32, and with them an IoU of exactly
     0.5 and the size range of an object; mAP of the same boxes is then the same from every source.
 
-    >>> pixels("a.txt:1", (32.4 / 640, 0.0, 32 / 640, 0.5), (640, 480)), 32.4 + 32
+    >>> box_in_pixels("a.txt:1", (32.4 / 640, 0.0, 32 / 640, 0.5), (640, 480)), 32.4 + 32
     ([32.4, 0.0, 64.4, 240.0], 64.4)
 
     Raises:
@@ -198,7 +198,7 @@ def pixels(where: str, box: tuple[float, float, float, float], size: tuple[int, 
     return [left, top, left + width, top + height]
 
 
-def demand_readable(path: Path, largest: int = LARGEST) -> None:
+def require_readable(path: Path, largest: int = LARGEST) -> None:
     """Refuse a file that is not there, or larger than memory should be asked for.
 
     Raises:

@@ -14,7 +14,7 @@ import msgspec
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
-from liftgate.data.detections.builder import PredictionsBuilder, demand_readable, number, pixels
+from liftgate.data.detections.builder import PredictionsBuilder, box_in_pixels, parse_number, require_readable
 from liftgate.data.formats.coco.document import read_json
 from liftgate.errors import DataError
 
@@ -32,7 +32,7 @@ def read(path: Path, dataset: Dataset, field: str | None = None) -> Predictions:
     Raises:
         DataError: neither of the two, or a detection that cannot be meant (with its image and index).
     """
-    demand_readable(path)
+    require_readable(path)
     document = read_json(path, _File)
     if document.samples is not None:
         return from_samples(document.samples, dataset, field, where=str(path))
@@ -42,19 +42,19 @@ def read(path: Path, dataset: Dataset, field: str | None = None) -> Predictions:
             expected="a list (COCO results), or an object with labels or samples (FiftyOne)",
             hint=None if document.images is None else "this is a COCO data set: is it the truth?",
         )  # fmt: skip
-    draft = PredictionsBuilder(dataset, others="drop")
+    builder = PredictionsBuilder(dataset, others="drop")
     for image, labels in document.labels.items():
         if labels is None:
             continue  # not looked at
         where = f"{path}: {image}"
-        place = draft.look(where, image)
+        place = builder.cover_named(where, image)
         for index, item in enumerate(labels):
             spot = f"{where}[{index}]"
             if "label" in item:
-                _add(draft, spot, place, _named(spot, item["label"], document.classes), item)
+                _add(builder, spot, place, _named(spot, item["label"], document.classes), item)
             else:
                 raise DataError("a detection without a label", where=spot)
-    return draft.finish({})
+    return builder.build({})
 
 
 def from_samples(
@@ -69,39 +69,39 @@ def from_samples(
     """
     kept = list(samples)
     field = field or _predicted_field(kept, where)
-    draft, found = PredictionsBuilder(dataset, others="drop"), False
+    builder, found = PredictionsBuilder(dataset, others="drop"), False
     for index, sample in enumerate(kept):
         spot = f"{where}[{index}]"
         value = _get(sample, field)
         if value is None:
             continue
         found = True
-        place = _image(draft, spot, _get(sample, "filepath"))
+        place = _image(builder, spot, _get(sample, "filepath"))
         for number_, item in enumerate(_labels(value)):
             here = f"{spot}.{field}[{number_}]"
-            _add(draft, here, place, _named(here, _get(item, "label"), None), item)
+            _add(builder, here, place, _named(here, _get(item, "label"), None), item)
     if not found:
         fields = sorted({name for sample in kept for name in _fields(sample)})
         raise DataError(f"no sample has a field {field!r}", where=where, expected=", ".join(fields) or "any sample")
-    return draft.finish({})
+    return builder.build({})
 
 
-def _add(draft: PredictionsBuilder, where: str, place: int, label: str, item: Any) -> None:
+def _add(builder: PredictionsBuilder, where: str, place: int, label: str, item: Any) -> None:
     confidence = _get(item, "confidence")
     if confidence is None:
         raise DataError("a label without confidence", where=where, hint="is this the truth, not a prediction?")
-    score = number(where, "confidence", confidence)
-    cls = draft.named(where, label)
+    score = parse_number(where, "confidence", confidence)
+    cls = builder.class_by_name(where, label)
     box = _get(item, "bounding_box")
     if box is not None:
-        box = _pixels(where, box, draft.dataset.images[place].upright)
+        box = _pixels(where, box, builder.dataset.images[place].upright)
     if cls is not None:
-        draft.add(where, place, cls, score, box)
+        builder.add(where, place, cls, score, box)
 
 
 def _pixels(where: str, box: Any, size: tuple[int, int]) -> list[float]:
     try:
-        x, y, w, h = (number(where, "a side", value) for value in box)
+        x, y, w, h = (parse_number(where, "a side", value) for value in box)
     except (TypeError, ValueError):
         raise DataError("the box is no box", where=where, expected="left, top, width, height", got=box) from None
     if not 0 <= max(abs(x), abs(y), w, h) <= 2:
@@ -109,21 +109,21 @@ def _pixels(where: str, box: Any, size: tuple[int, int]) -> list[float]:
         raise DataError("not a fraction of the image", where=where, got=[x, y, w, h], hint=hint)
     if w < 0 or h < 0:
         raise DataError("the box has a negative size", where=where, got=[x, y, w, h])
-    return pixels(where, (x, y, w, h), size)
+    return box_in_pixels(where, (x, y, w, h), size)
 
 
-def _image(draft: PredictionsBuilder, where: str, filepath: Any) -> int:
+def _image(builder: PredictionsBuilder, where: str, filepath: Any) -> int:
     """Find the image of an export's path: as it is, and without the folder that the export put it in."""
     if not isinstance(filepath, str):
         raise DataError("a sample without filepath", where=where)
     parts = PurePosixPath(filepath.replace("\\", "/")).parts
     # The longest tail that is an image's id: two cameras may have a 0001.jpg each.
     for start in range(len(parts)):
-        place = draft.find("/".join(parts[start:]))
-        if place is not None and draft.dataset.images[place].id == "/".join(parts[start:]):
-            draft.saw(place)
+        place = builder.find("/".join(parts[start:]))
+        if place is not None and builder.dataset.images[place].id == "/".join(parts[start:]):
+            builder.cover(place)
             return place
-    return draft.look(where, filepath)
+    return builder.cover_named(where, filepath)
 
 
 def _named(where: str, label: Any, classes: list[str] | None) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.detections import fiftyone, saved_answers, yolo_txt
-from liftgate.data.detections.builder import demand_readable
+from liftgate.data.detections.builder import require_readable
 from liftgate.data.detections.supervision import from_supervision
 from liftgate.data.formats import coco
 from liftgate.errors import DataError
 
 
-class Ahead:
+class PrefetchedResults:
     """COCO results whose rows are read in a thread of their own: by machine code, free of the interpreter's lock."""
 
     def __init__(self, path: Path) -> None:
@@ -40,8 +40,8 @@ class Ahead:
         return coco.read_predictions(self.path, dataset, self._rows)
 
 
-Source = Path | str | Predictions | Mapping[str, Any] | Iterable[Any] | Ahead
-"""A path, Predictions, supervision.Detections by image, FiftyOne samples, or what `read_ahead` made of one of these"""
+PredictionsSource = Path | str | Predictions | Mapping[str, Any] | Iterable[Any] | PrefetchedResults
+"""A path, Predictions, supervision.Detections by image, FiftyOne samples, or the result of `prefetch`"""
 
 _LARGEST_STREAMED = 5_000_000_000
 """Bytes of COCO results, which are read in pieces: some 50 million detections, whose matching takes some 16 GB"""
@@ -49,7 +49,7 @@ _LARGEST_STREAMED = 5_000_000_000
 _TAKES = "COCO results JSON, FiftyOne JSON, CSV, or a folder of YOLO txt"
 
 
-def read_predictions(source: Source, dataset: Dataset) -> Predictions:
+def read_predictions(source: PredictionsSource, dataset: Dataset) -> Predictions:
     """Read predictions on the images of a dataset.
 
     A path is COCO results (a JSON list), FiftyOne's labels.json or samples.json (a JSON object; `samples.json#FIELD`
@@ -61,7 +61,7 @@ def read_predictions(source: Source, dataset: Dataset) -> Predictions:
     """
     if isinstance(source, Predictions):
         return source
-    if isinstance(source, Ahead):
+    if isinstance(source, PrefetchedResults):
         return source.predictions(dataset)
     if isinstance(source, Mapping):
         return from_supervision(source, dataset)
@@ -71,9 +71,9 @@ def read_predictions(source: Source, dataset: Dataset) -> Predictions:
     if path.is_dir():
         return _read_folder(path, dataset, field)
     if _is_results(path):
-        demand_readable(path, _LARGEST_STREAMED)
+        require_readable(path, _LARGEST_STREAMED)
         return coco.read_predictions(path, dataset)
-    demand_readable(path)
+    require_readable(path)
     if path.suffix.lower() == ".csv":
         return saved_answers.read(path, dataset)
     if path.suffix.lower() == ".json":
@@ -81,7 +81,7 @@ def read_predictions(source: Source, dataset: Dataset) -> Predictions:
     raise DataError("not a predictions file", where=path, expected=_TAKES)
 
 
-def read_ahead(source: Source) -> Source:
+def prefetch(source: PredictionsSource) -> PredictionsSource:
     """Begin to read COCO results before their dataset is known; anything else, and what cannot be read, is returned.
 
     The rows of half a million detections take as long as everything that must be imported to measure them.
@@ -92,10 +92,10 @@ def read_ahead(source: Source) -> Source:
     try:
         if not path.is_file() or not _is_results(path):
             return source
-        demand_readable(path, _LARGEST_STREAMED)
+        require_readable(path, _LARGEST_STREAMED)
     except (DataError, OSError):
         return source  # told, with the truth read, by `read_predictions`
-    return Ahead(path)
+    return PrefetchedResults(path)
 
 
 def _is_results(path: Path) -> bool:

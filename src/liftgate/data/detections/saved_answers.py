@@ -13,7 +13,7 @@ from pathlib import Path
 from liftgate.data.core.csv_tables import read_table
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
-from liftgate.data.detections.builder import PredictionsBuilder, demand_readable, number
+from liftgate.data.detections.builder import PredictionsBuilder, parse_number, require_readable
 from liftgate.errors import DataError
 
 _CORNERS = ("x1", "y1", "x2", "y2")
@@ -26,28 +26,28 @@ def read(path: Path, dataset: Dataset) -> Predictions:
         DataError: no such columns, or a row that cannot be meant (with its line).
     """
     files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
-    draft = PredictionsBuilder(dataset, hint="leave the class empty where the image was looked at and nothing was seen")
+    builder = PredictionsBuilder(dataset, hint="leave the class empty where nothing was found on the image")
     boxed = False
     for file in files:
-        demand_readable(file)
+        require_readable(file)
         for line, row in read_table(file, ("image", "class")):
             boxed = any(name in row for name in _CORNERS) or boxed
-            _read_row(f"{file}:{line}", row, draft)
-    return draft.finish({}, image_level=not boxed)
+            _read_row(f"{file}:{line}", row, builder)
+    return builder.build({}, image_level=not boxed)
 
 
-def _read_row(where: str, row: Mapping[str, str], draft: PredictionsBuilder) -> None:
+def _read_row(where: str, row: Mapping[str, str], builder: PredictionsBuilder) -> None:
     if not row["image"].strip():
         raise DataError("a row names no image", where=where)
-    place = draft.look(where, row["image"].strip())
+    place = builder.cover_named(where, row["image"].strip())
     name = row["class"].strip()
     if not name:
         return
-    cls = draft.named(where, name)
-    score = number(where, "the score", row["score"]) if row.get("score", "").strip() else 1.0
+    cls = builder.class_by_name(where, name)
+    score = parse_number(where, "the score", row["score"]) if row.get("score", "").strip() else 1.0
     corners = [row.get(corner, "").strip() for corner in _CORNERS]
     if any(corners) and not all(corners):
         raise DataError("half a box", where=where, expected="x1,y1,x2,y2", got=",".join(corners))
-    box = [number(where, "a corner", corner) for corner in corners] if all(corners) else None
+    box = [parse_number(where, "a corner", corner) for corner in corners] if all(corners) else None
     if cls is not None:
-        draft.add(where, place, cls, score, box)
+        builder.add(where, place, cls, score, box)

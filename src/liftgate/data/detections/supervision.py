@@ -12,7 +12,7 @@ import numpy as np
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
-from liftgate.data.detections.builder import PredictionsBuilder, number
+from liftgate.data.detections.builder import PredictionsBuilder, parse_number
 from liftgate.errors import DataError
 
 
@@ -22,9 +22,9 @@ def from_supervision(detections: Mapping[str, Any], dataset: Dataset) -> Predict
     Raises:
         DataError: an unknown image or class number, columns of different lengths, or a row that cannot be meant.
     """
-    draft = PredictionsBuilder(dataset, others="drop")
+    builder = PredictionsBuilder(dataset, others="drop")
     for image, one in detections.items():
-        place = draft.look("detections", image)
+        place = builder.cover_named("detections", image)
         boxes = np.asarray(getattr(one, "xyxy", None), dtype=np.float64)
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             got = f"shape {boxes.shape}"
@@ -38,17 +38,17 @@ def from_supervision(detections: Mapping[str, Any], dataset: Dataset) -> Predict
         for row in range(len(boxes)):
             where = f"detections[{image!r}][{row}]"
             label = labels[row]
-            cls = _numbered(draft, where, label) if names is None else draft.named(where, str(label))
+            cls = _numbered(builder, where, label) if names is None else builder.class_by_name(where, str(label))
             if cls is not None:
-                draft.add(where, place, cls, number(where, "confidence", scores[row]), boxes[row].tolist())
-    return draft.finish({})
+                builder.add(where, place, cls, parse_number(where, "confidence", scores[row]), boxes[row].tolist())
+    return builder.build({})
 
 
-def _numbered(draft: PredictionsBuilder, where: str, label: Any) -> int:
-    value = number(where, "class_id", label)
+def _numbered(builder: PredictionsBuilder, where: str, label: Any) -> int:
+    value = parse_number(where, "class_id", label)
     if value % 1:  # NaN too
         raise DataError("the class is no whole number", where=where, got=label)
-    return draft.numbered(where, int(value))
+    return builder.class_by_number(where, int(value))
 
 
 def _column(image: str, values: Any, name: str, length: int) -> Sequence[Any]:

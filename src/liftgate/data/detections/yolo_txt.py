@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
-from liftgate.data.detections.builder import PredictionsBuilder, demand_readable, number, pixels
+from liftgate.data.detections.builder import PredictionsBuilder, box_in_pixels, parse_number, require_readable
 from liftgate.errors import DataError
 
 _NAMES = "classes.txt"
@@ -34,23 +34,23 @@ def read(folder: Path, dataset: Dataset) -> Predictions:
     if not files:
         raise DataError("no txt files here", where=folder, hint="an empty folder would mean that nothing was found")
     names = _class_names(folder / _NAMES)
-    draft = PredictionsBuilder(dataset, others="refuse" if names is None else "drop")
-    draft.saw_all()
+    builder = PredictionsBuilder(dataset, others="refuse" if names is None else "drop")
+    builder.cover_all()
     places = {PurePosixPath(image.id).with_suffix("").as_posix(): i for i, image in enumerate(dataset.images)}
     for path in files:
         place = places.get(path.relative_to(folder).with_suffix("").as_posix())
-        _read_file(path, draft.look(str(path), path.stem) if place is None else place, draft, names)
-    return draft.finish({})
+        _read_file(path, builder.cover_named(str(path), path.stem) if place is None else place, builder, names)
+    return builder.build({})
 
 
-def _read_file(path: Path, place: int, draft: PredictionsBuilder, names: Sequence[str] | None) -> None:
-    size, skeleton = draft.dataset.images[place].upright, draft.dataset.keypoints
+def _read_file(path: Path, place: int, builder: PredictionsBuilder, names: Sequence[str] | None) -> None:
+    size, skeleton = builder.dataset.images[place].upright, builder.dataset.keypoints
     for line, text in enumerate(_text(path).splitlines(), 1):
         words, where = text.split(), f"{path}:{line}"
         if not words:
             continue
         columns = _columns(where, len(words), 0 if skeleton is None else len(skeleton.names))
-        values = [number(where, "a column", word) for word in words]
+        values = [parse_number(where, "a column", word) for word in words]
         if values[0] % 1:
             raise DataError("the class is no whole number", where=where, got=words[0])
         if not all(abs(value) <= _OUTSIDE for value in values[1:5]):
@@ -58,12 +58,12 @@ def _read_file(path: Path, place: int, draft: PredictionsBuilder, names: Sequenc
             raise DataError("not a fraction of the image", where=where, got=" ".join(words[1:5]), hint=hint)
         if min(values[3:5]) < 0:
             raise DataError("the box has a negative size", where=where, got=" ".join(words[3:5]))
-        cls = _class(where, int(values[0]), draft, names)
+        cls = _class(where, int(values[0]), builder, names)
         if cls is not None:
             x, y, width, height = values[1:5]
-            box = pixels(where, (x - width / 2, y - height / 2, width, height), size)
+            box = box_in_pixels(where, (x - width / 2, y - height / 2, width, height), size)
             points = _points(values[5:-1], columns, size) if columns else None
-            draft.add(where, place, cls, values[-1], box, points)
+            builder.add(where, place, cls, values[-1], box, points)
 
 
 def _columns(where: str, words: int, keypoints: int) -> int:
@@ -91,12 +91,12 @@ def _points(values: Sequence[float], columns: int, size: tuple[int, int]) -> lis
     return found
 
 
-def _class(where: str, index: int, draft: PredictionsBuilder, names: Sequence[str] | None) -> int | None:
+def _class(where: str, index: int, builder: PredictionsBuilder, names: Sequence[str] | None) -> int | None:
     if names is None:
-        return draft.numbered(where, index)
+        return builder.class_by_number(where, index)
     if not 0 <= index < len(names):
         raise DataError("unknown class number", where=where, expected=f"0 … {len(names) - 1}", got=index)
-    return draft.named(where, names[index])
+    return builder.class_by_name(where, names[index])
 
 
 def _class_names(path: Path) -> list[str] | None:
@@ -104,7 +104,7 @@ def _class_names(path: Path) -> list[str] | None:
 
 
 def _text(path: Path) -> str:
-    demand_readable(path, _LARGEST)
+    require_readable(path, _LARGEST)
     try:
         return path.read_text("utf-8-sig")
     except (OSError, UnicodeError) as error:

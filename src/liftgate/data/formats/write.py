@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset, Image
 from liftgate.data.formats import coco, cvat, voc, yolo
-from liftgate.data.formats.cvat.tracks import KEY as TRACKS
+from liftgate.data.formats.cvat.tracks import TRACKS as TRACKS
 from liftgate.data.formats.cvat.tracks import track_of
 from liftgate.data.formats.links import link_images, safe_names
 from liftgate.data.grouping.groups import BESIDE, write_groups
@@ -64,7 +64,7 @@ def write_dataset(
             write_groups(part, ((called.get(image.id, image.id), image.group) for image in dataset.images))
             if card is not None:
                 write_card(card, part)
-    return Written(folder, tuple(files), losses(dataset, to))
+    return Written(folder, tuple(files), format_losses(dataset, to))
 
 
 def written_names(dataset: Dataset, to: str, folder: Path) -> Mapping[str, str]:
@@ -78,7 +78,7 @@ def written_names(dataset: Dataset, to: str, folder: Path) -> Mapping[str, str]:
     return {}
 
 
-def losses(dataset: Dataset, to: str) -> tuple[Loss, ...]:
+def format_losses(dataset: Dataset, to: str) -> tuple[Loss, ...]:
     """Return what `to` cannot hold of this dataset; empty: a reader gets everything back (boxes to 0.01 px)."""
     return tuple(loss for check in _LOSSES[to] if (loss := check(dataset)) is not None)
 

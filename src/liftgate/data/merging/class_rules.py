@@ -11,13 +11,13 @@ import yaml
 
 from liftgate.data.core.csv_tables import read_table
 from liftgate.data.merging.merge import ClassRules
-from liftgate.data.provenance.declared_terms import DeclaredTerms, read_said
+from liftgate.data.provenance.declared_terms import DeclaredTerms, parse_declared_terms
 from liftgate.errors import DataError
 from liftgate.hashing import file_hash
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class MergeRules:
     """What a rules file says."""
 
     datasets: Mapping[str, ClassRules] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Rules:
     """Of the file"""
 
 
-def read_rules(path: Path) -> Rules:
+def read_merge_rules(path: Path) -> MergeRules:
     """Read merge rules: by data set, for all, and the order of classes.
 
         rename: {Mobile phone: phone, cell phone: phone}
@@ -66,11 +66,11 @@ def read_rules(path: Path) -> Rules:
         raise DataError("not merge rules", where=path, expected="datasets: a mapping, backgrounds: true or false")
     for rules in datasets.values():
         _known_keys(path, rules, _RULES | _SAID | {"keypoints", "groups"})
-    return Rules(
+    return MergeRules(
         datasets={str(name): _class_rules(path, rules) for name, rules in datasets.items()},
         everywhere=_class_rules(path, document),
         order=_names(path, document, "order"),
-        said={str(name): read_said(rules, path) for name, rules in datasets.items()},
+        said={str(name): parse_declared_terms(rules, path) for name, rules in datasets.items()},
         keep=_names(path, document, "keep"),
         backgrounds=backgrounds,
         keypoints={str(n): _keypoints(path, r["keypoints"]) for n, r in datasets.items() if "keypoints" in r},
@@ -79,14 +79,14 @@ def read_rules(path: Path) -> Rules:
     )
 
 
-def _mapped(path: Path) -> Rules:
+def _mapped(path: Path) -> MergeRules:
     becomes: dict[str, dict[str, str]] = {}
     for line, row in read_table(path, ("dataset", "class", "becomes")):
         known = becomes.setdefault(row["dataset"], {})
         if known.setdefault(row["class"], row["becomes"]) != row["becomes"]:
             got = f"{known[row['class']]!r} and {row['becomes']!r}"
             raise DataError("a class becomes two", where=f"{path}:{line}", got=got)
-    return Rules(
+    return MergeRules(
         datasets={
             name: ClassRules(
                 rename={old: new for old, new in classes.items() if new},

@@ -6,7 +6,7 @@ beside each other, `comparison` several, `samples` chooses what to look at, `rem
 """
 
 from liftgate.data.overview.comparison import ComparedSet
-from liftgate.data.overview.difference import Distance, Side, between
+from liftgate.data.overview.difference import DatasetDifference, Distance, compare_datasets
 from liftgate.data.overview.record import Overview, overview
 
-__all__ = ["ComparedSet", "Distance", "Overview", "Side", "between", "overview"]
+__all__ = ["ComparedSet", "DatasetDifference", "Distance", "Overview", "compare_datasets", "overview"]

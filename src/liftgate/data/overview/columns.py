@@ -101,7 +101,7 @@ def upright_sizes(dataset: Dataset) -> Floats:
     return np.array([image.upright for image in dataset.images], dtype=np.float64).reshape(-1, 2)
 
 
-class Shapes(NamedTuple):
+class BoxShapes(NamedTuple):
     """Boxes that have an area, in images whose size is known."""
 
     labels: Labels
@@ -113,13 +113,13 @@ class Shapes(NamedTuple):
     """(n, 2) share of the image's width and height"""
 
 
-def box_shapes(dataset: Dataset, imgsz: int) -> Shapes:
+def box_shapes(dataset: Dataset, imgsz: int) -> BoxShapes:
     """Measure the boxes of a data set; those without an area have no shape and are left out."""
     labels, sizes = counted_labels(dataset), upright_sizes(dataset)
     readable = sizes.min(axis=1, initial=np.inf) > 0
     solid = labels.take((labels.boxes[:, 2:] > labels.boxes[:, :2]).all(axis=1) & readable[labels.image])
     frame, width_height = sizes[solid.image], solid.boxes[:, 2:] - solid.boxes[:, :2]
-    return Shapes(
+    return BoxShapes(
         solid,
         np.sqrt(width_height.prod(axis=1)) * imgsz / frame.max(axis=1, initial=1),
         width_height[:, 0] / width_height[:, 1],
@@ -127,7 +127,7 @@ def box_shapes(dataset: Dataset, imgsz: int) -> Shapes:
     )
 
 
-def label_columns(dataset: Dataset, shapes: Shapes) -> tuple[Column, ...]:
+def label_columns(dataset: Dataset, shapes: BoxShapes) -> tuple[Column, ...]:
     """Measure what labels and headers tell."""
     group, sizes = group_index(dataset), upright_sizes(dataset)
     per_image = np.bincount(counted_labels(dataset).image, minlength=len(dataset.images)).astype(np.float64)

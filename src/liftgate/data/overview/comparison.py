@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from liftgate.data.overview.difference import Side
+from liftgate.data.overview.difference import DatasetDifference
 from liftgate.data.overview.record import Overview
 
 
@@ -40,12 +40,12 @@ class ComparedSet:
         return asdict(self)
 
 
-def compared(views: Sequence[Overview], sides: Sequence[Side]) -> tuple[ComparedSet, ...]:
+def comparison_table(views: Sequence[Overview], sides: Sequence[DatasetDifference]) -> tuple[ComparedSet, ...]:
     """Return a row for each data set; `sides` are the second and the following beside the first."""
     return tuple(_row(view, side) for view, side in zip(views, (None, *sides), strict=True))
 
 
-def _row(view: Overview, side: Side | None) -> ComparedSet:
+def _row(view: Overview, side: DatasetDifference | None) -> ComparedSet:
     medians = {measure.name: measure.median for measure in view.distributions}
     n_images, n_objects = view.counts["n_images"], view.counts["n_objects"]
     return ComparedSet(

@@ -66,7 +66,7 @@ class KeypointShift:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class DatasetDifference:
     """What two data sets have in common, and how far apart they are."""
 
     distances: tuple[Distance, ...]
@@ -89,9 +89,9 @@ class Side:
         return record
 
 
-def between(
+def compare_datasets(
     a: Dataset, b: Dataset, a_view: Overview, b_view: Overview, *, seed: int = 0, progress: Progress = silent
-) -> Side:
+) -> DatasetDifference:
     """Compare two data sets that were measured at the same imgsz."""
     rng = np.random.default_rng(seed)
     found = [
@@ -101,7 +101,7 @@ def between(
     names = list(dict.fromkeys([*a.classes, *b.classes]))
     found.append(_distance("classes", "Class mix", _class_counts(a, names), _class_counts(b, names), "tv", rng))
     named_a, named_b = ({image.group for image in d.images if image.group is not None} for d in (a, b))
-    return Side(
+    return DatasetDifference(
         distances=tuple(sorted((d for d in found if d is not None), key=lambda d: (-d.distance, d.name))),
         only_a=tuple(name for name in a.classes if name not in b.classes),
         only_b=tuple(name for name in b.classes if name not in a.classes),

@@ -12,8 +12,8 @@ from liftgate.data.agreement.overlap import draw_overlap
 from liftgate.data.core.counts import describe
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.overview.columns import (
+    BoxShapes,
     Column,
-    Shapes,
     border_share,
     box_shapes,
     counted_labels,
@@ -23,7 +23,7 @@ from liftgate.data.overview.columns import (
     whole_pixel_share,
 )
 from liftgate.data.overview.keypoints import KeypointRow, keypoint_rows
-from liftgate.data.overview.samples import choose
+from liftgate.data.overview.samples import choose_samples
 from liftgate.progress import Progress, silent
 
 LIMITS = (8, 16, 32)
@@ -149,7 +149,7 @@ def overview(dataset: Dataset, *, imgsz: int = 640, seed: int = 0, progress: Pro
         largest_groups=tuple(largest[:5]),
         split_groups=tuple(sorted(group for group, splits in images_of.items() if len(set(splits)) > 1)),
         n_pixels=len(columns[-1].values),
-        samples=tuple(choose(dataset, min(SAMPLES, len(dataset.images)), rng)),
+        samples=tuple(choose_samples(dataset, min(SAMPLES, len(dataset.images)), rng)),
         columns=columns,
     )
 
@@ -177,7 +177,7 @@ def _distribution(column: Column) -> Distribution:
     return Distribution(m.name, m.title, m.unit, m.of, m.edges, counts, beyond, len(column.values), *ends)
 
 
-def _class_rows(dataset: Dataset, shapes: Shapes) -> list[ClassRow]:
+def _class_rows(dataset: Dataset, shapes: BoxShapes) -> list[ClassRow]:
     labels = counted_labels(dataset)
     names = [image.split or "unsplit" for image in dataset.images]
     splits = [*dataset.splits, *(["unsplit"] if "unsplit" in names else [])]

@@ -8,7 +8,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.overview.columns import counted_labels
 
 
-def choose(dataset: Dataset, count: int, rng: np.random.Generator) -> list[int]:
+def choose_samples(dataset: Dataset, count: int, rng: np.random.Generator) -> list[int]:
     """Return the index of `count` images: one for each class while there is room, then others, each time from the group
     that has been shown least. Sorted by id."""
     labels = counted_labels(dataset)

@@ -5,6 +5,6 @@ pulls with the `cvat` extra. What people changed is counted by `measure.correcti
 """
 
 from liftgate.data.prelabels.corrected import read_corrected
-from liftgate.data.prelabels.export import Exported, export_prelabels, frames_dataset, prelabelled
+from liftgate.data.prelabels.export import PrelabelExport, export_prelabels, frames_dataset, with_prelabels
 
-__all__ = ["Exported", "export_prelabels", "frames_dataset", "prelabelled", "read_corrected"]
+__all__ = ["PrelabelExport", "export_prelabels", "frames_dataset", "read_corrected", "with_prelabels"]

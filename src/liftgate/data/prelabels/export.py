@@ -15,8 +15,8 @@ from liftgate.data.core.dataset import Dataset, Keypoints, Labels
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco, cvat, darknet
 from liftgate.data.grouping.groups import write_groups
-from liftgate.data.provenance.card import card, write_card
-from liftgate.data.sampling.frames import unlabelled
+from liftgate.data.provenance.card import build_card, write_card
+from liftgate.data.sampling.frames import unlabelled_dataset
 from liftgate.errors import DataError
 from liftgate.files import atomic_folder, require_empty, write_json
 from liftgate.progress import Progress, silent
@@ -27,7 +27,7 @@ _SURE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class PrelabelExport:
     """What an export left."""
 
     folder: Path
@@ -45,10 +45,10 @@ def frames_dataset(source: Path, classes: Sequence[str], progress: Progress = si
     """
     if not classes:
         raise DataError("nobody says what the classes are", where=source, hint="--classes NAME NAME …")
-    return unlabelled(source, classes, progress=progress)
+    return unlabelled_dataset(source, classes, progress=progress)
 
 
-def prelabelled(dataset: Dataset, predictions: Predictions, conf: float = 0.25) -> Dataset:
+def with_prelabels(dataset: Dataset, predictions: Predictions, conf: float = 0.25) -> Dataset:
     """Return the images that the model looked at, labelled with its detections from `conf` on.
 
     Labels that were there are not among them. Boxes are cut at the image's edge. A keypoint with confidence under 0.5
@@ -88,7 +88,7 @@ def export_prelabels(
     forms: Collection[str] = ("cvat",),
     made_by: str = "liftgate data prelabel",
     consent: str | None = None,
-) -> Exported:
+) -> PrelabelExport:
     """Write `dataset`, whose labels are a model's, for CVAT into a new folder.
 
     `annotations.xml` (CVAT 1.1) is always there, because what people changed is counted against it; `coco.zip` (COCO
@@ -113,14 +113,14 @@ def export_prelabels(
         if "yolo" in forms:
             darknet.write_zip(dataset, part / "yolo.zip")
             files.append("yolo.zip")
-        write_json(part / LABELS, raw_labels(dataset))
+        write_json(part / LABELS, task_labels(dataset))
         pack(part / IMAGES, [(image.id, image.path) for image in dataset.images])
         write_groups(part, [(image.id, image.group) for image in dataset.images])
-        write_card(card(dataset, made_by, consent=consent), part)
-    return Exported(folder, tuple(folder / name for name in files), len(dataset.images), len(dataset.labels))
+        write_card(build_card(dataset, made_by, consent=consent), part)
+    return PrelabelExport(folder, tuple(folder / name for name in files), len(dataset.images), len(dataset.labels))
 
 
-def raw_labels(dataset: Dataset) -> list[dict[str, Any]]:
+def task_labels(dataset: Dataset) -> list[dict[str, Any]]:
     """Return the task's labels as CVAT's API and its Raw editor take them; with keypoints the classes are skeletons."""
     flags = [
         {"name": name, "mutable": False, "input_type": "checkbox", "default_value": "false", "values": ["false"]}

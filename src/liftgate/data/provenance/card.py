@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from liftgate.data.core.dataset import Dataset, Origin
-from liftgate.data.provenance.licences import Terms, cannot_be_shared, merged_terms, obligations, strictest, terms
+from liftgate.data.provenance.licences import Terms, merge_terms, obligations, sharing_obstacle, strictest, terms_of
 from liftgate.errors import DataError, Refused
 from liftgate.files import write_text
 
@@ -43,7 +43,7 @@ class Card:
     """Data sets that it was made from, with theirs"""
 
 
-def card(
+def build_card(
     dataset: Dataset,
     made_by: str,
     *,
@@ -53,9 +53,9 @@ def card(
 ) -> Card:
     """Return the card of a data set that is about to be written. With `parts` its terms are the strictest of theirs and
     its own."""
-    own = terms(dataset, consent)
+    own = terms_of(dataset, consent)
     if parts:
-        strict = merged_terms([part for _, part in parts])
+        strict = merge_terms([part for _, part in parts])
         known = dataset.licence is not None
         own = Terms(
             strictest(strict.licence, own.licence) if known else strict.licence,
@@ -86,12 +86,12 @@ def write_card(card: Card, folder: Path) -> Path:
     Raises:
         Refused: there is a README.md that is not a card of Liftgate's: somebody wrote it.
     """
-    path = demand_card_place(folder)
+    path = require_card_place(folder)
     write_text(path, card_text(card))
     return path
 
 
-def demand_card_place(folder: Path) -> Path:
+def require_card_place(folder: Path) -> Path:
     """Return where the card of `folder` stands, or will.
 
     Raises:
@@ -153,7 +153,7 @@ def card_text(card: Card) -> str:
 
 def _body(card: Card) -> str:
     asked = obligations(card.terms.licence)
-    hindrance = cannot_be_shared(card.terms.licence)
+    hindrance = sharing_obstacle(card.terms.licence)
     lines = [
         f"# {_plain(card.name)}",
         "",

@@ -10,7 +10,7 @@ from typing import Any
 
 from liftgate.data.core.dataset import Dataset, Origin
 from liftgate.data.provenance.card import read_card
-from liftgate.data.provenance.licences import Terms, canonical_licence, merged_terms
+from liftgate.data.provenance.licences import Terms, canonical_licence, merge_terms
 from liftgate.errors import DataError
 
 _ABOVE = 3
@@ -30,7 +30,7 @@ class DeclaredTerms:
     consent: str | None = None
 
 
-def read_said(words: Mapping[str, Any], where: object) -> DeclaredTerms:
+def parse_declared_terms(words: Mapping[str, Any], where: object) -> DeclaredTerms:
     """Read `licence`, `origin`, `confidential` and `consent` out of a YAML mapping that may hold more.
 
     Raises:
@@ -59,7 +59,7 @@ def known_terms(dataset: Dataset, said: DeclaredTerms | None = None) -> Terms:
     """
     said = said or DeclaredTerms()
     if dataset.format == "frames":  # a list of frames may lie in another folder than they do
-        return terms_beside([image.path for image in dataset.images], said)
+        return terms_of_files([image.path for image in dataset.images], said)
     card = next((found for folder in _folders(dataset) if (found := read_card(folder))), None)
     noted = Terms(_own_licence(dataset), dataset.origin, dataset.confidential) if card is None else card.terms
     return Terms(
@@ -70,7 +70,9 @@ def known_terms(dataset: Dataset, said: DeclaredTerms | None = None) -> Terms:
     )
 
 
-def terms_beside(files: Iterable[Path], said: DeclaredTerms | None = None, *, otherwise: Terms | None = None) -> Terms:
+def terms_of_files(
+    files: Iterable[Path], said: DeclaredTerms | None = None, *, otherwise: Terms | None = None
+) -> Terms:
     """Return the terms of loose files: as said, else the strictest of the cards in their folders (or the next folder
     above them that has one), else `otherwise`. Confidential is what any of the three calls so.
 
@@ -80,7 +82,7 @@ def terms_beside(files: Iterable[Path], said: DeclaredTerms | None = None, *, ot
     said = said or DeclaredTerms()
     cards = [_card_above(folder) for folder in sorted({path.parent.absolute() for path in files})]
     known = [Terms() if card is None else card for card in cards]
-    noted = merged_terms(known) if any(cards) else otherwise or Terms()
+    noted = merge_terms(known) if any(cards) else otherwise or Terms()
     return Terms(
         licence=canonical_licence(said.licence) or noted.licence,
         origin=said.origin or noted.origin,
@@ -96,7 +98,7 @@ def _card_above(folder: Path) -> Terms | None:
     return None
 
 
-def under(dataset: Dataset, terms: Terms) -> Dataset:
+def with_terms(dataset: Dataset, terms: Terms) -> Dataset:
     """Return the data set with these terms (its record has no place for consent)."""
     return replace(dataset, licence=terms.licence, origin=terms.origin, confidential=terms.confidential)
 

@@ -112,12 +112,12 @@ def obligations(licence: str | None) -> tuple[str, ...] | None:
     return tuple(sorted(found))
 
 
-def merged_terms(parts: Sequence[Terms]) -> Terms:
+def merge_terms(parts: Sequence[Terms]) -> Terms:
     """Return the terms of data merged from `parts`: the strictest of each.
 
     Confidential when one part is; real as soon as one part is; consent is known only where it is for every real part.
 
-    >>> merged_terms([Terms("MIT", "synthetic"), Terms("CC-BY-4.0", "real", confidential=True, consent="signed")])
+    >>> merge_terms([Terms("MIT", "synthetic"), Terms("CC-BY-4.0", "real", confidential=True, consent="signed")])
     Terms(licence='CC-BY-4.0', origin='real', confidential=True, consent='signed')
 
     Raises:
@@ -135,7 +135,7 @@ def merged_terms(parts: Sequence[Terms]) -> Terms:
     )
 
 
-def cannot_be_shared(licence: str | None) -> str | None:
+def sharing_obstacle(licence: str | None) -> str | None:
     """Why data under `licence` cannot be passed on to others, or None."""
     asked = obligations(licence)
     if asked is None:
@@ -151,7 +151,7 @@ def cannot_be_shared(licence: str | None) -> str | None:
     return None
 
 
-def terms(dataset: Dataset, consent: str | None = None) -> Terms:
+def terms_of(dataset: Dataset, consent: str | None = None) -> Terms:
     """Return the terms that a data set came with."""
     return Terms(canonical_licence(dataset.licence), dataset.origin, dataset.confidential, consent)
 

@@ -54,7 +54,7 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SnapshotDifference:
     """What became of a data set since its snapshot. All empty and no sentence: nothing."""
 
     changed: tuple[str, ...]
@@ -131,7 +131,7 @@ def read_snapshot(path: Path) -> Snapshot:
     return snapshot
 
 
-def verify_snapshot(snapshot: Snapshot, dataset: Dataset, *, progress: Progress = silent) -> Difference:
+def verify_snapshot(snapshot: Snapshot, dataset: Dataset, *, progress: Progress = silent) -> SnapshotDifference:
     """Read `dataset` again and return everything that is not as it was.
 
     Raises:
@@ -139,7 +139,7 @@ def verify_snapshot(snapshot: Snapshot, dataset: Dataset, *, progress: Progress 
     """
     now = take_snapshot(dataset, progress=progress)
     before, after = snapshot.files, now.files
-    return Difference(
+    return SnapshotDifference(
         changed=tuple(sorted(name for name in before.keys() & after.keys() if before[name] != after[name])),
         vanished=tuple(sorted(before.keys() - after.keys())),
         appeared=tuple(sorted(after.keys() - before.keys())),

@@ -14,15 +14,17 @@ _LAN_NAMES = (".local", ".lan", ".internal", ".home.arpa")
 """Endings that the public name service never answers"""
 
 
-def checked_host(url: str, *, confidential: bool, allowed: Collection[str] = (), what: str, lan: bool = True) -> str:
+def require_allowed_host(
+    url: str, *, confidential: bool, allowed: Collection[str] = (), what: str, lan: bool = True
+) -> str:
     """Return the host of `url`, after asking whether `what` may be sent there.
 
     Keys and data travel with it, so plain HTTP is for this machine and, with `lan`, for addresses that no public
-    network routes: a factory's CVAT has no certificate more often than not (`in_the_open` says what that means).
+    network routes: a factory's CVAT has no certificate more often than not (`plain_http_warning` says what that means).
 
-    >>> checked_host("https://cvat.example.org", confidential=True, allowed=["cvat.example.org"], what="cows")
+    >>> require_allowed_host("https://cvat.example.org", confidential=True, allowed=["cvat.example.org"], what="cows")
     'cvat.example.org'
-    >>> checked_host("http://192.168.1.20:8080", confidential=False, what="cows")
+    >>> require_allowed_host("http://192.168.1.20:8080", confidential=False, what="cows")
     '192.168.1.20'
 
     Raises:
@@ -46,12 +48,12 @@ def checked_host(url: str, *, confidential: bool, allowed: Collection[str] = (),
     return host
 
 
-def in_the_open(url: str) -> str | None:
+def plain_http_warning(url: str) -> str | None:
     """Return what a person should know before plain HTTP is used within a local network; None: nothing.
 
-    >>> in_the_open("https://cvat.example.org"), in_the_open("http://localhost:8080")
+    >>> plain_http_warning("https://cvat.example.org"), plain_http_warning("http://localhost:8080")
     (None, None)
-    >>> in_the_open("http://cvat.lan")
+    >>> plain_http_warning("http://cvat.lan")
     'http://cvat.lan: keys and pictures can be read by whoever is on this network'
     """
     parts = _parts(url)

@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 from liftgate.data.core.archive import unpack
-from liftgate.data.remote.hosts import checked_host
+from liftgate.data.remote.hosts import require_allowed_host
 from liftgate.errors import DataError, LiftgateError, UsageError
 from liftgate.files import atomic_folder, require_empty
 from liftgate.hashing import file_hash
@@ -72,14 +72,14 @@ def fetch(
     if not re.fullmatch(r"[\w.-]+/[\w.-]+/\d+", version) or form not in FORMATS:
         expected = f"WORKSPACE/PROJECT/NUMBER and one of {', '.join(FORMATS)}"
         raise UsageError("no version of a data set", expected=expected, got=f"{version} as {form}")
-    checked_host(server, confidential=confidential, allowed=allowed, what="this study")
+    require_allowed_host(server, confidential=confidential, allowed=allowed, what="this study")
     key = os.environ.get(KEY)
     if not key:
         raise UsageError(f"{KEY} is not set", hint="Roboflow shows it under Settings, API Keys")
     require_empty(folder)
     link = _link(f"{server.rstrip('/')}/{quote(version)}/{form}", key, wait, progress)
     # The link is the server's own word: signed for this zip, on a host of its choice, and without our key.
-    checked_host(link, confidential=False, what="this study", lan=server.startswith("http:"))
+    require_allowed_host(link, confidential=False, what="this study", lan=server.startswith("http:"))
     with tempfile.TemporaryDirectory() as place, atomic_folder(folder) as part:
         archive = Path(place) / "export.zip"
         size = _download(link, archive, progress)

@@ -15,7 +15,7 @@ locked.py    what must never be chosen
 sample.py    all of it, and the CSV
 """
 
-from liftgate.data.sampling.records import Request, Sample
+from liftgate.data.sampling.records import Sample, SamplingRequest
 from liftgate.data.sampling.sample import sample
 
-__all__ = ["Request", "Sample", "sample"]
+__all__ = ["Sample", "SamplingRequest", "sample"]

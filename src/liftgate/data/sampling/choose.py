@@ -1,4 +1,4 @@
-"""From scores to a choice, spread over cameras, days and looks. Arrays only, no files."""
+"""From scores to a choice, spread over cameras, days and scenes. Arrays only, no files."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.data.core.perceptual_hash import BITS, PerceptualHashes, hamming_distances
-from liftgate.data.sampling.records import Reason, Tally
+from liftgate.data.sampling.records import Reason, ReasonTally
 
 Scores = NDArray[np.float64]
 
 
-def share_out(budget: int, shares: Mapping[Reason, float]) -> dict[Reason, int]:
+def allocate_budget(budget: int, shares: Mapping[Reason, float]) -> dict[Reason, int]:
     """Return whole numbers that sum to `budget`, as near to the shares as can be (largest remainder).
 
-    >>> share_out(10, {"red": 0.5, "yellow": 0.25, "spread": 0.25})
+    >>> allocate_budget(10, {"red": 0.5, "yellow": 0.25, "spread": 0.25})
     {'red': 5, 'yellow': 3, 'spread': 2}
     """
     total = sum(shares.values())
@@ -30,10 +30,10 @@ def share_out(budget: int, shares: Mapping[Reason, float]) -> dict[Reason, int]:
     return counts
 
 
-def choose(
+def choose_frames(
     scores: Mapping[Reason, Scores],
     strata: Sequence[str],
-    looks: PerceptualHashes,
+    hashes: PerceptualHashes,
     allowed: NDArray[np.bool_],
     *,
     budget: int,
@@ -41,10 +41,10 @@ def choose(
     near: int,
     generator: np.random.Generator,
     avoid: Sequence[int] = (),
-) -> tuple[list[tuple[int, Reason, float]], dict[Reason, Tally]]:
+) -> tuple[list[tuple[int, Reason, float]], dict[Reason, ReasonTally]]:
     """Return (index, reason it was chosen for, score) for each frame, in the order chosen, and what every reason got.
 
-    `scores` are (n,), NaN where a reason does not hold; `strata` (n,) name camera and day; `looks` (n, 4); `allowed`
+    `scores` are (n,), NaN where a reason does not hold; `strata` (n,) name camera and day; `hashes` (n, 4); `allowed`
     (n,) leaves frames out; near-copies of the frames `avoid` are left out too. Every reason with evidence gets its
     share of the budget, and so does `spread`; what a reason cannot use goes to `spread`. Within a reason the stratum
     with the fewest chosen frames comes first, then the highest score, then chance.
@@ -52,8 +52,8 @@ def choose(
     active = {
         reason: share for reason, share in shares.items() if share > 0 and (reason in scores or reason == "spread")
     }
-    wanted = share_out(budget, active) if active else {}
-    state = _State(list(strata), looks, allowed.copy(), near, generator.permutation(len(strata)))
+    wanted = allocate_budget(budget, active) if active else {}
+    state = _State(list(strata), hashes, allowed.copy(), near, generator.permutation(len(strata)))
     for index in avoid:
         state.block_copies(index)
     for reason in active:
@@ -63,7 +63,7 @@ def choose(
         state.take("spread", None, budget - len(state.chosen))
     given = Counter(reason for _, reason, _ in state.chosen)
     tallies = {
-        reason: Tally(
+        reason: ReasonTally(
             wanted=wanted.get(reason, 0),
             given=given[reason],
             candidates=int((allowed & ~np.isnan(scores[reason])).sum()) if reason in scores else int(allowed.sum()),
@@ -77,7 +77,7 @@ def choose(
 @dataclass(slots=True)
 class _State:
     strata: list[str]
-    looks: PerceptualHashes
+    hashes: PerceptualHashes
     free: NDArray[np.bool_]
     """(n,) may still be chosen"""
     near: int
@@ -106,7 +106,7 @@ class _State:
 
     def block_copies(self, index: int) -> None:
         """Let no near-copy of a frame be chosen any more."""
-        away = hamming_distances(self.looks, self.looks[index])
+        away = hamming_distances(self.hashes, self.hashes[index])
         self._nearest = away if self._nearest is None else np.minimum(self._nearest, away)
         self.free &= away > self.near
         self.free[index] = False

@@ -9,14 +9,14 @@ from pathlib import Path, PurePosixPath
 from liftgate.data.core.csv_tables import read_table
 from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.core.image_headers import SUFFIXES, read_headers
-from liftgate.data.sampling.records import Frame
+from liftgate.data.sampling.records import CandidateFrame
 from liftgate.errors import DataError
 from liftgate.progress import Progress, silent
 
 MANIFEST = "frames.csv"
 
 
-def read_frames(source: Path) -> list[Frame]:
+def read_frames(source: Path) -> list[CandidateFrame]:
     """Return the frames of a CSV with a column `image` (paths relative to it), or of a folder, sorted by name.
 
     Columns used where they are there: group, video, camera, day, taken (ISO 8601), time (seconds in the video). A
@@ -27,7 +27,7 @@ def read_frames(source: Path) -> list[Frame]:
     """
     if source.is_dir() and not (source / MANIFEST).is_file():
         files = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-        frames = [Frame(path.relative_to(source).as_posix(), path) for path in files]
+        frames = [CandidateFrame(path.relative_to(source).as_posix(), path) for path in files]
     else:
         frames = _from_manifest(source / MANIFEST if source.is_dir() else source)
     if not frames:
@@ -35,7 +35,7 @@ def read_frames(source: Path) -> list[Frame]:
     return sorted(frames, key=lambda frame: frame.image)
 
 
-def unlabelled(source: Path, classes: Sequence[str] = (), *, progress: Progress = silent) -> Dataset:
+def unlabelled_dataset(source: Path, classes: Sequence[str] = (), *, progress: Progress = silent) -> Dataset:
     """Return frames that nobody has labelled as a data set without labels; groups are the manifest's.
 
     Raises:
@@ -68,8 +68,8 @@ def unlabelled(source: Path, classes: Sequence[str] = (), *, progress: Progress 
     )
 
 
-def _from_manifest(path: Path) -> list[Frame]:
-    frames: dict[str, Frame] = {}
+def _from_manifest(path: Path) -> list[CandidateFrame]:
+    frames: dict[str, CandidateFrame] = {}
     for line, row in read_table(path, ("image",)):
         name, where = row["image"], f"{path}:{line}"
         if not name:
@@ -82,9 +82,9 @@ def _from_manifest(path: Path) -> list[Frame]:
     return list(frames.values())
 
 
-def _frame(name: str, file: Path, row: Mapping[str, str]) -> Frame:
+def _frame(name: str, file: Path, row: Mapping[str, str]) -> CandidateFrame:
     camera, day, video = row.get("camera", ""), row.get("day", ""), row.get("video", "")
-    taken = moment(row.get("taken", ""))
+    taken = parse_time(row.get("taken", ""))
     if not day and taken is not None:
         day = f"{taken:%Y-%m-%d}"
     try:
@@ -93,13 +93,13 @@ def _frame(name: str, file: Path, row: Mapping[str, str]) -> Frame:
         at = None
     # By the clock the segments of a camera follow each other; by the video's own time only its frames do.
     sequence = f"{camera} {day}".strip() or video if taken is not None else video
-    return Frame(name, file, row.get("group", ""), sequence, camera, day, at)
+    return CandidateFrame(name, file, row.get("group", ""), sequence, camera, day, at)
 
 
-def moment(text: str) -> datetime | None:
+def parse_time(text: str) -> datetime | None:
     """Return an ISO 8601 time without its zone, or None where it is none.
 
-    >>> moment("2026-01-14T08:30:05")
+    >>> parse_time("2026-01-14T08:30:05")
     datetime.datetime(2026, 1, 14, 8, 30, 5)
     """
     try:

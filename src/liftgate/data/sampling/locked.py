@@ -9,13 +9,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.data.sampling.records import Frame
+from liftgate.data.sampling.records import CandidateFrame
 from liftgate.data.splits.split import read_split
 from liftgate.errors import DataError, Refused
 
 
 @dataclass(frozen=True, slots=True)
-class Locked:
+class LockedSplit:
     """The images and groups of a locked split."""
 
     source: str
@@ -23,13 +23,13 @@ class Locked:
     images: frozenset[str]
     """ids, file names and stems"""
 
-    def holds(self, frame: Frame) -> bool:
+    def holds(self, frame: CandidateFrame) -> bool:
         """Return whether a frame is one of them, or of one of their groups."""
         path = PurePosixPath(frame.image)
         return frame.group in self.groups or not self.images.isdisjoint((frame.image, path.name, path.stem))
 
 
-def read_locked(text: str) -> Locked:
+def read_locked(text: str) -> LockedSplit:
     """Read `split.csv` or `split.csv:NAME` (default: test).
 
     Raises:
@@ -49,10 +49,12 @@ def read_locked(text: str) -> Locked:
     groups = {frozen.groups[image] for image in images}
     names = {name for image in images for name in (image, PurePosixPath(image).name, PurePosixPath(image).stem)}
     # Without a group column every image is a group of its own, `image:<id>`: that is known from the images alone.
-    return Locked(str(path), frozenset(group for group in groups if not group.startswith("image:")), frozenset(names))
+    return LockedSplit(
+        str(path), frozenset(group for group in groups if not group.startswith("image:")), frozenset(names)
+    )
 
 
-def locked_frames(frames: Sequence[Frame], locked: Sequence[Locked]) -> NDArray[np.bool_]:
+def locked_frames(frames: Sequence[CandidateFrame], locked: Sequence[LockedSplit]) -> NDArray[np.bool_]:
     """Return (n,) which frames are locked: by themselves, by their group, or by a frame of their group that is."""
     held = [any(lock.holds(frame) for lock in locked) for frame in frames]
     groups = {frame.group for frame, is_held in zip(frames, held, strict=True) if is_held and frame.group}
@@ -61,7 +63,7 @@ def locked_frames(frames: Sequence[Frame], locked: Sequence[Locked]) -> NDArray[
     )
 
 
-def refuse_unknown(frames: Sequence[Frame], locked: Sequence[Locked]) -> None:
+def refuse_unknown_groups(frames: Sequence[CandidateFrame], locked: Sequence[LockedSplit]) -> None:
     """Refuse where nobody can say whether a frame belongs to a locked group.
 
     Raises:
@@ -79,7 +81,7 @@ def refuse_unknown(frames: Sequence[Frame], locked: Sequence[Locked]) -> None:
         )
 
 
-def refuse_locked(frames: Sequence[Frame], locked: Sequence[Locked]) -> None:
+def refuse_locked(frames: Sequence[CandidateFrame], locked: Sequence[LockedSplit]) -> None:
     """Look once more at what was chosen, before it is written.
 
     Raises:

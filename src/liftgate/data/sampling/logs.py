@@ -36,8 +36,8 @@ from liftgate.data.core.dataset import Fault, Image
 from liftgate.data.core.image_names import ImageNames
 from liftgate.data.formats.coco.document import read_json
 from liftgate.data.formats.coco.predictions import settings_path
-from liftgate.data.sampling.frames import moment
-from liftgate.data.sampling.records import Frame, Log, Quality, Record, Truth
+from liftgate.data.sampling.frames import parse_time
+from liftgate.data.sampling.records import CandidateFrame, FrameEntry, PredictionLog, Quality, Truth
 from liftgate.errors import DataError
 
 _WORST: tuple[Quality, ...] = ("red", "yellow", "green")
@@ -65,14 +65,14 @@ class _Gathered:
     scores: list[float] = field(default_factory=list)
     has_boxes: bool = False
 
-    def record(self) -> Record:
+    def record(self) -> FrameEntry:
         boxes = xywh_to_xyxy(as_boxes(self.boxes))
-        return Record(
+        return FrameEntry(
             self.quality, self.score, self.truth, boxes, tuple(self.classes), tuple(self.scores), self.has_boxes
         )
 
 
-def read_log(path: Path, frames: Sequence[Frame]) -> tuple[Log, list[Frame]]:
+def read_log(path: Path, frames: Sequence[CandidateFrame]) -> tuple[PredictionLog, list[CandidateFrame]]:
     """Return what a log says of `frames`, and the frames with time, camera and day filled in from it.
 
     Raises:
@@ -112,10 +112,10 @@ def read_log(path: Path, frames: Sequence[Frame]) -> tuple[Log, list[Frame]]:
         )
     records = {index: one.record() for index, one in gathered.items()}
     if path.suffix.lower() == ".json":
-        records = {index: Record(has_boxes=True) for index in _looked_at(path, names, len(frames))} | records
+        records = {index: FrameEntry(has_boxes=True) for index in _looked_at(path, names, len(frames))} | records
     if len(faults) > _MOST_FAULTS:
         faults = [*faults[:_MOST_FAULTS], Fault("log_rows", str(path), f"{len(faults) - _MOST_FAULTS} more rows")]
-    return Log(path, records, tuple(sorted(versions)), unknown, tuple(faults)), known
+    return PredictionLog(path, records, tuple(sorted(versions)), unknown, tuple(faults)), known
 
 
 def _looked_at(path: Path, names: ImageNames, n_frames: int) -> Iterable[int]:
@@ -242,8 +242,8 @@ def _number(value: Any, what: str) -> float:
     return number
 
 
-def _filled(frame: Frame, row: Mapping[str, Any]) -> Frame:
-    taken = moment(str(row.get("time", "")))
+def _filled(frame: CandidateFrame, row: Mapping[str, Any]) -> CandidateFrame:
+    taken = parse_time(str(row.get("time", "")))
     camera = frame.camera or str(row.get("camera") or "")
     day = frame.day or str(row.get("day") or "") or (f"{taken:%Y-%m-%d}" if taken else "")
     if frame.at is not None or taken is None:

@@ -31,7 +31,7 @@ SHARES: Mapping[Reason, float] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class CandidateFrame:
     """One frame that could be labelled."""
 
     image: str
@@ -53,7 +53,7 @@ def no_boxes() -> Boxes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Record:
+class FrameEntry:
     """What one log says of one frame."""
 
     quality: Quality | None = None
@@ -70,11 +70,11 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Log:
+class PredictionLog:
     """A prediction log: what a model said of some of the frames."""
 
     path: Path
-    records: Mapping[int, Record]
+    records: Mapping[int, FrameEntry]
     """index of the frame → record; a frame that is missing was not looked at"""
     versions: tuple[str, ...] = ()
     """model_version values that occur"""
@@ -84,7 +84,7 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SamplingRequest:
     """What is wanted."""
 
     budget: int = 200
@@ -99,10 +99,10 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenFrame:
     """One frame to label."""
 
-    frame: Frame
+    frame: CandidateFrame
     reasons: tuple[Reason, ...]
     """The one it was chosen for first, then the others that hold."""
     score: float
@@ -110,7 +110,7 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class ReasonTally:
     """What one reason got."""
 
     wanted: int
@@ -123,11 +123,11 @@ class Tally:
 class Sample:
     """The frames to label next."""
 
-    chosen: tuple[Chosen, ...]
-    tallies: Mapping[Reason, Tally]
+    chosen: tuple[ChosenFrame, ...]
+    tallies: Mapping[Reason, ReasonTally]
     n_frames: int
     n_locked: int
     """Frames left out because their group, or they themselves, are locked"""
     n_unreadable: int
-    logs: tuple[Log, ...] = ()
+    logs: tuple[PredictionLog, ...] = ()
     faults: tuple[Fault, ...] = ()

@@ -11,14 +11,14 @@ import numpy as np
 from liftgate.data.core.csv_tables import table_bytes
 from liftgate.data.core.dataset import Fault
 from liftgate.data.core.perceptual_hash import BITS, hash_files
-from liftgate.data.provenance.card import Card, demand_card_place, write_card
-from liftgate.data.provenance.declared_terms import terms_beside
-from liftgate.data.sampling.choose import choose
+from liftgate.data.provenance.card import Card, require_card_place, write_card
+from liftgate.data.provenance.declared_terms import terms_of_files
+from liftgate.data.sampling.choose import choose_frames
 from liftgate.data.sampling.frames import read_frames
-from liftgate.data.sampling.locked import locked_frames, read_locked, refuse_locked, refuse_unknown
+from liftgate.data.sampling.locked import locked_frames, read_locked, refuse_locked, refuse_unknown_groups
 from liftgate.data.sampling.logs import read_log
-from liftgate.data.sampling.records import REASONS, Chosen, Frame, Log, Request, Sample
-from liftgate.data.sampling.signals import reasons_for
+from liftgate.data.sampling.records import REASONS, CandidateFrame, ChosenFrame, PredictionLog, Sample, SamplingRequest
+from liftgate.data.sampling.signals import reason_scores
 from liftgate.errors import DataError, UsageError
 from liftgate.files import write_bytes
 from liftgate.hashing import file_hash
@@ -29,7 +29,7 @@ COLUMNS = ("image", "reasons", "score", "group", "camera", "day")
 
 def sample(
     source: Path,
-    request: Request | None = None,
+    request: SamplingRequest | None = None,
     *,
     champion: Path | None = None,
     challenger: Path | None = None,
@@ -47,31 +47,31 @@ def sample(
         DataError: frames, a log or a split cannot be read.
         Refused: a group is locked and frames do not say which group they are of.
     """
-    request = request or Request()
+    request = request or SamplingRequest()
     _check(request)
     if challenger is not None and champion is None:
         raise UsageError("a challenger needs a champion to disagree with")
     frames = read_frames(source)
     locked = [read_locked(text) for text in never]
-    refuse_unknown(frames, locked)
-    logs: list[Log] = []
+    refuse_unknown_groups(frames, locked)
+    logs: list[PredictionLog] = []
     for path in (champion, challenger):
         if path is not None:
             log, frames = read_log(path, frames)
             logs.append(log)
     is_locked = locked_frames(frames, locked)
-    looks, readable = hash_files([frame.path for frame in frames], progress)
-    scores = reasons_for(
+    hashes, readable = hash_files([frame.path for frame in frames], progress)
+    scores = reason_scores(
         frames,
         logs[0].records if logs else {},
         logs[1].records if len(logs) > 1 else {},
         conf=request.conf,
         low=request.low,
     )
-    picked, tallies = choose(
+    picked, tallies = choose_frames(
         scores,
         [f"{frame.camera} {frame.day}".strip() for frame in frames],
-        looks,
+        hashes,
         readable & ~is_locked,
         budget=request.budget,
         shares=request.shares,
@@ -80,7 +80,7 @@ def sample(
         avoid=np.flatnonzero(is_locked & readable).tolist(),
     )
     chosen = tuple(
-        Chosen(
+        ChosenFrame(
             frames[index],
             (first, *[r for r in REASONS if r != first and r in scores and not np.isnan(scores[r][index])]),
             score,
@@ -110,7 +110,7 @@ def write_sample(result: Sample, path: Path) -> None:
     write_bytes(path, table_bytes(COLUMNS, rows))
 
 
-def copy_frames(frames: Sequence[Frame], folder: Path, progress: Progress = silent) -> None:
+def copy_frames(frames: Sequence[CandidateFrame], folder: Path, progress: Progress = silent) -> None:
     """Copy frames into `folder` under their names, with the card that theirs give them; one that is there already with
     the same bytes is left alone.
 
@@ -118,8 +118,8 @@ def copy_frames(frames: Sequence[Frame], folder: Path, progress: Progress = sile
         DataError: another file of the same name is there, and nothing was copied.
         Refused: a README.md that somebody wrote is there.
     """
-    demand_card_place(folder)
-    terms = terms_beside([frame.path for frame in frames])
+    require_card_place(folder)
+    terms = terms_of_files([frame.path for frame in frames])
     targets = [folder / frame.image for frame in frames]  # read_frames takes no name that leads out of a folder
     for frame, target in zip(frames, targets, strict=True):
         if target.exists() and file_hash(target) != file_hash(frame.path):
@@ -135,7 +135,7 @@ def copy_frames(frames: Sequence[Frame], folder: Path, progress: Progress = sile
     write_card(Card(folder.resolve().name, "liftgate data sample", terms, (), counts, {}), folder)
 
 
-def _check(request: Request) -> None:
+def _check(request: SamplingRequest) -> None:
     if request.budget < 1:
         raise UsageError("the budget is out of range", expected="at least 1", got=request.budget)
     if not -1 <= request.near <= BITS:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import iou
-from liftgate.data.sampling.records import Frame, Reason, Record
+from liftgate.data.sampling.records import CandidateFrame, FrameEntry, Reason
 
 Scores = NDArray[np.float64]
 
@@ -19,10 +19,10 @@ _IOU = 0.5
 _UNKNOWN = 0.5  # confidence of a frame of which nothing is told
 
 
-def reasons_for(
-    frames: Sequence[Frame],
-    champion: Mapping[int, Record],
-    challenger: Mapping[int, Record],
+def reason_scores(
+    frames: Sequence[CandidateFrame],
+    champion: Mapping[int, FrameEntry],
+    challenger: Mapping[int, FrameEntry],
     *,
     conf: float,
     low: float,
@@ -52,7 +52,7 @@ def reasons_for(
         found["disagreement"] = np.full(n, np.nan)
         for index, a, b in both:
             if a.has_boxes and b.has_boxes:
-                share = disagreement(a, b, conf)
+                share = disagreement_share(a, b, conf)
                 found["disagreement"][index] = share if share > 0 else np.nan
     negative, positive = _hard(frames, champion, conf)
     for reason, scores in (("hard_negative", negative), ("hard_positive", positive)):
@@ -61,7 +61,7 @@ def reasons_for(
     return found
 
 
-def disagreement(a: Record, b: Record, conf: float) -> float:
+def disagreement_share(a: FrameEntry, b: FrameEntry, conf: float) -> float:
     """Return the part of all boxes at or above `conf` without a partner of the same class at IoU 0.5; 0 without boxes.
 
     Pairs are made by overlap, largest first, whatever the classes: two models that see one object and name it
@@ -81,7 +81,9 @@ def disagreement(a: Record, b: Record, conf: float) -> float:
     return (total - 2 * agreed) / total
 
 
-def _hard(frames: Sequence[Frame], champion: Mapping[int, Record], conf: float) -> tuple[Scores | None, Scores | None]:
+def _hard(
+    frames: Sequence[CandidateFrame], champion: Mapping[int, FrameEntry], conf: float
+) -> tuple[Scores | None, Scores | None]:
     """Scores of hard negatives and hard positives; None where nothing could tell."""
     best = np.array([_best(champion.get(index)) for index in range(len(frames))])  # NaN: no detections are told
     finds = best >= conf
@@ -104,7 +106,7 @@ def _hard(frames: Sequence[Frame], champion: Mapping[int, Record], conf: float) 
     return (negative, positive) if could_tell else (None, None)
 
 
-def _threes(frames: Sequence[Frame]) -> list[tuple[int, int, int]]:
+def _threes(frames: Sequence[CandidateFrame]) -> list[tuple[int, int, int]]:
     """Three frames in a row of one sequence, about evenly spaced: across a long pause neighbours tell nothing."""
     sequences: dict[str, list[int]] = {}
     for index, frame in enumerate(frames):
@@ -121,11 +123,11 @@ def _threes(frames: Sequence[Frame]) -> list[tuple[int, int, int]]:
     return threes
 
 
-def _has_quality(record: Record | None, flag: str) -> bool:
+def _has_quality(record: FrameEntry | None, flag: str) -> bool:
     return record is not None and record.quality == flag
 
 
-def _confidence(record: Record | None, conf: float) -> float:
+def _confidence(record: FrameEntry | None, conf: float) -> float:
     """The log's own figure, else that of the least sure detection that counts; NaN: nothing to be unsure about."""
     if record is None:
         return float("nan")
@@ -134,12 +136,12 @@ def _confidence(record: Record | None, conf: float) -> float:
     return min((score for score in record.scores if score >= conf), default=float("nan"))
 
 
-def _best(record: Record | None) -> float:
+def _best(record: FrameEntry | None) -> float:
     if record is None or not record.has_boxes:
         return float("nan")
     return max(record.scores, default=0.0)
 
 
-def _at(record: Record, conf: float) -> tuple[NDArray[np.float64], list[str]]:
+def _at(record: FrameEntry, conf: float) -> tuple[NDArray[np.float64], list[str]]:
     keep = np.array([score >= conf for score in record.scores], dtype=np.bool_)
     return record.boxes[keep], [name for name, kept in zip(record.classes, keep, strict=True) if kept]

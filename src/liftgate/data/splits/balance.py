@@ -14,7 +14,7 @@ _MOVES_UP_TO = 20_000
 _EXCHANGES = 20_000
 
 
-def assign(
+def assign_groups_to_splits(
     amounts: NDArray[np.float64],
     ratios: NDArray[np.float64],
     rng: np.random.Generator,

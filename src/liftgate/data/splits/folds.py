@@ -10,14 +10,14 @@ import numpy as np
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.fingerprint import file_hashes
 from liftgate.data.core.image_names import ImageNames
-from liftgate.data.splits.balance import assign
-from liftgate.data.splits.split import SPLITS, Split, amounts_by_group, checked_ratios
+from liftgate.data.splits.balance import assign_groups_to_splits
+from liftgate.data.splits.split import SPLITS, Split, amounts_by_group, normalised_ratios
 from liftgate.errors import DataError
 from liftgate.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
+class DisjointProof:
     """Proof that a held-out set shares nothing with a dataset."""
 
     n_images: int
@@ -45,7 +45,7 @@ def make_folds(
     place = {name: index for index, name in enumerate(names)}
     group_of = np.array([place[key] for key in open_.groups], dtype=np.int64)
     amounts = amounts_by_group(open_, group_of, len(names), strata)
-    fold = assign(amounts, np.full(folds, 1 / folds), np.random.default_rng(seed))
+    fold = assign_groups_to_splits(amounts, np.full(folds, 1 / folds), np.random.default_rng(seed))
     keys = {image.id: image.key for image in dataset.images}
     splits = []
     for number in range(folds):
@@ -72,7 +72,7 @@ def extend_split(
     Raises:
         DataError: an old split whose groups cross once the dataset's own groups are looked at (says which).
     """
-    wanted = checked_ratios(ratios)
+    wanted = normalised_ratios(ratios)
     applied = split.apply(dataset)
     home = {image.key: image.split for image in applied.images if image.split is not None}
     fresh = [image for image in applied.images if image.split is None]
@@ -91,7 +91,7 @@ def extend_split(
         fixed[order[key]] = SPLITS.index(part) if part in SPLITS else len(SPLITS)
     amounts = amounts_by_group(dataset, group_of, len(order), strata)
     amounts[fixed == len(SPLITS)] = 0
-    chosen = assign(amounts, np.append(wanted, 0.0), np.random.default_rng(seed), fixed=fixed)
+    chosen = assign_groups_to_splits(amounts, np.append(wanted, 0.0), np.random.default_rng(seed), fixed=fixed)
     for image in fresh:
         known = home.get(image.key)
         assignment[image.id] = known if known is not None else SPLITS[chosen[order[image.key]]]
@@ -99,7 +99,7 @@ def extend_split(
     return Split(assignment, groups, seed, tuple(wanted.tolist()))
 
 
-def prove_apart(dataset: Dataset, held_out: Dataset, *, progress: Progress = silent) -> Apart:
+def prove_disjoint(dataset: Dataset, held_out: Dataset, *, progress: Progress = silent) -> DisjointProof:
     """Prove that no image (by its bytes) and no named group of `held_out` is in `dataset`.
 
     Near-copies are for `liftgate check` to find: equal bytes are certain, looks are not.
@@ -122,4 +122,4 @@ def prove_apart(dataset: Dataset, held_out: Dataset, *, progress: Progress = sil
         said = [f"{len(groups)} groups ({', '.join(sorted(groups)[:5])})"] if groups else []
         said += [f"{len(shared)} images ({shared[0][0]} is {shared[0][1]})"] if shared else []
         raise DataError("the held-out set is not apart", where=held_out.source, got="; ".join(said))
-    return Apart(len(held_out.images), len(set(held_out.groups)))
+    return DisjointProof(len(held_out.images), len(set(held_out.groups)))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from liftgate.data.core.csv_tables import read_table, table_bytes
 from liftgate.data.core.dataset import Dataset, Fault
 from liftgate.data.core.image_names import ImageNames
-from liftgate.data.splits.balance import assign
+from liftgate.data.splits.balance import assign_groups_to_splits
 from liftgate.errors import DataError
 from liftgate.files import write_bytes
 
@@ -129,7 +129,7 @@ def make_split(
     Raises:
         DataError: ratios that are none, or fewer groups than splits.
     """
-    wanted = checked_ratios(ratios)
+    wanted = normalised_ratios(ratios)
     keys = dataset.groups
     names = sorted(set(keys))
     if len(names) < np.count_nonzero(wanted):
@@ -138,7 +138,9 @@ def make_split(
         )
     place = {name: index for index, name in enumerate(names)}
     group_of = np.array([place[key] for key in keys], dtype=np.int64)
-    chosen = assign(amounts_by_group(dataset, group_of, len(names), strata), wanted, np.random.default_rng(seed))
+    chosen = assign_groups_to_splits(
+        amounts_by_group(dataset, group_of, len(names), strata), wanted, np.random.default_rng(seed)
+    )
     assignment = {image.id: SPLITS[chosen[group]] for image, group in zip(dataset.images, group_of, strict=True)}
     return Split(assignment, {image.id: image.key for image in dataset.images}, seed, tuple(wanted.tolist()))
 
@@ -180,7 +182,7 @@ def _stratum_shares(
     return shares
 
 
-def checked_ratios(ratios: Sequence[float]) -> NDArray[np.float64]:
+def normalised_ratios(ratios: Sequence[float]) -> NDArray[np.float64]:
     """Ratios of train, val and test, made to sum to 1, shape (3,).
 
     Raises:

@@ -18,20 +18,20 @@ live.py       frames from an RTSP camera
 """
 
 from liftgate.data.video_frames.extract import extract
-from liftgate.data.video_frames.live import record
-from liftgate.data.video_frames.records import FrameRow, Outcome, Request, Source, Window
+from liftgate.data.video_frames.live import record_camera
+from liftgate.data.video_frames.records import Extraction, FrameRow, FrameSource, Request, Window
 from liftgate.data.video_frames.select import Quota
-from liftgate.data.video_frames.sources import Naming, find_sources
+from liftgate.data.video_frames.sources import NamingRules, find_sources
 
 __all__ = [
+    "Extraction",
     "FrameRow",
-    "Naming",
-    "Outcome",
+    "FrameSource",
+    "NamingRules",
     "Quota",
     "Request",
-    "Source",
     "Window",
     "extract",
     "find_sources",
-    "record",
+    "record_camera",
 ]

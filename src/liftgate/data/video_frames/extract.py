@@ -10,14 +10,14 @@ from pathlib import Path
 
 from liftgate.data.core.dataset import Fault
 from liftgate.data.video_frames.images import copy_images
-from liftgate.data.video_frames.journal import Journal, Piece
+from liftgate.data.video_frames.journal import FinishedUnit, Journal
 from liftgate.data.video_frames.library import pyav
 from liftgate.data.video_frames.picking import nearest
-from liftgate.data.video_frames.planning import Plan, Work, make_plans
-from liftgate.data.video_frames.records import DEFAULT_REQUEST, FrameRow, Outcome, Request, Source
+from liftgate.data.video_frames.planning import SourcePlan, WorkUnit, make_plans
+from liftgate.data.video_frames.records import DEFAULT_REQUEST, Extraction, FrameRow, FrameSource, Request
 from liftgate.data.video_frames.select import Quota
 from liftgate.data.video_frames.times import check_window, grid
-from liftgate.data.video_frames.video import BadVideoError, Facts, Video, reason
+from liftgate.data.video_frames.video import BadVideoError, Video, VideoIndex, error_text
 from liftgate.data.video_frames.writing import frame_name, frame_row, jpeg, save, upright, write_manifest
 from liftgate.errors import UsageError
 from liftgate.progress import Progress, silent
@@ -26,7 +26,7 @@ MANIFEST = "frames.csv"
 
 
 def extract(
-    sources: Sequence[Source],
+    sources: Sequence[FrameSource],
     out: Path,
     request: Request = DEFAULT_REQUEST,
     *,
@@ -34,7 +34,7 @@ def extract(
     seed: int = 0,
     workers: int | None = None,
     progress: Progress = silent,
-) -> Outcome:
+) -> Extraction:
     """Write the wanted frames of `sources` into `out` as JPEG, and `frames.csv` beside them.
 
     A time is answered with the frame nearest to it. A video that cannot be read is a fault in the outcome, and where
@@ -63,7 +63,7 @@ def extract(
         done += [piece for piece in journal.pieces.values() if piece.keep and piece.key not in keys]
     rows = in_order(row for piece in done for row in piece.rows)
     write_manifest(out / MANIFEST, rows)
-    return Outcome(
+    return Extraction(
         manifest=out / MANIFEST,
         frames=rows,
         faults=_faults(plans, journal),
@@ -111,8 +111,8 @@ class _Opened(threading.local):
 
 
 def _carry_out(
-    todo: Sequence[Work],
-    do: Callable[[Work], Piece],
+    todo: Sequence[WorkUnit],
+    do: Callable[[WorkUnit], FinishedUnit],
     met: Collection[float],
     journal: Journal,
     pool: ThreadPoolExecutor,
@@ -122,7 +122,7 @@ def _carry_out(
     looked at, also within a piece."""
     total = sum(piece.n_wanted for piece in todo)
     wanted, written = 0, 0
-    running: dict[Future[Piece], Work] = {}
+    running: dict[Future[FinishedUnit], WorkUnit] = {}
     try:
         running = {pool.submit(do, piece): piece for piece in todo}
         while running:
@@ -142,21 +142,23 @@ def _carry_out(
     return written
 
 
-def _do(work: Work, out: Path, request: Request, opened: _Opened, met: list[float]) -> Piece:
+def _do(work: WorkUnit, out: Path, request: Request, opened: _Opened, met: list[float]) -> FinishedUnit:
     if work.facts is None:
         rows, faults = copy_images(work.sources, out, request)
-        return Piece(work.key, rows, faults)
+        return FinishedUnit(work.key, rows, faults)
     source = work.sources[0]
     try:
         return _frames_of(opened.get(source.path), work, work.facts, out, request, met)
     except BadVideoError as error:
-        return Piece(work.key, faults=(error.fault,), n_missing=work.n_wanted, keep=work.keep)
+        return FinishedUnit(work.key, faults=(error.fault,), n_missing=work.n_wanted, keep=work.keep)
     except pyav().FFmpegError as error:
-        fault = Fault("video_damaged", str(source.path), reason(error))
-        return Piece(work.key, faults=(fault,), n_missing=work.n_wanted, keep=work.keep)
+        fault = Fault("video_damaged", str(source.path), error_text(error))
+        return FinishedUnit(work.key, faults=(fault,), n_missing=work.n_wanted, keep=work.keep)
 
 
-def _frames_of(video: Video, work: Work, facts: Facts, out: Path, request: Request, met: list[float]) -> Piece:
+def _frames_of(
+    video: Video, work: WorkUnit, facts: VideoIndex, out: Path, request: Request, met: list[float]
+) -> FinishedUnit:
     source = work.sources[0]
     damaged = video.n_damaged
     rows: dict[str, FrameRow] = {}
@@ -174,7 +176,7 @@ def _frames_of(video: Video, work: Work, facts: Facts, out: Path, request: Reque
                 picture = upright(frame)
                 sha256 = save(out, name, jpeg(picture, request.quality))
                 rows[name] = frame_row(source, request, name, picture.size, sha256, time=time, requested=target)
-    return Piece(
+    return FinishedUnit(
         work.key,
         tuple(rows.values()),
         n_repeated=n_answered - len(rows),
@@ -185,7 +187,7 @@ def _frames_of(video: Video, work: Work, facts: Facts, out: Path, request: Reque
     )
 
 
-def _faults(plans: Sequence[Plan], journal: Journal) -> tuple[Fault, ...]:
+def _faults(plans: Sequence[SourcePlan], journal: Journal) -> tuple[Fault, ...]:
     """Every source's faults; what its pieces met is added up."""
     found: list[Fault] = []
     for plan in plans:

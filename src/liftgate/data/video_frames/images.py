@@ -10,16 +10,16 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from liftgate.data.core.dataset import Fault
-from liftgate.data.video_frames.records import FrameRow, Request, Source
+from liftgate.data.video_frames.records import FrameRow, FrameSource, Request
 from liftgate.data.video_frames.writing import group_of, save
 
 
-def thinned(sources: Sequence[Source], request: Request) -> list[Source]:
+def thinned(sources: Sequence[FrameSource], request: Request) -> list[FrameSource]:
     """Return the images that lie at least `every` seconds apart within their folder and camera.
 
     An image whose name tells no time is always taken. Windows are for videos.
     """
-    kept: list[Source] = []
+    kept: list[FrameSource] = []
     last: dict[tuple[str, str], datetime] = {}
     for source in sorted(sources, key=lambda one: (one.folder, one.camera, str(one.started), one.name)):
         if source.started is not None:
@@ -33,7 +33,7 @@ def thinned(sources: Sequence[Source], request: Request) -> list[Source]:
 
 
 def copy_images(
-    sources: Sequence[Source], out: Path, request: Request
+    sources: Sequence[FrameSource], out: Path, request: Request
 ) -> tuple[tuple[FrameRow, ...], tuple[Fault, ...]]:
     """Copy images, each under its source's name; one that cannot be decoded is a fault and is left out."""
     rows, faults = [], []

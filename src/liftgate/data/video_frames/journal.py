@@ -20,7 +20,7 @@ NAME = ".frames.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class FinishedUnit:
     """The result of one piece of work."""
 
     key: str
@@ -50,7 +50,7 @@ class Journal:
     def __init__(self, folder: Path, request: Request) -> None:
         self._folder = folder
         self._path = folder / NAME
-        self.pieces: dict[str, Piece] = {}
+        self.pieces: dict[str, FinishedUnit] = {}
         if not self._path.exists():
             _refuse_others(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ class Journal:
     ) -> None:
         self._file.close()
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: FinishedUnit) -> None:
         """Note a finished piece."""
         self.pieces[piece.key] = piece
         self._append(asdict(piece))
@@ -134,10 +134,10 @@ def _lines(path: Path) -> Iterable[dict[str, Any]]:
                 yield line
 
 
-def _piece(line: Mapping[str, Any]) -> Piece | None:
+def _piece(line: Mapping[str, Any]) -> FinishedUnit | None:
     try:
         rows = tuple(FrameRow(**row) for row in line["rows"])
-        return Piece(**{**line, "rows": rows, "faults": tuple(Fault(**fault) for fault in line["faults"])})
+        return FinishedUnit(**{**line, "rows": rows, "faults": tuple(Fault(**fault) for fault in line["faults"])})
     except (KeyError, TypeError):
         return None
 

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 from liftgate.data.core.dataset import Fault
 from liftgate.data.video_frames.extract import MANIFEST, check_request, in_order
-from liftgate.data.video_frames.journal import Journal, Piece
+from liftgate.data.video_frames.journal import FinishedUnit, Journal
 from liftgate.data.video_frames.library import pyav
-from liftgate.data.video_frames.records import DEFAULT_REQUEST, FrameRow, Outcome, Request, Source
+from liftgate.data.video_frames.records import DEFAULT_REQUEST, Extraction, FrameRow, FrameSource, Request
 from liftgate.data.video_frames.sources import safe_name
-from liftgate.data.video_frames.video import reason
+from liftgate.data.video_frames.video import error_text
 from liftgate.data.video_frames.writing import frame_name, frame_row, jpeg, save, upright, write_manifest
 from liftgate.errors import UsageError
 from liftgate.progress import Progress, silent
@@ -81,7 +81,7 @@ def is_address(text: str) -> bool:
     return "://" in text
 
 
-def record(
+def record_camera(
     camera: Camera,
     out: Path,
     request: Request = DEFAULT_REQUEST,
@@ -91,7 +91,7 @@ def record(
     now: datetime | None = None,
     wait: Callable[[float], None] = time.sleep,
     progress: Progress = silent,
-) -> Outcome:
+) -> Extraction:
     """Take a frame every `request.every` seconds for `seconds` seconds, into `out`, and list all in `frames.csv`.
 
     Time is the camera's own (PTS), from the first frame on. A camera that hangs up is called again until the time is
@@ -108,7 +108,7 @@ def record(
     av = pyav()
     begun = (now or datetime.now(UTC)).replace(tzinfo=None, microsecond=0)
     label = safe_name(name) if name else camera.name
-    source = Source(
+    source = FrameSource(
         Path(label), f"{label}_{begun:%Y%m%d-%H%M%S}", "segment", label, day=f"{begun:%Y-%m-%d}", started=begun
     )
     rows: list[FrameRow] = []
@@ -123,7 +123,7 @@ def record(
                     image = frame_name(source, at)
                     sha256 = save(out, image, jpeg(picture, request.quality))
                     row = frame_row(source, request, image, picture.size, sha256, time=at, requested=due)
-                    journal.add(Piece(f"live:{image}", (row,), keep=True))
+                    journal.add(FinishedUnit(f"live:{image}", (row,), keep=True))
                     rows.append(row)
                     progress("frames", len(rows), max(len(rows), int(seconds / request.every)))
                 break
@@ -133,7 +133,7 @@ def record(
             except (av.FFmpegError, OSError) as error:
                 if not isinstance(error, av.FFmpegError):
                     raise  # a full disk is no fault of the camera
-                lost.append(reason(error))
+                lost.append(error_text(error))
             if not rows:
                 break
             wait(min(2.0 ** min(len(lost) - 1, 10), _LONGEST_WAIT))
@@ -141,7 +141,7 @@ def record(
         every = in_order(row for piece in journal.pieces.values() if piece.keep for row in piece.rows)
     write_manifest(out / MANIFEST, every)
     faults = _lost(camera, lost, len(rows))
-    return Outcome(out / MANIFEST, every, faults, n_sources=1, n_written=len(rows), chosen=(source.name,))
+    return Extraction(out / MANIFEST, every, faults, n_sources=1, n_written=len(rows), chosen=(source.name,))
 
 
 class _HungUpError(Exception):

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from liftgate.data.video_frames.picking import nearest, runs
 from liftgate.data.video_frames.times import grid
-from liftgate.data.video_frames.video import Facts, Video
+from liftgate.data.video_frames.video import Video, VideoIndex
 
 _WIDTH, _HEIGHT = 64, 36
 _SAMPLES = 24  # looks in a window: fewer miss a short gesture, more only cost time
 _NOISE = 4.0  # grey levels: a sensor's noise and the encoder's are below
 
 
-def busiest(video: Video, facts: Facts, length: float) -> float:
+def busiest_centre(video: Video, facts: VideoIndex, length: float) -> float:
     """Return the centre, in seconds, of the `length` seconds with the most motion; of equals the earliest.
 
     Motion is the share of a 64 × 36 grey picture that changes by more than the noise from one look to the next, so that
@@ -28,7 +28,7 @@ def busiest(video: Video, facts: Facts, length: float) -> float:
     looks = []
     for run in runs(times, facts.keys, facts.gap):
         looks += [thumbnail(frame) for _, _, frame, _ in nearest(video.frames_around(run, facts), run)]
-    start = steepest(activity(looks), max(1, round(length / step)))
+    start = busiest_window(changed_share(looks), max(1, round(length / step)))
     return start * step + length / 2
 
 
@@ -38,7 +38,7 @@ def thumbnail(frame: Any) -> NDArray[np.uint8]:
     return small
 
 
-def activity(looks: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
+def changed_share(looks: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
     """Return, for each two looks in a row, the share of pixels that change; shape (looks − 1,).
 
     Each look's mean is taken off first: exposure that jumps is no motion.
@@ -52,10 +52,10 @@ def activity(looks: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
     return np.array(found)
 
 
-def steepest(values: NDArray[np.float64], length: int) -> int:
+def busiest_window(values: NDArray[np.float64], length: int) -> int:
     """Return where the `length` values in a row with the largest sum begin; of equals the first.
 
-    >>> steepest(np.array([0.0, 0.5, 0.5, 0.1, 0.0]), 2)
+    >>> busiest_window(np.array([0.0, 0.5, 0.5, 0.1, 0.0]), 2)
     1
     """
     if len(values) <= length:

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from liftgate.data.provenance.card import Card, demand_card_place, read_card, write_card
-from liftgate.data.provenance.declared_terms import DeclaredTerms, terms_beside
+from liftgate.data.provenance.card import Card, read_card, require_card_place, write_card
+from liftgate.data.provenance.declared_terms import DeclaredTerms, terms_of_files
 from liftgate.data.provenance.licences import Terms
-from liftgate.data.video_frames.records import Outcome, Request
+from liftgate.data.video_frames.records import Extraction, Request
 from liftgate.hashing import file_hash
 
 
@@ -21,12 +21,12 @@ def frames_terms(out: Path, files: Collection[Path], said: DeclaredTerms | None 
         Refused: `out` holds a README.md that somebody wrote.
         DataError: a card is damaged.
     """
-    demand_card_place(out)
+    require_card_place(out)
     before = read_card(out)
-    return terms_beside(files, said, otherwise=None if before is None else before.terms)
+    return terms_of_files(files, said, otherwise=None if before is None else before.terms)
 
 
-def write_frames_card(outcome: Outcome, request: Request, terms: Terms, more: str = "") -> Path:
+def write_frames_card(outcome: Extraction, request: Request, terms: Terms, more: str = "") -> Path:
     """Write README.md beside the manifest and return its path."""
     folder = outcome.manifest.parent
     groups = {row.group for row in outcome.frames}

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from liftgate.data.core.dataset import Fault
 from liftgate.data.video_frames.images import thinned
-from liftgate.data.video_frames.motion import busiest
+from liftgate.data.video_frames.motion import busiest_centre
 from liftgate.data.video_frames.picking import chunks, runs
-from liftgate.data.video_frames.records import Request, Source
+from liftgate.data.video_frames.records import FrameSource, Request
 from liftgate.data.video_frames.select import Quota, select
 from liftgate.data.video_frames.times import bounds, grid
-from liftgate.data.video_frames.video import BadVideoError, Facts, Video
+from liftgate.data.video_frames.video import BadVideoError, Video, VideoIndex
 from liftgate.hashing import content_hash
 from liftgate.progress import Progress
 
@@ -22,15 +22,15 @@ _IMAGES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkUnit:
     """One piece of work: some frames of one video, or some images of one folder."""
 
     key: str
     """Hash of what the result depends on: the file's name, size and time of change, the request, the times."""
-    sources: tuple[Source, ...]
+    sources: tuple[FrameSource, ...]
     runs: tuple[tuple[float, ...], ...] = ()
     """Times of a video; each run is decoded from one key frame."""
-    facts: Facts | None = None
+    facts: VideoIndex | None = None
     keep: bool = False
     """Its frames stay in the manifest when the source is gone (a rolling buffer)."""
 
@@ -40,11 +40,11 @@ class Work:
         return sum(map(len, self.runs)) if self.facts else len(self.sources)
 
 
-class Plan(NamedTuple):
+class SourcePlan(NamedTuple):
     """What is to be done for one source, or what is wrong with it."""
 
-    source: Source
-    work: tuple[Work, ...] = ()
+    source: FrameSource
+    work: tuple[WorkUnit, ...] = ()
     faults: tuple[Fault, ...] = ()
     n_missing: int = 0
     """Frames asked for after the point where the packets end, if the header promised more."""
@@ -53,18 +53,18 @@ class Plan(NamedTuple):
 
 
 def make_plans(
-    sources: Sequence[Source],
+    sources: Sequence[FrameSource],
     request: Request,
     quotas: Sequence[Quota],
     seed: int,
     pool: ThreadPoolExecutor,
     progress: Progress,
-) -> list[Plan]:
+) -> list[SourcePlan]:
     """Look at the sources that the quotas take; where one of them is broken, another of its stratum takes its place.
 
     The broken ones are in the result too, with their faults.
     """
-    plans: dict[str, Plan] = {}
+    plans: dict[str, SourcePlan] = {}
     while True:
         sound = [source for source in sources if source.name not in plans or not plans[source.name].broken]
         chosen = select(sound, quotas, seed)
@@ -79,16 +79,16 @@ def make_plans(
     return kept + _image_plans([source for source in chosen if source.kind == "image"], request)
 
 
-def make_plan(source: Source, request: Request) -> Plan:
+def make_plan(source: FrameSource, request: Request) -> SourcePlan:
     """Open a video, choose the times, and cut them into pieces; a video that gives nothing is a plan with its fault."""
     try:
         with Video(source.path) as video:
             facts = video.facts()
             window, centre = request.window, None
             if window.length is not None and window.centre == "motion" and facts.duration > window.length:
-                centre = busiest(video, facts, window.length)
+                centre = busiest_centre(video, facts, window.length)
     except BadVideoError as error:
-        return Plan(source, faults=(error.fault,), broken=True)
+        return SourcePlan(source, faults=(error.fault,), broken=True)
     phase, faults = _phase(source, request)
     times = grid(*bounds(window, facts.duration, centre), request.every, phase=phase)
     promised = grid(*bounds(window, facts.claimed, centre), request.every, phase=phase)
@@ -97,7 +97,7 @@ def make_plan(source: Source, request: Request) -> Plan:
         faults = (*faults, Fault("video_short", str(source.path), length))
     state = _state(source)
     work = tuple(
-        Work(
+        WorkUnit(
             content_hash([state, request, part]),
             (source,),
             tuple(tuple(run) for run in part),
@@ -106,10 +106,10 @@ def make_plan(source: Source, request: Request) -> Plan:
         )
         for part in chunks(runs(times, facts.keys, facts.gap), facts.keys, facts.gap)
     )
-    return Plan(source, work, faults, n_missing=len(promised) - len(times))
+    return SourcePlan(source, work, faults, n_missing=len(promised) - len(times))
 
 
-def _phase(source: Source, request: Request) -> tuple[float, tuple[Fault, ...]]:
+def _phase(source: FrameSource, request: Request) -> tuple[float, tuple[Fault, ...]]:
     """Seconds from the begin of the window to its first frame."""
     if source.kind != "segment":
         return 0.0, ()
@@ -119,15 +119,16 @@ def _phase(source: Source, request: Request) -> tuple[float, tuple[Fault, ...]]:
     return -(clock + request.window.start) % request.every, ()  # on the clock, whatever segment they fall in
 
 
-def _image_plans(sources: Sequence[Source], request: Request) -> list[Plan]:
+def _image_plans(sources: Sequence[FrameSource], request: Request) -> list[SourcePlan]:
     kept = thinned(sources, request)
     parts = [tuple(kept[start : start + _IMAGES_AT_ONCE]) for start in range(0, len(kept), _IMAGES_AT_ONCE)]
     return [
-        Plan(part[0], (Work(content_hash([[_state(source) for source in part], request]), part),)) for part in parts
+        SourcePlan(part[0], (WorkUnit(content_hash([[_state(source) for source in part], request]), part),))
+        for part in parts
     ]
 
 
-def _state(source: Source) -> list[object]:
+def _state(source: FrameSource) -> list[object]:
     """What tells a file from another of the same name, without reading all of it."""
     labels = [source.camera, source.category, source.day, source.folder, str(source.started)]
     try:

@@ -9,19 +9,19 @@ from typing import Literal
 
 from liftgate.data.core.dataset import Fault
 
-Kind = Literal["video", "segment", "image"]
+SourceKind = Literal["video", "segment", "image"]
 Centre = float | Literal["middle", "motion"]
 GroupBy = Literal["video", "camera-day"]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FrameSource:
     """One file that frames come from."""
 
     path: Path
     name: str
     """Unique among the sources and safe as a part of a file name."""
-    kind: Kind = "video"
+    kind: SourceKind = "video"
     camera: str = ""
     category: str = ""
     day: str = ""
@@ -85,7 +85,7 @@ class FrameRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Extraction:
     """What a run brought."""
 
     manifest: Path

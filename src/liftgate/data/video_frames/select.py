@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from liftgate.data.video_frames.records import Source
+from liftgate.data.video_frames.records import FrameSource
 from liftgate.errors import UsageError
 
 Stratum = Literal["category", "camera", "day", "camera-day"]
@@ -37,7 +37,7 @@ class Quota:
         return cls(stratum, int(count))  # type: ignore[arg-type]  # one of get_args(Stratum)
 
 
-def select(sources: Sequence[Source], quotas: Sequence[Quota], seed: int) -> list[Source]:
+def select(sources: Sequence[FrameSource], quotas: Sequence[Quota], seed: int) -> list[FrameSource]:
     """Return the sources that meet every quota, one quota after the other, in the order of `sources`.
 
     Who is taken hangs on each source's own rank, SHA-256 of seed and name: a video that is added later takes part in
@@ -45,7 +45,7 @@ def select(sources: Sequence[Source], quotas: Sequence[Quota], seed: int) -> lis
     """
     kept = list(sources)
     for quota in quotas:
-        strata: dict[str, list[Source]] = defaultdict(list)
+        strata: dict[str, list[FrameSource]] = defaultdict(list)
         for source in kept:
             strata[stratum_of(source, quota.stratum)].append(source)
         taken = {
@@ -57,12 +57,12 @@ def select(sources: Sequence[Source], quotas: Sequence[Quota], seed: int) -> lis
     return kept
 
 
-def stratum_of(source: Source, stratum: Stratum) -> str:
+def stratum_of(source: FrameSource, stratum: Stratum) -> str:
     """Return the name of the stratum that a source is in; empty where its name does not tell."""
     if stratum == "camera-day":
         return f"{source.camera} {source.day}".strip()
     return {"category": source.category, "camera": source.camera, "day": source.day}[stratum]
 
 
-def _rank(source: Source, seed: int) -> bytes:
+def _rank(source: FrameSource, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}:{source.name}".encode("utf-8", "surrogateescape")).digest()

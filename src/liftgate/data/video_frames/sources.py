@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from liftgate.data.video_frames.records import Source
+from liftgate.data.video_frames.records import FrameSource
 from liftgate.errors import DataError, UsageError
 
 _MPEG = (".m2ts", ".m4v", ".mp4", ".mpeg", ".mpg", ".mts", ".ts")
@@ -29,7 +29,7 @@ _LONGEST_NAME = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
+class NamingRules:
     """How camera and category are found: `folder` (the name of the folder that holds the file), a regular expression
     with one group, searched in the path below the source, or any other text, which is the name itself."""
 
@@ -39,7 +39,7 @@ class Naming:
 
 
 @dataclass(frozen=True, slots=True)
-class Buffer:
+class RollingBuffer:
     """A folder that a recorder fills with segments and empties behind itself.
 
     Complete is a segment that is not the newest of its folder, or that nobody wrote to for `settle` seconds.
@@ -51,8 +51,12 @@ class Buffer:
 
 
 def find_sources(
-    paths: Sequence[Path], *, naming: Naming | None = None, buffer: Buffer | None = None, now: float | None = None
-) -> list[Source]:
+    paths: Sequence[Path],
+    *,
+    naming: NamingRules | None = None,
+    buffer: RollingBuffer | None = None,
+    now: float | None = None,
+) -> list[FrameSource]:
     """Return the videos and images among `paths`, in the order of their names; folders are searched to the bottom.
 
     `buffer` says that the videos are segments of a rolling buffer. `now` is the clock for it (default: the machine's).
@@ -60,10 +64,10 @@ def find_sources(
     Raises:
         DataError: a path is not there, or there is no video and no image.
     """
-    found: dict[Path, Source] = {}
+    found: dict[Path, FrameSource] = {}
     for path in paths:
         for file, relative in _files(path):
-            source = _describe(file, relative, naming or Naming(), path)
+            source = _describe(file, relative, naming or NamingRules(), path)
             if source is not None and file.resolve() not in found:
                 found[file.resolve()] = source
     if not found:
@@ -90,12 +94,12 @@ def safe_name(text: str) -> str:
     return clean or "video"
 
 
-def moment(text: str) -> tuple[str, datetime | None]:
+def date_and_time(text: str) -> tuple[str, datetime | None]:
     """Return the day (YYYY-MM-DD, or empty) and the wall clock that a name tells, where it does.
 
-    >>> moment("cam3_20260114-083000.mp4")
+    >>> date_and_time("cam3_20260114-083000.mp4")
     ('2026-01-14', datetime.datetime(2026, 1, 14, 8, 30))
-    >>> moment("IMG_2026-01-14.jpg"), moment("99999999.mp4")
+    >>> date_and_time("IMG_2026-01-14.jpg"), date_and_time("99999999.mp4")
     (('2026-01-14', None), ('', None))
     """
     for match in _DAY.finditer(text):
@@ -126,17 +130,17 @@ def _files(path: Path) -> list[tuple[Path, Path]]:
     return [(path, Path(path.name))]
 
 
-def _describe(file: Path, relative: Path, naming: Naming, root: Path) -> Source | None:
+def _describe(file: Path, relative: Path, naming: NamingRules, root: Path) -> FrameSource | None:
     suffix = file.suffix.lower()
     if suffix not in VIDEO_SUFFIXES | IMAGE_SUFFIXES:
         return None
-    day, started = moment(relative.name)
-    day = day or moment(relative.as_posix())[0]
+    day, started = date_and_time(relative.name)
+    day = day or date_and_time(relative.as_posix())[0]
     folder = relative.parent.name or (root.name if root.is_dir() else root.resolve().parent.name)
     text = relative.as_posix()
     guess = _CAMERA.search(relative.name) or _CAMERA.search(text)
     camera = guess[1].lower() if guess else ""
-    return Source(
+    return FrameSource(
         path=file,
         name=safe_name("--".join(relative.with_suffix("").parts)),
         kind="image" if suffix in IMAGE_SUFFIXES else "video",
@@ -165,16 +169,16 @@ def _named(rule: str, text: str, folder: str, what: str) -> str:
     return (match[1] or "") if match else ""
 
 
-def _complete(sources: list[Source], buffer: Buffer, now: float) -> list[Source]:
+def _complete(sources: list[FrameSource], buffer: RollingBuffer, now: float) -> list[FrameSource]:
     """Segments that the recorder has done with, the newest of each folder and camera."""
-    places: dict[tuple[Path, str], list[tuple[float, Source]]] = {}
+    places: dict[tuple[Path, str], list[tuple[float, FrameSource]]] = {}
     for source in sources:
         try:
             changed = source.path.stat().st_mtime
         except FileNotFoundError:  # the recorder has just dropped it
             continue
         places.setdefault((source.path.parent, source.camera), []).append((changed, source))
-    kept: list[Source] = []
+    kept: list[FrameSource] = []
     for segments in places.values():
         segments.sort(key=lambda pair: (pair[1].started or datetime.min, pair[0], pair[1].name))
         if now - segments[-1][0] < buffer.settle:
@@ -184,7 +188,7 @@ def _complete(sources: list[Source], buffer: Buffer, now: float) -> list[Source]
     return sorted(kept, key=lambda source: (source.name, str(source.path)))
 
 
-def _apart(sources: list[Source]) -> list[Source]:
+def _apart(sources: list[FrameSource]) -> list[FrameSource]:
     """Give sources of the same name (`a/op1.mp4` and `b/op1.mp4`, `op1.mp4` and `op1.mov`) names of their own.
 
     They hang on as much of the end of each path as tells it from the others: the same from any working directory,

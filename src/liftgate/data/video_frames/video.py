@@ -33,7 +33,7 @@ class BadVideoError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class VideoIndex:
     """What a video's index, or one pass over its packets, tells. Times are seconds from the first frame."""
 
     duration: float
@@ -77,7 +77,7 @@ class Video:
         except FileNotFoundError as error:
             raise BadVideoError(Fault("video_gone", str(self.path), "the file is no longer there")) from error
         except (self._av.FFmpegError, OSError, ValueError) as error:
-            raise BadVideoError(Fault("video_unreadable", str(self.path), reason(error))) from error
+            raise BadVideoError(Fault("video_unreadable", str(self.path), error_text(error))) from error
         if not self._container.streams.video:
             self._container.close()
             raise BadVideoError(Fault("video_no_stream", str(self.path), "there is no video stream in it"))
@@ -103,7 +103,7 @@ class Video:
         """Close the file; further calls do nothing."""
         self._container.close()
 
-    def facts(self) -> Facts:
+    def facts(self) -> VideoIndex:
         """Return duration, frame distance and key frames: from the index, or from the packets where there is none."""
         claimed = self._claimed()
         entries = self._stream.index_entries
@@ -117,7 +117,7 @@ class Video:
                 return facts
         return self._scanned(claimed)
 
-    def _scanned(self, claimed: float) -> Facts:
+    def _scanned(self, claimed: float) -> VideoIndex:
         keys, stamps, last, end = array("q"), array("q"), 0, 0
         for packet in self._packets():
             stamp = packet.pts if packet.pts is not None else packet.dts
@@ -135,7 +135,7 @@ class Video:
         facts = self._facts(stamps, keys, self._seconds(end))
         return replace(facts, claimed=claimed) if claimed > facts.duration + _SHORT else facts
 
-    def _facts(self, stamps: Sequence[int], keys: Sequence[int], end: float) -> Facts:
+    def _facts(self, stamps: Sequence[int], keys: Sequence[int], end: float) -> VideoIndex:
         ordered = np.unique(np.asarray(stamps, dtype=np.int64))
         steps = np.diff(ordered) * float(self._base)
         rate = self._stream.average_rate or self._stream.guessed_rate
@@ -143,9 +143,9 @@ class Video:
         last = self._seconds(int(ordered[-1]))
         duration = end if end > last else last + usual
         times = tuple(self._seconds(key) for key in sorted(keys)) or (0.0,)
-        return Facts(duration, duration, usual, float(steps.max(initial=usual)), times)
+        return VideoIndex(duration, duration, usual, float(steps.max(initial=usual)), times)
 
-    def frames_around(self, targets: Sequence[float], facts: Facts) -> Iterator[tuple[float, Any]]:
+    def frames_around(self, targets: Sequence[float], facts: VideoIndex) -> Iterator[tuple[float, Any]]:
         """Yield (seconds from the first frame, frame) in rising order, from before the first target to the video's end.
 
         Around every target no frame is left out. Further off, those that no other frame is built on (most B-frames) are
@@ -241,7 +241,7 @@ def _any_near(targets: Sequence[float], at: float, reach: float) -> bool:
     return place < len(targets) and targets[place] <= at + reach
 
 
-def reason(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return what FFmpeg says went wrong, without the address: that may hold a password."""
     text = getattr(error, "strerror", None) or type(error).__name__
     return f"{text} ({type(error).__name__})" if text != type(error).__name__ else text

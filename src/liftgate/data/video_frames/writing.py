@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from liftgate.data.video_frames.library import pyav
-from liftgate.data.video_frames.records import FrameRow, Request, Source
+from liftgate.data.video_frames.records import FrameRow, FrameSource, Request
 from liftgate.data.video_frames.sources import safe_name
 from liftgate.files import replacing
 
@@ -55,10 +55,10 @@ def jpeg(picture: Image.Image, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def frame_name(source: Source, time: float) -> str:
+def frame_name(source: FrameSource, time: float) -> str:
     """Return `VIDEO_CAMERA_00012345ms.jpg`; the camera is left out where it is unknown or in the video's name already.
 
-    >>> frame_name(Source(Path("x.mp4"), "line-2", camera="cam1"), 12.3449)
+    >>> frame_name(FrameSource(Path("x.mp4"), "line-2", camera="cam1"), 12.3449)
     'line-2_cam1_00012345ms.jpg'
     """
     parts = [source.name]
@@ -67,7 +67,7 @@ def frame_name(source: Source, time: float) -> str:
     return f"{'_'.join(parts)}_{round(time * 1000):08d}ms.jpg"
 
 
-def group_of(source: Source, request: Request) -> str:
+def group_of(source: FrameSource, request: Request) -> str:
     """Return what the frames of a source must stay together with.
 
     Segments of one camera and day go together: one minute follows the other with the same people in the same light.
@@ -96,7 +96,14 @@ def save(folder: Path, name: str, data: bytes) -> str:
 
 
 def frame_row(
-    source: Source, request: Request, name: str, size: tuple[int, int], sha256: str, *, time: float, requested: float
+    source: FrameSource,
+    request: Request,
+    name: str,
+    size: tuple[int, int],
+    sha256: str,
+    *,
+    time: float,
+    requested: float,
 ) -> FrameRow:
     """Return the row of one frame of a video."""
     return FrameRow(

@@ -22,7 +22,7 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
-from liftgate.data.detections.builder import PredictionsBuilder, number, pixels
+from liftgate.data.detections.builder import PredictionsBuilder, box_in_pixels, parse_number
 from liftgate.errors import DataError, UsageError
 
 _LARGEST = 1 << 20
@@ -81,7 +81,7 @@ def read_mapping(path: Path) -> ApiMapping:
     return mapping
 
 
-def add_answer(draft: PredictionsBuilder, where: str, place: int, answer: Any, mapping: ApiMapping) -> None:
+def add_answer(builder: PredictionsBuilder, where: str, place: int, answer: Any, mapping: ApiMapping) -> None:
     """Write down what an answer says of the image at `place`.
 
     Raises:
@@ -93,15 +93,15 @@ def add_answer(draft: PredictionsBuilder, where: str, place: int, answer: Any, m
     if not len(classes) == len(scores) == len(boxes):
         counts = f"{len(boxes)} boxes, {len(scores)} scores, {len(classes)} classes"
         raise DataError("the answer's columns differ in length", where=where, got=counts)
-    draft.saw(place)
+    builder.cover(place)
     for index, (word, score, box) in enumerate(zip(classes, scores, boxes, strict=True)):
         spot = f"{where}[{index}]"
-        cls = _class(draft, spot, word, mapping.names)
+        cls = _class(builder, spot, word, mapping.names)
         if cls is not None:
             corners = (
-                None if mapping.boxes is None else _corners(spot, box, mapping, draft.dataset.images[place].upright)
+                None if mapping.boxes is None else _corners(spot, box, mapping, builder.dataset.images[place].upright)
             )
-            draft.add(spot, place, cls, number(spot, "the score", score), corners)
+            builder.add(spot, place, cls, parse_number(spot, "the score", score), corners)
 
 
 def follow(where: str, answer: Any, path: str) -> list[Any]:
@@ -162,7 +162,7 @@ def _boxes(where: str, answer: Any, paths: str | list[str]) -> list[Any]:
 def _corners(where: str, box: Any, mapping: ApiMapping, size: tuple[int, int]) -> list[float]:
     if not isinstance(box, list) or len(box) != 4:
         raise DataError("the box is no box", where=where, expected="four numbers", got=json.dumps(box)[:80])
-    a, b, c, d = (number(where, "a side of the box", side) for side in box)
+    a, b, c, d = (parse_number(where, "a side of the box", side) for side in box)
     if mapping.format != "xyxy" and (c < 0 or d < 0):
         raise DataError("the box has a negative size", where=where, expected=mapping.format, got=box)
     if mapping.format == "xywh":
@@ -173,21 +173,21 @@ def _corners(where: str, box: Any, mapping: ApiMapping, size: tuple[int, int]) -
         return [a, b, c, d]
     if max(abs(a), abs(b), abs(c), abs(d)) > 2:
         raise DataError("not a fraction of the image", where=where, got=box, hint="unit: pixels?")
-    return pixels(where, (a, b, c - a, d - b), size)
+    return box_in_pixels(where, (a, b, c - a, d - b), size)
 
 
-def _class(draft: PredictionsBuilder, where: str, word: Any, names: Mapping[str, str | None]) -> int | None:
+def _class(builder: PredictionsBuilder, where: str, word: Any, names: Mapping[str, str | None]) -> int | None:
     if word is None:
         return None
     spelled = _spelled(word)
     if spelled in names:
         name = names[spelled]
-        return None if name is None else draft.named(where, name)
+        return None if name is None else builder.class_by_name(where, name)
     if isinstance(word, int) and not isinstance(word, bool):
-        return draft.numbered(where, word)
+        return builder.class_by_number(where, word)
     if not isinstance(word, str):
         raise DataError("a class is a name or a number", where=where, got=spelled[:80])
-    return draft.named(where, word)
+    return builder.class_by_name(where, word)
 
 
 def _spelled(word: Any) -> str:

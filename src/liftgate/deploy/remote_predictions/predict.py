@@ -26,7 +26,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.data.detections.builder import PredictionsBuilder
 from liftgate.data.formats.coco import write_predictions
 from liftgate.data.provenance.declared_terms import DeclaredTerms, known_terms
-from liftgate.data.remote.hosts import checked_host
+from liftgate.data.remote.hosts import require_allowed_host
 from liftgate.deploy.remote_predictions.answer_cache import Answer, AnswerCache
 from liftgate.deploy.remote_predictions.api_mapping import ApiMapping, add_answer, read_mapping
 from liftgate.deploy.remote_predictions.client import Client
@@ -119,13 +119,13 @@ def predict_api(
         LiftgateError: the API is down, or images got no answer; the same call asks for those that are missing.
     """
     manners = manners or RequestPolicy()
-    checked_host(url, confidential=dataset.confidential, allowed=allowed, what=dataset.name)
+    require_allowed_host(url, confidential=dataset.confidential, allowed=allowed, what=dataset.name)
     if gone := [image.id for image in dataset.images if not image.path.is_file()]:
         raise DataError("images that are not there cannot be shown", where=dataset.source, got=", ".join(gone[:3]))
     keys = _from_environment(headers or {})
     client = Client(url, mapping.send, keys, timeout=manners.timeout, largest=manners.largest)
     saved = AnswerCache(answers, {"url": url, "send": msgspec.to_builtins(mapping.send)})
-    draft, stopped = PredictionsBuilder(dataset, hint=_CLASSES), threading.Event()
+    builder, stopped = PredictionsBuilder(dataset, hint=_CLASSES), threading.Event()
     asking = _Asking(
         client,
         saved,
@@ -155,10 +155,10 @@ def predict_api(
     if failed and not (partial and got):
         raise _no_answer(url, failed, len(got), total, f"{len(failed)} images got no answer")
     for place in sorted(got):
-        add_answer(draft, _where(saved, got[place]), place, got[place].answer, mapping)
+        add_answer(builder, _where(saved, got[place]), place, got[place].answer, mapping)
     speed = _speed(list(got.values()), manners)
     settings = {"backend": "http", "model": {"url": url, "send": msgspec.to_builtins(mapping.send)}, "speed": speed}
-    predictions = draft.finish(settings, image_level=mapping.boxes is None)
+    predictions = builder.build(settings, image_level=mapping.boxes is None)
     return ApiPredictions(predictions, fresh, len(got) - fresh, speed.get("p50_ms"), speed.get("p95_ms"), failed)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liftgate.data.agreement import NONE, Frames, Sightings
+from liftgate.data.agreement import NONE, ObjectMatches, SharedFrames
 from liftgate.data.core.dataset import Dataset
 from liftgate.evaluation.label_agreement import Agreement, AgreementVerdict, Compared, by_annotator
 from liftgate.files import write_text
@@ -69,7 +69,7 @@ def _shots(one: Compared) -> list[LabelledPicture]:
     return shots
 
 
-def _marks(a: Dataset, b: Dataset, frames: Frames, seen: Sightings, frame: int) -> list[DrawnLabel]:
+def _marks(a: Dataset, b: Dataset, frames: SharedFrames, seen: ObjectMatches, frame: int) -> list[DrawnLabel]:
     marks = []
     for row in np.flatnonzero(seen.frame == frame).tolist():
         of_a, of_b = int(seen.class_a[row]), int(seen.class_b[row])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from liftgate.data.core.dataset import Dataset
-from liftgate.data.overview.difference import Side
+from liftgate.data.overview.difference import DatasetDifference
 from liftgate.data.overview.record import ClassRow, Overview
 from liftgate.data.overview.remarks import remarks
 from liftgate.reporting.dataset_pages.pictures import LabelledPicture, labelled_picture
@@ -41,12 +41,15 @@ class DatasetPage:
     sides: tuple[DatasetColumn, ...]
     classes: tuple[ClassTableRow, ...]
     """Most objects first"""
-    difference: Side | None = None
+    difference: DatasetDifference | None = None
     command: str = ""
 
 
 def dataset_page(
-    datasets: Sequence[Dataset], views: Sequence[Overview], difference: Side | None = None, command: str = ""
+    datasets: Sequence[Dataset],
+    views: Sequence[Overview],
+    difference: DatasetDifference | None = None,
+    command: str = "",
 ) -> DatasetPage:
     """Put a page together. Pictures are read here; nothing is measured."""
     totals: dict[str, int] = {}

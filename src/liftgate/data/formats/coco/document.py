@@ -62,7 +62,7 @@ class ResultRow(msgspec.Struct, gc=False):
     keypoints: list[float] | None = None
 
 
-class Document(msgspec.Struct):
+class CocoDocument(msgspec.Struct):
     """A COCO JSON with its rows still undecoded."""
 
     images: list[msgspec.Raw]
@@ -129,7 +129,7 @@ def _content(path: Path) -> bytes | memoryview:
 
 
 def _wrong_kind(path: Path, kind: object, error: Exception) -> DataError:
-    coco = kind is Document
+    coco = kind is CocoDocument
     return DataError(
         "not a COCO data set" if coco else "not a COCO results file",
         where=path,

@@ -12,10 +12,10 @@ from typing import TypeVar
 import msgspec
 
 from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints
-from liftgate.data.core.image_headers import Header, read_headers
+from liftgate.data.core.image_headers import ImageHeader, read_headers
 from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.coco.annotations import read_annotations
-from liftgate.data.formats.coco.document import UNDECODABLE, CategoryRow, Document, Id, ImageRow, read_json
+from liftgate.data.formats.coco.document import UNDECODABLE, CategoryRow, CocoDocument, Id, ImageRow, read_json
 from liftgate.data.formats.coco.licences import licence_of
 from liftgate.data.formats.image_sizes import settle_size
 from liftgate.errors import DataError
@@ -39,7 +39,7 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
     Raises:
         DataError: not JSON, not COCO, or no category.
     """
-    document = read_json(path, Document)
+    document = read_json(path, CocoDocument)
     source = lexical(path)
     faults: list[Fault] = []
     categories = _categories(source, document, faults)
@@ -88,7 +88,7 @@ def _rows(raw: Iterable[msgspec.Raw], kind: type[T], source: Path, where: str, f
     return rows
 
 
-def _categories(source: Path, document: Document, faults: list[Fault]) -> list[CategoryRow]:
+def _categories(source: Path, document: CocoDocument, faults: list[Fault]) -> list[CategoryRow]:
     table: dict[int, CategoryRow] = {}
     for category in _rows(document.categories, CategoryRow, source, "categories", faults):
         if table.setdefault(category.id, category) is not category:
@@ -144,7 +144,7 @@ def _images(
     """The images, and the place of each COCO id among them."""
     place = folder or source.parent
     files = [place / (safe_path(row.file_name) or "unnamed") for row in rows]
-    headers = read_headers(files, progress) if folder else [Header() for _ in rows]
+    headers = read_headers(files, progress) if folder else [ImageHeader() for _ in rows]
     if not folder and rows:
         faults.append(Fault("images_missing", str(source), f"none of {len(rows)} images found beside the JSON"))
     found: list[Image] = []

@@ -16,11 +16,11 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints
-from liftgate.data.core.image_headers import Header, read_headers
+from liftgate.data.core.image_headers import ImageHeader, read_headers
 from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.data.formats.cvat.shapes import SHAPES, BadShape, Shape, between, parse_shape
-from liftgate.data.formats.cvat.tracks import KEY
+from liftgate.data.formats.cvat.tracks import TRACKS
 from liftgate.data.formats.image_sizes import settle_size
 from liftgate.errors import DataError
 from liftgate.paths import lexical
@@ -227,7 +227,7 @@ def _dataset(found: _Found, images: Path | None, name: str | None, progress: Pro
     frames = [found.frames[key] for key in sorted(found.frames)] if found.tracks else list(found.frames.values())
     folder = lexical(images) if images else _find_folder(source, [frame.name for frame in frames])
     files = [_file(folder or source.parent, frame.name) for frame in frames]
-    headers = read_headers(files, progress) if folder else [Header() for _ in frames]
+    headers = read_headers(files, progress) if folder else [ImageHeader() for _ in frames]
     faults = list(found.faults)
     if not folder and frames:
         faults.append(Fault("images_missing", str(source), f"none of {len(frames)} images found beside the XML"))
@@ -274,7 +274,7 @@ def _dataset(found: _Found, images: Path | None, name: str | None, progress: Pro
         labels=columns.table(),
         keypoints=Keypoints(points) if points else None,
         faults=tuple(faults),
-        raw={KEY: {frame.name: tuple(frame.tracks) for frame in frames}} if found.tracks else {},
+        raw={TRACKS: {frame.name: tuple(frame.tracks) for frame in frames}} if found.tracks else {},
     )
 
 

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset
 
-KEY = "tracks"
+TRACKS = "tracks"
 _FRAME = re.compile(r"frame_(\d{6,})(?:\.\w+)?")
 
 
 def track_of(dataset: Dataset) -> NDArray[np.int64] | None:
     """Return the track of every object, or None where a file of tracks cannot hold the data: nobody knows them, frames
     that are no numbered ones of one video, frames in splits, frames without an object, keypoints."""
-    known = dataset.raw.get(KEY)
+    known = dataset.raw.get(TRACKS)
     if not isinstance(known, Mapping) or not len(dataset.labels) or dataset.keypoints is not None:
         return None
     videos = {image.group for image in dataset.images}
@@ -38,7 +38,7 @@ def track_of(dataset: Dataset) -> NDArray[np.int64] | None:
     return None if min(found) < 0 else np.array(found, dtype=np.int64)
 
 
-def runs(dataset: Dataset, tracks: NDArray[np.int64]) -> Iterator[tuple[int, Sequence[tuple[int, int, bool]]]]:
+def track_runs(dataset: Dataset, tracks: NDArray[np.int64]) -> Iterator[tuple[int, Sequence[tuple[int, int, bool]]]]:
     """Yield each track with its (frame, row, whether it ends there), frames rising."""
     numbers = [int(match[1]) if (match := _FRAME.fullmatch(image.id)) else 0 for image in dataset.images]
     rows: dict[int, list[tuple[int, int]]] = defaultdict(list)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset, Image, Labels
-from liftgate.data.formats.cvat.tracks import runs, track_of
+from liftgate.data.formats.cvat.tracks import track_of, track_runs
 from liftgate.data.formats.links import link_images
 from liftgate.files import replacing
 from liftgate.progress import Progress, silent, told
@@ -95,7 +95,7 @@ def _image(number: int, image: Image, labels: Labels, names: Sequence[str], poin
 def _tracks(dataset: Dataset, tracks: NDArray[np.int64], names: Sequence[str]) -> Iterator[str]:
     """One element for each track; a box that is `outside` says from where on the object is gone."""
     labels, boxes = dataset.labels, dataset.labels.boxes.round(3).tolist()
-    for track, met in runs(dataset, tracks):
+    for track, met in track_runs(dataset, tracks):
         yield f'  <track id="{track}" label={names[labels.cls[met[0][1]]]} source="file">\n'
         for frame, row, ends in met:
             flags = _FLAGS[bool(labels.crowd[row]), bool(labels.ignore[row])]

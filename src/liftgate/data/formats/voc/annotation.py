@@ -16,7 +16,7 @@ _LARGEST_XML = 4 << 20  # 13,000 objects; of nested tags a parser makes a hundre
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class VocObject:
     """One object of an XML; `number` counts from 1."""
 
     number: int
@@ -26,20 +26,20 @@ class Thing:
 
 
 @dataclass(slots=True)
-class Annotation:
+class VocAnnotation:
     """One XML as found."""
 
     width: int = 0
     height: int = 0
     filename: str = ""
-    objects: list[Thing] = field(default_factory=list)
+    objects: list[VocObject] = field(default_factory=list)
     bad: list[tuple[str, str, str]] = field(default_factory=list)
     """(kind, where, message)"""
 
 
-def parse_annotation(file: Path) -> Annotation:
+def parse_annotation(file: Path) -> VocAnnotation:
     """Parse one VOC XML; what is wrong with it is in `bad`, never raised."""
-    annotation = Annotation()
+    annotation = VocAnnotation()
     try:
         if file.stat().st_size > _LARGEST_XML:
             annotation.bad.append(("label_too_large", str(file), "over 4 MiB"))
@@ -55,14 +55,14 @@ def parse_annotation(file: Path) -> Annotation:
     annotation.width, annotation.height = (_whole(tree.findtext(f"size/{side}")) for side in ("width", "height"))
     for number, element in enumerate(tree.iter("object"), 1):
         outcome = _thing(element, number)
-        if isinstance(outcome, Thing):
+        if isinstance(outcome, VocObject):
             annotation.objects.append(outcome)
         else:
             annotation.bad.append((outcome[0], f"{file}: object {number}", outcome[1]))
     return annotation
 
 
-def _thing(element: Element, number: int) -> Thing | tuple[str, str]:
+def _thing(element: Element, number: int) -> VocObject | tuple[str, str]:
     name = (element.findtext("name") or "").strip()
     if not name:
         return "row_columns", "an object without a name"
@@ -79,7 +79,7 @@ def _thing(element: Element, number: int) -> Thing | tuple[str, str]:
     if right < left or bottom < top:
         return "box_inverted", f"{name}: {_shown(texts)}"
     difficult = (element.findtext("difficult") or "").strip().lower() in ("1", "true")
-    return Thing(number, name, (left, top, right, bottom), difficult)
+    return VocObject(number, name, (left, top, right, bottom), difficult)
 
 
 def _whole(text: str | None) -> int:

@@ -4,6 +4,6 @@ tree that Ultralytics reads without surprises."""
 from __future__ import annotations
 
 from liftgate.data.formats.yolo.reader import read
-from liftgate.data.formats.yolo.tree import linked_names, read_manifest, stands, write
+from liftgate.data.formats.yolo.tree import is_intact, linked_names, read_manifest, write
 
-__all__ = ["linked_names", "read", "read_manifest", "stands", "write"]
+__all__ = ["is_intact", "linked_names", "read", "read_manifest", "write"]

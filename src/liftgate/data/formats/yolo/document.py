@@ -30,7 +30,7 @@ _MOST_CLASSES = 100_000
 
 
 @dataclass(slots=True)
-class Document:
+class DataYaml:
     """A data.yaml as found."""
 
     path: Path
@@ -46,7 +46,7 @@ class Document:
         self.faults.append(Fault(kind, self.where(key), message))
 
 
-def load(path: Path) -> Document:
+def load_data_yaml(path: Path) -> DataYaml:
     """Read a data.yaml.
 
     Raises:
@@ -72,7 +72,7 @@ def load(path: Path) -> Document:
     if not isinstance(keys, dict):
         raise DataError("not a data.yaml", where=path, expected="keys such as train, val, names", got=_kind(keys))
     lines = {key.value: key.start_mark.line + 1 for key, _ in node.value} if isinstance(node, yaml.MappingNode) else {}
-    return Document(path, {str(key): value for key, value in keys.items()}, lines)
+    return DataYaml(path, {str(key): value for key, value in keys.items()}, lines)
 
 
 def _refuse_bombs(text: str) -> None:
@@ -102,7 +102,7 @@ def _refuse_bombs(text: str) -> None:
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
-def class_names(document: Document) -> tuple[str, ...]:
+def class_names(document: DataYaml) -> tuple[str, ...]:
     """Return the class names in index order; `nc` alone gives class_0, class_1, …
 
     Raises:
@@ -136,7 +136,7 @@ def class_names(document: Document) -> tuple[str, ...]:
     return texts
 
 
-def keypoints(document: Document) -> Keypoints | None:
+def keypoints(document: DataYaml) -> Keypoints | None:
     """Return what `kpt_shape`, `kpt_names`, `flip_idx` and `kpt_oks_sigmas` say; None without `kpt_shape`.
 
     Raises:
@@ -176,7 +176,7 @@ def _keypoint_names(names: object, count: int) -> tuple[str, ...]:
     return tuple(f"keypoint_{index}" for index in range(count))
 
 
-def _count(document: Document) -> int | None:
+def _count(document: DataYaml) -> int | None:
     count = document.keys.get("nc")
     if count is None:
         return None
@@ -191,7 +191,7 @@ def _count(document: Document) -> int | None:
     )
 
 
-def _by_index(document: Document, names: Mapping[Any, Any]) -> list[Any]:
+def _by_index(document: DataYaml, names: Mapping[Any, Any]) -> list[Any]:
     try:
         table = {int(index): name for index, name in names.items()}
     except (TypeError, ValueError):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from liftgate.data.core.image_headers import SUFFIXES
-from liftgate.data.formats.yolo.document import Document
+from liftgate.data.formats.yolo.document import DataYaml
 from liftgate.paths import lexical
 
 SPLITS = ("train", "val", "test")
@@ -16,7 +16,7 @@ _MANY_FOLDERS = 2_000
 _LARGEST_LIST = 64 << 20  # bytes: a list of half a million long paths
 
 
-def base_folder(document: Document) -> Path:
+def base_folder(document: DataYaml) -> Path:
     """Return the folder that the splits are relative to: `path:` against the YAML's folder, or that folder itself."""
     own = lexical(document.path).parent
     declared = document.keys.get("path")
@@ -34,7 +34,7 @@ def base_folder(document: Document) -> Path:
     return folder
 
 
-def list_images(document: Document, base: Path) -> dict[str, list[Path]]:
+def list_images(document: DataYaml, base: Path) -> dict[str, list[Path]]:
     """Return the image files of every declared split, each file once, in the order Ultralytics has them (sorted).
 
     What is missing, shared between splits or odd is recorded in `document.faults`.
@@ -73,7 +73,7 @@ def _declared(keys: Mapping[str, object]) -> Iterator[tuple[str, str]]:
             yield split, key
 
 
-def _resolve(document: Document, base: Path, key: str, entry: object) -> Path | None:
+def _resolve(document: DataYaml, base: Path, key: str, entry: object) -> Path | None:
     """Find the folder or list file of one entry; the first that exists counts, and a detour is recorded."""
     if not isinstance(entry, str) or "\0" in entry:
         document.fault("split_missing", key, f"{key}: {_shown(entry)} is no path")
@@ -93,7 +93,7 @@ def _resolve(document: Document, base: Path, key: str, entry: object) -> Path | 
     return None
 
 
-def _walk(document: Document, folder: Path) -> list[Path]:
+def _walk(document: DataYaml, folder: Path) -> list[Path]:
     """Image files below a folder, hidden ones left out; links are followed, but no folder is entered twice.
 
     Where thousands of folders hold next to no image, somebody named a disk or a home folder: that is said, not walked.
@@ -119,7 +119,7 @@ def _walk(document: Document, folder: Path) -> list[Path]:
     return found
 
 
-def _read_list(document: Document, file: Path, base: Path) -> list[Path]:
+def _read_list(document: DataYaml, file: Path, base: Path) -> list[Path]:
     if not file.is_file() or file.stat().st_size > _LARGEST_LIST:  # /dev/zero has no end, and a pipe no beginning
         document.fault("split_missing", "path", f"{file} is no list: a device, a pipe, or over {_LARGEST_LIST:,} bytes")
         return []

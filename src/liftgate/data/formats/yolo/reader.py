@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints, Labels
-from liftgate.data.core.image_headers import Header, read_headers
+from liftgate.data.core.image_headers import ImageHeader, read_headers
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.data.formats.yolo import document as yaml_document
 from liftgate.data.formats.yolo.listing import base_folder, list_images
-from liftgate.data.formats.yolo.rows import Rows, parse_rows
+from liftgate.data.formats.yolo.rows import LabelRows, parse_rows
 from liftgate.errors import DataError
 from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
@@ -28,7 +28,7 @@ def read(path: Path, *, name: str | None = None, progress: Progress = silent) ->
     Raises:
         DataError: the YAML cannot be understood; everything else is a fault.
     """
-    document = yaml_document.load(path)
+    document = yaml_document.load_data_yaml(path)
     classes = yaml_document.class_names(document)
     keypoints = yaml_document.keypoints(document)
     base = base_folder(document)
@@ -75,7 +75,7 @@ def _root(base: Path, files: Sequence[Path]) -> Path:
 
 
 def _images(
-    files: Sequence[tuple[Path, str]], headers: Sequence[Header], root: Path
+    files: Sequence[tuple[Path, str]], headers: Sequence[ImageHeader], root: Path
 ) -> tuple[list[Image], list[Fault]]:
     images, faults = [], []
     for (file, split), header in zip(files, headers, strict=True):
@@ -142,13 +142,15 @@ def _points(points: Sequence[float], dims: int, width: int, height: int) -> list
     return out
 
 
-def _read_rows(label: Path, n_classes: int, n_keypoints: int, dims: int) -> tuple[Rows, list[tuple[str, int, str]]]:
+def _read_rows(
+    label: Path, n_classes: int, n_keypoints: int, dims: int
+) -> tuple[LabelRows, list[tuple[str, int, str]]]:
     try:
         if label.stat().st_size > _LARGEST_LABEL:
-            return Rows(), [("label_too_large", 0, "over 64 MiB")]
+            return LabelRows(), [("label_too_large", 0, "over 64 MiB")]
         text = label.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return Rows(), [("label_not_text", 0, f"byte {error.start} is no UTF-8")]
+        return LabelRows(), [("label_not_text", 0, f"byte {error.start} is no UTF-8")]
     except OSError as error:
         raise DataError("cannot read labels", where=label, got=error.strerror) from None
     return parse_rows(text, n_classes, n_keypoints, dims), []

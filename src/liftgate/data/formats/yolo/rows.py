@@ -14,7 +14,7 @@ from typing import NamedTuple
 _TOLERANCE = 0.01
 
 
-class Row(NamedTuple):
+class LabelRow(NamedTuple):
     """One good row; everything in fractions of the image."""
 
     line: int
@@ -28,21 +28,21 @@ class Row(NamedTuple):
 
 
 @dataclass(slots=True)
-class Rows:
+class LabelRows:
     """What one file holds: good rows, and (kind, line, message) for what is not one."""
 
-    good: list[Row] = field(default_factory=list)
+    good: list[LabelRow] = field(default_factory=list)
     bad: list[tuple[str, int, str]] = field(default_factory=list)
 
 
-def parse_rows(text: str, n_classes: int, n_keypoints: int = 0, dims: int = 3) -> Rows:
+def parse_rows(text: str, n_classes: int, n_keypoints: int = 0, dims: int = 3) -> LabelRows:
     """Parse the text of one label file; never raises.
 
     >>> rows = parse_rows("0 .5 .5 .2 .2\\n7 .5 .5 .2 .2", n_classes=2)
     >>> rows.good[0].box, rows.bad
     ((0.5, 0.5, 0.2, 0.2), [('class_out_of_range', 2, 'class 7, but there are 2 classes')])
     """
-    rows = Rows()
+    rows = LabelRows()
     seen: set[tuple[float, ...]] = set()
     outlines = 0
     for line, content in enumerate(text.splitlines(), 1):
@@ -50,7 +50,7 @@ def parse_rows(text: str, n_classes: int, n_keypoints: int = 0, dims: int = 3) -
         if not words:
             continue
         outcome = _parse_row(words, line, n_classes, n_keypoints, dims)
-        if not isinstance(outcome, Row):
+        if not isinstance(outcome, LabelRow):
             rows.bad.append((outcome[0], line, outcome[1]))
             continue
         values = (outcome.cls, *outcome.box, *outcome.points, outcome.area or 0.0)
@@ -65,7 +65,9 @@ def parse_rows(text: str, n_classes: int, n_keypoints: int = 0, dims: int = 3) -
     return rows
 
 
-def _parse_row(words: Sequence[str], line: int, n_classes: int, n_keypoints: int, dims: int) -> Row | tuple[str, str]:
+def _parse_row(
+    words: Sequence[str], line: int, n_classes: int, n_keypoints: int, dims: int
+) -> LabelRow | tuple[str, str]:
     wanted = 5 + n_keypoints * dims
     outline = not n_keypoints and len(words) > 6 and len(words) % 2 == 1
     if len(words) != wanted and not outline:
@@ -85,7 +87,7 @@ def _parse_row(words: Sequence[str], line: int, n_classes: int, n_keypoints: int
     return _outline(line, int(cls), values[1:]) if outline else _box(line, int(cls), values[1:], dims)
 
 
-def _box(line: int, cls: int, values: list[float], dims: int) -> Row | tuple[str, str]:
+def _box(line: int, cls: int, values: list[float], dims: int) -> LabelRow | tuple[str, str]:
     x, y, width, height = values[:4]
     points = tuple(values[4:])
     if width < 0 or height < 0:
@@ -96,13 +98,13 @@ def _box(line: int, cls: int, values: list[float], dims: int) -> Row | tuple[str
         worst = max((*bounded, min(values)), key=lambda number: abs(number - 0.5))
         pixels = ": pixels, not fractions?" if worst > 2 else ""
         return "row_out_of_range", f"coordinate {worst:g}{pixels}"
-    return Row(line, cls, (x, y, width, height), points)
+    return LabelRow(line, cls, (x, y, width, height), points)
 
 
-def _outline(line: int, cls: int, values: list[float]) -> Row | tuple[str, str]:
+def _outline(line: int, cls: int, values: list[float]) -> LabelRow | tuple[str, str]:
     xs, ys = values[0::2], values[1::2]
     left, right, top, bottom = min(xs), max(xs), min(ys), max(ys)
     twice = sum(xs[i - 1] * ys[i] - xs[i] * ys[i - 1] for i in range(len(xs)))
     # Ultralytics holds the outline's box, not its corners, to the range.
     row = _box(line, cls, [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], dims=3)
-    return Row(line, cls, row.box, area=abs(twice) / 2) if isinstance(row, Row) else row
+    return LabelRow(line, cls, row.box, area=abs(twice) / 2) if isinstance(row, LabelRow) else row

@@ -78,7 +78,7 @@ def write(
     return folder / "data.yaml"
 
 
-def stands(data_yaml: Path) -> bool:
+def is_intact(data_yaml: Path) -> bool:
     """Whether a training tree lies there whole: not moved since it was written, and all its links lead to an image."""
     folder = lexical(data_yaml.parent)
     try:
