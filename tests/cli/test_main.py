@@ -53,10 +53,10 @@ for verb in VERBS:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["evalute"], "did you mean `evaluate`?"),
-        (["data", "convret"], "did you mean `convert`?"),
-        (["compare", "--claim", "eqal", "--truth", "a"], "did you mean `equal`?"),
-        (["check", "x", "--grups=folder"], "did you mean `--groups`?"),
+        (["evalute"], "did you mean evaluate?"),
+        (["data", "convret"], "did you mean convert?"),
+        (["compare", "--claim", "eqal", "--truth", "a"], "did you mean equal?"),
+        (["check", "x", "--grups=folder"], "did you mean --groups?"),
         (["size", "difference", "0.9", "0.95", "--to"], "liftgate size difference --help"),
         (["data", "convert"], "liftgate data convert --help"),
         ([], "liftgate --help"),

@@ -103,7 +103,7 @@ def test_a_gate_on_a_split_that_is_not_there_is_told_before_anything_runs(write_
     gate = {"metric": "mAP50", "treatment": "long", "control": "short", "on": "scenes.tets"}
     with pytest.raises(UsageError, match="dataset scenes has no split tets") as caught:
         api.plan(write_study(gates={"lift": gate}))
-    assert "gates.lift.on" in str(caught.value) and caught.value.hint == "did you mean `test`?"
+    assert "gates.lift.on" in str(caught.value) and caught.value.hint == "did you mean test?"
 
 
 def test_missing_weights_name_the_arm_that_asks_for_them(write_study: Write) -> None:

@@ -84,57 +84,57 @@ def test_an_off_the_shelf_arm_and_a_gate_against_fixed_numbers() -> None:
         (
             "task: detect",
             "task: detct",
-            "study.yaml:3: task: expected detect, pose, got 'detct'\n  hint: did you mean `detect`?",
+            "study.yaml:3: task: expected detect, pose, got 'detct'\n  hint: did you mean detect?",
         ),
         (
             "licence: CC",
             "license: CC",
-            "study.yaml:5: datasets.big.license: unknown key\n  hint: did you mean `licence`?",
+            "study.yaml:5: datasets.big.license: unknown key\n  hint: did you mean licence?",
         ),
         (
             "control: single",
             "control: singel",
-            "study.yaml:14: gates.lift.control: no arm `singel`\n  hint: did you mean `single`?",
+            "study.yaml:14: gates.lift.control: no arm `singel`\n  hint: did you mean single?",
         ),
         ("control: single", "control: two_stage", "gates.lift.control: treatment and control are the same arm"),
         ("control: single, ", "", "gates.lift: a comparison needs `control`"),
-        ("on: bench.test", "on: bnech.test", "gates.lift.on: no dataset `bnech`\n  hint: did you mean `bench`?"),
+        ("on: bench.test", "on: bnech.test", "gates.lift.on: no dataset `bnech`\n  hint: did you mean bench?"),
         (
             "on: bench.test",
             "on: bench",
             "gates.lift.on: expected DATASET.SPLIT, got `bench`\n  hint: for example bench.test",
         ),
-        ("metric: mAP50", "metric: map50", "gates.lift.metric: no metric `map50`\n  hint: did you mean `mAP50`?"),
+        ("metric: mAP50", "metric: map50", "gates.lift.metric: no metric `map50`\n  hint: did you mean mAP50?"),
         ("margin: 0.01", "margin: 0.01, level: 1", "gates.lift.level: expected less than 1, got 1"),
         ("margin: 0.01", "margin: .nan", "gates.lift.margin: expected a finite number"),
         (
             "margin: 0.01",
             "margin: 0.01, differ: [recipes]",
-            "gates.lift.differ.0: no difference `recipes`\n  hint: did you mean `recipe`?",
+            "gates.lift.differ.0: no difference `recipes`\n  hint: did you mean recipe?",
         ),
         ("margin: 0.01", "margin: 0.01, arm: single", "not both"),
         (
             "[check, train, lift]",
             "[chekc, train, lift]",
-            "flow.0: no step or gate `chekc`\n  hint: did you mean `check`?",
+            "flow.0: no step or gate `chekc`\n  hint: did you mean check?",
         ),
         (
             "[check, train, lift]",
             "[check, train, lfit]",
-            "flow.2: no step or gate `lfit`\n  hint: did you mean `lift`?",
+            "flow.2: no step or gate `lfit`\n  hint: did you mean lift?",
         ),
         ("[check, train, lift]", "[check, lift, train]", "needs the arm `two_stage`, which no step before it trains"),
         ("[check, train, lift]", "[{step: train, when: {lift: [FAIL]}}, lift]", "`lift` has no verdict yet"),
         (
             "[check, train, lift]",
             "[train, {step: lift, when: {lfit: [FAIL]}}]",
-            "no gate or arm `lfit`\n  hint: did you mean `lift`?",
+            "no gate or arm `lfit`\n  hint: did you mean lift?",
         ),
-        ("[check, train, lift]", "[train, lift, {step: report, when: {lift: [FIAL]}}]", "did you mean `FAIL`?"),
+        ("[check, train, lift]", "[train, lift, {step: report, when: {lift: [FIAL]}}]", "did you mean FAIL?"),
         ("[check, train, lift]", "[train, lift, lift]", "the gate `lift` is asked twice"),
         ("[check, train, lift]", "[{step: train, arms: [singl]}]", "flow.0.arms.0: no arm `singl`"),
         ("[check, train, lift]", "[]", "flow: "),
-        ("data: big", "data: bgi", "arms.two_stage.0.data: no dataset `bgi`\n  hint: did you mean `big`?"),
+        ("data: big", "data: bgi", "arms.two_stage.0.data: no dataset `bgi`\n  hint: did you mean big?"),
         ("weights: yolo12n.pt, data: big", "data: big", "arms.two_stage.0: the first stage needs `weights`"),
         ("patience: 30", "patience: {a: 1}", "arms.two_stage.1.recipe.patience: expected a number, a word or a list"),
         ("patience: 30", "cos_lr: yes", "`yes` is a word here, not a switch\n  hint: write true"),
@@ -152,7 +152,7 @@ def test_an_off_the_shelf_arm_and_a_gate_against_fixed_numbers() -> None:
             "datasets.bench.groups: the regular expression must name what it finds: (?P<group>…)",
         ),
         ("'^(?P<group>[^_]+)_'", "'^(?P<group>[^_]+_'", "not a regular expression: missing )"),
-        ("'^(?P<group>[^_]+)_'", "fodler", "did you mean `folder`?"),
+        ("'^(?P<group>[^_]+)_'", "fodler", "did you mean folder?"),
         ("lock: [test]", "ratios: [0.7, 0.2, 0.2]", "expected shares that sum to 1, got 1.1"),
         ("lock: [test]", "ratios: [0.7, 0.3]", "datasets.bench.ratios: "),
         ("lock: [test]", "lock: [val]", "`val` cannot be locked: training on `bench` looks at it"),
@@ -172,7 +172,7 @@ def test_an_off_the_shelf_arm_and_a_gate_against_fixed_numbers() -> None:
         ("seeds: [0, 1, 2]", "seeds: []", "seeds: expected at least 1, got none"),
         ("  lift: {", "  train: {", "`train` is a step of the flow and cannot name a gate"),
         ("budget:", "ignore: {box.zero: }\nbudget:", "ignore.box.zero: expected a word, got nothing"),
-        ("budget:", "evaluation: {imgz: 256}\nbudget:", "evaluation.imgz: unknown key\n  hint: did you mean `imgsz`?"),
+        ("budget:", "evaluation: {imgz: 256}\nbudget:", "evaluation.imgz: unknown key\n  hint: did you mean imgsz?"),
     ],
 )
 def test_a_mistake_names_line_key_and_what_was_meant(old: str, new: str, said: str) -> None:
@@ -187,7 +187,7 @@ def test_one_missing_section_is_one_mistake_and_not_one_for_each_name_in_it() ->
         "2 mistakes in study.yaml",
         "study.yaml:1: the key `datasets` is missing",
         "study.yaml:4: dataset: unknown key",
-        "  hint: did you mean `datasets`?",
+        "  hint: did you mean datasets?",
     ]
 
 
@@ -282,10 +282,10 @@ def test_decisions_expectations_memory_and_conditions_reach_their_records() -> N
     [
         ("        val: real\n", "", "arms.a.stages.0: a mix of several datasets needs `val`"),
         ("dataset: made}, {dataset: real,", "dataset: real}, {dataset: real,", "`real` stands twice in the mix"),
-        ("{dataset: made}", "{datset: made}", "data.0.datset: unknown key\n  hint: did you mean `dataset`?"),
+        ("{dataset: made}", "{datset: made}", "data.0.datset: unknown key\n  hint: did you mean dataset?"),
         ("take: 100}]\n", "take: 0}]\n", "data.1.take: expected greater than or equal to 1"),
         ('"mAP50 > 0.3"', '"__import__(1) > 2"', "careful_if: expected METRIC SIGN NUMBER"),
-        ('"mAP50 > 0.3"', '"map50 > 0.3"', "did you mean `mAP50`?"),
+        ('"mAP50 > 0.3"', '"map50 > 0.3"', "did you mean mAP50?"),
         ('"mAP50 > 0.3"', '"mAP50 > 1e999"', "not a finite number"),
         ("at: 10", "at: 26", "the recipe ends after 25 epochs: this point is never reached"),
         ("expect: {5:", "expect: {five:", "expected the number of an epoch, got 'five'"),
@@ -301,7 +301,7 @@ def test_decisions_expectations_memory_and_conditions_reach_their_records() -> N
         ("{few: [FAIL]}", "{abl: [FAIL]}", "`abl` stands for several gates"),
         ("[{weights: v1.pt, data: [{", "[{weights: v1.pt, weights_from: last, data: [{", "is about the stage before"),
         ("select: recall", "select: pose_mAP50", "is a metric of keypoints"),
-        ("select: mAP50\n", "select: mAP5\n", "did you mean `mAP50`?"),
+        ("select: mAP50\n", "select: mAP5\n", "did you mean mAP50?"),
     ],
 )
 def test_a_mistake_about_arms_names_what_was_meant(old: str, new: str, said: str) -> None:
@@ -327,7 +327,7 @@ def test_one_mistake_stands_in_the_error_itself_with_place_and_hint() -> None:
     with pytest.raises(StudyError) as caught:
         parse(with_line("control: single", "control: singel"))
     assert caught.value.exit_code == 2
-    assert str(caught.value) == ("gates.lift.control: no arm `singel` (study.yaml:14)\nhint: did you mean `single`?")
+    assert str(caught.value) == ("gates.lift.control: no arm `singel` (study.yaml:14)\nhint: did you mean single?")
 
 
 def test_a_key_that_stands_twice_is_refused_with_both_lines() -> None:
@@ -365,7 +365,7 @@ def test_an_override_obeys_the_same_rules_and_is_named_as_the_place() -> None:
     [
         ("arms.singel.0.recipe.epochs", "3", "there is no `singel` in arms (--set arms.singel.0.recipe.epochs)"),
         ("arms.single.1.recipe.epochs", "3", "there is no `1` in arms.single"),
-        ("sedes", "[1]", "sedes: unknown key (--set sedes)\nhint: did you mean `seeds`?"),
+        ("sedes", "[1]", "sedes: unknown key (--set sedes)\nhint: did you mean seeds?"),
         ("budget.usd", "0", "budget.usd: expected more than 0"),
         ("budget", "{usd: 0, gpu_hours: 1}", "budget.usd: expected more than 0, got 0: it would stop the study"),
         ("name.x", "1", "there is no `name` in the study"),

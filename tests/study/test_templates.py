@@ -85,11 +85,11 @@ def test_other_files_in_the_folder_do_not_matter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("template", "filling", "said"),
     [
-        ("mesure-first", Filling(), "did you mean `measure-first`?"),
-        ("kilswitch", Filling(), "did you mean `kill-switch`?"),
+        ("mesure-first", Filling(), "did you mean measure-first?"),
+        ("kilswitch", Filling(), "did you mean kill-switch?"),
         ("", Filling(), "expected measure-first, two-stage, runbook"),
         ("runbook", Filling(Path("/nowhere/data.yaml")), "no such data"),
-        ("runbook", Filling(groups="fodler"), "did you mean `folder`?"),
+        ("runbook", Filling(groups="fodler"), "did you mean folder?"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_written(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -13,6 +12,7 @@ import yaml
 
 from liftgate.errors import UsageError
 from liftgate.study.vocabulary import RESERVED_ARGUMENTS
+from liftgate.suggestions import did_you_mean
 
 
 @cache
@@ -47,11 +47,8 @@ def check_recipe(recipe: Mapping[str, Any], known: Iterable[str] | None = None, 
         if name in RESERVED_ARGUMENTS:
             raise UsageError("not for a recipe to set", where=where, got=name, hint=RESERVED_ARGUMENTS[name])
         if names and name not in names:
-            near = difflib.get_close_matches(name, sorted(names - RESERVED_ARGUMENTS.keys()), n=1)
-            hint = (
-                f"did you mean {near[0]}?"
-                if near
-                else "the names are those of `yolo cfg`; ones that were removed from Ultralytics are none"
+            hint = did_you_mean(name, sorted(names - RESERVED_ARGUMENTS.keys())) or (
+                "the names are those of `yolo cfg`; ones that were removed from Ultralytics are none"
             )
             raise UsageError(
                 "unknown training argument", where=where, expected="an argument of Ultralytics", got=name, hint=hint

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from liftgate.checks.rules import catalogue
 from liftgate.checks.subject import Subject
 from liftgate.errors import UsageError
 from liftgate.progress import Progress, silent
+from liftgate.suggestions import did_you_mean
 
 _GRAVITY = {"error": 0, "warning": 1, "info": 2}
 
@@ -159,8 +159,6 @@ def _named(word: str, rules: Mapping[str, Rule]) -> Iterable[str]:
 
 
 def _unknown(word: str, rules: Mapping[str, Rule]) -> UsageError:
-    near = difflib.get_close_matches(word, rules, n=1)
     return UsageError(
-        f"no finding is called {word!r}",
-        hint=f"did you mean {near[0]}?" if near else "`liftgate explain` lists them all",
+        f"no finding is called {word!r}", hint=did_you_mean(word, rules) or "`liftgate explain` lists them all"
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from liftgate.errors import UsageError
+from liftgate.suggestions import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
@@ -16,7 +17,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print below a page of usage."""
         wrong = re.match(r"argument (?P<option>.+?): invalid choice: (?P<quote>['\"])(?P<word>.*?)(?P=quote)", message)
-        near = None if wrong is None else _near(wrong["word"], self._choices(wrong["option"]))
+        near = None if wrong is None else did_you_mean(wrong["word"], self._choices(wrong["option"]))
         raise UsageError(message, hint=near or f"{self.prog} --help")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
@@ -24,7 +25,7 @@ class Parser(argparse.ArgumentParser):
         words, rest = super().parse_known_args(args, namespace)
         if rest:
             options = [option for action in self._actions for option in action.option_strings]
-            near = next((hint for word in rest if (hint := _near(word.partition("=")[0], options))), None)
+            near = next((hint for word in rest if (hint := did_you_mean(word.partition("=")[0], options))), None)
             raise UsageError(f"unknown: {' '.join(rest)}", hint=near or f"{self.prog} --help")
         return words, rest
 
@@ -33,11 +34,3 @@ class Parser(argparse.ArgumentParser):
             if option in (*action.option_strings, "/".join(action.option_strings), action.metavar, action.dest):
                 return [str(choice) for choice in action.choices or ()]
         return ()
-
-
-def _near(word: str, known: Iterable[str]) -> str | None:
-    import difflib  # only where somebody mistyped: --help and every good command do without
-
-    bare = {name.lstrip("-").lower(): name for name in known}
-    close = difflib.get_close_matches(word.lstrip("-").lower(), bare, n=1)
-    return f"did you mean `{bare[close[0]]}`?" if close else None

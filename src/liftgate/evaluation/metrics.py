@@ -12,6 +12,7 @@ from liftgate.errors import UsageError
 from liftgate.evaluation.average_precision import average_precision, mean_over_classes, recall
 from liftgate.evaluation.match_table import MatchTable
 from liftgate.evaluation.operating_point import OperatingPoint
+from liftgate.suggestions import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +128,10 @@ def known(name: str, *, pose: bool = False) -> str:
     Raises:
         UsageError: no such metric.
     """
-    import difflib
-
     names = [*COCO, *RATES, *SCREENING, *(OKS if pose else ())]
     if name in names:
         return name
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-    raise UsageError(
-        f"no metric {name!r}", expected=", ".join(names), hint=f"did you mean {near[0]}?" if near else None
-    )
+    raise UsageError(f"no metric {name!r}", expected=", ".join(names), hint=did_you_mean(name, names, cutoff=0.4))
 
 
 def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:

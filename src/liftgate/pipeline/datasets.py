@@ -22,7 +22,7 @@ from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.steps.mixing import mix_hash, mixed
 from liftgate.progress import Progress, silent
 from liftgate.study.records import DatasetSpec, Stage, Study
-from liftgate.study.vocabulary import suggestion
+from liftgate.suggestions import suggestion
 
 
 class StudyDatasets:

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from liftgate.study.vocabulary import EPOCH_METRICS, suggestion
+from liftgate.study.vocabulary import EPOCH_METRICS
+from liftgate.suggestions import suggestion
 
 _FORM = re.compile(r"\s*([A-Za-z][\w-]*)\s*(>=|<=|≥|≤|>|<)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
 _FIRST = frozenset("<>≤≥")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from liftgate.study.partial_study import Draft, demand_free_places, demand_known, demand_place
-from liftgate.study.vocabulary import DIFFERENCES, LOWER_IS_BETTER, SCREENING, suggestion
+from liftgate.study.vocabulary import DIFFERENCES, LOWER_IS_BETTER, SCREENING
 from liftgate.study.yaml_keys import ClaimKeys, GateKeys, ThresholdKeys, TrainedKeys
 from liftgate.study.yaml_source import Path, Source
+from liftgate.suggestions import suggestion
 
 
 def check_gates(draft: Draft, source: Source) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from liftgate.study.vocabulary import suggestion
 from liftgate.study.yaml_source import Path, Problem, Source, dotted, read
+from liftgate.suggestions import suggestion
 
 # Mappings that a study may leave out; an override may write into them all the same.
 _OPTIONAL = ("budget", "evaluation", "recipe", "ignore", "openings", "gates")

@@ -17,7 +17,6 @@ from liftgate.study.vocabulary import (
     RESERVED_ARGUMENTS,
     VERBS,
     VERDICTS,
-    suggestion,
 )
 from liftgate.study.yaml_keys import (
     ModelKeys,
@@ -26,6 +25,7 @@ from liftgate.study.yaml_keys import (
     TrainedKeys,
 )
 from liftgate.study.yaml_source import Path, Source
+from liftgate.suggestions import suggestion
 
 
 def check(draft: Draft, source: Source) -> None:

@@ -31,9 +31,9 @@ from liftgate.study.records import (
     Study,
     Threshold,
 )
-from liftgate.study.vocabulary import suggestion
 from liftgate.study.yaml_source import Path as KeyPath
 from liftgate.study.yaml_source import Problem, Source, dotted, read
+from liftgate.suggestions import suggestion
 
 _ARM: TypeAdapter[Any] = TypeAdapter(yaml_keys.ArmKeys)
 _SECTIONS = frozenset({"datasets", "arms", "gates", "flow"})

@@ -12,7 +12,7 @@ from typing import Any
 
 from liftgate.errors import UsageError
 from liftgate.files import write_text
-from liftgate.study.vocabulary import near
+from liftgate.suggestions import did_you_mean
 
 TEMPLATES = {
     "measure-first": "Is the model good enough as it is? Train only if a gate says no, and then show that it helped.",
@@ -95,9 +95,7 @@ def write(folder: Path, template: str, filling: Filling) -> Path:
 def _known(template: str) -> None:
     if template in TEMPLATES:
         return
-    close = near(template, TEMPLATES)
-    hint = f"did you mean `{close}`?" if close else None
-    raise UsageError(f"no template `{template}`", expected=", ".join(TEMPLATES), hint=hint)
+    raise UsageError(f"no template `{template}`", expected=", ".join(TEMPLATES), hint=did_you_mean(template, TEMPLATES))
 
 
 def _values(folder: Path, template: str, filling: Filling) -> dict[str, Any]:

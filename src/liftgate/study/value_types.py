@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from liftgate.study.conditions import parse_condition
-from liftgate.study.vocabulary import ARM_WORDS, EPOCH_METRICS, GROUP_RULES, METRICS, VERDICTS, suggestion
+from liftgate.study.vocabulary import ARM_WORDS, EPOCH_METRICS, GROUP_RULES, METRICS, VERDICTS
 from liftgate.study.yaml_source import scalar
+from liftgate.suggestions import suggestion
 
 Scalar = str | bool | int | float
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$")]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-
 VERBS = ("check", "probe", "baseline", "train", "report")
 """Steps of `flow:` beside the study's own gates."""
 
@@ -95,29 +92,3 @@ RESERVED_ARGUMENTS = {
     "time": "it makes the number of epochs depend on the machine: `epochs` says it, `budget` sets a ceiling",
 }
 """Training arguments that are not a recipe's to set, and who sets them."""
-
-
-def near(word: object, known: Iterable[str]) -> str | None:
-    """Return the known word that `word` was most likely meant to be, if any.
-
-    >>> near("metirc", ["metric", "margin"])
-    'metric'
-    """
-    by_lower = {name.lower(): name for name in known}
-    match = difflib.get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[match[0]] if match else None
-
-
-def suggestion(word: object, known: Iterable[str]) -> str:
-    """Return a hint: the near word, or else all that are known.
-
-    >>> suggestion("chekc", ["check", "train"])
-    'did you mean `check`?'
-    >>> suggestion("zzz", ["check", "train"])
-    'known: check, train'
-    """
-    names = list(dict.fromkeys(known))
-    close = near(word, names)
-    if close:
-        return f"did you mean `{close}`?"
-    return "known: " + ", ".join(names)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
+from liftgate import suggestions
 from liftgate.files import cache_folder
 
 
@@ -32,6 +32,6 @@ def nearest(name: str, folder: Path) -> Path | None:
     """Return the weights in the same places whose name is nearest, if any is near."""
     for place in places(name, folder):
         there = {file.name: file for file in place.parent.glob("*.pt")} if place.parent.is_dir() else {}
-        if close := difflib.get_close_matches(place.name, there, n=1):
-            return there[close[0]]
+        if close := suggestions.nearest(place.name, there):
+            return there[close]
     return None

@@ -6,10 +6,11 @@ seconds. A test compares the names with the installed version where there is one
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from liftgate.suggestions import nearest
 
 OPTIMIZERS = ("SGD", "MuSGD", "Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSProp", "auto")
 DEFAULT_EPOCHS, DEFAULT_BATCH, DEFAULT_NBS, DEFAULT_IMGSZ = 100, 16, 64, 640
@@ -70,8 +71,7 @@ def near(name: str) -> str | None:
     habits |= {"img": "imgsz", "wd": "weight_decay", "warmup": "warmup_epochs", "early_stopping": "patience"}
     if name.lower() in habits:
         return habits[name.lower()]
-    close = difflib.get_close_matches(name.lower(), ARGUMENTS, n=1, cutoff=0.7)
-    return close[0] if close else None
+    return nearest(name, ARGUMENTS, cutoff=0.7)
 
 
 def complaint(name: str, value: Any) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+from liftgate import suggestions
 
 _SIZES = "nsmlx"
 _FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -33,5 +33,4 @@ def nearest(name: str) -> str | None:
     for spelling in (lowered.replace("yolov", "yolo"), lowered.replace("yolo", "yolov")):  # only 11 and later have no v
         if spelling in OFFICIAL:
             return spelling
-    close = difflib.get_close_matches(lowered, OFFICIAL, n=1, cutoff=0.8)
-    return close[0] if close else None
+    return suggestions.nearest(lowered, OFFICIAL, cutoff=0.8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.errors import DataError
+from liftgate.suggestions import did_you_mean
 
 
 def keep_classes(dataset: Dataset, names: Sequence[str], *, backgrounds: bool = True) -> Dataset:
@@ -24,13 +24,12 @@ def keep_classes(dataset: Dataset, names: Sequence[str], *, backgrounds: bool = 
     wanted = list(dict.fromkeys(names))
     for name in wanted:
         if name not in dataset.classes:
-            near = difflib.get_close_matches(name, dataset.classes, n=1)
             raise DataError(
                 "no such class",
                 where=dataset.source,
                 expected=", ".join(dataset.classes[:12]),
                 got=name,
-                hint=f"did you mean {near[0]}?" if near else None,
+                hint=did_you_mean(name, dataset.classes),
             )
     if not wanted:
         raise DataError("no class to keep", where=dataset.source, expected=", ".join(dataset.classes[:12]))
@@ -67,8 +66,7 @@ def keep_keypoints(dataset: Dataset, names: Sequence[str] | Mapping[str, str]) -
         raise DataError("no keypoints in this data set", where=dataset.source)
     for name in names:
         if name not in old.names:
-            near = difflib.get_close_matches(name, old.names, n=1)
-            hint = f"did you mean {near[0]}?" if near else None
+            hint = did_you_mean(name, old.names)
             raise DataError(
                 "no such keypoint", where=dataset.source, expected=", ".join(old.names), got=name, hint=hint
             )

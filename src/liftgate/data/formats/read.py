@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.errors import DataError
 from liftgate.progress import Progress, silent
+from liftgate.suggestions import nearest
 
 _YAMLS = ("data.yaml", "data.yml", "dataset.yaml")
 
@@ -105,8 +105,8 @@ def _nearby(path: Path) -> str | None:
     for missing in (path, *path.parents):
         if missing.parent.is_dir():
             names = sorted(file.name for file in missing.parent.iterdir() if not file.name.startswith("."))
-            if close := difflib.get_close_matches(missing.name, names, n=1):
-                return f"did you mean {missing.parent / close[0] / path.relative_to(missing)}?"
+            if close := nearest(missing.name, names):
+                return f"did you mean {missing.parent / close / path.relative_to(missing)}?"
             if missing != path:
                 return f"there is no {missing}"
             return f"{missing.parent} holds {', '.join(names[:5]) or 'nothing'}"

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 
 from liftgate.errors import UsageError
-from liftgate.study.vocabulary import suggestion
 from liftgate.study.yaml_source import read
+from liftgate.suggestions import suggestion
 
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 Kind = Literal["rented", "managed", "bought"]
