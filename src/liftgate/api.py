@@ -23,12 +23,11 @@ from liftgate.diagnosis import explain as explain
 from liftgate.errors import LiftgateError, UsageError
 from liftgate.ledger import Ledger
 from liftgate.ledger.workspace import Workspace
-from liftgate.pipeline import runner
+from liftgate.pipeline import runner, spending
 from liftgate.pipeline.context import Context, Notice, never, nobody
 from liftgate.pipeline.control.detach import Detached
 from liftgate.pipeline.control.detach import detach as start_detached
 from liftgate.pipeline.datasets import StudyDatasets
-from liftgate.pipeline.planning import costs
 from liftgate.pipeline.planning.estimate import measure as measure_pace
 from liftgate.pipeline.planning.prices import Costs, offers, read_prices
 from liftgate.pipeline.runner import Planned, training_hours
@@ -110,8 +109,8 @@ def check(
     path = Path(path)
     if is_study(path):
         study = load(path, overrides or {})
-        materials = StudyDatasets(study, Workspace(study), progress)
-        subject = checks.Subject(datasets=materials.datasets(), study=study)
+        datasets = StudyDatasets(study, Workspace(study), progress)
+        subject = checks.Subject(datasets=datasets.all(), study=study)
         return _checked(subject, select, {**study.ignore, **(ignore or {})}, page, command, progress)
     dataset = read(path, images=None if images is None else Path(images), progress=progress)
     if groups is not None:
@@ -190,7 +189,7 @@ def cost(
         hours, basis = training_hours(runner.plan(context))
     confidential = [spec.name for spec in context.study.datasets if spec.confidential]
     found = offers(options, hours, confidential=confidential, allowed=(*allowed, *allow_regions))
-    return Costs(hours, basis, costs.hours(context.workspace.folder, context.ledger), found)
+    return Costs(hours, basis, spending.hours(context.workspace.folder, context.ledger), found)
 
 
 def run(
@@ -270,7 +269,7 @@ def report(path: Path | str, *, overrides: Mapping[str, str] | None = None) -> P
 
 def _write_report(context: Context) -> Path:
     """Write report.html, and the folder report/ for a paper: Markdown, tables as CSV and LaTeX, figures."""
-    content = gather_report(context.study, context.workspace, context.ledger, context.materials.datasets())
+    content = gather_report(context.study, context.workspace, context.ledger, context.datasets.all())
     page = render(content, context.workspace.report)
     write_paper(content, page.with_suffix(""))
     return page

@@ -16,7 +16,7 @@ from liftgate import api
 from liftgate.data.formats.read import read
 from liftgate.errors import DataError, LiftgateError, StudyError
 from liftgate.ledger import Ledger
-from liftgate.pipeline.steps.mixing import mixed
+from liftgate.pipeline.mixing import mixed
 from liftgate.study.records import Part, Stage
 from liftgate.testing.backends import write_tree
 from liftgate.testing.data import yolo_folder

@@ -14,8 +14,8 @@ from liftgate import api
 from liftgate.errors import Stopped, StudyError, UsageError
 from liftgate.hashing import file_hash
 from liftgate.ledger import Ledger
+from liftgate.pipeline import spending
 from liftgate.pipeline.context import Notice
-from liftgate.pipeline.planning import costs
 from liftgate.study.conditions import Condition, parse_condition
 from liftgate.study.records import Decision
 from liftgate.training.stopping_rules import judge, median_points, points_of
@@ -237,7 +237,7 @@ def test_whoever_changes_a_decision_goes_on_from_the_run_that_it_stopped(write_s
     assert [epoch["epoch"] for epoch in whole["curve"]] == [1, 2, 3, 4]
     assert file_hash(runs / stopped["best"]) == stopped["sha256"], "the stopped run stays as it was"
     # The budget pays for each epoch once.
-    paid = costs.hours(runs, ledger) * 3600
+    paid = spending.hours(runs, ledger) * 3600
     assert paid <= stopped["wall_seconds"] + whole["wall_seconds"] + 0.1
 
 

@@ -27,7 +27,7 @@ Write = Callable[..., Path]
 def content(path: Path) -> ReportContent:
     study = load(path)
     workspace = Workspace(study)
-    return gather_report(study, workspace, Ledger(workspace.ledger), StudyDatasets(study, workspace).datasets())
+    return gather_report(study, workspace, Ledger(workspace.ledger), StudyDatasets(study, workspace).all())
 
 
 def told_study(one_arm: Write, **changes: object) -> Path:

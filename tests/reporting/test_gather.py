@@ -28,7 +28,7 @@ def test_a_report_has_every_seed_of_every_arm_and_stage(write_study: Callable[..
     study = load(path)
     workspace = Workspace(study)
     ledger = Ledger(workspace.ledger)
-    content = gather_report(study, workspace, ledger, StudyDatasets(study, workspace).datasets())
+    content = gather_report(study, workspace, ledger, StudyDatasets(study, workspace).all())
 
     gate, enough = content.gates
     assert gate.arms[0].description.startswith("start.yaml → scenes")  # and not where this machine keeps it
@@ -62,7 +62,7 @@ def test_findings_are_those_of_the_last_run_also_when_the_study_has_other_words_
     api.run(path, overrides={"question": "Asked in other words?"})
     study = load(path)
     workspace = Workspace(study)
-    content = gather_report(study, workspace, Ledger(workspace.ledger), StudyDatasets(study, workspace).datasets())
+    content = gather_report(study, workspace, Ledger(workspace.ledger), StudyDatasets(study, workspace).all())
     assert content.checked
 
 

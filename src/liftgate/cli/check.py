@@ -113,7 +113,7 @@ def _mended_study(args: argparse.Namespace) -> Path:
 
     study = load(args.path)
     with output.progress() as progress:
-        datasets = StudyDatasets(study, Workspace(study), progress).datasets()
+        datasets = StudyDatasets(study, Workspace(study), progress).all()
         path, mended = mend_study(study, datasets, args.fix, progress)
     for name, changes in mended.items():
         for line in told(changes):

@@ -45,7 +45,7 @@ class Context:
     study: Study
     workspace: Workspace
     ledger: Ledger
-    materials: StudyDatasets
+    datasets: StudyDatasets
     notify: Callable[[Notice], None] = nobody
     should_stop: Callable[[], bool] = never
     """The caller's own wish to pause"""

@@ -19,7 +19,7 @@ from liftgate.data.splits.split import Split, make_split, read_split
 from liftgate.errors import DataError, StudyError
 from liftgate.hashing import content_hash, short
 from liftgate.ledger.workspace import Workspace
-from liftgate.pipeline.steps.mixing import mix_hash, mixed
+from liftgate.pipeline.mixing import mix_hash, mixed
 from liftgate.progress import Progress, silent
 from liftgate.study.records import DatasetSpec, Stage, Study
 from liftgate.suggestions import suggestion
@@ -43,7 +43,7 @@ class StudyDatasets:
             self._datasets[name] = self._split(spec, self._read(spec))
         return self._datasets[name]
 
-    def datasets(self) -> dict[str, Dataset]:
+    def all(self) -> dict[str, Dataset]:
         """Return every dataset of the study by name."""
         return {spec.name: self.dataset(spec.name) for spec in self.study.datasets}
 

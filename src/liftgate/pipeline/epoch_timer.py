@@ -11,10 +11,10 @@ class EpochTimer:
 
     >>> now = 0.0
     >>> pace = EpochTimer(clock=lambda: now)
-    >>> pace.saw(10.0), pace.seconds
+    >>> pace.record(10.0), pace.seconds
     (10.0, 10.0)
     >>> now = 12.5
-    >>> pace.saw(10.0)
+    >>> pace.record(10.0)
     12.5
     """
 
@@ -24,13 +24,13 @@ class EpochTimer:
         self.seconds = 0.0
         """Of the last epoch; 0: none was seen"""
 
-    def saw(self, reported: float | None) -> float:
+    def record(self, reported: float | None) -> float:
         """Take note of an epoch that is done; the first one's length is what it reports."""
         now = self._clock()
         self.seconds = max(reported or 0.0, 0.0 if self._last is None else now - self._last)
         self._last = now
         return self.seconds
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin with another training, whose epochs take another time."""
         self._last, self.seconds = None, 0.0

@@ -30,7 +30,7 @@ class FlowState:
         self._reasons: dict[str, str] = {}
         """arm that was stopped → why"""
 
-    def hear(self, step: Step, result: Result) -> None:
+    def record(self, step: Step, result: Result) -> None:
         """Take note of a step that is done."""
         if step.kind == "gate":
             self.words[step.name] = result["word"]
@@ -55,11 +55,11 @@ class FlowState:
                 return f"{arm} was not trained: {why}"
         return ""
 
-    def take_up(self, word: FlowStep) -> None:
+    def enter(self, word: FlowStep) -> None:
         """Remember that a word of the flow is done."""
         self._trained |= set(self._names(word)) if word.name == "train" else set()
 
-    def pass_over(self, word: FlowStep, reason: str, *, for_good: bool = True) -> None:
+    def skip(self, word: FlowStep, reason: str, *, for_good: bool = True) -> None:
         """Remember that a word of the flow was not done."""
         for name in self._names(word):
             (self._silent if for_good else self._waiting)[name] = reason

@@ -14,9 +14,9 @@ from liftgate.pipeline.control.session import session
 from liftgate.pipeline.flow import steps_of, trained_by
 from liftgate.pipeline.flow_state import FlowState
 from liftgate.pipeline.planning.auto_batch import settle, unsettled
-from liftgate.pipeline.planning.costs import beyond, goes_on_after, spent
 from liftgate.pipeline.planning.estimate import Times
 from liftgate.pipeline.planning.recipes import demand_recipes, demand_task
+from liftgate.pipeline.spending import beyond, goes_on_after, spent
 from liftgate.pipeline.step import Cache, Result, Step
 from liftgate.pipeline.steps.checking import cheap_errors
 from liftgate.study.records import Budget, FlowStep
@@ -49,19 +49,19 @@ def plan(context: Context) -> list[Planned]:
     study = context.study
     _demand(context)
     cache, times = Cache(context.ledger), Times(context.ledger)
-    heard = FlowState(study)
+    flow = FlowState(study)
     lines: list[Planned] = []
     seen: set[str] = set()
-    for word in context.study.flow:
-        reason = heard.why_not(word)
+    for word in study.flow:
+        reason = flow.why_not(word)
         if reason:
-            undecided = heard.open(word)
+            undecided = flow.open(word)
             lines.append(Planned(_label(word), "flow", "undecided" if undecided else "skipped", reason, None))
-            heard.pass_over(word, reason, for_good=not undecided)
+            flow.skip(word, reason, for_good=not undecided)
             continue
-        heard.take_up(word)
+        flow.enter(word)
         for step in steps_of(context, word):
-            if heard.stopped(step):
+            if flow.stopped(step):
                 continue
             for part in _with_needs(step):
                 if part.key in seen:
@@ -70,9 +70,9 @@ def plan(context: Context) -> list[Planned]:
                 result = cache.find(part)
                 state: State = "run" if result is None else "cached"
                 known = (part.name, part.kind, state, _why(context, cache, part), cache.seconds(part))
-                lines.append(_priced(Planned(*known, *times.of(part)), context.study.budget.usd_per_hour))
+                lines.append(_priced(Planned(*known, *times.of(part)), study.budget.usd_per_hour))
                 if result is not None:
-                    heard.hear(part, result)
+                    flow.record(part, result)
     if any(line.kind == "check" and line.state == "run" for line in lines):
         _foresee_findings(context)
     _foresee_ceiling(context, lines)
@@ -158,7 +158,7 @@ class _Walk:
         self._cache = Cache(context.ledger)
         self._done: dict[str, Result] = {}
         self._skipped: dict[str, str] = {}
-        self._heard = FlowState(context.study)
+        self._state = FlowState(context.study)
         self._foreseen = False
         self.gates: dict[str, Result] = {}
 
@@ -170,19 +170,19 @@ class _Walk:
         """
         flow = self._context.study.flow
         for place, word in enumerate(flow):
-            reason = self._heard.why_not(word)
+            reason = self._state.why_not(word)
             if reason:
-                self._heard.pass_over(word, reason)
+                self._state.skip(word, reason)
                 self._skipped[_label(word)] = reason
                 self._context.notify(Notice("skipped", _label(word), {"why": reason}))
                 continue
-            self._heard.take_up(word)
+            self._state.enter(word)
             for step in self._steps(word):
-                if self._heard.stopped(step):
+                if self._state.stopped(step):
                     continue
                 result = self._do(step)
-                self._heard.hear(step, result)
-                if end := self._heard.ends_the_study(step, result, flow[place + 1 :]):
+                self._state.record(step, result)
+                if end := self._state.ends_the_study(step, result, flow[place + 1 :]):
                     hint = "a later step with `when: {ARM: STOPPED}` would say what follows"
                     raise Decided(end, where=self._context.study.source, hint=hint)
                 if step.kind == "gate":
@@ -241,14 +241,14 @@ class _Walk:
         if self._foreseen:
             return
         self._foreseen = True
-        study, materials = self._context.study, self._context.materials
+        study, datasets = self._context.study, self._context.datasets
         demand_recipes(study)
         for word in study.flow:
             steps_of(self._context, word)
             for stage in (stage for arm in trained_by(study, word) for stage in arm.stages):
                 demand_task(study, stage)
                 if stage.mix:
-                    materials.training_tree(stage)
+                    datasets.training_tree(stage)
 
 
 def _why(context: Context, cache: Cache, step: Step) -> str:
@@ -272,7 +272,7 @@ def _demand(context: Context) -> None:
     """Refuse what cannot be done, before anything is."""
     study = context.study
     demand(study.log, [spec.name for spec in study.datasets if spec.confidential], study.source)
-    context.materials.demand_splits()
+    context.datasets.demand_splits()
 
 
 def _declare(context: Context) -> None:
@@ -285,8 +285,8 @@ def _declare(context: Context) -> None:
         record_gate(ledger, gate.name, gate.content_hash(), asdict(gate))
     known = {(entry.body["dataset"], entry.body["fingerprint"]) for entry in ledger.entries("data")}
     for spec in study.datasets:
-        split, fingerprint = context.materials.freeze(spec.name), context.materials.fingerprint(spec.name)
+        split, fingerprint = context.datasets.freeze(spec.name), context.datasets.fingerprint(spec.name)
         if (spec.name, fingerprint) not in known:
-            splits = context.materials.describe(spec.name)
+            splits = context.datasets.describe(spec.name)
             frozen = {} if split is None else {"split": split}
             ledger.append("data", {"dataset": spec.name, "fingerprint": fingerprint, "splits": splits, **frozen})

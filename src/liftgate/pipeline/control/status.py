@@ -11,10 +11,10 @@ from typing import Any, Literal
 from liftgate.errors import UsageError
 from liftgate.ledger import Ledger
 from liftgate.locks import LockOwner
+from liftgate.pipeline import spending
 from liftgate.pipeline.control import stop_request
 from liftgate.pipeline.control.status_file import RunStatus, read_now
 from liftgate.pipeline.control.study_lock import holder, last_owner
-from liftgate.pipeline.planning import costs
 
 State = Literal["running", "stopping", "paused", "stopped", "finished", "failed", "never ran"]
 
@@ -77,7 +77,7 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
     live = read_now(folder)
     owner = holder(folder)
     state, reason = _state(folder, ledger, live, owner)
-    spent = costs.spent(folder, ledger)
+    spent = spending.spent(folder, ledger)
     rate = None if live is None else live.usd_per_hour
     epoch: Mapping[str, Any] = {} if live is None or state in ("finished", "never ran") else live.epoch
     running = owner is not None

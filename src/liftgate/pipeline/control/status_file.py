@@ -51,11 +51,11 @@ class StatusWriter:
     def __call__(self, notice: Notice) -> None:
         """Take note of what whoever watches is told."""
         if notice.kind == "started":
-            self._pace.forget()
+            self._pace.reset()
             self._write(step=notice.step, epoch={}, expected=(), said=())
         elif notice.kind == "event" and notice.body["kind"] == "epoch":
             shown = ("epoch", "epochs", "losses", "metrics")
-            seconds = self._pace.saw(notice.body.get("seconds"))
+            seconds = self._pace.record(notice.body.get("seconds"))
             self._write(epoch={**{name: notice.body.get(name) for name in shown}, "seconds": seconds})
         elif notice.kind == "event" and notice.body["kind"] == "expected":
             self._write(expected=(*self._now.expected, notice.body["row"]))

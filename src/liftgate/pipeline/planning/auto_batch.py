@@ -97,6 +97,6 @@ def _model(context: Context, arm: Arm, number: int) -> str:
 
 
 def _fraction(context: Context, stage: Stage) -> float:
-    sources = [context.materials.dataset(name) for name in stage.sources]
+    sources = [context.datasets.dataset(name) for name in stage.sources]
     images = sum(image.split == "train" for dataset in sources for image in dataset.images)
     return min(1.0, _IMAGES / max(images, 1))

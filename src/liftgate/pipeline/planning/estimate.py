@@ -11,7 +11,7 @@ from liftgate.ledger import Ledger
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.control.study_lock import study_lock
 from liftgate.pipeline.planning.auto_batch import recipe_of, settle, unsettled
-from liftgate.pipeline.planning.costs import epoch_seconds, run_seconds
+from liftgate.pipeline.spending import epoch_seconds, run_seconds
 from liftgate.pipeline.step import Step
 from liftgate.pipeline.steps.smoke import smoke
 from liftgate.pipeline.steps.training import train_steps
@@ -136,7 +136,7 @@ def measure(context: Context) -> None:
 def _one_epoch(context: Context, arm: Arm, number: int) -> tuple[float, float]:
     """Return the seconds of an epoch of a stage, and of what comes around it."""
     recipe = recipe_of(context.ledger, arm.stages[number])
-    context.materials.training_tree(arm.stages[number])  # written once for all runs, so no part of what one takes
+    context.datasets.training_tree(arm.stages[number])  # written once for all runs, so no part of what one takes
     begun = time.monotonic()
     outcome = smoke(context, arm, number, recipe, stop=context.should_stop)
     epoch = epoch_seconds(outcome.epoch_events)

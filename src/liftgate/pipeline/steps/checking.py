@@ -19,17 +19,17 @@ _CHEAP = ("recipe", "weights", "splits.missing")
 
 def cheap_errors(context: Context) -> list[Finding]:
     """Return the errors that the check step is sure to find and that cost nothing to foresee."""
-    subject = checks.Subject(datasets=context.materials.datasets(), study=context.study)
+    subject = checks.Subject(datasets=context.datasets.all(), study=context.study)
     found = checks.run(subject, select=_CHEAP, ignore=context.study.ignore).findings
     return [finding for finding in found if finding.severity == "error"]
 
 
 def check_step(context: Context) -> Step:
     """Return the step that looks for findings; it fails, and is not cached, while there are errors."""
-    study, materials = context.study, context.materials
+    study, datasets = context.study, context.datasets
 
     def work(_: tuple[Result, ...]) -> Result:
-        subject = checks.Subject(datasets=materials.datasets(), study=study)
+        subject = checks.Subject(datasets=datasets.all(), study=study)
         result = checks.run(subject, ignore=study.ignore, progress=context.progress)
         record = result.to_dict()
         context.ledger.append("check", {"study": study.content_hash(), **record})
@@ -41,7 +41,7 @@ def check_step(context: Context) -> Step:
 
     inputs = {
         "study": study.content_hash(),
-        "data": {spec.name: materials.fingerprint(spec.name) for spec in study.datasets},
+        "data": {spec.name: datasets.fingerprint(spec.name) for spec in study.datasets},
         "liftgate": __version__,
     }
     return Step("check", "check", inputs, work)

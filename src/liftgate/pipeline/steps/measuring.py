@@ -40,7 +40,7 @@ def evaluate_step(context: Context, arm: Arm, seed: int, gate: Gate) -> Step:
     def work(results: tuple[Result, ...]) -> Result:
         _open_lockbox(context, gate)
         measured = evaluate(
-            context.materials.truth(gate.on),
+            context.datasets.truth(gate.on),
             read_predicted(context, gate.on, results[0]),
             level=gate.level,
             conf=conf,
@@ -72,7 +72,7 @@ def _comparison_step(context: Context, gate: Gate) -> Step:
         decided = verdict.judge_comparison(
             gate, comparison, seeds=context.study.seeds, costs=pairs.costs(results) or None
         )
-        decided = beside.said_of(decided, others)
+        decided = beside.annotate(decided, others)
         return {**_record(context, gate, decided), "comparison": comparison.to_dict()}
 
     return Step(gate.name, "gate", {"gate": gate.content_hash()}, work, (*pairs.needs, *beside.needs))
@@ -94,7 +94,7 @@ def _claims_step(context: Context, gate: Gate) -> Step:
         if rival is not None and pairs is not None:
             contribution = pairs.compare(results[len(measured) :])
             decided = verdict.attribute(decided, contribution, control=str(rival.control))
-        return _record(context, gate, beside.said_of(decided, others))
+        return _record(context, gate, beside.annotate(decided, others))
 
     return Step(gate.name, "gate", {"gate": gate.content_hash()}, work, (*needs, *beside.needs))
 
@@ -122,7 +122,7 @@ class _Pairs:
     def compare(self, results: tuple[Result, ...]) -> Comparison:
         """Return treatment − control over all seeds, with everything that differs beyond the declared difference."""
         gate = self._gate
-        truth = self._context.materials.truth(gate.on)
+        truth = self._context.datasets.truth(gate.on)
         chosen, results = results[: self._screens], results[self._screens :]
         each = [[result] for result in chosen] or [[]] * self._predicted
         screens = [screen for one in each if (screen := screen_of(self._context, gate, one)) is not None]
@@ -154,7 +154,7 @@ class _Pairs:
     def _undeclared(self) -> list[str]:
         """Name what the study itself sets differently in the arms without the gate declaring it."""
         study, gate = self._context.study, self._gate
-        subject = checks.Subject(self._context.materials.datasets(), study)
+        subject = checks.Subject(self._context.datasets.all(), study)
         differences = arm_differences(subject, study.arm(str(gate.control)), study.arm(str(gate.treatment)))
         return [str(one) for one in undeclared(gate, differences)]
 
@@ -213,7 +213,7 @@ def _open_lockbox(context: Context, gate: Gate) -> Opening | None:
         return None
     arms = [context.study.arm(arm) for arm in (gate.arm, gate.control, gate.treatment) if arm is not None]
     looks = [predict_step(context, arm, seed, gate).key for arm in arms for seed in context.study.seeds]
-    truth = context.materials.truth(gate.on).truth_hash()
+    truth = context.datasets.truth(gate.on).truth_hash()
     return lockbox.open(name, split, gate.name, content_hash(sorted(looks)), truth=truth, reason=context.open_anyway)
 
 

@@ -34,7 +34,7 @@ def predict_step(
     settings = prediction_settings(study, gate, arm) if settings is None else settings
     inputs = {
         "weights": None if given is None else given.identity,
-        "data": context.materials.fingerprint(name),
+        "data": context.datasets.fingerprint(name),
         "split": split,
         "settings": dict(settings),
         "backend": study.backend,
@@ -45,7 +45,7 @@ def predict_step(
         weights = str(workspace.folder / results[0]["best"]) if given is None else given.path
         job = PredictJob(
             weights=weights,
-            data=context.materials.tree(name),
+            data=context.datasets.tree(name),
             split=split,
             task=study.task,
             out=workspace.predictions / f"{arm.name}-{split}-{short(step.key)}.json",
@@ -59,8 +59,8 @@ def predict_step(
         used = launch.predict(
             job, backend=study.backend, folder=workspace.folder / "work", on_event=on_event, stop=context.at_once
         )
-        context.materials.demand_unchanged(name)
-        predictions = coco.read_predictions(job.out, context.materials.truth(gate.on))
+        context.datasets.demand_unchanged(name)
+        predictions = coco.read_predictions(job.out, context.datasets.truth(gate.on))
         return {
             "arm": arm.name,
             "seed": seed,
@@ -79,7 +79,7 @@ def predict_step(
 
 def read_predicted(context: Context, on: str, result: Result) -> Predictions:
     """Return the detections that a predict step left."""
-    return coco.read_recorded(context.workspace.folder / result["file"], context.materials.truth(on), result["sha256"])
+    return coco.read_recorded(context.workspace.folder / result["file"], context.datasets.truth(on), result["sha256"])
 
 
 def prediction_settings(study: Study, gate: Gate, arm: Arm) -> dict[str, Any]:

@@ -119,12 +119,12 @@ def _questions(context: Context) -> Iterator[_Question]:
 def _train_step(context: Context, question: _Question) -> Step:
     study = context.study
     weights = resolve_weights(question.weights, study.folder)
-    dataset = context.materials.dataset(question.dataset)
+    dataset = context.datasets.dataset(question.dataset)
     chosen = _Chosen.of(dataset)
     recipe = {**question.recipe, "imgsz": choose_size(chosen.shown, question.most)}
     inputs = {
         "weights": weights.identity,
-        "data": context.materials.fingerprint(question.dataset),
+        "data": context.datasets.fingerprint(question.dataset),
         "images": content_hash([(image.id, image.split) for image in chosen.both.images]),
         "recipe": recipe,
         "seed": study.seeds[0],

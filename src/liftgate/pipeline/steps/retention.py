@@ -69,7 +69,7 @@ class VerdictContext:
             *(step for arm, memory in self._memories for step in self._predicted(arm, memory)),
         )
 
-    def said_of(self, decided: Verdict, results: tuple[Result, ...]) -> Verdict:
+    def annotate(self, decided: Verdict, results: tuple[Result, ...]) -> Verdict:
         """Return the verdict with caveats and evidence added; forgetting changes its word only where the gate asks."""
         trained, rest = results[: len(self._trained)], results[len(self._trained) :]
         caveats = [
@@ -102,7 +102,7 @@ class VerdictContext:
         options: dict[str, Any] = {"metric": metric, "level": gate.level, "rule": gate.rule}
         if gate.conf is not None:
             options["conf"] = gate.conf
-        change = compare_seeds(self._context.materials.truth(memory.place), loaded[0::2], loaded[1::2], **options)
+        change = compare_seeds(self._context.datasets.truth(memory.place), loaded[0::2], loaded[1::2], **options)
         notes = dict.fromkeys(
             str(one["settings"]["classes_note"]) for one in results if one["settings"].get("classes_note")
         )

@@ -36,7 +36,7 @@ def smoke(
     try:
         job = TrainJob(
             weights=first_weights(context, arm, number).path,
-            data=context.materials.training_tree(stage),
+            data=context.datasets.training_tree(stage),
             recipe={**recipe, "epochs": 1},
             seed=study.seeds[0],
             task=study.task,

@@ -29,6 +29,6 @@ def screen_of(context: Context, gate: Gate, results: Sequence[Result]) -> ImageL
     if rule.on is None:
         assert rule.at is not None
         return ImageLevelThreshold(gate.threats, rule.at)
-    val = context.materials.truth(rule.on)
+    val = context.datasets.truth(rule.on)
     found = read_predicted(context, rule.on, results[0])
     return choose_image_threshold(val, found, gate.threats, ThresholdRule(rule.by, rule.target))

@@ -22,7 +22,7 @@ from liftgate.ledger.runs import RunFolder, RunRecord, write_report
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.flow_state import expected, points, word_of
 from liftgate.pipeline.planning.auto_batch import recipe_of
-from liftgate.pipeline.planning.costs import Ceiling, epoch_seconds
+from liftgate.pipeline.spending import Ceiling, epoch_seconds
 from liftgate.pipeline.step import Result, Step, spoilt
 from liftgate.study.records import Arm, Stage, Study
 from liftgate.training import launch
@@ -48,7 +48,7 @@ def _stage_step(context: Context, arm: Arm, number: int, seed: int, previous: St
     given = None if stage.weights is None else resolve_weights(stage.weights, study.folder, said_at)
     inputs = {
         "weights": None if given is None else given.identity,
-        "data": context.materials.training_hash(stage),
+        "data": context.datasets.training_hash(stage),
         "recipe": recipe_of(context.ledger, stage),
         "seed": seed,
         "task": study.task,
@@ -102,7 +102,7 @@ def _train(context: Context, step: Step, weights: str, arm: Arm, number: int, se
     )
     job = TrainJob(
         weights=weights,
-        data=context.materials.training_tree(stage),
+        data=context.datasets.training_tree(stage),
         recipe=step.inputs["recipe"],
         seed=seed,
         task=study.task,
@@ -134,7 +134,7 @@ def _train(context: Context, step: Step, weights: str, arm: Arm, number: int, se
 
     def on_event(event: Event) -> None:
         if event.kind == "epoch":
-            ceiling.saw(event.body)
+            ceiling.record(event.body)
             tracked(event.body)
             for row in (one for one in expected(stage, [event.body]) if one["said"] != "not reached"):
                 context.notify(Notice("event", step.name, {"kind": "expected", "row": row}))
@@ -305,9 +305,9 @@ def _demand_unchanged(context: Context, stage: Stage, run: RunFolder) -> None:
     """
     for name in dict.fromkeys((*stage.sources, stage.data)):
         try:
-            context.materials.demand_unchanged(name)
+            context.datasets.demand_unchanged(name)
         except DataError as error:
-            if all(image.path.is_file() for image in context.materials.dataset(name).images):
+            if all(image.path.is_file() for image in context.datasets.dataset(name).images):
                 run.update(key=f"{run.read().key} on changed images")
             run.fail(error)
             raise

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from liftgate import api
 from liftgate.errors import Stopped, UsageError
 from liftgate.ledger import Ledger
+from liftgate.pipeline import spending
 from liftgate.pipeline.context import Notice
-from liftgate.pipeline.planning import costs
-from liftgate.pipeline.planning.costs import Ceiling, Spent, beyond
 from liftgate.pipeline.planning.prices import Option, offers, read_prices
+from liftgate.pipeline.spending import Ceiling, Spent, beyond
 from liftgate.study.records import Budget
 from pipeline.gated import Gate
 
@@ -80,12 +80,12 @@ def test_hours_are_those_of_the_ledger_and_of_what_is_unfinished(write_study: Wr
     folder = path.parent / "runs" / "colours"
     ledger = Ledger(folder / "ledger.sqlite")
     runs = [entry.body for entry in ledger.entries("run")]
-    assert costs.hours(folder, ledger) == pytest.approx(sum(run["wall_seconds"] for run in runs) / 3600)
+    assert spending.hours(folder, ledger) == pytest.approx(sum(run["wall_seconds"] for run in runs) / 3600)
     unfinished = folder / "20990101T000000Z_other"
     unfinished.mkdir()
     events = '{"kind": "epoch", "body": {"epoch": 1, "seconds": 1800}}\n{"kind": "ep'
     (unfinished / "events.jsonl").write_text(events)
-    assert costs.hours(folder, ledger) == pytest.approx(sum(run["wall_seconds"] for run in runs) / 3600 + 0.5)
+    assert spending.hours(folder, ledger) == pytest.approx(sum(run["wall_seconds"] for run in runs) / 3600 + 0.5)
 
 
 def test_gpu_hours_count_every_device_and_money_goes_by_the_clock() -> None:
@@ -100,9 +100,9 @@ def test_gpu_hours_count_every_device_and_money_goes_by_the_clock() -> None:
 
 def test_a_ceiling_of_energy_stops_before_the_epoch_that_would_pass_it() -> None:
     ceiling = Ceiling(Budget(kwh=1.0), Spent(0.0, 0.0, 0.2), clock=lambda: 0.0)
-    ceiling.saw({"epoch": 1, "seconds": 60.0, "energy_wh": 300.0})
+    ceiling.record({"epoch": 1, "seconds": 60.0, "energy_wh": 300.0})
     assert ceiling.reason() == ""
-    ceiling.saw({"epoch": 2, "seconds": 60.0, "energy_wh": 300.0})
+    ceiling.record({"epoch": 2, "seconds": 60.0, "energy_wh": 300.0})
     assert ceiling.reason() == "the budget is spent: 0.8 of 1 kwh, and another epoch would pass it"
 
 

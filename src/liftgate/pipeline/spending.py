@@ -153,9 +153,9 @@ class Ceiling:
             raise Stopped(reason, where=study.source, hint=hint)
         return ceiling
 
-    def saw(self, epoch: Mapping[str, Any]) -> None:
+    def record(self, epoch: Mapping[str, Any]) -> None:
         """Take note of an epoch that is done."""
-        self.pace.saw(epoch.get("seconds"))
+        self.pace.record(epoch.get("seconds"))
         self._last_kwh = _kwh([epoch]) or 0.0
         self._kwh += self._last_kwh
 
