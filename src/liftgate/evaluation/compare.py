@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,16 +14,15 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import require_same_images
 from liftgate.evaluation.breakdown import per_class, per_slice
-from liftgate.evaluation.image_level import ImageLevelThreshold
-from liftgate.evaluation.matched_predictions import MatchedPredictions, Sigmas, match_for_metric, replicates
-from liftgate.evaluation.metrics import LESS_IS_BETTER, SCREENING, known
+from liftgate.evaluation.matched_predictions import MatchedPredictions, match_for_metric, replicates
+from liftgate.evaluation.metrics import LESS_IS_BETTER, SCREENING
 from liftgate.evaluation.records import Comparison
 from liftgate.evaluation.resampling import DRAWS, Units, affordable, units
-from liftgate.evaluation.verdict import decide, explain, groups_that_settle, level_of, oriented
+from liftgate.evaluation.spec import ComparisonSpec
+from liftgate.evaluation.verdict import decide, explain, groups_that_settle, oriented
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_weights, jackknife_t, jackknife_variance
 from liftgate.stats.interval import Interval
 from liftgate.stats.multiplicity import t_p_value
-from liftgate.study.records import ClaimWord, Rule
 
 MOST_CHANGED = 50
 """How many images a comparison names."""
@@ -35,38 +33,6 @@ _NATURAL = frozenset(
 )
 # How the file was read says nothing of how it was made.
 _READING = frozenset({"category_numbering", "image_ids_respelled", "other_classes_dropped", "scores_outside_0_1"})
-
-
-@dataclass(frozen=True, slots=True)
-class ComparisonSpec:
-    """What is asked of a comparison."""
-
-    metric: str = "mAP50-95"
-    margin: float = 0.0
-    level: float = 0.95
-    conf: float = 0.25
-    rule: Rule = "interval"
-    claim: ClaimWord = "better"
-    sigmas: Sigmas = None
-
-    def demand_sense(self, truth: Dataset) -> None:
-        """Raise UsageError where the numbers make no sense, or the metric is not known."""
-        known(self.metric, pose=truth.labels.keypoints is not None)
-        if not 0 < self.level < 1 or not 0 <= self.conf <= 1 or not math.isfinite(self.margin):
-            got = (self.level, self.conf, self.margin)
-            raise UsageError("level lies between 0 and 1, conf in 0 … 1, margin is a number", got=got)
-        if self.sigmas is not None and truth.labels.keypoints is None:
-            raise UsageError("sigmas are of keypoints, and the truth has none", where=truth.source, got=self.sigmas)
-        if self.claim == "equal" and not (self.margin > 0 and self.rule == "interval" and self.level > 0.5):
-            raise UsageError(
-                "to be equal means to differ by less than a margin, shown by an interval",
-                expected="margin above 0, rule interval, level above 0.5", got=(self.margin, self.rule, self.level),
-                hint="--claim equal --margin 0.01",
-            )  # fmt: skip
-
-    @property
-    def interval_level(self) -> float:
-        return level_of(self.level, self.claim)
 
 
 class PairedDifference(NamedTuple):
@@ -85,22 +51,9 @@ def compare(
     truth: Dataset,
     control: Predictions,
     treatment: Predictions,
-    *,
-    metric: str = "mAP50-95",
-    margin: float = 0.0,
-    level: float = 0.95,
-    conf: float = 0.25,
-    rule: Rule = "interval",
-    claim: ClaimWord = "better",
-    sigmas: Sigmas = None,
-    screens: tuple[ImageLevelThreshold, ImageLevelThreshold] | None = None,
-    by: Mapping[str, str] | None = None,
+    spec: ComparisonSpec = ComparisonSpec(),  # noqa: B008 (frozen)
 ) -> Comparison:
     """Compare two models' predictions on the same truth.
-
-    `claim="equal"` asks whether they differ by less than `margin` (two one-sided tests: the interval is then of level
-    2·level − 1). `screens` are needed for image-level metrics: the threats and each model's own threshold. `by` gives
-    the slice of each image id.
 
     Returns:
         Comparison: treatment − control of `metric` with a t interval over groups (delete-one-group jackknife; for the
@@ -110,18 +63,12 @@ def compare(
     Raises:
         UsageError: the two were not made on the same images and classes, or the metric is not known.
     """
-    asked = ComparisonSpec(metric, margin, level, conf, rule, claim, sigmas)
-    asked.demand_sense(truth)
+    spec.validate_for(truth, models=2)
     require_same_images(control, treatment)
-    screens_of = screens or (None, None)
-    arms = [
-        match_for_metric(truth, predictions, metric, conf, sigmas, screen)
-        for predictions, screen in zip((control, treatment), screens_of, strict=True)
-    ]
+    both = (control, treatment)
+    arms = [match_for_metric(truth, one, spec, spec.threshold(i)) for i, one in enumerate(both)]
     groups = units(truth.groups, affordable(max(len(control), len(treatment))))
-    return build_comparison(
-        truth, (control, treatment), arms, paired_difference(truth, arms, asked, groups), asked, groups, by=by
-    )
+    return build_comparison(truth, both, arms, paired_difference(truth, arms, spec, groups), spec, groups)
 
 
 def build_comparison(
@@ -129,17 +76,16 @@ def build_comparison(
     predictions: tuple[Predictions, Predictions],
     arms: Sequence[MatchedPredictions],
     pair: PairedDifference,
-    asked: ComparisonSpec,
+    spec: ComparisonSpec,
     groups: Units,
     *,
-    by: Mapping[str, str] | None = None,
     name: str = "treatment",
 ) -> Comparison:
     """The record of a pair: its verdict, its parts, and what differs beside the model."""
-    metric, delta = asked.metric, pair.delta
+    metric, delta = spec.metric, pair.delta
     gain = oriented(delta, metric)
-    word = decide(gain, asked.margin, asked.rule, asked.claim)
-    unsettled = word == "MARGINAL" and asked.rule == "interval"
+    word = decide(gain, spec.margin, spec.rule, spec.claim)
+    unsettled = word == "MARGINAL" and spec.rule == "interval"
     p_value = None
     if delta.established and delta.standard_error is not None:
         p_value = float(t_p_value(delta.estimate, delta.standard_error, pair.degrees))
@@ -148,18 +94,18 @@ def build_comparison(
         control=pair.control,
         treatment=pair.treatment,
         delta=delta,
-        margin=asked.margin,
-        claim=asked.claim,
+        margin=spec.margin,
+        claim=spec.claim,
         verdict=word,
-        reason=explain(metric, delta, asked.margin, asked.rule, ("control", name), asked.claim),
-        groups_needed=groups_that_settle(gain, asked.margin, asked.claim) if unsettled else None,
+        reason=explain(metric, delta, spec.margin, spec.rule, ("control", name), spec.claim),
+        groups_needed=groups_that_settle(gain, spec.margin, spec.claim) if unsettled else None,
         differences=setting_differences(*(one.settings for one in predictions)),
-        per_class=per_class(arms, metric, asked.conf, groups),
-        slices={} if by is None else per_slice(truth, arms, metric, by, asked.interval_level),
+        per_class=per_class(arms, metric, spec.conf, groups),
+        slices={} if spec.slices is None else per_slice(truth, arms, metric, spec.slices, spec.interval_level),
         images=_changed(truth, arms, metric),
         caveats=_caveats(*predictions),
         p_value=p_value,
-        **_shown_only(pair, metric, asked.interval_level),
+        **_shown_only(pair, metric, spec.interval_level),
     )
 
 
@@ -195,10 +141,10 @@ def setting_differences(control: Mapping[str, Any], treatment: Mapping[str, Any]
 
 
 def paired_difference(
-    truth: Dataset, arms: Sequence[MatchedPredictions], asked: ComparisonSpec, groups: Units
+    truth: Dataset, arms: Sequence[MatchedPredictions], spec: ComparisonSpec, groups: Units
 ) -> PairedDifference:
     """Both estimates and the interval of their difference. The same weights for both arms: that is what pairs them."""
-    metric, level = asked.metric, asked.interval_level
+    metric, level = spec.metric, spec.interval_level
     n_images, n_groups = len(truth.images), groups.n_groups
     drawn = bootstrap_weights(groups.count, DRAWS, np.random.default_rng(0))
     weights = np.concatenate([groups.leave_one_out(), drawn], axis=1)

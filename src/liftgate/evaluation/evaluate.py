@@ -18,17 +18,17 @@ from liftgate.evaluation.average_precision import average_precision
 from liftgate.evaluation.calibration import calibration
 from liftgate.evaluation.curves import best_confidence, curves
 from liftgate.evaluation.error_types import errors_by_type
-from liftgate.evaluation.image_level import ImageLevelScores, ImageLevelThreshold, image_level_scores, screened_interval
+from liftgate.evaluation.image_level import ImageLevelScores, image_level_scores, screened_interval
 from liftgate.evaluation.match_table import MAX_DETECTIONS, MatchTable, keypoints_of, match
-from liftgate.evaluation.matched_predictions import THREATS, Sigmas
 from liftgate.evaluation.metrics import COCO, LATENCY, OKS, RATES, SCREENING, averaged, rate, shown
-from liftgate.evaluation.oks_sigmas import resolve_sigmas
+from liftgate.evaluation.oks_sigmas import Sigmas, resolve_sigmas
 from liftgate.evaluation.operating_point import OperatingPoint, class_counts, operating_point
-from liftgate.evaluation.pck import Pck, pck
+from liftgate.evaluation.pck import pck
 from liftgate.evaluation.rate_intervals import rate_interval
 from liftgate.evaluation.records import Evaluation
 from liftgate.evaluation.resampling import Units, affordable, units
 from liftgate.evaluation.slices import evaluate_slices
+from liftgate.evaluation.spec import EvaluationSpec
 from liftgate.evaluation.ultralytics_convention import as_ultralytics
 from liftgate.stats.clustered import jackknife_t, jackknife_variance
 from liftgate.stats.interval import Interval
@@ -37,38 +37,31 @@ from liftgate.stats.interval import Interval
 def evaluate(
     truth: Dataset,
     predictions: Predictions,
-    *,
-    level: float = 0.95,
-    conf: float = 0.25,
-    sigmas: Sigmas = None,
-    screen: ImageLevelThreshold | None = None,
-    by: Mapping[str, str] | None = None,
-    errors: bool = False,
-    pcks: tuple[Pck, ...] = (),
+    spec: EvaluationSpec = EvaluationSpec(),  # noqa: B008 (frozen)
 ) -> Evaluation:
     """Measure `predictions` against `truth`.
 
-    `screen` adds the metrics of whole images (accuracy, detection rate, false-alarm rate, AUC), `by` (image id → slice)
-    everything slice by slice, `errors` the types of mistakes and the confusion matrix, `pcks` PCK of every keypoint.
-    Answers of whole images (no boxes) have the metrics of `screen` alone.
+    Answers of whole images (no boxes) have the image-level metrics alone.
 
     Returns:
         Evaluation: the 12 COCO numbers (with keypoints on both sides also the 10 of OKS), recall, precision, median
-        best confidence and false positives per image at score ≥ `conf` and IoU 0.5, each with its interval over the
+        best confidence and false positives per image at score ≥ `spec.conf` and IoU 0.5, each with its interval over the
         groups of the truth's images; per class, per image (worst first), as curves, and how well confidence is
         calibrated. Undefined numbers are None.
 
     Raises:
         UsageError: no images, images that were not predicted on, level or conf out of range, OKS without sigmas, sigmas
-            or PCK without keypoints, or answers of whole images without `screen`.
+            or PCK without keypoints, or answers of whole images without a threshold.
     """
-    _demand_sense(truth, predictions, level, conf, sigmas, pcks)
+    spec.validate()
+    _require_keypoints(truth, predictions, spec)
     predictions = align(truth, predictions)
-    screened = None if screen is None else image_level_scores(truth, predictions, screen)
+    level, conf, threshold = spec.level, spec.conf, spec.threshold
+    screened = None if threshold is None else image_level_scores(truth, predictions, threshold)
     common: dict[str, Any] = {
         "truth": truth.truth_hash(), "predictions": predictions.content_hash(), "level": level,
         "n_images": len(truth.images), "n_groups": len(set(truth.groups)),
-        "screening": {} if screen is None else asdict(screen) | {"threats": list(screen.threats)},
+        "screening": {} if threshold is None else asdict(threshold) | {"threats": list(threshold.threats)},
     }  # fmt: skip
     estimates: dict[str, float | None] = {}
     intervals: dict[str, Interval] = {}
@@ -76,9 +69,10 @@ def evaluate(
     _add_screening(estimates, intervals, screened, truth, level)
     if predictions.image_level:
         if screened is None:
-            raise UsageError("these are answers of whole images: they have no boxes to match", hint=THREATS)
+            hint = "--threats gun,knife --threshold 0.4 (in Python: threats=, threshold=)"
+            raise UsageError("these are answers of whole images: they have no boxes to match", hint=hint)
         _add_latency(estimates, predictions)
-        slices = {} if by is None else evaluate_slices(truth, by, (), None, screened, level)
+        slices = {} if spec.slices is None else evaluate_slices(truth, spec.slices, (), None, screened, level)
         return Evaluation(
             metrics=estimates, intervals=intervals, per_class={}, settings=settings, method=_OF_IMAGES, slices=slices,
             images=_screened_images(truth, screened), **common,
@@ -91,8 +85,8 @@ def evaluate(
     _add_rates(estimates, intervals, point, truth, level)
     settings |= {"conf": conf, "iou": 0.5, "max_det": MAX_DETECTIONS["iou"]}
     tables = [table]
-    if truth.labels.keypoints is not None and _posed(truth, predictions, sigmas):
-        spread = resolve_sigmas(truth, sigmas)
+    if truth.labels.keypoints is not None and _has_keypoints(truth, predictions, spec.sigmas):
+        spread = resolve_sigmas(truth, spec.sigmas)
         tables.append(match(truth, predictions, similarity="oks", sigmas=spread))
         more, more_intervals = _averaged_with_intervals(tables[1], OKS, groups, level)
         estimates |= more
@@ -104,14 +98,14 @@ def evaluate(
         intervals=intervals,
         per_class=_per_class(table, conf),
         settings=settings,
-        method=_method(groups) + ("" if screen is None else f"; {_OF_IMAGES}"),
+        method=_method(groups) + ("" if threshold is None else f"; {_OF_IMAGES}"),
         images=_images(truth, point),
         curves=curves(table) | {"best_confidence": best_confidence(point.best[shown(point)])},
         as_ultralytics=as_ultralytics(_unlimited(truth, predictions, table)),
         calibration={} if "scores_outside_0_1" in predictions.settings else calibration(table),
-        slices={} if by is None else evaluate_slices(truth, by, tuple(tables), point, screened, level),
-        errors=errors_by_type(truth, predictions, conf=conf, table=table).to_dict() if errors else {},
-        pck={str(one): pck(truth, predictions, one, level=level, table=table) for one in pcks},
+        slices={} if spec.slices is None else evaluate_slices(truth, spec.slices, tuple(tables), point, screened, level),
+        errors=errors_by_type(truth, predictions, conf=conf, table=table).to_dict() if spec.errors else {},
+        pck={str(one): pck(truth, predictions, one, level=level, table=table) for one in spec.pck},
         **common,
     )
 
@@ -119,21 +113,15 @@ def evaluate(
 _OF_IMAGES = "of whole images: korn-graubard, AUC: jackknife-t"
 
 
-def _demand_sense(
-    truth: Dataset, predictions: Predictions, level: float, conf: float, sigmas: Sigmas, pcks: tuple[Pck, ...]
-) -> None:
-    if not 0 < level < 1:
-        raise UsageError("a level lies between 0 and 1", got=level, hint="95% is 0.95")
-    if not 0 <= conf <= 1:
-        raise UsageError("a confidence threshold lies in 0 … 1", got=conf)
-    if sigmas is None and not pcks:
+def _require_keypoints(truth: Dataset, predictions: Predictions, spec: EvaluationSpec) -> None:
+    if spec.sigmas is None and not spec.pck:
         return
     if truth.labels.keypoints is None or keypoints_of(truth, predictions) is None:
         missing = "the truth" if truth.labels.keypoints is None else "the predictions"
         raise UsageError(f"OKS sigmas and PCK are of keypoints, and {missing} has none", where=truth.source)
 
 
-def _posed(truth: Dataset, predictions: Predictions, sigmas: Sigmas) -> bool:
+def _has_keypoints(truth: Dataset, predictions: Predictions, sigmas: Sigmas) -> bool:
     """Whether OKS is asked: no detections at all do not tell what they would have been, so known sigmas decide."""
     known = sigmas is not None or (truth.keypoints is not None and truth.keypoints.sigmas is not None)
     return predictions.keypoints is not None or (known and keypoints_of(truth, predictions) is not None)

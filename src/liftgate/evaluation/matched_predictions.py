@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
-from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import align
 from liftgate.evaluation.average_precision import average_precision, recall
 from liftgate.evaluation.image_level import ImageLevelScores, ImageLevelThreshold, image_level_scores, screened_rate
@@ -18,8 +16,7 @@ from liftgate.evaluation.match_table import MatchTable, match
 from liftgate.evaluation.metrics import COCO, OKS, SCREENING, Averaged, averaged, rate
 from liftgate.evaluation.oks_sigmas import resolve_sigmas
 from liftgate.evaluation.operating_point import OperatingPoint, operating_point
-
-Sigmas = Sequence[float] | str | float | None
+from liftgate.evaluation.spec import ComparisonSpec
 
 
 class MatchedPredictions(NamedTuple):
@@ -33,34 +30,31 @@ class MatchedPredictions(NamedTuple):
 
 
 def match_for_metric(
-    truth: Dataset,
-    predictions: Predictions,
-    metric: str,
-    conf: float,
-    sigmas: Sigmas,
-    screen: ImageLevelThreshold | None,
+    truth: Dataset, predictions: Predictions, spec: ComparisonSpec, threshold: ImageLevelThreshold | None
 ) -> MatchedPredictions:
-    """Match what `metric` asks for.
+    """Match what the metric of `spec` needs.
+
+    Args:
+        truth: the images, their objects and groups.
+        predictions: of one model.
+        spec: names the metric, the confidence threshold and the OKS sigmas.
+        threshold: from which score on this model flags an image; needed for image-level metrics.
 
     Raises:
-        UsageError: images were not predicted on, OKS without sigmas, or screening without threats.
+        UsageError: images were not predicted on, or OKS without sigmas.
     """
     predictions = align(truth, predictions)
     screened = None
-    if metric in SCREENING:
-        if screen is None:
-            raise UsageError(f"{metric} is of whole images: say which classes are a threat", hint=THREATS)
-        screened = image_level_scores(truth, predictions, screen)
+    if spec.metric in SCREENING:
+        assert threshold is not None, "validate_for"
+        screened = image_level_scores(truth, predictions, threshold)
         if predictions.image_level:
             return MatchedPredictions(None, None, screened)
     table = match(truth, predictions)
-    point = operating_point(table, conf)
-    if metric in OKS:
-        table = match(truth, predictions, similarity="oks", sigmas=resolve_sigmas(truth, sigmas))
+    point = operating_point(table, spec.conf)
+    if spec.metric in OKS:
+        table = match(truth, predictions, similarity="oks", sigmas=resolve_sigmas(truth, spec.sigmas))
     return MatchedPredictions(table, point, screened)
-
-
-THREATS = "--threats gun,knife --threshold 0.4 (in Python: screen=Screen(...))"
 
 
 def replicates(

@@ -122,8 +122,12 @@ def shown(point: OperatingPoint) -> NDArray[np.bool_]:
     return point.objects > 0
 
 
-def known(name: str, *, pose: bool = False) -> str:
+def comparable_metric(name: str, *, pose: bool = True) -> str:
     """Return the name of a metric that two models can be compared by, or raise with the nearest one.
+
+    Args:
+        name: as in `Evaluation.metrics`.
+        pose: whether the metrics of keypoints are among them.
 
     Raises:
         UsageError: no such metric.

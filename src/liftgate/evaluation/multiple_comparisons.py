@@ -16,14 +16,13 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import require_same_images
-from liftgate.evaluation.compare import ComparisonSpec, PairedDifference, build_comparison, paired_difference
-from liftgate.evaluation.image_level import ImageLevelThreshold
-from liftgate.evaluation.matched_predictions import Sigmas, match_for_metric
+from liftgate.evaluation.compare import PairedDifference, build_comparison, paired_difference
+from liftgate.evaluation.matched_predictions import match_for_metric
 from liftgate.evaluation.records import Comparisons
 from liftgate.evaluation.resampling import affordable, units
+from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.stats.interval import Interval
 from liftgate.stats.multiplicity import max_t
-from liftgate.study.records import ClaimWord, Rule
 
 _SEED = 20_260_102  # the simulated factor must not depend on who asks: 200,000 draws leave it uncertain by about 0.005
 
@@ -32,18 +31,9 @@ def compare_arms(
     truth: Dataset,
     control: Predictions,
     treatments: Mapping[str, Predictions],
-    *,
-    metric: str = "mAP50-95",
-    margin: float = 0.0,
-    level: float = 0.95,
-    conf: float = 0.25,
-    rule: Rule = "interval",
-    claim: ClaimWord = "better",
-    sigmas: Sigmas = None,
-    screens: Sequence[ImageLevelThreshold] | None = None,
-    by: Mapping[str, str] | None = None,
+    spec: ComparisonSpec = ComparisonSpec(),  # noqa: B008 (frozen)
 ) -> Comparisons:
-    """Compare every treatment with one control; options as `compare`, `screens` in the order control, treatments.
+    """Compare every treatment with one control, as `compare` does.
 
     Returns:
         Comparisons: one Comparison for each treatment, whose intervals hold all at once with probability `level`.
@@ -53,27 +43,22 @@ def compare_arms(
     """
     if not treatments:
         raise UsageError("nothing to compare with the control", expected="a treatment")
-    asked = ComparisonSpec(metric, margin, level, conf, rule, claim, sigmas)
-    asked.demand_sense(truth)
+    everyone = (control, *treatments.values())
+    spec.validate_for(truth, models=len(everyone))
     for treatment in treatments.values():
         require_same_images(control, treatment)
-    everyone = (control, *treatments.values())
-    of_each: Sequence[ImageLevelThreshold | None] = screens or (None,) * len(everyone)
-    first, *others = (
-        match_for_metric(truth, predictions, metric, conf, sigmas, screen)
-        for predictions, screen in zip(everyone, of_each, strict=True)
-    )
+    first, *others = (match_for_metric(truth, one, spec, spec.threshold(i)) for i, one in enumerate(everyone))
     groups = units(truth.groups, affordable(max(len(one) for one in everyone)))
-    pairs = [paired_difference(truth, (first, other), asked, groups) for other in others]
-    wider, p_values = _together(pairs, asked.interval_level)
+    pairs = [paired_difference(truth, (first, other), spec, groups) for other in others]
+    wider, p_values = _together(pairs, spec.interval_level)
     found = {
         name: replace(
-            build_comparison(truth, (control, treatment), (first, other), pair, asked, groups, by=by, name=name),
+            build_comparison(truth, (control, treatment), (first, other), pair, spec, groups, name=name),
             p_adjusted=None if np.isnan(p) else float(p),
         )
         for (name, treatment), other, pair, p in zip(treatments.items(), others, wider, p_values, strict=True)
     }
-    return Comparisons(metric, found, f"max-t over {len(found)} treatments, intervals hold all at once")
+    return Comparisons(spec.metric, found, f"max-t over {len(found)} treatments, intervals hold all at once")
 
 
 def _together(pairs: Sequence[PairedDifference], level: float) -> tuple[list[PairedDifference], NDArray[np.float64]]:

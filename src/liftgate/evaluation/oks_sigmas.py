@@ -16,8 +16,11 @@ COCO_SIGMAS = (
     .026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089,
 )  # fmt: skip
 
+Sigmas = Sequence[float] | str | float | None
+"""`coco`, one number for all keypoints, or one for each; None: the data set's own"""
 
-def resolve_sigmas(truth: Dataset, sigmas: Sequence[float] | str | float | None) -> tuple[float, ...]:
+
+def resolve_sigmas(truth: Dataset, sigmas: Sigmas) -> tuple[float, ...]:
     """Sigmas as given: a list, one number for all, or `coco`; else the data set's own; else COCO's for COCO's 17 names.
 
     Raises:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,9 +19,9 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.compare import compare
-from liftgate.evaluation.image_level import ImageLevelThreshold
 from liftgate.evaluation.metrics import LESS_IS_BETTER
 from liftgate.evaluation.records import Comparison
+from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.verdict import decide, explain, groups_that_settle, oriented
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import Interval
@@ -35,9 +35,7 @@ def compare_seeds(
     truth: Dataset,
     controls: Sequence[Predictions],
     treatments: Sequence[Predictions],
-    *,
-    screens: Sequence[tuple[ImageLevelThreshold, ImageLevelThreshold]] | None = None,
-    **options: Any,
+    spec: ComparisonSpec = ComparisonSpec(),  # noqa: B008 (frozen)
 ) -> Comparison:
     """Compare two arms that were each run for the same seeds; with one seed this is `compare`.
 
@@ -49,14 +47,14 @@ def compare_seeds(
     """
     if len(controls) != len(treatments) or not controls:
         raise UsageError("arms have different numbers of runs", expected=len(controls), got=len(treatments))
-    of_each: Sequence[tuple[ImageLevelThreshold, ImageLevelThreshold] | None] = screens or (None,) * len(controls)
+    spec.validate_for(truth, models=2 * len(controls))
     each = [
-        compare(truth, control, treatment, screens=pair, **options)
-        for control, treatment, pair in zip(controls, treatments, of_each, strict=True)
+        compare(truth, control, treatment, spec.of_models(2 * seed, 2 * seed + 1))
+        for seed, (control, treatment) in enumerate(zip(controls, treatments, strict=True))
     ]
     if len(each) == 1:
         return each[0]
-    first, rule = each[0], options.get("rule", "interval")
+    first, rule = each[0], spec.rule
     deltas = np.array([one.delta.estimate for one in each])
     delta = replace(
         first.delta,

@@ -39,15 +39,6 @@ def decide(gain: Interval, margin: float, rule: Rule = "interval", claim: ClaimW
     return "PASS" if gain.low >= margin else "FAIL" if gain.high < margin else "MARGINAL"
 
 
-def level_of(level: float, claim: ClaimWord) -> float:
-    """Level of the interval that decides a claim at `level`: to be equal is two one-sided tests at 1 − level each.
-
-    >>> level_of(0.95, "equal")
-    0.9
-    """
-    return level if claim == "better" else round(2 * level - 1, 12)
-
-
 def oriented(delta: Interval, metric: str) -> Interval:
     """The gain: the difference itself, or turned round where less is better."""
     return _turned(delta) if metric in LESS_IS_BETTER else delta

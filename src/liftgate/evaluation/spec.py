@@ -1,0 +1,136 @@
+"""What an evaluation or a comparison is to compute: one frozen record for command line, Python API, gates and tests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.errors import UsageError
+from liftgate.evaluation.image_level import ImageLevelThreshold
+from liftgate.evaluation.metrics import SCREENING, comparable_metric
+from liftgate.evaluation.oks_sigmas import Sigmas
+from liftgate.evaluation.pck import Pck
+from liftgate.study.records import ClaimWord, Gate, Rule
+
+DEFAULT_CONF = 0.25
+"""Confidence threshold of rates where none is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSpec:
+    """What one model is measured by."""
+
+    level: float = 0.95
+    """Level of every interval"""
+    conf: float = DEFAULT_CONF
+    """Confidence threshold of recall, precision and false positives"""
+    sigmas: Sigmas = None
+    """OKS sigmas: `coco`, one number, or one for each keypoint"""
+    threshold: ImageLevelThreshold | None = None
+    """Adds the image-level metrics"""
+    slices: Mapping[str, str] | None = None
+    """Image id → slice; adds every metric slice by slice"""
+    errors: bool = False
+    """Adds the types of mistakes and the confusion matrix"""
+    pck: tuple[Pck, ...] = ()
+    """Adds PCK, overall and of every keypoint"""
+
+    def validate(self) -> None:
+        """Check what needs no data.
+
+        Raises:
+            UsageError: level or confidence threshold out of range.
+        """
+        _validate_numbers(self.level, self.conf)
+
+    @classmethod
+    def of_gate(cls, gate: Gate, threshold: ImageLevelThreshold | None = None) -> EvaluationSpec:
+        """Return the evaluation that a gate of a study rests on."""
+        return cls(level=gate.level, conf=DEFAULT_CONF if gate.conf is None else gate.conf, threshold=threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonSpec:
+    """What two models are compared by, and what counts as a difference."""
+
+    metric: str = "mAP50-95"
+    margin: float = 0.0
+    """The least gain that is worth having; of `claim="equal"` the largest difference that counts as none"""
+    rule: Rule = "interval"
+    claim: ClaimWord = "better"
+    level: float = 0.95
+    conf: float = DEFAULT_CONF
+    """Confidence threshold of recall, precision and false positives"""
+    sigmas: Sigmas = None
+    """OKS sigmas: `coco`, one number, or one for each keypoint"""
+    thresholds: tuple[ImageLevelThreshold, ...] = ()
+    """Of image-level metrics: one for each model, the control first; of several seeds control and treatment in turn"""
+    slices: Mapping[str, str] | None = None
+    """Image id → slice; adds the difference slice by slice"""
+
+    @property
+    def interval_level(self) -> float:
+        """Level of the interval that decides: to be equal is two one-sided tests at 1 − level each.
+
+        >>> ComparisonSpec(claim="equal", margin=0.01).interval_level
+        0.9
+        """
+        return self.level if self.claim == "better" else round(2 * self.level - 1, 12)
+
+    def validate(self) -> None:
+        """Check what needs no data.
+
+        Raises:
+            UsageError: no such metric (with the nearest one), a number out of range, or a claim of equality without a
+                margin.
+        """
+        comparable_metric(self.metric)
+        _validate_numbers(self.level, self.conf)
+        if not math.isfinite(self.margin):
+            raise UsageError("a margin is a number", got=self.margin)
+        if self.claim == "equal" and not (self.margin > 0 and self.rule == "interval" and self.level > 0.5):
+            raise UsageError(
+                "to be equal means to differ by less than a margin, shown by an interval",
+                expected="margin above 0, rule interval, level above 0.5", got=(self.margin, self.rule, self.level),
+                hint="--claim equal --margin 0.01",
+            )  # fmt: skip
+
+    def validate_for(self, truth: Dataset, models: int) -> None:
+        """Check against the data, and that there is a threshold for each of so many models.
+
+        Raises:
+            UsageError: as `validate`, a pose metric or sigmas without keypoints, or image-level thresholds that lack.
+        """
+        self.validate()
+        pose = truth.labels.keypoints is not None
+        comparable_metric(self.metric, pose=pose)
+        if self.sigmas is not None and not pose:
+            raise UsageError("sigmas are of keypoints, and the truth has none", where=truth.source, got=self.sigmas)
+        if self.metric in SCREENING and not self.thresholds:
+            hint = "--threats gun,knife --threshold 0.4 (in Python: threats=, threshold=)"
+            raise UsageError(f"{self.metric} is of whole images: say which classes are a threat", hint=hint)
+        if self.thresholds and len(self.thresholds) != models:
+            raise UsageError("every model has a threshold of its own", expected=models, got=len(self.thresholds))
+
+    def threshold(self, model: int) -> ImageLevelThreshold | None:
+        """Return the image-level threshold of one model; None where the metric is not of whole images."""
+        return self.thresholds[model] if self.thresholds else None
+
+    def of_models(self, *models: int) -> ComparisonSpec:
+        """Return the same comparison of some of the models."""
+        return replace(self, thresholds=tuple(self.thresholds[i] for i in models)) if self.thresholds else self
+
+    @classmethod
+    def of_gate(cls, gate: Gate, thresholds: tuple[ImageLevelThreshold, ...] = ()) -> ComparisonSpec:
+        """Return the comparison that a gate of a study asks for."""
+        conf = DEFAULT_CONF if gate.conf is None else gate.conf
+        return cls(str(gate.metric), gate.margin, gate.rule, gate.claim, gate.level, conf, thresholds=thresholds)
+
+
+def _validate_numbers(level: float, conf: float) -> None:
+    if not 0 < level < 1:
+        raise UsageError("a level lies between 0 and 1", got=level, hint="95% is 0.95")
+    if not 0 <= conf <= 1:
+        raise UsageError("a confidence threshold lies in 0 … 1", got=conf)
