@@ -27,6 +27,7 @@ from liftgate.evaluation.metrics import averaged
 from liftgate.evaluation.operating_point import operating_point
 from liftgate.evaluation.rate_intervals import rate_interval
 from liftgate.evaluation.resampling import units
+from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.stats.clustered import bootstrap_weights
 from liftgate.stats.rates import wilson
 
@@ -75,8 +76,8 @@ def one_run(groups: int, seed: int, truths: dict[str, float]) -> list[bool]:
     table, other = match(data, first), match(data, second)
     point = operating_point(table, 0.25)
     recall = rate_interval(point, "recall", by_group, 0.95)
-    delta = compare(data, first, second, metric="mAP50-95", margin=truths["delta"])
-    gain = compare(data, first, second, metric="recall").delta
+    delta = compare(data, first, second, ComparisonSpec(metric="mAP50-95", margin=truths["delta"]))
+    gain = compare(data, first, second, ComparisonSpec(metric="recall")).delta
     own = wilson(int(point.true.sum()), int(point.objects.sum()))
     naive = naive_percentiles(table, other, np.random.default_rng(seed))
     gains = naive_gain(point, operating_point(other, 0.25), np.random.default_rng(seed))

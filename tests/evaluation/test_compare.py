@@ -15,6 +15,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.compare import compare, published, setting_differences
 from liftgate.evaluation.evaluate import evaluate
+from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
 from oracle import coco_sets
 from oracle.tost import equal_within
 
@@ -31,10 +32,10 @@ def two_models(groups: int = 12, better: float = 0.3) -> tuple[Dataset, Predicti
 
 def test_a_clear_lift_passes_and_its_reverse_fails_and_harms() -> None:
     data, control, treatment = two_models()
-    lift = compare(data, control, treatment, metric="mAP50", margin=0.05)
+    lift = compare(data, control, treatment, ComparisonSpec(metric="mAP50", margin=0.05))
     assert lift.verdict == "PASS"
     assert lift.delta.n_groups == 12 and lift.delta.method == "jackknife-t"
-    harm = compare(data, treatment, control, metric="mAP50")
+    harm = compare(data, treatment, control, ComparisonSpec(metric="mAP50"))
     assert harm.verdict == "FAIL" and "harms" in harm.reason
     assert harm.delta.estimate == pytest.approx(-lift.delta.estimate)
     assert (harm.delta.low, harm.delta.high) == pytest.approx((-lift.delta.high, -lift.delta.low))  # type: ignore[operator]
@@ -43,7 +44,7 @@ def test_a_clear_lift_passes_and_its_reverse_fails_and_harms() -> None:
 def test_the_difference_is_that_of_the_two_evaluations() -> None:
     data, control, treatment = two_models()
     for metric in ("mAP50-95", "AR_10", "recall", "precision", "best_confidence_median", "false_positives_per_image"):
-        result = compare(data, control, treatment, metric=metric)
+        result = compare(data, control, treatment, ComparisonSpec(metric=metric))
         first, second = (evaluate(data, model).metrics[metric] for model in (control, treatment))
         assert (result.control, result.treatment) == (first, second)
         assert result.delta.estimate == pytest.approx(second - first)  # type: ignore[operator]
@@ -51,7 +52,7 @@ def test_the_difference_is_that_of_the_two_evaluations() -> None:
 
 def test_the_jackknife_leaves_out_each_group_for_both_models_at_once() -> None:
     data, control, treatment = two_models(groups=6)
-    result = compare(data, control, treatment, metric="mAP50")
+    result = compare(data, control, treatment, ComparisonSpec(metric="mAP50"))
     deltas = []
     for group in sorted(set(data.groups)):
         rest = data.take(np.array([key != group for key in data.groups]))
@@ -63,7 +64,7 @@ def test_the_jackknife_leaves_out_each_group_for_both_models_at_once() -> None:
 
 def test_pairing_makes_the_interval_narrower_than_two_models_on_their_own() -> None:
     data, control, treatment = two_models(better=0.1)
-    delta = compare(data, control, treatment, metric="recall").delta
+    delta = compare(data, control, treatment, ComparisonSpec(metric="recall")).delta
     alone = [evaluate(data, model).intervals["recall"] for model in (control, treatment)]
     unpaired = np.hypot(*((interval.high - interval.low) / 2 for interval in alone))  # type: ignore[operator]
     assert (delta.high - delta.low) / 2 < 0.8 * unpaired  # type: ignore[operator]
@@ -71,15 +72,15 @@ def test_pairing_makes_the_interval_narrower_than_two_models_on_their_own() -> N
 
 def test_fewer_false_positives_is_a_gain() -> None:
     data, control, treatment = two_models()
-    result = compare(data, control, treatment, metric="false_positives_per_image")
+    result = compare(data, control, treatment, ComparisonSpec(metric="false_positives_per_image"))
     assert result.delta.estimate < 0
     assert result.verdict == "PASS"
-    assert compare(data, treatment, control, metric="false_positives_per_image").verdict == "FAIL"
+    assert compare(data, treatment, control, ComparisonSpec(metric="false_positives_per_image")).verdict == "FAIL"
 
 
 def test_an_unsettled_difference_says_how_many_groups_would_settle_it() -> None:
     data, control, treatment = two_models(better=0.1)
-    result = compare(data, control, treatment, metric="mAP50", margin=0.08)
+    result = compare(data, control, treatment, ComparisonSpec(metric="mAP50", margin=0.08))
     assert result.verdict == "MARGINAL"
     assert result.groups_needed is not None and result.groups_needed > 12
     assert str(result.groups_needed) in result.reason
@@ -87,7 +88,7 @@ def test_an_unsettled_difference_says_how_many_groups_would_settle_it() -> None:
 
 def test_under_five_groups_the_verdict_is_marginal_whatever_the_difference() -> None:
     data, control, treatment = two_models(groups=4, better=0.5)
-    result = compare(data, control, treatment, metric="recall")
+    result = compare(data, control, treatment, ComparisonSpec(metric="recall"))
     assert result.verdict == "MARGINAL"
     assert "not established" in result.reason
 
@@ -131,13 +132,13 @@ def test_other_images_are_refused_by_name() -> None:
 def test_an_unknown_metric_names_the_nearest() -> None:
     data, control, treatment = two_models()
     with pytest.raises(UsageError, match="did you mean mAP50-95"):
-        compare(data, control, treatment, metric="map50-95")
+        compare(data, control, treatment, ComparisonSpec(metric="map50-95"))
 
 
 def test_a_metric_without_truth_is_refused_not_zero() -> None:
     data, control, treatment = two_models()
     with pytest.raises(UsageError, match="undefined"):
-        compare(data, control, treatment, metric="mAP_large")
+        compare(data, control, treatment, ComparisonSpec(metric="mAP_large"))
 
 
 def test_classes_are_adjusted_for_looking_at_all_of_them() -> None:
@@ -180,10 +181,10 @@ def test_any_metric_is_told_class_by_class(metric: str) -> None:
     gt, dt = coco_sets.awkward(9, images=30, decimals=2)
     data = coco_sets.dataset(gt)
     good, poor = coco_sets.predictions(dt, gt), coco_sets.predictions([row for i, row in enumerate(dt) if i % 4], gt)
-    result = compare(data, poor, good, metric=metric)
+    result = compare(data, poor, good, ComparisonSpec(metric=metric))
     assert result.per_class
     for name, row in result.per_class.items():
-        alone = compare(*_of_class(name, data, poor, good), metric=metric)
+        alone = compare(*_of_class(name, data, poor, good), ComparisonSpec(metric=metric))
         assert (row["control"], row["treatment"]) == pytest.approx((alone.control, alone.treatment)), name
 
 
@@ -200,22 +201,22 @@ def _of_class(name: str, data: Dataset, *models: Predictions) -> list[Any]:
 
 def test_equal_is_shown_by_an_interval_inside_the_margin_and_by_nothing_else() -> None:
     data, control, treatment = two_models(groups=40, better=0.0)
-    close = compare(data, control, treatment, metric="recall", claim="equal", margin=0.05)
+    close = compare(data, control, treatment, ComparisonSpec(metric="recall", claim="equal", margin=0.05))
     assert close.verdict == "PASS" and close.delta.level == pytest.approx(0.9)
     assert "declared to be equal" in close.reason
     few, one, other = two_models(groups=8, better=0.1)
-    unsure = compare(few, one, other, metric="recall", claim="equal", margin=0.05)
+    unsure = compare(few, one, other, ComparisonSpec(metric="recall", claim="equal", margin=0.05))
     assert unsure.verdict == "MARGINAL" and "equality is not shown" in unsure.reason
     data, control, treatment = two_models(better=0.4)
-    apart = compare(data, control, treatment, metric="recall", claim="equal", margin=0.05)
+    apart = compare(data, control, treatment, ComparisonSpec(metric="recall", claim="equal", margin=0.05))
     assert apart.verdict == "FAIL" and "not equal" in apart.reason
 
 
 def test_equal_decides_as_two_one_sided_tests_do() -> None:
     for better, margin in [(0.0, 0.02), (0.05, 0.1), (0.1, 0.3), (0.2, 0.15)]:
         data, control, treatment = two_models(better=better)
-        result = compare(data, control, treatment, metric="recall", claim="equal", margin=margin)
-        plain = compare(data, control, treatment, metric="recall")
+        result = compare(data, control, treatment, ComparisonSpec(metric="recall", claim="equal", margin=margin))
+        plain = compare(data, control, treatment, ComparisonSpec(metric="recall"))
         assert (result.verdict == "PASS") == equal_within(plain.delta, margin).equal
 
 
@@ -223,12 +224,12 @@ def test_equal_decides_as_two_one_sided_tests_do() -> None:
 def test_equal_without_a_margin_or_an_interval_is_refused(options: dict[str, Any]) -> None:
     data, control, treatment = two_models()
     with pytest.raises(UsageError, match="differ by less than a margin"):
-        compare(data, control, treatment, claim="equal", **options)
+        compare(data, control, treatment, ComparisonSpec(claim="equal", **options))
 
 
 def test_sigmas_without_keypoints_are_refused_not_ignored() -> None:
     data, control, treatment = two_models()
     with pytest.raises(UsageError, match="the truth has none"):
-        compare(data, control, treatment, sigmas=0.05)
+        compare(data, control, treatment, ComparisonSpec(sigmas=0.05))
     with pytest.raises(UsageError, match="the truth has none"):
-        evaluate(data, control, sigmas=0.05)
+        evaluate(data, control, EvaluationSpec(sigmas=0.05))

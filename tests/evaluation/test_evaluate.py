@@ -15,6 +15,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.metrics import COCO, RATES
+from liftgate.evaluation.spec import EvaluationSpec
 from oracle import coco_sets
 
 BOX = [10.0, 10.0, 50.0, 50.0]
@@ -51,19 +52,19 @@ def said(rows: list[tuple[int, list[float], float]], dataset: Dataset, **setting
 def test_rates_are_counted_at_the_confidence_threshold_and_iou_one_half() -> None:
     data = truth([1] * 10)
     rows = [(i, BOX, 0.9) for i in range(6)] + [(6, BOX, 0.2), (7, FAR, 0.8), (8, FAR, 0.1)]
-    result = evaluate(data, said(rows, data), conf=0.25)
+    result = evaluate(data, said(rows, data), EvaluationSpec(conf=0.25))
     assert result.metrics["recall"] == 0.6
     assert result.metrics["precision"] == pytest.approx(6 / 7)
     assert result.metrics["false_positives_per_image"] == 0.1
     assert result.metrics["best_confidence_median"] == 0.9  # 6 × .9, .8, .2, .1 and 0 for the image without detection
-    lower = evaluate(data, said(rows, data), conf=0.15)
+    lower = evaluate(data, said(rows, data), EvaluationSpec(conf=0.15))
     assert lower.metrics["recall"] == 0.7
     assert lower.metrics["best_confidence_median"] == 0.9
 
 
 def test_every_metric_has_an_interval_that_says_its_sample_level_and_method() -> None:
     data = truth([1, 2] * 10, [f"v{i // 2}" for i in range(20)])
-    result = evaluate(data, said([(i, BOX, 0.3 + 0.03 * i) for i in range(15)], data), level=0.9)
+    result = evaluate(data, said([(i, BOX, 0.3 + 0.03 * i) for i in range(15)], data), EvaluationSpec(level=0.9))
     assert set(result.intervals) == {name for name, value in result.metrics.items() if value is not None}
     for name, interval in result.intervals.items():
         assert interval.established, name
@@ -180,7 +181,7 @@ def test_a_detection_turned_inside_out_finds_nothing() -> None:
 def test_levels_and_thresholds_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     data = truth([1] * 5)
     with pytest.raises(UsageError):
-        evaluate(data, said([], data), **wrong)  # type: ignore[arg-type]
+        evaluate(data, said([], data), EvaluationSpec(**wrong))  # type: ignore[arg-type]
 
 
 def test_the_record_survives_json_and_keeps_the_names_that_others_rely_on() -> None:
@@ -202,6 +203,6 @@ def test_pose_without_sigmas_is_refused_with_a_hint() -> None:
     pose = replace(said([(i, BOX, 0.9) for i in range(5)], data), keypoints=points)
     with pytest.raises(UsageError, match="sigmas"):
         evaluate(data, pose)
-    result = evaluate(data, pose, sigmas=0.05)
+    result = evaluate(data, pose, EvaluationSpec(sigmas=0.05))
     assert result.metrics["OKS-mAP50-95"] == pytest.approx(1.0)
     assert result.settings["sigmas"] == [0.05] * 3

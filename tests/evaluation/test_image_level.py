@@ -24,6 +24,7 @@ from liftgate.evaluation.image_level import (
     screened_rate,
 )
 from liftgate.evaluation.resampling import units
+from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
 from oracle import coco_sets
 
 
@@ -118,7 +119,7 @@ def test_only_threat_classes_flag_an_image() -> None:
 def test_evaluate_says_the_rates_with_intervals_and_where_the_threshold_is_from() -> None:
     data, model = threats()
     screen = choose_image_threshold(data, model, ["class0"], ThresholdRule("false_alarms", 0.3))
-    result = evaluate(data, model, screen=screen)
+    result = evaluate(data, model, EvaluationSpec(threshold=screen))
     answers = image_level_scores(data, model, screen)
     assert result.metrics["accuracy"] == np.mean(answers.flagged == answers.positive)
     assert result.metrics["false_alarm_rate"] <= 0.3  # type: ignore[operator]
@@ -136,25 +137,26 @@ def test_answers_of_whole_images_are_screened_without_boxes_and_refused_without_
         settings={"answers": "image", "speed": {"p50_ms": 120.0}},
     )  # fmt: skip
     screen = ImageLevelThreshold(("class0",), 0.5)
-    result, boxed = (evaluate(data, one, screen=screen) for one in (said, model))
+    result, boxed = (evaluate(data, one, EvaluationSpec(threshold=screen)) for one in (said, model))
     assert {name: result.metrics[name] for name in ("accuracy", "AUC")} == {
         name: boxed.metrics[name] for name in ("accuracy", "AUC")
     }
     assert "mAP50" not in result.metrics and result.metrics["ms_per_image"] == 120.0
     with pytest.raises(UsageError, match=r"whole images(.|\n)*--threats"):
         evaluate(data, said)
-    against = compare(data, said, model, metric="accuracy", screens=(screen, screen))
+    against = compare(data, said, model, ComparisonSpec(metric="accuracy", thresholds=(screen, screen)))
     assert against.delta.estimate == 0 and against.per_class == {}
 
 
 def test_two_models_are_compared_each_at_its_own_threshold() -> None:
     data, model = threats()
     sharp, blunt = ImageLevelThreshold(("class0",), 0.5), ImageLevelThreshold(("class0",), 2.0)
-    result = compare(data, model, model, metric="detection_rate", screens=(blunt, sharp))
-    assert result.control == 0 and result.treatment == evaluate(data, model, screen=sharp).metrics["detection_rate"]
+    result = compare(data, model, model, ComparisonSpec(metric="detection_rate", thresholds=(blunt, sharp)))
+    alone = evaluate(data, model, EvaluationSpec(threshold=sharp))
+    assert result.control == 0 and result.treatment == alone.metrics["detection_rate"]
     assert all(row["change"] in (-1.0, 1.0) for row in result.images)
     eager = ImageLevelThreshold(("class0",), 0.0)
-    fewer = compare(data, model, model, metric="false_alarm_rate", screens=(eager, blunt))
+    fewer = compare(data, model, model, ComparisonSpec(metric="false_alarm_rate", thresholds=(eager, blunt)))
     assert fewer.delta.estimate < 0 and fewer.verdict == "PASS", "fewer false alarms are a gain"
     with pytest.raises(UsageError, match="say which classes are a threat"):
-        compare(data, model, model, metric="accuracy")
+        compare(data, model, model, ComparisonSpec(metric="accuracy"))

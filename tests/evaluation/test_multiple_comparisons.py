@@ -11,6 +11,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.compare import compare
 from liftgate.evaluation.multiple_comparisons import compare_arms
+from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.stats.distributions import t_quantile
 
 
@@ -27,18 +28,18 @@ def models(*hits: float, groups: int = 12) -> tuple[Dataset, list[Predictions]]:
 
 def test_one_treatment_is_the_plain_comparison() -> None:
     data, (control, treatment) = models(0.4, 0.6)
-    (one,) = compare_arms(data, control, {"treatment": treatment}, metric="mAP50").treatments.values()
-    alone = compare(data, control, treatment, metric="mAP50")
+    (one,) = compare_arms(data, control, {"treatment": treatment}, ComparisonSpec(metric="mAP50")).treatments.values()
+    alone = compare(data, control, treatment, ComparisonSpec(metric="mAP50"))
     assert one.delta == alone.delta and one.reason == alone.reason
     assert one.p_adjusted == pytest.approx(alone.p_value, abs=0.01)
 
 
 def test_intervals_of_several_are_wider_by_one_factor_between_student_and_bonferroni() -> None:
     data, (control, *others) = models(0.4, 0.5, 0.6, 0.4)
-    found = compare_arms(data, control, dict(zip("abc", others, strict=True)), metric="recall")
+    found = compare_arms(data, control, dict(zip("abc", others, strict=True)), ComparisonSpec(metric="recall"))
     factors = []
     for name, other in zip("abc", others, strict=True):
-        alone, one = compare(data, control, other, metric="recall"), found.treatments[name]
+        alone, one = compare(data, control, other, ComparisonSpec(metric="recall")), found.treatments[name]
         assert one.delta.estimate == alone.delta.estimate
         factors.append((one.delta.high - one.delta.estimate) / one.delta.standard_error)  # type: ignore[operator]
         assert one.p_adjusted >= alone.p_value  # type: ignore[operator]
@@ -49,7 +50,7 @@ def test_intervals_of_several_are_wider_by_one_factor_between_student_and_bonfer
 
 def test_the_question_whether_any_does_it_passes_with_the_best() -> None:
     data, (control, poor, good) = models(0.4, 0.2, 0.9)
-    found = compare_arms(data, control, {"poor": poor, "good": good}, metric="recall")
+    found = compare_arms(data, control, {"poor": poor, "good": good}, ComparisonSpec(metric="recall"))
     assert {name: one.verdict for name, one in found.treatments.items()} == {"poor": "FAIL", "good": "PASS"}
     assert found.verdict == "PASS"
     record = found.to_dict()
@@ -59,7 +60,7 @@ def test_the_question_whether_any_does_it_passes_with_the_best() -> None:
 
 def test_under_five_groups_nothing_is_established() -> None:
     data, (control, *others) = models(0.4, 0.5, 0.6, groups=4)
-    found = compare_arms(data, control, dict(zip("ab", others, strict=True)), metric="recall")
+    found = compare_arms(data, control, dict(zip("ab", others, strict=True)), ComparisonSpec(metric="recall"))
     assert found.verdict == "MARGINAL"
     assert all(one.p_adjusted is None for one in found.treatments.values())
     with pytest.raises(UsageError, match="nothing to compare"):

@@ -21,6 +21,7 @@ from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.match_table import SIZE_RANGES, match
 from liftgate.evaluation.metrics import COCO, OKS, averaged
 from liftgate.evaluation.oks_sigmas import COCO_SIGMAS
+from liftgate.evaluation.spec import EvaluationSpec
 from oracle import coco_sets, official, slow_ap
 
 
@@ -89,7 +90,7 @@ def test_boxes_equal_pycocotools_on_the_ignore_pair_once_its_ids_are_of_one_type
 def test_keypoints_equal_pycocotools(fixtures: Path, truth: str, results: str, sigmas: tuple[float, ...]) -> None:
     gt, dt = pair(fixtures, truth, results)
     theirs = official.pycocotools(gt, dt, "keypoints", sigmas)
-    evaluation = evaluate(coco_sets.dataset(gt), coco_sets.predictions(dt, gt), sigmas=sigmas)
+    evaluation = evaluate(coco_sets.dataset(gt), coco_sets.predictions(dt, gt), EvaluationSpec(sigmas=sigmas))
     assert evaluation.settings["sigmas"] == list(sigmas)
     assert_equal({name.removeprefix("OKS-"): evaluation.metrics[name] for name in OKS}, theirs)
 

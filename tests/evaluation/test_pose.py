@@ -15,6 +15,7 @@ from liftgate.errors import UsageError
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.matching import oks_similarity
 from liftgate.evaluation.pck import Pck, pck
+from liftgate.evaluation.spec import EvaluationSpec
 
 
 @pytest.mark.parametrize(("sigma", "expected"), [(0.026, 0.1574), (0.107, 0.8966), (1 / 14, 0.7827)])
@@ -62,7 +63,7 @@ def test_a_pose_model_that_finds_nothing_scores_zero_and_is_not_taken_for_a_box_
     data, _ = pose()
     nothing = said([], data)
     assert nothing.keypoints is None, "an empty file cannot say that it would have held keypoints"
-    result = evaluate(data, nothing, sigmas=(0.05, 0.05, 0.05), pcks=(Pck("max_side", 0.1),))
+    result = evaluate(data, nothing, EvaluationSpec(sigmas=(0.05, 0.05, 0.05), pck=(Pck("max_side", 0.1),)))
     assert {name: result.metrics[name] for name in ("OKS-mAP50", "OKS-mAP50-95")} == {"OKS-mAP50": 0, "OKS-mAP50-95": 0}
 
 

@@ -13,6 +13,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.compare import compare
 from liftgate.evaluation.seeds import compare_seeds
+from liftgate.evaluation.spec import ComparisonSpec
 
 GROUPS, FRAMES = 12, 5
 
@@ -32,15 +33,18 @@ def runs(rates: list[float], seed: int) -> tuple[Dataset, list[Predictions]]:
 def test_one_seed_is_compare_itself() -> None:
     data, (control,) = runs([0.4], 0)
     _, (treatment,) = runs([0.8], 1)
-    options = {"metric": "recall", "margin": 0.05}
-    assert compare_seeds(data, [control], [treatment], **options) == compare(data, control, treatment, **options)  # type: ignore[arg-type]
+    spec = ComparisonSpec(metric="recall", margin=0.05)
+    assert compare_seeds(data, [control], [treatment], spec) == compare(data, control, treatment, spec)
 
 
 def test_the_estimate_is_the_mean_of_the_paired_differences() -> None:
     data, controls = runs([0.4, 0.5, 0.45], 0)
     _, treatments = runs([0.8, 0.7, 0.9], 1)
-    result = compare_seeds(data, controls, treatments, metric="recall")
-    each = [compare(data, a, b, metric="recall").delta.estimate for a, b in zip(controls, treatments, strict=True)]
+    result = compare_seeds(data, controls, treatments, ComparisonSpec(metric="recall"))
+    each = [
+        compare(data, a, b, ComparisonSpec(metric="recall")).delta.estimate
+        for a, b in zip(controls, treatments, strict=True)
+    ]
     assert result.delta.estimate == pytest.approx(np.mean(each))
     assert "3 seeds" in result.delta.method
 
@@ -49,16 +53,16 @@ def test_seeds_that_disagree_widen_the_interval() -> None:
     data, controls = runs([0.5, 0.5, 0.5], 0)
     _, agreeing = runs([0.8, 0.8, 0.8], 1)
     _, disagreeing = runs([0.6, 0.8, 1.0], 1)
-    calm = compare_seeds(data, controls, agreeing, metric="recall").delta
-    wild = compare_seeds(data, controls, disagreeing, metric="recall").delta
+    calm = compare_seeds(data, controls, agreeing, ComparisonSpec(metric="recall")).delta
+    wild = compare_seeds(data, controls, disagreeing, ComparisonSpec(metric="recall")).delta
     assert wild.high - wild.low > calm.high - calm.low  # type: ignore[operator]
 
 
 def test_seeds_never_narrow_what_the_test_images_leave_open() -> None:
     data, controls = runs([0.5], 0)
     _, treatments = runs([0.7], 1)
-    one = compare_seeds(data, controls, treatments, metric="recall").delta
-    repeated = compare_seeds(data, controls * 5, treatments * 5, metric="recall").delta
+    one = compare_seeds(data, controls, treatments, ComparisonSpec(metric="recall")).delta
+    repeated = compare_seeds(data, controls * 5, treatments * 5, ComparisonSpec(metric="recall")).delta
     assert repeated.standard_error == pytest.approx(one.standard_error)
     assert (repeated.low, repeated.high) == pytest.approx((one.low, one.high))
 
@@ -72,7 +76,7 @@ def test_coverage_holds_when_seeds_and_groups_both_vary() -> None:
         drift = rng.normal(0, 0.04, 6)
         data, controls = runs([0.5 + d for d in drift[:3]], 2 * trial)
         _, treatments = runs([0.7 + d for d in drift[3:]], 2 * trial + 1)
-        delta = compare_seeds(data, controls, treatments, metric="recall").delta
+        delta = compare_seeds(data, controls, treatments, ComparisonSpec(metric="recall")).delta
         assert delta.low is not None and delta.high is not None
         inside += delta.low <= 0.2 <= delta.high
     assert inside >= trials * 0.88
@@ -88,19 +92,22 @@ def test_where_the_seeds_disagree_more_seeds_are_asked_for_and_not_groups() -> N
     """More images of the same test would not tell whether the next seed is better."""
     data, controls = runs([0.5, 0.5, 0.5], 0)
     _, treatments = runs([0.5, 0.75, 0.95], 1)
-    result = compare_seeds(data, controls, treatments, metric="recall", margin=0.0)
+    result = compare_seeds(data, controls, treatments, ComparisonSpec(metric="recall", margin=0.0))
     assert (result.verdict, result.groups_needed) == ("MARGINAL", None)
     asked = re.search(r"about (\d+) seeds instead of 3 would settle it", result.reason)
     assert asked is not None and int(asked[1]) > 3
     # With as many seeds that are like these, it is settled.
     more = int(asked[1]) // 3 + 1
-    assert compare_seeds(data, controls * more, treatments * more, metric="recall", margin=0.0).verdict == "PASS"
+    assert (
+        compare_seeds(data, controls * more, treatments * more, ComparisonSpec(metric="recall", margin=0.0)).verdict
+        == "PASS"
+    )
 
 
 def test_where_the_test_images_leave_it_open_more_groups_are_asked_for() -> None:
     data, controls = runs([0.5, 0.5, 0.5], 0)
     _, treatments = runs([0.56, 0.57, 0.56], 1)
-    result = compare_seeds(data, controls, treatments, metric="recall", margin=0.0)
+    result = compare_seeds(data, controls, treatments, ComparisonSpec(metric="recall", margin=0.0))
     assert result.verdict == "MARGINAL"
     assert result.groups_needed is not None and result.groups_needed > GROUPS
     assert f"more seeds alone would not settle it; about {result.groups_needed} groups" in result.reason

@@ -6,7 +6,6 @@ import argparse
 import textwrap
 from pathlib import Path
 
-import liftgate
 from liftgate.cli.measurement_options import PREDICTIONS, add_measuring, measuring
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress
 
@@ -62,10 +61,11 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from liftgate.services.evidence import size_difference, size_kappa, size_models, size_rate, size_seeds
+
     if args.claim == "models":
         with progress() as bar:
-            answer = liftgate.size(
-                "models",
+            answer = size_models(
                 args.truth,
                 args.control,
                 args.treatment,
@@ -77,14 +77,14 @@ def run(args: argparse.Namespace) -> int:
                 **measuring(args),
             )
     elif args.claim == "seeds":
-        answer = liftgate.size("seeds", args.probability, have=args.have)
+        answer = size_seeds(args.probability, have=args.have)
     elif args.claim == "kappa":
-        options = {"prevalence": args.prevalence, "level": args.level, "have": args.have}
-        answer = liftgate.size("kappa", args.kappa, args.half_width, **options)
+        answer = size_kappa(args.kappa, args.half_width, prevalence=args.prevalence, level=args.level, have=args.have)
     else:
+        question = size_rate if args.claim == "rate" else size_difference
         pair = (args.at_least, args.true) if args.claim == "rate" else (args.first, args.second)
         plan = {"level": args.level, "power": args.power, "have": args.have}
-        answer = liftgate.size(args.claim, *pair, per_group=args.per_group, icc=args.icc, **plan)
+        answer = question(*pair, per_group=args.per_group, icc=args.icc, **plan)
     if args.json:
         emit_json(answer.to_dict())
     else:

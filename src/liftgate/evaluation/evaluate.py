@@ -45,8 +45,8 @@ def evaluate(
 
     Returns:
         Evaluation: the 12 COCO numbers (with keypoints on both sides also the 10 of OKS), recall, precision, median
-        best confidence and false positives per image at score ≥ `spec.conf` and IoU 0.5, each with its interval over the
-        groups of the truth's images; per class, per image (worst first), as curves, and how well confidence is
+        best confidence and false positives per image at score ≥ `spec.conf` and IoU 0.5, each with its interval over
+        the groups of the truth's images; per class, per image (worst first), as curves, and how well confidence is
         calibrated. Undefined numbers are None.
 
     Raises:
@@ -56,7 +56,7 @@ def evaluate(
     spec.validate()
     _require_keypoints(truth, predictions, spec)
     predictions = align(truth, predictions)
-    level, conf, threshold = spec.level, spec.conf, spec.threshold
+    level, conf, threshold, by = spec.level, spec.conf, spec.threshold, spec.slices
     screened = None if threshold is None else image_level_scores(truth, predictions, threshold)
     common: dict[str, Any] = {
         "truth": truth.truth_hash(), "predictions": predictions.content_hash(), "level": level,
@@ -72,7 +72,7 @@ def evaluate(
             hint = "--threats gun,knife --threshold 0.4 (in Python: threats=, threshold=)"
             raise UsageError("these are answers of whole images: they have no boxes to match", hint=hint)
         _add_latency(estimates, predictions)
-        slices = {} if spec.slices is None else evaluate_slices(truth, spec.slices, (), None, screened, level)
+        slices = {} if by is None else evaluate_slices(truth, by, (), None, screened, level)
         return Evaluation(
             metrics=estimates, intervals=intervals, per_class={}, settings=settings, method=_OF_IMAGES, slices=slices,
             images=_screened_images(truth, screened), **common,
@@ -103,7 +103,9 @@ def evaluate(
         curves=curves(table) | {"best_confidence": best_confidence(point.best[shown(point)])},
         as_ultralytics=as_ultralytics(_unlimited(truth, predictions, table)),
         calibration={} if "scores_outside_0_1" in predictions.settings else calibration(table),
-        slices={} if spec.slices is None else evaluate_slices(truth, spec.slices, tuple(tables), point, screened, level),
+        slices={}
+        if spec.slices is None
+        else evaluate_slices(truth, spec.slices, tuple(tables), point, screened, level),
         errors=errors_by_type(truth, predictions, conf=conf, table=table).to_dict() if spec.errors else {},
         pck={str(one): pck(truth, predictions, one, level=level, table=table) for one in spec.pck},
         **common,

@@ -174,7 +174,7 @@ def size_difference(
     return SizeAnswer(f"{first:g} against {second:g}", images, groups, text, details)
 
 
-def size_models(
+def size_from_pilot(
     pilot: Comparison, difference: float, *, margin: float = 0.0, level: float = 0.95, power: float = 0.8
 ) -> SizeAnswer:
     """Groups needed to show a difference of two models on the same images, from the variance of a pilot comparison.

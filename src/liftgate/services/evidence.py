@@ -1,28 +1,36 @@
-"""The verbs on files: read truth and predictions, see that they may be looked at, measure, and hand back the record."""
+"""The verbs on predictions: read the files, refuse what a study locks, evaluate or compare, return the record."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.detections import PredictionsSource, PrefetchedResults, read_predictions
 from liftgate.data.grouping.slicing import slice_images
 from liftgate.errors import UsageError
+from liftgate.evaluation import compare as comparing
+from liftgate.evaluation import evaluate as evaluating
+from liftgate.evaluation import multiple_comparisons
 from liftgate.evaluation.alignment import on_common_images
-from liftgate.evaluation.compare import compare as compare_datasets
-from liftgate.evaluation.evaluate import evaluate as evaluate_dataset
 from liftgate.evaluation.image_level import ImageLevelThreshold, ThresholdRule, choose_image_threshold
-from liftgate.evaluation.matched_predictions import Sigmas
-from liftgate.evaluation.multiple_comparisons import compare_arms as compare_arms_on_dataset
+from liftgate.evaluation.oks_sigmas import Sigmas
 from liftgate.evaluation.pck import Pck
 from liftgate.evaluation.records import Comparison, Comparisons, Evaluation
-from liftgate.evaluation.sample_size import SizeAnswer, size_difference, size_kappa, size_models, size_rate, size_seeds
-from liftgate.evaluation.truth import faults_of_truth, read_truth
+from liftgate.evaluation.sample_size import (
+    SizeAnswer,
+    size_from_pilot,
+)
+from liftgate.evaluation.sample_size import size_difference as size_difference
+from liftgate.evaluation.sample_size import size_kappa as size_kappa
+from liftgate.evaluation.sample_size import size_rate as size_rate
+from liftgate.evaluation.sample_size import size_seeds as size_seeds
+from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
+from liftgate.evaluation.truth import Truth, faults_of_truth, read_truth
 from liftgate.hashing import content_hash
 from liftgate.ledger.lockbox import demand_unlocked, locked_by, near, open_from_outside
 from liftgate.progress import Progress, silent
@@ -30,7 +38,7 @@ from liftgate.study.records import ClaimWord, Rule
 
 
 def evaluate(
-    truth: Path | str,
+    truth: Truth,
     predictions: PredictionsSource,
     *,
     groups: str | None = None,
@@ -50,45 +58,49 @@ def evaluate(
     open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
-    """Evaluate predictions of any form (see `read_predictions`) against a COCO JSON, data.yaml or VOC folder.
+    """Evaluate predictions of any form against a data set.
 
-    `groups` is a regex with (?P<group>…), a CSV with columns image,group, or `folder`; `split` defaults to val where
-    the truth has one. `common` measures only the images that were looked at, and says so in `settings["common"]`.
-    `by` breaks the numbers down by slices (see `slice_images`), `errors` sorts the mistakes, `pck` names normalisers as
-    `box_diagonal=0.05`. `threats` adds the metrics of whole images at `threshold`: a number, or `f1`, `recall=0.9` or
-    `false_alarms=0.05` to choose it with the predictions `val` on val (of `val_truth` where that is another file).
-    Images that a study has locked are refused, unless `open_anyway` says why: its ledger then keeps who looked and why,
-    and `settings["contaminated"]` travels with the numbers.
+    Args:
+        truth: COCO JSON, data.yaml, VOC folder, or a Dataset.
+        predictions: a file, folder or object, see `read_predictions`.
+        groups: regex with (?P<group>…), CSV with columns image,group, or `folder`.
+        split: which split; default val, where the truth has one.
+        images: folder of the images, where the labels do not name it.
+        level: of the intervals.
+        conf: confidence threshold of recall, precision and false positives.
+        sigmas: OKS sigmas: `coco`, one number, or one for each keypoint.
+        common: evaluate only the images that were predicted on; `settings["common"]` then names what was left out.
+        by: rule that gives each image its slice, see `slice_images`; adds every metric slice by slice.
+        errors: add the types of mistakes.
+        pck: normalisers with a fraction, as `box_diagonal=0.05`.
+        threats: positive classes of the image-level metrics.
+        threshold: score from which on an image is flagged; or `f1`, `recall=0.9` or `false_alarms=0.05`, which choose
+            it with the predictions `val` on val.
+        val: predictions on val that the threshold is chosen by.
+        val_truth: truth of val, where that is another file.
+        open_anyway: reason to evaluate images that a study has locked. Its ledger records the opening, and
+            `settings["contaminated"]` travels with the numbers.
+        progress: called with the number of items done and in all.
 
     Raises:
         Refused: a study locks these images, by its ledger in `runs/` of this folder or around the truth.
         UsageError: a file cannot be read, the split does not exist, or the two do not belong together.
     """
+    spec = EvaluationSpec(level, conf, sigmas, errors=errors, pck=tuple(Pck.parse(text) for text in pck))
+    spec.validate()
+    screening = _Screening(threats, threshold, () if val is None else (val,), val_truth or truth, images)
+    screening.validate(models=1)
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
-    contaminated = _demand_unlocked(dataset, (predictions,), open_anyway)
-    vals = [] if val is None else [val]
-    (screen,) = _screens(threats, threshold, vals, 1, dataset, val_truth or truth, images) or (None,)
-    found, note = read_predictions(predictions, dataset), None
-    if common:
-        dataset, (found,), note = on_common_images(dataset, found)
-    measured = evaluate_dataset(
-        dataset,
-        found,
-        level=level,
-        conf=conf,
-        sigmas=sigmas,
-        screen=screen,
-        by=None if by is None else slice_images(dataset, by, base=Path.cwd()),
-        errors=errors,
-        pcks=tuple(Pck.parse(text) for text in pck),
+    material = _read(dataset, (predictions,), common=common, by=by, open_anyway=open_anyway, screening=screening)
+    chosen = material.thresholds[0] if material.thresholds else None
+    result = evaluating.evaluate(
+        material.truth, material.predictions[0], replace(spec, threshold=chosen, slices=material.slices)
     )
-    said = {"contaminated": contaminated, "common": note}
-    said |= {"truth_faults": faults_of_truth(dataset), "remarks": odd_predictions(found)}
-    return replace(measured, settings={**measured.settings, **{key: text for key, text in said.items() if text}})
+    return replace(result, settings={**result.settings, **material.remarks()})
 
 
 def compare(
-    truth: Path | str,
+    truth: Truth,
     control: PredictionsSource,
     treatment: PredictionsSource,
     *,
@@ -111,45 +123,63 @@ def compare(
     open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> Comparison:
-    """Compare two sources of predictions on the same truth; parameters and errors as `evaluate` and `compare`.
+    """Compare two sources of predictions on the same truth.
 
-    `common` compares them on the images that both looked at, and says so in `caveats`. `val`: predictions of control
-    and treatment on val, where each one's threshold is chosen.
+    Args:
+        truth: COCO JSON, data.yaml, VOC folder, or a Dataset.
+        control: predictions of the model that is there.
+        treatment: predictions of the model that may replace it.
+        metric: what they are compared by.
+        margin: the least gain that is worth having.
+        rule: `interval`, or `point` to replay a published gate.
+        claim: `better`, or `equal` to show that they differ by less than the margin.
+        groups: as in `evaluate`.
+        split: as in `evaluate`.
+        images: as in `evaluate`.
+        level: of the interval; a claim of equality is decided by one of 2·level − 1.
+        conf: as in `evaluate`.
+        sigmas: as in `evaluate`.
+        common: compare on the images that both were run on; `caveats` then names what was left out.
+        by: as in `evaluate`.
+        threats: as in `evaluate`.
+        threshold: as in `evaluate`.
+        val: predictions of control and treatment on val, where the threshold of each is chosen.
+        val_truth: as in `evaluate`.
+        open_anyway: as in `evaluate`.
+        progress: as in `evaluate`.
+
+    Raises:
+        Refused: as `evaluate`.
+        UsageError: as `evaluate`, or the metric, the level or the margin make no sense.
     """
+    spec = ComparisonSpec(metric, margin, rule, claim, level, conf, sigmas)
+    spec.validate()
+    screening = _Screening(threats, threshold, val, val_truth or truth, images)
+    screening.validate(models=2)
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
-    contaminated = _demand_unlocked(dataset, (control, treatment), open_anyway)
-    screens = _screens(threats, threshold, val, 2, dataset, val_truth or truth, images)
-    first, second = (read_predictions(source, dataset) for source in (control, treatment))
-    note = None
-    if common:
-        dataset, (first, second), note = on_common_images(dataset, first, second)
-    found = compare_datasets(
-        dataset,
-        first,
-        second,
-        metric=metric,
-        margin=margin,
-        rule=rule,
-        claim=claim,
-        level=level,
-        conf=conf,
-        sigmas=sigmas,
-        screens=(screens[0], screens[1]) if screens else None,
-        by=None if by is None else slice_images(dataset, by, base=Path.cwd()),
-    )
-    odd = dict.fromkeys(odd_predictions(one) for one in (first, second))
-    said = [text for text in (contaminated, note, faults_of_truth(dataset), *odd) if text]
-    return replace(found, caveats=(*said, *found.caveats))
+    sources = (control, treatment)
+    material = _read(dataset, sources, common=common, by=by, open_anyway=open_anyway, screening=screening)
+    spec = replace(spec, thresholds=material.thresholds, slices=material.slices)
+    first, second = material.predictions
+    result = comparing.compare(material.truth, first, second, spec)
+    return replace(result, caveats=(*material.caveats(), *result.caveats))
 
 
 def compare_arms(
-    truth: Path | str,
+    truth: Truth,
     control: PredictionsSource,
     treatments: Mapping[str, PredictionsSource],
     *,
+    metric: str = "mAP50-95",
+    margin: float = 0.0,
+    rule: Rule = "interval",
+    claim: ClaimWord = "better",
     groups: str | None = None,
     split: str | None = None,
     images: Path | str | None = None,
+    level: float = 0.95,
+    conf: float = 0.25,
+    sigmas: Sigmas = None,
     common: bool = False,
     by: str | None = None,
     threats: Sequence[str] = (),
@@ -158,34 +188,170 @@ def compare_arms(
     val_truth: Path | str | None = None,
     open_anyway: str | None = None,
     progress: Progress = silent,
-    **asked: Any,
 ) -> Comparisons:
-    """Compare several named treatments with one control; parameters and errors as `compare`.
+    """Compare several named treatments with one control; their intervals hold all at once.
 
-    Their intervals hold all at once. `val`: predictions of control, then of each treatment.
+    Args:
+        truth: as in `compare`.
+        control: as in `compare`.
+        treatments: name → predictions.
+        metric: as in `compare`.
+        margin: as in `compare`.
+        rule: as in `compare`.
+        claim: as in `compare`.
+        groups: as in `compare`.
+        split: as in `compare`.
+        images: as in `compare`.
+        level: as in `compare`.
+        conf: as in `compare`.
+        sigmas: as in `compare`.
+        common: as in `compare`.
+        by: as in `compare`.
+        threats: as in `compare`.
+        threshold: as in `compare`.
+        val: predictions on val of the control, then of each treatment.
+        val_truth: as in `compare`.
+        open_anyway: as in `compare`.
+        progress: as in `compare`.
+
+    Raises:
+        Refused: as `compare`.
+        UsageError: as `compare`, or no treatment.
     """
-    dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
+    spec = ComparisonSpec(metric, margin, rule, claim, level, conf, sigmas)
+    spec.validate()
     sources = (control, *treatments.values())
-    contaminated = _demand_unlocked(dataset, sources, open_anyway)
-    screens = _screens(threats, threshold, val, len(sources), dataset, val_truth or truth, images)
-    found = tuple(read_predictions(source, dataset) for source in sources)
-    note = None
-    if common:
-        dataset, found, note = on_common_images(dataset, *found)
-    slices = None if by is None else slice_images(dataset, by, base=Path.cwd())
-    named = dict(zip(treatments, found[1:], strict=True))
-    result = compare_arms_on_dataset(dataset, found[0], named, screens=screens or None, by=slices, **asked)
-    odd = dict.fromkeys(odd_predictions(one) for one in found)
-    said = tuple(text for text in (contaminated, note, faults_of_truth(dataset), *odd) if text)
-    noted = {name: replace(one, caveats=(*said, *one.caveats)) for name, one in result.treatments.items()}
+    screening = _Screening(threats, threshold, val, val_truth or truth, images)
+    screening.validate(models=len(sources))
+    dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
+    material = _read(dataset, sources, common=common, by=by, open_anyway=open_anyway, screening=screening)
+    spec = replace(spec, thresholds=material.thresholds, slices=material.slices)
+    first, *others = material.predictions
+    named = dict(zip(treatments, others, strict=True))
+    result = multiple_comparisons.compare_arms(material.truth, first, named, spec)
+    noted = {name: replace(one, caveats=(*material.caveats(), *one.caveats)) for name, one in result.treatments.items()}
     return replace(result, treatments=noted)
 
 
-def _demand_unlocked(truth: Dataset, sources: Sequence[PredictionsSource], reason: str | None) -> str:
-    """Refuse images that a study locks; with a reason record the look, and say that what comes of it is contaminated.
+def size_models(
+    truth: Truth,
+    control: PredictionsSource,
+    treatment: PredictionsSource,
+    difference: float,
+    *,
+    metric: str = "mAP50-95",
+    margin: float = 0.0,
+    groups: str | None = None,
+    split: str | None = None,
+    images: Path | str | None = None,
+    level: float = 0.95,
+    power: float = 0.8,
+    conf: float = 0.25,
+    sigmas: Sigmas = None,
+    common: bool = False,
+    open_anyway: str | None = None,
+    progress: Progress = silent,
+) -> SizeAnswer:
+    """Return how many groups show that two models differ by `difference`, planned from a pilot's predictions.
+
+    Args:
+        truth: as in `compare`.
+        control: as in `compare`.
+        treatment: as in `compare`.
+        difference: the difference that is hoped for.
+        metric: as in `compare`.
+        margin: as in `compare`.
+        groups: as in `compare`.
+        split: as in `compare`.
+        images: as in `compare`.
+        level: as in `compare`.
+        power: chance that the comparison then passes.
+        conf: as in `compare`.
+        sigmas: as in `compare`.
+        common: as in `compare`.
+        open_anyway: as in `compare`.
+        progress: as in `compare`.
 
     Raises:
-        Refused: they are locked, and nobody says why they are looked at all the same.
+        Refused: as `compare`.
+        UsageError: as `compare`, the pilot has no interval, or the difference is not above the margin.
+    """
+    pilot = compare(
+        truth, control, treatment, metric=metric, margin=margin, groups=groups, split=split, images=images, level=level,
+        conf=conf, sigmas=sigmas, common=common, open_anyway=open_anyway, progress=progress,
+    )  # fmt: skip
+    return size_from_pilot(pilot, difference, margin=margin, level=level, power=power)
+
+
+def size(claim: str, *values: Any, **options: Any) -> SizeAnswer:
+    """Return how much data a claim needs: the function `size_CLAIM`, with its arguments.
+
+    >>> size("rate", 0.95, 0.98).images
+    312
+    """
+    questions: dict[str, Callable[..., SizeAnswer]] = {
+        "rate": size_rate,
+        "difference": size_difference,
+        "models": size_models,
+        "kappa": size_kappa,
+        "seeds": size_seeds,
+    }
+    if claim not in questions:
+        raise UsageError(f"no claim {claim!r}", expected=", ".join(questions))
+    return questions[claim](*values, **options)
+
+
+class _Material(NamedTuple):
+    """What the files held, ready to be computed with."""
+
+    truth: Dataset
+    predictions: tuple[Predictions, ...]
+    thresholds: tuple[ImageLevelThreshold, ...]
+    """Of each model; empty where no image-level metrics are wanted"""
+    slices: dict[str, str] | None
+    contaminated: str
+    """Which locked split was opened, and why; empty: none"""
+    common: str | None
+    """Which images were left out"""
+
+    def remarks(self) -> dict[str, str]:
+        """Return what must be read beside the numbers, by its name in `Evaluation.settings`."""
+        odd = "; ".join(dict.fromkeys(text for one in self.predictions if (text := odd_predictions(one))))
+        texts = {
+            "contaminated": self.contaminated, "common": self.common, "truth_faults": faults_of_truth(self.truth),
+            "remarks": odd,
+        }  # fmt: skip
+        return {name: text for name, text in texts.items() if text}
+
+    def caveats(self) -> tuple[str, ...]:
+        """Return the same as sentences."""
+        odd = dict.fromkeys(odd_predictions(one) for one in self.predictions)
+        return tuple(text for text in (self.contaminated, self.common, faults_of_truth(self.truth), *odd) if text)
+
+
+def _read(
+    dataset: Dataset,
+    sources: Sequence[PredictionsSource],
+    *,
+    common: bool,
+    by: str | None,
+    open_anyway: str | None,
+    screening: _Screening,
+) -> _Material:
+    contaminated = _require_unlocked(dataset, sources, open_anyway)
+    thresholds = screening.choose(dataset, len(sources))
+    found, note = tuple(read_predictions(source, dataset) for source in sources), None
+    if common:
+        dataset, found, note = on_common_images(dataset, *found)
+    slices = None if by is None else slice_images(dataset, by, base=Path.cwd())
+    return _Material(dataset, found, thresholds, slices, contaminated, note)
+
+
+def _require_unlocked(truth: Dataset, sources: Sequence[PredictionsSource], reason: str | None) -> str:
+    """Refuse images that a study locks; with a reason record the opening and return a sentence on what it means.
+
+    Raises:
+        Refused: they are locked, and no reason to open them is given.
     """
     notes = []
     for found in locked_by(truth, near(truth)):
@@ -210,102 +376,92 @@ def _name(source: PredictionsSource) -> str:
 
 
 def _subject(source: PredictionsSource) -> object:
-    """What tells one set of predictions from another, so that the same look again is no new one."""
+    """Return what identifies one set of predictions, so that opening the split for the same set counts once."""
     if isinstance(source, PrefetchedResults):
         source = source.path
     if isinstance(source, Predictions):
         return source.content_hash()
     if not isinstance(source, str | Path):
-        return secrets.token_hex(16)  # objects of somebody else's: every look is a new one
+        return secrets.token_hex(16)  # objects of another library: every opening is a new one
     path = Path(source)
     return [str(path), path.stat().st_mtime_ns if path.exists() else 0]
 
 
-def _screens(
-    threats: Sequence[str],
-    threshold: float | str | None,
-    val: Sequence[PredictionsSource],
-    models: int,
-    dataset: Dataset,
-    val_truth: Path | str,
-    images: Path | str | None,
-) -> tuple[ImageLevelThreshold, ...]:
-    """One Screen for each of the models; none where nothing is screened for.
+@dataclass(frozen=True)
+class _Screening:
+    """The request for image-level metrics: positive classes, and how each model's threshold is chosen."""
 
-    Raises:
-        UsageError: no threshold, or a rule without the predictions on val that it needs.
-    """
-    if not threats:
-        if threshold is not None or val:
+    positive_classes: Sequence[str]
+    threshold: float | str | None
+    val: Sequence[PredictionsSource]
+    """Predictions of each model on val"""
+    val_truth: Truth
+    images: Path | str | None
+
+    def validate(self, models: int) -> None:
+        """Check what needs no data.
+
+        Raises:
+            UsageError: no threshold, or a rule without the predictions on val that it needs.
+        """
+        if not self.positive_classes:
+            if self.threshold is not None or self.val:
+                raise UsageError(
+                    "a threshold is of images with threats", hint="--threats gun,knife says which classes are one"
+                )
+            return
+        if self.threshold is None:
+            hint = "--threshold 0.4, or --threshold f1 --val PREDICTIONS to choose it on val"
+            raise UsageError("from which score on is an image flagged?", hint=hint)
+        if self._number() is not None:
+            if self.val:
+                raise UsageError("a threshold that is given is not chosen on val", got=self.threshold)
+            return
+        rule = ThresholdRule.parse(str(self.threshold))
+        if len(self.val) != models:
             raise UsageError(
-                "a threshold is of images with threats", hint="--threats gun,knife says which classes are one"
-            )
-        return ()
-    if threshold is None:
-        hint = "--threshold 0.4, or --threshold f1 --val PREDICTIONS to choose it on val"
-        raise UsageError("from which score on is an image flagged?", hint=hint)
-    number = _number(threshold)
-    if number is not None:
-        if val:
-            raise UsageError("a threshold that is given is not chosen on val", got=threshold)
-        return (ImageLevelThreshold(tuple(threats), number),) * models
-    choice = ThresholdRule.parse(str(threshold))
-    if len(val) != models:
-        raise UsageError(
-            f"{choice} is chosen on val, with predictions of each model", expected=models, got=len(val),
-            hint="--val PREDICTIONS, on the val split of the truth or of --val-truth; once for each model",
-        )  # fmt: skip
-    chosen_on = read_truth(val_truth, images=images)
-    demand_unlocked(chosen_on, "a threshold is chosen on images that nobody has locked")
-    if (shared := {i.id for i in chosen_on.images} & {i.id for i in dataset.images}) and chosen_on.root == dataset.root:
-        raise UsageError(
-            "the threshold would be chosen on images that it is judged by", where=val_truth,
-            got=f"{len(shared)} images in both", hint="--split test to judge on test, --val-truth to choose elsewhere",
-        )  # fmt: skip
-    return tuple(
-        choose_image_threshold(chosen_on, read_predictions(source, chosen_on), threats, choice) for source in val
-    )
+                f"{rule} is chosen on val, with predictions of each model",
+                expected=models, got=len(self.val),
+                hint="--val PREDICTIONS, on the val split of the truth or of --val-truth; once for each model",
+            )  # fmt: skip
 
+    def choose(self, judged: Dataset, models: int) -> tuple[ImageLevelThreshold, ...]:
+        """Return the threshold of each model; none where no image-level metrics are wanted.
 
-def _number(text: float | str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+        Raises:
+            UsageError: the threshold would be chosen on images that are then judged by it.
+        """
+        positive = tuple(self.positive_classes)
+        if not positive:
+            return ()
+        if (number := self._number()) is not None:
+            return (ImageLevelThreshold(positive, number),) * models
+        val = read_truth(self.val_truth, images=self.images)
+        demand_unlocked(val, "a threshold is chosen on images that nobody has locked")
+        shared = {i.id for i in val.images} & {i.id for i in judged.images}
+        if shared and val.root == judged.root:
+            where = self.val_truth.source if isinstance(self.val_truth, Dataset) else self.val_truth
+            raise UsageError(
+                "the threshold would be chosen on images that it is judged by", where=where,
+                got=f"{len(shared)} images in both",
+                hint="--split test to judge on test, --val-truth to choose elsewhere",
+            )  # fmt: skip
+        rule = ThresholdRule.parse(str(self.threshold))
+        return tuple(choose_image_threshold(val, read_predictions(source, val), positive, rule) for source in self.val)
+
+    def _number(self) -> float | None:
+        try:
+            return None if self.threshold is None else float(self.threshold)
+        except ValueError:
+            return None
 
 
 def odd_predictions(predictions: Predictions) -> str:
-    """Say what was met in the predictions and read all the same; empty: nothing."""
+    """Return what was unusual in the predictions and was read all the same; empty: nothing."""
     scores, ids = (predictions.settings.get(key) for key in ("scores_outside_0_1", "image_ids_respelled"))
-    said = []
+    texts = []
     if scores:
-        said.append(f"{scores} scores lie outside 0 … 1: AP ranks by them, but a confidence threshold means nothing")
+        texts.append(f"{scores} scores lie outside 0 … 1: AP ranks by them, but a confidence threshold means nothing")
     if ids:
-        said.append(f'{ids} image ids of the predictions are of another type than the truth\'s (2299, "2299"): matched')
-    return "; ".join(said)
-
-
-def size_files(
-    truth: Path, control: Path, treatment: Path, difference: float, *, power: float = 0.8, **options: Any
-) -> SizeAnswer:
-    """Plan from a pilot: groups needed to show `difference`; `options` are those of `compare`."""
-    pilot = compare(truth, control, treatment, **options)
-    return size_models(pilot, difference, margin=pilot.margin, level=pilot.delta.level, power=power)
-
-
-def size(claim: str, *values: Any, **options: Any) -> SizeAnswer:
-    """How much data a claim needs: `rate`, `difference`, `models`, `kappa` or `seeds`; the rest goes to that question.
-
-    >>> size("rate", 0.95, 0.98).images
-    312
-    """
-    questions: dict[str, Callable[..., SizeAnswer]] = {
-        "rate": size_rate,
-        "difference": size_difference,
-        "models": size_files,
-        "kappa": size_kappa,
-        "seeds": size_seeds,
-    }
-    if claim not in questions:
-        raise UsageError(f"no claim {claim!r}", expected=", ".join(questions))
-    return questions[claim](*values, **options)
+        texts.append(f'{ids} image ids of predictions and truth differ in type (2299, "2299"): they were matched')
+    return "; ".join(texts)

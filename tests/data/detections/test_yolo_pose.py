@@ -12,6 +12,7 @@ from liftgate.data.detections import read_predictions
 from liftgate.errors import DataError
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.pck import Pck
+from liftgate.evaluation.spec import EvaluationSpec
 
 
 def poses() -> Dataset:
@@ -49,7 +50,9 @@ def test_they_are_measured_by_oks_and_pck(tmp_path: Path) -> None:
     row = "0 .35 .4 .2 .4 .3 .3 .9 .4 .4 .5 .8\n"
     data = poses()
     result = evaluate(
-        data, read_predictions(write(tmp_path, a=row, b=row), data), sigmas=0.05, pcks=(Pck("max_side", 0.1),)
+        data,
+        read_predictions(write(tmp_path, a=row, b=row), data),
+        EvaluationSpec(sigmas=0.05, pck=(Pck("max_side", 0.1),)),
     )
     assert result.metrics["OKS-mAP50"] == 1.0
     assert {name: one.estimate for name, one in result.pck["max_side=0.1"].items()} == {"all": 1, "head": 1, "tail": 1}

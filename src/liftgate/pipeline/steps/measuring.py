@@ -11,6 +11,7 @@ from liftgate.evaluation import verdict
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.evaluation.seeds import compare_seeds
+from liftgate.evaluation.spec import DEFAULT_CONF, ComparisonSpec, EvaluationSpec
 from liftgate.hashing import content_hash
 from liftgate.ledger.gates import record_gate
 from liftgate.ledger.lockbox import Lockbox, Opening
@@ -25,8 +26,6 @@ from liftgate.stats.distributions import normal_quantile
 from liftgate.stats.multiplicity import optimism
 from liftgate.study.records import Arm, Gate
 
-DEFAULT_CONF = 0.25
-"""Confidence threshold of rates where the gate does not name one."""
 _ENVIRONMENT = ("device", "version", "torch", "cuda", "python", "numpy")
 """Facts of a training that should be the same for both arms; `version` is the backend's."""
 _SHOWN_IMAGES = 40  # per evaluation, worst first: the ledger is no place for a hundred thousand rows
@@ -42,9 +41,7 @@ def evaluate_step(context: Context, arm: Arm, seed: int, gate: Gate) -> Step:
         measured = evaluate(
             context.datasets.truth(gate.on),
             read_predicted(context, gate.on, results[0]),
-            level=gate.level,
-            conf=conf,
-            screen=screen_of(context, gate, results[1:]),
+            EvaluationSpec.of_gate(gate, screen_of(context, gate, results[1:])),
         )
         record = {"arm": arm.name, "seed": seed, "on": gate.on, **_trimmed(measured)}
         context.ledger.append("evaluation", {"step": step.key, "metrics": record["metrics"], "arm": arm.name})
@@ -131,13 +128,7 @@ class _Pairs:
             truth,
             loaded[0::2],
             loaded[1::2],
-            metric=str(gate.metric),
-            margin=gate.margin,
-            level=gate.level,
-            conf=gate.conf if gate.conf is not None else DEFAULT_CONF,
-            rule=gate.rule,
-            claim=gate.claim,
-            screens=list(zip(screens[0::2], screens[1::2], strict=True)) or None,
+            ComparisonSpec.of_gate(gate, tuple(screens)),
         )
         declared = tuple(name.removeprefix("recipe.") for name in gate.differ)
         differences = [text for text in comparison.differences if not text.startswith(tuple(f"{d}:" for d in declared))]

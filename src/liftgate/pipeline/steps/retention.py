@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from liftgate.evaluation.metrics import SCREENING
 from liftgate.evaluation.records import Comparison, Verdict
 from liftgate.evaluation.seeds import compare_seeds
+from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.verdict import decide, oriented
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.step import Result, Step
@@ -99,10 +100,8 @@ class VerdictContext:
         usual = "OKS-mAP50" if self._context.study.task == "pose" else "mAP50"
         # Threats of the new data need not be classes of the old.
         metric = usual if gate.metric is None or gate.metric in SCREENING else gate.metric
-        options: dict[str, Any] = {"metric": metric, "level": gate.level, "rule": gate.rule}
-        if gate.conf is not None:
-            options["conf"] = gate.conf
-        change = compare_seeds(self._context.datasets.truth(memory.place), loaded[0::2], loaded[1::2], **options)
+        spec = replace(ComparisonSpec.of_gate(gate), metric=metric, margin=0.0, claim="better")
+        change = compare_seeds(self._context.datasets.truth(memory.place), loaded[0::2], loaded[1::2], spec)
         notes = dict.fromkeys(
             str(one["settings"]["classes_note"]) for one in results if one["settings"].get("classes_note")
         )
