@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -145,3 +146,38 @@ def test_no_text_gives_anything_but_a_value_or_a_document_error(text: str) -> No
             read(text)
         except DocumentError as error:
             assert str(error)
+
+
+OWN_FILES = {
+    "ledger/chain.py": "entries that Liftgate wrote, checked by hash",
+    "ledger/runs.py": "run.json",
+    "locks.py": "who holds a lock",
+    "pipeline/control/status_file.py": "status",
+    "pipeline/control/stop_request.py": "a request to stop",
+    "training/events.py": "events of a child process",
+    "training/job.py": "a child process's job",
+    "data/video_frames/journal.py": "extraction in progress",
+    "checks/images/fact_cache.py": "a cache",
+    "checks/rule_pages.py": "a file of the package's own sources",
+    "backends/toy.py": "the toy backend's state",
+    "testing/backends.py": "what a backend under test wrote",
+    "data/formats/coco/document.py": "limits of its own, and messages that name the row",
+}
+"""Modules that may call a JSON parser themselves, and what of."""
+PARSERS = re.compile(
+    r"yaml\.(?:safe_|full_|unsafe_)?load(?:_all)?\(|yaml\.(?:compose|parse|scan)\w*\(|\bjson\.loads?\(|"
+    r"(?:from|import) (?:defusedxml|xml\.(?:dom|sax)\b(?!\.saxutils))|ElementTree\.|import (?:fromstring|iterparse)"
+)
+
+
+def test_only_one_module_parses_yaml_json_and_xml_of_strangers() -> None:
+    found = {
+        path.relative_to(SRC).as_posix(): line.strip()
+        for path in SRC.rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if PARSERS.search(line)
+    }
+    found.pop("documents.py")
+    assert {name: line for name, line in found.items() if name not in OWN_FILES} == {}
+    yaml_or_xml = {name: line for name, line in found.items() if "json" not in line}
+    assert yaml_or_xml == {}, "YAML and XML are parsed in documents.py alone"

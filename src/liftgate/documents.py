@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 # PyYAML reads 1:30:00 in base 60, one digit at a time, each step longer than the one before.
-_XML_CHUNK = 1 << 18
+_XML_CHUNK = 1 << 15  # small: its elements wait together for their turn
 _NUMBER = re.compile(r"[-+.:_0-9a-fxo]+", re.IGNORECASE)
 # A string that is not closed matches to the end: to look for others inside it would be quadratic.
 _JSON_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
@@ -59,6 +59,8 @@ class Limits:
 
 SMALL = Limits(size=1 << 20, depth=50, nodes=50_000)
 """For settings that a person writes: a mapping, merge rules, a run's arguments."""
+LARGE = Limits(size=1 << 30, depth=50, nodes=100_000_000)
+"""For files that have a line for every image or detection."""
 
 
 def read_limited(path: Path, limits: Limits = SMALL) -> bytes:
@@ -108,7 +110,7 @@ def parse_yaml(text: str | bytes, limits: Limits = SMALL) -> Any:
     except DocumentError:
         raise
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error) from None
+        raise _syntax_error(error, decoded) from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:  # a date that is none
         raise DocumentError((str(error).splitlines() or [""])[0][:200]) from None
 
@@ -341,9 +343,10 @@ def _check_json(data: bytes, limits: Limits) -> None:
             raise DocumentError(f"nested more than {limits.depth} deep")
 
 
-def _syntax_error(error: yaml.MarkedYAMLError) -> DocumentError:
+def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> DocumentError:
     mark = error.problem_mark or error.context_mark
-    return DocumentError((error.problem or "not YAML")[:200], mark.line + 1 if mark else None)
+    last = text.rstrip("\n").count("\n")  # libyaml means the line after it where the text ends too early
+    return DocumentError((error.problem or "not YAML")[:200], min(mark.line, last) + 1 if mark else None)
 
 
 def _line_of(text: bytes, offset: int) -> int:

@@ -8,8 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from liftgate.documents import DocumentError, load_yaml
 from liftgate.errors import UsageError
 from liftgate.study.vocabulary import RESERVED_ARGUMENTS
 from liftgate.suggestions import did_you_mean
@@ -26,8 +25,8 @@ def known_arguments() -> frozenset[str]:
         return frozenset()
     path = Path(found.submodule_search_locations[0]) / "cfg" / "default.yaml"
     try:
-        return frozenset(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError):
+        return frozenset(load_yaml(path))
+    except (OSError, DocumentError):
         return frozenset()
 
 

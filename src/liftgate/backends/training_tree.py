@@ -6,13 +6,11 @@ of them is.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from liftgate.documents import LARGE, DocumentError, Limits, load_json, load_yaml
 from liftgate.errors import DataError
 
 MANIFEST = "manifest.json"
@@ -55,11 +53,11 @@ def read_tree(source: Path) -> Tree:
         DataError: it cannot be read, or it is not one of Liftgate's (someone's own YAML may run a download script).
     """
     try:
-        raw = yaml.safe_load(source.read_text(encoding="utf-8"))
+        raw = load_yaml(source, Limits())
         names = raw["names"]
         classes = tuple(str(names[i]) for i in range(len(names)))
         root = Path(raw.get("path") or source.parent)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, DocumentError, KeyError, TypeError) as error:
         raise DataError(f"not a data.yaml of a training tree: {error}", where=source) from error
     if "download" in raw:
         raise DataError("a training tree has no `download`", where=source, hint="pass the tree that Liftgate wrote")
@@ -79,5 +77,5 @@ def label_path(image: Path) -> Path:
 def _ids(manifest: Path) -> dict[str, str]:
     if not manifest.is_file():
         return {}
-    rows = json.loads(manifest.read_text(encoding="utf-8"))
+    rows = load_json(manifest, LARGE)
     return {str(path): str(image) for path, image in rows.get("images", rows).items()}

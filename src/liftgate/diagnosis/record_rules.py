@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from liftgate.diagnosis.symptom import Symptom
 from liftgate.diagnosis.trace import Trace
+from liftgate.documents import DocumentError, load_yaml
 
 _HALVED = re.compile(
     r"(?:out of memory|memory error)\D*batch\W*(\d+)\D+?batch\W*(\d+)", re.IGNORECASE
@@ -98,8 +98,8 @@ def val_is_train(trace: Trace) -> Iterator[Symptom]:
         return
     for place in (Path(said), trace.source.parent / said, trace.source.parent / Path(said).name):
         try:
-            raw = yaml.safe_load(place.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            raw = load_yaml(place)
+        except (OSError, DocumentError):
             continue
         if isinstance(raw, dict) and raw.get("train") and raw.get("train") == raw.get("val"):
             yield Symptom(

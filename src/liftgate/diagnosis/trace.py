@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from liftgate.documents import DocumentError, load_yaml
 from liftgate.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -204,8 +204,8 @@ def _not_numbers(
 def _args(run: Path) -> dict[str, Any]:
     for name in ("args.yaml", "opt.yaml"):
         try:
-            raw = yaml.safe_load((run / name).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            raw = load_yaml(run / name)
+        except (OSError, DocumentError):
             continue
         if isinstance(raw, dict):
             return {str(key): value for key, value in raw.items()}

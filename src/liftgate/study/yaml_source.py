@@ -15,11 +15,14 @@ from typing import Any
 
 import yaml
 
+from liftgate.documents import DocumentError, Limits, compose_yaml
+
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_VALUES = 10_000
 """Values after aliases are expanded; a large study has a few hundred."""
 
+_LIMITS = Limits(MAX_BYTES, MAX_DEPTH, 2 * MAX_VALUES)  # a value may have a key
 _TOO_MANY = f"more than {MAX_VALUES} values"
 
 Path = tuple[str | int, ...]
@@ -97,10 +100,12 @@ def read(text: str, name: str) -> Source:
         source.complain((), f"larger than {MAX_BYTES // 1024} KiB: a study is a page of text")
         return source
     try:
-        if not _too_much(text, source):
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-            if node is not None:
-                source.value = _Reader(source).value(node, ())
+        node = compose_yaml(text, _LIMITS, loader=yaml.SafeLoader)  # whose messages say more than libyaml's
+        if node is not None:
+            source.value = _Reader(source).value(node, ())
+    except DocumentError as error:
+        source.places[()] = f"{source.name}:{error.line or 1}"
+        source.complain((), f"{_TOO_MANY}: aliases inside aliases?" if "values" in error.problem else error.problem)
     except yaml.MarkedYAMLError as error:
         _complain_about_syntax(source, error)
     except yaml.YAMLError as error:  # the reader: a character that YAML does not allow
@@ -125,21 +130,6 @@ def scalar(text: str) -> Any:
     if _FLOAT.fullmatch(text):
         return float(text)
     return _SPECIAL.get(text.lower(), text)
-
-
-def _too_much(text: str, source: Source) -> bool:
-    # Events come without recursion and one by one; composing would end in a RecursionError, or after minutes.
-    depth = 0
-    nodes = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        nodes += isinstance(event, yaml.NodeEvent)
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH or nodes > 2 * MAX_VALUES:  # every value may have a key
-            mark = event.start_mark
-            source.places[()] = f"{source.name}:{mark.line + 1 if mark else 1}"
-            source.complain((), f"nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else _TOO_MANY)
-            return True
-    return False
 
 
 def _complain_about_syntax(source: Source, error: yaml.MarkedYAMLError) -> None:

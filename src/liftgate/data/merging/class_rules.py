@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from liftgate.data.core.csv_tables import read_table
 from liftgate.data.merging.merge import ClassRules
 from liftgate.data.provenance.declared_terms import DeclaredTerms, parse_declared_terms
+from liftgate.documents import DocumentError, load_yaml
 from liftgate.errors import DataError
 from liftgate.hashing import file_hash
 
@@ -56,9 +55,11 @@ def read_merge_rules(path: Path) -> MergeRules:
     if path.suffix.lower() == ".csv":
         return _mapped(path)
     try:
-        document = yaml.safe_load(path.read_text("utf-8-sig"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        raise DataError("cannot read the rules", where=path, got=str(error).splitlines()[0]) from None
+        document = load_yaml(path)
+    except OSError as error:
+        raise DataError("cannot read the rules", where=path, got=error.strerror) from None
+    except DocumentError as error:
+        raise DataError("cannot read the rules", where=error.place(path), got=error.problem) from None
     _known_keys(path, document, _RULES | {"keep", "backgrounds", "order", "datasets"})
     datasets = document.get("datasets") or {}
     backgrounds = document.get("backgrounds", False)

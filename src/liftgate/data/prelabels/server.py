@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import logging
 import os
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liftgate.data.prelabels.export import IMAGES, LABELS, XML
+from liftgate.documents import load_json
 from liftgate.errors import LiftgateError, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def push(folder: Path, url: str, *, name: str, organisation: str | None = None, 
         LiftgateError: the server cannot be reached or says no.
     """
     try:
-        labels = json.loads((folder / LABELS).read_bytes())
+        labels = load_json(folder / LABELS)
     except (OSError, ValueError) as error:
         raise UsageError("no exported pre-labels", where=folder, got=str(error)) from None
     with _client(url, organisation, period) as client:

@@ -16,6 +16,7 @@ import numpy as np
 
 from liftgate.data.core.dataset import Dataset, Origin
 from liftgate.data.provenance.licences import Terms, merge_terms, obligations, sharing_obstacle, strictest, terms_of
+from liftgate.documents import parse_yaml
 from liftgate.errors import DataError, Refused
 from liftgate.files import write_text
 
@@ -109,15 +110,13 @@ def read_card(folder: Path) -> Card | None:
     Raises:
         DataError: its head was damaged.
     """
-    import yaml
-
     path = folder / CARD
     if not path.is_file() or not _is_ours(path):
         return None
     if path.stat().st_size > _LARGEST:
         raise DataError("the card is too large to be one", where=path, expected="at most 1 MiB")
     try:
-        head = yaml.safe_load(path.read_text(encoding="utf-8").split("\n---\n")[0])
+        head = parse_yaml(path.read_text(encoding="utf-8").split("\n---\n")[0])
         record = head[_MARK]
         return Card(
             name=str(record["name"]),
@@ -129,7 +128,7 @@ def read_card(folder: Path) -> Card | None:
             hashes={str(name): str(value) for name, value in record["hashes"].items()},
             parts=tuple((str(part["name"]), _terms_of(part["terms"])) for part in record["parts"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UnicodeDecodeError) as error:
         raise DataError("the card's head cannot be read", where=path, got=str(error).split("\n")[0]) from error
 
 

@@ -7,7 +7,6 @@ asked for, and is in no message, file or record.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
@@ -22,6 +21,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from liftgate.data.core.archive import unpack
 from liftgate.data.remote.hosts import require_allowed_host
+from liftgate.documents import parse_json
 from liftgate.errors import DataError, LiftgateError, UsageError
 from liftgate.files import atomic_folder, require_empty
 from liftgate.hashing import file_hash
@@ -112,7 +112,7 @@ def _link(address: str, key: str, wait: Callable[[float], None], progress: Progr
     while True:
         status, body = _get(f"{address}?{urlencode({'api_key': key})}", address)
         try:
-            answer = json.loads(body)
+            answer = parse_json(body)
             if status == 200 and "export" in answer:
                 return str(answer["export"]["link"])
             share = float(answer.get("progress") or 0)

@@ -148,7 +148,11 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
             continue
         try:
             found = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:  # cut while it was written: the rest is good
+        except (
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            RecursionError,
+        ) as error:  # cut while it was written: the rest is good
             yield f"{path}:{number}", f"not JSON: {error}"
             continue
         yield f"{path}:{number}", found if isinstance(found, dict) else "not an object"

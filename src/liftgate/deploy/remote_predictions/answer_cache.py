@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from liftgate.documents import LARGE, DocumentError, load_json
 from liftgate.errors import UsageError
 from liftgate.files import write_json
 
@@ -43,8 +44,8 @@ class AnswerCache:
             write_json(asked, dict(question))
             return
         try:
-            before = json.loads(asked.read_text("utf-8"))
-        except (OSError, ValueError):
+            before = load_json(asked)
+        except (OSError, DocumentError):
             before = None
         if before != dict(question):
             raise UsageError(
@@ -59,8 +60,8 @@ class AnswerCache:
     def find(self, image: str, image_sha256: str) -> Answer | None:
         """Return the answer on an image, unless there is none, or the image has changed since."""
         try:
-            answer = Answer(**json.loads(self.path(image).read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
+            answer = Answer(**load_json(self.path(image), LARGE))
+        except (OSError, DocumentError, TypeError):
             return None
         return answer if (answer.image, answer.image_sha256) == (image, image_sha256) else None
 

@@ -20,12 +20,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import yaml
 
 from liftgate.data.detections.builder import PredictionsBuilder, box_in_pixels, parse_number
+from liftgate.documents import DocumentError, load_yaml
 from liftgate.errors import DataError, UsageError
-
-_LARGEST = 1 << 20
 
 
 class Sending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,15 +57,11 @@ def read_mapping(path: Path) -> ApiMapping:
         UsageError: it cannot be read, or has a key or value that is none.
     """
     try:
-        if path.stat().st_size > _LARGEST:
-            raise UsageError("no mapping is that large", where=path)
-        document = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeError) as error:
-        raise UsageError("cannot read the mapping", where=path, got=str(error)) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else path
-        raise UsageError("the mapping is no YAML", where=where, got=getattr(error, "problem", error)) from None
+        document = load_yaml(path)
+    except OSError as error:
+        raise UsageError("cannot read the mapping", where=path, got=error.strerror) from None
+    except DocumentError as error:
+        raise UsageError("the mapping is no YAML", where=error.place(path), got=error.problem) from None
     if isinstance(document, dict) and isinstance(document.get("names"), dict):
         document["names"] = {_spelled(key): value for key, value in document["names"].items()}
     try:

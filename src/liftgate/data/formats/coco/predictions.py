@@ -12,7 +12,6 @@ A results file says neither which images were looked at nor what its category nu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +29,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats.coco.annotations import by_spelling
 from liftgate.data.formats.coco.document import Id
 from liftgate.data.formats.coco.results import Results, read_results, spread
+from liftgate.documents import LARGE, DocumentError, load_json
 from liftgate.errors import DataError
 from liftgate.files import write_bytes, write_json
 
@@ -262,8 +262,8 @@ def _read_settings(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        settings = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        settings = load_json(path, LARGE)
+    except (OSError, DocumentError) as error:
         raise DataError("cannot read the settings", where=path, got=str(error)) from None
     if not isinstance(settings, dict):
         raise DataError("settings are no object", where=path, got=type(settings).__name__)

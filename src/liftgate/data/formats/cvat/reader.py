@@ -10,10 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import iterparse
+from xml.etree.ElementTree import Element
 
 from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints
 from liftgate.data.core.image_headers import ImageHeader, read_headers
@@ -22,6 +19,7 @@ from liftgate.data.formats.columns import LabelColumns
 from liftgate.data.formats.cvat.shapes import SHAPES, BadShape, Shape, between, parse_shape
 from liftgate.data.formats.cvat.tracks import TRACKS
 from liftgate.data.formats.image_sizes import settle_size
+from liftgate.documents import DocumentError, Limits, iterate_xml
 from liftgate.errors import DataError
 from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
@@ -29,7 +27,7 @@ from liftgate.progress import Progress, silent
 _LARGEST = 2 << 30
 _FREE = 16 << 20
 _RATIO = 100  # boxes are 5 to 20 times smaller in a zip
-_DEEPEST = 50
+_LIMITS = Limits(size=4 << 20, nodes=200_000_000)  # the file itself may be large: it is read element by element
 _MOST_FRAMES = 10_000_000
 _MOST_FILLED = 5_000_000  # a line of XML can ask for millions
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -121,25 +119,22 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
 def _scan(file: IO[bytes], found: _Found, progress: Progress) -> None:
     """Go through the XML element by element and let go of each: memory holds the shapes, not the tree."""
     root: Element | None = None
-    depth = 0
     try:
-        for event, element in iterparse(file, events=("start", "end")):
-            depth += 1 if event == "start" else -1
-            if depth > _DEEPEST:
-                raise DataError("the XML is refused", where=found.source, got=f"{_DEEPEST} elements in each other")
+        for kind, element, depth in iterate_xml(file, _LIMITS):
             if root is None:
                 root = element
                 if root.tag != "annotations":
                     raise DataError("not a CVAT XML", where=found.source, expected="<annotations>", got=f"<{root.tag}>")
-            if event == "end" and depth == 1:
+            if kind == "end" and depth == 1:
                 if (take := _TAKERS.get(element.tag)) is not None:
                     take(element, found)
                 root.clear()
                 if len(found.frames) % 1024 == 0:
                     progress("reading annotations", len(found.frames), 0)
-    except ParseError as error:
-        raise DataError("the XML is broken", where=f"{found.source}:{error.position[0]}", got=str(error)) from None
-    except (DefusedXmlException, ValueError, LookupError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except DocumentError as error:
+        what = "the XML is broken" if error.line else "the XML is refused"
+        raise DataError(what, where=error.place(found.source), got=error.problem) from None
+    except (ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(
             "the XML is refused", where=found.source, got=f"{type(error).__name__}: {error}"[:200]
         ) from None

@@ -1,18 +1,17 @@
-"""One VOC XML. It may come from anybody: defusedxml refuses entities and bombs."""
+"""One VOC XML. What is wrong with it is kept, not raised."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from liftgate.documents import DocumentError, Limits, parse_xml
 
 _LARGEST_SIDE = 1e6  # pixels
 _FARTHEST = 1e9  # a coordinate beyond is nobody's: refused, so that no product of two overflows later
 SIDES = ("xmin", "ymin", "xmax", "ymax")
-_LARGEST_XML = 4 << 20  # 13,000 objects; of nested tags a parser makes a hundred times as much memory
+_LIMITS = Limits(size=4 << 20)  # 13,000 objects; of nested tags a parser makes a hundred times as much memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +40,14 @@ def parse_annotation(file: Path) -> VocAnnotation:
     """Parse one VOC XML; what is wrong with it is in `bad`, never raised."""
     annotation = VocAnnotation()
     try:
-        if file.stat().st_size > _LARGEST_XML:
+        if file.stat().st_size > _LIMITS.size:
             annotation.bad.append(("label_too_large", str(file), "over 4 MiB"))
             return annotation
-        tree = fromstring(file.read_bytes())
-    except ParseError as error:
-        annotation.bad.append(("xml_broken", f"{file}:{error.position[0]}", str(error)))
+        tree = parse_xml(file.read_bytes(), _LIMITS)
+    except DocumentError as error:
+        annotation.bad.append(("xml_broken", error.place(file), error.problem))
         return annotation
-    except (DefusedXmlException, ValueError, LookupError, OSError) as error:  # a bomb, an unknown encoding, no access
+    except OSError as error:
         annotation.bad.append(("xml_broken", str(file), f"{type(error).__name__}: {error}"[:200]))
         return annotation
     annotation.filename = (tree.findtext("filename") or "").strip()

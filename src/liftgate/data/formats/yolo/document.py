@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,17 +14,10 @@ from typing import Any
 import yaml
 
 from liftgate.data.core.dataset import Fault, Keypoints
+from liftgate.documents import DocumentError, Limits, compose_yaml, decode, parse_yaml, read_limited
 from liftgate.errors import DataError
 
-# libyaml where there is one: twenty times as fast. It would follow a deep nest until its stack is gone, so `load` looks
-# at the events first.
-_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_LARGEST = 4 << 20
-_MOST_VALUES = 400_000
-_DEEPEST = 50
-_LONGEST_NUMBER = 400  # base 60 is read one digit at a time, each step longer than the one before
-_DIGITS = re.compile(r"[-+.:_0-9a-fxo]+", re.IGNORECASE)
-_MERGE = "tag:yaml.org,2002:merge"
+_LIMITS = Limits()
 _MOST_CLASSES = 100_000
 
 
@@ -53,53 +45,17 @@ def load_data_yaml(path: Path) -> DataYaml:
         DataError: not there, not YAML (with the line), or no mapping.
     """
     try:
-        if path.stat().st_size > _LARGEST:
-            raise DataError("too large for a data.yaml", where=path, expected="under 4 MiB")
-        text = path.read_bytes().decode("utf-8-sig")
-        _refuse_bombs(text)
-        loader = _LOADER(text)
-        node = loader.get_single_node()
-        keys = loader.construct_document(node) if node is not None else None
+        text = decode(read_limited(path, _LIMITS), _LIMITS)
+        keys = parse_yaml(text, _LIMITS)
+        node = compose_yaml(text, _LIMITS)
     except OSError as error:
         raise DataError("cannot read data.yaml", where=path, got=error.strerror) from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise DataError(
-            "not valid YAML", where=f"{path}:{mark.line + 1 if mark else 1}", got=(error.problem or "")[:200]
-        ) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # UnicodeDecodeError and bad dates are ValueErrors
-        raise DataError("not valid YAML", where=path, got=str(error).splitlines()[0]) from None
+    except DocumentError as error:
+        raise DataError("not valid YAML", where=error.place(path), got=error.problem) from None
     if not isinstance(keys, dict):
         raise DataError("not a data.yaml", where=path, expected="keys such as train, val, names", got=_kind(keys))
     lines = {key.value: key.start_mark.line + 1 for key, _ in node.value} if isinstance(node, yaml.MappingNode) else {}
     return DataYaml(path, {str(key): value for key, value in keys.items()}, lines)
-
-
-def _refuse_bombs(text: str) -> None:
-    """Stop at what costs a YAML library minutes, gigabytes or the process, and what no data.yaml needs.
-
-    Raises:
-        yaml.MarkedYAMLError: with the line.
-    """
-    depth = 0
-    event: Any  # libyaml's marks are a type of their own
-    for number, event in enumerate(yaml.parse(text, Loader=_LOADER)):
-        problem = f"more than {_MOST_VALUES:,} values" if number > _MOST_VALUES else None
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _DEEPEST:
-                problem = f"more than {_DEEPEST} lists or mappings in each other"
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        elif isinstance(event, yaml.ScalarEvent):
-            if event.tag == _MERGE or (
-                event.value == "<<" and event.implicit[0]
-            ):  # merging doubles: 24 lines make 16 million keys
-                problem = "the merge key << is not read: write the keys out"
-            elif len(event.value) > _LONGEST_NUMBER and _DIGITS.fullmatch(event.value):
-                problem = f"a number of {len(event.value):,} digits"
-        if problem:
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
 def class_names(document: DataYaml) -> tuple[str, ...]:

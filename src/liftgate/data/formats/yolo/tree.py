@@ -29,6 +29,7 @@ from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.formats.links import link_image, safe_names
 from liftgate.data.grouping.groups import write_groups
 from liftgate.data.provenance.card import Card, write_card
+from liftgate.documents import LARGE, Limits, load_json, load_yaml
 from liftgate.errors import DataError
 from liftgate.files import atomic_folder, require_empty, write_bytes, write_text
 from liftgate.paths import lexical
@@ -82,9 +83,9 @@ def is_intact(data_yaml: Path) -> bool:
     """Whether a training tree lies there whole: not moved since it was written, and all its links lead to an image."""
     folder = lexical(data_yaml.parent)
     try:
-        at_home = yaml.safe_load(data_yaml.read_text(encoding="utf-8"))["path"] == str(folder)
+        at_home = load_yaml(data_yaml, Limits())["path"] == str(folder)
         links = read_manifest(folder)
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, DataError):
+    except (OSError, ValueError, KeyError, TypeError, DataError):
         return False
     return bool(at_home) and all((folder / link).is_file() for link in links)
 
@@ -97,7 +98,7 @@ def read_manifest(folder: Path) -> dict[str, str]:
     """
     path = folder / "manifest.json"
     try:
-        images = json.loads(path.read_bytes())["images"]
+        images = load_json(path, LARGE)["images"]
         return {str(link): str(image) for link, image in images.items()}
     except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise DataError("no manifest of a training tree", where=path, got=f"{type(error).__name__}: {error}") from None
