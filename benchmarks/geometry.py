@@ -44,7 +44,9 @@ def real(fixtures: Path, scratch: Path) -> dict[str, Dataset]:
 
 def sound(dataset: Dataset, draws: int) -> str:
     """Answers on data sets drawn from a sound one."""
-    scores = np.array([row for row in map(label_geometry._ridges, label_geometry._chosen(dataset)) if row is not None])
+    scores = np.array(
+        [row for row in map(label_geometry.ridge_scores, label_geometry.choose_samples(dataset)) if row is not None]
+    )
     if len(scores) < 13:
         return f"{len(scores)} images with boxes to judge by: no answer"
     rng = np.random.default_rng(0)

@@ -304,19 +304,19 @@ def _arm(point: str, emit: Callable[[Event], None]) -> Callable[[Event], None]:
     from backend.engine import trainer as engine
 
     from liftgate.backends import sidecar
-    from liftgate.backends.ultralytics.backend import backend
+    from liftgate.backends.ultralytics import backend
 
     def third(trainer: Any, *_: object) -> bool:
         return bool(trainer.epoch == 2)
 
     _around(engine.BaseTrainer, "save_metrics", "before row", "after row", point, third)
-    _around(backend._Resumable, "save_model", "before checkpoint", "after checkpoint", point, third)
+    _around(backend.ResumableTrainerMixin, "save_model", "before checkpoint", "after checkpoint", point, third)
     _around(engine.BaseTrainer, "save_model", "", "inside checkpoint", point, third)
     _around(sidecar, "prepare", "before side-car", "", point, lambda out, epoch, *_: epoch == 3)
     _around(sidecar, "finish", "", "before report", point, lambda out, epoch, *_: epoch == 3)
     _around(sidecar, "_sync", "", "inside side-car", point, lambda path: "part-00003" in str(path))
     _around(Path, "rename", "before rename", "after rename", point, lambda path, target: "epoch-00003" in str(target))
-    _around(backend._Resumable, "final_eval", "before strip", "after strip", point, lambda trainer: True)
+    _around(backend.ResumableTrainerMixin, "final_eval", "before strip", "after strip", point, lambda trainer: True)
     _around(engine, "strip_optimizer", "", "inside strip", point, lambda *_: True)
 
     def reporting(event: Event) -> None:

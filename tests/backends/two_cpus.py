@@ -36,9 +36,9 @@ def _without_gpus() -> None:
     from torch import distributed
     from ultralytics.engine import validator
 
-    from liftgate.backends.ultralytics.backend import backend as ours
+    from liftgate.backends.ultralytics import backend as ours
 
-    class OnCpu(ours._DetectTrainer):  # type: ignore[misc]
+    class OnCpu(ours.DetectTrainer):  # type: ignore[misc]
         def __init__(self, overrides: dict[str, Any]) -> None:
             super().__init__(overrides=overrides | {"device": "cpu"})
             self.world_size = int(os.environ["WORLD_SIZE"])
@@ -50,4 +50,4 @@ def _without_gpus() -> None:
     torch.nn.parallel.DistributedDataParallel = lambda model, device_ids, **how: together(model, **how)
     validator.AutoBackend = lambda **how: backend(**how | {"device": torch.device("cpu")})
     validator.get_torch_device_backend = lambda kind: SimpleNamespace(current_device=lambda: 0)
-    ours._DetectTrainer = OnCpu  # type: ignore[misc]
+    ours.DetectTrainer = OnCpu  # type: ignore[misc]

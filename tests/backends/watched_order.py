@@ -20,14 +20,14 @@ class Watched:
         self._inner = Ultralytics()
 
     def train(self, job: TrainJob, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> Mapping[str, Any]:
-        from liftgate.backends.ultralytics.backend import backend
+        from liftgate.backends.ultralytics import backend
 
-        through = backend._Resumable.preprocess_batch
+        through = backend.ResumableTrainerMixin.preprocess_batch
 
         def preprocess_batch(trainer: Any, batch: Any) -> Any:
             with (job.out / "order.txt").open("a") as file:
                 file.write(" ".join(Path(image).name for image in batch["im_file"]) + "\n")
             return through(trainer, batch)
 
-        backend._Resumable.preprocess_batch = preprocess_batch  # type: ignore[method-assign]
+        backend.ResumableTrainerMixin.preprocess_batch = preprocess_batch  # type: ignore[method-assign]
         return self._inner.train(job, emit, should_stop)

@@ -83,7 +83,7 @@ def test_mended_boxes_lie_tightly_around_ink(mended: RepairedDataset) -> None:
 
 
 def test_no_written_digit_lies_in_two_videos(monkeypatch: pytest.MonkeyPatch) -> None:
-    videos = list(demo_dataset._handwriting(np.random.default_rng(0)))
+    videos = list(demo_dataset.digits_by_video(np.random.default_rng(0)))
     seen = defaultdict(set)
     for number, digits in enumerate(videos):
         for ink, _ in digits:
@@ -95,7 +95,7 @@ def test_no_written_digit_lies_in_two_videos(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     def film(seed: int) -> bytes:
         rng = np.random.default_rng(seed)
-        digits = next(demo_dataset._handwriting(rng))
+        digits = next(demo_dataset.digits_by_video(rng))
         return b"".join(frame.pixels.tobytes() for frame in scenes.render_video(digits, 3, rng))
 
     assert film(1) == film(1)

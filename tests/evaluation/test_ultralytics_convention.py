@@ -136,8 +136,8 @@ def test_the_rows_left_out_of_a_curve_do_not_bend_it(seed: int, rows: int, decim
     table: Any = SimpleNamespace(
         start=np.array([0, rows]), score=score, hit=hit[None], skip=np.zeros((1, rows), dtype=np.uint16)
     )
-    quick = ultralytics_convention._class_curves(table, 0, objects)[0]
+    quick = ultralytics_convention.class_curves(table, 0, objects)[0]
     for t in range(10 if rows else 0):
         true = np.cumsum((hit >> t) & 1)
-        whole = ultralytics_convention._trapezoid(true / objects, true / np.arange(1, rows + 1))
+        whole = ultralytics_convention.trapezoid_area(true / objects, true / np.arange(1, rows + 1))
         assert quick[t] == whole

@@ -10,7 +10,14 @@ from evaluation.test_evaluate import BOX, said, truth
 from liftgate.evaluation.compare import published
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.records import Verdict
-from liftgate.evaluation.verdict import _what_it_takes, attribute, decide, explain, judge_claims, judge_comparison
+from liftgate.evaluation.verdict import (
+    attribute,
+    decide,
+    describe_groups_needed,
+    explain,
+    judge_claims,
+    judge_comparison,
+)
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import korn_graubard
 from liftgate.study.records import Claim, Gate
@@ -148,7 +155,7 @@ def test_a_difference_that_was_declared_does_not_confound() -> None:
 
 def test_a_failed_claim_about_a_rate_says_what_it_would_take_to_show_it() -> None:
     measured = korn_graubard([6, 8] * 10, [10] * 20, n_images=200)
-    told = _what_it_takes(measured, 0.95)
+    told = describe_groups_needed(measured, 0.95)
     images, groups = (int(word) for word in re.findall(r"(\d+) images in (\d+) groups", told)[0])
     assert "where the truth is 0.975" in told
     assert images == groups * 10

@@ -52,8 +52,8 @@ def call(total: Callable[..., int]) -> list[float]:
 def test_a_kernel_is_compiled_once_and_kept_beside_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert call(kernel(tmp_path)) == [6.0, 24.0]
     assert len(list((tmp_path / "__pycache__").glob("*.kernel"))) == 1
-    monkeypatch.setattr(compiler, "_compile", lambda *_: pytest.fail("compiled again"))
-    monkeypatch.setattr(compiler, "_by_numba", lambda *_: pytest.fail("numba was asked"))
+    monkeypatch.setattr(compiler, "compile_kernel", lambda *_: pytest.fail("compiled again"))
+    monkeypatch.setattr(compiler, "compile_with_numba", lambda *_: pytest.fail("numba was asked"))
     assert call(kernel(tmp_path)) == [6.0, 24.0]
 
 
@@ -79,9 +79,9 @@ def test_where_machine_code_cannot_be_used_numba_gives_the_same_numbers(
         for file in (tmp_path / "__pycache__").glob("*.kernel"):
             file.write_bytes(b"total\nnot an object")
     elif broken == "nowhere to write":
-        monkeypatch.setattr(compiler, "_folders", lambda source: (Path("/proc/nowhere"),))
+        monkeypatch.setattr(compiler, "cache_folders", lambda source: (Path("/proc/nowhere"),))
     else:
-        monkeypatch.setattr(compiler, "_linked", _raises)
+        monkeypatch.setattr(compiler, "link", _raises)
     assert call(kernel(tmp_path)) == [6.0, 24.0]
 
 
@@ -109,7 +109,7 @@ def test_a_damaged_kernel_is_compiled_again_not_run(tmp_path: Path) -> None:
 
 
 def test_with_an_llvm_that_was_not_tried_numba_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiler, "_TRIED", ("0.0",))
-    compiler._platform.cache_clear()
+    monkeypatch.setattr(compiler, "TESTED_LLVMLITE", ("0.0",))
+    compiler.platform_key.cache_clear()
     assert call(kernel(tmp_path)) == [6.0, 24.0]
     assert not list((tmp_path / "__pycache__").glob("*.kernel"))

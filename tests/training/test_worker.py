@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from liftgate.training.pause_request import PauseRequest
-from liftgate.training.worker import _stop_flag
+from liftgate.training.worker import stop_requested
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def own_signals() -> Iterator[None]:
 
 def test_a_wish_stands_until_it_is_taken_back(tmp_path: Path) -> None:
     wish = PauseRequest(tmp_path)
-    should_stop = _stop_flag(os.getppid(), wish)
+    should_stop = stop_requested(os.getppid(), wish)
     assert not should_stop()
     assert wish.ask()
     assert should_stop()
@@ -37,7 +37,7 @@ def test_a_wish_stands_until_it_is_taken_back(tmp_path: Path) -> None:
 def test_suspending_and_resuming_a_job_does_not_erase_that_it_was_asked_to_pause(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    should_stop = _stop_flag(os.getppid(), PauseRequest(tmp_path))
+    should_stop = stop_requested(os.getppid(), PauseRequest(tmp_path))
     os.kill(os.getpid(), number)
     assert should_stop()
     os.kill(os.getpid(), signal.SIGCONT)  # what `scontrol resume` and `fg` send
@@ -45,7 +45,7 @@ def test_suspending_and_resuming_a_job_does_not_erase_that_it_was_asked_to_pause
 
 
 def test_a_child_without_its_parent_stops(tmp_path: Path) -> None:
-    assert _stop_flag(os.getppid() + 1, PauseRequest(tmp_path))()
+    assert stop_requested(os.getppid() + 1, PauseRequest(tmp_path))()
 
 
 def test_a_wish_that_cannot_be_written_down_says_so(tmp_path: Path) -> None:

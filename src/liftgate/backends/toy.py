@@ -104,7 +104,7 @@ class Toy:
         """Write detections; see `Backend.predict`."""
         _only_boxes(job.task)
         tree = read_tree(job.data)
-        model = _load(Path(job.weights))
+        model = load_model(Path(job.weights))
         mapping, note = prediction_output.match_classes(model.classes, tree.classes)
         if note:
             emit(Event("warning", {"message": note, "fact": "classes"}))
@@ -182,7 +182,7 @@ def _epoch(
 def _fresh(job: TrainJob, tree: Tree) -> dict[str, Any]:
     centroids = np.random.default_rng(job.seed).uniform(0, 1, (len(tree.classes), _FEATURES))
     if not job.weights.endswith((".yaml", ".yml")):
-        start = _load(Path(job.weights))
+        start = load_model(Path(job.weights))
         mapping, _ = prediction_output.match_classes(start.classes, tree.classes)
         for i, j in mapping.items():
             centroids[j] = start.centroids[i]
@@ -296,7 +296,7 @@ def _dump(model: _Model) -> bytes:
     return buffer.getvalue()
 
 
-def _load(path: Path) -> _Model:
+def load_model(path: Path) -> _Model:
     try:
         with np.load(path, allow_pickle=False) as raw:
             return _Model(tuple(str(name) for name in raw["classes"]), raw["centroids"])

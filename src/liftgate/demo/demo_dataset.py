@@ -56,7 +56,7 @@ def build_dataset(folder: Path, seed: int = 0) -> DemoDataset:
         return made
     rng = np.random.default_rng(seed)
     lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-    for video, digits in enumerate(_handwriting(rng)):
+    for video, digits in enumerate(digits_by_video(rng)):
         for number, frame in enumerate(scenes.render_video(digits, N_FRAMES, rng)):
             name = f"video{video:02d}_{number:03d}"
             _write_frame(folder, name, frame, in_pixels=video == _IN_PIXELS)
@@ -79,7 +79,7 @@ def _split(video: int, number: int) -> str:
     return "val" if video < _TRAIN + _VAL else "test"
 
 
-def _handwriting(rng: np.random.Generator) -> Iterator[list[tuple[NDArray[np.float64], int | None]]]:
+def digits_by_video(rng: np.random.Generator) -> Iterator[list[tuple[NDArray[np.float64], int | None]]]:
     """The digits of each video, each written digit in one video only."""
     images, target = _load()
     indices = list(CLASSES.values())

@@ -26,7 +26,7 @@ def as_ultralytics(table: MatchTable) -> dict[str, float | None]:
     given: detections on them are false. None where there is no truth.
     """
     objects = np.bincount(table.label_class[table.counted[0]], minlength=len(table.classes))
-    classes = [_class_curves(table, int(k), int(objects[k])) for k in np.flatnonzero(objects)]
+    classes = [class_curves(table, int(k), int(objects[k])) for k in np.flatnonzero(objects)]
     names = ("ultralytics_mAP50-95", "ultralytics_mAP50", "ultralytics_precision", "ultralytics_recall")
     if not classes:
         return dict.fromkeys(names)
@@ -38,7 +38,7 @@ def as_ultralytics(table: MatchTable) -> dict[str, float | None]:
     return {name: float(value) for name, value in zip(names, values, strict=True)}
 
 
-def _class_curves(
+def class_curves(
     table: MatchTable, k: int, objects: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """(10,) AP, and (1000,) precision and recall over confidence at IoU 0.5, of one class with truth."""
@@ -51,14 +51,14 @@ def _class_curves(
     bends = np.flatnonzero(found | np.append(found[1:], True))
     true = np.cumsum((hit[bends, None] >> np.arange(10)) & 1, axis=0)
     recall, precision = true / objects, true / (bends + 1)[:, None]
-    ap = np.array([_trapezoid(recall[:, t], precision[:, t]) for t in range(10)])
+    ap = np.array([trapezoid_area(recall[:, t], precision[:, t]) for t in range(10)])
     at_half = np.cumsum(hit & 1)
     over_precision = np.interp(-_CONFIDENCES, -score, at_half / np.arange(1, len(score) + 1), left=1)
     over_recall = np.interp(-_CONFIDENCES, -score, at_half / objects, left=0)
     return ap, over_precision, over_recall
 
 
-def _trapezoid(recall: NDArray[np.float64], precision: NDArray[np.float64]) -> float:
+def trapezoid_area(recall: NDArray[np.float64], precision: NDArray[np.float64]) -> float:
     x = np.concatenate([[0.0], recall, [recall[-1], 1.0]])
     envelope = np.maximum.accumulate(np.concatenate([[1.0], precision, [0.0, 0.0]])[::-1])[::-1]
     return float(np.trapezoid(np.interp(RECALL_POINTS, x, envelope), RECALL_POINTS))

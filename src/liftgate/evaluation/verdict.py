@@ -218,7 +218,7 @@ def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule) -> dict[str, An
     elif word == "MARGINAL" and not interval.established:
         sentence += f", {interval.note}"
     elif word == "FAIL" and claim.at_most is None and interval.method == "korn-graubard":
-        sentence += _what_it_takes(interval, threshold)
+        sentence += describe_groups_needed(interval, threshold)
     return row | {
         "interval": [interval.low, interval.high],
         "word": word,
@@ -239,7 +239,7 @@ def _undefined(metric: str, evaluation: Evaluation) -> str:
     return f"{metric} is undefined on these {evaluation.n_images} images"
 
 
-def _what_it_takes(interval: Interval, wanted: float) -> str:
+def describe_groups_needed(interval: Interval, wanted: float) -> str:
     """Say how much data like this would show the claim of a model that is half-way from it to perfect."""
     true = (1 + wanted) / 2
     groups = _groups_for_claim(replace(interval, estimate=true), wanted)

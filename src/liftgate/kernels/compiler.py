@@ -25,7 +25,7 @@ import numpy as np
 
 from liftgate.files import write_bytes
 
-_TRIED = ("0.50",)
+TESTED_LLVMLITE = ("0.50",)
 """Releases of llvmlite, each made for one of numba: another numba may call its functions otherwise, which no exception
 would tell."""
 
@@ -75,11 +75,11 @@ def _kind(value: Any) -> str:
 
 def _load(function: types.FunctionType, kinds: Kinds) -> Callable[..., Any]:
     with contextlib.suppress(Exception):  # whatever it is, numba can do without
-        return _linked(*_kept(function, kinds), kinds)
-    return cast(Callable[..., Any], _by_numba(function))
+        return link(*_kept(function, kinds), kinds)
+    return cast(Callable[..., Any], compile_with_numba(function))
 
 
-def _by_numba(function: types.FunctionType, **options: Any) -> Any:
+def compile_with_numba(function: types.FunctionType, **options: Any) -> Any:
     """Numba's own dispatcher of the kernel; the parts that it calls are compiled in a namespace of its own.
 
     Without numba's runtime, which counts who owns an array: kernels own none, and counting took half of the time.
@@ -97,17 +97,17 @@ def _by_numba(function: types.FunctionType, **options: Any) -> Any:
 def _kept(function: types.FunctionType, kinds: Kinds) -> tuple[str, bytes]:
     """Symbol and object code of a kernel, from disk, else compiled and then kept where that is allowed."""
     source = Path(function.__code__.co_filename)
-    said = f"{_platform()} {function.__qualname__} {kinds} ".encode()
+    said = f"{platform_key()} {function.__qualname__} {kinds} ".encode()
     digest = hashlib.sha256(said + source.read_bytes() + Path(__file__).read_bytes())
     name = f"{source.stem}.{function.__name__}.{digest.hexdigest()[:24]}.kernel"
-    places = [folder / name for folder in _folders(source)]
+    places = [folder / name for folder in cache_folders(source)]
     for place in places:
         with contextlib.suppress(OSError):
             head, _, code = place.read_bytes().partition(b"\n")
             symbol, _, whole = head.decode().partition(" ")
             if whole == hashlib.sha256(code).hexdigest():  # a damaged kernel would not raise, it would crash
                 return symbol, code
-    symbol_name, code = _compile(function, kinds)
+    symbol_name, code = compile_kernel(function, kinds)
     for place in places:
         with contextlib.suppress(OSError):
             write_bytes(place, f"{symbol_name} {hashlib.sha256(code).hexdigest()}\n".encode() + code)
@@ -115,18 +115,18 @@ def _kept(function: types.FunctionType, kinds: Kinds) -> tuple[str, bytes]:
     return symbol_name, code
 
 
-def _folders(source: Path) -> tuple[Path, ...]:
+def cache_folders(source: Path) -> tuple[Path, ...]:
     """Beside the source, else in the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 (no home: no error)
     return source.parent / "__pycache__", Path(home) / "liftgate" / "kernels"
 
 
 @functools.cache
-def _platform() -> str:
+def platform_key() -> str:
     """Everything beside its source that machine code depends on."""
     from llvmlite import __version__, binding
 
-    if not __version__.startswith(_TRIED):
+    if not __version__.startswith(TESTED_LLVMLITE):
         raise ImportError(f"not tried with llvmlite {__version__}")
     spec = importlib.util.find_spec("numba")
     stamp = Path(spec.origin).stat().st_mtime_ns if spec and spec.origin else 0
@@ -134,7 +134,7 @@ def _platform() -> str:
     return f"{sys.version_info[:2]} {__version__} {stamp} {binding.get_host_cpu_name()} {features}"
 
 
-def _compile(function: types.FunctionType, kinds: Kinds) -> tuple[str, bytes]:
+def compile_kernel(function: types.FunctionType, kinds: Kinds) -> tuple[str, bytes]:
     import numba
 
     def numba_type(kind: str) -> Any:
@@ -142,13 +142,13 @@ def _compile(function: types.FunctionType, kinds: Kinds) -> tuple[str, bytes]:
         scalar = getattr(numba.types, "boolean" if name == "bool" else name)
         return numba.types.Array(scalar, int(dimensions[:-1]), "C") if bracket else scalar
 
-    dispatcher = _by_numba(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    dispatcher = compile_with_numba(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
     dispatcher.compile(tuple(map(numba_type, kinds)))
     (result,) = dispatcher.overloads.values()
     return result.fndesc.llvm_func_name, result.library._get_compiled_object()
 
 
-def _linked(symbol: str, code: bytes, kinds: Kinds) -> Callable[..., Any]:
+def link(symbol: str, code: bytes, kinds: Kinds) -> Callable[..., Any]:
     """The loaded machine code as a function, by numba's calling convention.
 
     It is given where to put the result and an exception (kernels raise none), then its arguments; an array is two

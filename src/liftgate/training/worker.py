@@ -31,7 +31,7 @@ from liftgate.training.stopping_rules import StoppingRules
 def main(argv: list[str]) -> int:
     """Do the job; 0 when it is done or paused, 1 when it failed."""
     job_path, events_path, parent = Path(argv[0]), Path(argv[1]), int(argv[2])
-    should_stop = _stop_flag(parent, PauseRequest(job_path.parent))
+    should_stop = stop_requested(parent, PauseRequest(job_path.parent))
     emit = EventFile(events_path).emit
     work = JobFile.read(job_path)
     earlier = read_events(events_path)
@@ -77,7 +77,7 @@ def _judging(emit: Callable[[Event], None], judge: StoppingRules) -> Callable[[E
     return tell
 
 
-def _stop_flag(parent: int, wish: PauseRequest) -> Callable[[], bool]:
+def stop_requested(parent: int, wish: PauseRequest) -> Callable[[], bool]:
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _: asked.append(received))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from checks.small_set import texture
 from liftgate.checks import Subject
-from liftgate.checks.images.copies import NEAR_BITS, _candidates
+from liftgate.checks.images.copies import NEAR_BITS, candidate_pairs
 from liftgate.checks.images.near_duplicates import near_pairs
 from liftgate.checks.images.scan import THUMB
 from liftgate.data.formats.read import read
@@ -43,7 +43,7 @@ def test_frames_of_a_camera_that_never_moves_make_groups_not_millions_of_pairs(f
     thumbs = rng.integers(0, 255, (len(hashes), THUMB * THUMB), dtype=np.uint8)
     thumbs[[5, 9_000]] = thumbs[5]  # equal pixels far apart
     hashes[9_000] = hashes[5]
-    pairs = _candidates(hashes, thumbs)
+    pairs = candidate_pairs(hashes, thumbs)
     assert len(pairs) < 1_000_000
     assert [5, 9_000] in pairs.tolist()
     _, which, times = np.unique(hashes, return_inverse=True, return_counts=True)
@@ -55,7 +55,7 @@ def test_of_a_usual_set_every_pair_is_a_candidate() -> None:
     hashes = rng.integers(0, 2**63, 500, dtype=np.uint64)
     hashes[100:120] = hashes[:20] ^ np.uint64(0b1011)
     thumbs = np.zeros((500, THUMB * THUMB), dtype=np.uint8)
-    assert _candidates(hashes, thumbs).tolist() == near_pairs(hashes, NEAR_BITS).tolist()
+    assert candidate_pairs(hashes, thumbs).tolist() == near_pairs(hashes, NEAR_BITS).tolist()
 
 
 @pytest.mark.parametrize("light", [0.4, 0.6, 1.2])

@@ -47,13 +47,13 @@ def clustered(rng: np.random.Generator, n: int) -> np.ndarray:
 def test_the_index_finds_what_all_with_all_finds(within: int, monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = clustered(np.random.default_rng(within), 3000)
     slow = near_pairs(hashes, within)
-    monkeypatch.setattr(near_duplicates, "_ALL_WITH_ALL", 0)
+    monkeypatch.setattr(near_duplicates, "ALL_PAIRS_LIMIT", 0)
     np.testing.assert_array_equal(near_pairs(hashes, within), slow)
 
 
 def test_thresholds_let_no_pair_slip_through() -> None:
     for within in range(16):
-        assert (near_duplicates._thresholds(within) + 1).sum() == within + 1
+        assert (near_duplicates.word_thresholds(within) + 1).sum() == within + 1
 
 
 def test_nothing_has_no_pairs() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from checks.small_set import SmallSet
 from liftgate.checks import Subject, run
-from liftgate.checks.probes.flip_positions import _best, _misfit, flip_from_places
+from liftgate.checks.probes.flip_positions import best_flip, flip_from_places, misfit
 from liftgate.data.core.dataset import Dataset, Image, Keypoints, Labels
 
 # Left, up, to the front: metres. Whoever looks at us has the left side on the right of the picture.
@@ -111,7 +111,7 @@ def test_the_search_finds_what_trying_every_flip_finds(seed: int) -> None:
     right, down = half[None, :, 0] - half[:, None, 0], half[None, :, 1] - half[:, None, 1]
     offsets = np.stack([right, down, np.hypot(right, down)])
     flips = [p for p in permutations(range(7)) if all(p[p[i]] == i for i in range(7))]
-    assert _best(offsets) == min(flips, key=lambda flip: _misfit(offsets, flip)) == (3, 4, 5, 0, 1, 2, 6)
+    assert best_flip(offsets) == min(flips, key=lambda flip: misfit(offsets, flip)) == (3, 4, 5, 0, 1, 2, 6)
 
 
 def test_the_finding_proposes_it_as_a_warning(small: SmallSet) -> None:

@@ -195,7 +195,7 @@ def test_twenty_five_images_of_coco_transposed_are_not_decidable(real: dict[str,
 def test_no_bootstrap_and_no_half_of_sound_data_is_accused(real: dict[str, Dataset], name: str) -> None:
     """2,000 resampled data sets of 12 to 200 images from each: the promise is fewer than 1 in 1,000."""
     scores = np.array(
-        [row for row in map(label_geometry._ridges, label_geometry._chosen(real[name])) if row is not None]
+        [row for row in map(label_geometry.ridge_scores, label_geometry.choose_samples(real[name])) if row is not None]
     )
     rng = np.random.default_rng(0)
     for draw in range(2000):

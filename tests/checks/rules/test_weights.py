@@ -13,7 +13,7 @@ from liftgate.study.weights_cache import weights_cache
 def test_what_the_toy_backend_wrote_is_not_called_unreadable(small: SmallSet) -> None:
     with (small.root / "w.pt").open("wb") as file:
         np.savez(file, classes=np.array(["cup"]), centroids=np.zeros((1, 8)))
-    assert toy._load(small.root / "w.pt").classes == ("cup",), "this is how it writes"
+    assert toy.load_model(small.root / "w.pt").classes == ("cup",), "this is how it writes"
     assert run(small.subject(weights="w.pt", backend="toy", recipe={}, control={}), select=["weights"]).findings == ()
     (found,) = run(small.subject(weights="w.pt"), select=["weights"]).findings
     assert found.id == "weights.unreadable"

@@ -37,7 +37,7 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_refused_by_what_it_declares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "_FREE", 1 << 20)
+    monkeypatch.setattr(archive, "UNCHECKED_BYTES", 1 << 20)
     with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("zeros.txt", bytes(8 << 20))
     with pytest.raises(DataError, match="a bomb"):

@@ -343,7 +343,7 @@ def test_sound_rows_read_at_once_are_those_that_are_read_one_by_one(
     path.write_text(json.dumps({"images": images, "categories": categories, "annotations": said}))
     with pytest.MonkeyPatch.context() as patch:
         fast = coco.read(path)
-        patch.setattr(annotations, "_all_sound", lambda *_: None)
+        patch.setattr(annotations, "read_sound_rows", lambda *_: None)
         slow = coco.read(path)
     assert fast.truth_hash() == slow.truth_hash()
     assert fast.faults == slow.faults
@@ -397,8 +397,8 @@ def test_a_large_file_is_mapped_and_read_in_pieces_to_the_same(tmp_path: Path, m
     damaged = json.dumps(document(annotations=[*rows, {**rows[0], "id": 9}])).replace("[1, 2", "[NaN, 2", 1)
     texts = [json.dumps(document(annotations=rows)), "\ufeff" + json.dumps(document(annotations=rows)), damaged]
     before = [read(save(tmp_path, text)) for text in texts]
-    monkeypatch.setattr("liftgate.data.formats.coco.document._MAPPED", 0)
-    monkeypatch.setattr("liftgate.data.formats.coco.annotations._PIECE", 3)
+    monkeypatch.setattr("liftgate.data.formats.coco.document.MAP_FROM_BYTES", 0)
+    monkeypatch.setattr("liftgate.data.formats.coco.annotations.ROWS_AT_ONCE", 3)
     for text, whole in zip(texts, before, strict=True):
         again = read(save(tmp_path, text))
         assert again.truth_hash() == whole.truth_hash()

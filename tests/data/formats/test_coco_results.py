@@ -38,11 +38,11 @@ detections = st.fixed_dictionaries(
 def read(tmp_path: Path, text: str | bytes, piece: int = 1 << 20) -> Results:
     path = tmp_path / "results.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    before, results_module._PIECE = results_module._PIECE, piece
+    before, results_module.CHUNK_BYTES = results_module.CHUNK_BYTES, piece
     try:
         return read_results(path)
     finally:
-        results_module._PIECE = before
+        results_module.CHUNK_BYTES = before
 
 
 def rows(found: Results) -> list[dict[str, Any]]:

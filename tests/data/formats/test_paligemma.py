@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftgate.data.formats.paligemma import _objects
+from liftgate.data.formats.paligemma import parse_objects
 from liftgate.data.formats.read import read
 from liftgate.errors import DataError
 from liftgate.testing.data import picture
@@ -66,7 +66,7 @@ def test_lines_that_are_none_and_files_that_are_none(tmp_path: Path) -> None:
 
 @given(st.text(alphabet="<loc0123456789> ;ab\n", max_size=80))
 def test_no_text_raises(suffix: str) -> None:
-    good, bad = _objects(suffix)
+    good, bad = parse_objects(suffix)
     assert all(max(numbers) < 1024 and label for label, numbers in good)
     assert all(message for _, message in bad)
 

@@ -151,7 +151,7 @@ class _Run:
         }
 
 
-class _Resumable(AtomicCheckpointMixin):
+class ResumableTrainerMixin(AtomicCheckpointMixin):
     """Mixed into a trainer: exact state at the end of every epoch, and the way back into it."""
 
     run: _Run
@@ -321,11 +321,11 @@ class _AllEpochsDone(Exception):
     """The side-car says that every epoch is trained; only the final evaluation is missing."""
 
 
-class _DetectTrainer(_Resumable, DetectionTrainer):  # type: ignore[misc]
+class DetectTrainer(ResumableTrainerMixin, DetectionTrainer):  # type: ignore[misc]
     pass
 
 
-class _PoseTrainer(_Resumable, PoseTrainer):  # type: ignore[misc]
+class _PoseTrainer(ResumableTrainerMixin, PoseTrainer):  # type: ignore[misc]
     pass
 
 
@@ -339,7 +339,7 @@ def _trainer(run: _Run) -> Any:
         raise UsageError("no such weights", where=job.weights, hint="a .pt file, or a model YAML to start from scratch")
     cpu = device == "cpu"
     bf16 = not cpu and torch.cuda.is_bf16_supported()
-    kind = {"detect": _DetectTrainer, "pose": _PoseTrainer}.get(job.task)
+    kind = {"detect": DetectTrainer, "pose": _PoseTrainer}.get(job.task)
     if kind is None:
         raise UsageError("unknown task", expected="detect or pose", got=job.task)
     chosen_optimizer: dict[str, Any] = {"deterministic": True, "plots": True, "amp": "bf16" if bf16 else False}

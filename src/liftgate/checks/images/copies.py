@@ -72,7 +72,7 @@ def find_copies(datasets: Mapping[str, Dataset], scans: Mapping[str, Scan]) -> t
         if datasets
         else np.zeros((0, THUMB * THUMB), dtype=np.uint8)
     )
-    pairs = usable[_candidates(every[usable], thumbs[usable])]
+    pairs = usable[candidate_pairs(every[usable], thumbs[usable])]
     alike = correlation(thumbs, pairs)
     bits = np.bitwise_count(every[pairs[:, 0]] ^ every[pairs[:, 1]]).astype(np.int64)
     # A copy that was darkened to a few grey levels still has the hash: there correlation is asked of little contrast.
@@ -147,7 +147,7 @@ def group_of_copies(pairs: Sequence[Pair]) -> dict[str, str]:
     return {name: root(name) for name in sorted(parent)}
 
 
-def _candidates(hashes: NDArray[np.uint64], thumbs: NDArray[np.uint8]) -> NDArray[np.int64]:
+def candidate_pairs(hashes: NDArray[np.uint64], thumbs: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return the pairs to look at more closely; shape (pairs, 2)."""
     n = len(hashes)
     rows = hashes if n <= _SAMPLE else np.random.default_rng(0).choice(hashes, _SAMPLE, replace=False)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WORDS = 4
-_ALL_WITH_ALL = 6000
+ALL_PAIRS_LIMIT = 6000
 _BLOCK = 512
 
 
@@ -28,7 +28,7 @@ def near_pairs(hashes: NDArray[np.uint64], within: int = 10) -> NDArray[np.int64
     hashes = np.ascontiguousarray(hashes, dtype=np.uint64)
     if not 0 <= within <= 15:
         raise ValueError(f"expected within from 0 to 15 bits, got {within}")
-    if len(hashes) <= _ALL_WITH_ALL:
+    if len(hashes) <= ALL_PAIRS_LIMIT:
         return _all_with_all(hashes, within)
     values, member = np.unique(hashes, return_inverse=True)  # equal hashes would meet in every table
     pairs = _indexed(values, within)
@@ -50,7 +50,7 @@ def _indexed(values: NDArray[np.uint64], within: int) -> NDArray[np.int64]:
     from liftgate.kernels.hamming import search
 
     words = [((values >> np.uint64(16 * word)) & np.uint64(0xFFFF)).astype(np.int64) for word in range(_WORDS)]
-    limits = _thresholds(within)
+    limits = word_thresholds(within)
     for word in range(_WORDS):
         if limits[word] < 0:
             continue
@@ -61,7 +61,7 @@ def _indexed(values: NDArray[np.uint64], within: int) -> NDArray[np.int64]:
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
-def _thresholds(within: int) -> NDArray[np.int64]:
+def word_thresholds(within: int) -> NDArray[np.int64]:
     """Thresholds t with Σ (t + 1) = within + 1: not every word can exceed its own."""
     return np.array([(within + 1 + word) // _WORDS - 1 for word in range(_WORDS)][::-1], dtype=np.int64)
 

@@ -59,18 +59,18 @@ def flip_from_places(dataset: Dataset) -> Mirror | None:
     if len(images) < _FEWEST or (poses.seen.sum(axis=0) < _FEWEST).any():
         return None
     whole = _offsets(poses, np.ones(len(poses.image)))
-    found = _best(whole)
+    found = best_flip(whole)
     identity = tuple(range(len(found)))
-    nothing = _misfit(whole, identity)
-    if found == identity or _misfit(whole, found) > _LEFT_OVER * nothing or nothing < _SIDE**2:
+    nothing = misfit(whole, identity)
+    if found == identity or misfit(whole, found) > _LEFT_OVER * nothing or nothing < _SIDE**2:
         return None
     rng = np.random.default_rng(0)
     place = np.searchsorted(images, poses.image)
     for _ in range(_DRAWS):
         drawn = np.bincount(rng.integers(0, len(images), len(images)), minlength=len(images))
-        if _best(_offsets(poses, drawn[place].astype(np.float64))) != found:
+        if best_flip(_offsets(poses, drawn[place].astype(np.float64))) != found:
             return None
-    return Mirror(found, float(_misfit(whole, found) / nothing), len(images))
+    return Mirror(found, float(misfit(whole, found) / nothing), len(images))
 
 
 def _poses(dataset: Dataset) -> _Poses | None:
@@ -97,7 +97,7 @@ def _offsets(poses: _Poses, weight: Floats) -> Floats:
     return np.where(both < 1, 0.0, mean)
 
 
-def _misfit(offsets: Floats, flip: Flip) -> float:
+def misfit(offsets: Floats, flip: Flip) -> float:
     """Mean squared difference between mirrored and exchanged offsets."""
     index = np.array(flip)
     exchanged = offsets[:, index[:, None], index[None, :]]
@@ -105,11 +105,11 @@ def _misfit(offsets: Floats, flip: Flip) -> float:
     return float(((exchanged - mirrored) ** 2).mean())
 
 
-def _best(offsets: Floats) -> Flip:
+def best_flip(offsets: Floats) -> Flip:
     """The flip of least misfit that exchanging, joining and parting of pairs leads to, from two beginnings."""
     count = offsets.shape[1]
     identity = tuple(range(count))
-    return min((_improved(offsets, start) for start in (identity, _likely(offsets))), key=lambda f: _misfit(offsets, f))
+    return min((_improved(offsets, start) for start in (identity, _likely(offsets))), key=lambda f: misfit(offsets, f))
 
 
 def _likely(offsets: Floats) -> Flip:
@@ -128,9 +128,9 @@ def _likely(offsets: Floats) -> Flip:
 
 
 def _improved(offsets: Floats, flip: Flip) -> Flip:
-    least = _misfit(offsets, flip)
+    least = misfit(offsets, flip)
     while True:
-        tried = [(_misfit(offsets, other), other) for other in _neighbours(flip)]
+        tried = [(misfit(offsets, other), other) for other in _neighbours(flip)]
         better = min(tried, default=(least, flip))
         if better[0] >= least - 1e-12:
             return flip

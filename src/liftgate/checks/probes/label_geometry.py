@@ -102,10 +102,10 @@ def probe(dataset: Dataset) -> Geometry | None:
 
 
 def _probed(dataset: Dataset, unit: str = "") -> Geometry | None:
-    chosen = _chosen(dataset)
+    chosen = choose_samples(dataset)
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("ignore")  # Pillow's word on large pictures, from many threads
-        rows = list(pool.map(_ridges, chosen))
+        rows = list(pool.map(ridge_scores, chosen))
     kept = [i for i, row in enumerate(rows) if row is not None]
     scores = np.array([row for row in rows if row is not None], dtype=np.float64)
     if len(scores) < FEWEST:
@@ -165,7 +165,7 @@ class _Look(NamedTuple):
     previous: Floats
 
 
-def _chosen(dataset: Dataset) -> list[_Look]:
+def choose_samples(dataset: Dataset) -> list[_Look]:
     """Spread the looks over the whole data set; images with the same boxes in the same places are looked at once."""
     labels = dataset.labels
     usable = ~labels.crowd & np.isfinite(labels.boxes).all(axis=1)
@@ -205,7 +205,7 @@ def _same_layout(a: Floats, b: Floats) -> bool:
     return bool((overlap.max(axis=1) >= _SAME_LAYOUT).all())
 
 
-def _ridges(look: _Look) -> list[float] | None:
+def ridge_scores(look: _Look) -> list[float] | None:
     """Mean ridge of one image under every transform; None where it cannot be read or its boxes are too small."""
     try:
         edges = _Edges.of(look.image)

@@ -13,7 +13,7 @@ from liftgate.data.core.safe_names import safe_path
 from liftgate.errors import DataError
 from liftgate.files import replacing
 
-_FREE = 1 << 30
+UNCHECKED_BYTES = 1 << 30
 _RATIO = 100
 _MOST_FILES = 5_000_000
 
@@ -87,7 +87,7 @@ def _look(path: Path, members: list[zipfile.ZipInfo]) -> None:
             raise DataError("one name twice in the zip", where=path, got=repr(name)[:120])
         seen.add(name)
     total, packed = sum(member.file_size for member in members), path.stat().st_size
-    if total > _FREE and total > _RATIO * packed:
+    if total > UNCHECKED_BYTES and total > _RATIO * packed:
         raise DataError(
             "the zip is a bomb", where=path, expected=f"under {_RATIO} times its {packed:,} bytes", got=f"{total:,}"
         )

@@ -138,11 +138,11 @@ def _parts(source: Path, faults: list[Fault]) -> list[_Part]:
         except (msgspec.MsgspecError, UnicodeError) as error:
             faults.append(Fault("row_columns", f"{source}:{number}", str(error)))
         else:
-            parts.append(_Part(source, number, row.image, *_objects(row.suffix)))
+            parts.append(_Part(source, number, row.image, *parse_objects(row.suffix)))
     return parts
 
 
-def _objects(suffix: str) -> tuple[list[tuple[str, list[int]]], list[tuple[str, str]]]:
+def parse_objects(suffix: str) -> tuple[list[tuple[str, list[int]]], list[tuple[str, str]]]:
     """(label, [y_min, x_min, y_max, x_max] on the grid) of every object, and (kind, message) of what is none."""
     good: list[tuple[str, list[int]]] = []
     bad: list[tuple[str, str]] = []

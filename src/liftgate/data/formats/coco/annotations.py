@@ -19,7 +19,7 @@ from liftgate.data.formats.coco.document import UNDECODABLE, AnnotationRow, Cate
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.progress import Progress
 
-_PIECE = 1 << 15
+ROWS_AT_ONCE = 1 << 15
 
 
 class _Owner(msgspec.Struct):
@@ -40,7 +40,7 @@ def read_annotations(
     """Return the good rows as Labels and the others as faults."""
     n_keypoints = len(keypoints.names) if keypoints else 0
     classes = {category.id: index for index, category in enumerate(categories)}
-    if not n_keypoints and (sound := _all_sound(raw, by_id, classes, progress)) is not None:
+    if not n_keypoints and (sound := read_sound_rows(raw, by_id, classes, progress)) is not None:
         return sound, []
     columns, faults = LabelColumns(n_keypoints), []
     sides = array("d")
@@ -87,7 +87,7 @@ def read_annotations(
     return replace(columns.table(), sides=np.array(sides, dtype=np.float64).reshape(-1, 2)), faults
 
 
-def _all_sound(
+def read_sound_rows(
     raw: Sequence[msgspec.Raw], by_id: Mapping[Id, int], classes: Mapping[int, int], progress: Progress
 ) -> Labels | None:
     """All rows as Labels, in a fifth of the time; None: one needs a closer look, so that all get it.
@@ -95,9 +95,9 @@ def _all_sound(
     A piece at a time: a million rows as objects at once would take a gigabyte.
     """
     pieces: list[tuple[NDArray[Any], ...]] = []
-    for start in range(0, len(raw), _PIECE):
+    for start in range(0, len(raw), ROWS_AT_ONCE):
         progress("reading annotations", start, len(raw))
-        if (piece := _sound(raw[start : start + _PIECE], by_id, classes)) is None:
+        if (piece := _sound(raw[start : start + ROWS_AT_ONCE], by_id, classes)) is None:
             return None
         pieces.append(piece)
     progress("reading annotations", len(raw), len(raw))

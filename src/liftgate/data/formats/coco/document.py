@@ -76,7 +76,7 @@ UNDECODABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)
 """What msgspec raises for a row or file that it cannot take; of bytes that are not UTF-8 Python itself complains."""
 
 _MARK = b"\xef\xbb\xbf"
-_MAPPED = 64 << 20
+MAP_FROM_BYTES = 64 << 20
 LARGEST_SLOW = 256 << 20
 """Bytes. The slow reader, which names the line, takes some twenty times as much memory as the file has."""
 
@@ -120,7 +120,7 @@ def _content(path: Path) -> bytes | memoryview:
     gigabyte of outlines takes no memory of ours."""
     try:
         with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size < _MAPPED:
+            if os.fstat(file.fileno()).st_size < MAP_FROM_BYTES:
                 return file.read().removeprefix(_MARK)
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except OSError as error:

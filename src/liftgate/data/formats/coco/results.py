@@ -20,7 +20,7 @@ from liftgate.data.formats.coco import scanner
 from liftgate.data.formats.coco.document import LARGEST_SLOW, UNDECODABLE, Id, ResultRow, read_json
 from liftgate.errors import DataError
 
-_PIECE = 16 << 20
+CHUNK_BYTES = 16 << 20
 _LEAST_ROW = 32  # bytes; `{"image_id":1,"category_id":1,"score":1}` has more
 
 
@@ -82,7 +82,7 @@ class _Reader:
         self._state = np.zeros(scanner.STATE_SIZE, dtype=np.int64)
 
     def read(self, file: BufferedReader) -> Results:
-        size = max(4096, min(_PIECE, self._path.stat().st_size + 1))
+        size = max(4096, min(CHUNK_BYTES, self._path.stat().st_size + 1))
         piece, kept = _Piece(size), 0
         while True:
             got = file.readinto(piece.text.data[kept:])
