@@ -2,6 +2,7 @@
 
     python benchmarks/evidence.py [beside] [--repeat 3] [--folder DIR]
     python benchmarks/evidence.py scale [--folder DIR] [--times 21 43]
+    python benchmarks/evidence.py read
 
 Made-up data: 5,000 images, 36,618 boxes, 475,526 detections, 80 classes. Ratios of medians are what counts: absolute
 times depend on the machine and on who else is using it.
@@ -12,6 +13,8 @@ beside: 1. whole process, from two JSON files to the twelve numbers (Liftgate's 
            (point estimate, jackknife, 1,000 draws, per class)
 scale:  `liftgate evaluate` on as many times the data: 21 times is 105,000 images and 10 million detections (0.95 GB of
         JSON), 43 times a file of 2 GB; seconds and gigabytes, per detection too. Some GB in the folder, for a while.
+read:   a results file decoded by msgspec and by the own scanner, each in a process of its own that has its machine code
+        on disk: CPU seconds and memory by size of the file. `SCAN_FROM` stands where the scanner begins to win.
 """
 
 from __future__ import annotations
@@ -48,13 +51,16 @@ print(" ".join(f"{value:.6f}" for value in run.stats))
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
-    parser.add_argument("what", nargs="?", choices=("beside", "scale"), default="beside")
+    parser.add_argument("what", nargs="?", choices=("beside", "scale", "read"), default="beside")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="keep the made-up data here (scale: but for the large files)")
     parser.add_argument("--times", type=int, nargs="+", default=[1, 4, 21], help="scale: sizes")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
+        if args.what == "read":
+            reading(Path(temporary), args.repeat)
+            return
         files = make(folder)
         print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}")
         if args.what == "scale":
@@ -115,6 +121,34 @@ def scale(files: dict[str, Path], sizes: list[int]) -> None:
         finally:
             truth.unlink(missing_ok=True)
             results.unlink(missing_ok=True)
+
+
+READ = """
+import os, resource, sys
+from pathlib import Path
+import numpy
+from liftgate.data.formats.coco.results import read_results
+begun = sum(os.times()[:2])
+read_results(Path(sys.argv[1]), scan_from=int(sys.argv[2]))
+print(sum(os.times()[:2]) - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+"""
+
+
+def reading(folder: Path, repeat: int) -> None:
+    """Where the scanner begins to win over msgspec."""
+    rng, path = np.random.default_rng(0), folder / "read.json"
+    print(f"{'file':>8} {'msgspec':>18} {'scanner':>18}")
+    for megabytes in (0.1, 1, 4, 8, 16, 32):
+        n = int(megabytes * 2**20 / 109)
+        found = rows(rng.integers(0, 5000, n), rng.integers(0, 80, n), rng.random((n, 4)) * 500)
+        scores = rng.random(n).round(5).tolist()
+        write(path, [row | {"score": score} for row, score in zip(found, scores, strict=True)])
+        cells = []
+        for scan_from in (1 << 40, 0):
+            command = [sys.executable, "-c", READ, str(path), str(scan_from)]
+            took = [tuple(map(float, output(command).split())) for _ in range(repeat)]
+            cells.append(f"{min(cpu for cpu, _ in took):>7.2f} s {took[0][1]:>5.0f} MB")
+        print(f"{path.stat().st_size / 2**20:>5.1f} MB " + " ".join(f"{cell:>18}" for cell in cells), flush=True)
 
 
 def repeated(files: dict[str, Path], times: int, truth: Path, results: Path) -> None:

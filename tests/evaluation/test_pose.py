@@ -13,9 +13,9 @@ from liftgate.data.core.dataset import Dataset, Keypoints
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.evaluate import evaluate
-from liftgate.evaluation.matching import oks_similarity
 from liftgate.evaluation.pck import Pck, pck
 from liftgate.evaluation.spec import EvaluationSpec
+from liftgate.kernels.matching import oks_similarity
 
 
 @pytest.mark.parametrize(("sigma", "expected"), [(0.026, 0.1574), (0.107, 0.8966), (1 / 14, 0.7827)])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.evaluation.match_table import MatchTable
-from liftgate.evaluation.matching import RECALL_POINTS
+from liftgate.kernels.matching import RECALL_POINTS
 
 _BIT = np.uint16(1)
 

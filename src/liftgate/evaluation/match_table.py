@@ -13,7 +13,7 @@ from liftgate.boxes import Boxes
 from liftgate.data.core.dataset import Dataset, Labels
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.evaluation.matching import IOU_THRESHOLDS, box_similarity, greedy_match, oks_similarity, sided_boxes
+from liftgate.kernels.matching import IOU_THRESHOLDS, box_similarity, greedy_match, oks_similarity, sided_boxes
 from liftgate.kernels.ordering import falling, stable_order
 
 Similarity = Literal["iou", "oks"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.evaluation.match_table import MatchTable
-from liftgate.evaluation.matching import RECALL_POINTS
+from liftgate.kernels.matching import RECALL_POINTS
 
 _CONFIDENCES = np.linspace(0, 1, 1000)
 _SMOOTHING = 101  # points of the box filter: a tenth of the confidences

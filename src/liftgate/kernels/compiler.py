@@ -37,8 +37,13 @@ _numbers = itertools.count()
 _parts: dict[str, list[types.FunctionType]] = {}
 
 
+def kernels_on() -> bool:
+    """Return whether kernels run as machine code; with the environment variable LIFTGATE_KERNELS=off as Python."""
+    return os.environ.get("LIFTGATE_KERNELS", "on").lower() not in ("off", "0", "no", "false")
+
+
 def compiled(function: F) -> F:
-    """Compile `function`, a kernel, at its first call.
+    """Compile `function`, a kernel, at its first call; with LIFTGATE_KERNELS=off it runs as the Python that it is.
 
     A kernel takes numpy arrays in C order, ints and floats, writes into arrays that it is given, allocates nothing and
     returns an int or nothing. Functions that it calls and constants that it reads stand in the same file.
@@ -49,6 +54,9 @@ def compiled(function: F) -> F:
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
+        if not kernels_on():
+            with np.errstate(all="ignore"):
+                return function(*args)
         kinds = tuple(map(_kind, args))
         if (kernel := kernels.get(kinds)) is None:
             with _lock:

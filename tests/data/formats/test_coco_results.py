@@ -35,14 +35,10 @@ detections = st.fixed_dictionaries(
 )
 
 
-def read(tmp_path: Path, text: str | bytes, piece: int = 1 << 20) -> Results:
+def read(tmp_path: Path, text: str | bytes, piece: int = 1 << 20, scan_from: int = 0) -> Results:
     path = tmp_path / "results.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    before, results_module.CHUNK_BYTES = results_module.CHUNK_BYTES, piece
-    try:
-        return read_results(path)
-    finally:
-        results_module.CHUNK_BYTES = before
+    return read_results(path, scan_from=scan_from, piece=piece)
 
 
 def rows(found: Results) -> list[dict[str, Any]]:
@@ -81,12 +77,18 @@ def meant(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
     indent=st.sampled_from([None, 0, 2]),
     escaped=st.booleans(),
     piece=st.sampled_from([1, 5000]),
+    scan_from=st.sampled_from([0, 1 << 30]),
 )
 def test_rows_are_those_that_json_reads(
-    said: list[dict[str, Any]], indent: int | None, escaped: bool, piece: int, tmp_path_factory: pytest.TempPathFactory
+    said: list[dict[str, Any]],
+    indent: int | None,
+    escaped: bool,
+    piece: int,
+    scan_from: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     text = json.dumps(said, indent=indent, ensure_ascii=escaped)
-    assert rows(read(tmp_path_factory.mktemp("r"), text, piece)) == meant(said)
+    assert rows(read(tmp_path_factory.mktemp("r"), text, piece, scan_from)) == meant(said)
 
 
 @settings(max_examples=300, deadline=None)
@@ -104,7 +106,8 @@ def test_a_number_is_the_float_nearest_to_what_is_written(written: str) -> None:
     if math.isinf(float(written)):
         return
     with tempfile.TemporaryDirectory() as folder:
-        found = read(Path(folder), text)
+        found, decoded = (read(Path(folder), text, scan_from=scan_from) for scan_from in (0, 1 << 30))
+    assert (decoded.score[0], decoded.boxes[0, 0]) == (found.score[0], found.boxes[0, 0])
     assert found.score[0] == float(written)
     assert found.boxes[0, 0] == float(written)
     assert math.copysign(1, found.score[0]) == math.copysign(1, float(written))
@@ -121,6 +124,7 @@ def test_a_file_cut_anywhere_is_refused(
         read(tmp_path_factory.mktemp("r"), whole[:cut])
 
 
+@pytest.mark.parametrize("scan_from", [0, 1 << 30], ids=["scanned", "decoded"])
 @pytest.mark.parametrize("limit", [1 << 28, 0], ids=["small file", "file too large for the slow reader"])
 @pytest.mark.parametrize(
     ("text", "said"),
@@ -137,11 +141,11 @@ def test_a_file_cut_anywhere_is_refused(
     ],
 )
 def test_what_is_no_list_of_detections_is_refused_with_its_place(
-    text: str, said: str, limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, said: str, limit: int, scan_from: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results_module, "LARGEST_SLOW", limit)
     with pytest.raises(DataError, match=said):
-        read(tmp_path, text)
+        read(tmp_path, text, scan_from=scan_from)
 
 
 def test_a_row_larger_than_a_piece_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
-"""A results JSON as columns, read in pieces: memory holds the numbers and one piece, never the file.
+"""A results JSON as columns. Small files are decoded by msgspec; larger ones are scanned in pieces by machine code, so
+that memory holds the numbers and one piece, never the file.
 
-What `scanning` does not understand in a row is decided by msgspec, so that a row means the same either way and one that
-cannot be meant is named by its index.
+What the scanner does not understand in a row is decided by msgspec, so that a row means the same either way and one
+that is no detection is named by its index.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BufferedReader
@@ -16,9 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import Boxes
-from liftgate.data.formats.coco import scanner
 from liftgate.data.formats.coco.document import LARGEST_SLOW, UNDECODABLE, Id, ResultRow, read_json
 from liftgate.errors import DataError
+from liftgate.kernels import coco_scan
+from liftgate.kernels.compiler import kernels_on
+
+SCAN_FROM = 8 << 20
+"""Bytes from which on a file is scanned: below, msgspec takes less time than loading the scanner's machine code
+(docs/benchmarks.md)"""
 
 CHUNK_BYTES = 16 << 20
 _LEAST_ROW = 32  # bytes; `{"image_id":1,"category_id":1,"score":1}` has more
@@ -46,17 +54,49 @@ class Results:
         return len(self.score)
 
 
-def read_results(path: Path) -> Results:
+def read_results(path: Path, *, scan_from: int = SCAN_FROM, piece: int = CHUNK_BYTES) -> Results:
     """Read the rows of a results file.
+
+    Args:
+        path: a JSON list of detections.
+        scan_from: bytes from which on the file is scanned; without compiled kernels it never is.
+        piece: bytes that are scanned at once.
 
     Raises:
         DataError: not JSON (with the line, in a file of moderate size), or a row that is no detection, with its index.
     """
     try:
+        if path.stat().st_size < scan_from or not kernels_on():
+            with contextlib.suppress(*UNDECODABLE):  # the scanner names the row
+                return _decoded(path.read_bytes())
         with path.open("rb") as file:
-            return _Reader(path).read(file)
+            return _Reader(path, piece).read(file)
     except OSError as error:
         raise DataError("cannot read the file", where=path, got=error.strerror) from None
+
+
+def _decoded(data: bytes) -> Results:
+    """Return the columns of a file that is decoded as a whole.
+
+    Raises:
+        MsgspecError, UnicodeError, RecursionError: it is no JSON list of detections.
+    """
+    rows = msgspec.json.decode(data, type=list[ResultRow])
+    ids: dict[Id, int] = {}
+    nothing = (math.nan,) * 4
+    points: list[float] = []
+    for row in rows:
+        if row.keypoints:
+            points += row.keypoints
+    return Results(
+        image=np.array([ids.setdefault(row.image_id, len(ids)) for row in rows], dtype=np.int64),
+        ids=tuple(ids),
+        category=np.array([row.category_id for row in rows], dtype=np.int64),
+        score=np.array([row.score for row in rows], dtype=np.float64),
+        boxes=np.array([row.bbox or nothing for row in rows], dtype=np.float64).reshape(-1, 4),
+        point_count=np.array([-1 if row.keypoints is None else len(row.keypoints) for row in rows], dtype=np.int64),
+        points=np.array(points, dtype=np.float64),
+    )
 
 
 class _Piece:
@@ -73,16 +113,16 @@ class _Piece:
 class _Reader:
     """Piece by piece, with what was met before."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, piece: int) -> None:
+        self._path, self._piece = path, piece
         self._decode = msgspec.json.Decoder(ResultRow).decode
         self._ids: dict[Id, int] = {}
         self._rows = 0
         self._columns: list[list[NDArray[np.generic]]] = [[] for _ in range(6)]
-        self._state = np.zeros(scanner.STATE_SIZE, dtype=np.int64)
+        self._state = np.zeros(coco_scan.STATE_SIZE, dtype=np.int64)
 
     def read(self, file: BufferedReader) -> Results:
-        size = max(4096, min(CHUNK_BYTES, self._path.stat().st_size + 1))
+        size = max(4096, min(self._piece, self._path.stat().st_size + 1))
         piece, kept = _Piece(size), 0
         while True:
             got = file.readinto(piece.text.data[kept:])
@@ -90,7 +130,7 @@ class _Reader:
             begin = 3 if not self._rows and piece.text[:3].tobytes() == b"\xef\xbb\xbf" and not kept else 0
             left = self._scan(piece, begin, filled)
             kept = filled - left
-            if not got and not kept and self._state[scanner.EXPECT] == scanner.CLOSED:
+            if not got and not kept and self._state[coco_scan.EXPECT] == coco_scan.CLOSED:
                 return self._results()
             if not got:
                 self._refuse(f"it ends within or after row {self._rows}", "was it copied or written to the end?")
@@ -105,20 +145,22 @@ class _Reader:
         """Take the rows that are whole; returns where the first that is not begins."""
         state = self._state
         piece.slots.fill(-1)
-        state[scanner.AT], state[[scanner.ROWS, scanner.IDS, scanner.POINTS]] = begin, 0
+        state[coco_scan.AT], state[[coco_scan.ROWS, coco_scan.IDS, coco_scan.POINTS]] = begin, 0
         odd: dict[int, int] = {}  # row → place of its id
         while True:
-            said = scanner.scan(
-                piece.text, end, state, scanner.POWERS, piece.slots, piece.id_at, piece.id_length, piece.ids,
+            said = coco_scan.scan(
+                piece.text, end, state, coco_scan.POWERS, piece.slots, piece.id_at, piece.id_length, piece.ids,
                 piece.categories, piece.scores, piece.boxes, piece.point_counts, piece.points,
             )  # fmt: skip
-            if said == scanner.BROKEN:
-                self._refuse(f"a comma, a bracket or an object is missing after row {self._rows + state[scanner.ROWS]}")
-            if said == scanner.MORE:
+            if said == coco_scan.BROKEN:
+                self._refuse(
+                    f"a comma, a bracket or an object is missing after row {self._rows + state[coco_scan.ROWS]}"
+                )
+            if said == coco_scan.MORE:
                 break
             place_of_id = self._odd(piece)
-            odd[int(state[scanner.ROWS]) - 1] = place_of_id
-        count, distinct, points = (int(state[i]) for i in (scanner.ROWS, scanner.IDS, scanner.POINTS))
+            odd[int(state[coco_scan.ROWS]) - 1] = place_of_id
+        count, distinct, points = (int(state[i]) for i in (coco_scan.ROWS, coco_scan.IDS, coco_scan.POINTS))
         texts = zip(piece.id_at[:distinct].tolist(), piece.id_length[:distinct].tolist(), strict=True)
         text, decode = piece.text.data, msgspec.json.decode
         place = [self._place(decode(text[at : at + length])) for at, length in texts]
@@ -130,12 +172,12 @@ class _Reader:
             column.append(values[:count].copy())
         self._columns[5].append(piece.points[:points].copy())
         self._rows += count
-        return int(state[scanner.AT])
+        return int(state[coco_scan.AT])
 
     def _odd(self, piece: _Piece) -> int:
         """Take the row at hand as msgspec reads it; returns the place of its id."""
         state = self._state
-        row, first, last = (int(state[i]) for i in (scanner.ROWS, scanner.AT, scanner.END))
+        row, first, last = (int(state[i]) for i in (coco_scan.ROWS, coco_scan.AT, coco_scan.END))
         try:
             said = self._decode(piece.text[first:last].tobytes())
         except UNDECODABLE as error:
@@ -146,11 +188,11 @@ class _Reader:
         points = said.keypoints
         piece.point_counts[row] = -1 if points is None else len(points)
         if points:
-            at = state[scanner.POINTS]
+            at = state[coco_scan.POINTS]
             piece.points[at : at + len(points)] = points
-            state[scanner.POINTS] += len(points)
-        state[scanner.ROWS] += 1
-        state[scanner.AT], state[scanner.EXPECT] = last, scanner.COMMA
+            state[coco_scan.POINTS] += len(points)
+        state[coco_scan.ROWS] += 1
+        state[coco_scan.AT], state[coco_scan.EXPECT] = last, coco_scan.COMMA
         return self._place(said.image_id)
 
     def _place(self, id_: Id) -> int:
