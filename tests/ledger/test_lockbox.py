@@ -15,7 +15,7 @@ from liftgate.data.core.fingerprint import image_signatures
 from liftgate.errors import Refused
 from liftgate.ledger import Ledger
 from liftgate.ledger.lockbox import Lockbox, declared_budget, locked_by, open_from_outside
-from liftgate.study.study_file import parse
+from liftgate.study.study_parser import parse
 
 STUDY = """
 study: one

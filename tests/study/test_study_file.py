@@ -11,7 +11,8 @@ import pytest
 
 from liftgate.errors import StudyError
 from liftgate.study.records import Arm, Claim, Decision, Expectation, FlowStep, Gate, Part, Stage, Study
-from liftgate.study.study_file import InvalidStudy, load, parse
+from liftgate.study.study_file import load
+from liftgate.study.study_parser import InvalidStudy, parse
 from study.texts import BUILT, DESIGN
 
 

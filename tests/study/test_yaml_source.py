@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from liftgate.errors import StudyError
 from liftgate.study.records import Study
-from liftgate.study.study_file import is_study, load, parse
+from liftgate.study.study_file import is_study, load
+from liftgate.study.study_parser import parse
 from liftgate.study.yaml_source import read, scalar
 from study.texts import BUILT
 

@@ -19,7 +19,18 @@ pages.py     writes docs/findings
 from liftgate.checks.finding import Finding, Severity
 from liftgate.checks.rule import Rule
 from liftgate.checks.rules import catalogue
-from liftgate.checks.run import CheckResult, Ignored, explain, run
+from liftgate.checks.run import CheckResult, Ignored, explain, run, validate_selection
 from liftgate.checks.subject import Subject
 
-__all__ = ["CheckResult", "Finding", "Ignored", "Rule", "Severity", "Subject", "catalogue", "explain", "run"]
+__all__ = [
+    "CheckResult",
+    "Finding",
+    "Ignored",
+    "Rule",
+    "Severity",
+    "Subject",
+    "catalogue",
+    "explain",
+    "run",
+    "validate_selection",
+]

@@ -84,10 +84,7 @@ def run(
         UsageError: for an id that no rule has, none at all, or an ignored id without a reason.
     """
     rules = {rule.id: rule for rule in catalogue()}
-    chosen = sorted(rules) if select is None else sorted({id_ for word in select for id_ in _named(word, rules)})
-    if not chosen:
-        raise UsageError("no finding is selected", hint="name ids or families, such as labels; leave it out for all")
-    reasons = _reasons(ignore or {}, rules)
+    chosen, reasons = validate_selection(select, ignore)
     subject = replace(subject, progress=progress)
     findings: list[Finding] = []
     for done, id_ in enumerate(chosen):
@@ -98,12 +95,27 @@ def run(
     return CheckResult(
         findings=tuple(finding for finding in findings if finding.id not in reasons),
         ignored=tuple(Ignored(finding, reasons[finding.id]) for finding in findings if finding.id in reasons),
-        rules=tuple(chosen),
+        rules=chosen,
         n_images=sum(len(dataset.images) for dataset in subject.datasets.values()),
         n_boxes=sum(len(dataset.labels) for dataset in subject.datasets.values()),
         datasets=tuple(subject.datasets),
         geometry={name: _answer(subject.geometry(name)) for name in subject.datasets if "labels.geometry" in chosen},
     )
+
+
+def validate_selection(
+    select: Sequence[str] | None, ignore: Mapping[str, str] | None
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the ids of the rules that run, and the reason of each id whose findings are ignored.
+
+    Raises:
+        UsageError: for an id that no rule has, none at all, or an ignored id without a reason.
+    """
+    rules = {rule.id: rule for rule in catalogue()}
+    chosen = sorted(rules) if select is None else sorted({id_ for word in select for id_ in _named(word, rules)})
+    if not chosen:
+        raise UsageError("no finding is selected", hint="name ids or families, such as labels; leave it out for all")
+    return tuple(chosen), _reasons(ignore or {}, rules)
 
 
 def _answer(found: Geometry | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.errors import UsageError
@@ -13,6 +14,7 @@ from liftgate.evaluation.metrics import SCREENING, comparable_metric
 from liftgate.evaluation.oks_sigmas import Sigmas
 from liftgate.evaluation.pck import Pck
 from liftgate.study.records import ClaimWord, Gate, Rule
+from liftgate.suggestions import suggestion
 
 DEFAULT_CONF = 0.25
 """Confidence threshold of rates where none is given."""
@@ -87,6 +89,9 @@ class ComparisonSpec:
                 margin.
         """
         comparable_metric(self.metric)
+        for name, word, known in (("rule", self.rule, get_args(Rule)), ("claim", self.claim, get_args(ClaimWord))):
+            if word not in known:
+                raise UsageError(f"no {name} {word!r}", hint=suggestion(word, known))
         _validate_numbers(self.level, self.conf)
         if not math.isfinite(self.margin):
             raise UsageError("a margin is a number", got=self.margin)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liftgate.study.records import Study
+from liftgate.study.study_file import study_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,12 @@ class Workspace:
     def report(self) -> Path:
         """report.html"""
         return self.folder / "report.html"
+
+
+def results_folder(study_file: Path) -> Path:
+    """Return `Workspace.folder` of a study.yaml without reading more of it than the study's name.
+
+    Raises:
+        StudyError: the file cannot be read, or has no name.
+    """
+    return study_file.absolute().parent / "runs" / study_name(study_file)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple, overload
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
@@ -35,6 +35,7 @@ from liftgate.hashing import content_hash
 from liftgate.ledger.lockbox import demand_unlocked, locked_by, near, open_from_outside
 from liftgate.progress import Progress, silent
 from liftgate.study.records import ClaimWord, Rule
+from liftgate.suggestions import suggestion
 
 
 def evaluate(
@@ -283,8 +284,35 @@ def size_models(
     return size_from_pilot(pilot, difference, margin=margin, level=level, power=power)
 
 
-def size(claim: str, *values: Any, **options: Any) -> SizeAnswer:
+@overload
+def size(
+    claim: Literal["rate", "difference"], first: float, second: float, /, *, per_group: float = 1.0, icc: float = 0.0,
+    level: float = 0.95, power: float = 0.8, have: int | None = None,
+) -> SizeAnswer: ...  # fmt: skip
+@overload
+def size(
+    claim: Literal["kappa"], kappa: float, half_width: float, /, *, prevalence: float = 0.5, level: float = 0.95,
+    have: int | None = None,
+) -> SizeAnswer: ...  # fmt: skip
+@overload
+def size(
+    claim: Literal["seeds"], probability: float = 0.75, /, *, have: int | None = None, tail: float = 0.05
+) -> SizeAnswer: ...
+@overload
+def size(
+    claim: Literal["models"], truth: Truth, control: PredictionsSource, treatment: PredictionsSource,
+    difference: float, /, **options: object,
+) -> SizeAnswer: ...  # fmt: skip
+def size(claim: str, /, *values: object, **options: object) -> SizeAnswer:
     """Return how much data a claim needs: the function `size_CLAIM`, with its arguments.
+
+    Args:
+        claim: `rate`, `difference`, `models`, `kappa` or `seeds`.
+        values: the positional arguments of `size_rate`, `size_difference`, `size_models`, `size_kappa`, `size_seeds`.
+        options: its keyword arguments.
+
+    Raises:
+        UsageError: no such claim, or as that function.
 
     >>> size("rate", 0.95, 0.98).images
     312
@@ -297,7 +325,7 @@ def size(claim: str, *values: Any, **options: Any) -> SizeAnswer:
         "seeds": size_seeds,
     }
     if claim not in questions:
-        raise UsageError(f"no claim {claim!r}", expected=", ".join(questions))
+        raise UsageError(f"no claim {claim!r}", hint=suggestion(claim, questions))
     return questions[claim](*values, **options)
 
 

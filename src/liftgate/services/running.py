@@ -1,4 +1,4 @@
-"""What another shell asks about a study, or asks of it: nothing that trains, measures or predicts is loaded for it."""
+"""The verbs on a study that runs or has run: `status`, `logs` and `stop`. They load nothing that trains or measures."""
 
 from __future__ import annotations
 
@@ -7,36 +7,52 @@ from pathlib import Path
 from typing import Literal
 
 from liftgate.errors import UsageError
-from liftgate.ledger.workspace import Workspace
+from liftgate.ledger.workspace import results_folder
 from liftgate.pipeline.control import stop_request
 from liftgate.pipeline.control.logs import Passage, follow, tail
 from liftgate.pipeline.control.status import Status, status_of, workspaces
-from liftgate.study.study_file import load
 
 
-def status(paths: Sequence[Path]) -> tuple[Status, ...]:
-    """Return where studies stand: each a study.yaml, or a folder in and below which to look for results.
+def status(paths: str | Path | Sequence[str | Path] = ".") -> tuple[Status, ...]:
+    """Return the state of studies that run or have run.
+
+    Args:
+        paths: a study.yaml, a folder in and below which results are looked for, or several of them.
 
     Raises:
         UsageError: there is no such study or folder.
     """
-    folders = [folder for path in paths for folder in ([_results(path)] if path.is_file() else workspaces(path))]
+    given = [paths] if isinstance(paths, str | Path) else paths
+    folders = [folder for path in map(Path, given) for folder in _folders(path)]
     return tuple(status_of(folder) for folder in dict.fromkeys(folders))
 
 
-def logs(path: Path, *, lines: int = 20, follow_on: bool = False) -> Iterator[Passage]:
-    """Return the last lines of a study's logs; with `follow_on` also what comes, until its run ends."""
-    folder = _results(path)
+def logs(study: str | Path, *, lines: int = 20, follow_on: bool = False) -> Iterator[Passage]:
+    """Return the last lines of a study's logs; with `follow_on` also new ones, until its run ends.
+
+    Args:
+        study: study.yaml, or the folder of its results.
+        lines: how many of each log.
+        follow_on: wait for new lines.
+
+    Raises:
+        UsageError: there is no such study.
+    """
+    folder = _folder(Path(study))
     return follow(folder, lines) if follow_on else iter(tail(folder, lines))
 
 
-def stop(path: Path, how: Literal["epoch", "now", "never mind"] = "epoch") -> Status:
-    """Ask a running study to stop after this epoch or now, or take that back; return where it stands.
+def stop(study: str | Path, how: Literal["epoch", "now", "never mind"] = "epoch") -> Status:
+    """Ask a running study to stop after this epoch or now, or take that back; return its state.
+
+    Args:
+        study: study.yaml, or the folder of its results.
+        how: after this epoch, now, or "never mind", which takes the request back.
 
     Raises:
-        UsageError: it is not running.
+        UsageError: there is no such study, or it is not running.
     """
-    folder = _results(path)
+    folder = _folder(Path(study))
     if how == "never mind":
         stop_request.take_back(folder)
     else:
@@ -44,12 +60,16 @@ def stop(path: Path, how: Literal["epoch", "now", "never mind"] = "epoch") -> St
     return status_of(folder)
 
 
-def _results(path: Path) -> Path:
+def _folders(path: Path) -> Sequence[Path]:
+    return [_folder(path)] if path.is_file() else workspaces(path)
+
+
+def _folder(path: Path) -> Path:
     """Return the folder of one study's results."""
     if not path.is_dir():
-        return Workspace(load(path)).folder
+        return results_folder(path)
     found = workspaces(path)
     if len(found) != 1:
         got = ", ".join(folder.name for folder in found) or "none"
-        raise UsageError("one study is wanted", where=path, got=got, hint="name its study.yaml")
+        raise UsageError("the folder of one study is needed", where=path, got=got, hint="name its study.yaml")
     return found[0]

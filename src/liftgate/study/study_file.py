@@ -1,57 +1,21 @@
-"""Reading study.yaml: text → values with lines → keys that pydantic accepts → rules between them → frozen records.
+"""The file study.yaml: load it as a `Study`, recognise it, or read its name alone.
 
-Every mistake is reported at once, each with line, key and, where a word is near, what was probably meant.
+Only `load` needs the parser, and with it pydantic; `liftgate status` does without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from liftgate.errors import StudyError
-from liftgate.study import overrides, rules, yaml_keys
-from liftgate.study.ablations import AnyArm, expand_gates, variants
-from liftgate.study.partial_study import Draft
-from liftgate.study.records import (
-    Arm,
-    Budget,
-    Claim,
-    DatasetSpec,
-    Decision,
-    EarlyKill,
-    Expectation,
-    FlowStep,
-    Gate,
-    Part,
-    Stage,
-    Study,
-    Threshold,
-)
-from liftgate.study.yaml_source import Path as KeyPath
-from liftgate.study.yaml_source import Problem, Source, dotted, read
-from liftgate.suggestions import suggestion
+from liftgate.study.records import Study
+from liftgate.study.yaml_source import read
 
-_ARM: TypeAdapter[Any] = TypeAdapter(yaml_keys.ArmKeys)
 _SECTIONS = frozenset({"datasets", "arms", "gates", "flow"})
-_STEP: TypeAdapter[Any] = TypeAdapter(yaml_keys.Step)
-
-
-class InvalidStudy(StudyError):
-    """A study with mistakes; `problems` has each of them with its place."""
-
-    def __init__(self, name: str, problems: tuple[Problem, ...]) -> None:
-        self.problems = problems
-        if len(problems) == 1:
-            only = problems[0]
-            key = dotted(only.path)
-            super().__init__(f"{key}: {only.message}" if key else only.message, where=only.where, hint=only.hint)
-        else:
-            listed = "\n".join(f"{problem}" for problem in problems)
-            super().__init__(f"{len(problems)} mistakes in {name}\n{listed}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
@@ -65,22 +29,20 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     Raises:
         StudyError: the file cannot be read, or has mistakes; all of them are named at once.
     """
-    if path.is_dir():
-        raise StudyError("a study is a file, not a folder", where=path, hint=f"{path / 'study.yaml'}?")
-    try:
-        if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
-            raise StudyError("a study is a file", where=path, got="a device, a pipe or a socket")
-        raw = path.read_bytes()
-        text = raw.decode("utf-8-sig")
-    except FileNotFoundError:
-        raise StudyError("no such study", where=path, hint="`liftgate init DIR` writes one") from None
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        hint = "save it as UTF-8"
-        raise StudyError(f"not UTF-8: byte {error.start} cannot be read", where=f"{path}:{line}", hint=hint) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise StudyError(f"cannot be read: {error}", where=path) from None
-    return parse(text, source=path, overrides=overrides)
+    from liftgate.study.study_parser import parse  # with pydantic: most of what reading a study costs
+
+    return parse(_read_text(path), source=path, overrides=overrides)
+
+
+def study_name(path: Path) -> str:
+    """Return the name of the study in a study.yaml, which says where its results are; mistakes elsewhere do not matter.
+
+    Raises:
+        StudyError: the file cannot be read, or has no name.
+    """
+    value = read(_read_text(path), str(path)).value
+    name = value.get("study") if isinstance(value, dict) else None
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else load(path).name
 
 
 def is_study(path: Path) -> bool:
@@ -97,266 +59,20 @@ def is_study(path: Path) -> bool:
     return "study" in value or len(_SECTIONS & value.keys()) > 1
 
 
-def parse(text: str, *, source: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Study:
-    """Read a study from its text; `source` is where it is said to stand.
-
-    Raises:
-        StudyError: as `load`.
-
-    >>> study = parse('''
-    ... study: one
-    ... question: Is the model good enough as it is?
-    ... datasets: {bench: {path: data.yaml}}
-    ... arms: {as_is: {weights: yolov8n.pt}}
-    ... gates: {enough: {arm: as_is, on: bench.test, claims: [{metric: recall, at_least: 0.95}]}}
-    ... flow: [check, enough]
-    ... ''')
-    >>> study.gates[0].claims
-    (Claim(metric='recall', at_least=0.95, at_most=None),)
-    """
-    name = str(source) if source else "study.yaml"
-    document = read(text, name)
-    if isinstance(document.value, dict) and "names" in document.value and not _SECTIONS & document.value.keys():
-        hint = f"liftgate check {name}, or liftgate init DIR --template NAME --data {name}"
-        raise StudyError("a data.yaml is data, not a study", where=name, hint=hint)
-    _override(document, overrides or {})
-    if isinstance(document.value, dict):
-        valid = _validate(document)
-        if valid is not None and not document.problems:
-            return replace(_records(valid, source.absolute() if source else None), places=dict(document.places))
-    elif not document.problems:
-        document.complain(
-            (), "a study is a mapping: `study`, `question`, `datasets`, `arms`, `flow` …; `liftgate init` writes one"
-        )
-    raise InvalidStudy(name, tuple(sorted(set(document.problems), key=_reading_order)))
-
-
-def _override(document: Source, given: Mapping[str, Any]) -> None:
-    for key, value in given.items():
-        overrides.apply(document, key, value)
-
-
-def _reading_order(problem: Problem) -> tuple[str, int, str]:
-    place, _, line = problem.where.rpartition(":")
-    return (place, int(line), dotted(problem.path)) if line.isdigit() else (problem.where, 0, dotted(problem.path))
-
-
-def _validate(document: Source) -> yaml_keys.StudyKeys | None:
-    """Check keys one by one, then the rules between those that are well-formed."""
-    valid = None
-    bad: set[KeyPath] = set()
+def _read_text(path: Path) -> str:
+    if path.is_dir():
+        raise StudyError("a study is a file, not a folder", where=path, hint=f"{path / 'study.yaml'}?")
     try:
-        valid = yaml_keys.StudyKeys.model_validate(document.value)
-    except ValidationError as error:
-        for details in error.errors(include_url=False):
-            path = _real_path(details["loc"], document.value)
-            bad.update(path[:depth] for depth in range(1, len(path) + 1))
-            message, hint = _in_words(details, path)
-            document.complain(path, message, hint)
-    rules.check(_draft(document.value, bad), document)
-    return valid
-
-
-def _real_path(loc: tuple[str | int, ...], value: Any) -> KeyPath:
-    """Leave out of a pydantic location what is no key of the document: the tags of its unions, `[key]`."""
-    path: KeyPath = ()
-    for step in loc:
-        inside = (isinstance(value, dict) and step in value) or (
-            isinstance(value, list) and isinstance(step, int) and step < len(value)
-        )
-        if inside:
-            value = value[step]
-            path = (*path, step)
-    return path
-
-
-def _in_words(details: Any, path: KeyPath) -> tuple[str, str | None]:
-    """Return what pydantic found as a message and a hint."""
-    kind, context, last = details["type"], details.get("ctx", {}), str(details["loc"][-1])
-    if kind == "missing":
-        return f"the key `{last}` is missing", None
-    if kind == "extra_forbidden":
-        return "unknown key", suggestion(last, _keys_at(path[:-1]))
-    if kind == "value_error":
-        message, *hint = context["error"].args
-        return str(message), hint[0] if hint else None
-    if kind == "literal_error":
-        known = [word.strip(" '") for word in context["expected"].replace(" or ", ",").split(",")]
-        return f"expected {', '.join(known)}, got {_quote(details['input'])}", suggestion(details["input"], known)
-    if kind == "string_pattern_mismatch":
-        return f"expected a name of letters, digits, _ and -, got {_quote(details['input'])}", None
-    if kind == "model_type":
-        return f"expected a mapping of keys, got {_quote(details['input'])}", None
-    if kind == "too_short":
-        return f"expected at least {context['min_length']}, got {context['actual_length'] or 'none'}", None
-    message = details["msg"].replace("Input should be", "expected").replace("a valid ", "a ")
-    message = message.replace("dictionary", "mapping").replace("string", "word")
-    return f"{message}, got {_quote(details['input'])}", _as_meant(kind, details["input"], path)
-
-
-def _as_meant(kind: str, given: object, path: KeyPath) -> str | None:
-    """Return how to write what was probably meant by a value of the wrong type."""
-    if kind == "list_type" and isinstance(given, str | int | float) and not isinstance(given, bool):
-        return f"write {{weights: {given}}}" if path[:-1] == ("arms",) else f"write [{given}]"
-    if kind == "bool_type" and str(given).lower() in ("yes", "on", "no", "off"):
-        return "write true" if str(given).lower() in ("yes", "on") else "write false"
-    if kind == "string_type" and isinstance(given, int | float) and not isinstance(given, bool):
-        return f'write "{given}", in quotes'
-    return None
-
-
-def _quote(value: object) -> str:
-    words = {None: "nothing", True: "true", False: "false"}
-    if value is None or isinstance(value, bool):
-        return words[value]
-    if isinstance(value, dict):
-        return "a mapping"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _keys_at(path: KeyPath) -> tuple[str, ...]:
-    """Return the keys that the mapping at `path` may have."""
-    models: dict[str, Callable[[KeyPath], type[yaml_keys.Keys]]] = {
-        "datasets": lambda _: yaml_keys.DatasetKeys,
-        "arms": _arm_keys,
-        "gates": _gate_keys,
-        "flow": lambda _: yaml_keys.StepKeys,
-        "budget": lambda _: yaml_keys.BudgetKeys,
-        "early_kill": lambda _: yaml_keys.EarlyKillKeys,
-        "evaluation": lambda _: yaml_keys.EvaluationKeys,
-    }
-    model = models[str(path[0])](path[1:]) if path else yaml_keys.StudyKeys
-    also = yaml_keys.ModelKeys.model_fields if model is yaml_keys.TrainedKeys else ()
-    return (*model.model_fields, *also)
-
-
-def _gate_keys(below: KeyPath) -> type[yaml_keys.Keys]:
-    inside: dict[object, type[yaml_keys.Keys]] = {"claims": yaml_keys.ClaimKeys, "threshold": yaml_keys.ThresholdKeys}
-    return inside.get(below[1], yaml_keys.GateKeys) if below[1:] else yaml_keys.GateKeys
-
-
-def _arm_keys(below: KeyPath) -> type[yaml_keys.Keys]:
-    """`below`: the arm's name, `stages` where it is written, number of the stage, and what is inside."""
-    inside = below[2:] if len(below) > 1 and below[1] == "stages" else below[1:]
-    if not inside:
-        return yaml_keys.TrainedKeys
-    lists: dict[object, type[yaml_keys.Keys]] = {"data": yaml_keys.PartKeys, "decide": yaml_keys.DecisionKeys}
-    stage: type[yaml_keys.Keys] = yaml_keys.StageKeys
-    return lists.get(inside[1], stage) if inside[1:] else stage
-
-
-def _draft(value: dict[str, Any], bad: set[KeyPath]) -> Draft:
-    def entries(section: str) -> Iterator[tuple[str, Any]]:
-        content = value.get(section)
-        for name, entry in content.items() if isinstance(content, dict) else ():
-            if (section, name) not in bad:
-                yield name, entry
-
-    def names(section: str) -> tuple[str, ...]:
-        content = value.get(section)
-        return tuple(content) if isinstance(content, dict) else ()
-
-    flow = value.get("flow")
-    seeds = value.get("seeds")
-    return Draft(
-        datasets={name: yaml_keys.DatasetKeys.model_validate(entry) for name, entry in entries("datasets")},
-        written={name: _ARM.validate_python(entry) for name, entry in entries("arms")},
-        gates={name: yaml_keys.GateKeys.model_validate(entry) for name, entry in entries("gates")},
-        flow={
-            index: _step(entry)
-            for index, entry in enumerate(flow if isinstance(flow, list) else [])
-            if ("flow", index) not in bad
-        },
-        budget=dict(entries("budget")),
-        seeds=seeds if isinstance(seeds, list) and ("seeds",) not in bad else [],
-        log=value["log"] if isinstance(value.get("log"), list) and ("log",) not in bad else [],
-        task=str(value.get("task", "detect")),
-        names={section: names(section) for section in ("datasets", "arms", "gates")},
-    )
-
-
-def _step(entry: Any) -> yaml_keys.StepKeys:
-    step = _STEP.validate_python(entry)
-    return yaml_keys.StepKeys(step=step) if isinstance(step, str) else step
-
-
-def _records(valid: yaml_keys.StudyKeys, source: Path | None) -> Study:
-    stands_for = expand_gates(valid.gates, valid.arms)
-    return Study(
-        name=valid.study,
-        question=valid.question,
-        task=valid.task,
-        datasets=tuple(_dataset(name, entry) for name, entry in valid.datasets.items()),
-        arms=tuple(arm for name, entry in valid.arms.items() for arm in _arms(name, entry, valid.select)),
-        gates=tuple(_gate(name, gate) for gates in stands_for.values() for name, gate in gates.items()),
-        flow=tuple(step for entry in valid.flow for step in _flow_steps(entry, stands_for)),
-        seeds=tuple(valid.seeds),
-        budget=Budget(**valid.budget.model_dump()),
-        use=valid.use,
-        ignore=valid.ignore,
-        evaluation=valid.evaluation.model_dump(exclude_none=True),
-        backend=valid.backend,
-        device=valid.device,
-        early_kill=None if valid.early_kill is None else EarlyKill(valid.early_kill.after, valid.early_kill.runs),
-        log=tuple(dict.fromkeys(valid.log)),
-        source=source,
-    )
-
-
-def _dataset(name: str, entry: yaml_keys.DatasetKeys) -> DatasetSpec:
-    plain = entry.model_dump()
-    for key in ("ratios", "keep", "lock"):
-        plain[key] = None if plain[key] is None else tuple(plain[key])
-    return DatasetSpec(name=name, **plain)
-
-
-def _arms(name: str, entry: AnyArm, select: str | None) -> Iterator[Arm]:
-    """Yield an arm and its variants."""
-    if isinstance(entry, yaml_keys.ModelKeys):
-        yield Arm(name, weights=entry.weights)
-        return
-    remember: tuple[str, ...] | None = None
-    if isinstance(entry, yaml_keys.TrainedKeys):
-        select = entry.select or select
-        remember = None if entry.remember is None else tuple(entry.remember or ())
-    stages = entry.stages if isinstance(entry, yaml_keys.TrainedKeys) else entry
-    yield Arm(name, tuple(_stage(stage, select) for stage in stages), remember=remember)
-    for variant in variants(name, entry):
-        yield Arm(variant.name, tuple(_stage(stage, select) for stage in variant.stages), remember=remember)
-
-
-def _stage(entry: yaml_keys.StageKeys, select: str | None) -> Stage:
-    mixed = entry.data if isinstance(entry.data, list) else [yaml_keys.PartKeys(dataset=entry.data)]
-    sources = [part.dataset for part in mixed]
-    val = entry.val or sources[-1]
-    plain = isinstance(entry.data, str) and sources == [val]
-    return Stage(
-        data=val,
-        weights=entry.weights,
-        recipe=entry.recipe,
-        mix=() if plain else tuple(Part(part.dataset, part.repeat, part.take) for part in mixed),
-        weights_from=entry.weights_from,
-        select=entry.select or select,
-        decide=tuple(Decision(**point.model_dump()) for point in entry.decide),
-        expect=tuple(Expectation(epoch, *entry.expect[epoch]) for epoch in sorted(entry.expect)),
-    )
-
-
-def _gate(name: str, entry: yaml_keys.GateKeys) -> Gate:
-    plain = entry.model_dump(exclude={"claims", "differ", "ablation", "treatments", "threats", "threshold"})
-    claims = tuple(Claim(claim.metric, claim.at_least, claim.at_most) for claim in entry.claims)
-    rule = entry.threshold
-    threshold = Threshold(**rule.model_dump()) if isinstance(rule, yaml_keys.ThresholdKeys) else Threshold(at=rule)
-    more: dict[str, Any] = {"threats": tuple(entry.threats), "threshold": None if rule is None else threshold}
-    return Gate(name=name, claims=claims, differ=tuple(entry.differ), **more, **plain)
-
-
-def _flow_steps(entry: str | yaml_keys.StepKeys, stands_for: Mapping[str, Mapping[str, object]]) -> Iterator[FlowStep]:
-    """Yield a step; the name of an ablation's gate stands for several."""
-    step = yaml_keys.StepKeys(step=entry) if isinstance(entry, str) else entry
-    conditions = [{name: tuple(words) for name, words in condition.items()} for condition in step.when]
-    when, any_of = (conditions[0], ()) if len(conditions) == 1 else ({}, tuple(conditions))
-    arms = None if step.arms is None else tuple(step.arms)
-    for name in stands_for.get(step.step, (step.step,)):
-        yield FlowStep(name, when, arms, any_of)
+        if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+            raise StudyError("a study is a file", where=path, got="a device, a pipe or a socket")
+        raw = path.read_bytes()
+        text = raw.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise StudyError("no such study", where=path, hint="`liftgate init DIR` writes one") from None
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        hint = "save it as UTF-8"
+        raise StudyError(f"not UTF-8: byte {error.start} cannot be read", where=f"{path}:{line}", hint=hint) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise StudyError(f"cannot be read: {error}", where=path) from None
+    return text

@@ -69,7 +69,7 @@ def write(folder: Path, template: str, filling: Filling) -> Path:
         UsageError: no such template, data that is not there, or a file that would be overwritten; nothing is written.
     """
     from liftgate.study.schema import schema_text  # both load pydantic, which `--help` need not wait for
-    from liftgate.study.study_file import parse
+    from liftgate.study.study_parser import parse
 
     _known(template)
     for path in (filling.data, filling.more_data):

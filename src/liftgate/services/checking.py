@@ -1,0 +1,66 @@
+"""`check`: findings in a study, in a data set on disk, or in a `Dataset` in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from liftgate import checks
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.formats.read import read
+from liftgate.data.grouping.groups import assign_groups
+from liftgate.ledger.workspace import Workspace
+from liftgate.pipeline.datasets import StudyDatasets
+from liftgate.progress import Progress, silent
+from liftgate.study.study_file import is_study, load
+
+
+def check(
+    source: str | Path | Dataset,
+    *,
+    groups: str | None = None,
+    images: str | Path | None = None,
+    select: Sequence[str] | None = None,
+    ignore: Mapping[str, str] | None = None,
+    page: str | Path | None = None,
+    command: str = "",
+    overrides: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> checks.CheckResult:
+    """Return the findings in a study.yaml, or in one data set of any format.
+
+    Args:
+        source: study.yaml, data.yaml, COCO JSON, Pascal VOC folder, or a data set in memory.
+        groups: rule for the groups of a data set; a study has its own.
+        images: folder of the images, where the labels do not name it.
+        select: only these ids or families of findings.
+        ignore: id or family → the reason, which is recorded.
+        page: also write the findings with pictures to this HTML file.
+        command: the command line that writes the page, which the page shows.
+        overrides: changes to a study, dotted key → value, as `--set` gives them.
+        progress: called as the work goes on.
+
+    Raises:
+        UsageError: the source cannot be read, or `select` or `ignore` names no finding.
+    """
+    checks.validate_selection(select, ignore)  # before data are read
+    if not isinstance(source, Dataset) and is_study(Path(source)):
+        study = load(Path(source), overrides or {})
+        datasets = StudyDatasets(study, Workspace(study), progress).all()
+        subject = checks.Subject(datasets=datasets, study=study)
+        ignore = {**study.ignore, **(ignore or {})}
+    else:
+        dataset = (
+            source
+            if isinstance(source, Dataset)
+            else read(Path(source), images=None if images is None else Path(images), progress=progress)
+        )
+        if groups is not None:
+            dataset = assign_groups(dataset, groups, base=Path.cwd())
+        subject = checks.Subject(datasets={dataset.name: dataset}, study=None)
+    result = checks.run(subject, select=select, ignore=ignore or {}, progress=progress)
+    if page is not None:
+        from liftgate.reporting.dataset_pages.findings import findings_page, render_findings  # Jinja: only for a page
+
+        render_findings(findings_page(result, subject, command), Path(page))
+    return result

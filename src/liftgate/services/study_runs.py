@@ -1,0 +1,202 @@
+"""The verbs that plan and run a study: `plan`, `cost`, `run`, `detach` and `report`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from liftgate.errors import LiftgateError, UsageError
+from liftgate.ledger import Ledger
+from liftgate.ledger.workspace import Workspace
+from liftgate.pipeline import runner, spending
+from liftgate.pipeline.context import Context, Notice, never, nobody
+from liftgate.pipeline.control.detach import Detached
+from liftgate.pipeline.control.detach import detach as start_detached
+from liftgate.pipeline.datasets import StudyDatasets
+from liftgate.pipeline.planning.estimate import measure as measure_pace
+from liftgate.pipeline.planning.prices import Costs, offers, read_prices
+from liftgate.pipeline.runner import Planned, training_hours
+from liftgate.pipeline.step import Result
+from liftgate.progress import Progress, silent
+from liftgate.study.study_file import load
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run of a study left."""
+
+    verdicts: Mapping[str, Result]
+    """gate → its verdict, in the order of the flow"""
+    report: Path
+    exit_code: int
+
+
+def plan(
+    study: str | Path,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    measure: bool = False,
+    notify: Callable[[Notice], None] = nobody,
+    should_stop: Callable[[], bool] = never,
+    progress: Progress = silent,
+) -> tuple[Planned, ...]:
+    """Return what `run` would do, step by step: what is cached and why, what it will take and cost.
+
+    Args:
+        study: path of study.yaml.
+        overrides: dotted key → value, as `--set` gives them.
+        measure: first train one epoch of every kind of training whose pace is unknown; its time goes into the ledger.
+        notify: called with every notice of what is measured.
+        should_stop: called while it measures; True stops it.
+        progress: called as data are read.
+
+    Raises:
+        UsageError: the study cannot be read, or cannot run as it is.
+    """
+    context = replace(_open(study, overrides, progress), notify=notify, should_stop=should_stop)
+    if measure:
+        measure_pace(context)
+    return tuple(runner.plan(context))
+
+
+def cost(
+    study: str | Path,
+    prices: str | Path,
+    *,
+    hours: float | None = None,
+    allow_regions: Sequence[str] = (),
+    overrides: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> Costs:
+    """Return what the study's training costs on every machine of a prices.yaml, and when buying pays.
+
+    Args:
+        study: path of study.yaml.
+        prices: path of prices.yaml.
+        hours: hours of training, where they are better known than by the ledger.
+        allow_regions: where confidential data may be, beside what the file allows.
+        overrides: dotted key → value, as `--set` gives them.
+        progress: called as data are read.
+
+    Raises:
+        UsageError: the study, the prices or the hours are off.
+    """
+    if hours is not None and not 0 < hours < 1e6:
+        raise UsageError("--hours counts hours of training", got=hours, expected="more than 0")
+    options, allowed = read_prices(Path(prices))
+    context = _open(study, overrides, progress)
+    basis = "as given"
+    if hours is None:
+        hours, basis = training_hours(runner.plan(context))
+    confidential = [spec.name for spec in context.study.datasets if spec.confidential]
+    found = offers(options, hours, confidential=confidential, allowed=(*allowed, *allow_regions))
+    return Costs(hours, basis, spending.hours(context.workspace.folder, context.ledger), found)
+
+
+def run(
+    study: str | Path,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    notify: Callable[[Notice], None] = nobody,
+    should_stop: Callable[[], bool] = never,
+    time_limit: float | None = None,
+    progress: Progress = silent,
+    open_anyway: str | None = None,
+) -> RunResult:
+    """Run a study, or go on with it; what is cached by content is not done again. Writes the report at the end.
+
+    Args:
+        study: path of study.yaml.
+        overrides: dotted key → value, as `--set` gives them.
+        notify: called with a notice of every step, epoch and verdict.
+        should_stop: called ten times a second; True pauses at the next epoch boundary.
+        time_limit: seconds after which it must have paused.
+        progress: called as the work goes on.
+        open_anyway: the reason why a locked split may be opened beyond its declared budget.
+
+    Raises:
+        Stopped: it paused, or the budget is spent; the same call goes on.
+        FindingsError: `check` found errors.
+        TrainingError: a training did not finish.
+        UsageError: the study cannot be read, or cannot run as it is.
+    """
+    context = replace(
+        _open(study, overrides, progress),
+        notify=notify,
+        should_stop=should_stop,
+        time_limit=time_limit,
+        open_anyway=open_anyway,
+    )
+    try:
+        gates = runner.execute(context)
+    except LiftgateError:
+        if context.ledger.entries("flow"):  # what is known so far, also of a run that was stopped
+            with contextlib.suppress(LiftgateError):
+                _write_report(context)
+        raise
+    return RunResult(gates, _write_report(context), runner.exit_code(gates))
+
+
+def detach(
+    study: str | Path,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    time_limit: float | None = None,
+    open_anyway: str | None = None,
+) -> Detached:
+    """Start `run` in a process that outlives the shell, and return when it is at work. It appends to run.log.
+
+    Args:
+        study: path of study.yaml.
+        overrides: dotted key → value, as `--set` gives them.
+        time_limit: seconds after which it must have paused.
+        open_anyway: the reason why a locked split may be opened beyond its declared budget.
+
+    Raises:
+        UsageError: the study has mistakes, or is running already.
+        TrainingError: it ended at once.
+    """
+    overrides = overrides or {}
+    folder = Workspace(load(Path(study), overrides)).folder
+    command = [sys.executable, "-P", "-m", "liftgate", "run", str(Path(study).absolute())]
+    command += [word for key, value in overrides.items() for word in ("--set", f"{key}={value}")]
+    command += [] if time_limit is None else ["--time-limit", f"{time_limit:g}s"]
+    command += [] if open_anyway is None else ["--open-anyway", open_anyway]
+    return start_detached(command, folder)
+
+
+def report(study: str | Path, *, overrides: Mapping[str, str] | None = None) -> Path:
+    """Write the HTML report of what the ledger of a study holds, and return its path.
+
+    Args:
+        study: path of study.yaml.
+        overrides: dotted key → value, as `--set` gives them.
+
+    Raises:
+        UsageError: the study never ran.
+    """
+    context = _open(study, overrides, silent)
+    if not context.ledger.entries("study"):
+        raise UsageError("this study never ran", where=study, hint=f"liftgate run {study}")
+    return _write_report(context)
+
+
+def _write_report(context: Context) -> Path:
+    """Write report.html, and the folder report/ for a paper: Markdown, tables as CSV and LaTeX, figures."""
+    from liftgate.reporting import render, write_paper  # with Jinja, which planning does without
+    from liftgate.reporting.gather import gather_report
+
+    content = gather_report(context.study, context.workspace, context.ledger, context.datasets.all())
+    page = render(content, context.workspace.report)
+    write_paper(content, page.with_suffix(""))
+    return page
+
+
+def _open(study: str | Path, overrides: Mapping[str, str] | None, progress: Progress) -> Context:
+    loaded = load(Path(study), overrides or {})
+    workspace = Workspace(loaded)
+    ledger = Ledger(workspace.ledger)
+    return Context(loaded, workspace, ledger, StudyDatasets(loaded, workspace, progress), progress=progress)
