@@ -19,7 +19,7 @@ from checks.small_set import CLASSES, SIDE, SmallSet
 from liftgate.checks import Subject
 from liftgate.checks.machine import Machine, Package
 from liftgate.checks.probes.box_conventions import TRANSFORMS
-from liftgate.checks.probes.learnability import Probe
+from liftgate.checks.probes.learnability import LearnabilityResult
 from liftgate.data.core.dataset import Dataset
 from liftgate.study.records import Arm, FlowStep, Gate, Part, Stage
 
@@ -520,7 +520,7 @@ def probed(id_: str, **showed: object) -> None:
         **{"others_ap50": 0.4, "per_class": {"cup": 0.9, "plate": 1.0}, "objects": {"cup": 20, "plate": 30}},
         **{"too_small": (), **curve},
     }
-    plants(id_)(lambda small: replace(small.subject(), probes=(Probe(**(sound | showed)),)))  # type: ignore[arg-type]
+    plants(id_)(lambda small: replace(small.subject(), probes=(LearnabilityResult(**(sound | showed)),)))  # type: ignore[arg-type]
 
 
 probed("probe.not_learned", ap50=0.1, scores=(0.1,) * 30, losses=(3.0,) * 30)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from checks.small_set import SmallSet
 from liftgate.checks import Subject, run
-from liftgate.checks.images.scan import look
+from liftgate.checks.images.scan import read_facts
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.read import read
 from liftgate.data.formats.voc.annotation import SIDES
@@ -52,7 +52,7 @@ def test_any_label_file_is_survived(small: SmallSet, rows: str, names: list[str]
 )
 def test_any_bytes_for_a_picture_are_survived(small: SmallSet, noise: bytes, magic: bytes) -> None:
     small.image().write_bytes(magic + noise)
-    facts = look(small.image())
+    facts = read_facts(small.image())
     assert facts.error is None or len(facts.error) > 3
 
 
@@ -63,14 +63,14 @@ def test_a_picture_cut_off_is_readable_or_says_why(small: SmallSet, lost: int, k
     Image.open(small.image()).save(path, kind)
     whole = path.read_bytes()
     path.write_bytes(whole[: max(1, len(whole) - lost)])
-    facts = look(path)
+    facts = read_facts(path)
     assert facts.error is None or facts.thumb == b""
 
 
 def test_a_decompression_bomb_is_not_unpacked(tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.png"
     Image.new("1", (15_000, 15_000)).save(bomb)
-    assert "too large" in (look(bomb).error or "") or "bomb" in (look(bomb).error or "").lower()
+    assert "too large" in (read_facts(bomb).error or "") or "bomb" in (read_facts(bomb).error or "").lower()
 
 
 def test_names_with_cyrillic_spaces_brackets_and_newlines_are_survived(small: SmallSet) -> None:
@@ -184,7 +184,7 @@ def test_what_is_no_file_is_not_waited_for(small: SmallSet, where: str, kind: st
     found = {finding.id for finding in run(small.subject()).findings}
     if where == "image":
         assert not found.isdisjoint({"images.unreadable", "labels.orphan"})
-        assert look(path).error
+        assert read_facts(path).error
 
 
 def test_a_path_upwards_into_a_whole_disk_is_not_walked(small: SmallSet) -> None:
@@ -217,13 +217,16 @@ def _png(width: int, height: int, *extra: bytes) -> bytes:
 
 def test_a_header_that_promises_ten_billion_pixels_is_not_believed(small: SmallSet) -> None:
     small.image().write_bytes(_png(100_000, 100_000))
-    assert "too large" in (look(small.image()).error or "") or "bomb" in (look(small.image()).error or "").lower()
+    assert (
+        "too large" in (read_facts(small.image()).error or "")
+        or "bomb" in (read_facts(small.image()).error or "").lower()
+    )
     assert "images.unreadable" in {finding.id for finding in run(small.subject()).findings}
 
 
 def test_a_note_in_a_picture_that_unpacks_to_a_gigabyte_is_refused(small: SmallSet) -> None:
     small.image().write_bytes(_png(64, 64, b"zTXtkey\0\0" + zlib.compress(bytes(80 << 20))))
-    assert look(small.image()).error
+    assert read_facts(small.image()).error
 
 
 @pytest.mark.parametrize("target", ["images/train/loop", "labels/train/loop"])

@@ -82,7 +82,7 @@ def test_nothing_at_all_has_no_findings() -> None:
 
 @pytest.mark.parametrize("rule", catalogue(), ids=IDS)
 def test_every_rule_says_what_why_and_how_to_mend(rule: object) -> None:
-    assert rule.summary.endswith(".") and rule.why and rule.mend  # type: ignore[attr-defined]
+    assert rule.summary.endswith(".") and rule.why and rule.fix  # type: ignore[attr-defined]
     family, _, name = rule.id.partition(".")  # type: ignore[attr-defined]
     assert family.isidentifier() and name.isidentifier()
 

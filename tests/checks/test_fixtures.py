@@ -102,5 +102,7 @@ def test_planted_copies_are_found_and_next_to_nothing_else(bccd: Dataset, tmp_pa
 
 def test_the_second_look_comes_from_the_cache(bccd: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     first = scan_images(bccd)
-    monkeypatch.setattr("liftgate.checks.images.scan.look", lambda path: pytest.fail(f"{path} was looked at again"))
+    monkeypatch.setattr(
+        "liftgate.checks.images.scan.read_facts", lambda path: pytest.fail(f"{path} was looked at again")
+    )
     assert scan_images(bccd).facts == first.facts

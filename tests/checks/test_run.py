@@ -62,7 +62,7 @@ def test_the_result_is_json_that_other_programs_rely_on(spoilt: SmallSet) -> Non
 def test_every_finding_has_a_page() -> None:
     for rule in catalogue():
         text = explain(rule.id)
-        assert rule.id in text and rule.mend in text
+        assert rule.id in text and rule.fix in text
 
 
 def test_two_runs_find_the_same(spoilt: SmallSet) -> None:

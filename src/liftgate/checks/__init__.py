@@ -19,13 +19,13 @@ pages.py     writes docs/findings
 from liftgate.checks.finding import Finding, Severity
 from liftgate.checks.rule import Rule
 from liftgate.checks.rules import catalogue
-from liftgate.checks.run import CheckResult, Ignored, explain, run, validate_selection
+from liftgate.checks.run import CheckResult, IgnoredFinding, explain, run, validate_selection
 from liftgate.checks.subject import Subject
 
 __all__ = [
     "CheckResult",
     "Finding",
-    "Ignored",
+    "IgnoredFinding",
     "Rule",
     "Severity",
     "Subject",

@@ -1,4 +1,4 @@
-"""What the readers met (`Dataset.faults`), turned into findings: one per kind and data set, the first few named."""
+"""Turn what the readers could not read (`Dataset.faults`) into findings: one per kind and data set, with examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from liftgate.data.core.faults import KINDS
 
 
 def of_kind(dataset: Dataset, *kinds: str) -> list[Fault]:
-    """Return what the reader met of these kinds, in the order of reading."""
+    """Return the faults of these kinds, in the order of reading."""
     return [fault for fault in dataset.faults if fault.kind in kinds]
 
 
@@ -23,7 +23,7 @@ def losing_image(dataset: Dataset) -> list[Fault]:
 
 
 def fault_findings(rule: Rule, dataset: Dataset, severities: Mapping[str, Severity]) -> Iterator[Finding]:
-    """Yield one finding of `rule` for every kind of fault in `severities` that the reader met."""
+    """Yield one finding of `rule` for every kind of fault in `severities` that the reader found."""
     for kind, severity in severities.items():
         met = of_kind(dataset, kind)
         if met:
@@ -31,7 +31,7 @@ def fault_findings(rule: Rule, dataset: Dataset, severities: Mapping[str, Severi
 
 
 def message(kind: str, met: list[Fault]) -> str:
-    """Say what was met, how often, and the first few."""
+    """Describe the faults: what, how often, and the first few."""
     meaning = KINDS[kind].meaning if kind in KINDS else kind.replace("_", " ")
     named = list(dict.fromkeys(fault.message for fault in met))[:3]
     if len(met) == 1:

@@ -21,7 +21,7 @@ PACKAGES = (
     *("liftgate", "ultralytics", "ultralytics-thop", "torch", "torchvision", "numpy", "scipy", "numba", "matplotlib"),
     *("opencv-python", "opencv-python-headless", "pillow", "polars", "onnxruntime"),
 )
-"""What training and checking stand on"""
+"""Packages that training and checking rest on"""
 _PATIENCE = 10.0  # seconds for nvidia-smi: a hanging driver must not hang the check
 
 
@@ -30,7 +30,7 @@ class Package(NamedTuple):
 
     version: str
     requires: tuple[str, ...] = ()
-    """What it says it needs, in the words of PEP 508"""
+    """Its requirements, as in PEP 508"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Machine:
     now: float
     """Seconds since 1970, by its clock"""
     zone: str | None = None
-    """A time zone that is asked for and that this machine does not know: it takes UTC instead"""
+    """A time zone in TZ that this machine does not know: it takes UTC instead"""
     free: int | None = None
     """Bytes that may still be written where the study keeps its runs"""
     gpus: tuple[int, ...] = ()
@@ -48,7 +48,7 @@ class Machine:
     packages: Mapping[str, Package] = field(default_factory=dict)
 
 
-def look_around(folder: Path) -> Machine:
+def inspect_machine(folder: Path) -> Machine:
     """Return the facts of this machine, its disk as seen from `folder`."""
     return Machine(time.time(), _unknown_zone(os.environ.get("TZ")), _free(folder), _gpus(), _packages())
 

@@ -1,4 +1,4 @@
-"""Saying where: the file and line of a label, a few examples of many."""
+"""Parts of messages: the file and line of a label, counts with their nouns, a few examples of many."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""The least that a plan takes of a machine: bytes of disk, bytes of GPU memory. What is not known is not counted."""
+"""Lower bounds of what a plan needs: bytes of disk, bytes of GPU memory. What is not known is not counted."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from liftgate.checks.subject import Placed, Subject
-from liftgate.checks.ultralytics.arguments import DEFAULT_BATCH, DEFAULT_EPOCHS, DEFAULT_IMGSZ, number
-from liftgate.checks.ultralytics.model_sizes import Size, size_of
+from liftgate.checks.subject import StageInArm, Subject
+from liftgate.checks.ultralytics.arguments import DEFAULT_BATCH, DEFAULT_EPOCHS, DEFAULT_IMGSZ, numeric_argument
+from liftgate.checks.ultralytics.published_models import ModelSize, model_size
 from liftgate.study.records import Study
 
 _MILLION = 1e6
@@ -43,8 +43,8 @@ def disk_need(subject: Subject) -> DiskNeed | None:
         if size is None:
             continue
         parameters, recipe = size.parameters * _MILLION, place.stage.recipe
-        period = int(number(recipe, "save_period", -1))
-        epochs = int(number(recipe, "epochs", DEFAULT_EPOCHS))
+        period = int(numeric_argument(recipe, "save_period", -1))
+        epochs = int(numeric_argument(recipe, "epochs", DEFAULT_EPOCHS))
         kept = _LEFT + (_EPOCH * (epochs // period) if period > 0 else 0.0)
         left += kept * parameters * len(study.seeds)
         peak = max(peak, _WHILE * parameters)
@@ -57,13 +57,13 @@ def disk_need(subject: Subject) -> DiskNeed | None:
     return DiskNeed(round(left + peak), round(peak), runs)
 
 
-def _is_trained(study: Study, place: Placed) -> bool:
+def _is_trained(study: Study, place: StageInArm) -> bool:
     """Whether a step of the flow trains the arm."""
     steps = [step for step in study.flow if step.name == "train"]
     return any(step.arms is None or place.arm.name in step.arms for step in steps)
 
 
-def batch_memory(subject: Subject, place: Placed, devices: int) -> int | None:
+def batch_memory(subject: Subject, place: StageInArm, devices: int) -> int | None:
     """Return the least bytes that a stage's training keeps on each of its GPUs; None where it is not known.
 
     A batch of -1, or a share of the memory, is the trainer's own choice and always fits.
@@ -74,15 +74,15 @@ def batch_memory(subject: Subject, place: Placed, devices: int) -> int | None:
     return _memory(subject, place, -(-batch // devices))
 
 
-def largest_batch(subject: Subject, place: Placed, devices: int, memory: int) -> int:
-    """Return the largest batch of which it is not certain that it does not fit; 0: none."""
+def largest_batch(subject: Subject, place: StageInArm, devices: int, memory: int) -> int:
+    """Return the largest batch that may fit; 0: not even one image fits."""
     one, two = _memory(subject, place, 1), _memory(subject, place, 2)
     if one is None or two is None or one > memory:
         return 0
     return (1 + int((memory - one) // max(two - one, 1))) * devices
 
 
-def _memory(subject: Subject, place: Placed, images: int) -> int | None:
+def _memory(subject: Subject, place: StageInArm, images: int) -> int | None:
     size, recipe = _model(place), place.stage.recipe
     imgsz = recipe.get("imgsz", DEFAULT_IMGSZ)
     if size is None or subject.study is None or subject.study.backend != "ultralytics" or not isinstance(imgsz, int):
@@ -97,8 +97,8 @@ def _memory(subject: Subject, place: Placed, images: int) -> int | None:
     return round(weights + half * size.kept * side * side * images)
 
 
-def _model(place: Placed) -> Size | None:
+def _model(place: StageInArm) -> ModelSize | None:
     """The model of a stage: a later one goes on with that of the stage before."""
     stages = place.arm.stages[: place.number + 1]
     named = [stage.weights for stage in stages if stage.weights]
-    return size_of(named[-1]) if named else None
+    return model_size(named[-1]) if named else None

@@ -6,13 +6,13 @@
 
         Why it matters, with the real case where there is one.
 
-        Mend: what a person does about it.
+        Fix: what a person does about it.
         '''
         for … in …:
             yield zero_area.finding(where, "what is wrong there, with the figures", box=[…])
 
-A rule is registered by being decorated in a module of `liftgate.checks.rules`; nothing else has to know of it.
-(The text could stand in a table beside the code; beside each other they stay true.)
+A rule is registered by being decorated in a module of `liftgate.checks.rules`; no list has to be kept.
+(Text and code are in one place so that they stay true to each other.)
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Rule:
     """What it reports usually; a finding may be milder or graver where the figures are."""
     summary: str
     why: str
-    mend: str
+    fix: str
     find: Callable[[Subject], Iterable[Finding]]
 
     def finding(
         self, where: object, message: str, *, hint: str | None = None, severity: Severity | None = None, **data: Any
     ) -> Finding:
-        """Make a finding of this rule; `hint` defaults to how to mend it."""
-        return Finding(self.id, severity or self.severity, str(where), message, hint or self.mend, data)
+        """Make a finding of this rule; `hint` defaults to how to fix it."""
+        return Finding(self.id, severity or self.severity, str(where), message, hint or self.fix, data)
 
     def __call__(self, subject: Subject) -> list[Finding]:
         """Return what this rule finds."""
@@ -53,20 +53,20 @@ class Rule:
 
 
 def rule(id_: str, severity: Severity) -> Callable[[Callable[[Subject], Iterable[Finding]]], Rule]:
-    """Register a function that looks at the whole subject."""
+    """Return a decorator that registers a function over the whole subject as the rule `id_`."""
 
     def register(find: Callable[[Subject], Iterable[Finding]]) -> Rule:
         if id_ in _REGISTER:
             raise ValueError(f"two rules are called {id_}")
-        summary, why, mend = _page(find)
-        _REGISTER[id_] = made = Rule(id_, severity, summary, why, mend, find)
+        summary, why, fix = _page(find)
+        _REGISTER[id_] = made = Rule(id_, severity, summary, why, fix, find)
         return made
 
     return register
 
 
 def dataset_rule(id_: str, severity: Severity) -> Callable[[Callable[[Dataset], Iterable[Finding]]], Rule]:
-    """Register a function that looks at one data set; each finding's data names it."""
+    """Return a decorator that registers a function over one data set; each finding's data names it."""
 
     def register(find: Callable[[Dataset], Iterable[Finding]]) -> Rule:
         def over_all(subject: Subject) -> Iterator[Finding]:
@@ -81,7 +81,7 @@ def dataset_rule(id_: str, severity: Severity) -> Callable[[Callable[[Dataset], 
 
 
 def registered() -> dict[str, Rule]:
-    """Every rule that has been imported, by id. `catalogue()` imports them all."""
+    """Return every rule that has been imported, by id. `catalogue()` imports them all."""
     return dict(sorted(_REGISTER.items()))
 
 
@@ -90,8 +90,8 @@ def _fields(finding: Finding) -> dict[str, Any]:
 
 
 def _page(find: Callable[..., object]) -> tuple[str, str, str]:
-    """Split a docstring into its first line, its body and what follows `Mend:`."""
+    """Split a docstring into its first line, its body and what follows `Fix:`."""
     text = inspect.getdoc(find) or ""
-    body, _, mend = text.partition("\nMend: ")
+    body, _, fix = text.partition("\nFix: ")
     summary, _, why = body.partition("\n\n")
-    return summary.strip(), why.strip(), " ".join(mend.split())
+    return summary.strip(), why.strip(), " ".join(fix.split())

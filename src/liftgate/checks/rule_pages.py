@@ -25,7 +25,7 @@ graver, so is the finding.
 `--select` takes ids and families, `--ignore ID=REASON` keeps a finding out of the way and in the record
 (`--ignore ID` says there that no reason was given). `--page HTML` draws what a look settles: boxes as stored and as
 they should be read, pairs of copies. `--fix DIR` writes what has one right answer into a new folder, never in place: of
-a data set a mended copy (images as links), of a study the data sets that need it and a study.yaml that uses them.
+a data set a corrected copy (images as links), of a study the data sets that need it and a study.yaml that uses them.
 
 Written by `python -m liftgate.checks.rule_pages docs/findings`; the last columns by `python tests/checks/proof.py`: how
 many faults were planted and how many of them found, and how often the rule spoke, at its gravest, on real data that are

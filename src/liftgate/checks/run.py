@@ -1,4 +1,4 @@
-"""Running the rules, and what comes out."""
+"""Run the rules on a subject and collect the findings; print a rule's page."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from liftgate.errors import UsageError
 from liftgate.progress import Progress, silent
 from liftgate.suggestions import did_you_mean
 
-_GRAVITY = {"error": 0, "warning": 1, "info": 2}
+_ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Ignored:
-    """A finding that somebody decided to live with, and why."""
+class IgnoredFinding:
+    """A finding that was ignored, and the reason."""
 
     finding: Finding
     reason: str
@@ -29,26 +29,26 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What `check` found; the gravest first."""
+    """What `check` found; the most severe first."""
 
     findings: tuple[Finding, ...]
-    ignored: tuple[Ignored, ...]
+    ignored: tuple[IgnoredFinding, ...]
     rules: tuple[str, ...]
     """ids of the rules that ran"""
     n_images: int
     n_boxes: int
     datasets: tuple[str, ...]
     geometry: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """data set → what the label geometry probe answers, also where that is no finding; empty: it was not asked"""
+    """data set → answer of the label geometry probe, also where it is no finding; empty: the rule was not selected"""
 
     @property
     def ok(self) -> bool:
-        """No error is left: a run may start."""
+        """Return whether no error is left: a run may start."""
         return not any(finding.severity == "error" for finding in self.findings)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many findings of each severity."""
+        """Return how many findings there are of each severity."""
         found = Counter(finding.severity for finding in self.findings)
         return {severity: found[severity] for severity in ("error", "warning", "info")}
 
@@ -74,11 +74,13 @@ def run(
     ignore: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> CheckResult:
-    """Let every rule look at `subject`.
+    """Run every rule on `subject`.
 
     Args:
+        subject: the data sets, and the study where there is one.
         select: only these ids or families (`labels` means every `labels.…`); None: all.
         ignore: id or family → reason. What it hides is kept in `ignored`, so that the record shows it.
+        progress: called before every rule.
 
     Raises:
         UsageError: for an id that no rule has, none at all, or an ignored id without a reason.
@@ -91,15 +93,17 @@ def run(
         progress("checks", done, len(chosen))
         findings += rules[id_](subject)
     progress("checks", len(chosen), len(chosen))
-    findings.sort(key=lambda finding: (_GRAVITY[finding.severity], finding.id))  # stable: places stay in order
+    findings.sort(key=lambda finding: (_ORDER[finding.severity], finding.id))  # stable: places stay in order
     return CheckResult(
         findings=tuple(finding for finding in findings if finding.id not in reasons),
-        ignored=tuple(Ignored(finding, reasons[finding.id]) for finding in findings if finding.id in reasons),
+        ignored=tuple(IgnoredFinding(finding, reasons[finding.id]) for finding in findings if finding.id in reasons),
         rules=chosen,
         n_images=sum(len(dataset.images) for dataset in subject.datasets.values()),
         n_boxes=sum(len(dataset.labels) for dataset in subject.datasets.values()),
         datasets=tuple(subject.datasets),
-        geometry={name: _answer(subject.geometry(name)) for name in subject.datasets if "labels.geometry" in chosen},
+        geometry={
+            name: _geometry_record(subject.geometry(name)) for name in subject.datasets if "labels.geometry" in chosen
+        },
     )
 
 
@@ -112,13 +116,13 @@ def validate_selection(
         UsageError: for an id that no rule has, none at all, or an ignored id without a reason.
     """
     rules = {rule.id: rule for rule in catalogue()}
-    chosen = sorted(rules) if select is None else sorted({id_ for word in select for id_ in _named(word, rules)})
+    chosen = sorted(rules) if select is None else sorted({id_ for word in select for id_ in _matching_ids(word, rules)})
     if not chosen:
         raise UsageError("no finding is selected", hint="name ids or families, such as labels; leave it out for all")
     return tuple(chosen), _reasons(ignore or {}, rules)
 
 
-def _answer(found: Geometry | None) -> dict[str, Any]:
+def _geometry_record(found: Geometry | None) -> dict[str, Any]:
     """What the probe says, in the words of JSON; where it says "fits", it shows in no finding."""
     if found is None:
         return {"answer": "not decidable", "images": 0, "why": "too few images with large boxes in different places"}
@@ -134,7 +138,7 @@ def _answer(found: Geometry | None) -> dict[str, Any]:
 
 
 def explain(id_: str) -> str:
-    """Return the page of a rule: what it finds, why it matters, how to mend it.
+    """Return the page of a rule: what it finds, why it matters, how to fix it.
 
     Raises:
         UsageError: for an id that no rule has, with the nearest that there is.
@@ -148,7 +152,7 @@ def explain(id_: str) -> str:
 def page(rule: Rule) -> str:
     """Return a rule's page as Markdown."""
     head = f"# {rule.id}\n\n{rule.summary}\n\nSeverity: {rule.severity}\n"
-    return f"{head}\n{rule.why}\n\n## How to mend it\n\n{rule.mend}\n"
+    return f"{head}\n{rule.why}\n\n## How to fix it\n\n{rule.fix}\n"
 
 
 def _reasons(ignore: Mapping[str, str], rules: Mapping[str, Rule]) -> dict[str, str]:
@@ -156,12 +160,12 @@ def _reasons(ignore: Mapping[str, str], rules: Mapping[str, Rule]) -> dict[str, 
     for word, reason in ignore.items():
         if not reason.strip():
             raise UsageError(f"{word} is ignored without a reason", hint=f"--ignore '{word}=why it does no harm here'")
-        reasons |= dict.fromkeys(_named(word, rules), reason.strip())
+        reasons |= dict.fromkeys(_matching_ids(word, rules), reason.strip())
     return reasons
 
 
-def _named(word: str, rules: Mapping[str, Rule]) -> Iterable[str]:
-    """Return the ids that a word of --select or --ignore stands for."""
+def _matching_ids(word: str, rules: Mapping[str, Rule]) -> Iterable[str]:
+    """Return the ids that an id or a family in --select or --ignore names."""
     if word in rules:
         return (word,)
     family = tuple(id_ for id_ in rules if id_.partition(".")[0] == word.rstrip("."))

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from liftgate.checks.images.copies import Pair, find_copies
-from liftgate.checks.images.scan import Scan, scan_images
-from liftgate.checks.machine import Machine, look_around
+from liftgate.checks.images.copies import CopyPair, find_copies
+from liftgate.checks.images.scan import ImageScan, scan_images
+from liftgate.checks.machine import Machine, inspect_machine
 from liftgate.checks.probes.label_geometry import Geometry, probe
-from liftgate.checks.probes.learnability import Probe
+from liftgate.checks.probes.learnability import LearnabilityResult
 from liftgate.data.core.dataset import Dataset
 from liftgate.progress import Progress, silent
 from liftgate.study.records import Arm, Part, Stage, Study
 
 
-class Placed(NamedTuple):
-    """A stage and where it stands."""
+class StageInArm(NamedTuple):
+    """A stage of an arm, and its place in the study."""
 
     arm: Arm
     number: int
@@ -43,47 +43,47 @@ class Subject:
     datasets: Mapping[str, Dataset]
     study: Study | None = None
     progress: Progress = silent
-    probes: tuple[Probe, ...] = ()
-    """What learnability probes showed; without them the rules of `probe.…` are silent"""
-    _scans: dict[str, Scan] = field(default_factory=dict, repr=False, compare=False)
-    _copies: list[tuple[Pair, ...]] = field(default_factory=list, repr=False, compare=False)
+    probes: tuple[LearnabilityResult, ...] = ()
+    """Results of learnability probes; without them the rules of `probe.…` are silent"""
+    _scans: dict[str, ImageScan] = field(default_factory=dict, repr=False, compare=False)
+    _copies: list[tuple[CopyPair, ...]] = field(default_factory=list, repr=False, compare=False)
     _geometries: dict[str, Geometry | None] = field(default_factory=dict, repr=False, compare=False)
     _machine: list[Machine] = field(default_factory=list, repr=False, compare=False)
 
-    def scan(self, name: str) -> Scan:
-        """Return what the pixels of a data set say; read once, and from the cache where nothing changed."""
+    def scan(self, name: str) -> ImageScan:
+        """Return facts of the images of a data set; read once, and from the cache where nothing changed."""
         if name not in self._scans:
             self._scans[name] = scan_images(self.datasets[name], progress=self.progress)
         return self._scans[name]
 
     def geometry(self, name: str) -> Geometry | None:
-        """Return whether the boxes of a data set lie where its objects are; None: too few images to say. Asked once."""
+        """Return whether the boxes of a data set lie where its objects are; None: too few images. Computed once."""
         if name not in self._geometries:
             self._geometries[name] = probe(self.datasets[name])
         return self._geometries[name]
 
     @property
     def machine(self) -> Machine:
-        """Return what this machine has; looked at once, and only when a rule asks."""
+        """Return facts of this machine; read once, and only when a rule needs them."""
         if not self._machine:
-            self._machine.append(look_around(self.study_folder))
+            self._machine.append(inspect_machine(self.study_folder))
         return self._machine[0]
 
     @property
     def study_folder(self) -> Path:
-        """Folder that the study's paths are relative to."""
+        """Return the folder that the study's paths are relative to."""
         return self.study.folder if self.study else Path()
 
     @property
-    def stages(self) -> Iterator[Placed]:
-        """Every stage of every arm."""
+    def stages(self) -> Iterator[StageInArm]:
+        """Yield every stage of every arm."""
         if self.study is not None:
             for arm in self.study.arms:
-                yield from (Placed(arm, number, stage, self.study) for number, stage in enumerate(arm.stages))
+                yield from (StageInArm(arm, number, stage, self.study) for number, stage in enumerate(arm.stages))
 
     @property
-    def copies(self) -> tuple[Pair, ...]:
-        """Every pair of images, within and across the data sets, that are copies or near-copies of each other."""
+    def copies(self) -> tuple[CopyPair, ...]:
+        """Return every pair of images, within and across the data sets, that are copies or near-copies."""
         if not self._copies:
             self.progress("copies", 0, 1)
             self._copies.append(find_copies(self.datasets, {name: self.scan(name) for name in self.datasets}))
@@ -91,7 +91,7 @@ class Subject:
         return self._copies[0]
 
     def training_images(self, stage: Stage) -> int | None:
-        """Return how many images an epoch of a stage sees, repeats and all; None where a data set is not at hand."""
+        """Return how many images an epoch of a stage sees, repeats included; None where a data set is not loaded."""
         total = 0
         for part in stage.mix or (Part(stage.data),):
             dataset = self.datasets.get(part.dataset)

@@ -25,7 +25,7 @@ VERBS = {
     "init": "write a study to edit, from a template",
     "data": "frames, formats, merging, splits, agreement, sampling: the data room",
     "check": "findings in a study or data set, before any work",
-    "explain": "what a finding means, why it matters, how to mend it",
+    "explain": "what a finding means, why it matters, how to fix it",
     "plan": "what would run, what is cached and why, hours and money",
     "cost": "what a study costs on machines to rent or to buy",
     "run": "run a study, or go on with it",

@@ -89,24 +89,24 @@ def run(args: argparse.Namespace) -> int:
 
 def _mended(args: argparse.Namespace) -> Path:
     """Write a mended copy beside the data, or beside a study's, and return its data.yaml or study.yaml."""
-    from liftgate.checks.fixes.dataset_fixes import mend, told, write_mended
+    from liftgate.checks.fixes.dataset_fixes import fix_dataset, fix_lines, write_fixed
     from liftgate.data.formats.read import read
     from liftgate.study.study_file import is_study
 
     if is_study(args.path):
         return _mended_study(args)
     with output.progress() as progress:
-        done = mend(read(args.path, images=args.images, progress=progress))
-        data_yaml = write_mended(done, args.fix)
-    for line in told(done.changes) or ["nothing to mend was found"]:
+        done = fix_dataset(read(args.path, images=args.images, progress=progress))
+        data_yaml = write_fixed(done, args.fix)
+    for line in fix_lines(done.changes) or ["nothing to mend was found"]:
         output.say(line)
     output.say(f"wrote {data_yaml}; what follows is its check")
     return data_yaml
 
 
 def _mended_study(args: argparse.Namespace) -> Path:
-    from liftgate.checks.fixes.dataset_fixes import told
-    from liftgate.checks.fixes.study_fixes import mend_study
+    from liftgate.checks.fixes.dataset_fixes import fix_lines
+    from liftgate.checks.fixes.study_fixes import fix_study
     from liftgate.ledger.workspace import Workspace
     from liftgate.pipeline.datasets import StudyDatasets
     from liftgate.study.study_file import load
@@ -114,9 +114,9 @@ def _mended_study(args: argparse.Namespace) -> Path:
     study = load(args.path)
     with output.progress() as progress:
         datasets = StudyDatasets(study, Workspace(study), progress).all()
-        path, mended = mend_study(study, datasets, args.fix, progress)
+        path, mended = fix_study(study, datasets, args.fix, progress)
     for name, changes in mended.items():
-        for line in told(changes):
+        for line in fix_lines(changes):
             output.say(f"{name}: {line}")
     output.say(
         f"wrote {path}; what follows is its check" if mended else "nothing to mend was found; nothing was written"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from liftgate.checks import Subject
-    from liftgate.checks.images.copies import Located
+    from liftgate.checks.images.copies import LocatedImage
     from liftgate.checks.images.duplicates import Link
     from liftgate.data.core.dataset import Dataset
     from liftgate.reporting.dataset_pages.pairs import PairImage
@@ -96,7 +96,7 @@ def _write_page(path: Path, subject: Subject, links: Sequence[Link], record: Map
     return render_pairs(PairsPage(", ".join(subject.datasets), record, shown, len(links)), path)
 
 
-def _side(one: Located) -> PairImage:
+def _side(one: LocatedImage) -> PairImage:
     from liftgate.reporting.dataset_pages.pairs import PairImage
     from liftgate.reporting.pictures import small_jpeg
 

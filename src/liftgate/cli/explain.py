@@ -1,4 +1,4 @@
-"""`liftgate explain`: what a finding means, why it matters, how to mend it."""
+"""`liftgate explain`: what a finding means, why it matters, how to fix it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def run(args: argparse.Namespace) -> int:
     text = explain(args.id)
     if args.json:
         rule = next(rule for rule in rules if rule.id == args.id)
-        fields = ("id", "severity", "summary", "why", "mend")
-        output.emit_json({name: getattr(rule, name) for name in fields})
+        fields = ("id", "severity", "summary", "why")
+        fix = rule.fix if isinstance(rule, Rule) else rule.mend
+        output.emit_json({name: getattr(rule, name) for name in fields} | {"mend": fix})
         return 0
     print(text, end="")
     return 0

@@ -15,7 +15,7 @@ from checks.plants import in_pixels
 from checks.small_set import SIDE, SmallSet
 from liftgate.boxes import iou
 from liftgate.checks import Subject, run
-from liftgate.checks.fixes.dataset_fixes import mend, write_mended
+from liftgate.checks.fixes.dataset_fixes import fix_dataset, write_fixed
 from liftgate.cli import main
 from liftgate.data.formats.read import read
 
@@ -41,21 +41,21 @@ def test_what_was_planted_is_gone_and_the_original_is_as_it_was(id_: str, small:
     FAULTS[id_](small)
     before = {path: path.read_bytes() for path in small.root.rglob("*") if path.is_file()}
     assert id_ in ids(small.yaml)
-    done = mend(read(small.yaml))
+    done = fix_dataset(read(small.yaml))
     assert done.changes
-    assert id_ not in ids(write_mended(done, tmp_path / "mended"))
+    assert id_ not in ids(write_fixed(done, tmp_path / "mended"))
     assert {path: path.read_bytes() for path in small.root.rglob("*") if path.is_file()} == before
 
 
 def test_a_box_over_the_edge_is_cut_and_one_mostly_outside_is_left_out_by_name(small: SmallSet, tmp_path: Path) -> None:
     small.add_row("0 0.95 0.5 0.2 0.2\n0 0.5 0.9 1.1 0.1\n0 1.3 0.5 0.2 0.2")
     lines = small.label().read_text().splitlines()
-    done = mend(read(small.yaml))
+    done = fix_dataset(read(small.yaml))
     said = {change.what: change.examples for change in done.changes}
     cut = said["boxes over the edge cut at the edge of the image"]
     assert cut == tuple(f"{small.label()}:{len(lines) - back}" for back in (2, 1))
     assert said["rows left out: row out of range"] == (f"{small.label()}:{len(lines)}",)
-    mended = read(write_mended(done, tmp_path / "mended"))
+    mended = read(write_fixed(done, tmp_path / "mended"))
     assert np.isclose(mended.labels.boxes, [0.85 * SIDE, 0.4 * SIDE, SIDE, 0.6 * SIDE], atol=0.01).all(axis=1).any()
     assert mended.labels.boxes.max() <= SIDE + 1e-6
 
@@ -63,7 +63,7 @@ def test_a_box_over_the_edge_is_cut_and_one_mostly_outside_is_left_out_by_name(s
 @pytest.mark.parametrize("mistake", ["transposed", "mirrored", "corner-for-centre"])
 def test_boxes_read_the_wrong_way_are_mended_as_the_probe_proves(mistake: str, small: SmallSet) -> None:
     sound = small.read()
-    done = mend(with_mistake(sound, mistake))
+    done = fix_dataset(with_mistake(sound, mistake))
     (change,) = [change for change in done.changes if change.id == "labels.geometry"]
     assert mistake in change.what
     overlap = iou(done.dataset.labels.boxes, sound.labels.boxes).max(axis=0)
@@ -74,30 +74,30 @@ def test_labels_in_pixels_are_mended_though_the_reader_takes_no_row(small: Small
     sound = small.read()
     in_pixels(small)
     assert not len(small.read().labels)
-    done = mend(small.read())
-    assert [change.what for change in done.changes] == ["boxes mended: in pixels"]
+    done = fix_dataset(small.read())
+    assert [change.what for change in done.changes] == ["boxes corrected: in pixels"]
     assert iou(done.dataset.labels.boxes, sound.labels.boxes).max(axis=0).min() > 0.99
 
 
 def test_the_flip_of_the_names_is_written(small: SmallSet, tmp_path: Path) -> None:
     small.keypoints(["nose", "left_eye", "right_eye"])
     small.keys(flip_idx=[0, 1, 2])
-    mended = read(write_mended(mend(small.read()), tmp_path / "mended"))
+    mended = read(write_fixed(fix_dataset(small.read()), tmp_path / "mended"))
     assert mended.keypoints is not None and mended.keypoints.flip_idx == (0, 2, 1)
 
 
 def test_sound_data_have_nothing_to_mend_and_come_back_the_same(small: SmallSet, tmp_path: Path) -> None:
     dataset = small.read()
-    done = mend(dataset)
+    done = fix_dataset(dataset)
     assert done.changes == ()
-    again = read(write_mended(done, tmp_path / "mended"))
+    again = read(write_fixed(done, tmp_path / "mended"))
     assert np.allclose(np.sort(again.labels.boxes, axis=0), np.sort(dataset.labels.boxes, axis=0), atol=0.01)
 
 
 def test_no_data_at_all_are_mended_to_no_data(small: SmallSet) -> None:
     dataset = small.read()
     nothing = replace(dataset.take(np.array([], dtype=np.int64)), faults=())
-    assert len(mend(nothing).dataset.labels) == 0
+    assert len(fix_dataset(nothing).dataset.labels) == 0
 
 
 def test_the_verb_writes_a_report_and_checks_what_it_wrote(

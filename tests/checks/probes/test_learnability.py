@@ -8,12 +8,12 @@ import pytest
 from checks.plants import PLANTS
 from checks.small_set import SmallSet
 from liftgate.checks import run
-from liftgate.checks.probes.learnability import Probe, not_told_apart
+from liftgate.checks.probes.learnability import LearnabilityResult, indistinguishable_classes
 
 
-def probe(small: SmallSet, **counts: dict[str, int]) -> Probe:
+def probe(small: SmallSet, **counts: dict[str, int]) -> LearnabilityResult:
     (sound,) = PLANTS["probe.classes_by_chance"][0](small).probes
-    return Probe(**{**{name: getattr(sound, name) for name in sound.__slots__}, "others_named": counts})
+    return LearnabilityResult(**{**{name: getattr(sound, name) for name in sound.__slots__}, "others_named": counts})
 
 
 def test_blood_cells_whose_classes_a_die_threw_are_named(small: SmallSet) -> None:
@@ -24,7 +24,7 @@ def test_blood_cells_whose_classes_a_die_threw_are_named(small: SmallSet) -> Non
         RBC={"Platelets": 24, "RBC": 47, "WBC": 13},
         WBC={"Platelets": 31, "RBC": 63, "WBC": 21},
     )
-    assert ("Platelets", "RBC") in not_told_apart(found)
+    assert ("Platelets", "RBC") in indistinguishable_classes(found)
 
 
 @pytest.mark.parametrize("right", [0.5, 0.7, 1.0])
@@ -35,11 +35,11 @@ def test_classes_that_are_told_apart_half_of_the_time_are_not_accused(small: Sma
         own = rng.binomial(30, 0.5 + right / 2)
         other = rng.binomial(30, 0.5 - right / 2)
         found = probe(small, a={"a": int(own), "b": int(30 - own)}, b={"a": int(other), "b": int(30 - other)})
-        assert not not_told_apart(found)
+        assert not indistinguishable_classes(found)
 
 
 def test_a_few_objects_say_nothing(small: SmallSet) -> None:
-    assert not not_told_apart(probe(small, a={"a": 4, "b": 5}, b={"a": 40, "b": 60}))
+    assert not indistinguishable_classes(probe(small, a={"a": 4, "b": 5}, b={"a": 40, "b": 60}))
 
 
 def test_the_finding_names_the_pair(small: SmallSet) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from checks.small_set import SmallSet
 from liftgate.checks import Finding, Subject, run
-from liftgate.checks.machine import Machine, Package, look_around
+from liftgate.checks.machine import Machine, Package, inspect_machine
 from liftgate.checks.resource_needs import batch_memory, disk_need, largest_batch
 from liftgate.study.records import Arm, FlowStep, Stage
 
@@ -105,7 +105,7 @@ def test_packages_that_do_not_work_together(
 
 
 def test_the_packages_that_these_tests_run_on_fit_together(small: SmallSet) -> None:
-    packages = look_around(small.root).packages
+    packages = inspect_machine(small.root).packages
     assert "numpy" in packages
     assert findings(subject(small, {}), "environment.versions", packages=packages) == []
 
@@ -117,7 +117,7 @@ def test_time_zones_that_exist_or_are_the_c_librarys_affair(
     monkeypatch.delenv("TZ", raising=False)
     if zone is not None:
         monkeypatch.setenv("TZ", zone)
-    assert look_around(small.root).zone is None
+    assert inspect_machine(small.root).zone is None
 
 
 def test_a_clock_that_is_hours_off_is_nobodys_fault(small: SmallSet) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from checks.small_set import SmallSet
 from liftgate.checks import Finding, Subject, run
-from liftgate.checks.ultralytics.arguments import ARGUMENTS, auto_choice, complaint, near, optimizer_steps
+from liftgate.checks.ultralytics.arguments import ARGUMENTS, auto_choice, nearest_argument, optimizer_steps, refusal
 from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.study.records import Arm, Stage
 
@@ -106,23 +106,23 @@ def test_yaml_text_that_looks_like_a_number_gets_the_spelling_that_works(small: 
 
 @pytest.mark.parametrize("batch", [16, 1, -1, 0.7, "auto", None])
 def test_a_batch_is_a_number_of_images_a_share_of_the_memory_or_automatic(batch: object) -> None:
-    assert complaint("batch", batch) is None
+    assert refusal("batch", batch) is None
 
 
 @pytest.mark.parametrize("batch", [0, -2, 16.5, "many"])
 def test_no_batch_is_told(batch: object) -> None:
-    assert str(complaint("batch", batch)).startswith("expected a ")
+    assert str(refusal("batch", batch)).startswith("expected a ")
 
 
 @given(st.sampled_from(sorted(ARGUMENTS)), st.one_of(st.none(), st.text(), st.floats(), st.integers(), st.booleans()))
 def test_any_value_gets_an_answer(name: str, value: object) -> None:
-    answer = complaint(name, value)
+    answer = refusal(name, value)
     assert answer is None or answer.startswith("expected")
 
 
 @given(st.text(max_size=30))
 def test_any_name_gets_a_near_word_or_none(name: str) -> None:
-    assert near(name) in {None, *ARGUMENTS}
+    assert nearest_argument(name) in {None, *ARGUMENTS}
 
 
 def two_arms(

@@ -1,4 +1,4 @@
-"""Mending: what is safe to mend in a data set, done in new files. Nothing is changed in place.
+"""Fixes that are safe to apply to a data set, written to new files. Nothing is changed in place.
 
 Safe is what has one right answer: rows that Ultralytics would drop a whole image for, boxes over the edge, boxes drawn
 twice, labels that the geometry probe proves to be transposed or mirrored, a flip_idx that the keypoints' names say, a
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from liftgate.boxes import cxcywh_to_xyxy
 from liftgate.checks.messages import image_place, row_place
-from liftgate.checks.probes.box_conventions import NEXT, PREVIOUS, in_other_units, read_as, said
-from liftgate.checks.probes.flip_names import flip_from_names
+from liftgate.checks.probes.box_conventions import NEXT, PREVIOUS, describe_transform, in_other_units, read_as
+from liftgate.checks.probes.flip_index import flip_from_names
 from liftgate.checks.probes.label_geometry import probe
-from liftgate.checks.rules.labels import twins
+from liftgate.checks.rules.labels import overlapping_pairs
 from liftgate.data.core.dataset import Dataset, Fault, Image, Labels, stack_labels
 from liftgate.data.formats import yolo
 from liftgate.files import require_empty, write_json
@@ -31,14 +31,14 @@ REPORT = "mended.json"
 _ROWS = ("row_columns", "row_not_number", "row_out_of_range", "class_out_of_range", "class_not_integer")
 _INSIDE = 0.5  # share of a box that must lie in the image for the rest to be cut off
 _FARTHEST = 2.0  # a coordinate beyond it is in pixels, not over the edge
-_ROUNDING = 0.5  # pixels over the edge that are nobody's fault
+_ROUNDING = 0.5  # pixels over the edge that come from rounding
 _CUT = "boxes over the edge cut at the edge of the image"
 _NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One kind of thing that was mended, or that was left out."""
+class AppliedFix:
+    """One kind of fix that was applied, or one that was left out."""
 
     id: str
     """The finding that it answers"""
@@ -48,11 +48,11 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Mended:
-    """A data set with its faults mended, and what was done."""
+class FixedDataset:
+    """A data set with its faults fixed, and the fixes that were applied."""
 
     dataset: Dataset
-    changes: tuple[Change, ...]
+    changes: tuple[AppliedFix, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -66,14 +66,14 @@ class _Log:
     def say(self, id_: str, what: str, place: str) -> None:
         self.places[id_, what].append(place)
 
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self) -> tuple[AppliedFix, ...]:
         return tuple(
-            Change(id_, what, len(places), tuple(places[:_NAMED])) for (id_, what), places in self.places.items()
+            AppliedFix(id_, what, len(places), tuple(places[:_NAMED])) for (id_, what), places in self.places.items()
         )
 
 
-def mend(dataset: Dataset) -> Mended:
-    """Return the data set with everything mended that is safe to mend; the same data set where nothing is."""
+def fix_dataset(dataset: Dataset) -> FixedDataset:
+    """Return the data set with every safe fix applied; the same data set where nothing is."""
     log = _Log()
     if in_other_units(dataset):  # rows in another unit are lost one and all: first they have to be read
         dataset = _turned(dataset, log)
@@ -87,11 +87,11 @@ def mend(dataset: Dataset) -> Mended:
     for fault in dataset.faults:
         if fault.kind.startswith(("path_", "list_relative")):
             log.say("data.path", "paths resolved and written absolute", fault.where)
-    return Mended(dataset, log.changes())
+    return FixedDataset(dataset, log.changes())
 
 
-def write_mended(done: Mended, folder: Path) -> Path:
-    """Write a mended data set as YOLO (links to the images, labels, data.yaml) with mended.json beside; return
+def write_fixed(done: FixedDataset, folder: Path) -> Path:
+    """Write a fixed data set as YOLO (links to the images, labels, data.yaml) with mended.json beside; return
     data.yaml.
 
     Images outside every split are left out, unless there is no split at all: then all are train.
@@ -155,11 +155,11 @@ def _turned(dataset: Dataset, log: _Log) -> Dataset:
         return dataset
     name = found.best.transform
     if name.endswith((NEXT, PREVIOUS)) or dataset.keypoints is not None:
-        log.say("labels.geometry", f"not mended: {said(name)}; a person must look", str(dataset.source))
+        log.say("labels.geometry", f"not fixed: {describe_transform(name)}; a person must look", str(dataset.source))
         return dataset
     done = read_as(dataset, name)
     for index in np.unique(done.labels.image):
-        log.say("labels.geometry", f"boxes mended: {name}", image_place(done, done.images[index]))
+        log.say("labels.geometry", f"boxes corrected: {name}", image_place(done, done.images[index]))
     return done
 
 
@@ -169,7 +169,7 @@ def _cut(dataset: Dataset, log: _Log) -> Dataset:
     cut = np.clip(labels.boxes, 0, np.tile(sizes, 2)[labels.image])
     # An unreadable image has no size to cut by.
     cut = np.where(np.all(sizes[labels.image] > 0, axis=1, keepdims=True), cut, labels.boxes)
-    # Below half a pixel it is the rounding of whoever wrote the fractions.
+    # Below half a pixel it is rounding in the written fractions.
     for row in np.flatnonzero((np.abs(cut - labels.boxes) > _ROUNDING).any(axis=1)):
         log.say("labels.out_of_range", _CUT, row_place(dataset, int(row)))
     empty: NDArray[np.bool_] = np.any((cut[:, 2:] - cut[:, :2]) <= 0, axis=1) & ~labels.crowd & ~labels.ignore
@@ -180,7 +180,7 @@ def _cut(dataset: Dataset, log: _Log) -> Dataset:
 
 def _once(dataset: Dataset, log: _Log) -> Dataset:
     keep = np.ones(len(dataset.labels), dtype=np.bool_)
-    for _, second in twins(dataset):
+    for _, second in overlapping_pairs(dataset):
         keep[second] = False
         log.say("labels.duplicate_box", "second boxes of one object left out", row_place(dataset, second))
     for fault in dataset.faults:
@@ -199,10 +199,10 @@ def _flipped(dataset: Dataset, log: _Log) -> Dataset:
     return replace(dataset, keypoints=replace(points, flip_idx=proposed))
 
 
-def told(changes: Sequence[Change]) -> list[str]:
+def fix_lines(changes: Sequence[AppliedFix]) -> list[str]:
     """Return one line per change.
 
-    >>> told([Change("labels.zero_area", "boxes without area left out", 2, ("a.txt:1", "b.txt:3"))])
+    >>> fix_lines([AppliedFix("labels.zero_area", "boxes without area left out", 2, ("a.txt:1", "b.txt:3"))])
     ['labels.zero_area: boxes without area left out (2): a.txt:1, b.txt:3']
     """
     lines = []

@@ -1,4 +1,4 @@
-"""Mending the data sets of a study: copies of those that need it, and a study.yaml that uses them. Nothing in place."""
+"""Fixes for the data sets of a study: fixed copies, and a study.yaml that uses them. Nothing is changed in place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from liftgate.checks.fixes.dataset_fixes import Change, Mended, mend, write_mended
+from liftgate.checks.fixes.dataset_fixes import AppliedFix, FixedDataset, fix_dataset, write_fixed
 from liftgate.data.core.csv_tables import table_bytes
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.read import read
@@ -26,15 +26,15 @@ from liftgate.study.records import DatasetSpec, Study
 _FILES = ("path", "images", "groups", "split")
 """Keys of a data set that may name a file, relative to study.yaml"""
 _SETTLED = ("images", "split", "ratios", "split_seed", "groups")
-"""Keys that a mended copy answers itself"""
+"""Keys that a fixed copy answers itself"""
 
 
-def mend_study(
+def fix_study(
     study: Study, datasets: Mapping[str, Dataset], folder: Path, progress: Progress = silent
-) -> tuple[Path, dict[str, tuple[Change, ...]]]:
-    """Write mended copies of a study's data sets and a study.yaml that uses them; return it and what was mended.
+) -> tuple[Path, dict[str, tuple[AppliedFix, ...]]]:
+    """Write fixed copies of the data sets of a study and a study.yaml that uses them.
 
-    A data set with nothing to mend gets no copy, and where none has, nothing is written and the study's own file comes
+    A data set with nothing to fix gets no copy, and where none has, nothing is written and the study's own file comes
     back. Groups and splits are those that the study makes of the data as they are.
 
     Args:
@@ -47,32 +47,32 @@ def mend_study(
         UsageError: the study was not loaded from a file.
     """
     if study.source is None:
-        raise UsageError("only a study in a file can be mended")
+        raise UsageError("only a study in a file can be fixed")
     folder = lexical(folder)
     require_empty(folder)
-    done: dict[str, Mended] = {}
+    done: dict[str, FixedDataset] = {}
     for spec in study.datasets:
         images = None if spec.images is None else study.folder / spec.images
-        found = mend(read(study.folder / spec.path, images=images, name=spec.name, progress=progress))
+        found = fix_dataset(read(study.folder / spec.path, images=images, name=spec.name, progress=progress))
         if found.changes:
             done[spec.name] = _placed(found, datasets[spec.name])
     if not done:
         return study.source, {}
     try:
-        for name, mended in done.items():
-            write_mended(mended, folder / name)
+        for name, fixed in done.items():
+            write_fixed(fixed, folder / name)
             if study.dataset(name).groups is not None:
-                _write_groups(mended.dataset, folder / name)
+                _write_groups(fixed.dataset, folder / name)
         write_text(folder / "study.yaml", _document(study, study.source, folder, done))
     except BaseException:
         for name in done:
             shutil.rmtree(folder / name, ignore_errors=True)
         raise
-    return folder / "study.yaml", {name: mended.changes for name, mended in done.items()}
+    return folder / "study.yaml", {name: fixed.changes for name, fixed in done.items()}
 
 
-def _placed(found: Mended, declared: Dataset) -> Mended:
-    """The mended data set with the groups and splits that the study declares."""
+def _placed(found: FixedDataset, declared: Dataset) -> FixedDataset:
+    """The fixed data set with the groups and splits that the study declares."""
     known = {image.id: image for image in declared.images}
     images = [
         replace(image, group=known[image.id].group, split=known[image.id].split) if image.id in known else image
@@ -88,7 +88,7 @@ def _write_groups(dataset: Dataset, folder: Path) -> None:
     write_bytes(folder / "groups.csv", table_bytes(("image", "group"), rows))
 
 
-def _document(study: Study, origin: Path, folder: Path, done: Mapping[str, Mended]) -> str:
+def _document(study: Study, origin: Path, folder: Path, done: Mapping[str, FixedDataset]) -> str:
     """The study's own text as a mapping, with the paths that are now others."""
     keys: Any = yaml_source.read(origin.read_text(encoding="utf-8-sig"), str(origin)).value
     for spec in study.datasets:
@@ -102,7 +102,7 @@ def _document(study: Study, origin: Path, folder: Path, done: Mapping[str, Mende
         else:
             entry |= _led_back(spec, study.folder, folder)
     _lead_back_weights(keys["arms"], study.folder, folder)
-    head = f"# A copy of {_seen_from(origin, folder)} with mended data; what was mended: mended.json beside each.\n"
+    head = f"# A copy of {_seen_from(origin, folder)} with fixed data; mended.json beside each lists the fixes.\n"
     return head + yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=120)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.checks.images.near_duplicates import near_pairs
-from liftgate.checks.images.scan import THUMB, Scan, full_dhash, pixel_hash
+from liftgate.checks.images.scan import THUMB, ImageScan, full_dhash, pixel_hash
 from liftgate.data.core.dataset import Dataset, Image
 
 T = TypeVar("T")
@@ -23,14 +23,16 @@ _BITS_OF_A_FRACTION = 4  # by how much the distance at a fraction of the size ma
 _ALIKE = 0.97  # correlation of the grey thumbnails that confirms a near copy
 _UNLIKE = 0.7  # and that refutes one even when the hashes agree
 _FLAT = 6.0  # grey levels of spread below which any two pictures correlate
-_DARKENED = 2.0  # the same where the hashes agree, which of pictures without contrast are noise
-_MOST_PAIRS = 200_000  # frames of a camera that never moves are copies of each other, and nobody reads a million pairs
+_DARKENED = 2.0  # the same where the hashes agree: those of pictures without contrast are noise
+_MOST_PAIRS = (
+    200_000  # frames of a camera that never moves are copies of each other, and a list of a million pairs is of no use
+)
 _SAMPLE = 3000
 _BLOCK = 65_536  # pairs that are correlated at once: 128 MiB
 _SAME_GREY = 16  # equal pixels have equal thumbnails but for rounding, and for JPEG being decoded at a fraction
 
 
-class Located(NamedTuple):
+class LocatedImage(NamedTuple):
     """An image and the data set that it is in."""
 
     dataset: str
@@ -42,11 +44,11 @@ class Located(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CopyPair:
     """Two images that show the same."""
 
-    first: Located
-    second: Located
+    first: LocatedImage
+    second: LocatedImage
     bits: int
     """dHash distance"""
     alike: float
@@ -55,15 +57,15 @@ class Pair:
     """the decoded pixels are equal"""
 
 
-def find_copies(datasets: Mapping[str, Dataset], scans: Mapping[str, Scan]) -> tuple[Pair, ...]:
+def find_copies(datasets: Mapping[str, Dataset], scans: Mapping[str, ImageScan]) -> tuple[CopyPair, ...]:
     """Return every pair of images, within a data set or across two, that are copies or near-copies.
 
     Two pictures are near-copies when their dHashes differ in at most 4 of 64 bits, or in about 10 at most and their
     grey thumbnails correlate by 0.97: beyond 4 bits the hash alone pairs any two dark pictures. One file listed in two
-    data sets is not a copy. Where that would be more than some 200,000 pairs, fewer bits are asked for, at last equal
-    hashes in a chain: the groups stay, the list of pairs is not whole.
+    data sets is not a copy. Where that would be more than some 200,000 pairs, fewer bits are allowed, at last equal
+    hashes in a chain: the groups stay, the list of pairs is not complete.
     """
-    everyone = [Located(name, image) for name, dataset in datasets.items() for image in dataset.images]
+    everyone = [LocatedImage(name, image) for name, dataset in datasets.items() for image in dataset.images]
     facts = [fact for name in datasets for fact in scans[name].facts]
     usable = np.flatnonzero([fact.error is None and fact.spread > 0 for fact in facts])
     every = np.array([fact.dhash for fact in facts], dtype=np.uint64)
@@ -75,7 +77,7 @@ def find_copies(datasets: Mapping[str, Dataset], scans: Mapping[str, Scan]) -> t
     pairs = usable[candidate_pairs(every[usable], thumbs[usable])]
     alike = correlation(thumbs, pairs)
     bits = np.bitwise_count(every[pairs[:, 0]] ^ every[pairs[:, 1]]).astype(np.int64)
-    # A copy that was darkened to a few grey levels still has the hash: there correlation is asked of little contrast.
+    # A copy that was darkened to a few grey levels keeps its hash: there correlation is computed at low contrast too.
     sure = bits <= _SURE_BITS
     alike[sure] = correlation(thumbs, pairs[sure], flat=_DARKENED)
     doubtful = (alike < _ALIKE) & (alike >= _UNLIKE) & (bits <= _SURE_BITS + _BITS_OF_A_FRACTION)
@@ -92,7 +94,7 @@ def find_copies(datasets: Mapping[str, Dataset], scans: Mapping[str, Scan]) -> t
     suspects = sorted({everyone[i].image.path for pair, may in zip(pairs, may_equal, strict=True) if may for i in pair})
     exact = _pixel_hashes(suspects)
     return tuple(
-        Pair(
+        CopyPair(
             first=everyone[a],
             second=everyone[b],
             bits=int(distance),
@@ -123,7 +125,7 @@ def correlation(thumbs: NDArray[np.uint8], pairs: NDArray[np.int64], *, flat: fl
     return scores
 
 
-def alike_turned(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+def best_turned_correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     """Return the best correlation of two thumbnails when one may be mirrored and turned by quarters."""
     square = second.reshape(THUMB, THUMB)
     turned = [np.rot90(side, quarter).ravel() for side in (square, square[:, ::-1]) for quarter in range(4)]
@@ -131,7 +133,7 @@ def alike_turned(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     return float(correlation(everyone, np.array([(0, i) for i in range(1, 9)])).max())
 
 
-def group_of_copies(pairs: Sequence[Pair]) -> dict[str, str]:
+def copy_groups(pairs: Sequence[CopyPair]) -> dict[str, str]:
     """Return image name → the first name of everything that it is, by way of others, a copy of (union-find)."""
     parent: dict[str, str] = {}
 
@@ -169,8 +171,8 @@ def _bits_of_whole_pictures(paths: Sequence[Path], pairs: NDArray[np.int64]) -> 
 
     Where the thumbnails do not decide, four bits do, and a picture decoded at a fraction may have another two.
     """
-    asked = np.unique(pairs).tolist()
-    hashes = dict(zip(asked, _of_each(full_dhash, [paths[i] for i in asked], lambda _: 0), strict=True))
+    indices = np.unique(pairs).tolist()
+    hashes = dict(zip(indices, _of_each(full_dhash, [paths[i] for i in indices], lambda _: 0), strict=True))
     distances = [(hashes[a] ^ hashes[b]).bit_count() for a, b in pairs.tolist()]
     return np.array(distances, dtype=np.int64)
 
@@ -183,7 +185,7 @@ def _of_each(look: Callable[[Path], T], paths: Sequence[Path], otherwise: Callab
     def looked(path: Path) -> T:
         try:
             return look(path)
-        except Exception:  # the scan has said what is wrong with it
+        except Exception:  # the scan reports what is wrong with it
             return otherwise(path)
 
     with ThreadPoolExecutor() as pool:

@@ -20,9 +20,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.checks.images.copies import Located, alike_turned, correlation
+from liftgate.checks.images.copies import LocatedImage, best_turned_correlation, correlation
 from liftgate.checks.images.neighbours import MUCH_MORE_ALIKE, SURE
-from liftgate.checks.images.scan import Scan
+from liftgate.checks.images.scan import ImageScan
 from liftgate.checks.subject import Subject
 
 Kind = Literal["exact", "near", "source", "time"]
@@ -39,8 +39,8 @@ _FARTHEST = 3  # usual steps between two neighbours
 class Link:
     """Two images that belong together, and why."""
 
-    first: Located
-    second: Located
+    first: LocatedImage
+    second: LocatedImage
     kind: Kind
     alike: float
     """correlation of the grey thumbnails; of siblings the best over mirroring and quarter turns"""
@@ -95,11 +95,11 @@ def group_names(subject: Subject, links: Sequence[Link]) -> dict[str, dict[str, 
     for name, dataset in subject.datasets.items():
         for image in dataset.images:
             if image.group is not None:
-                join(Located(name, image).name, f"{name}: group {image.group}")
+                join(LocatedImage(name, image).name, f"{name}: group {image.group}")
     for link in links:
         join(link.first.name, link.second.name)
     return {
-        name: {image.id: root(Located(name, image).name) for image in dataset.images}
+        name: {image.id: root(LocatedImage(name, image).name) for image in dataset.images}
         for name, dataset in subject.datasets.items()
     }
 
@@ -128,16 +128,16 @@ def summary(subject: Subject, links: Sequence[Link], groups: Mapping[str, Mappin
 
 def _siblings(subject: Subject) -> Iterator[Link]:
     """Link every image of one Roboflow source with the next; across data sets too."""
-    sources: dict[str, list[tuple[Located, Any]]] = defaultdict(list)
+    sources: dict[str, list[tuple[LocatedImage, Any]]] = defaultdict(list)
     for name, dataset in subject.datasets.items():
         for index, image in enumerate(dataset.images):
             match = ROBOFLOW.match(image.id.rsplit("/", 1)[-1])
             if match:
-                sources[match["source"]].append((Located(name, image), subject.scan(name).thumbs[index]))
+                sources[match["source"]].append((LocatedImage(name, image), subject.scan(name).thumbs[index]))
     for members in sources.values():
         for (first, one), (second, other) in pairwise(members):
             if first.image.path != second.image.path:
-                yield Link(first, second, "source", alike_turned(one, other))
+                yield Link(first, second, "source", best_turned_correlation(one, other))
 
 
 def _neighbours(subject: Subject) -> Iterator[Link]:
@@ -158,7 +158,9 @@ def _neighbours(subject: Subject) -> Iterator[Link]:
             enough = _enough(alike, _strangers(scan, [index for _, index in members]))
             for (i, j), score in zip(pairs, alike.tolist(), strict=True):
                 if score >= enough:
-                    yield Link(Located(name, dataset.images[i]), Located(name, dataset.images[j]), "time", score)
+                    yield Link(
+                        LocatedImage(name, dataset.images[i]), LocatedImage(name, dataset.images[j]), "time", score
+                    )
 
 
 def _enough(neighbours: NDArray[np.float64], strangers: NDArray[np.float64]) -> float:
@@ -171,7 +173,7 @@ def _enough(neighbours: NDArray[np.float64], strangers: NDArray[np.float64]) -> 
     return min(_ALIKE, float(np.quantile(strangers, 0.99))) if film else _ALIKE
 
 
-def _strangers(scan: Scan, members: Sequence[int]) -> NDArray[np.float64]:
+def _strangers(scan: ImageScan, members: Sequence[int]) -> NDArray[np.float64]:
     """Correlations of random pairs of a sequence that stand far apart in it."""
     drawn = np.random.default_rng(0).integers(0, len(members), (2000, 2))
     far = drawn[np.abs(drawn[:, 0] - drawn[:, 1]) > _APART]

@@ -1,6 +1,6 @@
-"""What was learnt of a file, kept until the file changes: one small SQLite table under the user's cache folder.
+"""A cache of facts about image files, valid until the file changes: one SQLite table in the user's cache folder.
 
-A cache never fails a check: where it cannot be opened, read or written, everything is simply looked at again.
+A cache never fails a check: where it cannot be opened, read or written, every file is read again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ _IN_ONE_QUERY = 500
 
 
 class FactCache(Generic[Record]):
-    """Records of type `kind` by (path, size, mtime_ns). `table` carries a version: a new way to look is a new table."""
+    """Records of type `kind` by (path, size, mtime_ns). `table` carries a version."""
+
+    # Another way to compute the facts is another table.
 
     def __init__(self, table: str, kind: type[Record]) -> None:
         self._table = f'"{table}"'

@@ -1,4 +1,4 @@
-"""All pairs of 64-bit hashes that differ in few bits, exactly.
+"""Near-duplicate search: every pair of 64-bit hashes that differ in few bits, exactly.
 
 Multi-index hashing (Norouzi, Punjani, Fleet 2012) with uneven thresholds: cut 64 bits into four words of 16. If two
 hashes differ in at most 10 bits, their words cannot differ by more than 2, 2, 2 and 1 bits everywhere at once (that

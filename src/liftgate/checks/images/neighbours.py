@@ -1,4 +1,4 @@
-"""Neighbours in time: do pictures that stand next to each other resemble each other more than others do?"""
+"""Neighbours in time: do pictures with consecutive numbers resemble each other more than others do?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.checks.images.copies import correlation
-from liftgate.checks.images.scan import Scan
+from liftgate.checks.images.scan import ImageScan
 from liftgate.data.core.dataset import Dataset
 
 _LAST_NUMBER = re.compile(r"^(?P<stem>.*?)(?P<number>\d{2,})(?P<tail>\D*)$")
@@ -24,7 +24,7 @@ SURE, MUCH_MORE_ALIKE, MOSTLY = 6.0, 0.15, 0.8
 """How many standard errors, and how much in correlation or how often, neighbours must be more alike than strangers"""
 
 
-class Neighbours(NamedTuple):
+class NeighbourSimilarity(NamedTuple):
     """How alike numbered neighbours on different sides of a split are, against strangers."""
 
     pairs: int
@@ -40,14 +40,14 @@ class Neighbours(NamedTuple):
     example: tuple[str, str]
 
     @property
-    def film(self) -> bool:
+    def is_sequence(self) -> bool:
         """They are surely more alike, and much or nearly always: before a still camera all pictures resemble each
         other, so that the correlation has little room above that of strangers."""
         gap = self.neighbours - self.strangers
         return self.z >= SURE and (gap >= MUCH_MORE_ALIKE or self.ahead >= MOSTLY)
 
 
-def neighbours_across(dataset: Dataset, scan: Scan) -> Neighbours | None:
+def compare_neighbours(dataset: Dataset, scan: ImageScan) -> NeighbourSimilarity | None:
     """Compare numbered neighbours (frame_0012, frame_0013; IMG_20191208_112605) that lie in different splits.
 
     None: fewer than 20 of them. Numbers alone prove nothing (a shuffled archive is numbered too): pixels decide.
@@ -72,7 +72,7 @@ def neighbours_across(dataset: Dataset, scan: Scan) -> Neighbours | None:
     near, far = (_alike(scan, pairs[:_MOST]) for pairs in (crossing, strangers))
     error = np.sqrt(near.var(ddof=1) / len(near) + far.var(ddof=1) / len(far))
     a, b = crossing[int(near.argmax())]
-    return Neighbours(
+    return NeighbourSimilarity(
         pairs=len(crossing),
         neighbours=float(near.mean()),
         strangers=float(far.mean()),
@@ -117,5 +117,5 @@ def _crossing(dataset: Dataset, members: Sequence[tuple[int, int]]) -> list[tupl
     ]
 
 
-def _alike(scan: Scan, pairs: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
+def _alike(scan: ImageScan, pairs: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
     return correlation(scan.thumbs, np.array(pairs, dtype=np.int64))

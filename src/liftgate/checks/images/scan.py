@@ -1,9 +1,9 @@
-"""What the pixels of a data set say: readable or not, how stored, what they look like. Read once for all rules.
+"""Decode every image of a data set once for all rules: readable or not, how stored, hash and thumbnail.
 
 Every image is decoded to its end (a header says nothing about a truncated download), JPEG in grey and, when large,
 at a half, a quarter or an eighth of its size: libjpeg then skips most of the arithmetic and still reads every byte.
 Other formats are halved as often after decoding, so that one picture in two formats looks the same to a hash. Threads,
-not processes: libjpeg and zlib release the interpreter's lock, and nothing has to be pickled. Facts are cached by
+not processes: libjpeg and zlib release the interpreter's lock, and nothing has to be pickled. ImageFacts are cached by
 (path, size, mtime).
 """
 
@@ -31,7 +31,7 @@ from liftgate.progress import Progress, silent
 
 THUMB = 16
 """Side of the grey thumbnail that a near-copy is confirmed on."""
-_MOST_PIXELS = 200_000_000  # more is a decompression bomb or a satellite tile: nobody trains on it as it is
+_MOST_PIXELS = 200_000_000  # more is a decompression bomb or a satellite tile, not a picture to train on
 # The shorter side that is enough. On dice a hash made from 320 of 640 pixels differs from that of the whole picture by
 # 0.12 bits on average and by 2 at most, one from 160 by 0.22 and 3; an image of 640 px costs half as much as in full.
 _ENOUGH = 200
@@ -39,8 +39,8 @@ _BATCH = 256
 _CHUNK = 16  # images that a thread takes at once: handing over one costs as much as a fifteenth of its decoding
 
 
-class Facts(NamedTuple):
-    """What one image file says."""
+class ImageFacts(NamedTuple):
+    """What is known of one image file."""
 
     error: str | None
     """Why it cannot be read; None: it was decoded to its end."""
@@ -57,10 +57,10 @@ class Facts(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scan:
-    """Facts of every image, in the order of `Dataset.images`."""
+class ImageScan:
+    """ImageFacts of every image, in the order of `Dataset.images`."""
 
-    facts: tuple[Facts, ...]
+    facts: tuple[ImageFacts, ...]
 
     @property
     def readable(self) -> NDArray[np.bool_]:
@@ -81,25 +81,25 @@ class Scan:
 
 
 class _Batch(NamedTuple):
-    """Some images, what the cache knows of them, and the looks at the others, under way."""
+    """Some images, what the cache knows of them, and the others being decoded."""
 
     paths: list[Path]
-    known: dict[Path, Facts]
+    known: dict[Path, ImageFacts]
     missing: list[Path]
-    looks: list[Future[list[Facts]]]
+    pending: list[Future[list[ImageFacts]]]
 
 
-def scan_images(dataset: Dataset, *, progress: Progress = silent) -> Scan:
-    """Decode every image of `dataset` (or recall it from the cache) and return what was seen."""
+def scan_images(dataset: Dataset, *, progress: Progress = silent) -> ImageScan:
+    """Decode every image of `dataset` (or recall it from the cache) and return their facts."""
     paths = [image.path for image in dataset.images]
     what = f"images of {dataset.name}"
     with (
         warnings.catch_warnings(),
-        FactCache("facts-5", Facts) as cache,
+        FactCache("facts-5", ImageFacts) as cache,
         ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool,
     ):
-        warnings.simplefilter("ignore")  # Pillow's word on large pictures: the limit here is our own
-        facts: list[Facts] = []
+        warnings.simplefilter("ignore")  # Pillow warns of large pictures: the limit here is our own
+        facts: list[ImageFacts] = []
         waiting: deque[_Batch] = deque()
         for begin in range(0, len(paths) + _BATCH, _BATCH):
             if chunk := paths[begin : begin + _BATCH]:
@@ -110,19 +110,19 @@ def scan_images(dataset: Dataset, *, progress: Progress = silent) -> Scan:
             # One batch is decoded while the one before is written down: no thread waits for the cache.
             while waiting and (len(waiting) > 1 or not chunk):
                 batch = waiting.popleft()
-                seen = chain.from_iterable(part.result() for part in batch.looks)
+                seen = chain.from_iterable(part.result() for part in batch.pending)
                 fresh = dict(zip(batch.missing, seen, strict=True))
                 cache.keep(fresh)
                 facts += [batch.known.get(path) or fresh[path] for path in batch.paths]
                 progress(what, len(facts), len(paths))
-    return Scan(tuple(facts))
+    return ImageScan(tuple(facts))
 
 
-def _look_at(paths: list[Path]) -> list[Facts]:
-    return [look(path) for path in paths]
+def _look_at(paths: list[Path]) -> list[ImageFacts]:
+    return [read_facts(path) for path in paths]
 
 
-def look(path: Path) -> Facts:
+def read_facts(path: Path) -> ImageFacts:
     """Return the facts of one file; whatever is wrong with it becomes `error`, never an exception."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -149,7 +149,7 @@ def pixel_hash(path: Path) -> str:
 
 
 def full_dhash(path: Path) -> int:
-    """Return the dHash of the whole picture, where that of `Facts` is one of the picture at a fraction of its size.
+    """Return the 64-bit dHash of the picture at full size; that of `ImageFacts` may come from a fraction of the size.
 
     Raises:
         OSError: the file cannot be read.
@@ -159,7 +159,7 @@ def full_dhash(path: Path) -> int:
         return difference_hash_64(_grey(image))
 
 
-def _decoded(image: Image.Image) -> Facts:
+def _decoded(image: Image.Image) -> ImageFacts:
     width, height = image.size
     if width * height > _MOST_PIXELS:
         return _unreadable(f"{width} × {height} pixels: too large to be a picture to train on")
@@ -170,7 +170,7 @@ def _decoded(image: Image.Image) -> Facts:
     if (factor := min(grey.size) // min(_halved(grey.size))) > 1:
         grey = grey.reduce(factor)
     thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX), dtype=np.uint8)
-    return Facts(
+    return ImageFacts(
         error=None,
         width=width,
         height=height,
@@ -207,12 +207,12 @@ def _stretched(image: Image.Image) -> Image.Image:
     return Image.fromarray(scaled.astype(np.uint8))
 
 
-def _unreadable(reason: str) -> Facts:
-    return Facts(reason, 0, 0, "", 0, 0.0, b"")
+def _unreadable(reason: str) -> ImageFacts:
+    return ImageFacts(reason, 0, 0, "", 0, 0.0, b"")
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """Say in a person's words what Pillow met."""
+    """Describe in plain words why Pillow could not read a file."""
     if isinstance(error, UnidentifiedImageError):
         with path.open("rb") as file:
             head = file.read(64)

@@ -73,12 +73,12 @@ _SAID = {
 }
 
 
-def said(transform: str) -> str:
+def describe_transform(transform: str) -> str:
     """Return a transform as the beginning of a sentence.
 
-    >>> said("mirrored")
+    >>> describe_transform("mirrored")
     'the boxes are mirrored'
-    >>> said("in pixels, corner-for-centre")
+    >>> describe_transform("in pixels, corner-for-centre")
     'the boxes are in pixels, corner-for-centre'
     """
     return _SAID.get(transform, f"the boxes are {transform}")

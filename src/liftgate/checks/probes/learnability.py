@@ -1,10 +1,10 @@
-"""Learnability: could a model learn a handful of the images by heart? What such a probe looks at, and what it showed.
+"""Learnability probe: can a model memorise a handful of the images? The choice of images and the record of the result.
 
-A model that cannot repeat what it was just shown has been shown something that does not hang together, or cannot see
-it. The reverse is not true: a network with enough steps also learns boxes by heart that lie beside the objects (a tiny
-YOLO on shuffled labels: AP50 0.96 after 80 epochs). So it is asked about as many images that it was not shown:
-of what hangs together something holds there, of what does not, nothing. Training is the pipeline's; here are the
-choice of images and the record that the rules `probe.…` judge.
+A model that cannot fit a few images has labels that contradict each other, or cannot see the objects. The reverse is
+not true: a network with enough steps also memorises boxes that lie beside the objects (a tiny YOLO on shuffled labels:
+AP50 0.96 after 80 epochs). So it is evaluated on as many held-out images too: with consistent labels something
+generalises, with shuffled ones nothing. Training is the pipeline's part; here are the choice of images and the record
+that the rules `probe.…` judge.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from liftgate.data.core.dataset import Dataset
 
 FEWEST, USUAL, MOST = 16, 24, 32
-"""How many images are learned by heart: enough for every class, few enough for minutes on a CPU"""
+"""How many images are trained on: enough for every class, few enough for minutes on a CPU"""
 LEARNED = 0.7
 """AP50 on the very images that were trained on from which they count as learned"""
 HARDLY = 0.3
-"""AP50 below which nothing to speak of was learned"""
+"""AP50 below which next to nothing was learned"""
 NOTHING = 0.02
-"""AP50 on images that were not shown up to which nothing of what was learned holds there"""
+"""AP50 on held-out images up to which nothing generalised"""
 BARELY = 0.2
-"""By how much more often a class should be said of its own objects than of another's, for the two to be told apart"""
+"""By how much more often a class should be predicted for its own objects than for those of another"""
 _ENOUGH = 10  # objects of each of two classes that were found
 _SIZES = (192, 256, 320, 416, 512, 640)
 _SEEN = 12.0  # pixels that an object should measure to be learned with certainty
@@ -37,8 +37,8 @@ _CROWD = 20  # boxes from which an image is taken only where its classes are nee
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """What came of learning a few images by heart."""
+class LearnabilityResult:
+    """Result of a short training on a few images."""
 
     weights: str
     """As the study names them"""
@@ -53,7 +53,7 @@ class Probe:
     ap50: float
     """Over all classes with objects, on the images that were trained on"""
     n_others: int
-    """Images that were not trained on and asked about afterwards"""
+    """Held-out images: not trained on, evaluated afterwards"""
     others_ap50: float | None
     """AP50 on them; None: there are none"""
     per_class: Mapping[str, float]
@@ -71,12 +71,12 @@ class Probe:
 
     @property
     def cut_short(self) -> bool:
-        """Its time was over before its epochs were."""
+        """Whether its time ended before its epochs did."""
         return self.epochs < self.epochs_asked
 
     @property
     def settled(self) -> bool:
-        """More epochs would not have helped: in the last third neither the score rose nor the loss fell any more."""
+        """Whether more epochs would not have helped: in the last third neither the score rose nor the loss fell."""
         third = len(self.scores) // 3
         if self.cut_short or third < 3:
             return False
@@ -93,7 +93,7 @@ class Probe:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Probe:
+    def from_dict(cls, record: Mapping[str, Any]) -> LearnabilityResult:
         """Return the probe that `to_dict` wrote, lists or tuples."""
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in record.items()
@@ -102,7 +102,7 @@ class Probe:
 
 
 def choose_images(dataset: Dataset, wanted: int = USUAL, besides: Collection[int] = ()) -> NDArray[np.int64]:
-    """Return the indices of training images to learn by heart, sorted: every class about equally often, crowds last.
+    """Return the indices of training images to memorise, sorted: every class about equally often, crowds last.
 
     Up to `wanted` images that have labels, none of `besides`; more, up to 32, where the classes need it. The same data
     give the same images.
@@ -133,7 +133,7 @@ def choose_images(dataset: Dataset, wanted: int = USUAL, besides: Collection[int
     return np.array(sorted(chosen), dtype=np.int64)
 
 
-def choose_size(dataset: Dataset, most: int) -> int:
+def choose_image_size(dataset: Dataset, most: int) -> int:
     """Return the smallest image size at which nine of ten objects measure 12 pixels, at most `most`."""
     sides = _sides(dataset)
     sizes = [size for size in _SIZES if size <= most] or [most]
@@ -170,17 +170,17 @@ def _sides(dataset: Dataset) -> NDArray[np.float64]:
     return sides
 
 
-def never_learned(probe: Probe) -> Sequence[str]:
+def unlearned_classes(probe: LearnabilityResult) -> Sequence[str]:
     """Return the classes that were not learned at all while the others were, and that could be judged."""
     judged = [name for name in probe.per_class if name not in probe.too_small]
     return [name for name in judged if probe.per_class[name] < HARDLY] if len(judged) > 1 else []
 
 
-def not_told_apart(probe: Probe) -> list[tuple[str, str]]:
-    """Return the pairs of classes that are surely (two standard errors) hardly told apart on images not shown.
+def indistinguishable_classes(probe: LearnabilityResult) -> list[tuple[str, str]]:
+    """Return the pairs of classes that are surely (two standard errors) hardly distinguished on held-out images.
 
-    Of the objects of both that were found and said to be one of the two: how much more often is the first said of its
-    own objects than of the second's? That is 1 for classes that are told apart, 0 for classes that a die has thrown.
+    Of the objects of both that were detected as one of the two: how much more often is the first predicted for its own
+    objects than for the second's? That is 1 for classes that are distinguished, 0 for random class numbers.
     """
     pairs = []
     for a, b in combinations(probe.others_named, 2):

@@ -1,4 +1,4 @@
-"""Classes: lists that disagree, names that say nothing, classes nobody can learn or measure."""
+"""Classes: lists that disagree, names that say nothing, classes with too few objects to learn or measure."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def mismatch(subject: Subject) -> Iterator[Finding]:
 
     A detector knows numbers. If number 0 is `cat` in one place and `dog` in the other, everything trains and every
     figure is wrong, or merely low. Ultralytics refuses a wrong `nc` and drops each image with a number that is not
-    in the list; another order, nobody notices. Numbers that begin at 1 give every object its neighbour's name.
+    in the list; another order goes unnoticed. Numbers that begin at 1 give every object its neighbour's name.
 
-    Mend: make `names` one list in one order everywhere; if the lowest number in use is 1, subtract one in the label
+    Fix: make `names` one list in one order everywhere; if the lowest number in use is 1, subtract one in the label
     files.
     """
     for name, dataset in subject.datasets.items():
@@ -71,17 +71,17 @@ def _beside(dataset: Dataset) -> Iterator[Finding]:
         try:
             if not file.is_file() or file.stat().st_size > _LONGEST_LIST:
                 continue
-            said = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+            from_file = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError):
             continue
-        if set(said) == set(dataset.classes) and said != list(dataset.classes):
-            number = next(i for i, (a, b) in enumerate(zip(said, dataset.classes, strict=False)) if a != b)
+        if set(from_file) == set(dataset.classes) and from_file != list(dataset.classes):
+            number = next(i for i, (a, b) in enumerate(zip(from_file, dataset.classes, strict=False)) if a != b)
             message = (
-                f"the same classes in another order: number {number} is {said[number]!r} here, "
+                f"the same classes in another order: number {number} is {from_file[number]!r} here, "
                 f"{dataset.classes[number]!r} in {dataset.source.name}"
             )
             hint = "labelling tools number by classes.txt: draw the boxes of one image with their names, and see which"
-            orders = {"classes.txt": said, "names": list(dataset.classes)}
+            orders = {"classes.txt": from_file, "names": list(dataset.classes)}
             yield mismatch.finding(file, message, hint=hint, severity="warning", orders=orders)
 
 
@@ -124,7 +124,7 @@ def absent(dataset: Dataset) -> Iterator[Finding]:
     A class absent from train cannot be learnt; its average precision of 0 pulls the mean down by 1/n. A class absent
     from val or test is not measured, and nothing in the mean says so.
 
-    Mend: label some, drop the class from the list (`keep:`), or split again with the rare classes spread.
+    Fix: label some, drop the class from the list (`keep:`), or split again with the rare classes spread.
     """
     if not len(dataset.labels):
         return  # no labels at all: labels.missing or data.empty speak
@@ -142,7 +142,7 @@ def rare(dataset: Dataset) -> Iterator[Finding]:
     Twenty is a floor, not enough: in the luggage X-ray project a class with 115 boxes was found 0 times by every
     model.
 
-    Mend: label more of them first, or merge them with a neighbour.
+    Fix: label more of them first, or merge them with a neighbour.
     """
     for split, boxes in _per_split(dataset):
         few = {name: int(count) for name, count in zip(dataset.classes, boxes, strict=True) if 0 < count < _RARE}
@@ -159,7 +159,7 @@ def imbalance(dataset: Dataset) -> Iterator[Finding]:
     The mean over classes counts both alike, and training sees one of them a hundred times as often. That is how the
     world is; the rare class decides what the mean says, with the widest interval.
 
-    Mend: label more of the rare class, show its images more often (`repeat:` in a mix), and read the score per class.
+    Fix: label more of the rare class, show its images more often (`repeat:` in a mix), and read the score per class.
     """
     for split, boxes in _per_split(dataset):
         there = np.flatnonzero(boxes)
@@ -181,9 +181,9 @@ def skew(dataset: Dataset) -> Iterator[Finding]:
 
     Val or test then ask another question than train answers: another camera, another season, or a split by folder
     where folders hold classes. Only differences beyond the chance of drawing these images or groups (five standard
-    errors) are told.
+    errors) are reported.
 
-    Mend: split again by group with `liftgate data split`, which spreads the classes; or keep it, where production is
+    Fix: split again by group with `liftgate data split`, which spreads the classes; or keep it, where production is
     like test, and say so.
     """
     counts, keys, splits = _counts(dataset)
@@ -229,13 +229,13 @@ def _shares(
 
 @dataset_rule("classes.names", "warning")
 def names(dataset: Dataset) -> Iterator[Finding]:
-    """Class names that are numbers, or near-twins of each other.
+    """Class names that are numbers, or near-duplicates of each other.
 
     Of 26 public data.yaml files, one had the classes `0, 123, Mobile phone, phone`: two names for one thing split its
     examples and make each an error of the other. A number for a name is what an exporter writes when it has lost the
-    names; nobody can check the labels against it.
+    names, and labels cannot be checked against it.
 
-    Mend: give every class the name a person would use; merge the twins, in the labels too.
+    Fix: give every class the name a person would use; merge the duplicates, in the labels too.
     """
     yield from fault_findings(names, dataset, {"names_not_text": "warning"})
     bare = [name for name in dataset.classes if _NUMBER.fullmatch(name.strip()) or not name.strip()]
@@ -244,10 +244,10 @@ def names(dataset: Dataset) -> Iterator[Finding]:
             f"{many(len(bare), 'class name is', 'class names are')} a number: {listed(repr(name) for name in bare)}"
         )
         yield names.finding(dataset.source, message, numbers=bare)
-    twins = [list(pair) for pair in itertools.combinations(dataset.classes, 2) if _near_twins(*pair)]
-    if twins:
-        named = listed(f"{a!r} / {b!r}" for a, b in twins)
-        yield names.finding(dataset.source, f"near-twins among the class names: {named}", twins=twins)
+    duplicates = [list(pair) for pair in itertools.combinations(dataset.classes, 2) if _near_duplicates(*pair)]
+    if duplicates:
+        named = listed(f"{a!r} / {b!r}" for a, b in duplicates)
+        yield names.finding(dataset.source, f"near-duplicates among the class names: {named}", twins=duplicates)
 
 
 _ANOTHER_THING = frozenset({"hot dog", "teddy bear"})  # compounds that name no kind of their last word
@@ -262,7 +262,7 @@ _APART_TEXT = """
 _TELLS_APART = frozenset(_APART_TEXT.split())
 
 
-def _near_twins(a: str, b: str) -> bool:
+def _near_duplicates(a: str, b: str) -> bool:
     """Equal but for case, spaces, plural s; or with a word in front that sets nothing apart (phone, Mobile phone)."""
     first, second = (re.sub(r"[\s_-]+", " ", name).strip().casefold() for name in (a, b))
     if a == b or not first or not second:

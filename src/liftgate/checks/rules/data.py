@@ -54,7 +54,7 @@ def path(subject: Subject) -> Iterator[Finding]:
     make. Liftgate resolves against the YAML's folder and hands the trainer a file of its own with absolute paths;
     what cannot be resolved at all is an error.
 
-    Mend: put the data.yaml beside `images/`, leave `path:` out, and write splits as `train: images/train`.
+    Fix: put the data.yaml beside `images/`, leave `path:` out, and write splits as `train: images/train`.
     """
     for name, dataset in subject.datasets.items():
         # COCO and VOC labels without their images can still be evaluated against; a study has to look at pixels.
@@ -70,7 +70,7 @@ def download_key(dataset: Dataset) -> Iterator[Finding]:
     Ultralytics runs it, as a shell command or as Python, when the val images are not found: a data set from a
     stranger is then a program from a stranger. Liftgate never runs it and never passes the YAML on.
 
-    Mend: read what it does, download by hand, delete the key.
+    Fix: read what it does, download by hand, delete the key.
     """
     script = dataset.raw.get("download")
     if script:
@@ -85,7 +85,7 @@ def empty(dataset: Dataset) -> Iterator[Finding]:
 
     Everything downstream would run and mean nothing.
 
-    Mend: check the path; for YOLO, labels lie in a folder `labels` beside `images`, with the same names.
+    Fix: check the path; for YOLO, labels lie in a folder `labels` beside `images`, with the same names.
     """
     if not dataset.images:
         yield empty.finding(dataset.source, "there is no image")
@@ -93,7 +93,7 @@ def empty(dataset: Dataset) -> Iterator[Finding]:
         lost = len(losing_image(dataset))
         of_rows = f": none of {many(lost, 'row')} can be used as it stands" if lost else ""
         message = f"{many(len(dataset.images), 'image')} and not one labelled object{of_rows}"
-        hint = "see what is said of the labels: it is the same with all of them" if lost else None
+        hint = "see the findings about labels: all images are concerned" if lost else None
         yield empty.finding(dataset.source, message, hint=hint)
     elif not dataset.classes:
         yield empty.finding(dataset.source, "there is no class")
@@ -106,7 +106,7 @@ def reading(dataset: Dataset) -> Iterator[Finding]:
     Ids that stand twice, lines of a list file that name no image, images in two records: each is read in one way
     here and may be read in another by the next tool.
 
-    Mend: correct the named place; each message says what was read instead.
+    Fix: correct the named place; each message says what was read instead.
     """
     yield from fault_findings(reading, dataset, _OTHER)
     known = set(_OTHER) | set(_PATH) | _ELSEWHERE

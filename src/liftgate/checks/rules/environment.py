@@ -16,11 +16,11 @@ from liftgate.checks.subject import Subject
 from liftgate.checks.ultralytics.arguments import DEFAULT_BATCH, DEFAULT_IMGSZ
 
 _GB = 1e9
-_DAY = 86_400.0  # a file system may keep local time: hours are nobody's fault
+_DAY = 86_400.0  # a file system may keep local time: hours of difference are normal
 
 
 class Clash(NamedTuple):
-    """Two packages of which it is known that they do not work together."""
+    """Two packages that are known not to work together."""
 
     package: str
     versions: str
@@ -41,12 +41,12 @@ CLASHES = (
 def versions(subject: Subject) -> Iterator[Finding]:
     """Installed packages that do not work together.
 
-    NumPy 2 beside a torch or an OpenCV that was built for NumPy 1 installs without a word and fails when the first
+    NumPy 2 beside a torch or an OpenCV that was built for NumPy 1 installs without a warning and fails when the first
     image is loaded: NumPy 2 against an old Ultralytics is on the list of pitfalls of the bus-passenger project. Pairs
     that are known to fail are errors; a package that says it needs another version of a neighbour than the one that
     is installed is a warning. Only what training stands on is looked at, in the installed packages' own records.
 
-    Mend: install again in a fresh environment, from Liftgate's locked requirements or with its extra `train`; pip
+    Fix: install again in a fresh environment, from Liftgate's locked requirements or with its extra `train`; pip
     then takes versions that fit.
     """
     if subject.study is None or subject.study.backend != "ultralytics":
@@ -76,7 +76,7 @@ def disk(subject: Subject) -> Iterator[Finding]:
     for each parameter. What stays is two checkpoints a run, the labels of the training tree and the predictions.
     Counted is the least that will be written; it is an error when not even one training fits.
 
-    Mend: free some space, put the study on another disk, or take `save_period` out of the recipe.
+    Fix: free some space, put the study on another disk, or take `save_period` out of the recipe.
     """
     need = disk_need(subject)
     free = subject.machine.free if need else None
@@ -105,7 +105,7 @@ def gpu_memory(subject: Subject) -> Iterator[Finding]:
     tensors of the forward pass that the backward pass needs (measured once for each published model; half of it under
     mixed precision). The truth is a third to a half more, so silence promises nothing.
 
-    Mend: a smaller `batch` in every arm (gradients are collected to `nbs` anyway), a smaller imgsz or model.
+    Fix: a smaller `batch` in every arm (gradients are collected to `nbs` anyway), a smaller imgsz or model.
     """
     study = subject.study
     if study is None or study.backend != "ultralytics" or str(study.device).lower() in ("cpu", "mps"):
@@ -136,7 +136,7 @@ def clock(subject: Subject) -> Iterator[Finding]:
     counted by it. A board without a battery starts in a year that is long gone: then files are from the future. A
     time zone that is not installed is silently taken for UTC.
 
-    Mend: set the clock (`timedatectl set-ntp true`); for the zone install tzdata, or correct TZ.
+    Fix: set the clock (`timedatectl set-ntp true`); for the zone install tzdata, or correct TZ.
     """
     if subject.study is None:
         return
@@ -173,7 +173,7 @@ def _broken(packages: Mapping[str, Package]) -> Iterator[tuple[str, str, str]]:
             except InvalidRequirement:
                 continue
             other = canonicalize_name(needed.name)
-            # Liftgate's own word on its trainer is an extra's; other packages' extras are nobody's promise.
+            # Liftgate's requirement on its trainer is an extra; extras of other packages are not installed requirements.
             applies = needed.marker is None or needed.marker.evaluate({"extra": "train" if name == "liftgate" else ""})
             if applies and other in packages and not _holds(packages, other, str(needed.specifier)):
                 yield name, other, str(needed.specifier)

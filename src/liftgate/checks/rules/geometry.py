@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from liftgate.checks.finding import Finding
-from liftgate.checks.probes.box_conventions import said
+from liftgate.checks.probes.box_conventions import describe_transform
 from liftgate.checks.probes.label_geometry import FEWEST, Geometry, rival
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
@@ -32,13 +32,13 @@ def geometry(subject: Subject) -> Iterator[Finding]:
     some images may be labelled one way and some the other: a warning (15% of the images of a set of dice were enough).
     `check` says what the answer was, also where it is "fits".
 
-    Mend: look at the example with its boxes drawn both ways (`liftgate check … --page check.html`), then mend the
+    Fix: look at the example with its boxes drawn both ways (`liftgate check … --page check.html`), then mend the
     converter as the message says and export again; `--fix DIR` writes a mended copy.
     """
     for name in subject.datasets:
         found = subject.geometry(name)
         marked = len(np.unique(subject.datasets[name].labels.image))
-        if found is None and marked >= 2 * FEWEST:  # of fewer nobody expects an answer
+        if found is None and marked >= 2 * FEWEST:  # with fewer images no answer is expected
             message = (
                 f"not decidable: of {marked:,} images with boxes fewer than {FEWEST} have some that are large enough "
                 "and lie in other places than those of the others"
@@ -67,7 +67,7 @@ def _finding(name: str, dataset: Dataset, found: Geometry) -> Finding:
         hint = "draw the boxes of a few images and look (`--page`); more images make it decidable"
         return geometry.finding(dataset.source, message, hint=hint, severity="info", dataset=name, **_data(found))
     message = (
-        f"{said(found.best.transform)}: with that undone they lie on edges in {found.n_images} images "
+        f"{describe_transform(found.best.transform)}: with that undone they lie on edges in {found.n_images} images "
         f"(ridge {found.best.ridge:.2f} against {found.stored.ridge:.2f} as stored, "
         f"{found.best.gain:+.1f} standard errors)"
     )

@@ -33,7 +33,7 @@ def unreadable(subject: Subject) -> Iterator[Finding]:
     downloads measure on different images. A truncated JPEG it decodes half grey and writes back over the original.
     Every image is decoded here to its last byte; the header alone would pass a download cut off in the middle.
 
-    Mend: fetch the files again (git-lfs pointers: `git lfs pull`), or take them and their labels out.
+    Fix: fetch the files again (git-lfs pointers: `git lfs pull`), or take them and their labels out.
     """
     for name, dataset in subject.datasets.items():
         if of_kind(dataset, "images_missing"):
@@ -58,7 +58,7 @@ def no_background(subject: Subject) -> Iterator[Finding]:
     A detector that never saw an empty scene invents objects in one. Whether that matters depends on the camera: on
     a microscope slide there is always a cell, at a factory gate most frames are empty.
 
-    Mend: where production has empty frames, add some (Ultralytics suggests up to 10%), each with an empty label
+    Fix: where production has empty frames, add some (Ultralytics suggests up to 10%), each with an empty label
     file; mined false positives are the best.
     """
     for name, dataset in subject.datasets.items():
@@ -76,7 +76,7 @@ def mostly_background(dataset: Dataset) -> Iterator[Finding]:
     Backgrounds up to a tenth keep false positives down; beyond that every epoch spends most of its time on images that
     teach one thing. Labels that were lost in an export look like this too.
 
-    Mend: leave most of them out of train (keep them in val and test, where production has them); if they should show
+    Fix: leave most of them out of train (keep them in val and test, where production has them); if they should show
     something, export the labels again.
     """
     train = np.array([image.split in {"train", None} for image in dataset.images], dtype=np.bool_)
@@ -95,7 +95,7 @@ def uniform(subject: Subject) -> Iterator[Finding]:
 
     A lens cap, a failed decode, an empty canvas. With labels on it, it teaches nonsense.
 
-    Mend: take them out; if a video decoder wrote them, extract the frames again.
+    Fix: take them out; if a video decoder wrote them, extract the frames again.
     """
     for name, dataset in subject.datasets.items():
         facts = subject.scan(name).facts
@@ -116,7 +116,7 @@ def mode(subject: Subject) -> Iterator[Finding]:
     They are converted on loading, and not every tool converts alike: transparency becomes black or white, 16 bits are
     clipped or scaled. What production sends should be stored as what was trained on.
 
-    Mend: convert to 8-bit RGB once, with a converter that you choose.
+    Fix: convert to 8-bit RGB once, with a converter that you choose.
     """
     for name, dataset in subject.datasets.items():
         facts = subject.scan(name).facts
@@ -135,7 +135,7 @@ def exif_rotation(dataset: Dataset) -> Iterator[Finding]:
     Ultralytics loads the image turned. Boxes drawn in a tool that ignores the note lie elsewhere then, and only on
     the phone pictures that were held upright.
 
-    Mend: turn the pixels and drop the note (for example `exiftran -ai`), then check the boxes.
+    Fix: turn the pixels and drop the note (for example `exiftran -ai`), then check the boxes.
     """
     yield from fault_findings(exif_rotation, dataset, {"size_rotated": "error"})
     turned = [image.id for image in dataset.images if image.orientation != 1]
@@ -152,7 +152,7 @@ def size(dataset: Dataset) -> Iterator[Finding]:
     one under 32 is a thumbnail or a crop, smaller than a cell of the coarsest grid. A strip (20:1) keeps a twentieth
     of imgsz for its shorter side.
 
-    Mend: export the labels again for the images as they are; take thumbnails out; cut strips into tiles.
+    Fix: export the labels again for the images as they are; take thumbnails out; cut strips into tiles.
     """
     yield from fault_findings(size, dataset, {"size_differs": "warning", "image_small": "warning"})
     sides = np.array([(image.width, image.height) for image in dataset.images], dtype=np.float64).reshape(-1, 2)
@@ -174,7 +174,7 @@ def mixed_sizes(dataset: Dataset) -> Iterator[Finding]:
     Everything is scaled to imgsz: an object of 60 pixels in a picture of 4,000 is 10 in one of 640. Sizes that differ
     four times between splits mean that the splits come from different cameras.
 
-    Mend: cut large images into tiles, or keep cameras apart as slices of the evaluation.
+    Fix: cut large images into tiles, or keep cameras apart as slices of the evaluation.
     """
     longest = np.array([max(image.width, image.height) for image in dataset.images if image.width > 0])
     if len(longest) and longest.max() > 4 * longest.min():
@@ -192,7 +192,7 @@ def format_(dataset: Dataset) -> Iterator[Finding]:
     without its end marker is decoded, and then written over the original: the data set changes its bytes, and with
     them every hash, by being trained on.
 
-    Mend: save them anew as JPEG or PNG before anything else.
+    Fix: save them anew as JPEG or PNG before anything else.
     """
     yield from fault_findings(format_, dataset, {"image_format": "warning", "jpeg_end": "info"})
     odd = [file for folder in sorted({image.path.parent for image in dataset.images}) for file in _passed_over(folder)]
@@ -203,13 +203,13 @@ def format_(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _passed_over(folder: Path) -> list[Path]:
-    """Pictures and films whose suffix says that they are passed over without a word."""
+    """Return pictures and videos with a suffix that readers skip silently."""
     try:
         files = sorted(folder.iterdir())
     except OSError:
         return []
     odd = [file for file in files if file.name.lower().endswith(_NOT_TAKEN) and not file.name.startswith(".")]
-    return [file for file in odd if file.is_file()]  # a link that leads to itself is none, and no exception
+    return [file for file in odd if file.is_file()]  # a link that leads to itself is no file, and no exception
 
 
 @dataset_rule("images.names", "warning")
@@ -219,7 +219,7 @@ def names(dataset: Dataset) -> Iterator[Finding]:
     On macOS and Windows the second file overwrites the first, and one label file serves two pictures. `A.jpg` and
     `A.png` in one folder share `A.txt` everywhere.
 
-    Mend: rename one of each.
+    Fix: rename one of each.
     """
     spelt: dict[str, list[str]] = defaultdict(list)
     stems: dict[str, list[str]] = defaultdict(list)

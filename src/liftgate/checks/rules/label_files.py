@@ -24,9 +24,9 @@ _OFTEN = 5  # images that share one or two boxes to the last digit
 def unreadable(dataset: Dataset) -> Iterator[Finding]:
     """Label files that cannot be read at all: no text, broken XML, absurdly large.
 
-    All labels of that image are lost, and without this finding nobody would know: the image trains as background.
+    All labels of that image are lost, and without this finding it would go unnoticed: the image trains as background.
 
-    Mend: restore the file from where it came; a conversion tool may have written UTF-16 or been cut off.
+    Fix: restore the file from where it came; a conversion tool may have written UTF-16 or been cut off.
     """
     yield from fault_findings(
         unreadable, dataset, {"label_not_text": "error", "label_too_large": "error", "xml_broken": "error"}
@@ -41,7 +41,7 @@ def missing(dataset: Dataset) -> Iterator[Finding]:
     taught not to see what it should see, and everything it finds on them counts as a false positive. A deliberate
     background has an empty label file, which says that somebody looked.
 
-    Mend: label them, write an empty file for a true background, or leave the images out.
+    Fix: label them, write an empty file for a true background, or leave the images out.
     """
     bare: dict[str, list[str]] = defaultdict(list)
     total = Counter(image.split or "" for image in dataset.images)
@@ -67,7 +67,7 @@ def orphan(dataset: Dataset) -> Iterator[Finding]:
 
     Work that trains nothing: the image was renamed, filtered out or never copied.
 
-    Mend: bring the images back, or delete the labels if they were dropped on purpose.
+    Fix: bring the images back, or delete the labels if they were dropped on purpose.
     """
     yield from fault_findings(orphan, dataset, {"label_orphan": "warning"})
 
@@ -79,7 +79,7 @@ def same_file(dataset: Dataset) -> Iterator[Finding]:
     Two pictures never have three or more objects at the same sub-pixel places, and five have not even one: a label
     file was copied, an augmented copy was saved beside its source, or a box was drawn once for a whole film.
 
-    Mend: look at the named images; keep the one that fits.
+    Fix: look at the named images; keep the one that fits.
     """
     tables = _tables(dataset)
     seen: dict[bytes, list[int]] = defaultdict(list)
@@ -125,10 +125,10 @@ def outlines(dataset: Dataset) -> Iterator[Finding]:
     """Rows of outlines (polygons) in a data set of boxes.
 
     A YOLO row of a class and more than four numbers is an outline; the box around it is trained on. That is right for
-    whoever exported a segmentation on purpose, and a surprise for whoever thought these rows were boxes: eight numbers
-    may be the corners of a turned box, of which the upright box around it holds much background.
+    a segmentation export on purpose, and a surprise where these rows were thought to be boxes: eight numbers
+    may be the corners of a rotated box, and the upright box around it holds much background.
 
-    Mend: if these are turned boxes, export upright ones, or train an `-obb` model; else nothing.
+    Fix: if these are turned boxes, export upright ones, or train an `-obb` model; else nothing.
     """
     labels = dataset.labels
     if dataset.format != "yolo" or dataset.keypoints is not None or not len(labels):
@@ -149,7 +149,7 @@ def stale_cache(dataset: Dataset) -> Iterator[Finding]:
     size of the files change, and not when a 3 became a 5: corrected labels are then trained on as they were. Liftgate
     trains on a tree of its own and is not fooled; your own `yolo train` may be.
 
-    Mend: delete the `.cache` files.
+    Fix: delete the `.cache` files.
     """
     newest: dict[Path, float] = defaultdict(float)
     for image in dataset.images if dataset.format == "yolo" else ():

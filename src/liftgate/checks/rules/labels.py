@@ -21,7 +21,7 @@ _TOLERANCE = 0.01  # Ultralytics takes coordinates from −0.01 to 1.01
 _SPECK = 2.0  # pixels
 _SLIVER = 50.0
 _WHOLE = 0.95
-_TWIN = 0.95  # IoU from which two boxes of one class are one object drawn twice
+_SAME_BOX = 0.95  # IoU from which two boxes of one class are one object drawn twice
 _CROWDED = 300  # Ultralytics' max_det
 _BUSY, _MANY_IMAGES = 50, 20  # objects that are many anywhere, and images that say what is usual
 
@@ -31,12 +31,12 @@ def out_of_range(dataset: Dataset) -> Iterator[Finding]:
     """Boxes outside their image.
 
     Ultralytics takes YOLO coordinates from −0.01 to 1.01. One row beyond that and the whole image is left out, of
-    training and of validation, with a line in the log that nobody reads. In formats with pixels (COCO, Pascal VOC)
+    training and of validation, with a line in the log that is easily missed. In formats with pixels (COCO, Pascal VOC)
     a box that sticks out a little is cut at the edge and harmless; one that lies outside as a whole, or more than
     one box in twenty sticking out, says that labels and images do not belong together: other size, other scale,
     rotated.
 
-    Mend: open the named images with their boxes drawn. A few: correct or delete the rows. Many: the export used
+    Fix: open the named images with their boxes drawn. A few: correct or delete the rows. Many: the export used
     another image size or forgot to divide by it; export again.
     """
     yield from fault_findings(out_of_range, dataset, {"row_out_of_range": "error"})
@@ -62,7 +62,7 @@ def dropped_image(dataset: Dataset) -> Iterator[Finding]:
     with the wrong number of columns, and the whole image is "ignored as corrupt": all its boxes are gone from
     training, and from validation, where a hard image that is missing makes the score better.
 
-    Mend: correct the named rows; `liftgate check --json` lists every file and line.
+    Fix: correct the named rows; `liftgate check --json` lists every file and line.
     """
     lost = losing_image(dataset) if dataset.format == "yolo" else []
     rows = [fault for fault in lost if not fault.kind.startswith("list_")]  # lines of a list are data.path's
@@ -84,7 +84,7 @@ def malformed(dataset: Dataset) -> Iterator[Finding]:
     Liftgate leaves such a row out and says so; Ultralytics leaves out the whole image. Boxes and outlines (segments)
     mixed in one file do the same. A negative width is a corner taken for a size, or left for right.
 
-    Mend: correct the named rows, or export again: a detection row has 5 columns, a pose row 5 + keypoints × 2 or 3.
+    Fix: correct the named rows, or export again: a detection row has 5 columns, a pose row 5 + keypoints × 2 or 3.
     """
     severities: dict[str, Severity] = {
         "row_columns": "error",
@@ -105,7 +105,7 @@ def zero_area(dataset: Dataset) -> Iterator[Finding]:
     wrong. It spoils one object, not the run, so it is a warning. (BCCD, a public set of blood cells, has two:
     BloodImage_00338 and BloodImage_00343.)
 
-    Mend: draw the box anew, or delete the row if there is nothing.
+    Fix: draw the box anew, or delete the row if there is nothing.
     """
     boxes = dataset.labels.boxes
     flat = np.flatnonzero((boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1]))
@@ -138,7 +138,7 @@ def speck(dataset: Dataset) -> Iterator[Finding]:
     Nothing can be seen on one pixel: a click instead of a drag, or coordinates divided twice. The detector's finest
     grid has 8 pixels.
 
-    Mend: delete or redraw them. If most boxes are like this, the export divided by the image size twice.
+    Fix: delete or redraw them. If most boxes are like this, the export divided by the image size twice.
     """
     sides = _sides(dataset)
     few = np.flatnonzero((sides.min(axis=1) < _SPECK) & (sides.min(axis=1) > 0))
@@ -157,7 +157,7 @@ def sliver(dataset: Dataset) -> Iterator[Finding]:
 
     Few objects look like that; a corner that slipped while drawing does.
 
-    Mend: look at the named boxes; ignore this finding where objects really are that thin (cables, lane marks).
+    Fix: look at the named boxes; ignore this finding where objects really are that thin (cables, lane marks).
     """
     sides = _sides(dataset)
     thin = np.flatnonzero((sides.max(axis=1) > _SLIVER * sides.min(axis=1)) & (sides.min(axis=1) > 0))
@@ -175,7 +175,7 @@ def whole_image(dataset: Dataset) -> Iterator[Finding]:
     A box around everything is what tools write for "this image shows a …" (a label for classification), or a
     drag over the whole canvas. It is right for close-ups.
 
-    Mend: look at the named images; if they were labelled for classification, label them anew.
+    Fix: look at the named images; if they were labelled for classification, label them anew.
     """
     labels, sizes = dataset.labels, _sizes(dataset)
     full = sizes.prod(axis=1)
@@ -195,20 +195,20 @@ def whole_image(dataset: Dataset) -> Iterator[Finding]:
 def duplicate_box(dataset: Dataset) -> Iterator[Finding]:
     """One object labelled twice: two boxes of one class that are the same, or nearly (IoU 0.95).
 
-    Ultralytics removes rows that are equal to the last digit and keeps near-twins. Each twin is an object that no
-    detector can find, since suppression leaves one box: it costs recall that nobody can win back.
+    Ultralytics removes rows that are equal to the last digit and keeps near-duplicates. Each is an object that no
+    detector can find, since suppression leaves one box: it costs recall that no training can regain.
 
-    Mend: delete one of each pair. Often two annotators' files, or the same file twice, were merged.
+    Fix: delete one of each pair. Often two annotators' files, or the same file twice, were merged.
     """
     yield from fault_findings(duplicate_box, dataset, {"row_duplicate": "warning"})
-    pairs = list(twins(dataset))
+    pairs = list(overlapping_pairs(dataset))
     if pairs:
         labels = dataset.labels
         equal = sum(bool((labels.boxes[a] == labels.boxes[b]).all()) for a, b in pairs)
         places = [row_place(dataset, b) for _, b in pairs]
         message = (
             f"{many(len(pairs), 'box', 'boxes')} drawn twice ({equal} equal, "
-            f"{len(pairs) - equal} with IoU ≥ {_TWIN}): {listed(places)}"
+            f"{len(pairs) - equal} with IoU ≥ {_SAME_BOX}): {listed(places)}"
         )
         yield duplicate_box.finding(places[0], message, equal=equal, **examples(places))
 
@@ -220,9 +220,9 @@ def two_classes(dataset: Dataset) -> Iterator[Finding]:
     Sometimes meant (a person who is a driver), more often two annotators who disagreed: the loss is then pulled
     both ways.
 
-    Mend: decide which class it is; ignore this finding where classes overlap on purpose.
+    Fix: decide which class it is; ignore this finding where classes overlap on purpose.
     """
-    pairs = list(twins(dataset, same_class=False))
+    pairs = list(overlapping_pairs(dataset, same_class=False))
     if pairs:
         kinds = Counter(tuple(sorted((_class_name(dataset, a), _class_name(dataset, b)))) for a, b in pairs)
         named = ", ".join(f"{a} / {b} {count}" for (a, b), count in kinds.most_common(3))
@@ -236,10 +236,10 @@ def two_classes(dataset: Dataset) -> Iterator[Finding]:
 def crowded(dataset: Dataset) -> Iterator[Finding]:
     """Images with more objects than a detector may answer, or far more than all other images have.
 
-    Ultralytics gives at most `max_det` boxes per image, 300 unless told: what is beyond can never be found. An image
+    Ultralytics gives at most `max_det` boxes per image, 300 by default: what is beyond can never be found. An image
     with three times the objects of the fullest hundredth is a contact sheet, or the labels of several images in one.
 
-    Mend: raise max_det in the evaluation, or cut the images into tiles; look at the ones that stand out.
+    Fix: raise max_det in the evaluation, or cut the images into tiles; look at the ones that stand out.
     """
     counts = np.bincount(dataset.labels.image, minlength=len(dataset.images))
     full = np.flatnonzero(counts > _CROWDED)
@@ -290,7 +290,7 @@ def _class_name(dataset: Dataset, row: int) -> str:
     return dataset.classes[number] if 0 <= number < len(dataset.classes) else f"class {number}"
 
 
-def twins(dataset: Dataset, *, same_class: bool = True) -> Iterator[tuple[int, int]]:
+def overlapping_pairs(dataset: Dataset, *, same_class: bool = True) -> Iterator[tuple[int, int]]:
     """Pairs of rows of one image whose boxes are (nearly) the same; each row is the second of at most one pair."""
     labels = dataset.labels
     order = np.argsort(labels.image, kind="stable")
@@ -302,6 +302,6 @@ def twins(dataset: Dataset, *, same_class: bool = True) -> Iterator[tuple[int, i
         if len(rows) < 2:
             continue
         same = labels.cls[rows][:, None] == labels.cls[rows][None, :]
-        close = np.triu((iou(labels.boxes[rows], labels.boxes[rows]) >= _TWIN) & (same == same_class), k=1)
+        close = np.triu((iou(labels.boxes[rows], labels.boxes[rows]) >= _SAME_BOX) & (same == same_class), k=1)
         for second in np.flatnonzero(close.any(axis=0)):
             yield int(rows[np.argmax(close[:, second])]), int(rows[second])

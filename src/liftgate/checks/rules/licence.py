@@ -1,4 +1,4 @@
-"""Licences: said, fit to be used together, and fit for what the study declares that its model is for."""
+"""Licences: declared, compatible with each other, and with the use that the study declares."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _WORDS = {
 
 @rule("licence.missing", "warning")
 def missing(subject: Subject) -> Iterator[Finding]:
-    """A data set of a study whose licence nobody has written down.
+    """A data set of a study whose licence is written down nowhere.
 
-    Without a licence nobody may use it, and whoever asks later finds the page gone. Weights and data each carry one.
+    Without a licence the data may not be used, and later the page is gone. Weights and data each carry one.
 
-    Mend: `licence:` beside the path in study.yaml (an SPDX name, or `own` for your own recordings).
+    Fix: `licence:` beside the path in study.yaml (an SPDX name, or `own` for your own recordings).
     """
     for name, dataset in subject.datasets.items() if subject.study else ():
         if not dataset.licence:
@@ -43,30 +43,30 @@ def conflict(subject: Subject) -> Iterator[Finding]:
     on: one demands what the other forbids. No-derivatives data may arguably not be trained on at all. This is a
     reading of names, not legal advice.
 
-    Mend: take other data for the arm that ships; keep the restricted data for measuring only. If you hold another
+    Fix: take other data for the arm that ships; keep the restricted data for measuring only. If you hold another
     permission, write its name as the `licence:`, or ignore this finding with that reason.
     """
     for arm in subject.study.arms if subject.study else ():
         licences = _trained_on(subject, arm)
-        asked = {name: _asks(licence) for name, licence in licences.items()}
+        obliges = {name: _obligations(licence) for name, licence in licences.items()}
         where = f"arm {arm.name}"
-        for finding in (_use(subject, licences, asked), _together(subject, arm, licences, asked)):
+        for finding in (_use(subject, licences, obliges), _together(subject, arm, licences, obliges)):
             if finding:
                 severity, message, hint = finding
                 yield conflict.finding(where, message, severity=severity, hint=hint, licences=licences)  # type: ignore[arg-type]
-        closed = [name for name in asked if "pass on unchanged only" in asked[name]]
+        closed = [name for name in obliges if "pass on unchanged only" in obliges[name]]
         if closed:
             message = f"trains on {_named(closed, licences)}, which allows no derivatives"
             yield conflict.finding(where, message, licences=licences)
 
 
-_Said = tuple[str, str, str | None]
+_Conflict = tuple[str, str, str | None]
 """Severity, message and hint"""
 
 
-def _use(subject: Subject, licences: dict[str, str], asked: dict[str, frozenset[str]]) -> _Said | None:
+def _use(subject: Subject, licences: dict[str, str], obliges: dict[str, frozenset[str]]) -> _Conflict | None:
     """What the declared use forbids: commerce with data that allow none."""
-    bound = [name for name in asked if asked[name] & {"no commercial use", "research only"}]
+    bound = [name for name in obliges if obliges[name] & {"no commercial use", "research only"}]
     if subject.study is None or subject.study.use != "commercial" or not bound:
         return None
     certain = any(obligations(licences[name]) is not None for name in bound)  # an SPDX name, not a word in a sentence
@@ -74,13 +74,15 @@ def _use(subject: Subject, licences: dict[str, str], asked: dict[str, frozenset[
     return "error" if certain else "warning", message, None
 
 
-def _together(subject: Subject, arm: Arm, licences: dict[str, str], asked: dict[str, frozenset[str]]) -> _Said | None:
+def _together(
+    subject: Subject, arm: Arm, licences: dict[str, str], obliges: dict[str, frozenset[str]]
+) -> _Conflict | None:
     """Data for no commercial use beside what demands that every use is allowed."""
-    bound = [name for name in asked if asked[name] & {"no commercial use", "research only"}]
-    free = [name for name in asked if "share alike" in asked[name] and name not in bound]
+    bound = [name for name in obliges if obliges[name] & {"no commercial use", "research only"}]
+    free = [name for name in obliges if "share alike" in obliges[name] and name not in bound]
     weights = arm.stages[0].weights if arm.stages else None
     study = subject.study
-    # Said to be for research, nothing is passed on; said to be commercial, `_use` has spoken already.
+    # For research nothing is passed on; for commercial use `_use` has reported already.
     agpl = bool(weights) and study is not None and study.backend == "ultralytics" and study.use is None
     if not bound or not (free or agpl):
         return None
@@ -98,7 +100,7 @@ def _trained_on(subject: Subject, arm: Arm) -> dict[str, str]:
     return {name: subject.datasets[name].licence or "" for name in names}
 
 
-def _asks(licence: str) -> frozenset[str]:
+def _obligations(licence: str) -> frozenset[str]:
     """What a licence obliges to: by its SPDX name, or by the words of one that has none."""
     known = obligations(licence)
     if known is not None:

@@ -26,7 +26,7 @@ def tiny(subject: Subject) -> Iterator[Finding]:
     in one cell hide each other, and an object of 6 pixels is a texture. In the bus-passenger project, heads that
     fit at 640 fell below the cell at 416.
 
-    Mend: train at the size that the message names, or cut the images into tiles.
+    Fix: train at the size that the message names, or cut the images into tiles.
     """
     for name, dataset in subject.datasets.items():
         sides = _fractions(dataset)
@@ -72,7 +72,7 @@ def _fractions(dataset: Dataset) -> NDArray[np.float64]:
 
 
 def _sizes(subject: Subject, name: str, dataset: Dataset) -> Iterator[tuple[int, str]]:
-    """Every imgsz that this data set is trained at, and where that is said."""
+    """Every imgsz that this data set is trained at, and where that is set."""
     if subject.study is None:
         yield DEFAULT_IMGSZ, str(dataset.source)
     seen = set()

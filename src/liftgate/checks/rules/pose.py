@@ -11,11 +11,10 @@ import numpy as np
 from liftgate.checks.fault_findings import fault_findings, of_kind
 from liftgate.checks.finding import Finding
 from liftgate.checks.messages import examples, listed, many, row_place
-from liftgate.checks.probes.flip_names import flip_from_names
-from liftgate.checks.probes.flip_positions import flip_from_places
+from liftgate.checks.probes.flip_index import flip_from_names, flip_from_positions
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
-from liftgate.checks.ultralytics.arguments import DEFAULT_FLIPLR, number
+from liftgate.checks.ultralytics.arguments import DEFAULT_FLIPLR, numeric_argument
 from liftgate.data.core.dataset import Dataset
 
 _OUTSIDE = 0.1  # of the box's longer side
@@ -35,7 +34,7 @@ def flip_idx(subject: Subject) -> Iterator[Finding]:
     mirrored poses look like the poses that there are. A pen whose tip always points left looks like that too, so this
     is a warning with a proposal.
 
-    Mend: write `flip_idx` into the data.yaml: for each keypoint the number it has in the mirror; it must undo
+    Fix: write `flip_idx` into the data.yaml: for each keypoint the number it has in the mirror; it must undo
     itself. Or `fliplr: 0.0`.
     """
     for name, dataset in subject.datasets.items():
@@ -44,12 +43,12 @@ def flip_idx(subject: Subject) -> Iterator[Finding]:
             continue
         where = f"{dataset.source}, flip_idx"
         proposed = flip_from_names(points.names)
-        said = f"by their names it is {','.join(map(str, proposed))}" if proposed else None
+        by_names = f"by their names it is {','.join(map(str, proposed))}" if proposed else None
         hint = f"flip_idx: [{', '.join(map(str, proposed))}]" if proposed else None
         details: dict[str, Any] = {"dataset": name, "proposed": list(proposed) if proposed else None}
         if of_kind(dataset, "flip_idx_invalid"):  # the reader took none then: it is not missing as well
             for finding in fault_findings(flip_idx, dataset, {"flip_idx_invalid": "error"}):
-                more = f"; {said}" if said else ""
+                more = f"; {by_names}" if by_names else ""
                 data = {**finding.data, **details}
                 yield replace(finding, message=finding.message + more, hint=hint or finding.hint, data=data)
             continue
@@ -74,7 +73,7 @@ def flip_idx(subject: Subject) -> Iterator[Finding]:
                 # COCO has no place for it: nothing is wrong until somebody trains.
                 yield flip_idx.finding(
                     where,
-                    f"{dataset.format} labels carry no flip_idx" + (f"; {said}" if said else ""),
+                    f"{dataset.format} labels carry no flip_idx" + (f"; {by_names}" if by_names else ""),
                     hint=hint,
                     severity="info",
                     **details,
@@ -82,24 +81,24 @@ def flip_idx(subject: Subject) -> Iterator[Finding]:
             elif proposed:
                 yield flip_idx.finding(
                     where,
-                    f"flip_idx {what} and fliplr mirrors half of the images ({mirrored}); {said}",
+                    f"flip_idx {what} and fliplr mirrors half of the images ({mirrored}); {by_names}",
                     hint=hint,
                     **details,
                 )
             elif len(points.names) > 1:
-                # Points along a line mirror onto themselves: without names nobody knows, so no error.
+                # Points along a line mirror onto themselves: without names it cannot be known, so no error.
                 message = (
                     f"flip_idx {what} and fliplr mirrors half of the images "
                     f"({mirrored}): right only if no keypoint has a side"
                 )
-                seen = flip_from_places(dataset)
+                seen = flip_from_positions(dataset)
                 if seen is not None:
                     message += f"; by where they lie in {seen.images} images it is {','.join(map(str, seen.flip))}"
                     hint = f"flip_idx: [{', '.join(map(str, seen.flip))}] if the two sides of the thing are alike"
                     details |= {"proposed": list(seen.flip), "left_over": round(seen.left_over, 4)}
                 yield flip_idx.finding(where, message, hint=hint, severity="warning", **details)
         elif proposed and given is not None and _contradicts(given, proposed):
-            message = f"flip_idx is {','.join(map(str, given))}; {said}" + (
+            message = f"flip_idx is {','.join(map(str, given))}; {by_names}" + (
                 "" if mirrored else "; nothing mirrors here"
             )
             yield flip_idx.finding(where, message, hint=hint, severity="warning" if mirrored else "info", **details)
@@ -111,7 +110,7 @@ def kpt_shape(dataset: Dataset) -> Iterator[Finding]:
 
     Ultralytics wants 5 + keypoints × dimensions columns in every row and drops the image otherwise.
 
-    Mend: count the columns of one row: kpt_shape is [(columns − 5) / 3, 3] with visibility, [(columns − 5) / 2, 2]
+    Fix: count the columns of one row: kpt_shape is [(columns − 5) / 3, 3] with visibility, [(columns − 5) / 2, 2]
     without.
     """
     declared = dataset.raw.get("kpt_shape")
@@ -142,7 +141,7 @@ def sigmas(subject: Subject) -> Iterator[Finding]:
     Unless there are 17 keypoints, Ultralytics takes 1/n for each, which is generous: with 3 keypoints the same
     predictions scored mAP50 .981, and .0066 with sigma 0.05. Two projects' OKS-mAP cannot be compared without them.
 
-    Mend: write `kpt_oks_sigmas` into the data.yaml, one for each keypoint; 0.05 is common where nobody measured the
+    Fix: write `kpt_oks_sigmas` into the data.yaml, one for each keypoint; 0.05 is common where nobody measured the
     annotators' spread.
     """
     for name, dataset in subject.datasets.items():
@@ -161,7 +160,7 @@ def visibility(dataset: Dataset) -> Iterator[Finding]:
     Flags that are 2 everywhere mean that hidden points were guessed or that the exporter writes a constant; a
     keypoint that is 0 everywhere is never learnt, and drags OKS down for everybody.
 
-    Mend: label hidden points with 1 and unlabelled ones with 0; drop keypoints that nobody labels.
+    Fix: label hidden points with 1 and unlabelled ones with 0; drop keypoints that are never labelled.
     """
     points = dataset.labels.keypoints
     if points is None or dataset.keypoints is None or len(points) < 20:
@@ -185,7 +184,7 @@ def outside(dataset: Dataset) -> Iterator[Finding]:
     A few stick out where the box was drawn around the visible part. Many say that keypoints and boxes come from
     different images or scales.
 
-    Mend: look at the named objects; export keypoints and boxes from the same tool at once.
+    Fix: look at the named objects; export keypoints and boxes from the same tool at once.
     """
     labels = dataset.labels
     points = labels.keypoints
@@ -228,7 +227,7 @@ def _mirrored(subject: Subject, name: str) -> str | None:
     if subject.study is None:
         return "fliplr is 0.5 by default"
     for place in subject.stages:
-        share = number(place.stage.recipe, "fliplr", DEFAULT_FLIPLR)
+        share = numeric_argument(place.stage.recipe, "fliplr", DEFAULT_FLIPLR)
         if name in place.stage.sources and share > 0:
             return f"{place.where}: fliplr {share:g}"
     return None

@@ -1,4 +1,4 @@
-"""What the learnability probe showed (`probe` in a study's flow). Without a probe these rules are silent."""
+"""Findings of the learnability probe (`probe` in a study's flow). Without a probe these rules are silent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from liftgate.checks.finding import Finding
 from liftgate.checks.messages import listed
-from liftgate.checks.probes.learnability import FEWEST, HARDLY, LEARNED, NOTHING, Probe, never_learned, not_told_apart
+from liftgate.checks.probes.learnability import (
+    FEWEST,
+    HARDLY,
+    LEARNED,
+    NOTHING,
+    LearnabilityResult,
+    indistinguishable_classes,
+    unlearned_classes,
+)
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
 
@@ -22,7 +30,7 @@ def not_learned(subject: Subject) -> Iterator[Finding]:
     for the fault in the recipe. An error when the score stayed low and more epochs would have changed nothing; a
     warning when it was still learning, when its time ended first, or when it learned in part.
 
-    Mend: look at `liftgate check` first (`labels.geometry`, `classes.mismatch`), then at the run's pictures in its
+    Fix: look at `liftgate check` first (`labels.geometry`, `classes.mismatch`), then at the run's pictures in its
     folder `…_probe-…`; if all are right, the model or the image size is too small for these objects.
     """
     for probe in subject.probes:
@@ -30,7 +38,7 @@ def not_learned(subject: Subject) -> Iterator[Finding]:
             continue
         state = "its time ended first" if probe.cut_short else "it was still learning"
         ended = "more epochs would not have helped" if probe.settled else state
-        message = f"{_told(probe)}: AP50 {probe.ap50:.2f} of the {LEARNED} that count as learned; {ended}"
+        message = f"{_setting(probe)}: AP50 {probe.ap50:.2f} of the {LEARNED} that count as learned; {ended}"
         error = probe.settled and probe.ap50 < HARDLY
         yield not_learned.finding(probe.where, message, severity="error" if error else "warning", **probe.to_dict())
 
@@ -44,14 +52,14 @@ def by_heart_only(subject: Subject) -> Iterator[Finding]:
     right boxes it found nearly all. So labels that lie beside the objects show here. Data that are merely hard, or with
     many classes, may look the same after two dozen images: this is a warning, never an error.
 
-    Mend: look at `labels.geometry` of `liftgate check` and at twenty images with their boxes drawn. If they are right,
+    Fix: look at `labels.geometry` of `liftgate check` and at twenty images with their boxes drawn. If they are right,
     the data are hard: go on.
     """
     for probe in subject.probes:
         others = probe.others_ap50
         if probe.ap50 < LEARNED or others is None or others > NOTHING or probe.n_others < FEWEST:
             continue
-        message = f"{_told(probe)}: AP50 {probe.ap50:.2f} on them, {others:.2f} on {probe.n_others} others"
+        message = f"{_setting(probe)}: AP50 {probe.ap50:.2f} on them, {others:.2f} on {probe.n_others} others"
         yield by_heart_only.finding(probe.where, message, **probe.to_dict())
 
 
@@ -59,18 +67,18 @@ def by_heart_only(subject: Subject) -> Iterator[Finding]:
 def class_never_learned(subject: Subject) -> Iterator[Finding]:
     """A class that a model never learns on the very images that it is shown, while it learns others.
 
-    Its objects are labelled in some images and not in others, stand under another class's number, or cannot be told
-    from another class by their looks. Classes whose objects are mostly smaller than a cell of the detector at the
+    Its objects are labelled in some images and not in others, carry another class's number, or cannot be distinguished
+    from another class by their appearance. Classes whose objects are mostly smaller than a cell of the detector at the
     probe's image size are not judged.
 
-    Mend: look at that class's boxes, and compare the class list with the labelling tool's.
+    Fix: look at that class's boxes, and compare the class list with the labelling tool's.
     """
     for probe in subject.probes:
-        classes = never_learned(probe)
+        classes = unlearned_classes(probe)
         if not classes or probe.ap50 < HARDLY:  # where nothing was learned, no class is to blame
             continue
         each = [f"{name} (AP50 {probe.per_class[name]:.2f}, {probe.objects[name]} objects)" for name in classes]
-        message = f"{_told(probe)}, it never learned {listed(each)}"
+        message = f"{_setting(probe)}, it never learned {listed(each)}"
         data = {**probe.to_dict(), "classes": list(classes)}
         yield class_never_learned.finding(probe.where, message, **data)
 
@@ -79,26 +87,26 @@ def class_never_learned(subject: Subject) -> Iterator[Finding]:
 def classes_by_chance(subject: Subject) -> Iterator[Finding]:
     """Classes that a model finds and cannot tell apart on images that it was not shown.
 
-    A network also learns by heart which number stands beside which box: on blood cells whose classes a die had thrown,
+    A network also memorises which class number belongs to which box: on blood cells with random classes,
     AP50 was 0.92 on the images shown. On others of the same kind it found the cells and named them by chance. So
     class numbers show that were mixed up in an export, or on which two annotators never agreed. Two dozen images are
     few for classes that differ in details: this is a warning, never an error.
 
-    Mend: look at twenty objects of each of the named classes; compare the class list with the labelling tool's. If
+    Fix: look at twenty objects of each of the named classes; compare the class list with the labelling tool's. If
     they differ only in details, go on.
     """
     for probe in subject.probes:
-        pairs = not_told_apart(probe)
+        pairs = indistinguishable_classes(probe)
         if probe.ap50 < LEARNED or not pairs:
             continue
-        said = listed(f"{a} / {b}" for a, b in pairs)
+        confused = listed(f"{a} / {b}" for a, b in pairs)
         message = (
-            f"{_told(probe)}, it learned them by heart (AP50 {probe.ap50:.2f}); on {probe.n_others} others it finds "
-            f"objects and does not tell {said} apart"
+            f"{_setting(probe)}, it learned them by heart (AP50 {probe.ap50:.2f}); on {probe.n_others} others it finds "
+            f"objects and does not distinguish {confused}"
         )
         data = {**probe.to_dict(), "pairs": [list(pair) for pair in pairs]}
         yield classes_by_chance.finding(probe.where, message, **data)
 
 
-def _told(probe: Probe) -> str:
+def _setting(probe: LearnabilityResult) -> str:
     return f"shown {probe.n_images} images at imgsz {probe.imgsz} for {probe.epochs} epochs"

@@ -1,4 +1,4 @@
-"""Recipes: arguments that are ignored, refused, or do something else than they say."""
+"""Recipes: arguments that Ultralytics ignores, refuses, or that have another effect than expected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from liftgate.checks.arm_differences import arm_differences, is_auto, undeclared
 from liftgate.checks.finding import Finding
 from liftgate.checks.messages import listed, many
 from liftgate.checks.rule import rule
-from liftgate.checks.subject import Placed, Subject
+from liftgate.checks.subject import StageInArm, Subject
 from liftgate.checks.ultralytics.arguments import (
     ARGUMENTS,
     DEFAULT_BATCH,
@@ -21,10 +21,10 @@ from liftgate.checks.ultralytics.arguments import (
     DEFAULT_WARMUP,
     REMOVED,
     auto_choice,
-    complaint,
-    near,
-    number,
+    nearest_argument,
+    numeric_argument,
     optimizer_steps,
+    refusal,
 )
 
 _ADAM = frozenset({"adam", "adamax", "adamw", "nadam", "radam", "rmsprop"})
@@ -40,11 +40,11 @@ def lr_ignored(subject: Subject) -> Iterator[Finding]:
 
     `optimizer` is `auto` unless you say otherwise, and auto ignores `lr0` and `momentum`: it counts optimiser steps
     and takes MuSGD (earlier: SGD) at 0.01 above 10,000 of them, else AdamW at 0.002 · 5 / (4 + classes). The log
-    has one line about it. In the Formula Student project the fine-tuning stage asked for 0.001 and ran at 0.01:
+    has one line about it. In the Formula Student project the fine-tuning stage set 0.001 and ran at 0.01:
     validation fell from 0.7536 to 0.6278 in two epochs and took 38 epochs to come back. Of 89 public training runs,
-    2 asked for a rate and got another.
+    2 set a rate and got another.
 
-    Mend: name the optimiser (`optimizer: SGD`, `lr0: 0.001`), or leave lr0 and momentum out.
+    Fix: name the optimiser (`optimizer: SGD`, `lr0: 0.001`), or leave lr0 and momentum out.
     """
     for place in _trained(subject):
         recipe = place.stage.recipe
@@ -52,18 +52,18 @@ def lr_ignored(subject: Subject) -> Iterator[Finding]:
         if not is_auto(recipe) or not ignored:
             continue
         images, dataset = subject.training_images(place.stage), subject.datasets.get(place.stage.data)
-        asked = ", ".join(f"{name}={value}" for name, value in ignored.items())
+        requested = ", ".join(f"{name}={value}" for name, value in ignored.items())
         if not images or dataset is None:
-            yield lr_ignored.finding(place.where, f"optimizer=auto ignores {asked}", asked=ignored)
+            yield lr_ignored.finding(place.where, f"optimizer=auto ignores {requested}", asked=ignored)
             continue
         choice = auto_choice(_fraction(images, recipe.get("fraction")), len(dataset.classes), recipe)
         same = "lr0" not in ignored or _close(ignored["lr0"], choice.lr0)
         message = (
-            f"optimizer=auto ignores {asked}: {choice.optimizer} with lr0 {choice.lr0:g} and momentum "
+            f"optimizer=auto ignores {requested}: {choice.optimizer} with lr0 {choice.lr0:g} and momentum "
             f"{choice.momentum:g} will be used instead ({images:,} images make {choice.iterations:,} iterations)"
         )
         used = {"optimizer": choice.optimizer, "lr0": choice.lr0, "momentum": choice.momentum}
-        hint = f"say `optimizer: SGD` to have {asked}, or leave {' and '.join(ignored)} out and let auto choose"
+        hint = f"say `optimizer: SGD` to have {requested}, or leave {' and '.join(ignored)} out and let auto choose"
         yield lr_ignored.finding(
             place.where,
             message,
@@ -83,18 +83,18 @@ def lr_high(subject: Subject) -> Iterator[Finding]:
     again later, if the epochs last. And Ultralytics' default lr0 of 0.01 is SGD's: `optimizer: AdamW` alone runs
     Adam ten times too fast.
 
-    Mend: for a later stage take a tenth of the first stage's rate; for Adam and its kin 0.0005 to 0.002.
+    Fix: for a later stage take a tenth of the first stage's rate; for Adam and its kin 0.0005 to 0.002.
     """
     for place in _trained(subject):
         recipe = place.stage.recipe
         optimizer = str(recipe.get("optimizer", "auto")).lower()
         if optimizer in _ADAM:
-            rate = number(recipe, "lr0", 0.01)
+            rate = numeric_argument(recipe, "lr0", 0.01)
             if rate >= _HIGH_ADAM:
-                said = (
+                shown = (
                     f"lr0 {rate:g}" if "lr0" in recipe else f"lr0 left at its default {rate:g}, which is meant for SGD"
                 )
-                yield lr_high.finding(place.where, f"{recipe['optimizer']} with {said}", lr0=rate)
+                yield lr_high.finding(place.where, f"{recipe['optimizer']} with {shown}", lr0=rate)
         elif place.number > 0 or (place.stage.weights or "").endswith(("best.pt", "last.pt")):
             going_on = _rate(subject, place)
             if going_on is not None and going_on >= _SCRATCH_SGD:
@@ -110,9 +110,9 @@ def unknown(subject: Subject) -> Iterator[Finding]:
     """An argument that Ultralytics does not have.
 
     It refuses to start, after the machine was rented and the data were copied. Arguments of earlier versions it drops
-    with a line in the log, and the run is not the one that was asked for: Liftgate refuses them too.
+    with a line in the log, and the run is not the one that was specified: Liftgate refuses them too.
 
-    Mend: take the name in the hint; `lr0`, `epochs`, `imgsz` and the others are listed in Ultralytics'
+    Fix: take the name in the hint; `lr0`, `epochs`, `imgsz` and the others are listed in Ultralytics'
     configuration page.
     """
     for place in _trained(subject):
@@ -121,7 +121,7 @@ def unknown(subject: Subject) -> Iterator[Finding]:
                 message = f"{name} was removed from Ultralytics, which would drop it"
                 yield unknown.finding(place.at("recipe", name), message, hint="take it out", argument=name)
             elif name not in ARGUMENTS:
-                close = near(name)
+                close = nearest_argument(name)
                 hint = f"did you mean {close}?" if close else None
                 yield unknown.finding(
                     place.at("recipe", name), f"there is no argument {name}", hint=hint, argument=name
@@ -134,11 +134,11 @@ def value(subject: Subject) -> Iterator[Finding]:
 
     `lr0: 1e-3` is text to YAML 1.1 (it wants `1.0e-3`), and Ultralytics stops on it, as on a fraction above 1.
 
-    Mend: write the value as the message expects it.
+    Fix: write the value as the message expects it.
     """
     for place in _trained(subject):
         for name, given in place.stage.recipe.items():
-            wrong = complaint(name, given) if name in ARGUMENTS else None
+            wrong = refusal(name, given) if name in ARGUMENTS else None
             if wrong:
                 hint = None
                 if isinstance(given, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", given):
@@ -150,11 +150,11 @@ def value(subject: Subject) -> Iterator[Finding]:
 def confounded(subject: Subject) -> Iterator[Finding]:
     """Arms of a comparison that differ in more than the declared thing.
 
-    The verdict is then about everything that differs, together. Differences that nobody wrote count too: with more
+    The verdict is then about everything that differs, together. Differences that are written nowhere count too: with more
     images, `optimizer=auto` passes 10,000 iterations and takes another optimiser. In the kill-switch project a gate
-    passed because both arms had had a bug mended; what the synthetic data did was minus 2.3 points.
+    passed because both arms had a bug fixed; what the synthetic data did was minus 2.3 points.
 
-    Mend: make the arms equal but for one thing, or declare in the gate what differs (`differ: [data]`), and read
+    Fix: make the arms equal but for one thing, or declare in the gate what differs (`differ: [data]`), and read
     the verdict as one about all of it.
     """
     study = subject.study
@@ -185,19 +185,19 @@ def warmup(subject: Subject) -> Iterator[Finding]:
     is 3 epochs, which is long for a run of 5. A warm-up of less than an epoch is a matter of few steps: the full rate
     then meets an optimiser that has seen next to nothing, which costs start weights what they know.
 
-    Mend: set `warmup_epochs` to a tenth of the epochs, or train longer.
+    Fix: set `warmup_epochs` to a tenth of the epochs, or train longer.
     """
     for place in _trained(subject):
-        epochs = number(place.stage.recipe, "epochs", DEFAULT_EPOCHS)
-        length = number(place.stage.recipe, "warmup_epochs", DEFAULT_WARMUP)
+        epochs = numeric_argument(place.stage.recipe, "epochs", DEFAULT_EPOCHS)
+        length = numeric_argument(place.stage.recipe, "warmup_epochs", DEFAULT_WARMUP)
         if epochs > 1 and length > epochs / 2:
-            said = "" if "warmup_epochs" in place.stage.recipe else " (the default)"
+            note = "" if "warmup_epochs" in place.stage.recipe else " (the default)"
             yield warmup.finding(
-                place.where, f"{length:g} of {epochs:g} epochs are warm-up{said}", warmup_epochs=length, epochs=epochs
+                place.where, f"{length:g} of {epochs:g} epochs are warm-up{note}", warmup_epochs=length, epochs=epochs
             )
         elif epochs > 1 and length < 1:
             images = subject.training_images(place.stage)
-            batch = max(number(place.stage.recipe, "batch", DEFAULT_BATCH), 1)
+            batch = max(numeric_argument(place.stage.recipe, "batch", DEFAULT_BATCH), 1)
             batches = math.ceil(_fraction(images, place.stage.recipe.get("fraction")) / batch) if images else None
             counted = f": {round(length * batches)} batches" if batches and length else ""
             what = f"warm-up is {length:g} of an epoch{counted}" if length else "there is no warm-up"
@@ -212,15 +212,15 @@ def few_steps(subject: Subject) -> Iterator[Finding]:
     only tens of steps remain, and the model looks as if it could not learn. A public one-batch set looked dead for
     46 epochs and ended at .97.
 
-    Mend: more epochs, or `nbs` equal to `batch`.
+    Fix: more epochs, or `nbs` equal to `batch`.
     """
     for place in _trained(subject):
         recipe, images = place.stage.recipe, subject.training_images(place.stage)
-        batch = number(recipe, "batch", DEFAULT_BATCH)
+        batch = numeric_argument(recipe, "batch", DEFAULT_BATCH)
         if not images or batch < 1:
             continue
         images = _fraction(images, recipe.get("fraction"))
-        epochs = number(recipe, "epochs", DEFAULT_EPOCHS)
+        epochs = numeric_argument(recipe, "epochs", DEFAULT_EPOCHS)
         steps = optimizer_steps(images, recipe)
         if steps < _FEW_STEPS:
             message = f"{steps} optimiser steps in all ({images} images, batch {batch:g}, {epochs:g} epochs)"
@@ -234,13 +234,13 @@ def patience(subject: Subject) -> Iterator[Finding]:
     Patience longer than the run does nothing. Under 10 epochs it stops runs that are still climbing: of 89 public
     runs 22 were stopped while clearly rising, one at 80% of its peak learning rate.
 
-    Mend: patience of a fifth to a third of the epochs.
+    Fix: patience of a fifth to a third of the epochs.
     """
     for place in _trained(subject):
         recipe = place.stage.recipe
         if recipe.get("patience") is None:
             continue
-        epochs, wait = number(recipe, "epochs", DEFAULT_EPOCHS), number(recipe, "patience", 0)
+        epochs, wait = numeric_argument(recipe, "epochs", DEFAULT_EPOCHS), numeric_argument(recipe, "patience", 0)
         if wait >= epochs and wait > 0:
             yield patience.finding(place.where, f"patience {wait:g} in a run of {epochs:g} epochs never ends it")
         elif 0 < wait < 10 < epochs / 2:
@@ -250,22 +250,22 @@ def patience(subject: Subject) -> Iterator[Finding]:
 
 @rule("recipe.close_mosaic", "info")
 def close_mosaic(subject: Subject) -> Iterator[Finding]:
-    """Mosaic that is asked for and never used.
+    """Mosaic that is requested and never used.
 
     Mosaic is turned off for the last 10 epochs. A run of 10 or fewer has it off from the start (8.4; some earlier
     versions, which wait for that very epoch, never turn it off): a short trial and the long run after it are
     different recipes.
 
-    Mend: set `close_mosaic` to a tenth of the epochs, or `mosaic: 0` and know it.
+    Fix: set `close_mosaic` to a tenth of the epochs, or `mosaic: 0` and know it.
     """
     for place in _trained(subject):
         recipe = place.stage.recipe
-        epochs = number(recipe, "epochs", DEFAULT_EPOCHS)
-        last = number(recipe, "close_mosaic", DEFAULT_CLOSE_MOSAIC)
-        if last >= epochs and number(recipe, "mosaic", 1.0) > 0:
-            asked = "mosaic" in recipe or "close_mosaic" in recipe
+        epochs = numeric_argument(recipe, "epochs", DEFAULT_EPOCHS)
+        last = numeric_argument(recipe, "close_mosaic", DEFAULT_CLOSE_MOSAIC)
+        if last >= epochs and numeric_argument(recipe, "mosaic", 1.0) > 0:
+            explicit = "mosaic" in recipe or "close_mosaic" in recipe
             message = f"close_mosaic {last:g} covers the whole run of {epochs:g} epochs: mosaic is never used"
-            yield close_mosaic.finding(place.where, message, severity="warning" if asked else "info")
+            yield close_mosaic.finding(place.where, message, severity="warning" if explicit else "info")
 
 
 @rule("recipe.fraction", "warning")
@@ -275,7 +275,7 @@ def fraction(subject: Subject) -> Iterator[Finding]:
     `fraction: 0.1` takes the first tenth in the order of the file names: the first video, the first day, the first
     class. Liftgate's own `take` draws by a seed, the same images for every arm.
 
-    Mend: `data: [{dataset: NAME, take: N}]` instead of `fraction`.
+    Fix: `data: [{dataset: NAME, take: N}]` instead of `fraction`.
     """
     for place in _trained(subject):
         share = place.stage.recipe.get("fraction")
@@ -293,7 +293,7 @@ def classes(subject: Subject) -> Iterator[Finding]:
     `classes: [0]` drops the labels of all others and keeps the images, also those on which nothing is left;
     `single_cls` makes every object one class. The data set that is measured on still has them all.
 
-    Mend: `keep: [NAME]` beside the data set in the study: training and measuring then mean the same classes.
+    Fix: `keep: [NAME]` beside the data set in the study: training and measuring then mean the same classes.
     """
     for place in _trained(subject):
         for name in ("classes", "single_cls"):
@@ -312,11 +312,11 @@ def fliplr(subject: Subject) -> Iterator[Finding]:
     `fliplr` is 0.5 unless set. A mirrored `turn_left` sign is a `turn_right` sign with the wrong label: half of the
     training contradicts the other half.
 
-    Mend: `fliplr: 0.0`.
+    Fix: `fliplr: 0.0`.
     """
     for place in _trained(subject):
         dataset = subject.datasets.get(place.stage.data)
-        share = number(place.stage.recipe, "fliplr", DEFAULT_FLIPLR)
+        share = numeric_argument(place.stage.recipe, "fliplr", DEFAULT_FLIPLR)
         handed = [name for name in dataset.classes if _DIRECTION.search(name.replace("_", " "))] if dataset else []
         if len(handed) > 1 and share > 0:
             message = f"fliplr {share:g} mirrors images of classes that have a side: {listed(handed)}"
@@ -330,7 +330,7 @@ def imgsz(subject: Subject) -> Iterator[Finding]:
     Objects then have another size for the network than those it learnt; at 416 instead of 640 the small ones go
     first.
 
-    Mend: give `evaluation: {imgsz: …}` the size of the recipes, or make it the question of the study.
+    Fix: give `evaluation: {imgsz: …}` the size of the recipes, or make it the question of the study.
     """
     measured = subject.study.evaluation.get("imgsz") if subject.study else None
     for arm in subject.study.arms if subject.study and isinstance(measured, int) else ():
@@ -341,17 +341,17 @@ def imgsz(subject: Subject) -> Iterator[Finding]:
                 yield imgsz.finding(f"arm {arm.name}", message, trained=trained, measured=measured)
 
 
-def _trained(subject: Subject) -> Iterator[Placed]:
+def _trained(subject: Subject) -> Iterator[StageInArm]:
     """Stages whose recipe is Ultralytics'."""
     if subject.study and subject.study.backend == "ultralytics":
         yield from subject.stages
 
 
-def _rate(subject: Subject, place: Placed) -> float | None:
+def _rate(subject: Subject, place: StageInArm) -> float | None:
     """The learning rate that a stage will really have; None where it cannot be known."""
     recipe = place.stage.recipe
     if not is_auto(recipe):
-        return number(recipe, "lr0", 0.01)
+        return numeric_argument(recipe, "lr0", 0.01)
     images, dataset = subject.training_images(place.stage), subject.datasets.get(place.stage.data)
     if not images or dataset is None:
         return None
@@ -362,5 +362,5 @@ def _fraction(images: int, fraction: object) -> int:
     return math.ceil(images * fraction) if isinstance(fraction, float) and 0 < fraction < 1 else images
 
 
-def _close(asked: object, used: float) -> bool:
-    return isinstance(asked, int | float) and math.isclose(float(asked), used, rel_tol=0.01)
+def _close(given: object, used: float) -> bool:
+    return isinstance(given, int | float) and math.isclose(float(given), used, rel_tol=0.01)

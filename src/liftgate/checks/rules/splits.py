@@ -9,9 +9,9 @@ from typing import Any
 
 from liftgate.checks.fault_findings import fault_findings, of_kind
 from liftgate.checks.finding import Finding
-from liftgate.checks.images.copies import Located, Pair, alike_turned
+from liftgate.checks.images.copies import CopyPair, LocatedImage, best_turned_correlation
 from liftgate.checks.images.duplicates import ROBOFLOW
-from liftgate.checks.images.neighbours import neighbours_across
+from liftgate.checks.images.neighbours import compare_neighbours
 from liftgate.checks.messages import examples, listed, many
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
@@ -29,7 +29,7 @@ def same(subject: Subject) -> Iterator[Finding]:
     Of 26 public data.yaml files, four validate on the training images and one has val = test. The score then says how
     well the model remembers. Validating on test is milder: early stopping has looked at the test set.
 
-    Mend: split by group, for example `liftgate data split`, and name the three lists in the data.yaml.
+    Fix: split by group, for example `liftgate data split`, and name the three lists in the data.yaml.
     """
     for name, dataset in subject.datasets.items():
         declared: dict[str, str] = {}
@@ -62,7 +62,7 @@ def leak_group(dataset: Dataset) -> Iterator[Finding]:
     too narrow. It is the first pitfall on the list of the bus-passenger project: the split had to be rebuilt by
     file prefix.
 
-    Mend: split by group: `liftgate data split --groups …`, or `ratios:` in the study.
+    Fix: split by group: `liftgate data split --groups …`, or `ratios:` in the study.
     """
     where: dict[str, Counter[str]] = defaultdict(Counter)
     for image in dataset.images:
@@ -91,7 +91,7 @@ def leak_exact(subject: Subject) -> Iterator[Finding]:
     Compared are decoded pixels, not bytes: the same picture saved as PNG and BMP, or with other metadata, is the
     same. A pre-training set that contains the benchmark's test images is the same fault one step earlier.
 
-    Mend: take the copies out of train, and see splits.leak_near: exact copies seldom come alone.
+    Fix: take the copies out of train, and see splits.leak_near: exact copies seldom come alone.
     """
     leaks = [pair for pair in subject.copies if pair.exact and _sides(subject, pair)]
     for key, pairs in _by_sides(subject, leaks).items():
@@ -113,7 +113,7 @@ def leak_near(subject: Subject) -> Iterator[Finding]:
     is too good by as much as the model remembers them. A few bursts in hundreds of pictures are a warning, not
     proof.
 
-    Mend: give them one group (`--groups` takes a CSV with columns image,group) and split again by group.
+    Fix: give them one group (`--groups` takes a CSV with columns image,group) and split again by group.
     """
     leaks = [pair for pair in subject.copies if not pair.exact and _sides(subject, pair)]
     for key, pairs in _by_sides(subject, leaks).items():
@@ -131,7 +131,7 @@ def leak_source(subject: Subject) -> Iterator[Finding]:
     Roboflow writes augmented siblings as `name.rf.<hash>.jpg`: the part before `.rf.` is the source. Short names
     such as `10_png` meet by chance, so a shared name is a suspicion; where the pixels agree too it is a leak.
 
-    Mend: group by source: `--groups '^(?P<group>.+)\\.rf\\.'`, and split again.
+    Fix: group by source: `--groups '^(?P<group>.+)\\.rf\\.'`, and split again.
     """
     for name, dataset in subject.datasets.items():
         sources: dict[str, list[int]] = defaultdict(list)
@@ -151,7 +151,8 @@ def leak_source(subject: Subject) -> Iterator[Finding]:
             source
             for source, members in torn.items()
             if any(
-                dataset.images[a].split != dataset.images[b].split and alike_turned(thumbs[a], thumbs[b]) >= _SIBLING
+                dataset.images[a].split != dataset.images[b].split
+                and best_turned_correlation(thumbs[a], thumbs[b]) >= _SIBLING
                 for a, b in combinations(members[:20], 2)
             )
         ]
@@ -177,13 +178,13 @@ def leak_time(subject: Subject) -> Iterator[Finding]:
     than other pictures of the same sequence do. A split by image instead of by video then tests on what was trained
     on, a moment later.
 
-    Mend: group by video or session (`--groups name-time`, or a regex on the name) and split again by group.
+    Fix: group by video or session (`--groups name-time`, or a regex on the name) and split again by group.
     """
     for name, dataset in subject.datasets.items():
         if any(image.group is not None for image in dataset.images):
-            continue  # somebody has said what belongs together: splits.leak_group speaks
-        found = neighbours_across(dataset, subject.scan(name))
-        if found and found.film:
+            continue  # groups are declared: splits.leak_group reports
+        found = compare_neighbours(dataset, subject.scan(name))
+        if found and found.is_sequence:
             message = (
                 f"{many(found.pairs, 'pair')} of neighbours by number across train and the rest are alike "
                 f"(correlation {found.neighbours:.2f}; other pairs of the same sequence {found.strangers:.2f}): "
@@ -209,7 +210,7 @@ def duplicate(subject: Subject) -> Iterator[Finding]:
     In train it counts double; in test it narrows the interval without adding knowledge. If the two have different
     labels, one of them is wrong.
 
-    Mend: keep one of each.
+    Fix: keep one of each.
     """
     for name, dataset in subject.datasets.items():
         pairs = [
@@ -232,7 +233,7 @@ def missing(subject: Subject) -> Iterator[Finding]:
     A stage trains on `train` and stops early by `val`; a gate reads its numbers from the split it names. Ultralytics
     does not start without both `train` and `val` in the data.yaml.
 
-    Mend: name the split in the data.yaml, or let the study make one (`ratios: [0.7, 0.15, 0.15]`).
+    Fix: name the split in the data.yaml, or let the study make one (`ratios: [0.7, 0.15, 0.15]`).
     """
     needed: dict[str, dict[str, str]] = defaultdict(dict)
     for place in subject.stages:
@@ -261,9 +262,9 @@ def missing(subject: Subject) -> Iterator[Finding]:
 def small(dataset: Dataset) -> Iterator[Finding]:
     """A validation or test split of fewer than 20 images.
 
-    Its score jumps by several points from one image; no margin can be told from it.
+    Its score jumps by several points from one image; no margin can be read from it.
 
-    Mend: take more images, from more groups.
+    Fix: take more images, from more groups.
     """
     count = Counter(image.split for image in dataset.images)
     for split in sorted(_MEASURED & set(dataset.splits)):
@@ -276,10 +277,10 @@ def small(dataset: Dataset) -> Iterator[Finding]:
 def unassigned(dataset: Dataset) -> Iterator[Finding]:
     """Images outside every split, or split files that name images which are gone; a group rule that fits only some.
 
-    Each is in nobody's numbers: neither trained on nor measured. A group rule that misses some images makes each
+    They are neither trained on nor measured. A group rule that misses some images makes each
     of those a group of its own, and the interval too narrow.
 
-    Mend: correct the rule or the CSV.
+    Fix: correct the rule or the CSV.
     """
     yield from fault_findings(
         unassigned,
@@ -292,7 +293,7 @@ def unassigned(dataset: Dataset) -> Iterator[Finding]:
         yield unassigned.finding(dataset.source, message, **examples(loose))
 
 
-def _sides(subject: Subject, pair: Pair) -> tuple[str, str] | None:
+def _sides(subject: Subject, pair: CopyPair) -> tuple[str, str] | None:
     """Return the two sides (`dataset.split`) that a pair connects and should not; None: it may."""
     a, b = pair.first, pair.second
     first, second = a.image.split, b.image.split
@@ -305,19 +306,19 @@ def _sides(subject: Subject, pair: Pair) -> tuple[str, str] | None:
     return (f"{a.dataset}.{first}", f"{b.dataset}.{second}") if "train" in crossing and crossing & _MEASURED else None
 
 
-def _by_sides(subject: Subject, pairs: Sequence[Pair]) -> dict[tuple[str, str], list[Pair]]:
-    found: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+def _by_sides(subject: Subject, pairs: Sequence[CopyPair]) -> dict[tuple[str, str], list[CopyPair]]:
+    found: dict[tuple[str, str], list[CopyPair]] = defaultdict(list)
     for pair in pairs:
         sides = _sides(subject, pair)
         if sides:
-            # train stands first: it is the side to mend
+            # train comes first: it is the side to change
             ordered = sorted(sides, key=lambda side: ("train" not in side, side))
             prefix = f"{pair.first.dataset}." if pair.first.dataset == pair.second.dataset else ""
             found[(prefix + ordered[0], prefix + ordered[1])].append(pair)
     return dict(sorted(found.items()))
 
 
-def _share(subject: Subject, key: tuple[str, str], pairs: Sequence[Pair]) -> str:
+def _share(subject: Subject, key: tuple[str, str], pairs: Sequence[CopyPair]) -> str:
     """Say how many images of the measured side are concerned: a pair for each frame of a film is no measure."""
     measured = {one.name for pair in pairs for one in (pair.first, pair.second) if _side(one) == key[1]}
     name, _, split = key[1].rpartition(".")
@@ -325,15 +326,15 @@ def _share(subject: Subject, key: tuple[str, str], pairs: Sequence[Pair]) -> str
     return f"{len(measured):,} of {many(total, 'image')} of {key[1]}"
 
 
-def _side(one: Located) -> str:
+def _side(one: LocatedImage) -> str:
     return f"{one.dataset}.{one.image.split}"
 
 
-def _named(pairs: Sequence[Pair]) -> str:
+def _named(pairs: Sequence[CopyPair]) -> str:
     return listed((f"{pair.first.image.id} = {pair.second.image.id}" for pair in pairs[:5]), len(pairs))
 
 
-def _pair_data(key: tuple[str, str], pairs: Sequence[Pair]) -> dict[str, Any]:
+def _pair_data(key: tuple[str, str], pairs: Sequence[CopyPair]) -> dict[str, Any]:
     found = [
         {"first": pair.first.name, "second": pair.second.name, "bits": pair.bits, "alike": round(pair.alike, 4)}
         for pair in pairs

@@ -10,7 +10,7 @@ from liftgate.checks.messages import listed, many
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
 from liftgate.checks.ultralytics.checkpoints import Checkpoint, read_checkpoint
-from liftgate.checks.ultralytics.official_weights import OFFICIAL, nearest
+from liftgate.checks.ultralytics.published_models import OFFICIAL, nearest_official
 from liftgate.errors import DataError
 from liftgate.hashing import file_hash
 from liftgate.study.weights_cache import find, places
@@ -26,7 +26,7 @@ def missing(subject: Subject) -> Iterator[Finding]:
     Training would not start, after the data were prepared, on the rented machine. A published name whose file is not
     on this machine is a warning: it may be on the machine that trains, and Liftgate downloads nothing.
 
-    Mend: correct the path, which is relative to study.yaml, or the name (`yolov8n.pt`, `yolo11n.pt`: from 11 on
+    Fix: correct the path, which is relative to study.yaml, or the name (`yolov8n.pt`, `yolo11n.pt`: from 11 on
     without the v), or put the file beside the study or into `~/.cache/liftgate/weights`.
     """
     for where, weights in _named(subject):
@@ -40,7 +40,9 @@ def missing(subject: Subject) -> Iterator[Finding]:
             message, fetch = f"{weights} is not on this machine", f"put the file at {where_to}"
             yield missing.finding(where, message, hint=fetch, severity="warning", weights=weights)
             continue
-        close = nearest_file(weights, subject.study_folder) or (nearest(weights) if path.name == weights else None)
+        close = nearest_file(weights, subject.study_folder) or (
+            nearest_official(weights) if path.name == weights else None
+        )
         hint = f"did you mean {close}?" if close else None
         yield missing.finding(where, f"there are no weights {weights}", hint=hint, weights=weights)
 
@@ -52,7 +54,7 @@ def unreadable(subject: Subject) -> Iterator[Finding]:
     A download that stopped, a git-lfs pointer, a web page saved as `.pt`. A truncated file often keeps the right
     name and nearly the right size.
 
-    Mend: fetch it again and compare the size or the digest with the source's.
+    Fix: fetch it again and compare the size or the digest with the source's.
     """
     if subject.study is not None and subject.study.backend != "ultralytics":
         return  # another backend's weights may be anything
@@ -69,10 +71,10 @@ def untrusted(subject: Subject) -> Iterator[Finding]:
     """Weights that would run something when loaded.
 
     A `.pt` file is a program for Python's pickle. What this one would import is read from its instructions, without
-    running them: a name such as `os.system` has no place in a detector and is an error; a module that nobody knows
+    running them: a name such as `os.system` has no place in a detector and is an error; an unknown module
     is a warning (Ultralytics tries to install a missing module by that name).
 
-    Mend: take the weights from their author's own page and compare the digest; load unknown ones only in a sandbox,
+    Fix: take the weights from their author's own page and compare the digest; load unknown ones only in a sandbox,
     with `weights_only=True`.
     """
     for where, path in _checkpoints(subject):
@@ -99,7 +101,7 @@ def classes(subject: Subject) -> Iterator[Finding]:
     however good it is. Weights that are trained further may have other classes: training builds the last layer
     anew.
 
-    Mend: keep only the classes that the model has, under its names (`keep: [person]`), or train an arm on this
+    Fix: keep only the classes that the model has, under its names (`keep: [person]`), or train an arm on this
     data.
     """
     study = subject.study
@@ -136,7 +138,7 @@ def task(subject: Subject) -> Iterator[Finding]:
     The file says what its model is; where it is not there yet, an official name does. Training refuses such weights,
     which of a later stage is days later.
 
-    Mend: for pose take the `-pose` weights, for detection the plain ones.
+    Fix: for pose take the `-pose` weights, for detection the plain ones.
     """
     if subject.study is None:
         return

@@ -1,6 +1,6 @@
 """Ultralytics' training arguments as data: names, kinds, ranges, defaults. Read from its documentation of 8.4.
 
-Kept here and not asked of the installed package, because `check` works without Ultralytics and importing it costs
+Kept here and not read from the installed package, because `check` works without Ultralytics and importing it costs
 seconds. A test compares the names with the installed version where there is one.
 """
 
@@ -61,10 +61,10 @@ REMOVED = ("label_smoothing", "save_hybrid", "crop_fraction", "keras", "hide_lab
 """Names of earlier versions: dropped or renamed with a line in the log."""
 
 
-def near(name: str) -> str | None:
+def nearest_argument(name: str) -> str | None:
     """Return the argument that somebody who typed `name` probably meant.
 
-    >>> near("learning_rate"), near("epoch"), near("bananas")
+    >>> nearest_argument("learning_rate"), nearest_argument("epoch"), nearest_argument("bananas")
     ('lr0', 'epochs', None)
     """
     habits = {"learning_rate": "lr0", "lr": "lr0", "img_size": "imgsz", "image_size": "imgsz", "batch_size": "batch"}
@@ -74,12 +74,12 @@ def near(name: str) -> str | None:
     return nearest(name, ARGUMENTS, cutoff=0.7)
 
 
-def complaint(name: str, value: Any) -> str | None:
-    """Say why Ultralytics would refuse `value` for the argument `name`; None: it takes it.
+def refusal(name: str, value: Any) -> str | None:
+    """Return why Ultralytics would refuse `value` for the argument `name`; None: it takes it.
 
-    >>> complaint("lr0", "0.01")
+    >>> refusal("lr0", "0.01")
     "expected a number from 0 to 1, got '0.01'"
-    >>> complaint("epochs", 10)
+    >>> refusal("epochs", 10)
     """
     if value is None or (name == "batch" and value == "auto"):  # Liftgate settles it, for all arms alike
         return None
@@ -89,11 +89,11 @@ def complaint(name: str, value: Any) -> str | None:
     if name == "batch" and isinstance(value, int | float) and not _is_batch(value):
         return f"expected a whole number from 1, a share of the memory below 1, or auto, got {value!r}"
     kind, low, high = ARGUMENTS[name]
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+    kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     limits = (
         f" from {low:g} to {high:g}" if math.isfinite(high) else f" of at least {low:g}" if math.isfinite(low) else ""
     )
-    expected = f"expected {words.get(kind, 'a value')}{limits}, got {value!r}"
+    expected = f"expected {kinds.get(kind, 'a value')}{limits}, got {value!r}"
     if kind is object:
         return None
     if kind is bool or kind is str:
@@ -117,8 +117,8 @@ def auto_choice(n_images: int, n_classes: int, recipe: Mapping[str, Any]) -> Aut
     >>> auto_choice(205, 3, {"epochs": 6})
     AutoChoice(optimizer='AdamW', lr0=0.001429, momentum=0.9, iterations=24)
     """
-    batch = max(_batch(recipe), number(recipe, "nbs", DEFAULT_NBS))
-    iterations = math.ceil(n_images / batch) * int(number(recipe, "epochs", DEFAULT_EPOCHS))
+    batch = max(_batch(recipe), numeric_argument(recipe, "nbs", DEFAULT_NBS))
+    iterations = math.ceil(n_images / batch) * int(numeric_argument(recipe, "epochs", DEFAULT_EPOCHS))
     if iterations > _MANY_ITERATIONS:
         return AutoChoice("MuSGD", 0.01, 0.9, iterations)
     return AutoChoice("AdamW", round(0.002 * 5 / (4 + n_classes), 6), 0.9, iterations)
@@ -135,10 +135,10 @@ def optimizer_steps(n_images: int, recipe: Mapping[str, Any]) -> int:
     33
     """
     batch = _batch(recipe)
-    batches, epochs = math.ceil(n_images / batch), int(number(recipe, "epochs", DEFAULT_EPOCHS))
+    batches, epochs = math.ceil(n_images / batch), int(numeric_argument(recipe, "epochs", DEFAULT_EPOCHS))
     total = batches * epochs
-    collected = min(max(round(number(recipe, "nbs", DEFAULT_NBS) / batch), 1), max(total, 1))
-    warm = round(min(number(recipe, "warmup_epochs", DEFAULT_WARMUP), max(epochs - 1, 0)) * batches)
+    collected = min(max(round(numeric_argument(recipe, "nbs", DEFAULT_NBS) / batch), 1), max(total, 1))
+    warm = round(min(numeric_argument(recipe, "warmup_epochs", DEFAULT_WARMUP), max(epochs - 1, 0)) * batches)
     steps, last = 0, -1
     for at in range(min(warm + 1, total) if warm else 0):
         if at - last >= max(1, round(1 + (collected - 1) * at / warm)):
@@ -153,11 +153,11 @@ def _is_batch(value: float) -> bool:
 
 def _batch(recipe: Mapping[str, Any]) -> float:
     """Return the batch, or the default where it is left to the machine (`auto`, -1, a share of the memory)."""
-    batch = number(recipe, "batch", DEFAULT_BATCH)
+    batch = numeric_argument(recipe, "batch", DEFAULT_BATCH)
     return batch if batch >= 1 else DEFAULT_BATCH
 
 
-def number(recipe: Mapping[str, Any], name: str, default: float) -> float:
+def numeric_argument(recipe: Mapping[str, Any], name: str, default: float) -> float:
     """Return a numeric argument, or its default where it is missing or no number (that is another finding)."""
     value = recipe.get(name)
     usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

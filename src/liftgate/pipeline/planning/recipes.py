@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from liftgate.backends.recipe_arguments import check_recipe, known_arguments
-from liftgate.checks.ultralytics.arguments import ARGUMENTS, complaint
+from liftgate.checks.ultralytics.arguments import ARGUMENTS, refusal
 from liftgate.checks.ultralytics.checkpoints import read_checkpoint
 from liftgate.errors import DataError, UsageError
 from liftgate.study.records import Stage, Study
@@ -28,7 +28,7 @@ def demand_recipes(study: Study) -> None:
             for name, value in stage.recipe.items():
                 where = study.place("arms", arm.name, number, "recipe", name)
                 check_recipe({name: value}, known_arguments() or ARGUMENTS, where)
-                if wrong := complaint(name, value) if name in ARGUMENTS else None:
+                if wrong := refusal(name, value) if name in ARGUMENTS else None:
                     raise UsageError(f"{name}: {wrong}", where=where)
 
 

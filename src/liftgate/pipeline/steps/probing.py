@@ -19,7 +19,7 @@ from liftgate._version import __version__
 from liftgate.backends import sidecar
 from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
 from liftgate.boxes import iou
-from liftgate.checks.probes.learnability import Probe, choose_images, choose_size, too_small
+from liftgate.checks.probes.learnability import LearnabilityResult, choose_image_size, choose_images, too_small
 from liftgate.checks.ultralytics.arguments import DEFAULT_IMGSZ
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
@@ -121,7 +121,7 @@ def _train_step(context: Context, question: _Question) -> Step:
     weights = resolve_weights(question.weights, study.folder)
     dataset = context.datasets.dataset(question.dataset)
     chosen = _Chosen.of(dataset)
-    recipe = {**question.recipe, "imgsz": choose_size(chosen.shown, question.most)}
+    recipe = {**question.recipe, "imgsz": choose_image_size(chosen.shown, question.most)}
     inputs = {
         "weights": weights.identity,
         "data": context.datasets.fingerprint(question.dataset),
@@ -159,7 +159,7 @@ def _judge_step(context: Context, question: _Question, trained: Step) -> Step:
     study = context.study
 
     def work(results: tuple[Result, ...]) -> Result:
-        probe = Probe.from_dict(results[0]["probe"])
+        probe = LearnabilityResult.from_dict(results[0]["probe"])
         subject = checks.Subject(datasets={}, study=None, probes=(probe,))
         result = checks.run(subject, select=["probe"], ignore=_probe_only(study.ignore))
         _record(context, probe, result)
@@ -221,7 +221,7 @@ def _learn(context: Context, step: Step, question: _Question, chosen: _Chosen, j
         predictions = _predicted(context, run, job, chosen.others, "test")
         others, named = evaluate(chosen.others, predictions), _named(chosen.others, predictions)
     rows = {name: row for name, row in shown.per_class.items() if row["n_objects"]}
-    probe = Probe(
+    probe = LearnabilityResult(
         weights=question.weights,
         dataset=question.dataset,
         arms=question.arms,
@@ -297,7 +297,7 @@ def _tree(context: Context, chosen: _Chosen, step: Step) -> Path:
     return data_yaml
 
 
-def _record(context: Context, probe: Probe, result: checks.CheckResult) -> None:
+def _record(context: Context, probe: LearnabilityResult, result: checks.CheckResult) -> None:
     """Add to the findings of the study's last check, which the report shows, what this probe found."""
     study = context.study.content_hash()
     entries = [entry.body for entry in context.ledger.entries("check") if entry.body["study"] == study]

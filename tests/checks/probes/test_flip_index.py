@@ -12,7 +12,7 @@ import pytest
 
 from checks.small_set import SmallSet
 from liftgate.checks import Subject, run
-from liftgate.checks.probes.flip_positions import best_flip, flip_from_places, misfit
+from liftgate.checks.probes.flip_index import best_flip, flip_from_positions, misfit
 from liftgate.data.core.dataset import Dataset, Image, Keypoints, Labels
 
 # Left, up, to the front: metres. Whoever looks at us has the left side on the right of the picture.
@@ -64,7 +64,7 @@ def any_side(rng: np.random.Generator) -> float:
 
 @pytest.mark.parametrize("turned", [facing, mostly_facing])
 def test_people_who_mostly_look_at_us_get_their_flip(turned: Turned) -> None:
-    found = flip_from_places(seen_from(PERSON, turned))
+    found = flip_from_positions(seen_from(PERSON, turned))
     assert found is not None and found.flip == FLIP
 
 
@@ -82,25 +82,25 @@ def wheels(rear: float, *, hide: bool) -> Dataset:
 
 
 def test_hidden_keypoints_tell_the_sides_of_what_is_seen_from_all_around() -> None:
-    found = flip_from_places(wheels(0.4, hide=True))
+    found = flip_from_positions(wheels(0.4, hide=True))
     assert found is not None and found.flip == (1, 0, 3, 2, 4)
-    assert flip_from_places(wheels(0.4, hide=False)) is None
+    assert flip_from_positions(wheels(0.4, hide=False)) is None
 
 
 @pytest.mark.parametrize("thing", [PERSON, PEN], ids=["person", "pen"])
 def test_from_all_sides_with_nothing_hidden_it_is_undecidable(thing: Mapping[str, tuple[float, float, float]]) -> None:
-    assert flip_from_places(seen_from(thing, any_side)) is None
+    assert flip_from_positions(seen_from(thing, any_side)) is None
 
 
 def test_keypoints_on_a_slope_have_no_partners() -> None:
     slope = {"a": (-1, 0.1, 0), "b": (0, 1, 0), "c": (1, 1.9, 0)}
-    assert flip_from_places(seen_from(slope, facing)) is None
+    assert flip_from_positions(seen_from(slope, facing)) is None
 
 
 def test_few_objects_or_none_are_undecidable() -> None:
-    assert flip_from_places(seen_from(PERSON, facing, 30)) is None
+    assert flip_from_positions(seen_from(PERSON, facing, 30)) is None
     whole = seen_from(PERSON, facing, 50)
-    assert flip_from_places(replace(whole, labels=whole.labels.take(np.array([], dtype=np.int64)))) is None
+    assert flip_from_positions(replace(whole, labels=whole.labels.take(np.array([], dtype=np.int64)))) is None
 
 
 @pytest.mark.parametrize("seed", range(5))

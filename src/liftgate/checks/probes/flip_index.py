@@ -1,16 +1,18 @@
-"""Which keypoint becomes which when an image is mirrored, from how the keypoints lie to each other.
+"""flip_idx: which keypoint becomes which when an image is mirrored, from the names, or from where the keypoints lie.
 
-A mirrored picture of a thing with two like sides is a picture of such a thing, with left and right exchanged. So under
-the right flip mirrored poses look like poses: every keypoint's partner lies as far to the left of the others' partners
-as it lies to their right itself, at the same height and at the same distance. That is asked of the mean offsets and
-distances of all pairs of keypoints, in units of the box. The flip that fits best is found by exchanging partners until
-nothing improves, and it counts only when the same one comes out of every redrawing of the images and leaves little of
-what the identity leaves. Seen equally from all sides, without anything hidden, left is as often left as right: then no
-flip is better than none, and the answer is None. So it is for a thing whose sides are not alike.
+From positions: a mirrored picture of a thing with two like sides is a picture of such a thing, with left and right
+exchanged. So under the right flip mirrored poses look like poses: every keypoint's partner lies as far to the left of
+the others' partners as it lies to their right itself, at the same height and at the same distance. The mean offsets and
+distances of all pairs of keypoints are compared, in units of the box. The flip that fits best is found by exchanging
+partners until nothing improves, and it counts only when the same one results from every resampling of the images and
+leaves little of what the identity leaves. Of a thing seen equally from all sides, without anything hidden, left is as
+often left as right: then no flip is better than none, and the answer is None. So it is for a thing whose sides differ.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -26,11 +28,71 @@ _SIDE = 0.03  # of the box: a mean offset that is no chance
 _MOST = 64  # keypoints; more are meshes
 _ENOUGH = 2_000_000  # offsets between keypoints, over all objects: 2,000 objects of 32 keypoints
 
+_SIDES = ("left", "right"), ("l", "r"), ("links", "rechts"), ("port", "starboard"), ("driver", "passenger")
+_LETTERS = {"l": "r", "r": "l"}
+_CORNER = re.compile(r"[fbtu][lr]|[lr][fbtu]")  # front left, top right, left front: a side, also without a counterpart
+_PART = re.compile(r"[a-z]+|\d+", re.IGNORECASE)
+
 Floats = NDArray[np.float64]
 Flip = tuple[int, ...]
 
 
-class Mirror(NamedTuple):
+def flip_from_names(names: Sequence[str]) -> tuple[int, ...] | None:
+    """Return where each keypoint goes under mirroring, or None where the names do not say.
+
+    A name goes to the name with its side exchanged; one without a side stays where it is. If a side has no
+    counterpart, the names do not say.
+
+    >>> flip_from_names(["nose", "left_eye", "right_eye"])
+    (0, 2, 1)
+    >>> flip_from_names(["rear_l", "rear_r", "roof"])
+    (1, 0, 2)
+    >>> flip_from_names(["wheel_fl", "wheel_fr", "wheel_rl", "wheel_rr", "roof"])
+    (1, 0, 3, 2, 4)
+    >>> flip_from_names(["0", "1"]) is None
+    True
+    """
+    parts = [tuple(part.lower() for part in _PART.findall(_spaced(name))) for name in names]
+    if len(set(parts)) != len(parts):
+        return None
+    place = {part: i for i, part in enumerate(parts)}
+    goes: list[int] = []
+    for i, part in enumerate(parts):
+        exchanged = _exchanged(part) or _of_letters(part, place)
+        if exchanged in place:
+            goes.append(place[exchanged])
+        elif exchanged is None and not any(_CORNER.fullmatch(word) for word in part):
+            goes.append(i)
+        else:
+            return None
+    return tuple(goes) if goes != list(range(len(goes))) else None
+
+
+def _exchanged(parts: tuple[str, ...]) -> tuple[str, ...] | None:
+    for a, b in _SIDES:
+        if a in parts or b in parts:
+            return tuple(b if part == a else a if part == b else part for part in parts)
+    return None
+
+
+def _of_letters(parts: tuple[str, ...], place: Mapping[tuple[str, ...], int]) -> tuple[str, ...] | None:
+    """The name that differs by an l for an r in a word of two or three letters: fl and fr, rl and rr, LM and RM."""
+    for at, word in enumerate(parts):
+        for letter in range(len(word)) if len(word) in (2, 3) else ():
+            if word[letter] in _LETTERS:
+                other = f"{word[:letter]}{_LETTERS[word[letter]]}{word[letter + 1 :]}"
+                name = (*parts[:at], other, *parts[at + 1 :])
+                if name in place:
+                    return name
+    return None
+
+
+def _spaced(name: str) -> str:
+    """`leftEye` and `LEye` have words too."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+
+
+class FlipEstimate(NamedTuple):
     """A flip, and how well it fits."""
 
     flip: Flip
@@ -50,7 +112,7 @@ class _Poses(NamedTuple):
     """(n,)"""
 
 
-def flip_from_places(dataset: Dataset) -> Mirror | None:
+def flip_from_positions(dataset: Dataset) -> FlipEstimate | None:
     """Return where each keypoint goes under mirroring by where the keypoints lie; None where that is undecidable."""
     poses = _poses(dataset)
     if poses is None or not 2 <= poses.seen.shape[1] <= _MOST:
@@ -70,7 +132,7 @@ def flip_from_places(dataset: Dataset) -> Mirror | None:
         drawn = np.bincount(rng.integers(0, len(images), len(images)), minlength=len(images))
         if best_flip(_offsets(poses, drawn[place].astype(np.float64))) != found:
             return None
-    return Mirror(found, float(misfit(whole, found) / nothing), len(images))
+    return FlipEstimate(found, float(misfit(whole, found) / nothing), len(images))
 
 
 def _poses(dataset: Dataset) -> _Poses | None:
