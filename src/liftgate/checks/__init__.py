@@ -1,19 +1,19 @@
 """The checks room. A **finding** is something wrong or suspicious: a stable id, where, why it matters and a hint.
 
-finding.py   the record
-subject.py   what is checked: data sets and the study that uses them
-rule.py      what a rule is and how it registers
-rules/       the catalogue, one module per family
-run.py       running the rules; ignoring with a reason; explaining
-scan.py      what pixels say, read once by all rules, cached
-near.py      pairs of near-copies among perceptual hashes
-edges.py     the label geometry probe: do box edges fall on edges?
-flips.py     which keypoint becomes which in the mirror, from the names; mirror.py: from where they lie
-machine.py   what this machine has; plan.py: the least that a plan takes of it
-mending.py   what is safe to mend, in new files; mending_study.py: of a whole study
-pickles.py   what a checkpoint holds, read without executing it
-arguments.py Ultralytics' training arguments, as data
-pages.py     writes docs/findings
+finding.py            the record
+subject.py            what is checked: data sets and the study that uses them
+rule.py               what a rule is and how it registers
+rules/                the catalogue, one module per family
+run.py                run the rules; ignore findings with a reason; print a rule's page
+images/               facts of image files (cached), copies and near-duplicates, neighbours in time
+probes/               label geometry (do boxes lie on objects?), box conventions, flip_idx, learnability
+ultralytics/          Ultralytics' training arguments, published models and checkpoint files, as data
+fixes/                corrected copies of a data set or of a whole study; nothing is changed in place
+duplicates.py         links between images that belong together, and the groups that follow
+fault_findings.py     what the readers could not read, as findings
+arm_differences.py    what differs between two arms
+machine.py            facts of this machine; resource_needs.py: lower bounds of what a plan needs
+rule_pages.py         writes docs/findings
 """
 
 from liftgate.checks.finding import Finding, Severity

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from liftgate.checks import Subject
+    from liftgate.checks.duplicates import Link
     from liftgate.checks.images.copies import LocatedImage
-    from liftgate.checks.images.duplicates import Link
     from liftgate.data.core.dataset import Dataset
     from liftgate.reporting.dataset_pages.pairs import PairImage
 
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from liftgate.checks import Subject
-    from liftgate.checks.images.duplicates import find_links, group_names, summary
+    from liftgate.checks.duplicates import find_links, group_names, summary
     from liftgate.services.convert import DatasetSource
 
     if args.groups_out and args.groups_out.suffix.lower() != ".csv":
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write_groups(path: Path, groups: Mapping[str, Mapping[str, str]]) -> list[str]:
-    from liftgate.checks.images.duplicates import groups_csv
+    from liftgate.checks.duplicates import groups_csv
     from liftgate.files import write_text
 
     written = []

@@ -173,7 +173,7 @@ def _broken(packages: Mapping[str, Package]) -> Iterator[tuple[str, str, str]]:
             except InvalidRequirement:
                 continue
             other = canonicalize_name(needed.name)
-            # Liftgate's requirement on its trainer is an extra; extras of other packages are not installed requirements.
+            # Liftgate's requirement on its trainer is an extra; extras of other packages are no requirements.
             applies = needed.marker is None or needed.marker.evaluate({"extra": "train" if name == "liftgate" else ""})
             if applies and other in packages and not _holds(packages, other, str(needed.specifier)):
                 yield name, other, str(needed.specifier)

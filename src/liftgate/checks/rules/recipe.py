@@ -150,9 +150,9 @@ def value(subject: Subject) -> Iterator[Finding]:
 def confounded(subject: Subject) -> Iterator[Finding]:
     """Arms of a comparison that differ in more than the declared thing.
 
-    The verdict is then about everything that differs, together. Differences that are written nowhere count too: with more
-    images, `optimizer=auto` passes 10,000 iterations and takes another optimiser. In the kill-switch project a gate
-    passed because both arms had a bug fixed; what the synthetic data did was minus 2.3 points.
+    The verdict is then about everything that differs, together. Differences that are written nowhere count too: with
+    more images, `optimizer=auto` passes 10,000 iterations and takes another optimiser. In the kill-switch project a
+    gate passed because both arms had a bug fixed; what the synthetic data did was minus 2.3 points.
 
     Fix: make the arms equal but for one thing, or declare in the gate what differs (`differ: [data]`), and read
     the verdict as one about all of it.

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
+from liftgate.checks.duplicates import ROBOFLOW
 from liftgate.checks.fault_findings import fault_findings, of_kind
 from liftgate.checks.finding import Finding
 from liftgate.checks.images.copies import CopyPair, LocatedImage, best_turned_correlation
-from liftgate.checks.images.duplicates import ROBOFLOW
 from liftgate.checks.images.neighbours import compare_neighbours
 from liftgate.checks.messages import examples, listed, many
 from liftgate.checks.rule import dataset_rule, rule

@@ -54,7 +54,7 @@ def model_size(weights: str | None) -> ModelSize | None:
     Pose models take a little more than their detectors, whose figures stand for them.
 
     >>> model_size("weights/yolov8n-pose.pt")
-    Size(parameters=3.16, kept=470)
+    ModelSize(parameters=3.16, kept=470)
     >>> model_size("best.pt") is None
     True
     """
