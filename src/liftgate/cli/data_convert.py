@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from liftgate.cli.data_source import add_source, source_of
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.data_source import add_source, source_of, tell_faults, tell_losses
+from liftgate.cli.output import add_json, emit_json, progress
+
+if TYPE_CHECKING:
+    from liftgate.data.formats.read_back import ReadBack
 
 FORMATS = ("yolo", "coco", "voc", "cvat")
 
@@ -15,27 +19,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     parser.add_argument("--to", required=True, choices=FORMATS, help="the format to write")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; images become links")
-    parser.add_argument("--verify", action="store_true", help="read the result again and say how it differs")
+    parser.add_argument("--verify", action="store_true", help="read the copy again; exit 1 where it differs")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.services import convert
+    from liftgate.services.convert import convert
 
     with progress() as bar:
-        record = convert.data_convert(source_of(args), args.to, args.out, verify=args.verify, progress=bar)
+        done = convert(source_of(args), args.to, args.out, verify=args.verify, progress=bar)
+    differs = done.read_back is not None and not done.read_back.same
     if args.json:
-        emit_json(record)
-        return 0
-    print(f"{record['n_images']} images, {record['n_objects']} objects: {record['from']} → {record['to']}")
-    for path in record["files"]:
-        print(path)
-    for loss in record["losses"]:
-        say(f"not held: {loss['what']} ({loss['count']}, such as {loss['example']})")
-    if back := record["read_back"]:
-        away = "" if back["largest_px"] is None else f", every side within {back['largest_px']:.2g} px"
-        print(f"read back: {back['n_objects']:,} of {record['n_objects']:,} objects{away}")
-        for key in ("images_missing", "objects_missing", "objects_added", "flags_changed", "visibility_changed"):
-            if back[key]:
-                print(f"  {key.replace('_', ' ')}: {back[key]:,}")
-    return 0
+        emit_json(done.to_dict())
+    else:
+        print(f"{done.n_images:,} images, {done.n_objects:,} objects: {done.from_format} → {done.to_format}")
+        for path in done.files:
+            print(path)
+    tell_faults(done.faults)
+    tell_losses(done.losses)
+    if done.read_back is not None and not args.json:
+        _tell_read_back(done.read_back, done.n_objects_read)
+    return 1 if differs else 0
+
+
+def _tell_read_back(found: ReadBack, n_read: int) -> None:
+    away = "" if found.largest_px is None else f", every side within {found.largest_px:.2g} px"
+    print(f"read back: {found.n_objects:,} of {n_read:,} objects{away}")
+    for what, count in (
+        ("images missing", found.images_missing),
+        ("objects missing", found.objects_missing),
+        ("objects added", found.objects_added),
+        ("flags changed", found.flags_changed),
+        ("visibility changed", found.visibility_changed),
+    ):
+        if count:
+            print(f"  {what}: {count:,}")

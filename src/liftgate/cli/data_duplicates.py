@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from liftgate.checks import Subject
     from liftgate.checks.duplicates import find_links, group_names, summary
-    from liftgate.services.convert import DatasetSource
+    from liftgate.services.dataset_source import DatasetSource
 
     if args.groups_out and args.groups_out.suffix.lower() != ".csv":
         raise UsageError("--groups-out writes a CSV", got=args.groups_out, expected="a name that ends in .csv")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.data_source import add_terms, said_of
+from liftgate.cli.data_source import add_terms, declared_terms_of
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
                 raise UsageError(
                     "a camera is recorded alone and for a time", hint="one rtsp:// address and --for 10:00"
                 )
-            terms, more = frames_terms(args.out, [], said_of(args)), ""
+            terms, more = frames_terms(args.out, [], declared_terms_of(args)), ""
             outcome = record_camera(
                 Camera.parse(args.sources[0]),
                 args.out,
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
                 naming=NamingRules(args.camera, args.category),
                 buffer=RollingBuffer(args.newest) if args.buffer else None,
             )
-            terms = frames_terms(args.out, [source.path for source in sources], said_of(args))
+            terms = frames_terms(args.out, [source.path for source in sources], declared_terms_of(args))
             more = " ".join([*(f"--per {text}" for text in args.per), *([f"--seed {args.seed}"] if args.per else [])])
             outcome = extract(
                 sources,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from liftgate.cli.data_convert import FORMATS
-from liftgate.cli.data_source import READS, tell_table
+from liftgate.cli.data_source import READS, tell_faults, tell_losses, tell_table
 from liftgate.cli.output import add_json, emit_json, progress, say
 
 OUT = "a new folder; images become links"
@@ -47,10 +46,10 @@ def add_parts(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.services import merge
+    from liftgate.services.merge import merge
 
     with progress() as bar:
-        record = merge.data_merge(
+        done = merge(
             args.parts,
             args.out,
             to=args.to,
@@ -60,26 +59,26 @@ def run(args: argparse.Namespace) -> int:
             accept=args.accept,
             progress=bar,
         )
+    tell_faults(done.faults)
     if args.json:
-        emit_json(record)
+        emit_json(done.to_dict())
         return 0
     lines: list[list[object]] = [["data set", "class", "becomes", "objects"]]
-    lines += [
-        [row["dataset"], row["class"], row["becomes"] or "(dropped)", row["objects"]] for row in record["classes"]
-    ]
+    lines += [[row.dataset, row.name, row.becomes or "(dropped)", row.objects] for row in done.classes]
     tell_table(lines)
-    for conflict in record["conflicts"]:
-        say(f"conflict, {conflict['kind']}: {conflict['message']}")
-    tell_emptied(record)
-    for path in record["files"]:
+    for conflict in done.conflicts:
+        say(f"conflict, {conflict.kind}: {conflict.message}")
+    tell_emptied(done.emptied, backgrounds=done.backgrounds)
+    if done.files:
+        print(f"{done.n_images:,} images, {done.n_objects:,} objects → {args.to}")
+    for path in done.files:
         print(path)
-    for loss in record["losses"]:
-        say(f"not held: {loss['what']} ({loss['count']}, such as {loss['example']})")
+    tell_losses(done.losses)
     return 0
 
 
-def tell_emptied(record: Mapping[str, Any]) -> None:
+def tell_emptied(emptied: Mapping[str, int], *, backgrounds: bool) -> None:
     """Say what becomes of images that lose all their boxes."""
-    fate = "stay as backgrounds" if record["backgrounds"] else "are left out (--backgrounds keeps them)"
-    for name, count in record["emptied"].items():
+    fate = "stay as backgrounds" if backgrounds else "are left out (--backgrounds keeps them)"
+    for name, count in emptied.items():
         say(f"{count} images of {name} lose all their boxes and {fate}")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from liftgate.cli.data_merge import OUT, add_parts, tell_emptied
-from liftgate.cli.data_source import tell_splits
+from liftgate.cli.data_source import tell_faults, tell_losses, tell_splits
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
@@ -34,10 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.services import merge
+    from liftgate.services.merge import mix
 
     with progress() as bar:
-        record = merge.data_mix(
+        done = mix(
             args.parts,
             args.out,
             repeats=dict(_repeat(text) for text in args.repeat),
@@ -50,15 +50,17 @@ def run(args: argparse.Namespace) -> int:
             accept=args.accept,
             progress=bar,
         )
+    tell_faults(done.faults)
+    tell_losses(done.losses)
     if args.json:
-        emit_json(record)
+        emit_json(done.to_dict())
         return 0
-    tell_splits(record["splits"])
-    shares = ", ".join(f"{name} {count}" for name, count in record["training_entries"].items())
-    print(f"{record['n_training_entries']} training entries an epoch: {shares}")
-    print(record["data_yaml"])
-    tell_emptied(record)
-    for name, count in record["left_out"].items():
+    tell_splits(done.splits)
+    shares = ", ".join(f"{name} {count}" for name, count in done.training_entries.items())
+    print(f"{sum(done.training_entries.values())} training entries an epoch: {shares}")
+    print(done.data_yaml)
+    tell_emptied(done.emptied, backgrounds=done.backgrounds)
+    for name, count in done.left_out.items():
         say(f"left out: {count} val and test images of {name}")
     return 0
 

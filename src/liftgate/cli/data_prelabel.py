@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.data_source import READS, add_images, add_terms, said_of
+from liftgate.cli.data_source import READS, add_images, add_terms, declared_terms_of
 from liftgate.cli.output import Screen, add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--conf is out of range", expected="0 to 1", got=args.conf)
     with progress() as bar:
         frames = _open(args, bar)
-        terms = known_terms(frames, said_of(args))
+        terms = known_terms(frames, declared_terms_of(args))
         if args.server:  # asked before anything is made
             require_allowed_host(
                 args.server, confidential=terms.confidential, allowed=args.allow_remote, what=frames.name

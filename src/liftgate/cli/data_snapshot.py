@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.data_source import add_images
+from liftgate.cli.data_source import add_images, tell_faults
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import Refused
 
@@ -29,14 +29,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from liftgate.data.formats.read import read
     from liftgate.data.provenance.snapshot import read_snapshot, take_snapshot, verify_snapshot, write_snapshot
+    from liftgate.services.dataset_source import faults_of
 
     before = read_snapshot(args.verify) if args.verify else None
     with progress() as bar:
         dataset = read(args.path, images=args.images, progress=bar)
+        faults = faults_of(dataset)
+        tell_faults(faults)
         if before is not None:
             found = verify_snapshot(before, dataset, progress=bar)
             if args.json:
-                emit_json(found.to_dict())
+                emit_json({**found.to_dict(), **faults.to_dict()})
             else:
                 _tell(found, args.verify)
             return 0 if found.same else _CHANGED
@@ -46,7 +49,13 @@ def run(args: argparse.Namespace) -> int:
         write_snapshot(made, args.out)
     if args.json:
         emit_json(
-            {"manifest": str(args.out), "sha256": made.sha256, "n_files": len(made.files), "n_images": made.n_images}
+            {
+                "manifest": str(args.out),
+                "sha256": made.sha256,
+                "n_files": len(made.files),
+                "n_images": made.n_images,
+                **faults.to_dict(),
+            }
         )
     else:
         print(f"{made.sha256}  {args.out}")

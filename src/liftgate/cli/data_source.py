@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from liftgate.cli.output import say
 
 if TYPE_CHECKING:
+    from liftgate.data.core.counts import SplitCounts
+    from liftgate.data.formats.losses import Loss
     from liftgate.data.provenance.declared_terms import DeclaredTerms
-    from liftgate.services.convert import DatasetSource
+    from liftgate.services.dataset_source import DatasetSource, ReadFaults
 
 READS = "data.yaml, COCO JSON, Pascal VOC folder, CVAT XML or zip"
 
@@ -49,16 +53,16 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
     terms.add_argument("--confidential", action="store_true", help="nothing of it may leave this machine")
 
 
-def said_of(args: argparse.Namespace) -> DeclaredTerms:
-    """Return what `add_terms` asked for."""
+def declared_terms_of(args: argparse.Namespace) -> DeclaredTerms:
+    """Return the terms that `add_terms` parsed."""
     from liftgate.data.provenance.declared_terms import DeclaredTerms
 
     return DeclaredTerms(args.licence, args.origin, args.confidential, args.consent)
 
 
 def source_of(args: argparse.Namespace) -> DatasetSource:
-    """Return what `add_source` asked for."""
-    from liftgate.services.convert import DatasetSource
+    """Return the source that `add_source` parsed."""
+    from liftgate.services.dataset_source import DatasetSource
 
     keep = tuple(args.keep) if args.keep else None
     return DatasetSource(
@@ -67,19 +71,31 @@ def source_of(args: argparse.Namespace) -> DatasetSource:
         args.groups,
         getattr(args, "split", None),
         keep,
-        said_of(args),
+        declared_terms_of(args),
         keypoints=tuple(args.keypoints) if args.keypoints else None,
         backgrounds=args.backgrounds,
     )
 
 
-def tell_splits(rows: Sequence[Mapping[str, Any]]) -> None:
+def tell_faults(faults: ReadFaults) -> None:
+    """Say on stderr what the readers left out, for it is in no result."""
+    for line in faults.lines:
+        say(f"note: {line}")
+
+
+def tell_losses(losses: Sequence[Loss]) -> None:
+    """Say on stderr what was read and is not in the copy, or is there in another form."""
+    for loss in losses:
+        say(f"not held: {loss.what} ({loss.count:,}, such as {loss.example})")
+
+
+def tell_splits(rows: Sequence[SplitCounts]) -> None:
     """Print images, groups, objects and the first classes of every split."""
-    shown = list(rows[0]["objects_by_class"])[:12] if rows else []
+    shown = list(rows[0].objects_by_class)[:12] if rows else []
     lines: list[list[object]] = [["split", "images", "groups", "objects", *shown]]
     for row in rows:
-        counts = [row["objects_by_class"][name] for name in shown]
-        lines.append([row["split"] or "no split", row["n_images"], row["n_groups"], row["n_objects"], *counts])
+        counts = [row.objects_by_class[name] for name in shown]
+        lines.append([row.split or "no split", row.n_images, row.n_groups, row.n_objects, *counts])
     tell_table(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate.cli.data_source import add_source, source_of, tell_splits, tell_table
+from liftgate.cli.data_source import add_source, source_of, tell_faults, tell_splits, tell_table
 from liftgate.cli.output import add_json, emit_json, progress, say
 
 
@@ -42,10 +42,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.services import convert
+    from liftgate.services.split import split
 
     with progress() as bar:
-        record = convert.data_split(
+        done = split(
             source_of(args),
             args.out,
             ratios=args.ratios,
@@ -57,16 +57,17 @@ def run(args: argparse.Namespace) -> int:
             stratify=args.stratify,
             progress=bar,
         )
+    tell_faults(done.faults)
     if args.json:
-        emit_json(record)
+        emit_json(done.to_dict())
         return 0
-    for part in record["folds"] or [record]:
-        tell_splits(part["splits"])
-        if part["strata"]:
-            shown = list(part["strata"][0]["groups"])
-            rows = [[row["stratum"], *(row["groups"][name] for name in shown)] for row in part["strata"]]
+    for frozen in done.splits:
+        tell_splits(frozen.splits)
+        if frozen.strata:
+            shown = list(frozen.strata[0].groups)
+            rows = [[row.stratum, *(row.groups[name] for name in shown)] for row in frozen.strata]
             tell_table([["groups of", *shown], *rows])
-        print(f"{part['split']}  sha256 {part['sha256'][:12]}  seed {args.seed}")
-    for proof in record["apart"]:
-        say(f"{proof['data']}: disjoint, {proof['n_images']} images compared by their bytes, groups by name")
+        print(f"{frozen.path}  sha256 {frozen.sha256[:12]}  seed {args.seed}")
+    for proof in done.apart:
+        say(f"{proof.data}: disjoint, {proof.n_images} images compared by their bytes, groups by name")
     return 0

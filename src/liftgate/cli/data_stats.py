@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from liftgate.services import statistics
-    from liftgate.services.convert import DatasetSource
+    from liftgate.services.dataset_source import DatasetSource
 
     if args.out and len(args.against) > 1:
         raise UsageError(
@@ -76,13 +76,13 @@ def _tell(view: Overview, whose: str) -> None:
     from liftgate.stats.interval import sample
 
     c = view.counts
-    print(f"{c['name']} ({c['format']}): {sample(c['n_images'], c['n_groups'])}, {c['n_objects']:,} objects")
+    print(f"{c.name} ({c.format}): {sample(c.n_images, c.n_groups)}, {c.n_objects:,} objects")
     rows: list[Sequence[str]] = [("split", "images", "groups", "objects", "empty", "unlabelled")]
     rows += [
         tuple(f"{value:,}" if isinstance(value, int) else str(value or "none") for value in (
-            row["split"], row["n_images"], row["n_groups"], row["n_objects"], row["n_background"], row["n_unlabelled"]
+            row.split, row.n_images, row.n_groups, row.n_objects, row.n_background, row.n_unlabelled
         ))
-        for row in c["splits"]
+        for row in c.splits
     ]  # fmt: skip
     _table(rows)
     limits = list(view.under)

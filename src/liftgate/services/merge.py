@@ -1,93 +1,202 @@
-"""`liftgate data merge` and `mix`: from files to files. Returns what `--json` prints."""
+"""Merge datasets, or mix them for one training, from files to files."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from liftgate.data.core.counts import describe
+from liftgate.data.core.counts import SplitCounts, describe
 from liftgate.data.core.csv_tables import table_bytes
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.filters import keep_keypoints
 from liftgate.data.formats import yolo
+from liftgate.data.formats.losses import Loss, images_left_out
 from liftgate.data.formats.read import read
 from liftgate.data.formats.write import write_dataset
 from liftgate.data.grouping.groups import assign_groups
 from liftgate.data.merging.class_rules import MergeRules, read_merge_rules
-from liftgate.data.merging.merge import MergePlan, merge, plan_merge
-from liftgate.data.merging.mix import mix
+from liftgate.data.merging.merge import ClassMapping, Conflict, MergePlan, plan_merge
+from liftgate.data.merging.merge import merge as merge_datasets
+from liftgate.data.merging.mix import mix as mix_datasets
 from liftgate.data.provenance.card import Card, build_card
 from liftgate.data.provenance.declared_terms import known_terms, with_terms
-from liftgate.data.provenance.licences import Terms
+from liftgate.data.provenance.licences import Terms, terms_of
 from liftgate.files import write_bytes
 from liftgate.progress import Progress, silent
+from liftgate.services.dataset_source import ReadFaults, faults_of
 
 MAPPING = "classes.csv"
 """Beside a merged data set: which class of which part became which; empty: dropped"""
 
 
-def data_merge(
-    parts: Sequence[str],
-    out: Path | None,
+@dataclass(frozen=True, slots=True)
+class MergeResult:
+    """What a merge did, or would do."""
+
+    classes: tuple[ClassMapping, ...]
+    conflicts: tuple[Conflict, ...]
+    emptied: Mapping[str, int]
+    """data set → its images that lose all their boxes, because their classes are dropped"""
+    backgrounds: bool
+    """Whether these stay, as images without objects"""
+    faults: ReadFaults
+    files: tuple[Path, ...] = ()
+    """Empty: nothing was written"""
+    losses: tuple[Loss, ...] = ()
+    mapping: Path | None = None
+    terms: Terms | None = None
+    n_images: int = 0
+    """Images that were written"""
+    n_objects: int = 0
+    n_images_read: int = 0
+    n_objects_read: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        record: dict[str, Any] = {
+            "classes": [row.to_dict() for row in self.classes],
+            "conflicts": [asdict(conflict) for conflict in self.conflicts],
+            "emptied": dict(self.emptied),
+            "backgrounds": self.backgrounds,
+            "files": [str(path) for path in self.files],
+            "losses": [asdict(loss) for loss in self.losses],
+            **self.faults.to_dict(),
+        }
+        if self.terms is None:
+            return record
+        return record | {
+            "mapping": str(self.mapping),
+            "licence": self.terms.licence,
+            "origin": self.terms.origin,
+            "confidential": self.terms.confidential,
+            "n_images": self.n_images,
+            "n_objects": self.n_objects,
+            "n_images_read": self.n_images_read,
+            "n_objects_read": self.n_objects_read,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MixResult:
+    """A training tree that was mixed from several data sets."""
+
+    data_yaml: Path
+    mapping: Path
+    splits: tuple[SplitCounts, ...]
+    training_entries: Mapping[str, int]
+    """data set → entries of train.txt"""
+    left_out: Mapping[str, int]
+    """data set → its val and test images that were left out"""
+    emptied: Mapping[str, int]
+    backgrounds: bool
+    losses: tuple[Loss, ...]
+    faults: ReadFaults
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "data_yaml": str(self.data_yaml),
+            "mapping": str(self.mapping),
+            "splits": [asdict(row) for row in self.splits],
+            "n_training_entries": sum(self.training_entries.values()),
+            "training_entries": dict(self.training_entries),
+            "left_out": dict(self.left_out),
+            "emptied": dict(self.emptied),
+            "backgrounds": self.backgrounds,
+            "losses": [asdict(loss) for loss in self.losses],
+            **self.faults.to_dict(),
+        }
+
+
+def merge(
+    parts: Sequence[str | Path],
+    out: Path | str | None = None,
     *,
     to: str = "yolo",
-    rules: Path | None = None,
+    rules: Path | str | None = None,
     keep: Sequence[str] = (),
     backgrounds: bool = False,
     accept: Collection[str] = (),
     progress: Progress = silent,
-) -> dict[str, Any]:
-    """Merge data sets (`NAME=path` or a path) and write the result; without `out` it shows classes and conflicts only.
+) -> MergeResult:
+    """Merge data sets by class name.
+
+    Args:
+        parts: paths, or `NAME=path`.
+        out: a new folder; None: only say what would become of classes, and the conflicts.
+        to: the format to write.
+        rules: a YAML or CSV file (`read_merge_rules`).
+        keep: only these classes of the result.
+        backgrounds: keep images that lose all their boxes.
+        accept: kinds of conflict to let be.
+        progress: called while files are read and written.
 
     Raises:
-        DataError: conflicts that are not accepted (`merge`), or `out` is not empty.
+        DataError: conflicts that are not accepted, or `out` is not empty.
     """
     planned = _plan(parts, rules, keep, backgrounds, progress)
     plan = planned.plan
-    record: dict[str, Any] = {
-        "classes": plan.table(),
-        "conflicts": [{"kind": conflict.kind, "message": conflict.message} for conflict in plan.conflicts],
-        "emptied": planned.emptied(),
-        "backgrounds": planned.backgrounds,
-        "files": [],
-        "losses": [],
-    }
-    if out is None:
-        return record
-    merged = merge(plan, accept=accept, backgrounds=planned.backgrounds)
-    written = write_dataset(
-        merged, to, out, planned.build_card(merged, f"liftgate data merge --to {to}"), progress=progress
+    result = MergeResult(
+        classes=plan.table(),
+        conflicts=plan.conflicts,
+        emptied=planned.emptied(),
+        backgrounds=planned.backgrounds,
+        faults=faults_of(*plan.datasets),
     )
-    _write_mapping(plan, out)
-    losses = [{"what": loss.what, "count": loss.count, "example": loss.example} for loss in written.losses]
-    terms = {"licence": merged.licence, "origin": merged.origin, "confidential": merged.confidential}
-    files = [str(path) for path in written.files]
-    return record | {"files": files, "mapping": str(out / MAPPING), "losses": losses, **terms}
+    if out is None:
+        return result
+    merged = merge_datasets(plan, accept=accept, backgrounds=planned.backgrounds)
+    card = planned.build_card(merged, f"liftgate data merge --to {to}")
+    written = write_dataset(merged, to, Path(out), card, progress=progress)
+    return replace(
+        result,
+        files=written.files,
+        losses=written.losses,
+        mapping=_write_mapping(plan, Path(out)),
+        terms=terms_of(merged),
+        n_images=written.n_images,
+        n_objects=written.n_objects,
+        n_images_read=sum(len(dataset.images) for dataset in plan.datasets),
+        n_objects_read=sum(len(dataset.labels) for dataset in plan.datasets),
+    )
 
 
-def data_mix(
-    parts: Sequence[str],
-    out: Path,
+def mix(
+    parts: Sequence[str | Path],
+    out: Path | str,
     *,
     repeats: Mapping[str, int] | None = None,
     weights: Mapping[str, float] | None = None,
     seed: int = 0,
     held_out: str | None = None,
-    rules: Path | None = None,
+    rules: Path | str | None = None,
     keep: Sequence[str] = (),
     backgrounds: bool = False,
     accept: Collection[str] = (),
     progress: Progress = silent,
-) -> dict[str, Any]:
-    """Write one training tree from several data sets; see `liftgate.data.merging.mix.mix`.
+) -> MixResult:
+    """Write one training tree from several data sets, some seen more often; val and test are never mixed.
+
+    Args:
+        parts: paths, or `NAME=path`.
+        out: a new folder.
+        repeats: data set → how often its training images are seen per epoch.
+        weights: data set → its share of an epoch, instead of `repeats`.
+        seed: draws which images are seen once more where weights give a fraction.
+        held_out: the data set that val and test come from; None: the only one that has any.
+        rules: as for `merge`.
+        keep: as for `merge`.
+        backgrounds: as for `merge`.
+        accept: as for `merge`.
+        progress: called while files are read and written.
 
     Raises:
-        DataError: as `mix` and `yolo.write`.
+        DataError: as `merge`; an unknown data set, weights that are not positive, or more than one set to measure on.
     """
     planned = _plan(parts, rules, keep, backgrounds, progress)
-    mixed = mix(
+    mixed = mix_datasets(
         planned.plan,
         repeats=repeats,
         weights=weights,
@@ -100,23 +209,30 @@ def data_mix(
     words += [f"--weight {name}={weight:g}" for name, weight in (weights or {}).items()]
     words += [f"--seed {seed}"] if weights else []
     words += [f"--held-out {held_out}"] if held_out else []
-    made = planned.build_card(mixed.dataset, " ".join(["liftgate data mix", *words]))
-    document = yolo.write(mixed.dataset, out, repeats=mixed.repeats, card=made, progress=progress)
-    _write_mapping(planned.plan, out)
+    card = planned.build_card(mixed.dataset, " ".join(["liftgate data mix", *words]))
+    left_out, losses = images_left_out(mixed.dataset, "yolo")
+    written = mixed.dataset.take(~left_out)
+    document = yolo.write(written, Path(out), repeats=_only(mixed.repeats, written), card=card, progress=progress)
     seen = dict.fromkeys(planned.plan.names, 0)
-    for image in mixed.dataset.images:
+    for image in written.images:
         if image.split == "train":
             seen[image.id.split("/", 1)[0]] += mixed.repeats.get(image.id, 1)
-    return {
-        "data_yaml": str(document),
-        "mapping": str(out / MAPPING),
-        "splits": describe(mixed.dataset)["splits"],
-        "n_training_entries": sum(seen.values()),
-        "training_entries": seen,
-        "left_out": dict(mixed.left_out),
-        "emptied": planned.emptied(),
-        "backgrounds": planned.backgrounds,
-    }
+    return MixResult(
+        data_yaml=document,
+        mapping=_write_mapping(planned.plan, Path(out)),
+        splits=describe(written).splits,
+        training_entries=seen,
+        left_out=mixed.left_out,
+        emptied=planned.emptied(),
+        backgrounds=planned.backgrounds,
+        losses=losses,
+        faults=faults_of(*planned.plan.datasets),
+    )
+
+
+def _only(repeats: Mapping[str, int], dataset: Dataset) -> dict[str, int]:
+    known = {image.id for image in dataset.images}
+    return {image: times for image, times in repeats.items() if image in known}
 
 
 class _Planned(NamedTuple):
@@ -140,17 +256,22 @@ class _Planned(NamedTuple):
 
 
 def _plan(
-    parts: Sequence[str], path: Path | None, keep: Sequence[str], backgrounds: bool, progress: Progress
+    parts: Sequence[str | Path],
+    rules_file: Path | str | None,
+    keep: Sequence[str],
+    backgrounds: bool,
+    progress: Progress,
 ) -> _Planned:
+    path = None if rules_file is None else Path(rules_file)
     rules = read_merge_rules(path) if path else MergeRules()
-    datasets = [_open(part, progress) for part in parts]
+    datasets = [_open(str(part), progress) for part in parts]
     for place, dataset in enumerate(datasets):
         if dataset.name in rules.keypoints:
             dataset = keep_keypoints(dataset, rules.keypoints[dataset.name])
         if path and dataset.name in rules.groups:
             dataset = assign_groups(dataset, rules.groups[dataset.name], base=path.parent)
         datasets[place] = dataset
-    known = [known_terms(dataset, rules.said.get(dataset.name)) for dataset in datasets]
+    known = [known_terms(dataset, rules.declared.get(dataset.name)) for dataset in datasets]
     keep, backgrounds = tuple(keep) or rules.keep, backgrounds or rules.backgrounds
     plan = plan_merge(
         [with_terms(dataset, terms) for dataset, terms in zip(datasets, known, strict=True)],
@@ -167,9 +288,10 @@ def _plan(
     return _Planned(plan, tuple(zip(plan.names, known, strict=True)), backgrounds, " ".join(words), hashes)
 
 
-def _write_mapping(plan: MergePlan, out: Path) -> None:
-    table = plan.table()
-    write_bytes(out / MAPPING, table_bytes(tuple(table[0]), (tuple(row.values()) for row in table)))
+def _write_mapping(plan: MergePlan, out: Path) -> Path:
+    rows = [row.to_dict() for row in plan.table()]
+    write_bytes(out / MAPPING, table_bytes(tuple(rows[0]), [tuple(row.values()) for row in rows]))
+    return out / MAPPING
 
 
 def _open(part: str, progress: Progress) -> Dataset:

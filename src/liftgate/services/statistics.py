@@ -13,7 +13,7 @@ from liftgate.data.overview.difference import DatasetDifference, compare_dataset
 from liftgate.data.overview.record import Overview, overview
 from liftgate.errors import UsageError
 from liftgate.progress import Progress, silent
-from liftgate.services.convert import DatasetSource
+from liftgate.services.dataset_source import DatasetSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def dataset_statistics(
     """
     if imgsz < 1:
         raise UsageError("imgsz is out of range", expected="at least 1", got=imgsz)
-    datasets = _named_apart([one.open(progress, bare=True) for one in (source, *others)])
+    datasets = _named_apart([one.open(progress, unlabelled=True) for one in (source, *others)])
     views = [overview(dataset, imgsz=imgsz, seed=seed, progress=progress) for dataset in datasets]
     sides = [
         compare_datasets(datasets[0], dataset, views[0], view, seed=seed, progress=progress)

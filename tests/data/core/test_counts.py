@@ -15,7 +15,7 @@ def test_counts_by_split_and_class_and_sizes_as_the_detector_sees_them(tmp_path:
     labels: dict[str, str | None] = {f"train/v{number % 10}_{number}.jpg": row for number in range(40)}
     document = yolo_folder(tmp_path, labels | {"val/empty.jpg": "", "val/nobody.jpg": None})
     dataset = assign_groups(read(document), r"^(?P<group>v\d)_", base=tmp_path)
-    record = describe(dataset, imgsz=1280)
+    record = describe(dataset, imgsz=1280).to_dict()
     assert (record["n_images"], record["n_groups"], record["n_objects"]) == (42, 12, 40)
     train, val = record["splits"]
     assert train["objects_by_class"] == {"cat": 40, "dog": 0}
@@ -27,6 +27,6 @@ def test_counts_by_split_and_class_and_sizes_as_the_detector_sees_them(tmp_path:
 
 
 def test_crowd_and_ignored_objects_are_counted_apart(fixtures: Path) -> None:
-    record = describe(read(fixtures / "coco_cc/annotations/instances_val2017.json"))
+    record = describe(read(fixtures / "coco_cc/annotations/instances_val2017.json")).to_dict()
     (val,) = record["splits"]
     assert (val["n_objects"], val["n_crowd"]) == (211, 2)

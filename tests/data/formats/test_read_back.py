@@ -25,7 +25,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 @pytest.mark.parametrize("to", ["yolo", "coco", "voc", "cvat"])
 def test_a_sound_conversion_comes_back_whole(dataset: Dataset, tmp_path: Path, to: str) -> None:
-    found = read_back(dataset, to, write_dataset(dataset, to, tmp_path / "out"))
+    found = read_back(dataset, write_dataset(dataset, to, tmp_path / "out"))
     assert found.largest_px is not None
     assert found.largest_px <= 0.01
     assert {**found.to_dict(), "largest_px": 0} == {"n_images": 4, "n_objects": 12, "largest_px": 0, **SAME}
@@ -53,7 +53,7 @@ def test_what_is_not_as_it_was_is_counted(
 ) -> None:
     written = write_dataset(dataset, "yolo", tmp_path / "out")
     (tmp_path / f"out/labels/{file}.txt").write_text(text)
-    found = read_back(dataset, "yolo", written)
+    found = read_back(dataset, written)
     assert {**found.to_dict(), "largest_px": 0} == {
         "n_images": 4,
         "n_objects": 12,
@@ -67,7 +67,7 @@ def test_a_side_that_moved_by_a_little_is_measured(dataset: Dataset, tmp_path: P
     written = write_dataset(dataset, "yolo", tmp_path / "out")
     rows = "0 .5 .5 .2625 .5\n1 .3 .3 .2 .2\n1 .7 .7 .2 .2\n"  # 64 px wide: each side 0.4 px further out
     (tmp_path / "out/labels/1.txt").write_text(rows)
-    found: ReadBack = read_back(dataset, "yolo", written)
+    found: ReadBack = read_back(dataset, written)
     assert found.n_objects == 12
     assert found.largest_px == pytest.approx(0.4)
 
@@ -84,10 +84,10 @@ def test_flags_and_visibility_that_a_format_cannot_hold_are_counted(
     }
     (tmp_path / "people.json").write_text(json.dumps(document))
     words = ["data", "convert", str(tmp_path / "people.json"), "--verify", "--to"]
-    assert main([*words, "voc", "--out", str(tmp_path / "voc"), "--json"]) == 0
+    assert main([*words, "voc", "--out", str(tmp_path / "voc"), "--json"]) == 1
     back = json.loads(capsys.readouterr().out)["read_back"]
     assert (back["n_objects"], back["flags_changed"], back["visibility_changed"]) == (2, 1, 2)
-    assert main([*words, "yolo", "--out", str(tmp_path / "yolo")]) == 0
+    assert main([*words, "yolo", "--out", str(tmp_path / "yolo")]) == 1
     out = capsys.readouterr().out
     assert "read back: 1 of 2 objects" in out
     assert "objects missing: 1" in out

@@ -47,7 +47,7 @@ def test_12_and_16_classes_without_one_in_common_become_28_and_no_label_is_lost(
     assert len(merged.classes) == 28
     assert counts(merged) == counts(a) | counts(b)
     assert len(merged.images) == 100
-    assert sum(row["objects"] for row in plan.table()) == len(merged.labels) == 300
+    assert sum(row.objects for row in plan.table()) == len(merged.labels) == 300
     np.testing.assert_array_equal(merged.labels.boxes, np.vstack([a.labels.boxes, b.labels.boxes]))
     owners = [merged.images[i].id.split("/")[0] for i in merged.labels.image]
     assert owners == ["luggage"] * 180 + ["extra"] * 120

@@ -28,7 +28,7 @@ def test_counts_per_class_and_split_are_those_of_the_files(tmp_path: Path) -> No
     assert rows["cat"].n_objects == 2 and rows["cat"].n_images == 2 and rows["cat"].by_split == {"train": 2, "val": 0}
     assert rows["dog"].n_objects == 1
     assert view.imbalance == 2
-    splits = {row["split"]: row for row in view.counts["splits"]}
+    splits = {row["split"]: row for row in view.counts.to_dict()["splits"]}
     assert splits["val"]["n_background"] == 1 and splits["val"]["n_unlabelled"] == 1
     assert rows["cat"].under == {"8": 1.0, "16": 1.0, "32": 1.0}  # √(6.4 × 4.8) = 5.5 px
     assert rows["dog"].under == {"8": 0.0, "16": 0.0, "32": 1.0}

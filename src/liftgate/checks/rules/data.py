@@ -33,6 +33,9 @@ _OTHER: Mapping[str, Severity] = {
     "filename_differs": "info",
     "split_unknown_image": "warning",
     "image_twice": "warning",
+    "key_twice": "warning",
+    "visibility_confidence": "warning",
+    "crowd_only": "error",
 }
 _ELSEWHERE_TEXT = """
     split_shared names_mismatch names_gap names_not_text names_twice flip_idx_invalid image_missing

@@ -1,9 +1,10 @@
-"""Counts of a dataset: what is in it, by split and class, before anybody looks at pixels."""
+"""Counts of a dataset: what is in it, by split and class, without opening a pixel."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,64 +12,120 @@ from numpy.typing import NDArray
 
 from liftgate.boxes import areas
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.faults import fault_counts, unread_images
 
 SMALL, MEDIUM = 32.0**2, 96.0**2
 """COCO's size ranges end here: small < 32², medium < 96², large from there; pixel²"""
 
 
-def describe(dataset: Dataset, *, imgsz: int = 640) -> dict[str, Any]:
-    """Return plain JSON values: counts by split and class, box sizes in COCO's ranges as stored and at `imgsz`.
+@dataclass(frozen=True, slots=True)
+class SplitCounts:
+    """What one split holds. Crowd and ignored rows are counted apart and not among the objects."""
 
-    `at_imgsz` is what the detector sees: the longer side of the image scaled to `imgsz` (up or down), as Ultralytics
-    does. Crowd and ignored rows are counted apart and not among the objects.
-    """
+    split: str | None
+    """None: images that belong to no split"""
+    n_images: int
+    n_groups: int
+    n_objects: int
+    objects_by_class: Mapping[str, int]
+    n_crowd: int
+    n_ignored: int
+    n_background: int
+    """Images without an object that somebody has labelled"""
+    n_unlabelled: int
+    """Images without a label file"""
+    sizes: Mapping[str, int]
+    """small, medium, large → objects, as stored"""
+    sizes_at_imgsz: Mapping[str, int]
+    """The same as the detector sees them: the longer side of the image scaled to `imgsz`, as Ultralytics does"""
+    image_sizes: Mapping[str, int]
+    """The five commonest, such as `640×480` → images"""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSizes:
+    """Images in a group."""
+
+    n: int
+    smallest: int
+    median: float
+    largest: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetCounts:
+    """What a dataset holds."""
+
+    name: str
+    format: str
+    source: str
+    classes: tuple[str, ...]
+    n_images: int
+    n_groups: int
+    n_objects: int
+    keypoints: tuple[str, ...] | None
+    imgsz: int
+    splits: tuple[SplitCounts, ...]
+    groups: GroupSizes
+    faults: Mapping[str, int]
+    """kind of fault → how often the reader met it"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        record = asdict(self)
+        record["classes"] = list(self.classes)
+        record["keypoints"] = None if self.keypoints is None else list(self.keypoints)
+        record["splits"] = list(record["splits"])
+        return record
+
+
+def describe(dataset: Dataset, *, imgsz: int = 640) -> DatasetCounts:
+    """Return counts by split and class, and box sizes in COCO's ranges as stored and at `imgsz`."""
     splits = dataset.splits if dataset.splits else (None,)
     loose = any(image.split is None for image in dataset.images) and dataset.splits
-    rows = [_part(dataset, split, imgsz) for split in (*splits, *([None] if loose else []))]
-    return {
-        "name": dataset.name,
-        "format": dataset.format,
-        "source": str(dataset.source),
-        "classes": list(dataset.classes),
-        "n_images": len(dataset.images),
-        "n_groups": len(set(dataset.groups)),
-        "n_objects": int((~dataset.labels.crowd & ~dataset.labels.ignore).sum()),
-        "keypoints": list(dataset.keypoints.names) if dataset.keypoints else None,
-        "imgsz": imgsz,
-        "splits": rows,
-        "groups": _group_sizes(dataset.groups),
-        "faults": dict(sorted(Counter(fault.kind for fault in dataset.faults).items())),
-    }
+    return DatasetCounts(
+        name=dataset.name,
+        format=dataset.format,
+        source=str(dataset.source),
+        classes=dataset.classes,
+        n_images=len(dataset.images),
+        n_groups=len(set(dataset.groups)),
+        n_objects=int((~dataset.labels.crowd & ~dataset.labels.ignore).sum()),
+        keypoints=dataset.keypoints.names if dataset.keypoints else None,
+        imgsz=imgsz,
+        splits=tuple(_part(dataset, split, imgsz) for split in (*splits, *([None] if loose else []))),
+        groups=_group_sizes(dataset.groups),
+        faults=fault_counts(dataset.faults),
+    )
 
 
-def _part(dataset: Dataset, split: str | None, imgsz: int) -> dict[str, Any]:
+def _part(dataset: Dataset, split: str | None, imgsz: int) -> SplitCounts:
     if split is None:
         part = dataset.take(np.array([image.split is None for image in dataset.images], dtype=np.bool_))
     else:
         part = dataset.split(split)
     labels = part.labels
     counted = labels.take(~labels.crowd & ~labels.ignore)
-    with_objects = np.zeros(len(part.images), dtype=np.bool_)
-    with_objects[counted.image] = True
-    unlabelled = sum(image.label is None for image in part.images)
+    empty = np.ones(len(part.images), dtype=np.bool_)
+    empty[labels.image] = False
+    unlabelled = np.array([image.label is None for image in part.images], dtype=np.bool_)
     longest = np.array([max(image.width, image.height, 1) for image in part.images], dtype=np.float64)
     scale = (imgsz / longest)[counted.image] if len(counted) else np.zeros(0)
-    return {
-        "split": split,
-        "n_images": len(part.images),
-        "n_groups": len(set(part.groups)),
-        "n_objects": len(counted),
-        "objects_by_class": dict(
-            zip(part.classes, np.bincount(counted.cls, minlength=len(part.classes)).tolist(), strict=True)
-        ),
-        "n_crowd": int(labels.crowd.sum()),
-        "n_ignored": int((labels.ignore & ~labels.crowd).sum()),
-        "n_background": int((~with_objects).sum()) - unlabelled,
-        "n_unlabelled": unlabelled,
-        "sizes": _ranges(counted.area),
-        "sizes_at_imgsz": _ranges(areas(counted.boxes) * scale**2),
-        "image_sizes": _common_sizes(part),
-    }
+    by_class = np.bincount(counted.cls, minlength=len(part.classes)).tolist()
+    return SplitCounts(
+        split=split,
+        n_images=len(part.images),
+        n_groups=len(set(part.groups)),
+        n_objects=len(counted),
+        objects_by_class=dict(zip(part.classes, by_class, strict=True)),
+        n_crowd=int(labels.crowd.sum()),
+        n_ignored=int((labels.ignore & ~labels.crowd).sum()),
+        n_background=int((empty & ~unlabelled & ~unread_images(part)).sum()),
+        n_unlabelled=int(unlabelled.sum()),
+        sizes=_ranges(counted.area),
+        sizes_at_imgsz=_ranges(areas(counted.boxes) * scale**2),
+        image_sizes=_common_sizes(part),
+    )
 
 
 def _ranges(area: NDArray[np.float64]) -> dict[str, int]:
@@ -81,13 +138,8 @@ def _common_sizes(dataset: Dataset) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:5])
 
 
-def _group_sizes(keys: Sequence[str]) -> dict[str, Any]:
+def _group_sizes(keys: Sequence[str]) -> GroupSizes:
     sizes = np.array(sorted(Counter(keys).values()), dtype=np.int64)
     if not len(sizes):
-        return {"n": 0, "smallest": 0, "median": 0.0, "largest": 0}
-    return {
-        "n": len(sizes),
-        "smallest": int(sizes[0]),
-        "median": float(np.median(sizes)),
-        "largest": int(sizes[-1]),
-    }
+        return GroupSizes(0, 0, 0.0, 0)
+    return GroupSizes(len(sizes), int(sizes[0]), float(np.median(sizes)), int(sizes[-1]))

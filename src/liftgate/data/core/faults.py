@@ -1,4 +1,4 @@
-"""The kinds of fault that readers record, and what Ultralytics 8.4 does when it meets the same thing.
+"""The kinds of fault that readers record, what they leave out, and what Ultralytics 8.4 does with the same thing.
 
 The table is the documentation: `docs/formats.md` shows it, a test compares the two, and the checks take from here
 whether training would lose the row, the image or the whole split.
@@ -6,10 +6,68 @@ whether training would lose the row, the image or the whole split.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.data.core.dataset import Dataset, Fault
+
 Loses = Literal["nothing", "row", "image", "split", "dataset"]
+
+UNREAD_OBJECTS = frozenset(
+    (
+        "row_columns",
+        "row_not_number",
+        "row_out_of_range",
+        "class_out_of_range",
+        "class_not_integer",
+        "category_unknown",
+        "box_missing",
+        "box_inverted",
+        "label_not_text",
+        "label_too_large",
+        "xml_broken",
+    )
+)
+"""Kinds by which a reader leaves objects of an image out: what is on that image is then not, or not all, known."""
+
+
+def unread_images(dataset: Dataset) -> NDArray[np.bool_]:
+    """Return the mask (images,) of those that have labels of which no object could be read.
+
+    Such an image is not empty: nobody knows what is on it. It is never written as an image without objects.
+    """
+    named = {fault.image for fault in dataset.faults if fault.kind in UNREAD_OBJECTS}
+    count = np.bincount(dataset.labels.image, minlength=len(dataset.images))
+    unread = [
+        image.id in named or (image.label is not None and not min(image.width, image.height))
+        for image in dataset.images
+    ]
+    mask: NDArray[np.bool_] = np.array(unread, dtype=np.bool_) & (count == 0)
+    return mask
+
+
+def fault_counts(faults: Sequence[Fault]) -> dict[str, int]:
+    """Return how often each kind of fault was met, by the name of the kind."""
+    return dict(sorted(Counter(fault.kind for fault in faults).items()))
+
+
+def fault_line(dataset: Dataset) -> str:
+    """Return one sentence on what the reader met and left out; empty where there is nothing to say."""
+    if not dataset.faults:
+        return ""
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in fault_counts(dataset.faults).items())
+    unread = np.flatnonzero(unread_images(dataset))
+    more = (
+        f"; no object of {len(unread):,} images could be read, such as {dataset.images[unread[0]].id}"
+        if len(unread)
+        else ""
+    )
+    return f"{dataset.name} was read with faults ({kinds}{more}): `liftgate check` says where"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +129,7 @@ KINDS: dict[str, FaultKind] = {
         "a class name is no text in YAML (`no` is false, `1` a number)", "takes its spelling in Python", "does the same"
     ),
     "names_twice": FaultKind("two classes have the same name", "keeps both", "keeps both"),
+    "key_twice": FaultKind("a key stands twice in the YAML", "takes the last", "takes the last without a word"),
     "flip_idx_invalid": FaultKind(
         "`flip_idx` is no permutation of the keypoints", "ignores it", "stops, or mirrors keypoints wrongly", "dataset"
     ),
@@ -105,6 +164,16 @@ KINDS: dict[str, FaultKind] = {
     ),
     "row_duplicate": FaultKind("a row stands twice in one file", "keeps the first", "keeps the first", "row"),
     "rows_mixed": FaultKind("a file mixes boxes and outlines", "takes both as boxes", _DROPS, "image"),
+    "visibility_confidence": FaultKind(
+        "a keypoint's visibility is not 0, 1 or 2, as where a model's confidence was written",
+        "takes any above 0 for visible",
+        "trains on every keypoint whose visibility is not 0",
+    ),
+    "crowd_only": FaultKind(
+        "every object is a crowd, as masks exported by CVAT or SAM are",
+        "keeps them: there is nothing to find, and nothing to train on",
+        _NOT_READ,
+    ),
     "class_out_of_range": FaultKind("a class index is negative or ≥ nc", "leaves the row out", _DROPS, "image"),
     "class_not_integer": FaultKind("a class index is no whole number", "leaves the row out", _DROPS, "image"),
     # COCO

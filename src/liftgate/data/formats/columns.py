@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,24 @@ class LabelColumns:
             line=np.array(self.line, dtype=np.int64),
             keypoints=_floats(self.keypoints).reshape(shape) if self.n_keypoints else None,
         )
+
+
+def whole_visibility(labels: Labels) -> tuple[Labels, str]:
+    """Return the labels with visibilities 0, 1 and 2 only, and what was wrong; empty: nothing.
+
+    Some tools write a model's confidence there. Ultralytics trains on every keypoint that is not 0, so any above 0
+    counts as visible.
+    """
+    if labels.keypoints is None:
+        return labels, ""
+    seen = labels.keypoints[..., 2]
+    odd = ~np.isin(seen, (0.0, 1.0, 2.0))
+    if not odd.any():
+        return labels, ""
+    points = labels.keypoints.copy()
+    points[..., 2] = np.where(odd, np.where(seen > 0, 2.0, 0.0), seen)
+    rows = int(odd.any(axis=1).sum())
+    return replace(labels, keypoints=points), f"{rows} objects, such as visibility {seen[odd][0]:g}: confidences?"
 
 
 def _floats(column: array[float]) -> NDArray[np.float64]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.dataset import Dataset, Fault
 from liftgate.errors import DataError
 from liftgate.progress import Progress, silent
 from liftgate.suggestions import nearest
@@ -12,18 +13,29 @@ from liftgate.suggestions import nearest
 _YAMLS = ("data.yaml", "data.yml", "dataset.yaml")
 
 
-def read(path: Path, *, images: Path | None = None, name: str | None = None, progress: Progress = silent) -> Dataset:
+def read(
+    path: Path | str, *, images: Path | str | None = None, name: str | None = None, progress: Progress = silent
+) -> Dataset:
     """Read a YOLO data.yaml, COCO JSON, Pascal VOC folder, CVAT's XML (or the zip that it exports), or PaliGemma JSONL.
 
     `images` says where the pixels are when the labels do not (COCO, VOC); `name` is the dataset's name in a study.
     A folder is VOC when it has Annotations/, CVAT when it has annotations.xml, YOLO when it has a data.yaml, COCO when
     it has annotations/*.json; where these are of several kinds, a pattern such as annotations/instances_*.json names
-    one. Roboflow's exports in train/, valid/ and test/ (PaliGemma: dataset/) are taken as they come.
+    one. Roboflow's exports in train/, valid/ and test/ (PaliGemma: dataset/) are taken as they come. So are labelme and
+    CreateML JSON, and a folder of images and YOLO rows with a classes.txt (darknet, Label Studio's YOLO export).
 
     Raises:
         DataError: nothing there that can be read; bad rows are no error but `Dataset.faults`.
     """
-    path = Path(path)
+    dataset = _read(Path(path), None if images is None else Path(images), name, progress)
+    labels = dataset.labels
+    if len(labels) and labels.crowd.all():
+        fault = Fault("crowd_only", str(dataset.source), f"all {len(labels):,} objects are crowds")
+        return replace(dataset, faults=(*dataset.faults, fault))
+    return dataset
+
+
+def _read(path: Path, images: Path | None, name: str | None, progress: Progress) -> Dataset:
     if "*" in path.name and not path.exists() and (files := sorted(path.parent.glob(path.name))):
         return _read_several(path, files, images, name, progress)
     if not path.exists():
@@ -38,9 +50,14 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
 
         return yolo.read(path, name=name, progress=progress)
     if suffix == ".json":
-        from liftgate.data.formats import coco
+        from liftgate.data.formats import coco, other_json
 
-        return coco.read(path, images=images, name=name, progress=progress)
+        try:
+            return coco.read(path, images=images, name=name, progress=progress)
+        except DataError:
+            if other_json.recognise(path) is None:
+                raise
+        return other_json.read(path, images=images, name=name, progress=progress)
     if suffix in (".xml", ".zip"):
         from liftgate.data.formats import cvat
 
@@ -54,14 +71,16 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
 
 def is_dataset(path: Path) -> bool:
     """Whether `read` would find a data set at a path: no bare folder of images, no list of frames."""
-    from liftgate.data.formats import coco, paligemma, voc
+    from liftgate.data.formats import coco, other_json, paligemma, voc, yolo
 
     if not path.is_dir():
         return path.suffix.lower() in (".yaml", ".yml", ".json", ".xml", ".zip", ".jsonl")
     marks = ("Annotations", "annotations.xml", *_YAMLS)
     if any((path / mark).exists() for mark in marks):
         return True
-    return bool(coco.find_parts(path) or paligemma.find_parts(path)) or voc.is_flat(path)
+    if coco.find_parts(path) or paligemma.find_parts(path) or voc.is_flat(path):
+        return True
+    return bool(other_json.labelme_files(path)) or yolo.find_class_list(path) is not None
 
 
 def _read_several(path: Path, files: list[Path], images: Path | None, name: str | None, progress: Progress) -> Dataset:
@@ -75,7 +94,7 @@ def _read_several(path: Path, files: list[Path], images: Path | None, name: str 
 
 
 def _read_folder(path: Path, images: Path | None, name: str | None, progress: Progress) -> Dataset:
-    from liftgate.data.formats import coco, cvat, paligemma, voc, yolo
+    from liftgate.data.formats import coco, cvat, other_json, paligemma, voc, yolo
 
     if (path / "Annotations").is_dir():
         return voc.read(path, images=images, name=name, progress=progress)
@@ -90,6 +109,12 @@ def _read_folder(path: Path, images: Path | None, name: str | None, progress: Pr
         return paligemma.read_parts(parts, images=images, name=name or path.name, progress=progress)
     if voc.is_flat(path):
         return voc.read(path, name=name, progress=progress)
+    if other_json.labelme_files(path):
+        return other_json.read(path, images=images, name=name or path.name, progress=progress)
+    for file in sorted(path.glob("*createml.json")):
+        return other_json.read(file, images=images, name=name or path.name, progress=progress)
+    if (classes := yolo.find_class_list(path)) is not None:
+        return yolo.read_class_list(path, classes, name=name, progress=progress)
     inside = sorted(file.name for file in path.glob("*") if file.suffix.lower() in (".yaml", ".yml", ".json"))
     raise DataError(
         "no data set in this folder",

@@ -1,4 +1,4 @@
-"""What was written, read again and laid beside what it was made from."""
+"""A written dataset, read again and compared with what it was made from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from liftgate.data.core.dataset import Dataset, Labels
 from liftgate.data.core.image_names import ImageNames
 from liftgate.data.formats.read import read
-from liftgate.data.formats.write import Written, written_names
+from liftgate.data.formats.write import Written
 from liftgate.progress import Progress, silent, told
 
 _NEAR = 0.5
@@ -37,15 +37,26 @@ class ReadBack:
     visibility_changed: int
     """Keypoints of another visibility"""
 
+    @property
+    def same(self) -> bool:
+        """Whether every image and object came back, and nothing else."""
+        return not (
+            self.images_missing
+            or self.objects_missing
+            or self.objects_added
+            or self.flags_changed
+            or self.visibility_changed
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
 
 
-def read_back(dataset: Dataset, to: str, written: Written, *, progress: Progress = silent) -> ReadBack:
+def read_back(dataset: Dataset, written: Written, *, progress: Progress = silent) -> ReadBack:
     """Read what `write_dataset` left and compare it with `dataset`."""
     after = read(written.folder, progress=progress)
-    names, called = ImageNames(after.images), written_names(dataset, to, written.folder)
+    names, called = ImageNames(after.images), written.names
     places = {name: index for index, name in enumerate(after.classes)}
     cls = np.array([places.get(name, -1) for name in dataset.classes], dtype=np.int64)[dataset.labels.cls]
     mine, theirs = _by_image(dataset), _by_image(after)

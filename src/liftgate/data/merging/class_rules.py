@@ -22,7 +22,7 @@ class MergeRules:
     datasets: Mapping[str, ClassRules] = field(default_factory=dict)
     everywhere: ClassRules = field(default_factory=ClassRules)
     order: tuple[str, ...] = ()
-    said: Mapping[str, DeclaredTerms] = field(default_factory=dict)
+    declared: Mapping[str, DeclaredTerms] = field(default_factory=dict)
     """data set → what is known of where it comes from"""
     keep: tuple[str, ...] = ()
     backgrounds: bool = False
@@ -66,12 +66,12 @@ def read_merge_rules(path: Path) -> MergeRules:
     if not isinstance(datasets, dict) or not isinstance(backgrounds, bool):
         raise DataError("not merge rules", where=path, expected="datasets: a mapping, backgrounds: true or false")
     for rules in datasets.values():
-        _known_keys(path, rules, _RULES | _SAID | {"keypoints", "groups"})
+        _known_keys(path, rules, _RULES | _DECLARED | {"keypoints", "groups"})
     return MergeRules(
         datasets={str(name): _class_rules(path, rules) for name, rules in datasets.items()},
         everywhere=_class_rules(path, document),
         order=_names(path, document, "order"),
-        said={str(name): parse_declared_terms(rules, path) for name, rules in datasets.items()},
+        declared={str(name): parse_declared_terms(rules, path) for name, rules in datasets.items()},
         keep=_names(path, document, "keep"),
         backgrounds=backgrounds,
         keypoints={str(n): _keypoints(path, r["keypoints"]) for n, r in datasets.items() if "keypoints" in r},
@@ -100,7 +100,7 @@ def _mapped(path: Path) -> MergeRules:
 
 
 _RULES = {"rename", "drop"}
-_SAID = {"licence", "origin", "confidential", "consent"}
+_DECLARED = {"licence", "origin", "confidential", "consent"}
 
 
 def _known_keys(path: Path, document: object, keys: set[str]) -> None:

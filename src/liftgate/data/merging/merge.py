@@ -38,6 +38,21 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassMapping:
+    """What one class of one dataset becomes."""
+
+    dataset: str
+    name: str
+    becomes: str | None
+    """None: dropped"""
+    objects: int
+
+    def to_dict(self) -> dict[str, str | int | None]:
+        """Return plain JSON values, in the order of the columns of classes.csv."""
+        return {"dataset": self.dataset, "class": self.name, "becomes": self.becomes, "objects": self.objects}
+
+
+@dataclass(frozen=True, slots=True)
 class MergePlan:
     """What a merge would do."""
 
@@ -58,15 +73,15 @@ class MergePlan:
             masks.append((np.bincount(image, minlength=count) > 0) & (np.bincount(kept, minlength=count) == 0))
         return tuple(masks)
 
-    def table(self) -> list[dict[str, object]]:
-        """One row per class of each dataset: dataset, class, becomes (None: dropped), objects."""
-        rows: list[dict[str, object]] = []
+    def table(self) -> tuple[ClassMapping, ...]:
+        """Return one row per class of each dataset."""
+        rows: list[ClassMapping] = []
         for dataset, name, places in zip(self.datasets, self.names, self.places, strict=True):
             counts = np.bincount(dataset.labels.cls, minlength=len(dataset.classes)).tolist()
             for old, place, count in zip(dataset.classes, places, counts, strict=True):
                 becomes = None if place < 0 else self.classes[place]
-                rows.append({"dataset": name, "class": old, "becomes": becomes, "objects": count})
-        return rows
+                rows.append(ClassMapping(name, old, becomes, count))
+        return tuple(rows)
 
 
 def plan_merge(

@@ -47,11 +47,11 @@ def comparison_table(views: Sequence[Overview], sides: Sequence[DatasetDifferenc
 
 def _row(view: Overview, side: DatasetDifference | None) -> ComparedSet:
     medians = {measure.name: measure.median for measure in view.distributions}
-    n_images, n_objects = view.counts["n_images"], view.counts["n_objects"]
+    n_images, n_objects = view.counts.n_images, view.counts.n_objects
     return ComparedSet(
         name=view.name,
         n_images=n_images,
-        n_groups=view.counts["n_groups"],
+        n_groups=view.counts.n_groups,
         n_objects=n_objects,
         n_classes=sum(row.n_objects > 0 for row in view.classes),
         objects_per_image=n_objects / n_images if n_images else None,
@@ -59,7 +59,7 @@ def _row(view: Overview, side: DatasetDifference | None) -> ComparedSet:
         under_32=view.under.get("32"),
         box_aspect=medians["box_aspect"],
         brightness=medians["brightness"],
-        n_background=sum(row["n_background"] for row in view.counts["splits"]),
+        n_background=sum(row.n_background for row in view.counts.splits),
         origin=view.origin,
         licence=view.licence,
         shared_images=None if side is None else len(side.shared_images),

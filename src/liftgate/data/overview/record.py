@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from liftgate.data.agreement.overlap import draw_overlap
-from liftgate.data.core.counts import describe
+from liftgate.data.core.counts import DatasetCounts, describe
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.overview.columns import (
     BoxShapes,
@@ -75,8 +75,8 @@ class ClassRow:
 class Overview:
     """Everything that the page of a data set shows."""
 
-    counts: Mapping[str, Any]
-    """data.stats.describe(): by split and class, groups, faults"""
+    counts: DatasetCounts
+    """By split and class, groups, faults"""
     licence: str | None
     origin: str
     confidential: bool
@@ -108,13 +108,18 @@ class Overview:
 
     @property
     def name(self) -> str:
-        return str(self.counts["name"])
+        return self.counts.name
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: `counts` on top, the rest beside it."""
         fields = {name: getattr(self, name) for name in self.__slots__ if name not in ("counts", "columns", "samples")}
         record = {name: _plain(value) for name, value in fields.items()}
-        return {**self.counts, **record, "class_rows": record["classes"], "classes": self.counts["classes"]}
+        return {
+            **self.counts.to_dict(),
+            **record,
+            "class_rows": record["classes"],
+            "classes": list(self.counts.classes),
+        }
 
 
 def overview(dataset: Dataset, *, imgsz: int = 640, seed: int = 0, progress: Progress = silent) -> Overview:

@@ -22,7 +22,7 @@ def _remarks(view: Overview) -> Iterator[str]:
             f"{len(view.split_groups)} groups have images in more than one split, such as {some}: the test would be "
             "answered from memory."
         )
-    faults = view.counts["faults"]
+    faults = view.counts.faults
     if faults:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in faults.items())
         yield f"Read with faults ({kinds}): liftgate check says where and what to do."
@@ -35,10 +35,10 @@ def _remarks(view: Overview) -> Iterator[str]:
     under = view.under.get("8", 0.0)
     if under >= _TINY_SHARE:
         yield f"{under:.0%} of the boxes are under 8 px at imgsz {view.imgsz}: one cell of a YOLO model's finest grid."
-    unlabelled = sum(row["n_unlabelled"] for row in view.counts["splits"])
+    unlabelled = sum(row.n_unlabelled for row in view.counts.splits)
     if unlabelled:
         yield f"{unlabelled:,} images have no label file: training takes them for empty, but nobody has said so."
-    if view.counts["n_images"] and not sum(row["n_background"] for row in view.counts["splits"]):
+    if view.counts.n_images and not sum(row.n_background for row in view.counts.splits):
         yield "No image is labelled as empty: what the model does where nothing is, is never tested."
     if view.licence is None:
         yield "The licence is unknown."

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from liftgate.data.core.dataset import Dataset, Origin
+from liftgate.data.core.faults import fault_counts
 from liftgate.data.provenance.licences import Terms, merge_terms, obligations, sharing_obstacle, strictest, terms_of
 from liftgate.documents import parse_yaml
 from liftgate.errors import DataError, Refused
@@ -42,6 +43,8 @@ class Card:
     """`labels` and what else identifies the data: 64 hex digits each"""
     parts: tuple[tuple[str, Terms], ...] = ()
     """Data sets that it was made from, with theirs"""
+    faults: Mapping[str, int] = field(default_factory=dict)
+    """kind of fault → how often the reader of the source met it: what a copy no longer shows"""
 
 
 def build_card(
@@ -78,6 +81,7 @@ def build_card(
         objects=objects,
         hashes={"labels": dataset.truth_hash(), **(hashes or {})},
         parts=tuple(parts),
+        faults=fault_counts(dataset.faults),
     )
 
 
@@ -127,6 +131,7 @@ def read_card(folder: Path) -> Card | None:
             objects={str(name): int(count) for name, count in record["objects"].items()},
             hashes={str(name): str(value) for name, value in record["hashes"].items()},
             parts=tuple((str(part["name"]), _terms_of(part["terms"])) for part in record["parts"]),
+            faults={str(kind): int(count) for kind, count in record.get("faults", {}).items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError, UnicodeDecodeError) as error:
         raise DataError("the card's head cannot be read", where=path, got=str(error).split("\n")[0]) from error
@@ -136,7 +141,7 @@ def card_text(card: Card) -> str:
     """Return the README.md: YAML head, then what people want to know."""
     import yaml
 
-    record = {
+    record: dict[str, object] = {
         "name": card.name,
         "made_by": card.made_by,
         "terms": asdict(card.terms),
@@ -145,6 +150,8 @@ def card_text(card: Card) -> str:
         "hashes": dict(card.hashes),
         "parts": [{"name": name, "terms": asdict(part)} for name, part in card.parts],
     }
+    if card.faults:
+        record["faults"] = dict(card.faults)
     # An unlimited width: folded lines would move with the length of names.
     head = yaml.safe_dump({_MARK: record}, sort_keys=False, allow_unicode=False, width=10**9)
     return f"---\n{head}---\n{_body(card)}"
@@ -181,6 +188,9 @@ def _body(card: Card) -> str:
             f"{'yes' if part.confidential else 'no'} | {_plain(part.consent or 'not said')} |"
             for name, part in card.parts
         ]
+    if card.faults:
+        lines += ["", "The source was read with faults. Rows that could not be read are not in this data set:", ""]
+        lines += [f"- `{kind}`: {count:,}" for kind, count in card.faults.items()]
     lines += ["", *(f"- {_plain(name)}: `{value}`" for name, value in card.hashes.items())]
     return "\n".join(lines) + "\n"
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from liftgate.boxes import areas, xywh_to_xyxy
 from liftgate.data.core.dataset import Fault, Image, Keypoints, Labels
-from liftgate.data.formats.coco.document import UNDECODABLE, AnnotationRow, CategoryRow, Id
+from liftgate.data.formats.coco.document import UNDECODABLE, AnnotationRow, CategoryRow, Id, box_of_outline, row_decoder
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.progress import Progress
 
@@ -45,7 +45,7 @@ def read_annotations(
     columns, faults = LabelColumns(n_keypoints), []
     sides = array("d")
     spelled = by_spelling(by_id)
-    decode = msgspec.json.Decoder(AnnotationRow).decode
+    decode = row_decoder(AnnotationRow)
     seen: set[Id] = set()
     mixed = 0
     for index, item in enumerate(raw):
@@ -56,6 +56,8 @@ def read_annotations(
         except UNDECODABLE as error:
             faults.append(_undecodable(f"{source}: annotations[{index}]", item, str(error), images, by_id))
             continue
+        if not row.bbox and (outline := box_of_outline(item)) is not None:
+            row.bbox, row.area = outline[0], outline[1] if row.area is None else row.area
         image = by_id.get(row.image_id)
         if image is None and (image := spelled.get(str(row.image_id))) is not None:
             mixed += 1
@@ -151,8 +153,8 @@ def _trouble(
         return "label_orphan", f"no image has the id {row.image_id!r}"
     if row.category_id not in classes:
         return "category_unknown", f"category {row.category_id} is not declared"
-    if row.bbox is None:
-        return "box_missing", "no bbox"
+    if not row.bbox:
+        return "box_missing", "no bbox and no polygon"
     if len(row.bbox) != 4:
         return "row_columns", f"bbox has {len(row.bbox)} numbers, expected 4"
     if not _finite(row.bbox):
@@ -176,7 +178,7 @@ def _undecodable(
     where: str, item: msgspec.Raw, message: str, images: Sequence[Image], by_id: Mapping[Id, int]
 ) -> Fault:
     try:
-        image = by_id.get(msgspec.json.decode(item, type=_Owner).image_id)
+        image = by_id.get(msgspec.json.decode(item, type=_Owner, strict=False).image_id)
     except UNDECODABLE:
         image = None
     kind = "row_not_number" if "Expected `float`" in message else "row_columns"

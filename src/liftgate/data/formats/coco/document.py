@@ -6,6 +6,7 @@ import json
 import mmap
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,13 +24,13 @@ class ImageRow(msgspec.Struct):
 
     id: Id
     file_name: str
-    width: float = 0
-    height: float = 0
+    width: float | None = None
+    height: float | None = None
     license: int | str | None = None
 
 
 class AnnotationRow(msgspec.Struct):
-    """One entry of `annotations`. Outlines are skipped: Liftgate has boxes and keypoints."""
+    """One entry of `annotations`; its outline is read only where it has no box (`box_of_outline`)."""
 
     image_id: Id
     category_id: int
@@ -72,6 +73,12 @@ class CocoDocument(msgspec.Struct):
     """Undecoded as a whole: people write anything here"""
 
 
+class _Outline(msgspec.Struct):
+    """The corners of an annotation: polygons as x, y, x, y, …"""
+
+    segmentation: list[list[float]]
+
+
 UNDECODABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)
 """What msgspec raises for a row or file that it cannot take; of bytes that are not UTF-8 Python itself complains."""
 
@@ -79,6 +86,39 @@ _MARK = b"\xef\xbb\xbf"
 MAP_FROM_BYTES = 64 << 20
 LARGEST_SLOW = 256 << 20
 """Bytes. The slow reader, which names the line, takes some twenty times as much memory as the file has."""
+
+
+def row_decoder(kind: type[T]) -> Callable[[msgspec.Raw], T]:
+    """Return a decoder of one row that also takes plain values in another type: "64" or 64.0 for 64, "0" for 0."""
+    strict, lax = msgspec.json.Decoder(kind).decode, msgspec.json.Decoder(kind, strict=False).decode
+
+    def decode(item: msgspec.Raw) -> T:
+        try:
+            return strict(item)
+        except msgspec.ValidationError:
+            return lax(item)
+
+    return decode
+
+
+def box_of_outline(item: msgspec.Raw) -> tuple[list[float], float] | None:
+    """Return (left, top, width, height) around an annotation's polygons, and their area; None: it has none.
+
+    >>> box_of_outline(msgspec.Raw(b'{"segmentation": [[0, 0, 4, 0, 4, 2, 0, 2]]}'))
+    ([0.0, 0.0, 4.0, 2.0], 8.0)
+    """
+    try:
+        polygons = msgspec.json.decode(item, type=_Outline, strict=False).segmentation
+    except UNDECODABLE:  # a mask, or nothing
+        return None
+    if not polygons or any(len(corners) < 6 or len(corners) % 2 for corners in polygons):
+        return None
+    xs, ys = ([number for corners in polygons for number in corners[axis::2]] for axis in (0, 1))
+    area = 0.0
+    for corners in polygons:
+        x, y = corners[0::2], corners[1::2]
+        area += abs(sum(x[i - 1] * y[i] - x[i] * y[i - 1] for i in range(len(x)))) / 2
+    return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)], area
 
 
 def read_json(path: Path, kind: type[T]) -> T:

@@ -15,8 +15,17 @@ from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints
 from liftgate.data.core.image_headers import ImageHeader, read_headers
 from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.coco.annotations import read_annotations
-from liftgate.data.formats.coco.document import UNDECODABLE, CategoryRow, CocoDocument, Id, ImageRow, read_json
+from liftgate.data.formats.coco.document import (
+    UNDECODABLE,
+    CategoryRow,
+    CocoDocument,
+    Id,
+    ImageRow,
+    read_json,
+    row_decoder,
+)
 from liftgate.data.formats.coco.licences import licence_of
+from liftgate.data.formats.columns import whole_visibility
 from liftgate.data.formats.image_sizes import settle_size
 from liftgate.errors import DataError
 from liftgate.paths import lexical
@@ -49,6 +58,9 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
     folder = lexical(images) if images else _find_folder(source, split, rows)
     found, by_id = _images(source, rows, folder, split, faults, progress)
     labels, row_faults = read_annotations(source, document.annotations, found, by_id, categories, keypoints, progress)
+    labels, odd = whole_visibility(labels)
+    if odd:
+        row_faults.append(Fault("visibility_confidence", str(source), odd))
     if _placeholder(categories) and not (labels.cls == 0).any():
         categories, labels = categories[1:], replace(labels, cls=labels.cls - 1)
     return Dataset(
@@ -78,11 +90,11 @@ def _placeholder(categories: Sequence[CategoryRow]) -> bool:
 
 
 def _rows(raw: Iterable[msgspec.Raw], kind: type[T], source: Path, where: str, faults: list[Fault]) -> list[T]:
-    decoder = msgspec.json.Decoder(kind)
+    decode = row_decoder(kind)
     rows = []
     for index, item in enumerate(raw):
         try:
-            rows.append(decoder.decode(item))
+            rows.append(decode(item))
         except UNDECODABLE as error:
             faults.append(Fault("row_columns", f"{source}: {where}[{index}]", str(error)))
     return rows
@@ -180,5 +192,5 @@ def _images(
 
 
 def _size(row: ImageRow) -> tuple[int, int]:
-    usable = 0 < row.width < 1e6 and 0 < row.height < 1e6
-    return (int(row.width), int(row.height)) if usable else (0, 0)
+    width, height = row.width or 0, row.height or 0
+    return (int(width), int(height)) if 0 < width < 1e6 and 0 < height < 1e6 else (0, 0)

@@ -6,7 +6,8 @@ import contextlib
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -44,6 +45,10 @@ class _Frame:
     shapes: list[Shape] = field(default_factory=list)
     tracks: list[int] = field(default_factory=list)
     """Of a video: which track each shape is of"""
+    task: str = ""
+    """Of a project: two tasks may have images of one name"""
+    bad: list[tuple[str, str, str]] = field(default_factory=list)
+    """(kind, where, message)"""
 
 
 @dataclass(slots=True)
@@ -158,7 +163,12 @@ def _take_meta(element: Element, found: _Found) -> None:
 
 def _take_image(element: Element, found: _Found) -> None:
     name = safe_path(element.get("name") or "") or f"image-{element.get('id') or len(found.frames)}"
-    frame = found.frames.setdefault(name, _Frame(name))
+    task = element.get("task_id") or ""
+    key = f"{task}\0{name}"
+    if key in found.frames:  # two records of one image: their objects are not thrown together
+        key, name = f"{key}#{len(found.frames)}", f"{name}#{len(found.frames)}"
+        found.faults.append(Fault("image_twice", str(found.source), f"two images are called {name}", name))
+    frame = found.frames[key] = _Frame(name, task=task)
     frame.width, frame.height = _whole(element.get("width")), _whole(element.get("height"))
     frame.split = _SPLITS.get((element.get("subset") or "").lower())
     for number, child in enumerate((child for child in element if child.tag in SHAPES), 1):
@@ -166,7 +176,10 @@ def _take_image(element: Element, found: _Found) -> None:
             frame.shapes.append(parse_shape(child))
         except BadShape as trouble:
             kind, message = trouble.args
-            found.faults.append(Fault(kind, f"{found.source}: {name}, object {number}", message, name))
+            frame.bad.append((kind, f"{found.source}: {name}, object {number}", message))
+    for child in element.iterfind("points"):
+        label = child.get("label") or "?"
+        frame.bad.append(("box_missing", f"{found.source}: {name}", f"{label}: points have no box"))
 
 
 def _take_track(element: Element, found: _Found) -> None:
@@ -221,9 +234,10 @@ def _dataset(found: _Found, images: Path | None, name: str | None, progress: Pro
     source = found.source
     frames = [found.frames[key] for key in sorted(found.frames)] if found.tracks else list(found.frames.values())
     folder = lexical(images) if images else _find_folder(source, [frame.name for frame in frames])
+    faults = list(found.faults)
+    _keep_tasks_apart(frames, source, faults)
     files = [_file(folder or source.parent, frame.name) for frame in frames]
     headers = read_headers(files, progress) if folder else [ImageHeader() for _ in frames]
-    faults = list(found.faults)
     if not folder and frames:
         faults.append(Fault("images_missing", str(source), f"none of {len(frames)} images found beside the XML"))
     used = {shape.label for frame in frames for shape in frame.shapes}
@@ -248,6 +262,7 @@ def _dataset(found: _Found, images: Path | None, name: str | None, progress: Pro
         records.append(image)
         faults += [fault for fault in (header.fault(file, image.id),) if fault]
         faults += [Fault(kind, f"{source}: {image.id}", message, image.id) for kind, message in trouble]
+        faults += [Fault(kind, where, message, image.id) for kind, where, message in frame.bad]
         for number, shape in enumerate(frame.shapes, 1):
             columns.add(
                 place,
@@ -271,6 +286,16 @@ def _dataset(found: _Found, images: Path | None, name: str | None, progress: Pro
         faults=tuple(faults),
         raw={TRACKS: {frame.name: tuple(frame.tracks) for frame in frames}} if found.tracks else {},
     )
+
+
+def _keep_tasks_apart(frames: Sequence[_Frame], source: Path, faults: list[Fault]) -> None:
+    """Call images of one name in several tasks by their task: `task_7/0001.jpg`; which file is whose is not known."""
+    count = Counter(frame.name for frame in frames)
+    for frame in frames:
+        if count[frame.name] > 1:
+            message = f"{frame.name} is in several tasks: here it is task_{frame.task}/{frame.name}"
+            frame.name = f"task_{frame.task}/{frame.name}"
+            faults.append(Fault("image_twice", str(source), message, frame.name))
 
 
 def _point_names(found: _Found, frames: list[_Frame]) -> tuple[str, ...]:

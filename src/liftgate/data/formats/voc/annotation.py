@@ -50,6 +50,12 @@ def parse_annotation(file: Path) -> VocAnnotation:
     except OSError as error:
         annotation.bad.append(("xml_broken", str(file), f"{type(error).__name__}: {error}"[:200]))
         return annotation
+    for element in tree.iter():  # a namespace says nothing: <{http://…}object> is an object
+        if isinstance(element.tag, str):
+            element.tag = element.tag.rpartition("}")[2]
+    if tree.tag != "annotation":
+        annotation.bad.append(("xml_broken", str(file), f"<{tree.tag}>, expected <annotation>"[:120]))
+        return annotation
     annotation.filename = (tree.findtext("filename") or "").strip()
     annotation.width, annotation.height = (_whole(tree.findtext(f"size/{side}")) for side in ("width", "height"))
     for number, element in enumerate(tree.iter("object"), 1):

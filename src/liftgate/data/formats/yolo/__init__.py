@@ -3,7 +3,7 @@ tree that Ultralytics reads without surprises."""
 
 from __future__ import annotations
 
-from liftgate.data.formats.yolo.reader import read
-from liftgate.data.formats.yolo.tree import is_intact, linked_names, read_manifest, write
+from liftgate.data.formats.yolo.reader import find_class_list, read, read_class_list
+from liftgate.data.formats.yolo.tree import is_intact, read_manifest, write, write_tree
 
-__all__ = ["is_intact", "linked_names", "read", "read_manifest", "write"]
+__all__ = ["find_class_list", "is_intact", "read", "read_class_list", "read_manifest", "write", "write_tree"]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ class DataYaml:
     keys: Mapping[str, Any]
     lines: Mapping[str, int]
     faults: list[Fault] = field(default_factory=list)
+    base: Path | None = None
+    """The folder of the images, where no file says"""
 
     def where(self, key: str) -> str:
         """file:line of a key"""
@@ -55,7 +57,23 @@ def load_data_yaml(path: Path) -> DataYaml:
     if not isinstance(keys, dict):
         raise DataError("not a data.yaml", where=path, expected="keys such as train, val, names", got=_kind(keys))
     lines = {key.value: key.start_mark.line + 1 for key, _ in node.value} if isinstance(node, yaml.MappingNode) else {}
-    return DataYaml(path, {str(key): value for key, value in keys.items()}, lines)
+    document = DataYaml(path, {str(key): value for key, value in keys.items()}, lines)
+    document.faults += _doubled_keys(path, node)
+    return document
+
+
+def _doubled_keys(path: Path, node: yaml.Node | None, inside: str = "") -> Iterator[Fault]:
+    """Yield the keys that stand twice in one mapping: YAML takes the last of them without a word."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: dict[str, int] = {}
+    for key, value in node.value:
+        text, line = str(key.value), key.start_mark.line + 1
+        if text in seen:
+            what = f"{inside}{text} stands on line {seen[text]} too; the last one is taken"
+            yield Fault("key_twice", f"{path}:{line}", what)
+        seen[text] = line
+        yield from _doubled_keys(path, value, f"{inside}{text}: ")
 
 
 def class_names(document: DataYaml) -> tuple[str, ...]:

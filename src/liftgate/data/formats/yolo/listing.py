@@ -18,6 +18,8 @@ _LARGEST_LIST = 64 << 20  # bytes: a list of half a million long paths
 
 def base_folder(document: DataYaml) -> Path:
     """Return the folder that the splits are relative to: `path:` against the YAML's folder, or that folder itself."""
+    if document.base is not None:
+        return document.base
     own = lexical(document.path).parent
     declared = document.keys.get("path")
     if declared in (None, "", "."):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints, Labels
 from liftgate.data.core.image_headers import ImageHeader, read_headers
-from liftgate.data.formats.columns import LabelColumns
+from liftgate.data.formats.columns import LabelColumns, whole_visibility
 from liftgate.data.formats.yolo import document as yaml_document
 from liftgate.data.formats.yolo.listing import base_folder, list_images
 from liftgate.data.formats.yolo.rows import LabelRows, parse_rows
@@ -28,7 +29,43 @@ def read(path: Path, *, name: str | None = None, progress: Progress = silent) ->
     Raises:
         DataError: the YAML cannot be understood; everything else is a fault.
     """
-    document = yaml_document.load_data_yaml(path)
+    return _read(yaml_document.load_data_yaml(path), name or lexical(path).parent.name, progress)
+
+
+def find_class_list(folder: Path) -> Path | None:
+    """Return the list of class names of a folder of images and rows without a data.yaml; None: it is no such folder.
+
+    darknet has obj.names or classes.txt, Roboflow's darknet export train/_darknet.labels, Label Studio classes.txt.
+    """
+    names = ("classes.txt", "obj.names", "_darknet.labels", "labels/classes.txt", "train/_darknet.labels")
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def read_class_list(folder: Path, classes: Path, *, name: str | None = None, progress: Progress = silent) -> Dataset:
+    """Read a folder of images and YOLO rows whose class names are in a text file, one a line.
+
+    An image's split is the folder train, valid (val) or test that it lies in; elsewhere it has none.
+
+    Raises:
+        DataError: the list of names cannot be read, or is empty.
+    """
+    folder = lexical(folder)
+    try:
+        names = [line.strip() for line in classes.read_text("utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError("cannot read the class names", where=classes, got=str(error)) from None
+    document = yaml_document.DataYaml(lexical(classes), {"names": names, "train": "."}, {})
+    document.base = folder
+    dataset = _read(document, name or folder.name, progress)
+    splits = {"train": "train", "valid": "val", "val": "val", "test": "test"}
+    images = [
+        replace(image, split=next((splits[part] for part in Path(image.id).parts[:-1] if part in splits), None))
+        for image in dataset.images
+    ]
+    return replace(dataset.with_images(images), source=folder, raw={})
+
+
+def _read(document: yaml_document.DataYaml, name: str, progress: Progress) -> Dataset:
     classes = yaml_document.class_names(document)
     keypoints = yaml_document.keypoints(document)
     base = base_folder(document)
@@ -39,10 +76,13 @@ def read(path: Path, *, name: str | None = None, progress: Progress = silent) ->
     images, faults = _images(files, headers, root)
     labels, row_faults = _labels(images, len(classes), keypoints, progress)
     orphans = _orphans(images)
+    labels, odd = whole_visibility(labels)
+    if odd:
+        row_faults.append(Fault("visibility_confidence", str(lexical(document.path)), odd))
     return Dataset(
-        name=name or lexical(path).parent.name,
+        name=name,
         root=root,
-        source=lexical(path),
+        source=lexical(document.path),
         format="yolo",
         classes=classes,
         images=tuple(images),

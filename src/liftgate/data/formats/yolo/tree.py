@@ -10,7 +10,8 @@
 All names are made here: two images called a.jpg in different folders do not collide, and no name of the user's (with
 `..`, a line break, or /images/ in its path) can lead Ultralytics astray. Left out, because Ultralytics would drop the
 image or train on nonsense: images that it cannot read, crowd and ignore rows, boxes without area, rows that stand
-twice. Boxes are cut at the image's edge. Originals are never touched: Ultralytics mends a JPEG by replacing the link.
+twice; and training images that would only look empty, because none of their objects can be read or written. Boxes
+are cut at the image's edge. Originals are never touched: Ultralytics mends a JPEG by replacing the link.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from liftgate.boxes import xyxy_to_cxcywh
 from liftgate.data.core.dataset import Dataset, Image, Labels
+from liftgate.data.core.faults import unread_images
 from liftgate.data.formats.links import link_image, safe_names
 from liftgate.data.grouping.groups import write_groups
 from liftgate.data.provenance.card import Card, write_card
@@ -49,7 +51,30 @@ class _Entry:
         return f"images/{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingTree:
+    """A training tree as it was written."""
+
+    data_yaml: Path
+    n_images: int
+    n_objects: int
+    names: Mapping[str, str]
+    """image id → file name in the tree"""
+
+
 def write(
+    dataset: Dataset,
+    folder: Path,
+    *,
+    repeats: Mapping[str, int] | None = None,
+    card: Card | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Write the training tree and return its data.yaml; see `write_tree`."""
+    return write_tree(dataset, folder, repeats=repeats, card=card, progress=progress).data_yaml
+
+
+def write_tree(
     dataset: Dataset,
     folder: Path,
     *,
@@ -57,8 +82,8 @@ def write(
     faithful: bool = False,
     card: Card | None = None,
     progress: Progress = silent,
-) -> Path:
-    """Write the training tree and return its data.yaml; an older tree of ours in `folder` is replaced.
+) -> TrainingTree:
+    """Write the training tree; an older tree of ours in `folder` is replaced.
 
     `repeats` says how often an image of train is to be seen per epoch, by image id (default 1, 0: not at all).
     Images without a split are left out. `faithful` is for conversion: boxes without area stay. `card` becomes its
@@ -76,7 +101,12 @@ def write(
         write_text(part / "data.yaml", _document(dataset, folder, entries))
         if card is not None:
             write_card(card, part)
-    return folder / "data.yaml"
+    return TrainingTree(
+        folder / "data.yaml",
+        len(entries),
+        sum(len(entry.rows) for entry in entries),
+        {entry.image.id: entry.name for entry in entries},
+    )
 
 
 def is_intact(data_yaml: Path) -> bool:
@@ -104,15 +134,6 @@ def read_manifest(folder: Path) -> dict[str, str]:
         raise DataError("no manifest of a training tree", where=path, got=f"{type(error).__name__}: {error}") from None
 
 
-def linked_names(folder: Path) -> dict[str, str]:
-    """Return the file name in the tree by image id.
-
-    Raises:
-        DataError: there is no manifest.
-    """
-    return {id_: Path(link).name for link, id_ in read_manifest(folder).items()}
-
-
 def _checked(dataset: Dataset, repeats: Mapping[str, int]) -> Mapping[str, int]:
     splits = {image.id: image.split for image in dataset.images}
     for image, times in repeats.items():
@@ -138,11 +159,14 @@ def _entries(dataset: Dataset, repeats: Mapping[str, int], faithful: bool, progr
         and image.path.is_file()
     ]
     names = safe_names(dataset.images[index] for index in seen)
+    unread = unread_images(dataset)
     entries = []
     for index, name in told(list(zip(seen, names, strict=True)), "preparing labels", progress):
         image = dataset.images[index]
         labels = dataset.labels.take(order[starts[index] : starts[index + 1]])
         rows = format_rows(labels, image, dims, faithful=faithful)
+        if not rows and (len(labels) or unread[index]) and (faithful or image.split == "train"):
+            continue  # not empty: none of its objects can be read or written
         entries.append(_Entry(image, name, repeats.get(image.id, 1), rows, len(labels) - len(rows)))
     return entries
 
