@@ -14,16 +14,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", help="split to ask about (default: val, where the truth has one)")
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
     parser.add_argument("--api-url", required=True, metavar="URL", help="where images are posted")
-    parser.add_argument("--mapping", required=True, type=Path, help="how it is asked and answers read (YAML)")
-    parser.add_argument("--out", required=True, type=Path, metavar="JSON", help="COCO results; answers lie beside it")
-    parser.add_argument("--rate", metavar="N/s", help="at most so many questions: 2/s, 30/min")
-    parser.add_argument("--at-once", type=int, default=1, help="questions in flight (default: %(default)s)")
+    parser.add_argument("--mapping", required=True, type=Path, help="how images are posted and answers read (YAML)")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="JSON", help="COCO results; the raw answers are saved beside it"
+    )
+    parser.add_argument("--rate", metavar="N/s", help="requests at most: 2/s, 30/min")
+    parser.add_argument("--at-once", type=int, default=1, help="requests in flight (default: %(default)s)")
     parser.add_argument("--tries", type=int, default=5, help="for each image (default: %(default)s)")
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds for an answer (default: %(default)g)")
     parser.add_argument(
         "--header", action="append", default=[], metavar="NAME=VARIABLE", help="a header from an environment variable"
     )
     parser.add_argument("--partial", action="store_true", help="write what was answered where some images fail")
+    parser.add_argument(
+        "--allow-folder", action="append", default=[], type=Path, metavar="DIR",
+        help="images may be sent from here too; otherwise only from the data set's own folders",
+    )  # fmt: skip
     parser.add_argument("--confidential", action="store_true", help="the images may not leave this machine")
     parser.add_argument("--allow-remote", action="append", default=[], metavar="HOST", help="confidential ones may go")
     add_json(parser)
@@ -35,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.deploy.remote_predictions.rate_limit import parse_rate
 
     rate = None if args.rate is None else parse_rate(args.rate)
-    manners = RequestPolicy(rate, args.at_once, args.tries, args.timeout)
+    policy = RequestPolicy(rate, args.at_once, args.tries, args.timeout)
     if note := plain_http_warning(args.api_url):
         say(f"note: {note}")
     with progress() as bar:
@@ -47,9 +53,10 @@ def run(args: argparse.Namespace) -> int:
             split=args.split,
             images=args.images,
             confidential=args.confidential,
-            manners=manners,
+            policy=policy,
             headers=dict(_header(text) for text in args.header),
-            allowed=args.allow_remote,
+            allowed_hosts=args.allow_remote,
+            allowed_folders=args.allow_folder,
             partial=args.partial,
             progress=bar,
         )
@@ -64,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         emit_json({"out": str(args.out), **counts, "p50_ms": asked.p50_ms, "p95_ms": asked.p95_ms})
         return 0
     print(args.out)
-    say(f"{counts['n_images']} images, {counts['n_detections']} detections; {asked.n_saved} answers were there before")
+    say(f"{counts['n_images']} images, {counts['n_detections']} detections; {asked.n_saved} answers were saved before")
     if asked.p50_ms is not None:
         say(f"per image: median {asked.p50_ms:.0f} ms, 95% within {asked.p95_ms:.0f} ms, {args.at_once} at once")
     for image, why in list(asked.failed.items())[:5]:
@@ -75,6 +82,6 @@ def run(args: argparse.Namespace) -> int:
 def _header(text: str) -> tuple[str, str]:
     name, equals, variable = text.partition("=")
     if not equals or not variable.isidentifier():
-        # What stands there may be the key itself, so it is not repeated.
+        # The text may be the key itself, so it is not repeated.
         raise UsageError("--header needs NAME=VARIABLE", hint="--header Authorization=MY_KEY, where $MY_KEY holds it")
     return name, variable

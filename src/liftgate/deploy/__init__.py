@@ -1,1 +1,1 @@
-"""The deployment room: export, benchmark, serve, shadow. Nothing stands here yet."""
+"""Models in use. So far: predictions of a model that is deployed behind an HTTP API."""

@@ -17,8 +17,9 @@ from liftgate.cli import main
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.detections import read_predictions
 from liftgate.data.formats.read import read
-from liftgate.deploy.remote_predictions import ApiMapping, ApiPredictions, RequestPolicy, predict_api
+from liftgate.deploy.remote_predictions import ApiEndpoint, ApiMapping, ApiPredictions, RequestPolicy, predict_api
 from liftgate.deploy.remote_predictions.api_mapping import Sending
+from liftgate.deploy.remote_predictions.predict import Clock as ClockFunctions
 from liftgate.errors import DataError, LiftgateError, Refused, UsageError
 from liftgate.services.evidence import evaluate
 from liftgate.testing.data import yolo_folder
@@ -66,9 +67,10 @@ def clock() -> Clock:
 @pytest.fixture
 def asking(tmp_path: Path, server: ModelServer, truth: Dataset, clock: Clock) -> Any:
     def ask_it(**changes: Any) -> ApiPredictions:
-        options: dict[str, Any] = {"clock": clock, "wait_for": clock.wait}
-        where = {"dataset": truth, "url": server.url, "mapping": MAPPING, "answers": tmp_path / "answers"}
-        return predict_api(**(where | options | changes))
+        endpoint = ApiEndpoint(server.url, MAPPING)
+        named = {name: changes.pop(name) for name in ("url", "mapping", "headers", "allowed_hosts") if name in changes}
+        options = {"dataset": truth, "answers": tmp_path / "answers", "clock": ClockFunctions(clock, clock.wait)}
+        return predict_api(endpoint=replace(endpoint, **named), **(options | changes))
 
     return ask_it
 
@@ -91,7 +93,7 @@ def test_one_connection_serves_all_questions(asking: Any, server: ModelServer) -
 
 def test_a_connection_that_the_server_closed_meanwhile_costs_no_try(asking: Any, server: ModelServer) -> None:
     server.script.extend([lambda _: True, hanging_up])
-    assert asking(manners=RequestPolicy(tries=1)).n_asked == 5
+    assert asking(policy=RequestPolicy(tries=1)).n_asked == 5
     assert server.connections == 2
 
 
@@ -106,14 +108,14 @@ def test_time_per_image_is_recorded(asking: Any, tmp_path: Path) -> None:
 
 
 def test_the_rate_is_kept(asking: Any, clock: Clock) -> None:
-    asking(manners=RequestPolicy(rate=2))
+    asking(policy=RequestPolicy(rate=2))
     assert clock.waited == [0.5] * 4
 
 
 def test_no_more_questions_are_in_flight_than_allowed(asking: Any, server: ModelServer) -> None:
     gate = threading.Barrier(3, timeout=20)
     server.script.extend([lambda _: gate.wait() >= 0] * 3)  # the three answer only when all three are there
-    asked = asking(manners=RequestPolicy(at_once=3))
+    asked = asking(policy=RequestPolicy(at_once=3))
     assert server.most_at_once == 3 and asked.n_asked == 5
     assert asked.predictions.images == tuple(sorted(asked.predictions.images)), "in the truth's order, not as they came"
 
@@ -153,13 +155,13 @@ def test_rests_double(asking: Any, server: ModelServer, clock: Clock) -> None:
 @pytest.mark.parametrize("kind", [holding, dripping])
 def test_a_server_that_hangs_or_drips_is_left_in_time(asking: Any, server: ModelServer, kind: Any) -> None:
     server.script.append(kind(server))
-    asked = asking(manners=RequestPolicy(timeout=0.3))
+    asked = asking(policy=RequestPolicy(timeout=0.3))
     assert asked.n_asked == 5 and asked.predictions.settings["speed"]["retries"] == 1
 
 
 def test_a_slow_answer_in_time_is_an_answer(asking: Any, server: ModelServer) -> None:
     server.script.append(lambda _: server.release.wait(0.15) or True)
-    asked = asking(manners=RequestPolicy(timeout=20))
+    asked = asking(policy=RequestPolicy(timeout=20))
     assert asked.p95_ms is not None and asked.p95_ms > 100
     assert asked.predictions.settings["speed"]["retries"] == 0
 
@@ -169,7 +171,7 @@ def test_after_a_stop_only_the_missing_are_asked(asking: Any, server: ModelServe
     with pytest.raises(
         LiftgateError, match=r"seems to be down(.|\n)*HTTP 500(.|\n)*2 of 5 images are answered"
     ) as error:
-        asking(manners=RequestPolicy(tries=2))
+        asking(policy=RequestPolicy(tries=2))
     assert error.value.exit_code == 1
     asked = asking()
     assert (asked.n_asked, asked.n_saved) == (3, 2)
@@ -187,7 +189,7 @@ def test_an_image_without_answer_is_an_error_or_left_out_when_asked_for(asking: 
 
 def test_a_wrong_key_or_address_stops_at_once(asking: Any, server: ModelServer) -> None:
     server.script.append(saying(401, "who are you?"))
-    with pytest.raises(LiftgateError, match=r"says no.*401 who are you(.|\n)*is the key right"):
+    with pytest.raises(LiftgateError, match=r"refuses the request.*401 who are you(.|\n)*is the key right"):
         asking()
     assert len(server.requests) == 1
 
@@ -195,7 +197,7 @@ def test_a_wrong_key_or_address_stops_at_once(asking: Any, server: ModelServer) 
 def test_nobody_there_is_an_error(asking: Any, server: ModelServer) -> None:
     server.close()
     with pytest.raises(LiftgateError, match=r"seems to be down.*ConnectionRefusedError"):
-        asking(manners=RequestPolicy(tries=1))
+        asking(policy=RequestPolicy(tries=1))
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -215,7 +217,7 @@ def test_a_redirect_on_the_same_host_says_where_to(asking: Any, server: ModelSer
 def test_an_answer_without_end_is_refused(asking: Any, server: ModelServer) -> None:
     server.script.append(saying(200, " " * 70_000))
     with pytest.raises(DataError, match=r"too large.*at most 65,536 bytes"):
-        asking(manners=RequestPolicy(largest=65_536))
+        asking(policy=RequestPolicy(max_answer_bytes=65_536))
 
 
 def test_confidential_images_stay_unless_the_host_is_named(asking: Any, server: ModelServer, truth: Dataset) -> None:
@@ -223,7 +225,7 @@ def test_confidential_images_stay_unless_the_host_is_named(asking: Any, server: 
     with pytest.raises(Refused, match=r"confidential(.|\n)*--allow-remote 127\.0\.0\.1"):
         asking(dataset=secret)
     assert not server.requests
-    assert asking(dataset=secret, allowed=["127.0.0.1"]).n_asked == 5
+    assert asking(dataset=secret, allowed_hosts=["127.0.0.1"]).n_asked == 5
 
 
 def test_a_key_goes_into_the_header_and_nowhere_else(
@@ -240,7 +242,7 @@ def test_a_key_goes_into_the_header_and_nowhere_else(
 
 
 @pytest.mark.parametrize(
-    ("value", "says"), [(None, "MODEL_KEY is not set"), ("a\r\nX-Evil: 1", "what no header may"), ("ключ", "no header")]
+    ("value", "says"), [(None, "MODEL_KEY is not set"), ("a\r\nX-Evil: 1", "no header may have"), ("ключ", "no header")]
 )
 def test_a_key_that_is_none_is_refused_without_being_shown(
     asking: Any, monkeypatch: pytest.MonkeyPatch, value: str | None, says: str
@@ -278,7 +280,7 @@ def test_a_changed_image_is_asked_about_again(asking: Any, server: ModelServer, 
 
 def test_answers_to_another_question_are_not_taken_for_these(asking: Any) -> None:
     asking()
-    with pytest.raises(UsageError, match=r"another question(.|\n)*another --out"):
+    with pytest.raises(UsageError, match=r"another request(.|\n)*another --out"):
         asking(mapping=msgspec.structs.replace(MAPPING, send=Sending(query={"model": "v3"})))
 
 
@@ -286,7 +288,7 @@ def test_a_mapping_that_does_not_fit_costs_one_question_and_none_when_it_is_mend
     asking: Any, server: ModelServer
 ) -> None:
     with pytest.raises(
-        DataError, match=r"not as the mapping says: found\.\*\.bbox.*a\.png.*expected 'bbox'.*label, box, p"
+        DataError, match=r"does not fit the mapping: found\.\*\.bbox.*a\.png.*expected 'bbox'.*label, box, p"
     ):
         asking(mapping=msgspec.structs.replace(MAPPING, boxes="found.*.bbox"))
     assert len(server.requests) == 1
@@ -303,7 +305,7 @@ def test_images_that_are_not_there_are_named_before_anything_is_asked(
     asking: Any, server: ModelServer, truth: Dataset
 ) -> None:
     truth.images[3].path.unlink()
-    with pytest.raises(DataError, match=r"not there.*val/d\.png"):
+    with pytest.raises(DataError, match=r"missing images cannot be sent.*val/d\.png"):
         asking()
     assert not server.requests
 

@@ -1,15 +1,29 @@
-"""**Asking**: a model that answers over HTTP is shown the images of a truth set, and its answers become predictions.
+"""Predictions of a model that answers over HTTP: every image of a data set is posted, the answers become Predictions.
 
-mapping.py   how this API wants the image and where in its JSON the answers are
-client.py    one image sent, one answer back: within a time, a size, and on the one host
-pace.py      when the next question may be asked
-saved.py     answers as they came, one file each, so that nothing is asked twice
-ask.py       all images, with retries, as Predictions
-
-It stands in deploy, beside serving, though it needs no more than data: what is asked is a deployed model.
+api_mapping.py      how this API takes the image, and where in its JSON the answers are
+sendable_images.py  which files may be sent: pictures in the data set's own folders
+client.py           one image posted, one answer read: within a time, a size, and on the one host
+rate_limit.py       when the next request may start
+secret_mask.py      keys are kept out of everything that is stored or shown
+answer_cache.py     answers as they came, one file each, so that no image is sent twice
+predict.py          all images, with retries, as Predictions
 """
 
 from liftgate.deploy.remote_predictions.api_mapping import ApiMapping, read_mapping
-from liftgate.deploy.remote_predictions.predict import ApiPredictions, RequestPolicy, predict_api, predict_api_files
+from liftgate.deploy.remote_predictions.predict import (
+    ApiEndpoint,
+    ApiPredictions,
+    RequestPolicy,
+    predict_api,
+    predict_api_files,
+)
 
-__all__ = ["ApiMapping", "ApiPredictions", "RequestPolicy", "predict_api", "predict_api_files", "read_mapping"]
+__all__ = [
+    "ApiEndpoint",
+    "ApiMapping",
+    "ApiPredictions",
+    "RequestPolicy",
+    "predict_api",
+    "predict_api_files",
+    "read_mapping",
+]

@@ -1,4 +1,4 @@
-"""How an API is asked and how its answers read: a small YAML, declared once.
+"""The mapping of an HTTP API: how it takes an image, and where in its JSON the detections are.
 
     send: {as: multipart, field: image, fields: {conf: 0.001}, query: {model: v2}}    # or {as: body}
     boxes: predictions.*.bbox        # or four paths: [p.*.x, p.*.y, p.*.width, p.*.height]
@@ -6,10 +6,11 @@
     unit: pixels                     # or fractions, of the image upright
     scores: predictions.*.confidence
     classes: predictions.*.class
-    names: {handgun: gun, "7": knife, none: null}   # the API's word → the truth's class; null: leave out
+    names: {handgun: gun, "7": knife, none: null}   # the API's class → the data set's class; null: leave it out
 
-A path goes down through objects by name and lists by number; `*` takes every item. Without `boxes` the answers are of
-whole images; without `scores` each counts as 1. A class that is a number is the truth's, from 0, unless `names` has it.
+A path goes through objects by key and through lists by index; `*` takes every item. Without `boxes` the answers are of
+whole images; without `scores` every score is 1. A class that is a number is an index of the data set's classes, from 0,
+unless `names` has it.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from liftgate.errors import DataError, UsageError
 
 
 class Sending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the image travels."""
+    """How the image is posted."""
 
     as_: Literal["multipart", "body"] = msgspec.field(default="multipart", name="as")
     field: str = "image"
-    """Name of the form's field that holds the image"""
+    """Name of the form field that holds the image"""
     fields: dict[str, str | int | float | bool] = {}
-    """Further fields of the form"""
+    """Other fields of the form"""
     query: dict[str, str | int | float | bool] = {}
-    """Parameters of the address"""
+    """Query parameters of the address"""
 
 
 class ApiMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `read_mapping` reads."""
+    """How requests to an API are built and its answers are read; see the module's example."""
 
     classes: str
     boxes: str | list[str] | None = None
@@ -54,7 +55,7 @@ def read_mapping(path: Path) -> ApiMapping:
     """Read a mapping from YAML or JSON.
 
     Raises:
-        UsageError: it cannot be read, or has a key or value that is none.
+        UsageError: it cannot be read, or has an unknown key or a wrong value.
     """
     try:
         document = load_yaml(path)
@@ -63,11 +64,13 @@ def read_mapping(path: Path) -> ApiMapping:
     except DocumentError as error:
         raise UsageError("the mapping is no YAML", where=error.place(path), got=error.problem) from None
     if isinstance(document, dict) and isinstance(document.get("names"), dict):
-        document["names"] = {_spelled(key): value for key, value in document["names"].items()}
+        document["names"] = {_as_text(key): value for key, value in document["names"].items()}
     try:
         mapping = msgspec.convert(document, ApiMapping)
     except msgspec.ValidationError as error:
-        raise UsageError("the mapping is off", where=path, got=str(error), hint="see docs/predictions.md") from None
+        raise UsageError(
+            "the mapping is not valid", where=path, got=str(error), hint="see docs/predictions.md"
+        ) from None
     if isinstance(mapping.boxes, list) and len(mapping.boxes) != 4:
         raise UsageError("boxes are one path or four", where=path, got=len(mapping.boxes))
     if mapping.send.as_ == "body" and mapping.send.fields:
@@ -76,10 +79,10 @@ def read_mapping(path: Path) -> ApiMapping:
 
 
 def add_answer(builder: PredictionsBuilder, where: str, place: int, answer: Any, mapping: ApiMapping) -> None:
-    """Write down what an answer says of the image at `place`.
+    """Add the detections of one answer to the image with index `place`.
 
     Raises:
-        DataError: the answer is not as the mapping says, or says what cannot be meant.
+        DataError: the answer does not fit the mapping, or has a value that is not possible.
     """
     classes = follow(where, answer, mapping.classes)
     scores = [1.0] * len(classes) if mapping.scores is None else follow(where, answer, mapping.scores)
@@ -99,7 +102,7 @@ def add_answer(builder: PredictionsBuilder, where: str, place: int, answer: Any,
 
 
 def follow(where: str, answer: Any, path: str) -> list[Any]:
-    """Return what a path leads to: one entry for each `*`; without one the list that is there, or the one value.
+    """Return the values at a path: one for each item that `*` takes; without `*` the list there, or the one value.
 
     >>> follow("", {"found": [{"box": {"x": 1}}, {"box": {"x": 2}}]}, "found.*.box.x")
     [1, 2]
@@ -138,10 +141,8 @@ def _not_there(where: str, path: str, expected: str, value: Any) -> DataError:
     got = f"an object with {', '.join(map(str, value))[:80] or 'nothing'}" if isinstance(value, dict) else (
         f"a list of {len(value)}" if isinstance(value, list) else json.dumps(value)[:80]
     )  # fmt: skip
-    hint = "mend the mapping and run again: answers are saved, nothing is asked twice"
-    return DataError(
-        f"the answer is not as the mapping says: {path}", where=where, expected=expected, got=got, hint=hint
-    )
+    hint = "correct the mapping and run again: answers are saved, no image is sent twice"
+    return DataError(f"the answer does not fit the mapping: {path}", where=where, expected=expected, got=got, hint=hint)
 
 
 def _boxes(where: str, answer: Any, paths: str | list[str]) -> list[Any]:
@@ -155,7 +156,7 @@ def _boxes(where: str, answer: Any, paths: str | list[str]) -> list[Any]:
 
 def _corners(where: str, box: Any, mapping: ApiMapping, size: tuple[int, int]) -> list[float]:
     if not isinstance(box, list) or len(box) != 4:
-        raise DataError("the box is no box", where=where, expected="four numbers", got=json.dumps(box)[:80])
+        raise DataError("not a box", where=where, expected="four numbers", got=json.dumps(box)[:80])
     a, b, c, d = (parse_number(where, "a side of the box", side) for side in box)
     if mapping.format != "xyxy" and (c < 0 or d < 0):
         raise DataError("the box has a negative size", where=where, expected=mapping.format, got=box)
@@ -173,7 +174,7 @@ def _corners(where: str, box: Any, mapping: ApiMapping, size: tuple[int, int]) -
 def _class(builder: PredictionsBuilder, where: str, word: Any, names: Mapping[str, str | None]) -> int | None:
     if word is None:
         return None
-    spelled = _spelled(word)
+    spelled = _as_text(word)
     if spelled in names:
         name = names[spelled]
         return None if name is None else builder.class_by_name(where, name)
@@ -184,5 +185,5 @@ def _class(builder: PredictionsBuilder, where: str, word: Any, names: Mapping[st
     return builder.class_by_name(where, word)
 
 
-def _spelled(word: Any) -> str:
+def _as_text(word: Any) -> str:
     return word if isinstance(word, str) else json.dumps(word, default=str)

@@ -1,7 +1,7 @@
-"""One image sent, one answer back.
+"""Post one image and read one answer.
 
-http.client and not urllib or requests: no redirect is followed, no proxy is used and no cookie kept unless written
-here, and a connection stays open from image to image, so that its making does not count as the model's time.
+http.client and not urllib or requests: no redirect is followed, no proxy is used and no cookie is kept unless it is
+written here, and a connection stays open from image to image, so that opening it does not count as the model's time.
 """
 
 from __future__ import annotations
@@ -17,26 +17,29 @@ from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from liftgate.deploy.remote_predictions.api_mapping import Sending
+from liftgate.deploy.remote_predictions.secret_mask import SecretMask
 from liftgate.errors import DataError, Refused, UsageError
 
 _PIECE = 1 << 16
 
 
 class Reply(NamedTuple):
-    """What came back."""
+    """One HTTP response."""
 
     status: int
     body: bytes
     seconds: float
-    """From the first byte sent to the last received; a connection that had to be made counts"""
+    """From the first byte sent to the last received; opening a connection counts"""
     retry_after: float | None
-    """Seconds for which the server wants to be left alone"""
+    """Seconds until the server wants the next request"""
 
 
-class Client:
-    """Posts images to one address. Each thread has its connection."""
+class ApiClient:
+    """Posts images to one address. Each thread has a connection of its own."""
 
-    def __init__(self, url: str, sending: Sending, headers: Mapping[str, str], *, timeout: float, largest: int) -> None:
+    def __init__(
+        self, url: str, sending: Sending, headers: Mapping[str, str], *, timeout: float, max_answer_bytes: int
+    ) -> None:
         parts = urlsplit(url)
         if parts.query or parts.fragment:
             hint = "send: {query: {…}} in the mapping; a key goes into a header, by --header NAME=VARIABLE"
@@ -48,15 +51,20 @@ class Client:
         self._host, self._secure = parts.hostname or "", parts.scheme == "https"
         self._path = (parts.path or "/") + (f"?{urlencode(sending.query)}" if sending.query else "")
         self._sending, self._headers = sending, dict(headers)
-        self._timeout, self._largest = timeout, largest
+        self._timeout, self._max_answer_bytes = timeout, max_answer_bytes
+        self._mask = SecretMask(headers.values())
         self._own = threading.local()
         self._made: list[http.client.HTTPConnection] = []
 
     def post(self, image: bytes, media: str) -> Reply:
-        """Send one image of a media type.
+        """Post one image.
+
+        Args:
+            image: the bytes of the file.
+            media: its media type, such as `image/png`.
 
         Raises:
-            OSError, HTTPException: nothing whole came back in time (TimeoutError), which may be better the next time.
+            OSError, HTTPException: no complete answer came in time (TimeoutError); another try may succeed.
             Refused: the answer is a redirect.
             DataError: the answer is too large.
         """
@@ -77,12 +85,12 @@ class Client:
     def _exchange(self, kind: str, body: bytes) -> Reply:
         begun = time.perf_counter()
         connection = self._connection()
-        hung_up = threading.Event()
+        timed_out = threading.Event()
         try:
             if connection.sock is None:
                 connection.connect()
-            # A socket's own time-out begins anew with every byte; a server that drips would hold us for ever.
-            watch = threading.Timer(self._timeout, _hang_up, [connection.sock, hung_up])
+            # A socket's own time-out starts again with every byte: a slow enough server would never reach it.
+            watch = threading.Timer(self._timeout, _hang_up, [connection.sock, timed_out])
             watch.daemon = True
             watch.start()
             try:
@@ -91,33 +99,33 @@ class Client:
                 content = self._read(response)
             finally:
                 watch.cancel()
-            if hung_up.is_set():
+            if timed_out.is_set():
                 raise TimeoutError
         except BaseException as error:
             self._close()
-            if hung_up.is_set() and isinstance(error, OSError | http.client.HTTPException | ValueError):
-                raise TimeoutError(f"no whole answer in {self._timeout:g} s") from None
+            if timed_out.is_set() and isinstance(error, OSError | http.client.HTTPException | ValueError):
+                raise TimeoutError(f"no complete answer in {self._timeout:g} s") from None
             raise
         if response.will_close:
             self._close()
         if 300 <= response.status < 400:
-            raise self._redirected(response.headers.get("Location", ""))
+            raise self._refuse_redirect(response.headers.get("Location", ""))
         return Reply(response.status, content, time.perf_counter() - begun, _seconds(response.headers))
 
     def _read(self, response: http.client.HTTPResponse) -> bytes:
         content = bytearray()
         while piece := response.read(_PIECE):
             content += piece
-            if len(content) > self._largest:
+            if len(content) > self._max_answer_bytes:
                 raise DataError(
-                    "the answer is too large", where=self._host, expected=f"at most {self._largest:,} bytes"
+                    "the answer is too large", where=self._host, expected=f"at most {self._max_answer_bytes:,} bytes"
                 )
         if response.length:
             raise ConnectionError(f"the answer was cut off, {response.length:,} bytes before its end")
         return bytes(content)
 
     def _body(self, image: bytes, media: str) -> tuple[str, bytes]:
-        """Content type and body. The file's own name is not sent: it may say who or where."""
+        """Return content type and body. The file's own name is not sent: it may hold a person's name or a place."""
         if self._sending.as_ == "body":
             return media, image
         mark = secrets.token_hex(16)
@@ -144,30 +152,30 @@ class Client:
             self._made.remove(self._own.connection)
             self._own.connection = None
 
-    def _redirected(self, location: str) -> Refused:
-        target = urlsplit(location)
-        host = target.hostname or self._host
+    def _refuse_redirect(self, location: str) -> Refused:
+        try:
+            target = urlsplit(location)
+            host, path = target.hostname or self._host, self._mask.text(target.path)[:200]
+        except ValueError:  # half an IPv6 address
+            host, path = self._host, "an address that is none"
         if host != self._host:
             return Refused(
-                "the API sends us to another host: the images and the key would go there", where=self._host, got=host,
-                hint="if they may, give that address as --api-url",
+                "the API redirects to another host, which would get the images and the key", where=self._host,
+                got=self._mask.text(host)[:200], hint="if it may have them, give that address as --api-url",
             )  # fmt: skip
         return Refused(
-            "the API has moved",
-            where=self._host,
-            got=target.path,
-            hint="give the address that it moved to as --api-url",
+            "the API has moved", where=self._host, got=path, hint="give the address that it moved to as --api-url"
         )
 
 
-def _hang_up(sock: socket.socket, hung_up: threading.Event) -> None:
-    hung_up.set()
+def _hang_up(sock: socket.socket, timed_out: threading.Event) -> None:
+    timed_out.set()
     with contextlib.suppress(OSError):
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not TLS's own, which pulls the ground from under the reader
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not TLS's own, under which the reader crashes
 
 
 def _seconds(headers: http.client.HTTPMessage) -> float | None:
-    """Retry-After in seconds; as a date it is not worth reading: the usual back-off does."""
+    """Return Retry-After in seconds; None where it is a date: the usual back-off is good enough then."""
     text = headers.get("Retry-After") or ""
     return float(text) if text.strip().isdecimal() else None
 

@@ -1,4 +1,4 @@
-"""All images of a truth set shown to an API: asked at a pace, again where that helps, never twice, as Predictions."""
+"""Predict with an HTTP API: every image of a data set is posted once, at a limited rate, with retries."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from http.client import HTTPException
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -29,137 +29,156 @@ from liftgate.data.provenance.declared_terms import DeclaredTerms, known_terms
 from liftgate.data.remote.hosts import require_allowed_host
 from liftgate.deploy.remote_predictions.answer_cache import Answer, AnswerCache
 from liftgate.deploy.remote_predictions.api_mapping import ApiMapping, add_answer, read_mapping
-from liftgate.deploy.remote_predictions.client import Client
+from liftgate.deploy.remote_predictions.client import ApiClient
 from liftgate.deploy.remote_predictions.rate_limit import RateLimiter
-from liftgate.errors import DataError, LiftgateError, UsageError
+from liftgate.deploy.remote_predictions.secret_mask import SecretMask
+from liftgate.deploy.remote_predictions.sendable_images import (
+    NotAPicture,
+    own_folders,
+    read_picture,
+    require_own_images,
+)
+from liftgate.documents import DocumentError, Limits, parse_json
+from liftgate.errors import LiftgateError, UsageError
 from liftgate.evaluation.truth import read_truth
 from liftgate.progress import Progress, silent
 
-_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
-_ABOUT_US = {401: "is the key right?", 403: "is the key right?", 404: "is the address right?", 405: "is it POST?"}
-_CLASSES = "names: {WORD: CLASS} in the mapping says what it is, names: {WORD: null} leaves it out"
-_DOWN = 3
+_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+_CALLER_ERRORS = {401: "is the key right?", 403: "is the key right?", 404: "is the address right?", 405: "is it POST?"}
+_CLASS_HINT = "names: {WORD: CLASS} in the mapping says which class it is, names: {WORD: null} leaves it out"
+_FAILURES_WHEN_DOWN = 3
 """Images in a row without an answer after which the API counts as down"""
-_LONGEST_REST = 300.0
+_LONGEST_PAUSE = 300.0
+_ANSWER_NODES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ApiEndpoint:
+    """An HTTP API and what it needs to be called."""
+
+    url: str
+    """Where to post, without parameters"""
+    mapping: ApiMapping
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Header → name of the environment variable that holds its value; the value is never printed or stored."""
+    allowed_hosts: Collection[str] = ()
+    """Hosts that confidential images may be sent to"""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestPolicy:
-    """How an API is treated."""
+    """How fast, how often and how long an API is asked."""
 
     rate: float | None = None
-    """Questions per second at most"""
+    """Requests per second at most; None: as fast as it answers"""
     at_once: int = 1
-    """Questions in flight; with more than one, the time per image is that of a busy server"""
+    """Requests in flight; with more than one, the time per image is that of a busy server"""
     tries: int = 5
+    """For each image"""
     timeout: float = 30.0
-    """Seconds until a whole answer must be there"""
-    largest: int = 16 << 20
-    """Bytes of an answer"""
+    """Seconds until a complete answer must be there"""
+    max_answer_bytes: int = 16 << 20
 
     def __post_init__(self) -> None:
-        if not (1 <= self.at_once <= 64 and 1 <= self.tries <= 20 and 0 < self.timeout <= 3600 and self.largest > 0):
+        possible = 1 <= self.at_once <= 64 and 1 <= self.tries <= 20 and 0 < self.timeout <= 3600
+        if not possible or self.max_answer_bytes <= 0:
             raise UsageError(
-                "bad manners", expected="1 … 64 at once, 1 … 20 tries, a time-out up to an hour",
+                "not a possible request policy", expected="1 … 64 at once, 1 … 20 tries, a timeout up to an hour",
                 got=f"{self.at_once} at once, {self.tries} tries, {self.timeout:g} s",
             )  # fmt: skip
 
 
+class Clock(NamedTuple):
+    """Time for the rate limit; a test brings its own."""
+
+    now: Callable[[], float] = time.monotonic
+    """Seconds"""
+    sleep: Callable[[float], object] | None = None
+    """None: sleeps until the time is over or the work is stopped"""
+
+
 @dataclass(frozen=True, slots=True)
 class ApiPredictions:
-    """What asking left."""
+    """Predictions of an API, and what it took to get them."""
 
     predictions: Predictions
     n_asked: int
+    """Images that were posted"""
     n_saved: int
-    """Answers that were there from before"""
+    """Images whose answers were saved before"""
     p50_ms: float | None
     p95_ms: float | None
     failed: Mapping[str, str] = field(default_factory=dict)
-    """image → why there is no answer"""
+    """image id → why there is no answer"""
 
 
 class _Failed(Exception):
     """One image has no answer."""
 
+    def __init__(self, reason: str, *, sent: bool = True) -> None:
+        super().__init__(reason)
+        self.sent = sent
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """The outcome for one image."""
+
+    image_index: int
+    answer: Answer | None
+    was_saved: bool = False
+    failure: _Failed | None = None
+
 
 def predict_api(
     dataset: Dataset,
-    url: str,
-    mapping: ApiMapping,
+    endpoint: ApiEndpoint,
     answers: Path,
     *,
-    manners: RequestPolicy | None = None,
-    headers: Mapping[str, str] | None = None,
-    allowed: Collection[str] = (),
+    policy: RequestPolicy | None = None,
     partial: bool = False,
-    clock: Callable[[], float] = time.monotonic,
-    wait_for: Callable[[float], object] | None = None,
+    folders: Sequence[Path] | None = None,
+    clock: Clock = Clock(),  # noqa: B008  immutable
     progress: Progress = silent,
 ) -> ApiPredictions:
-    """Ask an API about every image of a dataset; answers are saved in the folder `answers`, and never asked for again.
+    """Post every image of a data set to an API and return its answers as Predictions.
+
+    Answers are saved in the folder `answers`; an image that has one there is not sent again.
 
     Args:
-        dataset: its images are sent as they are on disk; boxes must come back in pixels of the image upright.
-        url: where to post, without parameters.
-        mapping: how to ask and how answers read.
-        answers: folder of raw answers.
-        manners: rate, questions at once, tries, time and size.
-        headers: name → name of the environment variable that holds its value; never printed or stored.
-        allowed: hosts that confidential data may go to.
-        partial: images that got no answer are left out instead of stopping at the end.
-        clock: seconds, for the pace.
-        wait_for: waits so many seconds; None: until then, or until asking is stopped.
-        progress: told how many images are answered.
+        dataset: images are sent as they are on disk; boxes must come back in pixels of the upright image.
+        endpoint: address, mapping and headers.
+        answers: folder of the raw answers.
+        policy: rate, requests in flight, tries, timeout and size.
+        partial: True leaves images without an answer out; False stops at the end if there are any.
+        folders: real folders that images may be sent from; None: the data set's own.
+        clock: time for the rate limit.
+        progress: called with the number of answers.
 
     Raises:
-        Refused: the data are confidential, or the API redirects.
-        UsageError: address, header or mapping are off.
-        DataError: an image is not there, or an answer is not as the mapping says.
+        Refused: the data are confidential, an image lies outside the folders, or the API redirects.
+        UsageError: the address, a header or the mapping is not valid.
+        DataError: an image is missing, or an answer does not fit the mapping.
         LiftgateError: the API is down, or images got no answer; the same call asks for those that are missing.
     """
-    manners = manners or RequestPolicy()
-    require_allowed_host(url, confidential=dataset.confidential, allowed=allowed, what=dataset.name)
-    if gone := [image.id for image in dataset.images if not image.path.is_file()]:
-        raise DataError("images that are not there cannot be shown", where=dataset.source, got=", ".join(gone[:3]))
-    keys = _from_environment(headers or {})
-    client = Client(url, mapping.send, keys, timeout=manners.timeout, largest=manners.largest)
-    saved = AnswerCache(answers, {"url": url, "send": msgspec.to_builtins(mapping.send)})
-    builder, stopped = PredictionsBuilder(dataset, hint=_CLASSES), threading.Event()
-    asking = _Asking(
-        client,
-        saved,
-        manners,
-        RateLimiter(manners.rate, clock, wait_for or stopped.wait),
-        stopped,
-        tuple(keys.values()),
+    policy = policy or RequestPolicy()
+    require_allowed_host(
+        endpoint.url, confidential=dataset.confidential, allowed=endpoint.allowed_hosts, what=dataset.name
     )
-    got: dict[int, Answer] = {}
-    failed: dict[str, str] = {}
-    fresh = in_a_row = 0
-    total = len(dataset.images)
-    with contextlib.closing(client), contextlib.closing(asking.all(dataset.images)) as coming:
-        for place, answer in coming:
-            image = dataset.images[place]
-            if isinstance(answer, _Failed):
-                failed[image.id], in_a_row = str(answer), in_a_row + 1
-                if in_a_row >= _DOWN:
-                    raise _no_answer(url, failed, len(got), total, "the API seems to be down")
-                continue
-            was_saved, one = answer
-            fresh, in_a_row = fresh + (not was_saved), 0 if not was_saved else in_a_row
-            # At once, not at the end: a mapping that does not fit should cost one question, not a thousand.
-            _rehearse(dataset, place, one, saved, mapping)
-            got[place] = one
-            progress("asking", len(got), total)
-    if failed and not (partial and got):
-        raise _no_answer(url, failed, len(got), total, f"{len(failed)} images got no answer")
-    for place in sorted(got):
-        add_answer(builder, _where(saved, got[place]), place, got[place].answer, mapping)
-    speed = _speed(list(got.values()), manners)
-    settings = {"backend": "http", "model": {"url": url, "send": msgspec.to_builtins(mapping.send)}, "speed": speed}
-    predictions = builder.build(settings, image_level=mapping.boxes is None)
-    return ApiPredictions(predictions, fresh, len(got) - fresh, speed.get("p50_ms"), speed.get("p95_ms"), failed)
+    folders = own_folders(dataset) if folders is None else folders
+    require_own_images(dataset, folders)
+    keys = _header_values(endpoint.headers)
+    sending = endpoint.mapping.send
+    client = ApiClient(endpoint.url, sending, keys, timeout=policy.timeout, max_answer_bytes=policy.max_answer_bytes)
+    cache = AnswerCache(answers, endpoint.url, msgspec.to_builtins(sending))
+    stopped = threading.Event()
+    limiter = RateLimiter(policy.rate, clock.now, clock.sleep or stopped.wait)
+    requests = _Requests(client, cache, policy, limiter, stopped, SecretMask(keys.values()), folders)
+    with contextlib.closing(client):
+        collected = _collect(dataset, endpoint, requests, progress)
+    if collected.failed and not (partial and collected.answers):
+        raise collected.error(endpoint.url, f"{len(collected.failed)} images got no answer")
+    return _as_predictions(dataset, endpoint, collected, cache, policy)
 
 
 def predict_api_files(
@@ -171,120 +190,210 @@ def predict_api_files(
     split: str | None = None,
     images: Path | str | None = None,
     confidential: bool = False,
+    policy: RequestPolicy | None = None,
+    headers: Mapping[str, str] | None = None,
+    allowed_hosts: Collection[str] = (),
+    allowed_folders: Collection[Path | str] = (),
+    partial: bool = False,
     progress: Progress = silent,
-    **options: Any,
 ) -> ApiPredictions:
-    """Ask an API about a truth set and write COCO results to `out`, its answers beside in `<stem>.answers/`.
+    """Post the images of a truth set to an API and write its answers as COCO results.
 
-    `options` and errors are those of `ask`. What a card calls confidential stays it, whatever is said here.
+    The raw answers are saved beside `out`, in `<stem>.answers/`; what is answered there is not sent again.
+
+    Args:
+        truth: COCO JSON, data.yaml or VOC folder.
+        url: where to post, without parameters.
+        mapping: YAML that says how the image is posted and where in the answer the detections are.
+        out: the COCO results, a .json.
+        split: default val, where there is one.
+        images: folder of the images, where the labels do not name it.
+        confidential: True refuses every host that is not in `allowed_hosts`; so does a data set's own card.
+        policy: rate, requests in flight, tries, timeout and size.
+        headers: header → name of the environment variable that holds its value.
+        allowed_hosts: hosts that confidential images may be sent to.
+        allowed_folders: folders outside the data set's own that images may be sent from.
+        partial: True leaves images without an answer out.
+        progress: called with the number of answers.
+
+    Raises:
+        Refused: the data are confidential, an image lies outside the folders, or the API redirects.
+        UsageError: the address, a header, the mapping or `out` is not valid.
+        DataError: an image is missing, or an answer does not fit the mapping.
+        LiftgateError: the API is down, or images got no answer.
     """
     out = Path(out)
     if out.suffix.lower() != ".json":
         raise UsageError("COCO results are a .json", where=out)
+    images = None if images is None else Path(images)
     dataset = read_truth(truth, split=split, images=images, progress=progress)
     dataset = replace(dataset, confidential=known_terms(dataset, DeclaredTerms(confidential=confidential)).confidential)
+    endpoint = ApiEndpoint(url, read_mapping(Path(mapping)), headers or {}, allowed_hosts)
+    folders = (*own_folders(dataset, images), *(Path(folder).resolve() for folder in allowed_folders))
     answers = out.with_name(f"{out.stem}.answers")
-    asked = predict_api(dataset, url, read_mapping(Path(mapping)), answers, progress=progress, **options)
-    write_predictions(asked.predictions, dataset, out)
-    return asked
+    result = predict_api(dataset, endpoint, answers, policy=policy, partial=partial, folders=folders, progress=progress)
+    write_predictions(result.predictions, dataset, out)
+    return result
 
 
-class _Asking:
-    """The loop over images and tries."""
+@dataclass(slots=True)
+class _Collected:
+    """Answers so far."""
+
+    n_images: int
+    answers: dict[int, Answer] = field(default_factory=dict)
+    """By index of the image"""
+    n_sent: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def error(self, url: str, what: str) -> LiftgateError:
+        image, reason = list(self.failed.items())[-1]
+        hint = (
+            f"{len(self.answers)} of {self.n_images} images are answered and saved; the same command asks for the rest"
+        )
+        return LiftgateError(what, where=urlsplit(url).hostname, got=f"for {image!r}: {reason}", hint=hint)
+
+
+def _collect(dataset: Dataset, endpoint: ApiEndpoint, requests: _Requests, progress: Progress) -> _Collected:
+    collected = _Collected(len(dataset.images))
+    in_a_row = 0
+    with contextlib.closing(requests.run(dataset.images)) as results:
+        for result in results:
+            image = dataset.images[result.image_index]
+            if result.answer is None:
+                assert result.failure is not None
+                collected.failed[image.id] = str(result.failure)
+                in_a_row += result.failure.sent
+                if in_a_row >= _FAILURES_WHEN_DOWN:
+                    raise collected.error(endpoint.url, "the API seems to be down")
+                continue
+            if not result.was_saved:
+                collected.n_sent += 1
+                in_a_row = 0
+            # At once, not at the end: a mapping that does not fit should cost one request, not a thousand.
+            _try_mapping(dataset, image, result.answer, requests.cache, endpoint.mapping)
+            collected.answers[result.image_index] = result.answer
+            progress("asking", len(collected.answers), collected.n_images)
+    return collected
+
+
+class _Requests:
+    """Posts images from several threads, each as often as the policy allows."""
 
     def __init__(
         self,
-        client: Client,
-        saved: AnswerCache,
-        manners: RequestPolicy,
-        pace: RateLimiter,
+        client: ApiClient,
+        cache: AnswerCache,
+        policy: RequestPolicy,
+        limiter: RateLimiter,
         stopped: threading.Event,
-        secrets: Sequence[str],
+        mask: SecretMask,
+        folders: Sequence[Path],
     ) -> None:
-        self._client, self._saved, self._manners, self._pace = client, saved, manners, pace
-        self._secrets = [secret for secret in secrets if len(secret) >= 6]
-        self._stopped = stopped
+        self.cache = cache
+        self._client, self._policy, self._limiter = client, policy, limiter
+        self._stopped, self._mask, self._folders = stopped, mask, folders
 
-    def all(self, images: Sequence[Image]) -> Generator[tuple[int, tuple[bool, Answer] | _Failed], None, None]:
-        """Yield place and answer (and whether it was saved before), or why there is none, as they come."""
+    def run(self, images: Sequence[Image]) -> Generator[_Result, None, None]:
+        """Yield the result for each image as it comes."""
         queue = iter(range(len(images)))
-        with ThreadPoolExecutor(self._manners.at_once) as pool:
+        with ThreadPoolExecutor(self._policy.at_once) as pool:
             running: dict[Future[tuple[bool, Answer]], int] = {}
             try:
                 while True:
-                    for place in islice(queue, self._manners.at_once - len(running)):
-                        running[pool.submit(self._one, images[place])] = place
+                    for index in islice(queue, self._policy.at_once - len(running)):
+                        running[pool.submit(self._answer, images[index])] = index
                     if not running:
                         return
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        place = running.pop(future)
+                        index = running.pop(future)
                         try:
-                            yield place, future.result()
+                            was_saved, answer = future.result()
+                            yield _Result(index, answer, was_saved)
                         except _Failed as failed:
-                            yield place, failed
+                            yield _Result(index, None, failure=failed)
             finally:
-                self._stopped.set()  # questions in flight end, and are saved; none is asked again
+                self._stopped.set()  # requests in flight end and are saved; none starts
 
-    def _one(self, image: Image) -> tuple[bool, Answer]:
+    def _answer(self, image: Image) -> tuple[bool, Answer]:
+        """Return whether the answer was saved before, and the answer."""
         try:
-            content = image.path.read_bytes()
-        except OSError as error:
-            raise DataError("cannot read the image", where=image.path, got=error.strerror) from None
+            content = read_picture(image, self._folders)
+        except NotAPicture as error:
+            raise _Failed(f"not sent: {error}", sent=False) from None
         digest = hashlib.sha256(content).hexdigest()
-        if (before := self._saved.find(image.id, digest)) is not None:
+        if (before := self.cache.find(image.id, digest)) is not None:
             return True, before
         media = mimetypes.guess_type(image.path.name)[0] or "application/octet-stream"
-        why = "stopped"
-        for attempt in range(1, self._manners.tries + 1):
-            self._pace.turn()
+        reason = "stopped"
+        for attempt in range(1, self._policy.tries + 1):
+            self._limiter.wait_turn()
             if self._stopped.is_set():
                 break
-            seconds, value, why, rest = self._try(content, media)
-            if not why:
+            seconds, value, reason, pause = self._post(content, media)
+            if not reason:
                 answer = Answer(image.id, digest, seconds, attempt, value)
-                self._saved.keep(answer)
+                self.cache.save(answer)
                 return False, answer
-            if attempt < self._manners.tries:
-                self._pace.rest(min(_LONGEST_REST, rest if rest is not None else 2.0 ** (attempt - 1)))
-        raise _Failed(f"{why} ({self._manners.tries} tries)")
+            if attempt < self._policy.tries:
+                self._limiter.pause(min(_LONGEST_PAUSE, pause if pause is not None else 2.0 ** (attempt - 1)))
+        raise _Failed(f"{reason} ({self._policy.tries} tries)")
 
-    def _try(self, content: bytes, media: str) -> tuple[float, Any, str, float | None]:
-        """Return seconds, the answer, why there is none that may come later, and how long to rest."""
+    def _post(self, content: bytes, media: str) -> tuple[float, Any, str, float | None]:
+        """Return seconds, the answer, why there is none although another try may succeed, and how long to pause."""
         try:
             reply = self._client.post(content, media)
         except (OSError, HTTPException) as error:
-            return 0.0, None, self._clean(f"{type(error).__name__}: {error}".rstrip(": ")), None
-        body = self._clean(reply.body.decode("utf-8", "replace"))
-        if reply.status in _AGAIN:
+            return 0.0, None, self._mask.text(f"{type(error).__name__}: {error}".rstrip(": "))[:200], None
+        if reply.status in _RETRIED:
             return 0.0, None, f"HTTP {reply.status}", reply.retry_after
-        if reply.status in _ABOUT_US:
-            raise LiftgateError(
-                "the API says no", got=f"HTTP {reply.status} {body[:200]}", hint=_ABOUT_US[reply.status]
-            )
         if not 200 <= reply.status < 300:
-            raise _Failed(f"HTTP {reply.status} {body[:200]}")
+            got = f"HTTP {reply.status} {self._excerpt(reply.body)}"
+            if reply.status in _CALLER_ERRORS:
+                raise LiftgateError("the API refuses the request", got=got, hint=_CALLER_ERRORS[reply.status])
+            raise _Failed(got)
         try:
-            return reply.seconds, msgspec.json.decode(body), "", None
-        except (msgspec.DecodeError, RecursionError, UnicodeError):
-            return 0.0, None, f"the answer is no JSON: {body[:80]!r}", None
+            msgspec.json.decode(reply.body)  # which refuses NaN, and bytes that are no UTF-8
+            value = parse_json(reply.body, Limits(self._policy.max_answer_bytes, nodes=_ANSWER_NODES))
+            return reply.seconds, self._mask.value(value), "", None
+        except (msgspec.DecodeError, DocumentError, RecursionError, UnicodeError):
+            return 0.0, None, f"the answer is not JSON: {self._excerpt(reply.body)[:80]!r}", None
 
-    def _clean(self, text: str) -> str:
-        """Some servers echo what they were sent; a key is not kept."""
-        for secret in self._secrets:
-            text = text.replace(secret, "…")
-        return text
-
-
-def _rehearse(dataset: Dataset, place: int, answer: Answer, saved: AnswerCache, mapping: ApiMapping) -> None:
-    alone = replace(dataset, images=(dataset.images[place],), labels=Labels.build([], [], []))
-    add_answer(PredictionsBuilder(alone, hint=_CLASSES), _where(saved, answer), 0, answer.answer, mapping)
+    def _excerpt(self, body: bytes) -> str:
+        # Masked before it is cut: half of a key is still half of a key.
+        return self._mask.text(body[:4096].decode("utf-8", "replace"))[:200]
 
 
-def _where(saved: AnswerCache, answer: Answer) -> str:
-    return f"{answer.image}, {saved.path(answer.image)}"
+def _as_predictions(
+    dataset: Dataset, endpoint: ApiEndpoint, collected: _Collected, cache: AnswerCache, policy: RequestPolicy
+) -> ApiPredictions:
+    builder = PredictionsBuilder(dataset, hint=_CLASS_HINT)
+    for index, answer in sorted(collected.answers.items()):
+        add_answer(builder, _place(cache, answer), index, answer.answer, endpoint.mapping)
+    speed = _speed(list(collected.answers.values()), policy)
+    model = {"url": endpoint.url, "send": msgspec.to_builtins(endpoint.mapping.send)}
+    settings = {"backend": "http", "model": model, "speed": speed}
+    return ApiPredictions(
+        predictions=builder.build(settings, image_level=endpoint.mapping.boxes is None),
+        n_asked=collected.n_sent,
+        n_saved=len(collected.answers) - collected.n_sent,
+        p50_ms=speed.get("p50_ms"),
+        p95_ms=speed.get("p95_ms"),
+        failed=collected.failed,
+    )
 
 
-def _from_environment(headers: Mapping[str, str]) -> dict[str, str]:
+def _try_mapping(dataset: Dataset, image: Image, answer: Answer, cache: AnswerCache, mapping: ApiMapping) -> None:
+    alone = replace(dataset, images=(image,), labels=Labels.build([], [], []))
+    add_answer(PredictionsBuilder(alone, hint=_CLASS_HINT), _place(cache, answer), 0, answer.answer, mapping)
+
+
+def _place(cache: AnswerCache, answer: Answer) -> str:
+    return f"{answer.image}, {cache.path(answer.image)}"
+
+
+def _header_values(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of headers, from the environment variables that `headers` names."""
     values: dict[str, str] = {}
     for name, variable in headers.items():
         if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
@@ -293,23 +402,15 @@ def _from_environment(headers: Mapping[str, str]) -> dict[str, str]:
         if not value:
             raise UsageError(f"{variable} is not set", where=f"header {name}", hint="export it, whole: 'Bearer …'")
         if not re.fullmatch(r"[\x20-\x7e]+", value):
-            raise UsageError(f"{variable} holds what no header may", where=f"header {name}", hint="a line break?")
+            raise UsageError(f"{variable} has a character that no header may have", where=f"header {name}")
         values[name] = value
     return values
 
 
-def _speed(answers: Sequence[Answer], manners: RequestPolicy) -> dict[str, Any]:
+def _speed(answers: Sequence[Answer], policy: RequestPolicy) -> dict[str, Any]:
     if not answers:
         return {}
     p50, p95 = (round(1000 * float(q), 3) for q in np.quantile([one.seconds for one in answers], [0.5, 0.95]))
     retries = sum(one.attempts - 1 for one in answers)
-    speed = {"p50_ms": p50, "p95_ms": p95, "n": len(answers), "retries": retries}
-    return speed | {key: value for key, value in asdict(manners).items() if key in ("at_once", "rate")}
-
-
-def _no_answer(url: str, failed: Mapping[str, str], answered: int, total: int, what: str) -> LiftgateError:
-    image = list(failed)[-1]
-    return LiftgateError(
-        what, where=urlsplit(url).hostname, got=f"for {image!r}: {failed[image]}",
-        hint=f"{answered} of {total} images are answered and saved; the same command asks for the others",
-    )  # fmt: skip
+    counts = {"n": len(answers), "retries": retries, "rate": policy.rate, "at_once": policy.at_once}
+    return {"p50_ms": p50, "p95_ms": p95, **counts}

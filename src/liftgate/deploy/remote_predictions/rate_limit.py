@@ -1,4 +1,4 @@
-"""When the next question may be asked: at most so many a second, and none while the server wants to rest."""
+"""When the next request may start: at most so many a second, and none while the server asks for a pause."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECONDS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 
 
 def parse_rate(text: str) -> float:
-    """Return questions per second.
+    """Return requests per second.
 
     >>> parse_rate("2/s"), parse_rate("30/min"), parse_rate("0.5")
     (2.0, 0.5, 0.5)
@@ -29,29 +29,29 @@ def parse_rate(text: str) -> float:
 
 
 class RateLimiter:
-    """Gives turns, evenly spaced, to any number of threads."""
+    """Spaces the requests of any number of threads evenly."""
 
     def __init__(
         self,
         per_second: float | None = None,
         clock: Callable[[], float] = time.monotonic,
-        wait: Callable[[float], object] = time.sleep,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._gap = 0.0 if per_second is None else 1 / per_second
-        self._clock, self._wait = clock, wait
+        self._clock, self._sleep = clock, sleep
         self._next = -float("inf")
         self._lock = threading.Lock()
 
-    def turn(self) -> None:
-        """Return when it is the caller's turn."""
+    def wait_turn(self) -> None:
+        """Return when the caller may send its request."""
         with self._lock:
             now = self._clock()
             start = max(now, self._next)
             self._next = start + self._gap
         if start > now:
-            self._wait(start - now)
+            self._sleep(start - now)
 
-    def rest(self, seconds: float) -> None:
-        """Give no turn for so long."""
+    def pause(self, seconds: float) -> None:
+        """Let no request start for so long."""
         with self._lock:
             self._next = max(self._next, self._clock() + seconds)
