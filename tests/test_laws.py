@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import subprocess
@@ -116,27 +115,3 @@ def test_only_one_folder_imports_ultralytics_and_torch() -> None:
 )
 def test_no_room_is_called_by_a_word_that_says_nothing(word: str) -> None:
     assert not [path for path in (ROOT / "src").rglob("*") if path.stem == word]
-
-
-def _private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__") and name not in ("_version", "_repr_html_")
-
-
-def _private_names_of_liftgate(path: Path) -> list[str]:
-    """Return every use of a private name of a liftgate module in a test file: imports, attributes, patched names."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    ours = [alias for node in imports if (node.module or "").startswith("liftgate") for alias in node.names]
-    modules = {alias.asname or alias.name for alias in ours}
-    used = [alias.name for alias in ours if _private(alias.name)]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and _private(node.attr):
-            used += [ast.unparse(node)] if isinstance(node.value, ast.Name) and node.value.id in modules else []
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".setattr"):
-            words = [word.value for word in node.args[:2] if isinstance(word, ast.Constant)]
-            used += [word for word in words if _private(str(word).rpartition(".")[2])]
-    return [f"{path.name}: {name}" for name in used]
-
-
-def test_tests_use_no_private_names() -> None:
-    assert not [use for path in (ROOT / "tests").rglob("*.py") for use in _private_names_of_liftgate(path)]

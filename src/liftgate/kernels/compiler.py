@@ -60,7 +60,7 @@ def compiled(function: F) -> F:
         kinds = tuple(map(_kind, args))
         if (kernel := kernels.get(kinds)) is None:
             with _lock:
-                kernel = kernels[kinds] = kernels.get(kinds) or _load(cast(types.FunctionType, function), kinds)
+                kernel = kernels[kinds] = kernels.get(kinds) or load_kernel(cast(types.FunctionType, function), kinds)
         return kernel(*args)
 
     return cast(F, call)
@@ -81,7 +81,7 @@ def _kind(value: Any) -> str:
     return f"{value.dtype.name}[{value.ndim}]"
 
 
-def _load(function: types.FunctionType, kinds: Kinds) -> Callable[..., Any]:
+def load_kernel(function: types.FunctionType, kinds: Kinds) -> Callable[..., Any]:
     with contextlib.suppress(Exception):  # whatever it is, numba can do without
         return link(*_kept(function, kinds), kinds)
     return cast(Callable[..., Any], compile_with_numba(function))
