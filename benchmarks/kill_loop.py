@@ -29,7 +29,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from liftgate.backends import sidecar
-from liftgate.backends.base import Event, TrainJob
+from liftgate.backends.base import TrainJob
+from liftgate.backends.events import Emit, EpochReport, Event, StartedEvent
 from liftgate.errors import TrainingError
 from liftgate.testing.backends import write_tree
 from liftgate.training import launch
@@ -123,7 +124,7 @@ def main() -> int:
     return 0 if all(line.kept for line in lines) else 1
 
 
-def run(job: TrainJob, on_event: Callable[[Event], None] = lambda event: None, backend: str = "ultralytics") -> Any:
+def run(job: TrainJob, on_event: Emit = lambda event: None, backend: str = "ultralytics") -> Any:
     return launch.train(job, backend=backend, folder=job.out.parent, on_event=on_event)
 
 
@@ -142,16 +143,16 @@ class Tally:
         """Run once; whether it came to its end."""
 
         def on_event(event: Event) -> None:
-            if event.kind == "started":
-                self.lost += max(self.reported - int(event.body["resumed_after"]), 0)
-            if event.kind == "epoch":
-                self.reported = int(event.body["epoch"])
+            if isinstance(event, StartedEvent):
+                self.lost += max(self.reported - event.resumed_after, 0)
+            if isinstance(event, EpochReport):
+                self.reported = event.epoch
                 on_epoch()
 
         try:
             self.outcome = run(self.job, on_event, self.backend)
         except TrainingError as error:
-            assert "without a word" in str(error), error
+            assert "without a report" in str(error), error
             self.kills += 1
         self.unreadable |= set(unreadable(self.job))
         return self.outcome is not None
@@ -188,7 +189,7 @@ class Tally:
         assert self.outcome is not None
         wanted, curve = read_curve(left_alone.out), read_curve(self.outcome.out)
         rows = [int(row["epoch"]) for row in curve]
-        events = [body["epoch"] for body in self.outcome.epoch_events]
+        events = [report.epoch for report in self.outcome.reports]
         twice = len(rows) - len(set(rows)) + len(events) - len(set(events))
         lost = self.lost + len(set(range(1, len(wanted) + 1)) - (set(rows) & set(events)))
         pairs = [
@@ -275,7 +276,7 @@ class Dying:
 
         self._inner = Ultralytics()
 
-    def train(self, job: TrainJob, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> Any:
+    def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Any:
         point = os.environ.get(POINT)
         if point:
             emit = _arm(point, emit)
@@ -300,28 +301,28 @@ def _around(holder: Any, name: str, before: str, after: str, point: str, due: Ca
     setattr(holder, name, wrapped)
 
 
-def _arm(point: str, emit: Callable[[Event], None]) -> Callable[[Event], None]:
-    from backend.engine import trainer as engine
+def _arm(point: str, emit: Emit) -> Emit:
+    from ultralytics.engine import trainer as engine
 
     from liftgate.backends import sidecar
-    from liftgate.backends.ultralytics import backend
+    from liftgate.backends.ultralytics.trainer import ResumableTrainerMixin
 
     def third(trainer: Any, *_: object) -> bool:
         return bool(trainer.epoch == 2)
 
     _around(engine.BaseTrainer, "save_metrics", "before row", "after row", point, third)
-    _around(backend.ResumableTrainerMixin, "save_model", "before checkpoint", "after checkpoint", point, third)
+    _around(ResumableTrainerMixin, "save_model", "before checkpoint", "after checkpoint", point, third)
     _around(engine.BaseTrainer, "save_model", "", "inside checkpoint", point, third)
     _around(sidecar, "prepare", "before side-car", "", point, lambda out, epoch, *_: epoch == 3)
     _around(sidecar, "finish", "", "before report", point, lambda out, epoch, *_: epoch == 3)
     _around(sidecar, "_sync", "", "inside side-car", point, lambda path: "part-00003" in str(path))
     _around(Path, "rename", "before rename", "after rename", point, lambda path, target: "epoch-00003" in str(target))
-    _around(backend.ResumableTrainerMixin, "final_eval", "before strip", "after strip", point, lambda trainer: True)
+    _around(ResumableTrainerMixin, "final_eval", "before strip", "after strip", point, lambda trainer: True)
     _around(engine, "strip_optimizer", "", "inside strip", point, lambda *_: True)
 
     def reporting(event: Event) -> None:
         emit(event)
-        if point == "after report" and event.kind == "epoch" and event.body["epoch"] == 3:
+        if point == "after report" and isinstance(event, EpochReport) and event.epoch == 3:
             _die()
 
     return reporting

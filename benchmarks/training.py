@@ -28,6 +28,7 @@ from liftgate.backends.base import TrainJob
 from liftgate.backends.sandbox import sandbox_environment
 from liftgate.testing.backends import write_tree
 from liftgate.training import launch
+from liftgate.training.command import training_command
 
 RECIPE = {
     "batch": 8,
@@ -91,7 +92,7 @@ def with_liftgate(job: TrainJob) -> Timed:
 def without_liftgate(job: TrainJob) -> Timed:
     script = job.out.parent / "command.sh"
     script.parent.mkdir(parents=True, exist_ok=True)
-    script.write_text(launch.command(job))
+    script.write_text(training_command(job))
     where = sandbox_environment(job.out.parent / "home", os.environ)
     where["PATH"] = f"{Path(sys.executable).parent}:{where['PATH']}"
     begun, used = time.monotonic(), processor()

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftgate.backends.prediction_output import match_classes, write
+from liftgate.backends.prediction_output import match_classes, write_predictions
 
 
 def test_classes_are_matched_by_name_and_the_others_dropped() -> None:
@@ -40,7 +40,7 @@ def test_rows_are_xywh_with_classes_from_one_and_dropped_classes_absent(tmp_path
         "conf": np.array([0.9, 0.8], dtype=np.float32),
         "cls": np.array([2, 1]),
     }
-    write(
+    write_predictions(
         tmp_path / "p.json", [("a.jpg", found), ("b.jpg", {k: v[:0] for k, v in found.items()})], {2: 0}, {"conf": 0.1}
     )
     rows = json.loads((tmp_path / "p.json").read_text())
@@ -57,7 +57,7 @@ def test_keypoints_without_confidence_get_one(tmp_path: Path) -> None:
         "cls": np.array([0]),
         "keypoints": np.array([[[1.0, 2.0], [3.0, 4.0]]]),
     }
-    write(tmp_path / "p.json", [("a.jpg", found)], {0: 0}, {})
+    write_predictions(tmp_path / "p.json", [("a.jpg", found)], {0: 0}, {})
     assert json.loads((tmp_path / "p.json").read_text())[0]["keypoints"] == [1.0, 2.0, 1.0, 3.0, 4.0, 1.0]
 
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import pytest
 
-from liftgate.backends.base import Event, TrainJob
+from liftgate.backends.base import TrainJob
+from liftgate.backends.events import EpochReport, Event
 from liftgate.backends.toy import Toy
 from liftgate.errors import UsageError
 from liftgate.testing.backends import BackendContract, write_tree
@@ -25,7 +26,7 @@ def _train(tree: Path, out: Path, **recipe: float) -> list[float]:
     (tree.parent / "model.yaml").write_text("{}\n")
     job = TrainJob(str(tree.parent / "model.yaml"), tree, recipe, 0, "detect", out)
     Toy().train(job, events.append, lambda: False)
-    return [event.body["metrics"]["mAP50"] for event in events if event.kind == "epoch"]
+    return [event.metrics["mAP50"] for event in events if isinstance(event, EpochReport)]
 
 
 def test_it_finds_most_rectangles_after_a_few_epochs(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_the_best_epoch_goes_by_the_metric_that_the_job_names(tmp_path: Path) ->
     job = TrainJob(str(tmp_path / "model.yaml"), tree, {"epochs": 8}, 0, "detect", tmp_path / "out", select="precision")
     events: list[Event] = []
     facts = Toy().train(job, events.append, lambda: False)
-    curve = [event.body["metrics"]["precision"] for event in events if event.kind == "epoch"]
+    curve = [event.metrics["precision"] for event in events if isinstance(event, EpochReport)]
     assert facts["best_epoch"] == curve.index(max(curve)) + 1
     with pytest.raises(UsageError, match="no such metric"):
         Toy().train(replace(job, select="mAP", out=tmp_path / "other"), events.append, lambda: False)

@@ -7,11 +7,12 @@ two GPUs would run.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from liftgate.backends.base import Event, TrainJob
+from liftgate.backends.base import TrainJob
+from liftgate.backends.events import Emit, Json
 
 
 class TwoCpus:
@@ -25,7 +26,7 @@ class TwoCpus:
         _without_gpus()
         self._inner = Ultralytics()
 
-    def train(self, job: TrainJob, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Json:
         if os.environ["RANK"] == "1" and os.environ.get("LIFTGATE_TEST_RANK_DIES"):
             raise SystemExit(7)
         return self._inner.train(job, emit, should_stop)
@@ -36,9 +37,9 @@ def _without_gpus() -> None:
     from torch import distributed
     from ultralytics.engine import validator
 
-    from liftgate.backends.ultralytics import backend as ours
+    from liftgate.backends.ultralytics.trainer import TRAINERS, DetectTrainer
 
-    class OnCpu(ours.DetectTrainer):  # type: ignore[misc]
+    class OnCpu(DetectTrainer):  # type: ignore[misc]
         def __init__(self, overrides: dict[str, Any]) -> None:
             super().__init__(overrides=overrides | {"device": "cpu"})
             self.world_size = int(os.environ["WORLD_SIZE"])
@@ -50,4 +51,4 @@ def _without_gpus() -> None:
     torch.nn.parallel.DistributedDataParallel = lambda model, device_ids, **how: together(model, **how)
     validator.AutoBackend = lambda **how: backend(**how | {"device": torch.device("cpu")})
     validator.get_torch_device_backend = lambda kind: SimpleNamespace(current_device=lambda: 0)
-    ours.DetectTrainer = OnCpu  # type: ignore[misc]
+    TRAINERS["detect"] = OnCpu

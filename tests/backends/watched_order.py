@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from liftgate.backends.base import Event, TrainJob
+from liftgate.backends.base import TrainJob
+from liftgate.backends.events import Emit, Json
 
 
 class Watched:
@@ -19,15 +20,15 @@ class Watched:
 
         self._inner = Ultralytics()
 
-    def train(self, job: TrainJob, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> Mapping[str, Any]:
-        from liftgate.backends.ultralytics import backend
+    def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Json:
+        from liftgate.backends.ultralytics.trainer import ResumableTrainerMixin
 
-        through = backend.ResumableTrainerMixin.preprocess_batch
+        through = ResumableTrainerMixin.preprocess_batch
 
         def preprocess_batch(trainer: Any, batch: Any) -> Any:
             with (job.out / "order.txt").open("a") as file:
                 file.write(" ".join(Path(image).name for image in batch["im_file"]) + "\n")
             return through(trainer, batch)
 
-        backend.ResumableTrainerMixin.preprocess_batch = preprocess_batch  # type: ignore[method-assign]
+        ResumableTrainerMixin.preprocess_batch = preprocess_batch  # type: ignore[method-assign]
         return self._inner.train(job, emit, should_stop)

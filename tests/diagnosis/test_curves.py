@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from liftgate.backends.base import Event
+from liftgate.backends.events import EpochReport, Event
 from liftgate.diagnosis import diagnose
 from liftgate.diagnosis.live import LiveDiagnosis
 
@@ -70,5 +70,5 @@ def test_a_sound_run_is_watched_in_silence(tmp_path: Path, name: str) -> None:
     watch = LiveDiagnosis(tmp_path, heard.append)
     for epoch in range(1, len(rows)):
         (tmp_path / "results.csv").write_text("".join(rows[: epoch + 1]))
-        watch(Event("epoch", {"epoch": epoch}))
-    assert [event.body["message"] for event in heard if event.kind == "warning"] == []
+        watch(EpochReport(epoch=epoch))
+    assert [event for event in heard if event.kind == "warning"] == []

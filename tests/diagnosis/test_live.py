@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from diagnosis.traces import case_c, learned, write
-from liftgate.backends.base import Event
+from liftgate.backends.events import EpochReport, Event, WarningEvent
 from liftgate.diagnosis.live import LiveDiagnosis
 
 
@@ -18,15 +18,15 @@ def _heard(folder: Path, epochs: int) -> list[Event]:
     watch = LiveDiagnosis(folder, heard.append)
     for epoch in range(1, epochs + 1):
         (folder / "results.csv").write_text("".join(lines[: epoch + 1]))
-        watch(Event("epoch", {"epoch": epoch}))
+        watch(EpochReport(epoch=epoch))
     return heard
 
 
 def test_forgetting_is_said_long_before_the_run_ends_and_only_once(tmp_path: Path) -> None:
     heard = _heard(case_c(tmp_path / "run"), 25)
-    warnings = [event.body["finding"]["id"] for event in heard if event.kind == "warning"]
+    warnings = [event.finding["id"] for event in heard if isinstance(event, WarningEvent)]
     assert sorted(warnings) == ["trace.forgetting", "trace.lr_ignored"]
-    assert len([event for event in heard if event.kind == "epoch"]) == 25
+    assert len([event for event in heard if isinstance(event, EpochReport)]) == 25
 
 
 def test_a_sound_run_is_watched_in_silence(tmp_path: Path) -> None:
@@ -36,5 +36,5 @@ def test_a_sound_run_is_watched_in_silence(tmp_path: Path) -> None:
 
 def test_events_pass_where_there_is_no_curve_to_watch(tmp_path: Path) -> None:
     heard: list[Event] = []
-    LiveDiagnosis(tmp_path, heard.append)(Event("epoch", {"epoch": 1}))
+    LiveDiagnosis(tmp_path, heard.append)(EpochReport(epoch=1))
     assert len(heard) == 1

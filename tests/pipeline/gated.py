@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from liftgate.backends.base import Event, TrainJob
+from liftgate.backends.base import TrainJob
+from liftgate.backends.events import Emit, Json
 from liftgate.backends.toy import Toy
 
 PATIENCE = 60.0
@@ -55,7 +56,7 @@ class Gate:
 class Gated(Toy):
     """The child's end."""
 
-    def train(self, job: TrainJob, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Json:
         folder, parent = Path(os.environ["LIFTGATE_TEST_GATE"]), os.getppid()
         told, epoch = folder / "told", job.reported
 
@@ -76,5 +77,5 @@ class Gated(Toy):
 class Seedless(Toy):
     """A toy backend that hears no seed."""
 
-    def train(self, job: TrainJob, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Json:
         return super().train(replace(job, seed=0), emit, should_stop)

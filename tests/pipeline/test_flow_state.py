@@ -17,8 +17,6 @@ from liftgate.ledger import Ledger
 from liftgate.pipeline import spending
 from liftgate.pipeline.context import Notice
 from liftgate.study.conditions import Condition, parse_condition
-from liftgate.study.records import Decision
-from liftgate.training.stopping_rules import judge, median_points, points_of
 
 Write = Callable[..., Path]
 NEVER, ALWAYS = "mAP50 > 1", "mAP50 >= 0"
@@ -34,46 +32,9 @@ def claim(arm: str, at_least: float) -> dict[str, Any]:
     return {"arm": arm, "on": "scenes.val", "rule": "point", "claims": claims}
 
 
-def epochs(*values: float | None) -> list[dict[str, Any]]:
-    return [{"epoch": number, "metrics": {"mAP50": value}} for number, value in enumerate(values, start=1)]
-
-
 def results(path: Path, kind: str = "train") -> dict[str, Mapping[str, Any]]:
     entries = Ledger(path.parent / "runs/colours/ledger.sqlite").entries("step")
     return {entry.body["name"]: entry.body["result"] for entry in entries if entry.body["kind"] == kind}
-
-
-class TestJudging:
-    POINT = points_of([Decision(2, "mAP50 > 0.4", "mAP50 > 0.3")])
-
-    @pytest.mark.parametrize(
-        ("value", "said"), [(0.41, "continue"), (0.4, "careful"), (0.31, "careful"), (0.3, "stop"), (None, "stop")]
-    )
-    def test_the_epoch_of_the_point_decides(self, value: float | None, said: str) -> None:
-        assert [one.said for one in judge(self.POINT, epochs(0.9, value, 0.9))] == [said]
-
-    def test_before_its_epoch_nothing_is_said(self) -> None:
-        assert judge(self.POINT, epochs(0.0)) == []
-
-    def test_a_run_that_ended_before_is_judged_by_its_last_epoch(self) -> None:
-        (judged,) = judge(self.POINT, epochs(0.1), ended=True)
-        assert (judged.said, judged.epoch) == ("stop", 1)
-        assert "its last, before 2" in judged.reason
-
-    def test_otherwise_continue_only_speaks(self) -> None:
-        points = points_of([Decision(1, NEVER, None, "continue")])
-        assert [one.said for one in judge(points, epochs(0.1))] == ["continue"]
-
-    def test_the_reason_has_metric_value_epoch_and_condition(self) -> None:
-        (judged,) = judge(self.POINT, epochs(0.1, 0.2))
-        assert judged.reason == "mAP50 0.2 after epoch 2: not mAP50 > 0.3, it stops"
-
-    def test_the_median_rule_goes_by_the_best_so_far_against_the_usual_mean(self) -> None:
-        points = median_points("mAP50", [[0.2, 0.4], [0.2, 0.6], [0.0, 0.0]], after=2, epochs=2)
-        assert points[0]["below"] == 0.3
-        assert judge(points, epochs(0.3, 0.0)) == []
-        (judged,) = judge(points, epochs(0.29, 0.2))
-        assert (judged.said, judged.rule) == ("stop", "median rule")
 
 
 @given(st.sampled_from(["mAP50", "mAP50-95", "pose_recall"]), st.sampled_from([">", ">=", "<", "<="]), st.floats(0, 1))

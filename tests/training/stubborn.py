@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from liftgate.backends.base import Event, PredictJob, TrainJob
+from liftgate.backends.base import PredictJob, TrainJob
+from liftgate.backends.events import Emit, EpochReport, Json, LogEvent
 
 
 class Stubborn:
@@ -14,14 +14,14 @@ class Stubborn:
 
     name = "stubborn"
 
-    def train(self, job: TrainJob, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> Mapping[str, Any]:
-        emit(Event("epoch", {"epoch": 1}))
+    def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Json:
+        emit(EpochReport(epoch=1))
         deaf = False
         while True:
             time.sleep(0.02)
             if should_stop() and not deaf:
                 deaf = True
-                emit(Event("log", {"message": "asked and deaf"}))
+                emit(LogEvent(message="asked and deaf"))
 
-    def predict(self, job: PredictJob, emit: Callable[[Event], None]) -> Mapping[str, Any]:
+    def predict(self, job: PredictJob, emit: Emit) -> Json:
         raise NotImplementedError

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from liftgate.backends.base import Event, Paused, TrainJob
+from liftgate.backends.base import Paused, TrainJob
+from liftgate.backends.events import EpochReport, Event, StartedEvent
 from liftgate.errors import TrainingError, UsageError
 from liftgate.locks import FolderLock
 from liftgate.testing.backends import write_tree
@@ -48,7 +49,7 @@ def _train(job: TrainJob, heard: list[Event] | None = None, **how: Any) -> launc
 
 
 def _epochs(events: list[Event]) -> list[int]:
-    return [event.body["epoch"] for event in events if event.kind == "epoch"]
+    return [event.epoch for event in events if isinstance(event, EpochReport)]
 
 
 def _children_of(folder: Path) -> list[int]:
@@ -69,7 +70,7 @@ def _children_of(folder: Path) -> list[int]:
 def test_a_finished_run_says_where_its_weights_are_and_what_happened(job: TrainJob) -> None:
     outcome = _train(job)
     assert outcome.best.is_file()
-    assert outcome.epochs == EPOCHS == len(outcome.epoch_events)
+    assert outcome.epochs == EPOCHS == len(outcome.reports)
     assert outcome.facts["backend"] == "toy"
     assert not outcome.cached
 
@@ -85,13 +86,13 @@ def test_a_killed_child_is_an_error_and_the_same_call_finishes_without_doubling_
 
     def kill_after_three(event: Event) -> None:
         events.append(event)
-        if event.kind == "epoch" and event.body["epoch"] == 3:
+        if isinstance(event, EpochReport) and event.epoch == 3:
             os.kill(_children_of(job.out.parent)[0], signal.SIGKILL)
 
-    with pytest.raises(TrainingError, match="without a word"):
+    with pytest.raises(TrainingError, match="without a report"):
         _train(job, on_event=kill_after_three)
     outcome = _train(job, events)
-    assert _epochs(events) == [body["epoch"] for body in outcome.epoch_events] == list(range(1, EPOCHS + 1))
+    assert _epochs(events) == [report.epoch for report in outcome.reports] == list(range(1, EPOCHS + 1))
     rows = (job.out / "results.csv").read_text().splitlines()[1:]
     assert [int(row.split(",")[0]) for row in rows] == list(range(1, EPOCHS + 1))
 
@@ -104,7 +105,7 @@ def test_stop_pauses_and_the_same_call_goes_on(job: TrainJob) -> None:
     assert 2 <= paused_at < EPOCHS
     _train(job, events)
     assert _epochs(events) == list(range(1, EPOCHS + 1))
-    resumed = [event.body["resumed_after"] for event in events if event.kind == "started"]
+    resumed = [event.resumed_after for event in events if isinstance(event, StartedEvent)]
     assert resumed == [0, paused_at]
 
 
@@ -217,7 +218,7 @@ def test_a_child_whose_parent_is_killed_pauses_and_the_next_call_waits_and_goes_
     assert outcome.epochs == epochs
     kinds = [event.kind for event in launch.read_events(job.out.parent / "events.jsonl")]
     assert kinds.count("paused") == 1, "the orphan paused instead of training on"
-    assert [body["epoch"] for body in outcome.epoch_events] == list(range(1, epochs + 1))
+    assert [report.epoch for report in outcome.reports] == list(range(1, epochs + 1))
 
 
 def test_an_orphan_pauses_even_if_nobody_comes(job: TrainJob) -> None:
@@ -233,14 +234,14 @@ def test_an_orphan_pauses_even_if_nobody_comes(job: TrainJob) -> None:
 def test_whoever_insists_stops_a_stubborn_child_at_once(
     job: TrainJob, stop_first: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
     heard: list[Event] = []
 
     def on_event(event: Event) -> None:
         heard.append(event)
-        if event.kind == "epoch" and not stop_first:
+        if isinstance(event, EpochReport) and not stop_first:
             os.kill(os.getpid(), signal.SIGINT)
-        if event.body.get("message") == "asked and deaf" or "again" in event.body.get("message", ""):
+        if event.to_body().get("message") == "asked and deaf" or "again" in event.to_body().get("message", ""):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):

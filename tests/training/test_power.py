@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from liftgate.backends.base import Event
-from liftgate.training.power import Meter, draw
+from liftgate.backends.events import EpochReport, Event, LogEvent
+from liftgate.training.power import PowerMeter, power_draw
 
 
 @pytest.fixture
@@ -24,23 +24,23 @@ def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_several_gpus_draw_together(says: Path) -> None:
     says.write_text("71.25\n68.75\n")
-    assert draw("0,1") == 140.0
+    assert power_draw("0,1") == 140.0
     assert says.with_name("asked").read_text().split()[-2:] == ["-i", "0,1"]
 
 
 def test_gpus_are_counted_as_the_machine_counts_them(says: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     says.write_text("70\n")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-8f2c")
-    assert draw("1") == 70.0
+    assert power_draw("1") == 70.0
     assert says.with_name("asked").read_text().split()[-1] == "GPU-8f2c"
-    assert draw("2") is None
+    assert power_draw("2") is None
 
 
 @pytest.mark.parametrize("said", ["", "[N/A]\n", "No devices were found\n"])
 def test_a_gpu_that_tells_nothing_is_no_error(says: Path, said: str) -> None:
     says.write_text(said)
-    assert draw("0") is None
-    assert draw("cpu") is None
+    assert power_draw("0") is None
+    assert power_draw("cpu") is None
 
 
 def test_an_epoch_gets_the_energy_since_the_one_before() -> None:
@@ -51,18 +51,18 @@ def test_an_epoch_gets_the_energy_since_the_one_before() -> None:
         looked.append(device)
         return 3600.0 if len(looked) == 1 else None
 
-    with Meter("0", look) as meter:
-        emit = meter.through(heard.append)
-        while "energy_wh" not in (heard[-1].body if heard else {}):
-            emit(Event("epoch", {"epoch": len(heard) + 1}))
-        emit(Event("log", {"message": "as it was"}))
-    told = heard[-2].body
-    assert told["power_w"] == 3600.0 and told["energy_wh"] >= 0
-    assert heard[-1].body == {"message": "as it was"}
+    with PowerMeter("0", look) as meter:
+        emit = meter.wrap(heard.append)
+        while "energy_wh" not in (heard[-1].to_body() if heard else {}):
+            emit(EpochReport(epoch=len(heard) + 1))
+        emit(LogEvent(message="as it was"))
+    measured = heard[-2].to_body()
+    assert measured["power_w"] == 3600.0 and measured["energy_wh"] >= 0
+    assert heard[-1] == LogEvent(message="as it was")
 
 
 def test_without_a_gpu_an_epoch_stays_as_it_was() -> None:
     heard: list[Event] = []
-    with Meter("cpu") as meter:
-        meter.through(heard.append)(Event("epoch", {"epoch": 1}))
-    assert heard[0].body == {"epoch": 1}
+    with PowerMeter("cpu") as meter:
+        meter.wrap(heard.append)(EpochReport(epoch=1))
+    assert heard[0] == EpochReport(epoch=1)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from backends.tiny import RECIPE, write_model
-from liftgate.backends.base import Event, Paused, TrainJob
+from liftgate.backends.base import Paused, TrainJob
+from liftgate.backends.events import EpochReport, Event
 from liftgate.errors import TrainingError
 from liftgate.testing.backends import write_tree
 from liftgate.training import launch
@@ -54,15 +55,15 @@ def test_two_ranks_lose_and_repeat_no_epoch_across_a_kill_and_leave_nobody_behin
     folder = job.out.parent
 
     def kill(event: Event) -> None:
-        if event.kind == "epoch" and event.body["epoch"] == 2:
+        if isinstance(event, EpochReport) and event.epoch == 2:
             assert len(_ranks(folder)) == 2
             (worker,) = [pid for pid in _ranks(folder) if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
             os.kill(worker, signal.SIGKILL)
 
-    with pytest.raises(TrainingError, match="without a word"):
+    with pytest.raises(TrainingError, match="without a report"):
         _train(job, on_event=kill)
     outcome = _train(job)
-    assert [epoch["epoch"] for epoch in outcome.epoch_events] == [1, 2, 3, 4]
+    assert [report.epoch for report in outcome.reports] == [1, 2, 3, 4]
     with (job.out / "results.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
     assert (outcome.facts["devices"], outcome.facts["exact_resume"]) == (2, False)
@@ -85,8 +86,8 @@ def test_two_ranks_pause_at_an_epoch_and_go_on(job: TrainJob) -> None:
     seen: list[int] = []
 
     def note(event: Event) -> None:
-        if event.kind == "epoch":
-            seen.append(int(event.body["epoch"]))
+        if isinstance(event, EpochReport):
+            seen.append(int(event.epoch))
 
     with pytest.raises(Paused):
         _train(job, on_event=note, stop=lambda: bool(seen))

@@ -22,15 +22,15 @@ def own_signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def test_a_wish_stands_until_it_is_taken_back(tmp_path: Path) -> None:
-    wish = PauseRequest(tmp_path)
-    should_stop = stop_requested(os.getppid(), wish)
+def test_a_request_holds_until_it_is_withdrawn(tmp_path: Path) -> None:
+    request = PauseRequest(tmp_path)
+    should_stop = stop_requested(os.getppid(), request)
     assert not should_stop()
-    assert wish.ask()
+    assert request.make()
     assert should_stop()
-    wish.take_back()
+    request.withdraw()
     assert not should_stop()
-    wish.take_back()  # twice does no harm
+    request.withdraw()  # twice does no harm
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -48,5 +48,5 @@ def test_a_child_without_its_parent_stops(tmp_path: Path) -> None:
     assert stop_requested(os.getppid() + 1, PauseRequest(tmp_path))()
 
 
-def test_a_wish_that_cannot_be_written_down_says_so(tmp_path: Path) -> None:
-    assert not PauseRequest(tmp_path / "gone").ask()
+def test_a_request_that_cannot_be_written_is_known(tmp_path: Path) -> None:
+    assert not PauseRequest(tmp_path / "gone").make()

@@ -1,4 +1,4 @@
-"""The backends room. A **backend** trains and predicts in a child process; `base.py` states its contract."""
+"""Backends train and predict in a child process. `base.py` states their contract, `events.py` what they report."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _KNOWN = {
 
 
 def load(name: str) -> Backend:
-    """Return the backend of that name, or of a dotted path `package.module:Class`.
+    """Return the backend of a name, or of a dotted path `package.module:Class`.
 
     Raises:
-        UsageError: there is none, or what it needs is not installed.
+        UsageError: there is no such backend, or a package that it needs is not installed.
 
     >>> load("toy").name
     'toy'

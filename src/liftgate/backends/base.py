@@ -5,7 +5,7 @@ Laws (liftgate.testing.backends checks them for any backend):
 2. `train` leaves weights/best.pt, weights/last.pt (any bytes that the backend itself can load), results.csv and
    args.yaml with what really ran, in `job.out`.
 3. It reports every finished epoch through `emit` exactly once, also across a pause.
-4. It asks `should_stop` after every epoch and then leaves a state from which `resume=True` goes on.
+4. It calls `should_stop` after every epoch; where that is true it leaves a state from which `resume=True` goes on.
 5. `predict` returns the detections for every image of the list, in pixels of the image upright (EXIF applied, as
    OpenCV loads it).
 6. The same job with the same seed on the CPU gives the same weights.
@@ -15,12 +15,38 @@ Laws (liftgate.testing.backends checks them for any backend):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-EventKind = Literal["started", "epoch", "warning", "log", "paused", "done", "failed"]
+from liftgate.backends.events import Emit, Json
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionPoint:
+    """An epoch after which the run stops unless a condition on its metrics holds."""
+
+    at: int
+    """Epoch, from 1"""
+    continue_if: str
+    """`mAP50 > 0.40`, see study/conditions.py"""
+    careful_if: str | None = None
+    otherwise: Literal["stop", "continue"] = "stop"
+    rule: Literal["decision point"] = "decision point"
+
+
+@dataclass(frozen=True, slots=True)
+class MedianPoint:
+    """An epoch after which the run stops if its best value so far is below what other runs had on average by then."""
+
+    at: int
+    """Epoch, from 1"""
+    metric: str
+    below: float
+    of: int
+    """Number of runs that `below` is the median of"""
+    rule: Literal["median rule"] = "median rule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +57,8 @@ class TrainJob:
     """A file, an official name that the backend resolves, or a model YAML (from scratch)."""
     data: Path
     """data.yaml written by Liftgate; absolute"""
-    recipe: Mapping[str, Any]
+    recipe: Json
+    """Training arguments in Ultralytics' own names"""
     seed: int
     task: str
     out: Path
@@ -40,8 +67,8 @@ class TrainJob:
     select: str | None = None
     """Metric that the best epoch and early stopping go by, as in an epoch's report (`mAP50`, `pose_mAP50-95`);
     None: the backend's own choice (Ultralytics: mAP50-95; for pose, of boxes plus keypoints)"""
-    decide: tuple[Mapping[str, Any], ...] = ()
-    """Decision points, see training/stopping_rules.py; the worker judges them, a backend only hears `should_stop`"""
+    decide: tuple[DecisionPoint | MedianPoint, ...] = ()
+    """Judged by the worker (training/stopping_rules.py); to a backend a decision arrives as `should_stop`"""
     resume: bool = False
     reported: int = 0
     """Epochs that were reported before the pause or crash: they are not reported again."""
@@ -57,18 +84,9 @@ class PredictJob:
     task: str
     out: Path
     """Predictions file to write: COCO results JSON, image_id = Dataset image id, category_id = 1-based class."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Json = field(default_factory=dict)
     """imgsz, conf, iou, max_det, batch"""
     device: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened in a job; one JSON line in events.jsonl."""
-
-    kind: EventKind
-    body: Mapping[str, Any]
-    """epoch: epoch (from 1), epochs, losses, metrics, lr, seconds, peak_memory_mb; others: message and details"""
 
 
 class Paused(Exception):
@@ -80,13 +98,22 @@ class Backend(Protocol):
 
     name: str
 
-    def train(self, job: TrainJob, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Json:
         """Run the stage to its end and return facts for the record (versions, device, best epoch, peak memory).
 
+        Args:
+            job: the stage.
+            emit: takes events; of training a `StartedEvent` and an `EpochReport` for each epoch.
+            should_stop: whether to pause; to be called after each epoch.
+
         Raises:
-            Paused: `should_stop` said so, and the state is saved.
+            Paused: `should_stop` was true, and the state is saved.
             TrainingError: it cannot go on; the message is for a person.
         """
 
-    def predict(self, job: PredictJob, emit: Callable[[Event], None]) -> Mapping[str, Any]:
-        """Write predictions to `job.out` and return the settings that were really used."""
+    def predict(self, job: PredictJob, emit: Emit) -> Json:
+        """Write predictions to `job.out` and return the settings that were really used.
+
+        Raises:
+            TrainingError: images were left out, or the model cannot be run.
+        """

@@ -1,4 +1,4 @@
-"""Detections on their way out of a backend: the model's classes become the data set's, and COCO results are written."""
+"""Detections of a backend as COCO results, with the model's classes mapped to the data set's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.backends.events import Json
 from liftgate.boxes import xyxy_to_xywh
 from liftgate.files import replacing, write_json
 from liftgate.hashing import content_hash, file_hash
@@ -18,10 +19,10 @@ Columns = Mapping[str, NDArray[Any]]
 
 
 def match_classes(model: Sequence[str], dataset: Sequence[str]) -> tuple[dict[int, int], str | None]:
-    """Map the model's class numbers to the data set's by name; also return what a person should know of it.
+    """Map the model's class numbers to the data set's by name; also return a note for a person, or None.
 
-    Detections of classes that the data set does not have are dropped. With no name in common: as many classes on
-    both sides are taken in order, which is said; else nothing can be detected, which is said.
+    Detections of classes that the data set does not have are dropped. With no name in common and as many classes on
+    both sides, they are taken in order; else nothing can be detected. The note says which.
 
     >>> match_classes(["person", "car"], ["Person"])
     ({0: 0}, None)
@@ -37,7 +38,7 @@ def match_classes(model: Sequence[str], dataset: Sequence[str]) -> tuple[dict[in
         pairs = ", ".join(f"{a} → {b}" for a, b in zip(model, dataset, strict=True))
         return dict(enumerate(range(len(dataset)))), f"no class name in common: taken in order ({pairs})"
     note = "the model has no class of this data set by name: nothing can be detected"
-    return {}, f"{note} (model: {_some(model)}; data set: {_some(dataset)})"
+    return {}, f"{note} (model: {_first_names(model)}; data set: {_first_names(dataset)})"
 
 
 def weights_hash(path: Path) -> str:
@@ -48,12 +49,12 @@ def weights_hash(path: Path) -> str:
     return content_hash([(item.relative_to(path).as_posix(), file_hash(item)) for item in inside])
 
 
-def write(
-    path: Path, images: Iterable[tuple[str, Columns]], mapping: Mapping[int, int], settings: Mapping[str, Any]
-) -> dict[str, Any]:
+def write_predictions(
+    path: Path, images: Iterable[tuple[str, Columns]], mapping: Mapping[int, int], settings: Json
+) -> Json:
     """Write COCO results JSON to `path` and `settings` beside it, `<stem>.settings.json`; return the settings.
 
-    The file also names the images that were looked at, found empty or not; what is returned only counts them.
+    The settings file also names the images, with and without detections; what is returned only counts them.
 
     Args:
         path: results file; image_id is the data set's image id, category_id the data set's class counted from 1.
@@ -62,22 +63,22 @@ def write(
         mapping: model class → data set class; others are left out.
         settings: how they were made.
     """
-    looked_at: list[str] = []
+    names: list[str] = []
     with replacing(path) as file:
         file.write("[")
         first = True
         for image, found in images:
-            looked_at.append(image)
+            names.append(image)
             for row in _rows(image, found, mapping):
                 file.write(("\n" if first else ",\n") + json.dumps(row))
                 first = False
         file.write("\n]\n")
-    said = {**settings, "category_numbering": "class from 1", "n_images": len(looked_at)}
-    write_json(path.with_name(f"{path.stem}.settings.json"), {**said, "images": looked_at})
-    return said
+    used = {**settings, "category_numbering": "class from 1", "n_images": len(names)}
+    write_json(path.with_name(f"{path.stem}.settings.json"), {**used, "images": names})
+    return used
 
 
-def _rows(image: str, found: Columns, mapping: Mapping[int, int]) -> Iterable[dict[str, Any]]:
+def _rows(image: str, found: Columns, mapping: Mapping[int, int]) -> Iterable[Json]:
     boxes = xyxy_to_xywh(np.asarray(found["bboxes"], dtype=np.float64).reshape(-1, 4))
     for i, cls in enumerate(found["cls"]):
         if int(cls) not in mapping:
@@ -100,5 +101,5 @@ def _key(name: str) -> str:
     return name.strip().casefold()
 
 
-def _some(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")

@@ -1,13 +1,13 @@
-"""Training arguments: which names a recipe may use, and what it meant when it used another."""
+"""Names of training arguments that a recipe may use; an unknown one is refused with the nearest."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+from liftgate.backends.events import Json
 from liftgate.documents import DocumentError, load_yaml
 from liftgate.errors import UsageError
 from liftgate.study.vocabulary import RESERVED_ARGUMENTS
@@ -30,11 +30,16 @@ def known_arguments() -> frozenset[str]:
         return frozenset()
 
 
-def check_recipe(recipe: Mapping[str, Any], known: Iterable[str] | None = None, where: str | None = None) -> None:
-    """Refuse names that the trainer does not know or that are not the recipe's to set.
+def check_recipe(recipe: Json, known: Iterable[str] | None = None, where: str | None = None) -> None:
+    """Refuse names that the trainer does not know or that a recipe may not set.
+
+    Args:
+        recipe: training arguments.
+        known: names that the trainer knows; default: those of the installed Ultralytics.
+        where: place of the recipe, for the message.
 
     Raises:
-        UsageError: with the near name.
+        UsageError: with the nearest name.
 
     >>> check_recipe({"lro": 0.01}, known=["lr0", "epochs"])
     Traceback (most recent call last):

@@ -14,9 +14,10 @@ import json
 import math
 import time
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import yaml
@@ -25,7 +26,8 @@ from PIL import Image
 from scipy import ndimage
 
 from liftgate.backends import prediction_output, sidecar
-from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
+from liftgate.backends.base import Paused, PredictJob, TrainJob
+from liftgate.backends.events import Emit, EpochReport, Json, StartedEvent, WarningEvent
 from liftgate.backends.recipe_arguments import check_recipe
 from liftgate.backends.training_tree import Tree, label_path, read_tree
 from liftgate.boxes import Boxes, cxcywh_to_xyxy, iou
@@ -34,7 +36,6 @@ from liftgate.files import write_bytes, write_text
 from liftgate.hashing import file_hash
 
 Floats = NDArray[np.float64]
-Emit = Callable[[Event], None]
 
 _KNOWN = ("epochs", "lr0", "patience", "batch", "imgsz")
 _FEATURES = 8
@@ -58,12 +59,29 @@ class _Model(NamedTuple):
     """(number of classes, 8)"""
 
 
+@dataclass
+class _State:
+    """What the next epoch depends on, as the side-car has it."""
+
+    centroids: list[list[float]]
+    epoch: int = 0
+    best: float | None = None
+    best_epoch: int = 0
+    report: Json | None = None
+    """Body of the last epoch's report"""
+    rows: list[list[float]] = field(default_factory=list)
+    """of results.csv"""
+
+    def write(self, path: Path) -> None:
+        write_text(path, json.dumps(asdict(self)))
+
+
 class Toy:
     """Connected regions and nearest centroids."""
 
     name = "toy"
 
-    def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Json:
         """Run the stage; see `Backend.train`."""
         check_recipe(job.recipe, _KNOWN)
         _only_boxes(job.task)
@@ -76,38 +94,38 @@ class Toy:
         tree = read_tree(job.data)
         train, val = _scenes(tree, "train"), _scenes(tree, "val")
         state = _resume(job) or _fresh(job, tree)
-        emit(Event("started", {"message": "training", "resumed_after": state["epoch"], "backend": self.name}))
+        emit(StartedEvent(resumed_after=state.epoch, extra={"backend": self.name}))
         write_text(job.out / "args.yaml", yaml.safe_dump({**recipe, "seed": job.seed, "task": job.task}))
-        if state["report"] and state["epoch"] > job.reported:
-            emit(Event("epoch", state["report"]))
+        if state.report and state.epoch > job.reported:
+            emit(EpochReport.from_body(state.report))
         begun = time.monotonic()
-        while state["epoch"] < recipe["epochs"] and state["epoch"] - state["best_epoch"] < patience:
-            _epoch(state, tree, train, val, recipe, job)
-            sidecar.commit(job.out, state["epoch"], _saver(state), _FILES)
-            emit(Event("epoch", state["report"]))
-            if should_stop() and state["epoch"] < recipe["epochs"]:
-                raise Paused(f"paused after epoch {state['epoch']} of {recipe['epochs']}")
+        while state.epoch < recipe["epochs"] and state.epoch - state.best_epoch < patience:
+            report = _train_epoch(state, tree, train, val, recipe, job)
+            sidecar.commit(job.out, state.epoch, state.write, _FILES)
+            emit(report)
+            if should_stop() and state.epoch < recipe["epochs"]:
+                raise Paused(f"paused after epoch {state.epoch} of {recipe['epochs']}")
         return {
             "backend": self.name,
             "device": "cpu",
             "recipe": dict(job.recipe),
             "args": recipe,
             "batch": recipe["batch"],
-            "epochs": state["epoch"],
-            "best_epoch": state["best_epoch"],
+            "epochs": state.epoch,
+            "best_epoch": state.best_epoch,
             "images": {"train": len(train), "val": len(val)},
             "seconds": round(time.monotonic() - begun, 3),
             "exact_resume": True,
         }
 
-    def predict(self, job: PredictJob, emit: Emit) -> Mapping[str, Any]:
+    def predict(self, job: PredictJob, emit: Emit) -> Json:
         """Write detections; see `Backend.predict`."""
         _only_boxes(job.task)
         tree = read_tree(job.data)
         model = load_model(Path(job.weights))
         mapping, note = prediction_output.match_classes(model.classes, tree.classes)
         if note:
-            emit(Event("warning", {"message": note, "fact": "classes"}))
+            emit(WarningEvent(message=note, fact="classes"))
         settings = _SETTINGS | {name: job.settings[name] for name in _SETTINGS if name in job.settings}
         rows = []
         for path in dict.fromkeys(tree.images(job.split)):
@@ -122,7 +140,7 @@ class Toy:
             "classes": {model.classes[i]: tree.classes[j] for i, j in mapping.items()},
             "classes_note": note,
         }
-        return prediction_output.write(job.out, rows, mapping, used)
+        return prediction_output.write_predictions(job.out, rows, mapping, used)
 
 
 def _only_boxes(task: str) -> None:
@@ -130,19 +148,14 @@ def _only_boxes(task: str) -> None:
         raise UsageError("the toy backend knows boxes only", expected="detect", got=task)
 
 
-def _epoch(
-    state: dict[str, Any],
-    tree: Tree,
-    train: Sequence[_Scene],
-    val: Sequence[_Scene],
-    recipe: Mapping[str, Any],
-    job: TrainJob,
-) -> None:
-    """Take one pass over the training scenes and write what it left; changes `state`."""
+def _train_epoch(
+    state: _State, tree: Tree, train: Sequence[_Scene], val: Sequence[_Scene], recipe: Json, job: TrainJob
+) -> EpochReport:
+    """Take one pass over the training scenes, write its files and return its report; changes `state`."""
     begun = time.monotonic()
-    rng = np.random.default_rng([job.seed, state["epoch"]])
-    centroids = np.array(state["centroids"])
-    rate = recipe["lr0"] * (1 - 0.9 * state["epoch"] / max(recipe["epochs"], 1))
+    rng = np.random.default_rng([job.seed, state.epoch])
+    centroids = np.array(state.centroids)
+    rate = recipe["lr0"] * (1 - 0.9 * state.epoch / max(recipe["epochs"], 1))
     order = rng.permutation(len(train))
     losses = []
     for start in range(0, len(order), int(recipe["batch"])):
@@ -157,52 +170,48 @@ def _epoch(
     if (job.select or "mAP50") not in metrics:
         raise UsageError("no such metric to select by", expected=", ".join(metrics), got=job.select)
     fitness = metrics[job.select or "mAP50"]
-    state["epoch"] += 1
-    state["centroids"] = centroids.tolist()
-    report = {
-        "epoch": state["epoch"],
-        "epochs": recipe["epochs"],
-        "losses": {"train/loss": round(float(np.mean(losses)) if losses else 0.0, 5)},
-        "metrics": metrics,
-        "fitness": fitness,
-        "lr": {"lr/pg0": rate},
-        "seconds": round(time.monotonic() - begun, 4),
-        "peak_memory_mb": None,
-    }
+    loss = round(float(np.mean(losses)) if losses else 0.0, 5)
+    state.epoch += 1
+    state.centroids = centroids.tolist()
+    report = EpochReport(
+        epoch=state.epoch,
+        epochs=recipe["epochs"],
+        losses={"train/loss": loss},
+        metrics=metrics,
+        fitness=fitness,
+        lr={"lr/pg0": rate},
+        seconds=round(time.monotonic() - begun, 4),
+    )
     weights = job.out / "weights"
     write_bytes(weights / "last.pt", _dump(model))
-    if state["best"] is None or fitness > state["best"]:
-        state["best"], state["best_epoch"] = fitness, state["epoch"]
+    if state.best is None or fitness > state.best:
+        state.best, state.best_epoch = fitness, state.epoch
         write_bytes(weights / "best.pt", _dump(model))
-    state["report"] = report
-    state["rows"].append([report["epoch"], *report["losses"].values(), *report["metrics"].values(), rate])
-    write_text(job.out / "results.csv", _csv(state["rows"]))
+    state.report = report.to_body()
+    state.rows.append([state.epoch, loss, *metrics.values(), rate])
+    write_text(job.out / "results.csv", _csv(state.rows))
+    return report
 
 
-def _fresh(job: TrainJob, tree: Tree) -> dict[str, Any]:
+def _fresh(job: TrainJob, tree: Tree) -> _State:
     centroids = np.random.default_rng(job.seed).uniform(0, 1, (len(tree.classes), _FEATURES))
     if not job.weights.endswith((".yaml", ".yml")):
         start = load_model(Path(job.weights))
         mapping, _ = prediction_output.match_classes(start.classes, tree.classes)
         for i, j in mapping.items():
             centroids[j] = start.centroids[i]
-    keys: dict[str, Any] = {"epoch": 0, "best": None, "best_epoch": 0, "report": None, "rows": []}
-    return keys | {"centroids": centroids.tolist()}
+    return _State(centroids.tolist())
 
 
-def _resume(job: TrainJob) -> dict[str, Any] | None:
+def _resume(job: TrainJob) -> _State | None:
     for generation in sidecar.generations(job.out) if job.resume else ():
         try:
-            state: dict[str, Any] = json.loads(generation.state.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            state = _State(**json.loads(generation.state.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
             continue
         sidecar.restore_files(generation, job.out, _FILES)
         return state
     return None
-
-
-def _saver(state: Mapping[str, Any]) -> Callable[[Path], None]:
-    return lambda path: write_text(path, json.dumps(state))
 
 
 def _scenes(tree: Tree, split: str) -> list[_Scene]:
@@ -306,7 +315,7 @@ def load_model(path: Path) -> _Model:
         ) from error
 
 
-def _csv(rows: Sequence[Sequence[Any]]) -> str:
+def _csv(rows: Sequence[Sequence[float]]) -> str:
     names = ["train/loss", "metrics/precision(B)", "metrics/recall(B)", "metrics/mAP50(B)", "metrics/mAP50-95(B)"]
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows([["epoch", *names, "lr/pg0"], *rows])

@@ -1,15 +1,14 @@
-"""Training tree: what `data.formats.yolo.write` laid out for a backend, read back.
+"""Training tree, as `data.formats.yolo.write` lays it out for a backend: a data.yaml, lists of images, and links.
 
-A backend sees links with names of the tree's own; the manifest beside data.yaml says which image of the dataset each
-of them is.
+The links have names of the tree's own; the manifest beside data.yaml maps them to the image ids of the dataset.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from liftgate.backends.events import Json
 from liftgate.documents import LARGE, DocumentError, Limits, load_json, load_yaml
 from liftgate.errors import DataError
 
@@ -23,7 +22,7 @@ class Tree:
     source: Path
     root: Path
     classes: tuple[str, ...]
-    raw: dict[str, Any]
+    raw: Json
     ids: dict[str, str]
     """image path below the tree → image id of the dataset"""
 

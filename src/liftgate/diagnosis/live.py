@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from liftgate.backends.base import Event
+from liftgate.backends.events import Emit, EpochReport, Event, WarningEvent
 from liftgate.diagnosis import learning_rules, record_rules, schedule_rules
 from liftgate.diagnosis.trace import read_trace
 from liftgate.errors import DataError
@@ -19,45 +18,47 @@ _LIVE = (
     schedule_rules.lr_ignored,
     record_rules.no_step,
 )
-"""Rules that need no end: whether a run stopped too early cannot be asked while it runs."""
+"""Rules that do not depend on how the run ends"""
 
 
 class LiveDiagnosis:
-    """Passes events on; after an epoch it also asks the rules and says each thing once, as a warning.
+    """A listener for events that passes them on, and adds a warning for each finding as soon as it is certain.
 
-    The warning's body has `finding`, in the shape of `Finding.to_dict`.
+    Each finding is reported once, for each head of the model separately.
     """
 
-    def __init__(self, out: Path, on_event: Callable[[Event], None]) -> None:
+    def __init__(self, out: Path, on_event: Emit) -> None:
+        """Watch `results.csv` in the results folder `out`."""
         self._curve = out / "results.csv"
         self._on_event = on_event
-        self._said = set[tuple[str, str]]()
+        self._reported = set[tuple[str, str]]()
 
     def __call__(self, event: Event) -> None:
+        """Take one event."""
         self._on_event(event)
-        if event.kind != "epoch" or self._is_ahead_of(event):
+        if not isinstance(event, EpochReport) or self._is_behind(event):
             return
         try:
             trace = read_trace(self._curve)
         except DataError:
-            return  # a backend that writes another curve: there is nothing to watch
+            return  # a backend that writes another curve
         if not len(trace):
             return
         for rule in _LIVE:
             for symptom in rule(trace):
-                about = symptom.id, str(symptom.evidence.get("metric", ""))  # each head is told apart
-                if about not in self._said:
-                    self._said.add(about)
+                key = symptom.id, str(symptom.evidence.get("metric", ""))
+                if key not in self._reported:
+                    self._reported.add(key)
                     finding = symptom.finding(str(self._curve)).to_dict()
-                    self._on_event(Event("warning", {"message": symptom.message, "finding": finding}))
+                    self._on_event(WarningEvent(message=symptom.message, finding=finding))
 
-    def _is_ahead_of(self, event: Event) -> bool:
-        """Whether the curve has later epochs already: the look after the last of them sees this one too.
+    def _is_behind(self, report: EpochReport) -> bool:
+        """Return whether the curve has later epochs already: the event of the last one covers this one too.
 
-        Without this, every epoch of a fast run costs a reading of the whole curve, and the watch falls behind for good.
+        Without this, every epoch of a fast run costs a reading of the whole curve, and the events pile up.
         """
         try:
             rows = self._curve.read_bytes().count(b"\n") - 1
         except OSError:
             return False
-        return rows > int(event.body.get("epoch") or 0)
+        return rows > report.epoch

@@ -9,7 +9,7 @@ from liftgate.ledger import Ledger
 from liftgate.pipeline.step import Result, Step
 from liftgate.study.records import Arm, EarlyKill, Expectation, FlowStep, Gate, Stage, Study
 from liftgate.training import stopping_rules
-from liftgate.training.stopping_rules import StoppingDecision
+from liftgate.training.stopping_rules import StoppingDecision, StoppingPoint
 
 DEFAULT_EPOCHS = 100
 """Epochs where the recipe is silent: Ultralytics' own default"""
@@ -118,10 +118,10 @@ def arms_of(study: Study, gate: Gate) -> list[str]:
     return [name for name in names if study.arm(name).stages]
 
 
-def points(study: Study, ledger: Ledger, arm: Arm, number: int, data: str) -> list[dict[str, Any]]:
+def points(study: Study, ledger: Ledger, arm: Arm, number: int, data: str) -> list[StoppingPoint]:
     """Return everything that may stop a stage: its decision points, and the median rule where the study asks for it."""
     stage = arm.stages[number - 1]
-    found = stopping_rules.points_of(stage.decide)
+    found = stopping_rules.decision_points(stage.decide)
     if study.early_kill is not None:
         found += _median_points(study.early_kill, ledger, arm.name, stage, number, data)
     return found
@@ -129,7 +129,7 @@ def points(study: Study, ledger: Ledger, arm: Arm, number: int, data: str) -> li
 
 def _median_points(
     rule: EarlyKill, ledger: Ledger, arm: str, stage: Stage, number: int, data: str
-) -> list[dict[str, Any]]:
+) -> list[StoppingPoint]:
     """The runs of other arms on the same data, at the same place of their chain, that were not stopped themselves."""
     curves: dict[tuple[str, int], list[float]] = {}
     for entry in ledger.entries("step"):

@@ -20,7 +20,7 @@ from liftgate.pipeline.spending import beyond, goes_on_after, spent
 from liftgate.pipeline.step import Cache, Result, Step
 from liftgate.pipeline.steps.checking import cheap_errors
 from liftgate.study.records import Budget, FlowStep
-from liftgate.training.ranks import devices_of
+from liftgate.training.ranks import count_devices
 from liftgate.training.tracking import demand
 
 State = Literal["cached", "run", "skipped", "undecided"]
@@ -92,7 +92,7 @@ def _foresee_ceiling(context: Context, lines: Sequence[Planned]) -> None:
     used = spent(context.workspace.folder, context.ledger)
     study = context.study
     known = sum(seconds for seconds in todo if seconds is not None)
-    if known and (message := beyond(study.budget, used, known, devices_of(study.device))):
+    if known and (message := beyond(study.budget, used, known, count_devices(study.device))):
         if None in todo:
             message += f" (without {sum(seconds is None for seconds in todo)} trainings of unknown length)"
         context.notify(Notice("event", "budget", {"kind": "warning", "message": message}))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from liftgate.backends.base import Event
+from liftgate.backends.events import EpochReport, Event, StartedEvent
 from liftgate.errors import LedgerError, Stopped, UsageError
 from liftgate.ledger import Ledger
 from liftgate.ledger.runs import RunFolder, folders
@@ -19,8 +19,8 @@ from liftgate.pipeline.context import Context
 from liftgate.pipeline.epoch_timer import EpochTimer
 from liftgate.study.records import Budget
 from liftgate.training.events import read_events
-from liftgate.training.power import draw
-from liftgate.training.ranks import devices_of
+from liftgate.training.power import power_draw
+from liftgate.training.ranks import count_devices
 
 
 class Spent(NamedTuple):
@@ -139,12 +139,12 @@ class Ceiling:
             UsageError: a ceiling of energy cannot be kept, for nobody tells what the GPUs draw.
         """
         study = context.study
-        if study.budget.kwh is not None and draw(study.device) is None:
+        if study.budget.kwh is not None and power_draw(study.device) is None:
             hint = "leave `kwh` out: gpu_hours and usd can be kept on any machine"
             what = "a ceiling of energy cannot be kept here: nvidia-smi tells no power of the device"
             raise UsageError(what, where=study.source, got=f"device: {study.device}", hint=hint)
         used = spent(context.workspace.folder, context.ledger)
-        ceiling = cls(study.budget, used, devices=devices_of(study.device))
+        ceiling = cls(study.budget, used, devices=count_devices(study.device))
         for epoch in [] if run is None else _epochs(run)[-1:]:
             ceiling.pace.seconds = float(epoch.get("seconds") or 0.0)
             ceiling._last_kwh = _kwh([epoch]) or 0.0
@@ -191,8 +191,8 @@ def goes_on_after(folder: Path, key: str) -> str:
 def _of_unfinished(run: RunFolder) -> Spent:
     clock = _unfinished_seconds(run) / 3600
     events = _events(run)
-    devices = next((int(event.body.get("devices") or 1) for event in events if event.kind == "started"), 1)
-    return Spent(clock, clock * devices, _kwh(event.body for event in events if event.kind == "epoch"))
+    devices = next((event.devices for event in events if isinstance(event, StartedEvent)), 1)
+    return Spent(clock, clock * devices, _kwh(event.to_body() for event in events if isinstance(event, EpochReport)))
 
 
 def _unfinished_seconds(run: RunFolder) -> float:
@@ -205,7 +205,7 @@ def _unfinished_seconds(run: RunFolder) -> float:
 
 
 def _epochs(run: RunFolder) -> list[Mapping[str, Any]]:
-    return [event.body for event in _events(run) if event.kind == "epoch"]
+    return [event.to_body() for event in _events(run) if isinstance(event, EpochReport)]
 
 
 def _events(run: RunFolder) -> list[Event]:

@@ -1,18 +1,17 @@
-"""Contract of a backend as tests: subclass `BackendContract` in a test file, say the name, and the common tests apply.
+"""Contract of a backend as tests: subclass `BackendContract` in a test file, name the backend, and these tests apply.
 
     class TestMine(BackendContract):
         backend = "my_package.mine:Mine"
         recipe = {"epochs": 6}
 
-Each test runs the backend the way Liftgate does, in a child process. Two whole trainings and one that is paused are
-made once and looked at from all sides.
+Each test runs the backend the way Liftgate does, in a child process. One training and one that is paused are made once
+and shared by the tests.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,7 +19,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
+from liftgate.backends.base import Paused, PredictJob, TrainJob
+from liftgate.backends.events import EpochReport, Event, Json, StartedEvent
 from liftgate.errors import UsageError
 from liftgate.training import launch
 
@@ -76,8 +76,8 @@ class BackendContract:
     """The laws of backends/base.py."""
 
     backend: ClassVar[str]
-    recipe: ClassVar[Mapping[str, Any]]
-    settings: ClassVar[Mapping[str, Any]] = {}
+    recipe: ClassVar[Json]
+    settings: ClassVar[Json] = {}
     task: ClassVar[str] = "detect"
     epochs_in_csv: ClassVar[str] = "epoch"
     _made: ClassVar[dict[tuple[str, str], Any]] = {}
@@ -97,21 +97,21 @@ class BackendContract:
         for name in ("whole", "paused"):
             ran = self._run(tmp_path_factory, name)
             expected = list(range(1, int(self.recipe["epochs"]) + 1))
-            assert [event.body["epoch"] for event in ran.events if event.kind == "epoch"] == expected
+            assert [event.epoch for event in ran.events if isinstance(event, EpochReport)] == expected
             with (ran.outcome.out / "results.csv").open() as file:
                 rows = [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(file)]
             assert [int(row[self.epochs_in_csv]) for row in rows] == expected
 
     def test_an_epoch_report_has_losses_metrics_and_learning_rate(self, tmp_path_factory: Any) -> None:
         ran = self._run(tmp_path_factory, "whole")
-        body = next(event.body for event in ran.events if event.kind == "epoch")
-        assert body["losses"] and body["lr"]
-        assert {"mAP50", "mAP50-95", "precision", "recall"} <= body["metrics"].keys()
+        report = next(event for event in ran.events if isinstance(event, EpochReport))
+        assert report.losses and report.lr
+        assert {"mAP50", "mAP50-95", "precision", "recall"} <= report.metrics.keys()
 
     def test_a_paused_run_goes_on_to_the_same_model(self, tmp_path_factory: Any) -> None:
         ran = self._run(tmp_path_factory, "paused")
         assert ran.pauses == 1
-        begun = [event.body["resumed_after"] for event in ran.events if event.kind == "started"]
+        begun = [event.resumed_after for event in ran.events if isinstance(event, StartedEvent)]
         assert begun[0] == 0 and begun[1] >= 1, "it went on, it did not begin anew"
         assert self._predicted(tmp_path_factory, "paused") == self._predicted(tmp_path_factory, "whole")
 
@@ -182,7 +182,7 @@ class BackendContract:
         pauses = 0
 
         def stop() -> bool:
-            return name == "paused" and not pauses and any(event.kind == "epoch" for event in events)
+            return name == "paused" and not pauses and any(isinstance(event, EpochReport) for event in events)
 
         while True:
             try:
@@ -193,11 +193,11 @@ class BackendContract:
             else:
                 return _Ran(outcome, events, pauses)
 
-    def _predicted(self, factory: Any, name: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self._once(f"predicted {name}", lambda: self._predict(factory, name))
+    def _predicted(self, factory: Any, name: str) -> list[Json]:
+        rows: list[Json] = self._once(f"predicted {name}", lambda: self._predict(factory, name))
         return rows
 
-    def _predict(self, factory: Any, name: str) -> list[dict[str, Any]]:
+    def _predict(self, factory: Any, name: str) -> list[Json]:
         ran, folder = self._run(factory, name), self._folder(factory, name)
         out = folder / "test.json"
         job = PredictJob(str(ran.outcome.last), self._tree(factory), "test", self.task, out, self.settings, "cpu")
@@ -205,6 +205,6 @@ class BackendContract:
         written = json.loads((folder / "test.settings.json").read_text())
         assert len(written.pop("images")) == used["n_images"] == 6
         assert written == used
-        rows: list[dict[str, Any]] = json.loads(out.read_text())
+        rows: list[Json] = json.loads(out.read_text())
         assert rows, "nothing was detected: the contract needs a recipe that learns something"
         return rows

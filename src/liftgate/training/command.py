@@ -1,37 +1,36 @@
-"""The command that runs the same training without Liftgate, for whoever wants to check."""
+"""Command line that runs the same training without Liftgate, to check it by hand."""
 
 from __future__ import annotations
 
 import shlex
-from typing import Any
 
 from liftgate.backends.base import TrainJob
 
 
-def command(job: TrainJob) -> str:
-    """Return a shell script that trains the same with Ultralytics' own command line.
+def training_command(job: TrainJob) -> str:
+    """Return a shell script that runs the same training with Ultralytics' own command line.
 
     >>> from pathlib import Path
     >>> job = TrainJob("a b.pt", Path("/d/data.yaml"), {"epochs": 3, "freeze": [0, 1]}, 0, "detect", Path("/runs/x"))
-    >>> print(command(job).splitlines()[-1])
+    >>> print(training_command(job).splitlines()[-1])
     yolo detect train 'model=a b.pt' data=/d/data.yaml seed=0 deterministic=True plots=True epochs=3 'freeze=[0, 1]' \
 project=/runs name=x-by-hand exist_ok=True
     """
-    given: dict[str, Any] = {"model": job.weights, "data": job.data, "seed": job.seed}
+    given: dict[str, object] = {"model": job.weights, "data": job.data, "seed": job.seed}
     given |= {"deterministic": True, "plots": True}
     if job.device is not None:
         given["device"] = job.device
     recipe = {name: job.recipe[name] for name in sorted(job.recipe)}
-    # Freshly named: running it must not write over the run that it repeats.
+    # A new name: running it must not write over the run that it repeats.
     where = {"project": job.out.parent, "name": f"{job.out.name}-by-hand", "exist_ok": True}
-    words = [f"{name}={_text(value)}" for name, value in (given | recipe | where).items()]
+    arguments = [f"{name}={_text(value)}" for name, value in (given | recipe | where).items()]
     lines = [
         "#!/bin/sh",
         "# The same training without Liftgate: needs `pip install ultralytics` of the version in preflight.json.",
         "# On the CPU it gives the same bits. On a GPU add amp=False, or amp=bf16 where Liftgate's args.yaml says so.",
         *([f"# best.pt here goes by mAP50-95; Liftgate's went by {job.select}."] if job.select else []),
         "set -eu",
-        " ".join(["yolo", job.task, "train", *map(shlex.quote, words)]),
+        " ".join(["yolo", job.task, "train", *map(shlex.quote, arguments)]),
     ]
     return "\n".join(lines) + "\n"
 

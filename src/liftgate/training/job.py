@@ -1,4 +1,4 @@
-"""Job file: what the parent hands to its child process, as JSON."""
+"""Job file: the job that the parent hands to its child process, as JSON."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from liftgate.backends.base import PredictJob, TrainJob
+from liftgate.backends.base import DecisionPoint, MedianPoint, PredictJob, TrainJob
+from liftgate.backends.events import Json
 from liftgate.files import write_json
 from liftgate.training.events import plain
 
 _NOT_THE_JOB = ("resume", "reported", "decide", "out", "weights", "data")
-Verb = Literal["train", "predict", "fetch"]
+Verb = Literal["train", "predict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +27,48 @@ class JobFile:
     job: TrainJob | PredictJob
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return {"verb": self.verb, "backend": self.backend, "job": plain(dataclasses.asdict(self.job))}
 
     def same_as(self, other: JobFile) -> bool:
-        """Whether it is the same job come again: not where in it the last attempt ended, nor what may stop it.
+        """Return whether both are the same job, wherever its last attempt ended and whatever may stop it.
 
-        (The median rule knows more runs when the same command comes again.) A file is the same if it lies where it lay,
-        also as seen from the results: a study's folder may have been moved as a whole.
+        What may stop it is left out because the median rule knows more runs when the same command comes again. A file
+        is the same if its path is, also relative to the results: a study's folder may have been moved as a whole.
         """
         mine, theirs = self.to_dict(), other.to_dict()
         a, b = mine.pop("job"), theirs.pop("job")
-        places = all(
-            a[name] == b[name] or _from(a["out"], a[name]) == _from(b["out"], b[name]) for name in ("weights", "data")
+        same_files = all(
+            a[name] == b[name] or _relative(a[name], a["out"]) == _relative(b[name], b["out"])
+            for name in ("weights", "data")
         )
         left = ({name: value for name, value in job.items() if name not in _NOT_THE_JOB} for job in (a, b))
-        return mine == theirs and places and next(left) == next(left)
+        return mine == theirs and same_files and next(left) == next(left)
 
     def write(self, path: Path) -> None:
+        """Write it as JSON."""
         write_json(path, self.to_dict())
 
     @classmethod
     def read(cls, path: Path) -> JobFile:
+        """Read a job file.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is no job file, or half of one.
+        """
         raw = json.loads(path.read_text(encoding="utf-8"))
         fields = dict(raw["job"])
         for name in ("data", "out"):
             fields[name] = Path(fields[name])
-        kind = TrainJob if raw["verb"] == "train" else PredictJob
-        return cls(raw["verb"], raw["backend"], kind(**fields))
+        if raw["verb"] == "predict":
+            return cls("predict", raw["backend"], PredictJob(**fields))
+        fields["decide"] = tuple(_read_point(point) for point in fields.get("decide", ()))
+        return cls("train", raw["backend"], TrainJob(**fields))
 
 
-def _from(out: str, place: str) -> str:
-    return os.path.relpath(place, out) if Path(place).is_absolute() else place
+def _read_point(raw: Json) -> DecisionPoint | MedianPoint:
+    return MedianPoint(**raw) if raw["rule"] == "median rule" else DecisionPoint(**raw)
+
+
+def _relative(path: str, folder: str) -> str:
+    return os.path.relpath(path, folder) if Path(path).is_absolute() else path

@@ -1,6 +1,6 @@
-"""Weights: from what a study calls them to a file, without asking any server.
+"""Start weights: from their name in a study to a file, without any download.
 
-For a model YAML that lies in none of the places of `study.weights_cache`, the architectures that ship with Ultralytics.
+A model YAML that is in none of the places of `study.weights_cache` may be one that ships with Ultralytics.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from liftgate.hashing import content_hash, file_hash
 from liftgate.study.weights_cache import find, nearest, places
 
 
-class Weights(NamedTuple):
-    """What a job starts from."""
+class StartWeights(NamedTuple):
+    """Weights that a job starts from."""
 
     path: str
     """A file, absolute; or the name of a model YAML that ships with Ultralytics."""
@@ -25,41 +25,41 @@ class Weights(NamedTuple):
     """SHA-256 of the content, whatever the file is called."""
 
 
-def resolve_weights(name: str, folder: Path, said_at: str = "") -> Weights:
+def resolve_weights(name: str, folder: Path, place: str = "") -> StartWeights:
     """Find start weights: a file, an official name (`yolov8n.pt`) or a model YAML (`yolov8n.yaml`).
 
     Args:
-        name: as the study says it.
+        name: as it stands in the study.
         folder: the study's folder, which relative names are tried against.
-        said_at: where the study says so, for the message.
+        place: where it stands in the study, for the message.
 
     Raises:
         UsageError: there is no such file; the hint says where to put it.
     """
     if found := find(name, folder):
         path = found.resolve()
-        return Weights(str(path), _identity(path))
+        return StartWeights(str(path), _identity(path))
     if name.endswith((".yaml", ".yml")):
         shipped = _shipped_yaml(name)
         if shipped is not None:
-            return Weights(name, content_hash([name, _identity(shipped)]))
+            return StartWeights(name, content_hash([name, _identity(shipped)]))
     close = nearest(name, folder)
     here = " or at ".join(str(place) for place in places(name, folder))
     hint = f"did you mean {close}?" if close else f"put the file at {here}; Liftgate downloads nothing"
-    raise UsageError("no such weights", where=said_at or folder, got=name, hint=hint)
+    raise UsageError("no such weights", where=place or folder, got=name, hint=hint)
 
 
 def _identity(path: Path) -> str:
     # A YAML's file name may carry the model's scale (yolov8n.yaml), so it is part of what is built.
     scaled = re.search(r"yolo(e-)?v?\d+([nslmx])", path.stem) if path.suffix in (".yaml", ".yml") else None
-    told = path.stat()
-    content = _content(path, told.st_mtime_ns, told.st_size)
+    stat = path.stat()
+    content = _content(path, stat.st_mtime_ns, stat.st_size)
     return content_hash([content, scaled[2]]) if scaled else content
 
 
 @lru_cache(maxsize=256)
 def _content(path: Path, written: int, size: int) -> str:
-    """Every arm, seed and gate asks for the same weights, which may be a hundred megabytes."""
+    """Return the hash of a file, cached: every arm, seed and gate uses the same weights of a hundred megabytes."""
     return file_hash(path)
 
 

@@ -1,32 +1,30 @@
-"""Decisions: whether a run goes on, from what its epochs say of val. Pure rules; the worker asks them live.
+"""Stopping rules: whether a run goes on, by its metrics on val; pure functions, and the live judge of the worker.
 
 The child judges, so that a run stops after exactly the epoch that decides it. (The parent sees an epoch up to a tenth
 of a second late, which is another epoch of a small training, and no two runs would stop at the same place.)
-Afterwards the parent asks the same rules again for the record.
+Afterwards the parent applies the same rules again for the record.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from statistics import fmean, median
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
+from liftgate.backends.base import DecisionPoint, MedianPoint
+from liftgate.backends.events import EpochReport
 from liftgate.errors import UsageError
 from liftgate.study.conditions import Condition, parse_condition
 from liftgate.study.records import Decision
 
-Epoch = Mapping[str, Any]
-"""The body of an epoch's event: `epoch`, `metrics` …"""
-Curve = Sequence[float]
-Said = Literal["continue", "careful", "stop"]
+StoppingPoint: TypeAlias = DecisionPoint | MedianPoint
 
 
 class StoppingDecision(NamedTuple):
-    """What a decision point or the median rule said of a run."""
+    """What a stopping point decided about a run."""
 
-    said: Said
+    said: Literal["continue", "careful", "stop"]
     rule: str
     epoch: int
     metric: str
@@ -35,128 +33,133 @@ class StoppingDecision(NamedTuple):
     """A sentence"""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return self._asdict()
 
 
-def points_of(decisions: Sequence[Decision]) -> list[dict[str, Any]]:
+def decision_points(decisions: Sequence[Decision]) -> list[StoppingPoint]:
     """Return the decision points of a stage as a job file holds them."""
-    return [{"rule": "decision point", **asdict(one)} for one in decisions]
+    return [DecisionPoint(one.at, one.continue_if, one.careful_if, one.otherwise) for one in decisions]
 
 
-def median_points(metric: str, peers: Sequence[Curve], *, after: int, epochs: int) -> list[dict[str, Any]]:
+def median_points(metric: str, peers: Sequence[Sequence[float]], *, after: int, epochs: int) -> list[StoppingPoint]:
     """Return the median stopping rule as points, one for every epoch from `after` on.
 
     A run is hopeless when its best value so far is below the median, over its peers, of the mean of their values up
     to the same epoch (Golovin et al., Google Vizier, KDD 2017, section 3.2.2).
 
+    Args:
+        metric: as in an epoch's report.
+        peers: curve of the metric of each finished run.
+        after: first epoch at which the rule applies.
+        epochs: of the recipe.
+
     >>> median_points("mAP50", [[0.2, 0.4], [0.1, 0.3], [0.6, 0.8]], after=2, epochs=2)
-    [{'rule': 'median rule', 'at': 2, 'metric': 'mAP50', 'below': 0.3, 'of': 3}]
+    [MedianPoint(at=2, metric='mAP50', below=0.3, of=3, rule='median rule')]
     """
-    points = []
+    points: list[StoppingPoint] = []
     for epoch in range(after, epochs + 1):
         usual = median(fmean(curve[:epoch]) for curve in peers)
-        point = {"rule": "median rule", "at": epoch, "metric": metric, "below": round(usual, 6), "of": len(peers)}
-        points.append(point)
+        points.append(MedianPoint(epoch, metric, round(usual, 6), len(peers)))
     return points
 
 
 def judge(
-    points: Sequence[Mapping[str, Any]], epochs: Sequence[Epoch], *, ended: bool = False
+    points: Sequence[StoppingPoint], epochs: Sequence[EpochReport], *, ended: bool = False
 ) -> list[StoppingDecision]:
-    """Return what the points say of a run so far, in order, up to the first that stops it.
+    """Return what the points decide about a run so far, in order, up to the first that stops it.
 
-    Of the median rule only a stop is told. `ended`: points beyond the last epoch are judged by it.
+    The median rule only ever decides to stop.
+
+    Args:
+        points: stopping points of the run.
+        epochs: reports of its epochs so far.
+        ended: whether the run is over: then a decision point beyond the last epoch is judged by that epoch.
 
     Raises:
         UsageError: an epoch's report does not have the metric.
     """
-    found: list[StoppingDecision] = []
-    for point in sorted(points, key=lambda one: int(one["at"])):
-        for judged in _asked(point, epochs, ended):
-            found.append(judged)
-            if judged.said == "stop":
-                return found
-    return found
+    decisions: list[StoppingDecision] = []
+    for point in sorted(points, key=lambda one: one.at):
+        for decision in _apply(point, epochs, ended):
+            decisions.append(decision)
+            if decision.said == "stop":
+                return decisions
+    return decisions
 
 
-def _asked(point: Mapping[str, Any], epochs: Sequence[Epoch], ended: bool) -> Iterator[StoppingDecision]:
-    last = int(epochs[-1]["epoch"]) if epochs else 0
-    if point["rule"] == "median rule":
-        if last >= point["at"] and (verdict := _hopeless(point, epochs)):
-            yield verdict
-    elif last >= point["at"] or (ended and epochs):
-        epoch = next((one for one in epochs if one["epoch"] == point["at"]), epochs[-1])
-        yield _decided(point, epoch)
+def _apply(point: StoppingPoint, epochs: Sequence[EpochReport], ended: bool) -> Iterator[StoppingDecision]:
+    last = epochs[-1].epoch if epochs else 0
+    if isinstance(point, MedianPoint):
+        if last >= point.at and (decision := _hopeless(point, epochs)):
+            yield decision
+    elif last >= point.at or (ended and epochs):
+        yield _decide(point, next((one for one in epochs if one.epoch == point.at), epochs[-1]))
 
 
-def _decided(point: Mapping[str, Any], epoch: Epoch) -> StoppingDecision:
-    number, wanted = int(epoch["epoch"]), parse_condition(point["continue_if"])
-    early = "" if number == point["at"] else f" (its last, before {point['at']})"
+def _decide(point: DecisionPoint, epoch: EpochReport) -> StoppingDecision:
+    wanted = parse_condition(point.continue_if)
+    early = "" if epoch.epoch == point.at else f" (its last, before {point.at})"
     value = _value(epoch, wanted.metric)
-    here = f"{wanted.metric} {_said(value)} after epoch {number}{early}"
+    here = f"{wanted.metric} {_text(value)} after epoch {epoch.epoch}{early}"
+
+    def decision(said: Literal["continue", "careful", "stop"], reason: str) -> StoppingDecision:
+        return StoppingDecision(said, point.rule, epoch.epoch, wanted.metric, value, reason)
+
     if wanted.holds(value):
-        return StoppingDecision(
-            "continue", point["rule"], number, wanted.metric, value, f"{here}: {wanted}, it goes on"
-        )
-    careful = None if point["careful_if"] is None else parse_condition(point["careful_if"])
+        return decision("continue", f"{here}: {wanted}, it goes on")
+    careful = None if point.careful_if is None else parse_condition(point.careful_if)
     if careful is not None and careful.holds(_value(epoch, careful.metric)):
-        reason = f"{_both(here, careful, wanted, epoch)}: {careful} but not {wanted}, it goes on with care"
-        return StoppingDecision("careful", point["rule"], number, wanted.metric, value, reason)
-    said: Said = "stop" if point["otherwise"] == "stop" else "continue"
-    what = "it stops" if said == "stop" else "it goes on all the same"
-    return StoppingDecision(
-        said, point["rule"], number, wanted.metric, value, f"{here}: not {careful or wanted}, {what}"
-    )
+        return decision(
+            "careful", f"{_with_other(here, careful, wanted, epoch)}: {careful} but not {wanted}, it goes on with care"
+        )
+    if point.otherwise == "stop":
+        return decision("stop", f"{here}: not {careful or wanted}, it stops")
+    return decision("continue", f"{here}: not {careful or wanted}, it goes on all the same")
 
 
-def _hopeless(point: Mapping[str, Any], epochs: Sequence[Epoch]) -> StoppingDecision | None:
-    metric = point["metric"]
-    values = [_value(one, metric) for one in epochs if one["epoch"] <= point["at"]]
+def _hopeless(point: MedianPoint, epochs: Sequence[EpochReport]) -> StoppingDecision | None:
+    values = [_value(one, point.metric) for one in epochs if one.epoch <= point.at]
     best = max((value for value in values if value is not None and math.isfinite(value)), default=None)
-    if best is not None and best >= point["below"]:
+    if best is not None and best >= point.below:
         return None
-    usual = f"the median of {point['of']} finished runs had {point['below']:.4g} on average by then"
-    reason = f"best {metric} {_said(best)} after epoch {point['at']}, and {usual}: hopeless, it stops"
-    return StoppingDecision("stop", point["rule"], int(point["at"]), metric, best, reason)
+    usual = f"the median of {point.of} finished runs had {point.below:.4g} on average by then"
+    reason = f"best {point.metric} {_text(best)} after epoch {point.at}, and {usual}: hopeless, it stops"
+    return StoppingDecision("stop", point.rule, point.at, point.metric, best, reason)
 
 
-def _both(here: str, careful: Condition, wanted: Condition, epoch: Epoch) -> str:
+def _with_other(here: str, careful: Condition, wanted: Condition, epoch: EpochReport) -> str:
     if careful.metric == wanted.metric:
         return here
-    return f"{here}, {careful.metric} {_said(_value(epoch, careful.metric))}"
+    return f"{here}, {careful.metric} {_text(_value(epoch, careful.metric))}"
 
 
-def _value(epoch: Epoch, metric: str) -> float | None:
-    metrics = epoch.get("metrics", {})
-    if metric not in metrics:
-        raise UsageError("no such metric to decide by", expected=", ".join(metrics), got=metric)
-    value: float | None = metrics[metric]
-    return value
+def _value(epoch: EpochReport, metric: str) -> float | None:
+    if metric not in epoch.metrics:
+        raise UsageError("no such metric to decide by", expected=", ".join(epoch.metrics), got=metric)
+    return epoch.metrics[metric]
 
 
-def _said(value: float | None) -> str:
+def _text(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.4g}"
 
 
 class StoppingRules:
-    """The child's end: hears every epoch and remembers whether the run is to stop."""
+    """The child's judge: takes every epoch and knows whether the run is to stop."""
 
-    def __init__(self, points: Sequence[Mapping[str, Any]], earlier: Sequence[Epoch] = ()) -> None:
-        """`earlier`: epochs before a pause."""
+    def __init__(self, points: Sequence[StoppingPoint], earlier: Sequence[EpochReport] = ()) -> None:
+        """Begin after the epochs before a pause, `earlier`."""
         self._points = points
         self._epochs = list(earlier)
-        self._told = len(judge(points, self._epochs))
+        self._decisions = judge(points, self._epochs)
 
-    def hear(self, epoch: Epoch) -> list[StoppingDecision]:
-        """Return what is decided by this epoch."""
+    def add(self, epoch: EpochReport) -> list[StoppingDecision]:
+        """Take an epoch and return what is decided by it."""
         self._epochs.append(epoch)
-        judged = judge(self._points, self._epochs)
-        new, self._told = judged[self._told :], len(judged)
-        return new
+        before, self._decisions = len(self._decisions), judge(self._points, self._epochs)
+        return self._decisions[before:]
 
     @property
     def stops(self) -> bool:
         """Whether the run is to stop."""
-        judged = judge(self._points, self._epochs)
-        return bool(judged) and judged[-1].said == "stop"
+        return bool(self._decisions) and self._decisions[-1].said == "stop"

@@ -20,11 +20,13 @@ import pytest
 import yaml
 
 from backends.tiny import RECIPE, write_model
-from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
+from liftgate.backends.base import Paused, PredictJob, TrainJob
+from liftgate.backends.events import EpochReport, Event, StartedEvent
 from liftgate.backends.sandbox import sandbox_environment
 from liftgate.errors import TrainingError, UsageError
 from liftgate.testing.backends import BackendContract, write_tree
 from liftgate.training import launch
+from liftgate.training.command import training_command
 
 # Looked for, not imported: in this process it would write to the home folder.
 _ABSENT = importlib.util.find_spec("ultralytics") is None
@@ -92,6 +94,7 @@ def test_training_needs_no_network(tmp_path: Path) -> None:
         from pathlib import Path
         from liftgate.backends.base import TrainJob
         from liftgate.training import launch
+from liftgate.training.command import training_command
         out = Path({str(job.out)!r})
         job = TrainJob({job.weights!r}, Path({str(tree)!r}), {dict(job.recipe)!r}, 0, "detect", out, "cpu")
         launch.train(job, backend="ultralytics", folder=out.parent, on_event=print)
@@ -111,8 +114,8 @@ def test_what_ultralytics_does_without_a_word_is_said(tmp_path: Path) -> None:
     assert facts["optimizer"]["name"] == "AdamW"
     assert (facts["optimizer"]["lr0_asked"], facts["optimizer"]["name_asked"]) == (0.123, "auto")
     assert facts["optimizer"]["lr0"] < 0.01
-    dropped = next(event for event in heard if event.body.get("fact") == "dropped_images")
-    assert dropped.body["images"] == ["images/train000.png"]
+    dropped = next(event for event in heard if event.to_body().get("fact") == "dropped_images")
+    assert dropped.to_body()["images"] == ["images/train000.png"]
     assert facts["device"] == "cpu" and facts["exact_resume"] and facts["peak_memory_mb"] > 100
     job = PredictJob(str(outcome.best), tree, "test", "detect", tmp_path / "p.json", {"imgsz": 64}, "cpu")
     with pytest.raises(TrainingError, match=r"left out 1 of 4 images: got images/test001.png"):
@@ -144,7 +147,7 @@ def _killed_at(job: TrainJob, epochs: list[int]) -> launch.TrainOutcome:
     """Train with kill -9 of the child at the report of each of these epochs."""
 
     def on_event(event: Event) -> None:
-        if event.kind == "epoch" and epochs and event.body["epoch"] >= epochs[0]:
+        if isinstance(event, EpochReport) and epochs and event.epoch >= epochs[0]:
             epochs.pop(0)
             os.kill(_worker_of(job), signal.SIGKILL)
 
@@ -152,7 +155,7 @@ def _killed_at(job: TrainJob, epochs: list[int]) -> launch.TrainOutcome:
         try:
             return _train(job, on_event)
         except TrainingError as error:
-            assert "without a word" in str(error)
+            assert "without a report" in str(error)
 
 
 def _worker_of(job: TrainJob) -> int:
@@ -179,9 +182,9 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, recipe: dict[str, 
     whole = _train(_job(tmp_path / "whole", tree, epochs=6, **recipe))
     killed = _killed_at(_job(tmp_path / "killed", tree, epochs=6, **recipe), [2, 5, 6])
     assert _curve(whole.out) == _curve(killed.out)
-    assert [body["epoch"] for body in killed.epoch_events] == [1, 2, 3, 4, 5, 6]
+    assert [report.epoch for report in killed.reports] == [1, 2, 3, 4, 5, 6]
     events = launch.read_events(killed.folder / "events.jsonl")
-    begun = [event.body["resumed_after"] for event in events if event.kind == "started"]
+    begun = [event.resumed_after for event in events if isinstance(event, StartedEvent)]
     assert len(begun) == 4 and begun == sorted(begun) and begun[1] >= 2, "it went on, it did not begin anew"
     for name in ("best.pt", "last.pt"):
         a, b = (_tensors(outcome.out / "weights" / name) for outcome in (whole, killed))
@@ -209,7 +212,7 @@ def test_a_decision_point_ends_the_run_after_its_own_epoch(tmp_path: Path) -> No
     heard: list[Event] = []
     with pytest.raises(Paused):
         _train(replace(job, decide=(point,)), heard.append)
-    assert [event.body["epoch"] for event in heard if event.kind == "epoch"] == [1, 2]
+    assert [event.epoch for event in heard if isinstance(event, EpochReport)] == [1, 2]
 
 
 @pytest.mark.slow
@@ -261,7 +264,7 @@ def test_the_best_epoch_is_chosen_by_the_metric_that_the_job_names(tmp_path: Pat
     tree = write_tree(tmp_path / "tree")
     plain = _job(tmp_path / "run", tree, epochs=30, lr0=0.005, mosaic=0.0)
     outcome = _train(replace(plain, select="recall"))
-    recall = [body["metrics"]["recall"] for body in outcome.epoch_events]
+    recall = [report.metrics["recall"] for report in outcome.reports]
     assert max(recall) > 0
     assert outcome.facts["best_epoch"] == int(np.argmax(recall)) + 1
     assert outcome.facts["best_fitness"] == max(recall)
@@ -275,7 +278,7 @@ def test_the_command_beside_a_run_gives_the_same_bits_without_liftgate(tmp_path:
     job = _job(tmp_path / "run", write_tree(tmp_path / "tree", train=8, held_out=4), epochs=3)
     ours = _train(job)
     script = tmp_path / "command.sh"
-    script.write_text(launch.command(job))
+    script.write_text(training_command(job))
     env = sandbox_environment(tmp_path / "home", os.environ)
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
     subprocess.run(["sh", str(script)], env=env, check=True, capture_output=True)
@@ -362,7 +365,7 @@ def test_a_model_without_any_class_of_the_data_set_finds_nothing_and_says_so(tmp
     job = PredictJob(weights, tree, "test", "detect", tmp_path / "p.json", {"imgsz": 64}, "cpu")
     launch.predict(job, backend="ultralytics", folder=tmp_path / "run", on_event=heard.append)
     assert json.loads((tmp_path / "p.json").read_text()) == []
-    assert any("nothing can be detected" in event.body.get("message", "") for event in heard)
+    assert any("nothing can be detected" in event.to_body().get("message", "") for event in heard)
 
 
 @pytest.mark.slow
@@ -372,7 +375,7 @@ def test_pose_trains_and_predicts_keypoints(tmp_path: Path) -> None:
     recipe = {**RECIPE, "epochs": 20, "mosaic": 0.0}
     job = TrainJob(str(model), tree, recipe, 0, "pose", tmp_path / "run" / "results", "cpu")
     outcome = _train(job)
-    assert {"pose_mAP50", "mAP50"} <= outcome.epoch_events[-1]["metrics"].keys()
+    assert {"pose_mAP50", "mAP50"} <= outcome.reports[-1].metrics.keys()
     out = tmp_path / "p.json"
     asked = PredictJob(str(outcome.last), tree, "test", "pose", out, {"imgsz": 64}, "cpu")
     launch.predict(asked, backend="ultralytics", folder=tmp_path / "run", on_event=lambda event: None)

@@ -7,8 +7,9 @@ import logging
 
 import pytest
 
-from liftgate.backends.base import Event
-from liftgate.backends.ultralytics.log import LogListener, explain, plain_name
+from liftgate.backends.events import Event
+from liftgate.backends.ultralytics.epoch import metric_name
+from liftgate.backends.ultralytics.log import LogListener, explain_error
 from liftgate.errors import OutOfMemory, TrainingError
 
 log = logging.getLogger("ultralytics")
@@ -16,31 +17,31 @@ log = logging.getLogger("ultralytics")
 
 def test_warnings_become_events_once_each_and_without_colours() -> None:
     events: list[Event] = []
-    with LogListener(events.append) as ear:
+    with LogListener(events.append) as listener:
         log.warning("\x1b[33m\x1b[1mOptimizer\x1b[0m stripped ⚠️")
         log.warning("\x1b[33m\x1b[1mOptimizer\x1b[0m stripped ⚠️")
         log.info("chatter")
     log.warning("after the end")
-    assert [event.body["message"] for event in events] == ["Optimizer stripped"]
-    assert ear.heard == ["Optimizer stripped"]
+    assert [event.to_body()["message"] for event in events] == ["Optimizer stripped"]
+    assert listener.messages == ["Optimizer stripped"]
 
 
 def test_a_batch_of_boxes_that_was_given_up_is_noticed() -> None:
-    with LogListener(lambda event: None) as ear:
-        assert not ear.lost_boxes
+    with LogListener(lambda event: None) as listener:
+        assert not listener.lost_boxes
         log.warning("NMS time limit 2.800s exceeded")
-    assert ear.lost_boxes
+    assert listener.lost_boxes
 
 
 def test_running_out_of_memory_is_an_error_of_its_own_with_a_way_out() -> None:
-    error = explain(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    error = explain_error(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
     assert isinstance(error, OutOfMemory)
     assert error.hint is not None and "batch" in error.hint
-    assert not isinstance(explain(ValueError("x")), OutOfMemory)
+    assert not isinstance(explain_error(ValueError("x")), OutOfMemory)
 
 
 def test_a_data_set_that_vanished_in_mid_run_is_asked_about() -> None:
-    error = explain(FileNotFoundError("Image Not Found /data/a.jpg"))
+    error = explain_error(FileNotFoundError("Image Not Found /data/a.jpg"))
     assert isinstance(error, TrainingError)
     assert error.hint is not None and "moved or deleted" in error.hint
 
@@ -55,13 +56,13 @@ def test_a_data_set_that_vanished_in_mid_run_is_asked_about() -> None:
     ],
 )
 def test_a_full_disk_is_called_one_whatever_the_trainer_calls_it(error: Exception) -> None:
-    said = explain(error)
+    said = explain_error(error)
     assert "the disk is full" in str(said) and "MB free" in str(said)
     assert "the same command goes on" in str(said.hint)
 
 
-def test_box_metrics_have_plain_names_and_keypoint_metrics_say_so() -> None:
-    assert [plain_name(f"metrics/{name}") for name in ("mAP50-95(B)", "precision(B)", "mAP50(P)")] == [
+def test_box_metrics_have_metric_names_and_keypoint_metrics_say_so() -> None:
+    assert [metric_name(f"metrics/{name}") for name in ("mAP50-95(B)", "precision(B)", "mAP50(P)")] == [
         "mAP50-95",
         "precision",
         "pose_mAP50",

@@ -1,5 +1,4 @@
-"""Whole: checkpoints that are replaced and never rewritten, so that no kill leaves half of one. Nothing here imports
-the trainer that writes them."""
+"""Checkpoints that are replaced as a whole, so that no kill leaves half of one. Nothing here imports ultralytics."""
 
 from __future__ import annotations
 
@@ -10,9 +9,10 @@ from typing import Any
 
 
 class AtomicCheckpointMixin:
-    """Mixed into a trainer: each file that it saves takes its place whole."""
+    """Mixed into a trainer: each file that it saves is written aside and then renamed into its place."""
 
     def save_model(self: Any) -> Any:
+        """Save last.pt, best.pt and epochN.pt as the trainer does."""
         places = self.wdir, self.last, self.best
         part = self.wdir / ".part"
         self.wdir, self.last, self.best = part, part / "last.pt", part / "best.pt"
@@ -26,13 +26,13 @@ class AtomicCheckpointMixin:
         return saved
 
 
-def whole(strip: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `strip` that works on a copy: in place, a kill would tear the file, and the side-car's link with it."""
+def atomic_strip(strip: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `strip` working on a copy: in place, a kill would tear the file, and the side-car's link with it."""
 
-    def stripped(path: Path, *args: Any, **how: Any) -> Any:
+    def stripped(path: Path, *args: Any, **options: Any) -> Any:
         copy = path.with_name(f".{path.name}")
         shutil.copyfile(path, copy)
-        value = strip(copy, *args, **how)
+        value = strip(copy, *args, **options)
         copy.replace(path)
         return value
 

@@ -1,14 +1,13 @@
-"""State: everything that the next epoch of a training depends on, taken, written, read, and put back.
+"""State of a training: all that its next epoch depends on, captured, written, read and restored.
 
-Beside `ultralytics.py` the only file that imports torch. The trainer is handed in, and its model without the wrapping
-of several devices.
+The trainer is handed in, and its model without the wrapper of several devices.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,20 @@ import numpy as np
 import torch
 
 from liftgate.backends import sidecar
-from liftgate.backends.base import Event, TrainJob
-from liftgate.backends.ultralytics.log import number
+from liftgate.backends.base import TrainJob
+from liftgate.backends.events import Emit, EpochReport, WarningEvent
+from liftgate.backends.ultralytics.epoch import to_number
 from liftgate.errors import TrainingError
 
 
-def take(trainer: Any, model: Any, report: Mapping[str, Any], versions: Mapping[str, Any]) -> Any:
+def capture_state(trainer: Any, model: Any, report: EpochReport, versions: Mapping[str, str | None]) -> Any:
     """Return the state at the end of an epoch, in types that a safe load takes, every tensor copied to the CPU."""
     numbers: Any = np.random.get_state()
     criterion = getattr(model, "criterion", None)
     state = {
         "epoch": trainer.epoch + 1,
         "versions": dict(versions),
-        "report": dict(report),
+        "report": report.to_body(),
         "stop": bool(trainer.stop),
         "batch": int(trainer.batch_size),
         "halved": trainer.run.halved,
@@ -39,12 +39,12 @@ def take(trainer: Any, model: Any, report: Mapping[str, Any], versions: Mapping[
         "updates": trainer.ema.updates,
         "optimizer": trainer.optimizer.state_dict(),
         "scaler": trainer.scaler.state_dict(),
-        "stopper": {name: number(value) for name, value in vars(trainer.stopper).items()},
-        "best_fitness": number(trainer.best_fitness),
-        "fitness": number(trainer.fitness),
-        "metrics": {name: number(value) for name, value in trainer.metrics.items()},
+        "stopper": {name: to_number(value) for name, value in vars(trainer.stopper).items()},
+        "best_fitness": to_number(trainer.best_fitness),
+        "fitness": to_number(trainer.fitness),
+        "metrics": {name: to_number(value) for name, value in trainer.metrics.items()},
         "criterion": getattr(criterion, "updates", None) if hasattr(criterion, "update") else None,
-        "step_at": trainer._step_at,
+        "step_at": trainer.step_at,
         # Gradients that wait for the next step when an epoch is no multiple of the accumulation.
         "grads": {name: p.grad for name, p in model.named_parameters() if p.grad is not None},
         "buffer": [int(i) for i in getattr(trainer.train_loader.dataset, "buffer", [])],
@@ -58,7 +58,7 @@ def take(trainer: Any, model: Any, report: Mapping[str, Any], versions: Mapping[
 
 
 def _copied(value: Any) -> Any:
-    """It is written while the next epoch changes the originals."""
+    """Return a copy of a state: it is written while the next epoch changes the originals."""
     if isinstance(value, torch.Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, Mapping):
@@ -66,36 +66,36 @@ def _copied(value: Any) -> Any:
     return type(value)(_copied(item) for item in value) if isinstance(value, list | tuple) else value
 
 
-def write(state: Mapping[str, Any], path: Path, *, check: bool) -> None:
-    """Write a state; the first of a process is read back, so that no run rests on states that nobody can load."""
+def write_state(state: Any, path: Path, *, check: bool) -> None:
+    """Write a state; with `check` it is read back, so that no run rests on states that cannot be loaded."""
     torch.save(state, path)
     if check:
-        read(path)
+        read_state(path)
 
 
-def read(path: Path) -> Any:
-    """Return a state; whatever stands in the file, nothing of it is executed."""
+def read_state(path: Path) -> Any:
+    """Return a state of a file, without executing anything that is in the file."""
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def newest(job: TrainJob, emit: Callable[[Event], None]) -> tuple[sidecar.Generation, Any]:
+def newest_state(job: TrainJob, emit: Emit) -> tuple[sidecar.Generation, Any]:
     """Return the newest generation that can be read, and its state.
 
     Raises:
-        TrainingError: there are generations and none can be read; to begin anew without a word would hide the loss.
+        TrainingError: there are generations and none can be read; to begin anew silently would hide the loss.
     """
     for generation in sidecar.generations(job.out):
         try:
-            return generation, read(generation.state)
+            return generation, read_state(generation.state)
         except Exception as error:
             message = f"the state of epoch {generation.epoch} is damaged ({type(error).__name__}): going back one"
-            emit(Event("warning", {"message": message}))
+            emit(WarningEvent(message=message))
     hint = "train.log may say why; delete the run's folder to begin anew"
     raise TrainingError("no saved state of this run can be read", where=job.out / "state", hint=hint)
 
 
-def put_back(trainer: Any, model: Any, state: Mapping[str, Any]) -> None:
-    """Put back what the trainer has when it is set up: weights, optimizer, early stopping, metrics."""
+def restore_training(trainer: Any, model: Any, state: Any) -> None:
+    """Restore what the trainer has when it is set up: weights, optimizer, early stopping, metrics."""
     model.load_state_dict(state["model"])
     trainer.ema.ema.load_state_dict(state["ema"])
     trainer.ema.updates = state["updates"]
@@ -109,10 +109,14 @@ def put_back(trainer: Any, model: Any, state: Mapping[str, Any]) -> None:
         model.criterion.update()
 
 
-def put_back_stream(trainer: Any, model: Any, state: Mapping[str, Any], rank: int = 0) -> None:
-    """Put back what feeds the epoch: image buffer, image order, waiting gradients, random numbers; in this order.
+def restore_data_stream(trainer: Any, model: Any, state: Any, rank: int = 0) -> None:
+    """Restore what feeds the epoch, in this order: waiting gradients, image buffer, image order, random numbers.
 
-    `rank`: of several processes only the first one's stream is in the state; the others begin one of their own.
+    Args:
+        trainer: the trainer, at the start of an epoch.
+        model: its model without the wrapper of several devices.
+        state: as `capture_state` returned it.
+        rank: of several processes only the stream of rank 0 is in the state; the others begin one of their own.
     """
     for name, parameter in model.named_parameters():
         if name in state["grads"]:

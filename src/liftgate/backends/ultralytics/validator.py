@@ -1,4 +1,4 @@
-"""Collecting: an Ultralytics validator that keeps its predictions instead of scoring them. Nothing here imports it."""
+"""Ultralytics validators that keep their predictions instead of scoring them."""
 
 from __future__ import annotations
 
@@ -7,43 +7,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from ultralytics.models.yolo.detect import DetectionValidator
+from ultralytics.models.yolo.pose import PoseValidator
+from ultralytics.nn.tasks import guess_model_task
 
-from liftgate.backends import prediction_output
-from liftgate.backends.base import Event, PredictJob
-from liftgate.backends.training_tree import Tree
-from liftgate.backends.ultralytics.log import Emit
-from liftgate.errors import TrainingError, UsageError
-
-DEFAULTS = {"imgsz": 640, "conf": 0.001, "iou": 0.7, "max_det": 300, "batch": 16}
-"""Settings of predictions, where the job is silent"""
-
-
-def asked(job: PredictJob) -> dict[str, Any]:
-    """Return the settings of a job, each that it does not name at its default.
-
-    Raises:
-        UsageError: an unknown setting, or weights that cannot predict.
-    """
-    if unknown := job.settings.keys() - DEFAULTS.keys():
-        raise UsageError("unknown prediction setting", expected=", ".join(DEFAULTS), got=", ".join(unknown))
-    if not Path(job.weights).exists():  # some exports are folders
-        raise UsageError("no such weights", where=job.weights, hint="put the file there, or name another")
-    if job.weights.endswith((".yaml", ".yml")):
-        raise UsageError("a model YAML has no weights to predict with", where=job.weights, hint="train it first")
-    return DEFAULTS | dict(job.settings)
+from liftgate.backends.base import PredictJob
+from liftgate.backends.ultralytics.machine import default_device
+from liftgate.errors import UsageError
 
 
 class PredictionCollector:
-    """Mixed into a validator: keeps its predictions, in the pixels of each image, and computes nothing."""
+    """Mixed into a validator: keeps its predictions, in the pixels of each image, and computes no metric."""
+
+    predictions: dict[str, dict[str, np.ndarray]]
+    """Image path → columns bboxes (n, 4) xyxy pixels, conf (n,), cls (n,), for pose keypoints (n, K, 3)"""
 
     def init_metrics(self: Any, model: Any) -> None:
-        task = self.task_of(model)
+        """Prepare for a model; weights of another task are refused."""
+        task = _task_of(model)
         if task and task != self.args.task:
             raise UsageError("weights of another task", where=self.args.model, expected=self.args.task, got=task)
         super().init_metrics(model)  # type: ignore[misc]
-        self.rows: dict[str, dict[str, np.ndarray]] = {}
+        self.predictions = {}
 
     def update_metrics(self: Any, preds: Any, batch: Any) -> None:
+        """Keep the predictions of a batch."""
         for i, found in enumerate(preds):
             self.seen += 1
             shape = self._prepare_batch(i, batch)
@@ -51,47 +40,44 @@ class PredictionCollector:
             columns = {name: scaled[name].float().cpu().numpy() for name in ("bboxes", "conf", "cls")}
             if "keypoints" in scaled:
                 columns["keypoints"] = scaled["keypoints"].float().cpu().numpy()
-            self.rows[str(batch["im_file"][i])] = columns
+            self.predictions[str(batch["im_file"][i])] = columns
 
     def get_stats(self: Any) -> dict[str, Any]:
+        """Return no metrics."""
         return {}
 
-    def finalize_metrics(self: Any) -> None: ...
+    def finalize_metrics(self: Any) -> None:
+        """Do nothing: there are no metrics."""
 
-    def print_results(self: Any) -> None: ...
+    def print_results(self: Any) -> None:
+        """Print nothing: there are no metrics."""
 
 
-def write(job: PredictJob, tree: Tree, validator: Any, machine: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
-    """Write COCO results and their settings; complain about images that the validator never saw.
+class _DetectCollector(PredictionCollector, DetectionValidator):  # type: ignore[misc]
+    pass
 
-    Args:
-        job: where to, and which split.
-        tree: the images that were to be predicted.
-        validator: a `PredictionCollector` one that has run.
-        machine: versions and device, for the record.
-        emit: told of classes that are matched by name.
+
+class _PoseCollector(PredictionCollector, PoseValidator):  # type: ignore[misc]
+    pass
+
+
+def build_validator(job: PredictJob, settings: Mapping[str, Any], scratch: Path) -> Any:
+    """Return the validator that collects the predictions of a job.
+
+    Raises:
+        UsageError: a task that it does not know.
     """
-    images = [str(path) for path in tree.images(job.split)]
-    lost = [name for name in images if name not in validator.rows]
-    if lost:
-        hint = "unreadable images or bad label rows: `liftgate check` names them"
-        some = ", ".join(tree.image_id(Path(name)) for name in lost[:5])
-        raise TrainingError(f"the validator left out {len(lost)} of {len(images)} images", got=some, hint=hint)
-    mapping, note = prediction_output.match_classes(list(validator.names.values()), tree.classes)
-    if note:
-        emit(Event("warning", {"message": note, "fact": "classes"}))
-    used = {name: getattr(validator.args, name) for name in DEFAULTS}
-    settings = {
-        **used,
-        **machine,
-        "task": job.task,
-        "split": job.split,
-        "path": "validator",
-        "rect": bool(validator.args.rect),
-        "pad": 0.5,
-        "weights": prediction_output.weights_hash(Path(job.weights)),
-        "classes": {validator.names[i]: tree.classes[j] for i, j in mapping.items()},
-        "classes_note": note,
-    }
-    rows = ((tree.image_id(Path(name)), validator.rows[name]) for name in dict.fromkeys(images))
-    return prediction_output.write(job.out, rows, mapping, settings)
+    kind = {"detect": _DetectCollector, "pose": _PoseCollector}.get(job.task)
+    if kind is None:
+        raise UsageError("unknown task", expected="detect or pose", got=job.task)
+    device = (job.device or default_device()).split(",")[0]  # of several, one predicts
+    fixed = {"model": job.weights, "data": str(job.data), "split": job.split, "device": device, "rect": True}
+    quiet = {"plots": False, "save_json": False, "verbose": False, "workers": 0 if device == "cpu" else 4}
+    return kind(save_dir=scratch, args={"task": job.task, "mode": "val", **settings, **fixed, **quiet})
+
+
+def _task_of(model: Any) -> str | None:
+    """Return the task of a model or an export; None where it does not say."""
+    inner = getattr(model, "model", None)
+    task = guess_model_task(inner) if isinstance(inner, torch.nn.Module) else getattr(model, "task", None)
+    return None if task is None else str(task)

@@ -139,7 +139,7 @@ def _one_epoch(context: Context, arm: Arm, number: int) -> tuple[float, float]:
     context.datasets.training_tree(arm.stages[number])  # written once for all runs, so no part of what one takes
     begun = time.monotonic()
     outcome = smoke(context, arm, number, recipe, stop=context.should_stop)
-    epoch = epoch_seconds(outcome.epoch_events)
+    epoch = epoch_seconds([report.to_body() for report in outcome.reports])
     return epoch, max(time.monotonic() - begun - epoch, 0.0)
 
 

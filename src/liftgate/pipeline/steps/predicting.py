@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from liftgate.backends.base import Event, PredictJob
+from liftgate.backends.base import PredictJob
+from liftgate.backends.events import Event
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
 from liftgate.hashing import short
@@ -54,7 +55,7 @@ def predict_step(
         )
 
         def on_event(event: Event) -> None:
-            context.notify(Notice("event", step.name, {"kind": event.kind, **event.body}))
+            context.notify(Notice("event", step.name, {"kind": event.kind, **event.to_body()}))
 
         used = launch.predict(
             job, backend=study.backend, folder=workspace.folder / "work", on_event=on_event, stop=context.at_once

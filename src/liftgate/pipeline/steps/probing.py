@@ -17,7 +17,8 @@ import numpy as np
 from liftgate import checks
 from liftgate._version import __version__
 from liftgate.backends import sidecar
-from liftgate.backends.base import Event, Paused, PredictJob, TrainJob
+from liftgate.backends.base import Paused, PredictJob, TrainJob
+from liftgate.backends.events import EpochReport, Event
 from liftgate.boxes import iou
 from liftgate.checks.probes.learnability import LearnabilityResult, choose_image_size, choose_images, too_small
 from liftgate.checks.ultralytics.arguments import DEFAULT_IMGSZ
@@ -34,7 +35,7 @@ from liftgate.ledger.runs import RunFolder, write_report
 from liftgate.pipeline.context import Context, Notice
 from liftgate.pipeline.step import Result, Step
 from liftgate.training import launch
-from liftgate.training.command import command
+from liftgate.training.command import training_command
 from liftgate.training.events import read_events
 from liftgate.training.start_weights import resolve_weights
 
@@ -185,14 +186,14 @@ def _learn(context: Context, step: Step, question: _Question, chosen: _Chosen, j
         context.workspace.folder, f"probe-{step.name.removeprefix('probe ')}", step.key, arm="probe", seed=job.seed
     )
     job = replace(job, out=run.results)
-    run.write_command(command(job))
+    run.write_command(training_command(job))
     before, begun = run.read().seconds or 0.0, time.monotonic()
 
     def seconds() -> float:
         return round(before + time.monotonic() - begun, 3)
 
     def on_event(event: Event) -> None:
-        context.notify(Notice("event", step.name, {"kind": event.kind, **event.body}))
+        context.notify(Notice("event", step.name, {"kind": event.kind, **event.to_body()}))
 
     def stop() -> bool:
         return bool(context.stop_reason()) or seconds() > LONGEST
@@ -214,7 +215,7 @@ def _learn(context: Context, step: Step, question: _Question, chosen: _Chosen, j
         raise
     finally:
         write_report(context.workspace.folder)
-    epochs = [event.body for event in read_events(run.path / "events.jsonl") if event.kind == "epoch"]
+    epochs = [event.to_body() for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochReport)]
     shown = evaluate(chosen.shown, _predicted(context, run, job, chosen.shown, "val"))
     others, named = None, {}
     if chosen.others.images:

@@ -13,10 +13,10 @@ from liftgate.errors import Stopped
 from liftgate.pipeline.context import Context
 from liftgate.study.records import Arm
 from liftgate.training import launch
-from liftgate.training.start_weights import Weights, resolve_weights
+from liftgate.training.start_weights import StartWeights, resolve_weights
 
 
-def first_weights(context: Context, arm: Arm, number: int) -> Weights:
+def first_weights(context: Context, arm: Arm, number: int) -> StartWeights:
     """Return what the chain of a stage starts from: what the stage before leaves is not there yet, and as large."""
     name = next(stage.weights for stage in reversed(arm.stages[: number + 1]) if stage.weights is not None)
     return resolve_weights(name, context.study.folder)

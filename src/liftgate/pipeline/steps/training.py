@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from liftgate.backends import sidecar
-from liftgate.backends.base import Event, Paused, TrainJob
+from liftgate.backends.base import Paused, TrainJob
+from liftgate.backends.events import EpochReport, Event
 from liftgate.diagnosis import diagnose
 from liftgate.diagnosis.live import LiveDiagnosis
 from liftgate.errors import DataError, Stopped, TrainingError
@@ -26,7 +27,7 @@ from liftgate.pipeline.spending import Ceiling, epoch_seconds
 from liftgate.pipeline.step import Result, Step, spoilt
 from liftgate.study.records import Arm, Stage, Study
 from liftgate.training import launch
-from liftgate.training.command import command
+from liftgate.training.command import training_command
 from liftgate.training.events import read_events
 from liftgate.training.start_weights import resolve_weights
 from liftgate.training.stopping_rules import judge
@@ -114,7 +115,7 @@ def _train(context: Context, step: Step, weights: str, arm: Arm, number: int, se
     run.write_preflight(
         preflight(study.folder, study=study.name, arm=arm.name, stage=number, step=step.key, **step.inputs)
     )
-    run.write_command(command(job))
+    run.write_command(training_command(job))
     if unfinished is None:
         _take_over(context, step, run, job)
 
@@ -133,15 +134,16 @@ def _train(context: Context, step: Step, weights: str, arm: Arm, number: int, se
     tracked = Tracked(study.log, study=study.name, folder=run.path, known=known, complain=warn)
 
     def on_event(event: Event) -> None:
-        if event.kind == "epoch":
-            ceiling.record(event.body)
-            tracked(event.body)
-            for row in (one for one in expected(stage, [event.body]) if one["said"] != "not reached"):
+        body = event.to_body()
+        if isinstance(event, EpochReport):
+            ceiling.record(body)
+            tracked(event)
+            for row in (one for one in expected(stage, [body]) if one["said"] != "not reached"):
                 context.notify(Notice("event", step.name, {"kind": "expected", "row": row}))
                 if row["said"] != "as expected":
                     message = "epoch {epoch}: {metric} {actual:.4g} is {said} the expected {low:g} to {high:g}"
                     warn(message.format(**row))
-        context.notify(Notice("event", step.name, {"kind": event.kind, **event.body}))
+        context.notify(Notice("event", step.name, {"kind": event.kind, **body}))
 
     try:
         with tracked:
@@ -204,7 +206,7 @@ def _take_over(context: Context, step: Step, run: RunFolder, job: TrainJob) -> N
         ):
             continue
         old = RunFolder(context.workspace.folder / result["run"])
-        judged = judge(job.decide, result["curve"])
+        judged = judge(job.decide, [EpochReport.from_body(body) for body in result["curve"]])
         if next(sidecar.generations(old.results), None) is None or (judged and judged[-1].said == "stop"):
             continue
         seconds = epoch_seconds(result["curve"])
@@ -226,7 +228,7 @@ def _but_for_decisions(inputs: Mapping[str, Any], needs: Iterable[str]) -> str:
 def _decided(job: TrainJob, run: RunFolder) -> launch.TrainOutcome | None:
     """Return what a run has left that a decision stopped, in this attempt or just before an earlier one was killed."""
     judged = judge(
-        job.decide, [event.body for event in read_events(run.path / "events.jsonl") if event.kind == "epoch"]
+        job.decide, [event for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochReport)]
     )
     return launch.stopped_outcome(job, run.path) if judged and judged[-1].said == "stop" else None
 
@@ -244,7 +246,8 @@ def _finish(
     _demand_unchanged(context, stage, run)
     best = _keep(outcome.best, run.results / "best.pt")
     last = _keep(outcome.last, run.results / "last.pt")
-    judged = judge(job.decide, outcome.epoch_events, ended=True)
+    judged = judge(job.decide, outcome.reports, ended=True)
+    curve = [report.to_body() for report in outcome.reports]
     result = {
         "run": run.path.name,
         "arm": record.arm,
@@ -255,12 +258,12 @@ def _finish(
         "sha256": file_hash(best),
         "last_sha256": file_hash(last),
         "epochs": outcome.epochs,
-        "curve": [dict(epoch) for epoch in outcome.epoch_events],
+        "curve": curve,
         "facts": {**{name: record.facts[name] for name in ("continues",) if name in record.facts}, **outcome.facts},
         "wall_seconds": seconds,
         "word": word_of(judged),
         "decisions": [one.to_dict() for one in judged],
-        "expected": expected(stage, outcome.epoch_events),
+        "expected": expected(stage, curve),
         "doctor": _diagnosed(context, run, record),
     }
     said = [entry.body for entry in context.ledger.entries("decision")]

@@ -1,7 +1,7 @@
-"""Tracking: a run's epochs told to TensorBoard, MLflow or Weights & Biases, where the study's `log` says so.
+"""Tracking of a run's epochs in TensorBoard, MLflow or Weights & Biases, where the study's `log` names them.
 
-It happens in the parent, from the events that the run reports anyway: the child that trains stays sealed. A tracker
-that fails is dropped with a warning; no training ends because somebody's server is down.
+It happens in the parent, from the events of the run: the child that trains stays sealed. A tracker that fails is
+dropped with a warning; no training ends because a server is down.
 """
 
 from __future__ import annotations

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 _SHORT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-"""Unless somebody says otherwise: by itself MLflow asks a server that does not answer for minutes, and who watches the
-training would wait with it."""
+"""Defaults of the environment: MLflow's own retry a server that does not answer for minutes, and the training's parent
+would wait for it."""
 
 
 class MLflow:
-    """One MLflow run for one of ours, found again by its name after a pause."""
+    """One MLflow run for one run of a study, found again by its name after a pause."""
 
     def __init__(self, study: str, folder: Path, known: Mapping[str, str]) -> None:
         for name, value in _SHORT.items():
@@ -33,9 +33,11 @@ class MLflow:
             self._client.log_param(self._run, name, value[:500])
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        """Log the numbers of one epoch, from 1."""
         now = int(1000 * time.time())
         self._client.log_batch(self._run, [self._metric(name, value, now, number) for name, value in values.items()])
 
     def close(self, ended: str) -> None:
+        """End the run as `finished`, `paused` or `failed`."""
         status = {"finished": "FINISHED", "paused": "SCHEDULED"}.get(ended, "FAILED")
         self._client.set_terminated(self._run, status)

@@ -28,13 +28,14 @@ class TensorBoard:
         self._append(_field(3, b"brain.Event:2"))
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        """Append the numbers of one epoch, from 1."""
         summary = b"".join(
             _field(1, _field(1, name.encode()) + b"\x15" + struct.pack("<f", value)) for name, value in values.items()
         )
         self._append(b"\x10" + _varint(number) + _field(5, summary))
 
     def close(self, ended: str) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is held open."""
 
     def _append(self, rest: bytes) -> None:
         event = b"\x09" + struct.pack("<d", time.time()) + rest

@@ -1,4 +1,4 @@
-"""The contract of a tracker, and those that a study asks for."""
+"""Trackers of a run: their contract, and the ones that a study names in `log`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from liftgate.backends.base import Paused
+from liftgate.backends.events import EpochReport, Json
 from liftgate.errors import Stopped, UsageError
 from liftgate.training.tracking.mlflow import MLflow
 from liftgate.training.tracking.tensorboard import TensorBoard
@@ -21,20 +22,20 @@ _LOCAL = ("", "file", "sqlite")
 
 
 class Tracker(Protocol):
-    """Hears one run; a run that goes on after a pause is the same one to it."""
+    """Records one run; a run that goes on after a pause is the same one to it."""
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         """Take the numbers of one epoch, from 1."""
 
     def close(self, ended: str) -> None:
-        """The run is `finished`, `paused` or `failed`."""
+        """End the record of a run that is `finished`, `paused` or `failed`."""
 
 
 def demand(names: Sequence[str], confidential: Sequence[str], where: object = None) -> None:
-    """Refuse, before anything is trained, what could not be tracked or may not be.
+    """Refuse, before anything is trained, trackers that cannot or may not be used.
 
     Args:
-        names: trackers that the study asks for.
+        names: trackers that the study names.
         confidential: names of its confidential datasets.
         where: the study, for the error.
 
@@ -50,7 +51,7 @@ def demand(names: Sequence[str], confidential: Sequence[str], where: object = No
         return
     secret = ", ".join(confidential)
     if "wandb" in names:
-        raise UsageError(f"{secret} is confidential, and Weights & Biases is another's machine", where=where)
+        raise UsageError(f"{secret} is confidential, and Weights & Biases is a server of another company", where=where)
     address = os.environ.get("MLFLOW_TRACKING_URI", "")
     if "mlflow" in names and address.partition(":")[0] not in _LOCAL and not Path(address).is_absolute():
         hint = "unset MLFLOW_TRACKING_URI: the runs are then kept in the study's folder"
@@ -66,7 +67,7 @@ class Tracked:
         study: its name.
         folder: the run's folder; its name is the run's name.
         known: what the run is: arm, stage, seed, recipe, data hash …; plain values.
-        complain: told once of each tracker that failed.
+        complain: called once for each tracker that failed.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Tracked:
         *,
         study: str,
         folder: Path,
-        known: Mapping[str, Any],
+        known: Json,
         complain: Callable[[str], None],
     ) -> None:
         self._names, self._complain = names, complain
@@ -86,11 +87,11 @@ class Tracked:
             "wandb": lambda: Wandb(study, folder, known),
         }
 
-    def __call__(self, epoch: Mapping[str, Any]) -> None:
-        """Hear the report of an epoch."""
-        values = numbers(epoch)
+    def __call__(self, report: EpochReport) -> None:
+        """Pass the report of an epoch on."""
+        values = numbers(report)
         for name, tracker in list(self._trackers.items()):
-            self._try(name, tracker.epoch, int(epoch["epoch"]), values)
+            self._try(name, tracker.epoch, report.epoch, values)
 
     def __enter__(self) -> Tracked:
         for name in self._names:
@@ -106,34 +107,32 @@ class Tracked:
     def _open(self, name: str) -> None:
         self._trackers[name] = self._makers[name]()
 
-    def _try(self, name: str, work: Callable[..., None], *args: Any) -> None:
+    def _try(self, name: str, work: Callable[..., None], *args: object) -> None:
         try:
             work(*args)
-        except Exception as error:  # whatever somebody's library raises: it is no reason to end a training
+        except Exception as error:  # whatever a library raises: it is no reason to end a training
             self._trackers.pop(name, None)
-            self._complain(f"{name} failed and hears no more of this run: {type(error).__name__}: {error}")
+            self._complain(f"{name} failed and is not used any more for this run: {type(error).__name__}: {error}")
 
 
-def numbers(epoch: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of an epoch's report by the name that a tracker shows; what is no number is left out.
+def numbers(report: EpochReport) -> dict[str, float]:
+    """Return the numbers of an epoch by the name that a tracker shows; a figure that is unknown is left out.
 
-    >>> numbers({"epoch": 1, "metrics": {"mAP50": 0.5, "recall": None}, "lr": {"lr/pg0": 0.01}, "seconds": 2.5})
+    >>> numbers(EpochReport(epoch=1, metrics={"mAP50": 0.5, "recall": None}, lr={"lr/pg0": 0.01}, seconds=2.5))
     {'metrics/mAP50': 0.5, 'lr/pg0': 0.01, 'time/epoch_seconds': 2.5}
     """
     named = {
-        **epoch.get("losses", {}),
-        **{f"metrics/{name}": value for name, value in epoch.get("metrics", {}).items()},
-    }
-    named |= epoch.get("lr", {})
-    named |= {
-        "time/epoch_seconds": epoch.get("seconds"),
-        "machine/peak_memory_mb": epoch.get("peak_memory_mb"),
-        "machine/power_w": epoch.get("power_w"),
+        **report.losses,
+        **{f"metrics/{name}": value for name, value in report.metrics.items()},
+        **report.lr,
+        "time/epoch_seconds": report.seconds,
+        "machine/peak_memory_mb": report.peak_memory_mb,
+        "machine/power_w": report.power_w,
     }
     return {name: float(value) for name, value in named.items() if isinstance(value, int | float)}
 
 
-def _flat(known: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def _flat(known: Json, prefix: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in known.items():
         if isinstance(value, Mapping):
