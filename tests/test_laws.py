@@ -50,6 +50,22 @@ def test_help_loads_nothing_heavy() -> None:
     assert python(code).splitlines()[-1] == "[]"
 
 
+def test_the_table_of_public_names_loads_nothing_heavy() -> None:
+    code = f"import sys, liftgate.api, liftgate.data\nprint([name for name in {HEAVY} if name in sys.modules])"
+    assert python(code).strip() == "[]"
+
+
+def test_the_status_of_a_study_is_told_without_what_trains_or_renders(tmp_path: Path) -> None:
+    # Reading a whole study takes pydantic, which is most of what this command cost.
+    study = tmp_path / "study.yaml"
+    study.write_text("study: tiny\n")
+    code = (
+        f"import sys\nfrom liftgate.cli import main\nassert main(['status', {str(study)!r}]) == 0\n"
+        "print([name for name in ('pydantic', 'scipy', 'jinja2', 'PIL', 'rich', 'numba') if name in sys.modules])"
+    )
+    assert python(code).splitlines()[-1] == "[]"
+
+
 def test_measuring_files_loads_neither_scipy_nor_pillow(tmp_path: Path) -> None:
     # A third of the time of a whole `liftgate evaluate` went into importing what it hardly used.
     truth, found = tmp_path / "truth.json", tmp_path / "found.json"

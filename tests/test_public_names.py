@@ -11,16 +11,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 import liftgate
-from liftgate import api
+from liftgate import api, data
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.detections import read_predictions
 from liftgate.data.formats.read import read
 from liftgate.errors import UsageError
+from liftgate.testing.backends import write_tree
 
 PRICES = "machines:\n  - {name: here, region: EU, usd_per_hour: 1.0}\n"
 TRUTH = (
@@ -43,8 +45,11 @@ flow: [check, enough]
 """
 
 
-def test_the_imports_for_type_checkers_are_those_of_the_table() -> None:
-    tree = ast.parse(inspect.getsource(api))
+@pytest.mark.parametrize(
+    ("module", "table"), [(api, api.VERBS | api.TYPES), (data, data.FUNCTIONS)], ids=["liftgate", "liftgate.data"]
+)
+def test_the_imports_for_type_checkers_are_those_of_the_table(module: ModuleType, table: dict[str, str]) -> None:
+    tree = ast.parse(inspect.getsource(module))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     imported = {}
     for line in block.body:
@@ -52,8 +57,8 @@ def test_the_imports_for_type_checkers_are_those_of_the_table() -> None:
         for alias in line.names:
             home = f"{line.module}" if alias.name == alias.asname else f"{line.module}:{alias.name}"
             imported[alias.asname] = home
-    assert imported == api.VERBS | api.TYPES
-    assert api.__all__ == sorted(imported)
+    assert imported == table
+    assert module.__all__ == sorted(imported)
 
 
 @pytest.mark.parametrize("name", api.__all__)
@@ -65,13 +70,20 @@ def test_every_public_name_is_what_the_table_says_and_can_be_pickled(name: str) 
     assert inspect.getdoc(found)
 
 
-@pytest.mark.parametrize("name", api.VERBS)
-def test_every_path_parameter_takes_str_and_path(name: str) -> None:
+@pytest.mark.parametrize("name", data.FUNCTIONS)
+def test_every_function_of_the_data_room_is_what_the_table_says(name: str) -> None:
+    found = getattr(liftgate.data, name)
+    assert inspect.isfunction(found) and pickle.loads(pickle.dumps(found)) is found
+    assert not (Path(data.__file__).parent / name).exists(), "Python would bind the module of that name"
+
+
+@pytest.mark.parametrize("function", [*map(api.__getattr__, api.VERBS), *map(data.__getattr__, data.FUNCTIONS)])
+def test_every_path_parameter_takes_str_and_path(function: Callable[..., Any]) -> None:
     # What may be a file or a folder says so in its type: `Path` alone would refuse what most people write.
-    for parameter in inspect.signature(getattr(liftgate, name)).parameters.values():
+    for parameter in inspect.signature(function).parameters.values():
         note = str(parameter.annotation)
         if re.search(r"\bPath\b", note):
-            assert re.search(r"\bstr\b", note), f"{name}({parameter.name}: {note})"
+            assert re.search(r"\bstr\b", note), f"{function.__name__}({parameter.name}: {note})"
 
 
 @pytest.fixture
@@ -114,6 +126,27 @@ def test_every_verb_takes_its_paths_as_str_or_path(folder: Path, kind: Callable[
         liftgate.ask(truth, "http://127.0.0.1:9", at("nowhere.yaml"), at("out.json"))
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_every_function_of_the_data_room_takes_its_paths_as_str_or_path(
+    tmp_path: Path, kind: Callable[[Path], Any]
+) -> None:
+    def at(name: str) -> Any:
+        return kind(tmp_path / name)
+
+    source = kind(write_tree(tmp_path / "tree"))
+    assert liftgate.data.read(source).splits == ("train", "val", "test")
+    assert liftgate.data.split(source, at("frozen"))["splits"]
+    assert liftgate.data.convert(source, "coco", at("coco"))["n_images"] == 28
+    other = kind(write_tree(tmp_path / "other", train=4, held_out=2))
+    assert liftgate.data.merge([source, other])["classes"]
+    mixed = liftgate.data.mix({"tree": source, "b": other}, at("mixed"), held_out="tree", accept=["same_image"])
+    assert mixed["n_training_entries"] == 20
+    assert liftgate.data.sample(at("tree/images"), at("next.csv")).chosen
+    (pair,) = liftgate.data.agree([source, source])
+    assert pair.found.kappa.estimate == 1
+    assert len(liftgate.data.frames(at("tree/images"), at("frames")).frames) == 28
+
+
 def test_truth_and_predictions_may_be_in_memory(folder: Path) -> None:
     truth: Dataset = read(folder / "truth.json")
     found = read_predictions(folder / "found.json", truth)
@@ -150,16 +183,12 @@ import liftgate
 from liftgate import Comparison, Dataset, Evaluation, Finding, Interval, RunResult
 
 
-def truth_of(path: str) -> Dataset:
-    raise NotImplementedError(path)
-
-
 def judge(truth: Path, old: str, new: str) -> str:
     result: Comparison = liftgate.compare(truth, old, new, metric="mAP50", margin=0.01)
     delta: Interval = result.delta
     metrics: float | None = liftgate.evaluate(str(truth), new).metrics["mAP50"]
     found: tuple[Finding, ...] = liftgate.check("data.yaml").findings
-    data: Dataset = truth_of("data.yaml")
+    data: Dataset = liftgate.data.read("data.yaml")
     ran: RunResult = liftgate.run("study.yaml")
     states = [one.state for one in liftgate.status("study.yaml")]
     need: int | None = liftgate.size_rate(0.95, 0.98).images

@@ -10,10 +10,9 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
+
+from liftgate.public_names import lazy_names
 
 if TYPE_CHECKING:
     from liftgate.checks.finding import Finding as Finding
@@ -57,9 +56,6 @@ if TYPE_CHECKING:
     from liftgate.services.study_runs import run as run
     from liftgate.stats.interval import Interval as Interval
     from liftgate.study.templates import init as init
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 VERBS = {
     "ask": "liftgate.deploy.remote_predictions.predict:predict_api_files",
@@ -155,45 +151,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in VERBS and name not in TYPES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _load(name)
-
-
-@functools.cache
-def _load(name: str) -> Any:
-    module, _, attribute = (VERBS.get(name) or TYPES[name]).partition(":")
-    found = getattr(importlib.import_module(module), attribute or name)
-    return refuse_unknown_options(found, name) if name in VERBS else found
+__getattr__ = lazy_names(__name__, VERBS, TYPES)
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-def refuse_unknown_options(function: Callable[P, T], name: str) -> Callable[P, T]:
-    """Return a public function that refuses an unknown keyword argument as the command line does, before any work.
-
-    Raises:
-        UsageError: when it is called with a keyword that it does not have; the hint names the nearest that it has.
-    """
-    import inspect  # 10 ms, which `import liftgate` need not wait for
-
-    parameters = inspect.signature(function).parameters.values()
-    known = [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-    if any(one.kind == one.VAR_KEYWORD for one in parameters):
-        return function
-
-    @functools.wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-        for word in kwargs:
-            if word not in known:
-                from liftgate.errors import UsageError
-                from liftgate.suggestions import suggestion
-
-                raise UsageError(f"{name}() has no argument {word!r}", hint=suggestion(word, known))
-        return function(*args, **kwargs)
-
-    checked.__module__, checked.__qualname__ = __name__, name  # where pickle finds it
-    return checked

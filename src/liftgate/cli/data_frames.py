@@ -56,12 +56,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from liftgate.data.video_frames import Quota, extract, find_sources, record_camera
+    from liftgate.data.video_frames import record_camera
     from liftgate.data.video_frames.faults import findings
     from liftgate.data.video_frames.live import Camera, is_address
     from liftgate.data.video_frames.origin import frames_terms, write_frames_card
-    from liftgate.data.video_frames.sources import NamingRules, RollingBuffer
+    from liftgate.data.video_frames.sources import RollingBuffer
     from liftgate.data.video_frames.times import parse_time
+    from liftgate.services import datasets
 
     request = _request(args)
     with progress() as screen:
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
                 raise UsageError(
                     "a camera is recorded alone and for a time", hint="one rtsp:// address and --for 10:00"
                 )
-            terms, more = frames_terms(args.out, [], declared_terms_of(args)), ""
+            terms = frames_terms(args.out, [], declared_terms_of(args))
             outcome = record_camera(
                 Camera.parse(args.sources[0]),
                 args.out,
@@ -79,26 +80,23 @@ def run(args: argparse.Namespace) -> int:
                 name=args.camera,
                 progress=screen,
             )
+            write_frames_card(outcome, request, terms)
         else:
             if args.newest is not None and not (args.buffer and args.newest > 0):
                 raise UsageError("--newest needs --buffer and a positive number")
-            sources = find_sources(
-                [Path(text) for text in args.sources],
-                naming=NamingRules(args.camera, args.category),
-                buffer=RollingBuffer(args.newest) if args.buffer else None,
-            )
-            terms = frames_terms(args.out, [source.path for source in sources], declared_terms_of(args))
-            more = " ".join([*(f"--per {text}" for text in args.per), *([f"--seed {args.seed}"] if args.per else [])])
-            outcome = extract(
-                sources,
+            outcome = datasets.frames(
+                args.sources,
                 args.out,
                 request,
-                quotas=[Quota.parse(text) for text in args.per],
+                per=args.per,
                 seed=args.seed,
+                camera=args.camera,
+                category=args.category,
+                buffer=RollingBuffer(args.newest) if args.buffer else None,
+                terms=declared_terms_of(args),
                 workers=args.workers,
                 progress=screen,
             )
-        write_frames_card(outcome, request, terms, more)
     found = findings(outcome.faults)
     for finding in found:
         say(f"{finding['severity']} {finding['id']}  {finding['where']}")
