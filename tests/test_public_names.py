@@ -135,12 +135,12 @@ def test_every_function_of_the_data_room_takes_its_paths_as_str_or_path(
 
     source = kind(write_tree(tmp_path / "tree"))
     assert liftgate.data.read(source).splits == ("train", "val", "test")
-    assert liftgate.data.split(source, at("frozen"))["splits"]
-    assert liftgate.data.convert(source, "coco", at("coco"))["n_images"] == 28
+    assert liftgate.data.split(source, at("frozen")).splits
+    assert liftgate.data.convert(source, "coco", at("coco")).n_images == 28
     other = kind(write_tree(tmp_path / "other", train=4, held_out=2))
-    assert liftgate.data.merge([source, other])["classes"]
-    mixed = liftgate.data.mix({"tree": source, "b": other}, at("mixed"), held_out="tree", accept=["same_image"])
-    assert mixed["n_training_entries"] == 20
+    assert liftgate.data.merge([source, other]).classes
+    mixed = liftgate.data.mix([f"tree={source}", f"b={other}"], at("mixed"), held_out="tree", accept=["same_image"])
+    assert sum(mixed.training_entries.values()) == 20
     assert liftgate.data.sample(at("tree/images"), at("next.csv")).chosen
     (pair,) = liftgate.data.agree([source, source])
     assert pair.found.kappa.estimate == 1
@@ -166,6 +166,7 @@ def test_truth_and_predictions_may_be_in_memory(folder: Path) -> None:
         (lambda: liftgate.compare("nowhere", "a", "b", claim="eqal"), "equal"),  # type: ignore[arg-type]
         (lambda: liftgate.compare("nowhere", "a", "b", rule="pont"), "point"),  # type: ignore[arg-type]
         (lambda: liftgate.check("nowhere", select=["labels.zero_aera"]), "labels.zero_area"),
+        (lambda: liftgate.data.split("nowhere", "out", group="folder"), "groups"),  # type: ignore[call-arg]
         (lambda: liftgate.run("nowhere", override={}), "overrides"),  # type: ignore[call-arg]
         (lambda: liftgate.init("nowhere", "measure_first"), "measure-first"),
         (lambda: liftgate.size("rats", 0.9, 0.95), "rate"),

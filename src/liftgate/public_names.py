@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
@@ -41,9 +42,12 @@ def refuse_unknown_arguments(function: Callable[P, T], package: str, name: str) 
     import inspect  # 10 ms, which `import liftgate` need not wait for
 
     parameters = inspect.signature(function).parameters.values()
-    if any(one.kind == one.VAR_KEYWORD for one in parameters):
-        return function
     known = [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    if rest := next((one.name for one in parameters if one.kind == one.VAR_KEYWORD), None):
+        options = next(iter(typing.get_args(typing.get_type_hints(function)[rest])), None)
+        if not typing.is_typeddict(options):  # the function itself says which it takes
+            return function
+        known += options.__annotations__
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:

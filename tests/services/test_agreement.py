@@ -9,7 +9,7 @@ import pytest
 from liftgate.data.formats.read import read
 from liftgate.data.formats.write import write_dataset
 from liftgate.errors import UsageError
-from liftgate.services.agreement import agree_files, annotator_names, draw_overlap_of
+from liftgate.services.agreement import agree, annotator_names, draw_overlap_of
 from liftgate.testing.data import yolo_folder
 
 
@@ -19,7 +19,7 @@ def test_one_set_of_labels_agrees_with_itself_in_every_format(fixtures: Path, tm
     for form in ("yolo", "coco"):
         write_dataset(bccd, form, tmp_path / form)
         paths.append(tmp_path / form)
-    for one in agree_files(paths):
+    for one in agree(paths):
         assert one.found.n_matched == 4886  # all but the two boxes without an area
         assert one.found.kappa.estimate == 1 and one.found.mean_iou.estimate == pytest.approx(1, abs=1e-4)
         assert one.found.disagreements == ()
@@ -41,7 +41,7 @@ def test_annotators_are_called_by_what_tells_their_paths_apart(paths: list[str],
 def test_every_label_set_needs_a_name(tmp_path: Path) -> None:
     path = yolo_folder(tmp_path, {"train/a.png": ""})
     with pytest.raises(UsageError, match="not every label set has a name"):
-        agree_files([path, path], names=["ann"])
+        agree([path, path], names=["ann"])
 
 
 def test_the_overlap_of_files_spreads_over_groups(tmp_path: Path) -> None:

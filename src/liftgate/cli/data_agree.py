@@ -55,10 +55,10 @@ def run(args: argparse.Namespace) -> int:
     if args.gate is not None and not -1 < args.gate <= 1:
         raise UsageError("--gate is out of range", expected="above -1, at most 1", got=args.gate)
     from liftgate.evaluation.label_agreement import judge, to_dict
-    from liftgate.services.agreement import agree_files
+    from liftgate.services.agreement import agree
 
     with progress() as bar:
-        compared = agree_files(
+        compared = agree(
             [args.a, args.b, *args.c],
             names=args.names,
             images=args.images,

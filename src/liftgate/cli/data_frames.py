@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.data.video_frames.origin import frames_terms, write_frames_card
     from liftgate.data.video_frames.sources import RollingBuffer
     from liftgate.data.video_frames.times import parse_time
-    from liftgate.services import datasets
+    from liftgate.services.frames import frames
 
     request = _request(args)
     with progress() as screen:
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             if args.newest is not None and not (args.buffer and args.newest > 0):
                 raise UsageError("--newest needs --buffer and a positive number")
-            outcome = datasets.frames(
+            outcome = frames(
                 args.sources,
                 args.out,
                 request,

@@ -15,19 +15,28 @@ from typing import TYPE_CHECKING
 from liftgate.public_names import lazy_names
 
 if TYPE_CHECKING:
-    from liftgate.services.datasets import agree as agree
-    from liftgate.services.datasets import convert as convert
-    from liftgate.services.datasets import frames as frames
-    from liftgate.services.datasets import merge as merge
-    from liftgate.services.datasets import mix as mix
-    from liftgate.services.datasets import read as read
-    from liftgate.services.datasets import sample as sample
-    from liftgate.services.datasets import split as split
+    from liftgate.services.agreement import agree as agree
+    from liftgate.services.convert import convert as convert
+    from liftgate.services.dataset_source import read_dataset as read
+    from liftgate.services.frames import frames as frames
+    from liftgate.services.frames import sample as sample
+    from liftgate.services.merge import merge as merge
+    from liftgate.services.merge import mix as mix
+    from liftgate.services.split import split as split
+
+FUNCTIONS = {
+    "agree": "liftgate.services.agreement",
+    "convert": "liftgate.services.convert",
+    "frames": "liftgate.services.frames",
+    "merge": "liftgate.services.merge",
+    "mix": "liftgate.services.merge",
+    "read": "liftgate.services.dataset_source:read_dataset",
+    "sample": "liftgate.services.frames",
+    "split": "liftgate.services.split",
+}
+"""Public function → module where it is defined, and its name there where that is another"""
 
 __all__ = ["agree", "convert", "frames", "merge", "mix", "read", "sample", "split"]
-
-FUNCTIONS = dict.fromkeys(__all__, "liftgate.services.datasets")
-"""Public function → module where it is defined"""
 
 __getattr__ = lazy_names(__name__, FUNCTIONS, {})
 

@@ -17,11 +17,11 @@ from liftgate.evaluation.label_agreement import Compared, agreements
 from liftgate.progress import Progress, silent
 
 
-def agree_files(
-    paths: Sequence[Path],
+def agree(
+    paths: Sequence[str | Path],
     *,
     names: Sequence[str] | None = None,
-    images: Path | None = None,
+    images: str | Path | None = None,
     groups: str | None = None,
     level: float = 0.95,
     iou: float = 0.5,
@@ -29,18 +29,27 @@ def agree_files(
     seed: int = 0,
     progress: Progress = silent,
 ) -> tuple[Compared, ...]:
-    """Compare every pair of two or more label sets (YOLO, COCO, VOC, CVAT; they need not be of one format).
+    """Compare every pair of two or more annotators' label sets, which need not be of one format.
 
-    `groups` is a rule for the frames, as everywhere; `seed` draws the bootstrap that is shown.
+    Args:
+        paths: data.yaml, COCO JSON, Pascal VOC folder or CVAT XML of each annotator.
+        names: of the annotators, in order.
+        images: folder of the images, where the labels do not name it.
+        groups: regex with (?P<group>…), CSV with columns image,group, `folder`, `exif` or `name-time`.
+        level: of the intervals.
+        iou: overlap that makes two boxes one object.
+        missing_is_empty: a frame without a label file has no objects; default: it is not labelled yet.
+        seed: of the bootstrap that is shown.
+        progress: called as the work goes on.
 
     Raises:
         DataError: a label set cannot be read, or they have no frame in common.
-        UsageError: fewer than two, a setting out of its range, or no frame that both have labelled.
+        UsageError: fewer than two label sets, a number out of range, or no frame that both have labelled.
     """
     for name, value in (("level", level), ("iou", iou)):
         if not 0 < value <= 1 or (name == "level" and value == 1):
             raise UsageError(f"{name} is out of range", expected="above 0, below 1", got=value)
-    sets = _read(paths, names, images, groups, progress)
+    sets = _read([Path(path) for path in paths], names, images, groups, progress)
     return agreements(
         sets,
         rng=np.random.default_rng(seed),
@@ -82,13 +91,17 @@ def annotator_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _read(
-    paths: Sequence[Path], names: Sequence[str] | None, images: Path | None, groups: str | None, progress: Progress
+    paths: Sequence[Path],
+    names: Sequence[str] | None,
+    images: str | Path | None,
+    groups: str | None,
+    progress: Progress,
 ) -> list[Dataset]:
     called = annotator_names(paths) if names is None else names
     if len(called) != len(paths):
         raise UsageError("not every label set has a name", expected=len(paths), got=len(called))
     sets = [
-        replace(read(path, images=images, progress=progress), name=name)
+        replace(read(path, images=None if images is None else Path(images), progress=progress), name=name)
         for path, name in zip(paths, called, strict=True)
     ]
     return sets if groups is None else [assign_groups(dataset, groups, base=Path.cwd()) for dataset in sets]

@@ -83,6 +83,22 @@ def source_of(data: Path | str | DatasetSource, **options: Unpack[SourceOptions]
     return replace(source, **options)
 
 
+def read_dataset(
+    data: Path | str | DatasetSource, *, progress: Progress = silent, **options: Unpack[SourceOptions]
+) -> Dataset:
+    """Read a dataset of any format.
+
+    Args:
+        data: data.yaml, COCO JSON, Pascal VOC folder, CVAT XML or zip.
+        progress: called while files are read.
+        **options: how to read `data` (see `SourceOptions`).
+
+    Raises:
+        DataError: it cannot be read, or one of the options does not fit it.
+    """
+    return source_of(data, **options).open(progress)
+
+
 @dataclass(frozen=True, slots=True)
 class ReadFaults:
     """What the readers of a verb's sources met: what they left out is in no result."""
