@@ -12,11 +12,11 @@ import pytest
 from liftgate import api
 from liftgate.cli import main
 from liftgate.ledger import Ledger
+from liftgate.ledger.records import StepEntry
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.datasets import StudyDatasets
 from liftgate.reporting.content import ReportContent
 from liftgate.reporting.gather import gather_report
-from liftgate.reporting.lineage import StepRecord
 from liftgate.reporting.run_rows import cost_rows
 from liftgate.study.study_file import load
 from pipeline.gated import Gate
@@ -70,7 +70,7 @@ def test_the_report_tells_how_each_training_went(one_arm: Write, gate: Gate) -> 
     page = api.run(path).report
     (run,) = content(path).runs
     assert (run.name, run.word, run.epochs) == ("long seed 0", "CAREFUL", 12)
-    assert [row.said for row in run.trajectory][::2] == ["as expected", "as expected"]
+    assert [row.outcome for row in run.trajectory][::2] == ["as expected", "as expected"]
     assert "it goes on with care" in run.decisions[0]
     text = page.read_text()
     assert "Expected trajectory against actual" in text and "as expected" in text and escape(run.decisions[0]) in text
@@ -113,6 +113,6 @@ def test_seeds_that_gave_the_same_curve_are_called_a_repeat(one_arm: Write) -> N
 
 
 def test_a_ledger_without_hours_on_record_has_no_total_of_training() -> None:
-    step = StepRecord("check", "check", "k", {}, {}, 2.0, {})
+    step = StepEntry("check", "check", "k", {}, {}, 2.0)
     assert [row.label for row in cost_rows([step], None, 1.0)] == ["check", "all steps of this run"]
     assert [row.usd for row in cost_rows([step], None, 1.0)] == [None, None]

@@ -8,39 +8,44 @@ from typing import Any
 import pytest
 
 from liftgate.hashing import content_hash
+from liftgate.ledger.records import StepEntry
+from liftgate.ledger.results import GateResult, PredictResult, TrainResult
 from liftgate.reporting.content import LineageNode
-from liftgate.reporting.lineage import StepRecord, setting_differences, verdict_lineage
+from liftgate.reporting.last_run import LastRun, TrainedStage, trained_stages
+from liftgate.reporting.lineage import setting_differences, verdict_lineage
 from liftgate.study.records import Gate
 
 GATE = Gate("lift", "bench.test", metric="mAP50", treatment="new", control="old", differ=("recipe.fliplr",))
 
 
-def run(arm: str, args: Mapping[str, Any], stage: int = 1, data: str = "d" * 64, key: str = "") -> StepRecord:
+def step(arm: str, args: Mapping[str, Any], data: str = "d" * 64) -> StepEntry:
     name = f"train {arm} seed 0"
     inputs = {"weights": "w" * 64, "data": data, "recipe": dict(args), "seed": 0}
     facts = {"args": {**args, "save_dir": f"/somewhere/{arm}", "data": f"/trees/{arm}.yaml"}}
-    return StepRecord(name, "train", key or content_hash(name), {}, inputs, 60.0, {"run": f"run-{arm}", "facts": facts})
+    result = TrainResult(f"run-{arm}", arm, 1, 0, "best.pt", "last.pt", "b" * 64, 3, (), facts)
+    return StepEntry(name, "train", content_hash(name), inputs, result.to_body(), 60.0)
+
+
+def run(arm: str, args: Mapping[str, Any], data: str = "d" * 64) -> TrainedStage:
+    return trained_stages([step(arm, args, data)])[0]
 
 
 def test_the_way_back_goes_from_the_verdict_to_recipe_weights_and_data() -> None:
-    steps: dict[str, StepRecord] = {}
-
-    def add(record: StepRecord) -> StepRecord:
-        steps[record.key] = record
-        return record
-
-    evaluations = []
+    steps: list[StepEntry] = []
     for arm in ("old", "new"):
-        trained = add(run(arm, {"epochs": 3}))
-        result = {"sha256": content_hash([arm, "detections"]), "arm": arm}
+        trained = step(arm, {"epochs": 3})
+        detections = PredictResult(arm, 0, "bench.test", "p.json", content_hash([arm, "detections"]), {})
         inputs = {"weights": None, "data": "d" * 64}
-        predicted = add(StepRecord(f"predict {arm}", "predict", f"p-{arm}", {"t": trained.key}, inputs, 1.0, result))
-        needs = {predicted.name: predicted.key}
-        evaluations.append(add(StepRecord(f"evaluate {arm}", "evaluate", f"e-{arm}", needs, {}, 1.0, {})))
-    needed = {one.name: one.key for one in steps.values()}  # a gate needs evaluations, predictions and runs alike
-    verdict = StepRecord("lift", "gate", "g", needed, {}, 0.1, {"word": "PASS", "comparison": {"delta": 0.1}})
+        predicted = StepEntry(
+            f"predict {arm}", "predict", f"p-{arm}", inputs, detections.to_body(), needs={"t": trained.key}
+        )
+        evaluated = StepEntry(f"evaluate {arm}", "evaluate", f"e-{arm}", {}, {}, needs={predicted.name: predicted.key})
+        steps += [trained, predicted, evaluated]
+    needed = {one.name: one.key for one in steps}  # a gate needs evaluations, predictions and runs alike
+    result = GateResult("lift", "h" * 64, "PASS", comparison={"delta": 0.1})
+    verdict = StepEntry("lift", "gate", "g", {}, result.to_body(), needs=needed)
 
-    root = verdict_lineage(verdict, "h" * 64, steps)
+    root = verdict_lineage(verdict, LastRun(None, (*steps, verdict)))
 
     def walk(node: LineageNode) -> Iterator[tuple[str, ...]]:
         yield (node.kind,)

@@ -3,6 +3,7 @@
 chain.py      Ledger: append, read, verify
 records.py    one typed record for each kind of entry
 results.py    one typed record for what each kind of step leaves
+step_costs.py what steps took, in time and money
 lookup.py     from a hash that somebody read to the entries that it is about
 gates.py      a gate changed after its first evaluation is a new gate, and both stand there
 lockbox.py    openings of locked test splits, counted against the declared budget

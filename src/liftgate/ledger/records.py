@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import msgspec
 
@@ -132,7 +132,7 @@ class FindingRow(LedgerRecord):
     OMITTED: ClassVar[frozenset[str]] = frozenset({"reason"})
 
     id: str
-    severity: str
+    severity: Literal["error", "warning", "info"]
     where: str
     message: str
     hint: str
@@ -171,6 +171,11 @@ class Spent(LedgerRecord):
     """The same, counted once for each device of a run"""
     kwh: float | None
     """Energy of the GPUs; None: unknown"""
+
+    @property
+    def seconds(self) -> float:
+        """The same by the clock, in seconds."""
+        return self.hours * 3600
 
     def usd(self, rate: float | None) -> float | None:
         """Return the money at a rate per hour; None: there is no rate."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from liftgate.ledger.records import Body, DecisionRow, FindingRow, LedgerRecord, VerdictEntry
+from liftgate.study.records import VerdictWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +225,32 @@ class GateResult(VerdictEntry):
 
     comparison: Body | None = None
     """As `Comparison.to_dict` writes it; None: claims about one arm"""
+
+    @property
+    def claims(self) -> tuple[ClaimRow, ...]:
+        """What was measured for each claim; a claim whose metric is undefined has no row."""
+        rows = (row for row in self.evidence if row.get("kind") == "claim" and "method" in row)
+        return tuple(ClaimRow.from_body(row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow(LedgerRecord):
+    """What was measured for one claim of a gate: an item of `GateResult.evidence`."""
+
+    metric: str
+    value: float
+    interval: tuple[float | None, float | None]
+    threshold: float
+    word: VerdictWord
+    method: str
+    n_images: int
+    n_groups: int
+    sentence: str
+    side: str = "at least"
+    design_effect: float | None = None
+    n_effective: float | None = None
+    images_needed: int | None = None
+    groups_needed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,7 +192,7 @@ class TrajectoryPoint:
     high: float
     actual: float | None
     """None: the run did not get there, or did not say"""
-    said: str
+    outcome: str
     """`as expected`, `below`, `above`, `not reached` or `unknown`"""
 
 

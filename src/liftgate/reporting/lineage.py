@@ -1,47 +1,52 @@
-"""Lineage: the steps of a run as the ledger has them, the way back from a verdict, and in what two arms differ."""
+"""From a verdict back to recipe, weights and data, and what two arms were trained with differently."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
 
 from liftgate.checks.arm_differences import is_declared
 from liftgate.hashing import content_hash
+from liftgate.ledger.records import StepEntry
+from liftgate.ledger.results import GateResult, PredictResult, TrainResult
 from liftgate.reporting.content import LineageNode, SettingDifference
+from liftgate.reporting.last_run import LastRun, StepInputs, TrainedStage
 from liftgate.study.records import Gate
 
-_NAMES = {"gate": "verdict", "evaluate": "evaluation", "predict": "predictions", "train": "run"}
-"""Kind of a step → what it leaves."""
+_NODE_KINDS = {"gate": "verdict", "evaluate": "evaluation"}
+"""Kind of a step → kind of its node, where they differ"""
 # Of the arguments that a trainer says it used: where it wrote, and what other rows of the table say already.
-_PLACES = frozenset("data model name project save_dir resume exist_ok mode seed task device pretrained".split())  # noqa: SIM905
+_NOT_SETTINGS = frozenset(
+    "data model name project save_dir resume exist_ok mode seed task device pretrained".split()  # noqa: SIM905
+)
 
 
-class StepRecord(NamedTuple):
-    """A finished step as the ledger has it."""
+def verdict_lineage(verdict: StepEntry, run: LastRun) -> LineageNode:
+    """Return the way back from the step of a gate, as a tree.
 
-    name: str
-    kind: str
-    key: str
-    needs: Mapping[str, str]
-    inputs: Mapping[str, Any]
-    seconds: float
-    result: Mapping[str, Any]
-
-
-def verdict_lineage(verdict: StepRecord, gate_hash: str, steps: Mapping[str, StepRecord]) -> LineageNode:
-    """Return the way back: verdict → gate, evaluations → predictions → data and run → recipe, weights, data, split."""
-    evaluations = [one for one in _needs(verdict, steps) if one.kind == "evaluate"]
-    back = (LineageNode("gate", verdict.name, gate_hash), *(_node(one, steps) for one in evaluations))
-    word = verdict.result["word"]
-    return LineageNode("verdict", f"{verdict.name}: {word}", verdict.key, _with_comparison(verdict, back))
+    verdict → gate, comparison → evaluations → predictions → data and run → recipe, weights, data, split
+    """
+    result = GateResult.from_body(verdict.result)
+    gate = LineageNode("gate", verdict.name, result.gate_hash)
+    evaluations = tuple(_node(step, run) for step in run.needs(verdict) if step.kind == "evaluate")
+    name = f"{verdict.name}: {result.word}"
+    if result.comparison is None:
+        return LineageNode("verdict", name, verdict.key, (gate, *evaluations))
+    comparison = LineageNode("comparison", "treatment − control", content_hash(result.comparison), evaluations)
+    return LineageNode("verdict", name, verdict.key, (gate, comparison))
 
 
 def setting_differences(
-    gate: Gate, control: Sequence[StepRecord], treatment: Sequence[StepRecord]
+    gate: Gate, control: Sequence[TrainedStage], treatment: Sequence[TrainedStage]
 ) -> tuple[SettingDifference, ...]:
-    """Return what the last stages of two arms were trained with differently, as the trainer itself says it.
+    """Return what the last stages of two arms were trained with differently, as the trainer reports it.
 
-    Empty where an arm was not trained: then the arms' own descriptions say all that there is.
+    Args:
+        gate: says which settings may differ.
+        control: its stages of one seed, in order; empty: it was not trained.
+        treatment: the same.
+
+    Returns:
+        Nothing where one arm was not trained: the arms' descriptions then say what differs.
     """
     if not control or not treatment:
         return ()
@@ -59,48 +64,40 @@ def setting_differences(
 
 
 def format_setting(value: object) -> str:
-    """A setting in words."""
+    """Return a setting as text; `not set` for None."""
     if value is None:
         return "not set"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _settings(stages: Sequence[StepRecord]) -> dict[str, object]:
+def _settings(stages: Sequence[TrainedStage]) -> dict[str, object]:
     last = stages[-1]
-    used = last.result["facts"].get("args") or last.inputs["recipe"]
-    recipe = {f"recipe.{name}": value for name, value in sorted(used.items()) if name not in _PLACES}
-    return {"stages": len(stages), "data": last.inputs["data"], "weights": stages[0].inputs["weights"], **recipe}
+    inputs = StepInputs.from_body(last.step.inputs)
+    used = last.result.training_facts.arguments or inputs.recipe or {}
+    recipe = {f"recipe.{name}": value for name, value in sorted(used.items()) if name not in _NOT_SETTINGS}
+    first = StepInputs.from_body(stages[0].step.inputs)
+    return {"stages": len(stages), "data": inputs.data, "weights": first.weights, **recipe}
 
 
-def _with_comparison(verdict: StepRecord, back: tuple[LineageNode, ...]) -> tuple[LineageNode, ...]:
-    compared = verdict.result.get("comparison")
-    if compared is None:
-        return back
-    gate, *evaluations = back
-    return gate, LineageNode("comparison", "treatment − control", content_hash(compared), tuple(evaluations))
-
-
-def _node(step: StepRecord, steps: Mapping[str, StepRecord]) -> LineageNode:
-    below = [_node(need, steps) for need in _needs(step, steps)]
+def _node(step: StepEntry, run: LastRun) -> LineageNode:
+    below = tuple(_node(need, run) for need in run.needs(step))
     name = step.name.partition(" ")[2] or step.name
     if step.kind == "predict":
-        below += _given(step, ("weights", "data"))
-        return LineageNode("predictions", name, step.result["sha256"], tuple(below))
+        sha256 = PredictResult.from_body(step.result).sha256
+        return LineageNode("predictions", name, sha256, (*below, *_given_files(step)))
     if step.kind == "train":
-        recipe = LineageNode("recipe", _recipe(step.inputs["recipe"]), content_hash(step.inputs["recipe"]))
-        return LineageNode("run", step.result["run"], step.key, (*below, recipe, *_given(step, ("weights", "data"))))
-    return LineageNode(_NAMES.get(step.kind, step.kind), name, step.key, tuple(below))
+        recipe = StepInputs.from_body(step.inputs).recipe or {}
+        node = LineageNode("recipe", _recipe_text(recipe), content_hash(recipe))
+        run_name = TrainResult.from_body(step.result).run
+        return LineageNode("run", run_name, step.key, (*below, node, *_given_files(step)))
+    return LineageNode(_NODE_KINDS.get(step.kind, step.kind), name, step.key, below)
 
 
-def _needs(step: StepRecord, steps: Mapping[str, StepRecord]) -> list[StepRecord]:
-    return [steps[key] for key in step.needs.values() if key in steps]
+def _given_files(step: StepEntry) -> list[LineageNode]:
+    inputs = StepInputs.from_body(step.inputs)
+    given = (("weights", "as given", inputs.weights), ("data", "images, labels, groups, split", inputs.data))
+    return [LineageNode(kind, name, value) for kind, name, value in given if value is not None]
 
 
-def _given(step: StepRecord, names: Sequence[str]) -> list[LineageNode]:
-    words = {"weights": "as given", "data": "images, labels, groups, split"}
-    values = {name: step.inputs.get(name) for name in names}
-    return [LineageNode(name, words[name], value) for name, value in values.items() if isinstance(value, str)]
-
-
-def _recipe(recipe: Mapping[str, Any]) -> str:
+def _recipe_text(recipe: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {format_setting(value)}" for name, value in recipe.items()) or "the trainer's defaults"

@@ -85,7 +85,7 @@ def _runs(runs: Sequence[RunContent]) -> list[str]:
             row.metric,
             f"{row.low:g} to {row.high:g}",
             number_format.number(row.actual),
-            row.said,
+            row.outcome,
         )
         for run in runs
         for row in run.trajectory

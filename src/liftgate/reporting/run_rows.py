@@ -1,70 +1,59 @@
-"""How trainings went, and what they cost: looked up in what the ledger has of them."""
+"""Rows about trainings: how each went, and what the steps of a run cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
-from typing import Any
+from collections.abc import Iterable
 
 from liftgate.checks.finding import Finding
+from liftgate.ledger.records import FindingRow, Spent, StepEntry
+from liftgate.ledger.step_costs import step_costs
 from liftgate.reporting.content import CostRow, RunContent, TrajectoryPoint
-from liftgate.reporting.lineage import StepRecord
+from liftgate.reporting.last_run import TrainedStage
 
-_TOTAL = "all training so far, as the budget and `liftgate status` count it"
-
-
-def run_rows(trained: Iterable[StepRecord]) -> tuple[RunContent, ...]:
-    """Return what was decided, expected and diagnosed of each training."""
-    return tuple(_run(step) for step in trained)
+_SHORTEST = 1.0
+"""Seconds; a step that took less has no row"""
+_ALL_STEPS = "all steps of this run"
+_ALL_TRAINING = "all training so far, as the budget and `liftgate status` count it"
 
 
-def _run(step: StepRecord) -> RunContent:
-    result = step.result
+def run_rows(trained: Iterable[TrainedStage]) -> tuple[RunContent, ...]:
+    """Return decisions, expected trajectory and diagnosis of each training."""
+    return tuple(_run_row(one) for one in trained)
+
+
+def _run_row(trained: TrainedStage) -> RunContent:
+    result = trained.result
     return RunContent(
-        name=step.name.removeprefix("train "),
-        word=result.get("word", "FINISHED"),
-        epochs=result["epochs"],
-        best_epoch=result["facts"].get("best_epoch"),
-        decisions=tuple(one["reason"] for one in result.get("decisions", ())),
-        trajectory=tuple(TrajectoryPoint(**row) for row in result.get("expected", ())),
-        findings=tuple(Finding(**_known(row)) for row in result.get("doctor", ())),
+        name=trained.step.name.removeprefix("train "),
+        word=result.word,
+        epochs=result.epochs,
+        best_epoch=result.training_facts.best_epoch,
+        decisions=tuple(decision.reason for decision in result.decisions),
+        trajectory=tuple(
+            TrajectoryPoint(row.epoch, row.metric, row.low, row.high, row.actual, row.said) for row in result.expected
+        ),
+        findings=tuple(as_finding(row) for row in result.doctor),
     )
 
 
-def cost_rows(steps: Iterable[StepRecord], spent: Mapping[str, Any] | None, rate: float | None) -> tuple[CostRow, ...]:
-    """Return what took a second or more, all steps together, and all training as the last run left it on record.
-
-    A cached step is listed with what it took when it ran. Money is of training alone: a budget counts nothing else.
+def cost_rows(steps: Iterable[StepEntry], spent: Spent | None, usd_per_hour: float | None) -> tuple[CostRow, ...]:
+    """Return what took a second or more, all steps together, and all training so far.
 
     Args:
         steps: of the last run.
-        spent: hours and kwh of all training, as the ledger's last `flow` entry has them; None: an older ledger.
-        rate: money per hour; None: nobody said.
+        spent: all training, as the newest `flow` entry has it; None: an older ledger.
+        usd_per_hour: None: unknown.
     """
-    taken = {step.name: (step, _seconds(step)) for step in steps}
-    rows = [
-        CostRow(name, seconds, seconds / 3600 * rate if rate is not None and step.kind == "train" else None)
-        for name, (step, seconds) in taken.items()
-        if seconds >= 1
-    ]
+    costs = step_costs(steps, usd_per_hour)
+    rows = [CostRow(one.name, one.seconds, one.usd) for one in costs.steps if one.seconds >= _SHORTEST]
     if rows:
-        rows.append(CostRow("all steps of this run", sum(seconds for _, seconds in taken.values()), total=True))
-    if spent is not None and spent["hours"] * 3600 >= 1:
-        usd = None if rate is None else spent["hours"] * rate
-        rows.append(CostRow(_TOTAL, spent["hours"] * 3600, usd, note=_energy(spent["kwh"]), total=True))
+        rows.append(CostRow(_ALL_STEPS, costs.seconds, total=True))
+    if spent is not None and spent.seconds >= _SHORTEST:
+        note = "" if spent.kwh is None else f"{spent.kwh:.3g} kWh of the GPUs"
+        rows.append(CostRow(_ALL_TRAINING, spent.seconds, spent.usd(usd_per_hour), note, total=True))
     return tuple(rows)
 
 
-def _seconds(step: StepRecord) -> float:
-    """Of a training that was paused: all attempts together."""
-    attempts = float(step.result.get("wall_seconds", 0.0)) if step.kind == "train" else 0.0
-    return max(step.seconds, attempts)
-
-
-def _energy(kwh: float | None) -> str:
-    return "" if kwh is None else f"{kwh:.3g} kWh of the GPUs"
-
-
-def _known(row: Mapping[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in fields(Finding)}
-    return {name: value for name, value in row.items() if name in names}
+def as_finding(row: FindingRow) -> Finding:
+    """Return a recorded finding as `check` and `doctor` return it."""
+    return Finding(row.id, row.severity, row.where, row.message, row.hint, row.data)

@@ -1,0 +1,48 @@
+"""What steps took, in time and money: the sums and products that a report prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from liftgate.ledger.records import StepEntry
+from liftgate.ledger.results import TrainResult
+
+
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """What one step took."""
+
+    name: str
+    seconds: float
+    usd: float | None
+    """None: there is no rate, or the step is no training: a budget counts nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepCosts:
+    """What the steps of a run took."""
+
+    steps: tuple[StepCost, ...]
+    seconds: float
+    """All of them together"""
+
+
+def step_costs(steps: Iterable[StepEntry], usd_per_hour: float | None) -> StepCosts:
+    """Return what each step took when it ran, also where its result was cached since.
+
+    Args:
+        steps: of one run.
+        usd_per_hour: price of the machine; None: unknown.
+    """
+    newest = {step.name: step for step in steps}
+    costs = tuple(_step_cost(step, usd_per_hour) for step in newest.values())
+    return StepCosts(costs, sum(cost.seconds for cost in costs))
+
+
+def _step_cost(step: StepEntry, usd_per_hour: float | None) -> StepCost:
+    if step.kind != "train":
+        return StepCost(step.name, step.seconds, None)
+    attempts = TrainResult.from_body(step.result).wall_seconds  # of a training that was paused: all of them
+    seconds = max(step.seconds, attempts)
+    return StepCost(step.name, seconds, None if usd_per_hour is None else seconds / 3600 * usd_per_hour)

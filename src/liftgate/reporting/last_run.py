@@ -1,0 +1,70 @@
+"""The newest run of a study as its ledger has it: the steps that it went through, with their results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from liftgate.ledger import Ledger
+from liftgate.ledger.records import FlowEntry, LedgerRecord, StepEntry
+from liftgate.ledger.results import TrainResult
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedStage:
+    """A finished training."""
+
+    step: StepEntry
+    result: TrainResult
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The steps that the newest `flow` entry names, in the order in which they were recorded."""
+
+    flow: FlowEntry | None
+    """None: the study has not run."""
+    steps: tuple[StepEntry, ...]
+
+    def of_kind(self, kind: str) -> tuple[StepEntry, ...]:
+        """Return the steps of one kind, such as `train` or `gate`."""
+        return tuple(step for step in self.steps if step.kind == kind)
+
+    def needs(self, step: StepEntry) -> tuple[StepEntry, ...]:
+        """Return the steps of this run that a step rests on."""
+        by_key = {one.key: one for one in self.steps}
+        return tuple(by_key[key] for key in step.needs.values() if key in by_key)
+
+    def gate(self, name: str) -> StepEntry | None:
+        """Return the step of a gate; None: the run did not evaluate it."""
+        return next((step for step in self.of_kind("gate") if step.name == name), None)
+
+    @property
+    def trained(self) -> tuple[TrainedStage, ...]:
+        """All trainings."""
+        return trained_stages(self.steps)
+
+
+def read_last_run(ledger: Ledger) -> LastRun:
+    """Return the newest run of a study.
+
+    The ledger may hold many runs: a report shows one of them.
+    """
+    flows = ledger.records(FlowEntry)
+    wanted = set(flows[-1].steps) if flows else set()
+    newest = {step.key: step for step in ledger.records(StepEntry) if step.key in wanted}
+    return LastRun(flows[-1] if flows else None, tuple(newest.values()))
+
+
+def trained_stages(steps: Sequence[StepEntry]) -> tuple[TrainedStage, ...]:
+    """Return the trainings among steps."""
+    return tuple(TrainedStage(step, TrainResult.from_body(step.result)) for step in steps if step.kind == "train")
+
+
+@dataclass(frozen=True, slots=True)
+class StepInputs(LedgerRecord):
+    """What a step was given: hashes of files and data, and a training's recipe."""
+
+    weights: str | None = None
+    data: str | None = None
+    recipe: dict[str, object] | None = None
