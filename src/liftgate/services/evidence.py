@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, overload
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
-from liftgate.data.detections import PredictionsSource, PrefetchedResults, read_predictions
+from liftgate.data.detections import PredictionsSource, PrefetchedResults, read_all_predictions, read_predictions
 from liftgate.data.grouping.slicing import slice_images
 from liftgate.errors import UsageError
 from liftgate.evaluation import compare as comparing
@@ -368,7 +368,7 @@ def _read(
 ) -> _Material:
     contaminated = _require_unlocked(dataset, sources, open_anyway)
     thresholds = screening.choose(dataset, len(sources))
-    found, note = tuple(read_predictions(source, dataset) for source in sources), None
+    found, note = read_all_predictions(sources, dataset), None
     if common:
         dataset, found, note = on_common_images(dataset, *found)
     slices = None if by is None else slice_images(dataset, by, base=Path.cwd())

@@ -34,6 +34,12 @@ class Predictions:
     """How they were made: imgsz, conf, iou, max_det, rect, weights (SHA-256), backend and its version, device."""
     sides: NDArray[np.float64] | None = None
     """(n, 2) width and height as the file has them, where it has: as `Labels.sides`, and like these not hashed"""
+    notes: tuple[str, ...] = ()
+    """Guesses of the reader that should be said beside every number; not hashed"""
+    guessed_numbering: str = ""
+    """How class numbers were read where nobody has declared it; empty: declared, or there are none; not hashed"""
+    has_boxes: bool = True
+    """False: every box is only the one around the keypoints; not hashed"""
 
     def __len__(self) -> int:
         return len(self.image)

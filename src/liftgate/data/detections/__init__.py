@@ -11,7 +11,13 @@ COCO results, the form that Liftgate itself writes, is `data/formats/coco/predic
 """
 
 from liftgate.data.detections.fiftyone import from_samples
-from liftgate.data.detections.read import PredictionsSource, PrefetchedResults, prefetch, read_predictions
+from liftgate.data.detections.read import (
+    PredictionsSource,
+    PrefetchedResults,
+    prefetch,
+    read_all_predictions,
+    read_predictions,
+)
 from liftgate.data.detections.supervision import from_supervision
 
 __all__ = [
@@ -20,5 +26,6 @@ __all__ = [
     "from_samples",
     "from_supervision",
     "prefetch",
+    "read_all_predictions",
     "read_predictions",
 ]

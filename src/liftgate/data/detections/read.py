@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from liftgate.data.detections import fiftyone, saved_answers, yolo_txt
 from liftgate.data.detections.builder import require_readable
 from liftgate.data.detections.supervision import from_supervision
 from liftgate.data.formats import coco
+from liftgate.data.formats.coco.class_numbering import OPTIONS
 from liftgate.errors import DataError
 
 
@@ -52,7 +53,8 @@ _TAKES = "COCO results JSON, FiftyOne JSON, CSV, or a folder of YOLO txt"
 def read_predictions(source: PredictionsSource, dataset: Dataset) -> Predictions:
     """Read predictions on the images of a dataset.
 
-    A path is COCO results (a JSON list), FiftyOne's labels.json or samples.json (a JSON object; `samples.json#FIELD`
+    A path is COCO results (a JSON list; `results.json#class-from-0`, `#class-from-1` or `#category-ids` says how it
+    counts classes), FiftyOne's labels.json or samples.json (a JSON object; `samples.json#FIELD`
     where it has more than one field of predictions), a CSV of answers, or a folder of YOLO txt, of CSV or of a FiftyOne
     export. A mapping is supervision.Detections by image; another iterable is FiftyOne samples.
 
@@ -68,6 +70,9 @@ def read_predictions(source: PredictionsSource, dataset: Dataset) -> Predictions
     if not isinstance(source, str | Path):
         return fiftyone.from_samples(source, dataset)
     path, field = _split_field(Path(source))
+    if field in OPTIONS:
+        require_readable(path, _LARGEST_STREAMED)
+        return coco.read_predictions(path, dataset, numbering=OPTIONS[field])
     if path.is_dir():
         return _read_folder(path, dataset, field)
     if _is_results(path):
@@ -79,6 +84,35 @@ def read_predictions(source: PredictionsSource, dataset: Dataset) -> Predictions
     if path.suffix.lower() == ".json":
         return fiftyone.read(path, dataset, field)
     raise DataError("not a predictions file", where=path, expected=_TAKES)
+
+
+def read_all_predictions(sources: Sequence[PredictionsSource], dataset: Dataset) -> tuple[Predictions, ...]:
+    """Read all predictions of one question, such as control and treatment.
+
+    Raises:
+        DataError: as `read_predictions`; or two files whose class numbers would be read in two ways that nobody has
+            declared.
+    """
+    found = tuple(read_predictions(source, dataset) for source in sources)
+    guesses = {one.guessed_numbering for one in found if one.guessed_numbering}
+    tables = {tuple(sorted(coco.numberings(dataset)[name].items())) for name in guesses}
+    if len(tables) > 1:
+        read_as = [
+            f"{_shown(source)}: {one.guessed_numbering}"
+            for source, one in zip(sources, found, strict=True)
+            if one.guessed_numbering
+        ]
+        raise DataError(
+            "the files of one comparison count classes in two ways", got="; ".join(read_as),
+            hint=f"say how each file counts: results.json#{' or #'.join(OPTIONS)}",
+        )  # fmt: skip
+    return found
+
+
+def _shown(source: PredictionsSource) -> str:
+    if isinstance(source, PrefetchedResults):
+        return source.path.name
+    return Path(source).name if isinstance(source, str | Path) else type(source).__name__
 
 
 def prefetch(source: PredictionsSource) -> PredictionsSource:

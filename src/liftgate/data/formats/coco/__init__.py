@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from liftgate.data.formats.coco.class_numbering import numberings
 from liftgate.data.formats.coco.parts import find_parts, read_parts
 from liftgate.data.formats.coco.predictions import read_predictions, write_predictions
 from liftgate.data.formats.coco.reader import read
@@ -12,6 +13,7 @@ from liftgate.data.formats.coco.writer import write
 __all__ = [
     "Results",
     "find_parts",
+    "numberings",
     "read",
     "read_parts",
     "read_predictions",

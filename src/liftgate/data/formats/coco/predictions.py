@@ -3,7 +3,7 @@
 A results file says neither which images were looked at nor what its category numbers mean. The settings say both:
 
     images               ids of the images that were looked at; absent: all of the dataset
-    category_numbering   `category ids`, `class from 0` or `class from 1`; absent: see `read_predictions`
+    category_numbering   `category ids`, `class from 0` or `class from 1`; absent: see `guess_numbering`
     classes              a list: names of category_id 1, 2, …, the model's own, matched to the dataset's by name;
                          a mapping, model's name → dataset's (a backend wrote it): the numbers are `class from 1`
     answers              `image`: the rows are of whole images and have no bbox
@@ -13,8 +13,6 @@ A results file says neither which images were looked at nor what its category nu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +22,10 @@ from numpy.typing import NDArray
 
 from liftgate.boxes import Boxes, xywh_to_xyxy, xyxy_to_xywh
 from liftgate.data.core.dataset import Dataset
-from liftgate.data.core.image_names import ImageNames
 from liftgate.data.core.predictions import Predictions
-from liftgate.data.formats.coco.annotations import by_spelling
+from liftgate.data.formats.coco.class_numbering import OPTIONS, Numbering, guess_numbering, numberings
 from liftgate.data.formats.coco.document import Id
+from liftgate.data.formats.coco.image_ids import ImageIds
 from liftgate.data.formats.coco.results import Results, read_results, spread
 from liftgate.documents import LARGE, DocumentError, load_json
 from liftgate.errors import DataError
@@ -49,24 +47,34 @@ def named_classes(path: Path) -> tuple[str, ...]:
     return tuple(map(str, names)) if isinstance(names, list | dict) else ()
 
 
-def read_predictions(path: Path, dataset: Dataset, results: Results | None = None) -> Predictions:
+def read_predictions(
+    path: Path, dataset: Dataset, results: Results | None = None, *, numbering: str | None = None
+) -> Predictions:
     """Read a COCO results file against the dataset that it was made on.
 
-    `image_id` may be the image's COCO id, its id, file name or stem, or any of these spelled as text. `category_id` is
-    the dataset's, unless the settings say otherwise; or, when a 0 occurs that is no category and all are below the
-    number of classes, the class index (as many tools write). How it was read is in `settings["category_numbering"]`.
-    Keypoints without a box get the box around them. `results` are the file's rows where they have been read already.
+    `image_id` may be the image's COCO id, its id, file name or stem, or any of these spelled as text; a `file_name` in
+    every row decides instead (see `ImageIds.rows`). `category_id` is the dataset's, unless `numbering` or the settings
+    say otherwise (see `guess_numbering`). How the classes were read is in `settings["category_numbering"]`, and what
+    should be said of a guess in `notes`. Keypoints without a box get the box around them.
+
+    Args:
+        path: the results file.
+        dataset: the truth.
+        results: the file's rows where they have been read already.
+        numbering: `category ids`, `class from 0` or `class from 1`; None: as the settings say.
 
     Raises:
-        DataError: not JSON (with the line), or a row that cannot be meant (with its index).
+        DataError: not JSON (with the line), a row that cannot be meant (with its index), or a reading that the truth's
+            boxes contradict.
     """
     results = read_results(path) if results is None else results
     settings = _read_settings(settings_path(path))
-    numbering = _numbering(path, results, dataset, settings)
-    images = _ImageIds(dataset)
+    images = ImageIds(dataset)
     looked_at = _looked_at(path, dataset, settings, images)
-    image = _image_column(path, results, dataset, images, looked_at)
-    cls = _class_column(path, results, numbering)
+    place = images.rows(path, results, declared="images" in settings)
+    image = _image_column(path, results, dataset, place, looked_at)
+    counted = _declared_numbering(path, dataset, settings, numbering) or guess_numbering(path, results, dataset, place)
+    cls = _class_column(path, results, counted)
     if not np.isfinite(results.score).all():
         bad = np.flatnonzero(~np.isfinite(results.score))[0]
         raise DataError("the score is no number", where=f"{path}: [{bad}]", got=results.score[bad])
@@ -74,7 +82,7 @@ def read_predictions(path: Path, dataset: Dataset, results: Results | None = Non
     posed = dataset.keypoints and (results.point_count > 0).any()
     n_keypoints = len(dataset.keypoints.names) if dataset.keypoints and posed else 0
     details: dict[str, Any] = {key: value for key, value in settings.items() if key != "images"}
-    details["category_numbering"] = numbering.name
+    details["category_numbering"] = counted.name
     if len(kept) < len(results):
         details["other_classes_dropped"] = len(results) - len(kept)
     if images.respelled:
@@ -93,6 +101,9 @@ def read_predictions(path: Path, dataset: Dataset, results: Results | None = Non
         keypoints=_points(path, results, kept, n_keypoints) if n_keypoints else None,
         settings=details,
         sides=boxes[:, 2:],
+        notes=tuple(note for note in (counted.note, images.note) if note),
+        guessed_numbering=counted.name if counted.guessed and len(kept) else "",
+        has_boxes=answers or not len(kept) or bool(np.isfinite(results.boxes[kept, 0]).any()),
     )
 
 
@@ -124,31 +135,18 @@ def write_predictions(predictions: Predictions, dataset: Dataset, path: Path) ->
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbering:
-    name: str
-    classes: Mapping[int, int | None]
-    """category_id → index of the dataset's class; None: a class that the dataset does not have"""
-
-
-def _numbering(path: Path, results: Results, dataset: Dataset, settings: Mapping[str, Any]) -> _Numbering:
-    count = len(dataset.classes)
-    known: dict[str, Mapping[int, int | None]] = {
-        "category ids": {id_: index for index, id_ in enumerate(dataset.category_ids)},
-        "class from 0": dict(enumerate(range(count))),
-        "class from 1": dict(enumerate(range(count), 1)),
-    }
-    said, names = settings.get("category_numbering"), settings.get("classes")
-    if isinstance(said, str) and said in known:
-        return _Numbering(said, known[said])
+def _declared_numbering(
+    path: Path, dataset: Dataset, settings: Mapping[str, Any], numbering: str | None
+) -> Numbering | None:
+    """The numbering that an option or the settings declare; None: nobody does."""
+    known = numberings(dataset)
+    declared = numbering or settings.get("category_numbering")
+    names = settings.get("classes")
+    if isinstance(declared, str) and declared in known:
+        return Numbering(declared, known[declared])
     if isinstance(names, dict):
-        return _Numbering("class from 1", known["class from 1"])
-    if names is not None:
-        return _Numbering("names", _by_name(path, names, dataset))
-    used = set(np.unique(results.category).tolist())
-    if 0 in used and 0 not in dataset.category_ids and min(used) >= 0 and max(used) < count:
-        return _Numbering("class from 0", known["class from 0"])
-    return _Numbering("category ids", known["category ids"])
+        return Numbering("class from 1", known["class from 1"])
+    return None if names is None else Numbering("names", _by_name(path, names, dataset))
 
 
 def _by_name(path: Path, names: object, dataset: Dataset) -> dict[int, int | None]:
@@ -164,50 +162,20 @@ def _by_name(path: Path, names: object, dataset: Dataset) -> dict[int, int | Non
     return places
 
 
-class _ImageIds:
-    """Finds the image of a results row: exact COCO id, then id, file name or stem, then by spelling where unique."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self._exact: dict[Id, int] = {
-            image.coco_id: index for index, image in enumerate(dataset.images) if image.coco_id is not None
-        }
-        self._spelled = by_spelling(self._exact)
-        self._images = dataset.images
-        self._known: dict[Id, int | None] = {}
-        self.respelled = 0
-        """Ids that were found in another type than the dataset's (2299 and "2299")."""
-
-    @cached_property
-    def _names(self) -> ImageNames:
-        return ImageNames(self._images)
-
-    def find(self, id_: Id) -> int | None:
-        if id_ in self._exact:
-            return self._exact[id_]
-        if id_ not in self._known:
-            place = self._names.find(id_) if isinstance(id_, str) else None
-            if place is None and (place := self._spelled.get(str(id_))) is not None:
-                self.respelled += 1
-            self._known[id_] = self._names.find(str(id_)) if place is None else place
-        return self._known[id_]
-
-
 def _image_column(
-    path: Path, results: Results, dataset: Dataset, images: _ImageIds, looked_at: Mapping[int, int]
+    path: Path, results: Results, dataset: Dataset, place: NDArray[np.int64], looked_at: Mapping[int, int]
 ) -> NDArray[np.int64]:
-    """(n,) index into Predictions.images; each distinct id is looked up once."""
-    table = np.empty(len(results.ids), dtype=np.int64)
-    for number, id_ in enumerate(results.ids):
-        found = images.find(id_)
-        place = None if found is None else looked_at.get(found)
-        if place is None:
-            row = np.flatnonzero(results.image == number)[0]
-            raise _unknown_image(f"{path}: [{row}]", id_, dataset)
-        table[number] = place
-    return table[results.image]
+    """(n,) index into Predictions.images."""
+    table = np.full(len(dataset.images) + 1, -1, dtype=np.int64)  # the last one is that of no image
+    table[list(looked_at)] = list(looked_at.values())
+    column = table[place]
+    if len(unknown := np.flatnonzero(column < 0)):
+        row = int(unknown[0])
+        raise _unknown_image(f"{path}: [{row}]", results.ids[int(results.image[row])], dataset)
+    return column
 
 
-def _class_column(path: Path, results: Results, numbering: _Numbering) -> NDArray[np.int64]:
+def _class_column(path: Path, results: Results, numbering: Numbering) -> NDArray[np.int64]:
     """(n,) index into the dataset's classes, −1 for a class that the dataset does not have."""
     numbers = np.unique(results.category)
     place = np.searchsorted(numbers, results.category)
@@ -217,7 +185,8 @@ def _class_column(path: Path, results: Results, numbering: _Numbering) -> NDArra
         raise DataError(
             "unknown category_id", where=f"{path}: [{row}]",
             expected=_some(list(numbering.classes)), got=results.category[row],
-            hint="the numbers are the dataset's category ids, 1 … n where it has none",
+            hint=f"how does the file count classes? {path.name}#{' or #'.join(OPTIONS)}; "
+            "without it they are the data set's category ids, 1 … n where it has none",
         )  # fmt: skip
     meant = [numbering.classes[number] for number in numbers.tolist()]
     return np.array([-1 if index is None else index for index in meant], dtype=np.int64)[place]
@@ -270,7 +239,7 @@ def _read_settings(path: Path) -> dict[str, Any]:
     return settings
 
 
-def _looked_at(path: Path, dataset: Dataset, settings: Mapping[str, Any], ids: _ImageIds) -> dict[int, int]:
+def _looked_at(path: Path, dataset: Dataset, settings: Mapping[str, Any], ids: ImageIds) -> dict[int, int]:
     """Index in the dataset → index in Predictions.images, for the images that were looked at."""
     named = settings.get("images")
     if named is None:

@@ -1,0 +1,113 @@
+"""What the `category_id`s of a results file mean: the data set's category ids, or class indices from 0 or from 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.boxes import xywh_to_xyxy
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.formats.coco.evidence import matched_class, surest, vote
+from liftgate.data.formats.coco.results import Results
+from liftgate.errors import DataError
+
+OPTIONS = {
+    "category-ids": "category ids",
+    "class-from-0": "class from 0",
+    "class-from-1": "class from 1",
+}
+"""After a # behind a results file's name → how it counts classes"""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """How a results file counts classes."""
+
+    name: str
+    classes: Mapping[int, int | None]
+    """category_id → index of the dataset's class; None: a class that the dataset does not have"""
+    guessed: bool = False
+    """Nobody has declared it: the numbers that occur, and where their boxes lie, decided"""
+    note: str = ""
+    """What should be said beside a number that rests on it; empty: nothing"""
+
+
+def numberings(dataset: Dataset) -> dict[str, Mapping[int, int | None]]:
+    """Return every way to count the dataset's classes, the usual one first."""
+    count = len(dataset.classes)
+    return {
+        "category ids": {id_: index for index, id_ in enumerate(dataset.category_ids)},
+        "class from 0": dict(enumerate(range(count))),
+        "class from 1": dict(enumerate(range(count), 1)),
+    }
+
+
+def guess_numbering(path: Path, results: Results, dataset: Dataset, image: NDArray[np.int64]) -> Numbering:
+    """Return the reading that the numbers allow and the boxes do not contradict.
+
+    A 0 that is no category, with all numbers below the number of classes, means class indices from 0; otherwise the
+    numbers are the dataset's category ids. Where another reading is possible too, the boxes vote.
+
+    Args:
+        path: for messages.
+        results: the rows of the file.
+        dataset: the truth.
+        image: (n,) index of each row's image in the dataset.
+
+    Raises:
+        DataError: another reading than the usual one fits the truth clearly better.
+    """
+    known = numberings(dataset)
+    used = np.unique(results.category).tolist()
+    usual = "category ids"
+    if 0 in used and 0 not in dataset.category_ids and min(used) >= 0 and max(used) < len(dataset.classes):
+        usual = "class from 0"
+    taken = known[usual]
+    if not used or not all(number in taken for number in used):
+        return Numbering(usual, taken, guessed=True)  # an unknown number is refused by row
+    others = {
+        name: table
+        for name, table in known.items()
+        if all(number in table for number in used) and any(table[number] != taken[number] for number in used)
+    }
+    if not others:
+        return Numbering(usual, taken, guessed=True)
+    rows = surest(results.score)
+    rows = rows[np.isfinite(results.boxes[rows]).all(axis=1)]
+    lies_on = matched_class(dataset, image[rows], xywh_to_xyxy(results.boxes[rows]))
+    right = {name: _right(results.category[rows], table, lies_on) for name, table in {usual: taken, **others}.items()}
+    undecided = []
+    for name in others:
+        found = vote(right[usual], right[name])
+        if found.answer == 2:
+            got = f"{found.second} detections lie on an object of their class as {name}, {found.first} as {usual}"
+            raise DataError(
+                "the class numbers fit the truth in another reading", where=path,
+                expected=f"{usual}, as they are read without more said", got=got,
+                hint=f"say how the file counts: {path.name}#{_option(name)} or {path.name}#{_option(usual)}",
+            )  # fmt: skip
+        if found.answer == 0:
+            undecided.append(name)
+    note = ""
+    if undecided:
+        note = (
+            f"{path.name}: its class numbers can be read as {usual} or as {' or '.join(undecided)}, and the boxes do "
+            f"not decide; read as {usual} ({path.name}#{_option(usual)} says so)"
+        )
+    return Numbering(usual, taken, guessed=True, note=note)
+
+
+def _right(
+    category: NDArray[np.int64], table: Mapping[int, int | None], lies_on: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    numbers, place = np.unique(category, return_inverse=True)
+    meant = np.array([-2 if table[number] is None else table[number] for number in numbers.tolist()], dtype=np.int64)
+    return np.asarray(meant[place.reshape(-1)] == lies_on, dtype=np.bool_)
+
+
+def _option(name: str) -> str:
+    return next(option for option, meant in OPTIONS.items() if meant == name)

@@ -1,0 +1,70 @@
+"""Which of two readings of a results file fits the truth: a vote of boxes, where ids alone leave both possible."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.boxes import Boxes, iou
+from liftgate.data.core.dataset import Dataset
+
+_MOST = 20_000
+"""Detections that vote, the surest first"""
+_OVERLAP = 0.5
+_CLEAR = 3
+"""So many times as many votes, and so many more, are clear"""
+
+
+class Vote(NamedTuple):
+    """Detections that only one of two readings puts on an object of the truth."""
+
+    first: int
+    second: int
+
+    @property
+    def answer(self) -> int:
+        """1 or 2: which of the two fits clearly better; 0: not decided."""
+        if self.first >= _CLEAR * self.second + _CLEAR:
+            return 1
+        return 2 if self.second >= _CLEAR * self.first + _CLEAR else 0
+
+
+def surest(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the rows that vote, shape (k,): the detections with the highest scores."""
+    if len(scores) <= _MOST:
+        return np.arange(len(scores), dtype=np.int64)
+    return np.argpartition(-scores, _MOST)[:_MOST].astype(np.int64)
+
+
+def matched_class(dataset: Dataset, image: NDArray[np.int64], boxes: Boxes) -> NDArray[np.int64]:
+    """Return the class of the object that each box lies on, −1: on none at IoU 0.5; shape (n,).
+
+    Args:
+        dataset: the truth.
+        image: (n,) index into its images.
+        boxes: (n, 4) xyxy.
+    """
+    found = np.full(len(image), -1, dtype=np.int64)
+    labels = dataset.labels
+    order = np.argsort(labels.image, kind="stable")
+    starts = np.searchsorted(labels.image[order], np.arange(len(dataset.images) + 1))
+    by_image = np.argsort(image, kind="stable")
+    edges = np.flatnonzero(np.diff(image[by_image], prepend=-1, append=-1))
+    for first, last in itertools.pairwise(edges):
+        rows = by_image[first:last]
+        objects = order[starts[image[rows[0]]] : starts[image[rows[0]] + 1]]
+        if not len(objects):
+            continue
+        overlap = iou(boxes[rows], labels.boxes[objects])
+        best = overlap.argmax(axis=1)
+        hit = overlap[np.arange(len(rows)), best] >= _OVERLAP
+        found[rows[hit]] = labels.cls[objects[best[hit]]]
+    return found
+
+
+def vote(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Vote:
+    """Return how many rows only the first and only the second reading puts right."""
+    return Vote(int((first & ~second).sum()), int((second & ~first).sum()))
