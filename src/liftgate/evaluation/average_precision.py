@@ -30,7 +30,8 @@ def average_precision(
     weight of 2 is the same as the unit's images standing in the data twice, except within ties of the score.
     """
     a = SIZES.index(size)
-    live = table.skip[a] != ALL_BITS  # rows that count nowhere in this size range
+    # Without rows that count nowhere in this size range, and those beyond COCO's limit.
+    live = (table.skip[a] != ALL_BITS) & (table.rank < table.limit)
     start = np.concatenate([[0], np.cumsum(live)])[table.start].astype(np.int64)
     columns = (start, unit[table.image[live]], table.hit[a][live] & ~table.skip[a][live], table.skip[a][live])
     positives = table.positives(size, unit, len(weights)) @ weights
@@ -62,7 +63,7 @@ def recall(
     """Recall of each class at each IoU threshold in every lane, shape (K, 10, L); NaN where the lane holds no truth."""
     a = SIZES.index(size)
     masks = table.hit[a] & ~table.skip[a]
-    live = np.flatnonzero((masks != 0) & (table.rank < max_detections))
+    live = np.flatnonzero((masks != 0) & (table.rank < min(max_detections, table.limit)))
     n_units, n_classes = len(weights), len(table.classes)
     cell = table.cls[live] * n_units + unit[table.image[live]]
     bits = [(masks[live] >> t) & 1 for t in range(_N_THRESHOLDS)]

@@ -84,6 +84,12 @@ def evaluate(
     estimates, intervals = boxes[0] | estimates, boxes[1] | intervals
     _add_rates(estimates, intervals, point, truth, level)
     settings |= {"conf": conf, "iou": 0.5, "max_det": MAX_DETECTIONS["iou"]}
+    if table.beyond_limit:
+        settings["max_det_cut"] = limit_note(table)
+    if not predictions.has_boxes:  # the box around some keypoints is nobody's detection of an object
+        estimates |= dict.fromkeys((*COCO, *RATES))
+        intervals = {name: interval for name, interval in intervals.items() if name not in estimates}
+        settings["no_boxes"] = NO_BOXES
     tables = [table]
     if truth.labels.keypoints is not None and _has_keypoints(truth, predictions, spec.sigmas):
         spread = resolve_sigmas(truth, spec.sigmas)
@@ -96,12 +102,12 @@ def evaluate(
     return Evaluation(
         metrics=estimates,
         intervals=intervals,
-        per_class=_per_class(table, conf),
+        per_class=_per_class(table, conf) if predictions.has_boxes else {},
         settings=settings,
         method=_method(groups) + ("" if threshold is None else f"; {_OF_IMAGES}"),
-        images=_images(truth, point),
+        images=_images(truth, point) if predictions.has_boxes else (),
         curves=curves(table) | {"best_confidence": best_confidence(point.best[shown(point)])},
-        as_ultralytics=as_ultralytics(_unlimited(truth, predictions, table)),
+        as_ultralytics=as_ultralytics(table),
         calibration={} if "scores_outside_0_1" in predictions.settings else calibration(table),
         slices={}
         if spec.slices is None
@@ -109,6 +115,17 @@ def evaluate(
         errors=errors_by_type(truth, predictions, conf=conf, table=table).to_dict() if spec.errors else {},
         pck={str(one): pck(truth, predictions, one, level=level, table=table) for one in spec.pck},
         **common,
+    )
+
+
+NO_BOXES = "the predictions have keypoints and no boxes: box metrics are undefined"
+
+
+def limit_note(table: MatchTable) -> str:
+    """Return the sentence that says what COCO's limit of detections cut."""
+    return (
+        f"{table.beyond_limit:,} detections are beyond the best {table.limit} of their image and class: AP and AR "
+        "leave them out, as COCO does; recall, precision and false positives at a threshold count them"
     )
 
 
@@ -127,11 +144,6 @@ def _has_keypoints(truth: Dataset, predictions: Predictions, sigmas: Sigmas) -> 
     """Whether OKS is asked: no detections at all do not tell what they would have been, so known sigmas decide."""
     known = sigmas is not None or (truth.keypoints is not None and truth.keypoints.sigmas is not None)
     return predictions.keypoints is not None or (known and keypoints_of(truth, predictions) is not None)
-
-
-def _unlimited(truth: Dataset, predictions: Predictions, table: MatchTable) -> MatchTable:
-    """The table without a limit of detections; the same one where the limit cut nothing."""
-    return table if len(table.score) == len(predictions) else match(truth, predictions, max_detections=len(predictions))
 
 
 def _averaged_with_intervals(

@@ -28,7 +28,7 @@ SIZE_RANGES = {
 SIZES = tuple(SIZE_RANGES)
 
 MAX_DETECTIONS = {"iou": 100, "oks": 20}
-"""The best this many detections of an image and class are looked at."""
+"""AP and AR count the best this many detections of an image and class; rates at a threshold count them all."""
 
 _SCREEN = "accuracy, detection rate and false alarms per image take no boxes: liftgate.evaluation.image_level"
 
@@ -62,11 +62,18 @@ class MatchTable:
     """(m,)"""
     counted: NDArray[np.bool_]
     """(A, m) whether the object counts in this size range"""
+    limit: int
+    """AP and AR count the rows whose rank is below"""
 
     @property
     def cls(self) -> NDArray[np.int64]:
         """(n,) class of each detection."""
         return np.repeat(np.arange(len(self.classes)), np.diff(self.start))
+
+    @property
+    def beyond_limit(self) -> int:
+        """Detections that AP and AR leave out, because their image and class have better ones enough."""
+        return int((self.rank >= self.limit).sum())
 
     def positives(self, size: str, unit: NDArray[np.int64], n_units: int) -> NDArray[np.float64]:
         """(K, n_units) number of objects that count, by class and by the unit that each image belongs to."""
@@ -89,6 +96,8 @@ def match(
     of the predictions file, as a stable sort on −score leaves them. Images of the truth that were not predicted on
     count as empty; detections on images that the truth does not have are left out by `aligned` before.
 
+    Every detection is matched, best first, so that a limit changes no match of those that it leaves.
+
     Raises:
         UsageError: no boxes, classes or images differ, a score is NaN, or keypoints or sigmas are missing for `oks`.
     """
@@ -100,7 +109,7 @@ def match(
     index = np.array([place[id_] for id_ in predictions.images], dtype=np.int64)
     image = index[predictions.image] if len(predictions) else np.empty(0, dtype=np.int64)
     tie_rank, labels, n_images = _tie_ranks(truth), truth.labels, len(truth.images)
-    seen = _ordered(predictions, tie_rank[image], n_images, limit)
+    seen = _ordered(predictions, tie_rank[image], n_images)
     label_cell = labels.cls * n_images + tie_rank[labels.image] if len(labels) else labels.cls
     label_order = np.argsort(label_cell, kind="stable")
     runs = _runs(seen.cell, label_cell[label_order])
@@ -141,6 +150,7 @@ def match(
         label_image=labels.image,
         label_class=labels.cls,
         counted=~uncounted,
+        limit=limit,
     )
 
 
@@ -159,15 +169,12 @@ class _Seen(NamedTuple):
     """of each of `rows` in its image and class"""
 
 
-def _ordered(predictions: Predictions, tie: NDArray[np.int64], n_images: int, limit: int) -> _Seen:
-    """Order the best `limit` of every image and class; `tie` (n,) says how their images follow one another."""
+def _ordered(predictions: Predictions, tie: NDArray[np.int64], n_images: int) -> _Seen:
+    """Order the detections of every image and class; `tie` (n,) says how their images follow one another."""
     best_first = stable_order(falling(predictions.scores), stable_order(tie))
     order = stable_order(predictions.cls, stable_order(tie, best_first))
     cell = (predictions.cls * n_images + tie)[order]
     rank = _rank_within(cell)
-    if not (kept := rank < limit).all():
-        best_first = best_first[np.isin(best_first, order[kept], assume_unique=True)]
-        order, cell, rank = order[kept], cell[kept], rank[kept]
     rows = stable_order(predictions.cls, best_first)
     rank_of, place_of = np.empty((2, len(predictions)), dtype=np.int64)
     rank_of[order], place_of[rows] = rank, np.arange(len(rows))
@@ -208,6 +215,9 @@ def aligned(truth: Dataset, predictions: Predictions) -> Predictions:
         keypoints=None if predictions.keypoints is None else predictions.keypoints[rows],
         settings=predictions.settings,
         sides=None if predictions.sides is None else predictions.sides[rows],
+        notes=predictions.notes,
+        guessed_numbering=predictions.guessed_numbering,
+        has_boxes=predictions.has_boxes,
     )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
+from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import align
 from liftgate.evaluation.average_precision import average_precision, recall
 from liftgate.evaluation.image_level import ImageLevelScores, ImageLevelThreshold, image_level_scores, screened_rate
@@ -50,6 +51,10 @@ def match_for_metric(
         screened = image_level_scores(truth, predictions, threshold)
         if predictions.image_level:
             return MatchedPredictions(None, None, screened)
+    if not predictions.has_boxes and spec.metric not in OKS:
+        raise UsageError(
+            f"{spec.metric} is of boxes, and these predictions have keypoints only", hint="--metric OKS-mAP50-95"
+        )
     table = match(truth, predictions)
     point = operating_point(table, spec.conf)
     if spec.metric in OKS:

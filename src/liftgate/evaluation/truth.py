@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.faults import UNREAD_OBJECTS, unread_images
 from liftgate.data.formats.read import read
 from liftgate.data.grouping.groups import assign_groups
 from liftgate.errors import UsageError
@@ -14,6 +15,7 @@ from liftgate.progress import Progress, silent
 Truth = Dataset | Path | str
 """A data set in memory, or where one lies"""
 
+_OF_BOXES = ("size_rotated", "size_differs", "image_twice")
 _OF_IMAGES = ("image", "jpeg", "size", "split", "path", "list", "group")
 
 
@@ -35,7 +37,7 @@ def read_truth(
         progress: called with the number of items done and in all.
 
     Raises:
-        UsageError: it cannot be read, or has no such split.
+        UsageError: it cannot be read, has no such split, or nothing of its labels can be used.
     """
     if isinstance(truth, Dataset):
         dataset, where = truth, truth.source
@@ -49,6 +51,7 @@ def read_truth(
         raise UsageError(f"no split {split!r}", where=where, expected=has, got=split)
     if split is not None:
         dataset = dataset.split(split)  # first: a rule need not fit images of other splits
+    _require_objects(dataset, where)
     return dataset if groups is None else assign_groups(dataset, groups, base=Path.cwd())
 
 
@@ -59,8 +62,29 @@ def faults_of_truth(dataset: Dataset) -> str:
 
     Missing or unreadable images are no fault here: measuring needs their labels only.
     """
-    labels = [fault.kind for fault in dataset.faults if not fault.kind.startswith(_OF_IMAGES)]
-    if not labels:
+    kept = [f.kind for f in dataset.faults if f.kind in _OF_BOXES or not f.kind.startswith(_OF_IMAGES)]
+    if not kept:
         return ""
-    counts = ", ".join(f"{kind} {number}" for kind, number in Counter(labels).most_common())
-    return f"the truth was read with faults ({counts}): `liftgate check` says where"
+    counts = ", ".join(f"{kind} {number}" for kind, number in Counter(kept).most_common())
+    unread = int(unread_images(dataset).sum())
+    more = f"; no object of {unread} images could be read, and they count as empty" if unread else ""
+    return f"the truth was read with faults ({counts}{more}): `liftgate check` says where"
+
+
+def _require_objects(dataset: Dataset, where: object) -> None:
+    """Refuse a truth that has labels of which nothing can be found.
+
+    Raises:
+        UsageError: every object is a crowd or ignored, or none could be read.
+    """
+    labels = dataset.labels
+    if (~labels.crowd & ~labels.ignore).any():
+        return
+    if len(labels):
+        what = "every object of the truth is a crowd or ignored: there is nothing to find"
+        hint = "masks exported by CVAT or SAM have iscrowd 1 on single objects too: set it to 0 for these"
+        raise UsageError(what, where=where, got=f"{len(labels)} objects", hint=hint)
+    kinds = Counter(f.kind for f in dataset.faults if f.kind in UNREAD_OBJECTS or f.kind == "label_orphan")
+    if kinds:
+        got = ", ".join(f"{kind} {number}" for kind, number in kinds.most_common())
+        raise UsageError("no object of the truth could be read", where=where, got=got, hint="`liftgate check` says why")

@@ -487,7 +487,7 @@ class _Screening:
 def odd_predictions(predictions: Predictions) -> str:
     """Return what was unusual in the predictions and was read all the same; empty: nothing."""
     scores, ids = (predictions.settings.get(key) for key in ("scores_outside_0_1", "image_ids_respelled"))
-    texts = []
+    texts = list(predictions.notes)
     if scores:
         texts.append(f"{scores} scores lie outside 0 … 1: AP ranks by them, but a confidence threshold means nothing")
     if ids:

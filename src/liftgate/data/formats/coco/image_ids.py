@@ -103,12 +103,9 @@ class ImageIds:
         if not any(isinstance(id_, int) for id_ in results.ids):
             return _column(by_id, results)
         by_number = [self._numbers.get(id_, -1) if isinstance(id_, int) else self.find(id_) for id_ in results.ids]
-        if not self._exact:
-            shared = [
-                id_ for id_, place in zip(results.ids, by_number, strict=True) if place is None and isinstance(id_, int)
-            ]
-            if shared:
-                raise self._shared(path, shared[0])
+        for id_, place in zip(results.ids, by_number, strict=True):
+            if place is None and isinstance(id_, int) and id_ not in self._exact:
+                raise self._shared(path, id_)
         numbered = all(place is not None and place >= 0 for place in by_number)
         if all(place is not None for place in by_id):
             if self._exact and numbered and by_id != by_number and not declared:
