@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import liftgate.templates
 from liftgate.cli import main
 from liftgate.errors import UsageError
 from liftgate.study.study_file import load
@@ -131,3 +132,9 @@ def test_every_example_loads_and_holds_no_path_of_a_machine(example: Path) -> No
 
 def test_the_examples_are_there() -> None:
     assert {"bccd.yaml", "measure_first_coco.yaml"} <= {path.name for path in EXAMPLES.iterdir()}
+
+
+def test_every_folder_of_templates_is_offered_and_nothing_else() -> None:
+    folder = Path(liftgate.templates.__file__).parent
+    assert sorted(TEMPLATES) == sorted(path.parent.name for path in folder.glob("*/study.yaml.j2"))
+    assert [path.name for path in folder.glob("*.py")] == ["__init__.py"]

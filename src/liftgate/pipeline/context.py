@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from liftgate.ledger import Ledger
 from liftgate.ledger.workspace import Workspace
-from liftgate.pipeline.datasets import StudyDatasets
 from liftgate.progress import Progress, silent
 from liftgate.study.records import Study
+
+if TYPE_CHECKING:
+    from liftgate.pipeline.datasets import StudyDatasets  # with numpy, which `status` does without
 
 NoticeKind = Literal["started", "cached", "done", "skipped", "event", "verdict"]
 
