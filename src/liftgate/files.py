@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -82,23 +83,50 @@ def write_json(path: Path, value: object) -> None:
 
 
 @contextlib.contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of `folder` when the block ends well, and vanishes when it does not.
+def atomic_folder(folder: Path, own_files: Callable[[str], bool] | None = None) -> Iterator[Path]:
+    """Yield an empty folder that is renamed to `folder` when the block ends well, and vanishes when it does not.
 
-    What is in `folder` is replaced: see `require_empty` for a folder that may hold somebody's files.
+    A file that came into `folder` meanwhile is never deleted: an absent or empty folder is replaced by the system, in
+    one step that fails where it is not empty.
+
+    Args:
+        folder: absent or empty, or holding nothing but files that may be replaced.
+        own_files: says of a file, by its path relative to `folder`, whether it may be replaced; None: none may.
+
+    Raises:
+        DataError: `folder` holds other files.
     """
     folder = lexical(folder)
+    folder = folder.resolve() if folder.is_symlink() else folder
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
         yield part
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.rename(folder)
+        try:
+            part.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            _replace_own_folder(folder, part, own_files or (lambda _: False))
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+
+
+def _replace_own_folder(folder: Path, part: Path, own_files: Callable[[str], bool]) -> None:
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old.part")
+    folder.rename(old)  # first: nothing comes into it any more
+    others = [] if old.is_dir() else [folder.name]
+    for place, _, names in os.walk(old):
+        relative = Path(place).relative_to(old)
+        others += [path for name in names if not own_files(path := (relative / name).as_posix())]
+    if others:
+        old.rename(folder)
+        hint = "nothing was replaced: name a new folder, or move these files away"
+        raise DataError("the folder holds other files", where=folder, got=", ".join(sorted(others)[:3]), hint=hint)
+    part.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def require_empty(folder: Path) -> None:

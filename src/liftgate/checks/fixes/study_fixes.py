@@ -58,15 +58,17 @@ def fix_study(
             done[spec.name] = _placed(found, datasets[spec.name])
     if not done:
         return study.source, {}
+    written: list[Path] = []
     try:
         for name, fixed in done.items():
             write_fixed(fixed, folder / name)
+            written.append(folder / name)
             if study.dataset(name).groups is not None:
                 _write_groups(fixed.dataset, folder / name)
         write_text(folder / "study.yaml", _document(study, study.source, folder, done))
     except BaseException:
-        for name in done:
-            shutil.rmtree(folder / name, ignore_errors=True)
+        for place in written:  # not one that was refused because somebody's files are in it
+            shutil.rmtree(place, ignore_errors=True)
         raise
     return folder / "study.yaml", {name: fixed.changes for name, fixed in done.items()}
 

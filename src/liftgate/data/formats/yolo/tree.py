@@ -16,10 +16,11 @@ are cut at the image's edge. Originals are never touched: Ultralytics mends a JP
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import yaml
@@ -30,9 +31,9 @@ from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.core.faults import unread_images
 from liftgate.data.formats.links import link_image, safe_names
 from liftgate.data.grouping.groups import write_groups
-from liftgate.data.provenance.card import Card, write_card
+from liftgate.data.provenance.card import Card, require_card_place, write_card
 from liftgate.documents import LARGE, Limits, load_json, load_yaml
-from liftgate.errors import DataError
+from liftgate.errors import DataError, Refused
 from liftgate.files import atomic_folder, require_empty, write_bytes, write_text
 from liftgate.paths import lexical
 from liftgate.progress import Progress, silent, told
@@ -83,7 +84,7 @@ def write_tree(
     card: Card | None = None,
     progress: Progress = silent,
 ) -> TrainingTree:
-    """Write the training tree; an older tree of ours in `folder` is replaced.
+    """Write the training tree; an older tree of ours in `folder` is replaced, unless other files have come into it.
 
     `repeats` says how often an image of train is to be seen per epoch, by image id (default 1, 0: not at all).
     Images without a split are left out. `faithful` is for conversion: boxes without area stay. `card` becomes its
@@ -96,7 +97,7 @@ def write_tree(
     if not (folder / "manifest.json").is_file():
         require_empty(folder)
     entries = _entries(dataset, _checked(dataset, repeats or {}), faithful, progress)
-    with atomic_folder(folder) as part:
+    with atomic_folder(folder, _own_files(folder)) as part:
         _write_files(part, entries, dataset, progress)
         write_text(part / "data.yaml", _document(dataset, folder, entries))
         if card is not None:
@@ -107,6 +108,33 @@ def write_tree(
         sum(len(entry.rows) for entry in entries),
         {entry.image.id: entry.name for entry in entries},
     )
+
+
+_CACHES = (".cache", ".npy")
+"""Files that Ultralytics puts into a tree"""
+
+
+def _own_files(folder: Path) -> Callable[[str], bool]:
+    """Return a function that says of a file, by its path in the tree, whether Liftgate or Ultralytics wrote it."""
+    try:
+        links = frozenset(read_manifest(folder))
+    except DataError:  # damaged: whatever lies where images and labels do
+        links = None
+    stems = frozenset(PurePosixPath(link).stem for link in links or ())
+    own = {"data.yaml", "manifest.json", "groups.csv"}
+    own |= {path.name for path in folder.glob("*.txt") if path.read_bytes()[:9] in (b"", b"./images/")}
+    with contextlib.suppress(Refused):  # a README.md that somebody else wrote
+        own.add(require_card_place(folder).name)
+
+    def is_own(path: str) -> bool:
+        place, _, name = path.rpartition("/")
+        if path in own or path.endswith(_CACHES):
+            return True
+        if links is None:
+            return place in ("images", "labels")
+        return path in links or (place == "labels" and name.removesuffix(".txt") in stems)
+
+    return is_own
 
 
 def is_intact(data_yaml: Path) -> bool:
