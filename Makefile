@@ -4,8 +4,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# Side by side, one process per core; an idle process takes tests from a busy one. PYTEST_ARGS="-n 0" uses one process.
-PYTEST := $(BIN)/pytest -q -n logical --maxprocesses 8 --dist worksteal
+# Side by side, one process per core, long tests first. PYTEST_ARGS="-n 0" uses one process.
+PYTEST := $(BIN)/pytest -q -n logical --maxprocesses 8 --dist loadgroup
 
 .PHONY: demo test check lint install lock clean
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from liftgate.testing.backends import BackendContract
+
 # No test is timed: on a busy machine any example may take longer than hypothesis' 200 ms.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -40,3 +42,15 @@ def fixtures() -> Path:
 def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest tests first, and tests that share a training or a browser in one worker, which makes it once."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        cls = getattr(item, "cls", None)
+        if cls is not None and issubclass(cls, BackendContract):
+            item.add_marker(pytest.mark.xdist_group(cls.__name__))
+        elif "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("browser"))

@@ -49,8 +49,8 @@ def _job(folder: Path, tree: Path, **recipe: Any) -> TrainJob:
     return TrainJob(str(weights), tree, {**RECIPE, **recipe}, 0, "detect", folder / "results", "cpu")
 
 
-def _train(job: TrainJob, on_event: Any = lambda event: None) -> launch.TrainOutcome:
-    return launch.train(job, backend="ultralytics", folder=job.out.parent, on_event=on_event)
+def _train(job: TrainJob, on_event: Any = lambda event: None, backend: str = "ultralytics") -> launch.TrainOutcome:
+    return launch.train(job, backend=backend, folder=job.out.parent, on_event=on_event)
 
 
 _AUDIT = """
@@ -143,7 +143,7 @@ def test_unusable_jobs_are_one_clear_error_each(tmp_path: Path) -> None:
             _train(TrainJob(weights, tree, {**RECIPE, "epochs": 1, **recipe}, 0, task, out, "cpu"))
 
 
-def _killed_at(job: TrainJob, epochs: list[int]) -> launch.TrainOutcome:
+def _killed_at(job: TrainJob, epochs: list[int], backend: str = "ultralytics") -> launch.TrainOutcome:
     """Train with kill -9 of the child at the report of each of these epochs."""
 
     def on_event(event: Event) -> None:
@@ -153,7 +153,7 @@ def _killed_at(job: TrainJob, epochs: list[int]) -> launch.TrainOutcome:
 
     while True:
         try:
-            return _train(job, on_event)
+            return _train(job, on_event, backend)
         except TrainingError as error:
             assert "without a report" in str(error)
 
@@ -193,14 +193,14 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, recipe: dict[str, 
 
 
 @pytest.mark.slow
-def test_early_stopping_ends_a_killed_run_at_the_same_epoch(tmp_path: Path) -> None:
-    tree = write_tree(tmp_path / "tree")
-    recipe = {"epochs": 40, "patience": 4, "lr0": 0.005, "mosaic": 0.0, "warmup_epochs": 0}
-    whole = _train(_job(tmp_path / "whole", tree, **recipe))
-    assert 4 < whole.epochs < 40, "it stopped early"
-    killed = _killed_at(_job(tmp_path / "killed", tree, **recipe), [whole.epochs - 3, whole.epochs - 1])
-    assert killed.epochs == whole.epochs
-    assert killed.facts["best_epoch"] == whole.facts["best_epoch"]
+def test_early_stopping_ends_a_killed_run_at_the_same_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    tree = write_tree(tmp_path / "tree", train=8, held_out=4)
+    recipe = {"epochs": 40, "patience": 4, "mosaic": 0.0, "warmup_epochs": 0}
+    whole = _train(_job(tmp_path / "whole", tree, **recipe), backend="set_metric:SetMetric")
+    assert (whole.facts["best_epoch"], whole.epochs) == (3, 7), "the metric rises until epoch 3"
+    killed = _killed_at(_job(tmp_path / "killed", tree, **recipe), [4, 6], backend="set_metric:SetMetric")
+    assert (killed.facts["best_epoch"], killed.epochs) == (3, 7)
     assert _curve(whole.out) == _curve(killed.out)
 
 
