@@ -22,7 +22,7 @@ _ABSENT = importlib.util.find_spec("ultralytics") is None
 def test_arms_of_one_seed_see_the_same_images_in_the_same_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     tree = write_tree(tmp_path / "tree")
     model = write_model(tmp_path / "tiny.yaml")
     smaller = tmp_path / "smaller.yaml"
