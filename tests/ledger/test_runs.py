@@ -12,21 +12,15 @@ from typing import Any
 import pytest
 
 from liftgate.errors import LedgerError
+from liftgate.ledger.results import EpochRow, TrainingFacts
 from liftgate.ledger.runs import RunFolder, folders, write_report
 
 WHEN = datetime(2026, 11, 5, 14, 3, 9, tzinfo=UTC)
-RESULT: dict[str, Any] = {
-    "arm": "single",
-    "stage": 1,
-    "seed": 3,
-    "epochs": 2,
-    "sha256": "e" * 64,
-    "curve": [
-        {"epoch": 1, "metrics": {"mAP50": 0.4}},
-        {"epoch": 2, "metrics": {"mAP50": 0.826, "mAP50-95": 0.55}},
-    ],
-    "facts": {"best_epoch": 2, "seconds": 145.2, "device": "cpu"},
-}
+CURVE = [
+    EpochRow({"epoch": 1, "metrics": {"mAP50": 0.4}}),
+    EpochRow({"epoch": 2, "metrics": {"mAP50": 0.826, "mAP50-95": 0.55}}),
+]
+FACTS = TrainingFacts({"best_epoch": 2, "seconds": 145.2, "device": "cpu"})
 
 
 def test_a_new_run_has_a_sortable_name_and_says_what_it_is(tmp_path: Path) -> None:
@@ -59,7 +53,8 @@ def test_two_runs_in_the_same_second_get_two_folders_in_order(tmp_path: Path) ->
 def test_processes_at_once_never_share_a_folder(tmp_path: Path) -> None:
     script = (
         "import sys; from datetime import UTC, datetime; from pathlib import Path\n"
-        "from liftgate.ledger.runs import RunFolder\n"
+        "from liftgate.ledger.results import EpochRow, TrainingFacts
+from liftgate.ledger.runs import RunFolder\n"
         "now = datetime(2026, 11, 5, tzinfo=UTC)\n"
         "for n in range(10): print(RunFolder.create(Path(sys.argv[1]), 'a', 'k', now=now).name)"
     )
@@ -75,7 +70,7 @@ def test_a_killed_paused_or_failed_run_is_found_again_by_its_key_and_a_finished_
     finished = RunFolder.create(tmp_path, "c", "k3", now=WHEN)
     failed = RunFolder.create(tmp_path, "d", "k4", now=WHEN)
     paused.pause()
-    finished.finish(RESULT)
+    finished.finish(CURVE, FACTS)
     failed.fail(RuntimeError("no memory"))
     assert RunFolder.unfinished(tmp_path, "k1") == killed
     assert RunFolder.unfinished(tmp_path, "k2") == paused
@@ -95,8 +90,8 @@ def test_a_folder_that_was_killed_while_it_was_made_stands_in_nobodys_way(tmp_pa
 
 
 def test_finishing_keeps_the_metrics_of_the_best_epoch_and_writes_a_summary(tmp_path: Path) -> None:
-    run = RunFolder.create(tmp_path, "single seed 3", "k" * 64, now=WHEN)
-    record = run.finish(RESULT)
+    run = RunFolder.create(tmp_path, "single seed 3", "k" * 64, now=WHEN, arm="single", seed=3)
+    record = run.finish(CURVE, FACTS, weights="e" * 64)
     assert record == run.read()
     assert (record.state, record.best_epoch, record.metrics["mAP50"]) == ("finished", 2, 0.826)
     assert (record.seconds, record.weights, record.facts) == (145.2, "e" * 64, {"device": "cpu"})
@@ -120,7 +115,7 @@ def test_the_command_can_be_run(tmp_path: Path) -> None:
 
 def test_the_report_is_the_same_bytes_each_time_and_comes_from_the_folders_alone(tmp_path: Path) -> None:
     RunFolder.create(tmp_path, "a|b", "k" * 12, now=WHEN, arm="single", stage=2, seed=1)
-    RunFolder.create(tmp_path, "b", "q" * 64, now=WHEN).finish(RESULT)
+    RunFolder.create(tmp_path, "b", "q" * 64, now=WHEN, arm="single", seed=3).finish(CURVE, FACTS)
     (tmp_path / "predictions").mkdir()
     text = write_report(tmp_path).read_text()
     assert write_report(tmp_path).read_text() == text

@@ -15,7 +15,7 @@ from liftgate.errors import Stopped, StudyError, UsageError
 from liftgate.hashing import file_hash
 from liftgate.ledger import Ledger
 from liftgate.pipeline import spending
-from liftgate.pipeline.context import Notice
+from liftgate.pipeline.notice import Notice
 from liftgate.study.conditions import Condition, parse_condition
 
 Write = Callable[..., Path]

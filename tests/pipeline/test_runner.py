@@ -24,7 +24,7 @@ from liftgate.errors import DataError, FindingsError, LiftgateError, Refused, St
 from liftgate.hashing import file_hash
 from liftgate.ledger import Ledger
 from liftgate.ledger.runs import RunFolder
-from liftgate.pipeline.context import Notice
+from liftgate.pipeline.notice import Notice
 from liftgate.pipeline.control import stop_request
 from pipeline.gated import Gate
 from processes import running

@@ -14,7 +14,7 @@ from liftgate import api
 from liftgate.errors import Stopped, UsageError
 from liftgate.ledger import Ledger
 from liftgate.pipeline import spending
-from liftgate.pipeline.context import Notice
+from liftgate.pipeline.notice import Notice
 from liftgate.pipeline.spending import Ceiling, Spent, beyond
 from liftgate.study.records import Budget
 from pipeline.gated import Gate

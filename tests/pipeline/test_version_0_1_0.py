@@ -9,7 +9,7 @@ import pytest
 
 from liftgate import api
 from liftgate.ledger import Ledger
-from liftgate.pipeline.context import Notice
+from liftgate.pipeline.notice import Notice
 
 ARCHIVE = Path(__file__).parents[1] / "files" / "study-0.1.0.tar.gz"
 

@@ -9,7 +9,7 @@ from liftgate.cli.output import Screen
 from liftgate.progress import duration
 
 if TYPE_CHECKING:
-    from liftgate.pipeline.context import Notice
+    from liftgate.pipeline.notice import Notice
 
 
 class Watch:

@@ -46,12 +46,12 @@ def _lines(status: Status) -> list[str]:
         shown = [f"{name} {'–' if value is None else f'{value:.4g}'}" for name, value in status.metrics.items()]
         lines.append(f"  validation at this epoch: {', '.join(shown)}")
     for row in status.expected:
-        actual = "unknown" if row["actual"] is None else f"{row['actual']:.4g}"
-        band = f"{row['low']:g} to {row['high']:g}"
-        lines.append(f"  epoch {row['epoch']}: {row['metric']} {actual}, expected {band}: {row['said']}")
+        actual = "unknown" if row.actual is None else f"{row.actual:.4g}"
+        band = f"{row.low:g} to {row.high:g}"
+        lines.append(f"  epoch {row.epoch}: {row.metric} {actual}, expected {band}: {row.said}")
     lines += [f"  {text}" for text in status.said]
     told = set(status.said)
-    lines += [f"  decided: {one['arm']}: {one['reason']}" for one in status.decisions if one["reason"] not in told]
+    lines += [f"  decided: {one.arm}: {one.reason}" for one in status.decisions if one.reason not in told]
     if status.verdicts:
         lines.append("  " + ", ".join(f"{gate} {word}" for gate, word in status.verdicts.items()))
     if status.hours * 3600 >= 1:

@@ -19,7 +19,8 @@ from liftgate.checks import CheckResult
 from liftgate.demo import demo_dataset
 from liftgate.demo.repair import RepairedDataset, repair
 from liftgate.errors import UsageError
-from liftgate.pipeline.context import Notice, never, nobody
+from liftgate.pipeline.context import never
+from liftgate.pipeline.notice import Notice, nobody
 from liftgate.progress import Progress, silent
 
 _WIDTH = 46  # characters of an interval drawn in a terminal

@@ -1,26 +1,26 @@
-"""Gates in the ledger: written before the first number; one that changes is a new gate, and both stand there."""
+"""Gates in the ledger: written before the first number; a gate that changes is a new one, and both are on record."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from liftgate.ledger.chain import Entry, Ledger
+from liftgate.ledger.records import Body, GateEntry, VerdictEntry
 
 
 @dataclass(frozen=True, slots=True)
 class GateRegistration:
-    """What the ledger knew of a gate when it was registered."""
+    """What the ledger held of a gate when it was registered."""
 
     name: str
     gate_hash: str
     changed: bool
-    """Another gate stood under this name before."""
+    """Another gate had this name before."""
     judged_before: tuple[str, ...]
     """Hashes of the earlier gates of this name that already had a verdict: changed after the numbers were seen."""
     recorded: bool
-    """A new entry was written; False: this very gate stands there already."""
+    """A new entry was written; False: this very gate was the last one of its name."""
 
     @property
     def caveat(self) -> str | None:
@@ -31,28 +31,27 @@ class GateRegistration:
         return f"the gate `{self.name}` was changed after its verdict was known ({times}); the ledger has each version"
 
 
-def record_gate(ledger: Ledger, name: str, gate_hash: str, body: Mapping[str, Any]) -> GateRegistration:
+def record_gate(ledger: Ledger, name: str, gate_hash: str, body: Body) -> GateRegistration:
     """Write a gate down before it is evaluated, unless this very gate is the last one under its name.
 
     Args:
-        ledger: where to.
+        ledger: the study's ledger.
         name: the gate's name in the study.
         gate_hash: `Gate.content_hash()`.
-        body: the gate's words as plain JSON values.
+        body: the gate's keys as plain JSON values.
     """
     earlier: list[str] = []
 
-    def decide(gates: Sequence[Entry]) -> Mapping[str, Any] | None:
-        earlier.extend(entry.body["gate_hash"] for entry in gates if entry.body["gate"] == name)
+    def decide(gates: Sequence[Entry]) -> Body | None:
+        known = [entry.parse(GateEntry) for entry in gates]
+        earlier.extend(gate.gate_hash for gate in known if gate.gate == name)
         if earlier and earlier[-1] == gate_hash:
             return None
-        return {"gate": name, "gate_hash": gate_hash, "replaces": earlier[-1] if earlier else None, "body": dict(body)}
+        return GateEntry(name, gate_hash, earlier[-1] if earlier else None, dict(body)).to_body()
 
-    entry = ledger.append_if("gate", decide)
+    entry = ledger.append_if(GateEntry.KIND, decide)
     others = [known for known in dict.fromkeys(earlier) if known != gate_hash]
-    judged = {
-        verdict.body.get("gate_hash") for verdict in ledger.entries("verdict") if verdict.body.get("gate") == name
-    }
+    judged = {verdict.gate_hash for verdict in ledger.records(VerdictEntry) if verdict.gate == name}
     return GateRegistration(
         name=name,
         gate_hash=gate_hash,

@@ -219,6 +219,11 @@ class StepEntry(LedgerRecord):
     made_from: Mapping[str, str] = field(default_factory=dict)
     """name of a step that it rests on → SHA-256 of what that step had left"""
 
+    @property
+    def output_hash(self) -> str:
+        """SHA-256 of the file that the step left; empty: it left none."""
+        return str(self.result.get("sha256", ""))
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationEntry(LedgerRecord):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from liftgate.ledger.records import Body, DecisionRow, FindingRow, LedgerRecord, VerdictEntry
 from liftgate.study.records import VerdictWord
@@ -20,6 +20,11 @@ class EpochRow:
     def epoch(self) -> int:
         """1, 2 …"""
         return int(self.body["epoch"])
+
+    @property
+    def epochs(self) -> int | None:
+        """How many epochs the training has at most; None: unknown"""
+        return self.body.get("epochs")
 
     @property
     def metrics(self) -> Mapping[str, float | None]:
@@ -140,6 +145,10 @@ class TrainResult(LedgerRecord):
         """The report of each epoch."""
         return tuple(EpochRow(body) for body in self.curve)
 
+    def weights(self, which: Literal["best", "last"]) -> str:
+        """Return the best or the last weights file, relative to the folder of the ledger."""
+        return self.best if which == "best" else self.last
+
     @property
     def training_facts(self) -> TrainingFacts:
         """What the backend found out."""
@@ -251,6 +260,22 @@ class ClaimRow(LedgerRecord):
     n_effective: float | None = None
     images_needed: int | None = None
     groups_needed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingsResult(LedgerRecord):
+    """What a check found; the `check` entry is what is read of it."""
+
+    body: Body
+
+    def to_body(self) -> dict[str, Any]:
+        """Return the values as they are."""
+        return dict(self.body)
+
+    @classmethod
+    def from_body(cls, body: Body) -> Self:
+        """Return the record that `to_body` wrote."""
+        return cls(body)
 
 
 @dataclass(frozen=True, slots=True)

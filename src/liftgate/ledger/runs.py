@@ -20,6 +20,7 @@ from typing import Any, Literal
 from liftgate.errors import LedgerError
 from liftgate.files import replacing, write_json, write_text
 from liftgate.hashing import short
+from liftgate.ledger.results import EpochRow, TrainingFacts
 from liftgate.progress import duration
 
 State = Literal["running", "paused", "finished", "failed"]
@@ -164,27 +165,24 @@ class RunFolder:
             file.write("" if script.endswith("\n") else "\n")
         self.command.chmod(self.command.stat().st_mode | 0o111)
 
-    def finish(self, result: Mapping[str, Any]) -> RunRecord:
+    def finish(self, curve: Sequence[EpochRow], facts: TrainingFacts, *, weights: str | None = None) -> RunRecord:
         """Mark the run finished and write results/summary.md.
 
         Args:
-            result: what the training step returns: `arm`, `stage`, `seed`, `epochs`, `sha256` of the best weights,
-                `curve` (one mapping per epoch with `epoch` and `metrics`) and `facts` (`best_epoch`, `seconds` …).
+            curve: the report of each epoch.
+            facts: what the backend found out.
+            weights: SHA-256 of the best weights.
         """
-        facts = dict(result.get("facts", {}))
-        best = facts.pop("best_epoch", None)
-        at_best: Mapping[str, Any] = next(
-            (epoch for epoch in result.get("curve", ()) if epoch.get("epoch") == best), {}
-        )
+        at_best = next((row.metrics for row in curve if row.epoch == facts.best_epoch), {})
         record = self.update(
             state="finished",
             error=None,
-            best_epoch=best,
-            metrics=dict(at_best.get("metrics", {})),
-            seconds=facts.pop("seconds", None),
-            weights=result.get("sha256"),
-            facts=facts,
-            **{name: result[name] for name in ("arm", "stage", "seed", "epochs") if name in result},
+            epochs=len(curve),
+            best_epoch=facts.best_epoch,
+            metrics=dict(at_best),
+            seconds=facts.get("seconds"),
+            weights=weights,
+            facts={name: value for name, value in facts.body.items() if name not in ("best_epoch", "seconds")},
         )
         write_text(self.summary, _summary(self.name, record))
         return record

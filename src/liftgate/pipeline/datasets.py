@@ -1,4 +1,4 @@
-"""Materials: the datasets of a study, opened once, with groups and splits as the study declares them."""
+"""Datasets of a study, opened once, with groups and splits as the study declares them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.filters import keep_classes
@@ -18,6 +17,7 @@ from liftgate.data.splits.folds import extend_split
 from liftgate.data.splits.split import Split, make_split, read_split
 from liftgate.errors import DataError, StudyError
 from liftgate.hashing import content_hash, short
+from liftgate.ledger.records import FrozenSplit, SplitSummary
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.mixing import mix_hash, mixed
 from liftgate.progress import Progress, silent
@@ -26,7 +26,7 @@ from liftgate.suggestions import suggestion
 
 
 class StudyDatasets:
-    """Opens what the study names, when it is first asked for."""
+    """Opens the datasets that a study names, each when it is first needed."""
 
     def __init__(self, study: Study, workspace: Workspace, progress: Progress = silent) -> None:
         self.study = study
@@ -53,7 +53,7 @@ class StudyDatasets:
             self._fingerprints[name] = fingerprint(self.dataset(name), progress=self._progress)
         return self._fingerprints[name]
 
-    def freeze(self, name: str) -> dict[str, str] | None:
+    def freeze(self, name: str) -> FrozenSplit | None:
         """Write the split of a dataset, where the study makes or names one; return its file and SHA-256."""
         spec = self.study.dataset(name)
         self.dataset(name)
@@ -63,10 +63,10 @@ class StudyDatasets:
         path = self._frozen(spec)
         if not path.is_file() or path.read_bytes() != split.to_csv():
             split.write(path)
-        return {"file": path.relative_to(self._workspace.folder).as_posix(), "sha256": split.sha256}
+        return FrozenSplit(path.relative_to(self._workspace.folder).as_posix(), split.sha256)
 
     def demand_unchanged(self, name: str) -> None:
-        """Refuse what was made while images went or changed: it would stand in the ledger as made from all of them.
+        """Refuse what was made while images went or changed: the ledger would name it as made from all of them.
 
         Labels need no second look: what is trained and measured on is what was read at the beginning.
 
@@ -110,27 +110,27 @@ class StudyDatasets:
                 hint=suggestion(split, have) if have else "`ratios: [0.7, 0.15, 0.15]` make a split by group",
             )
 
-    def describe(self, name: str) -> list[dict[str, Any]]:
+    def describe(self, name: str) -> list[SplitSummary]:
         """Return what each split of a dataset holds: n images, n groups, n objects, licence and origin."""
         dataset, spec = self.dataset(name), self.study.dataset(name)
         rows = []
         for split in dataset.splits or ("",):
             part = dataset.split(split) if split else dataset
-            said = [spec.licence or "no licence given", spec.origin]
-            said += ["confidential"] if spec.confidential else []
-            said += ["locked"] if split in spec.lock else []
+            notes = [spec.licence or "no licence given", spec.origin]
+            notes += ["confidential"] if spec.confidential else []
+            notes += ["locked"] if split in spec.lock else []
             rows.append(
-                {
-                    "split": split,
-                    "n_images": len(part.images),
-                    "n_groups": len(set(part.groups)),
-                    "n_objects": len(part.labels),
-                    "locked": split in spec.lock,
-                    "images": part.images_hash(),
-                    "marks": "".join(sorted(image_signatures(part, self._progress))) if split in spec.lock else "",
-                    "truth": part.truth_hash(),
-                    "note": ", ".join(said),
-                }
+                SplitSummary(
+                    split=split,
+                    n_images=len(part.images),
+                    n_groups=len(set(part.groups)),
+                    n_objects=len(part.labels),
+                    locked=split in spec.lock,
+                    images=part.images_hash(),
+                    marks="".join(sorted(image_signatures(part, self._progress))) if split in spec.lock else "",
+                    truth=part.truth_hash(),
+                    note=", ".join(notes),
+                )
             )
         return rows
 
@@ -161,34 +161,34 @@ class StudyDatasets:
         return yolo.write(made.dataset, folder, repeats=made.repeats)
 
     @contextlib.contextmanager
-    def _asked_by(self, spec: DatasetSpec, key: str) -> Iterator[None]:
-        """Say in an error about data which key of the study it came from."""
+    def _from_key(self, spec: DatasetSpec, key: str) -> Iterator[None]:
+        """Add to an error about data which key of the study it came from."""
         try:
             yield
         except DataError as error:
             if self.study.places:
-                said = f"from {self.study.place('datasets', spec.name, key)}"
-                error.where = f"{error.where}, {said}" if error.where else said
+                place = f"from {self.study.place('datasets', spec.name, key)}"
+                error.where = f"{error.where}, {place}" if error.where else place
             raise
 
     def _read(self, spec: DatasetSpec) -> Dataset:
         folder = self.study.folder
         images = None if spec.images is None else folder / spec.images
-        with self._asked_by(spec, "path"):
+        with self._from_key(spec, "path"):
             dataset = read(folder / spec.path, images=images, name=spec.name, progress=self._progress)
         dataset = replace(dataset, origin=spec.origin, licence=spec.licence, confidential=spec.confidential)
         if spec.keep is not None:
-            with self._asked_by(spec, "keep"):
+            with self._from_key(spec, "keep"):
                 dataset = keep_classes(dataset, spec.keep)
         if spec.groups is not None:
-            with self._asked_by(spec, "groups"):
+            with self._from_key(spec, "groups"):
                 dataset = assign_groups(dataset, spec.groups, base=folder)
         return dataset
 
     def _split(self, spec: DatasetSpec, dataset: Dataset) -> Dataset:
         if spec.split is None and spec.ratios is None:
             return dataset
-        with self._asked_by(spec, "split" if spec.split else "ratios"):
+        with self._from_key(spec, "split" if spec.split else "ratios"):
             if spec.split is not None:
                 split = read_split(self.study.folder / spec.split)
                 applied = split.apply(dataset)

@@ -1,4 +1,4 @@
-"""Pace: how long an epoch takes, by the clock between two of them."""
+"""Epoch timer: how long an epoch takes, by the clock between two of them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 
 class EpochTimer:
-    """Times epochs as they are reported: what happens between them (a checkpoint, say) takes its time too.
+    """Times epochs as they are reported, with the time between them (a checkpoint, say).
 
     >>> now = 0.0
-    >>> pace = EpochTimer(clock=lambda: now)
-    >>> pace.record(10.0), pace.seconds
+    >>> timer = EpochTimer(clock=lambda: now)
+    >>> timer.record(10.0), timer.seconds
     (10.0, 10.0)
     >>> now = 12.5
-    >>> pace.record(10.0)
+    >>> timer.record(10.0)
     12.5
     """
 
@@ -22,10 +22,10 @@ class EpochTimer:
         self._clock = clock
         self._last: float | None = None
         self.seconds = 0.0
-        """Of the last epoch; 0: none was seen"""
+        """Length of the last epoch; 0: none was recorded"""
 
     def record(self, reported: float | None) -> float:
-        """Take note of an epoch that is done; the first one's length is what it reports."""
+        """Record the end of an epoch and return its length in seconds; the first one's is what it reports."""
         now = self._clock()
         self.seconds = max(reported or 0.0, 0.0 if self._last is None else now - self._last)
         self._last = now

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.step import Step
-from liftgate.pipeline.steps.checking import check_step
-from liftgate.pipeline.steps.measuring import evaluate_step, gate_step
+from liftgate.pipeline.steps.checking import CheckStep
+from liftgate.pipeline.steps.measuring import EvaluateStep, gate_step
 from liftgate.pipeline.steps.probing import probe_steps
 from liftgate.pipeline.steps.training import train_steps
 from liftgate.study.records import Arm, FlowStep, Gate, Study
 
 
-def steps_of(context: Context, word: FlowStep) -> list[Step]:
+def steps_of(context: Context, word: FlowStep) -> Sequence[Step[Any]]:
     """Return the steps that one word of the flow stands for, in order; `report` stands for none."""
     study = context.study
     if word.name == "check":
-        return [check_step(context)]
+        return [CheckStep(context)]
     if word.name == "probe":
         return probe_steps(context)
     if word.name == "train":
@@ -23,7 +26,7 @@ def steps_of(context: Context, word: FlowStep) -> list[Step]:
         return [step for seed in study.seeds for arm in arms for step in train_steps(context, arm, seed)]
     if word.name == "baseline":
         return [
-            evaluate_step(context, arm, study.seeds[0], gate) for gate in study.gates for arm in _untrained(study, gate)
+            EvaluateStep(context, arm, study.seeds[0], gate) for gate in study.gates for arm in _untrained(study, gate)
         ]
     gate = next((gate for gate in study.gates if gate.name == word.name), None)
     return [] if gate is None else [gate_step(context, gate)]

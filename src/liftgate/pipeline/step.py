@@ -7,39 +7,85 @@ a finished step is an entry, and the newest entry with the same key is the resul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from liftgate.data.core.fingerprint import file_hashes
 from liftgate.hashing import content_hash, short
 from liftgate.ledger import Ledger
+from liftgate.ledger.records import Body, LedgerRecord, StepEntry
 
-Result = Mapping[str, Any]
+R = TypeVar("R", bound=LedgerRecord)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One piece of work; `work` gets the results of `needs` in their order and returns plain JSON values."""
+class Step(ABC, Generic[R]):
+    """One piece of work. Each kind of step is a class that knows what its result depends on and how to make it."""
 
-    name: str
-    """Unique in its study: `train two_stage, stage 1, seed 0`"""
-    kind: str
-    """check, train, predict, evaluate or gate"""
-    inputs: Mapping[str, Any]
-    """What the result depends on, by the name that an explanation uses; plain JSON values."""
-    work: Callable[[tuple[Result, ...]], Result] = field(compare=False)
-    needs: tuple[Step, ...] = ()
-    files: Callable[[Result], Mapping[Path, str | None]] = field(default=lambda result: {}, compare=False)
-    """Files that the result names and their SHA-256 (None: whoever reads it checks); when one is gone or is
-    not what was left, the step runs again."""
-    arm: str | None = field(default=None, compare=False)
-    """The arm that it trains"""
+    KIND: ClassVar[str]
+    """check, probe, train, predict, evaluate or gate"""
+    RESULT: ClassVar[type[LedgerRecord]]
+    """Class of the result"""
+
+    def __init__(self, name: str, inputs: Body, needs: tuple[Step[Any], ...] = (), *, arm: str | None = None) -> None:
+        self.name = name
+        """Unique in its study: `train two_stage stage 1 seed 0`"""
+        self.inputs = inputs
+        """What the result depends on, by the name that an explanation uses; plain JSON values"""
+        self.needs = needs
+        self.arm = arm
+        """The arm that it trains; None: it trains none"""
+
+    @abstractmethod
+    def work(self, results: Results) -> R:
+        """Do the work and return its result; `results` has those of `needs`."""
+
+    def files(self, result: R) -> Mapping[Path, str | None]:
+        """Return the files that a result names and their SHA-256.
+
+        None instead of a hash: the file is checked where it is read. When a file is gone or is not what was left, the
+        step runs again.
+        """
+        return {}
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything that the result depends on."""
+        return content_hash([self.KIND, self.inputs, [need.key for need in self.needs]])
+
+    def read(self, body: Body) -> R:
+        """Return the typed result that a ledger entry holds."""
+        return cast("R", self.RESULT.from_body(body))
+
+
+class Results:
+    """Results of finished steps."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, LedgerRecord] = {}
+
+    def add(self, step: Step[R], result: R) -> None:
+        """Remember the result of a step."""
+        self._by_key[step.key] = result
+
+    def find(self, step: Step[R]) -> R | None:
+        """Return the result of a step; None: it is not finished."""
+        return cast("R | None", self._by_key.get(step.key))
+
+    def of(self, step: Step[R]) -> R:
+        """Return the result of a finished step.
+
+        Raises:
+            KeyError: it is not finished.
+        """
+        return cast("R", self._by_key[step.key])
 
     @property
-    def key(self) -> str:
-        return content_hash([self.kind, self.inputs, [need.key for need in self.needs]])
+    def keys(self) -> list[str]:
+        """Keys of all finished steps, sorted."""
+        return sorted(self._by_key)
 
 
 class Cache:
@@ -47,88 +93,85 @@ class Cache:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._by_key: dict[str, Mapping[str, Any]] = {}
-        self._by_name: dict[str, Mapping[str, Any]] = {}
-        for entry in ledger.entries("step"):
-            self._remember(entry.body)
+        self._by_key: dict[str, StepEntry] = {}
+        self._by_name: dict[str, StepEntry] = {}
+        for entry in ledger.records(StepEntry):
+            self._remember(entry)
 
-    def find(self, step: Step) -> Result | None:
+    def find(self, step: Step[R]) -> R | None:
         """Return the stored result, or None when the step has to run."""
-        body = self._by_key.get(step.key)
-        if body is None or self._stale(step, body):
+        entry = self._by_key.get(step.key)
+        if entry is None or self._stale(step, entry):
             return None
-        result: Result = body["result"]
-        return result
+        return step.read(entry.result)
 
-    def store(self, step: Step, result: Result, seconds: float) -> Result:
-        """Append a finished step to the ledger and return its result as the ledger has it (lists, no tuples)."""
-        body = {
-            "name": step.name,
-            "kind": step.kind,
-            "key": step.key,
-            "inputs": step.inputs,
-            "needs": {need.name: need.key for need in step.needs},
-            "made_from": {need.name: self._content(need) for need in step.needs if self._content(need)},
-            "seconds": round(seconds, 3),
-            "result": result,
-        }
-        stored = self._ledger.append("step", body).body
+    def store(self, step: Step[R], result: R, seconds: float) -> R:
+        """Append a finished step to the ledger and return its result as the ledger has it."""
+        written = StepEntry(
+            name=step.name,
+            kind=step.KIND,
+            key=step.key,
+            inputs=step.inputs,
+            needs={need.name: need.key for need in step.needs},
+            made_from={need.name: self._output_hash(need) for need in step.needs if self._output_hash(need)},
+            seconds=round(seconds, 3),
+            result=result.to_body(),
+        )
+        stored = self._ledger.add(written).parse(StepEntry)
         self._remember(stored)
-        kept: Result = stored["result"]
-        return kept
+        return step.read(stored.result)
 
-    def seconds(self, step: Step) -> float | None:
+    def seconds(self, step: Step[Any]) -> float | None:
         """Return how long the step took when it last ran under any key; None: never."""
-        body = self._by_name.get(step.name)
-        return None if body is None else float(body["seconds"])
+        entry = self._by_name.get(step.name)
+        return None if entry is None else entry.seconds
 
-    def why(self, step: Step) -> str:
-        """Say in a few words why the step is cached or has to run."""
+    def why(self, step: Step[Any]) -> str:
+        """Return in a few words why the step is cached or has to run."""
         same = self._by_key.get(step.key)
         if same is not None:
             return self._stale(step, same) or f"nothing changed since ({short(step.key)})"
         before = self._by_name.get(step.name)
         if before is None:
             return "never ran"
-        names = [*step.inputs, *(name for name in before["inputs"] if name not in step.inputs)]
-        changed = [_change(name, before["inputs"].get(name), step.inputs.get(name)) for name in names]
-        changed += [f"{need.name} changed" for need in step.needs if before["needs"].get(need.name) != need.key]
+        names = [*step.inputs, *(name for name in before.inputs if name not in step.inputs)]
+        changed = [_change(name, before.inputs.get(name), step.inputs.get(name)) for name in names]
+        changed += [f"{need.name} changed" for need in step.needs if before.needs.get(need.name) != need.key]
         return "; ".join(dict.fromkeys(text for text in changed if text)) or "its parts changed"
 
-    def _remember(self, body: Mapping[str, Any]) -> None:
-        self._by_key[body["key"]] = body
-        self._by_name[body["name"]] = body
+    def _remember(self, entry: StepEntry) -> None:
+        self._by_key[entry.key] = entry
+        self._by_name[entry.name] = entry
 
-    def _stale(self, step: Step, body: Mapping[str, Any]) -> str:
-        """Say why a stored result can no longer be used; empty: it can."""
-        if spoiled := spoilt(step, body["result"]):
-            return spoiled
-        for name, content in body.get("made_from", {}).items():
+    def _stale(self, step: Step[Any], entry: StepEntry) -> str:
+        """Return why a stored result can no longer be used; empty: it can."""
+        if reason := damage(step, step.read(entry.result)):
+            return reason
+        for name, content in entry.made_from.items():
             need = next((need for need in step.needs if need.name == name), None)
-            if need is not None and self._content(need) not in (content, ""):
+            if need is not None and self._output_hash(need) not in (content, ""):
                 return f"{name} was made anew and is not the same"  # its weights were lost; on a GPU others came back
         return ""
 
-    def _content(self, step: Step) -> str:
-        """SHA-256 of what a finished step left, where its result says one."""
-        body = self._by_key.get(step.key)
-        return "" if body is None else str(body["result"].get("sha256", ""))
+    def _output_hash(self, step: Step[Any]) -> str:
+        entry = self._by_key.get(step.key)
+        return "" if entry is None else entry.output_hash
 
 
-def spoilt(step: Step, result: Result) -> str:
-    """Say which file of a result is gone or damaged; empty: none."""
+def damage(step: Step[R], result: R) -> str:
+    """Return which file of a result is gone or damaged; empty: none."""
     files = step.files(result)
-    known = [path for path, wanted in files.items() if wanted is not None]
+    known = [path for path, expected in files.items() if expected is not None]
     hashes = dict(zip(known, file_hashes(known), strict=True)) if known else {}
-    for path, wanted in files.items():
+    for path, expected in files.items():
         if not path.is_file():
             return f"{path.name} is gone"
-        if wanted is not None and hashes[path] != wanted:
-            return f"{path.name} is damaged: it is not what the ledger knows"
+        if expected is not None and hashes[path] != expected:
+            return f"{path.name} is damaged: its hash is not the one in the ledger"
     return ""
 
 
-def _change(name: str, before: Any, now: Any) -> str:
+def _change(name: str, before: object, now: object) -> str:
     if before == now:
         return ""
     if isinstance(before, Mapping) and isinstance(now, Mapping):

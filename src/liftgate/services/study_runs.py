@@ -10,16 +10,17 @@ from pathlib import Path
 
 from liftgate.errors import LiftgateError, UsageError
 from liftgate.ledger import Ledger
+from liftgate.ledger.records import Body
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline import runner, spending
-from liftgate.pipeline.context import Context, Notice, never, nobody
+from liftgate.pipeline.context import Context, never
 from liftgate.pipeline.control.detach import Detached
 from liftgate.pipeline.control.detach import detach as start_detached
 from liftgate.pipeline.datasets import StudyDatasets
+from liftgate.pipeline.notice import Notice, nobody
 from liftgate.pipeline.planning.estimate import measure as measure_pace
 from liftgate.pipeline.planning.prices import Costs, offers, read_prices
 from liftgate.pipeline.runner import Planned, training_hours
-from liftgate.pipeline.step import Result
 from liftgate.progress import Progress, silent
 from liftgate.study.study_file import load
 
@@ -28,7 +29,7 @@ from liftgate.study.study_file import load
 class RunResult:
     """What a run of a study left."""
 
-    verdicts: Mapping[str, Result]
+    verdicts: Mapping[str, Body]
     """gate → its verdict, in the order of the flow"""
     report: Path
     exit_code: int
@@ -137,7 +138,8 @@ def run(
             with contextlib.suppress(LiftgateError):
                 _write_report(context)
         raise
-    return RunResult(gates, _write_report(context), runner.exit_code(gates))
+    verdicts = {name: result.to_body() for name, result in gates.items()}
+    return RunResult(verdicts, _write_report(context), runner.exit_code(gates))
 
 
 def detach(

@@ -15,7 +15,7 @@ import yaml
 from liftgate import api
 from liftgate.errors import FindingsError, Stopped
 from liftgate.ledger import Ledger
-from liftgate.pipeline.context import Notice
+from liftgate.pipeline.notice import Notice
 from liftgate.pipeline.steps import probing
 from liftgate.testing.backends import write_tree
 

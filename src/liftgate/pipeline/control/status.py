@@ -1,8 +1,8 @@
-"""Status: what can be told of a study from any shell, from files and the ledger alone, while it runs or afterwards."""
+"""Status of a study, as any shell can read it from files and the ledger alone, while it runs or afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,16 +10,28 @@ from typing import Any, Literal
 
 from liftgate.errors import UsageError
 from liftgate.ledger import Ledger
+from liftgate.ledger.records import DecisionEntry, FlowEntry, VerdictEntry
+from liftgate.ledger.results import ExpectedRow
 from liftgate.locks import LockOwner
 from liftgate.pipeline import spending
 from liftgate.pipeline.control import stop_request
-from liftgate.pipeline.control.status_file import RunStatus, read_now
+from liftgate.pipeline.control.status_file import LastEpoch, RunStatus, read_status
 from liftgate.pipeline.control.study_lock import holder, last_owner
 
 State = Literal["running", "stopping", "paused", "stopped", "finished", "failed", "never ran"]
 
 
-_DECISION = ("arm", "run", "epoch", "said", "reason")
+@dataclass(frozen=True, slots=True)
+class DecisionStatus:
+    """What a decision point said of a training that ended."""
+
+    arm: str
+    run: str
+    """Name of the run folder"""
+    epoch: int
+    said: str
+    """continue, careful or stop"""
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,7 @@ class Status:
     study: str
     folder: str
     state: State
-    """`stopping`: running, and somebody asked it to stop"""
+    """`stopping`: running, and asked to stop"""
     reason: str = ""
     """Why it is stopping, paused or failed"""
     pid: int | None = None
@@ -52,13 +64,13 @@ class Status:
     usd: float | None = None
     """At the rate of the study's budget; None: it gives no rate"""
     kwh: float | None = None
-    """Energy of the GPUs while they trained; None: they told nothing"""
-    expected: Sequence[Mapping[str, Any]] = ()
-    """Expected trajectory of the training that runs, against actual: epoch, metric, low, high, actual, said"""
-    said: Sequence[str] = ()
-    """What decision points and the doctor said of it"""
-    decisions: Sequence[Mapping[str, Any]] = ()
-    """What decision points said of trainings that ended: arm, run, epoch, said, reason"""
+    """Energy of the GPUs while they trained; None: unknown"""
+    expected: tuple[ExpectedRow, ...] = ()
+    """Expected trajectory of the training that runs, against the actual one"""
+    said: tuple[str, ...] = ()
+    """Messages of its decision points and of the doctor"""
+    decisions: tuple[DecisionStatus, ...] = ()
+    """Decisions about trainings that ended"""
     verdicts: Mapping[str, str] = field(default_factory=dict)
     """gate → the last verdict on it"""
 
@@ -74,12 +86,12 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
         LedgerError: its ledger cannot be read.
     """
     ledger = Ledger(folder / "ledger.sqlite")
-    live = read_now(folder)
+    live = read_status(folder)
     owner = holder(folder)
     state, reason = _state(folder, ledger, live, owner)
     spent = spending.spent(folder, ledger)
     rate = None if live is None else live.usd_per_hour
-    epoch: Mapping[str, Any] = {} if live is None or state in ("finished", "never ran") else live.epoch
+    epoch = LastEpoch() if live is None or state in ("finished", "never ran") else live.epoch
     running = owner is not None
     return Status(
         study=folder.name,
@@ -90,9 +102,9 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
         host=owner.host if owner else None,
         since=owner.since if owner else None,
         step=None if live is None or state == "finished" else live.step or None,
-        epoch=epoch.get("epoch"),
-        epochs=epoch.get("epochs"),
-        metrics=epoch.get("metrics") or {},
+        epoch=epoch.epoch,
+        epochs=epoch.epochs,
+        metrics=epoch.metrics or {},
         seconds_left=_left(live, epoch, now or datetime.now(UTC)) if running and live else None,
         hours=spent.hours,
         gpu_hours=spent.gpu_hours,
@@ -100,8 +112,10 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
         kwh=spent.kwh,
         expected=() if live is None or state == "finished" else live.expected,
         said=() if live is None or state == "finished" else live.said,
-        decisions=[{name: entry.body[name] for name in _DECISION} for entry in ledger.entries("decision")],
-        verdicts={entry.body["gate"]: entry.body["word"] for entry in ledger.entries("verdict")},
+        decisions=tuple(
+            DecisionStatus(one.arm, one.run, one.epoch, one.said, one.reason) for one in ledger.records(DecisionEntry)
+        ),
+        verdicts={one.gate: one.word for one in ledger.records(VerdictEntry)},
     )
 
 
@@ -125,26 +139,24 @@ def _is_workspace(folder: Path) -> bool:
 
 def _state(folder: Path, ledger: Ledger, live: RunStatus | None, owner: LockOwner | None) -> tuple[State, str]:
     if owner is not None:
-        wish = stop_request.read(folder, owner.pid)
-        return ("running", "") if wish is None else ("stopping", str(wish).replace("stopped", "stops", 1))
+        request = stop_request.read(folder, owner.pid)
+        return ("running", "") if request is None else ("stopping", str(request).replace("stopped", "stops", 1))
     if live is None:
-        walks = ledger.entries("flow")
-        if not walks:
+        runs = ledger.records(FlowEntry)
+        if not runs:
             return "never ran", ""
-        ended = str(walks[-1].body["ended"])
+        ended = runs[-1].ended
         return ("paused", ended) if ended else ("finished", "")
     if live.state != "running":
         return live.state, live.reason
-    # The kernel let go of the lock, yet the run never said how it ended: it was killed, or the machine went down.
+    # The kernel let go of the lock, yet the run never wrote how it ended: it was killed, or the machine went down.
     last = last_owner(folder)
     return "paused", last.describe_exit() if last else "its process is gone"
 
 
-def _left(live: RunStatus, epoch: Mapping[str, Any], now: datetime) -> float | None:
-    seconds = epoch.get("seconds")
-    if not seconds:
+def _left(live: RunStatus, epoch: LastEpoch, now: datetime) -> float | None:
+    if not epoch.seconds or epoch.epoch is None or epoch.epochs is None:
         return None
     since = (now - datetime.fromisoformat(live.time)).total_seconds()
-    begun = min(max(since, 0.0), float(seconds))  # of the epoch that runs; a clock that was set says nothing
-    left = int(epoch["epochs"]) - int(epoch["epoch"])
-    return max(float(seconds) * left - begun, 0.0)
+    begun = min(max(since, 0.0), epoch.seconds)  # of the epoch that runs; a clock that was set says nothing
+    return max(epoch.seconds * (epoch.epochs - epoch.epoch) - begun, 0.0)

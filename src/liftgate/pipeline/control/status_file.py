@@ -1,22 +1,37 @@
-"""now.json: what a run does at the moment and how it ended, for whoever looks from another shell."""
+"""now.json: what a run does at the moment and how it ended, for other shells to read."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from liftgate.files import write_json
-from liftgate.pipeline.context import Notice
+from liftgate.ledger.records import Body
+from liftgate.ledger.results import EpochRow, ExpectedRow
 from liftgate.pipeline.epoch_timer import EpochTimer
+from liftgate.pipeline.notice import Notice
 
 State = Literal["running", "paused", "stopped", "finished", "failed"]
 _NAME = "now.json"
-_SAID = 20  # lines that are kept of what was said
+_MESSAGES = 20  # lines that are kept of decision points and the doctor
+
+
+@dataclass(frozen=True, slots=True)
+class LastEpoch:
+    """The last epoch of the training that runs; every field is empty while there is none."""
+
+    epoch: int | None = None
+    epochs: int | None = None
+    losses: Mapping[str, float | None] | None = None
+    metrics: Mapping[str, float | None] | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,57 +39,64 @@ class RunStatus:
     """What now.json holds."""
 
     state: State = "running"
-    """A run that was killed says `running` for ever: the lock tells."""
+    """A run that was killed stays `running` here: the lock tells."""
     reason: str = ""
     """Why it paused or failed"""
     step: str = ""
-    epoch: Mapping[str, Any] = field(default_factory=dict)
-    """The last epoch's: epoch, epochs, losses, metrics, seconds"""
-    expected: Sequence[Mapping[str, Any]] = ()
+    epoch: LastEpoch = LastEpoch()
+    expected: tuple[ExpectedRow, ...] = ()
     """Epochs of the expected trajectory that the training has reached, and what they were"""
-    said: Sequence[str] = ()
-    """What its decision points and the doctor said of the training, the newest last"""
+    said: tuple[str, ...] = ()
+    """Messages of its decision points and of the doctor, the newest last"""
     usd_per_hour: float | None = None
     time: str = ""
     """UTC, ISO 8601: when this was written"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `epoch` is empty while there is none."""
+        return asdict(self) | ({"epoch": {}} if self.epoch == LastEpoch() else {})
 
 
 class StatusWriter:
     """Keeps now.json up to date: one small write for each step and epoch."""
 
-    def __init__(self, folder: Path, usd_per_hour: float | None, pace: EpochTimer) -> None:
-        self._pace = pace
+    def __init__(self, folder: Path, usd_per_hour: float | None, timer: EpochTimer) -> None:
+        self._timer = timer
         self._path = folder / _NAME
-        self._now = RunStatus(usd_per_hour=usd_per_hour)
+        self._status = RunStatus(usd_per_hour=usd_per_hour)
         self._write()
 
     def __call__(self, notice: Notice) -> None:
-        """Take note of what whoever watches is told."""
+        """Write what a notice changes."""
         if notice.kind == "started":
-            self._pace.reset()
-            self._write(step=notice.step, epoch={}, expected=(), said=())
-        elif notice.kind == "event" and notice.body["kind"] == "epoch":
-            shown = ("epoch", "epochs", "losses", "metrics")
-            seconds = self._pace.record(notice.body.get("seconds"))
-            self._write(epoch={**{name: notice.body.get(name) for name in shown}, "seconds": seconds})
-        elif notice.kind == "event" and notice.body["kind"] == "expected":
-            self._write(expected=(*self._now.expected, notice.body["row"]))
-        elif notice.kind == "event" and ("decision" in notice.body or "finding" in notice.body):
-            self._write(said=(*self._now.said, notice.body["message"])[-_SAID:])
+            self._timer.reset()
+            self._write(step=notice.step, epoch=LastEpoch(), expected=(), said=())
+        elif notice.kind == "event":
+            self._event(notice.body)
 
     def end(self, state: State, reason: str = "") -> None:
-        """Say how the run ended."""
+        """Write how the run ended."""
         self._write(state=state, reason=reason)
 
+    def _event(self, body: Body) -> None:
+        if body["kind"] == "epoch":
+            row = EpochRow(body)
+            seconds = self._timer.record(row.seconds)
+            self._write(epoch=LastEpoch(row.epoch, row.epochs, row.losses, row.metrics, seconds))
+        elif body["kind"] == "expected":
+            self._write(expected=(*self._status.expected, ExpectedRow.from_body(body["row"])))
+        elif "decision" in body or "finding" in body:
+            self._write(said=(*self._status.said, body["message"])[-_MESSAGES:])
+
     def _write(self, **changes: Any) -> None:
-        self._now = replace(self._now, time=datetime.now(UTC).isoformat(timespec="seconds"), **changes)
+        self._status = replace(self._status, time=datetime.now(UTC).isoformat(timespec="seconds"), **changes)
         with contextlib.suppress(OSError):  # a full disk: a training must not end for want of a note about it
-            write_json(self._path, asdict(self._now))
+            write_json(self._path, self._status.to_dict())
 
 
-def read_now(folder: Path) -> RunStatus | None:
-    """Return what a run last said of itself; None: it never ran, or not with this version."""
+def read_status(folder: Path) -> RunStatus | None:
+    """Return what a run last wrote about itself; None: it never ran, or not with this version."""
     try:
-        return RunStatus(**json.loads((folder / _NAME).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        return msgspec.convert(json.loads((folder / _NAME).read_bytes()), RunStatus)
+    except (OSError, ValueError):
         return None

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from liftgate.hashing import content_hash
 from liftgate.ledger import Ledger
-from liftgate.pipeline.context import Context, Notice
+from liftgate.ledger.records import Body, MeasuredPace, NoteEntry, StepEntry
+from liftgate.ledger.results import EpochRow, TrainResult
+from liftgate.pipeline.context import Context
 from liftgate.pipeline.control.study_lock import study_lock
-from liftgate.pipeline.planning.auto_batch import recipe_of, settle, unsettled
-from liftgate.pipeline.spending import epoch_seconds, run_seconds
+from liftgate.pipeline.notice import Notice
+from liftgate.pipeline.planning.auto_batch import open_batches, settle_batch
+from liftgate.pipeline.spending import epoch_seconds
 from liftgate.pipeline.step import Step
+from liftgate.pipeline.steps.recipe import recipe_of
 from liftgate.pipeline.steps.smoke import smoke
 from liftgate.pipeline.steps.training import train_steps
 from liftgate.progress import duration
@@ -29,7 +32,7 @@ class Estimate(NamedTuple):
     """How long a step will take."""
 
     seconds: float | None
-    """None: nobody can say"""
+    """None: unknown"""
     basis: str
     """Where it comes from, in a few words"""
 
@@ -38,7 +41,7 @@ UNKNOWN = Estimate(None, "nothing like it was timed yet")
 
 
 class _Timed(NamedTuple):
-    """Seconds of one epoch, and of what comes around all of them."""
+    """Seconds of one epoch, and of what comes before the first and after the last."""
 
     epoch: float
     around: float
@@ -47,34 +50,34 @@ class _Timed(NamedTuple):
 
 
 class Times:
-    """What steps took, by the ledger: a training by its key, or by the pace of one on the same data and model."""
+    """How long steps took, by the ledger: a training by its key, or by the pace of one on the same data and model."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._steps = {entry.body["key"]: entry.body for entry in ledger.entries("step")}
+        self._steps = {entry.key: entry for entry in ledger.records(StepEntry)}
         self._paces: dict[str, _Timed] = {}
-        for entry in ledger.entries("note"):
-            if "measured" in entry.body:
-                measured = entry.body["measured"]
-                self._paces[measured["pace"]] = _Timed(measured["epoch"], measured["around"], 0, "a measured epoch")
-        for body in self._steps.values():
-            if body["kind"] == "train" and body["result"]["curve"]:
-                self._remember(body)
+        for note in ledger.records(NoteEntry):
+            if note.measured is not None:
+                one = note.measured
+                self._paces[one.pace] = _Timed(one.epoch, one.around, 0, "a measured epoch")
+        for entry in self._steps.values():
+            if entry.kind == "train":
+                self._remember(entry, TrainResult.from_body(entry.result))
 
-    def of(self, step: Step) -> Estimate:
+    def of(self, step: Step[Any]) -> Estimate:
         """Return how long a step will take if it has to run."""
         same = self._steps.get(step.key)
         if same is not None:
             return Estimate(_seconds(same), "it took this before")
-        if step.kind == "train":
+        if step.KIND == "train":
             return self._training(step)
-        alike = [body for body in self._steps.values() if body["kind"] == step.kind and _alike(body, step)]
-        return Estimate(_seconds(alike[-1]), f"as {alike[-1]['name']}") if alike else UNKNOWN
+        alike = [entry for entry in self._steps.values() if entry.kind == step.KIND and _alike(entry, step)]
+        return Estimate(_seconds(alike[-1]), f"as {alike[-1].name}") if alike else UNKNOWN
 
-    def knows_pace(self, step: Step) -> bool:
-        """Whether the pace of a training's epochs is known."""
+    def knows_pace(self, step: Step[Any]) -> bool:
+        """Return whether the pace of a training's epochs is known."""
         return _pace_of(step.inputs, _model(step)) in self._paces
 
-    def _training(self, step: Step) -> Estimate:
+    def _training(self, step: Step[Any]) -> Estimate:
         timed = self._paces.get(_pace_of(step.inputs, _model(step)))
         if timed is None:
             return UNKNOWN
@@ -84,21 +87,22 @@ class Times:
         basis = f"{epochs} epochs of {duration(timed.epoch) if timed.epoch >= 1 else f'{timed.epoch:.2g} s'}"
         return Estimate(timed.around + epochs * timed.epoch, f"{basis}, by {timed.name}")
 
-    def _remember(self, body: Mapping[str, Any]) -> None:
-        result = body["result"]
-        epoch = max(epoch_seconds(result["curve"]), run_seconds(result)) / len(result["curve"])
-        around = max(body["seconds"] - epoch * len(result["curve"]), 0.0)
-        asked = result["facts"].get("args", {}).get("epochs") or 0
-        pace = _pace_of(body["inputs"], self._stored_model(body))
-        self._paces[pace] = _Timed(epoch, around, int(asked), body["name"])
+    def _remember(self, entry: StepEntry, result: TrainResult) -> None:
+        rows = result.epoch_rows
+        if not rows:
+            return
+        epoch = max(epoch_seconds(rows), result.trained_seconds) / len(rows)
+        around = max(entry.seconds - epoch * len(rows), 0.0)
+        planned = result.training_facts.arguments.get("epochs") or 0
+        self._paces[_pace_of(entry.inputs, self._stored_model(entry))] = _Timed(epoch, around, int(planned), entry.name)
 
-    def _stored_model(self, body: Mapping[str, Any]) -> str | None:
-        while body["inputs"]["weights"] is None and body["needs"]:
-            needed = self._steps.get(next(iter(body["needs"].values())))
+    def _stored_model(self, entry: StepEntry) -> str | None:
+        while entry.inputs["weights"] is None and entry.needs:
+            needed = self._steps.get(next(iter(entry.needs.values())))
             if needed is None:
                 return None
-            body = needed
-        weights: str | None = body["inputs"]["weights"]
+            entry = needed
+        weights: str | None = entry.inputs["weights"]
         return weights
 
 
@@ -109,12 +113,12 @@ def measure(context: Context) -> None:
 
     Raises:
         UsageError: the study is running.
-        Stopped: somebody asked for it.
+        Stopped: it was asked to stop.
         TrainingError: an epoch failed; better now than at night.
     """
-    if unsettled(context):
+    if open_batches(context):
         with study_lock(context.workspace.folder):
-            settle(context)
+            settle_batch(context)
     times = Times(context.ledger)
     trainings = {
         _pace_of(step.inputs, _model(step)): (arm, number, step)
@@ -129,21 +133,21 @@ def measure(context: Context) -> None:
             context.notify(Notice("started", f"measure {step.name}", {"why": "its pace is unknown", "kind": "measure"}))
             epoch, around = _one_epoch(context, arm, number)
             text = f"measured: an epoch of {step.name} takes {epoch:.3g} s"
-            measured = {"pace": pace, "epoch": round(epoch, 4), "around": round(around, 4)}
-            context.ledger.append("note", {"text": text, "measured": measured})
+            measured = MeasuredPace(pace, round(epoch, 4), round(around, 4))
+            context.ledger.add(NoteEntry(text, measured=measured))
 
 
 def _one_epoch(context: Context, arm: Arm, number: int) -> tuple[float, float]:
-    """Return the seconds of an epoch of a stage, and of what comes around it."""
+    """Return the seconds of an epoch of a stage, and of what comes before and after it."""
     recipe = recipe_of(context.ledger, arm.stages[number])
     context.datasets.training_tree(arm.stages[number])  # written once for all runs, so no part of what one takes
     begun = time.monotonic()
     outcome = smoke(context, arm, number, recipe, stop=context.should_stop)
-    epoch = epoch_seconds([report.to_body() for report in outcome.reports])
+    epoch = epoch_seconds(EpochRow(report.to_body()) for report in outcome.reports)
     return epoch, max(time.monotonic() - begun - epoch, 0.0)
 
 
-def _model(step: Step) -> str | None:
+def _model(step: Step[Any]) -> str | None:
     """Return what the first stage of a chain of trainings starts from: it says which architecture all have."""
     while step.inputs["weights"] is None and step.needs:
         step = step.needs[0]
@@ -151,22 +155,22 @@ def _model(step: Step) -> str | None:
     return weights
 
 
-def _pace_of(inputs: Mapping[str, Any], model: str | None) -> str:
+def _pace_of(inputs: Body, model: str | None) -> str:
     """Return as a hash what the length of an epoch depends on: data, model, device, the recipe but for its ends."""
     recipe = {name: value for name, value in inputs["recipe"].items() if name not in _LENGTH}
     kept = {name: inputs[name] for name in ("data", "task", "backend", "device")}
     return content_hash([kept, recipe, model])
 
 
-def _alike(body: Mapping[str, Any], step: Step) -> bool:
-    """Whether a finished step did the same kind of work on as much data."""
-    if step.kind != "predict":
-        return bool(body["name"] == step.name)
+def _alike(entry: StepEntry, step: Step[Any]) -> bool:
+    """Return whether a finished step did the same kind of work on as much data."""
+    if step.KIND != "predict":
+        return entry.name == step.name
     same = ("data", "split", "settings", "backend", "device")
-    return all(body["inputs"].get(name) == step.inputs[name] for name in same)
+    return all(entry.inputs.get(name) == step.inputs[name] for name in same)
 
 
-def _seconds(body: Mapping[str, Any]) -> float:
+def _seconds(entry: StepEntry) -> float:
     """Return how long a step took; of a training that was paused, all attempts together."""
-    trained = run_seconds(body["result"]) if body["kind"] == "train" else 0.0
-    return max(float(body["seconds"]), trained)
+    trained = TrainResult.from_body(entry.result).trained_seconds if entry.kind == "train" else 0.0
+    return max(entry.seconds, trained)

@@ -1,4 +1,4 @@
-"""The check step: findings in the study and its datasets. Errors stop the run."""
+"""Check step: findings in the study and its datasets. Errors stop the run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,47 @@ from liftgate import checks
 from liftgate._version import __version__
 from liftgate.checks.finding import Finding
 from liftgate.errors import FindingsError
+from liftgate.ledger.records import IgnoreEntry
+from liftgate.ledger.results import FindingsResult
 from liftgate.pipeline.context import Context
-from liftgate.pipeline.step import Result, Step
+from liftgate.pipeline.step import Results, Step
 
 _NAMED = 5
 """How many errors a run that stops names; `liftgate check` has them all"""
 _CHEAP = ("recipe", "weights", "splits.missing")
 """Rules that look at the study and at names, at no image"""
+
+
+class CheckStep(Step[FindingsResult]):
+    """Looks for findings; it fails, and is not cached, while there are errors."""
+
+    KIND = "check"
+    RESULT = FindingsResult
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        study = context.study
+        inputs = {
+            "study": study.content_hash(),
+            "data": {spec.name: context.datasets.fingerprint(spec.name) for spec in study.datasets},
+            "liftgate": __version__,
+        }
+        super().__init__("check", inputs)
+
+    def work(self, results: Results) -> FindingsResult:
+        """Check the study.
+
+        Raises:
+            FindingsError: it has errors.
+        """
+        study, ledger = self._context.study, self._context.ledger
+        subject = checks.Subject(datasets=self._context.datasets.all(), study=study)
+        found = checks.run(subject, ignore=study.ignore, progress=self._context.progress)
+        ledger.append("check", {"study": study.content_hash(), **found.to_dict()})
+        record_ignored(self._context, found)
+        if not found.ok:
+            raise _errors(found.findings)
+        return FindingsResult(found.to_dict())
 
 
 def cheap_errors(context: Context) -> list[Finding]:
@@ -24,27 +58,10 @@ def cheap_errors(context: Context) -> list[Finding]:
     return [finding for finding in found if finding.severity == "error"]
 
 
-def check_step(context: Context) -> Step:
-    """Return the step that looks for findings; it fails, and is not cached, while there are errors."""
-    study, datasets = context.study, context.datasets
-
-    def work(_: tuple[Result, ...]) -> Result:
-        subject = checks.Subject(datasets=datasets.all(), study=study)
-        result = checks.run(subject, ignore=study.ignore, progress=context.progress)
-        record = result.to_dict()
-        context.ledger.append("check", {"study": study.content_hash(), **record})
-        for one in result.ignored:
-            context.ledger.append("ignore", {"id": one.finding.id, "where": one.finding.where, "reason": one.reason})
-        if not result.ok:
-            raise _errors(result.findings)
-        return record
-
-    inputs = {
-        "study": study.content_hash(),
-        "data": {spec.name: datasets.fingerprint(spec.name) for spec in study.datasets},
-        "liftgate": __version__,
-    }
-    return Step("check", "check", inputs, work)
+def record_ignored(context: Context, found: checks.CheckResult) -> None:
+    """Write into the ledger which findings are ignored, and why."""
+    for one in found.ignored:
+        context.ledger.add(IgnoreEntry(one.finding.id, one.finding.where, one.reason))
 
 
 def _errors(findings: Sequence[Finding]) -> FindingsError:

@@ -1,25 +1,30 @@
-"""The measuring steps: predictions, evaluations, and the verdict of a gate."""
+"""Measuring steps: evaluations, and the verdict of a gate."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from liftgate import checks
 from liftgate.checks.arm_differences import arm_differences, undeclared
 from liftgate.evaluation import verdict
 from liftgate.evaluation.evaluate import evaluate
+from liftgate.evaluation.image_level import ImageLevelThreshold
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.evaluation.seeds import compare_seeds
 from liftgate.evaluation.spec import DEFAULT_CONF, ComparisonSpec, EvaluationSpec
 from liftgate.hashing import content_hash
 from liftgate.ledger.gates import record_gate
 from liftgate.ledger.lockbox import Lockbox, Opening
-from liftgate.pipeline.context import Context, Notice
-from liftgate.pipeline.step import Result, Step
-from liftgate.pipeline.steps.predicting import predict_step, read_predicted
+from liftgate.ledger.records import EvaluationEntry, VerdictEntry
+from liftgate.ledger.results import EvaluateResult, GateResult
+from liftgate.pipeline.context import Context
+from liftgate.pipeline.notice import Notice
+from liftgate.pipeline.step import Results, Step
+from liftgate.pipeline.steps.predicting import PredictStep
 from liftgate.pipeline.steps.retention import VerdictContext
-from liftgate.pipeline.steps.thresholds import screen_needs, screen_of
+from liftgate.pipeline.steps.thresholds import image_threshold, threshold_step
 from liftgate.pipeline.steps.training import train_steps
 from liftgate.progress import duration
 from liftgate.stats.distributions import normal_quantile
@@ -31,152 +36,200 @@ _ENVIRONMENT = ("device", "version", "torch", "cuda", "python", "numpy")
 _SHOWN_IMAGES = 40  # per evaluation, worst first: the ledger is no place for a hundred thousand rows
 
 
-def evaluate_step(context: Context, arm: Arm, seed: int, gate: Gate) -> Step:
-    """Return the step that evaluates an arm's predictions on the images of a gate."""
-    predicted = predict_step(context, arm, seed, gate)
-    conf = gate.conf if gate.conf is not None else DEFAULT_CONF
+class EvaluateStep(Step[EvaluateResult]):
+    """Evaluates an arm's predictions on the images of a gate."""
 
-    def work(results: tuple[Result, ...]) -> Result:
+    KIND = "evaluate"
+    RESULT = EvaluateResult
+
+    def __init__(self, context: Context, arm: Arm, seed: int, gate: Gate) -> None:
+        self._context, self._arm, self._seed, self._gate = context, arm, seed, gate
+        self._predicted = PredictStep(context, arm, seed, gate)
+        self._threshold = threshold_step(context, arm, seed, gate)
+        inputs: dict[str, Any] = {"conf": DEFAULT_CONF if gate.conf is None else gate.conf, "level": gate.level}
+        if gate.threats:
+            inputs |= {"threats": list(gate.threats), "threshold": gate.threshold and asdict(gate.threshold)}
+        needs = (self._predicted,) if self._threshold is None else (self._predicted, self._threshold)
+        super().__init__(self._predicted.name.replace("predict", "evaluate", 1), inputs, needs)
+
+    def work(self, results: Results) -> EvaluateResult:
+        """Open the lockbox where the split is locked, and evaluate.
+
+        Raises:
+            Refused: the lockbox is spent.
+        """
+        gate, context = self._gate, self._context
         _open_lockbox(context, gate)
         measured = evaluate(
             context.datasets.truth(gate.on),
-            read_predicted(context, gate.on, results[0]),
-            EvaluationSpec.of_gate(gate, screen_of(context, gate, results[1:])),
+            self._predicted.predictions(results),
+            EvaluationSpec.of_gate(gate, image_threshold(context, gate, self._threshold, results)),
         )
-        record = {"arm": arm.name, "seed": seed, "on": gate.on, **_trimmed(measured)}
-        context.ledger.append("evaluation", {"step": step.key, "metrics": record["metrics"], "arm": arm.name})
-        return record
-
-    inputs: dict[str, Any] = {"conf": conf, "level": gate.level}
-    if gate.threats:
-        inputs |= {"threats": list(gate.threats), "threshold": gate.threshold and asdict(gate.threshold)}
-    needs = (predicted, *screen_needs(context, arm, seed, gate))
-    step = Step(predicted.name.replace("predict", "evaluate", 1), "evaluate", inputs, work, needs)
-    return step
+        context.ledger.add(EvaluationEntry(self.key, measured.metrics, self._arm.name))
+        return EvaluateResult(self._arm.name, self._seed, gate.on, _trimmed(measured))
 
 
-def gate_step(context: Context, gate: Gate) -> Step:
+def gate_step(context: Context, gate: Gate) -> Step[GateResult]:
     """Return the step that decides a gate."""
-    return _comparison_step(context, gate) if gate.is_comparison else _claims_step(context, gate)
+    return ComparisonStep(context, gate) if gate.is_comparison else ClaimsStep(context, gate)
 
 
-def _comparison_step(context: Context, gate: Gate) -> Step:
-    pairs, beside = _Pairs(context, gate), VerdictContext(context, gate)
+class ComparisonStep(Step[GateResult]):
+    """Decides a gate that compares two arms."""
 
-    def work(results: tuple[Result, ...]) -> Result:
-        results, others = results[: len(pairs.needs)], results[len(pairs.needs) :]
-        comparison = pairs.compare(results)
+    KIND = "gate"
+    RESULT = GateResult
+
+    def __init__(self, context: Context, gate: Gate) -> None:
+        self._context, self._gate = context, gate
+        self._arms, self._around = _ComparedArms(context, gate), VerdictContext(context, gate)
+        super().__init__(gate.name, {"gate": gate.content_hash()}, (*self._arms.needs, *self._around.needs))
+
+    def work(self, results: Results) -> GateResult:
+        """Compare the arms and write the verdict into the ledger."""
+        comparison = self._arms.compare(results)
         decided = verdict.judge_comparison(
-            gate, comparison, seeds=context.study.seeds, costs=pairs.costs(results) or None
+            self._gate,
+            comparison,
+            seeds=self._context.study.seeds,
+            costs=self._arms.durations(results) or None,
         )
-        decided = beside.annotate(decided, others)
-        return {**_record(context, gate, decided), "comparison": comparison.to_dict()}
-
-    return Step(gate.name, "gate", {"gate": gate.content_hash()}, work, (*pairs.needs, *beside.needs))
+        return _record(self._context, self._gate, self._around.annotate(decided, results), comparison)
 
 
-def _claims_step(context: Context, gate: Gate) -> Step:
-    """One arm against fixed numbers; where it is also a treatment, it is credited only with treatment − control."""
-    assert gate.arm is not None
-    arm, seed = context.study.arm(gate.arm), context.study.seeds[0]
-    measured = (predict_step(context, arm, seed, gate), evaluate_step(context, arm, seed, gate))
-    rival = next((other for other in context.study.gates if other.treatment == gate.arm and other.on == gate.on), None)
-    pairs, beside = None if rival is None else _Pairs(context, rival), VerdictContext(context, gate)
-    needs = measured if pairs is None else (*measured, *pairs.needs)
+class ClaimsStep(Step[GateResult]):
+    """Decides a gate of one arm against fixed numbers; as a treatment it is credited only with treatment − control."""
 
-    def work(results: tuple[Result, ...]) -> Result:
-        results, others = results[: len(needs)], results[len(needs) :]
-        evaluation = Evaluation.from_dict(results[1])
-        decided = verdict.judge_claims(gate, evaluation, seeds=(seed,) if arm.stages else ())
-        if rival is not None and pairs is not None:
-            contribution = pairs.compare(results[len(measured) :])
-            decided = verdict.attribute(decided, contribution, control=str(rival.control))
-        return _record(context, gate, beside.annotate(decided, others))
+    KIND = "gate"
+    RESULT = GateResult
 
-    return Step(gate.name, "gate", {"gate": gate.content_hash()}, work, (*needs, *beside.needs))
+    def __init__(self, context: Context, gate: Gate) -> None:
+        assert gate.arm is not None
+        self._context, self._gate = context, gate
+        self._arm, seed = context.study.arm(gate.arm), context.study.seeds[0]
+        self._evaluated = EvaluateStep(context, self._arm, seed, gate)
+        comparisons = (one for one in context.study.gates if (one.treatment, one.on) == (gate.arm, gate.on))
+        self._contribution = next((_ComparedArms(context, one) for one in comparisons), None)
+        self._around = VerdictContext(context, gate)
+        needs: tuple[Step[Any], ...] = (PredictStep(context, self._arm, seed, gate), self._evaluated)
+        if self._contribution is not None:
+            needs += self._contribution.needs
+        needs += self._around.needs
+        super().__init__(gate.name, {"gate": gate.content_hash()}, needs)
+
+    def work(self, results: Results) -> GateResult:
+        """Judge the claims and write the verdict into the ledger."""
+        evaluation = Evaluation.from_dict(results.of(self._evaluated).evaluation)
+        seeds = self._context.study.seeds[:1] if self._arm.stages else ()
+        decided = verdict.judge_claims(self._gate, evaluation, seeds=seeds)
+        if self._contribution is not None:
+            comparison = self._contribution.compare(results)
+            decided = verdict.attribute(decided, comparison, control=str(self._contribution.gate.control))
+        return _record(self._context, self._gate, self._around.annotate(decided, results))
 
 
-class _Pairs:
+class _Measured(NamedTuple):
+    """One arm and seed of a comparison."""
+
+    threshold: PredictStep | None
+    predicted: PredictStep
+    evaluated: EvaluateStep
+
+
+class _ComparedArms:
     """Control and treatment of a gate for every seed: predicted, evaluated, and how they were trained."""
 
     def __init__(self, context: Context, gate: Gate) -> None:
         assert gate.control is not None and gate.treatment is not None
-        self._context, self._gate = context, gate
-        study = context.study
-        arms = (study.arm(gate.control), study.arm(gate.treatment))
-        pairs = [(arm, seed) for seed in study.seeds for arm in arms]
-        self._predicted = len(pairs)
-        self._trained = [arm.name for arm in arms for seed in study.seeds for _ in arm.stages]
-        screens = [step for arm, seed in pairs for step in screen_needs(context, arm, seed, gate)]
-        self._screens = len(screens)
-        self.needs: tuple[Step, ...] = (
-            *screens,
-            *(predict_step(context, arm, seed, gate) for arm, seed in pairs),
-            *(evaluate_step(context, arm, seed, gate) for arm, seed in pairs),
-            *(step for arm in arms for seed in study.seeds for step in train_steps(context, arm, seed)),
+        self.gate = gate
+        self._context = context
+        arms = (context.study.arm(gate.control), context.study.arm(gate.treatment))
+        self._control, self._treatment = ([self._measured(arm, seed) for seed in context.study.seeds] for arm in arms)
+        self._trained = [
+            step for arm in arms for seed in context.study.seeds for step in train_steps(context, arm, seed)
+        ]
+        measured = [one for pair in zip(self._control, self._treatment, strict=True) for one in pair]
+        self.needs: tuple[Step[Any], ...] = (
+            *(one.threshold for one in measured if one.threshold is not None),
+            *(one.predicted for one in measured),
+            *(one.evaluated for one in measured),
+            *self._trained,
         )
 
-    def compare(self, results: tuple[Result, ...]) -> Comparison:
+    def compare(self, results: Results) -> Comparison:
         """Return treatment − control over all seeds, with everything that differs beyond the declared difference."""
-        gate = self._gate
-        truth = self._context.datasets.truth(gate.on)
-        chosen, results = results[: self._screens], results[self._screens :]
-        each = [[result] for result in chosen] or [[]] * self._predicted
-        screens = [screen for one in each if (screen := screen_of(self._context, gate, one)) is not None]
-        loaded = [read_predicted(self._context, gate.on, result) for result in results[: self._predicted]]
+        gate = self.gate
         comparison = compare_seeds(
-            truth,
-            loaded[0::2],
-            loaded[1::2],
-            ComparisonSpec.of_gate(gate, tuple(screens)),
+            self._context.datasets.truth(gate.on),
+            [one.predicted.predictions(results) for one in self._control],
+            [one.predicted.predictions(results) for one in self._treatment],
+            ComparisonSpec.of_gate(gate, self._thresholds(results)),
         )
-        declared = tuple(name.removeprefix("recipe.") for name in gate.differ)
-        differences = [text for text in comparison.differences if not text.startswith(tuple(f"{d}:" for d in declared))]
+        declared = tuple(f"{name.removeprefix('recipe.')}:" for name in gate.differ)
+        differences = [text for text in comparison.differences if not text.startswith(declared)]
         beyond = (*differences, *self._undeclared(), *self._facts_that_differ(results))
         return replace(comparison, differences=tuple(dict.fromkeys(beyond)))
 
-    def costs(self, results: tuple[Result, ...]) -> dict[str, str]:
+    def durations(self, results: Results) -> dict[str, str]:
         """Return how long each trained arm took, all stages and seeds together."""
         totals: dict[str, float] = {}
-        for arm, result in zip(self._trained, results[self._screens + 2 * self._predicted :], strict=True):
-            totals[arm] = totals.get(arm, 0.0) + result["facts"]["seconds"]
+        for step in self._trained:
+            totals[str(step.arm)] = totals.get(str(step.arm), 0.0) + results.of(step).training_facts.seconds
         return {arm: duration(seconds) for arm, seconds in totals.items()}
+
+    def _measured(self, arm: Arm, seed: int) -> _Measured:
+        context, gate = self._context, self.gate
+        return _Measured(
+            threshold_step(context, arm, seed, gate),
+            PredictStep(context, arm, seed, gate),
+            EvaluateStep(context, arm, seed, gate),
+        )
+
+    def _thresholds(self, results: Results) -> tuple[ImageLevelThreshold, ...]:
+        """Return from which score on images are flagged, control and treatment in turn; none: no image-level gate."""
+        pairs = zip(self._control, self._treatment, strict=True)
+        found = [image_threshold(self._context, self.gate, one.threshold, results) for pair in pairs for one in pair]
+        return tuple(one for one in found if one is not None)
 
     def _undeclared(self) -> list[str]:
         """Name what the study itself sets differently in the arms without the gate declaring it."""
-        study, gate = self._context.study, self._gate
+        study, gate = self._context.study, self.gate
         subject = checks.Subject(self._context.datasets.all(), study)
         differences = arm_differences(subject, study.arm(str(gate.control)), study.arm(str(gate.treatment)))
         return [str(one) for one in undeclared(gate, differences)]
 
-    def _facts_that_differ(self, results: tuple[Result, ...]) -> list[str]:
+    def _facts_that_differ(self, results: Results) -> list[str]:
         """Name what happened differently while the arms were trained: another device, version, a batch halved."""
-        told: dict[str, dict[str, None]] = {}
-        for arm, result in zip(self._trained, results[2 * self._predicted :], strict=True):
-            facts = result["facts"]
+        values: dict[str, dict[str, None]] = {name: {} for name in _ENVIRONMENT}
+        halved: dict[str, None] = {}
+        for step in self._trained:
+            facts = results.of(step).training_facts
             for name in _ENVIRONMENT:
-                told.setdefault(name, {})[str(facts.get(name))] = None
-            if facts.get("batch_halved"):
-                told.setdefault(f"batch of {arm}, halved after running out of memory", {})["halved"] = None
-        differing = {name: values for name, values in told.items() if len(values) > 1 or "halved" in values}
-        return [name if "halved" in values else f"{name}: {' and '.join(values)}" for name, values in differing.items()]
+                values[name][str(facts.get(name))] = None
+            if facts.batch_halved:
+                halved[f"batch of {step.arm}, halved after running out of memory"] = None
+        return [*_differing(values), *halved]
 
 
-def _record(context: Context, gate: Gate, decided: Verdict) -> Result:
-    """Add what the ledger knows against the verdict, and write it down."""
-    known = record_gate(context.ledger, gate.name, gate.content_hash(), asdict(gate))
+def _differing(values: dict[str, dict[str, None]]) -> Iterable[str]:
+    return (f"{name}: {' and '.join(found)}" for name, found in values.items() if len(found) > 1)
+
+
+def _record(context: Context, gate: Gate, decided: Verdict, comparison: Comparison | None = None) -> GateResult:
+    """Add what the ledger holds against the verdict, and write it down."""
+    registration = record_gate(context.ledger, gate.name, gate.content_hash(), asdict(gate))
     opening = _open_lockbox(context, gate)
     caveats = [*decided.caveats]
-    if known.caveat is not None:
-        caveats.append(known.caveat)
+    if registration.caveat is not None:
+        caveats.append(registration.caveat)
     if opening is not None and opening.contaminated:
         caveats.append(f"contaminated: {gate.on} was opened {opening.number} times, {opening.budget} were declared")
     if opening is not None and opening.number > 1:
         caveats.append(_reused(gate, opening, decided))
     record = replace(decided, caveats=tuple(caveats)).to_dict()
-    context.ledger.append("verdict", record)
+    context.ledger.append(VerdictEntry.KIND, record)
     context.notify(Notice("verdict", gate.name, record))
-    return record
+    return GateResult(**record, comparison=None if comparison is None else comparison.to_dict())
 
 
 def _reused(gate: Gate, opening: Opening, decided: Verdict) -> str:
@@ -203,7 +256,7 @@ def _open_lockbox(context: Context, gate: Gate) -> Opening | None:
     if not lockbox.locks(name, split):
         return None
     arms = [context.study.arm(arm) for arm in (gate.arm, gate.control, gate.treatment) if arm is not None]
-    looks = [predict_step(context, arm, seed, gate).key for arm in arms for seed in context.study.seeds]
+    looks = [PredictStep(context, arm, seed, gate).key for arm in arms for seed in context.study.seeds]
     truth = context.datasets.truth(gate.on).truth_hash()
     return lockbox.open(name, split, gate.name, content_hash(sorted(looks)), truth=truth, reason=context.open_anyway)
 

@@ -1,8 +1,9 @@
-"""The predicting step: an arm's model over a split, through the validator path, stored as COCO results."""
+"""Predict step: an arm's model over a split, through the validator path, stored as COCO results."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from liftgate.backends.base import PredictJob
@@ -10,9 +11,11 @@ from liftgate.backends.events import Event
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
 from liftgate.hashing import short
-from liftgate.pipeline.context import Context, Notice
-from liftgate.pipeline.step import Result, Step
-from liftgate.pipeline.steps.training import train_steps
+from liftgate.ledger.results import PredictResult
+from liftgate.pipeline.context import Context
+from liftgate.pipeline.notice import Notice
+from liftgate.pipeline.step import Results, Step
+from liftgate.pipeline.steps.training import TrainStep, train_steps
 from liftgate.study.records import Arm, Gate, Study
 from liftgate.training import launch
 from liftgate.training.start_weights import resolve_weights
@@ -20,71 +23,100 @@ from liftgate.training.start_weights import resolve_weights
 DEFAULT_IMGSZ = 640
 
 
-def predict_step(
-    context: Context, arm: Arm, seed: int, gate: Gate, *, settings: Mapping[str, Any] | None = None
-) -> Step:
-    """Return the step that runs an arm's model over the split of a gate through the validator path.
+class PredictStep(Step[PredictResult]):
+    """Runs an arm's model over the split of a gate."""
 
-    `settings`: those of another arm, where two models are to be measured alike.
-    """
-    study, workspace = context.study, context.workspace
-    name, _, split = gate.on.rpartition(".")
-    trained = train_steps(context, arm, seed)[-1] if arm.stages else None
-    said_at = study.place("arms", arm.name, "weights")
-    given = None if arm.weights is None else resolve_weights(arm.weights, study.folder, said_at)
-    settings = prediction_settings(study, gate, arm) if settings is None else settings
-    inputs = {
-        "weights": None if given is None else given.identity,
-        "data": context.datasets.fingerprint(name),
-        "split": split,
-        "settings": dict(settings),
-        "backend": study.backend,
-        "device": study.device,
-    }
+    KIND = "predict"
+    RESULT = PredictResult
 
-    def work(results: tuple[Result, ...]) -> Result:
-        weights = str(workspace.folder / results[0]["best"]) if given is None else given.path
+    def __init__(
+        self, context: Context, arm: Arm, seed: int, gate: Gate, *, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """Plan the predictions of one arm and seed.
+
+        Args:
+            context: the study.
+            arm: the arm; without stages, its off-the-shelf weights.
+            seed: of its training.
+            gate: on whose images.
+            settings: imgsz, conf, iou …; None: those of the arm itself. Two models that are to be measured alike share
+                them.
+        """
+        self._context, self._arm, self._seed, self._on = context, arm, seed, gate.on
+        study = context.study
+        self._dataset, _, self._split = gate.on.rpartition(".")
+        place = study.place("arms", arm.name, "weights")
+        self._given = None if arm.weights is None else resolve_weights(arm.weights, study.folder, place)
+        self._settings = dict(prediction_settings(study, gate, arm) if settings is None else settings)
+        self._trained: TrainStep | None = train_steps(context, arm, seed)[-1] if arm.stages else None
+        inputs = {
+            "weights": None if self._given is None else self._given.identity,
+            "data": context.datasets.fingerprint(self._dataset),
+            "split": self._split,
+            "settings": self._settings,
+            "backend": study.backend,
+            "device": study.device,
+        }
+        label = f"predict {arm.name}" + (f" seed {seed}" if arm.stages else "") + f" on {gate.on}"
+        super().__init__(label, inputs, () if self._trained is None else (self._trained,))
+
+    def work(self, results: Results) -> PredictResult:
+        """Predict in a child process.
+
+        Raises:
+            DataError: images went or changed meanwhile.
+        """
+        context, study, workspace = self._context, self._context.study, self._context.workspace
         job = PredictJob(
-            weights=weights,
-            data=context.datasets.tree(name),
-            split=split,
+            weights=self._weights(results),
+            data=context.datasets.tree(self._dataset),
+            split=self._split,
             task=study.task,
-            out=workspace.predictions / f"{arm.name}-{split}-{short(step.key)}.json",
-            settings=settings,
+            out=workspace.predictions / f"{self._arm.name}-{self._split}-{short(self.key)}.json",
+            settings=self._settings,
             device=study.device,
         )
-
-        def on_event(event: Event) -> None:
-            context.notify(Notice("event", step.name, {"kind": event.kind, **event.to_body()}))
-
         used = launch.predict(
-            job, backend=study.backend, folder=workspace.folder / "work", on_event=on_event, stop=context.at_once
+            job,
+            backend=study.backend,
+            folder=workspace.folder / "work",
+            on_event=self._forward,
+            stop=context.must_end,
         )
-        context.datasets.demand_unchanged(name)
-        predictions = coco.read_predictions(job.out, context.datasets.truth(gate.on))
-        return {
-            "arm": arm.name,
-            "seed": seed,
-            "on": gate.on,
-            "file": job.out.relative_to(workspace.folder).as_posix(),
-            "sha256": predictions.content_hash(),
-            "settings": dict(used),
-            "n_detections": len(predictions),
-        }
+        context.datasets.demand_unchanged(self._dataset)
+        predictions = coco.read_predictions(job.out, context.datasets.truth(self._on))
+        return PredictResult(
+            arm=self._arm.name,
+            seed=self._seed,
+            on=self._on,
+            file=job.out.relative_to(workspace.folder).as_posix(),
+            sha256=predictions.content_hash(),
+            settings=dict(used),
+            n_detections=len(predictions),
+        )
 
-    label = f"predict {arm.name}" + (f" seed {seed}" if arm.stages else "") + f" on {gate.on}"
-    needs = () if trained is None else (trained,)
-    step = Step(label, "predict", inputs, work, needs, lambda result: {workspace.folder / result["file"]: None})
-    return step
+    def files(self, result: PredictResult) -> Mapping[Path, str | None]:
+        """Return the predictions file; its content is checked where it is read."""
+        return {self._context.workspace.folder / result.file: None}
 
+    def predictions(self, results: Results) -> Predictions:
+        """Return the detections that this step left."""
+        result = results.of(self)
+        truth = self._context.datasets.truth(self._on)
+        return coco.read_recorded(self._context.workspace.folder / result.file, truth, result.sha256)
 
-def read_predicted(context: Context, on: str, result: Result) -> Predictions:
-    """Return the detections that a predict step left."""
-    return coco.read_recorded(context.workspace.folder / result["file"], context.datasets.truth(on), result["sha256"])
+    def _weights(self, results: Results) -> str:
+        if self._given is not None:
+            return self._given.path
+        assert self._trained is not None
+        return str(self._context.workspace.folder / results.of(self._trained).best)
+
+    def _forward(self, event: Event) -> None:
+        self._context.notify(Notice("event", self.name, {"kind": event.kind, **event.to_body()}))
 
 
 def prediction_settings(study: Study, gate: Gate, arm: Arm) -> dict[str, Any]:
-    """Settings of an arm's predictions: the study's `evaluation:`, with the image size that training used.
+    """Return the settings of an arm's predictions: the study's `evaluation:`, with the image size of its training.
 
     An arm without stages has no size of its own and takes the other arm's. Two arms trained at different sizes are each
     measured at their own; the comparison then lists the difference.

@@ -1,13 +1,13 @@
-"""The probe steps: can the start weights learn a few of the images by heart, in minutes, on the CPU?
+"""Probe steps: can the start weights learn a few of the images by heart, in minutes, on the CPU?
 
-Two steps for each pair of start weights and data set: one trains and measures, and is cached whatever came out; one
+Two steps for each pair of start weights and dataset: one trains and measures, and is cached whatever came out; one
 judges, and stops the run while there are errors. So an `ignore:` lets a study go on without another training.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,9 +31,13 @@ from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.records import Evaluation
 from liftgate.files import write_text
 from liftgate.hashing import content_hash, short
+from liftgate.ledger.records import CheckEntry, FindingRow
+from liftgate.ledger.results import EpochRow, FindingsResult, ProbeResult, TrainingFacts
 from liftgate.ledger.runs import RunFolder, write_report
-from liftgate.pipeline.context import Context, Notice
-from liftgate.pipeline.step import Result, Step
+from liftgate.pipeline.context import Context
+from liftgate.pipeline.notice import Notice, warning
+from liftgate.pipeline.step import Results, Step
+from liftgate.pipeline.steps.checking import record_ignored
 from liftgate.training import launch
 from liftgate.training.command import training_command
 from liftgate.training.events import read_events
@@ -58,8 +62,8 @@ _BY_HEART: Mapping[str, Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """What one probe is to find out."""
+class _ProbeTask:
+    """One pair of start weights and dataset to probe."""
 
     weights: str
     dataset: str
@@ -73,15 +77,15 @@ class _Question:
         return f"probe {Path(self.weights).name} on {self.dataset}"
 
 
-class _Chosen(NamedTuple):
-    """Images to learn by heart, and others to be asked about afterwards."""
+class _ChosenImages(NamedTuple):
+    """Images to learn by heart, and others to be measured on afterwards."""
 
     shown: Dataset
     others: Dataset
     both: Dataset
 
     @classmethod
-    def of(cls, dataset: Dataset) -> _Chosen:
+    def of(cls, dataset: Dataset) -> _ChosenImages:
         shown = choose_images(dataset)
         others = choose_images(dataset, besides=frozenset(shown.tolist()))
         splits = {**dict.fromkeys(shown.tolist(), "train"), **dict.fromkeys(others.tolist(), "test")}
@@ -93,162 +97,202 @@ class _Chosen(NamedTuple):
         return cls(both.split("train"), both.split("test"), both)
 
 
-def probe_steps(context: Context) -> list[Step]:
-    """Return for each pair of start weights and data set of the arms' first stages a step that judges its probe."""
-    return [_judge_step(context, question, _train_step(context, question)) for question in _questions(context)]
+def probe_steps(context: Context) -> list[Step[FindingsResult]]:
+    """Return for each pair of start weights and dataset of the arms' first stages a step that judges its probe."""
+    return [JudgeStep(context, ProbeStep(context, task)) for task in _tasks(context)]
 
 
-def _questions(context: Context) -> Iterator[_Question]:
-    found: dict[str, _Question] = {}
+def _tasks(context: Context) -> Iterator[_ProbeTask]:
+    found: dict[str, _ProbeTask] = {}
     for arm in context.study.arms:
         if not arm.stages or arm.stages[0].weights is None:
             continue
         stage = arm.stages[0]
         own = {**stage.recipe, "epochs": max(80, int(stage.recipe.get("epochs", 0)))}
-        # A backend whose arguments nobody knows here is asked with the stage's own recipe, and enough epochs.
+        # A backend whose arguments are unknown here gets the stage's own recipe, and enough epochs.
         recipe = _BY_HEART.get(context.study.backend, own)
         size = stage.recipe.get("imgsz", DEFAULT_IMGSZ)
         most = size if isinstance(size, int) else DEFAULT_IMGSZ
         for source in stage.sources:
             key = content_hash([stage.weights, source, recipe])
-            same = found.get(key, _Question(str(stage.weights), source, recipe, most, ()))
+            same = found.get(key, _ProbeTask(str(stage.weights), source, recipe, most, ()))
             arms = tuple(dict.fromkeys((*same.arms, arm.name)))
             found[key] = replace(same, most=max(same.most, most), arms=arms)
     yield from found.values()
 
 
-def _train_step(context: Context, question: _Question) -> Step:
-    study = context.study
-    weights = resolve_weights(question.weights, study.folder)
-    dataset = context.datasets.dataset(question.dataset)
-    chosen = _Chosen.of(dataset)
-    recipe = {**question.recipe, "imgsz": choose_image_size(chosen.shown, question.most)}
-    inputs = {
-        "weights": weights.identity,
-        "data": context.datasets.fingerprint(question.dataset),
-        "images": content_hash([(image.id, image.split) for image in chosen.both.images]),
-        "recipe": recipe,
-        "seed": study.seeds[0],
-        "task": study.task,
-        "backend": study.backend,
-        "device": study.device or _DEVICE,
-        "longest": LONGEST,
-    }
+class ProbeStep(Step[ProbeResult]):
+    """Trains on a few images, measures on the same, and is cached whatever came out."""
 
-    def work(_: tuple[Result, ...]) -> Result:
-        return _learn(
-            context,
-            step,
-            question,
-            chosen,
-            TrainJob(
-                weights=weights.path,
-                data=_tree(context, chosen, step),
-                recipe=recipe,
-                seed=study.seeds[0],
-                task=study.task,
-                out=Path(),  # the run folder that it gets
-                device=study.device or _DEVICE,
-            ),
+    KIND = "probe"
+    RESULT = ProbeResult
+
+    def __init__(self, context: Context, task: _ProbeTask) -> None:
+        self._context, self._task = context, task
+        study = context.study
+        self._weights = resolve_weights(task.weights, study.folder)
+        self._chosen = _ChosenImages.of(context.datasets.dataset(task.dataset))
+        self._recipe = {**task.recipe, "imgsz": choose_image_size(self._chosen.shown, task.most)}
+        inputs = {
+            "weights": self._weights.identity,
+            "data": context.datasets.fingerprint(task.dataset),
+            "images": content_hash([(image.id, image.split) for image in self._chosen.both.images]),
+            "recipe": self._recipe,
+            "seed": study.seeds[0],
+            "task": study.task,
+            "backend": study.backend,
+            "device": study.device or _DEVICE,
+            "longest": LONGEST,
+        }
+        super().__init__(task.name, inputs)
+
+    def work(self, results: Results) -> ProbeResult:
+        """Train on the chosen images, measure on the same, and return what came out as a LearnabilityResult."""
+        study, folder = self._context.study, self._context.workspace.folder
+        run = RunFolder.unfinished(folder, self.key) or RunFolder.create(
+            folder, f"probe-{self.name.removeprefix('probe ')}", self.key, arm="probe", seed=study.seeds[0]
+        )
+        job = TrainJob(
+            weights=self._weights.path,
+            data=self._tree(),
+            recipe=self._recipe,
+            seed=study.seeds[0],
+            task=study.task,
+            out=run.results,
+            device=study.device or _DEVICE,
+        )
+        run.write_command(training_command(job))
+        clock = self._train(run, job)
+        events = read_events(run.path / "events.jsonl")
+        epochs = [EpochRow(event.to_body()) for event in events if isinstance(event, EpochReport)]
+        probe = self._measure(run, job, epochs, clock)
+        run.finish(epochs, TrainingFacts({"seconds": clock(), "AP50": probe.ap50}))
+        write_report(folder)
+        return ProbeResult(run.name, probe.to_dict())
+
+    def _train(self, run: RunFolder, job: TrainJob) -> Callable[[], float]:
+        """Train until the end or until the time is over; return the clock that counts all attempts together."""
+        context = self._context
+        before, begun = run.read().seconds or 0.0, time.monotonic()
+
+        def seconds() -> float:
+            return round(before + time.monotonic() - begun, 3)
+
+        def on_event(event: Event) -> None:
+            context.notify(Notice("event", self.name, {"kind": event.kind, **event.to_body()}))
+
+        def stop() -> bool:
+            return bool(context.stop_reason()) or seconds() > LONGEST
+
+        try:
+            watched = LiveDiagnosis(job.out, on_event)
+            launch.train(job, backend=context.study.backend, folder=run.path, on_event=watched, stop=stop)
+        except Paused as pause:
+            run.update(state="paused", seconds=seconds())
+            if reason := context.stop_reason():
+                raise Stopped(reason, where=run.path, hint="the same command goes on from the last epoch") from pause
+            sidecar.discard(job.out)  # its time is over: it is not resumed
+        except Stopped:
+            run.update(state="paused", seconds=seconds())
+            raise
+        except TrainingError as error:
+            run.update(seconds=seconds())
+            run.fail(error)
+            raise
+        finally:
+            write_report(context.workspace.folder)
+        return seconds
+
+    def _measure(self, run: RunFolder, job: TrainJob, epochs: Sequence[EpochRow], clock: Callable[[], float]) -> LearnabilityResult:
+        chosen, task, imgsz = self._chosen, self._task, int(job.recipe["imgsz"])
+        shown = evaluate(chosen.shown, self._predicted(run, job, chosen.shown, "val"))
+        others, named = None, {}
+        if chosen.others.images:
+            predictions = self._predicted(run, job, chosen.others, "test")
+            others, named = evaluate(chosen.others, predictions), _named(chosen.others, predictions)
+        rows = {name: row for name, row in shown.per_class.items() if row["n_objects"]}
+        return LearnabilityResult(
+            weights=task.weights,
+            dataset=task.dataset,
+            arms=task.arms,
+            n_images=shown.n_images,
+            imgsz=imgsz,
+            epochs=len(epochs),
+            epochs_asked=int(job.recipe["epochs"]),
+            seconds=clock(),
+            ap50=_ap50(shown),
+            n_others=others.n_images if others else 0,
+            others_ap50=_ap50(others) if others else None,
+            per_class={name: round(float(row["AP50"] or 0.0), 4) for name, row in rows.items()},
+            objects={name: int(row["n_objects"] or 0) for name, row in rows.items()},
+            too_small=too_small(chosen.shown, imgsz),
+            losses=tuple(round(_loss(row), 5) for row in epochs),
+            scores=tuple(float(row.metrics.get("mAP50") or 0.0) for row in epochs),
+            others_named=named,
         )
 
-    step = Step(question.name, "probe", inputs, work)
-    return step
+    def _predicted(self, run: RunFolder, job: TrainJob, truth: Dataset, split: str) -> Predictions:
+        """Return what the best weights find on one list of the probe's tree."""
+        predict = PredictJob(
+            weights=str(job.out / "weights" / "best.pt"),
+            data=job.data,
+            split=split,
+            task=job.task,
+            out=run.path / f"predictions-{split}.json",
+            settings={"imgsz": job.recipe["imgsz"]},
+            device=job.device,
+        )
+        backend, stop = self._context.study.backend, self._context.must_end
+        launch.predict(predict, backend=backend, folder=run.path, on_event=lambda event: None, stop=stop)
+        return coco.read_predictions(predict.out, truth)
+
+    def _tree(self) -> Path:
+        """Write the training tree: val are the images of train again, test are the others."""
+        folder = self._context.workspace.folder / "trees" / f"probe-{short(self.key)}"
+        data_yaml = folder / "data.yaml"
+        if not data_yaml.is_file():
+            yolo.write(self._chosen.both, folder)
+        write_text(folder / "val.txt", (folder / "train.txt").read_text(encoding="ascii"))
+        return data_yaml
 
 
-def _judge_step(context: Context, question: _Question, trained: Step) -> Step:
-    study = context.study
+class JudgeStep(Step[FindingsResult]):
+    """Judges a probe; it fails, and is not cached, while there are errors."""
 
-    def work(results: tuple[Result, ...]) -> Result:
-        probe = LearnabilityResult.from_dict(results[0]["probe"])
+    KIND = "check"
+    RESULT = FindingsResult
+
+    def __init__(self, context: Context, probed: ProbeStep) -> None:
+        self._context, self._probed = context, probed
+        inputs = {"study": context.study.content_hash(), "liftgate": __version__}
+        super().__init__(f"judge {probed.name}", inputs, (probed,))
+
+    def work(self, results: Results) -> FindingsResult:
+        """Judge what the probe learned.
+
+        Raises:
+            FindingsError: it learned nothing, or what it learned holds nowhere else.
+        """
+        context, name = self._context, self._probed.name
+        probe = LearnabilityResult.from_dict(results.of(self._probed).probe)
         subject = checks.Subject(datasets={}, study=None, probes=(probe,))
-        result = checks.run(subject, select=["probe"], ignore=_probe_only(study.ignore))
-        _record(context, probe, result)
-        for finding in result.findings:
-            context.notify(Notice("event", trained.name, {"kind": "warning", "message": finding.message}))
-        if not result.ok:
-            first = result.findings[0]
+        found = checks.run(subject, select=["probe"], ignore=_probe_only(context.study.ignore))
+        _record(context, probe, found)
+        for finding in found.findings:
+            context.notify(warning(name, finding.message))
+        if not found.ok:
+            first = found.findings[0]
             hint = f"{first.hint}; `liftgate explain {first.id}` says more, `ignore:` with a reason lets the study run"
             raise FindingsError(first.message, where=first.where, hint=hint)
-        told = f"learned {probe.n_images} images by heart in {probe.epochs} epochs: AP50 {probe.ap50:.2f}"
-        told += "" if probe.others_ap50 is None else f", on {probe.n_others} others {probe.others_ap50:.2f}"
-        if not result.findings:
-            context.notify(Notice("event", trained.name, {"kind": "note", "message": told}))
-        return {"probe": results[0]["probe"], **result.to_dict()}
-
-    inputs = {"study": study.content_hash(), "liftgate": __version__}
-    return Step(f"judge {question.name}", "check", inputs, work, (trained,))
+        message = f"learned {probe.n_images} images by heart in {probe.epochs} epochs: AP50 {probe.ap50:.2f}"
+        message += "" if probe.others_ap50 is None else f", on {probe.n_others} others {probe.others_ap50:.2f}"
+        if not found.findings:
+            context.notify(Notice("event", name, {"kind": "note", "message": message}))
+        return FindingsResult({"probe": results.of(self._probed).probe, **found.to_dict()})
 
 
-def _learn(context: Context, step: Step, question: _Question, chosen: _Chosen, job: TrainJob) -> Result:
-    """Train on the chosen images, measure on the same, and return what came out as a Probe."""
-    run = RunFolder.unfinished(context.workspace.folder, step.key) or RunFolder.create(
-        context.workspace.folder, f"probe-{step.name.removeprefix('probe ')}", step.key, arm="probe", seed=job.seed
-    )
-    job = replace(job, out=run.results)
-    run.write_command(training_command(job))
-    before, begun = run.read().seconds or 0.0, time.monotonic()
-
-    def seconds() -> float:
-        return round(before + time.monotonic() - begun, 3)
-
-    def on_event(event: Event) -> None:
-        context.notify(Notice("event", step.name, {"kind": event.kind, **event.to_body()}))
-
-    def stop() -> bool:
-        return bool(context.stop_reason()) or seconds() > LONGEST
-
-    try:
-        watched = LiveDiagnosis(job.out, on_event)
-        launch.train(job, backend=context.study.backend, folder=run.path, on_event=watched, stop=stop)
-    except Paused as pause:
-        run.update(state="paused", seconds=seconds())
-        if reason := context.stop_reason():
-            raise Stopped(reason, where=run.path, hint="the same command goes on from the last epoch") from pause
-        sidecar.discard(job.out)  # its time is over: nobody goes on from here
-    except Stopped:
-        run.update(state="paused", seconds=seconds())
-        raise
-    except TrainingError as error:
-        run.update(seconds=seconds())
-        run.fail(error)
-        raise
-    finally:
-        write_report(context.workspace.folder)
-    epochs = [event.to_body() for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochReport)]
-    shown = evaluate(chosen.shown, _predicted(context, run, job, chosen.shown, "val"))
-    others, named = None, {}
-    if chosen.others.images:
-        predictions = _predicted(context, run, job, chosen.others, "test")
-        others, named = evaluate(chosen.others, predictions), _named(chosen.others, predictions)
-    rows = {name: row for name, row in shown.per_class.items() if row["n_objects"]}
-    probe = LearnabilityResult(
-        weights=question.weights,
-        dataset=question.dataset,
-        arms=question.arms,
-        n_images=shown.n_images,
-        imgsz=int(job.recipe["imgsz"]),
-        epochs=len(epochs),
-        epochs_asked=int(job.recipe["epochs"]),
-        seconds=seconds(),
-        ap50=_ap50(shown),
-        n_others=others.n_images if others else 0,
-        others_ap50=_ap50(others) if others else None,
-        per_class={name: round(float(row["AP50"] or 0.0), 4) for name, row in rows.items()},
-        objects={name: int(row["n_objects"] or 0) for name, row in rows.items()},
-        too_small=too_small(chosen.shown, int(job.recipe["imgsz"])),
-        losses=tuple(round(_loss(epoch), 5) for epoch in epochs),
-        scores=tuple(float(epoch["metrics"].get("mAP50") or 0.0) for epoch in epochs),
-        others_named=named,
-    )
-    result = {"run": run.name, "arm": "probe", "seed": job.seed, "epochs": len(epochs), "curve": epochs}
-    run.finish({**result, "facts": {"seconds": seconds(), "AP50": probe.ap50}})
-    write_report(context.workspace.folder)
-    return {"run": run.name, "probe": probe.to_dict()}
-
-
-def _loss(epoch: Mapping[str, Any]) -> float:
-    return sum(float(value or 0.0) for name, value in epoch["losses"].items() if not name.startswith("val/"))
+def _loss(epoch: EpochRow) -> float:
+    return sum(float(value or 0.0) for name, value in epoch.losses.items() if not name.startswith("val/"))
 
 
 def _ap50(evaluation: Evaluation) -> float:
@@ -271,53 +315,29 @@ def _named(truth: Dataset, predictions: Predictions) -> dict[str, dict[str, int]
     return found
 
 
-def _predicted(context: Context, run: RunFolder, job: TrainJob, truth: Dataset, split: str) -> Predictions:
-    """What the best weights find on one list of the probe's tree."""
-    ask = PredictJob(
-        weights=str(job.out / "weights" / "best.pt"),
-        data=job.data,
-        split=split,
-        task=job.task,
-        out=run.path / f"predictions-{split}.json",
-        settings={"imgsz": job.recipe["imgsz"]},
-        device=job.device,
-    )
-    launch.predict(
-        ask, backend=context.study.backend, folder=run.path, on_event=lambda event: None, stop=context.at_once
-    )
-    return coco.read_predictions(ask.out, truth)
-
-
-def _tree(context: Context, chosen: _Chosen, step: Step) -> Path:
-    """Write the training tree: val are the images of train again, test are the others."""
-    folder = context.workspace.folder / "trees" / f"probe-{short(step.key)}"
-    data_yaml = folder / "data.yaml"
-    if not data_yaml.is_file():
-        yolo.write(chosen.both, folder)
-    write_text(folder / "val.txt", (folder / "train.txt").read_text(encoding="ascii"))
-    return data_yaml
-
-
 def _record(context: Context, probe: LearnabilityResult, result: checks.CheckResult) -> None:
     """Add to the findings of the study's last check, which the report shows, what this probe found."""
     study = context.study.content_hash()
-    entries = [entry.body for entry in context.ledger.entries("check") if entry.body["study"] == study]
-    known = dict(entries[-1]) if entries else {**result.to_dict(), "study": study, "findings": [], "ignored": []}
+    found = CheckEntry.from_body({"study": study, **result.to_dict()})
+    before = [entry for entry in context.ledger.records(CheckEntry) if entry.study == study]
+    known = before[-1] if before else replace(found, findings=(), ignored=())
 
-    def others(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        return [row for row in rows if not (row["id"].startswith("probe.") and row["where"] == probe.where)]
+    def others(rows: tuple[FindingRow, ...]) -> tuple[FindingRow, ...]:
+        return tuple(row for row in rows if not (row.id.startswith("probe.") and row.where == probe.where))
 
-    said = result.to_dict()
-    findings = [*others(known["findings"]), *said["findings"]]
-    ignored = [*others(known["ignored"]), *said["ignored"]]
-    counts = {word: sum(row["severity"] == word for row in findings) for word in said["counts"]}
-    rules = sorted({*known["rules"], *said["rules"]})
-    ok = not counts["error"]
-    body = {**known, "findings": findings, "ignored": ignored, "counts": counts, "rules": rules, "ok": ok}
-    if not entries or entries[-1] != body:
-        context.ledger.append("check", body)
-    for one in result.ignored:
-        context.ledger.append("ignore", {"id": one.finding.id, "where": one.finding.where, "reason": one.reason})
+    findings = (*others(known.findings), *found.findings)
+    counts = {word: sum(row.severity == word for row in findings) for word in found.counts}
+    entry = replace(
+        known,
+        findings=findings,
+        ignored=(*others(known.ignored), *found.ignored),
+        counts=counts,
+        rules=tuple(sorted({*known.rules, *found.rules})),
+        ok=not counts["error"],
+    )
+    if not before or before[-1] != entry:
+        context.ledger.add(entry)
+    record_ignored(context, result)
 
 
 def _probe_only(ignore: Mapping[str, str]) -> dict[str, str]:

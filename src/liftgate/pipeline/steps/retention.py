@@ -1,10 +1,10 @@
-"""Forgetting: what training on new data cost on the old, and whatever else of a training stands beside a verdict."""
+"""Retention: what training on new data cost on the old, and what else of the trainings limits a verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from liftgate.evaluation.metrics import SCREENING
 from liftgate.evaluation.records import Comparison, Verdict
@@ -12,8 +12,8 @@ from liftgate.evaluation.seeds import compare_seeds
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.verdict import decide, oriented
 from liftgate.pipeline.context import Context
-from liftgate.pipeline.step import Result, Step
-from liftgate.pipeline.steps.predicting import predict_step, prediction_settings, read_predicted
+from liftgate.pipeline.step import Results, Step
+from liftgate.pipeline.steps.predicting import PredictStep, prediction_settings
 from liftgate.pipeline.steps.training import train_steps
 from liftgate.study.records import Arm, Gate
 
@@ -21,22 +21,22 @@ _ORDER = ("PASS", "MARGINAL", "FAIL")
 
 
 class RetentionCheck(NamedTuple):
-    """Old data of an arm, and the model that knew it."""
+    """Old data of an arm, and the model before it trained on new data."""
 
     place: str
     """dataset.split"""
     before: Arm
 
 
-def memories(arm: Arm) -> Iterator[RetentionCheck]:
-    """Yield what an arm may have forgotten.
+def retention_checks(arm: Arm) -> Iterator[RetentionCheck]:
+    """Yield the old data that an arm may do worse on than before.
 
     Unless the study says otherwise: val of every dataset that an earlier stage trained on and the last one does not,
     as the model was when that stage ended.
 
     >>> from liftgate.study.records import Stage
     >>> chain = Arm("two_stage", (Stage("big", weights="yolo.pt"), Stage("bench")))
-    >>> [(one.place, len(one.before.stages)) for one in memories(chain)]
+    >>> [(one.place, len(one.before.stages)) for one in retention_checks(chain)]
     [('big.val', 1)]
     """
     if not arm.stages:
@@ -55,8 +55,17 @@ def memories(arm: Arm) -> Iterator[RetentionCheck]:
             yield RetentionCheck(place, Arm(f"{arm.name}-before", weights=arm.stages[begin].weights))
 
 
+class _MeasuredTwice(NamedTuple):
+    """One retention check with its predictions for every seed."""
+
+    arm: Arm
+    place: str
+    before: tuple[PredictStep, ...]
+    after: tuple[PredictStep, ...]
+
+
 class VerdictContext:
-    """What stands beside a gate's verdict: how its arms' trainings ended, and what they forgot."""
+    """What belongs to a gate's verdict beyond its numbers: how its arms' trainings ended, and what they forgot."""
 
     def __init__(self, context: Context, gate: Gate) -> None:
         self._context, self._gate = context, gate
@@ -64,66 +73,71 @@ class VerdictContext:
         names = [name for name in (gate.arm, gate.treatment, gate.control) if name is not None]
         arms = [study.arm(name) for name in dict.fromkeys(names)]
         self._trained = tuple(step for arm in arms for seed in study.seeds for step in train_steps(context, arm, seed))
-        self._memories = [(arm, memory) for arm in arms for memory in memories(arm)]
-        self.needs: tuple[Step, ...] = (
+        self._checks = [self._measured(arm, check) for arm in arms for check in retention_checks(arm)]
+        self.needs: tuple[Step[Any], ...] = (
             *self._trained,
-            *(step for arm, memory in self._memories for step in self._predicted(arm, memory)),
+            *(step for one in self._checks for pair in zip(one.before, one.after, strict=True) for step in pair),
         )
 
-    def annotate(self, decided: Verdict, results: tuple[Result, ...]) -> Verdict:
-        """Return the verdict with caveats and evidence added; forgetting changes its word only where the gate asks."""
-        trained, rest = results[: len(self._trained)], results[len(self._trained) :]
+    def annotate(self, verdict: Verdict, results: Results) -> Verdict:
+        """Return the verdict with caveats and evidence added.
+
+        Forgetting changes the word only where the gate limits it.
+        """
         caveats = [
-            f"{result['arm']} seed {result['seed']}: {one['reason']}"
-            for result in trained
-            for one in result.get("decisions", ())
-            if one["said"] != "continue"
+            f"{result.arm} seed {result.seed}: {decision.reason}"
+            for result in map(results.of, self._trained)
+            for decision in result.decisions
+            if decision.said != "continue"
         ]
-        decided = replace(decided, caveats=(*decided.caveats, *dict.fromkeys(caveats)))
-        count = 2 * len(self._context.study.seeds)
-        for number, (arm, memory) in enumerate(self._memories):
-            part = rest[number * count : (number + 1) * count]
-            decided = self._judged(decided, arm, memory, part)
-        return decided
+        verdict = replace(verdict, caveats=(*verdict.caveats, *dict.fromkeys(caveats)))
+        for check in self._checks:
+            verdict = self._with_retention(verdict, check, results)
+        return verdict
 
-    def _predicted(self, arm: Arm, memory: RetentionCheck) -> Iterator[Step]:
+    def _measured(self, arm: Arm, check: RetentionCheck) -> _MeasuredTwice:
         """Before and after for every seed, with the settings of the gate."""
-        gate, study = replace(self._gate, on=memory.place), self._context.study
+        gate, study = replace(self._gate, on=check.place), self._context.study
         settings = prediction_settings(study, self._gate, arm)
-        for seed in study.seeds:
-            yield predict_step(self._context, memory.before, seed, gate, settings=settings)
-            yield predict_step(self._context, arm, seed, gate, settings=settings)
+        before, after = (
+            tuple(PredictStep(self._context, one, seed, gate, settings=settings) for seed in study.seeds)
+            for one in (check.before, arm)
+        )
+        return _MeasuredTwice(arm, check.place, before, after)
 
-    def _judged(self, decided: Verdict, arm: Arm, memory: RetentionCheck, results: tuple[Result, ...]) -> Verdict:
+    def _with_retention(self, verdict: Verdict, check: _MeasuredTwice, results: Results) -> Verdict:
         gate = self._gate
-        loaded = [read_predicted(self._context, memory.place, result) for result in results]
         usual = "OKS-mAP50" if self._context.study.task == "pose" else "mAP50"
         # Threats of the new data need not be classes of the old.
         metric = usual if gate.metric is None or gate.metric in SCREENING else gate.metric
         spec = replace(ComparisonSpec.of_gate(gate), metric=metric, margin=0.0, claim="better")
-        change = compare_seeds(self._context.datasets.truth(memory.place), loaded[0::2], loaded[1::2], spec)
-        notes = dict.fromkeys(
-            str(one["settings"]["classes_note"]) for one in results if one["settings"].get("classes_note")
+        change = compare_seeds(
+            self._context.datasets.truth(check.place),
+            [step.predictions(results) for step in check.before],
+            [step.predictions(results) for step in check.after],
+            spec,
         )
-        said = _sentence(arm, memory, change, list(notes))
-        row = {"kind": "forgetting", "arm": arm.name, "on": memory.place, **change.to_dict()}
-        decided = replace(decided, evidence=(*decided.evidence, row), caveats=(*decided.caveats, said))
+        settings = [results.of(step).settings for step in (*check.before, *check.after)]
+        notes = dict.fromkeys(str(one["classes_note"]) for one in settings if one.get("classes_note"))
+        sentence = _sentence(check, change, list(notes))
+        row = {"kind": "forgetting", "arm": check.arm.name, "on": check.place, **change.to_dict()}
+        verdict = replace(verdict, evidence=(*verdict.evidence, row), caveats=(*verdict.caveats, sentence))
         if gate.forget_at_most is None:
-            return decided
+            return verdict
         word = decide(oriented(change.delta, change.metric), -gate.forget_at_most, gate.rule)
-        if _ORDER.index(word) <= _ORDER.index(decided.word):
-            return decided
-        why = f"the gate says {decided.word}, but it may forget at most {gate.forget_at_most:g}, and {said}"
-        return replace(decided, word=word, sentence=f"{word}: {why}.")
+        if _ORDER.index(word) <= _ORDER.index(verdict.word):
+            return verdict
+        why = f"the gate says {verdict.word}, but it may forget at most {gate.forget_at_most:g}, and {sentence}"
+        return replace(verdict, word=word, sentence=f"{word}: {why}.")
 
 
-def _sentence(arm: Arm, memory: RetentionCheck, change: Comparison, notes: list[str]) -> str:
-    delta = change.delta
+def _sentence(check: _MeasuredTwice, change: Comparison, notes: list[str]) -> str:
+    delta, arm = change.delta, check.arm.name
     if change.control is None or change.treatment is None:
-        return f"what {arm.name} forgot on {memory.place} cannot be measured: {change.metric} is undefined there"
+        return f"what {arm} forgot on {check.place} cannot be measured: {change.metric} is undefined there"
     interval = f" [{delta.low:+.4f}, {delta.high:+.4f}]" if delta.established else ", no interval can be established"
     text = (
-        f"forgetting on {memory.place}: {change.metric} {change.control:.4f} before and {change.treatment:.4f} after "
-        f"{arm.name}, {delta.estimate:+.4f}{interval} ({delta.basis})"
+        f"forgetting on {check.place}: {change.metric} {change.control:.4f} before and {change.treatment:.4f} after "
+        f"{arm}, {delta.estimate:+.4f}{interval} ({delta.basis})"
     )
     return "; ".join([text, *notes])

@@ -1,10 +1,10 @@
-"""Smoke: one epoch of a stage on the real machine, in a folder that vanishes."""
+"""Smoke run: one epoch of a stage on the real machine, in a folder that vanishes."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,19 @@ def first_weights(context: Context, arm: Arm, number: int) -> StartWeights:
 
 
 def smoke(
-    context: Context, arm: Arm, number: int, recipe: dict[str, Any], *, stop: Callable[[], bool]
+    context: Context, arm: Arm, number: int, recipe: Mapping[str, Any], *, stop: Callable[[], bool]
 ) -> launch.TrainOutcome:
-    """Train stage `number` (from 0) of an arm for one epoch by `recipe`; only numbers of what it left can be read.
+    """Train one epoch of a stage; only the numbers of what it left can be read, its files are gone.
+
+    Args:
+        context: the study.
+        arm: the arm of the stage.
+        number: the stage, from 0.
+        recipe: what to train by; its number of epochs does not count.
+        stop: whether to stop.
 
     Raises:
-        Stopped: somebody asked for it.
+        Stopped: `stop` asked for it.
         TrainingError: the epoch failed; better now than at night.
     """
     study, stage = context.study, arm.stages[number]

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from liftgate.evaluation.image_level import ImageLevelThreshold, ThresholdRule, choose_image_threshold
 from liftgate.pipeline.context import Context
-from liftgate.pipeline.step import Result, Step
-from liftgate.pipeline.steps.predicting import predict_step, read_predicted
+from liftgate.pipeline.step import Results
+from liftgate.pipeline.steps.predicting import PredictStep
 from liftgate.study.records import Arm, Gate
 
 
-def screen_needs(context: Context, arm: Arm, seed: int, gate: Gate) -> tuple[Step, ...]:
-    """The arm's predictions on the split that its threshold is chosen on; none where it is a number."""
+def threshold_step(context: Context, arm: Arm, seed: int, gate: Gate) -> PredictStep | None:
+    """Return the arm's predictions on the split that its threshold is chosen on; None: it is not chosen by any."""
     if gate.threshold is None or gate.threshold.on is None:
-        return ()
-    return (predict_step(context, arm, seed, replace(gate, on=gate.threshold.on)),)
+        return None
+    return PredictStep(context, arm, seed, replace(gate, on=gate.threshold.on))
 
 
-def screen_of(context: Context, gate: Gate, results: Sequence[Result]) -> ImageLevelThreshold | None:
-    """What one arm is screened by, from the results of its `screen_needs`; None: the gate is not about whole images."""
+def image_threshold(
+    context: Context, gate: Gate, chosen_by: PredictStep | None, results: Results
+) -> ImageLevelThreshold | None:
+    """Return from which score on an image of one arm is flagged; None: the gate is not about whole images.
+
+    Args:
+        context: the study.
+        gate: the gate.
+        chosen_by: the arm's `threshold_step`.
+        results: of finished steps.
+    """
     if not gate.threats:
         return None
     rule = gate.threshold
     if rule is None:
         return ImageLevelThreshold(gate.threats, 1.0, "none: AUC takes no threshold")
-    if rule.on is None:
+    if chosen_by is None or rule.on is None:
         assert rule.at is not None
         return ImageLevelThreshold(gate.threats, rule.at)
-    val = context.datasets.truth(rule.on)
-    found = read_predicted(context, rule.on, results[0])
-    return choose_image_threshold(val, found, gate.threats, ThresholdRule(rule.by, rule.target))
+    found = chosen_by.predictions(results)
+    return choose_image_threshold(
+        context.datasets.truth(rule.on), found, gate.threats, ThresholdRule(rule.by, rule.target)
+    )

@@ -1,0 +1,116 @@
+"""Budget: ceilings of money, GPU hours and energy, foreseen in a plan and kept while a training runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from liftgate.errors import Stopped, UsageError
+from liftgate.ledger.records import Spent
+from liftgate.ledger.results import EpochRow
+from liftgate.ledger.runs import RunFolder
+from liftgate.pipeline.context import Context
+from liftgate.pipeline.epoch_timer import EpochTimer
+from liftgate.pipeline.spending import energy_kwh, reported_epochs, spent
+from liftgate.study.records import Budget
+from liftgate.training.power import power_draw
+from liftgate.training.ranks import count_devices
+
+
+def foreseen_excess(budget: Budget, used: Spent, seconds: float, devices: int = 1) -> str:
+    """Return which ceiling a plan will pass, in a sentence; empty: none that can be foreseen.
+
+    Args:
+        budget: the study's budget.
+        used: by the training so far.
+        seconds: that the trainings of the plan will take, as far as that is known.
+        devices: on how many devices each of them trains at once.
+
+    >>> foreseen_excess(Budget(usd=200.0, usd_per_hour=0.8), Spent(0.0, 0.0, None), 300 * 3600)
+    'training will come to about 240 of 200 usd: it will pause at the ceiling'
+    """
+    more, rate = seconds / 3600, budget.usd_per_hour or 0.0
+    foreseen = {"gpu_hours": used.gpu_hours + devices * more, "usd": rate * (used.hours + more)}
+    if used.kwh is not None and used.gpu_hours > 0:
+        foreseen["kwh"] = used.kwh * (1 + devices * more / used.gpu_hours)
+    for name, amount in foreseen.items():
+        ceiling = getattr(budget, name)
+        if ceiling is not None and amount > ceiling:
+            return f"training will come to about {amount:.3g} of {ceiling:g} {name}: it will pause at the ceiling"
+    return ""
+
+
+class Ceiling:
+    """What is left of the budget when a stage begins; the clock runs against it.
+
+    >>> now = 0.0
+    >>> ceiling = Ceiling(Budget(gpu_hours=2.0), Spent(1.0, 1.0, None), clock=lambda: now)
+    >>> ceiling.timer.seconds = 600
+    >>> ceiling.reason()
+    ''
+    >>> now = 3100.0
+    >>> ceiling.reason()
+    'the budget is spent: 1.86 of 2 gpu_hours, and another epoch would pass it'
+    """
+
+    def __init__(
+        self, budget: Budget, used: Spent, *, devices: int = 1, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Start the clock.
+
+        Args:
+            budget: the study's budget.
+            used: by the training so far.
+            devices: on how many devices the stage trains at once.
+            clock: seconds.
+        """
+        self._budget, self._used, self._devices = budget, used, devices
+        self._clock = clock
+        self._begun = clock()
+        self._kwh = self._last_kwh = 0.0
+        self.timer = EpochTimer(clock)
+
+    @classmethod
+    def of(cls, context: Context, run: RunFolder | None) -> Ceiling:
+        """Return the ceiling for a stage that begins, or goes on in `run`.
+
+        Raises:
+            Stopped: the budget is spent, or what is left of it does not pay for another epoch.
+            UsageError: a ceiling of energy cannot be kept, for the power of the device is unknown.
+        """
+        study = context.study
+        if study.budget.kwh is not None and power_draw(study.device) is None:
+            hint = "leave `kwh` out: gpu_hours and usd can be kept on any machine"
+            what = "a ceiling of energy cannot be kept here: nvidia-smi does not report the power of the device"
+            raise UsageError(what, where=study.source, got=f"device: {study.device}", hint=hint)
+        used = spent(context.workspace.folder, context.ledger)
+        ceiling = cls(study.budget, used, devices=count_devices(study.device))
+        for row in [] if run is None else reported_epochs(run)[-1:]:
+            ceiling.timer.seconds = row.seconds
+            ceiling._last_kwh = energy_kwh([row]) or 0.0
+        if reason := ceiling.reason():
+            hint = "everything so far is kept; raise `budget:` to go on"
+            raise Stopped(reason, where=study.source, hint=hint)
+        return ceiling
+
+    def record(self, row: EpochRow) -> None:
+        """Record an epoch that is done."""
+        self.timer.record(row.seconds)
+        self._last_kwh = energy_kwh([row]) or 0.0
+        self._kwh += self._last_kwh
+
+    def reason(self) -> str:
+        """Return why to pause at the next epoch boundary; empty: what is left pays for this epoch."""
+        hours, epoch = (self._clock() - self._begun) / 3600, self.timer.seconds / 3600
+        rate = self._budget.usd_per_hour or 0.0
+        now = {  # what is used, and what another epoch would take
+            "gpu_hours": (self._used.gpu_hours + self._devices * hours, self._devices * epoch),
+            "usd": (rate * (self._used.hours + hours), rate * epoch),
+            "kwh": ((self._used.kwh or 0.0) + self._kwh, self._last_kwh),
+        }
+        for name, (used, more) in now.items():
+            ceiling = getattr(self._budget, name)
+            if ceiling is not None and used + more >= ceiling:
+                passing = "" if used >= ceiling else ", and another epoch would pass it"
+                return f"the budget is spent: {used:.3g} of {ceiling:g} {name}{passing}"
+        return ""

@@ -1,0 +1,30 @@
+"""Notices: what a run reports to the program or screen that watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+NoticeKind = Literal["started", "cached", "done", "skipped", "event", "verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message from a run. It is not stored: the ledger and the run folders are."""
+
+    kind: NoticeKind
+    step: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+Notify = Callable[[Notice], None]
+
+
+def nobody(notice: Notice) -> None:
+    """Ignore the notice."""
+
+
+def warning(step: str, message: str) -> Notice:
+    """Return a warning about a step."""
+    return Notice("event", step, {"kind": "warning", "message": message})

@@ -1,0 +1,299 @@
+"""Run of a stage: one attempt to train it, in the run folder that an earlier attempt left or in a new one.
+
+The order of what is written makes a kill harmless at any point: weights, decisions, the `run` entry, run.json, and
+last of all the `step` entry.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from liftgate.backends import sidecar
+from liftgate.backends.base import Paused, TrainJob
+from liftgate.backends.events import EpochReport, Event
+from liftgate.diagnosis import diagnose
+from liftgate.diagnosis.live import LiveDiagnosis
+from liftgate.errors import DataError, Stopped, TrainingError
+from liftgate.hashing import file_hash
+from liftgate.ledger.preflight import preflight
+from liftgate.ledger.records import Body, DecisionEntry, DecisionRow, FindingRow, StepEntry
+from liftgate.ledger.results import EpochRow, RunEntry, TrainResult
+from liftgate.ledger.runs import RunFolder, RunRecord, write_report
+from liftgate.pipeline.budget import Ceiling
+from liftgate.pipeline.context import Context
+from liftgate.pipeline.notice import Notice, warning
+from liftgate.pipeline.spending import epoch_seconds
+from liftgate.pipeline.step import Step, damage
+from liftgate.pipeline.steps.stopping import decision_points, end_word, expected_rows
+from liftgate.study.records import Arm
+from liftgate.training import launch
+from liftgate.training.command import training_command
+from liftgate.training.events import read_events
+from liftgate.training.stopping_rules import judge
+from liftgate.training.tracking import Tracked
+
+
+class StageRun:
+    """One attempt at one stage with one seed."""
+
+    def __init__(self, context: Context, step: Step[TrainResult], arm: Arm, number: int, seed: int) -> None:
+        self._context, self._step = context, step
+        self._arm, self._number, self._seed = arm, number, seed
+        self._stage = arm.stages[number - 1]
+
+    def train(self, weights: str) -> TrainResult:
+        """Train from `weights`, or go on with the unfinished run of the same step, and put the run on record.
+
+        Raises:
+            Stopped: it was stopped, or the budget is spent; the same call goes on.
+            TrainingError: the stage cannot go on.
+            DataError: images went or changed meanwhile.
+        """
+        context, step = self._context, self._step
+        if (known := self._recorded()) is not None:
+            return known
+        folder = context.workspace.folder
+        unfinished = RunFolder.unfinished(folder, step.key)
+        ceiling = Ceiling.of(context, unfinished)
+        run = unfinished or RunFolder.create(
+            folder,
+            step.name.removeprefix("train "),
+            step.key,
+            arm=self._arm.name,
+            stage=self._number,
+            seed=self._seed,
+        )
+        job = self._job(weights, run)
+        run.write_preflight(preflight(context.study.folder, study=context.study.name, **self._identity()))
+        run.write_command(training_command(job))
+        if unfinished is None:
+            self._take_over(run, job)
+        begun, before = time.monotonic(), run.read().seconds or 0.0
+        try:
+            outcome = self._launch(job, run, ceiling)
+        except Paused as pause:
+            seconds = round(before + time.monotonic() - begun, 3)
+            if (stopped := _stopped_by_decision(job, run)) is not None:
+                return self._finish(run, job, stopped, seconds)
+            run.update(state="paused", seconds=seconds)
+            hint = "the same command goes on from the last finished epoch"
+            reason = context.stop_reason() or ceiling.reason() or str(pause)
+            raise Stopped(reason, where=run.path, hint=hint) from None
+        except Stopped:  # at once, in the middle of an epoch
+            run.update(state="paused", seconds=round(before + time.monotonic() - begun, 3))
+            raise
+        except TrainingError as error:
+            run.update(seconds=round(before + time.monotonic() - begun, 3))
+            run.fail(error)
+            raise
+        finally:
+            write_report(folder)
+        return self._finish(run, job, outcome, round(before + time.monotonic() - begun, 3))
+
+    def _identity(self) -> dict[str, Any]:
+        step = self._step
+        return {"arm": self._arm.name, "stage": self._number, "step": step.key, **step.inputs}
+
+    def _job(self, weights: str, run: RunFolder) -> TrainJob:
+        study, inputs = self._context.study, self._step.inputs
+        points = decision_points(study, self._context.ledger, self._arm, self._number, inputs["data"])
+        return TrainJob(
+            weights=weights,
+            data=self._context.datasets.training_tree(self._stage),
+            recipe=inputs["recipe"],
+            seed=self._seed,
+            task=study.task,
+            out=run.results,
+            device=study.device,
+            select=self._stage.select,
+            decide=tuple(points),
+        )
+
+    def _launch(self, job: TrainJob, run: RunFolder, ceiling: Ceiling) -> launch.TrainOutcome:
+        study = self._context.study
+        tracked = Tracked(study.log, study=study.name, folder=run.path, known=self._identity(), complain=self._warn)
+
+        def on_event(event: Event) -> None:
+            body = event.to_body()
+            if isinstance(event, EpochReport):
+                ceiling.record(EpochRow(body))
+                tracked(event)
+                self._compare_with_expected(EpochRow(body))
+            self._notify({"kind": event.kind, **body})
+
+        def stop() -> bool:
+            return bool(self._context.stop_reason() or ceiling.reason())
+
+        with tracked:
+            return _stopped_by_decision(job, run) or launch.train(
+                job, backend=study.backend, folder=run.path, on_event=LiveDiagnosis(job.out, on_event), stop=stop
+            )
+
+    def _compare_with_expected(self, epoch: EpochRow) -> None:
+        for row in expected_rows(self._stage, [epoch]):
+            if row.said == "not reached":
+                continue
+            self._notify({"kind": "expected", "row": row.to_body()})
+            if row.actual is not None and row.said != "as expected":
+                bounds = f"{row.low:g} to {row.high:g}"
+                self._warn(f"epoch {row.epoch}: {row.metric} {row.actual:.4g} is {row.said} the expected {bounds}")
+
+    def _notify(self, body: Body) -> None:
+        self._context.notify(Notice("event", self._step.name, body))
+
+    def _warn(self, message: str) -> None:
+        self._context.notify(warning(self._step.name, message))
+
+    def _recorded(self) -> TrainResult | None:
+        """Return the run of this very step that the ledger holds as finished, when its weights are what they were.
+
+        A kill between the run's entry and the step's leaves that: nothing has to be trained again.
+        """
+        folder = self._context.workspace.folder
+        entries = self._context.ledger.records(RunEntry)
+        result = next((entry.result for entry in reversed(entries) if entry.step == self._step.key), None)
+        if result is None or damage(self._step, result):
+            return None
+        run = RunFolder(folder / result.run)
+        if run.read().state != "finished":
+            _mark_finished(run, result)
+            write_report(folder)
+        return result
+
+    def _take_over(self, run: RunFolder, job: TrainJob) -> None:
+        """Let a new run go on from one that a decision stopped and that differs from it only in what may stop it.
+
+        The old run stays as it was, and on record; a copy of its state is taken. Not when the new decisions would have
+        stopped it earlier: its weights have seen more epochs than that.
+        """
+        wanted = _without_decisions(self._step.inputs, [need.key for need in self._step.needs])
+        for entry in reversed(self._context.ledger.records(StepEntry)):
+            if entry.kind != "train" or _without_decisions(entry.inputs, entry.needs.values()) != wanted:
+                continue
+            result = TrainResult.from_body(entry.result)
+            if result.word != "STOPPED":
+                continue
+            old = RunFolder(self._context.workspace.folder / result.run)
+            judged = judge(job.decide, [EpochReport.from_body(body) for body in result.curve])
+            if next(sidecar.generations(old.results), None) is None or (judged and judged[-1].said == "stop"):
+                continue
+            seconds = epoch_seconds(result.epoch_rows)
+            run.update(facts={"continues": {"run": old.name, "epochs": result.epochs, "seconds": seconds}})
+            shutil.copyfile(old.path / "events.jsonl", run.path / "events.jsonl")
+            shutil.copytree(old.results / "weights", run.results / "weights", dirs_exist_ok=True)
+            shutil.copytree(old.results / "state", run.results / "state.part")
+            (run.results / "state.part").rename(run.results / "state")  # last: a copy cut short is begun anew
+            self._warn(f"the decisions changed: it goes on from {old.name}, which they had stopped")
+            return
+
+    def _finish(self, run: RunFolder, job: TrainJob, outcome: launch.TrainOutcome, seconds: float) -> TrainResult:
+        """Keep the weights, and put the run, and what was decided about it, on record.
+
+        Raises:
+            DataError: images went or changed while it trained.
+        """
+        folder, ledger, record = self._context.workspace.folder, self._context.ledger, run.read()
+        self._demand_unchanged(run)
+        best = _keep(outcome.best, run.results / "best.pt")
+        last = _keep(outcome.last, run.results / "last.pt")
+        judged = judge(job.decide, outcome.reports, ended=True)
+        rows = [EpochRow(report.to_body()) for report in outcome.reports]
+        result = TrainResult(
+            run=run.path.name,
+            arm=record.arm,
+            stage=record.stage,
+            seed=record.seed,
+            best=best.relative_to(folder).as_posix(),
+            last=last.relative_to(folder).as_posix(),
+            sha256=file_hash(best),
+            last_sha256=file_hash(last),
+            epochs=outcome.epochs,
+            curve=tuple(dict(row.body) for row in rows),
+            facts={**{name: record.facts[name] for name in ("continues",) if name in record.facts}, **outcome.facts},
+            wall_seconds=seconds,
+            word=end_word(judged),
+            decisions=tuple(DecisionRow(**one.to_dict()) for one in judged),
+            expected=tuple(expected_rows(self._stage, rows)),
+            doctor=tuple(self._diagnosed(run, record)),
+        )
+        known = ledger.records(DecisionEntry)
+        for row in result.decisions:
+            decision = DecisionEntry(step=self._step.key, run=result.run, arm=result.arm, **row.to_body())
+            if decision not in known:  # an attempt that was killed here has written it
+                ledger.add(decision)
+        ledger.add(RunEntry(self._step.key, result))
+        _mark_finished(run, result)  # after its entry: a run whose state is finished is not looked for again
+        write_report(folder)
+        return result
+
+    def _diagnosed(self, run: RunFolder, record: RunRecord) -> list[FindingRow]:
+        """Return what the doctor finds in a run, seen with those of other seeds; none where there is no curve."""
+        folder = self._context.workspace.folder
+        runs = [entry.result for entry in self._context.ledger.records(RunEntry)]
+        alike = [
+            folder / one.run
+            for one in runs
+            if (one.arm, one.stage) == (record.arm, record.stage) and one.seed != record.seed
+        ]
+        there = [path for path in alike if (path / "results" / "results.csv").is_file()]
+        try:
+            found = diagnose([*there, run.path])[-1].findings
+        except DataError:
+            return []
+        here = f"{folder}/"  # the ledger names no place of this machine
+        return [FindingRow.from_body(_without(here, finding.to_dict())) for finding in found]
+
+    def _demand_unchanged(self, run: RunFolder) -> None:
+        """Refuse a run whose images went or changed meanwhile: the ledger would name it as trained on what was read.
+
+        Images that are gone may come back, and the run counts then. One that has learned from others never does.
+        """
+        datasets = self._context.datasets
+        for name in dict.fromkeys((*self._stage.sources, self._stage.data)):
+            try:
+                datasets.demand_unchanged(name)
+            except DataError as error:
+                if all(image.path.is_file() for image in datasets.dataset(name).images):
+                    run.update(key=f"{run.read().key} on changed images")
+                run.fail(error)
+                raise
+
+
+def _mark_finished(run: RunFolder, result: TrainResult) -> None:
+    run.finish(result.epoch_rows, result.training_facts, weights=result.sha256)
+
+
+def _stopped_by_decision(job: TrainJob, run: RunFolder) -> launch.TrainOutcome | None:
+    """Return what a run has left that a decision stopped, in this attempt or just before an earlier one was killed."""
+    epochs = [event for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochReport)]
+    judged = judge(job.decide, epochs)
+    return launch.stopped_outcome(job, run.path) if judged and judged[-1].said == "stop" else None
+
+
+def _without_decisions(inputs: Body, needs: Iterable[str]) -> str:
+    kept = {name: value for name, value in inputs.items() if name not in ("decide", "early_kill")}
+    return json.dumps([kept, list(needs)], sort_keys=True)
+
+
+def _without(here: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without(here, item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without(here, item) for item in value]
+    return value.replace(here, "") if isinstance(value, str) else value
+
+
+def _keep(source: Path, target: Path) -> Path:
+    """Put finished weights where people look for them, without a second copy on disk where links work."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+    return target
