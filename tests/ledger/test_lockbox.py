@@ -161,7 +161,7 @@ def test_an_image_of_the_same_name_and_size_with_other_bytes_is_another_image(tm
     locked, same, other = folder("locked", b"one"), folder("copy", b"one"), folder("other", b"two")
     ledger = Ledger(tmp_path / "runs" / "one" / "ledger.sqlite")
     row = {"split": "test", "locked": True, "marks": "".join(image_signatures(locked))}
-    ledger.append("data", {"dataset": "bench", "splits": [row]})
+    ledger.append("data", {"dataset": "bench", "fingerprint": "f", "splits": [row]})
     assert locked_by(same, [tmp_path]) and not locked_by(other, [tmp_path])
     assert locked_by(images("0001.jpg"), [tmp_path]), "where there is no file to look at, the name decides"
 
@@ -169,14 +169,16 @@ def test_an_image_of_the_same_name_and_size_with_other_bytes_is_another_image(tm
 def test_a_ledger_without_marks_locks_the_set_as_a_whole(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "runs" / "one" / "ledger.sqlite")
     row = {"split": "test", "locked": True, "images": images("a.jpg").images_hash()}
-    ledger.append("data", {"dataset": "bench", "splits": [row]})
+    ledger.append("data", {"dataset": "bench", "fingerprint": "f", "splits": [row]})
     assert locked_by(images("a.jpg"), [tmp_path]) and not locked_by(images("a.jpg", "b.jpg"), [tmp_path])
 
 
 def test_a_part_of_what_is_locked_is_locked_and_so_is_a_whole_that_holds_it(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "runs" / "one" / "ledger.sqlite")
     marks = "".join(image_signatures(images("a.jpg", "b.jpg")))
-    ledger.append("data", {"dataset": "bench", "splits": [{"split": "test", "locked": True, "marks": marks}]})
+    ledger.append(
+        "data", {"dataset": "bench", "fingerprint": "f", "splits": [{"split": "test", "locked": True, "marks": marks}]}
+    )
     part, whole = images("a.jpg"), images("a.jpg", "b.jpg", "c.jpg")
     assert [found.share(part) for found in locked_by(part, [tmp_path])] == [""]
     assert [found.share(whole) for found in locked_by(whole, [tmp_path])] == ["2 of 3 are in "]

@@ -40,5 +40,5 @@ def test_the_hash_of_an_entry_is_of_that_entry(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("word", ["", "abc", "no hash", "ab" * 33])
 def test_a_word_that_is_no_hash_is_refused(ledger: Ledger, word: str) -> None:
-    with pytest.raises(UsageError, match="no hash"):
+    with pytest.raises(UsageError, match="not a hash"):
         find(ledger.entries(), word)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -53,8 +52,7 @@ def test_two_runs_in_the_same_second_get_two_folders_in_order(tmp_path: Path) ->
 def test_processes_at_once_never_share_a_folder(tmp_path: Path) -> None:
     script = (
         "import sys; from datetime import UTC, datetime; from pathlib import Path\n"
-        "from liftgate.ledger.results import EpochRow, TrainingFacts
-from liftgate.ledger.runs import RunFolder\n"
+        "from liftgate.ledger.runs import RunFolder\n"
         "now = datetime(2026, 11, 5, tzinfo=UTC)\n"
         "for n in range(10): print(RunFolder.create(Path(sys.argv[1]), 'a', 'k', now=now).name)"
     )

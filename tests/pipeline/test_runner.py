@@ -24,8 +24,8 @@ from liftgate.errors import DataError, FindingsError, LiftgateError, Refused, St
 from liftgate.hashing import file_hash
 from liftgate.ledger import Ledger
 from liftgate.ledger.runs import RunFolder
-from liftgate.pipeline.notice import Notice
 from liftgate.pipeline.control import stop_request
+from liftgate.pipeline.notice import Notice
 from pipeline.gated import Gate
 from processes import running
 
@@ -368,7 +368,7 @@ def test_damaged_weights_are_named_and_trained_again(write_study: Write) -> None
     kept.write_bytes(raw)
     planned = {line.step: line for line in api.plan(path)}
     assert planned["train long seed 0"].state == "run"
-    assert planned["train long seed 0"].why == "best.pt is damaged: it is not what the ledger knows"
+    assert planned["train long seed 0"].why == "best.pt is damaged: its hash is not the one in the ledger"
     assert planned["train short seed 0"].state == "cached"
     assert api.run(path).verdicts["lift"]["word"] == verdict
     assert {line.state for line in api.plan(path)} == {"cached"}

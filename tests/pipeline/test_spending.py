@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from liftgate import api
 from liftgate.errors import Stopped, UsageError
 from liftgate.ledger import Ledger
+from liftgate.ledger.records import Spent
+from liftgate.ledger.results import EpochRow
 from liftgate.pipeline import spending
+from liftgate.pipeline.budget import Ceiling, foreseen_excess
 from liftgate.pipeline.notice import Notice
-from liftgate.pipeline.spending import Ceiling, Spent, beyond
 from liftgate.study.records import Budget
 from pipeline.gated import Gate
 
@@ -98,9 +100,9 @@ def test_gpu_hours_count_every_device_and_money_goes_by_the_clock() -> None:
 
 def test_a_ceiling_of_energy_stops_before_the_epoch_that_would_pass_it() -> None:
     ceiling = Ceiling(Budget(kwh=1.0), Spent(0.0, 0.0, 0.2), clock=lambda: 0.0)
-    ceiling.record({"epoch": 1, "seconds": 60.0, "energy_wh": 300.0})
+    ceiling.record(EpochRow({"epoch": 1, "seconds": 60.0, "energy_wh": 300.0}))
     assert ceiling.reason() == ""
-    ceiling.record({"epoch": 2, "seconds": 60.0, "energy_wh": 300.0})
+    ceiling.record(EpochRow({"epoch": 2, "seconds": 60.0, "energy_wh": 300.0}))
     assert ceiling.reason() == "the budget is spent: 0.8 of 1 kwh, and another epoch would pass it"
 
 
@@ -180,7 +182,7 @@ def test_a_plan_that_passes_a_ceiling_says_so_before_the_third_night(write_study
 def test_what_is_foreseen_is_what_the_ceiling_will_say(used: float, more: float, ceiling: float) -> None:
     now = 0.0
     budget, spent = Budget(gpu_hours=ceiling), Spent(used, used, None)
-    foreseen = beyond(budget, spent, more)
+    foreseen = foreseen_excess(budget, spent, more)
     at_work = Ceiling(budget, spent, clock=lambda: now)
     now = more
     if abs(used + more / 3600 - ceiling) > 1e-9:

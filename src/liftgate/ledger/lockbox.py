@@ -1,7 +1,7 @@
-"""The lockbox: a locked split may be looked at as often as was declared before, and each look is on record.
+"""Lockbox: a locked split may be opened as often as was declared before, and each opening is on record.
 
-One opening is one gate (or other purpose) measuring one set of predictions on one locked split. The same look again,
-out of the cache or in a repeated run, is no new one: nothing new can be learned from it.
+One opening is one gate (or other purpose) measuring one set of predictions on one locked split. The same again, from
+the cache or in a repeated run, is no new opening: nothing new can be learned from it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from liftgate._version import __version__
 from liftgate.data.core.dataset import Dataset
@@ -21,6 +21,7 @@ from liftgate.data.core.fingerprint import file_hashes, name_signature
 from liftgate.errors import LedgerError, LiftgateError, Refused
 from liftgate.hashing import short
 from liftgate.ledger.chain import Entry, Ledger
+from liftgate.ledger.records import Body, DataEntry, LockboxEntry, SplitSummary
 from liftgate.ledger.workspace import Workspace
 from liftgate.study.records import Study
 
@@ -29,7 +30,7 @@ _LARGEST_STUDY = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """One look at a locked split."""
+    """One opening of a locked split."""
 
     dataset: str
     split: str
@@ -38,13 +39,13 @@ class Opening:
     budget: int
     """Openings that were declared when it was opened."""
     repeated: bool
-    """The same look stood in the ledger already; nothing was written."""
+    """The same opening was in the ledger already; nothing was written."""
     contaminated: bool
     """Opened beyond the budget, now or before: what is measured here was seen too often to stand for unseen data."""
     entry: str
     """Hash of the ledger's entry."""
     elsewhere: tuple[str, ...] = ()
-    """Other studies that had looked at it before; `number` counts their looks too."""
+    """Other studies that had opened it before; `number` counts their openings too."""
 
 
 class Lockbox:
@@ -71,15 +72,15 @@ class Lockbox:
     def open(
         self, dataset: str, split: str, purpose: str, subject_hash: str, *, truth: str = "", reason: str | None = None
     ) -> Opening:
-        """Record a look at a locked split before it is taken.
+        """Record an opening of a locked split, before anything is measured on it.
 
-        Looks that other studies took at the same truth count, where their ledgers lie in the same results folder.
+        Openings by other studies of the same truth count, where their ledgers lie in the same results folder.
 
         Args:
             dataset: name in the study.
             split: a split that `locks` says is locked.
             purpose: what for, such as the name of the gate.
-            subject_hash: hash of what is measured (the predictions); the same purpose and subject again is no new look.
+            subject_hash: hash of the predictions; the same purpose and subject again is no new opening.
             truth: hash of the labels that it is measured against.
             reason: why it is opened beyond the budget; the opening is then marked contaminated.
 
@@ -90,49 +91,51 @@ class Lockbox:
         """
         budget = self.budget[f"{dataset}.{split}"]
         same: list[Entry] = []
-        elsewhere = self._looks_elsewhere(truth)
+        elsewhere = self._openings_elsewhere(truth)
 
-        def decide(entries: Sequence[Entry]) -> Mapping[str, Any] | None:
-            before = [entry for entry in entries if (entry.body["dataset"], entry.body["split"]) == (dataset, split)]
-            same.extend(e for e in before if (e.body["purpose"], e.body["subject"]) == (purpose, subject_hash))
+        def decide(entries: Sequence[Entry]) -> Body | None:
+            openings = [(entry, entry.parse(LockboxEntry)) for entry in entries]
+            openings = [(entry, one) for entry, one in openings if (one.dataset, one.split) == (dataset, split)]
+            before = [one for _, one in openings]
+            same.extend(entry for entry, one in openings if (one.purpose, one.subject) == (purpose, subject_hash))
             if same:
                 return None
-            looks = len(before) + len(elsewhere)
-            swapped = next((e.body["truth"] for e in before if truth and e.body.get("truth", truth) != truth), None)
+            count = len(before) + len(elsewhere)
+            swapped = next((one.truth for one in before if truth and one.truth not in (None, truth)), None)
             if reason is None:
-                self._demand_the_same(f"{dataset}.{split}", swapped, truth)
-                self._demand_a_look_left(f"{dataset}.{split}", looks, budget, elsewhere)
-            return {
-                "dataset": dataset,
-                "split": split,
-                "purpose": purpose,
-                "subject": subject_hash,
-                "truth": truth,
-                "number": looks + 1,
-                "elsewhere": elsewhere,
-                "budget": budget,
-                "contaminated": looks >= budget or swapped is not None or any(e.body["contaminated"] for e in before),
-                "reason": reason,
-                "who": _user(),
-                "liftgate": __version__,
-            }
+                self._demand_same_truth(f"{dataset}.{split}", swapped, truth)
+                self._demand_budget(f"{dataset}.{split}", count, budget, elsewhere)
+            return LockboxEntry(
+                dataset=dataset,
+                split=split,
+                purpose=purpose,
+                subject=subject_hash,
+                truth=truth,
+                number=count + 1,
+                elsewhere=tuple(elsewhere),
+                budget=budget,
+                contaminated=count >= budget or swapped is not None or any(one.contaminated for one in before),
+                reason=reason,
+                who=_user(),
+                liftgate=__version__,
+            ).to_body()
 
-        entry = self.ledger.append_if("lockbox", decide) or same[0]
+        entry = self.ledger.append_if(LockboxEntry.KIND, decide) or same[0]
         return _opening(entry, repeated=bool(same))
 
-    def _demand_a_look_left(self, place: str, looks: int, budget: int, elsewhere: Sequence[str]) -> None:
-        if looks < budget:
+    def _demand_budget(self, place: str, count: int, budget: int, elsewhere: Sequence[str]) -> None:
+        if count < budget:
             return
         others = f", {len(elsewhere)} of them by {', '.join(dict.fromkeys(elsewhere))}" if elsewhere else ""
         raise Refused(
             f"the lockbox of {place} is spent",
             expected=f"at most {_times(budget)}, as declared",
-            got=f"one more after {_times(looks)}{others}",
+            got=f"one more after {_times(count)}{others}",
             where=self.ledger.path,
             hint="measure on val; or open it with a reason, and the result is marked contaminated",
         )
 
-    def _demand_the_same(self, place: str, before: str | None, now: str) -> None:
+    def _demand_same_truth(self, place: str, before: str | None, now: str) -> None:
         if before is not None:
             raise Refused(
                 f"{place} is not what it was when it was opened: images, labels or classes changed",
@@ -141,15 +144,15 @@ class Lockbox:
                 " reason, and the result is marked contaminated",
             )  # fmt: skip
 
-    def _looks_elsewhere(self, truth: str) -> list[str]:
-        """Name the study of every look at this truth that stands in a ledger beside this one."""
+    def _openings_elsewhere(self, truth: str) -> list[str]:
+        """Return the study of every opening of this truth that is in a ledger beside this one."""
         found = []
         around = self.ledger.path.resolve().parent.parent.glob("*/ledger.sqlite") if truth else ()
         for path in sorted({path.resolve() for path in around}):  # a link to a folder of results is no second study
             if path != self.ledger.path.resolve():
-                with contextlib.suppress(LedgerError):  # somebody else's damage is not ours to judge here
-                    looks = [entry for entry in Ledger(path).entries("lockbox") if entry.body.get("truth") == truth]
-                    found += [path.parent.name] * len(looks)
+                with contextlib.suppress(LedgerError):  # another study's damage is not judged here
+                    openings = [one for one in Ledger(path).records(LockboxEntry) if one.truth == truth]
+                    found += [path.parent.name] * len(openings)
         return found
 
     def openings(self) -> list[Opening]:
@@ -160,8 +163,8 @@ class Lockbox:
 def declared_budget(study: Study) -> dict[str, int]:
     """Return `dataset.split` → openings for every locked split of a study.
 
-    Where the study does not say, each gate on the split may look once; a split that no gate asks for is never opened
-    by the flow, and may be looked at once.
+    Where the study does not say, each gate on the split may open it once; a split without a gate is never opened by
+    the flow, and may be opened once.
     """
     budget = {}
     for dataset in study.datasets:
@@ -180,31 +183,35 @@ class Locked(NamedTuple):
     dataset: str
     split: str
     n_images: int
-    """How many of the images asked about are in it"""
+    """How many of the given images are in it"""
 
-    def share(self, asked: Dataset) -> str:
-        """`12 of 40 are in ` where others are asked about as well, else nothing."""
-        return "" if self.n_images == len(asked.images) else f"{self.n_images} of {len(asked.images)} are in "
+    def share(self, dataset: Dataset) -> str:
+        """Return `12 of 40 are in ` where only some of the dataset's images are locked, else nothing."""
+        return "" if self.n_images == len(dataset.images) else f"{self.n_images} of {len(dataset.images)} are in "
 
-    def refusal(self, asked: Dataset, hint: str) -> Refused:
-        """What to raise where nobody may look."""
+    def refusal(self, dataset: Dataset, hint: str) -> Refused:
+        """Return the error for a command that would measure on these images."""
         place = f"{self.dataset}.{self.split} of the study {self.study}"
-        return Refused(f"these images are locked: {self.share(asked)}{place}", where=self.ledger.path, hint=hint)
+        return Refused(f"these images are locked: {self.share(dataset)}{place}", where=self.ledger.path, hint=hint)
 
 
-def demand_unlocked(asked: Dataset, hint: str) -> None:
-    """Raise Refused where a study near here or near the data locks any of these images."""
-    for found in locked_by(asked, near(asked)):
-        raise found.refusal(asked, hint)
+def demand_unlocked(dataset: Dataset, hint: str) -> None:
+    """Refuse images that a study near the current folder or near the data has locked.
+
+    Raises:
+        Refused: which split of which study.
+    """
+    for found in locked_by(dataset, nearby_folders(dataset)):
+        raise found.refusal(dataset, hint)
 
 
-def near(asked: Dataset) -> Iterable[Path]:
-    """Return the folders whose studies are asked: where the command is given, and around the data."""
-    home = asked.source.resolve().parent
+def nearby_folders(dataset: Dataset) -> Iterable[Path]:
+    """Return the folders whose studies are searched: the current one, and those around the data."""
+    home = dataset.source.resolve().parent
     return dict.fromkeys((Path.cwd(), home, home.parent))
 
 
-def locked_by(asked: Dataset, folders: Iterable[Path]) -> list[Locked]:
+def locked_by(dataset: Dataset, folders: Iterable[Path]) -> list[Locked]:
     """Return the locked splits that hold any of these images.
 
     They are known by the ledgers in `runs/` of the folders and, where a study never ran, by the study files in them.
@@ -215,32 +222,33 @@ def locked_by(asked: Dataset, folders: Iterable[Path]) -> list[Locked]:
     for path in (path for folder in places for path in sorted(folder.glob("runs/*/ledger.sqlite"))):
         ledger = Ledger(path)
         with contextlib.suppress(LedgerError):
-            newest = {entry.body["dataset"]: entry.body for entry in ledger.entries("data")}
-            for name, body in newest.items():
-                for row in (row for row in body["splits"] if row.get("locked")):
-                    by_name = by_name or {name_signature(image): image.path for image in asked.images}
-                    if shared := _shared(by_name, row, asked):
-                        split = row["split"]
-                        found[path.resolve(), name, split] = Locked(ledger, path.parent.name, name, split, shared)
+            newest = {entry.dataset: entry for entry in ledger.records(DataEntry)}
+            for name, data in newest.items():
+                for row in (row for row in data.splits if row.locked):
+                    by_name = by_name or {name_signature(image): image.path for image in dataset.images}
+                    if shared := _shared(by_name, row, dataset):
+                        found[path.resolve(), name, row.split] = Locked(
+                            ledger, path.parent.name, name, row.split, shared
+                        )
     for path in (path for folder in places for path in sorted(folder.glob("*.y*ml"))):
-        for locked in _declared_by(path, asked):
+        for locked in _declared_by(path, dataset):
             found.setdefault((locked.ledger.path.resolve(), locked.dataset, locked.split), locked)
     return list(found.values())
 
 
-def _shared(by_name: Mapping[str, Path], row: Mapping[str, Any], asked: Dataset) -> int:
-    """How many images asked about are in a locked split: same id and size and, where both have files, same bytes."""
-    if "marks" not in row:  # a ledger from before there were any
-        return len(asked.images) if row.get("images") == asked.images_hash() else 0
-    marks = [row["marks"][at : at + 24] for at in range(0, len(row["marks"]), 24)]
+def _shared(by_name: Mapping[str, Path], row: SplitSummary, dataset: Dataset) -> int:
+    """Return how many images are in a locked split: same id and size and, where both have files, same bytes."""
+    if row.marks is None:  # a ledger from before there were any
+        return len(dataset.images) if row.images == dataset.images_hash() else 0
+    marks = [row.marks[at : at + 24] for at in range(0, len(row.marks), 24)]
     alike = [(by_name[mark[:12]], mark[12:]) for mark in marks if mark[:12] in by_name]
     hashes = file_hashes([path for path, _ in alike])
     pairs = zip(hashes, alike, strict=True)
     return sum(hash_ is None or "-" in bytes_ or hash_.startswith(bytes_) for hash_, (_, bytes_) in pairs)
 
 
-def _declared_by(path: Path, asked: Dataset) -> Iterator[Locked]:
-    """Locks of a study file on splits that its data set says itself, which need no run to be known."""
+def _declared_by(path: Path, dataset: Dataset) -> Iterator[Locked]:
+    """Yield the locks of a study file on splits of the dataset itself, which are known before any run."""
     try:
         text = path.read_bytes() if path.is_file() and path.stat().st_size < _LARGEST_STUDY else b""
     except OSError:
@@ -251,35 +259,35 @@ def _declared_by(path: Path, asked: Dataset) -> Iterator[Locked]:
 
     if not is_study(path):
         return
-    with contextlib.suppress(LiftgateError):  # a study with mistakes is not ours to judge here
+    with contextlib.suppress(LiftgateError):  # the mistakes of another study are not judged here
         study = load(path)
         for spec in study.datasets:
-            named, source = (study.folder / spec.path).resolve(), asked.source.resolve()
+            named, source = (study.folder / spec.path).resolve(), dataset.source.resolve()
             # The file itself or the folder whose data set it is; another set further below is another set.
             if spec.lock and (named in (source, source.parent) or named / "annotations" == source.parent):
                 ledger = Ledger(Workspace(study).ledger)
-                for split, count in Counter(image.split for image in asked.images).items():
+                for split, count in Counter(image.split for image in dataset.images).items():
                     if split in spec.lock:
                         yield Locked(ledger, study.name, spec.name, str(split), count)
 
 
 def open_from_outside(locked: Locked, purpose: str, subject: str, truth: str, reason: str) -> Opening:
-    """Record in its ledger that a locked split is looked at by a verb that belongs to no study; always contaminated."""
+    """Record in its ledger that a verb that belongs to no study opens a locked split; always contaminated."""
     box = Lockbox(locked.ledger, {f"{locked.dataset}.{locked.split}": 0})
     return box.open(locked.dataset, locked.split, purpose, subject, truth=truth, reason=reason)
 
 
 def _opening(entry: Entry, *, repeated: bool) -> Opening:
-    body = entry.body
+    one = entry.parse(LockboxEntry)
     return Opening(
-        dataset=body["dataset"],
-        split=body["split"],
-        number=body["number"],
-        budget=body["budget"],
+        dataset=one.dataset,
+        split=one.split,
+        number=one.number,
+        budget=one.budget,
         repeated=repeated,
-        contaminated=body["contaminated"],
+        contaminated=one.contaminated,
         entry=entry.hash,
-        elsewhere=tuple(body.get("elsewhere", ())),
+        elsewhere=one.elsewhere,
     )
 
 

@@ -1,4 +1,4 @@
-"""From a hash that somebody read to the entries that it is about."""
+"""Lookup: from a hash in a report to the entries that it is about."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from liftgate.errors import UsageError
 from liftgate.hashing import content_hash
 from liftgate.ledger.chain import Entry
 
-LEAST = 6
-"""Digits below which a hash stands for too much"""
+MIN_DIGITS = 6
+"""Fewer digits of a hash match too much"""
 
 
 def find(entries: Iterable[Entry], beginning: str) -> list[tuple[Entry, list[str]]]:
-    """Return the entries that a hash is of or that name it, each with the places in it where it stands.
+    """Return the entries that a hash belongs to or that contain it, each with the places where it is found.
 
-    A report names files and data by their hashes, which stand in the entries, and parts of entries (a recipe, a
-    comparison) by their content, which is hashed again here. An entry's own hash has no place in it.
+    A report names files and data by their hashes, which the entries contain, and parts of entries (a recipe, a
+    comparison) by the hash of their content, which is computed again here. An entry's own hash has no place in it.
 
     Raises:
-        UsageError: no beginning of a hash.
+        UsageError: it is not the beginning of a hash.
     """
     beginning = beginning.strip().lower()
-    if not LEAST <= len(beginning) <= 64 or set(beginning) - set("0123456789abcdef"):
-        raise UsageError("no hash", got=beginning, expected=f"at least {LEAST} of the digits that a report shows")
+    if not MIN_DIGITS <= len(beginning) <= 64 or set(beginning) - set("0123456789abcdef"):
+        raise UsageError(
+            "not a hash", got=beginning, expected=f"at least {MIN_DIGITS} of the digits that a report shows"
+        )
     found = ((entry, list(_places(entry.body, beginning, ""))) for entry in entries)
     return [(entry, places) for entry, places in found if places or entry.hash.startswith(beginning)]
 

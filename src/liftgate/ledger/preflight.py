@@ -1,4 +1,4 @@
-"""Preflight: what the machine, the versions, the code and the data were before a run began."""
+"""Preflight: the machine, the versions, the code and the data before a run began."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ _PATIENCE = 10.0  # seconds for git and nvidia-smi: a hanging driver must not ha
 
 
 def preflight(folder: Path, **known: Any) -> dict[str, Any]:
-    """Return the facts for preflight.json: plain JSON values, and null for what cannot be found out.
+    """Return the facts for preflight.json: plain JSON values, and null for what is unknown.
 
     Nothing is imported for it: torch alone would take seconds, and the training imports it in a process of its own.
 
     Args:
-        folder: the study's folder; its disk and its git state are looked at.
-        known: what the caller knows and nobody can gather from outside: dataset fingerprint, hash of the split, recipe,
-            findings.
+        folder: the study's folder; its disk and its git state are recorded.
+        known: further facts from the caller: dataset fingerprint, hash of the split, recipe, findings.
     """
     return {
         **known,
@@ -66,21 +65,21 @@ def _disk_free_gb(folder: Path) -> float | None:
 
 def _gpus() -> list[dict[str, str]]:
     fields = ("name", "memory.total", "driver_version")
-    said = _say("nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader")
-    rows = [line.split(", ") for line in (said or "").splitlines()]
+    text = _output("nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader")
+    rows = [line.split(", ") for line in (text or "").splitlines()]
     return [dict(zip(fields, row, strict=True)) for row in rows if len(row) == len(fields)]
 
 
 def _git(folder: Path) -> Mapping[str, Any] | None:
     """Return commit and uncommitted files of the study's folder; None: it is in no repository, or there is no git."""
-    commit = _say("git", "-C", str(folder), "rev-parse", "HEAD")
-    status = _say("git", "-C", str(folder), "status", "--porcelain", "--", ".")
+    commit = _output("git", "-C", str(folder), "rev-parse", "HEAD")
+    status = _output("git", "-C", str(folder), "status", "--porcelain", "--", ".")
     if commit is None or status is None:
         return None
     return {"commit": commit.strip(), "uncommitted": sorted(line[3:] for line in status.splitlines())[:20]}
 
 
-def _say(*command: str) -> str | None:
+def _output(*command: str) -> str | None:
     """Return what a command prints, or None where it is missing, fails or hangs."""
     try:
         done = subprocess.run(

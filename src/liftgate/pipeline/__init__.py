@@ -1,1 +1,14 @@
-"""The pipeline room. A **step** is planned before it works, cached by content, resumable, and explains itself."""
+"""Pipeline: from a study to its verdicts. Modules import only those below them.
+
+runner.py      plan and execute: what is cached, what runs, in which order
+flow.py        which steps a word of the flow stands for; flow_state.py which words are skipped
+planning/      how long it will take and cost, the automatic batch, recipes that would be refused
+steps/         one class for each kind of step
+control/       one run at a time; status, logs and stop requests from other shells
+budget.py      ceilings of money, GPU hours and energy
+context.py     what all steps share: the study, its workspace, ledger and datasets
+datasets.py    the study's datasets with groups and splits; mixing.py those of a mix
+step.py        a step, its key, results by step, the cache in the ledger
+spending.py    what training has taken so far
+notice.py      what a run reports while it runs
+"""

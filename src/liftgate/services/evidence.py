@@ -32,7 +32,7 @@ from liftgate.evaluation.sample_size import size_seeds as size_seeds
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
 from liftgate.evaluation.truth import Truth, faults_of_truth, read_truth
 from liftgate.hashing import content_hash
-from liftgate.ledger.lockbox import demand_unlocked, locked_by, near, open_from_outside
+from liftgate.ledger.lockbox import demand_unlocked, locked_by, nearby_folders, open_from_outside
 from liftgate.progress import Progress, silent
 from liftgate.study.records import ClaimWord, Rule
 from liftgate.suggestions import suggestion
@@ -382,7 +382,7 @@ def _require_unlocked(truth: Dataset, sources: Sequence[PredictionsSource], reas
         Refused: they are locked, and no reason to open them is given.
     """
     notes = []
-    for found in locked_by(truth, near(truth)):
+    for found in locked_by(truth, nearby_folders(truth)):
         place = f"{found.dataset}.{found.split} of the study {found.study}"
         if reason is None:
             hint = 'measure on val; or --open-anyway --reason "…", which its ledger keeps as one more look'

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from liftgate import api
-from liftgate.pipeline.steps.retention import memories
+from liftgate.pipeline.steps.retention import retention_checks
 from liftgate.study.records import Arm, Stage
 from liftgate.testing.backends import write_tree
 
@@ -75,7 +75,7 @@ def test_before_is_the_model_that_the_run_made_and_nothing_is_trained_twice(two_
 
 
 def named(*stages: Stage, remember: tuple[str, ...] | None = None) -> list[tuple[str, int, str | None]]:
-    found = memories(Arm("a", stages, remember=remember))
+    found = retention_checks(Arm("a", stages, remember=remember))
     return [(one.place, len(one.before.stages), one.before.weights) for one in found]
 
 

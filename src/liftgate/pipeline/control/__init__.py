@@ -1,9 +1,11 @@
-"""Control: what keeps one study to one run, and what tells other shells of it and takes their wishes.
+"""Control: one run at a time, and how other shells watch and stop it.
 
-lock.py      one run at a time; who holds the lock, and why a lock is stale
-request.py   stop.json: somebody asks the run to stop, now or after this epoch
-deadline.py  the time limit of a job runner
-live.py      now.json: what the run does at the moment
-session.py   all of these around one run
-status.py    what can be told from outside, from files and the ledger alone
+study_lock.py    one run at a time
+stop_request.py  stop.json: a request to stop, now or after this epoch
+deadline.py      the time limit of a job runner
+status_file.py   now.json: what the run does at the moment
+session.py       all of these around one run
+status.py        the status of a study, read from files and the ledger alone
+logs.py          run.log and the log of the current training
+detach.py        a run that outlives the shell
 """

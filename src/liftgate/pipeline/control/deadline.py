@@ -15,7 +15,7 @@ _RESERVE, _SHARE = 60.0, 0.05  # seconds, and share of the limit, that are kept 
 
 
 class Deadline:
-    """Says when the next epoch boundary is the last one that can be reached in time.
+    """Knows when the next epoch boundary is the last one that can be reached in time.
 
     >>> now = 0.0
     >>> deadline = Deadline(3600, clock=lambda: now)
@@ -55,14 +55,14 @@ def parse_time_limit(text: str) -> float:
     """Return seconds of `4h`, `1h30m`, `90 min`, `3600` (seconds), or Slurm's `HH:MM:SS` and `D-HH:MM:SS`.
 
     Raises:
-        UsageError: it is none of these, or no time at all.
+        UsageError: it is none of these, or zero.
 
     >>> parse_time_limit("4h"), parse_time_limit("1h30m"), parse_time_limit("1-00:30:00")
     (14400.0, 5400.0, 88200.0)
     """
     seconds = _clock_time(text.strip()) or _with_units(text.strip().lower())
     if not seconds:
-        raise UsageError("no time limit", got=text, expected="4h, 1h30m, 90m, 3600 or HH:MM:SS")
+        raise UsageError("not a time limit", got=text, expected="4h, 1h30m, 90m, 3600 or HH:MM:SS")
     return seconds
 
 

@@ -32,7 +32,7 @@ class Detached:
     """A run that goes on by itself."""
 
     owner: LockOwner | None
-    """None: it was so short that it ended before it was seen"""
+    """None: it was so short that it ended before its lock was seen"""
     log: Path
     scope: bool
     """It has a systemd scope of its own."""
@@ -41,11 +41,11 @@ class Detached:
 
 
 def detach(command: Sequence[str], folder: Path) -> Detached:
-    """Start `command`, which runs the study whose results lie in `folder`, and return when it is at work.
+    """Start `command`, which runs the study whose results lie in `folder`, and return when it holds the lock.
 
     Raises:
         UsageError: the study is running already.
-        TrainingError: it ended at once; the end of its log tells why.
+        TrainingError: it ended at once; the end of its log says why.
     """
     if (owner := holder(folder)) is not None:
         hint = "`liftgate status` shows it, `liftgate stop` pauses it"
@@ -56,7 +56,7 @@ def detach(command: Sequence[str], folder: Path) -> Detached:
     words = [*scope, *awake, *command]
     with log.open("a", encoding="utf-8") as file:
         file.write(f"--- {datetime.now(UTC).isoformat(timespec='seconds')} {' '.join(command[-8:])}\n")
-    # No Popen: nobody will wait for this child, and its object would complain about that.
+    # No Popen: its object would complain that the child is never waited for.
     files = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666),
@@ -64,11 +64,11 @@ def detach(command: Sequence[str], folder: Path) -> Detached:
     ]
     program = shutil.which(words[0]) or words[0]
     child = os.posix_spawn(program, words, os.environ, file_actions=files, setsid=True)
-    owner = _wait_until_at_work(child, folder)
+    owner = _wait_for_lock(child, folder)
     return Detached(owner, log, bool(scope), bool(awake))
 
 
-def _wait_until_at_work(child: int, folder: Path) -> LockOwner | None:
+def _wait_for_lock(child: int, folder: Path) -> LockOwner | None:
     end = time.monotonic() + _START
     while time.monotonic() < end:
         if (owner := holder(folder)) is not None and owner.pid:
@@ -85,22 +85,22 @@ def _wait_until_at_work(child: int, folder: Path) -> LockOwner | None:
 
 
 def _scope(name: str) -> list[str]:
-    """Return the words that put a command into a scope of its own; none where that does not work or helps nobody."""
-    if _say("loginctl", "show-user", str(os.getuid()), "--property=Linger", "--value") != "yes":
+    """Return the words that put a command into a scope of its own; none where that does not work or does not help."""
+    if _output("loginctl", "show-user", str(os.getuid()), "--property=Linger", "--value") != "yes":
         return []
     unit = f"liftgate-{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}-{os.getpid()}"
     words = ["systemd-run", "--user", "--scope", "--quiet", "--collect"]
-    works = _say(*words, f"--unit={unit}-try", "true") is not None
+    works = _output(*words, f"--unit={unit}-try", "true") is not None
     return [*words, f"--unit={unit}", "--"] if works else []
 
 
 def _awake(name: str) -> list[str]:
     """Return the words that keep the machine from sleeping while a command runs; none where that does not work."""
     words = ["systemd-inhibit", "--what=sleep:idle", "--mode=block", "--who=liftgate", f"--why=study {name}"]
-    return words if _say(*words, "true") is not None else []
+    return words if _output(*words, "true") is not None else []
 
 
-def _say(*command: str) -> str | None:
+def _output(*command: str) -> str | None:
     """Return what a command prints; None: it is missing, fails or hangs."""
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Logs: run.log, what a detached run says, and train.log, what its current training says."""
+"""Logs: run.log of a detached run, and train.log of its current training."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class Passage:
 
 
 def tail(folder: Path, lines: int) -> list[Passage]:
-    """Return the last lines of run.log and of the newest training's log, where there are such."""
+    """Return the last lines of run.log and of the newest training's log, where they exist."""
     return [Passage(path, _last(path, lines)[1]) for path in _logs(folder)]
 
 
 def follow(folder: Path, lines: int) -> Iterator[Passage]:
-    """Yield the last lines, then new ones as they come, across trainings, until nobody runs the study."""
+    """Yield the last lines, then new ones as they come, across trainings, until the run ends."""
     positions: dict[Path, int] = {}
     for path in _logs(folder):
         positions[path], last = _last(path, lines)
         yield Passage(path, last)
     while True:
-        runs = holder(folder) is not None  # asked first: what was written before the end is still read
+        runs = holder(folder) is not None  # before the logs: what was written before the end is still read
         for path in _logs(folder):
             positions[path], fresh = _since(path, positions.get(path, 0))
             if fresh:
@@ -70,7 +70,7 @@ def _since(path: Path, position: int) -> tuple[int, tuple[str, ...]]:
     """Return where to read on, and the whole lines written since `position`."""
     with path.open("rb") as file:
         if file.seek(0, 2) < position:
-            position = 0  # somebody emptied the log
+            position = 0  # the log was emptied
         file.seek(position)
         data = file.read()
     whole = data[: data.rfind(b"\n") + 1]

@@ -1,7 +1,7 @@
-"""stop.json: a wish that somebody left for a running study.
+"""stop.json: a request that a running study stop.
 
-A file was chosen over a signal: it says who asked and when, can be taken back, works from a container or a machine that
-shares the disk, and reaches a study that runs inside somebody's own program.
+A file was chosen over a signal: it records who asked and when, can be taken back, works from a container or a machine
+that shares the disk, and reaches a study that runs inside another program.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _NAME = "stop.json"
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """Who wants a run to stop, and how soon."""
+    """Who asked a run to stop, and how soon."""
 
     when: When
     by: str
     time: str
     """UTC, ISO 8601"""
     pid: int
-    """The run that is meant; a later run of the study pays no heed."""
+    """The run that is meant; a later run of the study ignores it."""
 
     def __str__(self) -> str:
         how = "at once" if self.when == "now" else "after this epoch"
@@ -73,14 +73,14 @@ def read(folder: Path, pid: int) -> StopRequest | None:
 
 
 def clear(folder: Path) -> None:
-    """Forget any request."""
+    """Delete any request."""
     (folder / _NAME).unlink(missing_ok=True)
 
 
 def _runner(folder: Path) -> LockOwner:
     owner = holder(folder)
     if owner is None:
-        raise UsageError("this study is not running", where=folder, hint="`liftgate status` tells how it ended")
+        raise UsageError("this study is not running", where=folder, hint="`liftgate status` shows how it ended")
     return owner
 
 
@@ -88,4 +88,4 @@ def _person() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container whose user has no name
-        return "somebody"
+        return "unknown user"

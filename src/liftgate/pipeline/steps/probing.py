@@ -203,7 +203,9 @@ class ProbeStep(Step[ProbeResult]):
             write_report(context.workspace.folder)
         return seconds
 
-    def _measure(self, run: RunFolder, job: TrainJob, epochs: Sequence[EpochRow], clock: Callable[[], float]) -> LearnabilityResult:
+    def _measure(
+        self, run: RunFolder, job: TrainJob, epochs: Sequence[EpochRow], clock: Callable[[], float]
+    ) -> LearnabilityResult:
         chosen, task, imgsz = self._chosen, self._task, int(job.recipe["imgsz"])
         shown = evaluate(chosen.shown, self._predicted(run, job, chosen.shown, "val"))
         others, named = None, {}
