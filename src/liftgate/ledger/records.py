@@ -28,7 +28,7 @@ class LedgerRecord:
     OMITTED: ClassVar[frozenset[str]] = frozenset()
     """Fields that are left out of the body while they are None."""
 
-    def to_body(self) -> dict[str, Any]:
+    def to_body(self) -> Body:
         """Return the JSON values that the ledger holds."""
         values = {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
         return {name: value for name, value in values.items() if value is not None or name not in self.OMITTED}

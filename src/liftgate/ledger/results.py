@@ -84,7 +84,7 @@ class TrainingFacts:
         return bool(self.body.get("batch_halved"))
 
     @property
-    def arguments(self) -> Mapping[str, Any]:
+    def arguments(self) -> Body:
         """Arguments that the trainer says it used; empty: it does not say."""
         return self.body.get("args") or {}
 
@@ -176,7 +176,7 @@ class RunEntry(LedgerRecord):
     """Key of the train step"""
     result: TrainResult
 
-    def to_body(self) -> dict[str, Any]:
+    def to_body(self) -> Body:
         """Return the result's values, with the step beside them."""
         return {"step": self.step, **self.result.to_body()}
 
@@ -214,7 +214,7 @@ class EvaluateResult(LedgerRecord):
     evaluation: Body
     """As `Evaluation.to_dict` writes it, with the worst images only"""
 
-    def to_body(self) -> dict[str, Any]:
+    def to_body(self) -> Body:
         """Return the evaluation's values, with arm, seed and split beside them."""
         return {"arm": self.arm, "seed": self.seed, "on": self.on, **self.evaluation}
 
@@ -268,7 +268,7 @@ class FindingsResult(LedgerRecord):
 
     body: Body
 
-    def to_body(self) -> dict[str, Any]:
+    def to_body(self) -> Body:
         """Return the values as they are."""
         return dict(self.body)
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from liftgate.errors import LedgerError
 from liftgate.files import replacing, write_json, write_text
 from liftgate.hashing import short
+from liftgate.ledger.records import Body
 from liftgate.ledger.results import EpochRow, TrainingFacts
 from liftgate.progress import duration
 
@@ -51,7 +52,7 @@ class RunRecord:
     """Wall time of the training, all attempts together"""
     weights: str | None = None
     """SHA-256 of the best weights"""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Body = field(default_factory=dict)
     """What else is worth knowing: device, versions, peak memory; plain JSON values."""
     error: str | None = None
 
@@ -154,7 +155,7 @@ class RunFolder:
         self.write(record)
         return record
 
-    def write_preflight(self, facts: Mapping[str, Any]) -> None:
+    def write_preflight(self, facts: Body) -> None:
         """Write preflight.json."""
         write_json(self.preflight, facts)
 

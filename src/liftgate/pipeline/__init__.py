@@ -1,7 +1,7 @@
 """Pipeline: from a study to its verdicts. Modules import only those below them.
 
-runner.py      plan and execute: what is cached, what runs, in which order
-flow.py        which steps a word of the flow stands for; flow_state.py which words are skipped
+runner.py      plan and execute: the steps of each word of the flow, what is cached, what runs
+flow_state.py  verdicts so far, and which words of the flow are skipped
 planning/      how long it will take and cost, the automatic batch, recipes that would be refused
 steps/         one class for each kind of step
 control/       one run at a time; status, logs and stop requests from other shells

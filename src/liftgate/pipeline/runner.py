@@ -14,7 +14,6 @@ from liftgate.ledger.results import GateResult
 from liftgate.pipeline.budget import foreseen_excess
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.control.session import session
-from liftgate.pipeline.flow import steps_of, trained_by
 from liftgate.pipeline.flow_state import FlowState
 from liftgate.pipeline.notice import Notice, warning
 from liftgate.pipeline.planning.auto_batch import open_batches, settle_batch
@@ -22,8 +21,12 @@ from liftgate.pipeline.planning.estimate import Times
 from liftgate.pipeline.planning.recipes import demand_recipes, demand_task
 from liftgate.pipeline.spending import goes_on_after, spent
 from liftgate.pipeline.step import Cache, R, Results, Step
-from liftgate.pipeline.steps.checking import cheap_errors
-from liftgate.study.records import Budget, FlowStep
+from liftgate.pipeline.steps.checking import CheckStep, cheap_errors
+from liftgate.pipeline.steps.measuring import EvaluateStep, gate_step
+from liftgate.pipeline.steps.probing import probe_steps
+from liftgate.pipeline.steps.retention import VerdictContext
+from liftgate.pipeline.steps.training import train_steps
+from liftgate.study.records import Arm, Budget, FlowStep, Gate, Study
 from liftgate.training.ranks import count_devices
 from liftgate.training.tracking import demand
 
@@ -62,7 +65,7 @@ def plan(context: Context) -> list[Planned]:
             flow.skip(word, reason, for_good=not undecided)
             continue
         flow.enter(word)
-        steps = (step for step in steps_of(context, word) if not flow.stopped(step))
+        steps = (step for step in _steps_of(context, word) if not flow.stopped(step))
         for part in (part for step in steps for part in _with_needs(step)):
             if part.key in seen:
                 continue
@@ -173,11 +176,11 @@ class _FlowRun:
             context.ledger.add(entry)
 
     def _steps(self, word: FlowStep) -> Sequence[Step[Any]]:
-        steps = steps_of(self._context, word)
+        steps = _steps_of(self._context, word)
         parts = (part for step in steps for part in _with_needs(step))
         if any(part.KIND == "train" for part in parts) and open_batches(self._context):
             settle_batch(self._context)
-            steps = steps_of(self._context, word)
+            steps = _steps_of(self._context, word)
         return steps
 
     def _do(self, step: Step[R]) -> R:
@@ -220,11 +223,41 @@ class _FlowRun:
         study, datasets = self._context.study, self._context.datasets
         demand_recipes(study)
         for word in study.flow:
-            steps_of(self._context, word)
-            for stage in (stage for arm in trained_by(study, word) for stage in arm.stages):
+            _steps_of(self._context, word)
+            for stage in (stage for arm in _trained_by(study, word) for stage in arm.stages):
                 demand_task(study, stage)
                 if stage.mix:
                     datasets.training_tree(stage)
+
+
+def _steps_of(context: Context, word: FlowStep) -> Sequence[Step[Any]]:
+    """Return the steps that one word of the flow stands for, in order; `report` stands for none."""
+    study = context.study
+    if word.name == "check":
+        return [CheckStep(context)]
+    if word.name == "probe":
+        return probe_steps(context)
+    if word.name == "train":
+        arms = _trained_by(study, word)
+        return [step for seed in study.seeds for arm in arms for step in train_steps(context, arm, seed)]
+    if word.name == "baseline":
+        return [
+            EvaluateStep(context, arm, study.seeds[0], gate) for gate in study.gates for arm in _untrained(study, gate)
+        ]
+    gate = next((gate for gate in study.gates if gate.name == word.name), None)
+    return [] if gate is None else [gate_step(context, gate, VerdictContext(context, gate))]
+
+
+def _trained_by(study: Study, word: FlowStep) -> list[Arm]:
+    """Return the arms that a word of the flow trains; none for a word other than `train`."""
+    if word.name != "train":
+        return []
+    return [arm for arm in study.arms if arm.stages and (word.arms is None or arm.name in word.arms)]
+
+
+def _untrained(study: Study, gate: Gate) -> list[Arm]:
+    names = [name for name in (gate.arm, gate.control, gate.treatment) if name is not None]
+    return [arm for arm in (study.arm(name) for name in names) if not arm.stages]
 
 
 def _foresee_findings(context: Context) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from liftgate import checks
 from liftgate.checks.arm_differences import arm_differences, undeclared
@@ -23,13 +23,15 @@ from liftgate.pipeline.context import Context
 from liftgate.pipeline.notice import Notice
 from liftgate.pipeline.step import Results, Step
 from liftgate.pipeline.steps.predicting import PredictStep
-from liftgate.pipeline.steps.retention import VerdictContext
 from liftgate.pipeline.steps.thresholds import image_threshold, threshold_step
 from liftgate.pipeline.steps.training import train_steps
 from liftgate.progress import duration
 from liftgate.stats.distributions import normal_quantile
 from liftgate.stats.multiplicity import optimism
 from liftgate.study.records import Arm, Gate
+
+if TYPE_CHECKING:
+    from liftgate.pipeline.steps.retention import VerdictContext
 
 _ENVIRONMENT = ("device", "version", "torch", "cuda", "python", "numpy")
 """Facts of a training that should be the same for both arms; `version` is the backend's."""
@@ -69,9 +71,15 @@ class EvaluateStep(Step[EvaluateResult]):
         return EvaluateResult(self._arm.name, self._seed, gate.on, _trimmed(measured))
 
 
-def gate_step(context: Context, gate: Gate) -> Step[GateResult]:
-    """Return the step that decides a gate."""
-    return ComparisonStep(context, gate) if gate.is_comparison else ClaimsStep(context, gate)
+def gate_step(context: Context, gate: Gate, around: VerdictContext) -> Step[GateResult]:
+    """Return the step that decides a gate.
+
+    Args:
+        context: the study.
+        gate: the gate.
+        around: what else of the arms' trainings limits its verdict.
+    """
+    return ComparisonStep(context, gate, around) if gate.is_comparison else ClaimsStep(context, gate, around)
 
 
 class ComparisonStep(Step[GateResult]):
@@ -80,9 +88,9 @@ class ComparisonStep(Step[GateResult]):
     KIND = "gate"
     RESULT = GateResult
 
-    def __init__(self, context: Context, gate: Gate) -> None:
-        self._context, self._gate = context, gate
-        self._arms, self._around = _ComparedArms(context, gate), VerdictContext(context, gate)
+    def __init__(self, context: Context, gate: Gate, around: VerdictContext) -> None:
+        self._context, self._gate, self._around = context, gate, around
+        self._arms = _ComparedArms(context, gate)
         super().__init__(gate.name, {"gate": gate.content_hash()}, (*self._arms.needs, *self._around.needs))
 
     def work(self, results: Results) -> GateResult:
@@ -103,14 +111,13 @@ class ClaimsStep(Step[GateResult]):
     KIND = "gate"
     RESULT = GateResult
 
-    def __init__(self, context: Context, gate: Gate) -> None:
+    def __init__(self, context: Context, gate: Gate, around: VerdictContext) -> None:
         assert gate.arm is not None
-        self._context, self._gate = context, gate
+        self._context, self._gate, self._around = context, gate, around
         self._arm, seed = context.study.arm(gate.arm), context.study.seeds[0]
         self._evaluated = EvaluateStep(context, self._arm, seed, gate)
         comparisons = (one for one in context.study.gates if (one.treatment, one.on) == (gate.arm, gate.on))
         self._contribution = next((_ComparedArms(context, one) for one in comparisons), None)
-        self._around = VerdictContext(context, gate)
         needs: tuple[Step[Any], ...] = (PredictStep(context, self._arm, seed, gate), self._evaluated)
         if self._contribution is not None:
             needs += self._contribution.needs

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from liftgate.backends.base import PredictJob
-from liftgate.backends.events import Event
+from liftgate.backends.events import Event, Json
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
 from liftgate.hashing import short
@@ -29,9 +28,7 @@ class PredictStep(Step[PredictResult]):
     KIND = "predict"
     RESULT = PredictResult
 
-    def __init__(
-        self, context: Context, arm: Arm, seed: int, gate: Gate, *, settings: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, context: Context, arm: Arm, seed: int, gate: Gate, *, settings: Json | None = None) -> None:
         """Plan the predictions of one arm and seed.
 
         Args:
@@ -115,7 +112,7 @@ class PredictStep(Step[PredictResult]):
         self._context.notify(Notice("event", self.name, {"kind": event.kind, **event.to_body()}))
 
 
-def prediction_settings(study: Study, gate: Gate, arm: Arm) -> dict[str, Any]:
+def prediction_settings(study: Study, gate: Gate, arm: Arm) -> Json:
     """Return the settings of an arm's predictions: the study's `evaluation:`, with the image size of its training.
 
     An arm without stages has no size of its own and takes the other arm's. Two arms trained at different sizes are each

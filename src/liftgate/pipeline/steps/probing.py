@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from liftgate import checks
 from liftgate._version import __version__
 from liftgate.backends import sidecar
 from liftgate.backends.base import Paused, PredictJob, TrainJob
-from liftgate.backends.events import EpochReport, Event
+from liftgate.backends.events import EpochReport, Event, Json
 from liftgate.boxes import iou
 from liftgate.checks.probes.learnability import LearnabilityResult, choose_image_size, choose_images, too_small
 from liftgate.checks.ultralytics.arguments import DEFAULT_IMGSZ
@@ -51,7 +51,7 @@ _DEVICE = "cpu"  # where the study names none: a probe comes before the GPU is w
 # What makes each backend learn by heart: no augmentation, no regularisation, no early stop. A small batch takes many
 # steps; Ultralytics warms up for at least 100 of them unless told not to.
 _AUGMENTS = "mosaic mixup cutmix copy_paste hsv_h hsv_s hsv_v degrees translate scale shear perspective flipud fliplr"
-_BY_HEART: Mapping[str, Mapping[str, Any]] = {
+_BY_HEART: Mapping[str, Json] = {
     "toy": {"epochs": 40, "lr0": 0.2, "patience": 40, "batch": 4},
     "ultralytics": {
         **dict.fromkeys((*_AUGMENTS.split(), "erasing", "bgr"), 0.0),
@@ -67,7 +67,7 @@ class _ProbeTask:
 
     weights: str
     dataset: str
-    recipe: Mapping[str, Any]
+    recipe: Json
     most: int
     """The largest image size that its arms train at"""
     arms: tuple[str, ...]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from liftgate.backends.events import Json
 from liftgate.ledger import Ledger
 from liftgate.ledger.records import NoteEntry
 from liftgate.study.records import Stage
 
 
-def recipe_of(ledger: Ledger, stage: Stage) -> dict[str, Any]:
+def recipe_of(ledger: Ledger, stage: Stage) -> Json:
     """Return a stage's recipe with the settled batch; `auto` is left where it was not settled yet."""
     recipe = dict(stage.recipe)
     if is_auto_batch(recipe) and (batch := settled_batch(ledger)) is not None:
@@ -18,7 +16,7 @@ def recipe_of(ledger: Ledger, stage: Stage) -> dict[str, Any]:
     return recipe
 
 
-def is_auto_batch(recipe: Mapping[str, Any]) -> bool:
+def is_auto_batch(recipe: Json) -> bool:
     """Return whether the batch is left to the machine: `auto`, or in Ultralytics' words -1 or a share of the memory.
 
     >>> [is_auto_batch({"batch": batch}) for batch in ("auto", -1, 0.7, 16)], is_auto_batch({})

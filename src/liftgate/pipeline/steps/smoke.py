@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from liftgate.backends.base import Paused, TrainJob
+from liftgate.backends.events import Json
 from liftgate.errors import Stopped
 from liftgate.pipeline.context import Context
 from liftgate.study.records import Arm
@@ -22,9 +22,7 @@ def first_weights(context: Context, arm: Arm, number: int) -> StartWeights:
     return resolve_weights(name, context.study.folder)
 
 
-def smoke(
-    context: Context, arm: Arm, number: int, recipe: Mapping[str, Any], *, stop: Callable[[], bool]
-) -> launch.TrainOutcome:
+def smoke(context: Context, arm: Arm, number: int, recipe: Json, *, stop: Callable[[], bool]) -> launch.TrainOutcome:
     """Train one epoch of a stage; only the numbers of what it left can be read, its files are gone.
 
     Args:

@@ -96,7 +96,7 @@ class StageRun:
             write_report(folder)
         return self._finish(run, job, outcome, round(before + time.monotonic() - begun, 3))
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self) -> Body:
         step = self._step
         return {"arm": self._arm.name, "stage": self._number, "step": step.key, **step.inputs}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from liftgate.ledger.records import Body
 from liftgate.ledger.results import TrainResult
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.step import Results, Step
@@ -75,9 +75,9 @@ def train_steps(context: Context, arm: Arm, seed: int) -> list[TrainStep]:
     return steps
 
 
-def _optional_inputs(study: Study, stage: Stage) -> dict[str, Any]:
+def _optional_inputs(study: Study, stage: Stage) -> Body:
     """Return what only some runs depend on; the key of a run that has none of it stays what it was."""
-    optional: dict[str, Any] = {
+    optional = {
         "select": stage.select,
         "decide": [asdict(point) for point in stage.decide],
         "early_kill": None if study.early_kill is None else asdict(study.early_kill),
