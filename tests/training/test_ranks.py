@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.train, pytest.mark.skipif(_ABSENT, reason="needs the `
 
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainJob:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
     tree = write_tree(tmp_path / "tree", train=8, held_out=4)
     recipe = {**RECIPE, "epochs": 4, "mosaic": 0.0, "workers": 0}
     weights = str(write_model(tmp_path / "tiny.yaml"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ _ABSENT = importlib.util.find_spec("ultralytics") is None
 def test_arms_of_one_seed_see_the_same_images_in_the_same_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
     tree = write_tree(tmp_path / "tree")
     model = write_model(tmp_path / "tiny.yaml")
     smaller = tmp_path / "smaller.yaml"
