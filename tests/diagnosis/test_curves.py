@@ -22,7 +22,6 @@ SOUND = {
     "cos": "a cosine schedule over 30 epochs",
     "patience_sound": "150 epochs, at .95 and creeping up still",
     "pose_sound": "two keypoints to a box, 36 epochs",
-    "short_rising": "14 epochs that find something in the last two: a leap of the loss in epoch 2 that came back",
 }
 SPOILT = {
     "transposed": (["trace.never_learned"], "geometry probe"),  # x and y of every box were exchanged
@@ -34,10 +33,11 @@ SPOILT = {
     "patience_cut": (["trace.stopped_rising"], "patience=4"),  # stopped at 37 of 200
     "forgot": (["trace.oscillation"], "learning rate is too high"),  # SGD at 0.04 from a good checkpoint
     "pose_invisible": (  # every keypoint labelled as not there; the boxes beside them were still rising
-        ["trace.never_learned", "trace.stopped_rising", "trace.lr_exhausted"],
+        ["trace.never_learned", "trace.stopped_rising"],
         "keypoints are all unlabelled",
     ),
-    "rare_class": (["trace.stopped_rising", "trace.lr_exhausted"], "too few epochs"),  # 30 epochs, as sound_s0 had 40
+    "rare_class": (["trace.stopped_rising"], "too few epochs"),  # 30 epochs, as sound_s0 had 40
+    "short_rising": (["trace.stopped_rising"], "too few epochs"),  # 14 epochs that find something in the last two
 }
 
 

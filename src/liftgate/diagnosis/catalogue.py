@@ -65,9 +65,17 @@ KINDS: tuple[Kind, ...] = (
         "name the optimizer: `optimizer: SGD`.",
     ),
     Kind(
+        "trace.patience_short",
+        "info",
+        "A patience of ten epochs or fewer that ended a run early in its plan, at a high learning rate.",
+        "At a high rate metrics swing by more than they gain in so few epochs. Public runs with a patience of 5 "
+        "stopped at four fifths of their peak rate. Where a rise is certain, that is reported instead.",
+        "`patience: 50`.",
+    ),
+    Kind(
         "trace.lr_exhausted",
         "warning",
-        "A learning rate that was spent long before the end, or while the metric still rose.",
+        "A learning rate that was spent long before the end.",
         "Epochs at under 2% of the peak rate change next to nothing, and resuming adds nothing.",
         "a new run with more epochs, or a larger `lrf`.",
     ),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from liftgate.checks.finding import Finding
-from liftgate.diagnosis import learning_rules, record_rules, schedule_rules
+from liftgate.diagnosis import ending_rules, learning_rules, record_rules, schedule_rules
 from liftgate.diagnosis.symptom import Symptom
 from liftgate.diagnosis.trace import Trace, filled, read_trace
 from liftgate.errors import UsageError
@@ -25,8 +25,9 @@ RULES: tuple[Callable[[Trace], Iterator[Symptom]], ...] = (
     record_rules.val_is_train,
     learning_rules.forgetting,
     schedule_rules.lr_ignored,
-    schedule_rules.stopped_rising,
+    ending_rules.stopped_rising,
     schedule_rules.lr_exhausted,
+    ending_rules.patience_short,
     learning_rules.overfit,
     learning_rules.oscillation,
     learning_rules.plateau,
@@ -117,8 +118,10 @@ def examine(trace: Trace) -> Diagnosis:
         return Diagnosis(trace.source, (_nothing(trace),), None, 0)
     symptoms = [symptom for rule in RULES for symptom in rule(trace)]
     findings = [symptom.finding(str(trace.source)) for symptom in symptoms]
-    if len(filled(trace)) < _SHORT:
-        findings.append(_cannot_say(trace))
+    if _found_nothing(trace) and not any(finding.id == "trace.never_learned" for finding in findings):
+        findings.append(_nothing_yet(trace))
+    elif len(filled(trace)) < _SHORT and not findings:
+        findings.append(_too_short(trace))
     return Diagnosis(trace.source, tuple(findings), _best_epoch(trace), len(trace))
 
 
@@ -131,10 +134,25 @@ def _best_epoch(trace: Trace) -> int | None:
     return int(trace.epochs[int(np.nanargmax(fitness))])
 
 
-def _cannot_say(trace: Trace) -> Finding:
-    message = f"{len(trace)} epochs are too few to judge the curve: nothing is said about it"
-    hint = f"what an epoch tells lies within the noise and the warm-up; at least {_SHORT} are needed"
+def _too_short(trace: Trace) -> Finding:
+    message = f"{len(trace)} epochs are few to judge a curve by"
+    hint = f"what an epoch shows lies within noise and warm-up; at least {_SHORT} are needed for most rules"
     return Finding("trace.too_short", "info", str(trace.source), message, hint, {"epochs": len(trace)})
+
+
+def _nothing_yet(trace: Trace) -> Finding:
+    message = f"nothing was found in any of {len(trace)} epochs; it is too early to say why"
+    hint = (
+        "the warm-up takes at least 100 iterations, with few images most of the run: let it go on, and let "
+        "`liftgate check` look at the labels meanwhile"
+    )
+    return Finding("trace.too_short", "info", str(trace.source), message, hint, {"epochs": len(trace)})
+
+
+def _found_nothing(trace: Trace) -> bool:
+    curves = [trace.column(f"metrics/{name}") for name in ("mAP50(B)", "accuracy_top1")]
+    known = [curve for curve in curves if curve is not None and np.isfinite(curve).any()]
+    return bool(known) and all(float(np.nanmax(curve)) < 0.02 for curve in known)
 
 
 def _nothing(trace: Trace) -> Finding:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.diagnosis.schedule_rules import extreme_rate, lower_rate, main_curves, read_schedule
+from liftgate.diagnosis.schedule import extreme_rate, lower_rate, planned_epochs, read_schedule
 from liftgate.diagnosis.signals import middle, noise, smooth, spark, theil_sen
 from liftgate.diagnosis.symptom import Symptom
-from liftgate.diagnosis.trace import Trace, filled
+from liftgate.diagnosis.trace import Trace, filled, head_curves
 
 _BATCHES = re.compile(r"^ *\d+/\d+ .*100%\D+(\d+)/\1 ", re.MULTILINE)  # the progress of an epoch that is done
-_ENOUGH = 300  # batches after which every sound run that was looked at had found something
+_ENOUGH = 300  # batches after which every sound run on record had found something
 _HEADS = {"B": "boxes", "P": "keypoints", "M": "masks"}
 
 
 def not_a_number(trace: Trace) -> Iterator[Symptom]:
-    """NaN or infinity that lasts, or in a training loss. In a validation loss alone it may pass by itself."""
+    """Name NaN or infinity in a training loss, or until the end; in a validation loss it may pass by itself."""
     last = int(trace.epochs[-1])
     for name, epochs in trace.not_numbers.items():
         lasting = epochs[-1] == last and len(epochs) >= min(3, len(trace))
@@ -41,7 +42,7 @@ def not_a_number(trace: Trace) -> Iterator[Symptom]:
         yield Symptom(
             "trace.nan",
             "warning",
-            "the log says that a loss became NaN and the last checkpoint was reloaded: the epoch was done twice",
+            "by the log a loss became NaN and the last checkpoint was reloaded: the epoch was trained twice",
             {"log": "recovering from last.pt"},
             ("the learning rate is too high, or half precision overflows: one epoch with amp=False tells",),
             {"amp": False},
@@ -49,53 +50,107 @@ def not_a_number(trace: Trace) -> Iterator[Symptom]:
 
 
 def never_learned(trace: Trace) -> Iterator[Symptom]:
-    """A head that finds nothing, long after its warm-up."""
-    for head, what in _HEADS.items():
+    """Name a head that found nothing though its run had its chance, or whose training loss is exactly 0."""
+    for head, objects in _HEADS.items():
         curve = trace.column(f"metrics/mAP50({head})")
-        if curve is None or not np.isfinite(curve).all():
+        if curve is None or not len(curve) or not np.isfinite(curve).all():
             continue
-        loss = trace.column("train/pose_loss") if head == "P" else None
-        silent = loss is not None and len(loss) >= 3 and not loss.any()
-        others = (trace.column(f"metrics/mAP50({other})") for other in _HEADS if other != head)
+        best = float(curve.max())
+        others = [trace.column(f"metrics/mAP50({other})") for other in _HEADS if other != head]
         beside = max((float(values.max()) for values in others if values is not None and len(values)), default=0.0)
-        # A head at exactly nought beside one that works is no late starter.
-        dead = not curve.any() and beside > 0.5 and len(trace) >= 20
-        if not (silent and curve.max() < 0.01) and not dead and not (curve.max() < 0.02 and _had_its_chance(trace)):
-            continue
+        untrained = _untrained_loss(trace, head) if best < 0.1 else None
+        dead_beside_others = not curve.any() and beside > 0.5 and len(trace) >= 20
+        early = _batches(trace) * len(trace) < _ENOUGH or _warmed_up_throughout(trace)
+        planned = planned_epochs(trace)
+        over = planned is not None and int(trace.epochs[-1]) >= planned and len(trace) >= 10
+        if untrained is None and not dead_beside_others:
+            found_nothing = best < 0.02 and (over or (_had_its_chance(trace) and not early))
+            lost_all = best < 0.05 and over and len(trace) >= 20 and middle(curve[-5:]) < 0.005
+            if not found_nothing and not lost_all:
+                continue
         high = extreme_rate(trace)
-        causes: tuple[str, ...] = (
-            ("the keypoints are all unlabelled (visibility 0) or kpt_shape is wrong: `liftgate check` tells",)
-            if head == "P"
-            else (
-                "boxes do not lie on the objects (transposed, shifted, another scale): run the geometry probe of "
-                "`liftgate check` before touching the learning rate",
-                "class numbers do not fit the names, or labels lie where they are not looked for",
-                "start weights were not loaded",
-            )
-        )
+        causes = list(_causes_of_nothing(trace, head, untrained))
+        if early and untrained is None and head == "B":
+            causes.insert(0, _FEW_STEPS)
         if high is not None:
-            causes = (f"the learning rate of {high:.3g} is far above the usual: three epochs at a tenth tell", *causes)
+            causes.insert(0, f"the learning rate of {high:.3g} is far above the usual: three epochs at a tenth tell")
+        too_few = causes[0] == _FEW_STEPS
+        why = f", and {untrained} is exactly 0: no {objects} ever reached the loss" if untrained else ""
         yield Symptom(
             "trace.never_learned",
             "error",
-            f"the model never learned to find {what}: best mAP50 {curve.max():.4f} in {len(trace)} epochs"
-            + (", and their loss is exactly 0" if silent else ""),
-            {"head": head, "best_mAP50": float(curve.max()), "epochs": len(trace), "other_heads_mAP50": beside},
-            causes,
-            lower_rate(trace) if high is not None else {},
+            f"the model never learned to find {objects}: best mAP50 {best:.4f} in {len(trace)} epochs{why}",
+            {"head": head, "best_mAP50": best, "epochs": len(trace), "other_heads_mAP50": beside},
+            tuple(causes),
+            lower_rate(trace) if high is not None else {"epochs": 10 * len(trace)} if too_few else {},
             spark(curve),
         )
+        if head == "B":
+            return  # keypoints and masks are found in boxes
+
+
+_FEW_STEPS = (
+    "too few optimizer steps: the warm-up takes at least 100 iterations, and gradients accumulate over nbs=64 images; "
+    "more epochs, or nbs down to the batch size, tell"
+)
+
+
+def _untrained_loss(trace: Trace, head: str) -> str | None:
+    """Return a training loss of a head that is exactly 0 in every epoch, so that no object ever took part in it.
+
+    A class loss alone is never 0: the background takes part in it. `kobj_loss` is 0 in every sound run whose keypoints
+    have no visibility.
+    """
+    for name in {"B": ("box_loss", "dfl_loss"), "P": ("pose_loss",), "M": ("seg_loss",)}[head]:
+        loss = trace.column(f"train/{name}")
+        if loss is not None and len(loss) >= 3 and not loss.any():
+            if head == "B" and any((other := trace.column(f"train/{one}")) is not None and other.any() for one in _BOX):
+                continue
+            return f"train/{name}"
+    return None
+
+
+_BOX = ("box_loss", "giou_loss", "iou_loss")
+"""Losses of boxes; a head without distribution focal loss writes 0 for that"""
+
+
+def _causes_of_nothing(trace: Trace, head: str, untrained: str | None) -> Iterator[str]:
+    if head == "P":
+        yield "the keypoints are all unlabelled (visibility 0) or kpt_shape is wrong: `liftgate check` tells"
+        return
+    if untrained is not None:
+        yield (
+            "the trainer found no label: label files are missing, empty or not where it looks for them, or images and "
+            "labels do not pair up; `liftgate check` tells"
+        )
+    yield (
+        "boxes do not lie on the objects (transposed, shifted, another scale): run the geometry probe of "
+        "`liftgate check` before touching the learning rate"
+    )
+    yield "class numbers do not fit the names, or labels lie where they are not looked for"
+    yield "start weights were not loaded"
+
+
+def _batches(trace: Trace) -> float:
+    """Return the number of batches of an epoch, as the log shows; infinity where there is no log."""
+    batches = _BATCHES.search(trace.log)
+    return math.inf if batches is None else int(batches[1])
+
+
+def _warmed_up_throughout(trace: Trace) -> bool:
+    """Return whether the warm-up, which takes 100 iterations or more, took up a quarter of the run or all of it."""
+    schedule = read_schedule(trace)
+    if schedule is None or schedule.constant:
+        return False
+    return schedule.peak_row + 1 >= max(4, len(trace) / 4)
 
 
 def _had_its_chance(trace: Trace) -> bool:
-    """Warm-up lasts 100 iterations or more, which is 100 epochs for one batch of images: count what came after it.
+    """Return whether a run that goes on has been trained for long enough after its warm-up.
 
-    Such a set looked dead for 46 epochs and ended at .97, so where no rate tells, it takes longer than that to be sure.
-    Where a log tells how many batches an epoch has, a few hundred are needed.
+    Warm-up is 100 iterations or more, which is 100 epochs for one batch of images. Such a set looked dead for 46 epochs
+    and ended at .97, so where no rate shows when it ended, it takes longer than that to be sure.
     """
-    batches = _BATCHES.search(trace.log)
-    if batches is not None and int(batches[1]) * len(trace) < _ENOUGH:
-        return False
     schedule = read_schedule(trace)
     if schedule is None:
         return len(trace) >= 60
@@ -106,9 +161,9 @@ def _had_its_chance(trace: Trace) -> bool:
 
 
 def forgetting(trace: Trace) -> Iterator[Symptom]:
-    """What the start weights could do was lost at the start of the stage, for good or for tens of epochs."""
+    """Name a stage that lost at its start what its start weights could do, for good or for tens of epochs."""
     trace = filled(trace)
-    for name, curve, _ in main_curves(trace):
+    for name, curve, _ in head_curves(trace):
         start = float(curve[0])
         if len(curve) < 12 or start < 0.05:
             continue
@@ -127,7 +182,7 @@ def forgetting(trace: Trace) -> Iterator[Symptom]:
             "trace.forgetting",
             "warning",
             f"{name} fell from {start:.4f} in epoch {trace.epochs[0]} to {curve[low]:.4f} in epoch {trace.epochs[low]} "
-            f"and {recovered}: the stage forgot what its start weights knew",
+            f"and {recovered}: the stage forgot what its start weights could do",
             {
                 "metric": name,
                 "start": start,
@@ -145,12 +200,12 @@ def forgetting(trace: Trace) -> Iterator[Symptom]:
 
 
 def diverged(trace: Trace) -> Iterator[Symptom]:
-    """The training loss itself went up and stayed up, and a metric that had been reached went with it.
+    """Name a training loss that went up and stayed up, while a metric that had been reached fell with it.
 
-    Before anything is found a loss may rise tenfold in a sound run: boxes that match nothing cost nothing.
+    Before anything is found the loss may rise tenfold in a sound run: boxes that match nothing cost nothing.
     """
     n = len(trace)
-    for name, curve, head in main_curves(trace) if n >= 10 else ():
+    for name, curve, head in head_curves(trace) if n >= 10 else ():
         loss, able = trace.summed("train/", head), np.flatnonzero(curve >= 0.05)
         if loss is None or not np.isfinite(loss).all() or not len(able):
             continue
@@ -176,22 +231,23 @@ def diverged(trace: Trace) -> Iterator[Symptom]:
 
 
 def overfit(trace: Trace) -> Iterator[Symptom]:
-    """The metric fell from its best while the training loss went on falling and the validation loss rose.
+    """Name a metric that fell from its best while the training loss went on falling and the validation loss rose.
 
     A rising validation loss alone is nothing: it may rise by half at an mAP of .99.
     """
     n = len(trace)
-    if n < 30 or next(forgetting(trace), None) is not None:
+    if n < 20 or next(forgetting(trace), None) is not None:
         return
     tail = max(5, n // 10)
-    for name, curve, head in main_curves(trace):
+    for name, curve, head in head_curves(trace):
         train, val = trace.summed("train/", head), trace.summed("val/", head)
         if train is None or val is None or not np.isfinite(train).all():
             continue
         level = smooth(curve)
         best = int(np.nanargmax(level))
         drop = float(level[best]) - middle(curve[-tail:])
-        if n - best < max(15, 0.2 * n) or drop < max(0.02, 0.05 * level[best], 3 * noise(curve)):
+        # A median of five around the best and one at the end: their difference has about the noise of one epoch.
+        if n - best < max(8, 0.2 * n) or drop < max(0.02, 0.05 * level[best], 2.5 * noise(curve)):
             continue
         val_ratio = middle(val[-tail:]) / middle(val[max(0, best - 2) : best + 3])
         train_ratio = middle(train[-tail:]) / middle(train[max(0, best - 2) : best + 3])
@@ -219,7 +275,7 @@ def overfit(trace: Trace) -> Iterator[Symptom]:
 
 
 def oscillation(trace: Trace) -> Iterator[Symptom]:
-    """Metric and validation loss swing together, epoch by epoch, at full learning rate; few objects only swing one."""
+    """Name metric and validation loss that swing together at full learning rate; few objects make one swing alone."""
     n = len(trace)
     if n < 20:
         return
@@ -229,7 +285,7 @@ def oscillation(trace: Trace) -> Iterator[Symptom]:
         rows &= schedule.rate >= 0.2 * schedule.peak
     if rows.sum() < 12:
         return
-    for name, curve, head in main_curves(trace):
+    for name, curve, head in head_curves(trace):
         val = trace.summed("val/", head)
         if val is None or not np.isfinite(val).all():
             continue
@@ -252,10 +308,10 @@ def oscillation(trace: Trace) -> Iterator[Symptom]:
 
 
 def plateau(trace: Trace) -> Iterator[Symptom]:
-    """Nothing got better for most of a long run, at a high learning rate: the metric, and the training loss with it.
+    """Name a metric that did not move for most of a long run at a high learning rate, nor the training loss with it.
 
-    Where a metric stands low the training loss may fall: it learns what val does not show. (Of a good metric that is
-    how every sound run ends.)
+    Where the metric is low the training loss may fall: the model learns what val does not show. (With a good metric
+    every sound run ends so.)
     """
     n = len(trace)
     schedule = read_schedule(trace)
@@ -264,7 +320,7 @@ def plateau(trace: Trace) -> Iterator[Symptom]:
         rows = (np.arange(n) >= n // 3) & (schedule.rate >= 0.1 * schedule.peak)
     if rows.sum() < 25:
         return
-    for name, curve, head in main_curves(trace):
+    for name, curve, head in head_curves(trace):
         loss = trace.summed("train/", head)
         if loss is None or not np.isfinite(loss).all():
             continue
@@ -276,7 +332,7 @@ def plateau(trace: Trace) -> Iterator[Symptom]:
         if theil_sen(part).low > 0 or abs(gain) > max(0.005, swing):
             continue
         fallen = 1 - middle(losses[-third:]) / middle(losses[:third])
-        if fallen > 0.03 and not _stands_low(trace, head, rows):
+        if fallen > 0.03 and not _is_low(trace, head, rows):
             continue
         epochs = trace.epochs[rows]
         beside = f"while the training loss fell by {fallen:.0%}" if fallen > 0.03 else "and the training loss with it"
@@ -289,7 +345,7 @@ def plateau(trace: Trace) -> Iterator[Symptom]:
         yield Symptom(
             "trace.plateau",
             "info",
-            f"{name} stood at {level:.3f} from epoch {epochs[0]} to {epochs[-1]}, {beside}",
+            f"{name} stayed at {level:.3f} from epoch {epochs[0]} to {epochs[-1]}, {beside}",
             {
                 "metric": name,
                 "level": level,
@@ -303,7 +359,7 @@ def plateau(trace: Trace) -> Iterator[Symptom]:
         )
 
 
-def _stands_low(trace: Trace, head: str | None, rows: NDArray[np.bool_]) -> bool:
-    """Whether mAP50 stands under .25 for 40 epochs or more: too little to be called learned."""
+def _is_low(trace: Trace, head: str | None, rows: NDArray[np.bool_]) -> bool:
+    """Return whether mAP50 is under .25 for 40 epochs or more: too little to be called learned."""
     curve = trace.column(f"metrics/mAP50({head})")
     return curve is not None and int(rows.sum()) >= 40 and middle(curve[rows]) < 0.25

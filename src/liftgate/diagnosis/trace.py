@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,6 +119,41 @@ def filled(trace: Trace) -> Trace:
     every = np.arange(trace.epochs[0], trace.epochs[-1] + 1)
     lines = {name: np.interp(every, trace.epochs, values) for name, values in trace.columns.items()}
     return replace(trace, epochs=every, columns=lines)
+
+
+class Curve(NamedTuple):
+    """A metric of one head of the model, one value for each epoch."""
+
+    name: str
+    values: Floats
+    head: str | None
+    """B boxes, P keypoints, M masks; None: a classifier, which has no heads"""
+
+
+def head_curves(trace: Trace, metrics: Sequence[str] = ("mAP50-95", "mAP50")) -> Iterator[Curve]:
+    """Yield the metric that each head is judged by: the first of `metrics` that is there and not zero throughout.
+
+    A value that is missing in a tenth of the epochs or less is taken from the epoch before.
+    """
+    for head in "BPM":
+        for name in metrics:
+            curve = _mended(trace.column(f"metrics/{name}({head})"))
+            if curve is not None and curve.max() > 0:
+                yield Curve(f"{name}({head})", curve, head)
+                break
+    top1 = _mended(trace.column("metrics/accuracy_top1"))
+    if top1 is not None:
+        yield Curve("top-1 accuracy", top1, None)
+
+
+def _mended(values: Floats | None) -> Floats | None:
+    if values is None or not len(values) or not np.isfinite(values[0]):
+        return None
+    known = np.isfinite(values)
+    if known.mean() < 0.9:
+        return None
+    filled_from: Floats = values[np.maximum.accumulate(np.where(known, np.arange(len(values)), 0))]
+    return filled_from
 
 
 def _head_of_loss(name: str) -> str:
