@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
             progress=bar,
         )
     tell_faults(done.faults)
+    tell_losses(done.losses)
     if args.json:
         emit_json(done.to_dict())
         return 0
@@ -73,7 +74,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"{done.n_images:,} images, {done.n_objects:,} objects → {args.to}")
     for path in done.files:
         print(path)
-    tell_losses(done.losses)
     return 0
 
 

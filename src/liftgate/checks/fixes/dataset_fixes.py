@@ -23,6 +23,7 @@ from liftgate.checks.probes.flip_index import flip_from_names
 from liftgate.checks.probes.label_geometry import probe
 from liftgate.checks.rules.labels import overlapping_pairs
 from liftgate.data.core.dataset import Dataset, Fault, Image, Labels, stack_labels
+from liftgate.data.core.faults import unread_images
 from liftgate.data.formats import yolo
 from liftgate.files import require_empty, write_json
 from liftgate.paths import lexical
@@ -74,6 +75,7 @@ class _Log:
 
 def fix_dataset(dataset: Dataset) -> FixedDataset:
     """Return the data set with every safe fix applied; the same data set where nothing is."""
+    original = dataset
     log = _Log()
     if in_other_units(dataset):  # rows in another unit are lost one and all: first they have to be read
         dataset = _turned(dataset, log)
@@ -87,7 +89,7 @@ def fix_dataset(dataset: Dataset) -> FixedDataset:
     for fault in dataset.faults:
         if fault.kind.startswith(("path_", "list_relative")):
             log.say("data.path", "paths resolved and written absolute", fault.where)
-    return FixedDataset(dataset, log.changes())
+    return FixedDataset(_without_unknown(original, dataset, log), log.changes())
 
 
 def write_fixed(done: FixedDataset, folder: Path) -> Path:
@@ -107,6 +109,18 @@ def write_fixed(done: FixedDataset, folder: Path) -> Path:
     data_yaml = yolo.write(dataset, folder)
     write_json(folder / REPORT, done.to_dict())
     return data_yaml
+
+
+def _without_unknown(before: Dataset, dataset: Dataset, log: _Log) -> Dataset:
+    """Leave out images that had labels and have no object any more: a copy would call them empty."""
+    had = unread_images(before)
+    had[before.labels.image] = True
+    counted = dataset.labels.image[~dataset.labels.crowd & ~dataset.labels.ignore]
+    had[counted] = False
+    for index in np.flatnonzero(had):
+        what = "images of whose labels nothing is left: left out, not empty"
+        log.say("labels.dropped_image", what, image_place(dataset, dataset.images[index]))
+    return dataset.take(~had) if had.any() else dataset
 
 
 def _with_lost_rows(dataset: Dataset, log: _Log) -> Dataset:

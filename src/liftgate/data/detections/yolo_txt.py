@@ -3,7 +3,7 @@
 One file for each image with detections, named as the image; rows are `class cx cy w h confidence` in fractions of the
 image, of a pose model `class cx cy w h x y [c] x y [c] … confidence` with the dataset's keypoints in order. An image
 without a file was looked at and has none. A classes.txt names the model's classes in order; without one the numbers are
-the dataset's, from 0.
+the dataset's, from 0. `yolo track` writes the object's number after the confidence: it is passed over.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ def _read_file(path: Path, place: int, builder: PredictionsBuilder, names: Seque
         words, where = text.split(), f"{path}:{line}"
         if not words:
             continue
-        columns = _columns(where, len(words), 0 if skeleton is None else len(skeleton.names))
+        keypoints = 0 if skeleton is None else len(skeleton.names)
+        if _has_track(words, keypoints):
+            words = words[:-1]
+        columns = _columns(where, len(words), keypoints)
         values = [parse_number(where, "a column", word) for word in words]
         if values[0] % 1:
             raise DataError("the class is no whole number", where=where, got=words[0])
@@ -58,12 +61,22 @@ def _read_file(path: Path, place: int, builder: PredictionsBuilder, names: Seque
             raise DataError("not a fraction of the image", where=where, got=" ".join(words[1:5]), hint=hint)
         if min(values[3:5]) < 0:
             raise DataError("the box has a negative size", where=where, got=" ".join(words[3:5]))
+        if values[-1] > 1 and words[-1].isdigit():
+            hint = "yolo track save_txt=True save_conf=True writes the confidence too"
+            got = f"{words[-1]}: a track's number?"
+            raise DataError("the last column is no confidence", where=where, got=got, hint=hint)
         cls = _class(where, int(values[0]), builder, names)
         if cls is not None:
             x, y, width, height = values[1:5]
             box = box_in_pixels(where, (x - width / 2, y - height / 2, width, height), size)
             points = _points(values[5:-1], columns, size) if columns else None
             builder.add(where, place, cls, values[-1], box, points)
+
+
+def _has_track(words: Sequence[str], keypoints: int) -> bool:
+    """Whether a row ends in a track's number behind its confidence, as `yolo track` writes it."""
+    widths = [6 + columns * keypoints for columns in ((0, 3, 2) if keypoints else (0,))]
+    return len(words) not in widths and len(words) - 1 in widths and words[-1].isdigit()
 
 
 def _columns(where: str, words: int, keypoints: int) -> int:

@@ -22,6 +22,7 @@ _OPTIONS = {"protocol_whitelist": "file"}  # a playlist that calls itself .mp4 m
 _SHORT = 2.0  # seconds: sound that outlasts the picture by less is no truncation
 _BACKS = (0, 1, 3, 7, 15, 1e9)  # key-frame distances to go back when a seek lands too late
 _DEFAULT_GAP = 0.04
+_GIVE_THE_END = frozenset({"matroska,webm", "asf"})
 
 
 class BadVideoError(Exception):
@@ -227,9 +228,14 @@ class Video:
                 yield packet
 
     def _claimed(self) -> float:
+        """Seconds that the header promises, from the first frame on."""
         if self._stream.duration:
-            return float(self._stream.duration * self._base)
-        return float(self._container.duration or 0) / 1e6
+            length = float(self._stream.duration * self._base)
+        else:
+            length = float(self._container.duration or 0) / 1e6
+        # Part of a recording keeps the recording's clock: these formats then give the time of the end, not the length.
+        start = float((self._start or 0) * self._base)
+        return length - start if self._container.format.name in _GIVE_THE_END and 0 < start < length else length
 
     def _seconds(self, stamp: int) -> float:
         # Not through Fraction, which takes longer than all else that is done with a packet; rounded once, as there.

@@ -69,6 +69,11 @@ def _parse_row(
     words: Sequence[str], line: int, n_classes: int, n_keypoints: int, dims: int
 ) -> LabelRow | tuple[str, str]:
     wanted = 5 + n_keypoints * dims
+    if len(words) in (6, 7) and not n_keypoints and _is_track(words):
+        return (
+            "row_columns",
+            f"{len(words)} columns, expected {wanted}: the last looks like a track's number (yolo track)",
+        )
     outline = not n_keypoints and len(words) > 6 and len(words) % 2 == 1
     if len(words) != wanted and not outline:
         hint = ": the sixth looks like a confidence" if len(words) == 6 and not n_keypoints else ""
@@ -85,6 +90,12 @@ def _parse_row(
     if not 0 <= cls < n_classes:
         return "class_out_of_range", f"class {cls:.0f}, but there are {n_classes} classes"
     return _outline(line, int(cls), values[1:]) if outline else _box(line, int(cls), values[1:], dims)
+
+
+def _is_track(words: Sequence[str]) -> bool:
+    """Whether a row ends in a track's number: a whole number from 1, which no corner of an outline is but 1 itself."""
+    last = words[-1]
+    return last.isdigit() and last != "0" and (last != "1" or not {"0", "1"} & set(words[1:-1]))
 
 
 def _box(line: int, cls: int, values: list[float], dims: int) -> LabelRow | tuple[str, str]:
