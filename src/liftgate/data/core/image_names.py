@@ -26,14 +26,19 @@ class ImageNames:
 
     def find(self, name: str) -> int | None:
         """Return the index of the image, or None: unknown, or more than one."""
-        posix = name.replace("\\", "/")
+        index = self._find(name)
+        # A backslash separates folders on Windows, and is a character of a name elsewhere.
+        return self._find(name.replace("\\", "/")) if index is None and "\\" in name else index
+
+    def _find(self, name: str) -> int | None:
         for table in self._tables:
-            if (index := table.get(posix)) is not None:
+            if (index := table.get(name)) is not None:
                 return index
         # A path from another machine or a folder further up: as much of its end as is an id, else its last part, as
         # long as one image only has that name.
-        while "/" in posix:
-            posix = posix.partition("/")[2]
-            if "/" in posix and (index := self._tables[0].get(posix)) is not None:
+        rest = name
+        while "/" in rest:
+            rest = rest.partition("/")[2]
+            if "/" in rest and (index := self._tables[0].get(rest)) is not None:
                 return index
-        return self._tables[1].get(posix) if posix != name else None
+        return self._tables[1].get(rest) if rest != name else None

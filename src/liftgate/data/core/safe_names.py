@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 _PLAIN = re.compile(r"\w[\w-]*(\.\w[\w-]*)*")  # one part, nothing special in it: as nearly all are
 
 
-def safe_path(name: str) -> str:
-    """`name` as a POSIX path that stays below its folder: no drive, no root, no `..`, no NUL; may be empty.
+def safe_path(name: str, folder: Path | None = None, *, keep_backslash: bool = False) -> str:
+    """Return `name` as a POSIX path that stays below its folder: no drive, no root, no `..`, no NUL; may be empty.
+
+    A backslash separates folders, as on Windows, unless a file in `folder` has it in its name.
 
     >>> safe_path("..\\\\a//b.jpg"), safe_path("/x/../y.jpg"), safe_path("C:/z.jpg")
     ('a/b.jpg', 'x/y.jpg', 'z.jpg')
+
+    Args:
+        name: as somebody wrote it.
+        folder: where the file should be; None: unknown.
+        keep_backslash: True where it is not known yet what a backslash means: the result goes through here again.
     """
     if _PLAIN.fullmatch(name):
         return name
-    parts = PurePosixPath(name.replace("\\", "/").replace("\0", "")).parts
+    if keep_backslash:
+        return _below(name)
+    if "\\" in name and folder is not None and os.sep == "/":
+        literal = _below(name)
+        if literal and (folder / literal).is_file():
+            return literal
+    return _below(name.replace("\\", "/"))
+
+
+def _below(name: str) -> str:
+    parts = PurePosixPath(name.replace("\0", "")).parts
     return "/".join(
         part for part in parts if part not in ("/", "//", "..", ".") and not re.fullmatch("[A-Za-z]:", part)
     )

@@ -144,7 +144,8 @@ def _labelme(file: Path, root: Path) -> list[_Page]:
         page = _Page(beside.relative_to(root).as_posix(), file)
         page.bad.append(("row_columns", str(file), f"not a labelme JSON: {error}"[:200]))
         return [page]
-    shown = safe_path(record.image_path.replace("\\", "/").rpartition("/")[2])
+    named = safe_path(record.image_path, file.parent)
+    shown = named if "\\" in named else named.rpartition("/")[2]
     page = _Page(
         (file.parent / (shown or f"{file.stem}.jpg")).relative_to(root).as_posix(), file,
         int(record.image_width or 0), int(record.image_height or 0),
@@ -185,7 +186,7 @@ def _createml(file: Path) -> list[_Page]:
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             pages.append(_Page(f"record-{index}", file, bad=[("row_columns", f"{file}: [{index}]", str(error))]))
             continue
-        page = _Page(safe_path(record.image) or f"record-{index}", file)
+        page = _Page(safe_path(record.image, file.parent) or f"record-{index}", file)
         for number, raw in enumerate(record.annotations, 1):
             where = f"{file}: {page.image}, object {number}"
             try:

@@ -81,7 +81,7 @@ def _dataset(sources: Sequence[Path], folder: Path, shown: Path, name: str, prog
     parts = [part for source in sources for part in _parts(source, faults)]
     if not parts:  # one split of several may be empty
         raise DataError("no PaliGemma JSONL", where=shown, expected='lines of {"image": …, "suffix": …}')
-    files = [folder / (safe_path(part.image) or f"line-{part.number}") for part in parts]
+    files = [folder / (safe_path(part.image, folder) or f"line-{part.number}") for part in parts]
     headers = read_headers(files, progress)
     classes = sorted({label for part in parts for label, _ in part.objects})
     index = {label: place for place, label in enumerate(classes)}

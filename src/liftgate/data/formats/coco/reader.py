@@ -139,8 +139,10 @@ def _find_folder(source: Path, split: str | None, rows: Sequence[ImageRow]) -> P
     tail = next((word for word in source.stem.split("_") if re.fullmatch(r"(train|val|test)\d*", word)), split or "")
     candidates = [here, here / "images", above / "images", above, here / tail, above / tail]
     candidates += [here / "images" / tail, above / "images" / tail]
-    samples = [safe_path(row.file_name) for row in rows[:: max(1, len(rows) // 16)]]
-    counted = [(sum((folder / sample).is_file() for sample in samples), folder) for folder in candidates]
+    samples = [row.file_name for row in rows[:: max(1, len(rows) // 16)]]
+    counted = [
+        (sum((folder / safe_path(sample, folder)).is_file() for sample in samples), folder) for folder in candidates
+    ]
     best = max(counted, key=lambda pair: pair[0], default=(0, here))
     return best[1] if best[0] else None
 
@@ -155,7 +157,7 @@ def _images(
 ) -> tuple[list[Image], dict[Id, int]]:
     """The images, and the place of each COCO id among them."""
     place = folder or source.parent
-    files = [place / (safe_path(row.file_name) or "unnamed") for row in rows]
+    files = [place / (safe_path(row.file_name, place) or "unnamed") for row in rows]
     headers = read_headers(files, progress) if folder else [ImageHeader() for _ in rows]
     if not folder and rows:
         faults.append(Fault("images_missing", str(source), f"none of {len(rows)} images found beside the JSON"))
@@ -167,7 +169,7 @@ def _images(
             faults.append(Fault("image_twice", str(source), f"two images have the id {row.id!r}: {row.file_name}"))
             continue
         size, trouble = settle_size(header, *_size(row))
-        image_id = safe_path(row.file_name) or f"image-{row.id}"
+        image_id = safe_path(row.file_name, place) or f"image-{row.id}"
         if image_id in taken:
             faults.append(Fault("image_twice", str(source), f"two images have the file {row.file_name}", image_id))
             image_id = f"{image_id}#{row.id}"

@@ -162,7 +162,9 @@ def _take_meta(element: Element, found: _Found) -> None:
 
 
 def _take_image(element: Element, found: _Found) -> None:
-    name = safe_path(element.get("name") or "") or f"image-{element.get('id') or len(found.frames)}"
+    name = (
+        safe_path(element.get("name") or "", keep_backslash=True) or f"image-{element.get('id') or len(found.frames)}"
+    )
     task = element.get("task_id") or ""
     key = f"{task}\0{name}"
     if key in found.frames:  # two records of one image: their objects are not thrown together
@@ -234,6 +236,8 @@ def _dataset(found: _Found, images: Path | None, name: str | None, progress: Pro
     source = found.source
     frames = [found.frames[key] for key in sorted(found.frames)] if found.tracks else list(found.frames.values())
     folder = lexical(images) if images else _find_folder(source, [frame.name for frame in frames])
+    for frame in frames:
+        frame.name = safe_path(frame.name, folder)
     faults = list(found.faults)
     _keep_tasks_apart(frames, source, faults)
     files = [_file(folder or source.parent, frame.name) for frame in frames]
@@ -309,7 +313,7 @@ def _find_folder(source: Path, names: list[str]) -> Path | None:
     here = source.parent
     samples = names[:: max(1, len(names) // 16)]
     for folder in (here / "images", here, here / "images" / "default", here.parent / "images"):
-        if any(_file(folder, name).is_file() for name in samples):
+        if any(_file(folder, safe_path(name, folder)).is_file() for name in samples):
             return folder
     return None
 
