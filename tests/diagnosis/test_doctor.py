@@ -396,7 +396,139 @@ def test_a_short_run_gets_cannot_say(tmp_path: Path) -> None:
     assert ids(write(tmp_path / "run", np.array([0.1, 0.2, 0.3]))) == ["trace.too_short"]
 
 
+# What the 43 public runs of fixtures/traces showed, planted: see benchmarks/doctor.py.
+
+
+def rows_of(folder: Path) -> list[str]:
+    return (folder / "results.csv").read_text().splitlines()
+
+
+def test_a_trial_of_a_few_epochs_that_still_rises_steeply(tmp_path: Path) -> None:
+    """4 epochs at .36 to .59, or 8 at .17 to .56: too short for most rules, and what to do next is plain."""
+    for name, curve in {
+        "four": [0.21, 0.27, 0.33, 0.38],
+        "eight": [0.06, 0.06, 0.08, 0.1, 0.12, 0.2, 0.24, 0.27],
+    }.items():
+        assert ids(write(tmp_path / name, np.array(curve))) == ["trace.stopped_rising"], name
+    flat = np.array([0.20, 0.26, 0.24, 0.27, 0.25])
+    assert ids(write(tmp_path / "flat", flat)) == ["trace.too_short"]
+
+
+def test_a_run_that_was_cut_while_it_began_to_find_something(tmp_path: Path) -> None:
+    """mAP50 .014 to .188, cut at 13 of 50: against Sen's 99% interval on 8 points anything is possible."""
+    curve = np.concatenate([np.full(5, 0.004), np.linspace(0.01, 0.13, 8) + rng().normal(0, 0.006, 8)])
+    assert ids(write(tmp_path / "run", curve, args={"epochs": 50})) == ["trace.stopped_rising"]
+
+
+def test_a_sound_end_of_a_linear_schedule_still_creeps_up(tmp_path: Path) -> None:
+    """mAP50 at .98 and mAP50-95 from .80 to .88 over the last third: every linear decay ends so."""
+    n = 100
+    fine = 0.88 - 0.3 * np.exp(-np.arange(n) / 40) + rng().normal(0, 0.004, n)
+    columns = {"metrics/mAP50(B)": np.clip(0.985 - 0.3 * np.exp(-np.arange(n) / 8), 0, 1)}
+    assert ids(write(tmp_path / "run", fine, columns=columns)) == []
+
+
+def test_patience_of_five_that_ended_a_run_at_four_fifths_of_its_rate_is_named(tmp_path: Path) -> None:
+    rising = np.concatenate([0.1 + 0.2 * np.arange(24) / 24 + rng().normal(0, 0.015, 24), np.full(5, 0.28)])
+    rising[23] = 0.33
+    asked = {"epochs": 150, "patience": 5}
+    (finding,) = diagnose([write(tmp_path / "rising", rising, args=asked)])[0].findings
+    assert finding.id == "trace.stopped_rising" and "patience=5 ended it" in finding.hint
+    flat = np.full(29, 0.3) + rng(1).normal(0, 0.02, 29)
+    flat[23] = 0.4
+    (finding,) = diagnose([write(tmp_path / "flat", flat, args=asked)])[0].findings
+    assert (finding.id, finding.severity) == ("trace.patience_short", "info")
+
+
+def test_a_box_loss_of_exactly_0_is_evidence_at_once(tmp_path: Path) -> None:
+    """No box ever reached the loss; with mAP50 at .04 by luck."""
+    n = 12
+    none = {"train/box_loss": np.zeros(n), "train/dfl_loss": np.zeros(n)}
+    (finding,) = diagnose([write(tmp_path / "run", np.full(n, 0.02), columns=none, args={"epochs": 50})])[0].findings
+    assert finding.id == "trace.never_learned" and "train/box_loss is exactly 0" in finding.message
+    without = {"train/dfl_loss": np.zeros(60)}  # a head without distribution focal loss
+    assert ids(write(tmp_path / "sound", learned(60, 0.6, 8, rng()), columns=without)) == []
+
+
+def test_a_plan_that_came_to_its_end_inside_the_warm_up(tmp_path: Path) -> None:
+    lr = rates(20, 20, 0.002, warmup=100)
+    (finding,) = diagnose([write(tmp_path / "run", np.zeros(20), lr=lr)])[0].findings
+    assert finding.id == "trace.never_learned" and "too few optimizer steps" in finding.hint
+    (finding,) = diagnose([write(tmp_path / "cut", np.zeros(20), lr=lr, args={"epochs": 300})])[0].findings
+    assert finding.id == "trace.too_short" and "nothing was found in any of 20 epochs" in finding.message
+
+
+def test_over_fitting_that_begins_when_mosaic_closes(tmp_path: Path) -> None:
+    """.44 to .08 in the last tenth, among swings of .1."""
+    swing = 0.35 + rng(4).normal(0, 0.07, 40)
+    curve = np.concatenate([swing, np.linspace(0.3, 0.08, 12)])
+    val = np.concatenate([np.full(40, 2.0), np.linspace(2.1, 3.0, 12)])
+    train = np.concatenate([np.linspace(2.5, 1.5, 40), np.linspace(1.3, 0.9, 12)])
+    assert "trace.overfit" in ids(write(tmp_path / "run", curve, val=val, train=train))
+
+
+def test_equal_validation_rows_beside_a_training_loss_that_falls_are_another_fault(tmp_path: Path) -> None:
+    curve, val = learned(60, 0.6, 8, rng()), np.linspace(2, 1, 60)
+    curve[40:], val[40:] = curve[40], val[40]
+    finding = next(one for one in diagnose([write(tmp_path / "run", curve, val=val)])[0].findings)
+    assert finding.id == "trace.no_step" and "though the training loss fell" in finding.message
+    assert "moving average" in finding.hint
+
+
 # Files of every shape are read.
+
+
+def test_two_runs_in_one_file_are_no_chimera(tmp_path: Path) -> None:
+    """exist_ok=True: the second run appended its rows to the first one's."""
+    first = rows_of(write(tmp_path / "first", learned(80, 0.9, 8, rng())))
+    folder = write(tmp_path / "run", learned(60, 0.5, 8, rng(1)))
+    alone = read_trace(folder)
+    (folder / "results.csv").write_text("\n".join([*first, *rows_of(folder)[1:]]))
+    diagnosis = diagnose([folder])[0]
+    assert [finding.id for finding in diagnosis.findings] == ["trace.duplicate_epoch"]
+    assert "2 runs, of 80 and then 60 epochs" in diagnosis.findings[0].message
+    both = read_trace(folder)
+    assert all(np.array_equal(both.columns[name], alone.columns[name]) for name in alone.columns)
+
+
+def test_rows_of_two_runs_that_wrote_at_the_same_time_are_no_curve(tmp_path: Path) -> None:
+    one, two = (rows_of(write(tmp_path / str(seed), learned(40, 0.3 * seed, 8, rng(seed)))) for seed in (1, 2))
+    mixed = [row for pair in zip(one[1:], two[1:], strict=True) for row in pair]
+    (tmp_path / "1" / "results.csv").write_text("\n".join([one[0], *mixed]))
+    (finding,) = diagnose([tmp_path / "1"])[0].findings
+    assert finding.id == "trace.duplicate_epoch" and "mixed" in finding.message
+
+
+def test_a_run_that_was_resumed_from_an_earlier_epoch_is_one_run(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", learned(100, 0.6, 12, rng()))
+    lines = rows_of(folder)
+    (folder / "results.csv").write_text("\n".join([*lines[:41], *lines[36:]]))
+    diagnosis = diagnose([folder])[0]
+    assert diagnosis.epochs == 100
+    assert diagnosis.findings[0].data["evidence"]["epochs"] == [36, 37, 38, 39, 40]
+
+
+def test_isolated_missing_values_of_a_metric_do_not_hide_a_rise(tmp_path: Path) -> None:
+    curve = learned(30, 0.7, 25, rng(), 0.004)
+    curve[12] = np.nan
+    assert ids(write(tmp_path / "run", curve, args={"epochs": 200})) == ["trace.stopped_rising"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "trainer"),
+    [
+        ("metrics.jsonl", '{"epoch": 1, "train_loss": 2.0}\n', "LibreYOLO"),
+        ("metrics.csv", "epoch,step,train/loss,val/mAP50\n0,10,1.0,0.1\n", "Lightning"),
+        ("trainer_state.json", "{}", "Hugging Face"),
+    ],
+)
+def test_files_of_other_trainers_are_named_and_not_misread(
+    tmp_path: Path, name: str, content: str, trainer: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    for place in (tmp_path, tmp_path / name):
+        with pytest.raises(DataError, match=trainer):
+            diagnose([place])
 
 
 def test_old_files_with_padding_and_epochs_from_nought_are_read_the_same(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The sealed environment of a backend's child process: a home of its own, nothing to report to, nothing to fetch.
+"""Sandbox of a backend's child process: a home folder of its own, no trackers, no downloads.
 
 Ultralytics writes settings to the home folder and looks up hosts on import, installs packages at run time, and joins
 any experiment tracker that it finds. Each has its own switch, and the switches are read at import: so they are set
@@ -79,7 +79,7 @@ def sandbox_environment(home: Path, outer: Mapping[str, str]) -> dict[str, str]:
 
 
 def _plots_cache(shared: Path, home: Path) -> Path:
-    # Shared, for building its font list costs seconds per child; but a cache that cannot be written stops nobody.
+    # Shared, for building its font list costs seconds per child; one that cannot be written is no reason to stop.
     with contextlib.suppress(OSError):
         shared.mkdir(parents=True, exist_ok=True)
         if os.access(shared, os.W_OK):

@@ -30,6 +30,7 @@ class Generation(NamedTuple):
 
     @property
     def state(self) -> Path:
+        """File of the backend's own state."""
         return self.folder / STATE
 
 

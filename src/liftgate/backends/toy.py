@@ -233,7 +233,7 @@ def _scene(path: Path, classes: int) -> _Scene:
 
 
 def _regions(path: Path) -> tuple[Boxes, Floats]:
-    """Return boxes (n, 4) xyxy pixels of what stands out, and their features (n, 8), each about 0 to 1."""
+    """Return boxes (n, 4) xyxy pixels of regions unlike the background, and features (n, 8), each about 0 to 1."""
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"), dtype=np.float64) / 255
@@ -306,6 +306,11 @@ def _dump(model: _Model) -> bytes:
 
 
 def load_model(path: Path) -> _Model:
+    """Read the weights of a toy model.
+
+    Raises:
+        UsageError: they are none.
+    """
     try:
         with np.load(path, allow_pickle=False) as raw:
             return _Model(tuple(str(name) for name in raw["classes"]), raw["centroids"])

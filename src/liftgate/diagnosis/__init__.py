@@ -1,8 +1,8 @@
-"""The doctor reads what any Ultralytics run left (results.csv, args.yaml, its log) and says what went wrong.
+"""The doctor: what went wrong in an Ultralytics run, by what it left (results.csv, args.yaml, its log).
 
-A wrong diagnosis costs days, so it speaks only when the trace shows it against its own noise; what a trace cannot
-show it does not guess. `trace.py` reads, `signals.py` measures, `learning.py`, `schedule.py` and `record.py` hold the
-rules, one function each.
+A wrong diagnosis costs days, so a finding needs evidence against the curve's own noise; what a trace cannot show is
+not guessed. `trace.py` reads the files, `signals.py` and `schedule.py` measure, the `*_rules.py` hold the rules, one
+function each, `diagnose.py` applies them, and `live.py` does so while a run trains.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every id that the doctor may say, with what it means, why it matters and what to do: `liftgate explain` prints it."""
+"""Catalogue of the doctor's findings: what each id means, why it matters and what to do (`liftgate explain`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS: tuple[Kind, ...] = (
         "trace.nan",
         "error",
         "A loss that is no number.",
-        "NaN or infinity in a training loss, or in a validation figure until the end, or a log that tells of "
+        "NaN or infinity in a training loss, or in a validation figure until the end, or a log with "
         "a reload: the weights of those epochs are worth nothing, and a reloaded checkpoint makes it another "
         "run than was asked for. A validation loss that is NaN for an epoch or two passes by itself and is "
         "not reported.",
@@ -35,13 +35,13 @@ KINDS: tuple[Kind, ...] = (
         "error",
         "A training loss that rose by half and stayed, and a metric that fell with it.",
         "The run lost what it had learned. In the first epochs of a run from scratch the loss may rise "
-        "tenfold while nothing is found yet: that is sound, and nothing is said of it.",
+        "tenfold while nothing is found yet: that is sound, and is not reported.",
         "a tenth of the learning rate; best.pt holds the weights from before.",
     ),
     Kind(
         "trace.never_learned",
         "error",
-        "A head that finds nothing long after its warm-up, or stands at exactly 0 beside one that works.",
+        "A head that finds nothing long after its warm-up, or is at exactly 0 beside one that works.",
         "Mostly the labels: in one project every box had x and y exchanged, and no hyper-parameter mends "
         "that. In runs that were spoilt on purpose an extreme learning rate gave the same curve, so that is "
         "named first where it ran.",
@@ -53,8 +53,7 @@ KINDS: tuple[Kind, ...] = (
         "What the start weights could do was lost at the start of the stage, for a dozen epochs or for good.",
         "A fine-tuning stage fell from 0.7536 to 0.6278 in two epochs and took 38 to come back. A dip of a "
         "few epochs is usual and not reported.",
-        "a tenth of the rate that really ran (it stands in the lr columns); `remember` measures old data "
-        "before and after.",
+        "a tenth of the rate that really ran (it is in the lr columns); `remember` measures old data before and after.",
     ),
     Kind(
         "trace.lr_ignored",
@@ -116,9 +115,9 @@ KINDS: tuple[Kind, ...] = (
         "trace.plateau",
         "info",
         "Neither metric nor training loss moved for most of a long run at a high rate.",
-        "More epochs will not help. A metric above .8 is saturation and not reported. A metric that stands while the "
-        "training loss falls is how every sound run ends; only where mAP50 stands under .25 is it reported.",
-        "look at where boxes fall on pixels and at 50 labels by hand; one run with a larger imgsz tells the rest.",
+        "More epochs will not help. A metric above .8 is saturation and not reported. A metric that stays while the "
+        "training loss falls is how every sound run ends; only with an mAP50 under .25 is it reported.",
+        "look at where boxes fall on pixels and at 50 labels by hand; one run with a larger imgsz shows the rest.",
     ),
     Kind(
         "trace.batch_halved",
@@ -130,9 +129,9 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "trace.duplicate_epoch",
         "warning",
-        "An epoch that stands twice in the curve.",
-        "A kill between the row and the checkpoint, then a resume: the epoch was trained twice. Or two runs "
-        "in one folder.",
+        "An epoch that is in the curve twice, or several runs in one file.",
+        "A kill between the row and the checkpoint, then a resume: the epoch was trained twice. Or runs "
+        "that were given one folder: then only the last is judged.",
         "`liftgate run` goes on from a state of its own and repeats none.",
     ),
     Kind(
@@ -146,8 +145,8 @@ KINDS: tuple[Kind, ...] = (
         "trace.no_step",
         "warning",
         "Validation figures that are equal to the last digit for several epochs.",
-        "The weights did not change: fewer batches in an epoch than gradients accumulate over, everything "
-        "frozen, or a rate of 0.",
+        "No optimizer step was taken: fewer batches in an epoch than gradients accumulate over, everything "
+        "frozen, or a rate of 0. Where the training loss fell meanwhile, the validated average was not updated.",
         "`nbs` down to the batch size.",
     ),
     Kind(
@@ -162,7 +161,7 @@ KINDS: tuple[Kind, ...] = (
         "warning",
         "A class of which no object is found, by the run's own predictions.",
         "The mean over classes hides it: in one project a class with 115 boxes was found 0 times by every "
-        "model. It is said of ten objects or more, with how small the recall must be.",
+        "model. It is reported from ten objects on, with a bound on the recall.",
         "`liftgate data stats` for its labels in train; ten of them by hand.",
     ),
     Kind(
@@ -175,8 +174,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "trace.too_short",
         "info",
-        "Too few epochs to judge the curve.",
-        "What an epoch tells lies within noise and warm-up.",
+        "Too few epochs to judge the curve, or nothing found so far.",
+        "What an epoch shows lies within noise and warm-up; with few images the warm-up takes most of the run.",
         "nothing, or a longer run.",
     ),
 )

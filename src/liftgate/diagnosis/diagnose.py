@@ -1,11 +1,10 @@
-"""Diagnosis: every rule asked about one run, or about several that may be the same."""
+"""Diagnosis of a run by every rule, or of several runs that may be the same one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -40,7 +39,7 @@ RULES: tuple[Callable[[Trace], Iterator[Symptom]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What the doctor says about one run."""
+    """Findings about one run."""
 
     source: Path
     findings: tuple[Finding, ...]
@@ -48,8 +47,8 @@ class Diagnosis:
     """from 1, by the figure that Ultralytics chooses by; None: the file has none"""
     epochs: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, names that stay: docs/output.md."""
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values; their names are part of the interface (docs/output.md)."""
         return {
             "findings": [finding.to_dict() for finding in self.findings],
             "best_epoch": self.best_epoch,
@@ -65,14 +64,16 @@ def doctor(
     predictions: Path | str | None = None,
     split: str | None = None,
 ) -> Diagnosis:
-    """Read a run folder or results.csv of any Ultralytics training and say what went wrong. As `diagnose`, of one run.
+    r"""Read a run folder or results.csv of any Ultralytics training and return what went wrong.
+
+    As `diagnose`, of one run.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     csv = Path(folder) / "results.csv"
-    ...     _ = csv.write_text("epoch,metrics/mAP50(B),metrics/mAP50-95(B)\\n1,0.1,0.05\\n2,0.3,0.1\\n")
-    ...     said = doctor(csv)
-    >>> said.epochs, said.best_epoch, [finding.id for finding in said.findings]
+    ...     _ = csv.write_text("epoch,metrics/mAP50(B),metrics/mAP50-95(B)\n1,0.1,0.05\n2,0.3,0.1\n")
+    ...     found = doctor(csv)
+    >>> found.epochs, found.best_epoch, [finding.id for finding in found.findings]
     (2, 2, ['trace.too_short'])
     """
     places = {"truth": truth, "predictions": predictions}
@@ -87,7 +88,7 @@ def diagnose(
     predictions: Path | None = None,
     split: str | None = None,
 ) -> list[Diagnosis]:
-    """Read run folders or results.csv files and say what went wrong in each.
+    """Read run folders or results.csv files and return what went wrong in each.
 
     Args:
         paths: of the runs.
@@ -101,8 +102,8 @@ def diagnose(
         UsageError: predictions without truth, the reverse, or either beside several runs.
     """
     traces = [read_trace(path) for path in paths]
-    twins = _repeats(traces)
-    found = [_with(examine(trace), [twins[i]] if i in twins else []) for i, trace in enumerate(traces)]
+    repeats = _repeats(traces)
+    found = [_with(examine(trace), [repeats[i]] if i in repeats else []) for i, trace in enumerate(traces)]
     if truth is None and predictions is None:
         return found
     if truth is None or predictions is None or len(paths) != 1:
@@ -113,10 +114,11 @@ def diagnose(
 
 
 def examine(trace: Trace) -> Diagnosis:
-    """Ask every rule about one trace."""
+    """Apply every rule to one trace."""
     if not len(trace):
         return Diagnosis(trace.source, (_nothing(trace),), None, 0)
-    symptoms = [symptom for rule in RULES for symptom in rule(trace)]
+    rules = (record_rules.duplicate_epoch,) if trace.interleaved else RULES
+    symptoms = [symptom for rule in rules for symptom in rule(trace)]
     findings = [symptom.finding(str(trace.source)) for symptom in symptoms]
     if _found_nothing(trace) and not any(finding.id == "trace.never_learned" for finding in findings):
         findings.append(_nothing_yet(trace))
@@ -161,24 +163,24 @@ def _nothing(trace: Trace) -> Finding:
 
 
 def _repeats(traces: Sequence[Trace]) -> dict[int, Finding]:
-    """Runs that agree in every figure but the time are one run repeated, not replicates."""
+    """Return a finding for each run that agrees with an earlier one in every figure but the time."""
     first: dict[bytes, int] = {}
     found = {}
     for i, trace in enumerate(traces):
         names = sorted(name for name in trace.columns if name != "time")
-        print_ = b"".join(name.encode() + trace.columns[name].tobytes() for name in names)
-        if len(trace) < 3 or print_ not in first:
-            first.setdefault(print_, i)
+        fingerprint = b"".join(name.encode() + trace.columns[name].tobytes() for name in names)
+        if len(trace) < 3 or fingerprint not in first:
+            first.setdefault(fingerprint, i)
             continue
-        twin = traces[first[print_]].source
-        message = f"the same run as {twin} to the last digit: a repeat, not another seed"
+        other = traces[first[fingerprint]].source
+        message = f"the same run as {other} to the last digit: a repeat, not another seed"
         hint = "seeds that differ give curves that differ; both ran with the same one"
-        found[i] = Finding("trace.repeat", "warning", str(trace.source), message, hint, {"same_as": str(twin)})
+        found[i] = Finding("trace.repeat", "warning", str(trace.source), message, hint, {"same_as": str(other)})
     return found
 
 
 def _of_classes(truth: Path, predictions: Path, split: str | None) -> Iterator[Symptom]:
-    # Imported here: matching brings a compiler along, and most who ask the doctor have a curve only.
+    # Imported here: matching needs compiled kernels, and mostly there is only a curve.
     from liftgate.data.detections import read_predictions
     from liftgate.data.formats.read import read
     from liftgate.diagnosis.missing_classes import never_found
@@ -186,7 +188,7 @@ def _of_classes(truth: Path, predictions: Path, split: str | None) -> Iterator[S
     from liftgate.ledger.lockbox import demand_unlocked
 
     measured = read_truth(truth, split=split)
-    demand_unlocked(measured, "ask the doctor about val")
+    demand_unlocked(measured, "use val for the doctor")
     whole = read(truth)
     trained = whole.split("train") if "train" in whole.splits else None
     return never_found(measured, read_predictions(predictions, measured), trained)

@@ -89,7 +89,8 @@ def _causes_of_a_cut(trace: Trace) -> tuple[tuple[str, ...], dict[str, object]]:
 def _causes_of_a_short_plan(trace: Trace, last: int) -> tuple[tuple[str, ...], dict[str, object]]:
     few = "too few epochs for this data and start weights; the learning rate is spent, so a new run, not a resumed one"
     if (high := extreme_rate(trace)) is not None:
-        return (f"the rate of {high:.3g} is far above the usual: three epochs at a tenth tell", few), lower_rate(trace)
+        above = f"the rate of {high:.3g} is far above the usual: three epochs at a tenth show it"
+        return (above, few), lower_rate(trace)
     if (gap := _loss_gap(trace)) >= _WIDE:
         wide = f"the validation loss is {gap:.1f} times the training loss: more images give more than epochs"
         return (wide, few), {}

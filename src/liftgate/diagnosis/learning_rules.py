@@ -32,8 +32,8 @@ def not_a_number(trace: Trace) -> Iterator[Symptom]:
                 {"column": name, "epochs": list(epochs)},
                 (
                     "the learning rate is too high for this batch: look at the losses of the epochs before",
-                    "half precision overflows: one epoch with amp=False tells",
-                    "a label outside its image: `liftgate check` tells in seconds",
+                    "half precision overflows: one epoch with amp=False shows it",
+                    "a label outside its image: `liftgate check` finds it in seconds",
                 ),
                 {"amp": False},
             )
@@ -44,7 +44,7 @@ def not_a_number(trace: Trace) -> Iterator[Symptom]:
             "warning",
             "by the log a loss became NaN and the last checkpoint was reloaded: the epoch was trained twice",
             {"log": "recovering from last.pt"},
-            ("the learning rate is too high, or half precision overflows: one epoch with amp=False tells",),
+            ("the learning rate is too high, or half precision overflows: one epoch with amp=False shows it",),
             {"amp": False},
         )
 
@@ -73,7 +73,7 @@ def never_learned(trace: Trace) -> Iterator[Symptom]:
         if early and untrained is None and head == "B":
             causes.insert(0, _FEW_STEPS)
         if high is not None:
-            causes.insert(0, f"the learning rate of {high:.3g} is far above the usual: three epochs at a tenth tell")
+            causes.insert(0, f"the learning rate of {high:.3g} is far above the usual: three epochs at a tenth show it")
         too_few = causes[0] == _FEW_STEPS
         why = f", and {untrained} is exactly 0: no {objects} ever reached the loss" if untrained else ""
         yield Symptom(
@@ -91,7 +91,7 @@ def never_learned(trace: Trace) -> Iterator[Symptom]:
 
 _FEW_STEPS = (
     "too few optimizer steps: the warm-up takes at least 100 iterations, and gradients accumulate over nbs=64 images; "
-    "more epochs, or nbs down to the batch size, tell"
+    "more epochs, or nbs down to the batch size, show it"
 )
 
 
@@ -116,18 +116,18 @@ _BOX = ("box_loss", "giou_loss", "iou_loss")
 
 def _causes_of_nothing(trace: Trace, head: str, untrained: str | None) -> Iterator[str]:
     if head == "P":
-        yield "the keypoints are all unlabelled (visibility 0) or kpt_shape is wrong: `liftgate check` tells"
+        yield "the keypoints are all unlabelled (visibility 0) or kpt_shape is wrong: see `liftgate check`"
         return
     if untrained is not None:
         yield (
             "the trainer found no label: label files are missing, empty or not where it looks for them, or images and "
-            "labels do not pair up; `liftgate check` tells"
+            "labels do not pair up: see `liftgate check`"
         )
     yield (
         "boxes do not lie on the objects (transposed, shifted, another scale): run the geometry probe of "
         "`liftgate check` before touching the learning rate"
     )
-    yield "class numbers do not fit the names, or labels lie where they are not looked for"
+    yield "class numbers do not fit the names, or labels lie where the trainer does not look"
     yield "start weights were not loaded"
 
 
@@ -191,7 +191,7 @@ def forgetting(trace: Trace) -> Iterator[Symptom]:
                 "recovered_epoch": None if back is None else int(trace.epochs[back]),
             },
             (
-                "the learning rate is too high for fine-tuning: the rate that really ran stands in the lr columns",
+                "the learning rate is too high for fine-tuning: the rate that really ran is in the lr columns",
                 "the new data looks different or its labels contradict the old: compare a few images side by side",
             ),
             lower_rate(trace),
@@ -224,7 +224,7 @@ def diverged(trace: Trace) -> Iterator[Symptom]:
             f"the training loss rose from {level[best]:.3f} (epoch {trace.epochs[best]}) to {end:.3f} and "
             f"{name} fell from {top:.4f} to {now:.4f}",
             {"lowest_loss": float(level[best]), "epoch": int(trace.epochs[best]), "last_loss": end, "metric": now},
-            ("the learning rate is too high", "half precision overflows: a few epochs with amp=False tell"),
+            ("the learning rate is too high", "half precision overflows: a few epochs with amp=False show it"),
             lower_rate(trace),
             spark(loss),
         )
@@ -338,7 +338,7 @@ def plateau(trace: Trace) -> Iterator[Symptom]:
         beside = f"while the training loss fell by {fallen:.0%}" if fallen > 0.03 else "and the training loss with it"
         causes: tuple[str, ...] = (
             "the labels set the limit: look at where boxes fall on pixels, and at 50 labels by hand",
-            "the model or imgsz is too small for these objects: one run with a larger imgsz tells",
+            "the model or imgsz is too small for these objects: one run with a larger imgsz shows it",
         )
         if fallen > 0.03:
             causes = ("val shows other things than train: compare both with `liftgate data stats`", *causes)

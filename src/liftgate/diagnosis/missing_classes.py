@@ -1,4 +1,4 @@
-"""What a curve cannot show: classes that the run's model never finds, by its predictions on a labelled split."""
+"""Classes that a run's model never finds, by its predictions on a labelled split; no curve shows them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def never_found(truth: Dataset, predictions: Predictions, trained: Dataset | Non
     Args:
         truth: the split that was predicted on.
         predictions: of the run's model.
-        trained: what it was trained on; its number of labels tells few labels from wrong ones.
+        trained: what it was trained on; its number of labels separates few labels from wrong ones.
     """
     predictions = align(truth, predictions)
     table = match(truth, predictions)
@@ -71,7 +71,7 @@ def _instead(truth: Dataset, predictions: Predictions, objects: np.ndarray) -> C
 
 
 def _causes(name: str, labels: int | None, instead: Counter[str], objects: int) -> Iterator[str]:
-    """The likeliest first."""
+    """Yield the causes, the likeliest first."""
     if labels == 0:
         yield f"train has no label of {name}: the split leaves it out"
         return

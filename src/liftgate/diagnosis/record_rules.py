@@ -1,4 +1,4 @@
-"""Rules about the record itself: what was written twice, what was changed without being asked for."""
+"""Rules about the record of a run: epochs written twice or missing, a batch halved, a data.yaml with one split."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ from pathlib import Path
 
 import numpy as np
 
+from liftgate.diagnosis.signals import theil_sen
 from liftgate.diagnosis.symptom import Symptom
 from liftgate.diagnosis.trace import Trace
 from liftgate.documents import DocumentError, load_yaml
 
 _HALVED = re.compile(
     r"(?:out of memory|memory error)\D*batch\W*(\d+)\D+?batch\W*(\d+)", re.IGNORECASE
-)  # of no version's exact words
+)  # the words differ between versions
 
 
 def duplicate_epoch(trace: Trace) -> Iterator[Symptom]:
-    """An epoch that stands twice in results.csv: a resume after a kill, or two runs in one file."""
-    if trace.repeated:
+    """Name epochs that are in results.csv twice (a resume after a kill, or two runs in one file) or missing."""
+    if trace.other_runs:
+        yield _several_runs(trace)
+    elif trace.repeated:
         first = trace.repeated[0]
         many = len(trace.repeated) > 1
         yield Symptom(
             "trace.duplicate_epoch",
             "warning",
-            f"epoch {first}" + (f" and {len(trace.repeated) - 1} more" if many else "") + " stand twice in the curve; "
+            f"epoch {first}" + (f" and {len(trace.repeated) - 1} more" if many else "") + " are in the curve twice; "
             "the later row is read",
             {"epochs": list(trace.repeated)},
             (
-                "two runs wrote into one folder"
-                if 1 in trace.repeated
-                else "killed between the row and the checkpoint, "
-                "then resumed: the epoch was trained twice and the run is not what a straight run would be",
+                "killed between the row and the checkpoint, then resumed: the epoch was trained twice, unlike in a "
+                "run that was left alone",
             ),
         )
     if trace.missing:
@@ -47,23 +48,40 @@ def duplicate_epoch(trace: Trace) -> Iterator[Symptom]:
         )
 
 
+def _several_runs(trace: Trace) -> Symptom:
+    lengths = [len(epochs) for epochs in trace.other_runs]
+    message = (
+        f"results.csv holds {len(lengths) + 1} runs, of {', '.join(map(str, lengths))} and then {len(trace)} epochs: "
+        "only the last one is judged"
+    )
+    if trace.interleaved:
+        message = "results.csv holds the rows of several runs, mixed: the later row of each epoch is read, and no curve"
+    return Symptom(
+        "trace.duplicate_epoch",
+        "warning",
+        message,
+        {"epochs_of_other_runs": [list(epochs) for epochs in trace.other_runs]},
+        ("the runs were given one folder (exist_ok=True, or the same project and name)",),
+    )
+
+
 def batch_halved(trace: Trace) -> Iterator[Symptom]:
-    """The device ran out of memory and Ultralytics went on with half the batch: another experiment."""
+    """Name a batch that Ultralytics halved after running out of memory: it is another experiment."""
     steps = _HALVED.findall(trace.log)
     if not steps:
         return
     yield Symptom(
         "trace.batch_halved",
         "warning",
-        f"out of memory: the batch went from {steps[0][0]} to {steps[-1][1]}: not the run that was asked for",
+        f"out of memory: the batch went from {steps[0][0]} to {steps[-1][1]}: not the run of the recipe",
         {"asked": int(steps[0][0]), "used": int(steps[-1][1])},
-        ("the device's memory is too small for batch and imgsz together, or somebody else used it",),
+        ("the device's memory is too small for batch and imgsz together, or another process used it",),
         {"batch": int(steps[-1][1])},
     )
 
 
 def no_step(trace: Trace) -> Iterator[Symptom]:
-    """Validation figures that do not change in any digit: the weights did not change."""
+    """Name validation figures that do not change in any digit: what is validated did not change."""
     columns = [values for name, values in trace.columns.items() if name.startswith(("val/", "metrics/"))]
     if len(columns) < 3 or len(trace) < 8:
         return
@@ -77,12 +95,25 @@ def no_step(trace: Trace) -> Iterator[Symptom]:
             longest, end = run, row
     if longest < 3:
         return
+    first, last = int(trace.epochs[end - longest]), int(trace.epochs[end])
+    loss = trace.summed("train/")
+    part = None if loss is None else loss[end - longest : end + 1]
+    learned = part is not None and len(part) >= 5 and theil_sen(part).high < 0
+    message = f"epochs {first}–{last} have the same validation figures to the last digit: "
+    if learned:
+        yield Symptom(
+            "trace.no_step",
+            "warning",
+            message + "what was validated did not change, though the training loss fell",
+            {"epochs": [first, last]},
+            ("the moving average of the weights, which is validated, was not updated, or another model was validated",),
+        )
+        return
     yield Symptom(
         "trace.no_step",
         "warning",
-        f"epochs {trace.epochs[end - longest]}–{trace.epochs[end]} have the same validation figures to the last digit: "
-        "the weights did not change",
-        {"epochs": [int(trace.epochs[end - longest]), int(trace.epochs[end])]},
+        message + "no optimizer step was taken in between",
+        {"epochs": [first, last]},
         (
             "fewer batches in an epoch than gradients accumulate over (nbs / batch): epochs without a step",
             "everything is frozen, or the learning rate is 0",
@@ -92,11 +123,11 @@ def no_step(trace: Trace) -> Iterator[Symptom]:
 
 
 def val_is_train(trace: Trace) -> Iterator[Symptom]:
-    """The data.yaml names the same place for train and val, where it can still be read."""
-    said = trace.args.get("data")
-    if not isinstance(said, str) or not said.endswith((".yaml", ".yml")):
+    """Name a data.yaml with the same place for train and val, where it can still be read."""
+    data = trace.args.get("data")
+    if not isinstance(data, str) or not data.endswith((".yaml", ".yml")):
         return
-    for place in (Path(said), trace.source.parent / said, trace.source.parent / Path(said).name):
+    for place in (Path(data), trace.source.parent / data, trace.source.parent / Path(data).name):
         try:
             raw = load_yaml(place)
         except (OSError, DocumentError):

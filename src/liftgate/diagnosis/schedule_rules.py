@@ -53,8 +53,8 @@ def warmup_short(trace: Trace) -> Iterator[Symptom]:
             "train_loss": [float(value) for value in loss[:_EARLY] if np.isfinite(value)],
         },
         (
-            "the warm-up is too short for this rate: three epochs with warmup_epochs=3 tell",
-            "the rate itself is too high: the same three epochs at a tenth of it tell",
+            "the warm-up is too short for this rate: three epochs with warmup_epochs=3 show it",
+            "the rate itself is too high: the same three epochs at a tenth of it show it",
         ),
         {"warmup_epochs": 3},
         spark(loss),

@@ -1,4 +1,4 @@
-"""Signals: what the rules measure on a curve. Arrays in, numbers out; the noise of a curve comes from the curve."""
+"""Measures of a curve: slope, noise, smoothing, a line of blocks. Arrays in, numbers out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_PAIRS = 1000  # epochs of which every pair is looked at
+_PAIRS = 1000  # epochs up to which every pair is compared
 _FLOOR = 0.001  # a metric has at most this precision whatever its differences say
 
 

@@ -1,10 +1,9 @@
-"""Symptom: what a rule found, before it is told to a person."""
+"""Symptom: what a rule found in a trace, with evidence, causes and the next experiment."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from liftgate.checks.finding import Finding, Severity
 
@@ -16,17 +15,17 @@ class Symptom:
     id: str
     severity: Severity
     message: str
-    evidence: Mapping[str, Any]
+    evidence: Mapping[str, object]
     """epochs and numbers that show it"""
     causes: tuple[str, ...]
-    """candidates, the likeliest first, each with what would tell it apart cheaply"""
-    experiment: Mapping[str, Any] = field(default_factory=dict)
+    """the likeliest first, each with a cheap way to confirm it"""
+    experiment: Mapping[str, object] = field(default_factory=dict)
     """the next experiment as a change of the recipe: one change; empty: no change of the recipe helps"""
     curve: str = ""
     """the evidence as a line of blocks"""
 
     def finding(self, where: str) -> Finding:
-        """Return it in the shape that every finding has."""
+        """Return it as a finding about the file `where`."""
         change = ", ".join(f"{name}={value}" for name, value in self.experiment.items())
         hint = self.causes[0] + (f"; next experiment: {change}" if change else "")
         data = {

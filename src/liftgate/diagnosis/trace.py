@@ -1,4 +1,4 @@
-"""Trace: the curve of one training run, with its arguments and log where they lie beside it."""
+"""Trace: the curve of one training run (results.csv), with args.yaml and log where they lie beside it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ _ALIASES = {
     "metrics/recall": "metrics/recall(B)",
 }
 _LOSSES = {"P": ("pose_", "kobj_", "rle_"), "M": ("seg_", "sem_")}
+_ONLY = "the doctor reads results.csv as Ultralytics writes it"
+_OTHER_TRAINERS = {
+    "metrics.jsonl": "LibreYOLO",
+    "metrics.csv": "Lightning",
+    "trainer_state.json": "Hugging Face's Trainer",
+    "metrics.json": "Detectron2",
+    "log.txt": "RT-DETR, D-FINE or DETR",
+}
+"""File that a run folder of another trainer has → who writes it"""
 _LOGS = ("train.log", "../train.log", "log.txt", "nohup.out")
 _HUGE = 1e15  # a loss beyond it is as good as infinite, and sums of it stay finite
 _LOG_LIMIT = 20_000_000  # bytes read of a log's end
@@ -39,7 +48,7 @@ class Trace:
 
     source: Path
     epochs: NDArray[np.int64]
-    """(n,) strictly rising: of an epoch that stands twice the later row is kept"""
+    """(n,) strictly rising, from 1"""
     columns: Mapping[str, Floats]
     """(n,) each; NaN where the file has nan, inf or nothing"""
     args: Mapping[str, Any] = field(default_factory=dict)
@@ -48,7 +57,11 @@ class Trace:
     not_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Column → epochs where the file says nan or inf; an empty cell is no such thing"""
     repeated: tuple[int, ...] = ()
-    """Epochs that stand more than once"""
+    """Epochs that are in the file more than once; the later row is read"""
+    other_runs: tuple[tuple[int, ...], ...] = ()
+    """Epochs of earlier runs in the same file, which are not read"""
+    interleaved: bool = False
+    """Whether rows of several runs are mixed, so that no curve can be read"""
     missing: tuple[int, ...] = ()
     """Epochs that are skipped"""
     unreadable: tuple[int, ...] = ()
@@ -58,14 +71,15 @@ class Trace:
         return len(self.epochs)
 
     def column(self, name: str) -> Floats | None:
+        """Return a column; None where the file does not have it."""
         return self.columns.get(name)
 
     def starting(self, prefix: str) -> dict[str, Floats]:
-        """Return the columns whose name begins so."""
+        """Return the columns whose names have a prefix."""
         return {name: values for name, values in self.columns.items() if name.startswith(prefix)}
 
     def summed(self, prefix: str, head: str | None = None) -> Floats | None:
-        """Return the sum of the losses that begin so, of one head where it is named; None where there is none."""
+        """Return the sum of the losses with a prefix, of one head if it is named; None where there is no such loss."""
         losses = [
             values
             for name, values in self.starting(prefix).items()
@@ -90,23 +104,38 @@ class Trace:
 def read_trace(path: Path) -> Trace:
     """Read a run folder or a results.csv of any version from 8.0 on (YOLOv5's too).
 
+    Of several runs in one file the last is read.
+
     Raises:
-        DataError: there is no such file, or it is no results.csv.
+        DataError: there is no such file, or it is no results.csv; another trainer's file is named.
     """
     source = _find(path)
     lines, unreadable = _rows(source)
     names = [_ALIASES.get(name, name) for name in lines[0]]
-    if len(names) < 2 or not any(name.startswith(("train/", "metrics/", "val/")) for name in names):
-        expected = "a header with epoch, train/…, metrics/…"
-        raise DataError("not a results.csv", where=f"{source}:1", expected=expected, got=",".join(names)[:80])
+    _refuse_other_trainers(source, names)
     table = np.array([[_number(cell) for cell in row] for row in lines[1:]], dtype=np.float64).reshape(-1, len(names))
-    epochs, keep, repeated = _epochs(names, table)
+    numbers, rows = _numbered(names, table)
+    begins, interleaved = _begins(numbers)
+    others = tuple(tuple(map(int, part)) for part in np.split(numbers, begins)[:-1]) if begins else ()
+    start = begins[-1] if begins and not interleaved else 0
+    epochs, keep, repeated = _last_rows(numbers[start:], rows[start:])
     columns = {name: table[keep, i] for i, name in enumerate(names) if name != "epoch"}
     run = source.parent
     gaps = tuple(int(e) for e in np.setdiff1d(np.arange(1, epochs[-1] + 1), epochs)) if len(epochs) else ()
     missing = gaps if len(gaps) < max(3, len(epochs)) else ()  # an excerpt of a curve is no damage
-    broken = _not_numbers(names, lines[1:], epochs, keep)
-    return Trace(source, epochs, columns, _args(run), _log(run), broken, repeated, missing, tuple(unreadable))
+    return Trace(
+        source,
+        epochs,
+        columns,
+        _args(run),
+        _log(run),
+        _not_numbers(names, lines[1:], epochs, keep),
+        repeated,
+        others,
+        interleaved,
+        missing,
+        tuple(unreadable),
+    )
 
 
 def filled(trace: Trace) -> Trace:
@@ -157,7 +186,7 @@ def _mended(values: Floats | None) -> Floats | None:
 
 
 def _head_of_loss(name: str) -> str:
-    """Return whose loss a column is: of boxes B, keypoints P or masks M."""
+    """Return the head of a loss: boxes B, keypoints P or masks M."""
     word = name.partition("/")[2]
     return next((head for head, words in _LOSSES.items() if word.startswith(words)), "B")
 
@@ -168,15 +197,22 @@ def _find(path: Path) -> Path:
             if candidate.is_file():
                 return candidate
         below = sorted(run.parent.name for run in path.glob("*/results.csv"))
+        other = next((name for name in _OTHER_TRAINERS if (path / name).is_file()), None)
+        if other is not None and not below:
+            what = f"no results.csv in this folder, but {other}: a run of {_OTHER_TRAINERS[other]}"
+            raise DataError(what, where=path, hint=_ONLY)
         hint = f"give the folder of one run: {', '.join(below[:5])}{' …' if below[5:] else ''}"
         raise DataError("no results.csv in this folder", where=path, hint=hint if below else hint.partition(":")[0])
     if not path.is_file():
         raise DataError("no such file", where=path)
+    if path.suffix in (".json", ".jsonl"):
+        known = _OTHER_TRAINERS.get(path.name)
+        raise DataError(f"a run of {known}" if known else "JSON, not a results.csv", where=path, hint=_ONLY)
     return path
 
 
 def _rows(source: Path) -> tuple[list[list[str]], list[int]]:
-    """Return header and rows with as many cells, and the numbers of the lines that are none."""
+    """Return the header and the rows with as many cells, and the numbers of the other lines."""
     if (size := source.stat().st_size) > _LIMIT:
         raise DataError(
             "too large for a results.csv", where=source, expected=f"at most {_LIMIT:,} bytes", got=f"{size:,}"
@@ -207,20 +243,52 @@ def _number(cell: str) -> float:
     return max(-_HUGE, min(_HUGE, value)) if math.isfinite(value) else math.nan
 
 
-def _epochs(names: list[str], table: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, ...]]:
-    """Return epochs from 1, the rows to keep, and the epochs that stand twice."""
+def _numbered(names: list[str], table: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return epochs from 1 in the order of the file, and the row of each."""
     counted = np.arange(1.0, len(table) + 1)
     raw = table[:, names.index("epoch")] if "epoch" in names else counted
     if not ((raw >= 0) & (raw < 1e6)).any():
-        raw = counted  # a column of nonsense says no more than none
-    good = np.flatnonzero((raw >= 0) & (raw < 1e6))
-    numbers = raw[good].astype(np.int64)
+        raw = counted  # no number in the whole column
+    rows = np.flatnonzero((raw >= 0) & (raw < 1e6))
+    numbers = raw[rows].astype(np.int64)
     if len(numbers) and numbers.min() == 0:
         numbers = numbers + 1  # counted from 0 until 8.0.2xx
-    last = {int(epoch): int(row) for epoch, row in zip(numbers, good, strict=True)}
+    return numbers, rows
+
+
+def _begins(numbers: NDArray[np.int64]) -> tuple[list[int], bool]:
+    """Return where further runs begin in a file, and whether they are mixed instead of one after the other.
+
+    A further run begins where the numbers fall back to the first epoch. A run that was resumed falls back too, but to a
+    later one; a first epoch that is there twice in a row was trained again after a kill.
+    """
+    if len(numbers) < 2:
+        return [], False
+    first = int(numbers.min())
+    back = np.flatnonzero(np.diff(numbers) <= 0) + 1
+    begins = [int(row) for row in back if numbers[row] == first and numbers[row - 1] > first]
+    mixed = len(back) > 3 and len(back) > 0.3 * len(numbers) and len(back) > len(begins)
+    return ([int(back[0])], True) if mixed else (begins, False)
+
+
+def _last_rows(
+    numbers: NDArray[np.int64], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, ...]]:
+    """Return epochs in order, the last row of each, and the epochs that have several rows."""
+    last = {int(epoch): int(row) for epoch, row in zip(numbers, rows, strict=True)}
     epochs, counts = np.unique(numbers, return_counts=True)
     repeated = tuple(int(epoch) for epoch in epochs[counts > 1])
     return epochs, np.array([last[int(epoch)] for epoch in epochs], dtype=np.int64), repeated
+
+
+def _refuse_other_trainers(source: Path, names: list[str]) -> None:
+    if "step" in names and "metrics/mAP50(B)" not in names:
+        raise DataError("a metrics file of Lightning, not of Ultralytics", where=f"{source}:1", hint=_ONLY)
+    if names[0].startswith("{"):
+        raise DataError("a file of JSON lines, as LibreYOLO and others write them", where=f"{source}:1", hint=_ONLY)
+    if len(names) < 2 or not any(name.startswith(("train/", "metrics/", "val/")) for name in names):
+        expected = "a header with epoch, train/…, metrics/…"
+        raise DataError("not a results.csv", where=f"{source}:1", expected=expected, got=",".join(names)[:80])
 
 
 def _not_numbers(

@@ -1,1 +1,1 @@
-"""The training room. A **run** is one executed stage for one seed, with its folder; it works in a child process."""
+"""Training of a **run** (one stage, one seed, its folder) in a child process: launch, worker, stopping rules."""

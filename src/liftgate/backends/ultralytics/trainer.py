@@ -92,7 +92,7 @@ class ResumableTrainerMixin(AtomicCheckpointMixin):
     """Mixed into a trainer: exact state at the end of every epoch, and the way back into it."""
 
     run: TrainingRun
-    asked: dict[str, Any]
+    asked: dict[str, object]
     """optimizer, lr0 and batch as the recipe has them: the trainer writes over its arguments"""
     _final = False
     step_at = -1
@@ -291,7 +291,7 @@ def _build_trainer(run: TrainingRun) -> Any:
     kind = TRAINERS.get(job.task)
     if kind is None:
         raise UsageError("unknown task", expected="detect or pose", got=job.task)
-    defaults: dict[str, Any] = {"deterministic": True, "plots": True, "amp": "bf16" if bf16 else False}
+    defaults: dict[str, object] = {"deterministic": True, "plots": True, "amp": "bf16" if bf16 else False}
     defaults |= {"workers": 0} if cpu else {}
     fixed = {"model": job.weights, "data": str(job.data), "seed": job.seed, "device": device, "mode": "train"}
     place = {"project": str(job.out.parent), "name": job.out.name, "exist_ok": True}

@@ -42,7 +42,7 @@ class PredictionCollector:
                 columns["keypoints"] = scaled["keypoints"].float().cpu().numpy()
             self.predictions[str(batch["im_file"][i])] = columns
 
-    def get_stats(self: Any) -> dict[str, Any]:
+    def get_stats(self: Any) -> dict[str, float]:
         """Return no metrics."""
         return {}
 
