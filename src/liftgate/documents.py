@@ -90,11 +90,11 @@ def load_yaml(path: Path, limits: Limits = SMALL) -> Any:
 
 
 def parse_yaml(text: str | bytes, limits: Limits = SMALL) -> Any:
-    """Return the value of one YAML 1.1 document, as PyYAML's safe loader (and so Ultralytics) reads it.
+    r"""Return the value of one YAML 1.1 document, as PyYAML's safe loader (and so Ultralytics) reads it.
 
     >>> parse_yaml("names: {0: cat, 1: dog}")
     {'names': {0: 'cat', 1: 'dog'}}
-    >>> parse_yaml("a: &a [x, x]\\nb: [*a, *a]", Limits(nodes=10))
+    >>> parse_yaml("a: &a [x, x]\nb: [*a, *a]", Limits(nodes=10))
     Traceback (most recent call last):
     liftgate.documents.DocumentError: line 1: more than 10 values, counting what aliases stand for
 

@@ -1,1 +1,1 @@
-"""The demo: a small data set from real handwriting, with planted faults, and the story of one question asked of it."""
+"""The demo: a small data set of real handwriting with planted faults, and a study of one question about it."""

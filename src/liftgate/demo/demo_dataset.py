@@ -1,4 +1,4 @@
-"""The demo's data set, as somebody might deliver it: 40 videos of 8 frames, YOLO labels, and three planted faults."""
+"""The demo's data set, as it might be delivered: 40 videos of 8 frames, YOLO labels and three planted faults."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LICENCE = "CC-BY-4.0"
 
 N_VIDEOS, N_FRAMES = 40, 8
 _TRAIN, _VAL = 18, 4  # videos; the rest is test
-_WANTED, _OTHERS = 4, 1  # digits in a video: of the three classes, and of the seven that nobody asked for
+_WANTED, _OTHERS = 4, 1  # digits in a video: of the three classes, and of the seven others
 _EMPTY = (7, 30)  # videos without any of the three: images on which nothing is to be found
 _LEAKED = (24, 31, 37)  # test videos of which every second frame went to train
 TRANSPOSED = [1, 0, 3, 2]
@@ -33,7 +33,7 @@ _IN_PIXELS = 11  # the train video whose labels were exported in pixels instead 
 
 
 class DemoDataset(NamedTuple):
-    """What `build` leaves."""
+    """Where the data set is, and its size."""
 
     data_yaml: Path
     n_images: int
@@ -63,7 +63,7 @@ def build_dataset(folder: Path, seed: int = 0) -> DemoDataset:
             lists[_split(video, number)].append(f"./images/{name}.jpg")
     for split, names in lists.items():
         write_text(folder / f"{split}.txt", "".join(f"{name}\n" for name in names))
-    write_text(data_yaml, data_yaml_text())  # last: it says that all the rest is there
+    write_text(data_yaml, data_yaml_text())  # last: where it is, all the rest is
     return made
 
 

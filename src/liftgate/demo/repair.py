@@ -1,4 +1,4 @@
-"""Mending what `check` found in the demo's data: beside it, never in place, and only what the data give away."""
+"""Repair what `check` finds in the demo's data, in a new folder: only what can be known from the data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RATIOS = (0.45, 0.1, 0.45)
 
 
 class RepairedDataset(NamedTuple):
-    """What was mended, and where the result is."""
+    """The repaired data set, and what was wrong."""
 
     data_yaml: Path
     split: Split
@@ -36,7 +36,7 @@ class RepairedDataset(NamedTuple):
 def repair(delivered: Path, folder: Path) -> RepairedDataset:
     """Write the data set of `delivered` (a data.yaml) anew below `folder`, labels in fractions and a split by group.
 
-    Images are not copied: `folder/images` is a link. What is whole already is left as it is, with what a person may
+    Images are not copied: `folder/images` is a link. What is complete already is left as it is, with what a person may
     have changed there since.
     """
     before = assign_groups(read(delivered), GROUPS, base=delivered.parent)
@@ -53,7 +53,7 @@ def repair(delivered: Path, folder: Path) -> RepairedDataset:
         mended = assign_groups(read(folder / "data.yaml"), GROUPS, base=folder)
         split = make_split(mended, RATIOS)
         _write_lists(folder, split.assignment)
-        split.write(frozen)  # last: it says that all the rest is there
+        split.write(frozen)  # last: where it is, all the rest is
     return RepairedDataset(
         folder / "data.yaml", read_split(frozen), in_pixels, groups_in_several_splits(before), transposed
     )

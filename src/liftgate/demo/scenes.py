@@ -1,4 +1,4 @@
-"""Scenes: handwritten digits lying on textured ground under a light that drifts, frame by frame.
+"""Render videos of handwritten digits that lie on textured ground under a light that drifts.
 
 The handwriting is real (scikit-learn's copy of the UCI optical digits, 8 × 8 pixels, written by 43 people); ground,
 light and motion are drawn. Frames of one video share scene, light and objects and move a little, so they are the
@@ -28,7 +28,7 @@ class Digit:
     ink: Grey
     """(h, w) in 0 … 1, cut to what is written"""
     cls: int | None
-    """Class, or None: a digit that nobody asked for"""
+    """Class; None: a digit without a label"""
     x: float
     y: float
     """Left top corner in pixels"""

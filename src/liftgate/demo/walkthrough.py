@@ -1,6 +1,6 @@
-"""The demo told from its first line to its last: data, faults, mending, first look, two arms, verdict, report.
+"""The steps of `liftgate demo`: data, faults, repair, a study with two arms, verdict, report.
 
-Nothing here knows how it ends. What is printed comes from the checks, the ledger and the verdicts of this very run.
+The result is not known in advance: what is printed comes from the checks and verdicts of this run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WIDTH = 46  # characters of an interval drawn in a terminal
 
 
 class DemoResult(NamedTuple):
-    """How the story ended."""
+    """Result of the demo."""
 
     verdicts: Mapping[str, Mapping[str, Any]]
     """gate → its verdict, as the ledger has it"""
@@ -44,7 +44,7 @@ def run_demo(
     should_stop: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> DemoResult:
-    """Tell the whole story in `folder`, which holds everything afterwards; told again, what is done is not done again.
+    """Run the demo in `folder`, and print each step; in a second run, finished work is not repeated.
 
     Raises:
         UsageError: an extra is missing, or `folder` has something else in it.
@@ -60,12 +60,12 @@ def run_demo(
         "   Frames of one video are near-copies, so Liftgate counts videos, not frames.\n"
     )
     say("2. A look before any work: liftgate check")
-    _tell_findings(api.check(delivered.data_yaml, groups=demo_dataset.GROUPS, progress=progress), folder, say)
+    _print_findings(api.check(delivered.data_yaml, groups=demo_dataset.GROUPS, progress=progress), folder, say)
     say("\n3. Mending, beside the delivery and not in it")
-    _tell_mending(repair(delivered.data_yaml, folder / "mended"), folder, say)
+    _print_mending(repair(delivered.data_yaml, folder / "mended"), folder, say)
     study = _write_study(folder)
     say("\n4. Checked again, now with the study")
-    _tell_findings(api.check(study, progress=progress), folder, say)
+    _print_findings(api.check(study, progress=progress), folder, say)
     say(
         "\n5. The question: should digits be mirrored while training? fliplr 0.5 is the default,\n"
         "   but a mirrored 2 looks much like a 5. Two arms that differ in this and nothing else."
@@ -73,7 +73,7 @@ def run_demo(
     result = api.run(study, notify=notify, should_stop=should_stop, progress=progress)
     say("\n6. The answer")
     for verdict in result.verdicts.values():
-        _tell_verdict(verdict, say)
+        _print_verdict(verdict, say)
     seconds = time.monotonic() - begun
     say(f"\n   {seconds:.0f} s in all. The report, one file that works offline:\n   {result.report}")
     say(f"\n   Now change a word in {study} and `liftgate run` it:\n   only what depends on that word is done again.")
@@ -125,7 +125,7 @@ def _write_study(folder: Path) -> Path:
     return folder / "study.yaml"
 
 
-def _tell_findings(result: CheckResult, folder: Path, say: Callable[[str], None]) -> None:
+def _print_findings(result: CheckResult, folder: Path, say: Callable[[str], None]) -> None:
     root = f"{folder.absolute()}/"
     for finding in result.findings:
         if finding.severity == "info":
@@ -141,7 +141,7 @@ def _tell_findings(result: CheckResult, folder: Path, say: Callable[[str], None]
         say(f"   {counts['error']} errors: `liftgate run` would stop here, before the first minute of training.")
 
 
-def _tell_mending(mended: RepairedDataset, folder: Path, say: Callable[[str], None]) -> None:
+def _print_mending(mended: RepairedDataset, folder: Path, say: Callable[[str], None]) -> None:
     if mended.transposed:
         say("   every label file: y stood before x, which no hyper-parameter mends; exchanged back")
     if mended.in_pixels:
@@ -158,7 +158,7 @@ def _tell_mending(mended: RepairedDataset, folder: Path, say: Callable[[str], No
     say(f"   {shares}\n   frozen in {(folder / 'mended' / 'split.csv')} (SHA-256 {split.sha256[:12]}…)")
 
 
-def _tell_verdict(verdict: Mapping[str, Any], say: Callable[[str], None]) -> None:
+def _print_verdict(verdict: Mapping[str, Any], say: Callable[[str], None]) -> None:
     word = verdict["word"]
     said = f"{word}  (gate {verdict['gate']})  {verdict['sentence'].removeprefix(f'{word}: ')}"
     say("\n" + textwrap.fill(said, 96, initial_indent=" " * 3, subsequent_indent=" " * 5))

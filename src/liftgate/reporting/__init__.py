@@ -1,4 +1,18 @@
-"""The report room: renders what the ledger holds, and computes nothing."""
+"""Reports: a study's ledger as HTML, Markdown, tables and figures. Nothing is computed here.
+
+last_run.py       the newest run of a study, with its steps and results
+gather.py         from the ledger to a ReportContent
+content.py        ReportContent: everything that a report shows
+lineage.py        from a verdict back to recipe, weights and data
+curves.py         charts of trainings and evaluations
+run_rows.py       rows about trainings and costs
+pictures.py       small copies of images, with boxes to draw
+drawing.py        positions of intervals and charts on the page
+number_format.py  how a number is written
+page.py           the HTML page
+markdown.py, latex.py, tables.py, paper.py   the folder of tables and figures
+dataset_pages/    pages about data sets, findings, copies and annotators
+"""
 
 from liftgate.reporting.content import ReportContent
 from liftgate.reporting.markdown import render_markdown

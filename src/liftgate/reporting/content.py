@@ -1,8 +1,8 @@
-"""ReportContent: every number, word and picture of a report, complete before the first line is rendered.
+"""ReportContent: every number, text and picture of a report, complete before the first line is rendered.
 
-Whoever holds the ledger fills it; the report room only draws it. What measuring and checking left (`Verdict`,
-`Comparison`, `Evaluation`, `Finding`) is taken over as it is, so that nothing is retyped on the way. Empty tuples and
-None leave their section out: a report of a bare check, of a baseline alone and of a whole study are the same page.
+`gather.py` fills it from the ledger; the renderers only draw it. `Verdict`, `Comparison`, `Evaluation` and `Finding`
+are used as they are recorded. A section whose tuple is empty, or whose value is None, is left out: a report of a check
+alone, of a baseline and of a whole study are the same page.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class Panel:
     arm: str
     boxes: tuple[DrawnBox, ...]
     note: str = ""
-    """Such as `F1 0.50`; words of whoever measured."""
+    """Such as `F1 0.50`"""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image with truth and predictions. `report.pictures.picture` makes one."""
+    """An image with truth and predictions; `liftgate.reporting.pictures.picture` makes one."""
 
     name: str
     """Image id."""
@@ -75,20 +75,20 @@ class Series:
     """One line of a chart."""
 
     label: str
-    """What the legend says: the arm, and which of its stages where it has several. Its seeds share label and slot."""
+    """Text of the legend: the arm, and the stage where it has several. The seeds of an arm share label and slot."""
     points: tuple[tuple[float, float | None], ...]
     """x ascending; None: no value there (NaN in the trace), the line breaks."""
     slot: int = 0
-    """Which colour and dash: 0 control, 1 treatment, 2 and up others; the same slot looks the same in every chart."""
+    """Line style (colour and dash), the same in every chart: 0 control, 1 treatment, 2 and up others"""
     mark: float | None = None
-    """x of the point that was used (the best epoch)."""
+    """x of the point to mark: the best epoch"""
     note: str = ""
-    """What tells it from others of its label: `seed 0`"""
+    """Which of the series of this label it is: `seed 0`"""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Values over epochs (or precision over recall), drawn as given: nothing is smoothed."""
+    """Values over epochs, or precision over recall; not smoothed."""
 
     title: str
     series: tuple[Series, ...]
@@ -98,19 +98,19 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class SettingDifference:
-    """One thing that was set differently in the two arms."""
+    """A setting in which the two arms differ."""
 
     field: str
     """`recipe.mosaic`, `data`, `weights`, …"""
     control: str
     treatment: str
     declared: bool | None = True
-    """False: it was not meant to differ, so the comparison is confounded; None: the gate does not say what may."""
+    """False: the gate does not allow it, so the comparison is confounded; None: the gate lists nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArmContent:
-    """One side of a gate: what it is and what was measured of it."""
+    """One arm of a gate, with its evaluations."""
 
     name: str
     role: Role
@@ -119,12 +119,12 @@ class ArmContent:
     evaluation: Evaluation | None = None
     """Of its first seed."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """What its detections were made with: imgsz, conf, iou, max_det, device, …"""
+    """Settings of its predictions: imgsz, conf, iou, max_det, device, …"""
     by_seed: Mapping[int, Evaluation] = field(default_factory=dict)
-    """seed → evaluation, of all seeds; empty: it was not trained, or nobody told them apart."""
+    """seed → evaluation; empty: the arm was not trained."""
 
     def of_seed(self, seed: int) -> Evaluation | None:
-        """The evaluation beside those of this seed: a model that was not trained is the same for all of them."""
+        """Return the evaluation to compare with those of a seed: an untrained model is the same for all seeds."""
         return self.by_seed.get(seed) if self.by_seed else self.evaluation
 
 
@@ -138,7 +138,7 @@ class ClaimContent:
     word: VerdictWord
     images_needed: int | None = None
     groups_needed: int | None = None
-    """What would settle it; None: settled, or cannot say."""
+    """Number that would settle it; None: settled, or unknown."""
     note: str = ""
     side: str = "at least"
     """Or `at most`: then less is better"""
@@ -146,7 +146,7 @@ class ClaimContent:
 
 @dataclass(frozen=True, slots=True)
 class LineageNode:
-    """A node on the way back from a verdict: verdict → comparison → evaluation → … → recipe, split, data."""
+    """A node of the tree from a verdict back to recipe, split and data."""
 
     kind: str
     name: str
@@ -157,7 +157,7 @@ class LineageNode:
 
 @dataclass(frozen=True, slots=True)
 class GateContent:
-    """One gate with its verdict and everything that it rests on."""
+    """One gate with its verdict, its arms and their evaluations."""
 
     gate: Gate
     verdict: Verdict
@@ -171,7 +171,7 @@ class GateContent:
     """Curves of this gate's evaluations, such as precision over recall."""
     trace: LineageNode | None = None
     late: bool = False
-    """It was written down when a verdict under its name was known already"""
+    """Whether it was recorded after a verdict of its name"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +184,14 @@ class IgnoredFinding:
 
 @dataclass(frozen=True, slots=True)
 class TrajectoryPoint:
-    """One epoch of an expected trajectory, and what it was."""
+    """One epoch of an expected trajectory, with the actual value."""
 
     epoch: int
     metric: str
     low: float
     high: float
     actual: float | None
-    """None: the run did not get there, or did not say"""
+    """None: not reached, or unknown"""
     outcome: str
     """`as expected`, `below`, `above`, `not reached` or `unknown`"""
 
@@ -207,20 +207,20 @@ class RunContent:
     epochs: int
     best_epoch: int | None = None
     decisions: tuple[str, ...] = ()
-    """What its decision points said, a sentence each"""
+    """Results of its decision points, a sentence each"""
     trajectory: tuple[TrajectoryPoint, ...] = ()
     findings: tuple[Finding, ...] = ()
-    """The doctor's"""
+    """Findings of `doctor`"""
 
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    """What one piece of work took. A total is a row of its own (`total=True`): the report does not add up."""
+    """What one step, or all of them (`total=True`), took."""
 
     label: str
     seconds: float
     usd: float | None = None
-    """None: no rate was given, or it cost nothing."""
+    """None: the rate is unknown, or the step is no training."""
     note: str = ""
     """`cached`, `2 CPU cores`, …"""
     total: bool = False
@@ -246,23 +246,23 @@ class ReportContent:
     study: str
     question: str
     gates: tuple[GateContent, ...] = ()
-    """In the order to read: what answers the question first."""
+    """The last gate of the study first"""
     data: tuple[SplitRow, ...] = ()
     findings: tuple[Finding, ...] = ()
     """Most severe first."""
     ignored: tuple[IgnoredFinding, ...] = ()
     checked: bool = True
-    """False: nothing was checked, so no findings means nothing."""
+    """False: the checks did not run."""
     charts: tuple[Chart, ...] = ()
     """Training curves."""
     runs: tuple[RunContent, ...] = ()
-    """How the trainings went, in the order of the flow"""
+    """The trainings, in the order of the flow"""
     costs: tuple[CostRow, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     """liftgate, backend, torch, Python, device, …"""
     hashes: Mapping[str, str] = field(default_factory=dict)
     """`study`, `ledger head`, …: 64 hex digits each."""
     command: str = ""
-    """What makes this report again."""
+    """Command that writes this report again"""
     notes: tuple[str, ...] = ()
-    """What a reader must know beside the gates' own caveats."""
+    """Remarks about the run as a whole"""

@@ -1,7 +1,7 @@
-"""Where given values lie on the paper. Positions are per cent of the drawing's width and height, so that text keeps its
-size on a phone; nothing here makes a new value, and every number that is written beside a line is one that was given.
+"""Positions of intervals and charts on the page.
 
-Axes are range frames (Tufte): the ticks are the data's own ends, not round numbers that nobody measured.
+Positions are per cent of the drawing's width and height, so that text keeps its size on a phone. Axes are range frames
+(Tufte): their ends are the least and the greatest value drawn, not round numbers.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from liftgate.stats.interval import Interval
 Anchor = Literal["start", "middle", "end"]
 
 _SIDE = 21.0
-"""Per cent left free at each side of an interval, for the numbers at its ends."""
+"""Per cent left free on each side of an interval, for the numbers at its ends"""
 _CLOSE = 26.0
-"""Reference lines nearer than this (per cent) turn their words away from each other."""
+"""Reference lines nearer than this (per cent) have their labels on opposite sides."""
 
 
-_POINTED_AT = 24
-"""Points of a line that say their value when pointed at: more would lie under one finger and double the page."""
+_MAX_TOOLTIPS = 24
+"""Points of a line with a tooltip: more would lie under one finger and double the size of the page."""
 
 
 class Reference(NamedTuple):
@@ -36,7 +36,7 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlacedReference:
-    """A reference line, placed."""
+    """A reference line with its position."""
 
     x: float
     text: str
@@ -46,7 +46,7 @@ class PlacedReference:
 
 @dataclass(frozen=True, slots=True)
 class IntervalDrawing:
-    """Places, in per cent, of an interval's ends, its estimate and what it is read against."""
+    """Positions, in per cent, of an interval's ends, its estimate and its reference lines."""
 
     estimate: float
     low: float | None
@@ -57,12 +57,12 @@ class IntervalDrawing:
 def place_interval(value: Interval, references: Sequence[Reference]) -> IntervalDrawing:
     """Place an interval and its reference lines on one axis.
 
-    >>> drawing = interval(Interval(.2, .1, .3, .95, "t", 9, 9), [Reference(0., "0", "no change")])
+    >>> drawing = place_interval(Interval(.2, .1, .3, .95, "t", 9, 9), [Reference(0., "0", "no change")])
     >>> [round(x) for x in (drawing.lines[0].x, drawing.low, drawing.estimate, drawing.high)]
     [21, 40, 60, 79]
     """
     values = [v for v in (value.low, value.high, value.estimate, *(r.value for r in references)) if v is not None]
-    place = _scale(min(values), max(values), _SIDE, 100 - _SIDE)
+    place = _LinearScale(min(values), max(values), _SIDE, 100 - _SIDE)
     merged: dict[float, Reference] = {}
     for reference in sorted(references):  # a margin of 0 is the same line as "no difference"
         known = merged.get(reference.value)
@@ -87,7 +87,7 @@ def place_interval(value: Interval, references: Sequence[Reference]) -> Interval
 
 @dataclass(frozen=True, slots=True)
 class PlacedPoint:
-    """A value on a line, with what is said when one points at it."""
+    """A point of a line with its tooltip."""
 
     x: float
     y: float
@@ -98,7 +98,7 @@ class PlacedPoint:
 
 @dataclass(frozen=True, slots=True)
 class PlacedSeries:
-    """One line of a chart: unbroken pieces as SVG `points` of a 100 × 100 square, and values to point at."""
+    """One line of a chart: unbroken pieces as SVG `points` in a 100 × 100 square, and points with a tooltip."""
 
     label: str
     note: str
@@ -119,10 +119,10 @@ class ChartDrawing:
 
 
 def place_chart(content: Chart) -> ChartDrawing | None:
-    """Place a chart's points; None when it has none.
+    """Place a chart's points; None: it has none.
 
     >>> from liftgate.reporting.content import Series
-    >>> drawn = chart(Chart("loss", (Series("a", ((1, 4.0), (2, None), (3, 2.0))),)))
+    >>> drawn = place_chart(Chart("loss", (Series("a", ((1, 4.0), (2, None), (3, 2.0))),)))
     >>> (drawn.x_low, drawn.x_high, drawn.y_low, drawn.y_high), drawn.curves[0].pieces
     ((1, 3, 2.0, 4.0), ('0.0,0.0', '100.0,100.0'))
     """
@@ -130,7 +130,7 @@ def place_chart(content: Chart) -> ChartDrawing | None:
     if not known:
         return None
     xs, ys = [x for x, _ in known], [y for _, y in known if y is not None]
-    across, down = _scale(min(xs), max(xs), 0.0, 100.0), _scale(min(ys), max(ys), 100.0, 0.0)
+    across, down = _LinearScale(min(xs), max(xs), 0.0, 100.0), _LinearScale(min(ys), max(ys), 100.0, 0.0)
     curves = []
     for series in content.series:
         dots = [
@@ -139,7 +139,7 @@ def place_chart(content: Chart) -> ChartDrawing | None:
         ]
         pieces = tuple(" ".join(f"{dot.x:.1f},{dot.y:.1f}" for dot in piece) for piece in _unbroken(dots))
         known_dots = [dot for dot in dots if dot]
-        step = -(-len(known_dots) // _POINTED_AT) or 1
+        step = -(-len(known_dots) // _MAX_TOOLTIPS) or 1
         pointed_at = tuple(dot for n, dot in enumerate(known_dots) if n % step == 0 or dot.marked)
         curves.append(PlacedSeries(series.label, series.note, series.slot, pieces, pointed_at))
     return ChartDrawing(tuple(curves), min(xs), max(xs), min(ys), max(ys))
@@ -159,7 +159,7 @@ def _unbroken(dots: Iterable[PlacedPoint | None]) -> list[list[PlacedPoint]]:
     return [piece for piece in pieces if piece]
 
 
-class _scale:  # noqa: N801  a function with four constants
+class _LinearScale:
     """Linear map of [low, high] onto [start, end]; a single value lies in the middle."""
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:

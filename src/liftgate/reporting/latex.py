@@ -1,4 +1,4 @@
-"""Tables for a paper: LaTeX `tabular`s (package booktabs), rounded as on the page, with what they rest on below."""
+"""Tables for a paper: LaTeX `tabular` (package booktabs), rounded as on the page, with sample and method below."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ _SPECIAL = {
 
 
 def verdict_table(content: ReportContent) -> str:
-    """Every gate: what was measured, its interval, what was asked, the verdict."""
+    """Return every gate: the measured value with its interval, the threshold, the verdict."""
     rows = []
     for gate in content.gates:
         word = gate.verdict.word
         if gate.comparison:
             delta, of = gate.comparison.delta, f"{gate.gate.treatment} \u2212 {gate.gate.control}"
             equal = gate.comparison.claim == "equal"
-            asked = (
+            threshold = (
                 f"within {number_format.number(gate.comparison.margin)}"
                 if equal
                 else f"margin {number_format.signed(gate.comparison.margin)}"
             )
-            rows.append((gate.gate.name, gate.comparison.metric, of, _signed(delta), asked, word, delta.basis))
+            rows.append((gate.gate.name, gate.comparison.metric, of, _signed(delta), threshold, word, delta.basis))
         for one in gate.claims:
-            asked = f"{one.side} {number_format.number(one.at_least)}"
+            threshold = f"{one.side} {number_format.number(one.at_least)}"
             arm = gate.gate.arm or ""
-            rows.append((gate.gate.name, one.metric, arm, _with_ends(one.value), asked, one.word, one.value.basis))
+            rows.append((gate.gate.name, one.metric, arm, _with_ends(one.value), threshold, one.word, one.value.basis))
     return _tabular("lllrlll", ("Gate", "Metric", "Of", "Value", "Asked for", "Verdict", "Interval of"), rows)
 
 
 def figure_table(gate: GateContent) -> str:
-    """Every metric of a gate's arms, of the first seed."""
+    """Return every metric of a gate's arms, of the first seed."""
     measured = [(arm.name, arm.evaluation) for arm in gate.arms if arm.evaluation]
     rows = [
         (name, *(_figure(evaluation, name) for _, evaluation in measured), _method([e for _, e in measured], name))
@@ -58,7 +58,7 @@ def figure_table(gate: GateContent) -> str:
 
 
 def seed_table(gate: GateContent) -> str:
-    """What the gate asks about, of every seed."""
+    """Return the gate's own metrics, of every seed."""
     measured = [arm for arm in gate.arms if arm.evaluation]
     rows = [
         (name, str(seed), *(_figure(arm.of_seed(seed), name) for arm in measured))
@@ -74,7 +74,7 @@ def seed_table(gate: GateContent) -> str:
 
 
 def class_table(gate: GateContent) -> str:
-    """Every class of a gate's arms, of the first seed."""
+    """Return every class of a gate's arms, of the first seed."""
     measured = [(arm.name, arm.evaluation) for arm in gate.arms if arm.evaluation]
     first = measured[0][1]
     columns = class_columns(first)
@@ -89,9 +89,9 @@ def class_table(gate: GateContent) -> str:
 
 
 def escape_latex(text: str) -> str:
-    r"""Text that LaTeX takes as text.
+    r"""Return text that LaTeX prints as it is.
 
-    >>> plain("AP_50 & 5%")
+    >>> escape_latex("AP_50 & 5%")
     'AP\\_50 \\& 5\\%'
     """
     return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
@@ -132,7 +132,7 @@ def _figure(evaluation: Evaluation | None, name: str) -> str:
 
 
 def _method(evaluations: Sequence[Evaluation], name: str) -> str:
-    """By what, and of how many where they are not those of the whole table."""
+    """Return the interval's method, and its sample where that is not the sample of the whole table."""
     interval, methods = interval_basis(evaluations, name)
     if interval is None:
         return "not defined here" if evaluations[0].metrics.get(name) is None else "point value"

@@ -1,4 +1,4 @@
-"""The report as Markdown, for an issue or a README: the same words and numbers as the page."""
+"""The report as Markdown, for an issue or a README: the same text and numbers as the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[
 
 
 def render_markdown(content: ReportContent) -> str:
-    """Return verdicts, what differs, figures, findings and hashes as Markdown; words from outside are escaped."""
+    """Return verdicts, differences, figures, findings and hashes as Markdown; names and messages are escaped."""
     parts = [f"# {_plain(content.question)}", f"Study `{_code(content.study)}`"]
     for gate in content.gates:
         parts += _gate(gate)
@@ -57,8 +57,8 @@ def _gate(gate: GateContent) -> list[str]:
     if limits:
         parts.append("\n".join(f"- ! {_plain(one)}" for one in limits))
     if gate.differences:
-        said = {True: "yes", False: "no: confounded", None: "the gate does not say"}
-        rows = [(one.field, one.control, one.treatment, said[one.declared]) for one in gate.differences]
+        answers = {True: "yes", False: "no: confounded", None: "the gate does not say"}
+        rows = [(one.field, one.control, one.treatment, answers[one.declared]) for one in gate.differences]
         parts.append(_table(("Setting", "Control", "Treatment", "Meant to differ?"), rows))
     measured = [arm for arm in gate.arms if arm.evaluation]
     if measured:
@@ -73,11 +73,11 @@ def _gate(gate: GateContent) -> list[str]:
 
 
 def _runs(runs: Sequence[RunContent]) -> list[str]:
-    told = [f"{_plain(run.name)}: {_plain(text)}" for run in runs for text in run.decisions]
-    told += [
+    lines = [f"{_plain(run.name)}: {_plain(text)}" for run in runs for text in run.decisions]
+    lines += [
         f"{_plain(run.name)}: {one.severity} `{one.id}` {_plain(one.message)}" for run in runs for one in run.findings
     ]
-    parts = ["## How the trainings went", "\n".join(f"- {text}" for text in told)] if told else []
+    parts = ["## How the trainings went", "\n".join(f"- {text}" for text in lines)] if lines else []
     rows = [
         (
             run.name,
@@ -111,7 +111,7 @@ def _seed_rows(gate: GateContent, measured: Sequence[ArmContent], seeds: Sequenc
 
 
 def _figure(evaluation: Evaluation | None, name: str) -> str:
-    """A value with its interval, where there is one."""
+    """Return a value with its interval, where there is one."""
     if evaluation is None:
         return number_format.MISSING
     interval = evaluation.intervals.get(name)
@@ -133,7 +133,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown takes as text: no markup, no HTML, no line of its own."""
+    """Return text that Markdown shows as it is: no markup, no HTML, on one line."""
     return " ".join(text.split()).translate(_SPECIAL)
 
 

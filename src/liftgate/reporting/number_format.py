@@ -1,4 +1,4 @@
-"""How a value is written: the only thing that a report does to a number is to round it."""
+"""How numbers are written. Rounding is all that a report does to them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MINUS = "\u2212"
 
 
 def number(value: float | int | None) -> str:
-    """A metric to four digits after the point, a count with its thousands set off; nothing for None and NaN.
+    """Return a metric with four decimals, a count with thousands separators; a dash for None and NaN.
 
     Four, because published gates argue in the fourth (0.7626 against 0.7612) and a bound that misses its margin by
     0.0002 must not be printed as equal to it.
@@ -24,7 +24,7 @@ def number(value: float | int | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """A difference, always with its sign; zero has none.
+    """Return a difference with its sign; zero has none.
 
     >>> signed(0.0413), signed(-0.02), signed(0.0)
     ('+0.0413', '−0.0200', '0')
@@ -35,7 +35,7 @@ def signed(value: float | None) -> str:
 
 
 def score(value: float) -> str:
-    """A confidence to two digits: it stands in pictures.
+    """Return a confidence with two decimals, for pictures.
 
     >>> score(0.834)
     '0.83'
@@ -44,7 +44,7 @@ def score(value: float) -> str:
 
 
 def tick(value: float) -> str:
-    """A value at an axis: three digits tell where a line ends.
+    """Return a value for the end of an axis, with three digits.
 
     >>> tick(10.0), tick(0.70812), tick(12.3456), tick(2048)
     ('10', '0.708', '12.3', '2,048')
@@ -54,7 +54,7 @@ def tick(value: float) -> str:
 
 
 def reading(value: float) -> str:
-    """A value read off a line by pointing at it.
+    """Return a value for the tooltip of a point.
 
     >>> reading(0.708123), reading(1e-05)
     ('0.7081', '1e−05')
@@ -63,7 +63,7 @@ def reading(value: float) -> str:
 
 
 def money(usd: float | None) -> str:
-    """US dollars and cents.
+    """Return US dollars and cents.
 
     >>> money(1.6), money(None)
     ('$1.60', '–')

@@ -1,4 +1,4 @@
-"""The HTML page: one file that needs nothing beside it, from a ReportContent that lacks nothing."""
+"""The HTML page of a study: one self-contained file, from a ReportContent."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 VERDICT_SIGNS = {"PASS": "✓", "MARGINAL": "≈", "FAIL": "✕"}
-"""A verdict is told by word, sign and colour, so that none of the three is needed."""
+"""A verdict has a word, a sign and a colour, so that it can be read without any one of them."""
 N_LINE_STYLES = 6
-"""Looks of lines in style.css; a seventh line looks like the first."""
+"""Line styles in style.css; the seventh line has the first style again."""
 _MOST_WORDS = 14
-"""Boxes of truth and detections together that a picture names"""
+"""Labels in one picture at most, of truth and detections together"""
 _CLASS_COLUMNS = ("n_objects", "AP50-95", "AP50", "recall", "precision", "n_detections")
 
 
 def render(content: ReportContent, path: Path) -> Path:
     """Write the report to `path` as one self-contained HTML file and return `path`.
 
-    The file opens offline, asks nobody for anything, and forbids itself to (Content-Security-Policy). The same content
-    gives the same bytes.
+    The file works offline, and its Content-Security-Policy forbids every request. The same content gives the same
+    bytes.
     """
     write_text(path, render_html(content))
     return path
 
 
 def render_html(content: ReportContent) -> str:
-    """Return the page as text; every word that came from outside is escaped."""
+    """Return the page as text. Names and messages are escaped: they come from other people's files."""
     return environment().get_template("report.html.j2").render(content=content)
 
 
 @cache
 def environment() -> Environment:
-    """Templates of this room with its filters. `autoescape` is on for everything: names come from strangers."""
+    """Return the templates of this room with its filters. Autoescape is on: names come from other people's files."""
     import jinja2
 
     made = jinja2.Environment(
@@ -97,23 +97,23 @@ def environment() -> Environment:
 
 
 def metric_names(gate: GateContent) -> list[str]:
-    """Metrics of a gate's evaluations: the gate's own first, then in METRICS' order (JSON sorts its keys)."""
+    """Return the metrics of a gate's evaluations: the gate's own first, then in the order of METRICS."""
     names = dict.fromkeys(name for arm in gate.arms if arm.evaluation for name in arm.evaluation.metrics)
     asked = gate_metrics(gate)
     return sorted(names, key=lambda name: (_place(name, asked), _place(name, METRICS)))
 
 
 class IntervalBasis(NamedTuple):
-    """What the intervals of one metric of several arms rest on."""
+    """Method and sample of the intervals of one metric, over several arms."""
 
     interval: Interval | None
-    """The first that is established, else the first; None: the metric has none"""
+    """The first established interval, else the first; None: the metric has none."""
     methods: tuple[str, ...]
-    """Of those that are established"""
+    """Methods of the established intervals"""
 
 
 def interval_basis(evaluations: Iterable[Evaluation], name: str) -> IntervalBasis:
-    """Return what the intervals of a metric rest on: one arm may have none where another has."""
+    """Return method and sample of a metric's intervals: one arm may have an interval where another has none."""
     found = [one.intervals[name] for one in evaluations if name in one.intervals]
     established = [interval for interval in found if interval.established]
     return IntervalBasis(
@@ -122,40 +122,40 @@ def interval_basis(evaluations: Iterable[Evaluation], name: str) -> IntervalBasi
 
 
 def undefined_metrics(gate: GateContent) -> list[str]:
-    """Metrics that nobody asked about and that have no value for any arm: a row of dashes says less than one line."""
+    """Return the metrics without a value in any arm, except the gate's own: one line names them all."""
     known = {name for arm in gate.arms if arm.evaluation for name, v in arm.evaluation.metrics.items() if v is not None}
     return [name for name in metric_names(gate) if name not in known and name not in gate_metrics(gate)]
 
 
 def gate_metrics(gate: GateContent) -> list[str]:
-    """What the gate itself is about."""
+    """Return the metrics that the gate itself names."""
     return [gate.gate.metric] if gate.gate.metric else [claim.metric for claim in gate.gate.claims]
 
 
 def seeds_of(arms: Sequence[ArmContent]) -> list[int]:
-    """Every seed that one of the arms was trained with."""
+    """Return every seed that one of the arms was trained with."""
     return sorted({seed for arm in arms for seed in arm.by_seed})
 
 
 def class_columns(evaluation: Evaluation) -> list[str]:
-    """Figures of each class, in the order to read."""
+    """Return the columns of the table of classes, in order."""
     found = dict.fromkeys(name for row in evaluation.per_class.values() for name in row)
     return sorted(found, key=lambda name: _place(name, _CLASS_COLUMNS))
 
 
 def has_one_class(gallery: Gallery) -> bool:
-    """Whether naming the class beside every box would say nothing."""
+    """Return whether all boxes of a gallery have one class, which need not be written at each."""
     boxes = (box for one in gallery.pictures for row in (one.truth, *(p.boxes for p in one.panels)) for box in row)
     return len({box.label for box in boxes}) == 1
 
 
 def is_crowded(picture: Picture, boxes: Sequence[DrawnBox]) -> bool:
-    """Whether words at all boxes would lie on each other."""
+    """Return whether a picture has too many boxes to label them."""
     return len(picture.truth) + len(boxes) > _MOST_WORDS
 
 
 def has_crowded_picture(gallery: Gallery) -> bool:
-    """Whether a picture of a gallery goes without words."""
+    """Return whether a picture of a gallery has too many boxes to label them."""
     return any(is_crowded(one, panel.boxes) for one in gallery.pictures for panel in one.panels)
 
 
@@ -164,19 +164,19 @@ def _place(name: str, order: Sequence[str]) -> int:
 
 
 def _without_word(sentence: str, word: str) -> str:
-    """The sentence as it stands below the verdict's word, which need not be said twice."""
+    """Return the sentence without the verdict's word, which stands above it."""
     return sentence.removeprefix(f"{word}: ")
 
 
 def _breakable(name: str) -> str:
-    """A name that a phone may break where it has a dot or an underscore."""
+    """Return a name that may be wrapped after a dot or an underscore."""
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"([_.])(?=.)", r"\1<wbr>", str(escape(name))))
 
 
 def _with_code(text: str) -> str:
-    """Words between backticks as code; everything else, and they, escaped."""
+    """Return text with what is between backticks as code; all of it escaped."""
     from markupsafe import Markup, escape
 
     parts = text.split("`")
@@ -190,14 +190,14 @@ def _data_uri(jpeg: bytes) -> str:
 
 
 def _inline(name: str) -> str:
-    """Text of a stylesheet or script of this room: ours, so it is not escaped."""
+    """Return a stylesheet or script of this room, which is not escaped."""
     from markupsafe import Markup
 
     return Markup(_source(name))
 
 
 def _csp_hash(name: str) -> str:
-    """What the page's policy allows to run: this script and no other."""
+    """Return the hash by which the page's policy allows this script and no other."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(_source(name).encode()).digest()).decode() + "'"
 
 

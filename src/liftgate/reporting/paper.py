@@ -1,4 +1,4 @@
-"""What goes into a paper or an issue: Markdown, tables as CSV and LaTeX, figures as SVG with their points as CSV."""
+"""The folder of files for a paper or an issue: Markdown, tables as CSV and LaTeX, figures as SVG and CSV."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _of_chart(prefix: str, chart: Chart) -> Iterator[tuple[str, str]]:
 
 
 def interval_svg(value: Interval, against: Sequence[drawing.Reference], title: str, signed: bool = False) -> str:
-    """Return a drawing of an interval and the lines that it is read against, with what it rests on below."""
+    """Return an SVG of an interval with its reference lines, and sample and method below."""
     return _drawn(
         "interval.svg.j2",
         value=value,
@@ -86,17 +86,17 @@ def interval_svg(value: Interval, against: Sequence[drawing.Reference], title: s
 
 
 def chart_svg(chart: Chart) -> str | None:
-    """Return a drawing of a chart; None: it has no points."""
+    """Return an SVG of a chart; None: it has no points."""
     drawn = drawing.place_chart(chart)
     if drawn is None:
         return None
-    looks = {curve.label: curve.slot % N_LINE_STYLES for curve in drawn.curves}
+    styles = {curve.label: curve.slot % N_LINE_STYLES for curve in drawn.curves}
     place = {"left": _LEFT, "top": _TOP, "wide": _WIDE, "high": _HIGH}
-    return _drawn("chart.svg.j2", c=chart, d=drawn, looks=looks, moved=_moved, **place)
+    return _drawn("chart.svg.j2", c=chart, d=drawn, looks=styles, moved=_moved, **place)
 
 
 def as_csv(rows: Iterable[Sequence[object]]) -> str:
-    """Return rows as CSV; empty where there is nothing."""
+    """Return rows as CSV; None becomes an empty cell."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(
         ["" if cell is None else _cell(cell) for cell in row] for row in rows
@@ -105,13 +105,13 @@ def as_csv(rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    """A class called `=cmd()` is a class, not a formula of whoever opens the table."""
+    """Return a cell that no spreadsheet runs as a formula: a class may be called `=cmd()`."""
     text = str(value)
     return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _moved(piece: str) -> str:
-    """Points in per cent of a drawing as points of the paper."""
+    """Return points in per cent of a drawing as pixels of the SVG."""
     pairs = (point.split(",") for point in piece.split())
     return " ".join(f"{_LEFT + float(x) * _WIDE / 100:.1f},{_TOP + float(y) * _HIGH / 100:.1f}" for x, y in pairs)
 

@@ -1,4 +1,4 @@
-"""Pictures of a report: a small copy of an image with the boxes to draw over it. Nothing is chosen or measured here."""
+"""Pictures of a report: a small copy of an image with the boxes to draw over it."""
 
 from __future__ import annotations
 

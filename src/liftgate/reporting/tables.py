@@ -1,7 +1,4 @@
-"""The report's tables as rows, each with its header first: what a paper's CSV and LaTeX are written from.
-
-Numbers are as they are; None where there is none.
-"""
+"""The report's tables as rows, header first, for CSV files. Numbers are not rounded; None: no value."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ _BASIS = ("value", "low", "high", "level", "method", "n_images", "n_groups")
 
 
 def verdict_rows(content: ReportContent) -> Rows:
-    """One row for every comparison and every claim of a gate: what was measured, against what, and the word."""
+    """Return a row for every comparison and every claim: the measured value, the threshold and the verdict."""
     rows: Rows = [("gate", "metric", "of", *_BASIS, "against", "verdict")]
     for gate in content.gates:
         name, word = gate.gate.name, gate.verdict.word
@@ -31,7 +28,7 @@ def verdict_rows(content: ReportContent) -> Rows:
 
 
 def figure_rows(gate: GateContent) -> Rows:
-    """One row per metric, arm and seed: value, interval and what it rests on. No seed: an arm that was not trained."""
+    """Return a row per metric, arm and seed: value, interval, method and sample; an untrained arm has no seed."""
     return [
         ("metric", "arm", "seed", *_BASIS),
         *(
@@ -44,7 +41,7 @@ def figure_rows(gate: GateContent) -> Rows:
 
 
 def class_rows(gate: GateContent) -> Rows:
-    """One row per class, arm and seed: point values."""
+    """Return a row per class, arm and seed: point values."""
     measured = [(arm.name, seed, evaluation) for arm in gate.arms for seed, evaluation in _by_seed(arm)]
     if not measured:
         return [()]

@@ -18,10 +18,10 @@ _SCHEME = re.compile(r"(?:bearer|basic|token|digest|apikey|api-key|key)[\s:=]+(.
 
 
 class SecretMask:
-    """Replaces secrets in text and in JSON values.
+    r"""Replaces secrets in text and in JSON values.
 
     >>> mask = SecretMask(["Bearer s3cr3t-value"])
-    >>> mask.text("no: s3cr3t-value, s3cr3t%2Dvalue, \\\\u00733cr3t-value, Bearer S3CR3T-VALUE")
+    >>> mask.text("no: s3cr3t-value, s3cr3t%2Dvalue, \\u00733cr3t-value, Bearer S3CR3T-VALUE")
     'no: …, …, …, …'
     >>> mask.value({"s3cr3t-value": ["a", "is Bearer s3cr3t-value", 1]})
     {'…': ['a', 'is …', 1]}

@@ -1,6 +1,6 @@
-"""Pages about data: the overview of one data set or two side by side, and what annotators disagree about.
+"""HTML pages about data: one data set or two side by side, findings, pairs of copies, disagreements of annotators.
 
-They render records that `data.overview` and `measure.agreement` have filled, in the house style of the report.
+They show records that other rooms have filled, in the style of the report.
 """
 
 from liftgate.reporting.dataset_pages.agreement import AgreementPage, agreement_page, render_agreement

@@ -1,4 +1,4 @@
-"""The page of `liftgate data agree`: how far annotators agree, and pictures of where they do not, worst first."""
+"""The page of `liftgate data agree`: how far annotators agree, with pictures of disagreements, worst first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from liftgate.reporting.dataset_pages.pictures import DrawnLabel, LabelledPictur
 from liftgate.reporting.pictures import small_jpeg
 
 MAX_PICTURES = 24
-"""Disagreements shown of each pair"""
+"""Disagreements that are shown for each pair"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class AnnotatorPair:
 
 @dataclass(frozen=True, slots=True)
 class AgreementPage:
-    """A whole page."""
+    """Content of the page."""
 
     pairs: tuple[AnnotatorPair, ...]
     verdict: AgreementVerdict | None
@@ -40,7 +40,7 @@ class AgreementPage:
 
 
 def agreement_page(compared: Sequence[Compared], verdict: AgreementVerdict | None, command: str = "") -> AgreementPage:
-    """Put a page together. Pictures are read here; nothing is measured."""
+    """Return the content of the page; pictures are read here."""
     pairs = [AnnotatorPair(one.found, tuple(_shots(one))) for one in compared]
     return AgreementPage(tuple(pairs), verdict, by_annotator([one.found for one in compared]), command)
 

@@ -1,4 +1,4 @@
-"""What the page of a data set shows: the measured records, and pictures of the images that they name."""
+"""Content of the page of a data set: the overview, and pictures of its sample images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from liftgate.data.overview.remarks import remarks
 from liftgate.reporting.dataset_pages.pictures import LabelledPicture, labelled_picture
 
 N_CLASS_STYLES = 6
-"""Classes with a colour of their own; the others share the last"""
+"""Classes with a colour of their own; all others share the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ClassTableRow:
     name: str
     look: str
     rows: tuple[ClassRow | None, ...]
-    """One for each data set; None: it has no such class"""
+    """One for each data set; None: it lacks the class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def dataset_page(
     difference: DatasetDifference | None = None,
     command: str = "",
 ) -> DatasetPage:
-    """Put a page together. Pictures are read here; nothing is measured."""
+    """Return the content of the page; pictures are read here."""
     totals: dict[str, int] = {}
     for view in views:
         for row in view.classes:

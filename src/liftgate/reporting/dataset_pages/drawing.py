@@ -1,4 +1,4 @@
-"""Where the bars of a distribution lie: per cent of the drawing, so that text keeps its size on a phone."""
+"""Positions of histograms and heat maps, in per cent of the drawing, so that text keeps its size on a phone."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import NamedTuple
 from liftgate.data.overview.record import Distribution
 
 _NEAR = 9.0
-"""Marks nearer than this (per cent) to each other or to an end are left out: their numbers would collide."""
+"""Ticks nearer than this (per cent) to each other or to an end are left out: their numbers would overlap."""
 
 
 class Bar(NamedTuple):
-    """One bin: left edge, width and height in per cent, and what is said when one points at it."""
+    """One bin: left edge, width and height in per cent, and its tooltip."""
 
     x: float
     width: float
@@ -47,7 +47,7 @@ class HistogramDrawing:
 
 
 def histogram(sides: Sequence[Distribution], marks: Sequence[float] = ()) -> HistogramDrawing | None:
-    """Place one distribution, or two with the same bins; None when there is nothing in it.
+    """Place one distribution, or two with the same bins; None: it is empty.
 
     >>> one = Distribution("n", "n", "", "images", (0.0, 1.0, 2.0, 3.0), (0, 3, 1), (0, 0), 4, 1.0, 1.0, 2.0)
     >>> drawn = histogram([one])
@@ -62,7 +62,7 @@ def histogram(sides: Sequence[Distribution], marks: Sequence[float] = ()) -> His
     edges, top = sides[0].edges, max(max(row) for row in shares)
     step = 100 / (last - first + 1)
     bars = tuple(
-        Bar((index - first) * step, step, shares[0][index] / top * 100, _said(sides[0], index, shares[0][index]))
+        Bar((index - first) * step, step, shares[0][index] / top * 100, _tooltip(sides[0], index, shares[0][index]))
         for index in range(first, last + 1)
     )
     outline = None
@@ -96,7 +96,7 @@ def _ticks(edges: Sequence[float], marks: Sequence[float]) -> list[Tick]:
     return placed
 
 
-def _said(side: Distribution, index: int, share: float) -> str:
+def _tooltip(side: Distribution, index: int, share: float) -> str:
     low, high = side.edges[index], side.edges[index + 1]
     whole = side.name == "objects_per_image"
     span = f"{low:g}" if whole and high - low == 1 else f"{low:.3g} to {high - 1 if whole else high:.3g}"
@@ -111,7 +111,7 @@ class Level(NamedTuple):
 
 
 def heat_levels(heat: Sequence[Sequence[float]], steps: int = 12) -> tuple[Level, ...]:
-    """Cells in `steps` levels of opacity, the fullest cell opaque; one path for each level keeps the page small.
+    """Return the cells of a heat map in `steps` levels of opacity; one path for each level keeps the page small.
 
     >>> heat_levels([[0.0, 0.5], [1.0, 0.0]], steps=2)
     (Level(opacity=0.5, path='M1 0h1v1h-1z'), Level(opacity=1.0, path='M0 1h1v1h-1z'))

@@ -1,4 +1,4 @@
-"""The page of findings: what `liftgate check --page` writes. Beside each finding that a look settles, its pictures."""
+"""The page of findings that `liftgate check --page` writes, with pictures where they help to decide."""
 
 from __future__ import annotations
 
@@ -27,32 +27,34 @@ _OF_PAIRS = frozenset({"splits.leak_exact", "splits.leak_near", "images.duplicat
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """One finding and what there is to see of it."""
+    """One finding with its pictures."""
 
     finding: Finding
     shots: tuple[LabelledPicture, ...] = ()
-    """In twos: as stored and as it should be read, or the two images of a pair"""
+    """In pairs: labels as stored and as they fit best, or the two images that are copies"""
 
 
 @dataclass(frozen=True, slots=True)
 class FindingsPage:
-    """Everything that the page shows."""
+    """Content of the page."""
 
     title: str
     result: CheckResult
     groups: tuple[tuple[FindingRow, ...], ...]
-    """Findings of one id and severity together, the gravest first"""
+    """Findings of one id and severity together, the most severe first"""
     shots: Mapping[str, tuple[LabelledPicture, ...]] = field(default_factory=dict)
     """data set → the label geometry's example, of those that fit"""
     command: str = ""
-    """How to make it again"""
+    """Command that writes the page again"""
 
 
 def findings_page(result: CheckResult, subject: Subject, command: str = "") -> FindingsPage:
-    """Collect what the page shows; pictures are read here, nothing is judged."""
+    """Return the content of the page; pictures are read here."""
     rows = [FindingRow(finding, tuple(_shots(finding, subject))) for finding in result.findings]
     groups = groupby(rows, key=lambda row: (row.finding.severity, row.finding.id))
-    fitting = {name: _both_ways(subject, name) for name, told in result.geometry.items() if told["answer"] == "fits"}
+    fitting = {
+        name: _both_ways(subject, name) for name, answer in result.geometry.items() if answer["answer"] == "fits"
+    }
     return FindingsPage(
         ", ".join(result.datasets), result, tuple(tuple(group) for _, group in groups), fitting, command
     )

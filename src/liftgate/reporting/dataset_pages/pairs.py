@@ -1,4 +1,4 @@
-"""The page of image pairs that show the same: what `liftgate data duplicates --page` writes."""
+"""The page of image pairs that show the same, which `liftgate data duplicates --page` writes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ImagePair:
 
 @dataclass(frozen=True, slots=True)
 class PairsPage:
-    """Everything that the page shows."""
+    """Content of the page."""
 
     title: str
     summary: Mapping[str, Any]
@@ -46,7 +46,7 @@ class PairsPage:
     pairs: Sequence[ImagePair]
     n_pairs: int
     command: str = ""
-    """How to make it again"""
+    """Command that writes the page again"""
 
 
 def render_pairs(content: PairsPage, path: Path) -> Path:

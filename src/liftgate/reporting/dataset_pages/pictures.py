@@ -1,4 +1,4 @@
-"""Pictures with labels drawn over them. Boxes count the pixels of the image upright, so its copy is turned."""
+"""Pictures with labels drawn over them, in pixels of the upright image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from liftgate.data.core.dataset import Dataset, Image
 from liftgate.reporting.pictures import small_jpeg
 
 CROWDED = 12
-"""From so many boxes on, the commonest class of the picture is not written beside each of its boxes"""
+"""From so many boxes on, the most common class of a picture is not written at each of its boxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class DrawnLabel:
     text: str
     """Empty: nothing is written beside it"""
     kind: str
-    """Which look: `c0` … `c5` by class, or `both`, `only-a`, `only-b`, `class`"""
+    """Style: `c0` … `c5` by class, or `both`, `only-a`, `only-b`, `class`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,17 @@ class LabelledPicture:
     group: str | None = None
 
     def of(self, kind: str) -> tuple[DrawnLabel, ...]:
-        """The marks of one look."""
+        """Return the labels of one style."""
         return tuple(mark for mark in self.marks if mark.kind == kind)
 
     @property
     def kinds(self) -> tuple[str, ...]:
+        """Styles that occur, in order."""
         return tuple(dict.fromkeys(mark.kind for mark in self.marks))
 
 
 def labelled_picture(dataset: Dataset, index: int, looks: Sequence[str]) -> LabelledPicture:
-    """A picture of one image with its labels; `looks` is the look of each class."""
+    """Return a picture of one image with its labels; `looks` has the style of each class."""
     image = dataset.images[index]
     rows = np.flatnonzero(dataset.labels.image == index)
     classes = dataset.labels.cls[rows]
@@ -67,12 +68,12 @@ def labelled_picture(dataset: Dataset, index: int, looks: Sequence[str]) -> Labe
 
 
 def drawing_size(image: Image) -> tuple[int, int]:
-    """Width and height to draw in, also of an image that cannot be read."""
+    """Return width and height to draw in, also of an image that cannot be read."""
     width, height = image.upright
     return width or 4, height or 3
 
 
 def box_corners(boxes: Boxes, row: int) -> tuple[float, float, float, float]:
-    """One row of (n, 4) boxes."""
+    """Return left, top, right, bottom of one row of (n, 4) boxes."""
     left, top, right, bottom = (float(value) for value in boxes[row])
     return left, top, right, bottom
