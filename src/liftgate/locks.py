@@ -11,6 +11,8 @@ import fcntl
 import json
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,6 +108,20 @@ class FolderLock:
             return LockOwner(**json.loads(self._path.read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
+
+
+@contextmanager
+def waiting_lock(path: Path) -> Iterator[None]:
+    """Hold the lock of a file; wait in line while another process holds it.
+
+    The kernel wakes those who wait, so none of them polls; it lets go when the holder dies.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def process_start(pid: int) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from liftgate.errors import LedgerError
-from liftgate.ledger import Ledger
+from liftgate.ledger import Ledger, chain
+from liftgate.ledger.records import NoteEntry
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -197,10 +200,11 @@ def test_a_ledger_that_was_cut_off_takes_no_further_entry(tmp_path: Path) -> Non
 
 def test_a_cut_with_a_forged_head_file_is_caught_by_a_hash_kept_elsewhere(tmp_path: Path) -> None:
     ledger = filled(tmp_path / "ledger.sqlite")
-    kept = ledger.entries()[-1].hash
+    entries = ledger.entries()
+    kept = entries[-1].hash
     assert ledger.verify(head=kept[:12]) == 5
     touch(ledger, "DELETE FROM entries WHERE seq = 5")
-    ledger.head_path.write_text(json.dumps({"seq": 4, "hash": ledger.entries()[-1].hash}))
+    ledger.head_path.write_text(json.dumps({"seq": 4, "hash": entries[-2].hash}))
     assert ledger.verify() == 4  # nothing on this machine tells
     with pytest.raises(LedgerError, match="no entry has the hash"):
         ledger.verify(head=kept)
@@ -278,3 +282,127 @@ def test_a_file_that_is_no_ledger_gives_one_clear_error(tmp_path: Path, content:
     for act in (Ledger(path).verify, Ledger(path).entries, lambda: Ledger(path).append("note", {})):
         with pytest.raises(LedgerError, match="cannot be read or written"):
             act()
+
+
+# every use checks the chain
+
+
+USES: dict[str, Callable[[Ledger], object]] = {
+    "all entries": lambda ledger: ledger.entries(),
+    "entries of another kind": lambda ledger: ledger.entries("gate"),
+    "records": lambda ledger: ledger.records(NoteEntry),
+    "head": lambda ledger: ledger.head,
+    "append": lambda ledger: ledger.append("note", {"text": "more"}),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+@pytest.mark.parametrize("fresh", [True, False], ids=["another process", "the same object"])
+def test_one_changed_digit_is_noticed_by_every_use(
+    tmp_path: Path, use: Callable[[Ledger], object], fresh: bool
+) -> None:
+    ledger = filled(tmp_path / "ledger.sqlite")
+    assert len(ledger.entries()) == 5
+    ledger.append("gate", {})
+    touch(ledger, "UPDATE entries SET body = replace(body, '3', '8') WHERE seq = 4")
+    if not fresh and use in (USES["entries of another kind"], USES["head"]):
+        assert use(ledger), "what is returned was checked, and is as it was then"
+        return
+    with pytest.raises(LedgerError, match="entry 4 was changed"):
+        use(Ledger(ledger.path) if fresh else ledger)
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_removed_entry_is_noticed_by_every_use_also_by_the_object_that_knew_it(
+    tmp_path: Path, use: Callable[[Ledger], object]
+) -> None:
+    ledger = filled(tmp_path / "ledger.sqlite")
+    assert ledger.head
+    touch(ledger, "DELETE FROM entries WHERE seq = 2")
+    with pytest.raises(LedgerError, match="entry 2 was removed") as refused:
+        use(ledger)
+    assert refused.value.hint
+
+
+def test_a_read_beside_a_writer_never_accuses_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    script = (
+        "import sys; from pathlib import Path; from liftgate.ledger import Ledger\n"
+        "for number in range(60): Ledger(Path(sys.argv[1])).append('note', {'text': str(number)})"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(path)]) as writer:
+        counts = []
+        while writer.poll() is None:
+            counts.append(Ledger(path).verify())
+    assert writer.returncode == 0 and counts == sorted(counts)
+    assert Ledger(path).verify() == 60
+
+
+# writers
+
+
+def test_an_entry_that_was_written_is_never_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = filled(tmp_path / "ledger.sqlite", 2)
+
+    def full(path: Path, value: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chain, "write_json", full)  # the head cannot be written
+        assert ledger.append("note", {"text": "a"}).seq == 3
+    assert Ledger(ledger.path).verify() == 3
+    assert ledger.append("note", {"text": "b"}).seq == 4
+    assert json.loads(ledger.head_path.read_text())["seq"] == 4
+
+
+@pytest.mark.parametrize("moment", ["decide", "head"])
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_a_kill_in_an_append_leaves_no_error_behind(tmp_path: Path, moment: str, before: int) -> None:
+    path = tmp_path / "ledger.sqlite"
+    if before:
+        filled(path, before)
+    script = (
+        "import os, sys; from pathlib import Path; from liftgate.ledger import chain, Ledger\n"
+        "def die(*_): os.kill(os.getpid(), 9)\n"
+        "if sys.argv[2] == 'head': chain.write_json = die\n"
+        "decide = die if sys.argv[2] == 'decide' else lambda _: {'text': 'x'}\n"
+        "Ledger(Path(sys.argv[1])).append_if('note', decide)"
+    )
+    for _ in range(2):  # two in a row: the head is never more than one entry behind
+        assert subprocess.run([sys.executable, "-c", script, str(path), moment], check=False).returncode == -9
+        count = len(Ledger(path).entries())
+        assert Ledger(path).verify() == count
+    assert Ledger(path).append("note", {"text": "y"}).seq == count + 1
+    assert Ledger(path).verify() == count + 1
+
+
+def test_a_full_disk_has_its_hint(tmp_path: Path) -> None:
+    ledger = filled(tmp_path / "ledger.sqlite", 1)
+
+    def full(_: object) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    with pytest.raises(LedgerError, match="disk is full") as refused:
+        ledger.append_if("note", full)
+    assert refused.value.hint is not None and "make room" in refused.value.hint
+    assert ledger.verify() == 1
+
+
+def test_writers_wait_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    script = (
+        "import sys, time; from pathlib import Path; from liftgate.ledger import Ledger\n"
+        "worst = 0.0\n"
+        "for number in range(15):\n"
+        "    begun = time.monotonic(); Ledger(Path(sys.argv[1])).append('note', {'text': str(number)})\n"
+        "    worst = max(worst, time.monotonic() - begun)\n"
+        "print(worst)"
+    )
+    command = [sys.executable, "-c", script, str(path)]
+    writers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+    waits = [float(writer.communicate()[0]) for writer in writers]
+    assert all(writer.returncode == 0 for writer in writers)
+    assert Ledger(path).verify() == 8 * 15
+    assert max(waits) < 20.0, "5 s on a quiet machine: benchmarks/record.py measures it"
