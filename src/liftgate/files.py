@@ -61,7 +61,7 @@ def write_text(path: Path, text: str) -> None:
     """
     try:
         data = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half of a pair, as "\ud800" in somebody's JSON makes one: no byte stands for that
+    except UnicodeEncodeError:  # half of a surrogate pair, as "\ud800" in JSON makes one: it has no bytes
         data = text.encode("utf-8", "backslashreplace")
     write_bytes(path, data)
 

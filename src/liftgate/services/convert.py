@@ -32,7 +32,7 @@ class Conversion:
     faults: ReadFaults
     """What could not be read in the first place"""
     read_back: ReadBack | None
-    """How the copy differs from the source, where that was asked for"""
+    """How the copy differs from the source; None without `verify`"""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

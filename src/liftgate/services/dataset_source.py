@@ -40,7 +40,7 @@ class DatasetSource:
 
         Args:
             progress: called while files are read.
-            unlabelled: accept frames that nobody has labelled yet (a frames.csv, or a folder with one).
+            unlabelled: accept unlabelled frames (a frames.csv, or a folder with one).
 
         Raises:
             DataError: it cannot be read, or one of the settings does not fit it.

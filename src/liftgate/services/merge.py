@@ -247,7 +247,7 @@ class _Planned(NamedTuple):
     hashes: Mapping[str, str]
 
     def emptied(self) -> dict[str, int]:
-        """data set → its images that lose all their boxes; only where there are any."""
+        """Return, by data set, the number of its images that lose all their boxes; only where there are any."""
         masks = zip(self.plan.names, self.plan.emptied(), strict=True)
         return {name: count for name, mask in masks if (count := int(mask.sum()))}
 

@@ -117,7 +117,7 @@ def split(
     Images are named by their absolute path in the list files and stay where they are.
 
     Args:
-        data: a dataset, or frames that nobody has labelled yet (frames.csv, or a folder with one).
+        data: a dataset, or unlabelled frames (frames.csv, or a folder with one).
         out: a new folder.
         ratios: of train, val and test.
         seed: the same seed gives the same split.

@@ -17,7 +17,7 @@ from liftgate.errors import DataError
 from liftgate.testing.data import yolo_folder
 
 FORMATS = ("yolo", "coco", "voc", "cvat")
-LEFT_OUT = ("crowd objects", "ignored objects", "objects that stand twice")
+LEFT_OUT = ("crowd objects", "ignored objects", "duplicate objects")
 
 
 def sources(fixtures: Path, tmp_path: Path) -> dict[str, Path]:

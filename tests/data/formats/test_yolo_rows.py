@@ -47,7 +47,7 @@ def test_a_six_column_row_is_recognised_as_a_prediction() -> None:
 def test_a_row_that_stands_twice_counts_once() -> None:
     rows = parse_rows("0 .5 .5 .2 .2\n0 0.50 .5 .2 .2\n", n_classes=1)
     assert len(rows.good) == 1
-    assert rows.bad == [("row_duplicate", 2, "the same row stands above")]
+    assert rows.bad == [("row_duplicate", 2, "the same row is above")]
 
 
 def test_an_outline_becomes_its_box_and_keeps_its_area() -> None:

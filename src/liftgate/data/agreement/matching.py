@@ -38,6 +38,7 @@ class ObjectMatches:
 
     @property
     def matched(self) -> NDArray[np.bool_]:
+        """(n,) objects that both have drawn."""
         both: NDArray[np.bool_] = (self.class_a != NONE) & (self.class_b != NONE)
         return both
 
@@ -85,7 +86,7 @@ def _assign(gain: NDArray[np.float64], fits: NDArray[np.bool_]) -> tuple[NDArray
     if fits.sum(axis=0).max() <= 1 and fits.sum(axis=1).max() <= 1:
         rows, columns = np.nonzero(fits)  # nothing to decide
         return rows, columns
-    # Imported here: a second of scipy that nobody needs who only looks at a report.
+    # Imported here: scipy takes a second to import, and a report does not need it.
     from scipy.optimize import linear_sum_assignment
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components

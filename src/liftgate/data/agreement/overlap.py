@@ -9,13 +9,13 @@ from liftgate.errors import UsageError
 
 
 def draw_overlap(dataset: Dataset, count: int, rng: np.random.Generator) -> Dataset:
-    """Return `count` images drawn from as many groups as there can be: one from each, then a second from each, …
+    """Return `count` images drawn from as many groups as possible: one from each, then a second from each, and so on.
 
     Frames of one video are near-copies, so fifty frames of two videos would tell about two. The draw depends on the
     generator, ids and groups alone, not on the order in which files were listed.
 
     Raises:
-        UsageError: there are not that many images, or fewer than one is asked for.
+        UsageError: `count` is below 1 or above the number of images.
     """
     if not 1 <= count <= len(dataset.images):
         raise UsageError(

@@ -27,7 +27,7 @@ class SharedFrames:
     """Ids of a's images that b does not have"""
     only_b: tuple[str, ...]
     unlabelled_a: tuple[str, ...]
-    """Ids (in a) of shared frames that a has no label file for: nobody has said that they are empty"""
+    """Ids (in a) of shared frames that a has no label file for: no label says that they are empty"""
     unlabelled_b: tuple[str, ...]
     look_alikes: tuple[tuple[str, str], ...]
     """Class names that differ in case, accents or spaces only; they count as different classes"""
@@ -39,7 +39,7 @@ class SharedFrames:
 def shared_frames(a: Dataset, b: Dataset, *, missing_is_empty: bool = False) -> SharedFrames:
     """Pair the images of two label sets by id, else by file name, else by stem.
 
-    A frame for which one of them has no labels at all is left out: in a set of 2,500 of which somebody has labelled 50,
+    A frame for which one of them has no labels at all is left out: in a set of 2,500 of which 50 are labelled,
     the others are not empty. With `missing_is_empty` they count as looked at and empty, for tools that write no file
     for an empty frame.
 

@@ -1,4 +1,4 @@
-"""Zips from strangers, unpacked so that they can hurt nobody; and zips of ours, the same bytes every time."""
+"""Unpack untrusted zips safely, and write zips with reproducible bytes."""
 
 from __future__ import annotations
 

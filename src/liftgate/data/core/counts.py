@@ -31,7 +31,7 @@ class SplitCounts:
     n_crowd: int
     n_ignored: int
     n_background: int
-    """Images without an object that somebody has labelled"""
+    """Images that are labelled as empty"""
     n_unlabelled: int
     """Images without a label file"""
     sizes: Mapping[str, int]

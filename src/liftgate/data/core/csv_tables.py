@@ -37,10 +37,10 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, 
 
 
 def table_bytes(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """A CSV as bytes, the same on every machine: UTF-8, \\n line ends.
+    r"""Return a CSV as bytes, the same on every machine: UTF-8, \n line ends.
 
     >>> table_bytes(("image", "split"), [("a,b.jpg", "val")])
-    b'image,split\\n"a,b.jpg",val\\n'
+    b'image,split\n"a,b.jpg",val\n'
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")

@@ -31,7 +31,7 @@ class Image:
     group: str | None = None
     """What must stay together; None: the image is a group of its own."""
     label: Path | None = None
-    """The file that its labels came from; None: there is none, so nobody has said what is on it."""
+    """The file that its labels came from; None: there is none, so what is on it is unknown."""
     coco_id: int | str | None = None
     """The id under which COCO results name it; None: its id."""
     orientation: int = 1
@@ -39,8 +39,7 @@ class Image:
 
     @property
     def upright(self) -> tuple[int, int]:
-        """Width and height as seen: after EXIF rotation, as OpenCV (and so Ultralytics) loads it. Boxes count these
-        pixels."""
+        """Width and height as seen, which boxes count: after EXIF rotation, as OpenCV and Ultralytics load it."""
         return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
     @property
@@ -66,7 +65,7 @@ class Labels:
     ignore: NDArray[np.bool_]
     """(n,) not to be counted (VOC difficult, COCO ignore)"""
     line: NDArray[np.int64]
-    """(n,) where it stands: line of the label file (YOLO), index of the object (VOC) or annotation id (COCO)"""
+    """(n,) place in the file: line of the label file (YOLO), index of the object (VOC) or annotation id (COCO)"""
     keypoints: NDArray[np.float64] | None = None
     """(n, K, 3) x, y in pixels and visibility 0 unlabelled, 1 hidden, 2 visible; None: a detection dataset"""
     sides: NDArray[np.float64] | None = field(default=None, compare=False)
@@ -137,16 +136,16 @@ class Keypoints:
 
     names: tuple[str, ...]
     flip_idx: tuple[int, ...] | None = None
-    """Where each keypoint goes when the image is mirrored; None: nobody said"""
+    """Where each keypoint goes when the image is mirrored; None: unknown"""
     sigmas: tuple[float, ...] | None = None
-    """OKS sigma of each keypoint; None: nobody said"""
+    """OKS sigma of each keypoint; None: unknown"""
     dims: Literal[2, 3] = 3
     """2: the file has no visibility column"""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that a reader met and could not take as it stands. `checks` turns it into a finding."""
+    """Something that a reader found and could not read as given. `checks` turns it into a finding."""
 
     kind: str
     """Short stable word, documented where the reader defines it: `row_columns`, `class_out_of_range`, …"""

@@ -39,7 +39,7 @@ UNREAD_OBJECTS = frozenset(
 def unread_images(dataset: Dataset) -> NDArray[np.bool_]:
     """Return the mask (images,) of those that have labels of which no object could be read.
 
-    Such an image is not empty: nobody knows what is on it. It is never written as an image without objects.
+    Such an image is not empty: what is on it is unknown. It is never written as an image without objects.
     """
     named = {fault.image for fault in dataset.faults if fault.kind in UNREAD_OBJECTS}
     count = np.bincount(dataset.labels.image, minlength=len(dataset.images))
@@ -119,7 +119,7 @@ KINDS: dict[str, FaultKind] = {
     "list_not_image": FaultKind(
         "a list file has lines that end in no image suffix",
         "leaves them out",
-        "leaves them out without a word",
+        "leaves them out silently",
         "image",
     ),
     "list_repeats": FaultKind("a list file names an image more than once", "counts it once", "trains on every repeat"),
@@ -129,7 +129,7 @@ KINDS: dict[str, FaultKind] = {
         "a class name is no text in YAML (`no` is false, `1` a number)", "takes its spelling in Python", "does the same"
     ),
     "names_twice": FaultKind("two classes have the same name", "keeps both", "keeps both"),
-    "key_twice": FaultKind("a key stands twice in the YAML", "takes the last", "takes the last without a word"),
+    "key_twice": FaultKind("a key occurs twice in the YAML", "takes the last", "silently takes the last"),
     "flip_idx_invalid": FaultKind(
         "`flip_idx` is no permutation of the keypoints", "ignores it", "stops, or mirrors keypoints wrongly", "dataset"
     ),
@@ -162,7 +162,7 @@ KINDS: dict[str, FaultKind] = {
     "row_out_of_range": FaultKind(
         "a coordinate is over 1.01 or under −0.01, or a size is negative", "leaves the row out", _DROPS, "image"
     ),
-    "row_duplicate": FaultKind("a row stands twice in one file", "keeps the first", "keeps the first", "row"),
+    "row_duplicate": FaultKind("a row occurs twice in one file", "keeps the first", "keeps the first", "row"),
     "rows_mixed": FaultKind("a file mixes boxes and outlines", "takes both as boxes", _DROPS, "image"),
     "visibility_confidence": FaultKind(
         "a keypoint's visibility is not 0, 1 or 2, as where a model's confidence was written",
@@ -178,7 +178,7 @@ KINDS: dict[str, FaultKind] = {
     "class_not_integer": FaultKind("a class index is no whole number", "leaves the row out", _DROPS, "image"),
     # COCO
     "category_unknown": FaultKind("an annotation's category is not declared", "leaves it out", _NOT_READ),
-    "category_twice": FaultKind("a category id stands twice", "keeps the first", _NOT_READ),
+    "category_twice": FaultKind("a category id occurs twice", "keeps the first", _NOT_READ),
     "box_missing": FaultKind("an object without a box", "leaves it out", _NOT_READ),
     "box_inverted": FaultKind("a box has a negative width or height", "leaves it out", _NOT_READ),
     "id_twice": FaultKind("two annotations have the same id", "keeps both", _NOT_READ),

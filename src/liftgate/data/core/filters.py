@@ -54,8 +54,9 @@ def keep_classes(dataset: Dataset, names: Sequence[str], *, backgrounds: bool = 
 
 
 def keep_keypoints(dataset: Dataset, names: Sequence[str] | Mapping[str, str]) -> Dataset:
-    """Return the dataset with only these keypoints, in this order; flip_idx, sigmas and every row follow. A mapping
-    gives each its new name.
+    """Return the dataset with only these keypoints, in this order; flip_idx, sigmas and every row follow.
+
+    A mapping gives each its new name.
 
     Raises:
         DataError: a name that is no keypoint, one twice, or one whose mirror image is not kept: mirroring would have

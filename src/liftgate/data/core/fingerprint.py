@@ -62,7 +62,7 @@ def fingerprint(dataset: Dataset, *, progress: Progress = silent) -> str:
 def image_signatures(dataset: Dataset, progress: Progress = silent) -> list[str]:
     """Return a mark of every image: 12 digits of its id and size, 12 of its file's bytes (- where there is none).
 
-    Enough to tell whether two sets of images overlap, where frame_0001.jpg may stand in many sets.
+    Enough to tell whether two sets of images overlap, where frame_0001.jpg may be in many sets.
     """
     hashes = file_hashes([image.path for image in dataset.images], progress)
     return [
@@ -113,7 +113,7 @@ def _open_cache() -> sqlite3.Connection:
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         return _with_table(sqlite3.connect(folder / "hashes.sqlite", timeout=5))
-    except (OSError, RuntimeError, sqlite3.Error):  # RuntimeError: nobody has a home folder
+    except (OSError, RuntimeError, sqlite3.Error):  # RuntimeError: there is no home folder
         return _with_table(sqlite3.connect(":memory:"))
 
 

@@ -44,7 +44,7 @@ class ImageHeader:
 
 def read_header(path: Path) -> ImageHeader:
     """Read the header of one image file; a file that cannot be read gives size 0 and the reason, never an error."""
-    from PIL import Image, UnidentifiedImageError  # here: whoever has labels without images measures without Pillow
+    from PIL import Image, UnidentifiedImageError  # here: labels without images are measured without Pillow
 
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait for ever

@@ -84,7 +84,7 @@ def hamming_distances(hashes: PerceptualHashes, one: NDArray[np.uint64]) -> NDAr
 
 
 def _brighter(grey: Image.Image, side: int, resample: Image.Resampling, least: int) -> NDArray[np.bool_]:
-    """(side, side) the place is brighter than its left neighbour by more than `least` grey levels"""
+    """Return (side, side) whether each place is brighter than its left neighbour by more than `least` grey levels."""
     values = np.asarray(grey.resize((side + 1, side), resample), dtype=np.int16)
     return values[:, 1:] > values[:, :-1] + least
 

@@ -37,7 +37,7 @@ class Predictions:
     notes: tuple[str, ...] = ()
     """Guesses of the reader that should be said beside every number; not hashed"""
     guessed_numbering: str = ""
-    """How class numbers were read where nobody has declared it; empty: declared, or there are none; not hashed"""
+    """How class numbers were read where that is not declared; empty: declared, or there are none; not hashed"""
     has_boxes: bool = True
     """False: every box is only the one around the keypoints; not hashed"""
 

@@ -10,15 +10,15 @@ _PLAIN = re.compile(r"\w[\w-]*(\.\w[\w-]*)*")  # one part, nothing special in it
 
 
 def safe_path(name: str, folder: Path | None = None, *, keep_backslash: bool = False) -> str:
-    """Return `name` as a POSIX path that stays below its folder: no drive, no root, no `..`, no NUL; may be empty.
+    r"""Return `name` as a POSIX path that stays below its folder: no drive, no root, no `..`, no NUL; may be empty.
 
     A backslash separates folders, as on Windows, unless a file in `folder` has it in its name.
 
-    >>> safe_path("..\\\\a//b.jpg"), safe_path("/x/../y.jpg"), safe_path("C:/z.jpg")
+    >>> safe_path("..\\a//b.jpg"), safe_path("/x/../y.jpg"), safe_path("C:/z.jpg")
     ('a/b.jpg', 'x/y.jpg', 'z.jpg')
 
     Args:
-        name: as somebody wrote it.
+        name: a file name from a label file or an archive.
         folder: where the file should be; None: unknown.
         keep_backslash: True where it is not known yet what a backslash means: the result goes through here again.
     """

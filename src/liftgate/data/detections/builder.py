@@ -1,4 +1,4 @@
-"""Predictions while they are written down: one row after another, each checked where it stands."""
+"""Build Predictions row by row, each validated as it is added."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PredictionsBuilder:
     """Collects detections on a dataset's images.
 
     A detector may know classes that the dataset does not ask about (`others="drop"`: they are left out and counted);
-    where somebody wrote names by hand, an unknown one is a slip (`others="refuse"`).
+    where names are written by hand, an unknown one is an error (`others="refuse"`).
     """
 
     def __init__(
@@ -190,7 +190,7 @@ def box_in_pixels(where: str, box: tuple[float, float, float, float], size: tupl
     ([32.4, 0.0, 64.4, 240.0], 64.4)
 
     Raises:
-        DataError: nobody knows the image's size.
+        DataError: the image's size is unknown.
     """
     if not all(size):
         raise DataError("the image's size is not known, so fractions mean nothing", where=where)
@@ -199,7 +199,7 @@ def box_in_pixels(where: str, box: tuple[float, float, float, float], size: tupl
 
 
 def require_readable(path: Path, largest: int = LARGEST) -> None:
-    """Refuse a file that is not there, or larger than memory should be asked for.
+    """Refuse a file that is not there, or larger than memory allows.
 
     Raises:
         DataError: which of the two.

@@ -24,13 +24,13 @@ class PrefetchedResults:
         self.path = path
         self._rows: coco.Results | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._read, daemon=True)  # whoever fails meanwhile does not wait for it
+        self._thread = threading.Thread(target=self._read, daemon=True)  # a failure elsewhere does not wait for it
         self._thread.start()
 
     def _read(self) -> None:
         try:
             self._rows = coco.read_results(self.path)
-        except BaseException as error:  # it is told where somebody asks for the rows
+        except BaseException as error:  # raised again by `predictions`
             self._error = error
 
     def predictions(self, dataset: Dataset) -> Predictions:
@@ -90,8 +90,8 @@ def read_all_predictions(sources: Sequence[PredictionsSource], dataset: Dataset)
     """Read all predictions of one question, such as control and treatment.
 
     Raises:
-        DataError: as `read_predictions`; or two files whose class numbers would be read in two ways that nobody has
-            declared.
+        DataError: as `read_predictions`; or two files whose class numbers would be read in two
+            ways, none of them declared.
     """
     found = tuple(read_predictions(source, dataset) for source in sources)
     guesses = {one.guessed_numbering for one in found if one.guessed_numbering}

@@ -28,10 +28,10 @@ def link_image(source: Path, link: Path) -> None:
     """
     try:
         link.symlink_to(_resolved(source))
-    except FileNotFoundError:  # most often the folder is there: not asked before
+    except FileNotFoundError:  # most often the folder exists, so it is not checked before
         link.parent.mkdir(parents=True, exist_ok=True)
         link_image(source, link)
-    except FileExistsError:  # a copy would go through the link that is there, into somebody's original
+    except FileExistsError:  # a copy would go through the link that is there, into an original
         raise DataError("two images would have one name", where=link, got=source) from None
     except OSError:
         shutil.copyfile(source, link)
@@ -49,8 +49,10 @@ def link_images(images: Sequence[Image], folder: Path, progress: Progress = sile
 
 
 def _resolved(path: Path) -> str:
-    """`path` without links. Each folder is resolved once: asking the disk about every part of every path took a third
-    of a conversion's time."""
+    """Return `path` without links.
+
+    Each folder is resolved once: reading every part of every path from the disk took a third of a conversion's time.
+    """
     if path.is_symlink():
         return os.path.realpath(path)
     return f"{_resolved_folder(str(path.parent))}{os.sep}{path.name}"

@@ -31,8 +31,8 @@ def format_losses(dataset: Dataset, to: str) -> tuple[Loss, ...]:
 def images_left_out(dataset: Dataset, to: str) -> tuple[NDArray[np.bool_], tuple[Loss, ...]]:
     """Return the mask (images,) of those that cannot be written as `to` without calling them empty, and the reasons.
 
-    "Unknown" is never written as "empty": an image whose labels could not be read, one that nobody has labelled where
-    the format has no word for that (COCO, CVAT), and one of which the format can hold none of its objects.
+    "Unknown" is never written as "empty": an image whose labels could not be read, an unlabelled one where
+    the format cannot say so (COCO, CVAT), and one of which the format can hold none of its objects.
     """
     labels = dataset.labels
     count = len(dataset.images)
@@ -42,7 +42,7 @@ def images_left_out(dataset: Dataset, to: str) -> tuple[NDArray[np.bool_], tuple
     if to in ("coco", "cvat"):
         unlabelled = np.array([image.label is None for image in dataset.images], dtype=np.bool_)
         unlabelled &= np.bincount(labels.image, minlength=count) == 0
-        reasons.append(("images that nobody has labelled: left out, for here they would look empty", unlabelled))
+        reasons.append(("images without labels: left out, because in this format they would look empty", unlabelled))
     if to == "yolo":
         absent = np.array([not image.path.is_file() for image in dataset.images], dtype=np.bool_)
         small = np.array([min(image.width, image.height) < 10 for image in dataset.images], dtype=np.bool_)
@@ -192,7 +192,7 @@ CHECKS: dict[str, tuple[_Check, ...]] = {
     "yolo": (
         _rows("crowd objects", lambda d: d.labels.crowd),
         _rows("ignored objects", lambda d: d.labels.ignore & ~d.labels.crowd),
-        _rows("objects that stand twice", _twice),
+        _rows("duplicate objects", _twice),
         _rows("boxes beyond the image: cut at its edge", _outside),
         _rows("hidden against visible keypoints", _seen_apart),
         _rows("keypoints outside the image: unlabelled", _points_outside),

@@ -161,7 +161,7 @@ def _by_exif(images: Sequence[Image]) -> list[str | None]:
 def _by_name_time(images: Sequence[Image]) -> list[str | None]:
     """Sessions: images in order of time, cut where the pause is longer than SESSION_GAP; named by their first time.
 
-    What stands before the stamp (a camera's name, `IMG`) is part of the session: two cameras are two sessions.
+    What is before the stamp (a camera's name, `IMG`) is part of the session: two cameras are two sessions.
     """
     stamped: list[tuple[str, datetime, int]] = []
     for index, image in enumerate(images):

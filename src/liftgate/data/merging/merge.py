@@ -96,8 +96,8 @@ def plan_merge(
     """Plan to merge datasets by class name: equal names become one class.
 
     `rules` are by dataset name and come before those for `everywhere`; of what they leave, only the classes in `keep`
-    stay, where it is given. Classes stand in the order of `order`, of `keep`, then as they are met. Nothing is written
-    and no conflict is an error here; `merge` refuses them.
+    stay, where it is given. Classes are in the order of `order`, of `keep`, then of their first occurrence. Nothing is
+    written and no conflict is an error here; `merge` refuses them.
 
     Raises:
         DataError: fewer than two datasets, or rules for a dataset that is not there.

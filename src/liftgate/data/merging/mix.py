@@ -1,6 +1,6 @@
 """Mix: several datasets for one training, some seen more often than others; val and test are never mixed.
 
-Nothing is copied: an image that is seen n times an epoch stands n times in the list file.
+Nothing is copied: an image that is seen n times an epoch is listed n times.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _only_measured(plan: MergePlan) -> str:
 def _weighed(
     train: Mapping[str, Sequence[str]], weights: Mapping[str, float], rng: np.random.Generator
 ) -> dict[str, int]:
-    """image id → how often it is seen, so that the datasets' shares of an epoch are as their weights."""
+    """Map image id to how often it is seen, so that the datasets' shares of an epoch are as their weights."""
     filled = {name: images for name, images in train.items() if images}
     bad = [f"{name}={weight:g}" for name, weight in weights.items() if not 0 < weight < np.inf]
     if bad or set(filled) - set(weights):

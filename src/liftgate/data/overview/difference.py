@@ -1,7 +1,7 @@
 """Two data sets beside each other: how far apart, and how far apart chance alone would put them.
 
 The distance of a measure is the greatest difference of cumulative shares (Kolmogorov–Smirnov) on its bins, of the class
-mix half the sum of differences of shares (total variation): 0 the same, 1 nothing in common. Beside each stands what
+mix half the sum of differences of shares (total variation): 0 the same, 1 nothing in common. Beside each is what
 chance gives: groups of both are shuffled between them, and 95% of such distances are at or below. Groups, not images,
 because frames of one video are alike: shuffling frames would call every two videos different.
 """

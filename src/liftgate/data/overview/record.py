@@ -108,6 +108,7 @@ class Overview:
 
     @property
     def name(self) -> str:
+        """Name of the data set."""
         return self.counts.name
 
     def to_dict(self) -> dict[str, Any]:

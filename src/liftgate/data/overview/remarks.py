@@ -1,4 +1,4 @@
-"""What somebody who trains on a data set should know before anything else, one sentence with its number each."""
+"""Remarks on a data set: what to know before training on it, one sentence with its number each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _remarks(view: Overview) -> Iterator[str]:
         yield f"{under:.0%} of the boxes are under 8 px at imgsz {view.imgsz}: one cell of a YOLO model's finest grid."
     unlabelled = sum(row.n_unlabelled for row in view.counts.splits)
     if unlabelled:
-        yield f"{unlabelled:,} images have no label file: training takes them for empty, but nobody has said so."
+        yield f"{unlabelled:,} images have no label file: training takes them for empty, but no label says so."
     if view.counts.n_images and not sum(row.n_background for row in view.counts.splits):
         yield "No image is labelled as empty: what the model does where nothing is, is never tested."
     if view.licence is None:

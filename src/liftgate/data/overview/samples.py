@@ -9,8 +9,10 @@ from liftgate.data.overview.columns import counted_labels
 
 
 def choose_samples(dataset: Dataset, count: int, rng: np.random.Generator) -> list[int]:
-    """Return the index of `count` images: one for each class while there is room, then others, each time from the group
-    that has been shown least. Sorted by id."""
+    """Return the index of `count` images, sorted by id.
+
+    One for each class while there is room, then others, each time from the group that has been shown least.
+    """
     labels = counted_labels(dataset)
     rank = rng.permutation(len(dataset.images))  # who comes first among equals
     keys = dataset.groups

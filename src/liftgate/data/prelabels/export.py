@@ -38,13 +38,13 @@ class PrelabelExport:
 
 
 def frames_dataset(source: Path, classes: Sequence[str], progress: Progress = silent) -> Dataset:
-    """Return frames that nobody has labelled (a folder, or frames.csv) as a data set without labels.
+    """Return unlabelled frames (a folder, or frames.csv) as a data set without labels.
 
     Raises:
         DataError: no frames there, or no classes.
     """
     if not classes:
-        raise DataError("nobody says what the classes are", where=source, hint="--classes NAME NAME …")
+        raise DataError("the classes are not known", where=source, hint="--classes NAME NAME …")
     return unlabelled_dataset(source, classes, progress=progress)
 
 
@@ -55,14 +55,14 @@ def with_prelabels(dataset: Dataset, predictions: Predictions, conf: float = 0.2
     becomes hidden: CVAT shows it, to be dragged to its place.
 
     Raises:
-        DataError: the model was asked about none of the images.
+        DataError: the predictions cover none of the images.
     """
     place = {image.id: index for index, image in enumerate(dataset.images)}
     seen = np.array([place[image] for image in predictions.images], dtype=np.int64)
     frames = dataset.take(seen)
     keep = np.flatnonzero(predictions.scores >= conf)
     if not len(seen):
-        raise DataError("the model was asked about none of these images", where=dataset.source)
+        raise DataError("the predictions cover none of these images", where=dataset.source)
     image = predictions.image[keep]
     sizes = np.array([frame.upright for frame in frames.images], dtype=np.float64)[image]
     boxes = np.clip(predictions.boxes[keep], 0, np.tile(sizes, 2))

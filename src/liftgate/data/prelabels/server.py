@@ -32,7 +32,7 @@ def push(folder: Path, url: str, *, name: str, organisation: str | None = None, 
 
     Raises:
         UsageError: no cvat-sdk, no token, or no such folder.
-        LiftgateError: the server cannot be reached or says no.
+        LiftgateError: the server cannot be reached or refuses.
     """
     try:
         labels = load_json(folder / LABELS)
@@ -54,7 +54,7 @@ def pull(task: int, url: str, path: Path, *, organisation: str | None = None, pe
 
     Raises:
         UsageError: no cvat-sdk, no token, or the file is there.
-        LiftgateError: the server cannot be reached or says no.
+        LiftgateError: the server cannot be reached or refuses.
     """
     if path.exists():
         raise UsageError("a file is there", where=path, hint="another --out: nothing of yours is replaced")
@@ -94,7 +94,7 @@ def _client(url: str, organisation: str | None, period: float) -> Iterator[Clien
                 yield client
         except ApiException as error:
             said = str(error.body or error.reason or "").replace(token, "…")[:300]
-            raise LiftgateError("the CVAT server says no", where=url, got=f"{error.status} {said}") from None
+            raise LiftgateError("the CVAT server refuses", where=url, got=f"{error.status} {said}") from None
         except (CvatSdkException, OpenApiException, urllib3.exceptions.HTTPError, OSError) as error:
             said = str(error).replace(token, "…")[:300]
             raise LiftgateError("the CVAT server cannot be used", where=url, got=said or type(error).__name__) from None

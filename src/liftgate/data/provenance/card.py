@@ -55,8 +55,10 @@ def build_card(
     parts: Sequence[tuple[str, Terms]] = (),
     hashes: Mapping[str, str] | None = None,
 ) -> Card:
-    """Return the card of a data set that is about to be written. With `parts` its terms are the strictest of theirs and
-    its own."""
+    """Return the card of a data set that is about to be written.
+
+    With `parts` its terms are the strictest of theirs and its own.
+    """
     own = terms_of(dataset, consent)
     if parts:
         strict = merge_terms([part for _, part in parts])
@@ -89,7 +91,7 @@ def write_card(card: Card, folder: Path) -> Path:
     """Write `card` as README.md of `folder` and return its path.
 
     Raises:
-        Refused: there is a README.md that is not a card of Liftgate's: somebody wrote it.
+        Refused: there is a README.md that is not a card of Liftgate's.
     """
     path = require_card_place(folder)
     write_text(path, card_text(card))
@@ -97,10 +99,10 @@ def write_card(card: Card, folder: Path) -> Path:
 
 
 def require_card_place(folder: Path) -> Path:
-    """Return where the card of `folder` stands, or will.
+    """Return the path of the card of `folder`.
 
     Raises:
-        Refused: there is a README.md that is not a card of Liftgate's: somebody wrote it.
+        Refused: there is a README.md that is not a card of Liftgate's.
     """
     path = folder / CARD
     if path.exists() and not _is_ours(path):

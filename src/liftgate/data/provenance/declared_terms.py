@@ -52,7 +52,7 @@ def parse_declared_terms(words: Mapping[str, Any], where: object) -> DeclaredTer
 def known_terms(dataset: Dataset, said: DeclaredTerms | None = None) -> Terms:
     """Return the terms of a data set: as said, else as on the card beside it, else as its source has them.
 
-    Confidential stays confidential, whoever says so.
+    Confidential stays confidential, whichever source says so.
 
     Raises:
         DataError: the card is damaged.
@@ -73,8 +73,10 @@ def known_terms(dataset: Dataset, said: DeclaredTerms | None = None) -> Terms:
 def terms_of_files(
     files: Iterable[Path], said: DeclaredTerms | None = None, *, otherwise: Terms | None = None
 ) -> Terms:
-    """Return the terms of loose files: as said, else the strictest of the cards in their folders (or the next folder
-    above them that has one), else `otherwise`. Confidential is what any of the three calls so.
+    """Return the terms of loose files.
+
+    As `said`, else the strictest of the cards in their folders (or the next folder above them that has one), else
+    `otherwise`. Confidential is what any of the three calls so.
 
     Raises:
         DataError: a card is damaged.

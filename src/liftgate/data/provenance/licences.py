@@ -63,7 +63,7 @@ class Terms:
     origin: Origin = "real"
     confidential: bool = False
     consent: str | None = None
-    """How the people in the images agreed; None: nobody said"""
+    """How the people in the images agreed; None: unknown"""
 
 
 def canonical_licence(text: str | None) -> str | None:
@@ -125,7 +125,7 @@ def merge_terms(parts: Sequence[Terms]) -> Terms:
     """
     if not parts:
         raise ValueError("expected at least one part, got none")
-    asked = [part.consent for part in parts if part.origin == "real"]  # nobody has to agree to a rendering
+    asked = [part.consent for part in parts if part.origin == "real"]  # renderings need no consent
     said = dict.fromkeys(consent for consent in asked if consent)
     return Terms(
         licence=strictest(*(part.licence for part in parts)),
@@ -159,7 +159,7 @@ def terms_of(dataset: Dataset, consent: str | None = None) -> Terms:
 def _stricter(one: str, other: str) -> bool:
     """Whether `one` asks for all that `other` asks for, and more."""
     if one not in OBLIGATIONS or other not in OBLIGATIONS:
-        return False  # nobody knows: both bind
+        return False  # unknown: both bind
     return OBLIGATIONS[one] > OBLIGATIONS[other]
 
 

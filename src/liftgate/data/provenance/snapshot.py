@@ -1,6 +1,6 @@
 """Snapshot: a manifest of every file that a data set rests on, and the proof, later, that they are still the same.
 
-Every byte is read again each time: a file's time and size say nothing to somebody who wants proof (`fingerprint`, which
+Every byte is read again each time: a file's time and size prove nothing (`fingerprint`, which
 is for caching, trusts them). Names are relative to the data set's root, so the set may move. Verification reads the
 data set, not the manifest's names, so a manifest from a stranger cannot make it open anything.
 """
@@ -45,7 +45,7 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     splits: dict[str, int]
     """split → images"""
     labels: str
-    """Dataset.truth_hash(): what the labels mean, whatever file they stand in"""
+    """Dataset.truth_hash(): what the labels mean, in any format"""
     assignment: str
     """Hash of which image belongs to which split and group"""
     files: dict[str, FileState]
@@ -67,6 +67,7 @@ class SnapshotDifference:
 
     @property
     def same(self) -> bool:
+        """Whether nothing has changed."""
         return not (self.changed or self.vanished or self.appeared or self.sentences)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where data may go: nothing confidential leaves the machine unless somebody names the place."""
+"""Where data may go: nothing confidential leaves the machine unless the host is named."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def plain_http_warning(url: str) -> str | None:
     >>> plain_http_warning("https://cvat.example.org"), plain_http_warning("http://localhost:8080")
     (None, None)
     >>> plain_http_warning("http://cvat.lan")
-    'http://cvat.lan: keys and pictures can be read by whoever is on this network'
+    'http://cvat.lan: keys and pictures can be read by anyone on this network'
     """
     parts = _parts(url)
     if parts is None or parts.scheme != "http" or parts.hostname in _LOOPBACK:
         return None
-    return f"http://{parts.hostname}: keys and pictures can be read by whoever is on this network"
+    return f"http://{parts.hostname}: keys and pictures can be read by anyone on this network"
 
 
 def _parts(url: str) -> SplitResult | None:

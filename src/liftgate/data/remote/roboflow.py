@@ -1,8 +1,8 @@
 """A data set version from Roboflow, by name, over its REST API.
 
 Standard library only: the `roboflow` package asks for a login, pins OpenCV and loads every project to fetch one zip.
-The key is taken from the environment (ROBOFLOW_API_KEY, as that package has it), travels to the one address that was
-asked for, and is in no message, file or record.
+The key is taken from the environment (ROBOFLOW_API_KEY, as that package has it), is sent to that one
+address only, and is in no message, file or record.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def fetch(
         Refused: the study is confidential: even the question tells which data are of interest.
         UsageError: no key, or not the name of a version.
         DataError: the folder is not empty, or what came is no safe zip.
-        LiftgateError: the server cannot be reached or says no.
+        LiftgateError: the server cannot be reached or refuses.
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+/\d+", version) or form not in FORMATS:
         expected = f"WORKSPACE/PROJECT/NUMBER and one of {', '.join(FORMATS)}"
@@ -88,7 +88,7 @@ def fetch(
 
 
 def unpack_export(archive: Path, folder: Path) -> Fetched:
-    """Unpack the zip of an export that somebody has fetched already into a new folder.
+    """Unpack the zip of an export that was downloaded before into a new folder.
 
     Raises:
         DataError: the folder is not empty, or it is no safe zip.
@@ -132,13 +132,13 @@ def _get(url: str, shown: str) -> tuple[int, str]:
     except urllib.error.HTTPError as error:
         hints = {401: f"is {KEY} the key of this workspace?", 403: f"is {KEY} the key of this workspace?"}
         hints[404] = "is the name right? It is in the address of the version's page"
-        raise LiftgateError("the server says no", where=shown, got=error.code, hint=hints.get(error.code)) from None
+        raise LiftgateError("the server refuses", where=shown, got=error.code, hint=hints.get(error.code)) from None
     except (OSError, HTTPException) as error:
         raise LiftgateError("the server cannot be reached", where=shown, got=_reason(error)) from None
 
 
 def _download(link: str, path: Path, progress: Progress) -> int:
-    shown = f"{urlsplit(link).hostname}{urlsplit(link).path}"  # its query is signed: whoever has it may fetch
+    shown = f"{urlsplit(link).hostname}{urlsplit(link).path}"  # its query is signed: anyone who has it may fetch
     done = 0
     try:
         with urllib.request.urlopen(link, timeout=_TIMEOUT) as response, path.open("wb") as file:

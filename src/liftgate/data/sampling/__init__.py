@@ -2,7 +2,7 @@
 
 A frame is wanted for a **reason**: production flagged it (`red`, `yellow`), the model was unsure (`low_confidence`),
 champion and challenger do not agree (`disagreement`), something was found that should not be there or the reverse
-(`hard_negative`, `hard_positive`), or nobody has looked at such a scene yet (`spread`). The budget is shared out over
+(`hard_negative`, `hard_positive`), or no similar scene was chosen yet (`spread`). The budget is shared out over
 the reasons for which there is evidence; within each, frames are spread over cameras and days, and near-copies of what
 is already taken are passed over. Frames of a locked test group are never candidates.
 

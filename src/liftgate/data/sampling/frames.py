@@ -36,7 +36,7 @@ def read_frames(source: Path) -> list[CandidateFrame]:
 
 
 def unlabelled_dataset(source: Path, classes: Sequence[str] = (), *, progress: Progress = silent) -> Dataset:
-    """Return frames that nobody has labelled as a data set without labels; groups are the manifest's.
+    """Return unlabelled frames as a data set without labels; groups are the manifest's.
 
     Raises:
         DataError: as `read_frames`.

@@ -64,7 +64,7 @@ def locked_frames(frames: Sequence[CandidateFrame], locked: Sequence[LockedSplit
 
 
 def refuse_unknown_groups(frames: Sequence[CandidateFrame], locked: Sequence[LockedSplit]) -> None:
-    """Refuse where nobody can say whether a frame belongs to a locked group.
+    """Refuse where it is unknown whether a frame belongs to a locked group.
 
     Raises:
         Refused: a group is locked and a frame's group is not known.

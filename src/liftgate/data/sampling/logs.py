@@ -12,7 +12,7 @@ detection. Both know the same words:
     model_version   which model said so
     quality         red, yellow or green
     score           confidence for the image; in a row with a box, of the detection
-    truth           negative or positive: what somebody saw there afterwards
+    truth           negative or positive: what a person saw there afterwards
     detections      JSON lines only: a list of {bbox, score, class or category_id}
     x y width height class   CSV, or bbox and class in JSON lines: the row is a detection, pixels
 

@@ -38,7 +38,7 @@ class CandidateFrame:
     """Name as the manifest or the folder gives it, unique."""
     path: Path
     group: str = ""
-    """Empty: nobody said"""
+    """Empty: unknown"""
     sequence: str = ""
     """Video or camera and day whose frames follow each other in time; empty: unknown"""
     camera: str = ""
@@ -60,7 +60,7 @@ class FrameEntry:
     score: float | None = None
     """The log's own confidence for the frame, 0 … 1"""
     truth: Truth | None = None
-    """What somebody saw there afterwards: nothing, or something"""
+    """What a person saw there afterwards: nothing, or something"""
     boxes: Boxes = field(default_factory=no_boxes)
     """(n, 4) xyxy pixels"""
     classes: tuple[str, ...] = ()

@@ -38,12 +38,12 @@ def sample(
 ) -> Sample:
     """Choose up to `request.budget` frames of `source` (a manifest or a folder) to label next.
 
-    `champion` is the log of the model in use; its flags, scores and detections count. `challenger` is asked only where
+    `champion` is the log of the model in use; its flags, scores and detections count. `challenger` counts only where
     the two disagree. `never` are splits (`split.csv` or `split.csv:NAME`) whose groups are locked: their frames, and
     near-copies of those among the frames, are never chosen. The same input and seed give the same choice.
 
     Raises:
-        UsageError: a request without sense.
+        UsageError: an invalid request.
         DataError: frames, a log or a split cannot be read.
         Refused: a group is locked and frames do not say which group they are of.
     """
@@ -111,12 +111,13 @@ def write_sample(result: Sample, path: Path) -> None:
 
 
 def copy_frames(frames: Sequence[CandidateFrame], folder: Path, progress: Progress = silent) -> None:
-    """Copy frames into `folder` under their names, with the card that theirs give them; one that is there already with
-    the same bytes is left alone.
+    """Copy frames into `folder` under their names, with a card of their terms.
+
+    A frame that is there already with the same bytes is left alone.
 
     Raises:
         DataError: another file of the same name is there, and nothing was copied.
-        Refused: a README.md that somebody wrote is there.
+        Refused: the folder holds a README.md that is not a card of Liftgate's.
     """
     require_card_place(folder)
     terms = terms_of_files([frame.path for frame in frames])

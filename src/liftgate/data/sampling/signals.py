@@ -32,8 +32,8 @@ def reason_scores(
     red, yellow        the log's own flag; the less confident, the higher
     low_confidence     the frame's confidence is below `low`; 1 − confidence
     disagreement       part of both models' boxes that have no partner of the same class at IoU 0.5
-    hard_negative      something is found where somebody saw nothing, or only in this one of three frames in a row
-    hard_positive      nothing is found where somebody saw something, or only in this one of three frames in a row
+    hard_negative      something is found where a person saw nothing, or only in this one of three frames in a row
+    hard_positive      nothing is found where a person saw something, or only in this one of three frames in a row
     """
     n = len(frames)
     confidence = np.array([_confidence(champion.get(index), conf) for index in range(n)])
@@ -100,7 +100,7 @@ def _hard(
     for index, record in champion.items():
         if record.truth is None or np.isnan(best[index]):
             continue
-        could_tell = True  # a person's word stands above the neighbours'
+        could_tell = True  # a person's word outweighs the neighbours'
         negative[index] = best[index] if record.truth == "negative" and finds[index] else np.nan
         positive[index] = 1 - best[index] if record.truth == "positive" and not finds[index] else np.nan
     return (negative, positive) if could_tell else (None, None)

@@ -1,5 +1,6 @@
-"""Whole groups into splits, so that every split gets its share of everything: greedily, the largest groups first, then
-by moving and exchanging groups while that helps. Arrays in, arrays out.
+"""Assign whole groups to splits, so that every split gets its share of everything. Arrays in, arrays out.
+
+Greedily, the largest groups first, then by moving and exchanging groups while that helps.
 
 Not solved exactly: choosing groups to meet several totals is a knapsack problem, and the last half percent of balance
 is worth less than being able to say why a group is where it is. With many small groups greed alone is near enough.

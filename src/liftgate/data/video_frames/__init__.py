@@ -1,9 +1,9 @@
-"""Frames: still images out of videos, at the times that were asked for.
+"""Frames: still images out of videos, at requested times.
 
 A **source** is one video file, one segment of a rolling buffer, one live camera or one folder of images. A **request**
 says which times are wanted of each. A **frame** is the image nearest to such a time, named by video, camera and its own
 time stamp (PTS), never by a frame count: the same moment has the same name however the video was cut or read. Every
-frame stands in `frames.csv` with its SHA-256 and its group, so that a later split can keep what belongs together.
+frame is in `frames.csv` with its SHA-256 and its group, so that a later split can keep what belongs together.
 
 sources.py    what is there: files, folders, buffers, RTSP; camera, category and day out of names
 select.py     so many videos of each category, camera or day

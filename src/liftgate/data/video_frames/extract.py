@@ -43,7 +43,7 @@ def extract(
     cores.
 
     Raises:
-        UsageError: a request without sense, PyAV missing, or `out` holds frames asked for differently.
+        UsageError: an invalid request, PyAV missing, or `out` holds frames of another request.
     """
     check_request(request)
     if any(source.kind != "image" for source in sources):
@@ -75,7 +75,7 @@ def extract(
 
 
 def check_request(request: Request) -> None:
-    """Refuse a request without sense.
+    """Refuse an invalid request.
 
     Raises:
         UsageError: says which part.
@@ -118,8 +118,10 @@ def _carry_out(
     pool: ThreadPoolExecutor,
     progress: Progress,
 ) -> int:
-    """Do the pieces, note each as it ends; return how many frames were written. `met` grows with every time that was
-    looked at, also within a piece."""
+    """Do the pieces, note each as it ends, and return how many frames were written.
+
+    `met` grows with every time that was decoded, also within a piece.
+    """
     total = sum(piece.n_wanted for piece in todo)
     wanted, written = 0, 0
     running: dict[Future[FinishedUnit], WorkUnit] = {}
@@ -205,7 +207,7 @@ def _faults(plans: Sequence[SourcePlan], journal: Journal) -> tuple[Fault, ...]:
         elif facts.claimed > facts.duration or missing:
             ends = facts.duration if facts.claimed > facts.duration else max(piece.ends for piece in pieces)
             text = f"ends at {ends:.1f} s, its header says {facts.claimed:.1f} s"
-            found.append(Fault("video_cut", where, f"{text}; {missing} frames that were asked for are not there"))
+            found.append(Fault("video_cut", where, f"{text}; {missing} requested frames are missing"))
         damaged = sum(piece.n_damaged for piece in pieces)
         if damaged:
             found.append(Fault("video_damaged", where, f"{damaged} packets cannot be decoded"))

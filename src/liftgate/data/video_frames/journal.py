@@ -43,7 +43,7 @@ class Journal:
     """The pieces that a folder holds; new ones are appended as they come in.
 
     Raises (on construction):
-        UsageError: the folder holds frames that were asked for differently, or something else, or another program
+        UsageError: the folder holds frames of another request, or something else, or another program
             writes into it now.
     """
 
@@ -78,7 +78,7 @@ class Journal:
             return
         if lines[0].get("request") != mark:
             raise UsageError(
-                "this folder holds frames that were asked for differently",
+                "this folder holds frames of another request",
                 where=self._folder,
                 hint="another --out, or the same --every, window, --quality and --group as before",
             )
@@ -114,7 +114,9 @@ class Journal:
 
 def _refuse_others(folder: Path) -> None:
     if (folder / "frames.csv").exists():
-        raise UsageError("this folder holds a frames.csv of somebody else", where=folder, hint="another --out")
+        raise UsageError(
+            "this folder holds a frames.csv that Liftgate did not write", where=folder, hint="another --out"
+        )
     if folder.is_dir() and (found := sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))):
         raise UsageError(
             "the folder is not empty", where=folder, got=", ".join(found[:3]), hint="a new --out: nothing is mixed up"

@@ -100,7 +100,7 @@ def record_camera(
     the first frame.
 
     Raises:
-        UsageError: a request without sense, PyAV missing, or `out` holds frames asked for differently.
+        UsageError: an invalid request, PyAV missing, or `out` holds frames of another request.
     """
     check_request(request)
     if seconds <= 0:
@@ -160,15 +160,15 @@ def _lost(camera: Camera, lost: Sequence[str], n_frames: int) -> tuple[Fault, ..
 
 
 def _due(camera: Camera, every: float, begin: float, end: float) -> Iterator[tuple[float, float, Any]]:
-    """Yield (time asked for, seconds from the first frame, frame): the first frame at or after each time.
+    """Yield (requested time, seconds from the first frame, frame): the first frame at or after each time.
 
     `begin`: where in the recording the first frame of this call lies. Not the nearest frame: that would wait for one
-    more, on a picture that somebody may be watching.
+    more, on a stream that may be watched live.
 
     Raises:
         _HungUpError: the camera ended the stream before `end`.
     """
-    deadline = time.monotonic() + end - begin + 2 * _PATIENCE  # also for a camera whose clock stands still
+    deadline = time.monotonic() + end - begin + 2 * _PATIENCE  # also for a camera whose clock has stopped
     due = ceil(begin / every - 1e-6) * every
     container = camera.open()
     at = begin

@@ -1,5 +1,4 @@
-"""The card of a folder of frames: what may be done with them follows the videos, and whoever samples or labels them
-next reads it there."""
+"""The card of a folder of frames: its terms follow those of the videos, and the next step reads them there."""
 
 from __future__ import annotations
 
@@ -14,11 +13,13 @@ from liftgate.hashing import file_hash
 
 
 def frames_terms(out: Path, files: Collection[Path], said: DeclaredTerms | None = None) -> Terms:
-    """Return the terms of frames out of `files` that go into `out`: as said, else the strictest of the cards beside the
-    files, else as an earlier run into `out` had them. Asked before the work: a card that cannot be written stops it.
+    """Return the terms of frames out of `files` that go into `out`.
+
+    As `said`, else the strictest of the cards beside the files, else those of an earlier run into `out`. Called before
+    the work, so that a card that cannot be written stops it.
 
     Raises:
-        Refused: `out` holds a README.md that somebody wrote.
+        Refused: `out` holds a README.md that is not a card of Liftgate's.
         DataError: a card is damaged.
     """
     require_card_place(out)

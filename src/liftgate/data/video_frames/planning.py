@@ -36,7 +36,7 @@ class WorkUnit:
 
     @property
     def n_wanted(self) -> int:
-        """Frames that were asked for."""
+        """Requested frames."""
         return sum(map(len, self.runs)) if self.facts else len(self.sources)
 
 
@@ -47,7 +47,7 @@ class SourcePlan(NamedTuple):
     work: tuple[WorkUnit, ...] = ()
     faults: tuple[Fault, ...] = ()
     n_missing: int = 0
-    """Frames asked for after the point where the packets end, if the header promised more."""
+    """Requested frames after the point where the packets end, if the header promised more."""
     broken: bool = False
     """Nothing can be had of it."""
 
@@ -133,6 +133,6 @@ def _state(source: FrameSource) -> list[object]:
     labels = [source.camera, source.category, source.day, source.folder, str(source.started)]
     try:
         facts = source.path.stat()
-    except OSError:  # gone meanwhile: whoever reads it says so
+    except OSError:  # gone meanwhile: reading it reports that
         return [source.name, labels]
     return [source.name, source.kind, labels, facts.st_size, facts.st_mtime_ns]

@@ -77,7 +77,7 @@ class FrameRow:
     time: str
     """Seconds from the first frame of the video by its time stamps (PTS), six decimals"""
     requested: str
-    """The time that was asked for, six decimals"""
+    """The requested time, six decimals"""
     width: str
     height: str
     sha256: str
@@ -108,7 +108,7 @@ FAULTS: dict[str, str] = {
     "video_no_stream": "the file holds sound only",
     "video_no_frames": "no frame can be decoded, or none carries a time stamp",
     "video_cut": "the video ends before its header says it does; the frames after that are missing",
-    "video_short": "the video ends before the window that was asked for begins",
+    "video_short": "the video ends before the requested window begins",
     "video_damaged": "some packets cannot be decoded; frames next to them may be missing",
     "segment_no_clock": "the name of a segment tells no time, so frames are counted from each segment's own beginning",
     "stream_lost": "the camera could not be reached, or the connection ended early",

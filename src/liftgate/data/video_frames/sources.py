@@ -30,8 +30,11 @@ _LONGEST_NAME = 120
 
 @dataclass(frozen=True, slots=True)
 class NamingRules:
-    """How camera and category are found: `folder` (the name of the folder that holds the file), a regular expression
-    with one group, searched in the path below the source, or any other text, which is the name itself."""
+    """How camera and category are found.
+
+    `folder` (the name of the folder that holds the file), a regular expression with one group, searched in the path
+    below the source, or any other text, which is the name itself.
+    """
 
     camera: str | None = None
     """None: `cam…`, `camera…` or `ch<number>` in the name, where there is one"""
@@ -42,7 +45,7 @@ class NamingRules:
 class RollingBuffer:
     """A folder that a recorder fills with segments and empties behind itself.
 
-    Complete is a segment that is not the newest of its folder, or that nobody wrote to for `settle` seconds.
+    Complete is a segment that is not the newest of its folder, or that was not written to for `settle` seconds.
     """
 
     newest: int | None = None

@@ -170,7 +170,7 @@ def _trouble(
 
 
 def _finite(numbers: Iterable[float]) -> bool:
-    # A coordinate beyond 1e9 pixels is nobody's: refused here, so that no product of two overflows later.
+    # A coordinate beyond 1e9 pixels is an error: refused here, so that no product of two overflows later.
     return all(abs(number) < 1e9 for number in numbers)
 
 

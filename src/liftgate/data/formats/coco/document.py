@@ -74,7 +74,7 @@ class CocoDocument(msgspec.Struct):
 
 
 class _Outline(msgspec.Struct):
-    """The corners of an annotation: polygons as x, y, x, y, …"""
+    """The corners of an annotation: polygons as x, y of each corner."""
 
     segmentation: list[list[float]]
 
@@ -156,8 +156,7 @@ def read_json(path: Path, kind: type[T]) -> T:
 
 
 def _content(path: Path) -> bytes | memoryview:
-    """The file without a byte order mark. A large one is mapped: its pages are the system's to take back, and half a
-    gigabyte of outlines takes no memory of ours."""
+    """Return the file's bytes without a byte order mark; a large file is mapped, so that it takes no memory of ours."""
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size < MAP_FROM_BYTES:

@@ -1,5 +1,7 @@
-"""One JSON per split → one Dataset: `annotations/instances_train2017.json` and its fellows, or Roboflow's
-`train/_annotations.coco.json`, `valid/…`, `test/…`."""
+"""One JSON per split → one Dataset.
+
+`annotations/instances_train2017.json` and so on, or Roboflow's `train/_annotations.coco.json`, `valid/…`, `test/…`.
+"""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def write_predictions(predictions: Predictions, dataset: Dataset, path: Path) ->
 def _declared_numbering(
     path: Path, dataset: Dataset, settings: Mapping[str, Any], numbering: str | None
 ) -> Numbering | None:
-    """The numbering that an option or the settings declare; None: nobody does."""
+    """Return the numbering that an option or the settings declare, or None."""
     known = numberings(dataset)
     declared = numbering or settings.get("category_numbering")
     names = settings.get("classes")

@@ -39,7 +39,7 @@ _SPLIT_WORDS = {"train": "train", "val": "val", "valid": "val", "validation": "v
 def read(path: Path, *, images: Path | None = None, name: str | None = None, progress: Progress = silent) -> Dataset:
     """Read COCO instances or person keypoints.
 
-    Classes are the categories in the order of their ids, which stay in `category_ids`. Boxes are `bbox` as it stands,
+    Classes are the categories in the order of their ids, which stay in `category_ids`. Boxes are `bbox` as given,
     `area` the annotation's own (of its outline), `line` the annotation id. The split is taken from the file's name
     (`instances_val2017.json`) or its folder (`valid/_annotations.coco.json`). Images are looked for in `images`,
     or beside the JSON; where none is found the sizes in the JSON are believed, which is enough to evaluate. The licence

@@ -1,5 +1,7 @@
-"""A results JSON as columns. Small files are decoded by msgspec; larger ones are scanned in pieces by machine code, so
-that memory holds the numbers and one piece, never the file.
+"""Read a results JSON as columns.
+
+Small files are decoded by msgspec; larger ones are scanned in pieces by machine code, so that memory holds the numbers
+and one piece, never the file.
 
 What the scanner does not understand in a row is decided by msgspec, so that a row means the same either way and one
 that is no detection is named by its index.

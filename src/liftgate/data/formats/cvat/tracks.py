@@ -20,8 +20,11 @@ _FRAME = re.compile(r"frame_(\d{6,})(?:\.\w+)?")
 
 
 def track_of(dataset: Dataset) -> NDArray[np.int64] | None:
-    """Return the track of every object, or None where a file of tracks cannot hold the data: nobody knows them, frames
-    that are no numbered ones of one video, frames in splits, frames without an object, keypoints."""
+    """Return the track of every object, or None where a file of tracks cannot hold the data.
+
+    It cannot hold objects without a track, frames that are not numbered ones of one video, frames in splits, frames
+    without an object, or keypoints.
+    """
     known = dataset.raw.get(TRACKS)
     if not isinstance(known, Mapping) or not len(dataset.labels) or dataset.keypoints is not None:
         return None

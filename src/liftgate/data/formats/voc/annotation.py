@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from liftgate.documents import DocumentError, Limits, parse_xml
 
 _LARGEST_SIDE = 1e6  # pixels
-_FARTHEST = 1e9  # a coordinate beyond is nobody's: refused, so that no product of two overflows later
+_FARTHEST = 1e9  # a coordinate beyond is an error: refused, so that no product of two overflows later
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 _LIMITS = Limits(size=4 << 20)  # 13,000 objects; of nested tags a parser makes a hundred times as much memory
 

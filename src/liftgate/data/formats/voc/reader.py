@@ -124,7 +124,7 @@ def _pictures(folder: Path) -> dict[str, Path]:
 
 
 def _splits(folder: Path, stems: set[str]) -> tuple[dict[str, str], list[Fault]]:
-    """image stem → split, from the lists that exist; `trainval` only where there is neither train nor val."""
+    """Map image stem to split, from the lists that exist; `trainval` only where there is neither train nor val."""
     lists = {split: folder / f"{split}.txt" for split in ("train", "val", "test")}
     if not lists["train"].is_file() and not lists["val"].is_file():
         lists = {"train": folder / "trainval.txt", "test": lists["test"]}

@@ -18,7 +18,7 @@ from liftgate.progress import Progress, silent, told
 def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
     """Write Annotations/*.xml, ImageSets/Main/*.txt and links in JPEGImages; returns `folder`.
 
-    Coordinates have up to three decimals. `difficult` says ignored or crowd. An image that nobody has labelled gets no
+    Coordinates have up to three decimals. `difficult` says ignored or crowd. An unlabelled image gets no
     XML. What VOC cannot hold is in `formats.writing.losses`.
     """
     names = safe_names(dataset.images)

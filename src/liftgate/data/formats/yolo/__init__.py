@@ -1,5 +1,7 @@
-"""YOLO: a data.yaml and one text file of fractions per image. `read` takes what people have, `write` makes a training
-tree that Ultralytics reads without surprises."""
+"""YOLO: a data.yaml and one text file of fractions per image.
+
+`read` takes what people have, `write` makes a training tree that Ultralytics reads without surprises.
+"""
 
 from __future__ import annotations
 

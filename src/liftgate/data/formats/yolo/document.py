@@ -1,4 +1,4 @@
-"""data.yaml: keys, class names and keypoints, with the line that each key stands on.
+"""data.yaml: keys, class names and keypoints, with the line of each key.
 
 `download:` is a program that Ultralytics runs when the val folder is missing. Here it is text, kept in `raw`.
 """
@@ -33,10 +33,11 @@ class DataYaml:
     """The folder of the images, where no file says"""
 
     def where(self, key: str) -> str:
-        """file:line of a key"""
+        """Return file:line of a key."""
         return f"{self.path}:{self.lines[key]}" if key in self.lines else str(self.path)
 
     def fault(self, kind: str, key: str, message: str) -> None:
+        """Record a fault at the line of a key."""
         self.faults.append(Fault(kind, self.where(key), message))
 
 
@@ -63,21 +64,21 @@ def load_data_yaml(path: Path) -> DataYaml:
 
 
 def _doubled_keys(path: Path, node: yaml.Node | None, inside: str = "") -> Iterator[Fault]:
-    """Yield the keys that stand twice in one mapping: YAML takes the last of them without a word."""
+    """Yield keys that occur twice in one mapping: YAML silently takes the last."""
     if not isinstance(node, yaml.MappingNode):
         return
     seen: dict[str, int] = {}
     for key, value in node.value:
         text, line = str(key.value), key.start_mark.line + 1
         if text in seen:
-            what = f"{inside}{text} stands on line {seen[text]} too; the last one is taken"
+            what = f"{inside}{text} is also on line {seen[text]}; the last one is used"
             yield Fault("key_twice", f"{path}:{line}", what)
         seen[text] = line
         yield from _doubled_keys(path, value, f"{inside}{text}: ")
 
 
 def class_names(document: DataYaml) -> tuple[str, ...]:
-    """Return the class names in index order; `nc` alone gives class_0, class_1, …
+    """Return the class names in index order; `nc` alone gives class_0, class_1 and so on.
 
     Raises:
         DataError: neither `names` nor `nc`, or of a type that cannot be meant.

@@ -1,5 +1,7 @@
-"""Which image files each split of a data.yaml means: folders, lists of folders and list files, resolved against the
-YAML's own folder."""
+"""Image files of each split of a data.yaml.
+
+Folders, lists of folders and list files, resolved against the YAML's own folder.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +100,7 @@ def _resolve(document: DataYaml, base: Path, key: str, entry: object) -> Path | 
 def _walk(document: DataYaml, folder: Path) -> list[Path]:
     """Image files below a folder, hidden ones left out; links are followed, but no folder is entered twice.
 
-    Where thousands of folders hold next to no image, somebody named a disk or a home folder: that is said, not walked.
+    Where thousands of folders hold next to no image, a disk or a home folder was named: a fault.
     """
     found: list[Path] = []
     entered: set[str] = set()

@@ -24,7 +24,7 @@ def read(path: Path, *, name: str | None = None, progress: Progress = silent) ->
     """Read a data.yaml with its images' headers and labels.
 
     Boxes come out in pixels of the upright image. An image without a label file has `label` None. Rows that are no
-    rows are in `faults` and not in `labels`; so are the rows of an image whose size nobody knows.
+    rows are in `faults` and not in `labels`; so are the rows of an image whose size is unknown.
 
     Raises:
         DataError: the YAML cannot be understood; everything else is a fault.

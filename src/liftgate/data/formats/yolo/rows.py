@@ -36,9 +36,9 @@ class LabelRows:
 
 
 def parse_rows(text: str, n_classes: int, n_keypoints: int = 0, dims: int = 3) -> LabelRows:
-    """Parse the text of one label file; never raises.
+    r"""Parse the text of one label file; never raises.
 
-    >>> rows = parse_rows("0 .5 .5 .2 .2\\n7 .5 .5 .2 .2", n_classes=2)
+    >>> rows = parse_rows("0 .5 .5 .2 .2\n7 .5 .5 .2 .2", n_classes=2)
     >>> rows.good[0].box, rows.bad
     ((0.5, 0.5, 0.2, 0.2), [('class_out_of_range', 2, 'class 7, but there are 2 classes')])
     """
@@ -55,7 +55,7 @@ def parse_rows(text: str, n_classes: int, n_keypoints: int = 0, dims: int = 3) -
             continue
         values = (outcome.cls, *outcome.box, *outcome.points, outcome.area or 0.0)
         if values in seen:
-            rows.bad.append(("row_duplicate", line, "the same row stands above"))
+            rows.bad.append(("row_duplicate", line, "the same row is above"))
             continue
         seen.add(values)
         outlines += outcome.area is not None

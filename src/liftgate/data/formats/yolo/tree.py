@@ -1,7 +1,7 @@
 """Dataset → a training tree: exactly what Ultralytics will see, without copies.
 
     data.yaml            absolute `path`, names, kpt_shape, flip_idx; nothing of the user's YAML passes through
-    train.txt …          one list file per split, an image repeated as often as asked
+    train.txt …          one list file per split, an image listed as often as `repeats` says
     images/NAME.jpg      links to the originals (copies where the file system knows no links)
     labels/NAME.txt      rows in fractions, 7 digits: a box returns to 0.01 px up to 65,000 px
     groups.csv           name, group; where groups are known
@@ -9,8 +9,8 @@
 
 All names are made here: two images called a.jpg in different folders do not collide, and no name of the user's (with
 `..`, a line break, or /images/ in its path) can lead Ultralytics astray. Left out, because Ultralytics would drop the
-image or train on nonsense: images that it cannot read, crowd and ignore rows, boxes without area, rows that stand
-twice; and training images that would only look empty, because none of their objects can be read or written. Boxes
+image or train on nonsense: images that it cannot read, crowd and ignore rows, boxes without area, duplicate
+rows; and training images that would only look empty, because none of their objects can be read or written. Boxes
 are cut at the image's edge. Originals are never touched: Ultralytics mends a JPEG by replacing the link.
 """
 
@@ -123,7 +123,7 @@ def _own_files(folder: Path) -> Callable[[str], bool]:
     stems = frozenset(PurePosixPath(link).stem for link in links or ())
     own = {"data.yaml", "manifest.json", "groups.csv"}
     own |= {path.name for path in folder.glob("*.txt") if path.read_bytes()[:9] in (b"", b"./images/")}
-    with contextlib.suppress(Refused):  # a README.md that somebody else wrote
+    with contextlib.suppress(Refused):  # a README.md that is not ours
         own.add(require_card_place(folder).name)
 
     def is_own(path: str) -> bool:
