@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from liftgate.ledger import Ledger
+from liftgate.ledger.chain import Ledger
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.notice import Notify, nobody
 from liftgate.progress import Progress, silent

@@ -21,11 +21,6 @@ from liftgate.pipeline.planning.estimate import Times
 from liftgate.pipeline.planning.recipes import demand_recipes, demand_task
 from liftgate.pipeline.spending import goes_on_after, spent
 from liftgate.pipeline.step import Cache, R, Results, Step
-from liftgate.pipeline.steps.checking import CheckStep, cheap_errors
-from liftgate.pipeline.steps.measuring import EvaluateStep, gate_step
-from liftgate.pipeline.steps.probing import probe_steps
-from liftgate.pipeline.steps.retention import VerdictContext
-from liftgate.pipeline.steps.training import train_steps
 from liftgate.study.records import Arm, Budget, FlowStep, Gate, Study
 from liftgate.training.ranks import count_devices
 from liftgate.training.tracking import demand
@@ -232,6 +227,13 @@ class _FlowRun:
 
 def _steps_of(context: Context, word: FlowStep) -> Sequence[Step[Any]]:
     """Return the steps that one word of the flow stands for, in order; `report` stands for none."""
+    # Here: each kind of step loads the rooms that do its work, and the types of a plan need none of them.
+    from liftgate.pipeline.steps.checking import CheckStep
+    from liftgate.pipeline.steps.measuring import EvaluateStep, gate_step
+    from liftgate.pipeline.steps.probing import probe_steps
+    from liftgate.pipeline.steps.retention import VerdictContext
+    from liftgate.pipeline.steps.training import train_steps
+
     study = context.study
     if word.name == "check":
         return [CheckStep(context)]
@@ -262,6 +264,8 @@ def _untrained(study: Study, gate: Gate) -> list[Arm]:
 
 def _foresee_findings(context: Context) -> None:
     """Warn of what `check` will stop the run for, as far as no image need be opened for it."""
+    from liftgate.pipeline.steps.checking import cheap_errors
+
     for found in cheap_errors(context):
         message = f"check will stop the run: {found.id}, {found.where}: {found.message} ({found.hint})"
         context.notify(warning("check", message))

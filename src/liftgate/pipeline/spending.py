@@ -11,7 +11,7 @@ from pathlib import Path
 
 from liftgate.backends.events import EpochReport, Event, StartedEvent
 from liftgate.errors import LedgerError
-from liftgate.ledger import Ledger
+from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import Spent
 from liftgate.ledger.results import EpochRow, RunEntry, TrainingFacts, TrainResult
 from liftgate.ledger.runs import RunFolder, folders

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from liftgate.data.core.fingerprint import file_hashes
 from liftgate.hashing import content_hash, short
-from liftgate.ledger import Ledger
+from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import Body, LedgerRecord, StepEntry
 
 R = TypeVar("R", bound=LedgerRecord)

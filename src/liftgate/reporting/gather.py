@@ -13,7 +13,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
-from liftgate.ledger import Ledger
+from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import CheckEntry, DataEntry, FlowEntry, GateEntry, StepEntry, VerdictEntry
 from liftgate.ledger.results import ClaimRow, EvaluateResult, GateResult, PredictResult
 from liftgate.ledger.workspace import Workspace

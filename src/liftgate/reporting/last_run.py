@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from liftgate.ledger import Ledger
+from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import FlowEntry, LedgerRecord, StepEntry
 from liftgate.ledger.results import TrainResult
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from liftgate.errors import LiftgateError, UsageError
-from liftgate.ledger import Ledger
+from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import Body
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline import runner, spending

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from liftgate.errors import UsageError
-from liftgate.ledger import Ledger
+from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import DecisionEntry, FlowEntry, VerdictEntry
 from liftgate.ledger.results import ExpectedRow
 from liftgate.locks import LockOwner

@@ -6,7 +6,7 @@ import time
 from typing import Any, NamedTuple
 
 from liftgate.hashing import content_hash
-from liftgate.ledger import Ledger
+from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import Body, MeasuredPace, NoteEntry, StepEntry
 from liftgate.ledger.results import EpochRow, TrainResult
 from liftgate.pipeline.context import Context

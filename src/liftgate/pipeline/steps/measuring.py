@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from liftgate import checks
 from liftgate.checks.arm_differences import arm_differences, undeclared
-from liftgate.evaluation import verdict
-from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.image_level import ImageLevelThreshold
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
-from liftgate.evaluation.seeds import compare_seeds
 from liftgate.evaluation.spec import DEFAULT_CONF, ComparisonSpec, EvaluationSpec
 from liftgate.hashing import content_hash
 from liftgate.ledger.gates import record_gate
@@ -60,6 +57,8 @@ class EvaluateStep(Step[EvaluateResult]):
         Raises:
             Refused: the lockbox is spent.
         """
+        from liftgate.evaluation.evaluate import evaluate  # a plan measures nothing
+
         gate, context = self._gate, self._context
         _open_lockbox(context, gate)
         measured = evaluate(
@@ -95,6 +94,8 @@ class ComparisonStep(Step[GateResult]):
 
     def work(self, results: Results) -> GateResult:
         """Compare the arms and write the verdict into the ledger."""
+        from liftgate.evaluation import verdict
+
         comparison = self._arms.compare(results)
         decided = verdict.judge_comparison(
             self._gate,
@@ -126,6 +127,8 @@ class ClaimsStep(Step[GateResult]):
 
     def work(self, results: Results) -> GateResult:
         """Judge the claims and write the verdict into the ledger."""
+        from liftgate.evaluation import verdict
+
         evaluation = Evaluation.from_dict(results.of(self._evaluated).evaluation)
         seeds = self._context.study.seeds[:1] if self._arm.stages else ()
         decided = verdict.judge_claims(self._gate, evaluation, seeds=seeds)
@@ -165,6 +168,8 @@ class _ComparedArms:
 
     def compare(self, results: Results) -> Comparison:
         """Return treatment − control over all seeds, with everything that differs beyond the declared difference."""
+        from liftgate.evaluation.seeds import compare_seeds
+
         gate = self.gate
         comparison = compare_seeds(
             self._context.datasets.truth(gate.on),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from liftgate.backends.events import Json
-from liftgate.ledger import Ledger
+from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import NoteEntry
 from liftgate.study.records import Stage
 

@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 
 from liftgate.evaluation.metrics import SCREENING
 from liftgate.evaluation.records import Comparison, Verdict
-from liftgate.evaluation.seeds import compare_seeds
 from liftgate.evaluation.spec import ComparisonSpec
-from liftgate.evaluation.verdict import decide, oriented
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.step import Results, Step
 from liftgate.pipeline.steps.predicting import PredictStep, prediction_settings
@@ -106,6 +104,9 @@ class VerdictContext:
         return _MeasuredTwice(arm, check.place, before, after)
 
     def _with_retention(self, verdict: Verdict, check: _MeasuredTwice, results: Results) -> Verdict:
+        from liftgate.evaluation.seeds import compare_seeds  # a plan measures nothing
+        from liftgate.evaluation.verdict import decide, oriented
+
         gate = self._gate
         usual = "OKS-mAP50" if self._context.study.task == "pose" else "mAP50"
         # Threats of the new data need not be classes of the old.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from liftgate.ledger import Ledger
+from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import StepEntry
 from liftgate.ledger.results import EpochRow, ExpectedRow, TrainResult
 from liftgate.study.records import Arm, EarlyKill, Expectation, Stage, Study

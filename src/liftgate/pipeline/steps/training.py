@@ -11,7 +11,6 @@ from liftgate.ledger.results import TrainResult
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.step import Results, Step
 from liftgate.pipeline.steps.recipe import recipe_of
-from liftgate.pipeline.steps.stage_run import StageRun
 from liftgate.study.records import Arm, Stage, Study
 from liftgate.training.start_weights import resolve_weights
 
@@ -49,6 +48,8 @@ class TrainStep(Step[TrainResult]):
 
     def work(self, results: Results) -> TrainResult:
         """Train, or go on with the unfinished run of the same step."""
+        from liftgate.pipeline.steps.stage_run import StageRun  # a plan trains nothing
+
         if self._given is not None:
             weights = self._given.path
         else:
