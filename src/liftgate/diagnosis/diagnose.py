@@ -14,7 +14,7 @@ from liftgate.diagnosis.symptom import Symptom
 from liftgate.diagnosis.trace import Trace, filled, read_trace
 from liftgate.errors import UsageError
 
-_SHORT = 10  # epochs under which the shape of a curve says nothing
+_SHORT = 15  # epochs under which most rules cannot judge the shape of a curve
 
 RULES: tuple[Callable[[Trace], Iterator[Symptom]], ...] = (
     learning_rules.not_a_number,

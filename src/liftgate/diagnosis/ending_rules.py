@@ -14,6 +14,10 @@ from liftgate.diagnosis.trace import Curve, Trace, filled, head_curves
 
 _WIDE = 3.0  # validation over training loss; sound runs end below 2
 _SHORT_PATIENCE = 10
+WORTH = 0.1
+"""Share of a metric that a rise over the last part of a run must gain, so that more epochs are worth having"""
+NEARLY_ALL = 0.9
+"""mAP50 of a head that finds nearly every object: the rise of such a head at the end of a plan is polish"""
 
 
 class Rise(NamedTuple):
@@ -153,7 +157,7 @@ def _rise_of_a_cut(trace: Trace, curve: Curve) -> Rise | None:
     """Return a rise by a tenth over the last half; or any certain one over the last two fifths."""
     values, n = curve.values, len(curve.values)
     half = _last_part(trace, curve, max(3, n // 2), 0.9)
-    share = 0.15 if _level(trace, curve) >= 0.95 else 0.1
+    share = 1.5 * WORTH if _level(trace, curve) >= 0.95 else WORTH
     third = max(3, n // 3)
     falls = n >= 2 * third and middle(values[-third:]) < middle(values[-2 * third : -third])
     if half.certain and half.gain >= max(share * half.end, 0.02) and not falls:
@@ -164,11 +168,15 @@ def _rise_of_a_cut(trace: Trace, curve: Curve) -> Rise | None:
 
 
 def _rise_of_a_plan(trace: Trace, curve: Curve) -> Rise | None:
-    """Return a rise by a tenth over the last third of a schedule that came to its end, unless mAP50 is above .9."""
-    third = _last_part(trace, curve, max(3, -(-len(curve.values) // 3)), 0.9)
-    if _level(trace, curve) >= 0.9 or not third.certain or third.gain < max(0.1 * third.end, 0.01):
+    """Return a rise by a tenth over the last third of a schedule that came to its end, unless mAP50 is above .9.
+
+    Of fewer than 20 epochs a third is too few values to judge: there it is the last half.
+    """
+    n = len(curve.values)
+    part = _last_part(trace, curve, max(3, n // 2 if n < 20 else -(-n // 3)), 0.9)
+    if _level(trace, curve) >= NEARLY_ALL or not part.certain or part.gain < max(WORTH * part.end, 0.01):
         return None
-    return third if _goes_on(third, curve.values) else None
+    return part if _goes_on(part, curve.values) else None
 
 
 def _goes_on(rise: Rise, values: Floats) -> bool:

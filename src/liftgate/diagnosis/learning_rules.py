@@ -62,7 +62,7 @@ def never_learned(trace: Trace) -> Iterator[Symptom]:
         dead_beside_others = not curve.any() and beside > 0.5 and len(trace) >= 20
         early = _batches(trace) * len(trace) < _ENOUGH or _warmed_up_throughout(trace)
         planned = planned_epochs(trace)
-        over = planned is not None and int(trace.epochs[-1]) >= planned and len(trace) >= 10
+        over = planned is not None and int(trace.epochs[-1]) >= 0.9 * planned and len(trace) >= 10
         if untrained is None and not dead_beside_others:
             found_nothing = best < 0.02 and (over or (_had_its_chance(trace) and not early))
             lost_all = best < 0.05 and over and len(trace) >= 20 and middle(curve[-5:]) < 0.005
