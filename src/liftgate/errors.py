@@ -8,11 +8,11 @@
     ├── TrainingError             exit 1   a stage did not finish
     │   └── OutOfMemory
     ├── LedgerError               exit 1   the record is damaged or was touched
-    ├── Refused                   exit 2   allowed by nobody: a remote for confidential data, a spent lockbox
-    └── Stopped                   exit 12  a decision point, the budget, or a person said stop
+    ├── Refused                   exit 2   not allowed: a remote for confidential data, a spent lockbox
+    └── Stopped                   exit 12  a decision point, the budget or a person stopped it
 
 An error says what is wrong, where (file:line, or arm and seed), what was expected and what was there, and a hint
-that a person can act on. What is wrong with a *row* of somebody's data is no error but a finding: the rest is read.
+that a person can act on. What is wrong with a *row* of a data set is no error but a finding: the rest is read.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class DataError(UsageError):
 
 
 class Refused(UsageError):
-    """Asked for something that the study or the lockbox does not allow."""
+    """The study or the lockbox does not allow it."""
 
 
 class FindingsError(LiftgateError):
@@ -92,7 +92,7 @@ class OutOfMemory(TrainingError):
 
 
 class LedgerError(LiftgateError):
-    """The ledger is damaged, or somebody changed what was written."""
+    """The ledger is damaged, or was changed after it was written."""
 
 
 class Stopped(LiftgateError):

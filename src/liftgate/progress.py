@@ -1,4 +1,4 @@
-"""Progress: how long work tells whoever waits how far it is. The command line draws it; everybody else stays silent."""
+"""Progress of long work. The command line draws it; a caller in Python passes a function, or nothing."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ T = TypeVar("T")
 class Progress(Protocol):
     """Called with what is being done, how many are done and how many there are in all."""
 
-    def __call__(self, what: str, done: int, total: int) -> None: ...
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Note that `done` of `total` items of `what` are done."""
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """Say nothing."""
+    """Ignore progress."""
 
 
 _EVERY = 64
 
 
-def told(items: Sequence[T], what: str, progress: Progress) -> Iterator[T]:
-    """Yield the items and say now and then how many are done.
+def report_progress(items: Sequence[T], what: str, progress: Progress) -> Iterator[T]:
+    """Yield the items, and report progress every 64 of them.
 
-    >>> list(told("abc", "letters", lambda what, done, total: print(what, done, total)))
+    >>> list(report_progress("abc", "letters", lambda what, done, total: print(what, done, total)))
     letters 0 3
     letters 3 3
     ['a', 'b', 'c']
@@ -37,7 +38,7 @@ def told(items: Sequence[T], what: str, progress: Progress) -> Iterator[T]:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time as people say it.
+    """Return a length of time in words.
 
     >>> duration(8.4), duration(95), duration(7384)
     ('8 s', '1 min 35 s', '2 h 03 min')

@@ -237,7 +237,7 @@ def test_evaluate_sorts_mistakes_and_says_how_sure_the_model_is(
     assert len(errors["confusion"]) == len(errors["classes"]) + 1
     assert record["calibration"]["n_detections"] == sum(record["calibration"]["n"])
     assert len(record["curves"]["best_confidence"]["value"]) == 21
-    for words in ("mAP50 that mending it would win", "calibration error", "best confidence, quantiles", "best F1"):
+    for words in ("mAP50 gained without it", "calibration error", "best confidence, quantiles", "best F1"):
         assert words in text
     assert len(text.splitlines()) < 45, "it fits a screen"
 

@@ -132,7 +132,7 @@ def test_an_off_the_shelf_arm_and_a_gate_against_fixed_numbers() -> None:
             "no gate or arm `lfit`\n  hint: did you mean lift?",
         ),
         ("[check, train, lift]", "[train, lift, {step: report, when: {lift: [FIAL]}}]", "did you mean FAIL?"),
-        ("[check, train, lift]", "[train, lift, lift]", "the gate `lift` is asked twice"),
+        ("[check, train, lift]", "[train, lift, lift]", "the gate `lift` is in the flow twice"),
         ("[check, train, lift]", "[{step: train, arms: [singl]}]", "flow.0.arms.0: no arm `singl`"),
         ("[check, train, lift]", "[]", "flow: "),
         ("data: big", "data: bgi", "arms.two_stage.0.data: no dataset `bgi`\n  hint: did you mean big?"),
@@ -140,12 +140,12 @@ def test_an_off_the_shelf_arm_and_a_gate_against_fixed_numbers() -> None:
         ("patience: 30", "patience: {a: 1}", "arms.two_stage.1.recipe.patience: expected a number, a word or a list"),
         ("patience: 30", "cos_lr: yes", "`yes` is a word here, not a switch\n  hint: write true"),
         ("patience: 30", "seed: 3", "arms.two_stage.1.recipe.seed: `seed` is not a recipe's to set"),
-        ("patience: 30", "lr0: .inf", "the key `lr0` stands twice: line 11 and line 11"),
+        ("patience: 30", "lr0: .inf", "the key `lr0` is given twice: line 11 and line 11"),
         ("patience: 30", "lrf: .inf", "expected a finite number, got inf"),
         ("usd: 200", "usd: 0", "study.yaml:16: budget.usd: expected more than 0, got 0: it would stop the study"),
         ("gpu_hours: 120", "gpu_hours: -1", "expected more than 0, got -1"),
         (", gpu_hours: 120", "", "budget.usd: a ceiling in money needs `usd_per_hour`"),
-        ("seeds: [0, 1, 2]", "seeds: [0, 1, 1]", "study.yaml:12: seeds.2: the seed 1 stands twice"),
+        ("seeds: [0, 1, 2]", "seeds: [0, 1, 1]", "study.yaml:12: seeds.2: the seed 1 is given twice"),
         ("seeds: [0, 1, 2]", "seeds: ['0']", "seeds.0: expected"),
         (
             "'^(?P<group>[^_]+)_'",
@@ -164,7 +164,7 @@ def test_an_off_the_shelf_arm_and_a_gate_against_fixed_numbers() -> None:
         (
             "question: Does",
             "question: Does: it",
-            "study.yaml:2: not YAML: mapping values are not allowed here\n  hint: a text that has `: ` in it stands",
+            "study.yaml:2: not YAML: mapping values are not allowed here\n  hint: put a text that has `: ` in it",
         ),
         ("seeds: [0, 1, 2]", "seeds: [0, 1, 2", "(begun in line 12) expected ',' or ']'"),
         ("lock: [test]", "confidential: yes", "confidential: expected a boolean, got 'yes'\n  hint: write true"),
@@ -282,7 +282,7 @@ def test_decisions_expectations_memory_and_conditions_reach_their_records() -> N
     ("old", "new", "said"),
     [
         ("        val: real\n", "", "arms.a.stages.0: a mix of several datasets needs `val`"),
-        ("dataset: made}, {dataset: real,", "dataset: real}, {dataset: real,", "`real` stands twice in the mix"),
+        ("dataset: made}, {dataset: real,", "dataset: real}, {dataset: real,", "`real` is in the mix twice"),
         ("{dataset: made}", "{datset: made}", "data.0.datset: unknown key\n  hint: did you mean dataset?"),
         ("take: 100}]\n", "take: 0}]\n", "data.1.take: expected greater than or equal to 1"),
         ('"mAP50 > 0.3"', '"__import__(1) > 2"', "careful_if: expected METRIC SIGN NUMBER"),
@@ -299,7 +299,7 @@ def test_decisions_expectations_memory_and_conditions_reach_their_records() -> N
         (", at_most: 0.2", "", "the key `at_most` is missing"),
         ("when: {a: STOPPED}", "when: {a: FAIL}", "no word of `a` `FAIL`"),
         ("when: {a: STOPPED}", "when: {b: STOPPED}", "`b` is not trained yet"),
-        ("{few: [FAIL]}", "{abl: [FAIL]}", "`abl` stands for several gates"),
+        ("{few: [FAIL]}", "{abl: [FAIL]}", "`abl` expands to several gates"),
         ("[{weights: v1.pt, data: [{", "[{weights: v1.pt, weights_from: last, data: [{", "is about the stage before"),
         ("select: recall", "select: pose_mAP50", "is a metric of keypoints"),
         ("select: mAP50\n", "select: mAP5\n", "did you mean mAP50?"),
@@ -332,7 +332,7 @@ def test_one_mistake_stands_in_the_error_itself_with_place_and_hint() -> None:
 
 
 def test_a_key_that_stands_twice_is_refused_with_both_lines() -> None:
-    assert "study.yaml:17: seeds: the key `seeds` stands twice: line 12 and line 17" in (
+    assert "study.yaml:17: seeds: the key `seeds` is given twice: line 12 and line 17" in (
         "\n".join(map(str, _problems(BUILT + "seeds: [4]\n")))
     )
 

@@ -1,6 +1,6 @@
 """The command line: one small file per verb; it parses, calls `liftgate.api` and renders.
 
-Only the file of the verb that was asked for is imported, so `liftgate --help` costs no more than Python itself.
+Only the module of the verb on the command line is imported, so `liftgate --help` costs no more than Python itself.
 Data goes to stdout, talk goes to stderr. Exit codes and JSON: docs/output.md.
 """
 
@@ -29,7 +29,7 @@ VERBS = {
     "plan": "what would run, what is cached and why, hours and money",
     "cost": "what a study costs on machines to rent or to buy",
     "run": "run a study, or go on with it",
-    "status": "where studies stand, from any shell",
+    "status": "the state of studies, from any shell",
     "logs": "what a running study says",
     "stop": "pause a running study, from any shell",
     "report": "a study's report again: HTML, Markdown, tables and figures",
@@ -47,7 +47,7 @@ _OS_HINTS = {
     errno.EDQUOT: "your quota is used up: make room, then the same command goes on",
     errno.EACCES: "this user may not use it: change its permissions, or run as its owner",
     errno.EPERM: "this user may not use it: change its permissions, or run as its owner",
-    errno.ENOTDIR: "a file stands where a folder is wanted: name another",
+    errno.ENOTDIR: "this is a file, and a folder is needed: name another",
     errno.EROFS: "nothing can be written there: name another folder, or copy the study to one",
     errno.ENAMETOOLONG: "a shorter path",
 }

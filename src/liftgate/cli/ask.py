@@ -1,4 +1,4 @@
-"""liftgate ask: an HTTP API's predictions on a truth set."""
+"""`liftgate ask`: an HTTP API's predictions on a truth set."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from liftgate.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate ask`."""
     parser.add_argument("--truth", required=True, type=Path, help="COCO JSON, data.yaml or VOC folder: its images")
     parser.add_argument("--split", help="split to ask about (default: val, where the truth has one)")
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
@@ -36,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate ask` and return its exit code."""
     from liftgate.data.remote.hosts import plain_http_warning
     from liftgate.deploy.remote_predictions import RequestPolicy, predict_api_files
     from liftgate.deploy.remote_predictions.rate_limit import parse_rate
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if note := plain_http_warning(args.api_url):
         say(f"note: {note}")
     with progress() as bar:
-        asked = predict_api_files(
+        result = predict_api_files(
             args.truth,
             args.api_url,
             args.mapping,
@@ -61,20 +63,20 @@ def run(args: argparse.Namespace) -> int:
             progress=bar,
         )
     counts = {
-        "n_images": len(asked.predictions.images),
-        "n_detections": len(asked.predictions),
-        "n_asked": asked.n_asked,
-        "n_saved": asked.n_saved,
-        "failed": dict(asked.failed),
+        "n_images": len(result.predictions.images),
+        "n_detections": len(result.predictions),
+        "n_asked": result.n_asked,
+        "n_saved": result.n_saved,
+        "failed": dict(result.failed),
     }
     if args.json:
-        emit_json({"out": str(args.out), **counts, "p50_ms": asked.p50_ms, "p95_ms": asked.p95_ms})
+        emit_json({"out": str(args.out), **counts, "p50_ms": result.p50_ms, "p95_ms": result.p95_ms})
         return 0
     print(args.out)
-    say(f"{counts['n_images']} images, {counts['n_detections']} detections; {asked.n_saved} answers were saved before")
-    if asked.p50_ms is not None:
-        say(f"per image: median {asked.p50_ms:.0f} ms, 95% within {asked.p95_ms:.0f} ms, {args.at_once} at once")
-    for image, why in list(asked.failed.items())[:5]:
+    say(f"{counts['n_images']} images, {counts['n_detections']} detections; {result.n_saved} answers were saved before")
+    if result.p50_ms is not None:
+        say(f"per image: median {result.p50_ms:.0f} ms, 95% within {result.p95_ms:.0f} ms, {args.at_once} at once")
+    for image, why in list(result.failed.items())[:5]:
         say(f"no answer for {image}: {why}")
     return 0
 

@@ -26,6 +26,7 @@ _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate check`."""
     parser.add_argument("path", type=Path, help="study.yaml, data.yaml, COCO JSON or Pascal VOC folder")
     parser.add_argument(
         "--groups", metavar="RULE", help="regex with (?P<group>…), CSV, `folder`, `exif` or `name-time`"
@@ -44,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--fix",
         type=Path,
         metavar="DIR",
-        help="write a mended copy of the data (labels and data.yaml; images as links; of a study, its study.yaml too) "
+        help="write a corrected copy of the data (labels, data.yaml, images as links; of a study also study.yaml) "
         "into a new folder, and check it",
     )
     parser.add_argument(
@@ -55,13 +56,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate check` and return its exit code."""
     from liftgate import api
 
     if args.page is not None and args.page.is_dir():
         raise UsageError("--page is a folder", got=args.page, expected="the name of an HTML file")
     if args.fix is not None:
         if args.overrides:
-            raise UsageError("--fix mends what study.yaml says", got="--set", hint="write the change into study.yaml")
+            raise UsageError(
+                "--fix goes by study.yaml as written",
+                got="--set",
+                hint="write the change into study.yaml",
+            )
         args.path = _mended(args)
         args.groups = None if args.groups and args.groups.lower().endswith(".csv") else args.groups
         args.images = None
@@ -88,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _mended(args: argparse.Namespace) -> Path:
-    """Write a mended copy beside the data, or beside a study's, and return its data.yaml or study.yaml."""
+    """Write a corrected copy of the data, or of a study and its data, and return its data.yaml or study.yaml."""
     from liftgate.checks.fixes.dataset_fixes import fix_dataset, fix_lines, write_fixed
     from liftgate.data.formats.read import read
     from liftgate.study.study_file import is_study
@@ -98,9 +104,9 @@ def _mended(args: argparse.Namespace) -> Path:
     with output.progress() as progress:
         done = fix_dataset(read(args.path, images=args.images, progress=progress))
         data_yaml = write_fixed(done, args.fix)
-    for line in fix_lines(done.changes) or ["nothing to mend was found"]:
+    for line in fix_lines(done.changes) or ["nothing to fix was found"]:
         output.say(line)
-    output.say(f"wrote {data_yaml}; what follows is its check")
+    output.say(f"wrote {data_yaml}; its check follows")
     return data_yaml
 
 
@@ -118,14 +124,12 @@ def _mended_study(args: argparse.Namespace) -> Path:
     for name, changes in mended.items():
         for line in fix_lines(changes):
             output.say(f"{name}: {line}")
-    output.say(
-        f"wrote {path}; what follows is its check" if mended else "nothing to mend was found; nothing was written"
-    )
+    output.say(f"wrote {path}; its check follows" if mended else "nothing to fix was found; nothing was written")
     return path
 
 
 def _ignored(words: list[str]) -> dict[str, str]:
-    """`--ignore ID` and `--ignore ID=REASON`, as often as given; several ids stand with commas between them."""
+    """`--ignore ID` and `--ignore ID=REASON`, may be repeated; several ids are separated by commas."""
     reasons: dict[str, str] = {}
     for word in words:
         ids, equals, reason = word.partition("=")
@@ -153,7 +157,7 @@ def _show(result: CheckResult, *, quiet: bool) -> None:
 
 
 def _geometry(name: str, found: Mapping[str, Any]) -> str:
-    """What the label geometry probe answers; "fits" is no finding, and yet worth to be told."""
+    """Return the answer of the label geometry probe; "fits" is no finding and is shown all the same."""
     why = found.get("why") or f"{found['images']} images, boxes as stored: z {found['z']:.1f}"
     return f"label geometry of {name}: {found['answer']} ({why})"
 

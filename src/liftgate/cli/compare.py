@@ -1,4 +1,4 @@
-"""liftgate compare: the paired verdict on two detectors' predictions, or on several against one."""
+"""`liftgate compare`: the paired verdict on two detectors' predictions, or on several against one."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _SHOWN_IMAGES = 3
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate compare`."""
     parser.add_argument("--truth", required=True, type=Path, help="COCO JSON, data.yaml or VOC folder")
     parser.add_argument("--control", required=True, type=Path, help=f"{PREDICTIONS}, of the old model")
     parser.add_argument(
@@ -40,18 +41,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate compare` and return its exit code."""
     from liftgate.data.detections import prefetch
 
     control = prefetch(args.control)  # while all that measures is imported
     treatments = {name: prefetch(path) for name, path in _named(args.treatment).items()}
-    asked = {"metric": args.metric, "margin": args.margin, "rule": args.rule, "claim": args.claim, "val": args.val}
+    options = {"metric": args.metric, "margin": args.margin, "rule": args.rule, "claim": args.claim, "val": args.val}
     result: Comparison | Comparisons
     with progress() as bar:
         if len(treatments) == 1:
             (treatment,) = treatments.values()
-            result = liftgate.compare(args.truth, control, treatment, progress=bar, **asked, **measuring(args))
+            result = liftgate.compare(args.truth, control, treatment, progress=bar, **options, **measuring(args))
         else:
-            result = liftgate.compare_arms(args.truth, control, treatments, progress=bar, **asked, **measuring(args))
+            result = liftgate.compare_arms(args.truth, control, treatments, progress=bar, **options, **measuring(args))
     if args.json:
         emit_json(result.to_dict())
     else:
@@ -83,7 +85,7 @@ def text(comparison: Comparison) -> str:
         f"{'':<16} paired: {delta.basis}"
         + (f", design effect {delta.design_effect:.2f}" if delta.design_effect is not None else "")
         + (f", worth {delta.n_effective:,.0f} independent images" if delta.n_effective is not None else ""),
-        *_beside(comparison),
+        *_extras(comparison),
         *_classes(comparison),
         *_slices(comparison),
         *_images(comparison),
@@ -118,17 +120,17 @@ def several(comparisons: Comparisons) -> str:
     return "\n".join([*lines, *(f"note: {note}" for note in notes)])
 
 
-def _beside(comparison: Comparison) -> Iterator[str]:
+def _extras(comparison: Comparison) -> Iterator[str]:
     """Shown, and no verdict goes by it."""
-    said = []
+    parts = []
     if comparison.p_value is not None:
-        said.append(f"p of no difference {comparison.p_value:.3f}")
+        parts.append(f"p of no difference {comparison.p_value:.3f}")
     if comparison.probability_better is not None:
-        said.append(f"P(treatment > control) {comparison.probability_better:.3f}")
+        parts.append(f"P(treatment > control) {comparison.probability_better:.3f}")
     if comparison.percentile is not None:
-        said.append(f"percentile interval {_bounds(comparison.percentile)}, to show only")
-    if said:
-        yield f"{'':<16} {', '.join(said)}"
+        parts.append(f"percentile interval {_bounds(comparison.percentile)}, to show only")
+    if parts:
+        yield f"{'':<16} {', '.join(parts)}"
 
 
 def _classes(comparison: Comparison) -> Iterator[str]:

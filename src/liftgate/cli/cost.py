@@ -1,4 +1,4 @@
-"""liftgate cost STUDY --prices prices.yaml"""
+"""`liftgate cost STUDY --prices prices.yaml`: what a study costs on machines to rent or to buy."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate cost`."""
     parser.add_argument("study", type=Path, help="study.yaml")
     parser.add_argument("--prices", type=Path, required=True, help="prices.yaml: machines to rent or to buy")
     parser.add_argument("--hours", type=float, help="hours of training, where they were never measured")
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate cost` and return its exit code."""
     from liftgate import api
 
     with progress() as bars:

@@ -1,4 +1,4 @@
-"""liftgate data: the data room. Each sub-verb is a module liftgate.cli.data_NAME."""
+"""`liftgate data`: the data room. Each sub-verb is a module liftgate.cli.data_NAME."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ SUBVERBS = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data`."""
     verbs = parser.add_subparsers(dest="subverb", metavar="SUBVERB", required=True, action=_OneSubverb)
     for name, summary in SUBVERBS.items():
         verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
 
 
 class _OneSubverb(argparse._SubParsersAction):  # type: ignore[type-arg]
-    """Only the module of the sub-verb that was asked for is imported."""
+    """Import only the module of the sub-verb on the command line."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         name = values[0]
@@ -43,4 +44,5 @@ class _OneSubverb(argparse._SubParsersAction):  # type: ignore[type-arg]
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data` and return its exit code."""
     return int(args.run_subverb(args))

@@ -1,4 +1,4 @@
-"""liftgate data agree --a LABELS --b LABELS"""
+"""`liftgate data agree --a LABELS --b LABELS`: how far annotators agree."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _ON = ("kappa", "f1_50", "presence_kappa", "presence_ac1")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data agree`."""
     parser.add_argument("--a", type=Path, required=True, metavar="LABELS", help="data.yaml, COCO JSON or VOC folder")
     parser.add_argument("--b", type=Path, metavar="LABELS", help="the same frames by a second annotator")
     parser.add_argument(
@@ -48,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data agree` and return its exit code."""
     if args.overlap is not None:
         return _draw(args)
     if args.b is None:

@@ -1,4 +1,4 @@
-"""liftgate data convert DATA --to FORMAT --out DIR"""
+"""`liftgate data convert DATA --to FORMAT --out DIR`: write as YOLO, COCO, Pascal VOC or CVAT, and say what is lost."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ FORMATS = ("yolo", "coco", "voc", "cvat")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data convert`."""
     add_source(parser)
     parser.add_argument("--to", required=True, choices=FORMATS, help="the format to write")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; images become links")
@@ -24,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data convert` and return its exit code."""
     from liftgate.services.convert import convert
 
     with progress() as bar:

@@ -1,4 +1,4 @@
-"""liftgate data corrections EXPORTED CORRECTED: what people changed of pre-labels"""
+"""`liftgate data corrections EXPORTED CORRECTED`: what people changed of pre-labels."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data corrections`."""
     parser.add_argument("exported", type=Path, metavar="EXPORTED", help="the folder that `data prelabel` wrote")
     parser.add_argument(
         "corrected",
@@ -37,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data corrections` and return its exit code."""
     from liftgate.data.formats.read import read
     from liftgate.data.formats.write import write_dataset
     from liftgate.data.grouping.groups import BESIDE, assign_groups

@@ -1,4 +1,7 @@
-"""liftgate data duplicates DATA… [--groups-out groups.csv] [--page pairs.html]"""
+"""`liftgate data duplicates`: copies, siblings and neighbours in time, and the groups that keep them together.
+
+liftgate data duplicates DATA… [--groups-out groups.csv] [--page pairs.html]
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ _TOLD = 20
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data duplicates`."""
     parser.add_argument("paths", type=Path, nargs="+", metavar="DATA", help=READS)
     add_images(parser)
     parser.add_argument(
@@ -40,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data duplicates` and return its exit code."""
     from liftgate.checks import Subject
     from liftgate.checks.duplicates import find_links, group_names, summary
     from liftgate.services.dataset_source import DatasetSource

@@ -1,4 +1,4 @@
-"""liftgate data fetch WORKSPACE/PROJECT/VERSION (or a zip that is here) --out DIR"""
+"""`liftgate data fetch WORKSPACE/PROJECT/VERSION (or a zip) --out DIR`: a data set version from Roboflow."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from liftgate.cli.output import add_json, emit_json, progress, say
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data fetch`."""
     parser.add_argument(
         "version",
         metavar="WORKSPACE/PROJECT/VERSION",
@@ -19,11 +20,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--server", default=None, metavar="URL", help="another address of the API")
     parser.add_argument("--study", type=Path, metavar="STUDY", help="the study it is for: refused where confidential")
     parser.add_argument("--confidential", action="store_true", help="the study it is for is confidential")
-    parser.add_argument("--allow-remote", action="append", default=[], metavar="HOST", help="may be asked")
+    parser.add_argument("--allow-remote", action="append", default=[], metavar="HOST", help="may be contacted")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data fetch` and return its exit code."""
     from liftgate.data.remote.roboflow import SERVER, fetch, unpack_export
 
     if args.version.lower().endswith(".zip"):  # a version ends with its number

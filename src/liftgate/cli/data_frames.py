@@ -1,4 +1,4 @@
-"""liftgate data frames SRC… --out DIR"""
+"""`liftgate data frames SRC… --out DIR`: images out of videos, cameras and folders."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data frames`."""
     parser.add_argument(
         "sources", nargs="+", metavar="SRC", help="videos, folders of videos or images, or one rtsp:// address"
     )
@@ -40,10 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="at most N videos of each category, camera, day or camera-day; may be given again",
     )
     choice.add_argument("--seed", type=int, default=0, help="which ones --per takes (default 0)")
-    choice.add_argument("--category", default="folder", metavar="folder|REGEX", help="where a video's category stands")
-    choice.add_argument(
-        "--camera", metavar="folder|REGEX|NAME", help="where its camera stands (default: cam… in the name)"
-    )
+    choice.add_argument("--category", default="folder", metavar="folder|REGEX", help="names a video's category")
+    choice.add_argument("--camera", metavar="folder|REGEX|NAME", help="names its camera (default: cam… in the name)")
     live = parser.add_argument_group("rolling buffers and cameras")
     live.add_argument("--buffer", action="store_true", help="the videos are segments that a recorder writes and drops")
     live.add_argument("--newest", type=int, metavar="N", help="with --buffer: the newest N complete segments only")
@@ -56,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data frames` and return its exit code."""
     from liftgate.data.video_frames import record_camera
     from liftgate.data.video_frames.faults import findings
     from liftgate.data.video_frames.live import Camera, is_address

@@ -1,4 +1,4 @@
-"""liftgate data merge [NAME=]DATA [NAME=]DATA … --out DIR, or --plan"""
+"""`liftgate data merge [NAME=]DATA [NAME=]DATA … --out DIR, or --plan`: several data sets as one, conflicts first."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ OUT = "a new folder; images become links"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data merge`."""
     add_parts(parser)
     goal = parser.add_mutually_exclusive_group(required=True)
     goal.add_argument("--out", type=Path, metavar="DIR", help=OUT)
@@ -46,6 +47,7 @@ def add_parts(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data merge` and return its exit code."""
     from liftgate.services.merge import merge
 
     with progress() as bar:
@@ -79,6 +81,6 @@ def run(args: argparse.Namespace) -> int:
 
 def tell_emptied(emptied: Mapping[str, int], *, backgrounds: bool) -> None:
     """Say what becomes of images that lose all their boxes."""
-    fate = "stay as backgrounds" if backgrounds else "are left out (--backgrounds keeps them)"
+    outcome = "stay as backgrounds" if backgrounds else "are left out (--backgrounds keeps them)"
     for name, count in emptied.items():
-        say(f"{count} images of {name} lose all their boxes and {fate}")
+        say(f"{count} images of {name} lose all their boxes and {outcome}")

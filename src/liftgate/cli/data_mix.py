@@ -1,4 +1,7 @@
-"""liftgate data mix [NAME=]DATA … --repeat NAME=N (or --weight NAME=X) --held-out NAME --out DIR"""
+"""`liftgate data mix`: a training set from several, some seen more often; val and test never mixed.
+
+liftgate data mix [NAME=]DATA … --repeat NAME=N (or --weight NAME=X) --held-out NAME --out DIR
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from liftgate.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data mix`."""
     add_parts(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=OUT)
     parser.add_argument(
@@ -34,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data mix` and return its exit code."""
     from liftgate.services.merge import mix
 
     with progress() as bar:

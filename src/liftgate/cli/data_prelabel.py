@@ -1,4 +1,4 @@
-"""liftgate data prelabel FRAMES --predictions FILE --out DIR [--push URL]"""
+"""`liftgate data prelabel FRAMES --predictions FILE --out DIR`: a model's boxes on new frames, for CVAT."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data prelabel`."""
     parser.add_argument("path", type=Path, metavar="FRAMES", help=f"frames.csv, a folder of images, or {READS}")
     parser.add_argument(
         "--predictions", type=Path, required=True, metavar="FILE", help="COCO results, YOLO txt … of any detector"
@@ -31,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_server(parser: argparse.ArgumentParser, verb: str, summary: str, *, sends: bool = True) -> None:
-    """Add what push and pull share; what only fetches needs nobody's leave to send."""
+    """Add the arguments of push and pull; what only fetches needs no permission to send."""
     group = parser.add_argument_group("a CVAT server (the `cvat` extra)")
     group.add_argument(verb, dest="server", metavar="URL", help=summary)
     group.add_argument("--organisation", metavar="SLUG", help="of CVAT, whose task it is")
@@ -40,6 +41,7 @@ def add_server(parser: argparse.ArgumentParser, verb: str, summary: str, *, send
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data prelabel` and return its exit code."""
     from liftgate.data.detections import read_predictions
     from liftgate.data.prelabels import export_prelabels, with_prelabels
     from liftgate.data.provenance.declared_terms import known_terms, with_terms
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     with progress() as bar:
         frames = _open(args, bar)
         terms = known_terms(frames, declared_terms_of(args))
-        if args.server:  # asked before anything is made
+        if args.server:  # refused before anything is made
             require_allowed_host(
                 args.server, confidential=terms.confidential, allowed=args.allow_remote, what=frames.name
             )
@@ -79,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     for file in made.files:
         print(file)
     if left_out:
-        say(f"left out: {left_out} frames that the model was not asked about")
+        say(f"left out: {left_out} frames without predictions of the model")
     if task is not None:
         print(f"task {task} on {args.server}")
     else:

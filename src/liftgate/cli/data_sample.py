@@ -1,4 +1,4 @@
-"""liftgate data sample FRAMES --out next.csv"""
+"""`liftgate data sample FRAMES --out next.csv`: the next frames to label."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from liftgate.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data sample`."""
     parser.add_argument("frames", type=Path, help="frames.csv of `liftgate data frames`, or a folder of images")
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="image, reasons, score, group …")
     parser.add_argument("--copy", type=Path, metavar="DIR", help="copy the chosen frames there too")
     parser.add_argument(
-        "--champion", type=Path, metavar="LOG", help="what the model in use said: COCO results, JSON lines or CSV"
+        "--champion", type=Path, metavar="LOG", help="predictions of the model in use: COCO results, JSON lines or CSV"
     )
-    parser.add_argument("--challenger", type=Path, metavar="LOG", help="what another model said of the same frames")
+    parser.add_argument("--challenger", type=Path, metavar="LOG", help="those of another model on the same frames")
     parser.add_argument(
         "--never",
         action="append",
@@ -41,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data sample` and return its exit code."""
     from liftgate.data.sampling import SamplingRequest, sample
     from liftgate.data.sampling.records import REASONS, SHARES
     from liftgate.data.sampling.sample import copy_frames, write_sample

@@ -1,4 +1,7 @@
-"""liftgate data snapshot DATA --out manifest.json, and later --verify manifest.json"""
+"""`liftgate data snapshot`: prove later that the data are still the same.
+
+liftgate data snapshot DATA --out manifest.json, and later --verify manifest.json
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ _CHANGED = 3
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data snapshot`."""
     parser.add_argument("path", type=Path, metavar="DATA", help="data.yaml, COCO JSON or Pascal VOC folder")
     add_images(parser)
     task = parser.add_mutually_exclusive_group(required=True)
@@ -27,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data snapshot` and return its exit code."""
     from liftgate.data.formats.read import read
     from liftgate.data.provenance.snapshot import read_snapshot, take_snapshot, verify_snapshot, write_snapshot
     from liftgate.services.dataset_source import faults_of

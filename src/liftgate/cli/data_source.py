@@ -1,4 +1,4 @@
-"""What every sub-verb that reads a data set takes: where it is, its groups, its classes, its split."""
+"""Arguments of every sub-verb that reads a data set: its path, groups, classes and split."""
 
 from __future__ import annotations
 

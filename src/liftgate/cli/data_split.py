@@ -1,4 +1,4 @@
-"""liftgate data split DATA --out DIR"""
+"""`liftgate data split DATA --out DIR`: train, val and test by group, frozen in split.csv."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from liftgate.cli.output import add_json, emit_json, progress, say
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data split`."""
     add_source(parser, frozen=False)
     parser.add_argument("--by", dest="groups", metavar="RULE", help="the same as --groups: `--by groups.csv`")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for split.csv and the list files")
@@ -42,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data split` and return its exit code."""
     from liftgate.services.split import split
 
     with progress() as bar:

@@ -1,4 +1,4 @@
-"""liftgate data stats DATA"""
+"""`liftgate data stats DATA`: counts, sizes, class balance and groups."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate data stats`."""
     parser.add_argument("path", type=Path, metavar="DATA", help=READS)
     parser.add_argument(
         "--against",
@@ -40,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate data stats` and return its exit code."""
     from liftgate.services import statistics
     from liftgate.services.dataset_source import DatasetSource
 
@@ -136,7 +138,7 @@ def _tell_distances(sides: Sequence[DatasetDifference], views: Sequence[Overview
     rows: list[Sequence[str]] = [("measure", *others)]
     rows += [(title, *(_distance(side, name) for side in sides)) for name, title in titles.items()]
     _table(rows)
-    print("+ more than chance, = no more than chance, ? cannot be told from under 5 groups")
+    print("+ more than chance, = no more than chance, ? unknown: fewer than 5 groups")
 
 
 def _distance(side: DatasetDifference, name: str) -> str:

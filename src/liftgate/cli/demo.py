@@ -1,36 +1,37 @@
-"""liftgate demo [DIR]"""
+"""`liftgate demo [DIR]`: the whole story on the CPU in minutes."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from liftgate.cli.live_view import Watch
+from liftgate.cli.live_view import NoticePrinter
 from liftgate.cli.output import add_json, emit_json, progress
 from liftgate.cli.run import pausing
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate demo`."""
     parser.add_argument("dir", type=Path, nargs="?", default=Path("liftgate-demo"), metavar="DIR")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code 0 when the story was told to its end: whichever verdict came out, nothing is wrong."""
+    """Run `liftgate demo`; exit code 0 when it ran to its end, whatever the verdict."""
     from liftgate.demo import walkthrough
 
     with progress() as screen, pausing() as pause:
-        told = walkthrough.run_demo(
-            args.dir, screen.say, notify=Watch(screen), should_stop=pause.asked, progress=screen
+        result = walkthrough.run_demo(
+            args.dir, screen.say, notify=NoticePrinter(screen), should_stop=pause.requested, progress=screen
         )
     if args.json:
         emit_json(
             {
-                "verdicts": {name: verdict["word"] for name, verdict in told.verdicts.items()},
-                "details": {name: dict(verdict) for name, verdict in told.verdicts.items()},
-                "report": str(told.report),
-                "study": str(told.study),
-                "seconds": round(told.seconds, 1),
+                "verdicts": {name: verdict["word"] for name, verdict in result.verdicts.items()},
+                "details": {name: dict(verdict) for name, verdict in result.verdicts.items()},
+                "report": str(result.report),
+                "study": str(result.study),
+                "seconds": round(result.seconds, 1),
             }
         )
     return 0

@@ -1,4 +1,4 @@
-"""liftgate doctor: what went wrong in any Ultralytics run, with the evidence."""
+"""`liftgate doctor`: what went wrong in any Ultralytics run, with the evidence."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate doctor`."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder, or its results.csv")
     parser.add_argument(
         "--predictions", type=Path, help="of the run's model: classes that it never finds are named too"
@@ -23,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate doctor` and return its exit code."""
     from liftgate.diagnosis import diagnose
 
     diagnoses = diagnose(args.runs, truth=args.truth, predictions=args.predictions, split=args.split)

@@ -1,4 +1,4 @@
-"""liftgate evaluate: metrics with intervals, for any detector's predictions."""
+"""`liftgate evaluate`: metrics with intervals, for any detector's predictions."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _SHOWN_SLICES = 20
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate evaluate`."""
     parser.add_argument("--truth", required=True, type=Path, help="COCO JSON, data.yaml or VOC folder")
     parser.add_argument("--predictions", required=True, type=Path, help=PREDICTIONS)
     add_measuring(parser)
@@ -34,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate evaluate` and return its exit code."""
     from liftgate.data.detections import prefetch
 
     predictions = prefetch(args.predictions)  # while all that measures is imported
@@ -91,7 +93,7 @@ def table(evaluation: Evaluation) -> str:
 
 
 def _basis(evaluation: Evaluation) -> Iterator[str]:
-    """What the numbers were taken at, and what stands beside them."""
+    """Yield the settings of the evaluation, and remarks."""
     if "conf" in evaluation.settings:
         conf = evaluation.settings["conf"]
         yield f"recall, precision and false positives at confidence ≥ {conf:g} and IoU 0.5"
@@ -111,8 +113,8 @@ def _basis(evaluation: Evaluation) -> Iterator[str]:
         n = evaluation.calibration["n_detections"]
         yield f"calibration error {ece:.3f} over {n} detections in 10 bins (no interval: small samples inflate it)"
     if (beside := evaluation.as_ultralytics) and None not in beside.values():
-        said = ", ".join(f"{name.removeprefix('ultralytics_')} {value:.3f}" for name, value in beside.items())
-        yield f"by Ultralytics' formulas: {said} (its precision and recall are at the best F1)"
+        numbers = ", ".join(f"{name.removeprefix('ultralytics_')} {value:.3f}" for name, value in beside.items())
+        yield f"by Ultralytics' formulas: {numbers} (its precision and recall are at the best F1)"
 
 
 def _f1(evaluation: Evaluation) -> Iterator[tuple[float | None, float]]:
@@ -143,9 +145,9 @@ def _slices(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _pck(evaluation: Evaluation) -> Iterator[str]:
-    for asked, rows in evaluation.pck.items():
+    for normaliser, rows in evaluation.pck.items():
         yield ""
-        yield f"{f'PCK {asked}':<36} {'value':>7}  {'interval':<18}  method"
+        yield f"{f'PCK {normaliser}':<36} {'value':>7}  {'interval':<18}  method"
         for name, interval in rows.items():
             bounds = _bounds([interval.low, interval.high])
             yield f"{name[:36]:<36} {interval.estimate:>7.3f}  {bounds:<18}  {interval.method}"
@@ -156,19 +158,19 @@ def _errors(evaluation: Evaluation) -> Iterator[str]:
     if not (errors := evaluation.errors):
         return
     title = f"mistakes at confidence ≥ {errors['conf']:g}"
-    yield from ("", f"{title:<30} {'number':>7}  mAP50 that mending it would win")
+    yield from ("", f"{title:<30} {'number':>7}  mAP50 gained without it")
     for name, number in errors["count"].items():
         yield f"{name:<30} {number:>7}  {errors['cost'][name]:+.3f}"
     classes = [*errors["classes"], "nothing"]
     pairs = [
-        (number, classes[true], classes[said])
+        (number, classes[true], classes[found])
         for true, row in enumerate(errors["confusion"][:-1])
-        for said, number in enumerate(row[:-1])
-        if number and true != said
+        for found, number in enumerate(row[:-1])
+        if number and true != found
     ]
     if pairs:
         most = sorted(pairs, key=lambda pair: -pair[0])[:_SHOWN_CONFUSIONS]
-        yield "taken for each other: " + ", ".join(f"{true} for {said} {number}" for number, true, said in most)
+        yield "taken for each other: " + ", ".join(f"{true} for {found} {number}" for number, true, found in most)
 
 
 def _bounds(bounds: Sequence[float | None]) -> str:

@@ -8,11 +8,13 @@ from liftgate.cli import output
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate explain`."""
     parser.add_argument("id", nargs="?", help="a finding, such as labels.zero_area; all are listed without it")
     output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate explain` and return its exit code."""
     from liftgate import checks
     from liftgate.checks.rule import Rule
     from liftgate.diagnosis.catalogue import KINDS, Kind, explain

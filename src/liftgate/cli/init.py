@@ -1,4 +1,4 @@
-"""liftgate init DIR --template NAME"""
+"""`liftgate init DIR --template NAME`: write a study to edit, from a template."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from liftgate.study.templates import MORE_DATA, TEMPLATES, Filling, write
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate init`."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write; it may exist, its files may not")
     parser.add_argument(
         "--template",
@@ -34,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate init` and return its exit code."""
     study = write(args.folder, args.template, Filling(args.data, args.more_data, args.weights, args.cls, args.groups))
     if args.json:
         emit_json({"study": str(study), "template": args.template})
@@ -42,6 +44,6 @@ def run(args: argparse.Namespace) -> int:
     if args.data is None:
         say(f"next: put the path of your data into {study}")
     if args.more_data is None and args.template in MORE_DATA:
-        say(f"next: {MORE_DATA[args.template]} in it stands for the second set: put its path there")
+        say(f"next: {MORE_DATA[args.template]} in it is the path of the second set: edit it")
     say(f"then: liftgate check {study}")
     return 0

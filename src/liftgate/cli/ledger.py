@@ -1,4 +1,4 @@
-"""liftgate ledger show / verify"""
+"""`liftgate ledger show / verify`: what happened, and whether the record is untouched."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from liftgate.ledger import KINDS, Entry, Ledger
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate ledger`."""
     actions = parser.add_subparsers(metavar="ACTION", required=True, dest="action")
     show = actions.add_parser("show", help="what happened, in order")
     show.add_argument("--kind", choices=KINDS, metavar="KIND", help="only entries of one kind: " + ", ".join(KINDS))
@@ -24,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate ledger` and return its exit code."""
     ledger = Ledger(_ledger_path(args.ledger))
     if not ledger.head_path.exists():
         _expect_a_ledger(ledger)
@@ -31,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _expect_a_ledger(ledger: Ledger) -> None:
-    """What has no head file beside it is more likely the wrong file than a damaged ledger: say which is wanted."""
+    """Refuse a file without a head file next to it: more likely the wrong file than a damaged ledger."""
     if not ledger.path.exists() or ledger.path.stat().st_size == 0:
         raise UsageError("there is no ledger yet", where=ledger.path, hint="`liftgate run STUDY` begins one")
     try:

@@ -1,4 +1,4 @@
-"""Watching a run: one line per step, one live bar per training."""
+"""Shows a run as it goes: one line per step, one live bar per training."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from liftgate.pipeline.notice import Notice
 
 
-class Watch:
-    """Tells a Screen what the notices of a run say."""
+class NoticePrinter:
+    """Prints the notices of a run on a Screen."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen

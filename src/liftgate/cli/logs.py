@@ -1,4 +1,4 @@
-"""liftgate logs STUDY [-f]"""
+"""`liftgate logs STUDY [-f]`: what a running study says."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from liftgate.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate logs`."""
     parser.add_argument("study", type=Path, metavar="STUDY", help="study.yaml, or the folder of its results")
     parser.add_argument("-f", "--follow", action="store_true", help="show what comes, until the run ends")
     parser.add_argument("--lines", type=int, default=20, metavar="N", help="last lines of each log (default: 20)")
@@ -17,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate logs` and return its exit code."""
     from liftgate.services import running
 
     if args.lines < 0:

@@ -1,4 +1,4 @@
-"""What evaluate, compare and size share: options about the truth, the metrics and the intervals, in one place."""
+"""Options that evaluate, compare and size share: the truth, the metrics and the intervals."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def measuring(args: argparse.Namespace) -> dict[str, Any]:
         "val_truth",
         "open_anyway",
     )
-    asked = {name: getattr(args, name) for name in names if hasattr(args, name)}
-    return asked | ({"open_anyway": reason_to_open(args)} if "open_anyway" in asked else {})
+    options = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    return options | ({"open_anyway": reason_to_open(args)} if "open_anyway" in options else {})
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What every verb shares: JSON on stdout, talk and progress on stderr."""
+"""Output of every verb: JSON on stdout, messages and progress on stderr."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def reason_to_open(args: argparse.Namespace) -> str | None:
 def environment_overrides(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the KEY=VALUE lines of LIFTGATE_SET and of LIFTGATE_SET_… in the order of their names.
 
-    A study's keys have dots and dashes, which no shell allows in a name, so they stand in the value.
+    A study's keys have dots and dashes, which no shell allows in a name, so they are part of the value.
 
     >>> environment_overrides({"LIFTGATE_SET": "seeds=[0, 1]", "LIFTGATE_SET_JOB": "device=cpu"})
     {'seeds': '[0, 1]', 'device': 'cpu'}
@@ -85,7 +85,7 @@ def emit_json(value: object) -> None:
 
 
 def say(text: str = "") -> None:
-    """Talk to the person: stderr."""
+    """Print a message on stderr."""
     print(text, file=sys.stderr)
 
 
@@ -98,18 +98,19 @@ def progress() -> Iterator[Screen]:
 
 
 class Screen(contextlib.AbstractContextManager["Screen"]):
-    """A liftgate.progress.Progress that can also talk without tearing its bars apart."""
+    """A `liftgate.progress.Progress` that can also print messages between its bars."""
 
     def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
         raise NotImplementedError
 
     def begin(self, what: str) -> None:
-        """Show that something is at work whose length nobody knows yet; a bar of the same name takes its place."""
+        """Show work of unknown length; a bar of the same name replaces it."""
 
     def end(self, what: str) -> None:
-        """Take away what `begin` showed."""
+        """Remove what `begin` showed."""
 
     def say(self, text: str) -> None:
+        """Print a message."""
         say(text)
 
     def __exit__(self, *_: object) -> None:
@@ -161,14 +162,17 @@ class Bars(Screen):
             self.end(what)
 
     def begin(self, what: str) -> None:
+        """Show work of unknown length."""
         self._tasks[what] = self._bars.add_task(what, total=None, detail="")
 
     def end(self, what: str) -> None:
+        """Remove its bar."""
         if what in self._tasks:
             self._bars.remove_task(self._tasks.pop(what))
             self._begun.pop(what, None)
 
     def say(self, text: str) -> None:
+        """Print a message above the bars."""
         self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 

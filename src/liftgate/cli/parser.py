@@ -1,4 +1,4 @@
-"""The words of a command line: one that nobody knows is one clear error, as everything else that is off."""
+"""The argument parser: an unknown word is one clear error, with the nearest known one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from liftgate.suggestions import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with Liftgate's errors: what is off, the near word, and which --help says more."""
+    """An ArgumentParser that raises UsageError with the nearest known word, or the --help to read."""
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print below a page of usage."""

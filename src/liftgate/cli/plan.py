@@ -1,4 +1,4 @@
-"""liftgate plan STUDY"""
+"""`liftgate plan STUDY`: what would run, what is cached and why, hours and money."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.live_view import Watch
+from liftgate.cli.live_view import NoticePrinter
 from liftgate.cli.output import add_json, add_overrides, emit_json, progress
 from liftgate.cli.run import pausing
 from liftgate.progress import duration
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate plan`."""
     parser.add_argument("study", type=Path, help="study.yaml")
     parser.add_argument(
         "--measure", action="store_true", help="first train one epoch of what was never timed, in a scratch folder"
@@ -27,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate plan` and return its exit code."""
     from liftgate import api
 
     with progress() as screen, pausing() as pause:
@@ -34,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
             args.study,
             overrides=args.overrides,
             measure=args.measure,
-            notify=Watch(screen),
-            should_stop=pause.asked,
+            notify=NoticePrinter(screen),
+            should_stop=pause.requested,
             progress=screen,
         )
     work = [line for line in lines if line.state == "run"]
@@ -60,7 +62,7 @@ def _takes(line: Planned) -> str:
 
 
 def _total(work: Sequence[Planned]) -> dict[str, float | int | None]:
-    """Return seconds and money of what is known, and how many steps nobody can tell of."""
+    """Return seconds and money of the steps where they are known, and how many are unknown."""
     prices = [line.usd for line in work if line.usd is not None]
     return {
         "seconds": sum(line.expected for line in work if line.expected is not None),
@@ -76,7 +78,7 @@ def _in_all(work: Sequence[Planned]) -> str:
     if not work:
         return ""
     if total["steps_unknown"] == total["steps"]:
-        return "; nobody can say for how long: --measure trains one epoch to find out"
+        return "; for how long is unknown: --measure trains one epoch to find out"
     usd = "" if total["usd"] is None else f" and ${total['usd']:,.2f} of training"
     unknown = total["steps_unknown"]
     more = f", and {unknown} {'step' if unknown == 1 else 'steps'} of unknown length" if unknown else ""

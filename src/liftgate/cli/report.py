@@ -1,4 +1,4 @@
-"""liftgate report STUDY"""
+"""`liftgate report STUDY`: a study's report again: HTML, Markdown, tables and figures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from liftgate.cli.output import add_json, add_overrides, emit_json, say
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate report`."""
     parser.add_argument("study", type=Path, help="study.yaml")
     add_overrides(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate report` and return its exit code."""
     from liftgate import api
 
     page = api.report(args.study, overrides=args.overrides)

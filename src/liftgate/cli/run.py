@@ -1,4 +1,4 @@
-"""liftgate run STUDY"""
+"""`liftgate run STUDY`: run a study, or go on with it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from liftgate.cli.live_view import Watch
+from liftgate.cli.live_view import NoticePrinter
 from liftgate.cli.output import add_json, add_open_anyway, add_overrides, emit_json, progress, reason_to_open, say
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate run`."""
     parser.add_argument("study", type=Path, help="study.yaml")
     parser.add_argument("--detach", action="store_true", help="go on without this shell; talk goes to run.log")
     parser.add_argument(
@@ -30,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate run` and return its exit code."""
     from liftgate import api
     from liftgate.pipeline.control.deadline import parse_time_limit
 
@@ -40,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
         result = api.run(
             args.study,
             overrides=args.overrides,
-            notify=Watch(screen),
-            should_stop=pause.asked,
+            notify=NoticePrinter(screen),
+            should_stop=pause.requested,
             time_limit=time_limit,
             progress=screen,
             open_anyway=reason_to_open(args),
@@ -75,7 +77,7 @@ def _detach(args: argparse.Namespace, time_limit: float | None) -> int:
             }
         )
         return 0
-    print(f"running as process {begun.owner.pid}" if begun.owner else "it was short, and has ended")
+    print(f"running as process {begun.owner.pid}" if begun.owner else "it has ended already")
     print(f"  liftgate status {args.study}\n  liftgate logs -f {args.study}\n  liftgate stop {args.study}")
     say(f"log: {begun.log}")
     if not begun.awake:
@@ -84,20 +86,22 @@ def _detach(args: argparse.Namespace, time_limit: float | None) -> int:
 
 
 class Pause:
-    """Whether somebody asked for a pause: the first signal asks, a second Ctrl-C or SIGTERM stops at once."""
+    """A request to pause: the first signal requests it, a second Ctrl-C or SIGTERM stops at once."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self._requested = False
 
-    def asked(self) -> bool:
-        return self._asked
+    def requested(self) -> bool:
+        """Return whether a pause is requested."""
+        return self._requested
 
     def handle(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal: request the pause, or stop at once where one is requested already."""
         if number == signal.SIGHUP:
             _leave_terminal()
-        elif self._asked:
+        elif self._requested:
             raise KeyboardInterrupt
-        self._asked = True
+        self._requested = True
         say("\npausing after this epoch; once more stops at once. The same command goes on.")
 
 
@@ -121,10 +125,10 @@ def pausing() -> Iterator[Pause]:
 
 
 def _leave_terminal() -> None:
-    """Talk to nobody from now on, where the terminal was: writing to it would fail in the middle of the pause."""
-    nobody = os.open(os.devnull, os.O_WRONLY)
+    """Send what is printed from now on to /dev/null: writing to a closed terminal would fail during the pause."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         # isatty() says no to a terminal that is gone; it still is a character device.
         if stat.S_ISCHR(os.fstat(stream).st_mode):
-            os.dup2(nobody, stream)
-    os.close(nobody)
+            os.dup2(nowhere, stream)
+    os.close(nowhere)

@@ -1,4 +1,4 @@
-"""liftgate size: how many images and groups a claim needs, and what those at hand can tell."""
+"""`liftgate size`: how many images and groups a claim needs, and what those at hand can tell."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate size`."""
     claims = parser.add_subparsers(dest="claim", metavar="CLAIM", required=True)
 
     rate = claims.add_parser("rate", help="a rate (recall, say) is at least so much")
@@ -40,14 +41,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kappa.add_argument("--half-width", type=float, default=0.1, help="known to within ± this (default: %(default)s)")
     kappa.add_argument("--prevalence", type=float, default=0.5, help="share of positives (default: %(default)s)")
     kappa.add_argument("--level", type=float, default=0.95, help="default: %(default)s")
-    kappa.add_argument("--have", type=int, help="items at hand: what can they tell?")
+    kappa.add_argument("--have", type=int, help="items at hand: what do they show?")
     add_json(kappa)
 
     seeds = claims.add_parser("seeds", help="one recipe is better than another, over repeated trainings")
     seeds.add_argument(
         "--probability", type=float, default=0.75, help="share of pairs of runs that it wins (%(default)s)"
     )
-    seeds.add_argument("--have", type=int, help="seeds of each recipe at hand: what can they tell?")
+    seeds.add_argument("--have", type=int, help="seeds of each recipe at hand: what do they show?")
     add_json(seeds)
 
 
@@ -56,11 +57,12 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--icc", type=float, default=0.1, help="how alike images of a group are (default: %(default)s)")
     parser.add_argument("--level", type=float, default=0.95, help="default: %(default)s")
     parser.add_argument("--power", type=float, default=0.8, help="chance of success (default: %(default)s)")
-    parser.add_argument("--have", type=int, help="images at hand: what can they tell?")
+    parser.add_argument("--have", type=int, help="images at hand: what do they show?")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate size` and return its exit code."""
     from liftgate.services.evidence import size_difference, size_kappa, size_models, size_rate, size_seeds
 
     if args.claim == "models":

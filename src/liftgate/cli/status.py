@@ -1,4 +1,4 @@
-"""liftgate status [STUDY or folder …]"""
+"""`liftgate status [STUDY or folder …]`: the state of studies, from any shell."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate status`."""
     parser.add_argument(
         "paths", nargs="*", type=Path, metavar="STUDY or folder", help="study.yaml, or where to look (default: here)"
     )
@@ -21,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate status` and return its exit code."""
     from liftgate.services import running
 
     found = running.status(args.paths or [Path()])
@@ -35,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(status: Status) -> list[str]:
-    """Return a heading and what is known beside it."""
+    """Return a heading and the lines below it."""
     who = f" (process {status.pid} on {status.host}, since {status.since})" if status.pid else ""
     lines = [f"{status.study}: {status.state}{who}" + (f": {status.reason}" if status.reason else "")]
     if status.step is not None:
@@ -50,8 +52,8 @@ def _lines(status: Status) -> list[str]:
         band = f"{row.low:g} to {row.high:g}"
         lines.append(f"  epoch {row.epoch}: {row.metric} {actual}, expected {band}: {row.said}")
     lines += [f"  {text}" for text in status.said]
-    told = set(status.said)
-    lines += [f"  decided: {one.arm}: {one.reason}" for one in status.decisions if one.reason not in told]
+    shown_already = set(status.said)
+    lines += [f"  decided: {one.arm}: {one.reason}" for one in status.decisions if one.reason not in shown_already]
     if status.verdicts:
         lines.append("  " + ", ".join(f"{gate} {word}" for gate, word in status.verdicts.items()))
     if status.hours * 3600 >= 1:

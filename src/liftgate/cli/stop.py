@@ -1,4 +1,4 @@
-"""liftgate stop STUDY [--now | --never-mind]"""
+"""`liftgate stop STUDY [--now | --never-mind]`: pause a running study, from any shell."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from liftgate.cli.output import add_json, emit_json
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate stop`."""
     parser.add_argument("study", type=Path, metavar="STUDY", help="study.yaml, or the folder of its results")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--now", action="store_true", help="do not wait for the end of the epoch, which is lost")
@@ -18,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run `liftgate stop` and return its exit code."""
     from liftgate.services import running
 
     how: Literal["now", "never mind", "epoch"] = "now" if args.now else "never mind" if args.never_mind else "epoch"

@@ -1,4 +1,4 @@
-"""What we are given to talk through: streams that are closed, and terminals that do not know every sign."""
+"""Standard streams: closed ones are opened, and what a terminal cannot show is spelled."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ _SPELLED = str.maketrans(_SIGNS)
 
 
 def open_what_is_closed() -> None:
-    """Open streams that whoever started us has closed (a daemon may): talk would land on stdout, or in the first file
-    that is opened."""
+    """Open the standard streams that the parent process has closed, as a daemon may.
+
+    Otherwise messages would be written to stdout, or into the first file that is opened.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)  # the lowest free number may be the very one: then a no-op
@@ -21,7 +23,7 @@ def open_what_is_closed() -> None:
 
 
 def spell_what_cannot_be_shown() -> None:
-    """Let no sign stop a command: LC_ALL=C knows no `→`, and UTF-8 does not know a file name that is no text."""
+    """Spell what a stream cannot encode: LC_ALL=C has no `→`, and UTF-8 no file name that is not text."""
     codecs.register_error("liftgate.spelled", _spelled)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # pytest's own are none

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self
 
-import msgspec
-
 from liftgate.errors import LedgerError
 from liftgate.study.records import VerdictWord
 
@@ -40,6 +38,8 @@ class LedgerRecord:
         Raises:
             LedgerError: a value is missing or has another type.
         """
+        import msgspec  # `liftgate ledger --help` needs none
+
         try:
             return msgspec.convert(body, cls)
         except msgspec.ValidationError as error:

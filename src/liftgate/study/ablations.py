@@ -53,7 +53,7 @@ def expand_arms(arms: Mapping[str, AnyArm]) -> dict[str, list[StageKeys] | Model
 
 
 def expand_gates(gates: Mapping[str, GateKeys], arms: Mapping[str, AnyArm]) -> dict[str, dict[str, GateKeys]]:
-    """Return for each gate the gates that it stands for: itself, or one for each treatment, or variant of an arm."""
+    """Return for each gate as written what it expands to: itself, or one gate per treatment or variant of an arm."""
     found: dict[str, dict[str, GateKeys]] = {}
     for name, gate in gates.items():
         if gate.treatments is not None:

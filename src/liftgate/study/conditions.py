@@ -1,6 +1,6 @@
 """Conditions on a validation metric, as decision points write them: `mAP50 > 0.40`. Nothing else is understood.
 
-A grammar of three words was chosen over evaluating an expression: a study is a file from somebody else.
+A grammar of three words was chosen over evaluating an expression: a study may be a stranger's file.
 """
 
 from __future__ import annotations

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from liftgate.study.partial_study import Draft, demand_free_places, demand_known, demand_place
+from liftgate.study.partial_study import PartialStudy, require_known, require_split, require_unlocked_splits
 from liftgate.study.vocabulary import DIFFERENCES, LOWER_IS_BETTER, SCREENING
 from liftgate.study.yaml_keys import ClaimKeys, GateKeys, ThresholdKeys, TrainedKeys
 from liftgate.study.yaml_source import Path, Source
 from liftgate.suggestions import suggestion
 
 
-def check_gates(draft: Draft, source: Source) -> None:
+def check_gates(draft: PartialStudy, source: Source) -> None:
     """Note in `source` what no gate may say."""
     for name, gate in draft.gates.items():
         path: Path = ("gates", name)
@@ -18,7 +18,7 @@ def check_gates(draft: Draft, source: Source) -> None:
                 source.complain(
                     path, f"`{metric}` is a metric of keypoints, and the task is {draft.task}", "task: pose"
                 )
-        demand_place(draft, gate.on, (*path, "on"), source)
+        require_split(draft, gate.on, (*path, "on"), source)
         _screening(draft, gate, path, source)
         if gate.ablation is not None:
             _ablation_gate(draft, gate, path, source)
@@ -36,9 +36,9 @@ def check_gates(draft: Draft, source: Source) -> None:
             source.complain(path, "the gate says neither which arms it compares nor which arm it is about", hint)
 
 
-def _ablation_gate(draft: Draft, gate: GateKeys, path: Path, source: Source) -> None:
+def _ablation_gate(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
     here: Path = (*path, "ablation")
-    if demand_known(source, here, str(gate.ablation), "arm", draft.names["arms"]):
+    if require_known(source, here, str(gate.ablation), "arm", draft.names["arms"]):
         arm = draft.written.get(str(gate.ablation))
         if arm is not None and not (isinstance(arm, TrainedKeys) and arm.ablate):
             source.complain(here, f"the arm `{gate.ablation}` has no `ablate`", "ablate: {fliplr: [0, 0.5]}")
@@ -48,7 +48,7 @@ def _ablation_gate(draft: Draft, gate: GateKeys, path: Path, source: Source) -> 
         source.complain((*path, key), f"`ablation` says already what is compared, so `{key}` cannot")
 
 
-def _screening(draft: Draft, gate: GateKeys, path: Path, source: Source) -> None:
+def _screening(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
     """Metrics of whole images need threats and a threshold; a threshold is never chosen where it judges."""
     of_images = [m for m in (gate.metric, *(claim.metric for claim in gate.claims)) if m in SCREENING]
     if of_images and not gate.threats:
@@ -67,34 +67,34 @@ def _screening(draft: Draft, gate: GateKeys, path: Path, source: Source) -> None
     if not isinstance(rule := gate.threshold, ThresholdKeys):
         return
     here: Path = (*path, "threshold", "on")
-    demand_free_places(draft, [rule.on], here, source)
+    require_unlocked_splits(draft, [rule.on], here, source)
     if rule.on == gate.on:
         source.complain(here, f"`{rule.on}` is where it judges: chosen there, a threshold flatters", "choose it on val")
     if (rule.by == "f1") != (rule.target is None):
-        said = "takes no" if rule.by == "f1" else "needs a"
-        source.complain((*path, "threshold"), f"the rule {rule.by} {said} `target`", "by: recall, target: 0.9")
+        verb = "takes no" if rule.by == "f1" else "needs a"
+        source.complain((*path, "threshold"), f"the rule {rule.by} {verb} `target`", "by: recall, target: 0.9")
 
 
-def _comparison(draft: Draft, gate: GateKeys, path: Path, source: Source) -> None:
+def _comparison(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
     for key in ("treatment", "control", "metric"):
         if getattr(gate, key) is None and not (key == "treatment" and gate.treatments):
             source.complain(path, f"a comparison needs `{key}`")
     if gate.treatment is not None and gate.treatments is not None:
         source.complain((*path, "treatments"), "`treatment` is there already", "keep one of the two keys")
     for index, arm in enumerate(gate.treatments or ()):
-        demand_known(source, (*path, "treatments", index), arm, "arm", draft.arm_names)
+        require_known(source, (*path, "treatments", index), arm, "arm", draft.arm_names)
         if arm == gate.control or arm in (gate.treatments or ())[:index]:
             source.complain((*path, "treatments", index), f"`{arm}` would be compared with itself, or twice")
     _margin(gate, path, source)
     for key in ("treatment", "control"):
         arm = getattr(gate, key)
         if arm is not None:
-            demand_known(source, (*path, key), arm, "arm", draft.arm_names)
+            require_known(source, (*path, key), arm, "arm", draft.arm_names)
     if gate.treatment is not None and gate.treatment == gate.control:
         source.complain((*path, "control"), f"treatment and control are the same arm `{gate.control}`")
     for index, word in enumerate(gate.differ):
         if not word.startswith("recipe."):
-            demand_known(source, (*path, "differ", index), word, "difference", (*DIFFERENCES, "recipe.NAME"))
+            require_known(source, (*path, "differ", index), word, "difference", (*DIFFERENCES, "recipe.NAME"))
 
 
 def _margin(gate: GateKeys, path: Path, source: Source) -> None:
@@ -107,11 +107,11 @@ def _margin(gate: GateKeys, path: Path, source: Source) -> None:
         source.complain((*path, "claim"), "to be equal means to differ by less than a margin above 0", hint)
 
 
-def _claims(draft: Draft, gate: GateKeys, path: Path, source: Source) -> None:
+def _claims(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
     if gate.arm is None:
         source.complain(path, "claims need `arm`", suggestion("", draft.names["arms"]))
     else:
-        demand_known(source, (*path, "arm"), gate.arm, "arm", draft.arm_names)
+        require_known(source, (*path, "arm"), gate.arm, "arm", draft.arm_names)
     if not gate.claims:
         source.complain(path, "a gate about one arm needs `claims`", "claims: [{metric: recall, at_least: 0.95}]")
     for index, claim in enumerate(gate.claims):

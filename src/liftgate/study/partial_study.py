@@ -1,4 +1,4 @@
-"""What the rules of a study look at: its well-formed entries, the names that stand in them, and where they point."""
+"""The well-formed part of a study that may have mistakes elsewhere: what the rules between keys check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from liftgate.suggestions import suggestion
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class PartialStudy:
     """The well-formed entries of each section, and every name that the section has, well-formed or not."""
 
     datasets: Mapping[str, DatasetKeys]
@@ -27,7 +27,7 @@ class Draft:
     names: Mapping[str, tuple[str, ...]]
     arms: Mapping[str, list[StageKeys] | ModelKeys] = field(init=False)
     stands_for: Mapping[str, Mapping[str, GateKeys]] = field(init=False)
-    """Name of a gate as it is written → the gates that it stands for"""
+    """Name of a gate as it is written → the gates that it expands to"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", expand_arms(self.written))
@@ -35,40 +35,44 @@ class Draft:
 
     @property
     def arm_names(self) -> tuple[str, ...]:
+        """Names of arms, as written and expanded."""
         return tuple(dict.fromkeys((*self.names["arms"], *self.arms)))
 
     @property
     def gate_names(self) -> tuple[str, ...]:
+        """Names of gates, as written and expanded."""
         return tuple(dict.fromkeys((*self.names["gates"], *(one for some in self.stands_for.values() for one in some))))
 
 
-def demand_known(source: Source, path: Path, word: str, kind: str, names: Iterable[str]) -> bool:
+def require_known(source: Source, path: Path, word: str, kind: str, names: Iterable[str]) -> bool:
+    """Return whether `word` is one of `names`; if not, note the problem, with the nearest name."""
     names = tuple(names)
     if word in names:
         return True
-    if not names:  # that the whole section is missing, or no mapping, is said already
+    if not names:  # the section is missing or no mapping: that problem is noted already
         return False
     source.complain(path, f"no {kind} `{word}`", suggestion(word, names))
     return False
 
 
-def demand_free_places(draft: Draft, places: Iterable[str], path: Path, source: Source) -> None:
-    """Old data is looked at for every gate: a locked split is not for that."""
+def require_unlocked_splits(draft: PartialStudy, places: Iterable[str], path: Path, source: Source) -> None:
+    """Note a problem for each split of old data that is locked or unknown: it is evaluated for every gate."""
     for place in places:
         dataset, dot, split = place.partition(".")
         if not dot or not split:
             source.complain(path, f"expected DATASET.SPLIT, got `{place}`", f"for example {dataset}.val")
-        elif not demand_known(source, path, dataset, "dataset", draft.names["datasets"]):
+        elif not require_known(source, path, dataset, "dataset", draft.names["datasets"]):
             continue
         elif dataset in draft.datasets and split in draft.datasets[dataset].lock:
-            source.complain(path, f"`{place}` is locked, and this is looked at for every gate", f"{dataset}.val")
+            source.complain(path, f"`{place}` is locked, and this split is evaluated for every gate", f"{dataset}.val")
 
 
-def demand_place(draft: Draft, place: str, path: Path, source: Source) -> None:
+def require_split(draft: PartialStudy, place: str, path: Path, source: Source) -> None:
+    """Note a problem unless `place` is DATASET.SPLIT of a known data set."""
     dataset, dot, split = place.partition(".")
     if not dot or not split:
         source.complain(path, f"expected DATASET.SPLIT, got `{place}`", f"for example {dataset}.test")
-    if demand_known(source, path, dataset, "dataset", draft.names["datasets"]) and dataset in draft.datasets:
+    if require_known(source, path, dataset, "dataset", draft.names["datasets"]) and dataset in draft.datasets:
         made = draft.datasets[dataset].ratios is not None
         if made and split and split not in ("train", "val", "test"):
             source.complain(path, f"`ratios` make no split `{split}`", suggestion(split, ("train", "val", "test")))

@@ -1,4 +1,4 @@
-"""The frozen records of a study. They hold what was asked, never what was found; paths are as the YAML has them."""
+"""The frozen records of a study. They hold the question, never a result; paths are as the YAML has them."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class Gate:
     conf: float | None = None
     """Confidence threshold of rates (recall, precision, false positives per image); None: 0.25."""
     forget_at_most: float | None = None
-    """How much the score on old data may fall; None: it is told and not judged"""
+    """How much the score on old data may fall; None: it is reported and not judged"""
     threats: tuple[str, ...] = ()
     """Classes that image-level metrics (accuracy, detection_rate, false_alarm_rate, AUC) screen for"""
     threshold: Threshold | None = None
@@ -181,6 +181,7 @@ class Gate:
 
     @property
     def is_comparison(self) -> bool:
+        """Whether it compares two arms."""
         return self.control is not None
 
     def content_hash(self) -> str:
@@ -194,11 +195,11 @@ class FlowStep:
 
     name: str
     when: Mapping[str, tuple[VerdictWord | ArmWord, ...]] = field(default_factory=dict)
-    """gate or arm → the words of which it must have said one; all must hold"""
+    """gate or arm → its allowed verdicts or outcomes; all must hold"""
     arms: tuple[str, ...] | None = None
     """For train and baseline: only these arms; None: all that fit."""
     any_of: tuple[Mapping[str, tuple[VerdictWord | ArmWord, ...]], ...] = ()
-    """Several conditions like `when`, of which one must hold"""
+    """Several conditions like `when`; one must hold"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class EarlyKill:
-    """Stop a run that is hopeless beside those that finished before it (the median rule)."""
+    """Stop a run that is hopeless compared with those that finished before it (the median rule)."""
 
     after: int = 10
     """Epochs that every run has"""
@@ -236,7 +237,7 @@ class Study:
     seeds: tuple[int, ...] = (0,)
     budget: Budget = Budget()
     use: Use | None = None
-    """What the trained model is for; None: nobody said"""
+    """What the trained model is for; None: unknown"""
     ignore: Mapping[str, str] = field(default_factory=dict)
     """finding id → the reason why it is ignored"""
     evaluation: Mapping[str, Any] = field(default_factory=dict)
@@ -249,7 +250,7 @@ class Study:
     source: Path | None = field(default=None, compare=False)
     """study.yaml, absolute"""
     places: Mapping[tuple[str | int, ...], str] = field(default_factory=dict, compare=False, repr=False)
-    """Path of a key → file:line where it stands, for messages"""
+    """Path of a key → file:line, for messages"""
 
     def line(self, *path: str | int) -> str:
         """Return file:line of a key, or of the entry that it belongs to; empty where nothing is known."""
@@ -258,7 +259,7 @@ class Study:
         return next((self.places[path[:depth]] for depth in range(len(path), 1, -1) if path[:depth] in self.places), "")
 
     def place(self, *path: str | int) -> str:
-        """Return where a key stands: `study.yaml:5, datasets.bench.path`."""
+        """Return the place of a key: `study.yaml:5, datasets.bench.path`."""
         key = ".".join(map(str, path))
         return f"{line}, {key}" if (line := self.line(*path)) else key
 
@@ -268,9 +269,11 @@ class Study:
         return self.source.parent if self.source else Path()
 
     def dataset(self, name: str) -> DatasetSpec:
+        """Return the data set of that name."""
         return next(spec for spec in self.datasets if spec.name == name)
 
     def arm(self, name: str) -> Arm:
+        """Return the arm of that name."""
         return next(arm for arm in self.arms if arm.name == name)
 
     def content_hash(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from liftgate.study.ablations import variants
 from liftgate.study.gate_rules import check_gates
-from liftgate.study.partial_study import Draft, demand_free_places, demand_known
+from liftgate.study.partial_study import PartialStudy, require_known, require_unlocked_splits
 from liftgate.study.vocabulary import (
     ARM_WORDS,
     PLANNED_VERBS,
@@ -28,13 +28,13 @@ from liftgate.study.yaml_source import Path, Source
 from liftgate.suggestions import suggestion
 
 
-def check(draft: Draft, source: Source) -> None:
+def check(draft: PartialStudy, source: Source) -> None:
     """Note in `source` every contradiction in the draft."""
     for rule in (_datasets, _arms, _ablations, check_gates, _names, _flow, _order, _budget, _seeds, _log):
         rule(draft, source)
 
 
-def _datasets(draft: Draft, source: Source) -> None:
+def _datasets(draft: PartialStudy, source: Source) -> None:
     for name, dataset in draft.datasets.items():
         path: Path = ("datasets", name)
         if dataset.ratios is not None:
@@ -54,7 +54,7 @@ def _datasets(draft: Draft, source: Source) -> None:
                 source.complain((*path, "openings", split), f"`{split}` is not locked", f"lock: [{split}]")
 
 
-def _trained_on(draft: Draft, dataset: str) -> bool:
+def _trained_on(draft: PartialStudy, dataset: str) -> bool:
     stages = (stage for arm in draft.arms.values() if isinstance(arm, list) for stage in arm)
     return any(dataset in (*_sources(stage), stage.val) for stage in stages)
 
@@ -63,21 +63,21 @@ def _sources(stage: StageKeys) -> tuple[str, ...]:
     return (stage.data,) if isinstance(stage.data, str) else tuple(part.dataset for part in stage.data)
 
 
-def _arms(draft: Draft, source: Source) -> None:
+def _arms(draft: PartialStudy, source: Source) -> None:
     for name, arm in draft.written.items():
         if isinstance(arm, ModelKeys):
             continue
         path: Path = ("arms", name)
         if isinstance(arm, TrainedKeys):
             path = (*path, "stages")
-            demand_free_places(draft, arm.remember or [], ("arms", name, "remember"), source)
+            require_unlocked_splits(draft, arm.remember or [], ("arms", name, "remember"), source)
             if arm.select is not None:
                 _select(draft, arm.select, ("arms", name, "select"), source)
         for index, stage in enumerate(arm.stages if isinstance(arm, TrainedKeys) else arm):
             _stage(draft, stage, index, (*path, index), source)
 
 
-def _stage(draft: Draft, stage: StageKeys, index: int, path: Path, source: Source) -> None:
+def _stage(draft: PartialStudy, stage: StageKeys, index: int, path: Path, source: Source) -> None:
     _data(draft, stage, path, source)
     if index == 0 and stage.weights is None:
         source.complain(path, "the first stage needs `weights`", "an official name, a file or a model YAML")
@@ -91,24 +91,24 @@ def _stage(draft: Draft, stage: StageKeys, index: int, path: Path, source: Sourc
     _decisions(stage, path, source)
 
 
-def _data(draft: Draft, stage: StageKeys, path: Path, source: Source) -> None:
+def _data(draft: PartialStudy, stage: StageKeys, path: Path, source: Source) -> None:
     known = draft.names["datasets"]
     if stage.val is not None:
-        demand_known(source, (*path, "val"), stage.val, "dataset", known)
+        require_known(source, (*path, "val"), stage.val, "dataset", known)
     if isinstance(stage.data, str):
-        demand_known(source, (*path, "data"), stage.data, "dataset", known)
+        require_known(source, (*path, "data"), stage.data, "dataset", known)
         return
     for index, part in enumerate(stage.data):
         here: Path = (*path, "data", index)
-        demand_known(source, (*here, "dataset"), part.dataset, "dataset", known)
+        require_known(source, (*here, "dataset"), part.dataset, "dataset", known)
         if part.dataset in _sources(stage)[:index]:
-            source.complain((*here, "dataset"), f"`{part.dataset}` stands twice in the mix", "say `repeat: 2`")
+            source.complain((*here, "dataset"), f"`{part.dataset}` is in the mix twice", "say `repeat: 2`")
     if len(stage.data) > 1 and stage.val is None:
         hint = f"for example val: {stage.data[-1].dataset}"
         source.complain(path, "a mix of several datasets needs `val`: val and test are never mixed", hint)
 
 
-def _select(draft: Draft, metric: str, path: Path, source: Source) -> None:
+def _select(draft: PartialStudy, metric: str, path: Path, source: Source) -> None:
     if metric.startswith("pose_") and draft.task != "pose":
         source.complain(path, f"`{metric}` is a metric of keypoints, and the task is {draft.task}", "task: pose")
 
@@ -127,7 +127,7 @@ def _decisions(stage: StageKeys, path: Path, source: Source) -> None:
             source.complain((*path, "expect"), f"the recipe ends after {last} epochs: nothing is seen of epoch {epoch}")
 
 
-def _ablations(draft: Draft, source: Source) -> None:
+def _ablations(draft: PartialStudy, source: Source) -> None:
     for name, arm in draft.written.items():
         if not isinstance(arm, TrainedKeys):
             continue
@@ -155,13 +155,13 @@ def _argument(path: Path, name: str, value: Any, source: Source) -> None:
             source.complain(path, f"`{item}` is a word here, not a switch", f"write {meant}")
 
 
-def _names(draft: Draft, source: Source) -> None:
+def _names(draft: PartialStudy, source: Source) -> None:
     for name in draft.names["gates"]:
         if name in VERBS or name in PLANNED_VERBS:
             source.complain(("gates", name), f"`{name}` is a step of the flow and cannot name a gate")
 
 
-def _flow(draft: Draft, source: Source) -> None:
+def _flow(draft: PartialStudy, source: Source) -> None:
     gates = draft.gate_names
     seen: list[str] = []
     trained: list[str] = []
@@ -171,18 +171,20 @@ def _flow(draft: Draft, source: Source) -> None:
             message = f"`{step.step}` is not built yet in this version of Liftgate"
             source.complain(path, message, f"take it out of the flow; steps that exist: {', '.join(VERBS)}")
         elif step.step not in VERBS:
-            demand_known(source, path, step.step, "step or gate", (*VERBS, *gates))
+            require_known(source, path, step.step, "step or gate", (*VERBS, *gates))
         _condition(draft, step, (*path, "when"), (seen, trained), source)
         if step.step in gates and step.step in seen:
-            source.complain(path, f"the gate `{step.step}` is asked twice", "a gate has one verdict")
+            source.complain(path, f"the gate `{step.step}` is in the flow twice", "a gate has one verdict")
         _step_arms(draft, step, path, source)
         seen += [step.step, *draft.stands_for.get(step.step, ())]
         if step.step == "train":
             trained += step.arms if step.arms is not None else draft.arm_names
 
 
-def _condition(draft: Draft, step: StepKeys, path: Path, before: tuple[list[str], list[str]], source: Source) -> None:
-    """A condition names gates that were asked and arms that were trained before, in words that they can say."""
+def _condition(
+    draft: PartialStudy, step: StepKeys, path: Path, before: tuple[list[str], list[str]], source: Source
+) -> None:
+    """A condition names gates and arms of earlier steps, with verdicts or outcomes that they can have."""
     seen, trained = before
     for condition in step.when:
         for name, words in condition.items():
@@ -190,19 +192,19 @@ def _condition(draft: Draft, step: StepKeys, path: Path, before: tuple[list[str]
             several = draft.stands_for.get(name, {name: None})
             if name in draft.gate_names:
                 known, ready, fault = VERDICTS, name in seen, "has no verdict yet"
-            elif demand_known(source, here, name, "gate or arm", (*draft.gate_names, *draft.arm_names)):
+            elif require_known(source, here, name, "gate or arm", (*draft.gate_names, *draft.arm_names)):
                 known, ready, fault = ARM_WORDS, name in trained, "is not trained yet"
             else:
                 continue
             if not ready:
                 source.complain(here, f"`{name}` {fault}: it must come earlier in the flow")
             if name not in several:
-                source.complain(here, f"`{name}` stands for several gates", suggestion("", several))
+                source.complain(here, f"`{name}` expands to several gates", suggestion("", several))
             for word in words:
-                demand_known(source, here, word, f"word of `{name}`", known)
+                require_known(source, here, word, f"word of `{name}`", known)
 
 
-def _step_arms(draft: Draft, step: StepKeys, path: Path, source: Source) -> None:
+def _step_arms(draft: PartialStudy, step: StepKeys, path: Path, source: Source) -> None:
     if step.arms is None:
         return
     if step.step not in ("train", "baseline"):
@@ -210,13 +212,13 @@ def _step_arms(draft: Draft, step: StepKeys, path: Path, source: Source) -> None
         return
     for index, name in enumerate(step.arms):
         here: Path = (*path, "arms", index)
-        if demand_known(source, here, name, "arm", draft.arm_names) and name in draft.arms:
+        if require_known(source, here, name, "arm", draft.arm_names) and name in draft.arms:
             trains = isinstance(draft.arms[name], list)
             if step.step == "train" and not trains:
                 source.complain(here, f"`{name}` has no stages: there is nothing to train")
 
 
-def _order(draft: Draft, source: Source) -> None:
+def _order(draft: PartialStudy, source: Source) -> None:
     """A gate about a trained arm comes after the step that trains it."""
     trained: set[str] = set()
     for index, step in draft.flow.items():
@@ -229,20 +231,20 @@ def _order(draft: Draft, source: Source) -> None:
                     source.complain(("flow", index), message, "put `train` before the gate")
 
 
-def _budget(draft: Draft, source: Source) -> None:
+def _budget(draft: PartialStudy, source: Source) -> None:
     budget = draft.budget
     if budget.get("usd") and not budget.get("usd_per_hour") and not budget.get("gpu_hours"):
         message = "a ceiling in money needs `usd_per_hour`, or it cannot be kept"
         source.complain(("budget", "usd"), message, "what an hour of the machine costs, or give `gpu_hours` instead")
 
 
-def _seeds(draft: Draft, source: Source) -> None:
+def _seeds(draft: PartialStudy, source: Source) -> None:
     for index, seed in enumerate(draft.seeds):
         if seed in draft.seeds[:index]:
-            source.complain(("seeds", index), f"the seed {seed} stands twice", "the same seed gives the same run")
+            source.complain(("seeds", index), f"the seed {seed} is given twice", "the same seed gives the same run")
 
 
-def _log(draft: Draft, source: Source) -> None:
+def _log(draft: PartialStudy, source: Source) -> None:
     secret = [name for name, dataset in draft.datasets.items() if dataset.confidential]
     if secret and "wandb" in draft.log:
         message = f"`{secret[0]}` is confidential, and Weights & Biases is another's machine"

@@ -87,7 +87,7 @@ def reference() -> str:
         "```",
         "",
         "The YAML is read by the core schema of YAML 1.2: `true` and `false` only (`yes`, `on` are words), `1e-3` is a",
-        "number, a key that stands twice is an error; anchors, aliases and `<<` work. Paths are relative to the file.",
+        "number, a key given twice is an error; anchors, aliases and `<<` work. Paths are relative to the file.",
         "`--set arms.single.0.recipe.epochs=3` replaces one key for one command and obeys the same rules.",
         "",
     ]

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from liftgate.errors import StudyError
 from liftgate.study import overrides, rules, yaml_keys
 from liftgate.study.ablations import AnyArm, expand_gates, variants
-from liftgate.study.partial_study import Draft
+from liftgate.study.partial_study import PartialStudy
 from liftgate.study.records import (
     Arm,
     Budget,
@@ -55,7 +55,7 @@ class InvalidStudy(StudyError):
 
 
 def parse(text: str, *, source: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Study:
-    """Read a study from its text; `source` is where it is said to stand.
+    """Read a study from its text; `source` is its path in messages.
 
     Raises:
         StudyError: as `load`.
@@ -203,7 +203,7 @@ def _arm_keys(below: KeyPath) -> type[yaml_keys.Keys]:
     return lists.get(inside[1], stage) if inside[1:] else stage
 
 
-def _draft(value: dict[str, Any], bad: set[KeyPath]) -> Draft:
+def _draft(value: dict[str, Any], bad: set[KeyPath]) -> PartialStudy:
     def entries(section: str) -> Iterator[tuple[str, Any]]:
         content = value.get(section)
         for name, entry in content.items() if isinstance(content, dict) else ():
@@ -216,7 +216,7 @@ def _draft(value: dict[str, Any], bad: set[KeyPath]) -> Draft:
 
     flow = value.get("flow")
     seeds = value.get("seeds")
-    return Draft(
+    return PartialStudy(
         datasets={name: yaml_keys.DatasetKeys.model_validate(entry) for name, entry in entries("datasets")},
         written={name: _ARM.validate_python(entry) for name, entry in entries("arms")},
         gates={name: yaml_keys.GateKeys.model_validate(entry) for name, entry in entries("gates")},
@@ -310,7 +310,7 @@ def _gate(name: str, entry: yaml_keys.GateKeys) -> Gate:
 
 
 def _flow_steps(entry: str | yaml_keys.StepKeys, stands_for: Mapping[str, Mapping[str, object]]) -> Iterator[FlowStep]:
-    """Yield a step; the name of an ablation's gate stands for several."""
+    """Yield a step; the name of an ablation's gate expands to several."""
     step = yaml_keys.StepKeys(step=entry) if isinstance(entry, str) else entry
     conditions = [{name: tuple(words) for name, words in condition.items()} for condition in step.when]
     when, any_of = (conditions[0], ()) if len(conditions) == 1 else ({}, tuple(conditions))

@@ -22,7 +22,7 @@ TEMPLATES = {
     "kill-switch": "Does synthetic data lift the real model, or does the control explain it?",
 }
 MORE_DATA = {"two-stage": "big/data.yaml", "improve": "second/data.yaml", "kill-switch": "synthetic/data.yaml"}
-"""What stands for the second set where none is given; measure-first does without one."""
+"""Path of the second data set where none is given; measure-first needs none."""
 
 
 @dataclass(frozen=True)

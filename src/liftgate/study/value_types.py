@@ -1,4 +1,4 @@
-"""The kinds of value that keys of study.yaml take: what is accepted, how it is read, what an editor is told of it."""
+"""The kinds of value that keys of study.yaml take: what is accepted, how it is read, its JSON schema."""
 
 from __future__ import annotations
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 VERBS = ("check", "probe", "baseline", "train", "report")
-"""Steps of `flow:` beside the study's own gates."""
+"""Steps of `flow:`, apart from the study's own gates."""
 
 PLANNED_VERBS = ("compare", "export", "shadow", "promote", "sample")
-"""Steps of the design that this version does not have; a study that asks for one is told so."""
+"""Steps of the design that this version does not have; a study with one of them is refused with that reason."""
 
 VERDICTS = ("PASS", "MARGINAL", "FAIL")
 
 ARM_WORDS = ("FINISHED", "CAREFUL", "STOPPED")
-"""How the training of an arm ended: to its end; the same, but a decision point asked for care; stopped by one."""
+"""How the training of an arm ended: to its end; to its end, but a decision point was not met; stopped by one."""
 
 METRICS = (
     "mAP50-95",
@@ -88,7 +88,7 @@ RESERVED_ARGUMENTS = {
     "save": "best.pt and last.pt are always kept",
     "val": "every epoch is validated: the best checkpoint is chosen by it",
     "split": "the best checkpoint is chosen on val; test is for the verdict",
-    "cfg": "a recipe stands in the study, where the study's hash covers it",
+    "cfg": "a recipe is written in the study, where the study's hash covers it",
     "time": "it makes the number of epochs depend on the machine: `epochs` says it, `budget` sets a ceiling",
 }
 """Training arguments that are not a recipe's to set, and who sets them."""

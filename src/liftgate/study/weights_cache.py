@@ -1,4 +1,4 @@
-"""Where start weights are looked for: beside the study, then in the weights cache. No server is asked."""
+"""Where start weights are looked for: next to the study, then in the weights cache, never on a server."""
 
 from __future__ import annotations
 

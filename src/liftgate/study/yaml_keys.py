@@ -107,7 +107,7 @@ class DecisionKeys(Keys):
     at: Annotated[int, Field(ge=1)] = Field(description="After which epoch.")
     continue_if: ConditionText = Field(description="Go on when this holds.")
     careful_if: ConditionText | None = Field(
-        default=None, description="Otherwise go on when this holds, and say so beside every verdict about the arm."
+        default=None, description="Otherwise go on when this holds, and note it with every verdict about the arm."
     )
     otherwise: Literal["stop", "continue"] = Field(default="stop", description="What happens when neither holds.")
 
@@ -185,8 +185,8 @@ class TrainedKeys(Keys):
     )
     remember: Annotated[list[Text], BeforeValidator(one_or_more)] | Literal[False] | None = Field(
         default=None,
-        description="DATASET.SPLIT of what the start weights knew: measured with them and with the trained model, and "
-        "the difference stands beside every verdict. Default: val of the data of earlier stages. false: not measured.",
+        description="DATASET.SPLIT of what the start weights knew: measured with them and with the trained model; "
+        "the difference is reported with every verdict. Default: val of earlier stages' data. false: not measured.",
         json_schema_extra={"anyOf": [{"type": ["array", "string"]}, {"const": False}]},
     )
 
@@ -211,7 +211,7 @@ class ClaimKeys(Keys):
     metric: Metric = Field(description="The metric.")
     at_least: float | None = Field(default=None, description="The arm's metric must be at least this.")
     at_most: float | None = Field(
-        default=None, description="It must be at most this: for false_positives_per_image, of which less is better."
+        default=None, description="It must be at most this: for false_positives_per_image, where less is better."
     )
 
 
@@ -293,7 +293,7 @@ class GateKeys(Keys):
     forget_at_most: Annotated[float, Field(ge=0, le=1)] | None = Field(
         default=None,
         description="How far the score on old data (see `remember`) may fall: FAIL when it surely falls further. "
-        "Default: forgetting is told beside the verdict and not judged.",
+        "Default: forgetting is reported with the verdict and not judged.",
     )
 
 
@@ -306,7 +306,7 @@ class StepKeys(Keys):
     )
     when: When = Field(
         default=[],
-        description="Only if these gates have said one of these words, {GATE: [FAIL, MARGINAL]}, or the training of "
+        description="Only if these gates have one of these verdicts, {GATE: [FAIL, MARGINAL]}, or the training of "
         "these arms ended so, {ARM: STOPPED} (FINISHED, CAREFUL or STOPPED). A list of such mappings: one must hold.",
         json_schema_extra={"type": ["object", "array"]},
     )
@@ -335,12 +335,13 @@ class BudgetKeys(Keys):
 
     usd: Ceiling | None = Field(
         default=None,
-        description="Money; needs usd_per_hour. Beside gpu_hours it may stand without: then the hours decide.",
+        description="Money; needs usd_per_hour. With gpu_hours it may be left out: then the hours decide.",
     )
     gpu_hours: Ceiling | None = Field(default=None, description="Hours of training.")
     usd_per_hour: Ceiling | None = Field(default=None, description="What an hour of this machine costs.")
     kwh: Ceiling | None = Field(
-        default=None, description="Energy of the GPUs while they train, as nvidia-smi tells it; without it: refused."
+        default=None,
+        description="Energy of the GPUs while they train, by nvidia-smi; refused without it.",
     )
 
 
@@ -348,7 +349,7 @@ class EarlyKillKeys(Keys):
     """Hopeless runs are stopped early (the median rule), and the stop is recorded.
 
     A run of another arm is hopeless when its best epoch so far is below the median of what the finished runs on the
-    same data had on average until then. A gate about an arm that was stopped is not asked.
+    same data had on average until then. A gate about an arm that was stopped is skipped.
     """
 
     rule: Literal["median"] = Field(description="median: the only rule so far.")
@@ -410,6 +411,6 @@ class StudyKeys(Keys):
     )
     log: list[Literal["tensorboard", "mlflow", "wandb"]] = Field(
         default=[],
-        description="Where the numbers of every epoch go beside the ledger: tensorboard (files in the run's folder), "
+        description="Where the numbers of every epoch go, besides the ledger: tensorboard (files in the run's folder), "
         "mlflow, wandb. A study with confidential data may not send them to another machine.",
     )

@@ -1,6 +1,6 @@
 """YAML text as plain values, with the line of every key.
 
-PyYAML's own `load` is not used: it forgets where things stood, lets the second of two equal keys win, reads the key
+PyYAML's own `load` is not used: it drops line numbers, lets the second of two equal keys win, reads the key
 `on` as True and `1e-3` as a string (YAML 1.1), and an alias bomb of a kilobyte fills the memory. So the text is
 composed into nodes and read here by the core schema of YAML 1.2: `true`/`false` only, numbers as everybody writes
 them, keys always strings. Anchors, aliases and `<<` merges work, within a budget.
@@ -35,7 +35,7 @@ _WORDS: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "f
 _TAG = "tag:yaml.org,2002:"
 _SYNTAX_HINTS = {
     "\\t": "YAML indents with spaces",
-    "mapping values are not allowed": "a text that has `: ` in it stands in quotes",
+    "mapping values are not allowed": "put a text that has `: ` in it in quotes",
     "expected ',' or ']'": "a list ends with ]",
     "expected ',' or '}'": "a mapping ends with }",
     "scanning a quoted scalar": "the closing quote is missing",
@@ -45,7 +45,7 @@ _SYNTAX_HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in the document that cannot stand."""
+    """A mistake in the document."""
 
     where: str
     """file:line, or the `--set` that it came with"""
@@ -61,7 +61,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Source:
-    """A document: its value, where each key stands, and what was wrong on the way."""
+    """A document: its value, the place of each key, and its mistakes."""
 
     name: str
     """What to call the file in messages."""
@@ -94,7 +94,7 @@ def dotted(path: Path) -> str:
 
 
 def read(text: str, name: str) -> Source:
-    """Read one YAML document; what is wrong with it stands in `.problems`, never in an exception."""
+    """Read one YAML document; its mistakes are in `.problems`, never in an exception."""
     source = Source(name)
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         source.complain((), f"larger than {MAX_BYTES // 1024} KiB: a study is a page of text")
@@ -147,7 +147,7 @@ class _TooMany(Exception):
 
 
 class _Reader:
-    """Turns nodes into values and notes where they stand."""
+    """Turns nodes into values and notes their places."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -193,7 +193,7 @@ class _Reader:
                 merges.append(value_node)
             elif (key := key_node.value) in lines:
                 here = self._place(key_node)
-                message = f"the key `{key}` stands twice: line {lines[key]} and line {key_node.start_mark.line + 1}"
+                message = f"the key `{key}` is given twice: line {lines[key]} and line {key_node.start_mark.line + 1}"
                 self.source.problems.append(Problem(here, (*path, key), message, "keep one of them"))
             else:
                 lines[key] = key_node.start_mark.line + 1

@@ -13,7 +13,7 @@ from liftgate.data.core.dataset import Image
 from liftgate.data.core.image_headers import SUFFIXES
 from liftgate.errors import DataError
 from liftgate.hashing import content_hash
-from liftgate.progress import Progress, silent, told
+from liftgate.progress import Progress, report_progress, silent
 
 _SAFE = re.compile(r"[\w .()+=@-]{1,80}", re.ASCII)
 
@@ -43,7 +43,7 @@ def link_images(images: Sequence[Image], folder: Path, progress: Progress = sile
     Raises:
         DataError: as `link_image`.
     """
-    for image in told(images, "linking images", progress):
+    for image in report_progress(images, "linking images", progress):
         if image.path.is_file():
             link_image(image.path, folder / image.id)
 

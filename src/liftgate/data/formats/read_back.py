@@ -13,7 +13,7 @@ from liftgate.data.core.dataset import Dataset, Labels
 from liftgate.data.core.image_names import ImageNames
 from liftgate.data.formats.read import read
 from liftgate.data.formats.write import Written
-from liftgate.progress import Progress, silent, told
+from liftgate.progress import Progress, report_progress, silent
 
 _NEAR = 0.5
 """Pixels; further off it is not the same object"""
@@ -62,7 +62,7 @@ def read_back(dataset: Dataset, written: Written, *, progress: Progress = silent
     mine, theirs = _by_image(dataset), _by_image(after)
     n_images = n_objects = flags = seen = 0
     largest: float | None = None
-    for index, image in enumerate(told(dataset.images, "reading back", progress)):
+    for index, image in enumerate(report_progress(dataset.images, "reading back", progress)):
         other = names.find(called.get(image.id, image.id))
         if other is None:
             continue

@@ -13,7 +13,7 @@ from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.formats.cvat.tracks import track_of, track_runs
 from liftgate.data.formats.links import link_images
 from liftgate.files import replacing
-from liftgate.progress import Progress, silent, told
+from liftgate.progress import Progress, report_progress, silent
 
 
 def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
@@ -34,7 +34,9 @@ def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
         file.write(_meta(dataset, tracks is not None))
         if tracks is not None:
             file.writelines(_tracks(dataset, tracks, names))
-        for index, image in enumerate(() if tracks is not None else told(dataset.images, "writing labels", progress)):
+        for index, image in enumerate(
+            () if tracks is not None else report_progress(dataset.images, "writing labels", progress)
+        ):
             labels = dataset.labels.take(rows[starts[index] : starts[index + 1]])
             file.writelines(_image(index, image, labels, names, points))
         file.write("</annotations>\n")

@@ -12,7 +12,7 @@ from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.formats.links import link_image, safe_names
 from liftgate.data.formats.voc.annotation import SIDES
 from liftgate.files import write_text
-from liftgate.progress import Progress, silent, told
+from liftgate.progress import Progress, report_progress, silent
 
 
 def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
@@ -28,7 +28,7 @@ def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
         (folder / place).mkdir(parents=True, exist_ok=True)
     classes = [escape(word) for word in dataset.classes]
     pairs = list(zip(dataset.images, names, strict=True))
-    for index, (image, name) in enumerate(told(pairs, "writing", progress)):
+    for index, (image, name) in enumerate(report_progress(pairs, "writing", progress)):
         if image.path.is_file():
             link_image(image.path, folder / "JPEGImages" / name)
         if image.label is not None:

@@ -36,7 +36,7 @@ from liftgate.documents import LARGE, Limits, load_json, load_yaml
 from liftgate.errors import DataError, Refused
 from liftgate.files import atomic_folder, require_empty, write_bytes, write_text
 from liftgate.paths import lexical
-from liftgate.progress import Progress, silent, told
+from liftgate.progress import Progress, report_progress, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def _entries(dataset: Dataset, repeats: Mapping[str, int], faithful: bool, progr
     names = safe_names(dataset.images[index] for index in seen)
     unread = unread_images(dataset)
     entries = []
-    for index, name in told(list(zip(seen, names, strict=True)), "preparing labels", progress):
+    for index, name in report_progress(list(zip(seen, names, strict=True)), "preparing labels", progress):
         image = dataset.images[index]
         labels = dataset.labels.take(order[starts[index] : starts[index + 1]])
         rows = format_rows(labels, image, dims, faithful=faithful)
@@ -237,7 +237,7 @@ def _points(points: NDArray[np.float64], size: NDArray[np.float64], dims: int) -
 def _write_files(folder: Path, entries: Sequence[_Entry], dataset: Dataset, progress: Progress) -> None:
     (folder / "images").mkdir(parents=True)
     (folder / "labels").mkdir()
-    for entry in told(entries, "writing", progress):
+    for entry in report_progress(entries, "writing", progress):
         link_image(entry.image.path, folder / entry.link)
         if entry.image.label is not None:  # no label file stays no label file
             # Not files.write_text: an fsync for each of 100,000 labels; the whole tree is renamed into place.
