@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 from liftgate.data.formats.losses import Loss
 from liftgate.data.formats.read_back import ReadBack, read_back
@@ -34,7 +34,7 @@ class Conversion:
     read_back: ReadBack | None
     """How the copy differs from the source; None without `verify`"""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {
             "from": self.from_format,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from liftgate.data.core.counts import SplitCounts, describe
 from liftgate.data.core.csv_tables import table_bytes
@@ -53,9 +53,9 @@ class MergeResult:
     n_images_read: int = 0
     n_objects_read: int = 0
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
-        record: dict[str, Any] = {
+        record: dict[str, object] = {
             "classes": [row.to_dict() for row in self.classes],
             "conflicts": [asdict(conflict) for conflict in self.conflicts],
             "emptied": dict(self.emptied),
@@ -94,7 +94,7 @@ class MixResult:
     losses: tuple[Loss, ...]
     faults: ReadFaults
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {
             "data_yaml": str(self.data_yaml),

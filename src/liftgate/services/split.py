@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 import yaml
 
@@ -47,7 +47,7 @@ class FrozenSplit:
     splits: tuple[SplitCounts, ...]
     strata: tuple[StratumGroups, ...]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {
             "split": str(self.path),
@@ -89,7 +89,7 @@ class SplitResult:
     apart: tuple[HeldOutProof, ...]
     faults: ReadFaults
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         rows = [one.to_dict() for one in self.splits]
         rest = {"apart": [proof.to_dict() for proof in self.apart], **self.faults.to_dict()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.overview.comparison import ComparedSet, comparison_table
@@ -35,7 +34,7 @@ class DatasetStatistics:
         """A row for each data set."""
         return comparison_table(self.views, self.sides)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain JSON values: the first data set on top, the second below `against`, all of them in `comparison`."""
         record = self.views[0].to_dict()
         if not self.sides:

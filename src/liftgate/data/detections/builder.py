@@ -6,7 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -138,7 +138,7 @@ class PredictionsBuilder:
         self._scores.append(score)
         self._boxes.extend([np.nan] * 4 if box is None else box)
 
-    def build(self, settings: Mapping[str, Any], *, image_level: bool = False) -> Predictions:
+    def build(self, settings: Mapping[str, object], *, image_level: bool = False) -> Predictions:
         """Return what was collected; `image_level`: also without any row, it would have been of whole images.
 
         Raises:

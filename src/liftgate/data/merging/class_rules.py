@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from liftgate.data.core.csv_tables import read_table
 from liftgate.data.merging.merge import ClassRules
@@ -109,14 +108,14 @@ def _known_keys(path: Path, document: object, keys: set[str]) -> None:
         raise DataError("not merge rules", where=path, expected=", ".join(sorted(keys)), got=got)
 
 
-def _class_rules(path: Path, document: Mapping[str, Any]) -> ClassRules:
+def _class_rules(path: Path, document: Mapping[str, object]) -> ClassRules:
     rename = document.get("rename") or {}
     if not isinstance(rename, dict):
         raise DataError("not merge rules", where=path, expected="rename: {old: new}", got=type(rename).__name__)
     return ClassRules({str(old): str(new) for old, new in rename.items()}, frozenset(_names(path, document, "drop")))
 
 
-def _names(path: Path, document: Mapping[str, Any], key: str) -> tuple[str, ...]:
+def _names(path: Path, document: Mapping[str, object], key: str) -> tuple[str, ...]:
     names = document.get(key) or []
     if not isinstance(names, list):
         raise DataError("not merge rules", where=path, expected=f"{key}: [names]", got=type(names).__name__)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from liftgate.data.overview.difference import DatasetDifference
 from liftgate.data.overview.record import Overview
@@ -35,7 +34,7 @@ class ComparedSet:
     distances: dict[str, float]
     """measure → distance from the first: 0 the same, 1 nothing in common"""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain JSON values."""
         return asdict(self)
 

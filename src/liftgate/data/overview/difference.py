@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +79,7 @@ class DatasetDifference:
     keypoints: KeypointShift | None = None
     """None: they share no keypoint's name"""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain JSON values."""
         record = asdict(self)
         record["distances"] = [asdict(d) | {"differs": d.differs} for d in self.distances]

@@ -111,7 +111,7 @@ class Overview:
         """Name of the data set."""
         return self.counts.name
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain JSON values: `counts` on top, the rest beside it."""
         fields = {name: getattr(self, name) for name in self.__slots__ if name not in ("counts", "columns", "samples")}
         record = {name: _plain(value) for name, value in fields.items()}

@@ -6,7 +6,6 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -120,7 +119,7 @@ def export_prelabels(
     return PrelabelExport(folder, tuple(folder / name for name in files), len(dataset.images), len(dataset.labels))
 
 
-def task_labels(dataset: Dataset) -> list[dict[str, Any]]:
+def task_labels(dataset: Dataset) -> list[dict[str, object]]:
     """Return the task's labels as CVAT's API and its Raw editor take them; with keypoints the classes are skeletons."""
     flags = [
         {"name": name, "mutable": False, "input_type": "checkbox", "default_value": "false", "values": ["false"]}

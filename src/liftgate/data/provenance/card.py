@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -211,9 +210,10 @@ def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
     }
 
 
-def _terms_of(record: Mapping[str, Any]) -> Terms:
+def _terms_of(record: Mapping[str, object]) -> Terms:
     origin: Origin = "synthetic" if record["origin"] == "synthetic" else "real"
-    return Terms(record["licence"], origin, bool(record["confidential"]), record["consent"])
+    licence, consent = (None if record[key] is None else str(record[key]) for key in ("licence", "consent"))
+    return Terms(licence, origin, bool(record["confidential"]), consent)
 
 
 def _is_ours(path: Path) -> bool:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from liftgate.data.core.dataset import Dataset, Origin
 from liftgate.data.provenance.card import read_card
@@ -30,23 +29,28 @@ class DeclaredTerms:
     consent: str | None = None
 
 
-def parse_declared_terms(words: Mapping[str, Any], where: object) -> DeclaredTerms:
+def parse_declared_terms(words: Mapping[str, object], where: object) -> DeclaredTerms:
     """Read `licence`, `origin`, `confidential` and `consent` out of a YAML mapping that may hold more.
 
     Raises:
         DataError: values of another kind.
     """
-    licence, origin, confidential, consent = (
-        words.get(key) for key in ("licence", "origin", "confidential", "consent")
-    )
-    if origin not in (None, "real", "synthetic"):
-        raise DataError("unknown origin", where=where, expected="real or synthetic", got=origin)
+    origin, confidential = words.get("origin"), words.get("confidential")
     if confidential not in (None, True, False):
         raise DataError("confidential is yes or no", where=where, got=confidential)
-    for key, value in (("licence", licence), ("consent", consent)):
-        if value is not None and not isinstance(value, str):
-            raise DataError(f"{key} is text", where=where, got=value)
-    return DeclaredTerms(licence, origin, bool(confidential), consent)
+    licence, consent = (_text(words, key, where) for key in ("licence", "consent"))
+    if origin in (None, "real"):
+        return DeclaredTerms(licence, "real" if origin else None, bool(confidential), consent)
+    if origin == "synthetic":
+        return DeclaredTerms(licence, "synthetic", bool(confidential), consent)
+    raise DataError("unknown origin", where=where, expected="real or synthetic", got=origin)
+
+
+def _text(words: Mapping[str, object], key: str, where: object) -> str | None:
+    value = words.get(key)
+    if value is not None and not isinstance(value, str):
+        raise DataError(f"{key} is text", where=where, got=value)
+    return value
 
 
 def known_terms(dataset: Dataset, said: DeclaredTerms | None = None) -> Terms:

@@ -121,13 +121,13 @@ def read_log(path: Path, frames: Sequence[CandidateFrame]) -> tuple[PredictionLo
 def _looked_at(path: Path, names: ImageNames, n_frames: int) -> Iterable[int]:
     """Indices of the frames that a results file was made on."""
     settings = settings_path(path)
-    listed = read_json(settings, dict[str, Any]).get("images") if settings.is_file() else None
+    listed = read_json(settings, dict[str, object]).get("images") if settings.is_file() else None
     if not isinstance(listed, list):
         return range(n_frames)
     return [index for name in listed if (index := names.find(str(name))) is not None]
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
+def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, object] | str]]:
     """(where, row), or what is wrong with the row."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
@@ -158,23 +158,23 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
         yield f"{path}:{number}", found if isinstance(found, dict) else "not an object"
 
 
-def _coco_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    rows = read_json(path, list[dict[str, Any]])
+def _coco_rows(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    rows = read_json(path, list[dict[str, object]])
     if any("image_id" not in row for row in rows):
         raise DataError("not COCO results", where=path, expected="a list of {image_id, category_id, bbox, score}")
     for index, row in enumerate(rows):
         yield f"{path}: [{index}]", {**row, "image": row["image_id"], "class": row.get("category_id", "")}
 
 
-def _csv_row(row: Mapping[str, str]) -> dict[str, Any]:
-    filled: dict[str, Any] = {key: value for key, value in row.items() if value != ""}
+def _csv_row(row: Mapping[str, str]) -> dict[str, object]:
+    filled: dict[str, object] = {key: value for key, value in row.items() if value != ""}
     sides = [filled.pop(name, None) for name in ("x", "y", "width", "height")]
     if any(side is not None for side in sides):
         filled["bbox"] = sides  # one that is missing makes the row a fault
     return filled
 
 
-def _gather(into: _Gathered, row: Mapping[str, Any]) -> None:
+def _gather(into: _Gathered, row: Mapping[str, object]) -> None:
     """Add a row; nothing of it is kept when one of its values makes no sense."""
     quality, truth, score = _quality(row), _truth(row), None
     if row.get("score") is not None:
@@ -210,7 +210,7 @@ def _detection(row: Any) -> tuple[list[float], str, float]:
     return sides, str(name), _confidence(row.get("score"))
 
 
-def _quality(row: Mapping[str, Any]) -> Quality | None:
+def _quality(row: Mapping[str, object]) -> Quality | None:
     word = str(row.get("quality") or "").strip().lower()
     if not word:
         return None
@@ -220,7 +220,7 @@ def _quality(row: Mapping[str, Any]) -> Quality | None:
     raise ValueError(f"quality is {word!r}, not red, yellow or green")
 
 
-def _truth(row: Mapping[str, Any]) -> Truth | None:
+def _truth(row: Mapping[str, object]) -> Truth | None:
     word = str(row.get("truth") or "").strip().lower()
     if word and word not in _TRUTH:
         raise ValueError(f"truth is {word!r}, not negative or positive")
@@ -246,7 +246,7 @@ def _number(value: Any, what: str) -> float:
     return number
 
 
-def _filled(frame: CandidateFrame, row: Mapping[str, Any]) -> CandidateFrame:
+def _filled(frame: CandidateFrame, row: Mapping[str, object]) -> CandidateFrame:
     taken = parse_time(str(row.get("time", "")))
     camera = frame.camera or str(row.get("camera") or "")
     day = frame.day or str(row.get("day") or "") or (f"{taken:%Y-%m-%d}" if taken else "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from liftgate.data.core.dataset import Fault
 
@@ -23,7 +22,7 @@ HINTS = {
 """Kind of fault → hint. The kinds are stable: `frames.KIND` is the id of a finding."""
 
 
-def findings(faults: Iterable[Fault]) -> list[dict[str, Any]]:
+def findings(faults: Iterable[Fault]) -> list[dict[str, object]]:
     """Return the faults in the shape of `liftgate check`'s findings, as plain JSON values.
 
     They are warnings: what could be had was had.

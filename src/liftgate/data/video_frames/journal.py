@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+
+import msgspec
 
 from liftgate.data.core.dataset import Fault
 from liftgate.data.video_frames.records import FrameRow, Request
@@ -106,7 +107,7 @@ class Journal:
         piece = self.pieces.get(key)
         return piece is not None and all(_intact(self._folder / row.image, row.sha256) for row in piece.rows)
 
-    def _append(self, line: Mapping[str, Any]) -> None:
+    def _append(self, line: Mapping[str, object]) -> None:
         self._file.write(json.dumps(line, sort_keys=True) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -123,7 +124,7 @@ def _refuse_others(folder: Path) -> None:
         )
 
 
-def _lines(path: Path) -> Iterable[dict[str, Any]]:
+def _lines(path: Path) -> Iterable[dict[str, object]]:
     if not path.exists():
         return
     with path.open(encoding="utf-8", errors="replace") as file:
@@ -136,11 +137,10 @@ def _lines(path: Path) -> Iterable[dict[str, Any]]:
                 yield line
 
 
-def _piece(line: Mapping[str, Any]) -> FinishedUnit | None:
+def _piece(line: Mapping[str, object]) -> FinishedUnit | None:
     try:
-        rows = tuple(FrameRow(**row) for row in line["rows"])
-        return FinishedUnit(**{**line, "rows": rows, "faults": tuple(Fault(**fault) for fault in line["faults"])})
-    except (KeyError, TypeError):
+        return msgspec.convert(line, FinishedUnit)
+    except msgspec.ValidationError:
         return None
 
 

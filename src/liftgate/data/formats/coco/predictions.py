@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -81,7 +80,7 @@ def read_predictions(
     kept = np.flatnonzero(cls >= 0)
     posed = dataset.keypoints and (results.point_count > 0).any()
     n_keypoints = len(dataset.keypoints.names) if dataset.keypoints and posed else 0
-    details: dict[str, Any] = {key: value for key, value in settings.items() if key != "images"}
+    details: dict[str, object] = {key: value for key, value in settings.items() if key != "images"}
     details["category_numbering"] = counted.name
     if len(kept) < len(results):
         details["other_classes_dropped"] = len(results) - len(kept)
@@ -115,7 +114,7 @@ def write_predictions(predictions: Predictions, dataset: Dataset, path: Path) ->
     ids = {image.id: image.id if image.coco_id is None else image.coco_id for image in dataset.images}
     category = dict(zip(dataset.classes, dataset.category_ids, strict=True))
     boxes = [None] * len(predictions) if predictions.image_level else xyxy_to_xywh(predictions.boxes).tolist()
-    rows: list[dict[str, Any]] = [
+    rows: list[dict[str, object]] = [
         {
             "image_id": ids[predictions.images[image]],
             "category_id": category[predictions.classes[cls]],
@@ -136,7 +135,7 @@ def write_predictions(predictions: Predictions, dataset: Dataset, path: Path) ->
 
 
 def _declared_numbering(
-    path: Path, dataset: Dataset, settings: Mapping[str, Any], numbering: str | None
+    path: Path, dataset: Dataset, settings: Mapping[str, object], numbering: str | None
 ) -> Numbering | None:
     """Return the numbering that an option or the settings declare, or None."""
     known = numberings(dataset)
@@ -227,7 +226,7 @@ def _points(path: Path, results: Results, kept: NDArray[np.int64], n_keypoints: 
     return points.reshape(-1, n_keypoints, 3)
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
+def _read_settings(path: Path) -> dict[str, object]:
     if not path.is_file():
         return {}
     try:
@@ -239,7 +238,7 @@ def _read_settings(path: Path) -> dict[str, Any]:
     return settings
 
 
-def _looked_at(path: Path, dataset: Dataset, settings: Mapping[str, Any], ids: ImageIds) -> dict[int, int]:
+def _looked_at(path: Path, dataset: Dataset, settings: Mapping[str, object], ids: ImageIds) -> dict[int, int]:
     """Index in the dataset → index in Predictions.images, for the images that were looked at."""
     named = settings.get("images")
     if named is None:

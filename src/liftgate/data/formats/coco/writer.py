@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 import numpy as np
@@ -39,7 +39,7 @@ def write(dataset: Dataset, path: Path, progress: Progress = silent) -> Path:
 
 
 def _stream(
-    file: IO[bytes], key: str, count: int, rows: Callable[[slice], list[dict[str, Any]]], progress: Progress
+    file: IO[bytes], key: str, count: int, rows: Callable[[slice], list[dict[str, object]]], progress: Progress
 ) -> None:
     file.write(f',\n"{key}":['.encode())
     for start in range(0, count, _PIECE):
@@ -50,7 +50,7 @@ def _stream(
     file.write(b"]")
 
 
-def _image_rows(dataset: Dataset, ids: Sequence[int | str], part: slice) -> list[dict[str, Any]]:
+def _image_rows(dataset: Dataset, ids: Sequence[int | str], part: slice) -> list[dict[str, object]]:
     return [
         {"id": id_, "file_name": image.id, "width": image.upright[0], "height": image.upright[1]}
         for id_, image in zip(ids[part], dataset.images[part], strict=True)
@@ -59,11 +59,11 @@ def _image_rows(dataset: Dataset, ids: Sequence[int | str], part: slice) -> list
 
 def _annotation_rows(
     dataset: Dataset, image_ids: Sequence[int | str], ids: NDArray[np.int64], part: slice
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     labels = dataset.labels
     columns = (ids, labels.image[part], labels.cls[part], xyxy_to_xywh(labels.boxes[part]), labels.area[part])
     flags = (labels.crowd[part], labels.ignore[part])
-    rows: list[dict[str, Any]] = [
+    rows: list[dict[str, object]] = [
         {
             "id": id_,
             "image_id": image_ids[image],
@@ -92,8 +92,8 @@ def coco_ids(dataset: Dataset) -> list[int | str]:
     return ids if len(set(ids)) == len(own) else list(range(1, len(own) + 1))
 
 
-def _categories(dataset: Dataset) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = [
+def _categories(dataset: Dataset) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = [
         {"id": id_, "name": name} for id_, name in zip(dataset.category_ids, dataset.classes, strict=True)
     ]
     if dataset.keypoints:
