@@ -57,9 +57,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate data frames` and return its exit code."""
     from liftgate.data.video_frames import record_camera
-    from liftgate.data.video_frames.faults import findings
     from liftgate.data.video_frames.live import Camera, is_address
     from liftgate.data.video_frames.origin import frames_terms, write_frames_card
+    from liftgate.data.video_frames.records import findings
     from liftgate.data.video_frames.sources import RollingBuffer
     from liftgate.data.video_frames.times import parse_time
     from liftgate.services.frames import frames

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tell(view: Overview, whose: str) -> None:
-    from liftgate.data.overview.remarks import remarks
+    from liftgate.data.overview.record import remarks
     from liftgate.stats.interval import sample
 
     c = view.counts

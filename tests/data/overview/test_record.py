@@ -12,8 +12,7 @@ import pytest
 from liftgate.data.core.dataset import Dataset, Image, Keypoints, Labels
 from liftgate.data.formats.read import read
 from liftgate.data.overview import overview
-from liftgate.data.overview.remarks import remarks
-from liftgate.data.overview.samples import choose_samples
+from liftgate.data.overview.record import choose_samples, remarks
 from liftgate.testing.data import dataset as make
 from liftgate.testing.data import yolo_folder
 

@@ -11,7 +11,7 @@ import pytest
 import liftgate.data.video_frames
 from data.video_frames.clips import write_clip
 from liftgate.cli import main
-from liftgate.data.video_frames.faults import HINTS
+from liftgate.data.video_frames.records import HINTS
 
 
 def test_every_kind_of_fault_has_a_hint_and_stands_in_the_documentation() -> None:

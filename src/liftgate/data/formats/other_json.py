@@ -13,10 +13,9 @@ from pathlib import Path
 import msgspec
 
 from liftgate.data.core.dataset import Dataset, Fault, Image
-from liftgate.data.core.image_headers import read_headers
+from liftgate.data.core.image_headers import read_headers, settle_size
 from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.columns import LabelColumns
-from liftgate.data.formats.image_sizes import settle_size
 from liftgate.errors import DataError
 from liftgate.paths import lexical
 from liftgate.progress import Progress, silent

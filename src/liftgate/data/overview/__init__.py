@@ -1,8 +1,7 @@
 """The **overview** of a data set: every number of `liftgate data stats`, before anything is drawn.
 
-`columns` measures boxes and pixels, `record` gathers one data set, `difference` lays two
-beside each other, `comparison` several, `samples` chooses what to look at, `remarks` says what matters. The page
-(`report.dataset`) only renders.
+`columns` measures boxes and pixels, `record` gathers one data set, `difference` compares two, `comparison` several. The
+page (`reporting.dataset_pages`) only renders.
 """
 
 from liftgate.data.overview.comparison import ComparedSet

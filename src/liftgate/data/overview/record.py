@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,8 +22,6 @@ from liftgate.data.overview.columns import (
     pixel_columns,
     whole_pixel_share,
 )
-from liftgate.data.overview.keypoints import KeypointRow, keypoint_rows
-from liftgate.data.overview.samples import choose_samples
 from liftgate.progress import Progress, silent
 
 LIMITS = (8, 16, 32)
@@ -215,3 +213,123 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return asdict(value) if hasattr(value, "__dataclass_fields__") else value
+
+
+def choose_samples(dataset: Dataset, count: int, rng: np.random.Generator) -> list[int]:
+    """Return the index of `count` images, sorted by id.
+
+    One for each class while there is room, then others, each time from the group that has been shown least.
+    """
+    labels = counted_labels(dataset)
+    rank = rng.permutation(len(dataset.images))  # who comes first among equals
+    keys = dataset.groups
+    shown: dict[str, int] = {}
+    taken: list[int] = []
+
+    def take(candidates: list[int]) -> None:
+        free = [index for index in candidates if index not in taken]
+        if free and len(taken) < count:
+            best = min(free, key=lambda index: (shown.get(keys[index], 0), rank[index]))
+            shown[keys[best]] = shown.get(keys[best], 0) + 1
+            taken.append(best)
+
+    sizes = np.bincount(labels.cls, minlength=len(dataset.classes))
+    for cls in np.argsort(sizes, kind="stable").tolist():
+        if sizes[cls]:
+            take(np.unique(labels.image[labels.cls == cls]).tolist())
+    for _ in range(count - len(taken)):
+        take(list(range(len(dataset.images))))
+    return sorted(taken, key=lambda index: dataset.images[index].id)
+
+
+@dataclass(frozen=True, slots=True)
+class KeypointRow:
+    """One keypoint: how often it is labelled, and where it lies in the box."""
+
+    name: str
+    absent: float
+    hidden: float
+    visible: float
+    """Shares of objects"""
+    x: float | None
+    y: float | None
+    """Mean place in the box where labelled, 0 … 1 from left and top"""
+    spread: float | None
+    """Standard deviation around it, in box sizes"""
+    n_labelled: int
+    flips_to: str | None
+    """Its partner when the image is mirrored"""
+
+
+def keypoint_rows(dataset: Dataset) -> tuple[KeypointRow, ...]:
+    """One row for each keypoint; none where the files do not say which are labelled (no visibility column)."""
+    labels = counted_labels(dataset)
+    if dataset.keypoints is None or dataset.keypoints.dims == 2 or labels.keypoints is None or not len(labels):
+        return ()
+    points, flips = labels.keypoints, dataset.keypoints.flip_idx
+    size = labels.boxes[:, None, 2:] - labels.boxes[:, None, :2]
+    place = np.divide(
+        points[:, :, :2] - labels.boxes[:, None, :2], size, out=np.zeros_like(points[:, :, :2]), where=size > 0
+    )
+    rows = []
+    for k, name in enumerate(dataset.keypoints.names):
+        seen = points[:, k, 2]
+        said = place[seen > 0, k]
+        rows.append(
+            KeypointRow(
+                name=name,
+                absent=float((seen == 0).mean()),
+                hidden=float((seen == 1).mean()),
+                visible=float((seen == 2).mean()),
+                x=float(said[:, 0].mean()) if len(said) else None,
+                y=float(said[:, 1].mean()) if len(said) else None,
+                spread=float(np.sqrt(said.var(axis=0).sum())) if len(said) else None,
+                n_labelled=len(said),
+                flips_to=dataset.keypoints.names[flips[k]] if flips else None,
+            )
+        )
+    return tuple(rows)
+
+
+_TINY_SHARE = 0.1
+_FEW_GROUPS = 5
+
+
+def remarks(view: Overview) -> tuple[str, ...]:
+    """Return the remarks, most consequential first; none is good news, not an oversight."""
+    return tuple(_remarks(view))
+
+
+def _remarks(view: Overview) -> Iterator[str]:
+    if view.split_groups:
+        some = ", ".join(view.split_groups[:3])
+        yield (
+            f"{len(view.split_groups)} groups have images in more than one split, such as {some}: the test would be "
+            "answered from memory."
+        )
+    faults = view.counts.faults
+    if faults:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in faults.items())
+        yield f"Read with faults ({kinds}): liftgate check says where and what to do."
+    empty = [row.name for row in view.classes if not row.n_objects]
+    if empty:
+        yield f"{len(empty)} of {len(view.classes)} classes have no object: {_some(empty)}."
+    thin = [f"{row.name} ({row.n_groups})" for row in view.classes if 0 < row.n_groups < _FEW_GROUPS]
+    if thin:
+        yield f"Fewer than {_FEW_GROUPS} groups hold {_some(thin)}: no interval can be established for them."
+    under = view.under.get("8", 0.0)
+    if under >= _TINY_SHARE:
+        yield f"{under:.0%} of the boxes are under 8 px at imgsz {view.imgsz}: one cell of a YOLO model's finest grid."
+    unlabelled = sum(row.n_unlabelled for row in view.counts.splits)
+    if unlabelled:
+        yield f"{unlabelled:,} images have no label file: training takes them for empty, but no label says so."
+    if view.counts.n_images and not sum(row.n_background for row in view.counts.splits):
+        yield "No image is labelled as empty: what the model does where nothing is, is never tested."
+    if view.licence is None:
+        yield "The licence is unknown."
+    if view.confidential:
+        yield "Confidential: nothing of it, this page included, may leave the machine."
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,7 +1,7 @@
-"""**Pre-labels**: what a model says of frames before a person does, sent to CVAT and back.
+"""**Pre-labels**: a model's boxes on new frames, sent to CVAT for correction and read back.
 
-`export` writes frames with a model's boxes for CVAT, `corrected` reads what people made of them, `server` pushes and
-pulls with the `cvat` extra. What people changed is counted by `measure.corrections`.
+`export` writes frames with a model's boxes for CVAT, `corrected` reads the corrected labels, `server` pushes and pulls
+with the `cvat` extra. What people changed is counted by `evaluation.corrections`.
 """
 
 from liftgate.data.prelabels.corrected import read_corrected

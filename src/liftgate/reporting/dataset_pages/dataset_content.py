@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.overview.difference import DatasetDifference
-from liftgate.data.overview.record import ClassRow, Overview
-from liftgate.data.overview.remarks import remarks
+from liftgate.data.overview.record import ClassRow, Overview, remarks
 from liftgate.reporting.dataset_pages.pictures import LabelledPicture, labelled_picture
 
 N_CLASS_STYLES = 6

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from liftgate.data.formats.coco.class_numbering import numberings
 from liftgate.data.formats.coco.parts import find_parts, read_parts
-from liftgate.data.formats.coco.predictions import read_predictions, write_predictions
+from liftgate.data.formats.coco.predictions import read_predictions, read_recorded, write_predictions
 from liftgate.data.formats.coco.reader import read
-from liftgate.data.formats.coco.recorded import read_recorded
 from liftgate.data.formats.coco.results import Results, read_results
 from liftgate.data.formats.coco.writer import write
 

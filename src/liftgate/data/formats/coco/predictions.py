@@ -29,6 +29,7 @@ from liftgate.data.formats.coco.results import Results, read_results, spread
 from liftgate.documents import LARGE, DocumentError, load_json
 from liftgate.errors import DataError
 from liftgate.files import write_bytes, write_json
+from liftgate.hashing import short
 
 
 def settings_path(path: Path) -> Path:
@@ -265,3 +266,25 @@ def _unknown_image(where: str, image_id: Id, dataset: Dataset) -> DataError:
 def _some(values: Sequence[object]) -> str:
     shown = ", ".join(map(str, values[:5]))
     return f"{shown}, …" if len(values) > 5 else shown
+
+
+def read_recorded(path: Path, dataset: Dataset, sha256: str | None) -> Predictions:
+    """Read predictions that a step left.
+
+    Args:
+        path: COCO results JSON.
+        dataset: the images that they were made on, as they were then.
+        sha256: their content hash on record; None: the dataset may have changed since, so it cannot be compared.
+
+    Raises:
+        DataError: the file cannot be read, or holds other predictions.
+    """
+    hint = f"delete {path.name}: `liftgate run` predicts again"
+    try:
+        predictions = read_predictions(path, dataset)
+    except DataError as error:
+        raise DataError(error.what, where=error.where, expected=error.expected, got=error.got, hint=hint) from None
+    if sha256 is not None and (found := predictions.content_hash()) != sha256:
+        what = "not the predictions on record: the file was changed"
+        raise DataError(what, where=path, expected=short(sha256), got=short(found), hint=hint)
+    return predictions

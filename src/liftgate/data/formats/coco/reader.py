@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints
-from liftgate.data.core.image_headers import ImageHeader, read_headers
+from liftgate.data.core.image_headers import ImageHeader, read_headers, settle_size
 from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.coco.annotations import read_annotations
 from liftgate.data.formats.coco.document import (
@@ -24,9 +24,8 @@ from liftgate.data.formats.coco.document import (
     read_json,
     row_decoder,
 )
-from liftgate.data.formats.coco.licences import licence_of
 from liftgate.data.formats.columns import whole_visibility
-from liftgate.data.formats.image_sizes import settle_size
+from liftgate.data.provenance.licences import canonical_licence, strictest
 from liftgate.errors import DataError
 from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
@@ -196,3 +195,36 @@ def _images(
 def _size(row: ImageRow) -> tuple[int, int]:
     width, height = row.width or 0, row.height or 0
     return (int(width), int(height)) if 0 < width < 1e6 and 0 < height < 1e6 else (0, 0)
+
+
+_COMMONS = re.compile(r"creativecommons\.org/(?:licenses/([a-z-]+)|publicdomain/(zero))/(\d\.\d)", re.IGNORECASE)
+
+
+class _Licence(msgspec.Struct):
+    id: Id
+    name: str | None = None
+    url: str | None = None
+
+
+def licence_of(raw: msgspec.Raw, used: Sequence[Id | None]) -> str | None:
+    """Return the strictest licence of those that images use; None where an image names none that is known.
+
+    The address comes before the name, which leaves out the version.
+
+    >>> table = msgspec.Raw(b'[{"id": 4, "url": "http://creativecommons.org/licenses/by/2.0/", "name": "Attribution"}]')
+    >>> licence_of(table, [4, 4]), licence_of(table, [4, None])
+    ('CC-BY-2.0', None)
+    """
+    try:
+        rows = msgspec.json.decode(raw, type=list[_Licence], strict=False)
+    except UNDECODABLE:
+        return None
+    named = {str(row.id): _spdx(row) for row in rows}
+    return strictest(*dict.fromkeys(named.get(str(id_)) for id_ in used)) if used else None
+
+
+def _spdx(row: _Licence) -> str | None:
+    if match := _COMMONS.search(row.url or ""):
+        kind, zero, version = match.groups()
+        return "CC0-1.0" if zero else f"CC-{kind.upper()}-{version}"
+    return canonical_licence(row.name)

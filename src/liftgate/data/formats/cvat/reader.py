@@ -14,12 +14,11 @@ from typing import IO
 from xml.etree.ElementTree import Element
 
 from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints
-from liftgate.data.core.image_headers import ImageHeader, read_headers
+from liftgate.data.core.image_headers import ImageHeader, read_headers, settle_size
 from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.data.formats.cvat.shapes import SHAPES, BadShape, Shape, between, parse_shape
 from liftgate.data.formats.cvat.tracks import TRACKS
-from liftgate.data.formats.image_sizes import settle_size
 from liftgate.documents import DocumentError, Limits, iterate_xml
 from liftgate.errors import DataError
 from liftgate.paths import lexical

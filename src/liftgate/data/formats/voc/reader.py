@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from liftgate.data.core.dataset import Dataset, Fault, Image
-from liftgate.data.core.image_headers import SUFFIXES, read_headers
+from liftgate.data.core.image_headers import SUFFIXES, read_headers, settle_size
 from liftgate.data.formats.columns import LabelColumns
-from liftgate.data.formats.image_sizes import settle_size
 from liftgate.data.formats.voc.annotation import VocAnnotation, parse_annotation
 from liftgate.errors import DataError
 from liftgate.paths import lexical
