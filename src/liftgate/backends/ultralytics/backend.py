@@ -21,6 +21,7 @@ from liftgate.backends.recipe_arguments import check_recipe
 from liftgate.backends.ultralytics import predictor
 from liftgate.backends.ultralytics.log import LogListener, explain_error
 from liftgate.backends.ultralytics.machine import versions
+from liftgate.backends.ultralytics.safe_loading import demand_safe_loading
 from liftgate.backends.ultralytics.trainer import SEAMS, TrainingRun
 from liftgate.errors import LiftgateError, UsageError
 
@@ -42,6 +43,7 @@ class Ultralytics:
     def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Json:
         """Run the stage; see `Backend.train`."""
         check_recipe(job.recipe)
+        demand_safe_loading()
         with LogListener(emit) as listener:
             run = TrainingRun(job, emit, should_stop)
             devices = len(run.device.split(","))
@@ -55,6 +57,7 @@ class Ultralytics:
 
     def predict(self, job: PredictJob, emit: Emit) -> Json:
         """Write the validator's own predictions; see `Backend.predict`."""
+        demand_safe_loading()
         return predictor.predict(job, emit)
 
 

@@ -10,12 +10,15 @@ from liftgate.checks.messages import listed, many
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
 from liftgate.checks.ultralytics.checkpoints import Checkpoint, read_checkpoint
+from liftgate.checks.ultralytics.model_description import hostile_parts
 from liftgate.checks.ultralytics.published_models import OFFICIAL, nearest_official
 from liftgate.errors import DataError
 from liftgate.hashing import file_hash
 from liftgate.study.weights_cache import find, places
 from liftgate.study.weights_cache import nearest as nearest_file
 
+_PICKLES = {".pt", ".pth", ".ckpt", ".bin", ".pkl"}
+_DESCRIPTIONS = {".yaml", ".yml"}
 _OTHER_TASKS = ("-cls", "-seg", "-obb", "-sem", "-depth")
 
 
@@ -58,9 +61,12 @@ def unreadable(subject: Subject) -> Iterator[Finding]:
     """
     if subject.study is not None and subject.study.backend != "ultralytics":
         return  # another backend's weights may be anything
-    for where, path in _checkpoints(subject):
+    for where, path in _weights_files(subject):
         try:
-            read_checkpoint(path)
+            if path.suffix == ".pt":
+                read_checkpoint(path)
+            elif path.suffix in _DESCRIPTIONS:
+                hostile_parts(path)
         except DataError as error:
             got = f" (got {error.got})" if error.got else ""
             yield unreadable.finding(f"{where}: {path}", f"{error.what}{got}", hint=error.hint, weights=str(path))
@@ -70,20 +76,28 @@ def unreadable(subject: Subject) -> Iterator[Finding]:
 def untrusted(subject: Subject) -> Iterator[Finding]:
     """Weights that would run something when loaded.
 
-    A `.pt` file is a program for Python's pickle. What this one would import is read from its instructions, without
-    running them: a name such as `os.system` has no place in a detector and is an error; an unknown module
-    is a warning (Ultralytics tries to install a missing module by that name).
+    A `.pt` file is a program for Python's pickle. Its instructions are followed without running any: every name that it
+    would import, exactly as Python resolves it, has to be one that detectors need, and classes may be created but not
+    called. Anything else of Python or of torch, Ultralytics and their like is an error; an unknown class of another
+    package is a warning. A model YAML is code too: Ultralytics evaluates its `activation` and calls what a layer's name
+    names, so both have to be plain names of layers.
+
+    Training and predicting load weights in torch's safe mode (`weights_only`), which is tried before each load.
 
     Fix: take the weights from their author's own page and compare the digest; load unknown ones only in a sandbox,
-    with `weights_only=True`.
+    with `weights_only=True`. In a YAML write the activation as `nn.SiLU()`.
     """
-    for where, path in _checkpoints(subject):
-        held = _read(path)
-        if held and held.hostile:
+    for where, path in _weights_files(subject):
+        try:
+            described = path.suffix in _DESCRIPTIONS
+            held = Checkpoint((), hostile=hostile_parts(path)) if described else read_checkpoint(path)
+        except DataError:
+            continue  # weights.unreadable says what is wrong
+        if held.hostile:
             shown = listed("a name made while running" if name == "?" else name for name in held.hostile)
-            message = f"loading it would call {shown}"
+            message = f"loading it could run code: {shown}"
             yield untrusted.finding(f"{where}: {path}", message, globals=list(held.hostile), sha256=file_hash(path))
-        elif held and held.unknown:
+        elif held.unknown:
             yield untrusted.finding(
                 f"{where}: {path}",
                 f"loading it would import {listed(held.unknown)}, which detectors do not need",
@@ -168,12 +182,12 @@ def _named(subject: Subject) -> Iterator[tuple[str, str]]:
             yield f"arm {arm.name}" + (f" ({line})" if line else ""), arm.weights
 
 
-def _checkpoints(subject: Subject) -> Iterator[tuple[str, Path]]:
-    """Every checkpoint file that the study names, once."""
+def _weights_files(subject: Subject) -> Iterator[tuple[str, Path]]:
+    """Yield every file of weights that the study names, once: pickles and model YAMLs."""
     seen: set[Path] = set()
     for where, weights in _named(subject):
         path = find(weights, subject.study_folder)
-        if path is not None and path.suffix == ".pt" and path not in seen:
+        if path is not None and path.suffix in _PICKLES | _DESCRIPTIONS and path not in seen:
             seen.add(path)
             yield where, path
 

@@ -1,65 +1,32 @@
 """What a checkpoint holds, read without executing anything.
 
-A `.pt` file is a zip with a pickle inside (or, before torch 1.6, a bare pickle), and a pickle is a program: loading
-one from a stranger runs it. Here its instructions are read by `pickletools` and followed on a stack of inert
-values: a named global becomes its name, a call becomes nothing. That is enough to see every name the program would
-import, the class names the detector was trained on and what Ultralytics wrote beside them.
+A `.pt` file is a zip with a pickle inside (before torch 1.6: pickles one after another, before 0.1.10 a tar archive of
+pickles), and a pickle is a program: loading one from a stranger runs it. Here its instructions are followed on inert
+values (pickle_reader.py), and picklescan, which keeps a list of names that attacks use, judges the names too. Time and
+memory have limits, whatever the file claims about itself.
 """
 
 from __future__ import annotations
 
 import io
-import pickletools
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from liftgate.checks.ultralytics.allowed_names import ALLOWED, GlobalName
+from liftgate.checks.ultralytics.pickle_reader import PickleReader
 from liftgate.errors import DataError
 
-_LARGEST = 256 << 20  # bytes of pickle; a detector's structure takes 0.1 to 5 MB
+_LARGEST = 64 << 20
+"""Bytes of pickle; a detector's structure takes 0.1 to 5 MB, numbers lie outside of it"""
+_MOST_ENTRIES = 50_000
+_LARGEST_DIRECTORY = 8 << 20
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-_MARK = object()
-
-# What a detector's checkpoint needs to come alive: torch's tensors and layers, the model's own classes, containers.
-_EXPECTED = (
-    "torch._utils._rebuild_",
-    "torch._tensor._rebuild",
-    "torch.nn.modules.",
-    "torch.nn.parameter.",
-    "torch.storage.",
-    "torch.serialization._get_layout",
-    "ultralytics.",
-    "models.yolo.",
-    "models.common.",
-    "models.experimental.",
-    "collections.OrderedDict",
-    "collections.defaultdict",
-    "numpy.core.multiarray.",
-    "numpy._core.multiarray.",
-    "numpy.dtype",
-    "numpy.ndarray",
-    "pathlib.",
-    "types.SimpleNamespace",
-    "datetime.",
-    "copyreg._reconstructor",
-    "copy_reg._reconstructor",
-    "_codecs.encode",
-)
-_EXPECTED_BUILTINS_TEXT = """
-    set frozenset list dict tuple slice int float bool str bytes bytearray object range complex
-"""
-_EXPECTED_BUILTINS = frozenset(_EXPECTED_BUILTINS_TEXT.split())
-_TORCH_VALUES = frozenset(["Size", "device", "dtype", "Tensor"])
-# Modules and functions that no detector needs and every attack does.
-_HOSTILE_MODULES_TEXT = """
-    os posix nt subprocess sys socket shutil runpy importlib webbrowser pty ctypes urllib http requests pickle
-    _pickle marshal code codeop asyncio multiprocessing threading signal tempfile platform pip site builtins
-    __builtin__ operator functools timeit pdb bdb cProfile profile commands popen2 dill cloudpickle joblib
-"""
-_HOSTILE_MODULES = frozenset(_HOSTILE_MODULES_TEXT.split())
-
+_TAR_PARTS = ("sys_info", "pickle", "tensors", "storages")
 
 _TASKS = {
     f"ultralytics.nn.tasks.{name}Model": task
@@ -75,195 +42,188 @@ class Checkpoint:
     """What a checkpoint file says about itself."""
 
     globals: tuple[str, ...]
-    """Every `module.name` that loading it would import, sorted; `?` for one built while running"""
+    """Every `module.name` that loading it would import, sorted"""
     names: Mapping[int, str] | None = None
     """Class names by number; None: none were found"""
     about: Mapping[str, str] = field(default_factory=dict)
     """version, license, date and docs as Ultralytics writes them, where present"""
+    hostile: tuple[str, ...] = ()
+    """What runs commands or code when it is loaded, or may: no model needs it; `?` is a name made while running"""
+    unknown: tuple[str, ...] = ()
+    """Names of other packages, which a detector's checkpoint does not need"""
 
     @property
     def task(self) -> str | None:
-        """What the model in it was made for, by its class; None: it is none that is known."""
+        """What the model in it was made for, by its class; None: no class that is known."""
         return next((_TASKS[name] for name in self.globals if name in _TASKS), None)
-
-    @property
-    def hostile(self) -> tuple[str, ...]:
-        """Names that run commands or code: no model needs them."""
-        return tuple(name for name in self.globals if _is_hostile(name))
-
-    @property
-    def unknown(self) -> tuple[str, ...]:
-        """Names that are neither expected in a detector's checkpoint nor known to be hostile."""
-        return tuple(name for name in self.globals if not _is_expected(name) and not _is_hostile(name))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Return what a `.pt` file holds, without loading it.
 
     Raises:
-        DataError: it is no checkpoint, or only a part of one, with the likely reason.
+        DataError: it is no checkpoint, or only a part of one, or larger than any, with the likely reason.
     """
     try:
-        with path.open("rb") as file:
-            head = file.read(64)
-            if head.startswith(b"PK"):
-                return _from_zip(path)
-            if head.startswith(b"\x80"):
-                file.seek(0)
-                return _from_pickles(path, file.read(_LARGEST))
+        stat = path.stat()
+        found = _read_once(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
     except OSError as error:
         raise DataError("weights cannot be read", where=path, got=error.strerror or error) from error
-    raise DataError("this is no checkpoint", where=path, expected="a zip or a pickle", got=_looks_like(head))
+    if isinstance(found, DataError):
+        raise found
+    return found
 
 
-def _from_zip(path: Path) -> Checkpoint:
+@lru_cache(maxsize=64)
+def _read_once(path: Path, size: int, written: int, inode: int) -> Checkpoint | DataError:
+    """What is in a file, or what is wrong with it: four rules ask for the same file."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            inside = [entry for entry in archive.infolist() if entry.filename.rsplit("/", 1)[-1] == "data.pkl"]
-            if not inside:
-                raise DataError("a zip file, but no checkpoint: there is no data.pkl inside", where=path)
+        return _read(path, size)
+    except DataError as error:
+        return error
+
+
+def _read(path: Path, size: int) -> Checkpoint:
+    with path.open("rb") as file:
+        head = file.read(512)
+        file.seek(0)
+        if head.startswith(b"PK"):
+            return _from_zip(path, file, size)
+        reader = PickleReader()
+        if (parts := _tar_parts(file)) is not None:
+            return _from_tar(path, reader, parts)
+        file.seek(0)
+        return _from_pickles(path, reader, io.BytesIO(file.read(_LARGEST)), head)
+
+
+def _from_zip(path: Path, file: IO[bytes], size: int) -> Checkpoint:
+    try:
+        _demand_small_directory(path, file, size)
+        with zipfile.ZipFile(file) as archive:
+            names = [entry.filename.rsplit("/", 1)[-1] for entry in archive.infolist()]
+            inside = [entry for entry, name in zip(archive.infolist(), names, strict=True) if name == "data.pkl"]
+            if "constants.pkl" in names:
+                hint = "it holds code of its own: take the weights that it was exported from"
+                raise DataError("a TorchScript archive, not a checkpoint", where=path, hint=hint)
+            if len(inside) != 1:
+                raise DataError(
+                    "a zip file, but no checkpoint", where=path, expected="one data.pkl inside", got=len(inside)
+                )
             if inside[0].file_size > _LARGEST:
                 raise DataError(f"its data.pkl would unpack to {inside[0].file_size:,} bytes", where=path)
-            return _from_pickles(path, archive.read(inside[0]))
+            if inside[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise DataError("its data.pkl is packed in a way that torch does not read", where=path)
+            with archive.open(inside[0]) as stream:
+                data = stream.read(_LARGEST)
+        return _from_pickles(path, PickleReader(), io.BytesIO(data), b"\x80")
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise DataError(
             "the checkpoint is cut off or damaged: its zip directory cannot be read",
             where=path,
-            got=f"{path.stat().st_size:,} bytes ({error})",
+            got=f"{size:,} bytes ({error})",
             hint="download it again, and compare the size",
         ) from error
 
 
-def _from_pickles(path: Path, data: bytes) -> Checkpoint:
-    machine = _Machine()
-    stream = io.BytesIO(data)
+def _demand_small_directory(path: Path, file: IO[bytes], size: int) -> None:
+    """Refuse a directory of millions of entries before it is read."""
+    tail = min(size, 22 + (1 << 16))
+    file.seek(size - tail)
+    end = file.read(tail)
+    at = end.rfind(b"PK\x05\x06")
+    if at >= 0 and len(end) - at >= 22:
+        entries, length = (
+            int.from_bytes(end[at + 10 : at + 12], "little"),
+            int.from_bytes(end[at + 12 : at + 16], "little"),
+        )
+        wide = end.rfind(b"PK\x06\x06", 0, at)
+        if wide >= 0 and at - wide >= 56:  # zip64 says it once more, with more digits
+            entries = max(entries if entries < 0xFFFF else 0, int.from_bytes(end[wide + 32 : wide + 40], "little"))
+            length = max(length if length < 0xFFFFFFFF else 0, int.from_bytes(end[wide + 40 : wide + 48], "little"))
+        if entries > _MOST_ENTRIES or length > _LARGEST_DIRECTORY:
+            raise DataError(f"a zip file of {entries:,} entries: no checkpoint has as many", where=path)
+    file.seek(0)
+
+
+def _tar_parts(file: IO[bytes]) -> list[bytes] | None:
+    """The beginnings of the parts of a tar archive that torch would unpickle; None: it is no tar archive."""
     try:
-        machine.follow(stream)
-        if machine.last == _LEGACY_MAGIC:  # torch before 1.6: magic, protocol, system, model, one after another
-            for _ in range(3):
-                machine.follow(stream)
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            parts = []
+            for _ in range(100):
+                if (member := archive.next()) is None:
+                    break
+                stream = archive.extractfile(member) if member.isfile() else None
+                if stream is not None and member.name.rsplit("/", 1)[-1] in _TAR_PARTS:
+                    parts.append(stream.read(_LARGEST // 8))
+            return parts
+    except (tarfile.TarError, EOFError, OverflowError, ValueError):
+        return None
+
+
+def _from_tar(path: Path, reader: PickleReader, parts: list[bytes]) -> Checkpoint:
+    for part in parts:
+        stream = io.BytesIO(part)
+        try:
+            while stream.tell() < len(part):
+                reader.follow(stream)
+        except Exception:  # numbers lie between the pickles
+            continue
+    found = _checkpoint(reader)
+    if found.hostile:
+        return found
+    raise DataError(
+        "a tar archive, as torch wrote checkpoints before 0.1.10",
+        where=path,
+        hint="load it where you trust it, and save it again with a torch of today",
+    )
+
+
+def _from_pickles(path: Path, reader: PickleReader, stream: IO[bytes], head: bytes) -> Checkpoint:
+    try:
+        reader.follow(stream)
+        if reader.result == _LEGACY_MAGIC:  # torch before 1.6: magic, protocol, system, model, keys, then the numbers
+            for _ in range(4):
+                reader.follow(stream)
     except Exception as error:  # pickletools and a hostile stack raise ValueError, IndexError, KeyError, …
-        raise DataError(
-            "the checkpoint is cut off or damaged: its pickle cannot be followed to the end", where=path, got=error
-        ) from error
-    about: dict[str, str] = {
-        key: str(machine.facts[key]) for key in ("version", "license", "date", "docs") if key in machine.facts
-    }
-    return Checkpoint(tuple(sorted(machine.globals)), machine.names, about)
+        if not reader.hostile:
+            if not head.startswith(b"\x80"):
+                raise DataError(
+                    "this is no checkpoint", where=path, expected="a zip or a pickle", got=_looks_like(head)
+                ) from error
+            raise DataError(
+                "the checkpoint is cut off or damaged: its pickle cannot be followed to the end",
+                where=path,
+                got=str(error)[:200],
+            ) from error
+    return _checkpoint(reader)
 
 
-class _Machine:
-    """Follows a pickle's instructions with inert values: containers, numbers and text are kept, all else is None."""
-
-    def __init__(self) -> None:
-        self.globals: set[str] = set()
-        self.names: dict[int, str] | None = None
-        self.facts: dict[str, Any] = {}
-        self.last: Any = None
-
-    def follow(self, stream: io.BytesIO) -> None:
-        """Run one pickle up to its STOP."""
-        stack: list[Any] = []
-        memo: dict[int, Any] = {}
-        for opcode, argument, _ in pickletools.genops(stream):
-            self._step(opcode, argument, stack, memo)
-        self.last = stack.pop() if stack else None
-
-    def _step(self, opcode: pickletools.OpcodeInfo, argument: Any, stack: list[Any], memo: dict[int, Any]) -> None:
-        name = opcode.name
-        if "PUT" in name or name == "MEMOIZE":
-            memo[len(memo) if name == "MEMOIZE" else int(argument)] = stack[-1]
-        elif name in {"GET", "BINGET", "LONG_BINGET"}:
-            stack.append(memo[int(argument)])
-        elif name in {"GLOBAL", "INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4"}:
-            self._import(name, argument, stack)
-        elif name == "MARK":
-            stack.append(_MARK)
-        elif name == "DUP":
-            stack.append(stack[-1])
-        elif name in {"EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "EMPTY_SET"}:
-            stack.append({} if name == "EMPTY_DICT" else () if name == "EMPTY_TUPLE" else [])
-        elif name in {"SETITEM", "SETITEMS", "DICT"}:
-            items = _cut(stack) if name != "SETITEM" else [stack.pop(), stack.pop()][::-1]
-            if name == "DICT":
-                stack.append({})
-            self._set(stack[-1], items)
-        elif name in {"APPEND", "APPENDS", "ADDITEMS", "LIST", "TUPLE", "FROZENSET"}:
-            items = [stack.pop()] if name == "APPEND" else _cut(stack)
-            if name in {"LIST", "TUPLE", "FROZENSET"}:
-                stack.append(items)
-            elif isinstance(stack[-1], list):
-                stack[-1].extend(items)
-        else:
-            self._other(opcode, argument, stack)
-
-    def _import(self, name: str, argument: Any, stack: list[Any]) -> None:
-        """Note what a name would import; EXT names come from a registry that is not in the file."""
-        if name == "STACK_GLOBAL":
-            attribute, module = stack.pop(), stack.pop()
-            known = isinstance(module, str) and isinstance(attribute, str)
-            self.globals.add(f"{module}.{attribute}" if known else "?")
-        else:
-            if name == "INST":
-                _cut(stack)
-            self.globals.add("?" if name.startswith("EXT") else str(argument).replace(" ", ".", 1))
-        stack.append(None)
-
-    def _other(self, opcode: pickletools.OpcodeInfo, argument: Any, stack: list[Any]) -> None:
-        """Everything else by what pickletools says of its effect on the stack."""
-        before, after = opcode.stack_before, opcode.stack_after
-        if pickletools.markobject in before:
-            _cut(stack)
-            before = before[: before.index(pickletools.markobject)]
-        if before:
-            del stack[-len(before) :]
-        constant = {"NEWTRUE": True, "NEWFALSE": False}.get(opcode.name, argument)
-        keep = len(after) == 1 and not before and isinstance(constant, str | int | float | bool)
-        stack.extend([constant] if keep else [None] * len(after))
-
-    def _set(self, target: Any, items: list[Any]) -> None:
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, str | int):
-                continue
-            if isinstance(target, dict):
-                target[key] = value
-            if key == "names":
-                self.names = _class_names(value) or self.names
-            elif isinstance(key, str) and isinstance(value, str):
-                self.facts.setdefault(key, value)
+def _checkpoint(reader: PickleReader) -> Checkpoint:
+    names = next((found for value in reader.classes if (found := _class_names(value)) is not None), None)
+    about = {key: reader.facts[key] for key in sorted(reader.facts)}
+    hostile = dict.fromkeys([*reader.hostile, *_listed_by_picklescan(reader.names)])
+    unknown = tuple(name for name in reader.unknown if name not in hostile)
+    return Checkpoint(tuple(sorted(map(str, reader.names))), names, about, tuple(hostile), unknown)
 
 
-def _cut(stack: list[Any]) -> list[Any]:
-    """Take everything above the topmost mark off the stack, and the mark."""
-    at = len(stack) - 1
-    while stack[at] is not _MARK:
-        at -= 1
-    items = stack[at + 1 :]
-    del stack[at:]
-    return items
+def _listed_by_picklescan(names: set[GlobalName]) -> list[str]:
+    """Return the names that picklescan's list calls dangerous, but for those that are judged by their arguments.
+
+    It is given a pickle of nothing but these names: its own reading of the file would cost as much time again.
+    """
+    from picklescan.scanner import SafetyLevel, scan_pickle_bytes
+
+    asked = [name for name in sorted(names - ALLOWED)[:1000] if not {"\n", "\r", " "} & set("".join(name))]
+    lines = b"".join(b"c" + f"{name.module}\n{name.attribute}\n".encode() + b"0" for name in asked)
+    result = scan_pickle_bytes(io.BytesIO(b"\x80\x02" + lines + b"N."), "names")
+    return sorted(f"{one.module}.{one.name}" for one in result.globals if one.safety == SafetyLevel.Dangerous)
 
 
 def _class_names(value: Any) -> dict[int, str] | None:
     pairs = list(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ())
     good = pairs and all(isinstance(key, int) and isinstance(name, str) for key, name in pairs)
     return dict(pairs) if good else None
-
-
-def _is_expected(name: str) -> bool:
-    module, _, attribute = name.rpartition(".")
-    if module in {"builtins", "__builtin__"}:
-        return attribute in _EXPECTED_BUILTINS
-    if module == "torch":
-        return attribute in _TORCH_VALUES or attribute.endswith("Storage") or _is_dtype(attribute)
-    return name.startswith(_EXPECTED)
-
-
-def _is_dtype(name: str) -> bool:
-    return name.startswith(("float", "bfloat", "int", "uint", "complex")) or name in {"half", "double", "long", "bool"}
-
-
-def _is_hostile(name: str) -> bool:
-    return name == "?" or (name.split(".", 1)[0] in _HOSTILE_MODULES and not _is_expected(name))
 
 
 def _looks_like(head: bytes) -> str:

@@ -1,0 +1,317 @@
+"""Checkpoints that run something when they are loaded without care, or fill the machine: some ninety in 16 kinds.
+
+Each that runs something writes the file `mark`. They are written in instructions of pickle, so that
+ways are tried that no pickler writes.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
+CALL = b"\x85R"  # of what lies below, with the topmost value as its only argument
+
+
+def text(value: str) -> bytes:
+    encoded = value.encode()
+    return b"X" + struct.pack("<I", len(encoded)) + encoded
+
+
+def named(name: str, protocol: int) -> bytes:
+    """Instructions that put `module:attribute` on the stack."""
+    module, attribute = name.split(":")
+    return f"c{module}\n{attribute}\n".encode() if protocol < 4 else text(module) + text(attribute) + b"\x93"
+
+
+def program(body: bytes, protocol: int) -> bytes:
+    return (b"\x80" + bytes([protocol]) if protocol >= 2 else b"") + body + b"."
+
+
+def called(name: str, argument: bytes, protocol: int = 4) -> bytes:
+    return named(name, protocol) + argument + CALL
+
+
+def zipped(data: bytes, **others: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("w/data.pkl", data)
+        archive.writestr("w/version", "3\n")
+        for name, content in others.items():
+            archive.writestr(f"w/{name}", content)
+    return out.getvalue()
+
+
+def legacy(model: bytes, magic: bytes = b"", keys: bytes = b"") -> bytes:
+    """The checkpoint of torch 0.1.10 to 1.5: five pickles, then numbers."""
+    system = {"protocol_version": PROTOCOL, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    first = [magic or pickle.dumps(MAGIC, 2), pickle.dumps(PROTOCOL, 2), pickle.dumps(system, 2)]
+    return b"".join([*first, model, keys or pickle.dumps([], 2)])
+
+
+def tarred(**parts: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in parts.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return out.getvalue()
+
+
+def checkpoints(mark: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield `kind: variant` and the file's bytes."""
+    touch, code = f"touch {mark}", f"open({str(mark)!r}, 'w').close()"
+    yield from _plain_calls(touch, code)
+    yield from _legacy_files(touch, code)
+    yield from _dotted_names(touch, code)
+    yield from _of_the_libraries(touch, code, mark)
+    yield from _nested(touch, code)
+    yield from _persistent_ids(touch)
+    yield from _memo(touch)
+    yield from _instructions(touch, code)
+    yield from _replaced_methods(code)
+    yield from _made_names(touch)
+    yield from _activations(code)
+    yield from _bombs(touch)
+    yield from _slow()
+    yield from _cut_off(touch)
+    yield from _renamed(touch)
+    yield from _double(touch)
+
+
+def _plain_calls(touch: str, code: str) -> Iterator[tuple[str, bytes]]:
+    for name in ("os:system", "posix:system", "os:popen", "subprocess:getoutput", "commands:getoutput", "pty:spawn"):
+        for protocol in (2, 4):
+            yield f"call: {name} {protocol}", zipped(program(called(name, text(touch), protocol), protocol))
+    for name in ("builtins:exec", "builtins:eval", "__builtin__:execfile", "runpy:run_path", "code:InteractiveConsole"):
+        yield f"call: {name}", zipped(program(called(name, text(code), 2), 2))
+
+
+def _legacy_files(touch: str, code: str) -> Iterator[tuple[str, bytes]]:
+    attack = program(called("os:system", text(touch), 2), 2)
+    yield "legacy: model", legacy(attack)
+    yield "legacy: model of protocol 4", legacy(program(called("builtins:exec", text(code)), 4))
+    yield "legacy: keys", legacy(pickle.dumps({}, 2), keys=attack)
+    yield "legacy: magic", legacy(pickle.dumps({}, 2), magic=attack)
+    number = pickle.dumps(MAGIC, 2)
+    yield (
+        "legacy: magic after a call",
+        legacy(pickle.dumps({}, 2), magic=number[:2] + called("os:system", text(touch), 2) + b"0" + number[2:]),
+    )
+    yield "legacy: bare pickle", attack
+    yield "legacy: bare pickle of protocol 0", f"cos\nsystem\n(S'{touch}'\ntR.".encode()
+    yield "legacy: tar", tarred(sys_info=pickle.dumps({}, 2), pickle=attack, tensors=b"", storages=b"")
+    yield "legacy: tar, storages", tarred(storages=attack, tensors=pickle.dumps(0, 2), pickle=pickle.dumps({}, 2))
+
+
+def _dotted_names(touch: str, code: str) -> Iterator[tuple[str, bytes]]:
+    for name in ("pathlib:os.system", "torch:os.system", "numpy:os.system", "ultralytics.nn.tasks:torch.os.system"):
+        yield f"dotted: {name}", zipped(program(called(name, text(touch)), 4))
+    for name in ("collections:_sys.modules.get", "torch.nn.modules.module:torch.hub.load", "torch._utils:sys.exit"):
+        yield f"dotted: {name}", zipped(program(called(name, text(code)), 4))
+
+
+def _of_the_libraries(touch: str, code: str, mark: Path) -> Iterator[tuple[str, bytes]]:
+    install = ("ultralytics.utils.checks:check_requirements", "ultralytics.utils.downloads:safe_download")
+    for name in (*install, "torch.hub:load", "torch.utils.cpp_extension:load", "torch.nn.modules.module:torch"):
+        yield f"library: {name}", zipped(program(called(name, text("liftgate-does-not-exist")), 4))
+    yield "library: torch.storage", zipped(program(called("torch.storage:_load_from_bytes", b"C\x00"), 4))
+    yield "library: numpy load", zipped(program(called("numpy:load", text(str(mark))), 4))
+    yield "library: numpy runstring", zipped(program(called("numpy.testing._private.utils:runstring", text(code)), 4))
+    yield "library: model of a description", zipped(program(called("ultralytics.nn.tasks:DetectionModel", b"}"), 4))
+    yield (
+        "library: weights of torchvision",
+        zipped(program(called("ultralytics.nn.modules.block:TorchVision", text("resnet18")), 4)),
+    )
+
+
+def _nested(touch: str, code: str) -> Iterator[tuple[str, bytes]]:
+    attack = program(called("os:system", text(touch), 2), 2)
+    inside = b"B" + struct.pack("<I", len(attack)) + attack
+    for name in ("pickle:loads", "_pickle:loads", "torch.storage:_load_from_bytes", "marshal:loads", "dill:loads"):
+        yield f"nested: {name}", zipped(program(called(name, inside), 4))
+
+
+def _persistent_ids(touch: str) -> Iterator[tuple[str, bytes]]:
+    call = called("os:system", text(touch), 2)
+    yield "persistent id: made by a call", zipped(program(call + b"Q", 2))
+    storage = b"(" + text("storage") + call + text("0") + text("cpu") + b"K\x01tQ"
+    yield "persistent id: in a storage", zipped(program(storage, 2))
+    yield "persistent id: text", zipped(program(b"Pos.system\n", 2))
+    module = b"(" + text("module") + named("os:system", 2) + b"NNtQ" + text(touch) + CALL
+    yield "persistent id: a function as a module", legacy(program(module, 2))
+
+
+def _memo(touch: str) -> Iterator[tuple[str, bytes]]:
+    yield (
+        "memo: name by pieces",
+        zipped(program(text("os") + b"\x940" + text("system") + b"\x940h\x00h\x01\x93" + text(touch) + CALL, 4)),
+    )
+    yield (
+        "memo: put away and fetched",
+        zipped(program(named("os:system", 2) + b"q\x050}q\x060h\x05" + text(touch) + CALL, 2)),
+    )
+    yield (
+        "memo: overwritten",
+        zipped(
+            program(
+                named("collections:OrderedDict", 2)
+                + b"q\x00"
+                + b"0"
+                + named("os:system", 2)
+                + b"q\x000h\x00"
+                + text(touch)
+                + CALL,
+                2,
+            )
+        ),
+    )
+
+
+def _instructions(touch: str, code: str) -> Iterator[tuple[str, bytes]]:
+    yield "instruction: INST", zipped(program(b"(" + text(touch) + b"ios\nsystem\n", 2))
+    yield "instruction: OBJ", zipped(program(b"(" + named("os:system", 2) + text(touch) + b"o", 2))
+    yield "instruction: NEWOBJ", zipped(program(named("subprocess:Popen", 4) + text(touch) + b"\x85\x81", 4))
+    yield "instruction: NEWOBJ_EX", zipped(program(named("subprocess:Popen", 4) + text(touch) + b"\x85}\x92", 4))
+    yield "instruction: INST of a model", zipped(program(b"(}iultralytics.nn.tasks\nDetectionModel\n", 2))
+    yield "instruction: OBJ of a model", zipped(program(b"(" + named("ultralytics.nn.tasks:PoseModel", 2) + b"}o", 2))
+    build = named("torch.nn.modules.module:Module", 2) + b"}" + text("forward") + named("builtins:exec", 2) + b"sb"
+    yield "instruction: BUILD with a function", zipped(program(build, 2))
+    patched = named("torch.nn.modules.module:Module", 2) + b"}" + text("training") + b"\x88sb"
+    yield "instruction: BUILD of a class", zipped(program(patched, 2))
+    yield (
+        "instruction: reconstructor",
+        zipped(
+            program(
+                named("copyreg:_reconstructor", 2)
+                + b"("
+                + named("os:_wrap_close", 2)
+                + named("builtins:object", 2)
+                + b"NtR",
+                2,
+            )
+        ),
+    )
+    partial = called("functools:partial", named("os:system", 4)) + text(touch) + CALL
+    yield "instruction: call of what a call returned", zipped(program(partial, 4))
+
+
+def _replaced_methods(code: str) -> Iterator[tuple[str, bytes]]:
+    """Attributes of an object with the names of the methods that loading looks up on it."""
+    made = named("torch.nn.modules.container:Sequential", 4) + b")\x81"
+    model = named("ultralytics.nn.tasks:DetectionModel", 4)
+    description = b"}" + text("activation") + text(f"exec({code!r})") + b"s"
+    yield "replaced: extend", zipped(program(made + b"}" + text("extend") + model + b"sb(" + description + b"e", 4))
+    yield "replaced: append", zipped(program(made + b"}" + text("append") + model + b"sb" + description + b"a", 4))
+    yield (
+        "replaced: __setstate__",
+        zipped(program(made + b"}" + text("__setstate__") + model + b"sb" + description + b"b", 4)),
+    )
+
+
+def _made_names(touch: str) -> Iterator[tuple[str, bytes]]:
+    for kind, code in (("EXT1", b"\x82\x01"), ("EXT2", b"\x83\x01\x00"), ("EXT4", b"\x84\x01\x00\x00\x00")):
+        yield f"registry: {kind}", zipped(program(code + text(touch) + CALL, 2))
+    yield (
+        "registry: add_extension",
+        zipped(
+            program(
+                named("copyreg:add_extension", 2)
+                + b"("
+                + text("os")
+                + text("system")
+                + b"K\x01tR0\x82\x01"
+                + text(touch)
+                + CALL,
+                2,
+            )
+        ),
+    )
+    joined = named("builtins:getattr", 4) + named("pathlib:Path", 4) + text("_accessor") + b"\x86R"
+    yield "made: getattr", zipped(program(joined, 4))
+    made = text("os") + called("builtins:bytes", text("system")) + b"\x93" + text(touch) + CALL
+    yield "made: attribute of a call", zipped(program(made, 4))
+    yield (
+        "made: attrgetter",
+        zipped(program(called("operator:attrgetter", text("system")) + named("os:path", 4) + CALL, 4)),
+    )
+
+
+def _activations(code: str) -> Iterator[tuple[str, bytes]]:
+    for activation in (
+        f"exec({code!r})",
+        "__import__('os').system('true')",
+        "nn.SiLU() if 1 else 0",
+        "nn.Module.apply(1)",
+    ):
+        state = b"}" + text("yaml") + b"}" + text("activation") + text(activation) + b"ss"
+        model = named("ultralytics.nn.tasks:DetectionModel", 2) + b")\x81" + state + b"b"
+        yield f"activation: {activation[:20]}", zipped(program(model, 2))
+
+
+def _bombs(touch: str) -> Iterator[tuple[str, bytes]]:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("w/data.pkl", "w") as stream:
+        for _ in range(100):
+            stream.write(bytes(1 << 20))
+    yield "bomb: zip", out.getvalue()
+    yield (
+        "bomb: bytearray",
+        zipped(program(called("builtins:bytearray", b"\x8a\x05" + (10**11).to_bytes(5, "little")), 2)),
+    )
+    forever = named("builtins:range", 2) + b"\x8a\x05" + (10**11).to_bytes(5, "little") + CALL
+    yield "bomb: set of a range", zipped(program(named("builtins:set", 2) + forever + CALL, 2))
+    yield "bomb: length", b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b"x"
+    many = io.BytesIO()
+    with zipfile.ZipFile(many, "w") as archive:
+        for number in range(60_000):
+            archive.writestr(zipfile.ZipInfo(f"{number}"), b"")
+        archive.writestr("w/data.pkl", program(called("os:system", text(touch)), 4))
+    yield "bomb: directory", many.getvalue()
+
+
+def _slow() -> Iterator[tuple[str, bytes]]:
+    yield "slow: twenty million instructions", zipped(program(b"N0" * 10_000_000 + b"N", 2))
+    yield "slow: twenty million instructions, bare", program(b"N0" * 10_000_000 + b"N", 2)
+    yield "slow: numbers of a million digits", program(b"L" + b"9" * 1_000_000 + b"L\n", 0)
+    classes = b"}(" + b"".join(b"M" + struct.pack("<H", i) + text("a") for i in range(50_000)) + b"uq\x000"
+    again = b"}" + b"".join(text("names") + b"h\x00s" for _ in range(100_000))
+    yield "slow: names again and again", zipped(program(classes + again + called("os:system", text("true"), 2), 2))
+
+
+def _cut_off(touch: str) -> Iterator[tuple[str, bytes]]:
+    attack = program(called("os:system", text(touch), 2), 2)
+    yield "cut off: after the call", attack[:-1]
+    yield "cut off: zip", zipped(attack)[:-30]
+    yield "cut off: unknown instruction after the call", attack[:-1] + b"\xff."
+
+
+def _renamed(touch: str) -> Iterator[tuple[str, bytes]]:
+    attack = program(called("os:system", text(touch), 2), 2)
+    yield "renamed: packed with bzip2", _packed(attack, zipfile.ZIP_BZIP2)
+    yield "renamed: TorchScript", zipped(pickle.dumps({}, 2), **{"constants.pkl": attack, "code.py": b"import os"})
+    yield "renamed: a program before the zip", b"#!/bin/sh\n" + touch.encode() + b"\n" + zipped(attack)
+
+
+def _packed(data: bytes, method: int) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        archive.writestr("w/data.pkl", data)
+    return out.getvalue()
+
+
+def _double(touch: str) -> Iterator[tuple[str, bytes]]:
+    attack = program(called("os:system", text(touch), 2), 2)
+    for name, first, second in (("last", pickle.dumps({}, 2), attack), ("first", attack, pickle.dumps({}, 2))):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            archive.writestr("w/data.pkl", first)
+            archive.writestr("v/data.pkl", second)
+        yield f"double: the {name} of two pickles", out.getvalue()
