@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from liftgate.evaluation.average_precision import average_precision
 from liftgate.evaluation.match_table import match
-from liftgate.evaluation.metrics import COCO, averaged
+from liftgate.evaluation.metric_names import COCO
+from liftgate.evaluation.metrics import averaged
 from liftgate.evaluation.resampling import units
 from oracle import coco_sets
 
@@ -84,7 +85,7 @@ def test_many_groups_are_dealt_into_blocks_that_do_not_depend_on_the_order_of_im
     keys = [f"g{i}" for i in range(50)]
     dealt = units(keys, max_units=8)
     assert (dealt.count, dealt.n_groups, dealt.blocked) == (8, 50, True)
-    assert "8 blocks" in dealt.method()
+    assert "8 blocks" in dealt.method("bootstrap-se-t")
     backwards = units(keys[::-1], max_units=8)
     np.testing.assert_array_equal(dealt.of_image, backwards.of_image[::-1])
     assert np.bincount(dealt.of_image).max() <= 7

@@ -24,7 +24,7 @@ def test_text_is_one_line_with_interval_sample_and_level() -> None:
 def test_html_holds_every_metric_and_escapes_names() -> None:
     data, control, treatment = two_models()
     page = evaluate(data, control)._repr_html_()
-    assert page.count("<tr>") == 1 + 16 and "jackknife-t" in page and "<td>12</td>" in page
+    assert page.count("<tr>") == 1 + 16 and "bootstrap-se-logit-t" in page and "<td>12</td>" in page
     hostile = replace(data, classes=("<script>",))
     models = [replace(model, classes=("<script>",)) for model in (control, treatment)]
     page = compare(hostile, *models)._repr_html_()

@@ -14,7 +14,7 @@ from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.evaluate import evaluate
-from liftgate.evaluation.metrics import COCO, RATES
+from liftgate.evaluation.metric_names import COCO, RATES
 from liftgate.evaluation.spec import EvaluationSpec
 from oracle import coco_sets
 
@@ -71,7 +71,7 @@ def test_every_metric_has_an_interval_that_says_its_sample_level_and_method() ->
         assert interval.low <= result.metrics[name] <= interval.high, name  # type: ignore[operator]
         assert (interval.level, interval.n_groups) == (0.9, 10) or name == "precision"
     assert (result.n_images, result.n_groups) == (20, 10)
-    assert "jackknife" in result.method and "korn-graubard" in result.method
+    assert "bootstrap" in result.method and "korn-graubard" in result.method
 
 
 def test_groups_of_like_frames_widen_the_interval_and_say_by_how_much() -> None:

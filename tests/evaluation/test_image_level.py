@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,11 +20,11 @@ from liftgate.evaluation.image_level import (
     ThresholdRule,
     choose_image_threshold,
     choose_threshold,
+    image_level_rate,
     image_level_scores,
     roc_auc,
-    screened_interval,
-    screened_rate,
 )
+from liftgate.evaluation.intervals import image_level_interval
 from liftgate.evaluation.resampling import units
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
 from oracle import coco_sets
@@ -33,7 +35,7 @@ def made(positive: list[int], score: list[float]) -> ImageLevelScores:
 
 
 def estimate(answers: ImageLevelScores, name: str) -> float | None:
-    interval = screened_interval(answers, name, units([str(i) for i in range(len(answers.score))], 1000), 0.95)
+    interval = image_level_interval(answers, name, units([str(i) for i in range(len(answers.score))], 1000), 0.95)
     return None if interval is None else interval.estimate
 
 
@@ -91,7 +93,7 @@ def test_rates_on_test_are_counted_at_the_frozen_threshold() -> None:
 def test_area_under_weights_equals_images_that_stand_there_so_often(rows: list[tuple[bool, int]], seed: int) -> None:
     answers = made([int(row[0]) for row in rows], [row[1] / 4 for row in rows])
     weights = np.random.default_rng(seed).integers(0, 3, (len(rows), 4)).astype(float)
-    lanes = screened_rate(answers, "AUC", np.arange(len(rows)), weights)
+    lanes = image_level_rate(answers, "AUC", np.arange(len(rows)), weights)
     for lane, column in zip(lanes, weights.T.astype(int), strict=True):
         expected = (
             roc_auc(np.repeat(answers.positive, column), np.repeat(answers.score, column)) if column.any() else None
@@ -157,6 +159,10 @@ def test_two_models_are_compared_each_at_its_own_threshold() -> None:
     assert all(row["change"] in (-1.0, 1.0) for row in result.images)
     eager = ImageLevelThreshold(("class0",), 0.0)
     fewer = compare(data, model, model, ComparisonSpec(metric="false_alarm_rate", thresholds=(eager, blunt)))
+    assert fewer.delta.estimate == -1 and fewer.verdict == "MARGINAL", "all alarms gone everywhere: no variance"
+    quiet = image_level_scores(data, model, eager)
+    some = replace(eager, threshold=float(np.median(quiet.score[~quiet.positive & (quiet.score > 0)])))
+    fewer = compare(data, model, model, ComparisonSpec(metric="false_alarm_rate", thresholds=(eager, some)))
     assert fewer.delta.estimate < 0 and fewer.verdict == "PASS", "fewer false alarms are a gain"
     with pytest.raises(UsageError, match="say which classes are a threat"):
         compare(data, model, model, ComparisonSpec(metric="accuracy"))

@@ -19,7 +19,8 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.evaluation.average_precision import average_precision
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.match_table import SIZE_RANGES, match
-from liftgate.evaluation.metrics import COCO, OKS, averaged
+from liftgate.evaluation.metric_names import COCO, OKS
+from liftgate.evaluation.metrics import averaged
 from liftgate.evaluation.oks_sigmas import COCO_SIGMAS
 from liftgate.evaluation.spec import EvaluationSpec
 from oracle import coco_sets, official, slow_ap

@@ -72,7 +72,7 @@ def test_evaluate_as_json_names_sample_level_and_method(
 
 @pytest.mark.parametrize(
     ("control", "treatment", "margin", "code", "word"),
-    [("poor", "good", "0", 0, "PASS"), ("good", "poor", "0", 10, "FAIL"), ("good", "good", "0", 0, "PASS")],
+    [("poor", "good", "0", 0, "PASS"), ("good", "poor", "0", 10, "FAIL"), ("good", "good", "0", 11, "MARGINAL")],
 )
 def test_compare_exits_by_its_verdict(
     files: dict[str, str],
@@ -126,7 +126,10 @@ def test_size_of_a_rate_counts_alike_frames_and_of_kappa_counts_items(capsys: py
     assert size(words) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["independent_images"] == 312
-    assert (record["images"], record["groups"]) == (1061, 43)  # 312 × (1 + 24 × 0.1) = 1060.8, 25 to a group
+    assert (record["images"], record["groups"]) == (
+        1125,
+        45,
+    )  # 312 × (1 + 24 × 0.1) × (t of 44 / z)² = 1121, 25 to a group
     assert size(["kappa", "--kappa", "0.85", "--have", "50"]) == 0
     assert "within ± 0.15" in " ".join(capsys.readouterr().out.split())
     assert main(["size", "kappa", "--kappa", "0.85", "--have", "0"]) == 2
@@ -291,7 +294,10 @@ def test_compare_several_treatments_names_each_and_exits_by_the_best(
     assert text.startswith("PASS: recall of 2 treatments") and "max-t of 2" in text
     assert main([*words, "--margin", "0.01", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert {name: one["verdict"] for name, one in record["comparisons"].items()} == {"good": "PASS", "again": "FAIL"}
+    assert {name: one["verdict"] for name, one in record["comparisons"].items()} == {
+        "good": "PASS",
+        "again": "MARGINAL",
+    }
     assert main([*words[:-2], "--treatment", questions["good"]]) == 2
     assert "the same treatment twice" in capsys.readouterr().err
 
@@ -354,4 +360,4 @@ def test_a_truth_without_any_object_is_defined_and_no_detection_at_all_has_no_in
     assert main(["evaluate", "--truth", files["truth"], "--predictions", str(empty), "--json", *GROUPS]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["metrics"]["mAP50"] == 0 and record["intervals"]["mAP50"] == [None, None]
-    assert "whichever group is left out" in record["interval_details"]["mAP50"]["note"]
+    assert "whichever groups are drawn" in record["interval_details"]["mAP50"]["note"]

@@ -9,40 +9,62 @@ import pytest
 
 from liftgate.stats.clustered import (
     bootstrap_se_t,
+    bootstrap_variance,
     bootstrap_weights,
     cluster_ratio_t,
-    jackknife_t,
-    jackknife_variance,
     median_interval,
 )
 from liftgate.stats.distributions import t_quantile
+from liftgate.stats.groups import count_groups
 
-
-def test_jackknife_of_a_mean_is_the_usual_t_interval() -> None:
-    values = np.random.default_rng(0).normal(size=12)
-    left_out = (values.sum() - values) / 11
-    interval = jackknife_t(values.mean(), left_out, n_images=12)
-    half = t_quantile(0.95, 11) * values.std(ddof=1) / math.sqrt(12)
-    assert (interval.low, interval.high) == pytest.approx((values.mean() - half, values.mean() + half))
-    assert interval.standard_error == pytest.approx(values.std(ddof=1) / math.sqrt(12))
+EVEN = count_groups(np.ones(12))
 
 
 def test_design_effect_and_effective_images_come_from_the_simple_variance() -> None:
-    left_out = np.array([0.1, 0.2, 0.3, 0.2, 0.1, 0.4])
-    interval = jackknife_t(0.2, left_out, n_images=60, simple_variance=jackknife_variance(left_out) / 4)
+    drawn = np.random.default_rng(0).normal(0.2, 0.1, 500)
+    simple = bootstrap_variance(0.2, drawn, 12) / 4
+    interval = bootstrap_se_t(0.2, drawn, n_images=60, groups=EVEN, simple_variance=simple)
     assert (interval.design_effect, interval.n_effective) == pytest.approx((4.0, 15.0))
 
 
-def test_too_few_groups_and_undefined_replicates_establish_nothing() -> None:
-    assert not jackknife_t(0.5, [0.5] * 4, n_images=40).established
-    undefined = jackknife_t(0.5, [0.5, 0.5, math.nan, 0.5, 0.5], n_images=40)
+def test_too_few_informative_groups_and_undefined_draws_establish_nothing() -> None:
+    drawn = np.random.default_rng(0).normal(0.5, 0.1, 500)
+    few = bootstrap_se_t(0.5, drawn, n_images=40, groups=count_groups([3, 2, 4, 1, 0, 0, 0, 0]))
+    assert not few.established and "4 of 8 groups" in few.note
+    drawn[::5] = math.nan
+    undefined = bootstrap_se_t(0.5, drawn, n_images=40, groups=EVEN)
     assert not undefined.established
     assert "undefined" in undefined.note
 
 
-def test_bounds_are_cut_to_what_the_metric_can_be() -> None:
-    interval = jackknife_t(0.98, [0.99, 0.9, 0.97, 0.96, 0.99], n_images=5, within=(0.0, 1.0))
-    assert interval.high == 1.0
+def test_what_never_varies_has_no_interval() -> None:
+    for value, logit in ((0.0, False), (0.3, False), (1.0, True), (0.0, True)):
+        interval = bootstrap_se_t(value, np.full(100, value), n_images=40, groups=EVEN, logit=logit)
+        assert not interval.established and "never vary" in interval.note
+    assert not median_interval(np.zeros(60), np.repeat(np.arange(12), 5)).established
+
+
+def test_the_logit_interval_stays_inside_the_scale() -> None:
+    drawn = np.random.default_rng(0).normal(0.98, 0.03, 500)
+    interval = bootstrap_se_t(0.98, drawn, n_images=40, groups=EVEN, logit=True)
+    assert interval.low is not None and interval.high is not None
+    assert 0 < interval.low < 0.98 < interval.high < 1
+
+
+def test_uneven_groups_count_as_fewer_and_are_said_to() -> None:
+    drawn = np.random.default_rng(0).normal(0.5, 0.1, 500)
+    half = bootstrap_se_t(0.5, drawn, n_images=240, groups=count_groups([114, *[6] * 19]))
+    even = bootstrap_se_t(0.5, drawn, n_images=240, groups=count_groups([12] * 20))
+    assert half.groups_effective == pytest.approx(3.8) and even.groups_effective == 20
+    assert half.high - half.low > 1.3 * (even.high - even.low)  # type: ignore[operator]
+    assert "one group dominates" in half.note and half.one_group_dominates and not even.note
+
+
+def test_degrees_of_freedom_are_those_of_the_effective_groups() -> None:
+    drawn = np.random.default_rng(0).normal(0.5, 0.1, 10**6)
+    interval = bootstrap_se_t(0.5, drawn, n_images=12, groups=EVEN)
+    half = t_quantile(0.95, 11) * interval.standard_error  # type: ignore[operator]
+    assert interval.high == pytest.approx(0.5 + half, rel=1e-4)
 
 
 def test_nothing_counted_in_any_group_still_leaves_an_upper_bound() -> None:
@@ -56,7 +78,8 @@ def test_cluster_ratio_follows_its_formula() -> None:
     ratio = y.sum() / x.sum()
     error = math.sqrt(6 / 5 * np.sum((y - ratio * x) ** 2)) / x.sum()
     interval = cluster_ratio_t(y, x, n_images=66)
-    assert interval.high == pytest.approx(ratio + t_quantile(0.95, 5) * error)
+    half = t_quantile(0.95, x.sum() ** 2 / np.sum(x**2) - 1) * error  # effective groups − 1
+    assert interval.high == pytest.approx(ratio + half)
 
 
 def test_bootstrap_draws_keep_their_multiplicity() -> None:
@@ -71,7 +94,7 @@ def test_bootstrap_standard_error_of_a_mean_is_that_of_the_mean() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=15)
     drawn = values @ bootstrap_weights(15, 4000, rng) / 15
-    interval = bootstrap_se_t(values.mean(), drawn, n_images=15, n_groups=15)
+    interval = bootstrap_se_t(values.mean(), drawn, n_images=15, groups=count_groups(np.ones(15)))
     assert interval.standard_error == pytest.approx(values.std(ddof=1) / math.sqrt(15), rel=0.03)
 
 

@@ -52,7 +52,20 @@ def test_under_five_groups_nothing_is_established() -> None:
 def test_groups_without_trials_are_left_out() -> None:
     with_empty = korn_graubard([9, 8, 0, 10, 7, 9], [10, 10, 0, 10, 10, 10])
     without = korn_graubard([9, 8, 10, 7, 9], [10] * 5)
-    assert (with_empty.low, with_empty.n_groups) == (without.low, 5)
+    assert (with_empty.low, with_empty.n_groups, with_empty.groups_informative) == (without.low, 6, 5)
+
+
+def test_uneven_groups_are_worth_fewer_degrees_of_freedom() -> None:
+    even = korn_graubard([9, 8, 10, 7, 9, 8], [10] * 6)
+    uneven = korn_graubard([90, 8, 10, 7, 9, 8], [100, 10, 10, 10, 10, 10])
+    assert even.groups_effective == 6 and uneven.groups_effective == pytest.approx(150**2 / (100**2 + 500))
+    assert "one group dominates" in uneven.note and not even.note
+
+
+def test_no_miss_in_uneven_groups_counts_the_effective_ones() -> None:
+    interval = korn_graubard([100, 10, 10, 10, 10, 10], [100, 10, 10, 10, 10, 10])
+    assert interval.n_effective == pytest.approx(interval.groups_effective)
+    assert interval.low == pytest.approx(clopper_pearson(interval.n_effective, interval.n_effective).low)  # type: ignore[arg-type]
 
 
 def test_impossible_counts_are_refused() -> None:

@@ -3,78 +3,89 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset
+from liftgate.evaluation.information import class_groups_of_difference, groups_of_difference
 from liftgate.evaluation.matched_predictions import MatchedPredictions, class_replicates, replicates
-from liftgate.evaluation.metrics import SCREENING
+from liftgate.evaluation.metric_names import IMAGE_LEVEL
 from liftgate.evaluation.resampling import Units, affordable, units
-from liftgate.evaluation.slices import inside_of
-from liftgate.stats.clustered import jackknife_t
-from liftgate.stats.interval import MIN_GROUPS
+from liftgate.evaluation.slices import images_by_slice
+from liftgate.stats.clustered import bootstrap_se_t
 from liftgate.stats.multiplicity import holm, t_p_value
 
 _NO_TEST = frozenset({"best_confidence_median"})
-"""A jackknife fails for medians; of their parts only the values are shown."""
+"""Parts of a median have no honest error: only the values are shown."""
 
 
-def per_class(
-    arms: Sequence[MatchedPredictions], metric: str, conf: float, groups: Units
+def compare_classes(
+    first: MatchedPredictions, second: MatchedPredictions, metric: str, conf: float, groups: Units
 ) -> dict[str, dict[str, float | None]]:
-    """The metric of every class that has one: control, treatment, delta, p-value after Holm. Images have no class."""
-    if metric in SCREENING or any(arm.table is None for arm in arms):
+    """Return the metric of every class that has one: control, treatment, delta, p-value after Holm.
+
+    Every class is judged by the groups that inform it. Image-level metrics have no classes.
+    """
+    if metric in IMAGE_LEVEL or first.table is None or second.table is None:
         return {}
-    assert arms[0].table is not None
-    weights = groups.leave_one_out()
-    first, second = (class_replicates(arm, metric, conf, groups.of_image, weights) for arm in arms)
-    delta = second - first
-    left_out = delta[:, 1:] - delta[:, 1:].mean(axis=1, keepdims=True)
-    error = np.sqrt((groups.count - 1) / groups.count * np.sum(left_out**2, axis=1))
-    tested = groups.n_groups >= MIN_GROUPS and metric not in _NO_TEST
-    p = t_p_value(delta[:, 0], error, groups.count - 1) if tested else np.full(len(delta), np.nan)
-    adjusted = holm(p)
+    weights = groups.draws(affordable(max(len(first.table.score), len(second.table.score))))
+    one, two = (class_replicates(arm, metric, conf, groups.of_image, weights) for arm in (first, second))
+    delta = two - one
+    p_values = np.full(len(delta), np.nan)
+    if metric not in _NO_TEST:
+        counted = class_groups_of_difference(first, second, metric, groups)
+        for k, lane in enumerate(delta):
+            interval = bootstrap_se_t(float(lane[0]), lane[1:], n_images=0, groups=counted[k], units=groups.count)
+            if interval.standard_error is not None:
+                p_values[k] = float(t_p_value(interval.estimate, interval.standard_error, interval.degrees))
+    adjusted = holm(p_values)
     return {
         name: {
-            "control": _number(first[k, 0]),
-            "treatment": _number(second[k, 0]),
+            "control": _number(one[k, 0]),
+            "treatment": _number(two[k, 0]),
             "delta": _number(delta[k, 0]),
             "p_holm": _number(adjusted[k]),
         }
-        for k, name in enumerate(arms[0].table.classes)
+        for k, name in enumerate(first.table.classes)
         if not math.isnan(delta[k, 0])
     }
 
 
-def per_slice(
-    truth: Dataset, arms: Sequence[MatchedPredictions], metric: str, by: Mapping[str, str], level: float
+def compare_slices(
+    truth: Dataset,
+    first: MatchedPredictions,
+    second: MatchedPredictions,
+    metric: str,
+    slices: Mapping[str, str],
+    level: float,
 ) -> dict[str, dict[str, Any]]:
-    """The difference in every slice, with its own interval over the slice's groups and p-value after Holm.
+    """Return the difference in every slice, with its own interval over the slice's groups and p-value after Holm.
 
-    Intervals are of each slice alone; whoever picks the slice that shines goes by `p_holm`.
+    Intervals are of each slice alone; to pick the slice with the largest difference, go by `p_holm`.
     """
-    largest = max((len(arm.table.score) for arm in arms if arm.table is not None), default=len(truth.images))
     keys = np.array(truth.groups, dtype=object)
     rows: dict[str, dict[str, Any]] = {}
     p_values = []
-    for name, inside in inside_of(truth, by).items():
-        groups = units(list(keys[inside]), affordable(largest))
-        unit, weights = groups.within(inside)
-        first, second = (replicates(arm, metric, unit, weights) for arm in arms)
-        delta = second - first
-        row: dict[str, Any] = {"control": _number(first[0]), "treatment": _number(second[0])}
-        rows[name] = row | {"delta": _number(delta[0]), "interval": [None, None], "n_images": int(inside.sum())}
-        rows[name] |= {"n_groups": groups.n_groups, "level": level, "method": "jackknife-t", "p_holm": None}
+    for name, inside in images_by_slice(truth, slices).items():
+        groups = units(list(keys[inside])).within(inside)
+        one, two = (replicates(arm, metric, groups.of_image, groups.draws_within()) for arm in (first, second))
+        delta = two - one
+        counted = groups_of_difference(first, second, metric, groups)
+        row: dict[str, Any] = {"control": _number(one[0]), "treatment": _number(two[0]), "delta": _number(delta[0])}
+        row |= {"interval": [None, None], "n_images": int(inside.sum()), "n_groups": groups.n_groups, "level": level}
+        row |= {"method": "bootstrap-se-t", "p_holm": None, "note": "", "groups_effective": counted.effective}
         p = math.nan
-        if not math.isnan(delta[0]) and metric not in _NO_TEST:
-            n_images, n_groups = int(inside.sum()), groups.n_groups
-            interval = jackknife_t(float(delta[0]), delta[1:], level, n_images=n_images, n_groups=n_groups)
-            rows[name]["interval"] = [interval.low, interval.high]
-            if interval.established and interval.standard_error is not None:
-                p = float(t_p_value(interval.estimate, interval.standard_error, groups.count - 1))
+        if not math.isnan(delta[0]):
+            interval = bootstrap_se_t(
+                float(delta[0]), delta[1:], level, n_images=int(inside.sum()), groups=counted, units=groups.count
+            )
+            row["interval"], row["note"] = [interval.low, interval.high], interval.note
+            if interval.standard_error is not None and metric not in _NO_TEST:
+                p = float(t_p_value(interval.estimate, interval.standard_error, interval.degrees))
+        rows[name] = row
         p_values.append(p)
     for row, adjusted in zip(rows.values(), holm(p_values), strict=True):
         row["p_holm"] = _number(adjusted)

@@ -13,14 +13,16 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import require_same_images
-from liftgate.evaluation.breakdown import per_class, per_slice
+from liftgate.evaluation.breakdown import compare_classes, compare_slices
+from liftgate.evaluation.group_hints import group_caveats
+from liftgate.evaluation.information import groups_of_difference
 from liftgate.evaluation.matched_predictions import MatchedPredictions, match_for_metric, replicates
-from liftgate.evaluation.metrics import LESS_IS_BETTER, SCREENING
+from liftgate.evaluation.metric_names import IMAGE_LEVEL
 from liftgate.evaluation.records import Comparison
-from liftgate.evaluation.resampling import DRAWS, Units, affordable, units
+from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, image_units, units
 from liftgate.evaluation.spec import ComparisonSpec
-from liftgate.evaluation.verdict import decide, explain, groups_that_settle, oriented
-from liftgate.stats.clustered import bootstrap_se_t, bootstrap_weights, jackknife_t, jackknife_variance
+from liftgate.evaluation.verdict import PUBLISHED, decide, explain, groups_that_settle, oriented
+from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance
 from liftgate.stats.interval import Interval
 from liftgate.stats.multiplicity import t_p_value
 
@@ -36,15 +38,12 @@ _READING = frozenset({"category_numbering", "image_ids_respelled", "other_classe
 
 
 class PairedDifference(NamedTuple):
-    """Both estimates, their difference, and the differences over jackknife replicates and bootstrap draws of groups."""
+    """Both values, their difference with its interval, and the differences in bootstrap draws of groups."""
 
     control: float
     treatment: float
     delta: Interval
-    replicates: NDArray[np.float64]
-    """What the standard error was made of"""
     draws: NDArray[np.float64]
-    degrees: int
 
 
 def compare(
@@ -56,9 +55,9 @@ def compare(
     """Compare two models' predictions on the same truth.
 
     Returns:
-        Comparison: treatment − control of `metric` with a t interval over groups (delete-one-group jackknife; for the
-        median, where that fails, the standard error of a cluster bootstrap), the verdict against `margin`, per class
-        and per slice with Holm's adjustment, and the images that changed most.
+        Comparison: treatment − control of the metric with a t interval over groups (standard error of a cluster
+        bootstrap, effective groups − 1 degrees of freedom), the verdict against the margin, per class and per slice
+        with Holm's adjustment, and the images that changed most.
 
     Raises:
         UsageError: the two were not made on the same images and classes, or the metric is not known.
@@ -66,29 +65,31 @@ def compare(
     spec.validate_for(truth, models=2)
     require_same_images(control, treatment)
     both = (control, treatment)
-    arms = [match_for_metric(truth, one, spec, spec.threshold(i)) for i, one in enumerate(both)]
-    groups = units(truth.groups, affordable(max(len(control), len(treatment))))
+    first, second = (match_for_metric(truth, one, spec, spec.threshold(i)) for i, one in enumerate(both))
+    arms = (first, second)
+    groups = units(truth.groups)
     return build_comparison(truth, both, arms, paired_difference(truth, arms, spec, groups), spec, groups)
 
 
 def build_comparison(
     truth: Dataset,
     predictions: tuple[Predictions, Predictions],
-    arms: Sequence[MatchedPredictions],
+    arms: tuple[MatchedPredictions, MatchedPredictions],
     pair: PairedDifference,
     spec: ComparisonSpec,
     groups: Units,
     *,
     name: str = "treatment",
 ) -> Comparison:
-    """The record of a pair: its verdict, its parts, and what differs beside the model."""
+    """Return the record of a pair: its verdict, its parts, and what differs beside the model."""
     metric, delta = spec.metric, pair.delta
     gain = oriented(delta, metric)
     word = decide(gain, spec.margin, spec.rule, spec.claim)
     unsettled = word == "MARGINAL" and spec.rule == "interval"
     p_value = None
     if delta.established and delta.standard_error is not None:
-        p_value = float(t_p_value(delta.estimate, delta.standard_error, pair.degrees))
+        p_value = float(t_p_value(delta.estimate, delta.standard_error, delta.degrees))
+    slices = spec.slices
     return Comparison(
         metric=metric,
         control=pair.control,
@@ -100,12 +101,13 @@ def build_comparison(
         reason=explain(metric, delta, spec.margin, spec.rule, ("control", name), spec.claim),
         groups_needed=groups_that_settle(gain, spec.margin, spec.claim) if unsettled else None,
         differences=setting_differences(*(one.settings for one in predictions)),
-        per_class=per_class(arms, metric, spec.conf, groups),
-        slices={} if spec.slices is None else per_slice(truth, arms, metric, spec.slices, spec.interval_level),
+        per_class=compare_classes(*arms, metric, spec.conf, groups),
+        slices={} if slices is None else compare_slices(truth, *arms, metric, slices, spec.interval_level),
         images=_changed(truth, arms, metric),
-        caveats=_caveats(*predictions),
+        caveats=(*_caveats(*predictions), *group_caveats(truth)),
         p_value=p_value,
-        **_shown_only(pair, metric, spec.interval_level),
+        percentile=_percentile(pair, spec.interval_level),
+        probability_better=_probability_better(gain),
     )
 
 
@@ -114,7 +116,7 @@ def published(
 ) -> Comparison:
     """A comparison of two published numbers, by the point rule: there is nothing to make an interval of."""
     note = "published numbers: no interval"
-    delta = Interval(treatment - control, None, None, 0.95, "published", n_images, n_groups, note=note)
+    delta = Interval(treatment - control, None, None, 0.95, PUBLISHED, n_images, n_groups, note=note)
     return Comparison(
         metric=metric,
         control=control,
@@ -141,47 +143,54 @@ def setting_differences(control: Mapping[str, Any], treatment: Mapping[str, Any]
 
 
 def paired_difference(
-    truth: Dataset, arms: Sequence[MatchedPredictions], spec: ComparisonSpec, groups: Units
+    truth: Dataset, arms: tuple[MatchedPredictions, MatchedPredictions], spec: ComparisonSpec, groups: Units
 ) -> PairedDifference:
-    """Both estimates and the interval of their difference. The same weights for both arms: that is what pairs them."""
-    metric, level = spec.metric, spec.interval_level
-    n_images, n_groups = len(truth.images), groups.n_groups
-    drawn = bootstrap_weights(groups.count, DRAWS, np.random.default_rng(0))
-    weights = np.concatenate([groups.leave_one_out(), drawn], axis=1)
-    first, second = (replicates(arm, metric, groups.of_image, weights) for arm in arms)
+    """Return both values and the interval of their difference. The same draws for both models: that is what pairs them.
+
+    Raises:
+        UsageError: the metric is undefined here.
+    """
+    metric, n_images = spec.metric, len(truth.images)
+    first, second = (replicates(arm, metric, groups.of_image, groups.draws()) for arm in arms)
     difference = second - first
-    estimate = float(difference[0])
-    if math.isnan(estimate):
+    if math.isnan(difference[0]):
         raise UsageError(f"{metric} is undefined here", hint="is there any truth of that kind, and any detection?")
-    left_out, draws = difference[1 : 1 + groups.count], difference[1 + groups.count :]
-    degrees = groups.count - 1
-    if metric == "best_confidence_median":
-        left_out, degrees = draws, n_groups - 1
-        delta = bootstrap_se_t(estimate, draws, level, n_images=n_images, n_groups=n_groups)
-    else:
-        grouped = n_groups < n_images
-        simple = _simple_variance(truth, arms, metric) if grouped else jackknife_variance(left_out)
-        delta = jackknife_t(estimate, left_out, level, n_images=n_images, n_groups=n_groups, simple_variance=simple)
-    return PairedDifference(float(first[0]), float(second[0]), delta, left_out, draws, degrees)
+    counted, simple = groups_of_difference(*arms, metric, groups), _simple_variance(n_images, arms, spec, groups)
+    delta = bootstrap_se_t(
+        float(difference[0]), difference[1:], spec.interval_level, n_images=n_images, units=groups.count,
+        groups=counted, simple_variance=simple,
+    )  # fmt: skip
+    return PairedDifference(float(first[0]), float(second[0]), delta, difference[1:])
 
 
-def _simple_variance(truth: Dataset, arms: Sequence[MatchedPredictions], metric: str) -> float:
-    """Variance of the difference if every image were a group of its own."""
-    largest = max((len(arm.table.score) for arm in arms if arm.table is not None), default=len(truth.images))
-    alone = units([image.id for image in truth.images], affordable(largest))
-    one, two = (replicates(arm, metric, alone.of_image, alone.leave_one_out()) for arm in arms)
-    return jackknife_variance((two - one)[1:])
+def _simple_variance(
+    n_images: int, arms: Sequence[MatchedPredictions], spec: ComparisonSpec, groups: Units
+) -> float | None:
+    """Variance of the difference if every image were a group of its own; None: every image is one."""
+    if groups.n_groups == n_images:
+        return None
+    alone = image_units(n_images)
+    weights = alone.draws(IMAGE_DRAWS)
+    one, two = (replicates(arm, spec.metric, alone.of_image, weights) for arm in arms)
+    return bootstrap_variance(float(two[0] - one[0]), (two - one)[1:], alone.count)
 
 
-def _shown_only(pair: PairedDifference, metric: str, level: float) -> dict[str, Any]:
-    """Percentile interval over draws, and the share of draws in which the treatment is better: never judged by."""
+def _percentile(pair: PairedDifference, level: float) -> tuple[float, float] | None:
+    """Percentile interval over draws: to show, never to judge by."""
     drawn = pair.draws[np.isfinite(pair.draws)]
     if not pair.delta.established or not len(drawn):
-        return {}
+        return None
     tail = (1 - level) / 2
     low, high = (float(value) for value in np.quantile(drawn, [tail, 1 - tail]))
-    gain = -drawn if metric in LESS_IS_BETTER else drawn
-    return {"percentile": (low, high), "probability_better": float(np.mean(gain > 0) + np.mean(gain == 0) / 2)}
+    return low, high
+
+
+def _probability_better(gain: Interval) -> float | None:
+    """Share of the t distribution around the gain that lies above 0: it says the same as the two-sided p-value."""
+    if not gain.established or gain.standard_error is None:
+        return None
+    tail = float(t_p_value(gain.estimate, gain.standard_error, gain.degrees)) / 2
+    return 1 - tail if gain.estimate > 0 else tail
 
 
 def _changed(truth: Dataset, arms: Sequence[MatchedPredictions], metric: str) -> tuple[dict[str, Any], ...]:
@@ -203,9 +212,9 @@ def _changed(truth: Dataset, arms: Sequence[MatchedPredictions], metric: str) ->
 
 
 def _per_image(arm: MatchedPredictions, metric: str) -> NDArray[np.float64]:
-    if metric in SCREENING:
-        assert arm.screened is not None
-        return np.asarray(arm.screened.flagged == arm.screened.positive, dtype=np.float64)
+    if metric in IMAGE_LEVEL:
+        assert arm.image_level is not None
+        return np.asarray(arm.image_level.flagged == arm.image_level.positive, dtype=np.float64)
     assert arm.point is not None
     return arm.point.f1
 

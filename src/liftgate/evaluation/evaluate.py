@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -18,19 +18,19 @@ from liftgate.evaluation.average_precision import average_precision
 from liftgate.evaluation.calibration import calibration
 from liftgate.evaluation.curves import best_confidence, curves
 from liftgate.evaluation.error_types import errors_by_type
-from liftgate.evaluation.image_level import ImageLevelScores, image_level_scores, screened_interval
+from liftgate.evaluation.image_level import ImageLevelScores, image_level_scores
+from liftgate.evaluation.intervals import average_intervals, image_level_intervals, rate_intervals
 from liftgate.evaluation.match_table import MAX_DETECTIONS, MatchTable, keypoints_of, match
-from liftgate.evaluation.metrics import COCO, LATENCY, OKS, RATES, SCREENING, averaged, rate, shown
+from liftgate.evaluation.metric_names import COCO, LATENCY, OKS, RATES
+from liftgate.evaluation.metrics import shown
 from liftgate.evaluation.oks_sigmas import Sigmas, resolve_sigmas
 from liftgate.evaluation.operating_point import OperatingPoint, class_counts, operating_point
 from liftgate.evaluation.pck import pck
-from liftgate.evaluation.rate_intervals import rate_interval
 from liftgate.evaluation.records import Evaluation
-from liftgate.evaluation.resampling import Units, affordable, units
+from liftgate.evaluation.resampling import Units, units
 from liftgate.evaluation.slices import evaluate_slices
 from liftgate.evaluation.spec import EvaluationSpec
 from liftgate.evaluation.ultralytics_convention import as_ultralytics
-from liftgate.stats.clustered import jackknife_t, jackknife_variance
 from liftgate.stats.interval import Interval
 
 
@@ -66,7 +66,9 @@ def evaluate(
     estimates: dict[str, float | None] = {}
     intervals: dict[str, Interval] = {}
     settings: dict[str, Any] = {"predictions": dict(predictions.settings)}
-    _add_screening(estimates, intervals, screened, truth, level)
+    groups = units(truth.groups)
+    if screened is not None:
+        estimates, intervals = image_level_intervals(screened, groups, level)
     if predictions.image_level:
         if screened is None:
             hint = "--threats gun,knife --threshold 0.4 (in Python: threats=, threshold=)"
@@ -79,22 +81,24 @@ def evaluate(
         )  # fmt: skip
     table = match(truth, predictions)
     point = operating_point(table, conf)
-    groups = units(truth.groups, affordable(len(predictions)))
-    boxes = _averaged_with_intervals(table, COCO, groups, level)
-    estimates, intervals = boxes[0] | estimates, boxes[1] | intervals
-    _add_rates(estimates, intervals, point, truth, level)
+    of_images = (estimates, intervals)
+    estimates, intervals = average_intervals(table, tuple(COCO), groups, level)
+    for more, more_intervals in (of_images, rate_intervals(point, groups, level)):
+        estimates |= more
+        intervals |= more_intervals
     settings |= {"conf": conf, "iou": 0.5, "max_det": MAX_DETECTIONS["iou"]}
     if table.beyond_limit:
         settings["max_det_cut"] = limit_note(table)
     if not predictions.has_boxes:  # the box around some keypoints is nobody's detection of an object
-        estimates |= dict.fromkeys((*COCO, *RATES))
-        intervals = {name: interval for name, interval in intervals.items() if name not in estimates}
+        of_boxes = (*COCO, *RATES)
+        estimates |= dict.fromkeys(of_boxes)
+        intervals = {name: interval for name, interval in intervals.items() if name not in of_boxes}
         settings["no_boxes"] = NO_BOXES
     tables = [table]
     if truth.labels.keypoints is not None and _has_keypoints(truth, predictions, spec.sigmas):
         spread = resolve_sigmas(truth, spec.sigmas)
         tables.append(match(truth, predictions, similarity="oks", sigmas=spread))
-        more, more_intervals = _averaged_with_intervals(tables[1], OKS, groups, level)
+        more, more_intervals = average_intervals(tables[1], tuple(OKS), groups, level)
         estimates |= more
         intervals |= more_intervals
         settings |= {"sigmas": list(spread), "max_det_oks": MAX_DETECTIONS["oks"]}
@@ -129,7 +133,7 @@ def limit_note(table: MatchTable) -> str:
     )
 
 
-_OF_IMAGES = "of whole images: korn-graubard, AUC: jackknife-t"
+_OF_IMAGES = "of whole images: korn-graubard, AUC: bootstrap-se-logit-t"
 
 
 def _require_keypoints(truth: Dataset, predictions: Predictions, spec: EvaluationSpec) -> None:
@@ -146,66 +150,6 @@ def _has_keypoints(truth: Dataset, predictions: Predictions, sigmas: Sigmas) -> 
     return predictions.keypoints is not None or (known and keypoints_of(truth, predictions) is not None)
 
 
-def _averaged_with_intervals(
-    table: MatchTable, names: Iterable[str], groups: Units, level: float
-) -> tuple[dict[str, float | None], dict[str, Interval]]:
-    lanes = averaged(table, names, groups.of_image, groups.leave_one_out())
-    n_images = len(table.images)
-    image_lanes = lanes
-    if groups.n_groups < n_images:
-        alone = units(table.images, affordable(len(table.score)))
-        image_lanes = averaged(table, names, alone.of_image, alone.leave_one_out())
-    simple = {name: jackknife_variance(values[1:]) for name, values in image_lanes.items()}
-    estimates = {name: None if math.isnan(values[0]) else float(values[0]) for name, values in lanes.items()}
-    intervals = {
-        name: jackknife_t(
-            estimate,
-            lanes[name][1:],
-            level,
-            n_images=n_images,
-            n_groups=groups.n_groups,
-            simple_variance=simple[name],
-            within=(0.0, 1.0),
-        )
-        for name, estimate in estimates.items()
-        if estimate is not None
-    }
-    return estimates, intervals
-
-
-def _add_rates(
-    estimates: dict[str, float | None],
-    intervals: dict[str, Interval],
-    point: OperatingPoint,
-    truth: Dataset,
-    level: float,
-) -> None:
-    groups = units(truth.groups, max_units=len(truth.images))
-    for name in RATES:
-        value = float(rate(point, name, groups.of_image, groups.all())[0])
-        estimates[name] = None if math.isnan(value) else value
-        if not math.isnan(value):
-            intervals[name] = rate_interval(point, name, groups, level)
-
-
-def _add_screening(
-    estimates: dict[str, float | None],
-    intervals: dict[str, Interval],
-    screened: ImageLevelScores | None,
-    truth: Dataset,
-    level: float,
-) -> None:
-    if screened is None:
-        return
-    everyone = units(truth.groups, max_units=len(truth.images))
-    blocks = units(truth.groups, affordable(len(truth.images)))
-    for name in SCREENING:
-        interval = screened_interval(screened, name, blocks if name == "AUC" else everyone, level)
-        estimates[name] = None if interval is None else interval.estimate
-        if interval is not None:
-            intervals[name] = interval
-
-
 def _add_latency(estimates: dict[str, float | None], predictions: Predictions) -> None:
     """Beside the metrics: what whoever predicted has measured."""
     speed = predictions.settings.get("speed")
@@ -216,7 +160,7 @@ def _add_latency(estimates: dict[str, float | None], predictions: Predictions) -
 
 def _method(groups: Units) -> str:
     return (
-        f"AP and AR: {groups.method()}; recall and precision: korn-graubard; "
+        f"AP and AR: {groups.method('bootstrap-se-logit-t')}; recall and precision: korn-graubard; "
         "false positives per image: cluster-se-t; median: woodruff-korn-graubard"
     )
 

@@ -1,4 +1,4 @@
-"""Image-level screening: is there a threat on this image? Score = best detection of a threat class.
+"""Image-level classification: is there an object of a positive class on this image? Score = its best detection.
 
 The threshold is chosen on val (by F1, by a recall target or by a false-alarm budget) and then frozen for test: chosen
 on the images it is judged by, it flatters.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,10 +18,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import align
-from liftgate.evaluation.resampling import Units, affordable, units
-from liftgate.stats.clustered import jackknife_t, jackknife_variance
-from liftgate.stats.interval import Interval
-from liftgate.stats.rates import korn_graubard
+from liftgate.evaluation.metric_options import ImageLevelThreshold as ImageLevelThreshold
 
 Rule = Literal["f1", "recall", "false_alarms"]
 RULES: tuple[Rule, ...] = ("f1", "recall", "false_alarms")
@@ -55,24 +52,14 @@ class ThresholdRule(NamedTuple):
         return self.rule if self.target is None else f"{self.rule}={self.target:g}"
 
 
-@dataclass(frozen=True, slots=True)
-class ImageLevelThreshold:
-    """What is screened for, and from which score on an image is flagged."""
-
-    threats: tuple[str, ...]
-    threshold: float
-    chosen: str = "as given"
-    """Where the threshold comes from, in words"""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageLevelScores:
-    """What is on each image, and how sure the model is of it."""
+    """Of each image whether it is positive, and its score."""
 
     score: NDArray[np.float64]
-    """(n,) best detection of a threat class; 0 without one"""
+    """(n,) best detection of a positive class; 0 without one"""
     positive: NDArray[np.bool_]
-    """(n,) whether a threat is on the image"""
+    """(n,) whether an object of a positive class is on the image"""
     threshold: float = math.inf
     """An image is flagged at score ≥ threshold"""
 
@@ -108,7 +95,7 @@ def choose_image_threshold(
     """Choose a threshold on val, to be frozen for test.
 
     Raises:
-        UsageError: no threshold does, or as `screening`.
+        UsageError: no threshold does, or as `image_level_scores`.
     """
     val = image_level_scores(truth, predictions, ImageLevelThreshold(tuple(threats), math.inf))
     threshold = choose_threshold(val, choice)
@@ -144,7 +131,7 @@ def choose_threshold(val: ImageLevelScores, choice: ThresholdRule = ThresholdRul
     return float(thresholds[good][-1 if rule == "recall" else 0])
 
 
-def screened_fraction(answers: ImageLevelScores, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def image_level_fraction(answers: ImageLevelScores, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Numerator and denominator of accuracy, detection rate or false-alarm rate, per image."""
     flagged, positive = answers.flagged, answers.positive
     top, bottom = {
@@ -155,37 +142,17 @@ def screened_fraction(answers: ImageLevelScores, name: str) -> tuple[NDArray[np.
     return top.astype(np.int64), bottom.astype(np.int64)
 
 
-def screened_rate(
+def image_level_rate(
     answers: ImageLevelScores, name: str, unit: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """One of metrics.SCREENING in every lane of weights (U, L), shape (L,); NaN where there is nothing to count."""
+    """One of metrics.IMAGE_LEVEL in every lane of weights (U, L), shape (L,); NaN where there is nothing to count."""
     if name == "AUC":
         return _auc(answers.positive, answers.score, unit, weights)
     top, bottom = (
-        np.bincount(unit, column, minlength=len(weights)) @ weights for column in screened_fraction(answers, name)
+        np.bincount(unit, column, minlength=len(weights)) @ weights for column in image_level_fraction(answers, name)
     )
     ratio: NDArray[np.float64] = np.divide(top, bottom, out=np.full(weights.shape[1], np.nan), where=bottom > 0)
     return ratio
-
-
-def screened_interval(answers: ImageLevelScores, name: str, groups: Units, level: float) -> Interval | None:
-    """Estimate and interval of one of metrics.SCREENING; None: there is nothing to count."""
-    n_images = len(answers.score)
-    if name == "AUC":
-        alone = units([str(i) for i in range(n_images)], affordable(n_images))
-        values, of_images = (
-            _auc(answers.positive, answers.score, some.of_image, some.leave_one_out()) for some in (groups, alone)
-        )
-        if math.isnan(values[0]):
-            return None
-        estimate, simple = float(values[0]), jackknife_variance(of_images[1:])
-        counts: dict[str, Any] = {"n_images": n_images, "n_groups": groups.n_groups, "simple_variance": simple}
-        return jackknife_t(estimate, values[1:], level, **counts, within=(0.0, 1.0))
-    top, bottom = screened_fraction(answers, name)
-    if not bottom.any():
-        return None
-    k, n = (np.bincount(groups.of_image, column, minlength=groups.count) for column in (top, bottom))
-    return korn_graubard(k, n, level, n_images=n_images)
 
 
 def _auc(

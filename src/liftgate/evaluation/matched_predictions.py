@@ -12,9 +12,10 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import align
 from liftgate.evaluation.average_precision import average_precision, recall
-from liftgate.evaluation.image_level import ImageLevelScores, ImageLevelThreshold, image_level_scores, screened_rate
+from liftgate.evaluation.image_level import ImageLevelScores, ImageLevelThreshold, image_level_rate, image_level_scores
 from liftgate.evaluation.match_table import MatchTable, match
-from liftgate.evaluation.metrics import COCO, OKS, SCREENING, Averaged, averaged, rate
+from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, Averaged
+from liftgate.evaluation.metrics import averaged, rate
 from liftgate.evaluation.oks_sigmas import resolve_sigmas
 from liftgate.evaluation.operating_point import OperatingPoint, operating_point
 from liftgate.evaluation.spec import ComparisonSpec
@@ -27,7 +28,7 @@ class MatchedPredictions(NamedTuple):
     """Matched by box, for metrics of boxes; by keypoints for those of OKS"""
     point: OperatingPoint | None
     """By box, at the confidence threshold"""
-    screened: ImageLevelScores | None
+    image_level: ImageLevelScores | None
 
 
 def match_for_metric(
@@ -46,7 +47,7 @@ def match_for_metric(
     """
     predictions = align(truth, predictions)
     screened = None
-    if spec.metric in SCREENING:
+    if spec.metric in IMAGE_LEVEL:
         assert threshold is not None, "validate_for"
         screened = image_level_scores(truth, predictions, threshold)
         if predictions.image_level:
@@ -66,9 +67,9 @@ def replicates(
     arm: MatchedPredictions, metric: str, unit: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """The metric in every lane of weights (U, L): shape (L,); NaN where it is undefined."""
-    if metric in SCREENING:
-        assert arm.screened is not None
-        return screened_rate(arm.screened, metric, unit, weights)
+    if metric in IMAGE_LEVEL:
+        assert arm.image_level is not None
+        return image_level_rate(arm.image_level, metric, unit, weights)
     assert arm.table is not None and arm.point is not None
     if metric in COCO or metric in OKS:
         return averaged(arm.table, [metric], unit, weights)[metric]

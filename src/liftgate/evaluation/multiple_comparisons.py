@@ -1,16 +1,17 @@
 """Several treatments against one control: intervals that hold all at once, so that the best of many is no accident.
 
-Each difference keeps its standard error; what changes is the factor in front of it. It comes from the distribution of
-the largest |t| (max-t), which knows that arms with one control, on one set of images, go up and down together.
+Each difference keeps its standard error and degrees of freedom; what changes is the level of its interval. It comes
+from the distribution of the largest of several statistics (max-t), which accounts for arms with one control, on one set
+of images, going up and down together.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
@@ -19,12 +20,15 @@ from liftgate.evaluation.alignment import require_same_images
 from liftgate.evaluation.compare import PairedDifference, build_comparison, paired_difference
 from liftgate.evaluation.matched_predictions import match_for_metric
 from liftgate.evaluation.records import Comparisons
-from liftgate.evaluation.resampling import affordable, units
+from liftgate.evaluation.resampling import units
 from liftgate.evaluation.spec import ComparisonSpec
+from liftgate.stats.clustered import widened
+from liftgate.stats.distributions import normal_quantile, t_quantile, t_tails
 from liftgate.stats.interval import Interval
-from liftgate.stats.multiplicity import max_t
+from liftgate.stats.multiplicity import MaxT, max_t, t_p_value
 
-_SEED = 20_260_102  # the simulated factor must not depend on who asks: 200,000 draws leave it uncertain by about 0.005
+_NORMAL = 1e9  # degrees of freedom
+_SEED = 20_260_102  # the simulated factor must not depend on who calls: 200,000 draws leave it uncertain by about 0.005
 
 
 def compare_arms(
@@ -48,43 +52,43 @@ def compare_arms(
     for treatment in treatments.values():
         require_same_images(control, treatment)
     first, *others = (match_for_metric(truth, one, spec, spec.threshold(i)) for i, one in enumerate(everyone))
-    groups = units(truth.groups, affordable(max(len(one) for one in everyone)))
+    groups = units(truth.groups)
     pairs = [paired_difference(truth, (first, other), spec, groups) for other in others]
     wider, p_values = _together(pairs, spec.interval_level)
     found = {
         name: replace(
             build_comparison(truth, (control, treatment), (first, other), pair, spec, groups, name=name),
-            p_adjusted=None if np.isnan(p) else float(p),
+            p_adjusted=None if math.isnan(p) else p,
         )
         for (name, treatment), other, pair, p in zip(treatments.items(), others, wider, p_values, strict=True)
     }
     return Comparisons(spec.metric, found, f"max-t over {len(found)} treatments, intervals hold all at once")
 
 
-def _together(pairs: Sequence[PairedDifference], level: float) -> tuple[list[PairedDifference], NDArray[np.float64]]:
-    """The pairs with simultaneous intervals, and p-values adjusted alike; NaN where nothing is established."""
+def _together(pairs: Sequence[PairedDifference], level: float) -> tuple[list[PairedDifference], list[float]]:
+    """Return the pairs with simultaneous intervals, and p-values adjusted alike; NaN where nothing is established.
+
+    The largest of several |z| gives the level that each interval needs; each keeps its own degrees of freedom.
+    """
     shown = [pair for pair in pairs if pair.delta.established]
     if not shown:
-        return list(pairs), np.full(len(pairs), np.nan)
-    family = max_t(
-        np.stack([pair.replicates for pair in shown]), min(pair.degrees for pair in shown), np.random.default_rng(_SEED)
-    )
-    factor = family.critical(level)
-    wider = [pair._replace(delta=_widened(pair.delta, factor, len(pairs))) for pair in pairs]
-    return wider, family.p_values([_t(pair.delta) for pair in pairs])
+        return list(pairs), [math.nan] * len(pairs)
+    draws = np.stack([pair.draws for pair in shown])
+    family = max_t(draws[:, np.isfinite(draws).all(axis=0)], _NORMAL, np.random.default_rng(_SEED))
+    each = 1 - t_tails(family.critical(level), _NORMAL)
+    wider = [pair._replace(delta=_widened(pair.delta, each, len(pairs))) for pair in pairs]
+    return wider, [_adjusted(pair.delta, family) for pair in pairs]
 
 
-def _widened(delta: Interval, factor: float, count: int) -> Interval:
+def _widened(delta: Interval, level: float, count: int) -> Interval:
     if not delta.established or delta.standard_error is None or count == 1:
         return delta
-    half = factor * delta.standard_error
     method = f"{delta.method}, max-t of {count}"
-    return replace(delta, low=delta.estimate - half, high=delta.estimate + half, method=method)
+    return replace(widened(delta, t_quantile(level, delta.degrees) * delta.standard_error), method=method)
 
 
-def _t(delta: Interval) -> float:
+def _adjusted(delta: Interval, family: MaxT) -> float:
     if not delta.established or delta.standard_error is None:
-        return np.nan
-    return (
-        0.0 if delta.estimate == 0 else np.inf if delta.standard_error == 0 else delta.estimate / delta.standard_error
-    )
+        return math.nan
+    alone = float(t_p_value(delta.estimate, delta.standard_error, delta.degrees))
+    return float(family.p_values(normal_quantile(1 - alone) if alone > 0 else math.inf))

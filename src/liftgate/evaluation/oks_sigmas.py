@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from liftgate.data.core.dataset import Dataset
 from liftgate.errors import UsageError
+from liftgate.evaluation.metric_options import Sigmas as Sigmas
 
 COCO_KEYPOINTS = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
@@ -15,9 +14,6 @@ COCO_KEYPOINTS = (
 COCO_SIGMAS = (
     .026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089,
 )  # fmt: skip
-
-Sigmas = Sequence[float] | str | float | None
-"""`coco`, one number for all keypoints, or one for each; None: the data set's own"""
 
 
 def resolve_sigmas(truth: Dataset, sigmas: Sigmas) -> tuple[float, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,47 +14,12 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import align
 from liftgate.evaluation.match_table import MatchTable, keypoints_of, match
+from liftgate.evaluation.metric_options import NORMALISERS as NORMALISERS
+from liftgate.evaluation.metric_options import Normaliser as Normaliser
+from liftgate.evaluation.metric_options import Pck as Pck
 from liftgate.evaluation.resampling import units
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import korn_graubard
-
-Normaliser = Literal["box_diagonal", "max_side", "torso"]
-NORMALISERS: tuple[Normaliser, ...] = ("box_diagonal", "max_side", "torso")
-
-
-class Pck(NamedTuple):
-    """Which PCK: 5% of the box diagonal and 5% of the torso are different claims, so nothing has a default.
-
-    >>> str(Pck("box_diagonal", 0.05)), str(Pck("torso", 0.2, ("left_hip", "right_shoulder")))
-    ('box_diagonal=0.05', 'torso:left_hip,right_shoulder=0.2')
-    """
-
-    normaliser: Normaliser
-    fraction: float
-    torso: tuple[str, str] | None = None
-    """The two keypoints whose distance is the torso"""
-
-    @classmethod
-    def parse(cls, text: str) -> Pck:
-        """Read what `str` writes.
-
-        Raises:
-            UsageError: it is something else.
-        """
-        what, _, share = text.partition("=")
-        name, _, ends = what.partition(":")
-        torso = tuple(part.strip() for part in ends.split(",")) if ends else None
-        try:
-            fraction = float(share)
-        except ValueError:
-            fraction = math.nan
-        if name not in NORMALISERS or not fraction > 0 or (name == "torso") != (torso is not None and len(torso) == 2):
-            expected = "box_diagonal=0.05, max_side=0.1 or torso:left_shoulder,right_hip=0.2"
-            raise UsageError("PCK takes a normaliser and a fraction of it", expected=expected, got=text)
-        return cls(name, fraction, None if torso is None else (torso[0], torso[1]))
-
-    def __str__(self) -> str:
-        return self.normaliser + (f":{','.join(self.torso)}" if self.torso else "") + f"={self.fraction:g}"
 
 
 def pck(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from liftgate.evaluation import display
-from liftgate.evaluation.metrics import LESS_IS_BETTER
+from liftgate.evaluation.metric_names import LESS_IS_BETTER
 from liftgate.stats.interval import Interval, sample
 from liftgate.study.records import ClaimWord, VerdictWord
 
@@ -96,7 +96,8 @@ class Comparison:
     reason: str
     """The verdict in one sentence."""
     groups_needed: int | None
-    """Groups that would settle a MARGINAL verdict if the difference stays as it is; None: settled, or cannot say."""
+    """Groups that would settle a MARGINAL verdict with 80% chance if the measured difference is the true one; None:
+    settled, or cannot say"""
     differences: tuple[str, ...] = ()
     """What differs between the arms beyond the declared difference; not empty: the comparison is confounded."""
     per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
@@ -107,8 +108,7 @@ class Comparison:
     percentile: tuple[float, float] | None = None
     """Percentile interval over bootstrap draws of groups: to show, too narrow with few groups to judge by."""
     probability_better: float | None = None
-    """P(A > B): share of these draws in which the treatment is better (ties count half); of several seeds, share of the
-    pairs of runs."""
+    """Share of the t distribution around the gain above 0; of several seeds the share of the pairs of runs"""
     claim: ClaimWord = "better"
     """`equal`: within ± margin; the interval is then of level 1 − 2α (two one-sided tests)"""
     p_value: float | None = None
@@ -147,6 +147,9 @@ class Comparison:
             "reason": self.reason,
             "n_images": self.delta.n_images,
             "n_groups": self.delta.n_groups,
+            "groups_informative": self.delta.groups_informative,
+            "groups_effective": self.delta.groups_effective,
+            "largest_group_share": self.delta.largest_group_share,
             "groups_needed": self.groups_needed,
             "differences": list(self.differences),
             "confounded": bool(self.differences),

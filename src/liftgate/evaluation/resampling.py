@@ -1,4 +1,4 @@
-"""Resampling: which images a statistic counts as one, and the weights that leave them out or draw them."""
+"""Resampling: which images a statistic counts as one, and the weights that draw them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.stats.clustered import bootstrap_weights
+
 LEAST_BLOCKS, MOST_BLOCKS = 200, 1000
-_BUDGET = 10**8  # lanes × detections that a jackknife may cost: a fraction of a second
+_BUDGET = 10**8  # lanes × detections that draws may cost: a fraction of a second
 
 DRAWS = 1000
+"""Draws that a comparison rests on"""
+IMAGE_DRAWS = 200
+"""Draws of single images, for the design effect alone"""
 
 _DEAL_SEED = 20_260_101  # dealing must not depend on who calls, nor on the order of the images
+_DRAW_SEED = 20_260_103  # nor may an interval
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +29,8 @@ class Units:
     of_image: NDArray[np.int64]
     """(n_images,) index of each image's unit"""
     count: int
+    group: NDArray[np.int64]
+    """(n_images,) index of each image's group"""
     n_groups: int
 
     @property
@@ -33,29 +41,34 @@ class Units:
         """(U, 1) the sample as it is."""
         return np.ones((self.count, 1))
 
-    def leave_one_out(self) -> NDArray[np.float64]:
-        """(U, 1 + U) the sample as it is, then without each unit."""
-        return np.concatenate([np.ones((self.count, 1)), 1 - np.eye(self.count)], axis=1)
+    def draws(self, count: int = DRAWS) -> NDArray[np.float64]:
+        """(U, 1 + count) the sample as it is, then draws of units with multiplicity; the same for everybody."""
+        drawn = bootstrap_weights(self.count, count, np.random.default_rng(_DRAW_SEED))
+        return np.concatenate([self.all(), drawn], axis=1)
 
-    def within(self, inside: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Unit of every image and leave-one-out weights, where these units are only of the images `inside`.
+    def within(self, inside: NDArray[np.bool_]) -> Units:
+        """Return these units, which are of the images `inside` (n,) alone, as units of all n images.
 
-        The others get a last unit of their own, which no lane counts.
+        The others get a last unit and a last group of their own; see `weights_within`.
         """
-        unit = np.full(len(inside), self.count, dtype=np.int64)
-        unit[inside] = self.of_image
-        return unit, np.concatenate([self.leave_one_out(), np.zeros((1, 1 + self.count))])
+        unit, group = np.full(len(inside), self.count), np.full(len(inside), self.n_groups)
+        unit[inside], group[inside] = self.of_image, self.group
+        return Units(unit, self.count, group, self.n_groups)
 
-    def method(self) -> str:
-        """Name of the jackknife, for people."""
-        return f"jackknife-t over {self.count} blocks of groups" if self.blocked else "jackknife-t"
+    def draws_within(self, count: int = DRAWS) -> NDArray[np.float64]:
+        """(U + 1, 1 + count) `draws`, and a last unit that no draw counts."""
+        drawn = self.draws(count)
+        return np.concatenate([drawn, np.zeros((1, drawn.shape[1]))])
+
+    def method(self, name: str) -> str:
+        """Name of a method, with the blocks that it draws."""
+        return f"{name} over {self.count} blocks of groups" if self.blocked else name
 
 
 def affordable(n_detections: int) -> int:
-    """How many units a jackknife may leave out in turn, so that its cost stays linear in the detections.
+    """How many draws keep the cost of resampling linear in the detections.
 
-    More groups than this are dealt into that many blocks. With 200 blocks the standard error is itself uncertain by 5%,
-    which Student's t with 199 degrees of freedom accounts for.
+    Of 200 draws the standard error is itself uncertain by 5%, which the degrees of freedom account for.
 
     >>> affordable(10_000), affordable(475_526)
     (1000, 210)
@@ -63,10 +76,20 @@ def affordable(n_detections: int) -> int:
     return min(MOST_BLOCKS, max(LEAST_BLOCKS, _BUDGET // max(1, n_detections)))
 
 
-def units(keys: Sequence[str], max_units: int) -> Units:
+def units(keys: Sequence[str], max_units: int = MOST_BLOCKS) -> Units:
     """Units from the group key of every image; groups are dealt into blocks at random but always the same way."""
-    names, group = np.unique(np.array(keys, dtype=object).astype(str), return_inverse=True)
+    names, found = np.unique(np.array(keys, dtype=object).astype(str), return_inverse=True)
+    group = found.astype(np.int64)
     if len(names) <= max_units:
-        return Units(group.astype(np.int64), len(names), len(names))
+        return Units(group, len(names), group, len(names))
     dealt = np.random.default_rng(_DEAL_SEED).permutation(len(names)) % max_units
-    return Units(dealt[group].astype(np.int64), max_units, len(names))
+    return Units(dealt[group].astype(np.int64), max_units, group, len(names))
+
+
+def image_units(n_images: int) -> Units:
+    """Units of single images, as many as their draws need."""
+    image = np.arange(n_images, dtype=np.int64)
+    if n_images <= MOST_BLOCKS:
+        return Units(image, n_images, image, n_images)
+    dealt = np.random.default_rng(_DEAL_SEED).permutation(n_images) % MOST_BLOCKS
+    return Units(dealt.astype(np.int64), MOST_BLOCKS, image, n_images)

@@ -10,6 +10,7 @@ from typing import Any
 
 from liftgate.errors import UsageError
 from liftgate.evaluation.records import Comparison
+from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import percent
 from liftgate.stats.rates import wilson
 from liftgate.stats.sample_size import (
@@ -18,7 +19,9 @@ from liftgate.stats.sample_size import (
     groups_for_difference,
     kappa_sample_size,
     rate_sample_size,
+    smallest,
     two_rates_sample_size,
+    upper_sd,
     zero_miss_sample_size,
 )
 from liftgate.stats.seeds import detectable_in_seed_sds, noether_runs
@@ -73,10 +76,19 @@ class Clustering:
     def effect(self) -> float:
         return design_effect(self.per_group, self.icc)
 
-    def inflate(self, trials: int) -> tuple[int, int | None]:
-        """Images and groups that are worth `trials` independent images."""
+    def inflate(self, trials: int, level: float) -> tuple[int, int | None]:
+        """Return the images and groups that a Korn–Graubard interval counts as so many independent images.
+
+        It corrects for the variance between groups being an estimate by (t/z)², so few groups take some more.
+        """
         images = math.ceil(trials * self.effect - 1e-9)
-        return images, math.ceil(images / self.per_group) if self.per_group > 1 else None
+        if self.per_group == 1:
+            return images, None
+        groups = smallest(
+            lambda groups: groups * self.per_group / self.effect >= trials * _t_over_z(level, groups) ** 2
+        )
+        groups = math.ceil(images / self.per_group) if groups is None else groups
+        return math.ceil(groups * self.per_group), groups
 
     def worth(self, images: int) -> float:
         """Independent images that `images` are worth."""
@@ -114,13 +126,13 @@ def size_rate(
         )
     clusters, tail = Clustering(per_group, icc), round((1 - level) / 2, 12)  # not 0.025000000000000022
     trials, stable = rate_sample_size(at_least, true, tail=tail, power=power)
-    images, groups = clusters.inflate(trials)
+    images, groups = clusters.inflate(trials, level)
     perfect = zero_miss_sample_size(at_least, tail=tail)
     text = (
         f"To show that the rate is above {at_least:g} when it really is {true:g}, you need {_count(images, groups)} "
-        f"(exact binomial test, one-sided {tail:g}, {power:.0%} chance of success; from {stable:,} independent ones on "
-        f"the chance never falls below that).{clusters.words()} Without a single miss, {perfect} independent images "
-        f"are enough."
+        f"(the exact interval of the gate, one-sided {tail:g}, {power:.0%} chance of success; from {stable:,} "
+        f"independent ones on the chance never falls below that).{clusters.words()} Without a single miss, {perfect} "
+        f"independent images are enough."
     )
     details: dict[str, Any] = {
         "independent_images": trials, "independent_images_stable": stable, "zero_misses": perfect,
@@ -152,7 +164,7 @@ def size_difference(
         raise UsageError("two equal rates cannot be told apart", got=first)
     clusters = Clustering(per_group, icc)
     normal, arcsine = two_rates_sample_size(first, second, alpha=1 - level, power=power)
-    images, groups = clusters.inflate(normal)
+    images, groups = clusters.inflate(normal, level)
     details: dict[str, Any] = {
         "independent_images": normal, "independent_images_arcsine": arcsine, "design_effect": clusters.effect,
         "level": level, "power": power, "paired": False,
@@ -188,23 +200,28 @@ def size_from_pilot(
         raise UsageError("the pilot has no interval to plan from", got=pilot.delta.note)
     if difference <= margin:
         raise UsageError("the difference must lie above the margin", expected=f"above {margin:g}", got=difference)
-    n_groups, n_images = pilot.delta.n_groups, pilot.delta.n_images
-    spread = error * math.sqrt(n_groups)
-    groups = groups_for_difference(difference, spread, margin=margin, level=level, power=power)
+    n_groups, n_images, degrees = pilot.delta.n_groups, pilot.delta.n_images, pilot.delta.degrees
+    effective = n_groups if pilot.delta.groups_effective is None else pilot.delta.groups_effective
+    spread = error * math.sqrt(effective)
+    planned = upper_sd(spread, degrees)
+    even = groups_for_difference(difference, planned, margin=margin, level=level, power=power)
+    groups = None if even is None else math.ceil(even * n_groups / effective)
     images = None if groups is None else math.ceil(groups * n_images / n_groups)
-    smallest = detectable_difference(spread, n_groups, level=level, power=power)
+    least = detectable_difference(spread, max(2.0, effective), level=level, power=power)
     needed = (
         "no number of groups is enough" if groups is None else f"you need about {groups:,} groups ({images:,} images)"
     )
     text = (
         f"To show that {pilot.metric} is higher by more than {margin:g} when it really is {difference:g} higher, "
-        f"{needed}, if groups differ as they do in the pilot ({n_images:,} images in {n_groups} groups; "
-        f"{percent(level)} t interval, {power:.0%} chance of success). The pilot itself can show a difference of "
-        f"{smallest:.4f} or more."
+        f"{needed}, if groups are like those of the pilot ({n_images:,} images in {n_groups} groups, effectively "
+        f"{effective:.3g}; {percent(level)} t interval, {power:.0%} chance of success, the variance between groups at "
+        f"its 80% upper bound). The pilot itself can show a difference of {least:.4f} or more."
     )
     details = {
-        "metric": pilot.metric, "difference": difference, "margin": margin, "group_sd": spread, "level": level,
-        "power": power, "detectable_difference": smallest, "pilot_images": n_images, "pilot_groups": n_groups,
+        "metric": pilot.metric, "difference": difference, "margin": margin, "group_sd": spread,
+        "group_sd_planned": planned, "level": level,
+        "power": power, "detectable_difference": least, "pilot_images": n_images, "pilot_groups": n_groups,
+        "pilot_groups_effective": effective,
     }  # fmt: skip
     return SizeAnswer(f"{pilot.metric} + {difference:g}", images, groups, text, details)
 
@@ -276,6 +293,10 @@ def _what_is_known(
     ]
     note = "" if clusters.effect == 1 else f" (worth {worth:.0f} independent ones)"
     return f"With {have:,} images{note}, {' and '.join(parts)} ({percent(level)}, Wilson)."
+
+
+def _t_over_z(level: float, groups: int) -> float:
+    return t_quantile(level, groups - 1) / t_quantile(level, 1e9)
 
 
 def _count(images: int, groups: int | None) -> str:

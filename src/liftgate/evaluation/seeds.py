@@ -2,8 +2,8 @@
 
 The mean over seeds of treatment − control has two sources of chance: which groups were sampled for the test, and which
 seeds were drawn. Their variances add (Bouthillier et al. 2021): SE² = mean of the seeds' own SE² over groups +
-s²(differences between seeds)/k. Degrees of freedom after Satterthwaite. With k = 2 or 3 the t quantile is what makes
-the interval honest; a bootstrap of three seeds would not be.
+s²(differences between seeds)/k. Degrees of freedom after Satterthwaite, the groups' being effective groups − 1. Of two
+seeds the spread is known too badly for that: their half width is added to that of the groups, each with its own t.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.compare import compare
-from liftgate.evaluation.metrics import LESS_IS_BETTER
+from liftgate.evaluation.metric_names import LESS_IS_BETTER
 from liftgate.evaluation.records import Comparison
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.verdict import decide, explain, groups_that_settle, oriented
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import Interval
-from liftgate.stats.seeds import probability_better
+from liftgate.stats.seeds import MIN_SEEDS, probability_better
 
 _MOST_SEEDS = 100
 """Nobody trains more"""
@@ -101,14 +101,15 @@ class _Chance(NamedTuple):
     """The two sources of chance in the mean difference over seeds.
 
     The group part uses the mean of the seeds' own squared errors: the same test images serve all seeds, so it does not
-    shrink with k. (The jackknife of the mean itself would be a little smaller; this never understates.)
+    shrink with k. (The bootstrap of the mean itself would be a little smaller; this never understates.)
     """
 
     of_groups: float
     """Variance of the difference over samples of as many groups"""
     of_seeds: float
     """Variance of the difference over seeds, of one seed"""
-    n_groups: int
+    degrees: float
+    """Of freedom of the groups' part: effective groups − 1"""
     level: float
 
     @classmethod
@@ -118,15 +119,19 @@ class _Chance(NamedTuple):
             return None
         deltas = np.array([one.delta.estimate for one in each])
         of_groups, of_seeds = float(np.mean(np.square(errors))), float(np.var(deltas, ddof=1))
-        return cls(of_groups, of_seeds, each[0].delta.n_groups, each[0].delta.level)
+        degrees = min(one.delta.degrees for one in each)
+        return cls(of_groups, of_seeds, degrees, each[0].delta.level)
 
     def variance(self, seeds: int) -> float:
         return self.of_groups + self.of_seeds / seeds
 
     def half_width(self, seeds: int) -> float:
-        """Half the interval with so many seeds; degrees of freedom after Satterthwaite."""
+        """Half the interval with so many seeds."""
         total = self.variance(seeds)
-        parts = ((self.of_groups, self.n_groups - 1), (self.of_seeds / seeds, seeds - 1))
+        if seeds < MIN_SEEDS:
+            groups = t_quantile(self.level, self.degrees) * math.sqrt(self.of_groups)
+            return groups + t_quantile(self.level, seeds - 1) * math.sqrt(self.of_seeds / seeds)
+        parts = ((self.of_groups, self.degrees), (self.of_seeds / seeds, seeds - 1))
         freedom = total**2 / sum(part**2 / df for part, df in parts) if total > 0 else seeds - 1
         return t_quantile(self.level, freedom) * math.sqrt(total)
 

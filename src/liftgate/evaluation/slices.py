@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,20 +11,17 @@ from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.errors import UsageError
-from liftgate.evaluation.average_precision import average_precision, mean_over_classes
-from liftgate.evaluation.image_level import ImageLevelScores, screened_interval
+from liftgate.evaluation.image_level import ImageLevelScores
+from liftgate.evaluation.intervals import average_intervals, image_level_intervals, rate_intervals
 from liftgate.evaluation.match_table import MatchTable
-from liftgate.evaluation.metrics import COCO, OKS, RATES, SCREENING, fraction
 from liftgate.evaluation.operating_point import OperatingPoint
-from liftgate.evaluation.rate_intervals import rate_interval
-from liftgate.evaluation.resampling import affordable, units
-from liftgate.stats.clustered import jackknife_t
+from liftgate.evaluation.resampling import units
 from liftgate.stats.interval import Interval
 
 _SHOWN = {"iou": ("mAP50-95", "mAP50"), "oks": ("OKS-mAP50-95", "OKS-mAP50")}
 
 
-def inside_of(truth: Dataset, by: Mapping[str, str]) -> dict[str, NDArray[np.bool_]]:
+def images_by_slice(truth: Dataset, by: Mapping[str, str]) -> dict[str, NDArray[np.bool_]]:
     """slice → which of the truth's images (n,) are in it, in order of the names; images without one are in none.
 
     Raises:
@@ -44,7 +40,7 @@ def evaluate_slices(
     by: Mapping[str, str],
     tables: tuple[MatchTable, ...],
     point: OperatingPoint | None,
-    screened: ImageLevelScores | None,
+    image_level: ImageLevelScores | None,
     level: float,
 ) -> dict[str, dict[str, Any]]:
     """Metrics of every slice with intervals over the slice's own groups: plain values, as an Evaluation's.
@@ -53,46 +49,29 @@ def evaluate_slices(
     """
     found: dict[str, dict[str, Any]] = {}
     keys = np.array(truth.groups, dtype=object)
-    for name, inside in inside_of(truth, by).items():
+    for name, inside in images_by_slice(truth, by).items():
         each: dict[str, Interval] = {}
+        groups = units(list(keys[inside]))
         for table in tables:
-            each |= _averaged(table, keys, inside, level)
-        groups = units(list(keys[inside]), int(inside.sum()))
+            names = _SHOWN[table.similarity]
+            each |= average_intervals(table, names, groups.within(inside), level, design_effect=False)[1]
         if point is not None:
-            part = _only(point, inside)
-            each |= {rate: rate_interval(part, rate, groups, level) for rate in RATES if _defined(part, rate)}
-        if screened is not None:
-            part_screened = replace(screened, score=screened.score[inside], positive=screened.positive[inside])
-            some = {rate: screened_interval(part_screened, rate, groups, level) for rate in SCREENING}
-            each |= {rate: interval for rate, interval in some.items() if interval is not None}
+            each |= rate_intervals(_only(point, inside), groups, level)[1]
+        if image_level is not None:
+            part = replace(image_level, score=image_level.score[inside], positive=image_level.positive[inside])
+            each |= image_level_intervals(part, groups, level)[1]
         found[name] = {
             "n_images": int(inside.sum()),
             "n_groups": groups.n_groups,
             "metrics": {metric: interval.estimate for metric, interval in each.items()},
             "intervals": {metric: [interval.low, interval.high] for metric, interval in each.items()},
             "methods": {metric: interval.method for metric, interval in each.items()},
+            "groups_effective": {metric: interval.groups_effective for metric, interval in each.items()},
+            "notes": {metric: interval.note for metric, interval in each.items() if interval.note},
         }
-    return found
-
-
-def _averaged(
-    table: MatchTable, keys: NDArray[np.object_], inside: NDArray[np.bool_], level: float
-) -> dict[str, Interval]:
-    groups = units(list(keys[inside]), affordable(len(table.score)))
-    ap = average_precision(table, *groups.within(inside))
-    found = {}
-    for metric in _SHOWN[table.similarity]:
-        lanes = mean_over_classes(ap, (COCO | OKS)[metric].thresholds)
-        if not math.isnan(lanes[0]):
-            counts: dict[str, Any] = {"n_images": int(inside.sum()), "n_groups": groups.n_groups}
-            found[metric] = jackknife_t(float(lanes[0]), lanes[1:], level, **counts, within=(0.0, 1.0))
     return found
 
 
 def _only(point: OperatingPoint, inside: NDArray[np.bool_]) -> OperatingPoint:
     columns = {name: getattr(point, name)[inside] for name in ("true", "false", "objects", "best")}
     return replace(point, **columns)
-
-
-def _defined(point: OperatingPoint, name: str) -> bool:
-    return bool((point.objects if name == "best_confidence_median" else fraction(point, name)[1]).sum() > 0)

@@ -9,10 +9,8 @@ from typing import get_args
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.errors import UsageError
-from liftgate.evaluation.image_level import ImageLevelThreshold
-from liftgate.evaluation.metrics import SCREENING, comparable_metric
-from liftgate.evaluation.oks_sigmas import Sigmas
-from liftgate.evaluation.pck import Pck
+from liftgate.evaluation.metric_names import IMAGE_LEVEL, comparable_metric
+from liftgate.evaluation.metric_options import ImageLevelThreshold, Pck, Sigmas
 from liftgate.study.records import ClaimWord, Gate, Rule
 from liftgate.suggestions import suggestion
 
@@ -113,7 +111,7 @@ class ComparisonSpec:
         comparable_metric(self.metric, pose=pose)
         if self.sigmas is not None and not pose:
             raise UsageError("sigmas are of keypoints, and the truth has none", where=truth.source, got=self.sigmas)
-        if self.metric in SCREENING and not self.thresholds:
+        if self.metric in IMAGE_LEVEL and not self.thresholds:
             hint = "--threats gun,knife --threshold 0.4 (in Python: threats=, threshold=)"
             raise UsageError(f"{self.metric} is of whole images: say which classes are a threat", hint=hint)
         if self.thresholds and len(self.thresholds) != models:

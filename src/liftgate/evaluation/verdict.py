@@ -7,36 +7,47 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from liftgate.evaluation.metrics import LATENCY, LESS_IS_BETTER
+from liftgate.evaluation.metric_names import LATENCY, LESS_IS_BETTER
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import MIN_GROUPS, Interval
 from liftgate.stats.sample_size import groups_for_margin, groups_for_rate
+from liftgate.stats.seeds import MIN_SEEDS
 from liftgate.study.records import Claim, ClaimWord, Gate, Rule, VerdictWord
 
 _ORDER: tuple[VerdictWord, ...] = ("PASS", "MARGINAL", "FAIL")
 FEW_GROUPS = 10
+PUBLISHED = "published"
+"""Method of numbers that were published without an interval"""
+SETTLING_CHANCE = 0.8
+"""Chance with which the groups that are named would settle a verdict"""
 
 
 def decide(gain: Interval, margin: float, rule: Rule = "interval", claim: ClaimWord = "better") -> VerdictWord:
     """The rule itself. `gain` is oriented so that more is better.
 
     Interval rule: PASS when the lower bound reaches the margin, FAIL when the upper bound is below it, else MARGINAL,
-    so also when no interval can be established. Point rule: PASS from the margin up, MARGINAL from 0 to it, else FAIL.
-    Equal: PASS when the interval (of level 1 − 2α: two one-sided tests) lies inside ± margin, FAIL when it lies
-    outside, else MARGINAL.
+    so also when no interval can be established. Point rule: PASS from the margin up, MARGINAL from 0 to it, else FAIL;
+    under five groups there is no PASS, but for published numbers, of which nothing else is known. Equal: PASS when the
+    interval (of level 1 − 2α: two one-sided tests) lies inside ± margin, FAIL when it lies outside, else MARGINAL.
 
     >>> [decide(Interval((a + b) / 2, a, b, .95, "t", 100, 20), 2.0) for a, b in [(2.1, 4), (.5, 3), (-1, 1.5)]]
     ['PASS', 'MARGINAL', 'FAIL']
     """
     if rule == "point":
-        return "PASS" if gain.estimate >= margin else "MARGINAL" if gain.estimate >= 0 else "FAIL"
+        word: VerdictWord = "PASS" if gain.estimate >= margin else "MARGINAL" if gain.estimate >= 0 else "FAIL"
+        return "MARGINAL" if word == "PASS" and not _enough_for_points(gain) else word
     if gain.low is None or gain.high is None:
         return "MARGINAL"
     if claim == "equal":
         outside = gain.low > margin or gain.high < -margin
         return "PASS" if -margin < gain.low and gain.high < margin else "FAIL" if outside else "MARGINAL"
     return "PASS" if gain.low >= margin else "FAIL" if gain.high < margin else "MARGINAL"
+
+
+def _enough_for_points(gain: Interval) -> bool:
+    """Whether point values may pass a gate: five groups with information, or published numbers."""
+    return gain.method == PUBLISHED or gain.informative >= MIN_GROUPS
 
 
 def oriented(delta: Interval, metric: str) -> Interval:
@@ -51,12 +62,23 @@ def _turned(delta: Interval) -> Interval:
 
 
 def groups_that_settle(gain: Interval, margin: float, claim: ClaimWord = "better") -> int | None:
-    """Groups that would settle a MARGINAL verdict if estimate and between-group variance stay as they are."""
-    if gain.standard_error is None:
+    """Groups like these that would settle a MARGINAL verdict with a chance of SETTLING_CHANCE.
+
+    Provided that the true difference is the one that was measured; the variance between groups is taken at its upper
+    bound. They are counted in the way of the interval: as effective groups, with its own factor where it holds for
+    several treatments at once.
+    """
+    if gain.standard_error is None or gain.low is None or gain.high is None:
         return None
+    effective = gain.n_groups if gain.groups_effective is None else gain.groups_effective
+    plain = t_quantile(gain.level, gain.degrees) * gain.standard_error
     # To be equal is to stay clear of the nearer end of ± margin.
     estimate = abs(gain.estimate) if claim == "equal" else gain.estimate
-    return groups_for_margin(estimate, margin, gain.standard_error * math.sqrt(gain.n_groups), gain.level)
+    needed = groups_for_margin(
+        estimate, margin, gain.standard_error * math.sqrt(effective), gain.level, chance=SETTLING_CHANCE,
+        degrees=gain.degrees, factor=(gain.high - gain.low) / (2 * plain),
+    )  # fmt: skip
+    return None if needed is None else max(gain.n_groups + 1, math.ceil(needed * gain.n_groups / effective))
 
 
 def explain(
@@ -78,13 +100,13 @@ def explain(
     said = f"{metric} of {treatment} is {_amount(gain.estimate, metric)} {control}'s{_evidence(delta)}"
     wanted = f"the margin {margin:g}"
     if rule == "point":
-        return f"{said}; point rule: {_POINT_WORDS[word].format(margin=wanted)}."
+        reached = gain.estimate >= margin and word == "MARGINAL"
+        points = _FEW_FOR_POINTS if reached else _POINT_WORDS[word].format(margin=wanted)
+        return f"{said}; point rule: {points}."
     if not delta.established:
         return f"{said}: nothing is settled, {delta.note or 'no interval can be established'}."
     if claim == "equal":
         return f"{said}: {_of_equality(word, margin, settled_by or _settled_by(gain, margin, claim))}."
-    if delta.low == delta.high == 0 and margin == 0:
-        return f"{said}: not worse, which is all that a margin of 0 asks, and not better."
     if word == "PASS":
         return f"{said}: the whole interval reaches {wanted}."
     if word == "FAIL":
@@ -105,7 +127,7 @@ def _settled_by(gain: Interval, margin: float, claim: ClaimWord) -> str:
     groups = groups_that_settle(gain, margin, claim)
     if groups is None:
         return "more groups would not settle it"
-    return f"about {groups} groups would settle it if the difference stays"
+    return f"about {groups} groups would settle it with {SETTLING_CHANCE:.0%} chance if that is the true difference"
 
 
 def judge_comparison(
@@ -179,6 +201,8 @@ def attribute(verdict: Verdict, contribution: Comparison, *, control: str = "the
     return replace(verdict, word=word, sentence=f"{word}: {why}", evidence=(*verdict.evidence, row))
 
 
+_FEW_FOR_POINTS = f"under {MIN_GROUPS} groups with information point values do not pass"
+
 _POINT_WORDS: Mapping[VerdictWord, str] = {
     "PASS": "at or above {margin}",
     "MARGINAL": "not below the control, but short of {margin}",
@@ -209,12 +233,18 @@ def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule) -> dict[str, An
             "sentence": _undefined(claim.metric, evaluation),
         }
     gain, wanted = (interval, threshold) if claim.at_most is None else (_turned(interval), -threshold)
-    word = ("PASS" if gain.estimate >= wanted else "FAIL") if rule == "point" else decide(gain, wanted)
-    groups = _groups_for_claim(gain, wanted) if word == "MARGINAL" else None
+    if rule == "point":
+        passes = gain.estimate >= wanted
+        word = "FAIL" if not passes else "PASS" if _enough_for_points(gain) else "MARGINAL"
+    else:
+        word = decide(gain, wanted)
+    groups = _groups_for_claim(interval, threshold) if word == "MARGINAL" and rule == "interval" else None
     images = None if groups is None else math.ceil(groups * interval.n_images / interval.n_groups)
     sentence = f"{claim.metric} {value:.4f}{_evidence(interval)} against {side} {threshold:g}: {word}"
     if groups is not None:
-        sentence += f", about {images} images in {groups} groups would be needed to be sure"
+        sentence += f", about {images} images in {groups} groups would settle it with {SETTLING_CHANCE:.0%} chance"
+    elif word == "MARGINAL" and rule == "point":
+        sentence += f", {_FEW_FOR_POINTS}"
     elif word == "MARGINAL" and not interval.established:
         sentence += f", {interval.note}"
     elif word == "FAIL" and claim.at_most is None and interval.method == "korn-graubard":
@@ -230,6 +260,9 @@ def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule) -> dict[str, An
         "n_groups": interval.n_groups,
         "design_effect": interval.design_effect,
         "n_effective": interval.n_effective,
+        "groups_informative": interval.groups_informative,
+        "groups_effective": interval.groups_effective,
+        "largest_group_share": interval.largest_group_share,
     }
 
 
@@ -249,17 +282,20 @@ def describe_groups_needed(interval: Interval, wanted: float) -> str:
     return f" (to be sure of {wanted:g} where the truth is {true:g} takes about {images} images in {groups} groups)"
 
 
-def _groups_for_claim(interval: Interval, wanted: float) -> int | None:
+def _groups_for_claim(interval: Interval, threshold: float) -> int | None:
+    """Groups that would settle a claim about one model, on either side of the threshold."""
     if interval.low is None or interval.high is None:
         return None
+    effective = interval.n_groups if interval.groups_effective is None else interval.groups_effective
     if interval.method == "korn-graubard" and interval.n_effective:
-        correction = (t_quantile(interval.level, interval.n_groups - 1) / t_quantile(interval.level, 1e9)) ** 2
-        worth = interval.n_effective / interval.n_groups * (correction if 0 < interval.estimate < 1 else 1)
-        return groups_for_rate(interval.estimate, wanted, worth, interval.level)
-    if interval.standard_error is None:  # a median: half the width of its interval, in units of t, stands in
+        correction = (t_quantile(interval.level, interval.degrees) / t_quantile(interval.level, 1e9)) ** 2
+        worth = interval.n_effective / effective * (correction if 0 < interval.estimate < 1 else 1)
+        needed = groups_for_rate(interval.estimate, threshold, worth, interval.level, chance=SETTLING_CHANCE)
+        return None if needed is None else max(interval.n_groups + 1, math.ceil(needed * interval.n_groups / effective))
+    if interval.standard_error is None:  # a median or a count of none: half the width of its interval, in units of t
         width = (interval.high - interval.low) / 2
-        interval = replace(interval, standard_error=width / t_quantile(interval.level, interval.n_groups - 1))
-    return groups_that_settle(interval, wanted)
+        interval = replace(interval, standard_error=width / t_quantile(interval.level, interval.degrees))
+    return groups_that_settle(interval, threshold)
 
 
 def _amount(gain: float, metric: str) -> str:
@@ -280,12 +316,16 @@ def _evidence(interval: Interval) -> str:
 def _sample_caveats(interval: Interval) -> list[str]:
     if not interval.n_images:  # published numbers: the sentence says that there is no interval
         return []
-    if interval.n_groups < MIN_GROUPS:
-        return [f"only {interval.n_groups} groups: no interval can be established, {MIN_GROUPS} are the least"]
-    if interval.n_groups < FEW_GROUPS:
-        return [f"only {interval.n_groups} groups: the interval itself is uncertain"]
-    return []
+    count = interval.informative
+    some = f"{count} groups" if count == interval.n_groups else f"{count} of {interval.n_groups} groups inform it"
+    if count < MIN_GROUPS:
+        return [f"only {some}: no interval can be established, {MIN_GROUPS} are the least"]
+    notes = [interval.note] if interval.one_group_dominates and interval.note else []
+    return [*notes, f"only {some}: the interval itself is uncertain"] if count < FEW_GROUPS else notes
 
 
 def _seed_caveats(seeds: Sequence[int]) -> list[str]:
-    return ["one seed: this speaks of this checkpoint, not of the recipe"] if len(seeds) == 1 else []
+    if len(seeds) == 1:
+        return ["one seed: this speaks of this checkpoint, not of the recipe"]
+    few = 1 < len(seeds) < MIN_SEEDS
+    return [f"{len(seeds)} seeds: {MIN_SEEDS} are the least for a claim about the recipe"] if few else []

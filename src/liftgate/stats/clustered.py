@@ -1,6 +1,7 @@
-"""Intervals of anything computed from groups: delete-one-group jackknife, cluster SE, medians. All with Student t.
+"""Intervals of anything computed from groups, all with Student t: cluster bootstrap SE, cluster SE of a ratio, medians.
 
-Percentile bootstrap intervals are too narrow with few groups (88% instead of 95% at 8): they are for display only.
+Percentile bootstrap intervals are too narrow with few groups (88% instead of 95% at 8): they are for display only. A
+delete-one-group jackknife fails for average precision, whose 101 recall points make it jump (docs/decisions/0006).
 """
 
 from __future__ import annotations
@@ -12,50 +13,104 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from liftgate.stats.distributions import t_quantile
+from liftgate.stats.groups import GroupCount, count_groups
 from liftgate.stats.interval import MIN_GROUPS, Interval
-from liftgate.stats.rates import clopper_pearson, effective_trials, not_established
+from liftgate.stats.rates import clopper_pearson, effective_trials, interval_of, not_established
+
+_MANY_DRAWS = 1000
+_FEWEST_DEFINED = 0.9
+"""Share of the draws in which a metric must be defined for their spread to be its standard error"""
 
 
 def jackknife_variance(replicates: ArrayLike) -> float:
-    """Variance of an estimate from its values with each group left out once (G,)."""
+    """Variance of a smooth estimate from its values with each group left out once (G,)."""
     values = np.asarray(replicates, dtype=np.float64)
     return float((len(values) - 1) / len(values) * np.sum((values - values.mean()) ** 2))
 
 
-def jackknife_t(
+def bootstrap_weights(n_groups: int, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """(G, draws) how often each group occurs in each bootstrap draw; columns sum to G.
+
+    With multiplicity: dropping the repeats, as some libraries do, leaves intervals at 0.78 of their width.
+    """
+    return rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=draws).T.astype(np.float64)
+
+
+def bootstrap_variance(estimate: float, draws: ArrayLike, units: int) -> float:
+    """Mean squared distance of an estimate from its values over draws of so many units.
+
+    About the estimate, not about the mean of the draws: what repeated images shift, as they shift average precision of
+    rare classes, counts as error. Draws from U units have U−1 over U of the variance. Undefined draws are left out; NaN
+    where fewer than nine in ten are defined.
+    """
+    values = np.asarray(draws, dtype=np.float64)
+    known = values[np.isfinite(values)]
+    if units < 2 or len(known) < 2 or len(known) < _FEWEST_DEFINED * len(values):
+        return math.nan
+    return float(np.mean((known - estimate) ** 2)) * units / (units - 1)
+
+
+def bootstrap_se_t(
     estimate: float,
-    replicates: ArrayLike,
+    draws: ArrayLike,
     level: float = 0.95,
     *,
     n_images: int,
-    n_groups: int | None = None,
+    groups: GroupCount,
+    units: int | None = None,
     simple_variance: float | None = None,
-    within: tuple[float, float] = (-math.inf, math.inf),
+    logit: bool = False,
 ) -> Interval:
-    """estimate ± t_{B−1} · jackknife standard error, from the B estimates with each group (or block) left out.
+    """estimate ± t · standard deviation over draws of groups, with effective groups − 1 degrees of freedom.
 
-    `n_groups` is given where groups were dealt into fewer blocks. `simple_variance`, the variance if every image were a
-    group of its own, gives the design effect and the effective number of images. The bounds are cut to `within`, the
-    values that the metric can take.
+    Args:
+        estimate: of the sample as it is.
+        draws: (D,) the estimate in draws of groups with multiplicity.
+        level: of the interval.
+        n_images: images of the sample.
+        groups: the groups that inform the estimate.
+        units: what was drawn, where groups were dealt into fewer blocks; default all groups.
+        simple_variance: variance if every image were a group of its own; gives the design effect.
+        logit: make the interval on the logit scale: for a share, whose ends no interval may pass.
 
-    >>> values = np.array([.1, .3, .2, .4, .2, .5])
-    >>> left_out = (values.sum() - values) / 5  # the mean without each; the jackknife of a mean is the usual t interval
-    >>> print(jackknife_t(values.mean(), left_out, n_images=6))
-    0.2833 [0.1289, 0.4378] (95% jackknife-t, 6 images in 6 groups)
+    Returns:
+        Interval: not established under five informative groups, and where the draws do not vary.
     """
-    values = np.asarray(replicates, dtype=np.float64)
-    groups = len(values) if n_groups is None else n_groups
-    if groups < MIN_GROUPS:
-        return not_established(estimate, level, "jackknife-t", n_images, groups)
-    if not math.isfinite(estimate) or not np.isfinite(values).all():
-        note = "not established: without one of the groups the metric is undefined"
-        return not_established(estimate, level, "jackknife-t", n_images, groups, note)
-    variance = jackknife_variance(values)
-    if variance == 0 and estimate in within:  # nothing found, or everything: data that never vary tell no width
-        note = f"not established: the metric is {estimate:g} whichever group is left out"
-        return not_established(estimate, level, "jackknife-t", n_images, groups, note)
-    interval = _t_interval(estimate, variance, level, "jackknife-t", n_images, groups, len(values) - 1, simple_variance)
-    return _cut(interval, *within)
+    method = "bootstrap-se-logit-t" if logit else "bootstrap-se-t"
+    count = groups.total if units is None else units
+    if groups.informative < MIN_GROUPS:
+        return not_established(estimate, level, method, n_images, groups)
+    variance = bootstrap_variance(estimate, draws, count)
+    if math.isnan(variance) or not math.isfinite(estimate):
+        note = "not established: in too many draws of groups the metric is undefined"
+        return not_established(estimate, level, method, n_images, groups, note)
+    error = math.sqrt(variance)
+    if error <= 1e-12 * max(1.0, abs(estimate)) or (logit and not 0 < estimate < 1):
+        note = f"not established: it is {estimate:g} whichever groups are drawn, and data that never vary tell no width"
+        return not_established(estimate, level, method, n_images, groups, note)
+    half = t_quantile(level, degrees_of(groups, count, np.size(draws))) * error
+    low, high = estimate - half, estimate + half
+    if logit:
+        at, half = math.log(estimate / (1 - estimate)), half / (estimate * (1 - estimate))
+        low, high = _expit(at - half), _expit(at + half)
+    effect = design_effect(variance, simple_variance)
+    worth = None if effect is None else n_images / max(effect, 1.0)  # no more than there are
+    return interval_of(groups, estimate, low, high, level, method, n_images, effect, worth, error)
+
+
+def degrees_of(groups: GroupCount, units: int, draws: int) -> float:
+    """Degrees of freedom of a bootstrap variance: of the effective groups, or of the blocks where fewer are drawn.
+
+    Fewer than a thousand draws are a sample that counts in, too.
+    """
+    degrees = min(groups.degrees, max(1.0, units - 1))
+    return degrees if draws >= _MANY_DRAWS else max(1.0, 1 / (1 / degrees + 1 / max(1, draws - 1)))
+
+
+def design_effect(variance: float, simple_variance: float | None) -> float | None:
+    """Variance over that of independent images; None where that is not known."""
+    known = simple_variance is not None and 0 < simple_variance < math.inf  # not NaN: undefined without some image
+    return variance / simple_variance if simple_variance and known else None
 
 
 def cluster_ratio_t(
@@ -66,25 +121,35 @@ def cluster_ratio_t(
     n_images: int,
     simple_variance: float | None = None,
 ) -> Interval:
-    """Interval of Σ numerator / Σ denominator over groups by the linearised cluster SE and t_{G−1}; not below 0.
+    """Interval of Σ numerator / Σ denominator over groups by the linearised cluster SE and t; not below 0.
 
     Where nothing was counted in any group the variance says nothing: the upper bound is then Poisson's for zero events
-    in as many units as there are groups.
+    in as many units as there are effective groups.
     """
     y, x = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
-    groups, total = len(y), float(x.sum())
+    groups, total = count_groups(x), float(x.sum())
     ratio = float(y.sum()) / total
-    if groups < MIN_GROUPS:
+    if groups.informative < MIN_GROUPS:
         return not_established(ratio, level, "cluster-se-t", n_images, groups)
     if ratio == 0:
-        upper = -math.log((1 - level) / 2) / groups
-        return Interval(0.0, 0.0, upper, level, "poisson-zero", n_images, groups, n_effective=float(groups))
-    variance = groups / (groups - 1) * float(np.sum((y - ratio * x) ** 2)) / total**2
-    interval = _t_interval(ratio, variance, level, "cluster-se-t", n_images, groups, groups - 1, simple_variance)
-    return _cut(interval, 0.0, math.inf)
+        upper = -math.log((1 - level) / 2) / groups.effective
+        return interval_of(groups, 0.0, 0.0, upper, level, "poisson-zero", n_images, n_effective=groups.effective)
+    count = groups.informative
+    variance = count / (count - 1) * float(np.sum((y - ratio * x) ** 2)) / total**2
+    error = math.sqrt(variance)
+    if error == 0:
+        note = f"not established: it is {ratio:g} in every group, and data that never vary tell no width"
+        return not_established(ratio, level, "cluster-se-t", n_images, groups, note)
+    half = t_quantile(level, groups.degrees) * error
+    effect = design_effect(variance, simple_variance)
+    worth = None if effect is None else n_images / max(effect, 1.0)
+    low = max(0.0, ratio - half)
+    return interval_of(groups, ratio, low, ratio + half, level, "cluster-se-t", n_images, effect, worth, error)
 
 
-def median_interval(values: ArrayLike, group: NDArray[np.int64], level: float = 0.95) -> Interval:
+def median_interval(
+    values: ArrayLike, group: NDArray[np.int64], level: float = 0.95, *, n_groups: int | None = None
+) -> Interval:
     """Interval of the median of values in groups (Woodruff 1952): Korn–Graubard around one half, then quantiles.
 
     `group` (n,) is the index of each value's group. The bounds are values that occur.
@@ -98,66 +163,32 @@ def median_interval(values: ArrayLike, group: NDArray[np.int64], level: float = 
         raise ValueError("expected at least one value, got none")
     median = float(np.median(column))
     _, group = np.unique(group, return_inverse=True)
-    groups, count = int(group.max()) + 1, len(column)
+    sizes = np.bincount(group)
+    groups, count = count_groups(sizes, n_groups), len(column)
     method = "woodruff-korn-graubard"
-    if groups < MIN_GROUPS:
+    if groups.informative < MIN_GROUPS:
         return not_established(median, level, method, count, groups)
-    below = np.bincount(group, weights=(column < median) + 0.5 * (column == median), minlength=groups)
-    sizes = np.bincount(group, minlength=groups)
+    below = np.bincount(group, weights=(column < median) + 0.5 * (column == median))
     share = float(below.sum()) / count
-    variance = groups / (groups - 1) * float(np.sum((below - share * sizes) ** 2)) / count**2
+    informative = groups.informative
+    variance = informative / (informative - 1) * float(np.sum((below - share * sizes) ** 2)) / count**2
     # Half-counted ties shrink the variance of a 0/1 variable; never trust more than independent images would allow.
     variance = max(variance, 0.25 / count) if share else variance
-    n_effective, design_effect = effective_trials(0.5, variance, count, groups, level)
+    n_effective, effect = effective_trials(0.5, variance, count, groups, level)
     low, high = clopper_pearson(n_effective / 2, n_effective, level)
     ordered = np.sort(column)
     lower = float(ordered[max(0, math.floor(low * count + 1e-9) - 1)])
     upper = float(ordered[min(count - 1, math.ceil(high * count - 1e-9))])
-    return Interval(median, lower, upper, level, method, count, groups, design_effect, n_effective)
+    if lower == upper:
+        note = f"not established: most values are {median:g}, and data that do not vary tell no width"
+        return not_established(median, level, method, count, groups, note)
+    return interval_of(groups, median, lower, upper, level, method, count, effect, n_effective)
 
 
-def bootstrap_weights(n_groups: int, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(G, draws) how often each group stands in each bootstrap draw; columns sum to G.
-
-    With multiplicity: dropping the repeats, as some libraries do, leaves intervals at 0.78 of their width.
-    """
-    return rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=draws).T.astype(np.float64)
+def widened(interval: Interval, half: float) -> Interval:
+    """Return the interval with another half width around its estimate."""
+    return replace(interval, low=interval.estimate - half, high=interval.estimate + half)
 
 
-def bootstrap_se_t(estimate: float, draws: ArrayLike, level: float = 0.95, *, n_images: int, n_groups: int) -> Interval:
-    """estimate ± t_{G−1} · standard deviation over draws of groups: for medians, where the jackknife fails."""
-    values = np.asarray(draws, dtype=np.float64)
-    if n_groups < MIN_GROUPS:
-        return not_established(estimate, level, "bootstrap-se-t", n_images, n_groups)
-    if not np.isfinite(values).all():
-        note = "not established: in some draws the metric is undefined"
-        return not_established(estimate, level, "bootstrap-se-t", n_images, n_groups, note)
-    # Draws from G groups have G−1 over G of the variance.
-    variance = float(np.var(values, ddof=1)) * n_groups / (n_groups - 1)
-    return _t_interval(estimate, variance, level, "bootstrap-se-t", n_images, n_groups, n_groups - 1, None)
-
-
-def _t_interval(
-    estimate: float,
-    variance: float,
-    level: float,
-    method: str,
-    n_images: int,
-    n_groups: int,
-    degrees: int,
-    simple_variance: float | None,
-) -> Interval:
-    error = math.sqrt(variance)
-    half = t_quantile(level, degrees) * error
-    known = simple_variance is not None and 0 < simple_variance < math.inf  # not NaN: undefined without some image
-    design_effect = variance / simple_variance if simple_variance and known else None
-    n_effective = n_images / max(design_effect, 1.0) if design_effect else None  # no more than there are
-    return Interval(
-        estimate, estimate - half, estimate + half, level, method, n_images, n_groups, design_effect, n_effective, error
-    )
-
-
-def _cut(interval: Interval, least: float, most: float) -> Interval:
-    if interval.low is None or interval.high is None:
-        return interval
-    return replace(interval, low=max(least, interval.low), high=min(most, interval.high))
+def _expit(value: float) -> float:
+    return 1 / (1 + math.exp(-value)) if value > -700 else 0.0

@@ -26,20 +26,50 @@ class Interval:
     """Where the interval was made of one"""
     note: str = ""
     """Why there is no interval, or what limits it."""
+    groups_informative: int | None = None
+    """Groups that hold what the number is about; None: not counted"""
+    groups_effective: float | None = None
+    """How many groups of even weight these are worth; the degrees of freedom are one fewer"""
+    largest_group_share: float | None = None
+    """Share of the information that the largest group holds"""
 
     @property
     def established(self) -> bool:
         return self.low is not None and self.high is not None
 
     @property
-    def basis(self) -> str:
-        """What must stand beside the number: level and method of its interval, where there is one, and the sample.
+    def degrees(self) -> float:
+        """Degrees of freedom of its standard error: effective groups − 1, at least 1."""
+        return max(1.0, (self.n_groups if self.groups_effective is None else self.groups_effective) - 1)
 
-        >>> Interval(0.5, 0.4, 0.6, 0.975, "jackknife-t", 144, 18).basis
-        '97.5% jackknife-t, 144 images in 18 groups'
+    @property
+    def informative(self) -> int:
+        """Groups that hold what the number is about; all of them where they were not counted."""
+        return self.n_groups if self.groups_informative is None else self.groups_informative
+
+    @property
+    def one_group_dominates(self) -> bool:
+        """Whether the groups are so uneven that they are worth fewer than the least that an interval needs."""
+        return self.established and self.groups_effective is not None and self.groups_effective < MIN_GROUPS - 1e-9
+
+    @property
+    def basis(self) -> str:
+        """What must be read beside the number: level and method of its interval, where there is one, and the sample.
+
+        Where groups are uneven, how many even ones they are worth and the share of the largest.
+
+        >>> Interval(0.5, 0.4, 0.6, 0.975, "bootstrap-se-t", 144, 18).basis
+        '97.5% bootstrap-se-t, 144 images in 18 groups'
+        >>> uneven = Interval(0.5, 0.3, 0.7, 0.95, "t", 240, 20, groups_effective=3.8, largest_group_share=0.5)
+        >>> uneven.basis
+        '95% t, 240 images in 20 groups, effectively 3.8, the largest holds 50%'
         """
-        of = sample(self.n_images, self.n_groups)
-        return f"{percent(self.level)} {self.method}, {of}" if self.established else of
+        text = sample(self.n_images, self.n_groups)
+        if self.groups_effective is not None and self.groups_effective < 0.9 * self.n_groups:
+            text += f", effectively {self.groups_effective:.3g}"
+            if self.largest_group_share is not None:
+                text += f", the largest holds {self.largest_group_share:.0%}"
+        return f"{percent(self.level)} {self.method}, {text}" if self.established else text
 
     def __str__(self) -> str:
         bounds = f"[{self.low:.4f}, {self.high:.4f}]" if self.established else "interval not established"
@@ -56,7 +86,7 @@ def percent(share: float) -> str:
 
 
 def sample(n_images: int, n_groups: int) -> str:
-    """What stands beside every number.
+    """The sample of a number, in words.
 
     >>> sample(5000, 36), sample(1, 1)
     ('5,000 images in 36 groups', '1 image in 1 group')

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from liftgate.stats.distributions import beta_quantile, normal_quantile, t_quantile
+from liftgate.stats.groups import GroupCount, count_groups
 from liftgate.stats.interval import MIN_GROUPS, Interval
 
 
@@ -49,8 +50,9 @@ def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_
     """Interval of Σ hits / Σ trials, with one entry per group (Korn & Graubard 1998).
 
     The between-group variance gives an effective number of trials, corrected for its own uncertainty by (z/t)², capped
-    at the trials there are; Clopper–Pearson then holds. Where every trial or none is a hit, the variance says nothing,
-    and the groups count as the trials. Groups without trials carry no information and are left out.
+    at the trials there are; Clopper–Pearson then holds. t has effective groups − 1 degrees of freedom, so that uneven
+    groups count as fewer. Where every trial or none is a hit, the variance says nothing, and the effective groups count
+    as the trials. Groups without trials inform nothing and count as none.
 
     Raises:
         ValueError: no trials at all, or hits outside 0 … trials.
@@ -59,42 +61,75 @@ def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_
     0.9000 [0.6802, 0.9880] (95% korn-graubard, 60 images in 6 groups)
     """
     k, n = _per_group(hits, trials)
-    total, groups = float(n.sum()), len(n)
+    groups = count_groups(n)
+    k, n = k[n > 0], n[n > 0]
+    total = float(n.sum())
     rate = float(k.sum()) / total
     images = int(total) if n_images is None else n_images
-    if groups < MIN_GROUPS:
+    if groups.informative < MIN_GROUPS:
         return not_established(rate, level, "korn-graubard", images, groups)
-    variance = groups / (groups - 1) * float(np.sum((k - rate * n) ** 2)) / total**2
+    variance = groups.informative / (groups.informative - 1) * float(np.sum((k - rate * n) ** 2)) / total**2
     n_effective, design_effect = effective_trials(rate, variance, total, groups, level)
     low, high = clopper_pearson(rate * n_effective, n_effective, level)
-    return Interval(rate, low, high, level, "korn-graubard", images, groups, design_effect, n_effective)
+    return interval_of(groups, rate, low, high, level, "korn-graubard", images, design_effect, n_effective)
 
 
-def effective_trials(rate: float, variance: float, trials: float, groups: int, level: float) -> tuple[float, float]:
-    """Effective number of trials after the (z/t)² correction, and the design effect before it."""
+def effective_trials(
+    rate: float, variance: float, trials: float, groups: GroupCount, level: float
+) -> tuple[float, float]:
+    """Return the effective number of trials after the (z/t)² correction, and the design effect before it."""
     simple = rate * (1 - rate)
     if simple == 0:
-        return float(groups), trials / groups
+        return groups.effective, trials / groups.effective
     design_effect = variance / (simple / trials)
-    correction = (normal_quantile(level) / t_quantile(level, groups - 1)) ** 2
+    correction = (normal_quantile(level) / t_quantile(level, groups.degrees)) ** 2
     n_effective = float(trials) if variance == 0 else min(float(trials), simple / variance * correction)
     return n_effective, design_effect
 
 
-def not_established(
-    estimate: float, level: float, method: str, n_images: int, n_groups: int, note: str | None = None
+def interval_of(
+    groups: GroupCount,
+    estimate: float,
+    low: float | None,
+    high: float | None,
+    level: float,
+    method: str,
+    n_images: int,
+    design_effect: float | None = None,
+    n_effective: float | None = None,
+    standard_error: float | None = None,
+    note: str = "",
 ) -> Interval:
-    """An estimate without an interval, and why."""
-    why = note or f"not established: {n_groups} group{'s' * (n_groups != 1)}, at least {MIN_GROUPS} are needed"
-    return Interval(estimate, None, None, level, method, n_images, n_groups, note=why)
+    """Return the interval with the groups that it rests on."""
+    if not note and low is not None and groups.effective < MIN_GROUPS - 1e-9:
+        note = (
+            f"one group dominates: the largest of {groups.total} holds {groups.largest_share:.0%} of what informs the "
+            f"number, so they are worth {groups.effective:.1f} even groups"
+        )
+    return Interval(
+        estimate, low, high, level, method, n_images, groups.total, design_effect, n_effective, standard_error, note,
+        groups.informative, groups.effective, groups.largest_share,
+    )  # fmt: skip
+
+
+def not_established(
+    estimate: float, level: float, method: str, n_images: int, groups: GroupCount | int, note: str | None = None
+) -> Interval:
+    """Return an estimate without an interval, and why."""
+    if isinstance(groups, int):
+        groups = GroupCount(groups, groups, float(groups), 1 / max(1, groups))
+    count = f"{groups.informative} group{'s' * (groups.informative != 1)}"
+    if groups.informative < groups.total:
+        count = f"{groups.informative} of {groups.total} groups hold what it is about"
+    why = note or f"not established: {count}, at least {MIN_GROUPS} are needed"
+    return interval_of(groups, estimate, None, None, level, method, n_images, note=why)
 
 
 def _per_group(hits: ArrayLike, trials: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     k, n = np.asarray(hits, dtype=np.float64), np.asarray(trials, dtype=np.float64)
     if k.shape != n.shape or k.ndim != 1:
         raise ValueError(f"expected hits and trials of one shape (groups,), got {k.shape} and {n.shape}")
-    k, n = k[n > 0], n[n > 0]
-    if not len(n):
+    if not np.any(n > 0):
         raise ValueError("expected at least one trial, got none")
     if np.any(k < 0) or np.any(k > n):
         raise ValueError("expected 0 ≤ hits ≤ trials in every group")

@@ -87,40 +87,82 @@ def design_effect(per_group: float, icc: float) -> float:
     return 1 + (per_group - 1) * icc
 
 
-def groups_for_margin(estimate: float, margin: float, group_sd: float, level: float = 0.95) -> int | None:
-    """Groups at which estimate ± t_{G−1}·group_sd/√G no longer holds the margin; None: never, or absurdly many.
+def upper_sd(sd: float, degrees: float, confidence: float = 0.8) -> float:
+    """Upper confidence bound of a standard deviation that was estimated with so many degrees of freedom.
 
-    `group_sd` is standard error × √groups of the sample at hand. It is assumed that estimate and between-group variance
-    stay as they are: this is advice for planning, not a promise.
+    Planning with the estimate itself would keep its promise only in half of the pilots (Browne 1995). The chi-squared
+    quantile is Wilson & Hilferty's.
+
+    >>> round(upper_sd(1.0, 19), 3)
+    1.183
+    """
+    spread = 2 / (9 * degrees)
+    quantile = degrees * max(0.05, 1 - spread - normal_quantile(2 * confidence - 1) * math.sqrt(spread)) ** 3
+    return sd * math.sqrt(degrees / quantile)
+
+
+def groups_for_margin(
+    estimate: float,
+    margin: float,
+    group_sd: float,
+    level: float = 0.95,
+    *,
+    chance: float = 0.8,
+    degrees: float = math.inf,
+    factor: float = 1.0,
+) -> int | None:
+    """Groups at which estimate ± factor·t_{G−1}·group_sd/√G is clear of the margin with some chance; None: never.
+
+    Args:
+        estimate: the difference, taken as the true one.
+        margin: what the interval is to be clear of.
+        group_sd: standard error × √groups of the sample at hand.
+        level: of the interval.
+        chance: with which the next sample settles it.
+        degrees: of freedom of `group_sd`, which is taken at its upper bound; infinite: it is known.
+        factor: of the interval, where it is wider than t alone makes it.
 
     >>> groups_for_margin(0.03, 0.02, 0.05)
-    99
+    199
     """
     room = abs(estimate - margin)
     if room == 0 or not math.isfinite(room) or not math.isfinite(group_sd):
         return None
-    return smallest(lambda groups: t_quantile(level, groups - 1) * group_sd / math.sqrt(groups) <= room)
+    sd = group_sd if math.isinf(degrees) else upper_sd(group_sd, degrees)
+
+    def settled(groups: int) -> bool:
+        quantiles = factor * t_quantile(level, groups - 1) + t_quantile(2 * chance - 1, groups - 1)
+        return quantiles * sd / math.sqrt(groups) <= room
+
+    return smallest(settled)
 
 
-def groups_for_rate(rate: float, threshold: float, effective_per_group: float, level: float = 0.95) -> int | None:
-    """Groups at which the Korn–Graubard interval of `rate` no longer holds the threshold; None as above.
+def groups_for_rate(
+    rate: float, threshold: float, effective_per_group: float, level: float = 0.95, *, chance: float = 0.8
+) -> int | None:
+    """Groups at which the Korn–Graubard interval of a rate is clear of the threshold with some chance; None as above.
 
     `effective_per_group` is the number of independent trials that one group is worth.
     """
     if rate == threshold:
         return None
+    away = normal_quantile(2 * chance - 1)
 
     def settled(groups: int) -> bool:
         correction = (normal_quantile(level) / t_quantile(level, groups - 1)) ** 2
-        trials = groups * effective_per_group * (correction if 0 < rate < 1 else 1)
-        low, high = clopper_pearson(rate * trials, trials, level)
+        trials = groups * effective_per_group
+        # The rate that the next sample shows is no worse than this with that chance.
+        error = away * math.sqrt(rate * (1 - rate) / trials)
+        shown = max(0.0, rate - error) if rate > threshold else min(1.0, rate + error)
+        trials *= correction if 0 < rate < 1 else 1
+        low, high = clopper_pearson(shown * trials, trials, level)
         return low >= threshold if rate > threshold else high < threshold
 
     return smallest(settled)
 
 
-def detectable_difference(group_sd: float, groups: int, *, level: float = 0.95, power: float = 0.8) -> float:
-    """Smallest true difference that `groups` groups show with this power (t interval clear of zero)."""
+def detectable_difference(group_sd: float, groups: float, *, level: float = 0.95, power: float = 0.8) -> float:
+    """Smallest true difference that so many effective groups show with this power (t interval clear of zero)."""
     return (t_quantile(level, groups - 1) + t_quantile(2 * power - 1, groups - 1)) * group_sd / math.sqrt(groups)
 
 

@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike
 
 from liftgate.stats.distributions import normal_quantile, t_quantile
 
+MIN_SEEDS = 3
+"""Trainings of each recipe below which a spread over seeds is not known well enough for a claim about the recipe"""
+
 
 def probability_better(control: ArrayLike, treatment: ArrayLike) -> float:
     """P(treatment > control) for one run of each, ties counted half: the share of pairs (Mann & Whitney).

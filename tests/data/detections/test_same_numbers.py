@@ -11,7 +11,7 @@ import pytest
 from liftgate.data.detections import read_predictions
 from liftgate.data.formats.read import read
 from liftgate.evaluation.evaluate import evaluate
-from liftgate.evaluation.metrics import COCO
+from liftgate.evaluation.metric_names import COCO
 
 
 @pytest.fixture

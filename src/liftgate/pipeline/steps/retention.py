@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from liftgate.evaluation.metrics import SCREENING
+from liftgate.evaluation.metric_names import IMAGE_LEVEL
 from liftgate.evaluation.records import Comparison, Verdict
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.pipeline.context import Context
@@ -110,7 +110,7 @@ class VerdictContext:
         gate = self._gate
         usual = "OKS-mAP50" if self._context.study.task == "pose" else "mAP50"
         # Threats of the new data need not be classes of the old.
-        metric = usual if gate.metric is None or gate.metric in SCREENING else gate.metric
+        metric = usual if gate.metric is None or gate.metric in IMAGE_LEVEL else gate.metric
         spec = replace(ComparisonSpec.of_gate(gate), metric=metric, margin=0.0, claim="better")
         change = compare_seeds(
             self._context.datasets.truth(check.place),

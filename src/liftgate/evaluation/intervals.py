@@ -1,0 +1,115 @@
+"""Intervals of one model's metrics, each by the method that holds for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.evaluation.image_level import ImageLevelScores, image_level_fraction, image_level_rate
+from liftgate.evaluation.information import groups_of_average, groups_of_image_level
+from liftgate.evaluation.match_table import MatchTable
+from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, RATES
+from liftgate.evaluation.metrics import averaged, fraction, rate, shown
+from liftgate.evaluation.operating_point import OperatingPoint
+from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, affordable, image_units
+from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance, cluster_ratio_t, median_interval
+from liftgate.stats.interval import Interval
+from liftgate.stats.rates import korn_graubard
+
+Lanes = Mapping[str, NDArray[np.float64]]
+
+
+def average_intervals(
+    table: MatchTable, names: tuple[str, ...], groups: Units, level: float, *, design_effect: bool = True
+) -> tuple[dict[str, float | None], dict[str, Interval]]:
+    """Return values and intervals of COCO or OKS metrics; a value is None where there is no truth.
+
+    Args:
+        table: matched by box, or by keypoints for OKS.
+        names: of the metrics.
+        groups: units of the images that count; of a slice those `within` it.
+        level: of the intervals.
+        design_effect: draw single images as well, and say how much wider groups make the interval.
+    """
+    inside = groups.group < groups.n_groups
+    n_images, draws = int(inside.sum()), affordable(len(table.score))
+    weights = groups.draws(draws) if inside.all() else groups.draws_within(draws)
+    lanes = averaged(table, names, groups.of_image, weights)
+    simple: dict[str, float] = {}
+    if design_effect and groups.n_groups < n_images and inside.all():
+        alone = image_units(n_images)
+        of_images = averaged(table, names, alone.of_image, alone.draws(IMAGE_DRAWS))
+        simple = {name: bootstrap_variance(lane[0], lane[1:], alone.count) for name, lane in of_images.items()}
+    values: dict[str, float | None] = {}
+    intervals: dict[str, Interval] = {}
+    for name, lane in lanes.items():
+        values[name] = None if math.isnan(lane[0]) else float(lane[0])
+        if not math.isnan(lane[0]):
+            counted = groups_of_average(table, (COCO | OKS)[name], groups)
+            intervals[name] = bootstrap_se_t(
+                float(lane[0]), lane[1:], level, n_images=n_images, groups=counted, units=groups.count,
+                simple_variance=simple.get(name), logit=True,
+            )  # fmt: skip
+    return values, intervals
+
+
+def rate_intervals(
+    point: OperatingPoint, groups: Units, level: float
+) -> tuple[dict[str, float | None], dict[str, Interval]]:
+    """Return values and intervals of all RATES; None where nothing is counted."""
+    values: dict[str, float | None] = {}
+    intervals: dict[str, Interval] = {}
+    everything = Units(groups.group, groups.n_groups, groups.group, groups.n_groups)
+    for name in RATES:
+        value = float(rate(point, name, groups.group, everything.all())[0])
+        values[name] = None if math.isnan(value) else value
+        if not math.isnan(value):
+            intervals[name] = rate_interval(point, name, groups, level)
+    return values, intervals
+
+
+def rate_interval(point: OperatingPoint, name: str, groups: Units, level: float) -> Interval:
+    """Return the interval of one of RATES."""
+    n_images = len(point.true)
+    if name == "best_confidence_median":
+        return median_interval(point.best[shown(point)], groups.group[shown(point)], level, n_groups=groups.n_groups)
+    top, bottom = fraction(point, name)
+    k, n = (np.bincount(groups.group, column, minlength=groups.n_groups) for column in (top, bottom))
+    if name == "false_positives_per_image":
+        simple = float(np.var(top, ddof=1)) / n_images if n_images > 1 else None
+        return cluster_ratio_t(k, n, level, n_images=n_images, simple_variance=simple)
+    return korn_graubard(k, n, level, n_images=n_images)
+
+
+def image_level_intervals(
+    answers: ImageLevelScores, groups: Units, level: float
+) -> tuple[dict[str, float | None], dict[str, Interval]]:
+    """Return values and intervals of all image-level metrics; None where there is nothing to count."""
+    found = {name: image_level_interval(answers, name, groups, level) for name in IMAGE_LEVEL}
+    values = {name: None if interval is None else interval.estimate for name, interval in found.items()}
+    return values, {name: interval for name, interval in found.items() if interval is not None}
+
+
+def image_level_interval(answers: ImageLevelScores, name: str, groups: Units, level: float) -> Interval | None:
+    """Return the interval of one image-level metric; None: there is nothing to count."""
+    n_images = len(answers.score)
+    if name == "AUC":
+        draws = affordable(n_images)
+        values = image_level_rate(answers, name, groups.of_image, groups.draws(draws))
+        if math.isnan(values[0]):
+            return None
+        alone = image_units(n_images)
+        single = image_level_rate(answers, name, alone.of_image, alone.draws(IMAGE_DRAWS))
+        return bootstrap_se_t(
+            float(values[0]), values[1:], level, n_images=n_images, units=groups.count, logit=True,
+            groups=groups_of_image_level(answers, name, groups),
+            simple_variance=bootstrap_variance(single[0], single[1:], alone.count),
+        )  # fmt: skip
+    top, bottom = image_level_fraction(answers, name)
+    if not bottom.any():
+        return None
+    k, n = (np.bincount(groups.group, column, minlength=groups.n_groups) for column in (top, bottom))
+    return korn_graubard(k, n, level, n_images=n_images)
