@@ -13,6 +13,7 @@ from liftgate.diagnosis import ending_rules, learning_rules, record_rules, sched
 from liftgate.diagnosis.symptom import Symptom
 from liftgate.diagnosis.trace import Trace, filled, read_trace
 from liftgate.errors import UsageError
+from liftgate.ledger.runs import require_unchanged
 
 _SHORT = 15  # epochs under which most rules cannot judge the shape of a curve
 
@@ -98,10 +99,12 @@ def diagnose(
         split: of `truth`; default: val where it has one.
 
     Raises:
-        DataError: a path holds no results.csv, or it is no such file.
+        DataError: a path holds no results.csv, it is no such file, or one of Liftgate's runs that was changed since.
         UsageError: predictions without truth, the reverse, or either beside several runs.
     """
     traces = [read_trace(path) for path in paths]
+    for trace in traces:
+        require_unchanged(trace.source)
     repeats = _repeats(traces)
     found = [_with(examine(trace), [repeats[i]] if i in repeats else []) for i, trace in enumerate(traces)]
     if truth is None and predictions is None:

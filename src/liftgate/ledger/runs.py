@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from liftgate.errors import LedgerError
+from liftgate.errors import DataError, LedgerError
 from liftgate.files import replacing, write_json, write_text
-from liftgate.hashing import short
+from liftgate.hashing import content_hash, file_hash, short
 from liftgate.ledger.records import Body
 from liftgate.ledger.results import EpochRow, TrainingFacts
 from liftgate.progress import duration
@@ -27,6 +27,9 @@ from liftgate.progress import duration
 State = Literal["running", "paused", "finished", "failed"]
 UNFINISHED: tuple[State, ...] = ("running", "paused", "failed")
 """States to go on from: a run that was killed says `running` for ever, one whose child was killed `failed`."""
+
+
+_RECORDED_FILES = ("results/results.csv", "results/args.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class RunRecord:
     facts: Body = field(default_factory=dict)
     """What else is worth knowing: device, versions, peak memory; plain JSON values."""
     error: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Of a finished run: file, relative to its folder → SHA-256"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +104,9 @@ class RunFolder:
     def unfinished(cls, runs: Path, key: str) -> RunFolder | None:
         """Return the newest folder of the run `key` that was paused or killed, to go on from."""
         for folder in reversed(list(folders(runs))):
-            try:
-                record = folder.read()
-            except LedgerError:
+            if not folder.record_path.is_file():
                 continue  # killed while it was made: nothing to go on from; REPORT.md shows it
+            record = folder.read()
             if record.key == key and record.state in UNFINISHED:
                 return folder
         return None
@@ -110,6 +114,10 @@ class RunFolder:
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def record_path(self) -> Path:
+        return self.path / "run.json"
 
     @property
     def results(self) -> Path:
@@ -135,19 +143,27 @@ class RunFolder:
         """Return what run.json says.
 
         Raises:
-            LedgerError: there is none, or it is not one.
+            LedgerError: there is none, it cannot be read, or it was changed since it was written.
         """
-        path = self.path / "run.json"
+        path = self.record_path
+        hint = f"restore it from a copy, or move {self.name} away: what is not in the ledger is trained again"
         try:
             content = json.loads(path.read_bytes())
+            written = content.pop("sha256", None)
             known = {item.name for item in fields(RunRecord)}
-            return RunRecord(**{name: value for name, value in content.items() if name in known})
+            record = RunRecord(**{name: value for name, value in content.items() if name in known})
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise LedgerError(f"no readable run: {error}", where=path) from None
+            raise LedgerError(f"no readable run: {error}", where=path, hint=hint) from None
+        if written is None and not record.files:  # a run of 0.1.0 has no hash
+            return record
+        if written != content_hash(content):
+            raise LedgerError("the run's record was changed since it was written", where=path, hint=hint)
+        return record
 
     def write(self, record: RunRecord) -> None:
-        """Put `record` in run.json."""
-        write_json(self.path / "run.json", asdict(record))
+        """Put `record` in run.json, with a hash of it that `read` compares."""
+        content = json.loads(json.dumps(asdict(record)))  # lists, as they are read back
+        write_json(self.record_path, content | {"sha256": content_hash(content)})
 
     def update(self, **changes: Any) -> RunRecord:
         """Change some fields of run.json and return the new record."""
@@ -184,6 +200,7 @@ class RunFolder:
             seconds=facts.get("seconds"),
             weights=weights,
             facts={name: value for name, value in facts.body.items() if name not in ("best_epoch", "seconds")},
+            files={name: file_hash(self.path / name) for name in _RECORDED_FILES if (self.path / name).is_file()},
         )
         write_text(self.summary, _summary(self.name, record))
         return record
@@ -197,6 +214,24 @@ class RunFolder:
     def pause(self) -> RunRecord:
         """Mark the run paused: the same step goes on in this folder."""
         return self.update(state="paused")
+
+
+def require_unchanged(path: Path) -> None:
+    """Refuse a file of a finished run that is not what it was when the run ended; other files pass.
+
+    Raises:
+        DataError: the file was changed.
+        LedgerError: the run's record was.
+    """
+    run = RunFolder(path.absolute().parent.parent)
+    name = f"{path.absolute().parent.name}/{path.name}"
+    if name not in _RECORDED_FILES or not run.record_path.is_file():
+        return
+    written = run.read().files.get(name)
+    if written is not None and (found := file_hash(path)) != written:
+        what = f"{path.name} was changed since the run ended"
+        hint = "restore it from a copy; the report's curves are drawn from the ledger"
+        raise DataError(what, where=path, expected=short(written), got=short(found), hint=hint)
 
 
 def folders(runs: Path) -> Iterator[RunFolder]:

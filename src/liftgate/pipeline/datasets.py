@@ -16,8 +16,9 @@ from liftgate.data.grouping.groups import assign_groups
 from liftgate.data.splits.folds import extend_split
 from liftgate.data.splits.split import Split, make_split, read_split
 from liftgate.errors import DataError, StudyError
-from liftgate.hashing import content_hash, short
-from liftgate.ledger.records import FrozenSplit, SplitSummary
+from liftgate.hashing import content_hash, file_hash, short
+from liftgate.ledger.chain import Ledger
+from liftgate.ledger.records import DataEntry, FrozenSplit, SplitSummary
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.mixing import mix_hash, mixed
 from liftgate.progress import Progress, silent
@@ -53,17 +54,21 @@ class StudyDatasets:
             self._fingerprints[name] = fingerprint(self.dataset(name), progress=self._progress)
         return self._fingerprints[name]
 
-    def freeze(self, name: str) -> FrozenSplit | None:
-        """Write the split of a dataset, where the study makes or names one; return its file and SHA-256."""
-        spec = self.study.dataset(name)
+    def frozen_split(self, name: str) -> FrozenSplit | None:
+        """Return file and SHA-256 of the split that `freeze` writes; None: the splits are the dataset's own."""
         self.dataset(name)
         split = self._splits.get(name)
         if split is None:
             return None
-        path = self._frozen(spec)
-        if not path.is_file() or path.read_bytes() != split.to_csv():
-            split.write(path)
+        path = self._frozen(self.study.dataset(name))
         return FrozenSplit(path.relative_to(self._workspace.folder).as_posix(), split.sha256)
+
+    def freeze(self, name: str) -> None:
+        """Write the split of a dataset, where the study makes or names one. Its hash is to be in the ledger before."""
+        self.dataset(name)
+        split, path = self._splits.get(name), self._frozen(self.study.dataset(name))
+        if split is not None and (not path.is_file() or path.read_bytes() != split.to_csv()):
+            split.write(path)
 
     def demand_unchanged(self, name: str) -> None:
         """Refuse what was made while images went or changed: the ledger would name it as made from all of them.
@@ -198,12 +203,27 @@ class StudyDatasets:
         self._splits[spec.name] = split
         return applied
 
+    def _demand_recorded(self, frozen: Path) -> None:
+        """Refuse a frozen split that was changed since it was written.
+
+        Raises:
+            DataError: its SHA-256 is none that the ledger has of it.
+        """
+        place = frozen.relative_to(self._workspace.folder).as_posix()
+        entries = Ledger(self._workspace.ledger).records(DataEntry)
+        known = [entry.split.sha256 for entry in entries if entry.split is not None and entry.split.file == place]
+        if known and (found := file_hash(frozen)) not in known:
+            hint = "restore it from a copy, or delete it: the next run makes a split anew, which is another test set"
+            what = "the frozen split was changed: it is not the one in the ledger"
+            raise DataError(what, where=frozen, expected=short(known[-1]), got=short(found), hint=hint)
+
     def _made_split(self, spec: DatasetSpec, dataset: Dataset) -> Split:
         """Return the split by `ratios`. What a run has frozen stays where it was: no label that is corrected, no image
         that is added and none that was away for a run carries a test image into train."""
         ratios, frozen = spec.ratios or (), self._frozen(spec)
         if not frozen.is_file():
             return make_split(dataset, ratios, spec.split_seed)
+        self._demand_recorded(frozen)
         try:
             return extend_split(read_split(frozen), dataset, ratios, spec.split_seed)
         except DataError as error:

@@ -322,8 +322,9 @@ def _declare(context: Context) -> None:
         ledger.add(asked)
     for gate in study.gates:
         record_gate(ledger, gate.name, gate.content_hash(), asdict(gate))
-    known = {(entry.dataset, entry.fingerprint) for entry in ledger.records(DataEntry)}
+    known = {(entry.dataset, entry.fingerprint, entry.split) for entry in ledger.records(DataEntry)}
     for spec in study.datasets:
-        split, fingerprint = datasets.freeze(spec.name), datasets.fingerprint(spec.name)
-        if (spec.name, fingerprint) not in known:
+        split, fingerprint = datasets.frozen_split(spec.name), datasets.fingerprint(spec.name)
+        if (spec.name, fingerprint, split) not in known:
             ledger.add(DataEntry(spec.name, fingerprint, tuple(datasets.describe(spec.name)), split))
+        datasets.freeze(spec.name)  # after its entry: a kill between the two leaves no split that nobody recorded

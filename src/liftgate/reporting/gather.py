@@ -270,7 +270,8 @@ def _load_predictions(
     for arm in arms:
         first = next((result for result in predicted if result.arm == arm.name), None)
         if first is not None and (workspace.folder / first.file).is_file():
-            loaded[arm.name] = coco.read_recorded(workspace.folder / first.file, truth, None)
+            same = arm.evaluation is not None and arm.evaluation.truth == truth.truth_hash()
+            loaded[arm.name] = coco.read_recorded(workspace.folder / first.file, truth, first.sha256 if same else None)
     return loaded
 
 

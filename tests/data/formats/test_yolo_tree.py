@@ -229,3 +229,16 @@ def test_a_tree_stands_until_it_or_its_images_are_moved(tmp_path: Path) -> None:
     assert yolo.is_intact(tree)
     (tmp_path / "tree" / "manifest.json").write_text("{")
     assert not yolo.is_intact(tree)
+
+
+@pytest.mark.parametrize("name", ["data.yaml", "train.txt", "labels/a.txt", "manifest.json"])
+def test_one_changed_byte_in_a_tree_is_noticed_and_the_tree_is_written_anew(tmp_path: Path, name: str) -> None:
+    dataset = read(yolo_folder(tmp_path / "set", {"train/a.jpg": ROW, "val/b.jpg": ROW}))
+    tree = yolo.write(dataset, tmp_path / "tree")
+    path = tmp_path / "tree" / name
+    whole = path.read_bytes()
+    for place in range(0, len(whole), max(len(whole) // 40, 1)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert not yolo.is_intact(tree), place
+    yolo.write(dataset, tmp_path / "tree")
+    assert yolo.is_intact(tree) and path.read_bytes() == whole

@@ -208,6 +208,34 @@ def test_any_text_is_a_time_or_an_error(text: str) -> None:
         assert parse_time_limit(text) > 0
 
 
+# leftovers
+
+
+def test_the_next_run_deletes_what_a_killed_one_had_begun_to_write(write_study: Write) -> None:
+    path = write_study(flow=["train"])
+    api.run(path)
+    folder = results(path)
+    (run, _) = sorted(folder.glob("2*"))
+    left = [
+        folder / ".now.json.abc123.part",
+        folder / ".ledger.sqlite.head.abc123.part",
+        folder / "predictions" / ".long-test.json.abc123.part",
+        run / ".run.json.abc123.part",
+        run / "results" / "state.part",
+        folder / "trees" / ".scenes-0123.77.part",
+        folder / "scratch-abc123",
+    ]
+    kept = [folder / "notes.part", folder / ".report.html.abc123.part", run / "results" / "best.pt"]
+    for leftover in left:
+        leftover.parent.mkdir(exist_ok=True)
+        leftover.touch() if leftover.name.startswith((".now", ".ledger", ".long", ".run")) else leftover.mkdir()
+    for other in kept:
+        other.touch()
+    api.run(path)
+    assert [leftover.name for leftover in left if leftover.exists()] == []
+    assert all(other.exists() for other in kept), "a report may be written at this moment, and the rest is not ours"
+
+
 # the lock
 
 

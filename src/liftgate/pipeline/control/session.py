@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from liftgate.errors import Decided, LiftgateError, Stopped
+from liftgate.ledger.runs import folders
+from liftgate.ledger.workspace import Workspace
+from liftgate.locks import FolderLock, waiting_lock
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.control import stop_request
 from liftgate.pipeline.control.deadline import Deadline
@@ -15,6 +22,9 @@ from liftgate.pipeline.control.status_file import State, StatusWriter
 from liftgate.pipeline.control.study_lock import study_lock
 from liftgate.pipeline.epoch_timer import EpochTimer
 from liftgate.pipeline.notice import Notice
+
+_LEFTOVER = re.compile(r"\.(?!ledger\.sqlite\.|report\.html\.).*\.part$|\.part|state\.part$|scratch-")
+_OLD = 600.0  # seconds: no report takes so long to write
 
 
 @contextmanager
@@ -27,6 +37,7 @@ def session(context: Context) -> Iterator[Context]:
     folder = context.workspace.folder
     with study_lock(folder):
         stop_request.clear(folder)  # one that was meant for an earlier run
+        remove_leftovers(context.workspace)
         timer = EpochTimer()
         status = StatusWriter(folder, context.study.budget.usd_per_hour, timer)
         reasons = StopReasons(context, timer)
@@ -48,6 +59,28 @@ def session(context: Context) -> Iterator[Context]:
             status.end("finished")
         finally:
             stop_request.clear(folder)
+
+
+def remove_leftovers(workspace: Workspace) -> None:
+    """Delete what a killed run had begun to write and nothing will finish. The study's lock must be held.
+
+    Other processes write without that lock into the report and the ledger's head: of the report only what is old is
+    deleted, of the head only what is there while no append goes on. A run folder whose training still runs is left.
+    """
+    folder = workspace.folder
+    free = [run.path for run in folders(folder) if FolderLock(run.path / "run.lock").holder() is None]
+    places = [folder, *(folder / name for name in ("predictions", "splits", "trees", "work")), *free]
+    places += [run / "results" / name for run in free for name in ("", "weights", "state")]
+    for path in (path for place in places if place.is_dir() for path in place.iterdir()):
+        if _LEFTOVER.match(path.name):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    with waiting_lock(workspace.ledger.with_name(workspace.ledger.name + ".lock")):
+        for path in folder.glob(f".{workspace.ledger.name}.*.part"):
+            path.unlink(missing_ok=True)
+    for path in (*folder.glob(".report.html.*.part"), *(folder / "report").glob(".*.part")):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _OLD:
+                path.unlink()
 
 
 class StopReasons:

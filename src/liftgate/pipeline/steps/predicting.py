@@ -9,7 +9,8 @@ from liftgate.backends.base import PredictJob
 from liftgate.backends.events import Event, Json
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
-from liftgate.hashing import short
+from liftgate.errors import DataError
+from liftgate.hashing import file_hash, short
 from liftgate.ledger.results import PredictResult
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.notice import Notice
@@ -97,7 +98,11 @@ class PredictStep(Step[PredictResult]):
         return {self._context.workspace.folder / result.file: None}
 
     def predictions(self, results: Results) -> Predictions:
-        """Return the detections that this step left."""
+        """Return the detections that this step left.
+
+        Raises:
+            DataError: the file, or the settings beside it, are not what the ledger has of them.
+        """
         result = results.of(self)
         truth = self._context.datasets.truth(self._on)
         return coco.read_recorded(self._context.workspace.folder / result.file, truth, result.sha256)
@@ -106,7 +111,12 @@ class PredictStep(Step[PredictResult]):
         if self._given is not None:
             return self._given.path
         assert self._trained is not None
-        return str(self._context.workspace.folder / results.of(self._trained).best)
+        trained = results.of(self._trained)
+        path = self._context.workspace.folder / trained.best
+        if file_hash(path) != trained.sha256:  # read anew: the cache goes by size and time
+            hint = "delete it: the next run trains again"
+            raise DataError("the weights are not those in the ledger: the file was changed", where=path, hint=hint)
+        return str(path)
 
     def _forward(self, event: Event) -> None:
         self._context.notify(Notice("event", self.name, {"kind": event.kind, **event.to_body()}))

@@ -251,9 +251,7 @@ class ProbeStep(Step[ProbeResult]):
     def _tree(self) -> Path:
         """Write the training tree: val are the images of train again, test are the others."""
         folder = self._context.workspace.folder / "trees" / f"probe-{short(self.key)}"
-        data_yaml = folder / "data.yaml"
-        if not data_yaml.is_file():
-            yolo.write(self._chosen.both, folder)
+        data_yaml = yolo.write(self._chosen.both, folder)
         write_text(folder / "val.txt", (folder / "train.txt").read_text(encoding="ascii"))
         return data_yaml
 

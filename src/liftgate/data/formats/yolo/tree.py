@@ -5,7 +5,8 @@
     images/NAME.jpg      links to the originals (copies where the file system knows no links)
     labels/NAME.txt      rows in fractions, 7 digits: a box returns to 0.01 px up to 65,000 px
     groups.csv           name, group; where groups are known
-    manifest.json        link → image id, so that predictions can be traced back; and what was left out
+    manifest.json        link → image id, so that predictions can be traced back; what was left out; and the SHA-256 of
+                         every label and list, by which damage is noticed before a tree is used again
 
 All names are made here: two images called a.jpg in different folders do not collide, and no name of the user's (with
 `..`, a line break, or /images/ in its path) can lead Ultralytics astray. Left out, because Ultralytics would drop the
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -34,7 +36,8 @@ from liftgate.data.grouping.groups import write_groups
 from liftgate.data.provenance.card import Card, require_card_place, write_card
 from liftgate.documents import LARGE, Limits, load_json, load_yaml
 from liftgate.errors import DataError, Refused
-from liftgate.files import atomic_folder, require_empty, write_bytes, write_text
+from liftgate.files import atomic_folder, fsync_folder, require_empty, write_bytes, write_text
+from liftgate.hashing import content_hash, file_hash
 from liftgate.paths import lexical
 from liftgate.progress import Progress, report_progress, silent
 
@@ -100,8 +103,11 @@ def write_tree(
     with atomic_folder(folder, _own_files(folder)) as part:
         _write_files(part, entries, dataset, progress)
         write_text(part / "data.yaml", _document(dataset, folder, entries))
+        write_bytes(part / "manifest.json", _manifest(part, entries, dataset))
         if card is not None:
             write_card(card, part)
+        os.sync()  # an fsync for each of 100,000 labels would take minutes
+    fsync_folder(folder.parent)
     return TrainingTree(
         folder / "data.yaml",
         len(entries),
@@ -138,14 +144,26 @@ def _own_files(folder: Path) -> Callable[[str], bool]:
 
 
 def is_intact(data_yaml: Path) -> bool:
-    """Whether a training tree lies there whole: not moved since it was written, and all its links lead to an image."""
+    """Return whether a training tree is as it was written and where it was written.
+
+    Every label, list and data.yaml must have the hash that the manifest has of it, and every link lead to an image. A
+    tree from before there were hashes is not intact.
+    """
     folder = lexical(data_yaml.parent)
     try:
         at_home = load_yaml(data_yaml, Limits())["path"] == str(folder)
         links = read_manifest(folder)
-    except (OSError, ValueError, KeyError, TypeError, DataError):
+        manifest = load_json(folder / "manifest.json", LARGE)
+        whole = manifest.pop("manifest_sha256") == content_hash(manifest) and manifest["sha256"] == _file_hashes(folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError):
         return False
-    return bool(at_home) and all((folder / link).is_file() for link in links)
+    return bool(at_home) and bool(whole) and all((folder / link).is_file() for link in links)
+
+
+def _file_hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every label, every list and data.yaml by its path in the tree."""
+    paths = [folder / "data.yaml", *sorted(folder.glob("*.txt")), *sorted((folder / "labels").glob("*.txt"))]
+    return {path.relative_to(folder).as_posix(): file_hash(path) for path in paths}
 
 
 def read_manifest(folder: Path) -> dict[str, str]:
@@ -247,16 +265,17 @@ def _write_files(folder: Path, entries: Sequence[_Entry], dataset: Dataset, prog
         lines = [f"./{entry.link}\n" * entry.repeats for entry in entries if entry.image.split == split]
         (folder / f"{split}.txt").write_text("".join(lines), encoding="ascii")
     write_groups(folder, ((entry.name, entry.image.group) for entry in entries))
-    write_bytes(folder / "manifest.json", _manifest(entries, dataset))
 
 
-def _manifest(entries: Sequence[_Entry], dataset: Dataset) -> bytes:
+def _manifest(folder: Path, entries: Sequence[_Entry], dataset: Dataset) -> bytes:
     kept = {entry.image.id for entry in entries}
-    manifest = {
+    manifest: dict[str, object] = {
         "images": {entry.link: entry.image.id for entry in entries},
         "images_left_out": [image.id for image in dataset.images if image.id not in kept],
         "rows_left_out": {entry.image.id: entry.left_out for entry in entries if entry.left_out},
+        "sha256": _file_hashes(folder),
     }
+    manifest["manifest_sha256"] = content_hash(manifest)
     # Escaped, not UTF-8: file names need not be text.
     return json.dumps(manifest, indent=1).encode("ascii")
 
