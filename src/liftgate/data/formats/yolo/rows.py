@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 _TOLERANCE = 0.01
+_MAX_COLUMNS = 200_001
+"""A class and an outline of 100,000 corners: more are no outline, and cost hundreds of megabytes."""
 
 
 class LabelRow(NamedTuple):
@@ -46,8 +48,11 @@ def parse_rows(text: str, n_classes: int, n_keypoints: int = 0, dims: int = 3) -
     seen: set[tuple[float, ...]] = set()
     outlines = 0
     for line, content in enumerate(text.splitlines(), 1):
-        words = content.split()
+        words = content.split(maxsplit=_MAX_COLUMNS)
         if not words:
+            continue
+        if len(words) > _MAX_COLUMNS:
+            rows.bad.append(("row_columns", line, f"more than {_MAX_COLUMNS:,} columns"))
             continue
         outcome = _parse_row(words, line, n_classes, n_keypoints, dims)
         if not isinstance(outcome, LabelRow):
