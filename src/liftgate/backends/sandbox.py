@@ -19,7 +19,7 @@ from liftgate.files import cache_folder, write_json
 _KEPT = frozenset({"PATH", "LANG", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG"})
 _KEPT_PREFIXES = (
     *("LC_", "LD_", "CUDA", "NVIDIA", "NCCL_", "HIP_", "HSA_", "ROCR_", "ROCM_"),
-    *("OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_", "NUMEXPR_", "NUMBA_", "PYTORCH_", "TORCH_", "LIFTGATE_"),
+    *("OMP_", "ATEN_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_", "NUMEXPR_", "NUMBA_", "PYTORCH_", "TORCH_", "LIFTGATE_"),
 )
 _SWITCHES = {
     "YOLO_OFFLINE": "1",

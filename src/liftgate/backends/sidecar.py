@@ -2,7 +2,7 @@
 
 A generation is a folder `state/epoch-00007` with the backend's own state, and hard links to the files that belong to
 that moment (results.csv, best.pt, last.pt): free on disk, because those files are replaced and never rewritten. It is
-made beside and renamed into place, so a kill, a full disk or a power cut leaves the generation before.
+written aside and renamed into place, so a kill, a full disk or a power cut leaves the generation before.
 """
 
 from __future__ import annotations
@@ -35,7 +35,13 @@ class Generation(NamedTuple):
 
 
 def commit(out: Path, epoch: int, save: Callable[[Path], None], files: Iterable[str]) -> None:
-    """Write the generation of `epoch` (from 1): `save` writes its state to a path, `files` (below `out`) are linked.
+    """Write the generation of an epoch.
+
+    Args:
+        out: results folder.
+        epoch: last finished epoch, from 1.
+        save: writes the backend's state to a path.
+        files: names below `out` that belong to this moment; they are linked.
 
     Raises:
         OSError: the disk is full or read-only; the generations before are untouched.
@@ -44,7 +50,7 @@ def commit(out: Path, epoch: int, save: Callable[[Path], None], files: Iterable[
 
 
 def prepare(out: Path, epoch: int, files: Iterable[str]) -> Path:
-    """Take hold of the files as they are now, which is quick; return the folder that `finish` makes a generation."""
+    """Link the files as they are now, which is quick; return the folder that `finish` turns into a generation."""
     part = out / "state" / f".part-{epoch:05d}"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -56,7 +62,7 @@ def prepare(out: Path, epoch: int, files: Iterable[str]) -> Path:
 
 
 def finish(out: Path, epoch: int, part: Path, save: Callable[[Path], None]) -> None:
-    """Write the state, bring all of it to the disk and rename it into place: as long as the disk takes."""
+    """Write the state, flush everything to disk and rename the folder into place; it takes as long as the disk does."""
     try:
         save(part / STATE)
         for path in part.rglob("*"):
@@ -75,30 +81,26 @@ def finish(out: Path, epoch: int, part: Path, save: Callable[[Path], None]) -> N
 
 
 class Background:
-    """Does one piece of work at a time beside the training, so that an epoch does not wait for the disk."""
+    """Does one piece of work at a time in a thread, so that an epoch does not wait for the disk."""
 
     def __init__(self) -> None:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="side-car")
         self._pending: Future[None] | None = None
 
     def start(self, work: Callable[[], None]) -> None:
-        """Begin `work` once the piece before is done.
-
-        Raises:
-            whatever the piece before raised.
-        """
+        """Begin `work` once the one before is done, and raise what that raised."""
         self.wait()
         self._pending = self._worker.submit(work)
 
     def wait(self) -> None:
-        """Return when nothing is pending; raise what the last piece raised."""
+        """Wait for the pending work, and raise what it raised."""
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()
 
 
 def generations(out: Path) -> Iterator[Generation]:
-    """Yield what is on disk, newest first."""
+    """Yield the generations on disk, the newest first."""
     home = out / "state"
     names = (_NAME.fullmatch(path.name) for path in home.iterdir()) if home.is_dir() else ()
     epochs = sorted((int(match[1]) for match in names if match), reverse=True)
@@ -107,7 +109,7 @@ def generations(out: Path) -> Iterator[Generation]:
 
 
 def restore_files(generation: Generation, out: Path, files: Iterable[str]) -> None:
-    """Put the generation's files back in `out`; a file that did not exist at that moment is removed."""
+    """Restore the files of a generation in `out`; a file that did not exist at that moment is removed."""
     for name in files:
         target, saved = out / name, generation.folder / name
         target.unlink(missing_ok=True)

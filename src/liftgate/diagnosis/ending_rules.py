@@ -63,7 +63,7 @@ def stopped_rising(trace: Trace) -> Iterator[Symptom]:
         causes, change = _causes_of_a_short_plan(trace, last)
     yield Symptom(
         "trace.stopped_rising",
-        "warning",
+        "info" if _is_usual(trace, rise) else "warning",
         f"{message}: {rise.start:.4f} → {rise.end:.4f} over epochs {rise.first}–{last}",
         {
             "metric": rise.curve.name,
@@ -177,6 +177,11 @@ def _rise_of_a_plan(trace: Trace, curve: Curve) -> Rise | None:
     if _level(trace, curve) >= NEARLY_ALL or not part.certain or part.gain < max(WORTH * part.end, 0.01):
         return None
     return part if _goes_on(part, curve.values) else None
+
+
+def _is_usual(trace: Trace, rise: Rise) -> bool:
+    """Return whether the rise is one that a sound run may have at the end of its plan."""
+    return len(trace) >= 20 and not _was_cut_short(trace) and rise.gain < 1.5 * WORTH * rise.end
 
 
 def _goes_on(rise: Rise, values: Floats) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.diagnosis.schedule import extreme_rate, lower_rate, planned_epochs, read_schedule
-from liftgate.diagnosis.signals import middle, noise, smooth, spark, theil_sen
+from liftgate.diagnosis.signals import Floats, middle, noise, smooth, spark, theil_sen
 from liftgate.diagnosis.symptom import Symptom
 from liftgate.diagnosis.trace import Trace, filled, head_curves
 
@@ -249,7 +249,7 @@ def overfit(trace: Trace) -> Iterator[Symptom]:
         # A median of five around the best and one at the end: their difference has about the noise of one epoch.
         if n - best < max(8, 0.2 * n) or drop < max(0.02, 0.05 * level[best], 2.5 * noise(curve)):
             continue
-        val_ratio = middle(val[-tail:]) / middle(val[max(0, best - 2) : best + 3])
+        val_ratio = _val_ratio(trace, head, val, best, tail)
         train_ratio = middle(train[-tail:]) / middle(train[max(0, best - 2) : best + 3])
         if val_ratio < 1.1 or train_ratio > 0.95:
             continue
@@ -272,6 +272,17 @@ def overfit(trace: Trace) -> Iterator[Symptom]:
             {"patience": max(10, n // 10)},
             spark(curve),
         )
+
+
+def _val_ratio(trace: Trace, head: str | None, total: Floats, best: int, tail: int) -> float:
+    """Return how much the validation loss rose since the best epoch: all of the head's, or one by a fifth or more."""
+
+    def ratio(values: Floats) -> float:
+        before = middle(values[max(0, best - 2) : best + 3])
+        return middle(values[-tail:]) / before if before > 0 else 0.0
+
+    parts = [ratio(values) for values in trace.losses("val/", head)]
+    return max([ratio(total), *(one for one in parts if one >= 1.2)])
 
 
 def oscillation(trace: Trace) -> Iterator[Symptom]:

@@ -78,13 +78,17 @@ class Trace:
         """Return the columns whose names have a prefix."""
         return {name: values for name, values in self.columns.items() if name.startswith(prefix)}
 
-    def summed(self, prefix: str, head: str | None = None) -> Floats | None:
-        """Return the sum of the losses with a prefix, of one head if it is named; None where there is no such loss."""
-        losses = [
+    def losses(self, prefix: str, head: str | None = None) -> list[Floats]:
+        """Return the losses with a prefix, of one head if it is named."""
+        return [
             values
             for name, values in self.starting(prefix).items()
             if "loss" in name and head in (None, _head_of_loss(name))
         ]
+
+    def summed(self, prefix: str, head: str | None = None) -> Floats | None:
+        """Return the sum of the losses with a prefix, of one head if it is named; None where there is no such loss."""
+        losses = self.losses(prefix, head)
         return np.sum(losses, axis=0) if losses else None
 
     @property
