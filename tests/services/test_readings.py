@@ -251,3 +251,20 @@ def test_box_metrics_of_keypoints_without_boxes_are_null_with_a_reason(tmp_path:
     assert "no boxes" in found.settings["no_boxes"]
     with pytest.raises(UsageError, match="is of boxes"):
         liftgate.compare(gt, predictions, predictions, metric="mAP50")
+
+
+def test_a_comparison_by_ap_says_what_the_limit_cut_and_one_by_recall_does_not(tmp_path: Path) -> None:
+    gt = truth(tmp_path / "gt.json", ["a.jpg", "b.jpg"], [1, 1], n=1)
+    noise = [{"image_id": 1, "category_id": 1, "bbox": [100, 80, 10, 10]} for _ in range(120)]
+    many, few = results(tmp_path / "many.json", noise), results(tmp_path / "few.json", noise[:5])
+    said = {m: " ".join(liftgate.compare(gt, many, few, metric=m).caveats) for m in ("mAP50", "recall")}
+    assert "20 detections are beyond the best 100" in said["mAP50"]
+    assert "beyond the best" not in said["recall"]
+
+
+def test_a_source_that_was_cut_at_max_det_says_so(tmp_path: Path) -> None:
+    gt = truth(tmp_path / "gt.json", ["a.jpg"], [1], n=1)
+    rows = [{"image_id": 1, "category_id": 1, "bbox": [100, 80, 10, 10]} for _ in range(30)]
+    path = results(tmp_path / "p.json", rows)
+    (tmp_path / "p.settings.json").write_text(json.dumps({"max_det": 30, "category_numbering": "category ids"}))
+    assert "as many detections as max_det (30) allowed" in liftgate.evaluate(gt, path).settings["remarks"]

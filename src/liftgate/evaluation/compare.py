@@ -17,7 +17,7 @@ from liftgate.evaluation.breakdown import compare_classes, compare_slices
 from liftgate.evaluation.group_hints import group_caveats
 from liftgate.evaluation.information import groups_of_difference
 from liftgate.evaluation.matched_predictions import MatchedPredictions, match_for_metric, replicates
-from liftgate.evaluation.metric_names import IMAGE_LEVEL
+from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS
 from liftgate.evaluation.records import Comparison
 from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, image_units, units
 from liftgate.evaluation.spec import ComparisonSpec
@@ -104,7 +104,7 @@ def build_comparison(
         per_class=compare_classes(*arms, metric, spec.conf, groups),
         slices={} if slices is None else compare_slices(truth, *arms, metric, slices, spec.interval_level),
         images=_changed(truth, arms, metric),
-        caveats=(*_caveats(*predictions), *group_caveats(truth)),
+        caveats=(*_caveats(*predictions), *_limits(arms, metric), *group_caveats(truth)),
         p_value=p_value,
         percentile=_percentile(pair, spec.interval_level),
         probability_better=_probability_better(gain),
@@ -217,6 +217,13 @@ def _per_image(arm: MatchedPredictions, metric: str) -> NDArray[np.float64]:
         return np.asarray(arm.image_level.flagged == arm.image_level.positive, dtype=np.float64)
     assert arm.point is not None
     return arm.point.f1
+
+
+def _limits(arms: Sequence[MatchedPredictions], metric: str) -> tuple[str, ...]:
+    """What COCO's limit of detections cut, where the metric has one."""
+    if metric not in COCO and metric not in OKS:
+        return ()
+    return tuple(dict.fromkeys(note for arm in arms if arm.table is not None and (note := arm.table.limit_note())))
 
 
 def _caveats(control: Predictions, treatment: Predictions) -> tuple[str, ...]:

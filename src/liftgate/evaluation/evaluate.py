@@ -88,7 +88,7 @@ def evaluate(
         intervals |= more_intervals
     settings |= {"conf": conf, "iou": 0.5, "max_det": MAX_DETECTIONS["iou"]}
     if table.beyond_limit:
-        settings["max_det_cut"] = limit_note(table)
+        settings["max_det_cut"] = table.limit_note()
     if not predictions.has_boxes:  # the box around some keypoints is nobody's detection of an object
         of_boxes = (*COCO, *RATES)
         estimates |= dict.fromkeys(of_boxes)
@@ -123,14 +123,6 @@ def evaluate(
 
 
 NO_BOXES = "the predictions have keypoints and no boxes: box metrics are undefined"
-
-
-def limit_note(table: MatchTable) -> str:
-    """Return the sentence that says what COCO's limit of detections cut."""
-    return (
-        f"{table.beyond_limit:,} detections are beyond the best {table.limit} of their image and class: AP and AR "
-        "leave them out, as COCO does; recall, precision and false positives at a threshold count them"
-    )
 
 
 _OF_IMAGES = "of whole images: korn-graubard, AUC: bootstrap-se-logit-t"

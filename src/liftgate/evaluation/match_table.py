@@ -75,6 +75,15 @@ class MatchTable:
         """Detections that AP and AR leave out, because their image and class have better ones enough."""
         return int((self.rank >= self.limit).sum())
 
+    def limit_note(self) -> str:
+        """Return the sentence that says what the limit cut; empty: nothing."""
+        if not self.beyond_limit:
+            return ""
+        return (
+            f"{self.beyond_limit:,} detections are beyond the best {self.limit} of their image and class: AP and AR "
+            "leave them out, as COCO does; recall, precision and false positives at a threshold count them"
+        )
+
     def positives(self, size: str, unit: NDArray[np.int64], n_units: int) -> NDArray[np.float64]:
         """(K, n_units) number of objects that count, by class and by the unit that each image belongs to."""
         counted = self.counted[SIZES.index(size)]

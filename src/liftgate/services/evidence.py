@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -488,6 +489,11 @@ def odd_predictions(predictions: Predictions) -> str:
     """Return what was unusual in the predictions and was read all the same; empty: nothing."""
     scores, ids = (predictions.settings.get(key) for key in ("scores_outside_0_1", "image_ids_respelled"))
     texts = list(predictions.notes)
+    most = predictions.settings.get("max_det")
+    if isinstance(most, int) and len(predictions):
+        full = sum(count >= most for count in Counter(predictions.image.tolist()).values())
+        if full:
+            texts.append(f"{full} images have as many detections as max_det ({most}) allowed: there may have been more")
     if scores:
         texts.append(f"{scores} scores lie outside 0 … 1: AP ranks by them, but a confidence threshold means nothing")
     if ids:

@@ -15,6 +15,7 @@ from liftgate.checks.messages import examples, listed, many
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.faults import unread_images
 
 _UNIFORM = 1.0  # grey values of spread
 _NOT_TAKEN_TEXT = """
@@ -62,7 +63,7 @@ def no_background(subject: Subject) -> Iterator[Finding]:
     file; mined false positives are the best.
     """
     for name, dataset in subject.datasets.items():
-        busy = np.bincount(dataset.labels.image, minlength=len(dataset.images)) > 0
+        busy = (np.bincount(dataset.labels.image, minlength=len(dataset.images)) > 0) | unread_images(dataset)
         train = np.array([image.split in {"train", None} for image in dataset.images], dtype=np.bool_)
         if train.any() and len(dataset.labels) and busy[train].all():
             message = f"every one of the {many(int(train.sum()), 'training image')} shows an object"
@@ -82,7 +83,7 @@ def mostly_background(dataset: Dataset) -> Iterator[Finding]:
     train = np.array([image.split in {"train", None} for image in dataset.images], dtype=np.bool_)
     # Images without a label file are another matter: labels.missing.
     looked_at = train & np.array([image.label is not None for image in dataset.images], dtype=np.bool_)
-    busy = np.bincount(dataset.labels.image, minlength=len(dataset.images)) > 0
+    busy = (np.bincount(dataset.labels.image, minlength=len(dataset.images)) > 0) | unread_images(dataset)
     bare = int((looked_at & ~busy).sum())
     if bare > train.sum() / 2 and len(dataset.labels):
         message = f"{bare:,} of {many(int(train.sum()), 'training image')} show no object"

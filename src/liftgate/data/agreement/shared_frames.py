@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset, Image
+from liftgate.data.core.faults import unread_images
 from liftgate.data.core.image_names import ImageNames
 from liftgate.errors import DataError
 
@@ -27,7 +28,7 @@ class SharedFrames:
     """Ids of a's images that b does not have"""
     only_b: tuple[str, ...]
     unlabelled_a: tuple[str, ...]
-    """Ids (in a) of shared frames that a has no label file for: no label says that they are empty"""
+    """Ids (in a) of shared frames that a has no labels for, or none that can be read"""
     unlabelled_b: tuple[str, ...]
     look_alikes: tuple[tuple[str, str], ...]
     """Class names that differ in case, accents or spaces only; they count as different classes"""
@@ -64,25 +65,25 @@ def shared_frames(a: Dataset, b: Dataset, *, missing_is_empty: bool = False) -> 
             got=f"{_example(a.images)} and {_example(b.images)}",
         )
     _same_sizes(a, b, pairs)
-    said_a, said_b = _labelled(a), _labelled(b)
-    kept = [(i, j) for i, j in pairs if missing_is_empty or (said_a[i] and said_b[j])]
+    known_a, known_b = (_known(one, missing_is_empty=missing_is_empty) for one in (a, b))
+    kept = [(i, j) for i, j in pairs if known_a[i] and known_b[j]]
     return SharedFrames(
         a=np.array([i for i, _ in kept], dtype=np.int64),
         b=np.array([j for _, j in kept], dtype=np.int64),
         classes=tuple(dict.fromkeys([*a.classes, *b.classes])),
         only_a=tuple(image.id for index, image in enumerate(a.images) if index not in found),
         only_b=tuple(only_b),
-        unlabelled_a=() if missing_is_empty else tuple(a.images[i].id for i, _ in pairs if not said_a[i]),
-        unlabelled_b=() if missing_is_empty else tuple(a.images[i].id for i, j in pairs if not said_b[j]),
+        unlabelled_a=tuple(a.images[i].id for i, _ in pairs if not known_a[i]),
+        unlabelled_b=tuple(a.images[i].id for i, j in pairs if not known_b[j]),
         look_alikes=_look_alikes(a.classes, b.classes),
     )
 
 
-def _labelled(dataset: Dataset) -> list[bool]:
-    said = [image.label is not None for image in dataset.images]
-    for index in dataset.labels.image.tolist():
-        said[index] = True
-    return said
+def _known(dataset: Dataset, *, missing_is_empty: bool) -> NDArray[np.bool_]:
+    """(images,) whether it is known what an annotator drew: an image whose labels could not be read is not empty."""
+    labelled = np.array([missing_is_empty or image.label is not None for image in dataset.images], dtype=np.bool_)
+    labelled[dataset.labels.image] = True
+    return labelled & ~unread_images(dataset)
 
 
 def _same_sizes(a: Dataset, b: Dataset, pairs: Sequence[tuple[int, int]]) -> None:

@@ -163,7 +163,8 @@ def _coco_rows(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
     if any("image_id" not in row for row in rows):
         raise DataError("not COCO results", where=path, expected="a list of {image_id, category_id, bbox, score}")
     for index, row in enumerate(rows):
-        yield f"{path}: [{index}]", {**row, "image": row["image_id"], "class": row.get("category_id", "")}
+        image = row.get("file_name") or row["image_id"]
+        yield f"{path}: [{index}]", {**row, "image": image, "class": row.get("category_id", "")}
 
 
 def _csv_row(row: Mapping[str, str]) -> dict[str, object]:
