@@ -76,10 +76,12 @@ def kills(count: int, folder: Path) -> None:
     random.seed(0)
     pair = [("a0", writer(path, "a0", 3600)), ("b0", writer(path, "b0", 3600))]
     for number in range(1, count + 1):
-        time.sleep(random.uniform(0.0, 0.4))
         who, process = pair.pop(0)
+        assert process.stdout is not None
+        first = process.stdout.readline()  # it is at work
+        time.sleep(random.uniform(0.0, 0.2))
         process.send_signal(signal.SIGKILL)
-        outputs[who] = process.communicate()[0]
+        outputs[who] = first + process.communicate()[0]
         name = f"{'ab'[number % 2]}{number}"
         pair.append((name, writer(path, name, 3600)))
     for who, process in pair:
