@@ -265,3 +265,17 @@ def test_the_tour_shows_the_tree_and_the_floors_as_they_are() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     floors = next(one["layers"] for one in contracts if one.get("containers") == ["liftgate"])
     assert f"`{' > '.join(floors)}`" in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_name_of_the_code_that_is_named_exists(page: Path) -> None:
+    named = set(
+        re.findall(r"`(_[A-Z][A-Z_]+|[A-Z][a-z]+(?:[A-Z][a-z]+)+|[a-z]+_[a-z_]+\(\))`", page.read_text("utf-8"))
+    )
+    sources = everything_in_src()
+    assert {name for name in named if not re.search(rf"\b{re.escape(name.rstrip('()'))}\b", sources)} == set()
+
+
+@cache
+def everything_in_src() -> str:
+    return "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
