@@ -160,9 +160,15 @@ def test_two_models_are_compared_each_at_its_own_threshold() -> None:
     eager = ImageLevelThreshold(("class0",), 0.0)
     fewer = compare(data, model, model, ComparisonSpec(metric="false_alarm_rate", thresholds=(eager, blunt)))
     assert fewer.delta.estimate == -1 and fewer.verdict == "MARGINAL", "all alarms gone everywhere: no variance"
-    quiet = image_level_scores(data, model, eager)
-    some = replace(eager, threshold=float(np.median(quiet.score[~quiet.positive & (quiet.score > 0)])))
-    fewer = compare(data, model, model, ComparisonSpec(metric="false_alarm_rate", thresholds=(eager, some)))
+    quiet = np.flatnonzero(~image_level_scores(data, model, eager).positive)
+    loud = quiet[np.arange(len(quiet)) % 3 > 0]
+    noisy = replace(
+        model,
+        image=np.append(model.image, loud), cls=np.append(model.cls, np.zeros_like(loud)),
+        boxes=np.concatenate([model.boxes, np.tile([0.0, 0.0, 9.0, 9.0], (len(loud), 1))]),
+        scores=np.append(model.scores, np.full(len(loud), 0.9)), sides=None,
+    )  # fmt: skip
+    fewer = compare(data, noisy, model, ComparisonSpec(metric="false_alarm_rate", thresholds=(sharp, sharp)))
     assert fewer.delta.estimate < 0 and fewer.verdict == "PASS", "fewer false alarms are a gain"
     with pytest.raises(UsageError, match="say which classes are a threat"):
         compare(data, model, model, ComparisonSpec(metric="accuracy"))

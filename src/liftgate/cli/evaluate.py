@@ -72,20 +72,22 @@ def table(evaluation: Evaluation) -> str:
     from liftgate.stats.interval import percent, sample
 
     level = percent(evaluation.level)
-    lines = [f"{'metric':<26} {'value':>7}  {f'{level} interval':<18} {'deff':>5} {'n_eff':>7}  method"]
+    lines = [f"{'metric':<26} {'value':>7}  {f'{level} interval':<18} {'deff':>5} {'n_eff':>7} {'groups':>7}  method"]
     for name, value in evaluation.metrics.items():
         interval = evaluation.intervals.get(name)
         if value is None:
             lines.append(f"{name:<26} {'–':>7}  undefined: no truth of that kind")
         elif interval is None:
-            lines.append(f"{name:<26} {value:>7.1f}  {'':<18} {'':>5} {'':>7}  as measured when predicting")
+            lines.append(f"{name:<26} {value:>7.1f}  {'':<18} {'':>5} {'':>7} {'':>7}  as measured when predicting")
         else:
             effect = "" if interval.design_effect is None else f"{interval.design_effect:.2f}"
             worth = "" if interval.n_effective is None else f"{interval.n_effective:,.0f}"
             bounds = _bounds([interval.low, interval.high])
-            lines.append(f"{name:<26} {value:>7.3f}  {bounds:<18} {effect:>5} {worth:>7}  {interval.method}")
+            even = "" if interval.groups_effective is None else f"{interval.groups_effective:.3g}"
+            lines.append(f"{name:<26} {value:>7.3f}  {bounds:<18} {effect:>5} {worth:>7} {even:>7}  {interval.method}")
     of = f"{sample(evaluation.n_images, evaluation.n_groups)}; {level} intervals over groups"
     lines += ["", f"{of}; deff: design effect, n_eff: what the sample is worth in independent ones"]
+    lines += ["groups: how many even groups inform the number"]
     lines += [*_basis(evaluation), *_slices(evaluation), *_pck(evaluation), *_errors(evaluation)]
     common = evaluation.settings.get("common")
     notes = [*([common] if common else []), *sorted({i.note for i in evaluation.intervals.values() if i.note})]

@@ -274,6 +274,8 @@ def _undefined(metric: str, evaluation: Evaluation) -> str:
 
 def describe_groups_needed(interval: Interval, wanted: float) -> str:
     """Say how much data like this would show the claim of a model that is half-way from it to perfect."""
+    if not 0 < wanted < 1:
+        return ""
     true = (1 + wanted) / 2
     groups = _groups_for_claim(replace(interval, estimate=true), wanted)
     if groups is None:
