@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from diagnosis.traces import ARGS, HEADER, case_c, learned, rates, write
 from liftgate.cli import main
 from liftgate.diagnosis import diagnose
-from liftgate.diagnosis.trace import read_trace
+from liftgate.diagnosis.trace import head_curves, read_trace
 from liftgate.errors import DataError
 
 quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -392,6 +392,22 @@ def test_a_rise_at_the_end_of_a_rate_far_too_high_asks_for_a_lower_one(tmp_path:
     assert finding.id == "trace.stopped_rising" and finding.data["experiment"] == {"lr0": 0.01}
 
 
+def test_a_head_that_rises_while_another_falls_is_no_rise(tmp_path: Path) -> None:
+    """Boxes pay for keypoints: more epochs would not help the model."""
+    n = 40
+    rising = np.linspace(0.1, 0.4, n) + rng(1).normal(0, 0.004, n)
+    columns = {"train/pose_loss": np.linspace(2, 1, n), "val/pose_loss": np.linspace(2, 1, n)}
+    columns |= {"metrics/mAP50(P)": np.clip(1.3 * rising, 0, 1), "metrics/mAP50-95(P)": rising}
+    for name, boxes, found in (
+        ("stays", learned(n, 0.6, 4, rng()), ["trace.stopped_rising"]),
+        ("falls", np.concatenate([learned(20, 0.6, 3, rng()), np.linspace(0.6, 0.5, 20)]), []),
+    ):
+        diagnosis = diagnose([write(tmp_path / name, boxes, columns=columns, args={"epochs": 200})])[0]
+        assert [one.id for one in diagnosis.findings if one.id == "trace.stopped_rising"] == found, name
+    evidence = diagnose([tmp_path / "stays"])[0].findings[0].data["evidence"]
+    assert evidence["metric"] == "mAP50-95(P)" and list(evidence["other_heads"]) == ["mAP50-95(B)"]
+
+
 def test_a_short_run_gets_cannot_say(tmp_path: Path) -> None:
     assert ids(write(tmp_path / "run", np.array([0.1, 0.2, 0.3]))) == ["trace.too_short"]
 
@@ -476,6 +492,31 @@ def test_equal_validation_rows_beside_a_training_loss_that_falls_are_another_fau
 
 
 # Files of every shape are read.
+
+
+_METRICS = "metrics/precision(B),metrics/recall(B),metrics/mAP50(B),metrics/mAP50-95(B)"
+_POSE = _METRICS + "," + _METRICS.replace("(B)", "(P)")
+_HEADERS = {
+    "8.0, detection": f"epoch,train/box_loss,train/cls_loss,train/dfl_loss,{_METRICS},val/box_loss,lr/pg0,lr/pg1",
+    "YOLOv10": f"epoch,train/box_om,train/cls_om,train/dfl_om,train/box_oo,{_METRICS},val/box_om,lr/pg0",
+    "pose with rle_loss": f"epoch,time,train/box_loss,train/pose_loss,train/rle_loss,{_POSE},val/box_loss,lr/pg0",
+    "RT-DETR": f"epoch,time,train/giou_loss,train/cls_loss,train/l1_loss,{_METRICS},val/giou_loss,lr/pg0",
+    "YOLOv5": "epoch,train/box_loss,train/obj_loss,metrics/precision,metrics/recall,metrics/mAP_0.5,"
+    "metrics/mAP_0.5:0.95,val/box_loss,x/lr0,x/lr1,x/lr2",
+    "classification": "epoch,time,train/loss,metrics/accuracy_top1,metrics/accuracy_top5,val/loss,lr/pg0",
+}
+
+
+@pytest.mark.parametrize("header", _HEADERS.values(), ids=_HEADERS.keys())
+def test_headers_of_every_version_and_task_are_read(tmp_path: Path, header: str) -> None:
+    names = header.split(",")
+    rows = [",".join("0.5" if name != "epoch" else str(epoch) for name in names) for epoch in range(1, 13)]
+    (tmp_path / "results.csv").write_text("\n".join([header, *rows]))
+    trace = read_trace(tmp_path)
+    assert len(trace) == 12
+    assert trace.fitness is not None and trace.learning_rate is not None
+    assert trace.summed("train/") is not None and trace.summed("val/") is not None
+    assert list(head_curves(trace))
 
 
 def test_two_runs_in_one_file_are_no_chimera(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def stopped_rising(trace: Trace) -> Iterator[Symptom]:
             "slope_per_epoch": rise.slope.estimate,
             "slope_interval": [bound if np.isfinite(bound) else None for bound in (rise.slope.low, rise.slope.high)],
             "best_epoch": _best_epoch(trace),
+            "other_heads": {other.curve.name: [other.start, other.end] for other in _other_heads(trace, rise)},
         },
         causes,
         change,
@@ -140,8 +141,16 @@ def find_rise(trace: Trace) -> Rise | None:
                 continue
             if excerpt and (np.diff(curve.values[given.epochs[-4:] - given.epochs[0]]) <= 0).any():
                 continue  # of an excerpt the last epochs that are given must all rise
-            return rise
+            if all(other.slope.high >= 0 for other in _other_heads(trace, rise)):
+                return rise
     return None
+
+
+def _other_heads(trace: Trace, rise: Rise) -> Iterator[Rise]:
+    """Yield the other heads over the same epochs: a rise of one that the others pay for is no reason to go on."""
+    for curve in head_curves(trace):
+        if curve.head != rise.curve.head:
+            yield _last_part(trace, curve, len(rise.values), 0.9)
 
 
 def _was_cut_short(trace: Trace) -> bool:

@@ -101,7 +101,7 @@ def _untrained_loss(trace: Trace, head: str) -> str | None:
     A class loss alone is never 0: the background takes part in it. `kobj_loss` is 0 in every sound run whose keypoints
     have no visibility.
     """
-    for name in {"B": ("box_loss", "dfl_loss"), "P": ("pose_loss",), "M": ("seg_loss",)}[head]:
+    for name in {"B": ("box_loss", "dfl_loss", "box_om"), "P": ("pose_loss",), "M": ("seg_loss",)}[head]:
         loss = trace.column(f"train/{name}")
         if loss is not None and len(loss) >= 3 and not loss.any():
             if head == "B" and any((other := trace.column(f"train/{one}")) is not None and other.any() for one in _BOX):

@@ -37,6 +37,7 @@ _OTHER_TRAINERS = {
 }
 """File that a run folder of another trainer has → who writes it"""
 _LOGS = ("train.log", "../train.log", "log.txt", "nohup.out")
+_TWO_HEADED = ("_om", "_oo")  # losses of YOLOv10: one-to-many and one-to-one assignment
 _HUGE = 1e15  # a loss beyond it is as good as infinite, and sums of it stay finite
 _LOG_LIMIT = 20_000_000  # bytes read of a log's end
 _LIMIT = 100_000_000  # bytes of a results.csv: a hundred thousand epochs and more
@@ -83,7 +84,7 @@ class Trace:
         return [
             values
             for name, values in self.starting(prefix).items()
-            if "loss" in name and head in (None, _head_of_loss(name))
+            if ("loss" in name or name.endswith(_TWO_HEADED)) and head in (None, _head_of_loss(name))
         ]
 
     def summed(self, prefix: str, head: str | None = None) -> Floats | None:
