@@ -26,6 +26,16 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return (Path(given) if given else Path.home() / ".cache") / "liftgate"
 
 
+def state_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder where Liftgate keeps what it must not forget: $XDG_STATE_HOME/liftgate.
+
+    Raises:
+        RuntimeError: there is no home folder.
+    """
+    given = environment.get("XDG_STATE_HOME")
+    return (Path(given) if given else Path.home() / ".local" / "state") / "liftgate"
+
+
 @contextlib.contextmanager
 def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file that takes the place of `path` when the block ends well, and vanishes when it does not.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import liftgate
 from liftgate import api
 from liftgate.cli import main
 from liftgate.data.formats.read import read
-from liftgate.errors import Refused
+from liftgate.errors import Refused, UsageError
 from liftgate.ledger.lockbox import locked_by
 
 Write = Callable[..., Path]
@@ -113,3 +115,131 @@ def test_the_command_line_refuses_images_that_a_study_locks(
         liftgate.compare(truth, found, found, split="test")
     with pytest.raises(Refused, match="these images are locked"):
         liftgate.evaluate(truth, found, split="test")
+
+
+def _copies(root: Path, folder: Path) -> Iterator[tuple[Path, Path, str]]:
+    """Yield the locked images of a tree, where a copy would lie, and its label's text."""
+    for line in (root / "test.txt").read_text().splitlines():
+        image = root / line
+        label = root / "labels" / f"{image.stem}.txt"
+        yield image, folder / "images" / f"frame_{len(image.stem)}_{image.stem[-3:]}", label.read_text()
+
+
+def _yolo(root: Path, folder: Path, save: Callable[[Path, Path], Path], most: int = 99) -> Path:
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    for image, copy, label in list(_copies(root, folder))[:most]:
+        made = save(image, copy)
+        (folder / "labels" / f"{made.stem}.txt").write_text(label)
+    (folder / "data.yaml").write_text("val: images\nnames: [rot, blau]\n")
+    return folder / "data.yaml"
+
+
+def _as_they_are(image: Path, copy: Path) -> Path:
+    return Path(shutil.copy(image, copy.with_suffix(".png")))
+
+
+def _as_png(image: Path, copy: Path) -> Path:
+    Image.open(image).save(copy.with_suffix(".png"), compress_level=1)
+    return copy.with_suffix(".png")
+
+
+def _as_jpeg(image: Path, copy: Path) -> Path:
+    Image.open(image).save(copy.with_suffix(".jpg"), quality=85)
+    return copy.with_suffix(".jpg")
+
+
+def _twice_as_large(image: Path, copy: Path) -> Path:
+    with Image.open(image) as picture:
+        picture.resize((picture.width * 2, picture.height * 2)).save(copy.with_suffix(".png"))
+    return copy.with_suffix(".png")
+
+
+def _link(image: Path, copy: Path) -> Path:
+    copy.with_suffix(".png").symlink_to(image)
+    return copy.with_suffix(".png")
+
+
+def _yaml_elsewhere(root: Path, folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "other.yaml").write_text(f"path: {root}\nval: test.txt\nnames: [a, b]\n")
+    return folder / "other.yaml"
+
+
+COPIES: dict[str, Callable[[Path, Path], Path]] = {
+    "a yaml elsewhere": _yaml_elsewhere,
+    "renamed copies": lambda root, folder: _yolo(root, folder, _as_they_are),
+    "links under other names": lambda root, folder: _yolo(root, folder, _link),
+    "saved again as PNG": lambda root, folder: _yolo(root, folder, _as_png),
+    "saved again as JPEG": lambda root, folder: _yolo(root, folder, _as_jpeg),
+    "twice as large": lambda root, folder: _yolo(root, folder, _twice_as_large),
+    "three of them": lambda root, folder: _yolo(root, folder, _as_they_are, most=3),
+    "three of them as JPEG": lambda root, folder: _yolo(root, folder, _as_jpeg, most=3),
+    "COCO with bare names": lambda root, folder: _coco(root, folder, images=True),
+    "COCO without images": lambda root, folder: _coco(root, folder, images=False),
+}
+
+
+def _coco(root: Path, folder: Path, *, images: bool) -> Path:
+    made = folder / "made"
+    liftgate.data.convert(root / "data.yaml", "coco", made)
+    (truth,) = [path for path in made.rglob("*.json") if "test" in path.name]
+    document = json.loads(truth.read_text())
+    for row in document["images"]:
+        if images:
+            shutil.copy(root / "images" / Path(row["file_name"]).name, folder)
+        row["file_name"] = Path(row["file_name"]).name
+    shutil.rmtree(made)
+    (folder / "truth.json").write_text(json.dumps(document))
+    return folder / "truth.json"
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_copies_of_locked_images_are_refused_wherever_they_lie(
+    how: str, studied: tuple[Write, Path], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, study = studied
+    away = tmp_path_factory.mktemp("away")
+    monkeypatch.chdir(away)
+    truth = COPIES[how](study.parent / "scenes", away / "copy")
+    found = away / "found.json"
+    found.write_text("[]")
+    with pytest.raises(Refused, match=r"these images are locked: .*scenes\.test of the study colours"):
+        liftgate.evaluate(truth, found)
+    monkeypatch.setenv("LIFTGATE_LEDGER_INDEX", "off")
+    assert liftgate.evaluate(truth, found).metrics["mAP50"] == 0, "the index is the only link between the two folders"
+
+
+def test_images_that_no_study_locks_are_not_refused(
+    studied: tuple[Write, Path], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, study = studied
+    away = tmp_path_factory.mktemp("away")
+    monkeypatch.chdir(away)
+    found = away / "found.json"
+    found.write_text("[]")
+    root = study.parent / "scenes"
+    liftgate.evaluate(root / "data.yaml", found, split="val")
+    # The pictures of val with the labels of test, and the labels of val with the pictures of test: neither is a copy.
+    (away / "images").mkdir()
+    (away / "labels").mkdir()
+    for number in range(12):
+        shutil.copy(root / f"images/val{number:03d}.png", away / f"images/{number}.png")
+        shutil.copy(root / f"labels/test{number:03d}.txt", away / f"labels/{number}.txt")
+    (away / "data.yaml").write_text("val: images\nnames: [a, b]\n")
+    liftgate.evaluate(away / "data.yaml", found)
+
+
+def test_a_threshold_is_not_chosen_on_copies_of_the_images_that_are_judged(
+    write_study: Write, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    write_study()
+    away = tmp_path_factory.mktemp("away")
+    root = tmp_path / "scenes"
+    copies = _yolo(root, away / "copy", _as_jpeg)
+    found = away / "found.json"
+    found.write_text("[]")
+    with pytest.raises(UsageError, match="chosen on images that it is judged by"):
+        liftgate.evaluate(
+            root / "data.yaml", found, split="test", threats=["red"], threshold="f1", val=found, val_truth=copies
+        )

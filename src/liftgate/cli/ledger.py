@@ -37,9 +37,11 @@ def _expect_a_ledger(ledger: Ledger) -> None:
     if not ledger.path.exists() or ledger.path.stat().st_size == 0:
         raise UsageError("there is no ledger yet", where=ledger.path, hint="`liftgate run STUDY` begins one")
     try:
-        _ = ledger.head
-    except LedgerError as error:
-        raise UsageError("this is no ledger", where=ledger.path, expected="study.yaml or ledger.sqlite") from error
+        if ledger.entries():
+            return
+    except LedgerError:
+        pass
+    raise UsageError("this is no ledger", where=ledger.path, expected="study.yaml or ledger.sqlite")
 
 
 def _ledger_path(path: Path) -> Path:
@@ -47,10 +49,9 @@ def _ledger_path(path: Path) -> Path:
         if path.is_dir():
             raise UsageError("a folder", where=path, expected="study.yaml or ledger.sqlite")
         return path
-    from liftgate.ledger.workspace import Workspace
-    from liftgate.study.study_file import load
+    from liftgate.ledger.workspace import results_folder
 
-    return Workspace(load(path)).ledger
+    return results_folder(path) / "ledger.sqlite"
 
 
 def _show(ledger: Ledger, args: argparse.Namespace) -> int:

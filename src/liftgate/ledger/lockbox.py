@@ -21,6 +21,7 @@ from liftgate.data.core.fingerprint import file_hashes, name_signature
 from liftgate.errors import LedgerError, LiftgateError, Refused
 from liftgate.hashing import short
 from liftgate.ledger.chain import Entry, Ledger
+from liftgate.ledger.locked_images import indexed_ledgers, read_locked_images
 from liftgate.ledger.records import Body, DataEntry, LockboxEntry, SplitSummary
 from liftgate.ledger.workspace import Workspace
 from liftgate.study.records import Study
@@ -214,22 +215,24 @@ def nearby_folders(dataset: Dataset) -> Iterable[Path]:
 def locked_by(dataset: Dataset, folders: Iterable[Path]) -> list[Locked]:
     """Return the locked splits that hold any of these images.
 
-    They are known by the ledgers in `runs/` of the folders and, where a study never ran, by the study files in them.
+    They are known by the ledgers in `runs/` of the folders and by those of this user's index; where a study never ran,
+    by the study files in the folders. Images are recognised by content, see `image_identity`.
     """
     found: dict[tuple[Path, str, str], Locked] = {}
     by_name: dict[str, Path] = {}
     places = list(folders)
-    for path in (path for folder in places for path in sorted(folder.glob("runs/*/ledger.sqlite"))):
+    ledgers = [path for folder in places for path in sorted(folder.glob("runs/*/ledger.sqlite"))]
+    for path in dict.fromkeys(path.resolve() for path in (*ledgers, *indexed_ledgers())):
         ledger = Ledger(path)
         with contextlib.suppress(LedgerError):
             newest = {entry.dataset: entry for entry in ledger.records(DataEntry)}
             for name, data in newest.items():
                 for row in (row for row in data.splits if row.locked):
                     by_name = by_name or {name_signature(image): image.path for image in dataset.images}
-                    if shared := _shared(by_name, row, dataset):
-                        found[path.resolve(), name, row.split] = Locked(
-                            ledger, path.parent.name, name, row.split, shared
-                        )
+                    content = read_locked_images(path.parent, name, row.split, data.fingerprint)
+                    same = 0 if content is None else int(content.shared_with(dataset).sum())
+                    if shared := max(same, _shared(by_name, row, dataset)):
+                        found[path, name, row.split] = Locked(ledger, path.parent.name, name, row.split, shared)
     for path in (path for folder in places for path in sorted(folder.glob("*.y*ml"))):
         for locked in _declared_by(path, dataset):
             found.setdefault((locked.ledger.path.resolve(), locked.dataset, locked.split), locked)

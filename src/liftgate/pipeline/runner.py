@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from liftgate.errors import EXIT_CODES, Decided, Stopped
 from liftgate.ledger.gates import record_gate
+from liftgate.ledger.locked_images import record_locked_images, register_ledger
 from liftgate.ledger.records import DataEntry, FlowEntry, StudyEntry
 from liftgate.ledger.results import GateResult
 from liftgate.pipeline.budget import foreseen_excess
@@ -328,3 +329,7 @@ def _declare(context: Context) -> None:
         if (spec.name, fingerprint, split) not in known:
             ledger.add(DataEntry(spec.name, fingerprint, tuple(datasets.describe(spec.name)), split))
         datasets.freeze(spec.name)  # after its entry: a kill between the two leaves no split that nobody recorded
+        if spec.lock:
+            dataset, folder = datasets.dataset(spec.name), context.workspace.folder
+            record_locked_images(folder, spec.name, dataset, spec.lock, fingerprint, context.progress)
+            register_ledger(ledger.path)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, overload
 
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.image_identity import ImageIdentities
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.detections import PredictionsSource, PrefetchedResults, read_all_predictions, read_predictions
 from liftgate.data.grouping.slicing import slice_images
@@ -467,12 +468,11 @@ class _Screening:
             return (ImageLevelThreshold(positive, number),) * models
         val = read_truth(self.val_truth, images=self.images)
         demand_unlocked(val, "a threshold is chosen on images that nobody has locked")
-        shared = {i.id for i in val.images} & {i.id for i in judged.images}
-        if shared and val.root == judged.root:
+        if shared := _shared_images(val, judged):
             where = self.val_truth.source if isinstance(self.val_truth, Dataset) else self.val_truth
             raise UsageError(
                 "the threshold would be chosen on images that it is judged by", where=where,
-                got=f"{len(shared)} images in both",
+                got=f"{shared} images in both",
                 hint="--split test to judge on test, --val-truth to choose elsewhere",
             )  # fmt: skip
         rule = ThresholdRule.parse(str(self.threshold))
@@ -483,6 +483,13 @@ class _Screening:
             return None if self.threshold is None else float(self.threshold)
         except ValueError:
             return None
+
+
+def _shared_images(val: Dataset, judged: Dataset) -> int:
+    """Return how many images of `val` are judged too: by name within one data set, by content elsewhere."""
+    if val.root == judged.root:
+        return len({image.id for image in val.images} & {image.id for image in judged.images})
+    return int(ImageIdentities.of(judged).shared_with(val).sum())
 
 
 def odd_predictions(predictions: Predictions) -> str:

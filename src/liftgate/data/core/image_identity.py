@@ -1,0 +1,176 @@
+"""Which images of a data set are images of another one, by content: bytes, picture and labels, whatever their names.
+
+An image is the same where its file has the same bytes, or where its labels lie in the same places (within 0.4% of the
+image's sides) and the pictures look alike (at most 24 of 256 bits of their perceptual hashes differ, as after saving
+or scaling). Where one of the two files is away, labels alone decide, once at least four boxes in all agree. A picture
+without objects is recognised by its bytes only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.fingerprint import file_hashes
+from liftgate.progress import Progress, silent
+
+BOX_TOLERANCE = 0.004
+"""Of the image's width and height: a box that was converted and rounded is still the same"""
+BIT_TOLERANCE = 24
+"""Of the 256 bits of a perceptual hash. Saved again as JPEG (quality 60 and up) or at half or twice the size, 50 photos
+differ in at most 9 and noise in up to 28; different scenes in 80 and more, frames of one camera in less."""
+LEAST_BOXES = 4
+"""That agree in all, where labels alone decide"""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageIdentity:
+    """By what one image is recognised."""
+
+    id: str
+    n_bytes: int | None
+    """Size of its file; None: there is none"""
+    sha256: str | None
+    picture: str | None
+    """Perceptual hash, 64 hexadecimal digits; None: the file cannot be read"""
+    boxes: Sequence[Sequence[float]]
+    """(n, 4): x1, y1, x2, y2 as shares of width and height; each column is sorted, so order does not matter"""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageIdentities:
+    """By what a set of images is recognised, and the files that are known not to be among them."""
+
+    images: tuple[ImageIdentity, ...]
+    others: frozenset[str] = frozenset()
+    """SHA-256 of images in other splits of the same data set: near-copies of these are no copies"""
+
+    @classmethod
+    def of(cls, dataset: Dataset, others: Dataset | None = None, progress: Progress = silent) -> ImageIdentities:
+        """Return the identities of all images of a data set.
+
+        Args:
+            dataset: images to recognise.
+            others: images that are known to be different ones.
+            progress: called while files are read.
+        """
+        from liftgate.data.core.perceptual_hash import hash_files  # with Pillow
+
+        paths = [image.path for image in dataset.images]
+        pictures, readable = hash_files(paths, progress)
+        images = tuple(
+            ImageIdentity(
+                image.id,
+                _n_bytes(image.path),
+                sha256,
+                pictures[index].tobytes().hex() if readable[index] else None,
+                np.round(boxes, 6).tolist(),
+            )
+            for index, (image, sha256, boxes) in enumerate(
+                zip(dataset.images, file_hashes(paths, progress), _boxes(dataset), strict=True)
+            )
+        )
+        known = () if others is None else file_hashes([image.path for image in others.images], progress)
+        return cls(images, frozenset(one for one in known if one) - {one.sha256 for one in images if one.sha256})
+
+    def shared_with(self, dataset: Dataset) -> NDArray[np.bool_]:
+        """Return which images of a data set are among these, shape (n images,)."""
+        found = self._same_bytes(dataset)
+        by_labels, by_labels_alone = self._same_labels(dataset, ~found)
+        if (
+            sum(len(boxes) for boxes, alone in zip(_boxes(dataset), by_labels_alone, strict=True) if alone)
+            < LEAST_BOXES
+        ):
+            by_labels_alone[:] = False
+        same: NDArray[np.bool_] = found | by_labels | by_labels_alone
+        return same
+
+    def _same_bytes(self, dataset: Dataset) -> NDArray[np.bool_]:
+        sizes = {one.n_bytes for one in self.images} - {None}
+        at = [index for index, image in enumerate(dataset.images) if _n_bytes(image.path) in sizes]
+        known = {one.sha256 for one in self.images} - {None}
+        found = np.zeros(len(dataset.images), dtype=np.bool_)
+        hashes = file_hashes([dataset.images[index].path for index in at])
+        found[[index for index, hash_ in zip(at, hashes, strict=True) if hash_ in known]] = True
+        return found
+
+    def _same_labels(self, dataset: Dataset, todo: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return which images have the labels and the looks of one of these, and which only its labels."""
+        both = np.zeros(len(dataset.images), dtype=np.bool_)
+        alone = both.copy()
+        candidates = dict(self._candidates(dataset, todo))
+        if not candidates:
+            return both, alone
+        from liftgate.data.core.perceptual_hash import hamming_distances, hash_files  # with Pillow
+
+        places = list(candidates)
+        files = [dataset.images[index].path for index in places]
+        pictures, readable = hash_files(files)
+        for index, picture, is_readable, sha256 in zip(
+            places, pictures, readable.tolist(), file_hashes(files), strict=True
+        ):
+            if sha256 is not None and sha256 in self.others:
+                continue
+            known = [self.images[one].picture for one in candidates[index]]
+            hashes = [np.frombuffer(bytes.fromhex(one), dtype=np.uint64) for one in known if one is not None]
+            if is_readable and hashes:
+                both[index] = bool((hamming_distances(np.stack(hashes), picture) <= BIT_TOLERANCE).any())
+            else:
+                alone[index] = True
+        return both, alone
+
+    def _candidates(self, dataset: Dataset, todo: NDArray[np.bool_]) -> Iterator[tuple[int, Sequence[int]]]:
+        """Yield each image that has the boxes of some of these, and which."""
+        by_count: Mapping[int, list[int]] = defaultdict(list)
+        for index, one in enumerate(self.images):
+            by_count[len(one.boxes)].append(index)
+        tables = {
+            count: np.array([self.images[index].boxes for index in some]) for count, some in by_count.items() if count
+        }
+        for index, boxes in enumerate(_boxes(dataset)):
+            if todo[index] and len(boxes) in tables:
+                near = np.abs(tables[len(boxes)] - boxes).max(axis=(1, 2)) <= BOX_TOLERANCE
+                if near.any():
+                    yield index, [by_count[len(boxes)][one] for one in np.flatnonzero(near).tolist()]
+
+    def to_json(self) -> str:
+        """Return the text of a file that `from_json` reads."""
+        return json.dumps({"images": [asdict(one) for one in self.images], "others": sorted(self.others)})
+
+    @classmethod
+    def from_json(cls, text: str) -> ImageIdentities:
+        """Return what `to_json` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        try:
+            document = json.loads(text)
+            images = tuple(ImageIdentity(**row) for row in document["images"])
+            return cls(images, frozenset(document["others"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no image identities: {error}") from error
+
+
+def _boxes(dataset: Dataset) -> list[NDArray[np.float64]]:
+    """Return for each image its boxes as shares of its sides, shape (n, 4), every column sorted."""
+    sides = np.array([(image.width, image.height) * 2 for image in dataset.images], dtype=np.float64).reshape(-1, 4)
+    order = np.argsort(dataset.labels.image, kind="stable")
+    image = dataset.labels.image[order]
+    shares = dataset.labels.boxes[order] / np.maximum(sides[image], 1)
+    parts = np.split(shares, np.searchsorted(image, np.arange(1, len(dataset.images))))
+    return [np.sort(part, axis=0) for part in parts] if dataset.images else []
+
+
+def _n_bytes(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

@@ -1,0 +1,83 @@
+"""What a locked split looks like, beside its ledger, and the index of ledgers that this user's machine knows.
+
+A run writes `locked/DATASET.SPLIT.json` into the folder of its study, so that copies of the locked images are known
+wherever they lie. The index is one text file in the user's state folder ($XDG_STATE_HOME/liftgate/ledgers.txt), a path
+on each line; LIFTGATE_LEDGER_INDEX=off neither writes nor reads it. Nothing of it leaves the machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.image_identity import ImageIdentities
+from liftgate.files import state_folder, write_text
+from liftgate.progress import Progress, silent
+
+INDEX = "ledgers.txt"
+SWITCH = "LIFTGATE_LEDGER_INDEX"
+
+
+def record_locked_images(
+    folder: Path, name: str, dataset: Dataset, splits: tuple[str, ...], fingerprint: str, progress: Progress = silent
+) -> None:
+    """Write by what the images of locked splits are recognised, once for every state of the data.
+
+    Args:
+        folder: of the study's results.
+        name: of the data set in the study.
+        dataset: with all its splits.
+        splits: the locked ones.
+        fingerprint: of the data set.
+        progress: called while images are read.
+    """
+    for split in splits:
+        path = _file(folder, name, split, fingerprint)
+        if split in dataset.splits and not path.exists():
+            locked = np.array([image.split == split for image in dataset.images], dtype=np.bool_)
+            others = dataset.take(~locked)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, ImageIdentities.of(dataset.take(locked), others, progress).to_json())
+
+
+def read_locked_images(folder: Path, name: str, split: str, fingerprint: str) -> ImageIdentities | None:
+    """Return what `record_locked_images` wrote; None: an older run, or the file is damaged."""
+    with contextlib.suppress(OSError, ValueError):
+        return ImageIdentities.from_json(_file(folder, name, split, fingerprint).read_text(encoding="utf-8"))
+    return None
+
+
+def register_ledger(ledger: Path, environment: Mapping[str, str] = os.environ) -> None:
+    """Put a ledger into the user's index, so that its locks hold in every folder of this machine."""
+    if environment.get(SWITCH, "").lower() == "off":
+        return
+    with contextlib.suppress(OSError, RuntimeError):  # a home that cannot be written has no index
+        index = state_folder(environment) / INDEX
+        index.parent.mkdir(parents=True, exist_ok=True)
+        line = str(ledger.resolve())
+        with index.open("a+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            if line not in file.read().splitlines() and "\n" not in line:
+                file.write(f"{line}\n")
+
+
+def indexed_ledgers(environment: Mapping[str, str] = os.environ) -> list[Path]:
+    """Return the ledgers of the user's index that are still there."""
+    if environment.get(SWITCH, "").lower() == "off":
+        return []
+    try:
+        lines = (state_folder(environment) / INDEX).read_text(encoding="utf-8").splitlines()
+    except (OSError, RuntimeError, UnicodeDecodeError):
+        return []
+    return [path for line in dict.fromkeys(lines) if (path := Path(line)).is_file()]
+
+
+def _file(folder: Path, name: str, split: str, fingerprint: str) -> Path:
+    return folder / "locked" / f"{name}.{split}.{fingerprint[:12]}.json"
