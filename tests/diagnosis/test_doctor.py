@@ -471,7 +471,7 @@ def test_a_plan_that_came_to_its_end_inside_the_warm_up(tmp_path: Path) -> None:
     (finding,) = diagnose([write(tmp_path / "run", np.zeros(20), lr=lr)])[0].findings
     assert finding.id == "trace.never_learned" and "too few optimizer steps" in finding.hint
     (finding,) = diagnose([write(tmp_path / "cut", np.zeros(20), lr=lr, args={"epochs": 300})])[0].findings
-    assert finding.id == "trace.too_short" and "nothing was found in any of 20 epochs" in finding.message
+    assert finding.id == "trace.too_short" and "nothing was found in any epoch (of 20)" in finding.message
 
 
 def test_over_fitting_that_begins_when_mosaic_closes(tmp_path: Path) -> None:

@@ -140,13 +140,14 @@ def _best_epoch(trace: Trace) -> int | None:
 
 
 def _too_short(trace: Trace) -> Finding:
-    message = f"{len(trace)} epochs are few to judge a curve by"
+    message = f"too few epochs to judge a curve by: {len(trace)}"
     hint = f"what an epoch shows lies within noise and warm-up; at least {_SHORT} are needed for most rules"
     return Finding("trace.too_short", "info", str(trace.source), message, hint, {"epochs": len(trace)})
 
 
 def _nothing_yet(trace: Trace) -> Finding:
-    message = f"nothing was found in any of {len(trace)} epochs; it is too early to say why"
+    epochs = "any epoch" if len(trace) > 1 else "the only epoch"
+    message = f"nothing was found in {epochs} (of {len(trace)}): it is too early to say why"
     hint = (
         "the warm-up takes at least 100 iterations, with few images most of the run: let it go on, and let "
         "`liftgate check` look at the labels meanwhile"
