@@ -532,6 +532,20 @@ def test_two_runs_in_one_file_are_no_chimera(tmp_path: Path) -> None:
     assert all(np.array_equal(both.columns[name], alone.columns[name]) for name in alone.columns)
 
 
+def test_a_second_run_with_other_columns_is_the_one_that_is_read(tmp_path: Path) -> None:
+    """Another version or task: with a header of its own, or only rows."""
+    first = rows_of(write(tmp_path / "first", learned(80, 0.9, 8, rng())))
+    folder = write(tmp_path / "run", learned(60, 0.5, 8, rng(1)), columns={"lr/pg3": np.full(60, 0.01)})
+    alone, second = read_trace(folder), rows_of(folder)
+    (folder / "results.csv").write_text("\n".join([*first, *second]))
+    both = read_trace(folder)
+    assert len(both.other_runs[0]) == 80
+    assert all(np.array_equal(both.columns[name], alone.columns[name]) for name in alone.columns)
+    (folder / "results.csv").write_text("\n".join([*first, *second[1:]]))
+    (finding,) = diagnose([folder])[0].findings
+    assert finding.id == "trace.missing_epoch" and "60 lines, the first of them line 82" in finding.message
+
+
 def test_rows_of_two_runs_that_wrote_at_the_same_time_are_no_curve(tmp_path: Path) -> None:
     one, two = (rows_of(write(tmp_path / str(seed), learned(40, 0.3 * seed, 8, rng(seed)))) for seed in (1, 2))
     mixed = [row for pair in zip(one[1:], two[1:], strict=True) for row in pair]

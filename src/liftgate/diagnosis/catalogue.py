@@ -137,7 +137,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "trace.missing_epoch",
         "warning",
-        "An epoch that the curve skips.",
+        "An epoch that the curve skips, or lines with other columns.",
         "Rows were lost in a crash or by hand; slopes across the gap are off.",
         "the log may still have the figures.",
     ),

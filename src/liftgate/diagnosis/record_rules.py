@@ -36,6 +36,15 @@ def duplicate_epoch(trace: Trace) -> Iterator[Symptom]:
                 "run that was left alone",
             ),
         )
+    if len(trace.unreadable) > 1:
+        yield Symptom(
+            "trace.missing_epoch",
+            "warning",
+            f"{len(trace.unreadable)} lines, the first of them line {trace.unreadable[0]}, have more or fewer cells "
+            "than the header: they are not read",
+            {"lines": list(trace.unreadable)},
+            ("another run with other columns wrote into the same file", "the file was edited or damaged"),
+        )
     if trace.missing:
         yield Symptom(
             "trace.missing_epoch",

@@ -115,13 +115,14 @@ def read_trace(path: Path) -> Trace:
         DataError: there is no such file, or it is no results.csv; another trainer's file is named.
     """
     source = _find(path)
-    lines, unreadable = _rows(source)
+    lines, unreadable, earlier = _rows(source)
     names = [_ALIASES.get(name, name) for name in lines[0]]
     _refuse_other_trainers(source, names)
     table = np.array([[_number(cell) for cell in row] for row in lines[1:]], dtype=np.float64).reshape(-1, len(names))
     numbers, rows = _numbered(names, table)
     begins, interleaved = _begins(numbers)
-    others = tuple(tuple(map(int, part)) for part in np.split(numbers, begins)[:-1]) if begins else ()
+    others = [tuple(int(_number(row[0])) for row in run[1:] if row[0].isdecimal()) for run in earlier]
+    others += [tuple(map(int, part)) for part in np.split(numbers, begins)[:-1]] if begins else []
     start = begins[-1] if begins and not interleaved else 0
     epochs, keep, repeated = _last_rows(numbers[start:], rows[start:])
     columns = {name: table[keep, i] for i, name in enumerate(names) if name != "epoch"}
@@ -136,7 +137,7 @@ def read_trace(path: Path) -> Trace:
         _log(run),
         _not_numbers(names, lines[1:], epochs, keep),
         repeated,
-        others,
+        tuple(one for one in others if one),
         interleaved,
         missing,
         tuple(unreadable),
@@ -216,28 +217,42 @@ def _find(path: Path) -> Path:
     return path
 
 
-def _rows(source: Path) -> tuple[list[list[str]], list[int]]:
-    """Return the header and the rows with as many cells, and the numbers of the other lines."""
+class _Rows(NamedTuple):
+    """The last header of a file and what follows it."""
+
+    lines: list[list[str]]
+    """Header and rows with as many cells"""
+    unreadable: list[int]
+    """Numbers of the other lines, from 1"""
+    earlier: list[list[list[str]]]
+    """Header and rows of runs with other columns that come before"""
+
+
+def _rows(source: Path) -> _Rows:
     if (size := source.stat().st_size) > _LIMIT:
         raise DataError(
             "too large for a results.csv", where=source, expected=f"at most {_LIMIT:,} bytes", got=f"{size:,}"
         )
     text = source.read_bytes().decode("utf-8-sig", "replace").replace("\x00", "")
     rows: list[list[str]] = []
-    unreadable = []
+    unreadable: list[int] = []
+    earlier: list[list[list[str]]] = []
     for number, line in enumerate(text.splitlines(), start=1):
         cells = [cell.strip(' \t"') for cell in line.split(",")]  # no cell of any version has a comma in it
         if not any(cells):
             continue
         if rows and cells == rows[0]:
             continue  # a run that was started again wrote its header again
+        if rows and cells[0] == "epoch" == rows[0][0]:
+            earlier.append(rows)
+            rows, unreadable = [], []
         if rows and len(cells) != len(rows[0]):
             unreadable.append(number)
             continue
         rows.append(cells)
     if not rows:
         raise DataError("the file is empty", where=source)
-    return rows, unreadable
+    return _Rows(rows, unreadable, earlier)
 
 
 def _number(cell: str) -> float:
