@@ -531,4 +531,33 @@ probed("probe.classes_by_chance", others_named=THROWN)
 probed("probe.class_never_learned", per_class={"cup": 0.0, "plate": 1.0}, ap50=0.5)
 
 
+@plants("gate.vacuous")
+def _a_point_gate_without_a_margin(small: SmallSet) -> Subject:
+    return small.subject(gate={"rule": "point", "margin": 0.0})
+
+
+@plants("gate.vacuous")
+def _a_margin_of_less_than_an_object(small: SmallSet) -> Subject:
+    return small.subject(gate={"rule": "point", "margin": 0.0001})
+
+
+@plants("gate.vacuous")
+def _a_contribution_without_a_margin(small: SmallSet) -> Subject:
+    subject = small.subject(gate={"margin": 0.0})
+    assert subject.study is not None
+    (lift,) = subject.study.gates
+    target = Gate("target", lift.on, arm=lift.treatment)
+    return replace(subject, study=replace(subject.study, gates=(lift, target)))
+
+
+@plants("gate.image_sizes")
+def _a_model_measured_at_two_sizes(small: SmallSet) -> Subject:
+    subject = small.subject(control=SGD)
+    assert subject.study is not None
+    (lift,), (_, treatment) = subject.study.gates, subject.study.arms
+    shelf = Arm("shelf", weights="yolov8n.pt")
+    gates = (replace(lift, control="shelf"), Gate("enough", lift.on, arm="shelf"))
+    return replace(subject, study=replace(subject.study, arms=(shelf, treatment), gates=gates))
+
+
 __all__ = ["PLANTS", "Gate"]

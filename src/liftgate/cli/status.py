@@ -56,6 +56,8 @@ def _lines(status: Status) -> list[str]:
     lines += [f"  decided: {one.arm}: {one.reason}" for one in status.decisions if one.reason not in shown_already]
     if status.verdicts:
         lines.append("  " + ", ".join(f"{gate} {word}" for gate, word in status.verdicts.items()))
+    if status.answer is not None:
+        lines.append(f"  answer: {status.answer}, by the gate {status.answered_by}")
     if status.hours * 3600 >= 1:
         parts = [f"{status.hours:.3g} hours"]
         parts += [f"{status.gpu_hours:.3g} GPU hours"] if status.gpu_hours > status.hours else []

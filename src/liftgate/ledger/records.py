@@ -187,6 +187,7 @@ class FlowEntry(LedgerRecord):
     """One run of the flow, from its first step to its end."""
 
     KIND: ClassVar[str] = "flow"
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"answer", "answered_by"})
 
     study: str
     """Hash of the study"""
@@ -198,6 +199,10 @@ class FlowEntry(LedgerRecord):
     """Why it ended early; empty: it came to its end"""
     spent: Spent | None = None
     """None: an older ledger"""
+    answer: str | None = None
+    """Verdict that answers the study's question; None: it was not reached, or an older ledger"""
+    answered_by: str | None = None
+    """The gate that decides it"""
 
 
 @dataclass(frozen=True, slots=True)

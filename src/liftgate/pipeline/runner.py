@@ -22,6 +22,7 @@ from liftgate.pipeline.planning.estimate import Times
 from liftgate.pipeline.planning.recipes import demand_recipes, demand_task
 from liftgate.pipeline.spending import goes_on_after, spent
 from liftgate.pipeline.step import Cache, R, Results, Step
+from liftgate.study.answer import answer_of
 from liftgate.study.records import Arm, Budget, FlowStep, Gate, Study
 from liftgate.training.ranks import count_devices
 from liftgate.training.tracking import demand
@@ -115,9 +116,10 @@ def execute(context: Context) -> dict[str, GateResult]:
         return run.gates
 
 
-def exit_code(gates: Mapping[str, GateResult]) -> int:
-    """Return the exit code of a run: that of the last gate that was decided."""
-    return EXIT_CODES[list(gates.values())[-1].word] if gates else 0
+def exit_code(study: Study, gates: Mapping[str, GateResult]) -> int:
+    """Return the exit code of a run: that of the study's answer; 0 where no gate was decided."""
+    answer = answer_of(study, {name: result.word for name, result in gates.items()})
+    return 0 if answer is None else EXIT_CODES[answer.word]
 
 
 class _FlowRun:
@@ -160,15 +162,19 @@ class _FlowRun:
     def record(self, *, ended: str) -> None:
         """Write into the ledger which steps belong to this run, unless it repeats the last one."""
         context = self._context
+        answer = answer_of(context.study, {name: result.word for name, result in self.gates.items()})
         entry = FlowEntry(
             study=context.study.content_hash(),
             steps=tuple(self._results.keys),
             skipped=self._skipped,
             ended=ended,
             spent=spent(context.workspace.folder, context.ledger),
+            answer=answer and answer.word,
+            answered_by=answer and answer.gate,
         )
+        older = replace(entry, answer=None, answered_by=None)  # as version 0.1.0 wrote it
         before = context.ledger.records(FlowEntry)
-        if not before or before[-1] != entry:
+        if not before or before[-1] not in (entry, older):
             context.ledger.add(entry)
 
     def _steps(self, word: FlowStep) -> Sequence[Step[Any]]:

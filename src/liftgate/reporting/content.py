@@ -246,7 +246,7 @@ class ReportContent:
     study: str
     question: str
     gates: tuple[GateContent, ...] = ()
-    """The last gate of the study first"""
+    """The gate that answers the question first, then the last of the study and those before it"""
     data: tuple[SplitRow, ...] = ()
     findings: tuple[Finding, ...] = ()
     """Most severe first."""

@@ -54,9 +54,12 @@ def gather_report(study: Study, workspace: Workspace, ledger: Ledger, datasets: 
         datasets: by name; the pictures' pixels and truth.
     """
     run = read_last_run(ledger)
+    answered_by = run.flow.answered_by if run.flow else None
+    answers = [gate for gate in study.gates if gate.name == answered_by]
+    others = [gate for gate in reversed(study.gates) if gate.name != answered_by]
     gates = [
         _gate(study, workspace, ledger, gate, step, run, datasets)
-        for gate in reversed(study.gates)
+        for gate in (*answers, *others)
         if (step := run.gate(gate.name)) is not None
     ]
     findings, ignored, checked = _findings(ledger, study, run.flow)

@@ -139,7 +139,7 @@ def run(
                 _write_report(context)
         raise
     verdicts = {name: result.to_body() for name, result in gates.items()}
-    return RunResult(verdicts, _write_report(context), runner.exit_code(gates))
+    return RunResult(verdicts, _write_report(context), runner.exit_code(context.study, gates))
 
 
 def detach(

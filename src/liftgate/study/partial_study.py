@@ -25,6 +25,7 @@ class PartialStudy:
     log: list[str]
     task: str
     names: Mapping[str, tuple[str, ...]]
+    answer: str | None
     arms: Mapping[str, list[StageKeys] | ModelKeys] = field(init=False)
     stands_for: Mapping[str, Mapping[str, GateKeys]] = field(init=False)
     """Name of a gate as it is written → the gates that it expands to"""

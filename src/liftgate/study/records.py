@@ -245,6 +245,8 @@ class Study:
     backend: str = "ultralytics"
     device: str | None = None
     early_kill: EarlyKill | None = None
+    answer: str | None = None
+    """The gate that answers the question; None: the gates of the last decision, by their worst word"""
     log: tuple[str, ...] = ()
     """Where else every epoch's numbers go: tensorboard, mlflow, wandb"""
     source: Path | None = field(default=None, compare=False)
@@ -279,4 +281,6 @@ class Study:
     def content_hash(self) -> str:
         """Hash of the question: gates, recipes, data as declared; not where it lies."""
         parts = {name: getattr(self, name) for name in self.__slots__ if name not in ("source", "places")}
+        if self.answer is None:  # a study without the key keeps the hash that it had before there was one
+            del parts["answer"]
         return content_hash(parts)

@@ -30,7 +30,7 @@ from liftgate.suggestions import suggestion
 
 def check(draft: PartialStudy, source: Source) -> None:
     """Note in `source` every contradiction in the draft."""
-    for rule in (_datasets, _arms, _ablations, check_gates, _names, _flow, _order, _budget, _seeds, _log):
+    for rule in (_datasets, _arms, _ablations, check_gates, _names, _flow, _order, _answer, _budget, _seeds, _log):
         rule(draft, source)
 
 
@@ -159,6 +159,19 @@ def _names(draft: PartialStudy, source: Source) -> None:
     for name in draft.names["gates"]:
         if name in VERBS or name in PLANNED_VERBS:
             source.complain(("gates", name), f"`{name}` is a step of the flow and cannot name a gate")
+
+
+def _answer(draft: PartialStudy, source: Source) -> None:
+    if draft.answer is None:
+        return
+    several = draft.stands_for.get(draft.answer, {draft.answer: None})
+    if len(several) > 1:
+        message = f"`{draft.answer}` expands to several gates, and the answer is one"
+        source.complain(("answer",), message, suggestion("", tuple(several)))
+    elif require_known(source, ("answer",), draft.answer, "gate", draft.gate_names):
+        steps = {name for step in draft.flow.values() for name in (step.step, *draft.stands_for.get(step.step, ()))}
+        if draft.flow and draft.answer not in steps:
+            source.complain(("answer",), f"the gate `{draft.answer}` is not in the flow", "a gate answers once decided")
 
 
 def _flow(draft: PartialStudy, source: Source) -> None:

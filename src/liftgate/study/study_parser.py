@@ -230,6 +230,7 @@ def _draft(value: dict[str, Any], bad: set[KeyPath]) -> PartialStudy:
         log=value["log"] if isinstance(value.get("log"), list) and ("log",) not in bad else [],
         task=str(value.get("task", "detect")),
         names={section: names(section) for section in ("datasets", "arms", "gates")},
+        answer=value["answer"] if isinstance(value.get("answer"), str) and ("answer",) not in bad else None,
     )
 
 
@@ -257,6 +258,7 @@ def _records(valid: yaml_keys.StudyKeys, source: Path | None) -> Study:
         device=valid.device,
         early_kill=None if valid.early_kill is None else EarlyKill(valid.early_kill.after, valid.early_kill.runs),
         log=tuple(dict.fromkeys(valid.log)),
+        answer=valid.answer,
         source=source,
     )
 

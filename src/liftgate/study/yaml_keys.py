@@ -391,6 +391,12 @@ class StudyKeys(Keys):
         default=[0], description="Every arm is trained once for each seed."
     )
     gates: dict[Name, GateKeys] = Field(default={}, description="Gates by name.")
+    answer: Name | None = Field(
+        default=None,
+        description="The gate whose verdict answers the question: headline, status and exit code follow it. Default: "
+        "the worst verdict among the gates of the last decision, that is of the last gates of the flow with nothing "
+        "else between them.",
+    )
     flow: Annotated[list[Step], Field(min_length=1)] = Field(
         description="What is done, in order: check, probe, baseline, train, report and the names of gates."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +71,10 @@ class Status:
     """Messages of its decision points and of the doctor"""
     decisions: tuple[DecisionStatus, ...] = ()
     """Decisions about trainings that ended"""
+    answer: str | None = None
+    """PASS, MARGINAL or FAIL: what the last run answered to the study's question; None: it did not come so far"""
+    answered_by: str | None = None
+    """The gate that decided it"""
     verdicts: Mapping[str, str] = field(default_factory=dict)
     """gate → the last verdict on it"""
 
@@ -88,7 +92,8 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
     ledger = Ledger(folder / "ledger.sqlite")
     live = read_status(folder)
     owner = holder(folder)
-    state, reason = _state(folder, ledger, live, owner)
+    runs = ledger.records(FlowEntry)
+    state, reason = _state(folder, runs, live, owner)
     spent = spending.spent(folder, ledger)
     rate = None if live is None else live.usd_per_hour
     epoch = LastEpoch() if live is None or state in ("finished", "never ran") else live.epoch
@@ -115,6 +120,8 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
         decisions=tuple(
             DecisionStatus(one.arm, one.run, one.epoch, one.said, one.reason) for one in ledger.records(DecisionEntry)
         ),
+        answer=runs[-1].answer if runs else None,
+        answered_by=runs[-1].answered_by if runs else None,
         verdicts={one.gate: one.word for one in ledger.records(VerdictEntry)},
     )
 
@@ -137,12 +144,13 @@ def _is_workspace(folder: Path) -> bool:
     return (folder / "ledger.sqlite").is_file() or (folder / "now.json").is_file()
 
 
-def _state(folder: Path, ledger: Ledger, live: RunStatus | None, owner: LockOwner | None) -> tuple[State, str]:
+def _state(
+    folder: Path, runs: Sequence[FlowEntry], live: RunStatus | None, owner: LockOwner | None
+) -> tuple[State, str]:
     if owner is not None:
         request = stop_request.read(folder, owner.pid)
         return ("running", "") if request is None else ("stopping", str(request).replace("stopped", "stops", 1))
     if live is None:
-        runs = ledger.records(FlowEntry)
         if not runs:
             return "never ran", ""
         ended = runs[-1].ended

@@ -118,10 +118,10 @@ class ClaimsStep(Step[GateResult]):
         self._arm, seed = context.study.arm(gate.arm), context.study.seeds[0]
         self._evaluated = EvaluateStep(context, self._arm, seed, gate)
         comparisons = (one for one in context.study.gates if (one.treatment, one.on) == (gate.arm, gate.on))
-        self._contribution = next((_ComparedArms(context, one) for one in comparisons), None)
+        self._contributions = [_ComparedArms(context, one) for one in comparisons]
         needs: tuple[Step[Any], ...] = (PredictStep(context, self._arm, seed, gate), self._evaluated)
-        if self._contribution is not None:
-            needs += self._contribution.needs
+        for contribution in self._contributions:
+            needs += contribution.needs
         needs += self._around.needs
         super().__init__(gate.name, {"gate": gate.content_hash()}, needs)
 
@@ -132,9 +132,9 @@ class ClaimsStep(Step[GateResult]):
         evaluation = Evaluation.from_dict(results.of(self._evaluated).evaluation)
         seeds = self._context.study.seeds[:1] if self._arm.stages else ()
         decided = verdict.judge_claims(self._gate, evaluation, seeds=seeds)
-        if self._contribution is not None:
-            comparison = self._contribution.compare(results)
-            decided = verdict.attribute(decided, comparison, control=str(self._contribution.gate.control))
+        for contribution in self._contributions:  # every control counts: any of them may explain it
+            comparison = contribution.compare(results)
+            decided = verdict.attribute(decided, comparison, control=str(contribution.gate.control))
         return _record(self._context, self._gate, self._around.annotate(decided, results))
 
 

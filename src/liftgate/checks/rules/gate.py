@@ -1,0 +1,118 @@
+"""Gates: those that cannot fail, and arms that would have two figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from liftgate.checks.finding import Finding
+from liftgate.checks.messages import listed
+from liftgate.checks.rule import rule
+from liftgate.checks.subject import Subject
+from liftgate.checks.ultralytics.arguments import DEFAULT_IMGSZ
+from liftgate.checks.ultralytics.checkpoints import read_checkpoint
+from liftgate.errors import DataError
+from liftgate.study.records import Arm, Gate, Study
+
+
+@rule("gate.vacuous", "warning")
+def vacuous(subject: Subject) -> Iterator[Finding]:
+    """A gate that cannot fail, or that chance alone passes.
+
+    A verdict is worth what it could have refused. A control that does not know a single class of the data scores 0, and
+    anything beats it. A point comparison without a margin passes where both models are equal. A margin of less than one
+    object of the split, or less than what drawing other images would change, is decided by chance. And a treatment
+    that also stands against a fixed number is credited with treatment − control: without a margin, no contribution at
+    all is enough.
+
+    Fix: give the gate a margin that would be worth having, use `rule: interval`, and take a control that could win: a
+    model fine-tuned without the treatment, not one that was trained for other classes.
+    """
+    study = subject.study
+    if study is None:
+        return
+    for gate in (gate for gate in study.gates if gate.is_comparison):
+        where = study.place("gates", gate.name)
+        for message, hint in (*_without_margin(study, gate), *_below_noise(subject, gate), *_blind(subject, gate)):
+            yield vacuous.finding(where, f"the gate `{gate.name}` cannot fail: {message}", hint=hint)
+
+
+@rule("gate.image_sizes", "warning")
+def image_sizes(subject: Subject) -> Iterator[Finding]:
+    """An arm that would be measured at two image sizes in one study.
+
+    A model that is not trained here has no image size of its own and is measured at that of the arm that it is compared
+    with, or at 640 pixels by itself. With two sizes it has two figures for the same metric, and which one a
+    sentence quotes is not to be seen from the sentence.
+
+    Fix: `evaluation: {imgsz: N}` measures every arm at one size.
+    """
+    study = subject.study
+    if study is None or "imgsz" in study.evaluation:
+        return
+    for arm in (arm for arm in study.arms if not arm.stages):
+        sizes = {gate.name: _size(study, gate) for gate in study.gates if arm.name in _arms(gate)}
+        if len(set(sizes.values())) > 1:
+            message = "measured at " + listed([f"{size} px by `{name}`" for name, size in sizes.items()])
+            hint = f"evaluation: {{imgsz: {max(sizes.values())}}}"
+            yield image_sizes.finding(study.place("arms", arm.name), f"`{arm.name}` is {message}", hint=hint)
+
+
+def _arms(gate: Gate) -> tuple[str | None, ...]:
+    return (gate.arm, gate.treatment, gate.control)
+
+
+def _size(study: Study, gate: Gate) -> int:
+    trained = [study.arm(name) for name in (gate.arm, gate.treatment, gate.control) if name is not None]
+    sizes = [arm.stages[-1].recipe.get("imgsz", DEFAULT_IMGSZ) for arm in trained if arm.stages]
+    return sizes[0] if sizes and isinstance(sizes[0], int) else DEFAULT_IMGSZ
+
+
+def _without_margin(study: Study, gate: Gate) -> Iterator[tuple[str, str]]:
+    if gate.margin > 0 or gate.claim == "equal":
+        return
+    if gate.rule == "point":
+        yield "it passes where both arms are equal", "margin: 0.01, or what a gain would have to be to be worth it"
+    elif any((one.arm, one.on) == (gate.treatment, gate.on) for one in study.gates):
+        message = f"it is what `{gate.treatment}` is credited with, and has no margin"
+        yield message, "margin: 0.01, or what a contribution would have to be to be worth it"
+
+
+def _below_noise(subject: Subject, gate: Gate) -> Iterator[tuple[str, str]]:
+    name, _, split = gate.on.rpartition(".")
+    dataset = subject.datasets.get(name)
+    if gate.rule != "point" or gate.margin <= 0 or dataset is None or split not in dataset.splits:
+        return
+    objects = len(dataset.split(split).labels)
+    if objects and gate.margin < 1 / objects:
+        yield (
+            f"its margin of {gate.margin:g} is less than one of the {objects} objects of {gate.on}",
+            f"a margin above {1 / objects:.2g}, or `rule: interval`",
+        )
+
+
+def _blind(subject: Subject, gate: Gate) -> Iterator[tuple[str, str]]:
+    study, name = subject.study, gate.on.rpartition(".")[0]
+    assert study is not None and gate.control is not None
+    dataset, control = subject.datasets.get(name), study.arm(gate.control)
+    known = _classes_of(study, control)
+    if dataset is None or not known or not dataset.classes:
+        return
+    if not {_plain(one) for one in known} & {_plain(one) for one in dataset.classes}:
+        message = f"`{control.name}` knows none of the classes of {name} (it knows {listed(sorted(known)[:5])})"
+        yield message, "take a control that was trained for these classes"
+
+
+def _classes_of(study: Study, arm: Arm) -> tuple[str, ...]:
+    """Return the classes of an off-the-shelf model; none where they are unknown without running it."""
+    if arm.stages or arm.weights is None or not arm.weights.endswith(".pt"):
+        return ()
+    path = study.folder / arm.weights
+    try:
+        names = read_checkpoint(path).names if path.is_file() else None
+    except DataError:
+        return ()
+    return tuple(names.values()) if names else ()
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum()).rstrip("s")

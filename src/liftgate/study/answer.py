@@ -1,0 +1,58 @@
+"""Answer: the one verdict of a study, by the gate that it names or by the gates of its last decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from liftgate.study.records import FlowStep, Study, VerdictWord
+
+_WORST_FIRST: tuple[VerdictWord, ...] = ("FAIL", "MARGINAL", "PASS")
+
+
+class Answer(NamedTuple):
+    """What a study answers."""
+
+    word: VerdictWord
+    gate: str
+    """The gate that decides: the one that the study names, or the first with the worst word"""
+
+
+def answer_of(study: Study, words: Mapping[str, str]) -> Answer | None:
+    """Return the answer of a study; None: no gate that could answer was decided.
+
+    The last decision is made by the last gates of the flow that were decided with no other step between them. A gate
+    that waits for the verdict of another begins a decision of its own.
+
+    Args:
+        study: the study.
+        words: gate → its verdict, of the gates that were decided.
+
+    >>> flow = tuple(map(FlowStep, ("baseline", "needed", "train", "kill", "over_v1", "export")))
+    >>> study = Study("cones", "?", "detect", (), (), (), flow)
+    >>> answer_of(study, {"needed": "PASS", "kill": "FAIL", "over_v1": "PASS"})
+    Answer(word='FAIL', gate='kill')
+    >>> answer_of(study, {"needed": "PASS"})
+    Answer(word='PASS', gate='needed')
+    """
+    gates = (study.answer,) if study.answer is not None else _last_decision(study, words)
+    decided = [(word, gate) for word in _WORST_FIRST for gate in gates if words.get(gate) == word]
+    return Answer(*decided[0]) if decided else None
+
+
+def _last_decision(study: Study, words: Mapping[str, str]) -> tuple[str, ...]:
+    last: list[str] = []
+    follows = False  # the step before was a gate of the same decision
+    for step in study.flow:
+        if step.name not in words:
+            follows = follows and any(gate.name == step.name for gate in study.gates)  # a skipped gate parts nothing
+            continue
+        if not follows or set(last) & _awaited(step):
+            last = []
+        last.append(step.name)
+        follows = True
+    return tuple(last)
+
+
+def _awaited(step: FlowStep) -> set[str]:
+    return {name for condition in (step.when, *step.any_of) for name in condition}
