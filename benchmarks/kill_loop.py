@@ -178,7 +178,7 @@ class Tally:
         before = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *([before] if before else [])])
         try:
-            assert not self.attempt(), f"nobody died at {point!r}"
+            assert not self.attempt(), f"no process died at {point!r}"
             del os.environ[POINT]
             self.attempt()
         finally:
@@ -200,7 +200,7 @@ class Tally:
 
 
 class Killer:
-    """Kills a run's child once, some time after it is told to."""
+    """Kills a run's child once, some time after `after` is called."""
 
     def __init__(self, job: TrainJob) -> None:
         self._job = job

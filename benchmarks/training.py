@@ -45,7 +45,7 @@ class Timed(NamedTuple):
     wall: float
     startup: float
     cpu: float
-    """processor seconds of parent and child: less moved by whoever else uses the machine"""
+    """processor seconds of parent and child: less affected by other users of the machine"""
 
 
 def main() -> None:

@@ -121,7 +121,7 @@ def waiting_lock(path: Path) -> Iterator[None]:
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        with contextlib.suppress(OSError):  # a file system without such locks: whoever is quickest comes first
+        with contextlib.suppress(OSError):  # a file system without such locks: no order among the processes
             number = _draw_number(handle)
             fcntl.lockf(handle, fcntl.LOCK_EX, 1, _LINE + number - 1)
         fcntl.flock(handle, fcntl.LOCK_EX)

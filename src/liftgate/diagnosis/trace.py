@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ class Trace:
     """(n,) strictly rising, from 1"""
     columns: Mapping[str, Floats]
     """(n,) each; NaN where the file has nan, inf or nothing"""
-    args: Mapping[str, Any] = field(default_factory=dict)
+    args: Mapping[str, object] = field(default_factory=dict)
     """args.yaml; empty: there is none"""
     log: str = ""
     not_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -324,7 +324,7 @@ def _not_numbers(
     return found
 
 
-def _args(run: Path) -> dict[str, Any]:
+def _args(run: Path) -> dict[str, object]:
     for name in ("args.yaml", "opt.yaml"):
         try:
             raw = load_yaml(run / name)

@@ -89,11 +89,13 @@ class BackendContract:
         return str(path)
 
     def test_a_finished_run_leaves_weights_curve_and_arguments(self, tmp_path_factory: Any) -> None:
+        """Check law 2: the files of a finished run."""
         ran = self._run(tmp_path_factory, "whole")
         for name in ("weights/best.pt", "weights/last.pt", "results.csv", "args.yaml"):
             assert (ran.outcome.out / name).stat().st_size > 0
 
     def test_every_epoch_is_reported_once_and_stands_once_in_the_curve(self, tmp_path_factory: Any) -> None:
+        """Check law 3: each epoch is reported once, also across a pause."""
         for name in ("whole", "paused"):
             ran = self._run(tmp_path_factory, name)
             expected = list(range(1, int(self.recipe["epochs"]) + 1))
@@ -103,12 +105,14 @@ class BackendContract:
             assert [int(row[self.epochs_in_csv]) for row in rows] == expected
 
     def test_an_epoch_report_has_losses_metrics_and_learning_rate(self, tmp_path_factory: Any) -> None:
+        """Check what a report holds."""
         ran = self._run(tmp_path_factory, "whole")
         report = next(event for event in ran.events if isinstance(event, EpochReport))
         assert report.losses and report.lr
         assert {"mAP50", "mAP50-95", "precision", "recall"} <= report.metrics.keys()
 
     def test_a_paused_run_goes_on_to_the_same_model(self, tmp_path_factory: Any) -> None:
+        """Check laws 4 and 6: a paused run ends with the model of one that was left alone."""
         ran = self._run(tmp_path_factory, "paused")
         assert ran.pauses == 1
         begun = [event.resumed_after for event in ran.events if isinstance(event, StartedEvent)]
@@ -116,6 +120,7 @@ class BackendContract:
         assert self._predicted(tmp_path_factory, "paused") == self._predicted(tmp_path_factory, "whole")
 
     def test_the_same_job_again_returns_at_once(self, tmp_path_factory: Any) -> None:
+        """Check that a finished job is not trained again."""
         ran = self._run(tmp_path_factory, "whole")
         again: list[Event] = []
         outcome = launch.train(
@@ -126,6 +131,7 @@ class BackendContract:
         assert outcome.epochs == ran.outcome.epochs
 
     def test_predictions_lie_inside_the_images_and_name_their_classes(self, tmp_path_factory: Any) -> None:
+        """Check law 5: boxes in pixels of the image, classes of the data set."""
         rows = self._predicted(tmp_path_factory, "whole")
         tree = self._tree(tmp_path_factory)
         for row in rows:
@@ -137,6 +143,7 @@ class BackendContract:
             assert 0 <= row["score"] <= 1
 
     def test_an_unknown_argument_is_refused_with_the_near_name(self, tmp_path_factory: Any) -> None:
+        """Check that a wrong name in a recipe is refused."""
         folder = tmp_path_factory.mktemp("unknown")
         recipe = {**self.recipe, "epoch": 3}
         job = TrainJob(

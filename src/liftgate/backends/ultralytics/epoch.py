@@ -25,7 +25,7 @@ def epoch_report(trainer: Any, peak_memory_mb: float) -> EpochReport:
     )
 
 
-def selected_metric(metrics: Mapping[str, Any], select: str) -> Any:
+def selected_metric(metrics: Mapping[str, float], select: str) -> float:
     """Return the metric of an epoch that the job selects the best epoch by.
 
     Raises:
@@ -51,5 +51,5 @@ def to_number(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     return {metric_name(name): value for name, value in metrics.items() if name.startswith("metrics/")}

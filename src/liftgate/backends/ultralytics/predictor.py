@@ -44,7 +44,7 @@ def predict(job: PredictJob, emit: Emit) -> Json:
     return _write(job, tree, validator, emit)
 
 
-def _settings(job: PredictJob) -> dict[str, Any]:
+def _settings(job: PredictJob) -> dict[str, object]:
     if unknown := job.settings.keys() - _DEFAULTS.keys():
         raise UsageError("unknown prediction setting", expected=", ".join(_DEFAULTS), got=", ".join(unknown))
     if not Path(job.weights).exists():  # some exports are folders

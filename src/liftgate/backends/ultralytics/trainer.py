@@ -50,7 +50,7 @@ class TrainingRun:
         self.background = sidecar.Background()
         self.reloads: int = self.state["reloads"] if self.state else 0
 
-    def train(self) -> dict[str, Any]:
+    def train(self) -> dict[str, object]:
         """Train to the end and return the facts for the record."""
         trainer = _build_trainer(self)
         if trainer.args.amp is True and trainer.device.type == "cuda":
@@ -61,7 +61,7 @@ class TrainingRun:
             self.background.wait()
         return self._facts(trainer)
 
-    def _facts(self, trainer: Any) -> dict[str, Any]:
+    def _facts(self, trainer: Any) -> dict[str, object]:
         first = trainer.optimizer.param_groups[0]
         used = {"name": type(trainer.optimizer).__name__, "lr0": first["initial_lr"], "lr0_asked": trainer.asked["lr0"]}
         used |= {"name_asked": trainer.asked["optimizer"], "groups": len(trainer.optimizer.param_groups)}

@@ -61,7 +61,7 @@ class _PoseCollector(PredictionCollector, PoseValidator):  # type: ignore[misc]
     pass
 
 
-def build_validator(job: PredictJob, settings: Mapping[str, Any], scratch: Path) -> Any:
+def build_validator(job: PredictJob, settings: Mapping[str, object], scratch: Path) -> Any:
     """Return the validator that collects the predictions of a job.
 
     Raises:
