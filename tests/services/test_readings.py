@@ -12,7 +12,7 @@ import liftgate
 from liftgate.data.detections import read_all_predictions, read_predictions
 from liftgate.data.formats.read import read
 from liftgate.errors import DataError, LiftgateError, UsageError
-from liftgate.testing.data import picture
+from liftgate.testing.data import picture, yolo_folder
 
 BOX = [10.0, 10.0, 40.0, 30.0]
 
@@ -268,3 +268,13 @@ def test_a_source_that_was_cut_at_max_det_says_so(tmp_path: Path) -> None:
     path = results(tmp_path / "p.json", rows)
     (tmp_path / "p.settings.json").write_text(json.dumps({"max_det": 30, "category_numbering": "category ids"}))
     assert "as many detections as max_det (30) allowed" in liftgate.evaluate(gt, path).settings["remarks"]
+
+
+def test_a_truth_without_any_label_file_is_refused_and_missing_ones_are_said(tmp_path: Path) -> None:
+    nothing = yolo_folder(tmp_path / "none", {"val/a.jpg": None, "val/b.jpg": None})
+    some = yolo_folder(tmp_path / "some", {"val/a.jpg": None, "val/b.jpg": "0 .5 .5 .25 .5\n"})
+    predictions = results(tmp_path / "p.json", [])
+    with pytest.raises(UsageError, match="the truth has no labels"):
+        liftgate.evaluate(nothing, predictions)
+    found = liftgate.evaluate(some, predictions)
+    assert "1 images of the truth have no label file, and count as empty" in found.settings["truth_faults"]

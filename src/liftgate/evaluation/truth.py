@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.faults import UNREAD_OBJECTS, unread_images
 from liftgate.data.formats.read import read
@@ -63,12 +65,22 @@ def faults_of_truth(dataset: Dataset) -> str:
     Missing or unreadable images are no fault here: measuring needs their labels only.
     """
     kept = [f.kind for f in dataset.faults if f.kind in _OF_BOXES or not f.kind.startswith(_OF_IMAGES)]
+    unlabelled = _unlabelled(dataset)
+    note = f"{unlabelled} images of the truth have no label file, and count as empty" if unlabelled else ""
     if not kept:
-        return ""
+        return note
     counts = ", ".join(f"{kind} {number}" for kind, number in Counter(kept).most_common())
     unread = int(unread_images(dataset).sum())
     more = f"; no object of {unread} images could be read, and they count as empty" if unread else ""
-    return f"the truth was read with faults ({counts}{more}): `liftgate check` says where"
+    faults = f"the truth was read with faults ({counts}{more}): `liftgate check` says where"
+    return f"{faults}; {note}" if note else faults
+
+
+def _unlabelled(dataset: Dataset) -> int:
+    """Images that no label file says anything of, and that have no object from elsewhere."""
+    bare = np.array([image.label is None for image in dataset.images], dtype=np.bool_)
+    bare[dataset.labels.image] = False
+    return int(bare.sum())
 
 
 def _require_objects(dataset: Dataset, where: object) -> None:
@@ -84,6 +96,9 @@ def _require_objects(dataset: Dataset, where: object) -> None:
         what = "every object of the truth is a crowd or ignored: there is nothing to find"
         hint = "masks exported by CVAT or SAM have iscrowd 1 on single objects too: set it to 0 for these"
         raise UsageError(what, where=where, got=f"{len(labels)} objects", hint=hint)
+    if dataset.images and _unlabelled(dataset) == len(dataset.images):
+        hint = "an image on which there is nothing has an empty label file"
+        raise UsageError("the truth has no labels", where=where, got=f"{len(dataset.images)} images", hint=hint)
     kinds = Counter(f.kind for f in dataset.faults if f.kind in UNREAD_OBJECTS or f.kind == "label_orphan")
     if kinds:
         got = ", ".join(f"{kind} {number}" for kind, number in kinds.most_common())
