@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from liftgate.checks.probes.box_conventions import NEXT, PREVIOUS, hypotheses
+from liftgate.checks.probes.box_conventions import NEXT, PREVIOUS, read_boxes
 from liftgate.data.core.dataset import Dataset
 
 _UNDONE_BY = {
@@ -15,7 +15,15 @@ _UNDONE_BY = {
     "scaled by 1000/1024": "scaled by 1024/1000",
     "transposed and scaled by 1000/1024": "transposed and scaled by 1024/1000",
 }
-_UNDONE_BY |= {mend: mistake for mistake, mend in _UNDONE_BY.items()}
+_UNDONE_BY |= {reading: mistake for mistake, reading in _UNDONE_BY.items()}
+
+
+def undone_by(mistake: str) -> str:
+    """Return the reading that plants a mistake: it undoes the opposite one."""
+    scaled, _, factor = mistake.partition("scaled by ")
+    if factor and "/" not in factor:
+        return f"{scaled}scaled by {1 / float(factor)!r}"
+    return _UNDONE_BY.get(mistake, mistake)
 
 
 def with_mistake(dataset: Dataset, mistake: str) -> Dataset:
@@ -34,6 +42,6 @@ def with_mistake(dataset: Dataset, mistake: str) -> Dataset:
     if mistake == "two corners for centre and size":  # the only one that no reading plants
         made = np.concatenate([at - of / 2, at + of / 2], axis=1)
     else:
-        made = hypotheses(np.concatenate([at, of], axis=1))[_UNDONE_BY.get(mistake, mistake)]
+        made = read_boxes(np.concatenate([at, of], axis=1), undone_by(mistake))
     corners = np.concatenate([made[:, :2] - made[:, 2:] / 2, made[:, :2] + made[:, 2:] / 2], axis=1)
     return replace(dataset, labels=replace(labels, boxes=corners * np.tile(size, 2)))

@@ -43,10 +43,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="leave out what is only worth knowing (info)")
     parser.add_argument(
         "--fix",
-        type=Path,
+        action="append",
         metavar="DIR",
         help="write a corrected copy of the data (labels, data.yaml, images as links; of a study also study.yaml) "
-        "into a new folder, and check it",
+        "into a new folder, and check it; boxes are moved only with `--fix labels.geometry` beside it",
     )
     parser.add_argument(
         "--page", type=Path, metavar="HTML", help="write the findings with pictures: boxes both ways, pairs of copies"
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
                 got="--set",
                 hint="write the change into study.yaml",
             )
-        args.path = _mended(args)
+        args.path = _fixed(args)
         args.groups = None if args.groups and args.groups.lower().endswith(".csv") else args.groups
         args.images = None
     select = None if args.select is None else [word for part in args.select for word in part.split(",") if word]
@@ -93,38 +93,62 @@ def run(args: argparse.Namespace) -> int:
     return 0 if result.ok else FindingsError.exit_code
 
 
-def _mended(args: argparse.Namespace) -> Path:
-    """Write a corrected copy of the data, or of a study and its data, and return its data.yaml or study.yaml."""
+def _fixed(args: argparse.Namespace) -> Path:
+    """Write a fixed copy of the data, or of a study's, and return its data.yaml or study.yaml."""
     from liftgate.checks.fixes.dataset_fixes import fix_dataset, fix_lines, write_fixed
     from liftgate.data.formats.read import read
     from liftgate.study.study_file import is_study
 
+    folder, named = _fix_target(args)
     if is_study(args.path):
-        return _mended_study(args)
+        return _fixed_study(args.path, folder, named)
     with output.progress() as progress:
-        done = fix_dataset(read(args.path, images=args.images, progress=progress))
-        data_yaml = write_fixed(done, args.fix)
+        dataset = read(args.path, images=args.images, progress=progress)
+        done = fix_dataset(dataset, named)
+        data_yaml = write_fixed(done, folder)
     for line in fix_lines(done.changes) or ["nothing to fix was found"]:
         output.say(line)
+    if named and any(change.what.startswith("boxes corrected") for change in done.changes):
+        output.say(f"wrote {_before_and_after(args, folder)}: boxes before and after")
     output.say(f"wrote {data_yaml}; its check follows")
     return data_yaml
 
 
-def _mended_study(args: argparse.Namespace) -> Path:
+def _fix_target(args: argparse.Namespace) -> tuple[Path, tuple[str, ...]]:
+    """The folder of the fixed copy, and the fixes that are named: `--fix DIR --fix labels.geometry`."""
+    from liftgate.checks.fixes.dataset_fixes import GEOMETRY
+
+    named = tuple(word for word in args.fix if word == GEOMETRY)
+    folders = [word for word in args.fix if word != GEOMETRY]
+    if len(folders) > 1:
+        raise UsageError("--fix takes one folder", got=", ".join(folders), expected=f"DIR, and {GEOMETRY}")
+    beside = args.path.parent if args.path.is_file() else args.path
+    return Path(folders[0]) if folders else beside.with_name(f"{beside.absolute().name}-fixed"), named
+
+
+def _before_and_after(args: argparse.Namespace, folder: Path) -> Path:
+    from liftgate import api
+
+    page = folder / "labels.geometry.html"
+    api.check(args.path, images=args.images, select=["labels.geometry"], page=page)
+    return page
+
+
+def _fixed_study(path: Path, folder: Path, named: tuple[str, ...]) -> Path:
     from liftgate.checks.fixes.dataset_fixes import fix_lines
     from liftgate.checks.fixes.study_fixes import fix_study
     from liftgate.ledger.workspace import Workspace
     from liftgate.pipeline.datasets import StudyDatasets
     from liftgate.study.study_file import load
 
-    study = load(args.path)
+    study = load(path)
     with output.progress() as progress:
         datasets = StudyDatasets(study, Workspace(study), progress).all()
-        path, mended = fix_study(study, datasets, args.fix, progress)
-    for name, changes in mended.items():
+        path, fixed = fix_study(study, datasets, folder, progress, named=named)
+    for name, changes in fixed.items():
         for line in fix_lines(changes):
             output.say(f"{name}: {line}")
-    output.say(f"wrote {path}; its check follows" if mended else "nothing to fix was found; nothing was written")
+    output.say(f"wrote {path}; its check follows" if fixed else "nothing to fix was found; nothing was written")
     return path
 
 

@@ -63,18 +63,34 @@ def test_a_box_over_the_edge_is_cut_and_one_mostly_outside_is_left_out_by_name(s
 @pytest.mark.parametrize("mistake", ["transposed", "mirrored", "corner-for-centre"])
 def test_boxes_read_the_wrong_way_are_mended_as_the_probe_proves(mistake: str, small: SmallSet) -> None:
     sound = small.read()
-    done = fix_dataset(with_mistake(sound, mistake))
+    done = fix_dataset(with_mistake(sound, mistake), ["labels.geometry"])
     (change,) = [change for change in done.changes if change.id == "labels.geometry"]
     assert mistake in change.what
     overlap = iou(done.dataset.labels.boxes, sound.labels.boxes).max(axis=0)
     assert np.quantile(overlap, 0.1) > 0.95, "the boxes are where they were before the mistake"
 
 
+def test_boxes_are_moved_only_where_that_fix_is_named(small: SmallSet) -> None:
+    wrong = with_mistake(small.read(), "transposed")
+    done = fix_dataset(wrong)
+    assert "labels.geometry" not in {change.id for change in done.changes}
+    assert np.array_equal(done.dataset.labels.boxes, wrong.labels.boxes)
+
+
+def test_boxes_are_not_moved_where_other_images_do_not_confirm_it(small: SmallSet) -> None:
+    """Half of the images transposed: what one half decides, the other does not say."""
+    sound = small.read()
+    transposed = with_mistake(sound, "transposed").labels.boxes
+    first = (sound.labels.image < len(sound.images) // 2)[:, None]
+    mixed = replace(sound, labels=replace(sound.labels, boxes=np.where(first, transposed, sound.labels.boxes)))
+    assert np.array_equal(fix_dataset(mixed, ["labels.geometry"]).dataset.labels.boxes, mixed.labels.boxes)
+
+
 def test_labels_in_pixels_are_mended_though_the_reader_takes_no_row(small: SmallSet) -> None:
     sound = small.read()
     in_pixels(small)
     assert not len(small.read().labels)
-    done = fix_dataset(small.read())
+    done = fix_dataset(small.read(), ["labels.geometry"])
     assert [change.what for change in done.changes] == ["boxes corrected: in pixels"]
     assert iou(done.dataset.labels.boxes, sound.labels.boxes).max(axis=0).min() > 0.99
 

@@ -8,27 +8,50 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from checks.mistakes import with_mistake
 from checks.small_set import SIDE, SmallSet
+from checks.sound_sets import sound_sets
 from liftgate.checks import Subject, run
-from liftgate.checks.probes import label_geometry
-from liftgate.checks.probes.box_conventions import STORED, TRANSFORMS
-from liftgate.checks.probes.label_geometry import judge, probe
+from liftgate.checks.probes.box_conventions import STORED, TRANSFORMS, scale_factor
+from liftgate.checks.probes.geometry_tables import measure
+from liftgate.checks.probes.label_geometry import decide, probe
+from liftgate.checks.probes.views import choose_views
 from liftgate.data.core.dataset import Dataset, Labels
-from liftgate.data.formats.read import read
 
 MISTAKES = TRANSFORMS[1:]
-# 2% of a coordinate are under the sloppiness of people who draw around cells: found on dice, not on bccd.
+# 2% of a coordinate is within what people draw: alone it is no error.
 SCALES = {"scaled by 1000/1024", "scaled by 1024/1000"}
+LARGER_SCALES = ["scaled by 0.9", "scaled by 0.95", "scaled by 1.05", "scaled by 1.1"]
 
 
 @pytest.mark.parametrize("mistake", [m for m in MISTAKES if m not in SCALES])
 def test_a_planted_mistake_is_named(small: SmallSet, mistake: str) -> None:
     found = probe(with_mistake(small.read(), mistake))
-    assert found is not None
-    assert (found.answer, found.best.transform) == ("does not fit", mistake)
+    assert found is not None and found.answer == "does not fit"
+    # Two per cent of 96 pixels cannot be seen: what is scaled besides is named by its larger part.
+    assert found.best.transform == mistake.partition(" and scaled")[0]
+
+
+@pytest.mark.parametrize("mistake", LARGER_SCALES)
+def test_a_scale_of_small_images_is_named_or_not_decidable(small: SmallSet, mistake: str) -> None:
+    found = probe(with_mistake(small.read(), mistake))
+    assert found is not None and found.answer != "fits"
+    if found.answer == "does not fit":
+        assert scale_factor(found.best.transform) == pytest.approx(scale_factor(mistake), abs=0.03)
+
+
+@pytest.mark.parametrize("mistake", LARGER_SCALES)
+def test_a_scale_of_five_per_cent_and_more_is_named_with_its_factor(real: dict[str, Dataset], mistake: str) -> None:
+    found = probe(with_mistake(real["cells"], mistake))
+    assert found is not None and found.answer == "does not fit"
+    assert scale_factor(found.best.transform) == pytest.approx(scale_factor(mistake), abs=0.015)
+
+
+@pytest.mark.parametrize("mistake", sorted(SCALES))
+def test_two_per_cent_alone_are_no_error(small: SmallSet, mistake: str) -> None:
+    found = probe(with_mistake(small.read(), mistake))
+    assert found is not None and found.answer != "does not fit"
 
 
 def test_sound_labels_fit(small: SmallSet) -> None:
@@ -147,59 +170,55 @@ def test_boxes_far_outside_or_infinite_do_not_break_it(small: SmallSet) -> None:
 
 @pytest.fixture(scope="session")
 def real(fixtures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Dataset]:
-    path = tmp_path_factory.mktemp("dice") / "data.yaml"
-    keys = {"path": str(fixtures / "dice"), "train": "images/train", "val": "images/test", "names": list("123456")}
-    path.write_text(yaml.safe_dump(keys))
-    coco = fixtures / "coco_cc"
-    return {
-        "bccd": read(fixtures / "bccd"),
-        "dice": read(path),
-        "coco": read(coco / "annotations" / "instances_train2017.json", images=coco / "images"),
-        "coco val": read(coco / "annotations" / "instances_val2017.json", images=coco / "images"),
-    }
+    return sound_sets(fixtures, tmp_path_factory.mktemp("sound"))
 
 
-@pytest.mark.parametrize("name", ["bccd", "dice", "coco", "coco val"])
+@pytest.mark.parametrize("name", ["bccd", "dice", "coco_cc"])
 def test_real_labels_fit(real: dict[str, Dataset], name: str) -> None:
     found = probe(real[name])
     assert found is not None and found.answer == "fits"
 
 
 @pytest.mark.parametrize(
-    ("name", "mistake"), [("bccd", "transposed"), ("bccd", "mirrored"), ("dice", "corner-for-centre")]
+    ("name", "mistake"),
+    [("bccd", "transposed"), ("bccd", "mirrored"), ("dice", "corner-for-centre")],
 )
 def test_mistakes_in_real_labels_are_named(real: dict[str, Dataset], name: str, mistake: str) -> None:
     found = probe(with_mistake(real[name], mistake))
-    assert found is not None
-    assert (found.answer, found.best.transform) == ("does not fit", mistake)
+    assert found is not None and found.answer == "does not fit"
+    assert found.best.transform == mistake
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["bccd", "dice"])
-@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("mistake", [*MISTAKES, *LARGER_SCALES])
 def test_every_mistake_in_real_labels_is_named_or_not_decidable(
     real: dict[str, Dataset], name: str, mistake: str
 ) -> None:
     found = probe(with_mistake(real[name], mistake))
     assert found is not None
-    assert found.answer == "not decidable" if name == "bccd" and mistake in SCALES else found.answer == "does not fit"
-    assert found.best.transform == mistake
+    if mistake in SCALES:
+        assert found.answer != "does not fit"
+    elif "scaled" in mistake:
+        assert found.answer == "does not fit"
+        assert found.best.transform.startswith(mistake.partition("scaled")[0])
+    else:
+        assert (found.answer, found.best.transform) == ("does not fit", mistake)
 
 
-def test_twenty_five_images_of_coco_transposed_are_not_decidable(real: dict[str, Dataset]) -> None:
-    found = probe(with_mistake(real["coco val"], "transposed"))
-    assert found is not None and found.answer == "not decidable"
-
-
-@pytest.mark.parametrize("name", ["bccd", "dice", "coco", "coco val"])
-def test_no_bootstrap_and_no_half_of_sound_data_is_accused(real: dict[str, Dataset], name: str) -> None:
-    """2,000 resampled data sets of 12 to 200 images from each: the promise is fewer than 1 in 1,000."""
-    scores = np.array(
-        [row for row in map(label_geometry.ridge_scores, label_geometry.choose_samples(real[name])) if row is not None]
-    )
+@pytest.mark.parametrize("name", ["bccd", "coco_cc", "microcontrollers", "mouse_pose", "rail_wagons", "captcha"])
+def test_no_resample_and_no_half_of_sound_data_is_accused(real: dict[str, Dataset], name: str) -> None:
+    """Bootstraps and halves in turn; all sets with 2,000 of each are counted by benchmarks/geometry.py."""
+    tables = measure(choose_views(real[name]))
     rng = np.random.default_rng(0)
-    for draw in range(2000):
-        size = int(rng.integers(12, len(scores) + 1))
-        rows = rng.choice(len(scores), size, replace=draw % 2 == 0)
-        answer, evidence = judge(scores[rows])
-        assert answer != "does not fit", (size, evidence[:2])
+    for draw in range(200):
+        size = len(tables) if draw % 2 == 0 else len(tables) // 2
+        decision = decide(tables.take(rng.choice(len(tables), size, replace=draw % 2 == 0)))
+        assert decision.answer != "does not fit", (draw, decision.evidence[:2])
+
+
+def test_frames_of_a_fixed_camera_are_one_scene(real: dict[str, Dataset]) -> None:
+    """Sixty frames of one mouse on one wheel: whatever fits there by chance fits in all of them."""
+    views = choose_views(real["mouse_pose"])
+    assert len(views) == 60 and len({view.scene for view in views}) < 12
+    assert probe(with_mistake(real["mouse_pose"], "mirrored")) is None

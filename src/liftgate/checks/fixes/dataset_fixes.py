@@ -1,14 +1,15 @@
 """Fixes that are safe to apply to a data set, written to new files. Nothing is changed in place.
 
 Safe is what has one right answer: rows that Ultralytics would drop a whole image for, boxes over the edge, boxes drawn
-twice, labels that the geometry probe proves to be transposed or mirrored, a flip_idx that the keypoints' names say, a
-data.yaml whose paths lead somewhere and that downloads nothing. Leaks, wrong classes and missing labels need a person.
+twice, a flip_idx that the keypoints' names say, a data.yaml whose paths lead somewhere and that downloads nothing.
+Boxes are moved only where that fix is named, and half of the images confirm what the other half decided. Leaks, wrong
+classes and missing labels need a person.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from liftgate.boxes import cxcywh_to_xyxy
 from liftgate.checks.messages import image_place, row_place
 from liftgate.checks.probes.box_conventions import NEXT, PREVIOUS, describe_transform, in_other_units, read_as
 from liftgate.checks.probes.flip_index import flip_from_names
-from liftgate.checks.probes.label_geometry import probe
+from liftgate.checks.probes.label_geometry import probe_confirmed
 from liftgate.checks.rules.labels import overlapping_pairs
 from liftgate.data.core.dataset import Dataset, Fault, Image, Labels, stack_labels
 from liftgate.data.core.faults import unread_images
@@ -29,6 +30,8 @@ from liftgate.files import require_empty, write_json
 from liftgate.paths import lexical
 
 REPORT = "mended.json"
+GEOMETRY = "labels.geometry"
+"""The fix that moves boxes: applied only where it is named"""
 _ROWS = ("row_columns", "row_not_number", "row_out_of_range", "class_out_of_range", "class_not_integer")
 _INSIDE = 0.5  # share of a box that must lie in the image for the rest to be cut off
 _FARTHEST = 2.0  # a coordinate beyond it is in pixels, not over the edge
@@ -73,14 +76,21 @@ class _Log:
         )
 
 
-def fix_dataset(dataset: Dataset) -> FixedDataset:
-    """Return the data set with every safe fix applied; the same data set where nothing is."""
+def fix_dataset(dataset: Dataset, named: Collection[str] = ()) -> FixedDataset:
+    """Return the data set with every safe fix applied; the same data set where there is nothing to fix.
+
+    Args:
+        dataset: as it was read.
+        named: ids of fixes that are applied only where they are named: `labels.geometry` moves boxes.
+    """
     original = dataset
     log = _Log()
-    if in_other_units(dataset):  # rows in another unit are lost one and all: first they have to be read
-        dataset = _turned(dataset, log)
+    geometry = GEOMETRY in named
+    if geometry and in_other_units(dataset):  # rows in another unit are lost one and all: first they have to be read
+        dataset = _reread(dataset, log)
     dataset = _with_lost_rows(dataset, log)
-    dataset = _turned(dataset, log)
+    if geometry:
+        dataset = _reread(dataset, log)
     dataset = _cut(dataset, log)
     dataset = _once(dataset, log)
     dataset = _flipped(dataset, log)
@@ -162,19 +172,26 @@ def _row_over_the_edge(fault: Fault, path: str, line: str, image: Image) -> tupl
     return int(values[0]), box * np.tile(np.array(image.upright, dtype=np.float64), 2)
 
 
-def _turned(dataset: Dataset, log: _Log) -> Dataset:
-    """Read the boxes the way that the geometry probe proves right; keypoints would need their own proof."""
-    found = probe(dataset)
-    if found is None or found.answer != "does not fit":
+def _reread(dataset: Dataset, log: _Log) -> Dataset:
+    """Read the boxes another way where half of the images decide it and the other half confirms it."""
+    done = probe_confirmed(dataset)
+    if done is None or done.found.answer != "does not fit":
         return dataset
-    name = found.best.transform
-    if name.endswith((NEXT, PREVIOUS)) or dataset.keypoints is not None:
-        log.say("labels.geometry", f"not fixed: {describe_transform(name)}; a person must look", str(dataset.source))
+    name = done.found.best.transform
+    reason = None
+    if name.endswith((NEXT, PREVIOUS)):
+        reason = "labels of other images need a person"
+    elif dataset.keypoints is not None:  # keypoints would need their own proof
+        reason = "keypoints would have to be moved too"
+    elif not done.confirmed_by:
+        reason = "images that the decision did not use do not confirm it"
+    if reason:
+        log.say(GEOMETRY, f"not fixed: {describe_transform(name)}; {reason}", str(dataset.source))
         return dataset
-    done = read_as(dataset, name)
-    for index in np.unique(done.labels.image):
-        log.say("labels.geometry", f"boxes corrected: {name}", image_place(done, done.images[index]))
-    return done
+    fixed = read_as(dataset, name)
+    for index in np.unique(fixed.labels.image):
+        log.say(GEOMETRY, f"boxes corrected: {name}", image_place(fixed, fixed.images[index]))
+    return fixed
 
 
 def _cut(dataset: Dataset, log: _Log) -> Dataset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,12 @@ _SETTLED = ("images", "split", "ratios", "split_seed", "groups")
 
 
 def fix_study(
-    study: Study, datasets: Mapping[str, Dataset], folder: Path, progress: Progress = silent
+    study: Study,
+    datasets: Mapping[str, Dataset],
+    folder: Path,
+    progress: Progress = silent,
+    *,
+    named: Collection[str] = (),
 ) -> tuple[Path, dict[str, tuple[AppliedFix, ...]]]:
     """Write fixed copies of the data sets of a study and a study.yaml that uses them.
 
@@ -41,6 +46,11 @@ def fix_study(
         study: as loaded.
         datasets: its data sets by name, with groups and splits as the study declares them.
         folder: new, or empty.
+        progress: called while data are read.
+        named: ids of fixes that are applied only where they are named: `labels.geometry` moves boxes.
+
+    Returns:
+        The study.yaml to go on with, and the applied fixes by data set.
 
     Raises:
         DataError: `folder` is not empty.
@@ -53,7 +63,7 @@ def fix_study(
     done: dict[str, FixedDataset] = {}
     for spec in study.datasets:
         images = None if spec.images is None else study.folder / spec.images
-        found = fix_dataset(read(study.folder / spec.path, images=images, name=spec.name, progress=progress))
+        found = fix_dataset(read(study.folder / spec.path, images=images, name=spec.name, progress=progress), named)
         if found.changes:
             done[spec.name] = _placed(found, datasets[spec.name])
     if not done:

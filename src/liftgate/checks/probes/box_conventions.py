@@ -34,36 +34,86 @@ _LARGEST = 1e6  # no picture has so many pixels on a side: larger numbers are no
 _SPECK = 2.0  # pixels: more is a box that somebody may have meant
 
 
-def hypotheses(boxes: Floats) -> dict[str, Floats]:
-    """Return boxes as stored and mended from each mistake; (n, 4) centre and size in fractions of the image."""
+READINGS = (
+    STORED,
+    "transposed",
+    "mirrored",
+    "upside down",
+    "rotated by 180°",
+    "rotated by 90° clockwise",
+    "rotated by 90° anticlockwise",
+    "corner-for-centre",
+    "centre-for-corner",
+    "two corners for centre and size",
+)
+"""Mistakes that converters make, by name; each reading undoes one"""
+_SCALED, _AND = "scaled by ", " and "
+_GRIDS = {"1000/1024": 1000 / 1024, "1024/1000": 1024 / 1000}
+_CLOSE = 0.004  # a factor that is one of a known mistake
+
+
+def read_boxes(boxes: Floats, name: str) -> Floats:
+    """Return boxes (n, 4), centre and size in fractions of the image, with the named mistake undone.
+
+    >>> read_boxes(np.array([[0.2, 0.4, 0.1, 0.3]]), "transposed and scaled by 0.5").tolist()
+    [[0.8, 0.4, 0.6, 0.2]]
+
+    Raises:
+        KeyError: for a name that is no reading, such as labels of another image.
+    """
+    first, _, second = name.partition(_AND + _SCALED)
+    if second:
+        return read_boxes(read_boxes(boxes, first), _SCALED + second)
+    if name.startswith(_SCALED):
+        return boxes / scale_factor(name)
     x, y, w, h = boxes.T
-
-    def made(*columns: Floats) -> Floats:
-        return np.stack(columns, axis=1)
-
-    transposed = made(y, x, h, w)
-    return {
-        STORED: boxes,
-        "transposed": transposed,
-        "mirrored": made(1 - x, y, w, h),
-        "upside down": made(x, 1 - y, w, h),
-        "rotated by 180°": made(1 - x, 1 - y, w, h),
-        "rotated by 90° clockwise": made(y, 1 - x, h, w),
-        "rotated by 90° anticlockwise": made(1 - y, x, h, w),
-        "corner-for-centre": made(x + w / 2, y + h / 2, w, h),
-        "centre-for-corner": made(x - w / 2, y - h / 2, w, h),
-        "two corners for centre and size": made((x + w) / 2, (y + h) / 2, w - x, h - y),
-        "scaled by 1000/1024": boxes * (1024 / 1000),
-        "scaled by 1024/1000": boxes * (1000 / 1024),
-        # What became of labels on a grid of 1024, y before x, that were read on a grid of 1000, x before y.
-        "transposed and scaled by 1024/1000": transposed * (1000 / 1024),
-        "transposed and scaled by 1000/1024": transposed * (1024 / 1000),
+    columns = {
+        STORED: (x, y, w, h),
+        "transposed": (y, x, h, w),
+        "mirrored": (1 - x, y, w, h),
+        "upside down": (x, 1 - y, w, h),
+        "rotated by 180°": (1 - x, 1 - y, w, h),
+        "rotated by 90° clockwise": (y, 1 - x, h, w),
+        "rotated by 90° anticlockwise": (1 - y, x, h, w),
+        "corner-for-centre": (x + w / 2, y + h / 2, w, h),
+        "centre-for-corner": (x - w / 2, y - h / 2, w, h),
+        "two corners for centre and size": ((x + w) / 2, (y + h) / 2, w - x, h - y),
     }
+    return np.stack(columns[name], axis=1)
 
 
-TRANSFORMS = (*hypotheses(np.zeros((0, 4))), NEXT, PREVIOUS)
+def scale_factor(name: str) -> float:
+    """Return the factor in the name of a scaled reading.
 
-_SAID = {
+    >>> scale_factor("transposed and scaled by 0.95"), scale_factor("scaled by 1024/1000")
+    (0.95, 1.024)
+    """
+    factor = name.rpartition(_SCALED)[2]
+    return _GRIDS[factor] if factor in _GRIDS else float(factor)
+
+
+def scaled_by(factor: float, after: str = STORED) -> str:
+    """Return the name of the mistake that multiplied every coordinate by `factor`.
+
+    >>> scaled_by(0.976), scaled_by(0.95, "transposed")
+    ('scaled by 1000/1024', 'transposed and scaled by 0.95')
+    """
+    known = [name for name, value in _GRIDS.items() if abs(value - factor) < _CLOSE]
+    name = _SCALED + (known[0] if known else f"{factor:.3g}")
+    return name if after == STORED else after + _AND + name
+
+
+TRANSFORMS = (
+    *READINGS,
+    *(_SCALED + grid for grid in _GRIDS),
+    # What became of labels on a grid of 1024, y before x, that were read on a grid of 1000, x before y.
+    *("transposed" + _AND + _SCALED + grid for grid in _GRIDS),
+    NEXT,
+    PREVIOUS,
+)
+"""Every mistake that has a name of its own; `as stored` first"""
+
+_DESCRIPTIONS = {
     "transposed": "the boxes are transposed (x and y exchanged)",
     "corner-for-centre": "the boxes have their corner where the centre belongs (corner-for-centre)",
     "centre-for-corner": "the boxes have their centre where the corner belongs (centre-for-corner)",
@@ -81,7 +131,7 @@ def describe_transform(transform: str) -> str:
     >>> describe_transform("in pixels, corner-for-centre")
     'the boxes are in pixels, corner-for-centre'
     """
-    return _SAID.get(transform, f"the boxes are {transform}")
+    return _DESCRIPTIONS.get(transform, f"the boxes are {transform}")
 
 
 def in_other_units(dataset: Dataset) -> dict[str, Dataset]:
@@ -122,7 +172,7 @@ def read_as(dataset: Dataset, transform: str) -> Dataset:
     # A row of its image's size: the readers' converters take one size for all rows.
     scale = np.tile(sizes, 2)
     fractions = xyxy_to_cxcywh(dataset.labels.boxes / scale, np.ones(2))
-    boxes = cxcywh_to_xyxy(hypotheses(fractions)[transform], np.ones(2)) * scale
+    boxes = cxcywh_to_xyxy(read_boxes(fractions, transform), np.ones(2)) * scale
     return replace(dataset, labels=replace(dataset.labels, boxes=boxes))
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from liftgate.checks.finding import Finding
 from liftgate.checks.probes.box_conventions import describe_transform
-from liftgate.checks.probes.label_geometry import FEWEST, Geometry, rival
+from liftgate.checks.probes.label_geometry import FEWEST, Geometry
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
@@ -19,74 +19,95 @@ from liftgate.data.core.dataset import Dataset
 def geometry(subject: Subject) -> Iterator[Finding]:
     """Boxes that do not lie where the objects are: transposed, mirrored, rotated, scaled, in pixels, of another image.
 
-    At most 200 images are looked at, without a model: under the sides of a right box the picture has a step, beside
-    them less of one. If the boxes as stored have none and the same boxes with x and y exchanged have, the converter
-    exchanged them. So it is with a corner written where the centre belongs, two corners for centre and size, pixels or
-    per cent for fractions, labels that slipped by one image. In the luggage X-ray project mAP50 was stuck at 0.2 and
-    every hyper-parameter was tried; the labels had been read x before y where they were written y before x, on a grid
-    of 1000 instead of 1024.
+    At most 120 images are judged, without a model, by three witnesses that compare an image's own boxes with those of
+    other images in the same picture. *Edges*: under the sides of right boxes the picture has a step, beside them less
+    of one; margins that people leave around objects are tried and not held against them. *Patches*: right boxes hold
+    what the boxes of other images do not, in colour, brightness and texture. *Location*: that content lies in the
+    middle of right boxes and not beside them. If the boxes with x and y exchanged fit and the boxes as stored do not,
+    the converter exchanged them. So it is with a corner written where the centre belongs, two corners for centre and
+    size, pixels or per cent for fractions, a scale, labels that slipped by one image. In the luggage X-ray project
+    mAP50 was stuck at 0.2 and every hyper-parameter was tried; the labels had been read x before y where they were
+    written y before x, on a grid of 1000 instead of 1024.
 
-    It is an error only when another transform fits better by six standard errors over images and at least twice as
-    well. Where nothing stands out (few images, boxes as large as the picture, soft edges) the answer is "not
-    decidable", which says nothing against the labels. Where the boxes lie on edges as stored and read another way too,
-    some images may be labelled one way and some the other: a warning (15% of the images of a set of dice were enough).
-    `check` says what the answer was, also where it is "fits".
+    It is an error only when a witness is sure of another reading, no other witness speaks for the boxes as stored, and
+    both halves of the data agree. Frames of a fixed camera count as one. Where nothing stands out (few scenes, a camera
+    that never moves, objects that look like their surroundings) the answer is "not decidable", which says nothing
+    against the labels. A scale of less than 3% is within what people draw. Where some images clearly fit one way and
+    some another, part of the labels may be made another way: a warning. `check` shows the answer also where it is
+    "fits".
 
-    Fix: look at the example with its boxes drawn both ways (`liftgate check … --page check.html`), then mend the
-    converter as the message says and export again; `--fix DIR` writes a mended copy.
+    Fix: look at the examples with their boxes drawn both ways (`liftgate check … --page check.html`), then correct the
+    converter as the message says and export again. `--fix DIR` changes boxes only where
+    `--fix labels.geometry` is given too, and where images that the decision did not use confirm it.
     """
-    for name in subject.datasets:
+    for name, dataset in subject.datasets.items():
         found = subject.geometry(name)
-        marked = len(np.unique(subject.datasets[name].labels.image))
-        if found is None and marked >= 2 * FEWEST:  # with fewer images no answer is expected
+        if found is not None:
+            yield from _findings(name, dataset, found)
+        elif len(np.unique(dataset.labels.image)) >= 2 * FEWEST:  # with fewer images no answer is expected
             message = (
-                f"not decidable: of {marked:,} images with boxes fewer than {FEWEST} have some that are large enough "
-                "and lie in other places than those of the others"
+                f"not decidable: fewer than {FEWEST} different scenes have boxes that are large enough; "
+                "frames of a fixed camera, and images with the same boxes, count as one"
             )
-            data = {"dataset": name, "answer": "not decidable", "images": 0}
+            data: dict[str, Any] = {"dataset": name, "answer": "not decidable", "images": 0}
             hint = "draw the boxes of a few images and look"
-            yield geometry.finding(subject.datasets[name].source, message, hint=hint, severity="info", **data)
-        if found is not None and found.answer != "fits":
-            yield _finding(name, subject.datasets[name], found)
+            yield geometry.finding(dataset.source, message, hint=hint, severity="info", **data)
 
 
-def _finding(name: str, dataset: Dataset, found: Geometry) -> Finding:
-    if found.answer == "not decidable" and (other := rival(found.evidence)) and found.stored.z > 0:
+def _findings(name: str, dataset: Dataset, found: Geometry) -> Iterator[Finding]:
+    if found.answer == "fits":
+        return
+    details: dict[str, Any] = {"dataset": name, **_details(found)}
+    judged = f"{found.n_images} images ({found.decision.n_scenes} scenes)"
+    if found.answer == "does not fit":
         message = (
-            f"not decidable: in {found.n_images} images boxes lie on edges as stored (z {found.stored.z:.1f}), and "
-            f"also read as {other.transform} (z {other.z:.1f}): are some images labelled one way and some the other?"
+            f"{describe_transform(found.best.transform)}: with that undone they lie on the objects in {judged} "
+            f"(edges z {found.best.z:.1f} against {found.stored.z:.1f} as stored, "
+            f"content {found.best.gain:+.1f} standard errors)"
         )
-        hint = "draw the boxes of twenty images from every annotator or source and look (`--page` draws one)"
-        data = {**_data(found), "rival": other.transform}
-        return geometry.finding(dataset.source, message, hint=hint, severity="warning", dataset=name, **data)
-    if found.answer == "not decidable":
+        yield geometry.finding(found.examples[0].image.path, message, **details)
+    elif found.decision.mixed_with:
         message = (
-            f"not decidable: on {found.n_images} images neither the boxes as stored (z {found.stored.z:.1f}) nor any "
-            f"other way to read them stands out (best: {found.best.transform}, {found.best.gain:+.1f} standard errors)"
+            f"not decidable: of {judged} some fit as stored and some as {found.decision.mixed_with}: "
+            "are some images labelled one way and some the other?"
+        )
+        hint = "draw the boxes of twenty images from every annotator or source and look (`--page` draws some)"
+        data: dict[str, Any] = {**details, "rival": found.decision.mixed_with}
+        yield geometry.finding(dataset.source, message, hint=hint, severity="warning", **data)
+    else:
+        message = (
+            f"not decidable: on {judged} neither the boxes as stored (edges z {found.stored.z:.1f}) nor another way "
+            f"to read them stands out (best: {found.best.transform}, {found.best.gain:+.1f} standard errors)"
         )
         hint = "draw the boxes of a few images and look (`--page`); more images make it decidable"
-        return geometry.finding(dataset.source, message, hint=hint, severity="info", dataset=name, **_data(found))
-    message = (
-        f"{describe_transform(found.best.transform)}: with that undone they lie on edges in {found.n_images} images "
-        f"(ridge {found.best.ridge:.2f} against {found.stored.ridge:.2f} as stored, "
-        f"{found.best.gain:+.1f} standard errors)"
-    )
-    return geometry.finding(found.example.path, message, dataset=name, **_data(found))
+        yield geometry.finding(dataset.source, message, hint=hint, severity="info", **details)
 
 
-def _data(found: Geometry) -> dict[str, Any]:
+class _Details(TypedDict):
     """The evidence, and one image with both sets of boxes: enough to draw a picture of both."""
+
+    answer: str
+    images: int
+    scenes: int
+    transform: str
+    evidence: list[dict[str, str | float]]
+    example: dict[str, object]
+
+
+def _details(found: Geometry) -> _Details:
+    example = found.examples[0]
     return {
         "answer": found.answer,
         "images": found.n_images,
+        "scenes": found.decision.n_scenes,
         "transform": found.best.transform,
         "evidence": [
             {"transform": one.transform, "ridge": round(one.ridge, 3), "z": round(one.z, 2), "gain": round(one.gain, 2)}
-            for one in found.evidence
+            for one in found.decision.evidence
         ],
         "example": {
-            "image": found.example.id,
-            "stored": np.round(found.stored_boxes, 4).tolist(),
-            "mended": np.round(found.mended_boxes, 4).tolist(),
+            "image": example.image.id,
+            "stored": np.round(example.stored, 4).tolist(),
+            "mended": np.round(example.corrected, 4).tolist(),
         },
     }

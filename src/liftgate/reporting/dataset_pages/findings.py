@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_PAIRS = 12
 """Pairs of copies that a page shows of one finding"""
+MAX_BOTH_WAYS = 6
+"""Images that a page shows with boxes as stored and as they should be read"""
 _OF_PAIRS = frozenset({"splits.leak_exact", "splits.leak_near", "images.duplicate"})
 
 
@@ -87,13 +89,16 @@ def _names(finding: Finding, pair: Mapping[str, str] | list[str]) -> tuple[str, 
 
 
 def _both_ways(subject: Subject, name: str) -> tuple[LabelledPicture, ...]:
-    """The probe's example with its boxes as stored, and read the way that fits best of all others."""
+    """Images of the probe with their boxes as stored, and read the way that fits best of all others."""
     found = subject.geometry(name)
     if found is None:
         return ()
-    stored = "as stored" if len(found.stored_boxes) else "as stored: nowhere in the picture"
-    ways = ((stored, found.stored_boxes, "only-b"), (f"read as: {found.best.transform}", found.mended_boxes, "c1"))
-    return tuple(_drawn(found.example, note, boxes, look) for note, boxes, look in ways)
+    pictures = []
+    for image, stored, corrected in found.examples[:MAX_BOTH_WAYS]:
+        note = "as stored" if len(stored) else "as stored: nowhere in the picture"
+        pictures.append(_drawn(image, note, stored, "only-b"))
+        pictures.append(_drawn(image, f"read as: {found.best.transform}", corrected, "c1"))
+    return tuple(pictures)
 
 
 def _drawn(image: Image, note: str, boxes: Boxes, look: str) -> LabelledPicture:
