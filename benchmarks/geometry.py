@@ -1,9 +1,11 @@
 """How often does the geometry probe accuse sound labels, and how often does it name a planted mistake?
 
-    python -P benchmarks/geometry.py [--draws 20000] [--fixtures ../shared/fixtures]
+    python -P benchmarks/geometry.py [--resamples 2000] [--fixtures ../shared/fixtures] [--tables DIR]
 
-Prints the tables that benchmarks/geometry.txt keeps. `sound`: sets of 12 images and more, drawn from bccd, dice and
-coco_cc as stored (half with, half without replacement), each judged. `planted`: every mistake in the whole of each.
+Prints what benchmarks/geometry.txt keeps. `sound`: every sound set of the fixtures as stored, and resamples of its
+images (half of them bootstraps, half of them halves), each decided anew. `planted`: the answer to every mistake in the
+whole of each set. A scale is named rightly within 0.025 of its factor; half of the images transposed is never "fits".
+--tables keeps what the witnesses measured, so that another decision is counted without opening an image.
 """
 
 from __future__ import annotations
@@ -13,77 +15,113 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from checks.mistakes import with_mistake  # noqa: E402
-from liftgate.checks.probes import label_geometry  # noqa: E402
-from liftgate.checks.probes.box_conventions import STORED, TRANSFORMS  # noqa: E402
-from liftgate.checks.probes.label_geometry import judge, probe  # noqa: E402
+from checks.sound_sets import sound_sets  # noqa: E402
+from liftgate.checks.probes.box_conventions import NEXT, PREVIOUS, STORED, scale_factor  # noqa: E402
+from liftgate.checks.probes.geometry_tables import GeometryTables, measure  # noqa: E402
+from liftgate.checks.probes.label_geometry import FEWEST, Decision, decide  # noqa: E402
+from liftgate.checks.probes.views import choose_views  # noqa: E402
 from liftgate.data.core.dataset import Dataset  # noqa: E402
-from liftgate.data.formats.read import read  # noqa: E402
+
+HALF = "half of the images transposed"
+SCALES = ("scaled by 0.95", "scaled by 1.05", "scaled by 0.9", "scaled by 1.1")
+PLANTS = (
+    *("transposed", "mirrored", "upside down", "rotated by 90° clockwise", "corner-for-centre", "centre-for-corner"),
+    *SCALES,
+    NEXT,
+    PREVIOUS,
+    HALF,
+)
 
 
-def real(fixtures: Path, scratch: Path) -> dict[str, Dataset]:
-    keys = {"path": str(fixtures / "dice"), "train": "images/train", "val": "images/test", "names": list("123456")}
-    (scratch / "data.yaml").write_text(yaml.safe_dump(keys))
-    coco = fixtures / "coco_cc"
-    sets = {"bccd": read(fixtures / "bccd"), "dice": read(scratch / "data.yaml")}
-    for kind in ("instances", "person_keypoints"):
-        for part in ("train", "val"):
-            path = coco / "annotations" / f"{kind}_{part}2017.json"
-            if path.is_file():
-                sets[f"coco {kind} {part}"] = read(path, images=coco / "images")
-    return sets
+def planted(dataset: Dataset, mistake: str) -> Dataset:
+    """Return the data set with a mistake in all of its labels, or in those of every second image."""
+    if mistake == STORED:
+        return dataset
+    if mistake != HALF:
+        return with_mistake(dataset, mistake)
+    wrong = with_mistake(dataset, "transposed").labels.boxes
+    boxes = np.where((dataset.labels.image % 2 == 0)[:, None], wrong, dataset.labels.boxes)
+    return replace(dataset, labels=replace(dataset.labels, boxes=boxes))
 
 
-def sound(dataset: Dataset, draws: int) -> str:
-    """Answers on data sets drawn from a sound one."""
-    scores = np.array(
-        [row for row in map(label_geometry.ridge_scores, label_geometry.choose_samples(dataset)) if row is not None]
-    )
-    if len(scores) < 13:
-        return f"{len(scores)} images with boxes to judge by: no answer"
+def tables_of(dataset: Dataset, mistake: str, kept: Path | None) -> GeometryTables | None:
+    """Return what the witnesses measure, from the kept file where there is one; None: too few scenes."""
+    file = None if kept is None else kept / f"{dataset.name}-{mistake}.npz".replace(" ", "_")
+    if file is not None and file.is_file():
+        with np.load(file) as held:
+            return GeometryTables(**held) if len(held["scenes"]) else None
+    views = choose_views(planted(dataset, mistake))
+    tables = measure(views) if len({view.scene for view in views}) >= FEWEST else None
+    if file is not None:
+        np.savez_compressed(file, **(asdict(tables) if tables else {"scenes": np.zeros(0)}))
+    return tables
+
+
+def grade(decision: Decision | None, mistake: str) -> str:
+    """Return right, wrong name, not decidable or fits."""
+    if decision is None or decision.answer == "not decidable":
+        return "not decidable"
+    if decision.answer == "fits":
+        return "fits"
+    name = decision.best.transform
+    if mistake in SCALES and name.startswith("scaled"):
+        return "right" if abs(scale_factor(name) - scale_factor(mistake)) < 0.025 else f"wrong name: {name}"
+    return "right" if name == mistake else f"wrong name: {name}"
+
+
+def resampled(tables: GeometryTables, draws: int) -> Counter[str]:
+    """Count the answers on bootstraps and halves, in turn."""
     rng = np.random.default_rng(0)
     answers: Counter[str] = Counter()
-    most = -np.inf
     for draw in range(draws):
-        rows = rng.choice(len(scores), int(rng.integers(12, len(scores) + 1)), replace=draw % 2 == 0)
-        answer, evidence = judge(scores[rows])
-        answers[answer] += 1
-        most = max(most, evidence[1].gain)
-    told = ", ".join(f"{answer} {answers[answer]:,}" for answer in ("fits", "not decidable", "does not fit"))
-    return f"{draws:,} drawn from {len(scores)}: {told}; best other transform gains {most:+.1f} standard errors at most"
+        size = len(tables) if draw % 2 == 0 else len(tables) // 2
+        answers[decide(tables.take(rng.choice(len(tables), size, replace=draw % 2 == 0))).answer] += 1
+    return answers
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
-    parser.add_argument("--draws", type=int, default=20_000)
+    parser.add_argument("--resamples", type=int, default=2000)
     parser.add_argument("--fixtures", type=Path, default=ROOT / ".." / "shared" / "fixtures")
+    parser.add_argument("--tables", type=Path)
     args = parser.parse_args()
+    if args.tables:
+        args.tables.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        sets = real(args.fixtures.resolve(), Path(scratch))
-        print("sound")
+        sets = sound_sets(args.fixtures.resolve(), Path(scratch))
+        print("sound (images judged, scenes; the answer; answers on resamples)")
         for name, dataset in sets.items():
-            print(f"  {name:28}{sound(dataset, args.draws)}", flush=True)
-        print("\nplanted (the answer; gain in standard errors of the transform that it names; CPU seconds)")
-        for name, dataset in sets.items():
-            for mistake in TRANSFORMS:
-                begun = time.process_time()
-                found = probe(dataset if mistake == STORED else with_mistake(dataset, mistake))
-                took = time.process_time() - begun
-                if found is None:
-                    print(f"  {name:28}{mistake:36}too few images")
-                    continue
-                best = found.best
-                right = "" if mistake == STORED or best.transform == mistake else f", names {best.transform}"
-                answer = f"{found.answer}{right if found.answer == 'does not fit' else ''}"
-                print(f"  {name:28}{mistake:36}{answer} ({best.gain:+.1f}, {found.n_images} images, {took:.1f} s)")
+            begun = time.process_time()
+            tables = tables_of(dataset, STORED, args.tables)
+            if tables is None:
+                print(f"  {name:18}too few scenes: no answer", flush=True)
+                continue
+            decision = decide(tables)
+            took = f", {time.process_time() - begun:.1f} s" if args.tables is None else ""
+            counts = resampled(tables, args.resamples)
+            counted = ", ".join(f"{one} {counts[one]:,}" for one in ("fits", "not decidable", "does not fit"))
+            print(f"  {name:18}{len(tables)}, {decision.n_scenes}{took}; {decision.answer}; {counted}", flush=True)
+        print("\nplanted, over the sets: right, wrong name, not decidable, fits; below each what is not right")
+        for mistake in PLANTS:
+            graded = {}
+            for name, dataset in sets.items():
+                tables = tables_of(dataset, mistake, args.tables)
+                graded[name] = grade(None if tables is None else decide(tables), mistake)
+            counts = Counter(one.partition(":")[0] for one in graded.values())
+            kinds = ("right", "wrong name", "not decidable", "fits")
+            print(f"  {mistake:34}{' '.join(f'{counts[kind]:3}' for kind in kinds)}")
+            for name, one in graded.items():
+                if one != "right":
+                    print(f"      {name:18}{one}", flush=True)
 
 
 if __name__ == "__main__":

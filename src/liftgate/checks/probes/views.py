@@ -75,6 +75,8 @@ def choose_views(dataset: Dataset) -> list[View]:
         warnings.simplefilter("ignore")  # Pillow warns of large pictures, from many threads
         pictures = list(pool.map(_reduced, [dataset.images[order[at]] for at in places]))
     kept = [(at, pixels) for at, pixels in zip(places, pictures, strict=True) if pixels is not None]
+    if not kept:
+        return []
     own = [boxes[order[at]] for at, _ in kept]
     layouts = _same_layouts(own)
     scenes = _scenes([pixels for _, pixels in kept], layouts)
