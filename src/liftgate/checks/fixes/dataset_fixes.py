@@ -2,7 +2,7 @@
 
 Safe is what has one right answer: rows that Ultralytics would drop a whole image for, boxes over the edge, boxes drawn
 twice, a flip_idx that the keypoints' names say, a data.yaml whose paths lead somewhere and that downloads nothing.
-Boxes are moved only where that fix is named, and half of the images confirm what the other half decided. Leaks, wrong
+Boxes are moved only where that fix is named, and images that the decision did not use confirm it. Leaks, wrong
 classes and missing labels need a person.
 """
 
@@ -173,7 +173,7 @@ def _row_over_the_edge(fault: Fault, path: str, line: str, image: Image) -> tupl
 
 
 def _reread(dataset: Dataset, log: _Log) -> Dataset:
-    """Read the boxes another way where half of the images decide it and the other half confirms it."""
+    """Read the boxes another way where most images decide it and the others confirm it."""
     done = probe_confirmed(dataset)
     if done is None or done.found.answer != "does not fit":
         return dataset
