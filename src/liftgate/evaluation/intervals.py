@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from liftgate.evaluation.image_level import ImageLevelScores, image_level_fraction, image_level_rate
 from liftgate.evaluation.information import groups_of_average, groups_of_image_level
 from liftgate.evaluation.match_table import MatchTable
-from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, RATES
-from liftgate.evaluation.metrics import averaged, fraction, rate, shown
+from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, RATES, Averaged
+from liftgate.evaluation.metrics import averaged, class_averages, fraction, rate, shown
 from liftgate.evaluation.operating_point import OperatingPoint
 from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, affordable, image_units
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance, cluster_ratio_t, median_interval
@@ -52,8 +52,26 @@ def average_intervals(
             intervals[name] = bootstrap_se_t(
                 float(lane[0]), lane[1:], level, n_images=n_images, groups=counted, units=groups.count,
                 simple_variance=simple.get(name), logit=True,
+                unseen_variance=_unseen_variance(table, (COCO | OKS)[name], groups),
             )  # fmt: skip
     return values, intervals
+
+
+def _unseen_variance(table: MatchTable, metric: Averaged, groups: Units) -> float:
+    """Variance of a mean over classes that no draw shows: of the classes that lack less than one object to 0 or 1.
+
+    A rare class whose few objects were all found varies in no draw, and would in the next sample. Its objects then
+    count as independent trials, with Agresti & Coull's four more.
+    """
+    everything = (groups.group < groups.n_groups).astype(np.int64)
+    only_these = np.array([[0.0], [1.0]])
+    values = class_averages(table, metric, everything, only_these)[:, 0]
+    number = table.positives(metric.size, everything, 2)[:, 1]
+    known = (number > 0) & np.isfinite(values)
+    number, worth = number[known], values[known] * number[known]
+    extreme = (worth < 1) | (worth > number - 1)
+    share = (worth + 2) / (number + 4)
+    return float(np.sum((share * (1 - share) / number)[extreme])) / len(number) ** 2 if len(number) else 0.0
 
 
 def rate_intervals(

@@ -11,11 +11,10 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import align
-from liftgate.evaluation.average_precision import average_precision, recall
 from liftgate.evaluation.image_level import ImageLevelScores, ImageLevelThreshold, image_level_rate, image_level_scores
 from liftgate.evaluation.match_table import MatchTable, match
-from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, Averaged
-from liftgate.evaluation.metrics import averaged, rate
+from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS
+from liftgate.evaluation.metrics import averaged, class_averages, rate
 from liftgate.evaluation.oks_sigmas import resolve_sigmas
 from liftgate.evaluation.operating_point import OperatingPoint, operating_point
 from liftgate.evaluation.spec import ComparisonSpec
@@ -82,16 +81,6 @@ def class_replicates(
     """The metric of each class alone, shape (K, L); NaN where it is undefined."""
     assert arm.table is not None
     if (asked := (COCO | OKS).get(metric)) is not None:
-        return _averaged_classes(arm.table, asked, unit, weights)
+        return class_averages(arm.table, asked, unit, weights)
     each = (operating_point(arm.table, conf, cls) for cls in range(len(arm.table.classes)))
     return np.stack([rate(point, metric, unit, weights) for point in each])
-
-
-def _averaged_classes(
-    table: MatchTable, asked: Averaged, unit: NDArray[np.int64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    if asked.kind == "AP":
-        values = average_precision(table, unit, weights, size=asked.size)
-    else:
-        values = recall(table, unit, weights, size=asked.size, max_detections=asked.max_detections)
-    return np.asarray(values[:, list(asked.thresholds)].mean(axis=1))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from liftgate.errors import UsageError
 from liftgate.evaluation.average_precision import average_precision, mean_over_classes, recall
 from liftgate.evaluation.match_table import MatchTable
-from liftgate.evaluation.metric_names import COCO, OKS, RATES
+from liftgate.evaluation.metric_names import COCO, OKS, RATES, Averaged
 from liftgate.evaluation.operating_point import OperatingPoint
 
 
@@ -34,6 +34,17 @@ def averaged(
         )
         for name, metric in wanted.items()
     }
+
+
+def class_averages(
+    table: MatchTable, asked: Averaged, unit: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the metric of each class alone, shape (K, L); NaN where the lane holds no truth of the class."""
+    if asked.kind == "AP":
+        values = average_precision(table, unit, weights, size=asked.size)
+    else:
+        values = recall(table, unit, weights, size=asked.size, max_detections=asked.max_detections)
+    return np.asarray(values[:, list(asked.thresholds)].mean(axis=1))
 
 
 def rate(

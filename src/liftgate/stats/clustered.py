@@ -59,6 +59,7 @@ def bootstrap_se_t(
     groups: GroupCount,
     units: int | None = None,
     simple_variance: float | None = None,
+    unseen_variance: float = 0.0,
     logit: bool = False,
 ) -> Interval:
     """estimate ± t · standard deviation over draws of groups, with effective groups − 1 degrees of freedom.
@@ -71,6 +72,7 @@ def bootstrap_se_t(
         groups: the groups that inform the estimate.
         units: what was drawn, where groups were dealt into fewer blocks; default all groups.
         simple_variance: variance if every image were a group of its own; gives the design effect.
+        unseen_variance: what no draw shows, such as of a class whose few objects were all found; is added.
         logit: make the interval on the logit scale: for a share, whose ends no interval may pass.
 
     Returns:
@@ -88,6 +90,8 @@ def bootstrap_se_t(
     if error <= 1e-12 * max(1.0, abs(estimate)) or (logit and not 0 < estimate < 1):
         note = f"not established: it is {estimate:g} whichever groups are drawn, and data that never vary tell no width"
         return not_established(estimate, level, method, n_images, groups, note)
+    variance += unseen_variance
+    error = math.sqrt(variance)
     half = t_quantile(level, degrees_of(groups, count, np.size(draws))) * error
     low, high = estimate - half, estimate + half
     if logit:
