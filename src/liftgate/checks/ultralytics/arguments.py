@@ -148,7 +148,7 @@ def optimizer_steps(n_images: int, recipe: Mapping[str, Any]) -> int:
 
 def _is_batch(value: float) -> bool:
     """Whether it is a number of images, a share of the memory, or left to the machine (-1)."""
-    return value == -1 or 0 < value < 1 or value in range(1, 2**31)
+    return value == -1 or 0 < value < 1 or (1 <= value < 2**31 and value == int(value))
 
 
 def _batch(recipe: Mapping[str, Any]) -> float:
