@@ -99,7 +99,7 @@ def bootstrap_se_t(
         low, high = _expit(at - half), _expit(at + half)
     effect = design_effect(variance, simple_variance)
     worth = None if effect is None else n_images / max(effect, 1.0)  # no more than there are
-    return interval_of(groups, estimate, low, high, level, method, n_images, effect, worth, error)
+    return interval_of(groups, estimate, (low, high), level, method, n_images, effect, worth, error)
 
 
 def degrees_of(groups: GroupCount, units: int, draws: int) -> float:
@@ -137,7 +137,7 @@ def cluster_ratio_t(
         return not_established(ratio, level, "cluster-se-t", n_images, groups)
     if ratio == 0:
         upper = -math.log((1 - level) / 2) / groups.effective
-        return interval_of(groups, 0.0, 0.0, upper, level, "poisson-zero", n_images, n_effective=groups.effective)
+        return interval_of(groups, 0.0, (0.0, upper), level, "poisson-zero", n_images, n_effective=groups.effective)
     count = groups.informative
     variance = count / (count - 1) * float(np.sum((y - ratio * x) ** 2)) / total**2
     error = math.sqrt(variance)
@@ -148,7 +148,7 @@ def cluster_ratio_t(
     effect = design_effect(variance, simple_variance)
     worth = None if effect is None else n_images / max(effect, 1.0)
     low = max(0.0, ratio - half)
-    return interval_of(groups, ratio, low, ratio + half, level, "cluster-se-t", n_images, effect, worth, error)
+    return interval_of(groups, ratio, (low, ratio + half), level, "cluster-se-t", n_images, effect, worth, error)
 
 
 def median_interval(
@@ -186,7 +186,7 @@ def median_interval(
     if lower == upper:
         note = f"not established: most values are {median:g}, and data that do not vary tell no width"
         return not_established(median, level, method, count, groups, note)
-    return interval_of(groups, median, lower, upper, level, method, count, effect, n_effective)
+    return interval_of(groups, median, (lower, upper), level, method, count, effect, n_effective)
 
 
 def widened(interval: Interval, half: float) -> Interval:

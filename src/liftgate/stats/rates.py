@@ -71,7 +71,7 @@ def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_
     variance = groups.informative / (groups.informative - 1) * float(np.sum((k - rate * n) ** 2)) / total**2
     n_effective, design_effect = effective_trials(rate, variance, total, groups, level)
     low, high = clopper_pearson(rate * n_effective, n_effective, level)
-    return interval_of(groups, rate, low, high, level, "korn-graubard", images, design_effect, n_effective)
+    return interval_of(groups, rate, (low, high), level, "korn-graubard", images, design_effect, n_effective)
 
 
 def effective_trials(
@@ -90,8 +90,7 @@ def effective_trials(
 def interval_of(
     groups: GroupCount,
     estimate: float,
-    low: float | None,
-    high: float | None,
+    bounds: tuple[float | None, float | None],
     level: float,
     method: str,
     n_images: int,
@@ -101,6 +100,7 @@ def interval_of(
     note: str = "",
 ) -> Interval:
     """Return the interval with the groups that it rests on."""
+    low, high = bounds
     if not note and low is not None and groups.effective < MIN_GROUPS - 1e-9:
         note = (
             f"one group dominates: the largest of {groups.total} holds {groups.largest_share:.0%} of what informs the "
@@ -122,7 +122,7 @@ def not_established(
     if groups.informative < groups.total:
         count = f"{groups.informative} of {groups.total} groups hold what it is about"
     why = note or f"not established: {count}, at least {MIN_GROUPS} are needed"
-    return interval_of(groups, estimate, None, None, level, method, n_images, note=why)
+    return interval_of(groups, estimate, (None, None), level, method, n_images, note=why)
 
 
 def _per_group(hits: ArrayLike, trials: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
