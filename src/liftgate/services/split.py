@@ -38,7 +38,7 @@ class StratumGroups:
 
 
 @dataclass(frozen=True, slots=True)
-class FrozenSplit:
+class WrittenSplit:
     """One split as it was frozen."""
 
     path: Path
@@ -84,7 +84,7 @@ class SplitResult:
     """What `split` froze: one split, or several folds."""
 
     seed: int
-    splits: tuple[FrozenSplit, ...]
+    splits: tuple[WrittenSplit, ...]
     folds: bool
     apart: tuple[HeldOutProof, ...]
     faults: ReadFaults
@@ -163,12 +163,12 @@ def split(
 
 def _freeze(
     split: Split, dataset: Dataset, strata: Mapping[str, str], folder: Path, home: Path, suffix: str
-) -> FrozenSplit:
+) -> WrittenSplit:
     """Write one split into `folder`, which will be called `home`."""
     applied = split.apply(dataset)
     _write_lists(applied, folder, home, suffix)
     frozen = home / split.write(folder / f"split{suffix}.csv").name
-    return FrozenSplit(frozen, split.sha256, describe(applied).splits, _strata(applied, strata))
+    return WrittenSplit(frozen, split.sha256, describe(applied).splits, _strata(applied, strata))
 
 
 def _strata(applied: Dataset, strata: Mapping[str, str]) -> tuple[StratumGroups, ...]:

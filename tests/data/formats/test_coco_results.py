@@ -1,4 +1,4 @@
-"""Results as columns: what json reads, whatever the file is cut into; and a clear word where there is none."""
+"""CocoResults as columns: what json reads, whatever the file is cut into; and a clear word where there is none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from liftgate.data.formats.coco import results as results_module
-from liftgate.data.formats.coco.results import Results, read_results, spread
+from liftgate.data.formats.coco.results import CocoResults, read_results, spread
 from liftgate.errors import DataError
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**60), 2**60)
@@ -35,13 +35,13 @@ detections = st.fixed_dictionaries(
 )
 
 
-def read(tmp_path: Path, text: str | bytes, piece: int = 1 << 20, scan_from: int = 0) -> Results:
+def read(tmp_path: Path, text: str | bytes, piece: int = 1 << 20, scan_from: int = 0) -> CocoResults:
     path = tmp_path / "results.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return read_results(path, scan_from=scan_from, piece=piece)
 
 
-def rows(found: Results) -> list[dict[str, Any]]:
+def rows(found: CocoResults) -> list[dict[str, Any]]:
     points = spread(found, range(len(found)))
     return [
         {

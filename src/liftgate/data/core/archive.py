@@ -21,7 +21,7 @@ _MOST_FILES = 5_000_000
 def unpack(path: Path, folder: Path, *, suffixes: Collection[str] | None = None) -> None:
     """Unpack a zip into `folder`, which is new; of some `suffixes` (lower case) only, where they are given.
 
-    Everything is looked at before anything is written, and a folder that could not be filled is taken away again.
+    Every name is checked before anything is written, and a folder that could not be filled is taken away again.
 
     Raises:
         DataError: no zip, damaged, with a password; a name that leads out of the folder, a link, one name twice; or a

@@ -67,7 +67,7 @@ class DatasetCounts:
     splits: tuple[SplitCounts, ...]
     groups: GroupSizes
     faults: Mapping[str, int]
-    """kind of fault → how often the reader met it"""
+    """kind of fault → how often it occurs"""
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

@@ -52,12 +52,12 @@ def unread_images(dataset: Dataset) -> NDArray[np.bool_]:
 
 
 def fault_counts(faults: Sequence[Fault]) -> dict[str, int]:
-    """Return how often each kind of fault was met, by the name of the kind."""
+    """Return how often each kind of fault occurs, by the name of the kind."""
     return dict(sorted(Counter(fault.kind for fault in faults).items()))
 
 
 def fault_line(dataset: Dataset) -> str:
-    """Return one sentence on what the reader met and left out; empty where there is nothing to say."""
+    """Return one sentence on the faults and on what was left out; empty without faults."""
     if not dataset.faults:
         return ""
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in fault_counts(dataset.faults).items())

@@ -18,7 +18,7 @@ class Predictions:
     """One row per detection; every column has the same length n. Order within equal scores is the file's order."""
 
     images: tuple[str, ...]
-    """Ids of the images that were looked at, those without any detection too."""
+    """Ids of the images that were predicted on, those without any detection too."""
     classes: tuple[str, ...]
     image: NDArray[np.int64]
     """(n,) index into images"""
@@ -35,7 +35,7 @@ class Predictions:
     sides: NDArray[np.float64] | None = None
     """(n, 2) width and height as the file has them, where it has: as `Labels.sides`, and like these not hashed"""
     notes: tuple[str, ...] = ()
-    """Guesses of the reader that should be said beside every number; not hashed"""
+    """Guesses of the reader that belong beside every number; not hashed"""
     guessed_numbering: str = ""
     """How class numbers were read where that is not declared; empty: declared, or there are none; not hashed"""
     has_boxes: bool = True

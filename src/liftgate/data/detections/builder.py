@@ -31,7 +31,7 @@ class PredictionsBuilder:
     def __init__(
         self, dataset: Dataset, *, others: Literal["refuse", "drop"] = "refuse", hint: str | None = None
     ) -> None:
-        """Begin with no image looked at; `hint` says what to do about an unknown class."""
+        """Begin with no image covered; `hint` says what to do about an unknown class."""
         self.dataset = dataset
         self._hint = hint
         self._others = others
@@ -52,7 +52,7 @@ class PredictionsBuilder:
         return self._numbers.get(name) if place is None else place
 
     def cover_named(self, where: str, name: str) -> int:
-        """Say that an image was looked at and return its index in the dataset.
+        """Mark an image as covered by the predictions and return its index in the dataset.
 
         Raises:
             DataError: no image, or more than one, has that name.
@@ -67,11 +67,11 @@ class PredictionsBuilder:
         return place
 
     def cover(self, place: int) -> None:
-        """Say that the image at an index of the dataset was looked at."""
+        """Mark the image at an index of the dataset as covered."""
         self._seen.setdefault(place, len(self._seen))
 
     def cover_all(self) -> None:
-        """Say that every image was looked at."""
+        """Mark every image as covered."""
         for place in range(len(self.dataset.images)):
             self.cover(place)
 

@@ -45,7 +45,7 @@ def read(path: Path, dataset: Dataset, field: str | None = None) -> Predictions:
     builder = PredictionsBuilder(dataset, others="drop")
     for image, labels in document.labels.items():
         if labels is None:
-            continue  # not looked at
+            continue  # not predicted on
         where = f"{path}: {image}"
         place = builder.cover_named(where, image)
         for index, item in enumerate(labels):
@@ -62,7 +62,7 @@ def from_samples(
 ) -> Predictions:
     """Return what `field` of FiftyOne samples says: Detections, or Classification(s) of whole images.
 
-    `field` None: the one field whose labels have a confidence. A sample whose field is empty was not looked at.
+    `field` None: the one field whose labels have a confidence. A sample whose field is empty was not predicted on.
 
     Raises:
         DataError: no such field, more than one, or a label that cannot be meant.

@@ -1,4 +1,4 @@
-"""`read_predictions`: predictions from whatever a detector left, told apart by what it is, not by an option."""
+"""`read_predictions`: predictions from whatever a detector left, told apart by their content, not by an option."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PrefetchedResults:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._rows: coco.Results | None = None
+        self._rows: coco.CocoResults | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._read, daemon=True)  # a failure elsewhere does not wait for it
         self._thread.start()
@@ -128,7 +128,7 @@ def prefetch(source: PredictionsSource) -> PredictionsSource:
             return source
         require_readable(path, _LARGEST_STREAMED)
     except (DataError, OSError):
-        return source  # told, with the truth read, by `read_predictions`
+        return source  # raised again by `read_predictions`, with the truth at hand
     return PrefetchedResults(path)
 
 

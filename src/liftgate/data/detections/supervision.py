@@ -17,7 +17,7 @@ from liftgate.errors import DataError
 
 
 def from_supervision(detections: Mapping[str, Any], dataset: Dataset) -> Predictions:
-    """Return detections by image (id, file name or stem) as Predictions; only the images named were looked at.
+    """Return detections by image (id, file name or stem) as Predictions; only the images named were predicted on.
 
     Raises:
         DataError: an unknown image or class number, columns of different lengths, or a row that cannot be meant.

@@ -119,11 +119,11 @@ def plan_merge(
     everybodys = {old for dataset in datasets for old in dataset.classes}
     for ruled in sorted((everywhere.rename.keys() | everywhere.drop) - everybodys):
         conflicts.append(Conflict("unknown_class", f"a rule for {ruled!r}, which no data set has"))
-    met = [new for row in wanted for new in row if new is not None]
+    occurring = [new for row in wanted for new in row if new is not None]
     conflicts += [
-        Conflict("unknown_class", f"{name!r} is to be kept, but is no class") for name in keep if name not in met
+        Conflict("unknown_class", f"{name!r} is to be kept, but is no class") for name in keep if name not in occurring
     ]
-    classes = tuple(dict.fromkeys([name for name in (*order, *keep) if name in met] + met))
+    classes = tuple(dict.fromkeys([name for name in (*order, *keep) if name in occurring] + occurring))
     index = {name: place for place, name in enumerate(classes)}
     conflicts += [*_alike(classes), *_skeletons(datasets, names), *_same_images(datasets, names, progress)]
     places = tuple(tuple(-1 if new is None else index[new] for new in row) for row in wanted)

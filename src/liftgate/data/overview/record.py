@@ -100,7 +100,7 @@ class Overview:
     n_pixels: int
     """Images that were opened for brightness and contrast"""
     samples: tuple[int, ...]
-    """Index of images to look at"""
+    """Index of images to show"""
     columns: tuple[Column, ...]
     """Behind the distributions; not in the JSON"""
 
@@ -274,17 +274,17 @@ def keypoint_rows(dataset: Dataset) -> tuple[KeypointRow, ...]:
     rows = []
     for k, name in enumerate(dataset.keypoints.names):
         seen = points[:, k, 2]
-        said = place[seen > 0, k]
+        labelled = place[seen > 0, k]
         rows.append(
             KeypointRow(
                 name=name,
                 absent=float((seen == 0).mean()),
                 hidden=float((seen == 1).mean()),
                 visible=float((seen == 2).mean()),
-                x=float(said[:, 0].mean()) if len(said) else None,
-                y=float(said[:, 1].mean()) if len(said) else None,
-                spread=float(np.sqrt(said.var(axis=0).sum())) if len(said) else None,
-                n_labelled=len(said),
+                x=float(labelled[:, 0].mean()) if len(labelled) else None,
+                y=float(labelled[:, 1].mean()) if len(labelled) else None,
+                spread=float(np.sqrt(labelled.var(axis=0).sum())) if len(labelled) else None,
+                n_labelled=len(labelled),
                 flips_to=dataset.keypoints.names[flips[k]] if flips else None,
             )
         )

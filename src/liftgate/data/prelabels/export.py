@@ -48,7 +48,7 @@ def frames_dataset(source: Path, classes: Sequence[str], progress: Progress = si
 
 
 def with_prelabels(dataset: Dataset, predictions: Predictions, conf: float = 0.25) -> Dataset:
-    """Return the images that the model looked at, labelled with its detections from `conf` on.
+    """Return the images that were predicted on, labelled with its detections from `conf` on.
 
     Labels that were there are not among them. Boxes are cut at the image's edge. A keypoint with confidence under 0.5
     becomes hidden: CVAT shows it, to be dragged to its place.

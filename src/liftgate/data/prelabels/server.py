@@ -93,8 +93,10 @@ def _client(url: str, organisation: str | None, period: float) -> Iterator[Clien
                 client.organization_slug = organisation
                 yield client
         except ApiException as error:
-            said = str(error.body or error.reason or "").replace(token, "…")[:300]
-            raise LiftgateError("the CVAT server refuses", where=url, got=f"{error.status} {said}") from None
+            answer = str(error.body or error.reason or "").replace(token, "…")[:300]
+            raise LiftgateError("the CVAT server refuses", where=url, got=f"{error.status} {answer}") from None
         except (CvatSdkException, OpenApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            said = str(error).replace(token, "…")[:300]
-            raise LiftgateError("the CVAT server cannot be used", where=url, got=said or type(error).__name__) from None
+            answer = str(error).replace(token, "…")[:300]
+            raise LiftgateError(
+                "the CVAT server cannot be used", where=url, got=answer or type(error).__name__
+            ) from None

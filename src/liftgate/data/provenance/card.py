@@ -43,7 +43,7 @@ class Card:
     parts: tuple[tuple[str, Terms], ...] = ()
     """Data sets that it was made from, with theirs"""
     faults: Mapping[str, int] = field(default_factory=dict)
-    """kind of fault → how often the reader of the source met it: what a copy no longer shows"""
+    """kind of fault → how often it occurs in the source: what a copy no longer shows"""
 
 
 def build_card(

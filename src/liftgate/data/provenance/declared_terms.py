@@ -53,47 +53,47 @@ def _text(words: Mapping[str, object], key: str, where: object) -> str | None:
     return value
 
 
-def known_terms(dataset: Dataset, said: DeclaredTerms | None = None) -> Terms:
-    """Return the terms of a data set: as said, else as on the card beside it, else as its source has them.
+def known_terms(dataset: Dataset, declared: DeclaredTerms | None = None) -> Terms:
+    """Return the terms of a data set: as declared, else as on the card beside it, else as its source has them.
 
     Confidential stays confidential, whichever source says so.
 
     Raises:
         DataError: the card is damaged.
     """
-    said = said or DeclaredTerms()
+    declared = declared or DeclaredTerms()
     if dataset.format == "frames":  # a list of frames may lie in another folder than they do
-        return terms_of_files([image.path for image in dataset.images], said)
+        return terms_of_files([image.path for image in dataset.images], declared)
     card = next((found for folder in _folders(dataset) if (found := read_card(folder))), None)
     noted = Terms(_own_licence(dataset), dataset.origin, dataset.confidential) if card is None else card.terms
     return Terms(
-        licence=canonical_licence(said.licence) or noted.licence,
-        origin=said.origin or noted.origin,
-        confidential=said.confidential or noted.confidential or dataset.confidential,
-        consent=said.consent or noted.consent,
+        licence=canonical_licence(declared.licence) or noted.licence,
+        origin=declared.origin or noted.origin,
+        confidential=declared.confidential or noted.confidential or dataset.confidential,
+        consent=declared.consent or noted.consent,
     )
 
 
 def terms_of_files(
-    files: Iterable[Path], said: DeclaredTerms | None = None, *, otherwise: Terms | None = None
+    files: Iterable[Path], declared: DeclaredTerms | None = None, *, otherwise: Terms | None = None
 ) -> Terms:
     """Return the terms of loose files.
 
-    As `said`, else the strictest of the cards in their folders (or the next folder above them that has one), else
+    As `declared`, else the strictest of the cards in their folders (or the next folder above them that has one), else
     `otherwise`. Confidential is what any of the three calls so.
 
     Raises:
         DataError: a card is damaged.
     """
-    said = said or DeclaredTerms()
+    declared = declared or DeclaredTerms()
     cards = [_card_above(folder) for folder in sorted({path.parent.absolute() for path in files})]
     known = [Terms() if card is None else card for card in cards]
     noted = merge_terms(known) if any(cards) else otherwise or Terms()
     return Terms(
-        licence=canonical_licence(said.licence) or noted.licence,
-        origin=said.origin or noted.origin,
-        confidential=said.confidential or noted.confidential or bool(otherwise and otherwise.confidential),
-        consent=said.consent or noted.consent,
+        licence=canonical_licence(declared.licence) or noted.licence,
+        origin=declared.origin or noted.origin,
+        confidential=declared.confidential or noted.confidential or bool(otherwise and otherwise.confidential),
+        consent=declared.consent or noted.consent,
     )
 
 

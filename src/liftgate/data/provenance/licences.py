@@ -125,13 +125,13 @@ def merge_terms(parts: Sequence[Terms]) -> Terms:
     """
     if not parts:
         raise ValueError("expected at least one part, got none")
-    asked = [part.consent for part in parts if part.origin == "real"]  # renderings need no consent
-    said = dict.fromkeys(consent for consent in asked if consent)
+    needed = [part.consent for part in parts if part.origin == "real"]  # renderings need no consent
+    known = dict.fromkeys(consent for consent in needed if consent)
     return Terms(
         licence=strictest(*(part.licence for part in parts)),
         origin="real" if any(part.origin == "real" for part in parts) else "synthetic",
         confidential=any(part.confidential for part in parts),
-        consent="; ".join(said) if said and all(asked) else None,
+        consent="; ".join(known) if known and all(needed) else None,
     )
 
 

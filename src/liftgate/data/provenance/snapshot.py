@@ -62,7 +62,7 @@ class SnapshotDifference:
     sentences: tuple[str, ...]
     """What changed in what the files mean, such as splits"""
     n_files: int
-    """Files that were looked at"""
+    """Files that were compared"""
 
     @property
     def same(self) -> bool:

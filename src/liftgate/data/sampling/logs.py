@@ -1,4 +1,4 @@
-"""Prediction logs: what a model said of frames, in one of three shapes.
+"""Prediction logs: a model's output on frames, in one of three shapes.
 
 COCO results (.json): a list of {image_id, category_id, bbox [left, top, width, height], score}; image_id is an image's
 name, file name or stem. An image without a row was looked at and nothing found, unless `<stem>.settings.json` beside it

@@ -71,11 +71,11 @@ class FrameEntry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictionLog:
-    """A prediction log: what a model said of some of the frames."""
+    """A prediction log: a model's output on some of the frames."""
 
     path: Path
     records: Mapping[int, FrameEntry]
-    """index of the frame → record; a frame that is missing was not looked at"""
+    """index of the frame → record; a frame that is missing was not predicted on"""
     versions: tuple[str, ...] = ()
     """model_version values that occur"""
     n_unknown: int = 0

@@ -16,7 +16,7 @@ from liftgate.data.sampling.records import CandidateFrame, FrameEntry, Reason
 Scores = NDArray[np.float64]
 
 _IOU = 0.5
-_UNKNOWN = 0.5  # confidence of a frame of which nothing is told
+_UNKNOWN = 0.5  # confidence of a frame without predictions
 
 
 def reason_scores(
@@ -85,7 +85,7 @@ def _hard(
     frames: Sequence[CandidateFrame], champion: Mapping[int, FrameEntry], conf: float
 ) -> tuple[Scores | None, Scores | None]:
     """Scores of hard negatives and hard positives; None where nothing could tell."""
-    best = np.array([_best(champion.get(index)) for index in range(len(frames))])  # NaN: no detections are told
+    best = np.array([_best(champion.get(index)) for index in range(len(frames))])  # NaN: the log has no detections
     finds = best >= conf
     negative, positive = np.full(len(frames), np.nan), np.full(len(frames), np.nan)
     could_tell = False

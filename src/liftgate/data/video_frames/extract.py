@@ -56,8 +56,10 @@ def extract(
         # The decoder's own threads work on while ours wait for Python's lock: on a busy machine that halves the time.
         # Two each; more where there are few pieces (a video without key frames is one).
         opened = _Opened(threads=max(2, workers // max(1, len(todo))))
-        met: list[float] = []
-        n_written = _carry_out(todo, lambda piece: _do(piece, out, request, opened, met), met, journal, pool, progress)
+        decoded: list[float] = []
+        n_written = _carry_out(
+            todo, lambda piece: _do(piece, out, request, opened, decoded), decoded, journal, pool, progress
+        )
         done = [journal.pieces[piece.key] for piece in work]
         keys = {piece.key for piece in work}
         done += [piece for piece in journal.pieces.values() if piece.keep and piece.key not in keys]
@@ -87,7 +89,7 @@ def check_request(request: Request) -> None:
 
 
 def in_order(rows: Iterable[FrameRow]) -> tuple[FrameRow, ...]:
-    """Return each image once, by name: two pieces of one video may have met at the same frame."""
+    """Return each image once, by name: two pieces of one video may share a frame."""
     return tuple(sorted({row.image: row for row in rows}.values(), key=lambda row: row.image))
 
 
@@ -113,14 +115,14 @@ class _Opened(threading.local):
 def _carry_out(
     todo: Sequence[WorkUnit],
     do: Callable[[WorkUnit], FinishedUnit],
-    met: Collection[float],
+    decoded: Collection[float],
     journal: Journal,
     pool: ThreadPoolExecutor,
     progress: Progress,
 ) -> int:
     """Do the pieces, note each as it ends, and return how many frames were written.
 
-    `met` grows with every time that was decoded, also within a piece.
+    `decoded` grows with every time that was decoded, also within a piece.
     """
     total = sum(piece.n_wanted for piece in todo)
     wanted, written = 0, 0
@@ -130,13 +132,13 @@ def _carry_out(
         while running:
             done = wait(running, timeout=_TELL_EVERY, return_when=FIRST_COMPLETED).done
             if not done:
-                progress("frames", min(max(wanted, len(met)), total), total)
+                progress("frames", min(max(wanted, len(decoded)), total), total)
             for future in done:
                 wanted += running.pop(future).n_wanted
                 piece = future.result()
                 journal.add(piece)
                 written += len(piece.rows)
-                progress("frames", min(max(wanted, len(met)), total), total)
+                progress("frames", min(max(wanted, len(decoded)), total), total)
     except BaseException:  # Ctrl-C, a full disk: what has begun ends, the rest is for the next run
         for future in running:
             future.cancel()
@@ -144,13 +146,13 @@ def _carry_out(
     return written
 
 
-def _do(work: WorkUnit, out: Path, request: Request, opened: _Opened, met: list[float]) -> FinishedUnit:
+def _do(work: WorkUnit, out: Path, request: Request, opened: _Opened, decoded: list[float]) -> FinishedUnit:
     if work.facts is None:
         rows, faults = copy_images(work.sources, out, request)
         return FinishedUnit(work.key, rows, faults)
     source = work.sources[0]
     try:
-        return _frames_of(opened.get(source.path), work, work.facts, out, request, met)
+        return _frames_of(opened.get(source.path), work, work.facts, out, request, decoded)
     except BadVideoError as error:
         return FinishedUnit(work.key, faults=(error.fault,), n_missing=work.n_wanted, keep=work.keep)
     except pyav().FFmpegError as error:
@@ -159,7 +161,7 @@ def _do(work: WorkUnit, out: Path, request: Request, opened: _Opened, met: list[
 
 
 def _frames_of(
-    video: Video, work: WorkUnit, facts: VideoIndex, out: Path, request: Request, met: list[float]
+    video: Video, work: WorkUnit, facts: VideoIndex, out: Path, request: Request, decoded: list[float]
 ) -> FinishedUnit:
     source = work.sources[0]
     damaged = video.n_damaged
@@ -167,7 +169,7 @@ def _frames_of(
     n_answered, ends = 0, 0.0
     for run in work.runs:
         for target, time, frame, after in nearest(video.frames_around(run, facts), run):
-            met.append(target)
+            decoded.append(target)
             ends = max(ends, time)
             shown = float(frame.duration * frame.time_base) if frame.duration else 0.0
             if not after and target > time + max(1.5 * facts.gap, shown):
@@ -190,7 +192,7 @@ def _frames_of(
 
 
 def _faults(plans: Sequence[SourcePlan], journal: Journal) -> tuple[Fault, ...]:
-    """Every source's faults; what its pieces met is added up."""
+    """Every source's faults; those of its pieces are added up."""
     found: list[Fault] = []
     for plan in plans:
         pieces = [journal.pieces[work.key] for work in plan.work]

@@ -12,11 +12,11 @@ from liftgate.data.video_frames.records import Extraction, Request
 from liftgate.hashing import file_hash
 
 
-def frames_terms(out: Path, files: Collection[Path], said: DeclaredTerms | None = None) -> Terms:
+def frames_terms(out: Path, files: Collection[Path], declared: DeclaredTerms | None = None) -> Terms:
     """Return the terms of frames out of `files` that go into `out`.
 
-    As `said`, else the strictest of the cards beside the files, else those of an earlier run into `out`. Called before
-    the work, so that a card that cannot be written stops it.
+    As `declared`, else the strictest of the cards beside the files, else those of an earlier run into `out`. Called
+    before the work, so that a card that cannot be written stops it.
 
     Raises:
         Refused: `out` holds a README.md that is not a card of Liftgate's.
@@ -24,7 +24,7 @@ def frames_terms(out: Path, files: Collection[Path], said: DeclaredTerms | None 
     """
     require_card_place(out)
     before = read_card(out)
-    return terms_of_files(files, said, otherwise=None if before is None else before.terms)
+    return terms_of_files(files, declared, otherwise=None if before is None else before.terms)
 
 
 def write_frames_card(outcome: Extraction, request: Request, terms: Terms, more: str = "") -> Path:

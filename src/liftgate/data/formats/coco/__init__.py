@@ -6,11 +6,11 @@ from liftgate.data.formats.coco.class_numbering import numberings
 from liftgate.data.formats.coco.parts import find_parts, read_parts
 from liftgate.data.formats.coco.predictions import read_predictions, read_recorded, write_predictions
 from liftgate.data.formats.coco.reader import read
-from liftgate.data.formats.coco.results import Results, read_results
+from liftgate.data.formats.coco.results import CocoResults, read_results
 from liftgate.data.formats.coco.writer import write
 
 __all__ = [
-    "Results",
+    "CocoResults",
     "find_parts",
     "numberings",
     "read",

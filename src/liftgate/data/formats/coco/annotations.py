@@ -116,7 +116,7 @@ def read_sound_rows(
 def _sound(
     raw: Sequence[msgspec.Raw], by_id: Mapping[Id, int], classes: Mapping[int, int]
 ) -> tuple[NDArray[Any], ...] | None:
-    """image, class, xywh, id, area (−1: not said), crowd and ignore of rows that are all sound; else None."""
+    """image, class, xywh, id, area (−1: not given), crowd and ignore of rows that are all sound; else None."""
     try:
         rows = msgspec.json.decode(b"[" + b",".join(raw) + b"]", type=list[AnnotationRow])
         image = np.array([by_id[row.image_id] for row in rows], dtype=np.int64)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from liftgate.boxes import xywh_to_xyxy
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.coco.evidence import matched_class, surest, vote
-from liftgate.data.formats.coco.results import Results
+from liftgate.data.formats.coco.results import CocoResults
 from liftgate.errors import DataError
 
 OPTIONS = {
@@ -33,7 +33,7 @@ class Numbering:
     guessed: bool = False
     """Nobody has declared it: the numbers that occur, and where their boxes lie, decided"""
     note: str = ""
-    """What should be said beside a number that rests on it; empty: nothing"""
+    """What belongs beside a number that rests on it; empty: nothing"""
 
 
 def numberings(dataset: Dataset) -> dict[str, Mapping[int, int | None]]:
@@ -46,7 +46,7 @@ def numberings(dataset: Dataset) -> dict[str, Mapping[int, int | None]]:
     }
 
 
-def guess_numbering(path: Path, results: Results, dataset: Dataset, image: NDArray[np.int64]) -> Numbering:
+def guess_numbering(path: Path, results: CocoResults, dataset: Dataset, image: NDArray[np.int64]) -> Numbering:
     """Return the reading that the numbers allow and the boxes do not contradict.
 
     A 0 that is no category, with all numbers below the number of classes, means class indices from 0; otherwise the
@@ -87,7 +87,7 @@ def guess_numbering(path: Path, results: Results, dataset: Dataset, image: NDArr
             got = f"{found.second} detections lie on an object of their class as {name}, {found.first} as {usual}"
             raise DataError(
                 "the class numbers fit the truth in another reading", where=path,
-                expected=f"{usual}, as they are read without more said", got=got,
+                expected=f"{usual}, as they are read by default", got=got,
                 hint=f"say how the file counts: {path.name}#{_option(name)} or {path.name}#{_option(usual)}",
             )  # fmt: skip
         if found.answer == 0:

@@ -20,7 +20,7 @@ from liftgate.data.core.image_names import ImageNames
 from liftgate.data.formats.coco.annotations import by_spelling
 from liftgate.data.formats.coco.document import UNDECODABLE, Id
 from liftgate.data.formats.coco.evidence import matched_class, surest, vote
-from liftgate.data.formats.coco.results import Results
+from liftgate.data.formats.coco.results import CocoResults
 from liftgate.errors import DataError
 
 _HEAD = 1 << 16
@@ -59,7 +59,7 @@ class ImageIds:
         self.respelled = 0
         """Ids that were found in another type than the dataset's (2299 and "2299")."""
         self.note = ""
-        """What should be said beside a number that rests on the reading; empty: nothing"""
+        """What belongs beside a number that rests on the reading; empty: nothing"""
 
     @cached_property
     def _names(self) -> ImageNames:
@@ -86,7 +86,7 @@ class ImageIds:
             self._known[id_] = self._names.find(str(id_)) if place is None else place
         return self._known[id_]
 
-    def rows(self, path: Path, results: Results, *, declared: bool = False) -> NDArray[np.int64]:
+    def rows(self, path: Path, results: CocoResults, *, declared: bool = False) -> NDArray[np.int64]:
         """Return the index of each row's image in the dataset, −1: unknown; shape (n,).
 
         `file_name` decides where the rows have it. Numbers that are no ids of the truth, or fit its boxes only as
@@ -115,7 +115,7 @@ class ImageIds:
             return _column(by_number, results)
         return _column(by_id, results)
 
-    def _by_file_name(self, path: Path, results: Results, names: Sequence[str | None]) -> NDArray[np.int64]:
+    def _by_file_name(self, path: Path, results: CocoResults, names: Sequence[str | None]) -> NDArray[np.int64]:
         places: dict[tuple[int, str | None], int] = {}
         column = np.empty(len(results), dtype=np.int64)
         for row, (number, name) in enumerate(zip(results.image.tolist(), names, strict=True)):
@@ -144,7 +144,9 @@ class ImageIds:
             )  # fmt: skip
         return by_name
 
-    def _compare(self, path: Path, results: Results, by_id: NDArray[np.int64], by_number: NDArray[np.int64]) -> None:
+    def _compare(
+        self, path: Path, results: CocoResults, by_id: NDArray[np.int64], by_number: NDArray[np.int64]
+    ) -> None:
         rows = surest(results.score)
         rows = rows[np.isfinite(results.boxes[rows]).all(axis=1) & (by_id[rows] != by_number[rows])]
         boxes = xywh_to_xyxy(results.boxes[rows])
@@ -171,6 +173,6 @@ class ImageIds:
         )  # fmt: skip
 
 
-def _column(places: Sequence[int | None], results: Results) -> NDArray[np.int64]:
+def _column(places: Sequence[int | None], results: CocoResults) -> NDArray[np.int64]:
     table = np.array([-1 if place is None else place for place in places], dtype=np.int64)
     return table[results.image] if len(table) else results.image

@@ -1,8 +1,8 @@
 """Predictions ↔ COCO results JSON, with how they were made in `<stem>.settings.json` beside it.
 
-A results file says neither which images were looked at nor what its category numbers mean. The settings say both:
+A results file says neither which images were predicted on nor what its category numbers mean. The settings say both:
 
-    images               ids of the images that were looked at; absent: all of the dataset
+    images               ids of the images that were predicted on; absent: all of the dataset
     category_numbering   `category ids`, `class from 0` or `class from 1`; absent: see `guess_numbering`
     classes              a list: names of category_id 1, 2, …, the model's own, matched to the dataset's by name;
                          a mapping, model's name → dataset's (a backend wrote it): the numbers are `class from 1`
@@ -25,7 +25,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats.coco.class_numbering import OPTIONS, Numbering, guess_numbering, numberings
 from liftgate.data.formats.coco.document import Id
 from liftgate.data.formats.coco.image_ids import ImageIds
-from liftgate.data.formats.coco.results import Results, read_results, spread
+from liftgate.data.formats.coco.results import CocoResults, read_results, spread
 from liftgate.documents import LARGE, DocumentError, load_json
 from liftgate.errors import DataError
 from liftgate.files import write_bytes, write_json
@@ -48,14 +48,14 @@ def named_classes(path: Path) -> tuple[str, ...]:
 
 
 def read_predictions(
-    path: Path, dataset: Dataset, results: Results | None = None, *, numbering: str | None = None
+    path: Path, dataset: Dataset, results: CocoResults | None = None, *, numbering: str | None = None
 ) -> Predictions:
     """Read a COCO results file against the dataset that it was made on.
 
     `image_id` may be the image's COCO id, its id, file name or stem, or any of these spelled as text; a `file_name` in
     every row decides instead (see `ImageIds.rows`). `category_id` is the dataset's, unless `numbering` or the settings
     say otherwise (see `guess_numbering`). How the classes were read is in `settings["category_numbering"]`, and what
-    should be said of a guess in `notes`. Keypoints without a box get the box around them.
+    belongs beside a guess in `notes`. Keypoints without a box get the box around them.
 
     Args:
         path: the results file.
@@ -129,8 +129,8 @@ def write_predictions(predictions: Predictions, dataset: Dataset, path: Path) ->
     if predictions.keypoints is not None:
         for row, points in zip(rows, predictions.keypoints, strict=True):
             row["keypoints"] = points.ravel().tolist()
-    said = {"category_numbering": "category ids", "images": list(predictions.images)}
-    write_json(settings_path(path), dict(predictions.settings) | said)
+    reading = {"category_numbering": "category ids", "images": list(predictions.images)}
+    write_json(settings_path(path), dict(predictions.settings) | reading)
     write_bytes(path, msgspec.json.encode(rows))
     return path
 
@@ -163,7 +163,7 @@ def _by_name(path: Path, names: object, dataset: Dataset) -> dict[int, int | Non
 
 
 def _image_column(
-    path: Path, results: Results, dataset: Dataset, place: NDArray[np.int64], looked_at: Mapping[int, int]
+    path: Path, results: CocoResults, dataset: Dataset, place: NDArray[np.int64], looked_at: Mapping[int, int]
 ) -> NDArray[np.int64]:
     """(n,) index into Predictions.images."""
     table = np.full(len(dataset.images) + 1, -1, dtype=np.int64)  # the last one is that of no image
@@ -175,7 +175,7 @@ def _image_column(
     return column
 
 
-def _class_column(path: Path, results: Results, numbering: Numbering) -> NDArray[np.int64]:
+def _class_column(path: Path, results: CocoResults, numbering: Numbering) -> NDArray[np.int64]:
     """(n,) index into the dataset's classes, −1 for a class that the dataset does not have."""
     numbers = np.unique(results.category)
     place = np.searchsorted(numbers, results.category)
@@ -192,7 +192,7 @@ def _class_column(path: Path, results: Results, numbering: Numbering) -> NDArray
     return np.array([-1 if index is None else index for index in meant], dtype=np.int64)[place]
 
 
-def _boxes(path: Path, results: Results, kept: NDArray[np.int64]) -> Boxes:
+def _boxes(path: Path, results: CocoResults, kept: NDArray[np.int64]) -> Boxes:
     """(n, 4) left, top, width, height of the rows `kept`; of a row without, the box around its keypoints."""
     boxes = results.boxes[kept]
     missing = np.flatnonzero(np.isnan(boxes[:, 0]))
@@ -213,7 +213,7 @@ def _boxes(path: Path, results: Results, kept: NDArray[np.int64]) -> Boxes:
     )  # fmt: skip
 
 
-def _points(path: Path, results: Results, kept: NDArray[np.int64], n_keypoints: int) -> NDArray[np.float64]:
+def _points(path: Path, results: CocoResults, kept: NDArray[np.int64], n_keypoints: int) -> NDArray[np.float64]:
     """(n, K, 3) keypoints of the rows `kept`."""
     count = np.maximum(results.point_count[kept], 0)
     if len(wrong := np.flatnonzero(count != 3 * n_keypoints)):
@@ -240,7 +240,7 @@ def _read_settings(path: Path) -> dict[str, object]:
 
 
 def _looked_at(path: Path, dataset: Dataset, settings: Mapping[str, object], ids: ImageIds) -> dict[int, int]:
-    """Index in the dataset → index in Predictions.images, for the images that were looked at."""
+    """Index in the dataset → index in Predictions.images, for the images that were predicted on."""
     named = settings.get("images")
     if named is None:
         return {index: index for index in range(len(dataset.images))}

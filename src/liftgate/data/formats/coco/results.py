@@ -35,7 +35,7 @@ _LEAST_ROW = 32  # bytes; `{"image_id":1,"category_id":1,"score":1}` has more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Results:
+class CocoResults:
     """Rows of a results file; every column has the same length n."""
 
     ids: tuple[Id, ...]
@@ -56,7 +56,7 @@ class Results:
         return len(self.score)
 
 
-def read_results(path: Path, *, scan_from: int = SCAN_FROM, piece: int = CHUNK_BYTES) -> Results:
+def read_results(path: Path, *, scan_from: int = SCAN_FROM, piece: int = CHUNK_BYTES) -> CocoResults:
     """Read the rows of a results file.
 
     Args:
@@ -77,7 +77,7 @@ def read_results(path: Path, *, scan_from: int = SCAN_FROM, piece: int = CHUNK_B
         raise DataError("cannot read the file", where=path, got=error.strerror) from None
 
 
-def _decoded(data: bytes) -> Results:
+def _decoded(data: bytes) -> CocoResults:
     """Return the columns of a file that is decoded as a whole.
 
     Raises:
@@ -90,7 +90,7 @@ def _decoded(data: bytes) -> Results:
     for row in rows:
         if row.keypoints:
             points += row.keypoints
-    return Results(
+    return CocoResults(
         image=np.array([ids.setdefault(row.image_id, len(ids)) for row in rows], dtype=np.int64),
         ids=tuple(ids),
         category=np.array([row.category_id for row in rows], dtype=np.int64),
@@ -113,7 +113,7 @@ class _Piece:
 
 
 class _Reader:
-    """Piece by piece, with what was met before."""
+    """Reads piece by piece, and keeps the ids of the pieces before."""
 
     def __init__(self, path: Path, piece: int) -> None:
         self._path, self._piece = path, piece
@@ -123,7 +123,7 @@ class _Reader:
         self._columns: list[list[NDArray[np.generic]]] = [[] for _ in range(6)]
         self._state = np.zeros(coco_scan.STATE_SIZE, dtype=np.int64)
 
-    def read(self, file: BufferedReader) -> Results:
+    def read(self, file: BufferedReader) -> CocoResults:
         size = max(4096, min(self._piece, self._path.stat().st_size + 1))
         piece, kept = _Piece(size), 0
         while True:
@@ -150,15 +150,15 @@ class _Reader:
         state[coco_scan.AT], state[[coco_scan.ROWS, coco_scan.IDS, coco_scan.POINTS]] = begin, 0
         odd: dict[int, int] = {}  # row → place of its id
         while True:
-            said = coco_scan.scan(
+            status = coco_scan.scan(
                 piece.text, end, state, coco_scan.POWERS, piece.slots, piece.id_at, piece.id_length, piece.ids,
                 piece.categories, piece.scores, piece.boxes, piece.point_counts, piece.points,
             )  # fmt: skip
-            if said == coco_scan.BROKEN:
+            if status == coco_scan.BROKEN:
                 self._refuse(
                     f"a comma, a bracket or an object is missing after row {self._rows + state[coco_scan.ROWS]}"
                 )
-            if said == coco_scan.MORE:
+            if status == coco_scan.MORE:
                 break
             place_of_id = self._odd(piece)
             odd[int(state[coco_scan.ROWS]) - 1] = place_of_id
@@ -181,13 +181,13 @@ class _Reader:
         state = self._state
         row, first, last = (int(state[i]) for i in (coco_scan.ROWS, coco_scan.AT, coco_scan.END))
         try:
-            said = self._decode(piece.text[first:last].tobytes())
+            row_found = self._decode(piece.text[first:last].tobytes())
         except UNDECODABLE as error:
             self._refuse_row(self._rows + row, str(error))
             raise
-        piece.categories[row], piece.scores[row] = said.category_id, said.score
-        piece.boxes[row] = np.nan if said.bbox is None else said.bbox
-        points = said.keypoints
+        piece.categories[row], piece.scores[row] = row_found.category_id, row_found.score
+        piece.boxes[row] = np.nan if row_found.bbox is None else row_found.bbox
+        points = row_found.keypoints
         piece.point_counts[row] = -1 if points is None else len(points)
         if points:
             at = state[coco_scan.POINTS]
@@ -195,16 +195,16 @@ class _Reader:
             state[coco_scan.POINTS] += len(points)
         state[coco_scan.ROWS] += 1
         state[coco_scan.AT], state[coco_scan.EXPECT] = last, coco_scan.COMMA
-        return self._place(said.image_id)
+        return self._place(row_found.image_id)
 
     def _place(self, id_: Id) -> int:
         return self._ids.setdefault(id_, len(self._ids))
 
-    def _results(self) -> Results:
+    def _results(self) -> CocoResults:
         joined = []
         while self._columns:
             joined.append(np.concatenate(self._columns.pop(0)))  # one after the other: no second copy of all of them
-        return Results(tuple(self._ids), *joined)
+        return CocoResults(tuple(self._ids), *joined)
 
     def _refuse_row(self, index: int, why: str) -> None:
         self._say_more()
@@ -229,7 +229,7 @@ class _Reader:
                 raise DataError("not a detection", where=where, got=str(error), hint=hint) from None
 
 
-def spread(results: Results, rows: Iterable[int]) -> list[NDArray[np.float64]]:
+def spread(results: CocoResults, rows: Iterable[int]) -> list[NDArray[np.float64]]:
     """The keypoint numbers of each of `rows`; empty where none are given."""
     end = np.cumsum(np.maximum(results.point_count, 0))
     return [results.points[end[row] - max(0, int(results.point_count[row])) : end[row]] for row in rows]

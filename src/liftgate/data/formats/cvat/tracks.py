@@ -48,6 +48,9 @@ def track_runs(dataset: Dataset, tracks: NDArray[np.int64]) -> Iterator[tuple[in
     for row, (track, image) in enumerate(zip(tracks.tolist(), dataset.labels.image.tolist(), strict=True)):
         rows[track].append((numbers[image], row))
     for track in sorted(rows):
-        met = sorted(rows[track])
-        after = [frame for frame, _ in met[1:]] + [-1]
-        yield track, [(frame, row, following != frame + 1) for (frame, row), following in zip(met, after, strict=True)]
+        in_order = sorted(rows[track])
+        after = [frame for frame, _ in in_order[1:]] + [-1]
+        yield (
+            track,
+            [(frame, row, following != frame + 1) for (frame, row), following in zip(in_order, after, strict=True)],
+        )

@@ -97,9 +97,9 @@ def _image(number: int, image: Image, labels: Labels, names: Sequence[str], poin
 def _tracks(dataset: Dataset, tracks: NDArray[np.int64], names: Sequence[str]) -> Iterator[str]:
     """One element for each track; a box that is `outside` says from where on the object is gone."""
     labels, boxes = dataset.labels, dataset.labels.boxes.round(3).tolist()
-    for track, met in track_runs(dataset, tracks):
-        yield f'  <track id="{track}" label={names[labels.cls[met[0][1]]]} source="file">\n'
-        for frame, row, ends in met:
+    for track, run in track_runs(dataset, tracks):
+        yield f'  <track id="{track}" label={names[labels.cls[run[0][1]]]} source="file">\n'
+        for frame, row, ends in run:
             flags = _FLAGS[bool(labels.crowd[row]), bool(labels.ignore[row])]
             yield _BOX % (f'frame="{frame}" keyframe="1" outside="0"', *boxes[row], flags)
             if ends:

@@ -50,7 +50,7 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
     found: list[Image] = []
     faults = list(layout.faults)
     columns = LabelColumns()
-    met: dict[str, int] = {}
+    first_seen: dict[str, int] = {}
     for index, (key, header) in enumerate(zip(keys, headers, strict=True)):
         label, file = layout.labels.get(key), files[key]
         annotation = parse_annotation(label) if label else VocAnnotation()
@@ -72,13 +72,13 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
         faults += [Fault(kind, str(label), message, image.id) for kind, message in trouble]
         faults += [Fault(kind, where, message, image.id) for kind, where, message in annotation.bad]
         for thing in annotation.objects:
-            cls = met.setdefault(thing.name, len(met))
+            cls = first_seen.setdefault(thing.name, len(first_seen))
             columns.add(index, cls, thing.box, line=thing.number, ignore=thing.difficult)
         if index % 256 == 0:
             progress("reading annotations", index, len(keys))
-    classes = sorted(met)
+    classes = sorted(first_seen)
     labels = columns.table()
-    alphabetical = np.array([classes.index(name) for name in met], dtype=np.int64)
+    alphabetical = np.array([classes.index(name) for name in first_seen], dtype=np.int64)
     return Dataset(
         name=name or root.name,
         root=root,
