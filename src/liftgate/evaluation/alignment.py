@@ -24,7 +24,7 @@ class Common(NamedTuple):
 def on_common_images(truth: Dataset, *predictions: Predictions) -> Common:
     """Restrict truth and predictions to the truth's images that every one of `predictions` looked at.
 
-    Which images a source was asked about must not depend on its answers: a source that skips hard images looks better
+    Which images a source was run on must not depend on its answers: a source that skips hard images looks better
     on what is left. So the note travels with the result.
 
     Raises:

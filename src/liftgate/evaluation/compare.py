@@ -18,7 +18,7 @@ from liftgate.evaluation.group_hints import group_caveats
 from liftgate.evaluation.information import groups_of_difference
 from liftgate.evaluation.matched_predictions import MatchedPredictions, match_for_metric, replicates
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS
-from liftgate.evaluation.records import Comparison
+from liftgate.evaluation.records import Comparison, ImageChange
 from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, image_units, units
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.verdict import PUBLISHED, decide, explain, groups_that_settle, oriented
@@ -193,7 +193,7 @@ def _probability_better(gain: Interval) -> float | None:
     return 1 - tail if gain.estimate > 0 else tail
 
 
-def _changed(truth: Dataset, arms: Sequence[MatchedPredictions], metric: str) -> tuple[dict[str, Any], ...]:
+def _changed(truth: Dataset, arms: Sequence[MatchedPredictions], metric: str) -> tuple[ImageChange, ...]:
     """Images whose F1 changed most, both ways; for image-level metrics those that turned right or wrong."""
     first, second = (_per_image(arm, metric) for arm in arms)
     change = second - first

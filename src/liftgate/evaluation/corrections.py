@@ -82,6 +82,7 @@ class Corrections:
 
     @property
     def minutes_saved(self) -> float:
+        """Drawing every final object, less what correcting took."""
         return self.minutes_without - self.minutes_with
 
     def to_dict(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from liftgate.evaluation.metrics import shown
 from liftgate.evaluation.oks_sigmas import Sigmas, resolve_sigmas
 from liftgate.evaluation.operating_point import OperatingPoint, class_counts, operating_point
 from liftgate.evaluation.pck import pck
-from liftgate.evaluation.records import Evaluation
+from liftgate.evaluation.records import Evaluation, ImageCounts
 from liftgate.evaluation.resampling import Units, units
 from liftgate.evaluation.slices import evaluate_slices
 from liftgate.evaluation.spec import EvaluationSpec
@@ -89,7 +89,7 @@ def evaluate(
     settings |= {"conf": conf, "iou": 0.5, "max_det": MAX_DETECTIONS["iou"]}
     if table.beyond_limit:
         settings["max_det_cut"] = table.limit_note()
-    if not predictions.has_boxes:  # the box around some keypoints is nobody's detection of an object
+    if not predictions.has_boxes:  # the box around some keypoints is no detection of an object
         of_boxes = (*COCO, *RATES)
         estimates |= dict.fromkeys(of_boxes)
         intervals = {name: interval for name, interval in intervals.items() if name not in of_boxes}
@@ -137,13 +137,13 @@ def _require_keypoints(truth: Dataset, predictions: Predictions, spec: Evaluatio
 
 
 def _has_keypoints(truth: Dataset, predictions: Predictions, sigmas: Sigmas) -> bool:
-    """Whether OKS is asked: no detections at all do not tell what they would have been, so known sigmas decide."""
+    """Return whether OKS is computed; where there is no detection at all, known sigmas decide."""
     known = sigmas is not None or (truth.keypoints is not None and truth.keypoints.sigmas is not None)
     return predictions.keypoints is not None or (known and keypoints_of(truth, predictions) is not None)
 
 
 def _add_latency(estimates: dict[str, float | None], predictions: Predictions) -> None:
-    """Beside the metrics: what whoever predicted has measured."""
+    """Add the time per image that was measured while predicting."""
     speed = predictions.settings.get("speed")
     took = speed.get("p50_ms") if isinstance(speed, Mapping) else None
     if isinstance(took, int | float) and math.isfinite(took):
@@ -173,7 +173,7 @@ def _per_class(table: MatchTable, conf: float) -> dict[str, dict[str, float | in
     return rows
 
 
-def _screened_images(truth: Dataset, screened: ImageLevelScores) -> tuple[dict[str, Any], ...]:
+def _screened_images(truth: Dataset, screened: ImageLevelScores) -> tuple[ImageCounts, ...]:
     """Wrong ones first, the surest first among them."""
     flagged, positive = screened.flagged, screened.positive
     order = np.lexsort((np.array([image.id for image in truth.images]), -screened.score, flagged == positive))
@@ -190,7 +190,7 @@ def _screened_images(truth: Dataset, screened: ImageLevelScores) -> tuple[dict[s
     )
 
 
-def _images(truth: Dataset, point: OperatingPoint) -> tuple[dict[str, Any], ...]:
+def _images(truth: Dataset, point: OperatingPoint) -> tuple[ImageCounts, ...]:
     """Worst first: lowest F1, then most mistakes, then by name."""
     f1, wrong = point.f1, point.false + point.missed
     order: NDArray[np.int64] = np.lexsort((np.array([image.id for image in truth.images]), -wrong, f1))

@@ -36,7 +36,7 @@ class ThresholdRule(NamedTuple):
         """Read `f1`, `recall=0.9` or `false_alarms=0.05`.
 
         Raises:
-            UsageError: it is none of them.
+            UsageError: it is something else.
         """
         name, equals, number = text.partition("=")
         try:
@@ -65,6 +65,7 @@ class ImageLevelScores:
 
     @property
     def flagged(self) -> NDArray[np.bool_]:
+        """(n,) whether the score reaches the threshold."""
         return self.score >= self.threshold
 
 

@@ -62,8 +62,10 @@ def groups_of_image_level(answers: ImageLevelScores, name: str, groups: Units) -
 def groups_of_difference(
     first: MatchedPredictions, second: MatchedPredictions, metric: str, groups: Units
 ) -> GroupCount:
-    """Count the groups that inform the difference of two models: those that hold what the metric is about, and in which
-    the two models do not answer alike."""
+    """Count the groups that inform the difference of two models.
+
+    They hold what the metric is about, and the two models do not answer alike in them.
+    """
     weight = _weight(first, metric, groups)
     if metric == "precision":  # each model has trials of its own
         weight = weight + _weight(second, metric, groups)

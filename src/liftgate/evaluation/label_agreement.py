@@ -1,9 +1,9 @@
 """How far two annotators agree: their label sets matched once, then every coefficient as sums over groups.
 
-Boxes have no true negatives: nobody counts the places where both drew nothing. Kappa therefore runs over the objects
+Boxes have no true negatives: the places where both drew nothing are not counted. Kappa therefore runs over the objects
 that at least one of them drew, in the categories of the classes and "none"; the cell (none, none) is empty. That makes
 it strict (a box that one of them missed is a disagreement, and no empty place makes up for it), and with a single class
-it cannot be above 0. So image presence stands beside it: for every frame and class, is there at least one? There
+it cannot be above 0. So image presence is reported beside it: for every frame and class, is there at least one? There
 "no, and no" exists; Gwet's AC1 of the same table holds where a class is nearly everywhere.
 """
 
@@ -75,6 +75,7 @@ class Disagreement:
 
     @property
     def count(self) -> int:
+        """Differences on this frame."""
         return self.n_only_a + self.n_only_b + self.n_class
 
 
@@ -126,7 +127,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
-    """An agreement with what it was computed from, for whoever draws it."""
+    """An agreement with what it was computed from, for drawing it."""
 
     a: Dataset
     b: Dataset
@@ -283,7 +284,7 @@ def _answer_tables(seen: ObjectMatches, used: NDArray[np.int64], group: NDArray[
     row = np.where(seen.class_a == NONE, side - 1, np.searchsorted(used, seen.class_a))
     column = np.where(seen.class_b == NONE, side - 1, np.searchsorted(used, seen.class_b))
     cell = (group[seen.frame] * side + row) * side + column
-    side = max(side, 2)  # nobody drew anything: an empty 2 × 2 table, whose kappa is undefined
+    side = max(side, 2)  # no box at all: an empty 2 × 2 table, whose kappa is undefined
     counts: Tables = np.bincount(cell, minlength=groups * side * side).astype(np.float64)
     return counts.reshape(groups, side, side)
 

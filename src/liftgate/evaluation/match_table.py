@@ -171,7 +171,7 @@ class _Seen(NamedTuple):
     cell: NDArray[np.int64]
     """class and image of each, as one number"""
     place: NDArray[np.int64]
-    """where each of them stands in `rows`"""
+    """where each of them is in `rows`"""
     rows: NDArray[np.int64]
     """by class, score: so they stand in the table"""
     rank: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""One side of a measurement: a model's predictions, matched once. Every metric is a weighting of what stands here."""
+"""A model's predictions, matched once. Every metric is a weighting of this record."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def class_replicates(
 ) -> NDArray[np.float64]:
     """The metric of each class alone, shape (K, L); NaN where it is undefined."""
     assert arm.table is not None
-    if (asked := (COCO | OKS).get(metric)) is not None:
-        return class_averages(arm.table, asked, unit, weights)
+    if (average := (COCO | OKS).get(metric)) is not None:
+        return class_averages(arm.table, average, unit, weights)
     each = (operating_point(arm.table, conf, cls) for cls in range(len(arm.table.classes)))
     return np.stack([rate(point, metric, unit, weights) for point in each])

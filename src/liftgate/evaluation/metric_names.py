@@ -57,7 +57,7 @@ IMAGE_LEVEL = ("accuracy", "detection_rate", "false_alarm_rate", "AUC")
 """Of whole images: is there a threat on it? AUC takes no threshold. See evaluation/image_level.py."""
 
 LATENCY = "ms_per_image"
-"""Median time per image as whoever predicted has measured it; no sample of ours, so it has no interval."""
+"""Median time per image as measured while predicting; it is no sample, so it has no interval."""
 
 LESS_IS_BETTER = frozenset({"false_positives_per_image", "false_alarm_rate", LATENCY})
 

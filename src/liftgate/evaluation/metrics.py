@@ -37,14 +37,14 @@ def averaged(
 
 
 def class_averages(
-    table: MatchTable, asked: Averaged, unit: NDArray[np.int64], weights: NDArray[np.float64]
+    table: MatchTable, metric: Averaged, unit: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the metric of each class alone, shape (K, L); NaN where the lane holds no truth of the class."""
-    if asked.kind == "AP":
-        values = average_precision(table, unit, weights, size=asked.size)
+    if metric.kind == "AP":
+        values = average_precision(table, unit, weights, size=metric.size)
     else:
-        values = recall(table, unit, weights, size=asked.size, max_detections=asked.max_detections)
-    return np.asarray(values[:, list(asked.thresholds)].mean(axis=1))
+        values = recall(table, unit, weights, size=metric.size, max_detections=metric.max_detections)
+    return np.asarray(values[:, list(metric.thresholds)].mean(axis=1))
 
 
 def rate(

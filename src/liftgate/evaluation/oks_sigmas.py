@@ -1,4 +1,4 @@
-"""OKS sigmas: how far annotators of each keypoint disagree. They decide the metric, so nobody guesses them quietly."""
+"""OKS sigmas: how far annotators of each keypoint disagree. They decide the metric, so they are never guessed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def resolve_sigmas(truth: Dataset, sigmas: Sigmas) -> tuple[float, ...]:
     """Sigmas as given: a list, one number for all, or `coco`; else the data set's own; else COCO's for COCO's 17 names.
 
     Raises:
-        UsageError: nobody said, or there are not as many as keypoints.
+        UsageError: none are given, or there are not as many as keypoints.
     """
     if truth.keypoints is None:
         raise UsageError("no keypoints in the truth", where=truth.source)
@@ -29,7 +29,7 @@ def resolve_sigmas(truth: Dataset, sigmas: Sigmas) -> tuple[float, ...]:
         sigmas = truth.keypoints.sigmas or ("coco" if names == COCO_KEYPOINTS else None)
     if sigmas is None:
         raise UsageError(
-            "nobody said which OKS sigmas to use",
+            "no OKS sigmas are given",
             where=truth.source,
             expected=f"{len(names)} sigmas",
             hint="--sigmas 0.05 for all keypoints, a comma list, or coco; the choice changes the metric",

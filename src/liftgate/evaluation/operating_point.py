@@ -28,6 +28,7 @@ class OperatingPoint:
 
     @property
     def missed(self) -> NDArray[np.int64]:
+        """Objects without a detection, per image."""
         return self.objects - self.true
 
     @property

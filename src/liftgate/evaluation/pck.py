@@ -23,7 +23,7 @@ from liftgate.stats.rates import korn_graubard
 
 
 def pck(
-    truth: Dataset, predictions: Predictions, asked: Pck, *, level: float = 0.95, table: MatchTable | None = None
+    truth: Dataset, predictions: Predictions, which: Pck, *, level: float = 0.95, table: MatchTable | None = None
 ) -> Mapping[str, Interval]:
     """PCK of all keypoints (`all`) and of each by name, with intervals over groups.
 
@@ -34,7 +34,7 @@ def pck(
     Raises:
         UsageError: no keypoints, no such torso keypoints, or a fraction that is no positive number.
     """
-    normaliser, fraction, torso = asked
+    normaliser, fraction, torso = which
     if not 0 < fraction < math.inf:
         raise UsageError("PCK counts within a fraction of a length", expected="above 0", got=fraction)
     predictions = align(truth, predictions)

@@ -4,12 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from liftgate.evaluation import display
 from liftgate.evaluation.metric_names import LESS_IS_BETTER
-from liftgate.stats.interval import Interval, sample
+from liftgate.stats.interval import Interval, percent, sample
 from liftgate.study.records import ClaimWord, VerdictWord
+
+
+class ImageCounts(TypedDict):
+    """One image at the confidence threshold."""
+
+    id: str
+    group: str | None
+    tp: int
+    fp: int
+    fn: int
+    best_confidence: float
+
+
+class ImageChange(TypedDict):
+    """One image under two models: F1 of each, or right and wrong as 1 and 0."""
+
+    id: str
+    group: str | None
+    control: float
+    treatment: float
+    change: float
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -31,8 +52,8 @@ class Evaluation:
     method: str
     n_images: int
     n_groups: int
-    images: tuple[Mapping[str, Any], ...] = ()
-    """Per image: id, group, tp, fp, fn, best_confidence at the confidence threshold; worst first."""
+    images: tuple[ImageCounts, ...] = ()
+    """Worst first"""
     curves: Mapping[str, Any] = field(default_factory=dict)
     """Points to draw: precision over recall at IoU 0.5, F1 over confidence."""
     as_ultralytics: Mapping[str, float | None] = field(default_factory=dict)
@@ -69,18 +90,18 @@ class Evaluation:
 
     def to_pandas(self) -> Any:
         """One row per metric as a pandas DataFrame."""
-        return display.data_frame(display.evaluation_rows(self), "pandas")
+        return display.data_frame(_evaluation_rows(self), "pandas")
 
     def to_polars(self) -> Any:
         """One row per metric as a polars DataFrame."""
-        return display.data_frame(display.evaluation_rows(self), "polars")
+        return display.data_frame(_evaluation_rows(self), "polars")
 
     def __repr__(self) -> str:
-        return display.evaluation_line(self)
+        return _evaluation_line(self)
 
     def _repr_html_(self) -> str:
         title = f"Evaluation of {sample(self.n_images, self.n_groups)}"
-        return display.html_table(title, display.evaluation_rows(self), self.method)
+        return display.html_table(title, _evaluation_rows(self), self.method)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -101,10 +122,10 @@ class Comparison:
     differences: tuple[str, ...] = ()
     """What differs between the arms beyond the declared difference; not empty: the comparison is confounded."""
     per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
-    images: tuple[Mapping[str, Any], ...] = ()
+    images: tuple[ImageChange, ...] = ()
     """Images that changed most: id, group, control and treatment F1 at the confidence threshold, change."""
     caveats: tuple[str, ...] = ()
-    """What limits it beside the sample, such as settings that nobody recorded."""
+    """What limits it beside the sample, such as settings that were not recorded."""
     percentile: tuple[float, float] | None = None
     """Percentile interval over bootstrap draws of groups: to show, too narrow with few groups to judge by."""
     probability_better: float | None = None
@@ -178,17 +199,17 @@ class Comparison:
 
     def to_pandas(self) -> Any:
         """The metric, then one row per class, as a pandas DataFrame."""
-        return display.data_frame(display.comparison_rows(self), "pandas")
+        return display.data_frame(_comparison_rows(self), "pandas")
 
     def to_polars(self) -> Any:
         """The same as a polars DataFrame."""
-        return display.data_frame(display.comparison_rows(self), "polars")
+        return display.data_frame(_comparison_rows(self), "polars")
 
     def __repr__(self) -> str:
-        return display.comparison_line(self)
+        return _comparison_line(self)
 
     def _repr_html_(self) -> str:
-        return display.html_table(f"{self.verdict}: {self.reason}", display.comparison_rows(self), str(self.delta))
+        return display.html_table(f"{self.verdict}: {self.reason}", _comparison_rows(self), str(self.delta))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -217,18 +238,18 @@ class Comparisons:
 
     def to_pandas(self) -> Any:
         """One row per treatment as a pandas DataFrame."""
-        return display.data_frame(display.treatment_rows(self), "pandas")
+        return display.data_frame(_treatment_rows(self), "pandas")
 
     def to_polars(self) -> Any:
         """One row per treatment as a polars DataFrame."""
-        return display.data_frame(display.treatment_rows(self), "polars")
+        return display.data_frame(_treatment_rows(self), "polars")
 
     def __repr__(self) -> str:
         words = ", ".join(f"{name} {one.verdict}" for name, one in self.treatments.items())
         return f"Comparisons({self.metric}: {words}; {self.adjustment})"
 
     def _repr_html_(self) -> str:
-        return display.html_table(f"{self.metric}: {self.verdict}", display.treatment_rows(self), self.adjustment)
+        return display.html_table(f"{self.metric}: {self.verdict}", _treatment_rows(self), self.adjustment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,3 +269,51 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
+
+
+def _evaluation_rows(evaluation: Evaluation) -> list[display.Row]:
+    """One row per metric, with what must stand beside a number."""
+    return [_row(name, value, evaluation.intervals.get(name)) for name, value in evaluation.metrics.items()]
+
+
+def _comparison_rows(comparison: Comparison) -> list[display.Row]:
+    """The metric itself, then the classes."""
+    delta = comparison.delta
+    first = _row(comparison.metric, delta.estimate, delta)
+    overall = {"of": "all", "control": comparison.control, "treatment": comparison.treatment, **first, "p_holm": None}
+    overall["delta"] = overall.pop("value")
+    rest = {key: None for key in overall if key not in ("of", "control", "treatment", "delta", "p_holm")}
+    return [overall, *({"of": name, **rest, **row} for name, row in comparison.per_class.items())]
+
+
+def _treatment_rows(comparisons: Comparisons) -> list[display.Row]:
+    """One row per treatment, its verdict last."""
+    rows: list[display.Row] = []
+    for name, one in comparisons.treatments.items():
+        row = {"treatment": name, **_row(one.metric, one.delta.estimate, one.delta)}
+        row["delta"] = row.pop("value")
+        rows.append(row | {"p_adjusted": one.p_adjusted, "margin": one.margin, "verdict": one.verdict})
+    return rows
+
+
+def _evaluation_line(evaluation: Evaluation) -> str:
+    """`Evaluation(mAP50-95 0.505 [0.454, 0.555], …; 100 images, 100 groups, 95%)`."""
+    shown = [name for name in ("mAP50-95", "mAP50", "recall", "precision") if evaluation.metrics.get(name) is not None]
+    parts = ", ".join(_value(name, evaluation.metrics[name], evaluation.intervals.get(name)) for name in shown)
+    sample = f"{evaluation.n_images} images, {evaluation.n_groups} groups, {percent(evaluation.level)}"
+    return f"Evaluation({parts or 'nothing defined'}; {sample})"
+
+
+def _comparison_line(comparison: Comparison) -> str:
+    """`Comparison(PASS: …)`."""
+    return f"Comparison({comparison.verdict}: {comparison.reason})"
+
+
+def _row(name: str, value: float | None, interval: Interval | None) -> dict[str, display.Value]:
+    names = ("low", "high", "level", "method", "n_images", "n_groups", "design_effect", "n_effective", "note")
+    return {"metric": name, "value": value, **{key: getattr(interval, key, None) for key in names}}
+
+
+def _value(name: str, value: float | None, interval: Interval | None) -> str:
+    bounds = f" [{interval.low:.3f}, {interval.high:.3f}]" if interval is not None and interval.established else ""
+    return f"{name} {value:.3f}{bounds}"

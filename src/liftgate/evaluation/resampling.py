@@ -35,6 +35,7 @@ class Units:
 
     @property
     def blocked(self) -> bool:
+        """Whether groups were dealt into fewer blocks."""
         return self.count < self.n_groups
 
     def all(self) -> NDArray[np.float64]:
@@ -42,7 +43,7 @@ class Units:
         return np.ones((self.count, 1))
 
     def draws(self, count: int = DRAWS) -> NDArray[np.float64]:
-        """(U, 1 + count) the sample as it is, then draws of units with multiplicity; the same for everybody."""
+        """(U, 1 + count) the sample as it is, then draws of units with multiplicity; the same in every call."""
         drawn = bootstrap_weights(self.count, count, np.random.default_rng(_DRAW_SEED))
         return np.concatenate([self.all(), drawn], axis=1)
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 from liftgate.errors import UsageError
 from liftgate.evaluation.records import Comparison
@@ -26,6 +26,8 @@ from liftgate.stats.sample_size import (
 )
 from liftgate.stats.seeds import detectable_in_seed_sds, noether_runs
 
+Detail = float | int | str | bool | None | Mapping[str, list[float]]
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SizeAnswer:
@@ -38,7 +40,7 @@ class SizeAnswer:
     """Groups that these images fill; None: images that stand alone, or no number is enough"""
     text: str
     """The answer in plain words"""
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Detail] = field(default_factory=dict)
     """Every assumption and every other number"""
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,6 +76,7 @@ class Clustering:
 
     @property
     def effect(self) -> float:
+        """How many times more images are needed because they come in groups."""
         return design_effect(self.per_group, self.icc)
 
     def inflate(self, trials: int, level: float) -> tuple[int, int | None]:
@@ -95,6 +98,7 @@ class Clustering:
         return images / self.effect
 
     def words(self) -> str:
+        """Return the sentence on groups; empty where every image is its own."""
         if self.per_group == 1:
             return ""
         return (
@@ -134,12 +138,14 @@ def size_rate(
         f"independent ones on the chance never falls below that).{clusters.words()} Without a single miss, {perfect} "
         f"independent images are enough."
     )
-    details: dict[str, Any] = {
+    details: dict[str, Detail] = {
         "independent_images": trials, "independent_images_stable": stable, "zero_misses": perfect,
         "design_effect": clusters.effect, "level": level, "tail": tail, "power": power,
     }  # fmt: skip
     if have is not None:
-        text += " " + _what_is_known(have, (at_least, true), clusters, level, details)
+        known = _what_is_known(have, (at_least, true), clusters, level)
+        text += " " + known.text
+        details |= known.details()
     return SizeAnswer(f"rate ≥ {at_least:g}, really {true:g}", images, groups, text, details)
 
 
@@ -165,19 +171,19 @@ def size_difference(
     clusters = Clustering(per_group, icc)
     normal, arcsine = two_rates_sample_size(first, second, alpha=1 - level, power=power)
     images, groups = clusters.inflate(normal, level)
-    details: dict[str, Any] = {
+    details: dict[str, Detail] = {
         "independent_images": normal, "independent_images_arcsine": arcsine, "design_effect": clusters.effect,
         "level": level, "power": power, "paired": False,
     }  # fmt: skip
     text = ""
     if have is not None:
-        text = _what_is_known(have, (first, second), clusters, level, details) + " "
+        known = _what_is_known(have, (first, second), clusters, level)
+        text = known.text + " "
         low, high = sorted((first, second))
-        apart = details["intervals"][low][1] < details["intervals"][high][0]
+        apart = known.intervals[low][1] < known.intervals[high][0]
         able = "can" if apart and have >= images else "cannot reliably"
         text += f"So {have} images {able} tell {first:g} from {second:g}. "
-        details["can_tell"] = able == "can"
-        details["intervals"] = {f"{rate:g}": bounds for rate, bounds in details["intervals"].items()}
+        details |= {**known.details(), "can_tell": able == "can"}
     text += (
         f"To tell {first:g} from {second:g} you need {_count(images, groups)} for each of the two (two-sided "
         f"{1 - level:.2g}, {power:.0%} chance of success; {arcsine:,} by the arcsine formula).{clusters.words()} "
@@ -217,7 +223,7 @@ def size_from_pilot(
         f"{effective:.3g}; {percent(level)} t interval, {power:.0%} chance of success, the variance between groups at "
         f"its 80% upper bound). The pilot itself can show a difference of {least:.4f} or more."
     )
-    details = {
+    details: dict[str, Detail] = {
         "metric": pilot.metric, "difference": difference, "margin": margin, "group_sd": spread,
         "group_sd_planned": planned, "level": level,
         "power": power, "detectable_difference": least, "pilot_images": n_images, "pilot_groups": n_groups,
@@ -246,7 +252,7 @@ def size_kappa(
         f"To know a kappa of {kappa:g} to within ± {half_width:g} ({percent(level)}), two annotators must both judge "
         f"{items:,} independent items, of which a share of {prevalence:g} is positive."
     )
-    details: dict[str, Any] = {"half_width": half_width, "prevalence": prevalence, "level": level}
+    details: dict[str, Detail] = {"half_width": half_width, "prevalence": prevalence, "level": level}
     if have is not None:
         reach = half_width * math.sqrt(items / have)
         text += f" With {have:,} items it is known to within ± {reach:.2f}."
@@ -269,7 +275,7 @@ def size_seeds(probability: float = 0.75, *, have: int | None = None, tail: floa
         f"To show that a recipe beats another in {probability:.0%} of pairs of runs, you need {runs} seeds of each "
         f"(Noether's test, one-sided {tail:g}, {1 - tail:.0%} chance of success)."
     )
-    details: dict[str, Any] = {"seeds": runs, "probability": probability, "tail": tail}
+    details: dict[str, Detail] = {"seeds": runs, "probability": probability, "tail": tail}
     if have is not None:
         reach = detectable_in_seed_sds(have)
         text += (
@@ -280,19 +286,31 @@ def size_seeds(probability: float = 0.75, *, have: int | None = None, tail: floa
     return SizeAnswer(f"better in {probability:.0%} of pairs of runs", None, None, text, details)
 
 
-def _what_is_known(
-    have: int, rates: tuple[float, float], clusters: Clustering, level: float, details: dict[str, Any]
-) -> str:
+class _Known(NamedTuple):
+    """What so many images tell of two rates."""
+
+    text: str
+    have: int
+    worth: float
+    """Independent images that they are worth"""
+    intervals: Mapping[float, list[float]]
+
+    def details(self) -> dict[str, Detail]:
+        bounds = {f"{rate:g}": interval for rate, interval in self.intervals.items()}
+        return {"have": self.have, "have_independent": self.worth, "intervals": bounds}
+
+
+def _what_is_known(have: int, rates: tuple[float, float], clusters: Clustering, level: float) -> _Known:
     _demand_some(have, "image")
     worth = clusters.worth(have)
     intervals = {rate: [round(bound, 4) for bound in wilson(rate * worth, worth, level)] for rate in rates}
-    details |= {"have": have, "have_independent": worth, "intervals": intervals}
     parts = [
         f"a measured {rate:g} would mean anything from {low:.3f} to {high:.3f}"
         for rate, (low, high) in intervals.items()
     ]
     note = "" if clusters.effect == 1 else f" (worth {worth:.0f} independent ones)"
-    return f"With {have:,} images{note}, {' and '.join(parts)} ({percent(level)}, Wilson)."
+    text = f"With {have:,} images{note}, {' and '.join(parts)} ({percent(level)}, Wilson)."
+    return _Known(text, have, worth, intervals)
 
 
 def _t_over_z(level: float, groups: int) -> float:

@@ -22,7 +22,7 @@ _SHOWN = {"iou": ("mAP50-95", "mAP50"), "oks": ("OKS-mAP50-95", "OKS-mAP50")}
 
 
 def images_by_slice(truth: Dataset, by: Mapping[str, str]) -> dict[str, NDArray[np.bool_]]:
-    """slice → which of the truth's images (n,) are in it, in order of the names; images without one are in none.
+    """Slice → which of the truth's images (n,) are in it, in order of the names; images without one are in none.
 
     Raises:
         UsageError: no image has one.

@@ -28,7 +28,7 @@ def decide(gain: Interval, margin: float, rule: Rule = "interval", claim: ClaimW
 
     Interval rule: PASS when the lower bound reaches the margin, FAIL when the upper bound is below it, else MARGINAL,
     so also when no interval can be established. Point rule: PASS from the margin up, MARGINAL from 0 to it, else FAIL;
-    under five groups there is no PASS, but for published numbers, of which nothing else is known. Equal: PASS when the
+    under five groups there is no PASS, but for published numbers, which have no groups. Equal: PASS when the
     interval (of level 1 − 2α: two one-sided tests) lies inside ± margin, FAIL when it lies outside, else MARGINAL.
 
     >>> [decide(Interval((a + b) / 2, a, b, .95, "t", 100, 20), 2.0) for a, b in [(2.1, 4), (.5, 3), (-1, 1.5)]]
@@ -170,7 +170,7 @@ def judge_claims(gate: Gate, evaluation: Evaluation, *, seeds: Sequence[int] = (
     rows = [_claim_row(claim, evaluation, gate.rule) for claim in gate.claims]
     words: list[VerdictWord] = [row["word"] for row in rows]
     word: VerdictWord = max(words, key=_ORDER.index, default="MARGINAL")
-    if len(rows) == 1:  # the verdict's own word stands before it
+    if len(rows) == 1:  # the verdict begins with its word
         rows[0]["sentence"] = rows[0]["sentence"].replace(f": {word}", "", 1)
     parts = "; ".join(row["sentence"] for row in rows)
     intervals = [evaluation.intervals[claim.metric] for claim in gate.claims if claim.metric in evaluation.intervals]
@@ -308,7 +308,7 @@ def _amount(gain: float, metric: str) -> str:
 
 
 def _evidence(interval: Interval) -> str:
-    """What a reader must know before believing the number that stands before it."""
+    """Return what a reader must know before believing the number in front of it."""
     if not interval.n_images:
         return f" ({interval.note})"
     bounds = f" [{interval.low:.4f}, {interval.high:.4f}]" if interval.established else ""

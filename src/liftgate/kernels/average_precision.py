@@ -22,8 +22,11 @@ def ap_lanes(
     state: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
-    """AP into `out` (K, 10, L). Counts are summed up to the last true positive of a class, then taken down again on the
-    way back, on which the best precision so far is the envelope: nothing but a few rows of `state` is ever touched."""
+    """Write AP into `out` (K, 10, L).
+
+    Counts are summed up to the last true positive of a class, then taken down again on the way back, on which the best
+    precision so far is the envelope: nothing but a few rows of `state` is ever touched.
+    """
     n_lanes = weights.shape[1]
     seen = state[0]
     true, skipped, best, reached, total = state[1:11], state[11:21], state[21:31], state[31:41], state[41:51]

@@ -29,7 +29,7 @@ def sided_boxes(
     """Left, top, right, bottom, width, height of the rows `order` into `out`, with the sides as a COCO file said them.
 
     left + width − left is not width in floating point, and 32.000000000000004 pixels are not "small". Sides are those
-    `said` (n, 2), unless the boxes were changed since. Where nobody said (0, 2), and the difference lies within
+    `said` (n, 2), unless the boxes were changed since. Where none are given (0, 2), and the difference lies within
     rounding of a number of at most 8 decimals, that number is what a file would have.
     """
     for place in range(len(order)):

@@ -467,7 +467,7 @@ class _Screening:
         if (number := self._number()) is not None:
             return (ImageLevelThreshold(positive, number),) * models
         val = read_truth(self.val_truth, images=self.images)
-        demand_unlocked(val, "a threshold is chosen on images that nobody has locked")
+        demand_unlocked(val, "a threshold is chosen on images that are not locked")
         if shared := _shared_images(val, judged):
             where = self.val_truth.source if isinstance(self.val_truth, Dataset) else self.val_truth
             raise UsageError(

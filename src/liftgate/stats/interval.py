@@ -35,6 +35,7 @@ class Interval:
 
     @property
     def established(self) -> bool:
+        """Whether there is an interval."""
         return self.low is not None and self.high is not None
 
     @property

@@ -14,7 +14,7 @@ from liftgate.stats.interval import MIN_GROUPS
 from liftgate.stats.rates import clopper_pearson
 
 MOST_GROUPS = 1_000_000
-"""Beyond this nobody will collect them: the answer is then "cannot be settled this way" (None)."""
+"""No more than this can be collected: the answer is then "cannot be settled this way" (None)."""
 
 
 class SampleSize(NamedTuple):
@@ -94,7 +94,7 @@ def upper_sd(sd: float, degrees: float, confidence: float = 0.8) -> float:
     quantile is Wilson & Hilferty's.
 
     >>> round(upper_sd(1.0, 19), 3)
-    1.183
+    1.177
     """
     spread = 2 / (9 * degrees)
     quantile = degrees * max(0.05, 1 - spread - normal_quantile(2 * confidence - 1) * math.sqrt(spread)) ** 3
