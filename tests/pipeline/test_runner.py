@@ -338,8 +338,8 @@ def test_a_kill_around_the_entries_of_a_finished_run_trains_nothing_again(
             raise Died
         return entry
 
-    def dying_finish(self: RunFolder, result: Any) -> Any:
-        finish(self, result)
+    def dying_finish(self: RunFolder, *values: Any, **options: Any) -> Any:
+        finish(self, *values, **options)
         raise Died
 
     with monkeypatch.context() as patch:

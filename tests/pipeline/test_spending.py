@@ -64,7 +64,7 @@ def test_a_ceiling_in_money_and_one_in_hours_agree(used: float, ceiling: float, 
         Ceiling(Budget(usd=ceiling * rate, usd_per_hour=rate), spent, clock=lambda: 0.0),
     )
     for one in (hours, money):
-        one.pace.seconds = epoch
+        one.timer.seconds = epoch
     left = ceiling - used - epoch / 3600
     if abs(left) > 1e-9:
         assert bool(hours.reason()) == bool(money.reason()) == (left < 0)

@@ -55,11 +55,11 @@ def test_a_running_study_tells_what_was_decided_and_what_was_expected(
     api.run(path, should_stop=look)
     (status,) = seen
     first, second = status.expected
-    assert (first["epoch"], first["said"], second["epoch"]) == (1, "as expected", 3)
+    assert (first.epoch, first.said, second.epoch) == (1, "as expected", 3)
     assert any("it goes on with care" in text for text in status.said)
     (done,) = api.status([path])
     assert (done.expected, done.said) == ((), ())
-    assert [(one["arm"], one["said"]) for one in done.decisions] == [("long", "careful")]
+    assert [(one.arm, one.said) for one in done.decisions] == [("long", "careful")]
     main(["status", str(path)])
     assert "decided: long: mAP50" in capsys.readouterr().out
 
