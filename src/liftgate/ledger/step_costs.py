@@ -35,7 +35,7 @@ def step_costs(steps: Iterable[StepEntry], usd_per_hour: float | None) -> StepCo
         steps: of one run.
         usd_per_hour: price of the machine; None: unknown.
     """
-    newest = {step.name: step for step in steps}
+    newest = {step.key: step for step in steps}  # not by name: gates may share one for different evaluations
     costs = tuple(_step_cost(step, usd_per_hour) for step in newest.values())
     return StepCosts(costs, sum(cost.seconds for cost in costs))
 

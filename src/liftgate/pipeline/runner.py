@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from liftgate.errors import EXIT_CODES, Decided, Stopped
+from liftgate.errors import EXIT_CODES, Decided, Stopped, UsageError
 from liftgate.ledger.gates import record_gate
 from liftgate.ledger.locked_images import record_locked_images, register_ledger
 from liftgate.ledger.records import DataEntry, FlowEntry, StudyEntry
@@ -318,6 +318,23 @@ def _demand(context: Context) -> None:
     study = context.study
     demand(study.log, [spec.name for spec in study.datasets if spec.confidential], study.source)
     context.datasets.demand_splits()
+    _demand_measurable(study)
+
+
+def _demand_measurable(study: Study) -> None:
+    """Refuse claims about a metric that the study's predictions do not have.
+
+    Raises:
+        UsageError: which claim of which gate.
+    """
+    if study.backend not in ("ultralytics", "toy"):
+        return  # another backend may time its predictions
+    for gate in study.gates:
+        for number, claim in enumerate(gate.claims):
+            if claim.metric == "ms_per_image":
+                where = study.place("gates", gate.name, "claims", number)
+                hint = "`liftgate bench MODEL` measures it on the machine that it will run on"
+                raise UsageError("ms_per_image is not measured when a study predicts", where=where, hint=hint)
 
 
 def _declare(context: Context) -> None:

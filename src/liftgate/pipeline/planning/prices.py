@@ -66,7 +66,7 @@ class Offer:
     hours: float | None
     """Of one whole study on this machine; None: unknown"""
     usd_per_study: float | None
-    """Without the price of the machine; None: unknown"""
+    """Without the price of the machine; None: the hours are unknown, or what running it costs"""
     break_even: tuple[BreakEven, ...]
     """Of a bought machine, against each that is paid by the hour"""
     note: str
@@ -134,7 +134,6 @@ def offers(
     found = []
     for name, option in options.items():
         there = None if hours is None else hours / option.speed
-        rate = option.usd_per_hour or 0.0
         why_not = _why_not(option, confidential, allowed)
         bought = option.kind == "bought"
         found.append(
@@ -147,7 +146,7 @@ def offers(
                 usd_per_hour=option.usd_per_hour,
                 usd_once=option.usd or 0.0,
                 hours=there,
-                usd_per_study=None if there is None else there * rate,
+                usd_per_study=None if there is None or option.usd_per_hour is None else there * option.usd_per_hour,
                 break_even=tuple(_break_even(option, other, rented, hours) for other, rented in hourly.items())
                 if bought
                 else (),
