@@ -28,6 +28,7 @@ class StageInArm(NamedTuple):
 
     @property
     def where(self) -> str:
+        """Arm and stage, for messages."""
         return f"arm {self.arm.name}, stage {self.number + 1}"
 
     def at(self, *keys: str) -> str:

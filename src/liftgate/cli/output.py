@@ -101,6 +101,7 @@ class Screen(contextlib.AbstractContextManager["Screen"]):
     """A `liftgate.progress.Progress` that can also print messages between its bars."""
 
     def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
+        """Show how far the work is."""
         raise NotImplementedError
 
     def begin(self, what: str) -> None:
@@ -152,6 +153,7 @@ class Bars(Screen):
         self._bars.stop()
 
     def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
+        """Draw how far the work is."""
         begun = self._begun.setdefault(what, time.monotonic())
         if what not in self._tasks:
             if time.monotonic() - begun < 0.5 and not detail:
@@ -183,6 +185,7 @@ class Lines(Screen):
         self._last: dict[str, float] = {}
 
     def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
+        """Print a line where one is due."""
         now = time.monotonic()
         last = self._last.setdefault(what, now)
         if detail or now - last >= 10:

@@ -59,6 +59,7 @@ def class_curves(
 
 
 def trapezoid_area(recall: NDArray[np.float64], precision: NDArray[np.float64]) -> float:
+    """Return the area under a precision-recall curve by Ultralytics' 101 points."""
     x = np.concatenate([[0.0], recall, [recall[-1], 1.0]])
     envelope = np.maximum.accumulate(np.concatenate([[1.0], precision, [0.0, 0.0]])[::-1])[::-1]
     return float(np.trapezoid(np.interp(RECALL_POINTS, x, envelope), RECALL_POINTS))

@@ -324,7 +324,7 @@ def _number(text: Bytes, at: int, end: int, powers: NDArray[np.float64]) -> tupl
 
 @part
 def _scaled(digits: Any, exponent: int, powers: NDArray[np.float64]) -> tuple[bool, float]:
-    """digits · 10^exponent rounded to nearest, and whether that is certain.
+    """Return digits · 10^exponent rounded to nearest, and whether that is certain.
 
     Two exact numbers divided or multiplied round once. Of more digits than a float holds the quotient's error is
     computed exactly enough (Dekker) to see whether it could decide the rounding, which it does once in 2^46.
@@ -349,7 +349,7 @@ def _scaled(digits: Any, exponent: int, powers: NDArray[np.float64]) -> tuple[bo
 
 @part
 def _product(a: float, b: float) -> tuple[float, float]:
-    """a · b rounded, and exactly what the rounding took."""
+    """Return a · b rounded, and exactly what the rounding took."""
     product = a * b
     a_high = a * 134217729.0 - (a * 134217729.0 - a)
     b_high = b * 134217729.0 - (b * 134217729.0 - b)

@@ -82,6 +82,7 @@ def _kind(value: Any) -> str:
 
 
 def load_kernel(function: types.FunctionType, kinds: Kinds) -> Callable[..., Any]:
+    """Return a kernel from the cache of machine code, else compiled by numba."""
     with contextlib.suppress(Exception):  # whatever it is, numba can do without
         return link(*_kept(function, kinds), kinds)
     return cast(Callable[..., Any], compile_with_numba(function))
@@ -143,6 +144,7 @@ def platform_key() -> str:
 
 
 def compile_kernel(function: types.FunctionType, kinds: Kinds) -> tuple[str, bytes]:
+    """Compile a kernel and return its symbol and machine code."""
     import numba
 
     def numba_type(kind: str) -> Any:

@@ -18,12 +18,12 @@ class EpochRow:
 
     @property
     def epoch(self) -> int:
-        """1, 2 …"""
+        """1, 2 …."""
         return int(self.body["epoch"])
 
     @property
     def epochs(self) -> int | None:
-        """How many epochs the training has at most; None: unknown"""
+        """How many epochs the training has at most; None: unknown."""
         return self.body.get("epochs")
 
     @property
@@ -65,7 +65,7 @@ class TrainingFacts:
 
     @property
     def seconds(self) -> float:
-        """Wall time of the training; 0: unknown"""
+        """Wall time of the training; 0: unknown."""
         return float(self.body.get("seconds") or 0.0)
 
     @property

@@ -113,30 +113,37 @@ class RunFolder:
 
     @property
     def name(self) -> str:
+        """Name of the folder."""
         return self.path.name
 
     @property
     def record_path(self) -> Path:
+        """run.json."""
         return self.path / "run.json"
 
     @property
     def results(self) -> Path:
+        """Folder of what the trainer writes."""
         return self.path / "results"
 
     @property
     def log(self) -> Path:
+        """train.log."""
         return self.path / "train.log"
 
     @property
     def preflight(self) -> Path:
+        """preflight.json."""
         return self.path / "preflight.json"
 
     @property
     def command(self) -> Path:
+        """command.sh."""
         return self.path / "command.sh"
 
     @property
     def summary(self) -> Path:
+        """summary.md of the results."""
         return self.results / "summary.md"
 
     def read(self) -> RunRecord:

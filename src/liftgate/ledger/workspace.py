@@ -21,22 +21,22 @@ class Workspace:
 
     @property
     def folder(self) -> Path:
-        """`<study folder>/runs/<study name>`; the run folders `<UTC>_<label>/` and REPORT.md lie in it"""
+        """`<study folder>/runs/<study name>`; the run folders `<UTC>_<label>/` and REPORT.md lie in it."""
         return self.study.folder / "runs" / self.study.name
 
     @property
     def ledger(self) -> Path:
-        """ledger.sqlite; its head file lies beside it"""
+        """ledger.sqlite; its head file lies beside it."""
         return self.folder / "ledger.sqlite"
 
     @property
     def predictions(self) -> Path:
-        """Folder of predictions files"""
+        """Folder of predictions files."""
         return self.folder / "predictions"
 
     @property
     def report(self) -> Path:
-        """report.html"""
+        """report.html."""
         return self.folder / "report.html"
 
 

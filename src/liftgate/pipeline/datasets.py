@@ -218,8 +218,11 @@ class StudyDatasets:
             raise DataError(what, where=frozen, expected=short(known[-1]), got=short(found), hint=hint)
 
     def _made_split(self, spec: DatasetSpec, dataset: Dataset) -> Split:
-        """Return the split by `ratios`. What a run has frozen stays where it was: no label that is corrected, no image
-        that is added and none that was away for a run carries a test image into train."""
+        """Return the split by `ratios`.
+
+        What a run has frozen stays where it was: no label that is corrected, no image that is added and none that was
+        away for a run carries a test image into train.
+        """
         ratios, frozen = spec.ratios or (), self._frozen(spec)
         if not frozen.is_file():
             return make_split(dataset, ratios, spec.split_seed)

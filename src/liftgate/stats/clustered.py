@@ -62,7 +62,7 @@ def bootstrap_se_t(
     unseen_variance: float = 0.0,
     logit: bool = False,
 ) -> Interval:
-    """estimate ± t · standard deviation over draws of groups, with effective groups − 1 degrees of freedom.
+    """Return estimate ± t · standard deviation over draws of groups, with effective groups − 1 degrees of freedom.
 
     Args:
         estimate: of the sample as it is.

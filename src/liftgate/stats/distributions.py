@@ -15,13 +15,15 @@ _MANY = 10_000
 
 
 def normal_quantile(level: float) -> float:
-    """z with P(|Z| ≤ z) = level: 1.96 for 0.95. One-sided: P(Z ≤ z) = share for a level of 2·share − 1."""
+    """Return z with P(|Z| ≤ z) = level: 1.96 for 0.95. One-sided: P(Z ≤ z) = share for a level of 2·share − 1."""
     return -NormalDist().inv_cdf((1 - level) / 2)
 
 
 @functools.lru_cache(maxsize=1024)
 def t_quantile(level: float, degrees: float) -> float:
-    """t with P(|T| ≤ t) = level in −1 … 1, for `degrees` ≥ 1 of freedom that need not be whole; below 0 where level is.
+    """Return t with P(|T| ≤ t) = level in −1 … 1; below 0 where level is.
+
+    `degrees` of freedom are at least 1 and need not be whole.
 
     >>> round(t_quantile(0.95, 7), 4), round(t_quantile(0.95, 1e9), 4)
     (2.3646, 1.96)
@@ -50,7 +52,7 @@ def t_tails(t: float, degrees: float) -> float:
 
 @functools.lru_cache(maxsize=4096)
 def beta_quantile(share: float, a: float, b: float) -> float:
-    """x with P(X ≤ x) = share for X ~ Beta(a, b): Newton's steps, halving the bracket where they do not hurry."""
+    """Return x with P(X ≤ x) = share for X ~ Beta(a, b), by Newton's steps, or by halving where those are slow."""
     if share <= 0 or share >= 1:
         return min(max(share, 0.0), 1.0)
     low, high, x, step = 0.0, 1.0, a / (a + b), 1.0

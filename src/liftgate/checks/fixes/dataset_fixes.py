@@ -103,8 +103,7 @@ def fix_dataset(dataset: Dataset, named: Collection[str] = ()) -> FixedDataset:
 
 
 def write_fixed(done: FixedDataset, folder: Path) -> Path:
-    """Write a fixed data set as YOLO (links to the images, labels, data.yaml) with mended.json beside; return
-    data.yaml.
+    """Write a fixed data set as YOLO (links to the images, labels, data.yaml, mended.json) and return its data.yaml.
 
     Images outside every split are left out, unless there is no split at all: then all are train.
 

@@ -40,6 +40,7 @@ class LocatedImage(NamedTuple):
 
     @property
     def name(self) -> str:
+        """Data set and image, for messages."""
         return f"{self.dataset}: {self.image.id}"
 
 

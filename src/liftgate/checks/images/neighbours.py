@@ -41,8 +41,11 @@ class NeighbourSimilarity(NamedTuple):
 
     @property
     def is_sequence(self) -> bool:
-        """They are surely more alike, and much or nearly always: before a still camera all pictures resemble each
-        other, so that the correlation has little room above that of strangers."""
+        """Whether neighbours are surely more alike than strangers, by much or nearly always.
+
+        Before a still camera all pictures resemble each other, so that the correlation has little room above that of
+        strangers.
+        """
         gap = self.neighbours - self.strangers
         return self.z >= SURE and (gap >= MUCH_MORE_ALIKE or self.ahead >= MOSTLY)
 

@@ -64,17 +64,17 @@ class ImageScan:
 
     @property
     def readable(self) -> NDArray[np.bool_]:
-        """(n,) the image was decoded to its end"""
+        """(n,) the image was decoded to its end."""
         return np.array([fact.error is None for fact in self.facts], dtype=np.bool_)
 
     @property
     def dhashes(self) -> NDArray[np.uint64]:
-        """(n,) perceptual hashes; 0 where the image cannot be read"""
+        """(n,) perceptual hashes; 0 where the image cannot be read."""
         return np.array([fact.dhash for fact in self.facts], dtype=np.uint64)
 
     @property
     def thumbs(self) -> NDArray[np.uint8]:
-        """(n, THUMB²) grey values; 0 where the image cannot be read"""
+        """(n, THUMB²) grey values; 0 where the image cannot be read."""
         blank = bytes(THUMB * THUMB)
         joined = b"".join(fact.thumb or blank for fact in self.facts)
         return np.frombuffer(joined, dtype=np.uint8).reshape(-1, THUMB * THUMB)

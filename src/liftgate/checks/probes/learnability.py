@@ -86,6 +86,7 @@ class LearnabilityResult:
 
     @property
     def where(self) -> str:
+        """Weights and data set, for messages."""
         return f"{self.weights} on {self.dataset}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,7 +162,7 @@ def _usable_rows(dataset: Dataset) -> NDArray[np.int64]:
 
 
 def _sides(dataset: Dataset) -> NDArray[np.float64]:
-    """(n,) √area of every usable box as a fraction of its image's longer side"""
+    """(n,) √area of every usable box as a fraction of its image's longer side."""
     rows = _usable_rows(dataset)
     longer = np.array([max(image.width, image.height) for image in dataset.images], dtype=np.float64)
     boxes = dataset.labels.boxes[rows]

@@ -262,13 +262,13 @@ def crowded(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _sides(dataset: Dataset) -> NDArray[np.float64]:
-    """(n, 2) width and height of every box; 0 where it is inside out"""
+    """(n, 2) width and height of every box; 0 where it is inside out."""
     boxes = dataset.labels.boxes
     return np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0)
 
 
 def _sizes(dataset: Dataset) -> NDArray[np.float64]:
-    """(n, 2) width and height of the image of every box"""
+    """(n, 2) width and height of the image of every box."""
     per_image = np.array([image.upright for image in dataset.images], dtype=np.float64).reshape(-1, 2)
     return per_image[dataset.labels.image]
 

@@ -62,7 +62,7 @@ def tiny(subject: Subject) -> Iterator[Finding]:
 
 
 def _fractions(dataset: Dataset) -> NDArray[np.float64]:
-    """(n,) √area of every counted box, as a fraction of its image's longer side"""
+    """(n,) √area of every counted box, as a fraction of its image's longer side."""
     labels = dataset.labels
     longer = np.array([max(image.width, image.height) for image in dataset.images], dtype=np.float64)[labels.image]
     box = np.maximum(labels.boxes[:, 2:] - labels.boxes[:, :2], 0).prod(axis=1)
