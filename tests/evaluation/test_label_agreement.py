@@ -115,8 +115,19 @@ def test_with_one_class_kappa_cannot_speak_and_says_so() -> None:
     assert found.presence_ac1.estimate > 0.9
     same = compared(small("a", 12), small("b", 12))
     assert to_dict([same])["kappa"] is None
-    assert judge([same], 0.85).word == "MARGINAL" and "undefined" in judge([same], 0.85).sentence
     assert judge([same], 0.5, on="f1_50").word == "PASS"
+
+
+def test_with_one_class_the_gate_goes_by_f1_and_presence_and_says_so() -> None:
+    # Kappa of 0 at F1 .97 was a FAIL that blamed the annotators.
+    pair = compared(small("a", 60, n=60), small("b", 57, n=60))
+    verdict = judge([pair], 0.75)
+    assert pair.kappa.estimate <= 0 and pair.f1_50.estimate > 0.95
+    assert (verdict.word, verdict.on) == ("PASS", "f1_50")
+    assert "kappa of matched boxes measures nothing" in verdict.sentence and "presence ac1" in verdict.sentence
+    poor = compared(small("a", 60, n=60), small("b", 20, n=60))
+    assert judge([poor], 0.75).word == "FAIL"
+    assert judge([pair], 0.75, on="presence_kappa").on == "presence_kappa", "what is named is what decides"
 
 
 def test_label_sets_without_any_box_compare_to_nothing() -> None:

@@ -10,7 +10,7 @@ it cannot be above 0. So image presence is reported beside it: for every frame a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +32,7 @@ from liftgate.stats.interval import Interval
 from liftgate.study.records import VerdictWord
 
 GateOn = Literal["kappa", "f1_50", "presence_kappa", "presence_ac1"]
+_ONE_CLASS: tuple[GateOn, ...] = ("f1_50", "presence_ac1")
 GATE_ON: tuple[GateOn, ...] = ("kappa", "f1_50", "presence_kappa", "presence_ac1")
 
 Tables = NDArray[np.float64]
@@ -249,7 +250,17 @@ def weakest(pairs: Sequence[Agreement], on: GateOn = "kappa") -> Agreement:
 
 
 def judge(pairs: Sequence[Agreement], at_least: float, on: GateOn = "kappa") -> AgreementVerdict:
-    """PASS when the weakest pair's lower bound reaches `at_least`, FAIL when its upper one is below, else MARGINAL."""
+    """PASS when the weakest pair's lower bound reaches `at_least`, FAIL when its upper one is below, else MARGINAL.
+
+    With one class every matched pair agrees, and kappa of matched boxes measures nothing: where it was to decide, the
+    worse of F1 at IoU 0.5 and presence per image decides, and the sentence says so.
+    """
+    if on == "kappa" and all(len(pair.categories) <= 2 for pair in pairs):  # the class, and `none`
+        parts = [judge(pairs, at_least, part) for part in _ONE_CLASS]
+        worst = min(parts, key=lambda part: ("FAIL", "MARGINAL", "PASS").index(part.word))
+        said = " ".join(part.sentence for part in parts)
+        why = "With one class kappa of matched boxes measures nothing; F1 and presence per image decide instead"
+        return replace(worst, sentence=f"{why}: {said}")
     pair = weakest(pairs, on)
     value, name = _of(pair, on), on.replace("_", " ")
     among = f" ({pair.a} and {pair.b}, the pair that agrees least)" if len(pairs) > 1 else ""
