@@ -117,6 +117,15 @@ def test_the_command_line_refuses_images_that_a_study_locks(
         liftgate.evaluate(truth, found, split="test")
 
 
+def test_the_evaluation_of_the_one_opening_is_written_out(studied: tuple[Write, Path]) -> None:
+    _, study = studied
+    (path,) = (study.parent / "runs/colours/evaluations").glob("*.json")
+    record = json.loads(path.read_text())
+    assert path.name.startswith("long-seed-0-on-scenes.test-")
+    assert record["intervals"].keys() >= {"mAP50", "recall"} and record["per_class"].keys() == {"red", "blue"}
+    assert len(record["images"]) == record["n_images"] == 12 and all("group" in row for row in record["images"])
+
+
 def _copies(root: Path, folder: Path) -> Iterator[tuple[Path, Path, str]]:
     """Yield the locked images of a tree, where a copy would lie, and its label's text."""
     for line in (root / "test.txt").read_text().splitlines():

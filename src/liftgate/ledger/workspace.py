@@ -35,6 +35,11 @@ class Workspace:
         return self.folder / "predictions"
 
     @property
+    def evaluations(self) -> Path:
+        """Folder of whole evaluations as JSON: metrics, intervals, classes, images with their groups, curves."""
+        return self.folder / "evaluations"
+
+    @property
     def report(self) -> Path:
         """report.html."""
         return self.folder / "report.html"

@@ -11,6 +11,7 @@ from liftgate.checks.arm_differences import arm_differences, undeclared
 from liftgate.evaluation.image_level import ImageLevelThreshold
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.evaluation.spec import DEFAULT_CONF, ComparisonSpec, EvaluationSpec
+from liftgate.files import write_json
 from liftgate.hashing import content_hash
 from liftgate.ledger.gates import record_gate
 from liftgate.ledger.lockbox import Lockbox, Opening
@@ -66,6 +67,9 @@ class EvaluateStep(Step[EvaluateResult]):
             self._predicted.predictions(results),
             EvaluationSpec.of_gate(gate, image_threshold(context, gate, self._threshold, results)),
         )
+        # Whole, with classes, images and groups: nobody has to open the lockbox again for a table.
+        name = f"{self._arm.name}-seed-{self._seed}-on-{gate.on}-{self.key[:12]}.json"
+        write_json(context.workspace.evaluations / name, measured.to_dict())
         context.ledger.add(EvaluationEntry(self.key, measured.metrics, self._arm.name))
         return EvaluateResult(self._arm.name, self._seed, gate.on, _trimmed(measured))
 
