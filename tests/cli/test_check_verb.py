@@ -109,6 +109,13 @@ def test_nothing_there_is_one_clear_error(tmp_path: Path, capsys: pytest.Capture
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_broken_yaml_is_json_for_programs_too(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data.write_text("train: [images\nnames: {")
+    assert main(["check", str(data), "--json"]) == 2
+    value = json.loads(capsys.readouterr().out)
+    assert value["ok"] is False and value["findings"][0]["severity"] == "error"
+
+
 def test_explain_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "recipe.lr_ignored"]) == 0
     assert "0.7536 to 0.6278" in " ".join(capsys.readouterr().out.split())

@@ -21,14 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.checks.images.copies import LocatedImage, best_turned_correlation, correlation
-from liftgate.checks.images.neighbours import MUCH_MORE_ALIKE, SURE
+from liftgate.checks.images.neighbours import MUCH_MORE_ALIKE, SURE, frame_name
 from liftgate.checks.images.scan import ImageScan
 from liftgate.checks.subject import Subject
 
 Kind = Literal["exact", "near", "source", "time"]
 KINDS: tuple[Kind, ...] = ("exact", "near", "source", "time")
 ROBOFLOW = re.compile(r"(?P<source>.+)\.rf\.(?:[0-9a-f]{32}|[0-9A-Za-z]{20})(?=\.[^.]+$)")
-_NUMBERED = re.compile(r"^(?P<stem>.*?)(?P<number>\d{2,})(?P<tail>\D*)$")
 _ALIKE = 0.9  # correlation of thumbnails that makes neighbours by number neighbours in time
 _FEWEST = 20  # pairs to tell a film by
 _APART = 30  # places between two strangers of one sequence
@@ -146,9 +145,9 @@ def _neighbours(subject: Subject) -> Iterator[Link]:
         scan = subject.scan(name)
         sequences: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
         for index, image in enumerate(dataset.images):
-            match = _NUMBERED.match(image.path.stem)
-            if match and scan.readable[index] and not ROBOFLOW.match(image.path.name):
-                sequences[match["stem"], match["tail"]].append((int(match["number"][-18:]), index))
+            numbered = frame_name(image.path.stem)
+            if numbered and scan.readable[index]:
+                sequences[numbered.sequence, numbered.tail].append((numbered.number, index))
         for members in sequences.values():
             members.sort()
             steps = [b - a for (a, _), (b, _) in pairwise(members) if b > a]

@@ -35,7 +35,9 @@ class Rule:
 
     id: str
     severity: Severity
-    """What it reports usually; a finding may be milder or graver where the figures are."""
+    """What it reports usually."""
+    others: tuple[Severity, ...]
+    """What it reports where the figures are graver or milder."""
     summary: str
     why: str
     fix: str
@@ -47,25 +49,32 @@ class Rule:
         """Make a finding of this rule; `hint` defaults to how to fix it."""
         return Finding(self.id, severity or self.severity, str(where), message, hint or self.fix, data)
 
+    @property
+    def severities(self) -> str:
+        """Return every severity that it reports, the usual one first, as pages and lists show it."""
+        return self.severity + (f", or {' or '.join(self.others)} where the figures are" if self.others else "")
+
     def __call__(self, subject: Subject) -> list[Finding]:
         """Return what this rule finds."""
         return list(self.find(subject))
 
 
-def rule(id_: str, severity: Severity) -> Callable[[Callable[[Subject], Iterable[Finding]]], Rule]:
+def rule(id_: str, severity: Severity, *others: Severity) -> Callable[[Callable[[Subject], Iterable[Finding]]], Rule]:
     """Return a decorator that registers a function over the whole subject as the rule `id_`."""
 
     def register(find: Callable[[Subject], Iterable[Finding]]) -> Rule:
         if id_ in _REGISTER:
             raise ValueError(f"two rules are called {id_}")
         summary, why, fix = _page(find)
-        _REGISTER[id_] = made = Rule(id_, severity, summary, why, fix, find)
+        _REGISTER[id_] = made = Rule(id_, severity, others, summary, why, fix, find)
         return made
 
     return register
 
 
-def dataset_rule(id_: str, severity: Severity) -> Callable[[Callable[[Dataset], Iterable[Finding]]], Rule]:
+def dataset_rule(
+    id_: str, severity: Severity, *others: Severity
+) -> Callable[[Callable[[Dataset], Iterable[Finding]]], Rule]:
     """Return a decorator that registers a function over one data set; each finding's data names it."""
 
     def register(find: Callable[[Dataset], Iterable[Finding]]) -> Rule:
@@ -75,7 +84,7 @@ def dataset_rule(id_: str, severity: Severity) -> Callable[[Callable[[Dataset], 
                     yield Finding(**{**_fields(finding), "data": {"dataset": name, **finding.data}})
 
         over_all.__doc__ = find.__doc__
-        return rule(id_, severity)(over_all)
+        return rule(id_, severity, *others)(over_all)
 
     return register
 

@@ -151,7 +151,7 @@ def explain(id_: str) -> str:
 
 def page(rule: Rule) -> str:
     """Return a rule's page as Markdown."""
-    head = f"# {rule.id}\n\n{rule.summary}\n\nSeverity: {rule.severity}\n"
+    head = f"# {rule.id}\n\n{rule.summary}\n\nSeverity: {rule.severities}\n"
     return f"{head}\n{rule.why}\n\n## How to fix it\n\n{rule.fix}\n"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli import output
-from liftgate.errors import FindingsError, UsageError
+from liftgate.errors import FindingsError, LiftgateError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,18 +72,24 @@ def run(args: argparse.Namespace) -> int:
         args.groups = None if args.groups and args.groups.lower().endswith(".csv") else args.groups
         args.images = None
     select = None if args.select is None else [word for part in args.select for word in part.split(",") if word]
-    with output.progress() as progress:
-        result = api.check(
-            args.path,
-            groups=args.groups,
-            images=args.images,
-            select=select,
-            ignore=_ignored(args.ignore),
-            page=args.page,
-            command=shlex.join(["liftgate", *sys.argv[1:]]),
-            overrides=args.overrides,
-            progress=progress,
-        )
+    ignored = _ignored(args.ignore)
+    try:
+        with output.progress() as progress:
+            result = api.check(
+                args.path,
+                groups=args.groups,
+                images=args.images,
+                select=select,
+                ignore=ignored,
+                page=args.page,
+                command=shlex.join(["liftgate", *sys.argv[1:]]),
+                overrides=args.overrides,
+                progress=progress,
+            )
+    except LiftgateError as error:
+        if args.json:  # a program that reads stdout gets JSON of a data.yaml that cannot be read too
+            output.emit_json({"ok": False, "findings": [_unreadable(args.path, error)]})
+        raise
     if args.page is not None:
         output.say(f"wrote {args.page}")
     if args.json:
@@ -91,6 +97,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         _show(result, quiet=args.quiet)
     return 0 if result.ok else FindingsError.exit_code
+
+
+def _unreadable(path: Path, error: LiftgateError) -> dict[str, str]:
+    """The finding of data that cannot be read at all; its id is that of a path that leads nowhere."""
+    where = str(error.where or path)
+    return {"id": "data.path", "severity": "error", "where": where, "message": error.what, "hint": error.hint or ""}
 
 
 def _fixed(args: argparse.Namespace) -> Path:

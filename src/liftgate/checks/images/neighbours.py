@@ -16,12 +16,41 @@ from liftgate.checks.images.scan import ImageScan
 from liftgate.data.core.dataset import Dataset
 
 _LAST_NUMBER = re.compile(r"^(?P<stem>.*?)(?P<number>\d{2,})(?P<tail>\D*)$")
+_FRAME = re.compile(
+    r"^(?P<stem>.+[_.](?:mp4|mov|avi|mkv|webm|mts|m4v|mpe?g|wmv|3gp))[-_]+(?:frame[-_]*)?(?P<number>\d+)(?P<tail>\D*)$",
+    re.IGNORECASE,
+)
+_EXPORTED = re.compile(r"\.rf\.(?:[0-9a-f]{32}|[0-9A-Za-z]{20})$")
 _LONGEST = 3  # steps of the usual distance that still count as neighbours
 _FEWEST = 20  # neighbouring pairs across splits
 _MOST = 2000
 _DRAWN = 32  # strangers drawn for each neighbouring pair: most lie too near or on one side
 SURE, MUCH_MORE_ALIKE, MOSTLY = 6.0, 0.15, 0.8
 """How many standard errors, and how much in correlation or how often, neighbours must be more alike than strangers"""
+
+
+class FrameName(NamedTuple):
+    """What a numbered file name says: its sequence, its place in it, and what follows the number."""
+
+    sequence: str
+    number: int
+    tail: str
+
+
+def frame_name(stem: str) -> FrameName | None:
+    """Return the sequence and the number in a file name without its suffix; None: it is not numbered.
+
+    A frame of a video may have a number of one digit, elsewhere two are needed. What Roboflow appends is left out;
+    of its exports only frames of videos are numbered in order.
+
+    >>> frame_name("gate_mp4-7_jpg.rf.0123456789abcdef0123456789abcdef")
+    FrameName(sequence='gate_mp4', number=7, tail='_jpg')
+    >>> frame_name("IMG_20191208_112605").number, frame_name("cup")
+    (112605, None)
+    """
+    bare = _EXPORTED.sub("", stem)
+    match = _FRAME.match(bare) or (_LAST_NUMBER.match(bare) if bare == stem else None)
+    return None if match is None else FrameName(match["stem"], int(match["number"][-18:]), match["tail"])
 
 
 class NeighbourSimilarity(NamedTuple):
@@ -101,9 +130,9 @@ def _sequences(dataset: Dataset, readable: NDArray[np.bool_]) -> dict[str, list[
     """Images by what stands before their last number, each list sorted by that number: (number, index)."""
     found: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for index, image in enumerate(dataset.images):
-        match = _LAST_NUMBER.match(image.path.stem)
-        if match and image.split is not None and readable[index]:
-            found[match["stem"]].append((int(match["number"][-18:]), index))
+        name = frame_name(image.path.stem)
+        if name and image.split is not None and readable[index]:
+            found[name.sequence].append((name.number, index))
     return {stem: sorted(members) for stem, members in found.items() if len(members) > 10 * _LONGEST}
 
 

@@ -24,7 +24,7 @@ _SKEW, _CERTAIN, _FEW_GROUPS = 0.1, 5.0, 10  # points of share, standard errors,
 _NUMBER = re.compile(r"(class|item|object|label|category|cls)?[ _-]*\d+", re.IGNORECASE)
 
 
-@rule("classes.mismatch", "error")
+@rule("classes.mismatch", "error", "warning")
 def mismatch(subject: Subject) -> Iterator[Finding]:
     """Class lists that disagree: nc against names, numbers that no name has, the same names in another order.
 
@@ -250,16 +250,11 @@ def names(dataset: Dataset) -> Iterator[Finding]:
         yield names.finding(dataset.source, f"near-duplicates among the class names: {named}", twins=duplicates)
 
 
-_ANOTHER_THING = frozenset({"hot dog", "teddy bear"})  # compounds that name no kind of their last word
-# Words that somebody puts in front to tell two classes apart: orange cones and large orange cones are two on purpose.
-_APART_TEXT = """
-    small medium large big tiny huge mini giant short long tall low high left right front rear back upper lower top
-    bottom inner outer red orange yellow green blue purple pink brown black white grey gray silver gold dark light open
-    closed opened broken damaged cracked intact empty full partial whole good bad no not non without with missing new
-    old young adult baby male female ripe unripe rotten fresh raw cooked healthy sick dead live on off wet dry clean
-    dirty heavy soft hard round square single double first second other unknown fake real electric
+# Words in front of a name that set nothing apart. Any other makes another thing of it: fire truck, person-seatbelt.
+_EMPTY_TEXT = """
+    mobile cell cellular smart a an the my class object type kind
 """
-_TELLS_APART = frozenset(_APART_TEXT.split())
+_EMPTY = frozenset(_EMPTY_TEXT.split())
 
 
 def _near_duplicates(a: str, b: str) -> bool:
@@ -269,10 +264,8 @@ def _near_duplicates(a: str, b: str) -> bool:
         return False  # classes.mismatch speaks of doubled names
     if first == second or first.rstrip("s") == second.rstrip("s") or first.replace(" ", "") == second.replace(" ", ""):
         return True
-    if first in _ANOTHER_THING or second in _ANOTHER_THING:
-        return False
     longer, shorter = (first, second) if len(first) > len(second) else (second, first)
-    return longer.endswith(f" {shorter}") and not _TELLS_APART & set(longer.removesuffix(f" {shorter}").split())
+    return longer.endswith(f" {shorter}") and set(longer.removesuffix(f" {shorter}").split()) <= _EMPTY
 
 
 def _per_split(dataset: Dataset) -> Iterator[tuple[str, NDArray[np.int64]]]:

@@ -24,6 +24,7 @@ _PATH: Mapping[str, Severity] = {
     "path_elsewhere": "warning",
     "list_relative": "warning",
 }
+_NOWHERE = ("path_missing", "split_missing", "images_missing")
 # Every other kind has a rule of its own, in the family that it belongs to.
 _OTHER: Mapping[str, Severity] = {
     "list_not_image": "warning",
@@ -47,7 +48,7 @@ _ELSEWHERE_TEXT = """
 _ELSEWHERE = frozenset(_ELSEWHERE_TEXT.split())
 
 
-@rule("data.path", "error")
+@rule("data.path", "error", "warning")
 def path(subject: Subject) -> Iterator[Finding]:
     """Paths in a data.yaml that lead nowhere, or somewhere else for the trainer than for you.
 
@@ -91,7 +92,8 @@ def empty(dataset: Dataset) -> Iterator[Finding]:
     Fix: check the path; for YOLO, labels lie in a folder `labels` beside `images`, with the same names.
     """
     if not dataset.images:
-        yield empty.finding(dataset.source, "there is no image")
+        if not of_kind(dataset, *_NOWHERE):  # data.path has said where they should be
+            yield empty.finding(dataset.source, "there is no image")
     elif not len(dataset.labels):
         lost = len(losing_image(dataset))
         of_rows = f": none of {many(lost, 'row')} can be used as it stands" if lost else ""
@@ -102,7 +104,7 @@ def empty(dataset: Dataset) -> Iterator[Finding]:
         yield empty.finding(dataset.source, "there is no class")
 
 
-@dataset_rule("data.reading", "warning")
+@dataset_rule("data.reading", "warning", "info")
 def reading(dataset: Dataset) -> Iterator[Finding]:
     """Something else that could not be taken as it stands while reading.
 

@@ -37,7 +37,7 @@ CLASHES = (
 )
 
 
-@rule("environment.versions", "error")
+@rule("environment.versions", "error", "warning")
 def versions(subject: Subject) -> Iterator[Finding]:
     """Installed packages that do not work together.
 
@@ -68,7 +68,7 @@ def versions(subject: Subject) -> Iterator[Finding]:
             yield versions.finding("this environment", message, severity="warning", packages=details)
 
 
-@rule("environment.disk", "warning")
+@rule("environment.disk", "warning", "error")
 def disk(subject: Subject) -> Iterator[Finding]:
     """Too little free disk for the plan.
 
@@ -128,7 +128,7 @@ def gpu_memory(subject: Subject) -> Iterator[Finding]:
             yield gpu_memory.finding(place.where, message, hint=hint, need=need, memory=max(gpus), largest=most)
 
 
-@rule("environment.clock", "warning")
+@rule("environment.clock", "warning", "info")
 def clock(subject: Subject) -> Iterator[Finding]:
     """A clock that is wrong, or a time zone that this machine does not know.
 

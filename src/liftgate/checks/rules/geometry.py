@@ -15,7 +15,7 @@ from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
 
 
-@rule("labels.geometry", "error")
+@rule("labels.geometry", "error", "warning", "info")
 def geometry(subject: Subject) -> Iterator[Finding]:
     """Boxes that do not lie where the objects are: transposed, mirrored, rotated, scaled, in pixels, of another image.
 

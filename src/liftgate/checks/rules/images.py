@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from liftgate.checks.fault_findings import fault_findings, of_kind
 from liftgate.checks.finding import Finding
 from liftgate.checks.messages import examples, listed, many
+from liftgate.checks.probes.label_geometry import probe
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
@@ -129,20 +131,68 @@ def mode(subject: Subject) -> Iterator[Finding]:
             yield mode.finding(dataset.source, message, dataset=name, modes=dict(odd), **examples(ids))
 
 
-@dataset_rule("images.exif_rotation", "warning")
+@dataset_rule("images.exif_rotation", "warning", "error", "info")
 def exif_rotation(dataset: Dataset) -> Iterator[Finding]:
-    """Images that a camera turned by a note (EXIF), with labels drawn on the unturned picture.
+    """Images that a camera turned by a note (EXIF), where labels may be drawn on the unturned picture.
 
     Ultralytics loads the image turned. Boxes drawn in a tool that ignores the note lie elsewhere then, and only on
-    the phone pictures that were held upright.
+    the phone pictures that were held upright. The size that labels give decides nothing: Label Studio writes the
+    stored size beside boxes of the turned picture. Boxes that fit into one of the two frames only decide, else the
+    geometry probe on these images alone; else it cannot be known.
 
     Fix: turn the pixels and drop the note (for example `exiftran -ai`), then check the boxes.
     """
-    yield from fault_findings(exif_rotation, dataset, {"size_rotated": "error"})
     turned = [image.id for image in dataset.images if image.orientation != 1]
-    if turned and not of_kind(dataset, "size_rotated"):
-        message = f"{many(len(turned), 'image carries', 'images carry')} an EXIF rotation: {listed(turned)}"
-        yield exif_rotation.finding(dataset.source, message, severity="info", **examples(turned))
+    if not turned:
+        return
+    frame, why = _frame_of_labels(dataset)
+    data = {**examples(turned), "frame": frame}
+    message = f"{many(len(turned), 'image carries', 'images carry')} an EXIF rotation: {listed(turned)}"
+    if frame == "stored":
+        message += f"; their boxes are drawn on the unturned picture ({why})"
+        yield exif_rotation.finding(dataset.source, message, severity="error", **data)
+    elif frame == "upright":
+        message += f"; their boxes are right ({why})"
+        yield exif_rotation.finding(dataset.source, message, severity="info", **data)
+    elif of_kind(dataset, "size_rotated"):
+        message += "; their labels give the unturned size: whether the boxes are turned too cannot be known"
+        hint = "draw the boxes of one such image and look"
+        yield exif_rotation.finding(dataset.source, message, hint=hint, **data)
+    else:
+        yield exif_rotation.finding(dataset.source, message, severity="info", **data)
+
+
+def _frame_of_labels(dataset: Dataset) -> tuple[str, str]:
+    """The frame that boxes of images turned by a quarter are drawn in: upright, stored or unknown; and why."""
+    labels, turn = dataset.labels, {6: "clockwise", 8: "anticlockwise"}
+    quarter = np.array([image.orientation in turn for image in dataset.images], dtype=np.bool_)
+    rows = np.flatnonzero(quarter[labels.image]) if len(quarter) else np.zeros(0, dtype=np.int64)
+    if not len(rows):
+        return "unknown", ""
+    upright = np.array([image.upright for image in dataset.images], dtype=np.float64)[labels.image]
+    ends, slack = labels.boxes[rows, 2:], 1 + 0.01 * upright[rows]
+    in_upright = (ends <= upright[rows] + slack).all(axis=1)
+    in_stored = (ends <= upright[rows, ::-1] + slack[:, ::-1]).all(axis=1)
+    only_upright, only_stored = int((in_upright & ~in_stored).sum()), int((in_stored & ~in_upright).sum())
+    if dataset.format != "yolo" and bool(only_upright) != bool(only_stored):
+        count, frame = (only_upright, "upright") if only_upright else (only_stored, "stored")
+        return frame, f"{many(count, 'box fits', 'boxes fit')} into no other frame"
+    of_turned = replace(dataset, labels=labels.take(quarter[labels.image]))
+    found = probe(of_turned)
+    if found is not None and found.answer == "fits":
+        return "upright", f"the label geometry fits on {found.n_images} of these images"
+    boxes = labels.boxes.copy()
+    for number, image in enumerate(dataset.images):
+        if image.orientation in turn:
+            width, height = image.upright
+            own = labels.image == number
+            x1, y1, x2, y2 = boxes[own].T
+            turned = (width - y2, x1, width - y1, x2) if image.orientation == 6 else (y1, height - x2, y2, height - x1)
+            boxes[own] = np.stack(turned, axis=1)
+    found = probe(replace(of_turned, labels=replace(labels, boxes=boxes).take(quarter[labels.image])))
+    if found is not None and found.answer == "fits":
+        return "stored", f"turned with their pictures they fit on {found.n_images} of these images"
+    return "unknown", ""
 
 
 @dataset_rule("images.size", "warning")
@@ -185,7 +235,7 @@ def mixed_sizes(dataset: Dataset) -> Iterator[Finding]:
         yield mixed_sizes.finding(dataset.source, message, low=int(longest.min()), high=int(longest.max()))
 
 
-@dataset_rule("images.format", "warning")
+@dataset_rule("images.format", "warning", "info")
 def format_(dataset: Dataset) -> Iterator[Finding]:
     """Picture files that Ultralytics does not take, or repairs behind your back.
 

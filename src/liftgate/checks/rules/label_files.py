@@ -33,7 +33,7 @@ def unreadable(dataset: Dataset) -> Iterator[Finding]:
     )
 
 
-@dataset_rule("labels.missing", "warning")
+@dataset_rule("labels.missing", "warning", "error")
 def missing(dataset: Dataset) -> Iterator[Finding]:
     """Images without a label file.
 

@@ -26,7 +26,7 @@ _CROWDED = 300  # Ultralytics' max_det
 _BUSY, _MANY_IMAGES = 50, 20  # objects that are many anywhere, and images that say what is usual
 
 
-@dataset_rule("labels.out_of_range", "error")
+@dataset_rule("labels.out_of_range", "error", "warning")
 def out_of_range(dataset: Dataset) -> Iterator[Finding]:
     """Boxes outside their image.
 
@@ -77,7 +77,7 @@ def dropped_image(dataset: Dataset) -> Iterator[Finding]:
     yield dropped_image.finding(rows[0].where, message, rows=[fault.where for fault in rows[:50]], **examples(images))
 
 
-@dataset_rule("labels.malformed", "error")
+@dataset_rule("labels.malformed", "error", "warning")
 def malformed(dataset: Dataset) -> Iterator[Finding]:
     """Rows that are no box: wrong number of columns, no number, NaN, a box without coordinates or inside out.
 
@@ -96,7 +96,7 @@ def malformed(dataset: Dataset) -> Iterator[Finding]:
     yield from fault_findings(malformed, dataset, severities)
 
 
-@dataset_rule("labels.zero_area", "warning")
+@dataset_rule("labels.zero_area", "warning", "error")
 def zero_area(dataset: Dataset) -> Iterator[Finding]:
     """Boxes without width or height.
 
@@ -131,7 +131,7 @@ def zero_area(dataset: Dataset) -> Iterator[Finding]:
         yield zero_area.finding(dataset.source, message, severity="error" if grave else "warning", **examples(places))
 
 
-@dataset_rule("labels.speck", "warning")
+@dataset_rule("labels.speck", "warning", "error")
 def speck(dataset: Dataset) -> Iterator[Finding]:
     """Boxes with a side under 2 pixels.
 
@@ -168,7 +168,7 @@ def sliver(dataset: Dataset) -> Iterator[Finding]:
         )
 
 
-@dataset_rule("labels.whole_image", "info")
+@dataset_rule("labels.whole_image", "info", "warning")
 def whole_image(dataset: Dataset) -> Iterator[Finding]:
     """Boxes that cover 95% of the image or more.
 

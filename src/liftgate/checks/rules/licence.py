@@ -33,7 +33,7 @@ def missing(subject: Subject) -> Iterator[Finding]:
             yield missing.finding(where, f"no licence is given for {name}", dataset=name)
 
 
-@rule("licence.conflict", "warning")
+@rule("licence.conflict", "warning", "error")
 def conflict(subject: Subject) -> Iterator[Finding]:
     """Data whose licences do not allow what an arm does with them, or not together, or not for the declared use.
 

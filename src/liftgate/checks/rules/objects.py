@@ -18,7 +18,7 @@ _MANY, _SOME = 0.2, 0.05
 _TRIED = (320, 416, 512, 640, 960, 1280)
 
 
-@rule("objects.tiny", "warning")
+@rule("objects.tiny", "warning", "info")
 def tiny(subject: Subject) -> Iterator[Finding]:
     """Objects that are smaller than a cell of the detector's grid at the chosen imgsz.
 

@@ -21,7 +21,7 @@ _OUTSIDE = 0.1  # of the box's longer side
 _COCO_POINTS = 17  # the only number for which Ultralytics knows sigmas
 
 
-@rule("pose.flip_idx", "error")
+@rule("pose.flip_idx", "error", "warning", "info")
 def flip_idx(subject: Subject) -> Iterator[Finding]:
     """Mirroring without knowing which keypoint becomes which.
 
@@ -153,7 +153,7 @@ def sigmas(subject: Subject) -> Iterator[Finding]:
         yield sigmas.finding(dataset.source, message, dataset=name, keypoints=count)
 
 
-@dataset_rule("pose.visibility", "warning")
+@dataset_rule("pose.visibility", "warning", "info")
 def visibility(dataset: Dataset) -> Iterator[Finding]:
     """Visibility flags that say nothing, or keypoints that are never labelled.
 
@@ -177,7 +177,7 @@ def visibility(dataset: Dataset) -> Iterator[Finding]:
         yield visibility.finding(dataset.source, message, severity="info", flag=flag)
 
 
-@dataset_rule("pose.outside", "warning")
+@dataset_rule("pose.outside", "warning", "info")
 def outside(dataset: Dataset) -> Iterator[Finding]:
     """Keypoints that lie outside the box of their object.
 

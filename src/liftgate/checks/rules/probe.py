@@ -19,7 +19,7 @@ from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
 
 
-@rule("probe.not_learned", "error")
+@rule("probe.not_learned", "error", "warning")
 def not_learned(subject: Subject) -> Iterator[Finding]:
     """A model that cannot learn a handful of the images by heart.
 

@@ -34,7 +34,7 @@ _FEW_STEPS = 100
 _DIRECTION = re.compile(r"(?<![a-z])(left|right|links|rechts|gauche|droite|port|starboard)(?![a-z])", re.IGNORECASE)
 
 
-@rule("recipe.lr_ignored", "error")
+@rule("recipe.lr_ignored", "error", "warning")
 def lr_ignored(subject: Subject) -> Iterator[Finding]:
     """A learning rate or momentum that `optimizer=auto` throws away.
 
@@ -177,7 +177,7 @@ def confounded(subject: Subject) -> Iterator[Finding]:
             )
 
 
-@rule("recipe.warmup", "warning")
+@rule("recipe.warmup", "warning", "info")
 def warmup(subject: Subject) -> Iterator[Finding]:
     """A warm-up that takes more than half of the run, or hardly happens.
 
@@ -227,7 +227,7 @@ def few_steps(subject: Subject) -> Iterator[Finding]:
             yield few_steps.finding(place.where, message, steps=steps)
 
 
-@rule("recipe.patience", "info")
+@rule("recipe.patience", "info", "warning")
 def patience(subject: Subject) -> Iterator[Finding]:
     """A patience that can never end the run, or that ends it early.
 
@@ -248,7 +248,7 @@ def patience(subject: Subject) -> Iterator[Finding]:
             yield patience.finding(place.where, message, severity="warning")
 
 
-@rule("recipe.close_mosaic", "info")
+@rule("recipe.close_mosaic", "info", "warning")
 def close_mosaic(subject: Subject) -> Iterator[Finding]:
     """Mosaic that is requested and never used.
 

@@ -22,7 +22,7 @@ _SIBLING = 0.9  # correlation, mirrored and turned, that proves a shared source 
 _FEW = 20  # images below which a split measures nothing
 
 
-@rule("splits.same", "error")
+@rule("splits.same", "error", "warning")
 def same(subject: Subject) -> Iterator[Finding]:
     """Validation or test images that are the training images.
 
@@ -53,7 +53,7 @@ def same(subject: Subject) -> Iterator[Finding]:
             yield from fault_findings(same, dataset, {"split_shared": "error"})
 
 
-@dataset_rule("splits.leak_group", "error")
+@dataset_rule("splits.leak_group", "error", "warning")
 def leak_group(dataset: Dataset) -> Iterator[Finding]:
     """Groups that lie in more than one split.
 
@@ -84,7 +84,7 @@ def leak_group(dataset: Dataset) -> Iterator[Finding]:
     )
 
 
-@rule("splits.leak_exact", "error")
+@rule("splits.leak_exact", "error", "warning")
 def leak_exact(subject: Subject) -> Iterator[Finding]:
     """The same picture on both sides of a split, or in the training data of another data set of the study.
 
@@ -124,7 +124,7 @@ def leak_near(subject: Subject) -> Iterator[Finding]:
         yield leak_near.finding(pairs[0].second.image.path, message, **_pair_data(key, pairs))
 
 
-@rule("splits.leak_source", "warning")
+@rule("splits.leak_source", "warning", "error", "info")
 def leak_source(subject: Subject) -> Iterator[Finding]:
     """One source picture, several Roboflow exports of it, on both sides of a split.
 
@@ -226,7 +226,7 @@ def duplicate(subject: Subject) -> Iterator[Finding]:
             yield duplicate.finding(dataset.source, message, dataset=name, **examples(found))
 
 
-@rule("splits.missing", "error")
+@rule("splits.missing", "error", "warning")
 def missing(subject: Subject) -> Iterator[Finding]:
     """A split that a stage or a gate needs, and that has no image.
 

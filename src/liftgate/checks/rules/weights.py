@@ -22,7 +22,7 @@ _DESCRIPTIONS = {".yaml", ".yml"}
 _OTHER_TASKS = ("-cls", "-seg", "-obb", "-sem", "-depth")
 
 
-@rule("weights.missing", "error")
+@rule("weights.missing", "error", "warning")
 def missing(subject: Subject) -> Iterator[Finding]:
     """Weights that are neither a file nor a name that Ultralytics publishes.
 
@@ -72,7 +72,7 @@ def unreadable(subject: Subject) -> Iterator[Finding]:
             yield unreadable.finding(f"{where}: {path}", f"{error.what}{got}", hint=error.hint, weights=str(path))
 
 
-@rule("weights.untrusted", "error")
+@rule("weights.untrusted", "error", "warning")
 def untrusted(subject: Subject) -> Iterator[Finding]:
     """Weights that would run something when loaded.
 
@@ -144,7 +144,7 @@ def classes(subject: Subject) -> Iterator[Finding]:
                 yield classes.finding(f"arm {name}", message, severity=severity, lacking=lacking)  # type: ignore[arg-type]
 
 
-@rule("weights.task", "warning")
+@rule("weights.task", "warning", "error")
 def task(subject: Subject) -> Iterator[Finding]:
     """Weights made for another task than the study's.
 

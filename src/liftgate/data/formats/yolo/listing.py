@@ -6,6 +6,7 @@ Folders, lists of folders and list files, resolved against the YAML's own folder
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def base_folder(document: DataYaml) -> Path:
         return own
     folder = _join(own, declared)
     if not folder.is_dir():
-        document.fault("path_missing", "path", f"{declared} is no folder: {own} is used")
+        document.fault("path_missing", "path", f"{declared}{_origin(declared)} is no folder: {own} is used")
         return own
     if not Path(declared).is_absolute():
         document.fault("path_relative", "path", f"{declared} is read as {folder}")
@@ -93,8 +94,35 @@ def _resolve(document: DataYaml, base: Path, key: str, entry: object) -> Path | 
     if (path := _join(own, entry)).exists():
         document.fault("path_elsewhere", key, f"{_join(base, entry)} is not there: {path} is used")
         return path
-    document.fault("split_missing", key, f"{key}: {_join(base, entry)} is not there")
+    for path in _usual_places(own, key, entry):
+        if path.exists():
+            document.fault("path_elsewhere", key, f"{entry}{_origin(entry)} is not there: {path} is used")
+            return path
+    document.fault("split_missing", key, f"{key}: {_join(base, entry)}{_origin(entry)} is not there")
     return None
+
+
+def _usual_places(own: Path, key: str, entry: str) -> Iterator[Path]:
+    """Where the images of a split lie in the usual layouts beside the YAML: the end of the path first."""
+    parts = [part for part in re.split(r"[\\/]+", entry) if part not in ("", ".", "..") and not part.endswith(":")]
+    yield from (own.joinpath(*parts[begin:]) for begin in range(len(parts) - 1))
+    names = {"train": ("train", "training"), "test": ("test", "testing")}.get(
+        key, ("val", "valid", "validation", "dev")
+    )
+    for name in names:
+        yield from (own / "images" / name, own / name / "images", own.parent / name / "images")
+        yield from (own / "images" / f"{name}2017", own / name, own.parent / "images" / name)
+
+
+def _origin(path: str) -> str:
+    """What a path that leads nowhere looks like.
+
+    >>> _origin("C:\\\\data\\\\train"), _origin("images/train")
+    (' (a Windows path)', '')
+    """
+    if "\\" in path or re.match(r"[A-Za-z]:[\\/]", path):
+        return " (a Windows path)"
+    return " (a path of another machine)" if path.startswith("/") else ""
 
 
 def _walk(document: DataYaml, folder: Path) -> list[Path]:
