@@ -15,7 +15,7 @@ from liftgate.data.formats.read import read
 from liftgate.data.overview import DatasetDifference, compare_datasets, overview
 from liftgate.errors import UsageError
 from liftgate.services import statistics
-from liftgate.services.convert import DatasetSource
+from liftgate.services.dataset_source import DatasetSource
 from liftgate.testing.data import yolo_folder
 
 
