@@ -102,6 +102,8 @@ def evaluate(
         estimates |= more
         intervals |= more_intervals
         settings |= {"sigmas": list(spread), "max_det_oks": MAX_DETECTIONS["oks"]}
+        if tables[1].beyond_limit:
+            settings["max_det_oks_cut"] = f"OKS: {tables[1].limit_note()}"
     _add_latency(estimates, predictions)
     return Evaluation(
         metrics=estimates,
