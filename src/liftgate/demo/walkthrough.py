@@ -20,7 +20,7 @@ from liftgate.demo import demo_dataset
 from liftgate.demo.repair import RepairedDataset, repair
 from liftgate.errors import UsageError
 from liftgate.pipeline.context import never
-from liftgate.pipeline.notice import Notice, nobody
+from liftgate.pipeline.notice import Notice, ignore_notice
 from liftgate.progress import Progress, silent
 
 _WIDTH = 46  # characters of an interval drawn in a terminal
@@ -40,7 +40,7 @@ def run_demo(
     folder: Path,
     say: Callable[[str], None],
     *,
-    notify: Callable[[Notice], None] = nobody,
+    notify: Callable[[Notice], None] = ignore_notice,
     should_stop: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> DemoResult:

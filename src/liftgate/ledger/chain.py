@@ -308,7 +308,7 @@ class Ledger:
         """Check the entries that were not checked before; add those of a kind (None: all) to `found`."""
         last = self._checked[-1] if self._checked else ORIGIN.encode()
         expected = len(self._checked)
-        # Ten thousand entries in less than 50 ms: no call and no object for an entry that nobody reads.
+        # Ten thousand entries in less than 50 ms: no call and no object for an entry that is not returned.
         for cells in db.execute(f"SELECT {_COLUMNS} FROM entries WHERE seq > ? ORDER BY seq", (expected,)):
             seq, time, row_kind, body, previous, hash_, is_text = cells
             expected += 1

@@ -70,7 +70,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, runs: Path, label: str, key: str, *, now: datetime | None = None, **known: Any) -> RunFolder:
-        """Make a folder that nobody had before; names sort by time.
+        """Make a new folder; names sort by time.
 
         Args:
             runs: the folder of all runs.

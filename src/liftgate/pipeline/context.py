@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.workspace import Workspace
-from liftgate.pipeline.notice import Notify, nobody
+from liftgate.pipeline.notice import Notify, ignore_notice
 from liftgate.progress import Progress, silent
 from liftgate.study.records import Study
 
@@ -34,7 +34,7 @@ class Context:
     workspace: Workspace
     ledger: Ledger
     datasets: StudyDatasets
-    notify: Notify = nobody
+    notify: Notify = ignore_notice
     should_stop: Callable[[], bool] = never
     """The caller's own reason to pause"""
     time_limit: float | None = None

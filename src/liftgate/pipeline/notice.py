@@ -21,7 +21,7 @@ class Notice:
 Notify = Callable[[Notice], None]
 
 
-def nobody(notice: Notice) -> None:
+def ignore_notice(notice: Notice) -> None:
     """Ignore the notice."""
 
 

@@ -351,7 +351,7 @@ def _declare(context: Context) -> None:
         split, fingerprint = datasets.frozen_split(spec.name), datasets.fingerprint(spec.name)
         if (spec.name, fingerprint, split) not in known:
             ledger.add(DataEntry(spec.name, fingerprint, tuple(datasets.describe(spec.name)), split))
-        datasets.freeze(spec.name)  # after its entry: a kill between the two leaves no split that nobody recorded
+        datasets.freeze(spec.name)  # after its entry: a kill between the two leaves no split that is not on record
         if spec.lock:
             dataset, folder = datasets.dataset(spec.name), context.workspace.folder
             record_locked_images(folder, spec.name, dataset, spec.lock, fingerprint, context.progress)

@@ -17,7 +17,7 @@ from liftgate.pipeline.context import Context, never
 from liftgate.pipeline.control.detach import Detached
 from liftgate.pipeline.control.detach import detach as start_detached
 from liftgate.pipeline.datasets import StudyDatasets
-from liftgate.pipeline.notice import Notice, nobody
+from liftgate.pipeline.notice import Notice, ignore_notice
 from liftgate.pipeline.planning.estimate import measure as measure_pace
 from liftgate.pipeline.planning.prices import Costs, offers, read_prices
 from liftgate.pipeline.runner import Planned, training_hours
@@ -40,7 +40,7 @@ def plan(
     *,
     overrides: Mapping[str, str] | None = None,
     measure: bool = False,
-    notify: Callable[[Notice], None] = nobody,
+    notify: Callable[[Notice], None] = ignore_notice,
     should_stop: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> tuple[Planned, ...]:
@@ -101,7 +101,7 @@ def run(
     study: str | Path,
     *,
     overrides: Mapping[str, str] | None = None,
-    notify: Callable[[Notice], None] = nobody,
+    notify: Callable[[Notice], None] = ignore_notice,
     should_stop: Callable[[], bool] = never,
     time_limit: float | None = None,
     progress: Progress = silent,

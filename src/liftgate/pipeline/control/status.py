@@ -23,7 +23,7 @@ State = Literal["running", "stopping", "paused", "stopped", "finished", "failed"
 
 @dataclass(frozen=True, slots=True)
 class DecisionStatus:
-    """What a decision point said of a training that ended."""
+    """The decision about a training that ended."""
 
     arm: str
     run: str

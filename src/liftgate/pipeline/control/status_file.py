@@ -39,7 +39,7 @@ class RunStatus:
     """What now.json holds."""
 
     state: State = "running"
-    """A run that was killed stays `running` here: the lock tells."""
+    """A run that was killed stays `running` here: whether it runs is known by the lock."""
     reason: str = ""
     """Why it paused or failed"""
     step: str = ""

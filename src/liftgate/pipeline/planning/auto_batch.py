@@ -2,7 +2,7 @@
 
 Left to Ultralytics (`batch=-1`) every run would choose by the memory that happens to be free: two arms would differ by
 accident. Here each model that needs it is tried for one epoch on a few images, and the smallest of the batches that fit
-goes for all, now and later: it stands in the ledger. A model that comes later is tried too, before it trains with it.
+goes for all, now and later: it is in the ledger. A model that comes later is tried too, before it trains with it.
 """
 
 from __future__ import annotations

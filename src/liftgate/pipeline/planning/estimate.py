@@ -1,4 +1,4 @@
-"""Estimate: how long steps will take, by what the ledger remembers. What was never timed is unknown, and said so."""
+"""Estimate: how long steps will take, by what the ledger remembers. What was never timed is unknown."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def _why_not(option: Option, confidential: Sequence[str], allowed: Sequence[str]
         return ""
     names = ", ".join(confidential)
     if option.region is None:
-        return f"{names} is confidential, and nobody says where this machine stands"
+        return f"{names} is confidential, and the region of this machine is not given"
     return f"{names} is confidential and may not be in {option.region}"
 
 

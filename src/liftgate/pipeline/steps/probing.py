@@ -49,7 +49,7 @@ _MET = 0.5  # IoU
 _DEVICE = "cpu"  # where the study names none: a probe comes before the GPU is warm
 
 # What makes each backend learn by heart: no augmentation, no regularisation, no early stop. A small batch takes many
-# steps; Ultralytics warms up for at least 100 of them unless told not to.
+# steps; Ultralytics warms up for at least 100 of them unless the recipe says otherwise.
 _AUGMENTS = "mosaic mixup cutmix copy_paste hsv_h hsv_s hsv_v degrees translate scale shear perspective flipud fliplr"
 _BY_HEART: Mapping[str, Json] = {
     "toy": {"epochs": 40, "lr0": 0.2, "patience": 40, "batch": 4},
@@ -306,11 +306,11 @@ def _named(truth: Dataset, predictions: Predictions) -> dict[str, dict[str, int]
     place = {image: number for number, image in enumerate(predictions.images)}
     for index, image in enumerate(truth.images):
         rows = np.flatnonzero((truth.labels.image == index) & ~truth.labels.crowd & ~truth.labels.ignore)
-        said = np.flatnonzero(predictions.image == place.get(image.id, -1))
-        said = said[np.argsort(-predictions.scores[said], kind="stable")]
-        meets = iou(truth.labels.boxes[rows], predictions.boxes[said]) >= _MET
+        rows_found = np.flatnonzero(predictions.image == place.get(image.id, -1))
+        rows_found = rows_found[np.argsort(-predictions.scores[rows_found], kind="stable")]
+        meets = iou(truth.labels.boxes[rows], predictions.boxes[rows_found]) >= _MET
         for row, met in zip(rows[meets.any(axis=1)], meets[meets.any(axis=1)], strict=True):
-            true, name = names[truth.labels.cls[row]], predictions.classes[predictions.cls[said[met.argmax()]]]
+            true, name = names[truth.labels.cls[row]], predictions.classes[predictions.cls[rows_found[met.argmax()]]]
             found[true][name] = found[true].get(name, 0) + 1
     return found
 
