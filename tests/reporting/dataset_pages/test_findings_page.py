@@ -10,7 +10,7 @@ from PIL import Image
 from checks.mistakes import with_mistake
 from checks.small_set import SmallSet, build
 from liftgate.checks import Subject, run
-from liftgate.reporting.dataset_pages.findings import findings_page, render_findings
+from liftgate.reporting.dataset_pages.findings import MAX_EXAMPLES, findings_page, render_findings
 
 
 @pytest.fixture
@@ -27,12 +27,41 @@ def rendered(subject: Subject, tmp_path: Path) -> str:
 def test_boxes_are_drawn_as_stored_and_as_they_should_be_read(small: SmallSet, tmp_path: Path) -> None:
     text = rendered(Subject({"small": with_mistake(small.read(), "mirrored")}), tmp_path)
     assert "the boxes are mirrored" in text and "as stored" in text and "read as: mirrored" in text
-    assert text.count("<image href=") == 2
+    assert text.count("<image href=") == 2 * MAX_EXAMPLES
 
 
 def test_labels_that_fit_are_shown_too(small: SmallSet, tmp_path: Path) -> None:
     text = rendered(small.subject(), tmp_path)
-    assert "Nothing found in small" in text and "Labels that fit" in text and text.count("<image href=") == 2
+    assert (
+        "Nothing found in small" in text
+        and "Labels that fit" in text
+        and text.count("<image href=") == 2 * MAX_EXAMPLES
+    )
+
+
+def test_a_named_row_is_drawn_as_stored_and_as_a_fix_writes_it(small: SmallSet, tmp_path: Path) -> None:
+    small.add_row("0 0.5 0.5 0.0 0.2")
+    subject = small.subject()
+    found = findings_page(run(subject, select=["labels.zero_area"]), subject)
+    ((row,),) = found.groups
+    before, after = row.shots
+    assert (before.note, after.note) == ("as stored", "as `--fix` writes it")
+    assert [mark.kind for mark in before.marks].count("only-b") == 1 and len(after.marks) == len(before.marks) - 1
+
+
+def test_at_most_twelve_examples_are_drawn(small: SmallSet, tmp_path: Path) -> None:
+    for number in range(5, 25):
+        small.add_row("0 0.5 0.5 0.0 0.2", "train", number)
+        small.add_row("0 0.4 0.4 0.01 0.01", "train", number)
+    subject = small.subject()
+    found = findings_page(run(subject, select=["labels.speck"]), subject)
+    assert len(found.groups[0][0].shots) == 2 * MAX_EXAMPLES
+
+
+def test_a_finding_is_rejected_with_a_reason_that_the_next_check_takes(small: SmallSet, tmp_path: Path) -> None:
+    small.add_row("0 0.5 0.5 0.0 0.2")
+    text = rendered(small.subject(), tmp_path)
+    assert 'data-reject="labels.zero_area"' in text and "--ignore" in text and "ignore:" in text
 
 
 def test_both_images_of_a_pair_are_shown(small: SmallSet, tmp_path: Path) -> None:

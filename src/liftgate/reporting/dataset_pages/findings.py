@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from liftgate.boxes import Boxes, cxcywh_to_xyxy
+from liftgate.checks.fixes.dataset_fixes import fix_dataset
 from liftgate.files import write_text
 from liftgate.reporting.dataset_pages.page import templates
 from liftgate.reporting.dataset_pages.pictures import DrawnLabel, LabelledPicture, box_corners, drawing_size
@@ -18,12 +19,13 @@ from liftgate.reporting.pictures import small_jpeg
 
 if TYPE_CHECKING:
     from liftgate.checks import CheckResult, Finding, Subject
-    from liftgate.data.core.dataset import Image
+    from liftgate.data.core.dataset import Dataset, Image
 
+T = TypeVar("T")
 MAX_PAIRS = 12
 """Pairs of copies that a page shows of one finding"""
-MAX_BOTH_WAYS = 6
-"""Images that a page shows with boxes as stored and as they should be read"""
+MAX_EXAMPLES = 12
+"""Images that a page shows of one finding: half of them the worst, half drawn at random"""
 _OF_PAIRS = frozenset({"splits.leak_exact", "splits.leak_near", "images.duplicate"})
 
 
@@ -52,7 +54,8 @@ class FindingsPage:
 
 def findings_page(result: CheckResult, subject: Subject, command: str = "") -> FindingsPage:
     """Return the content of the page; pictures are read here."""
-    rows = [FindingRow(finding, tuple(_shots(finding, subject))) for finding in result.findings]
+    fixed: dict[str, Dataset] = {}
+    rows = [FindingRow(finding, tuple(_shots(finding, subject, fixed))) for finding in result.findings]
     groups = groupby(rows, key=lambda row: (row.finding.severity, row.finding.id))
     fitting = {
         name: _both_ways(subject, name) for name, answer in result.geometry.items() if answer["answer"] == "fits"
@@ -68,7 +71,7 @@ def render_findings(content: FindingsPage, path: Path) -> Path:
     return path
 
 
-def _shots(finding: Finding, subject: Subject) -> Iterator[LabelledPicture]:
+def _shots(finding: Finding, subject: Subject, fixed: dict[str, Dataset]) -> Iterator[LabelledPicture]:
     if finding.id == "labels.geometry":
         yield from _both_ways(subject, str(finding.data["dataset"]))
     elif finding.id in _OF_PAIRS:
@@ -79,6 +82,63 @@ def _shots(finding: Finding, subject: Subject) -> Iterator[LabelledPicture]:
                 yield LabelledPicture(
                     name, *drawing_size(image), small_jpeg(image.path), (), image.split or "in no split"
                 )
+    else:
+        yield from _named_images(finding, subject, fixed)
+
+
+def _named_images(finding: Finding, subject: Subject, fixed: dict[str, Dataset]) -> Iterator[LabelledPicture]:
+    """Images that a finding names, with its rows marked, and each as `check --fix` would write it."""
+    name = str(finding.data.get("dataset", ""))
+    dataset = subject.datasets.get(name)
+    places = _places(finding, dataset) if dataset is not None else []
+    if dataset is None or not places:
+        return
+    if name not in fixed:
+        fixed[name] = fix_dataset(dataset).dataset
+    after = {image.id: index for index, image in enumerate(fixed[name].images)}
+    for index, line in _chosen(places):
+        image = dataset.images[index]
+        if not small_jpeg(image.path):
+            continue
+        yield _with_labels(dataset, index, line, "as stored")
+        if image.id in after:
+            yield _with_labels(fixed[name], after[image.id], None, "as `--fix` writes it")
+
+
+def _places(finding: Finding, dataset: Dataset) -> list[tuple[int, int | None]]:
+    """Image and line of its label for every example that names an image or a row, each image once."""
+    by_name = {image.id: index for index, image in enumerate(dataset.images)}
+    by_name |= {str(image.label or image.path): index for index, image in enumerate(dataset.images)}
+    examples = finding.data.get("examples", [finding.data.get("image")])
+    found: dict[int, int | None] = {}
+    for example in [*examples, finding.where]:
+        text = str(example.get("image")) if isinstance(example, dict) else str(example)
+        file, _, line = text.partition(", object ") if ", object " in text else text.rpartition(":")
+        index = by_name.get(text, by_name.get(file))
+        if index is not None:
+            found.setdefault(index, int(line) if line.isdigit() and text not in by_name else None)
+    return list(found.items())
+
+
+def _chosen(examples: Sequence[T]) -> list[T]:
+    """The first half of what is shown as it comes, the worst first; the other half at random, the same each time."""
+    first, rest = list(examples[: MAX_EXAMPLES // 2]), examples[MAX_EXAMPLES // 2 :]
+    drawn = np.random.default_rng(0).permutation(len(rest))[: MAX_EXAMPLES - len(first)]
+    return first + [rest[index] for index in sorted(drawn.tolist())]
+
+
+def _with_labels(dataset: Dataset, index: int, line: int | None, note: str) -> LabelledPicture:
+    """An image with all of its boxes; the one of the named line stands out."""
+    image, labels = dataset.images[index], dataset.labels
+    width, height = drawing_size(image)
+    rows = np.flatnonzero(labels.image == index)
+    scale = np.array([width, height] * 2) / np.maximum(np.array(image.upright * 2, dtype=np.float64), 1)
+    pixels = labels.boxes[rows] * scale
+    marks = tuple(
+        DrawnLabel(box_corners(pixels, at), "", "only-b" if line is not None and labels.line[row] == line else "c1")
+        for at, row in enumerate(rows)
+    )
+    return LabelledPicture(image.id, width, height, small_jpeg(image.path), marks, note)
 
 
 def _names(finding: Finding, pair: Mapping[str, str] | list[str]) -> tuple[str, ...]:
@@ -94,7 +154,7 @@ def _both_ways(subject: Subject, name: str) -> tuple[LabelledPicture, ...]:
     if found is None:
         return ()
     pictures = []
-    for image, stored, corrected in found.examples[:MAX_BOTH_WAYS]:
+    for image, stored, corrected in _chosen(found.examples):
         note = "as stored" if len(stored) else "as stored: nowhere in the picture"
         pictures.append(_drawn(image, note, stored, "only-b"))
         pictures.append(_drawn(image, f"read as: {found.best.transform}", corrected, "c1"))
