@@ -247,7 +247,7 @@ def test_the_glossary_has_every_metric_and_every_word_of_a_verdict() -> None:
         name for name in METRICS if name not in text and name.removeprefix("pose_").removeprefix("OKS-") not in text
     ]
     assert missing == []
-    for word in ("PASS", "MARGINAL", "FAIL", "confounded", "design effect", "effective n", "jackknife"):
+    for word in ("PASS", "MARGINAL", "FAIL", "confounded", "design effect", "effective n", "draws of groups"):
         assert word in text
 
 

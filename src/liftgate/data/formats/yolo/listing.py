@@ -16,6 +16,7 @@ from liftgate.paths import lexical
 
 SPLITS = ("train", "val", "test")
 _MANY_FOLDERS = 2_000
+_LONGEST_NAME, _LONGEST_PATH = 255, 3000  # bytes, characters
 _LARGEST_LIST = 64 << 20  # bytes: a list of half a million long paths
 
 
@@ -80,7 +81,7 @@ def _declared(keys: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 def _resolve(document: DataYaml, base: Path, key: str, entry: object) -> Path | None:
     """Find the folder or list file of one entry; the first that exists counts, and a detour is recorded."""
-    if not isinstance(entry, str) or "\0" in entry:
+    if not isinstance(entry, str) or not _is_possible(entry):
         document.fault("split_missing", key, f"{key}: {_shown(entry)} is no path")
         return None
     own = document.path.absolute().parent
@@ -125,6 +126,12 @@ def _origin(path: str) -> str:
     return " (a path of another machine)" if path.startswith("/") else ""
 
 
+def _is_possible(path: str) -> bool:
+    """Return whether a file system could hold a path: no NUL, no name over 255 bytes."""
+    parts = path.encode("utf-8", "surrogatepass").split(b"/")
+    return "\0" not in path and len(path) < _LONGEST_PATH and max(map(len, parts)) <= _LONGEST_NAME
+
+
 def _walk(document: DataYaml, folder: Path) -> list[Path]:
     """Image files below a folder, hidden ones left out; links are followed, but no folder is entered twice.
 
@@ -165,7 +172,7 @@ def _read_list(document: DataYaml, file: Path, base: Path) -> list[Path]:
     for line in lines:
         if not line:
             continue
-        if Path(line).suffix.lower() not in SUFFIXES or "\0" in line:
+        if Path(line).suffix.lower() not in SUFFIXES or not _is_possible(line):
             odd += 1
             continue
         path = _join(file.parent, line)
