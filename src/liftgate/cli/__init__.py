@@ -16,8 +16,9 @@ from collections.abc import Sequence
 
 from liftgate._version import __version__
 from liftgate.cli.parser import Parser
-from liftgate.cli.streams import open_what_is_closed, spell_what_cannot_be_shown
+from liftgate.cli.streams import open_what_is_closed, show_hidden_characters, spell_what_cannot_be_shown
 from liftgate.errors import LiftgateError
+from liftgate.visible import visible_text
 
 # verb → what it does: a study from first to last, then what needs none, then the record. Modules: liftgate.cli.VERB.
 VERBS = {
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; no traceback reaches the user."""
     open_what_is_closed()
     spell_what_cannot_be_shown()
+    show_hidden_characters()
     _tune()
     words = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in words if not word.startswith("-")), None)
@@ -66,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse: 0 after --help, 2 after bad usage
         return int(stop.code or 0)
     except LiftgateError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(visible_text(f"error: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here", file=sys.stderr)
@@ -78,13 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("LIFTGATE_TRACEBACK"):
             raise
         where = "" if error.filename is None else f" ({_short(str(error.filename))})"
-        print(f"error: {error.strerror or error}{where}", file=sys.stderr)
+        print(visible_text(f"error: {error.strerror or error}{where}"), file=sys.stderr)
         print(f"hint: {_OS_HINTS.get(error.errno or 0, _OS_HINT)}", file=sys.stderr)
         return 1
     except Exception as error:
         if os.environ.get("LIFTGATE_TRACEBACK"):
             raise
-        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        print(visible_text(f"error: {type(error).__name__}: {error}"), file=sys.stderr)
         print("hint: this is a fault in liftgate; LIFTGATE_TRACEBACK=1 shows where", file=sys.stderr)
         return 1
 

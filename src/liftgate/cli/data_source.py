@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.output import say
+from liftgate.visible import visible_line
 
 if TYPE_CHECKING:
     from liftgate.data.core.counts import SplitCounts
@@ -101,8 +102,8 @@ def tell_splits(rows: Sequence[SplitCounts]) -> None:
 
 def tell_table(lines: Sequence[Sequence[object]]) -> None:
     """Print columns: the first to the left, the others to the right."""
-    widths = [max(len(str(line[at])) for line in lines) for at in range(len(lines[0]))]
-    for line in lines:
-        first, *others = (str(cell) for cell in line)
+    shown = [[visible_line(str(cell)) for cell in line] for line in lines]
+    widths = [max(len(line[at]) for line in shown) for at in range(len(shown[0]))]
+    for first, *others in shown:
         cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
         print("  ".join(cells).rstrip())

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from liftgate.errors import UsageError
+from liftgate.visible import visible_text
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -85,8 +86,8 @@ def emit_json(value: object) -> None:
 
 
 def say(text: str = "") -> None:
-    """Print a message on stderr."""
-    print(text, file=sys.stderr)
+    """Print a message on stderr; what a stranger's name may hide in it becomes visible."""
+    print(visible_text(text), file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -175,7 +176,7 @@ class Bars(Screen):
 
     def say(self, text: str) -> None:
         """Print a message above the bars."""
-        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._bars.console.print(visible_text(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class Lines(Screen):

@@ -7,6 +7,8 @@ import os
 import sys
 from io import TextIOWrapper
 
+from liftgate.visible import visible_text
+
 _SIGNS = {"…": "...", "→": "->", "×": "x", "≥": ">=", "≤": "<=", "−": "-", "–": "-", "≈": "~", "√": "sqrt", "±": "+-"}
 _SPELLED = str.maketrans(_SIGNS)
 
@@ -28,6 +30,15 @@ def spell_what_cannot_be_shown() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # pytest's own are none
             stream.reconfigure(errors="liftgate.spelled")
+
+
+def show_hidden_characters() -> None:
+    """Let no name in a stranger's file steer the terminal: stdout gets control characters as escapes."""
+    stream = sys.stdout
+    if isinstance(stream, TextIOWrapper) and not hasattr(stream, "write_as_given"):
+        write = stream.write
+        stream.write_as_given = write  # type: ignore[attr-defined]
+        stream.write = lambda text: write(visible_text(text))  # type: ignore[method-assign]
 
 
 def _spelled(error: UnicodeError) -> tuple[str, int]:

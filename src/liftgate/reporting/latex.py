@@ -9,6 +9,7 @@ from liftgate.reporting import number_format
 from liftgate.reporting.content import GateContent, ReportContent
 from liftgate.reporting.page import class_columns, gate_metrics, interval_basis, metric_names, seeds_of
 from liftgate.stats.interval import Interval, percent, sample
+from liftgate.visible import visible_line
 
 _SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -94,7 +95,7 @@ def escape_latex(text: str) -> str:
     >>> escape_latex("AP_50 & 5%")
     'AP\\_50 \\& 5\\%'
     """
-    return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
+    return "".join(_SPECIAL.get(character, character) for character in visible_line(" ".join(text.split())))
 
 
 def _tabular(columns: str, header: Sequence[str], rows: Sequence[Sequence[str]], below: Sequence[str] = ()) -> str:

@@ -10,6 +10,7 @@ from liftgate.reporting import number_format
 from liftgate.reporting.content import ArmContent, GateContent, ReportContent, RunContent
 from liftgate.reporting.page import gate_metrics, metric_names, seeds_of
 from liftgate.stats.interval import Interval
+from liftgate.visible import visible_line
 
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>|#"})
 
@@ -134,8 +135,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _plain(text: str) -> str:
     """Return text that Markdown shows as it is: no markup, no HTML, on one line."""
-    return " ".join(text.split()).translate(_SPECIAL)
+    return visible_line(" ".join(text.split())).translate(_SPECIAL)
 
 
 def _code(text: str) -> str:
-    return " ".join(text.replace("`", "'").split())
+    return visible_line(" ".join(text.replace("`", "'").split()))

@@ -17,6 +17,7 @@ from liftgate.reporting import drawing, number_format
 from liftgate.reporting.content import ArmContent, DrawnBox, Gallery, GateContent, Picture, ReportContent
 from liftgate.stats.interval import Interval, percent, sample
 from liftgate.study.vocabulary import METRICS
+from liftgate.visible import visible_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -53,6 +54,7 @@ def environment() -> Environment:
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("liftgate.reporting"),
         autoescape=True,
+        finalize=lambda value: visible_text(value) if type(value) is str else value,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -14,6 +14,7 @@ from liftgate.reporting.content import Chart, GateContent, ReportContent
 from liftgate.reporting.markdown import render_markdown
 from liftgate.reporting.page import N_LINE_STYLES, environment, seeds_of
 from liftgate.stats.interval import Interval
+from liftgate.visible import visible_line
 
 # Where a chart lies in its SVG, in pixels of its own.
 _LEFT, _TOP, _WIDE, _HIGH = 58.0, 34.0, 400.0, 190.0
@@ -106,7 +107,7 @@ def as_csv(rows: Iterable[Sequence[object]]) -> str:
 
 def _cell(value: object) -> str:
     """Return a cell that no spreadsheet runs as a formula: a class may be called `=cmd()`."""
-    text = str(value)
+    text = visible_line(str(value))
     return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
