@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from liftgate import checks
 from liftgate._version import __version__
 from liftgate.checks.finding import Finding
 from liftgate.errors import FindingsError
@@ -12,6 +12,9 @@ from liftgate.ledger.records import IgnoreEntry
 from liftgate.ledger.results import FindingsResult
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.step import Results, Step
+
+if TYPE_CHECKING:
+    from liftgate import checks
 
 _NAMED = 5
 """How many errors a run that stops names; `liftgate check` has them all"""
@@ -41,6 +44,8 @@ class CheckStep(Step[FindingsResult]):
         Raises:
             FindingsError: it has errors.
         """
+        from liftgate import checks  # a plan applies no rules
+
         study, ledger = self._context.study, self._context.ledger
         subject = checks.Subject(datasets=self._context.datasets.all(), study=study)
         found = checks.run(subject, ignore=study.ignore, progress=self._context.progress)
@@ -53,6 +58,8 @@ class CheckStep(Step[FindingsResult]):
 
 def cheap_errors(context: Context) -> list[Finding]:
     """Return the errors that the check step is sure to find and that cost nothing to foresee."""
+    from liftgate import checks
+
     subject = checks.Subject(datasets=context.datasets.all(), study=context.study)
     found = checks.run(subject, select=_CHEAP, ignore=context.study.ignore).findings
     return [finding for finding in found if finding.severity == "error"]

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from liftgate import checks
-from liftgate.checks.arm_differences import arm_differences, undeclared
 from liftgate.evaluation.image_level import ImageLevelThreshold
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.evaluation.spec import DEFAULT_CONF, ComparisonSpec, EvaluationSpec
@@ -209,6 +207,9 @@ class _ComparedArms:
 
     def _undeclared(self) -> list[str]:
         """Name what the study itself sets differently in the arms without the gate declaring it."""
+        from liftgate import checks
+        from liftgate.checks.arm_differences import arm_differences, undeclared
+
         study, gate = self._context.study, self.gate
         subject = checks.Subject(self._context.datasets.all(), study)
         differences = arm_differences(subject, study.arm(str(gate.control)), study.arm(str(gate.treatment)))

@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from liftgate import checks
 from liftgate._version import __version__
 from liftgate.backends import sidecar
 from liftgate.backends.base import Paused, PredictJob, TrainJob
@@ -42,6 +41,9 @@ from liftgate.training import launch
 from liftgate.training.command import training_command
 from liftgate.training.events import read_events
 from liftgate.training.start_weights import resolve_weights
+
+if TYPE_CHECKING:
+    from liftgate import checks
 
 LONGEST = 300.0
 """Seconds after which a probe ends, whatever it has learned"""
@@ -273,6 +275,8 @@ class JudgeStep(Step[FindingsResult]):
         Raises:
             FindingsError: it learned nothing, or what it learned holds nowhere else.
         """
+        from liftgate import checks  # a plan applies no rules
+
         context, name = self._context, self._probed.name
         probe = LearnabilityResult.from_dict(results.of(self._probed).probe)
         subject = checks.Subject(datasets={}, study=None, probes=(probe,))
