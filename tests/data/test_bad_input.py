@@ -116,7 +116,9 @@ def test_image_names_that_lead_out_write_nothing_outside(tmp_path: Path, name: s
     source.write_text(json.dumps(document))
     before = state(tmp_path)
     out = tmp_path / "made/deep/out"
-    assert main(["data", "convert", str(source), "--to", to, "--out", str(out)]) == 0
+    code = main(["data", "convert", str(source), "--to", to, "--out", str(out)])
+    # Below its folder some of these names mean no image that is there: YOLO cannot hold one, and an empty set is refused.
+    assert code == (2 if to == "yolo" and name in ("/tmp/evil.jpg", "a/../../evil.jpg") else 0)
     after = state(tmp_path)
     assert {path: after[path] for path in before} == before
     assert all(path in before or path.startswith("made/deep/out/") for path in after)
