@@ -117,7 +117,7 @@ def test_image_names_that_lead_out_write_nothing_outside(tmp_path: Path, name: s
     before = state(tmp_path)
     out = tmp_path / "made/deep/out"
     code = main(["data", "convert", str(source), "--to", to, "--out", str(out)])
-    # Below its folder some of these names mean no image that is there: YOLO cannot hold one, and an empty set is refused.
+    # Below its folder some of these names mean no image that is there: YOLO cannot hold it.
     assert code == (2 if to == "yolo" and name in ("/tmp/evil.jpg", "a/../../evil.jpg") else 0)
     after = state(tmp_path)
     assert {path: after[path] for path in before} == before

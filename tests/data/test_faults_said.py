@@ -19,7 +19,11 @@ from liftgate.testing.data import picture, yolo_folder
 PAGE = Path(__file__).parents[2] / "docs/formats.md"
 BEGIN, END = "<!-- faults said: begin -->", "<!-- faults said: end -->"
 VERBS = ("check", "stats", "evaluate", "convert", "merge", "split", "mix", "snapshot")
-RULES = {"image_missing": ("images.unreadable",), "image_unreadable": ("images.unreadable",)}
+RULES = {
+    "image_missing": ("images.unreadable",),
+    "image_unreadable": ("images.unreadable",),
+    "size_rotated": ("images.exif_rotation",),
+}
 GOOD = "0 .5 .5 .25 .5\n"
 BOX = "<bndbox><xmin>10</xmin><ymin>10</ymin><xmax>40</xmax><ymax>40</ymax></bndbox>"
 
