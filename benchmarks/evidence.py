@@ -10,7 +10,7 @@ times depend on the machine and on who else is using it.
 beside: 1. whole process, from two JSON files to the twelve numbers (Liftgate's come with their intervals), beside
            hotcoco's own command, `coco eval --json`, and the shortest script around its Python API
         2. paired difference of two models in AP[.50:.95]: per bootstrap draw, and Liftgate's whole comparison
-           (point estimate, jackknife, 1,000 draws, per class)
+           (point estimate, 1,000 draws of groups, per class)
 scale:  `liftgate evaluate` on as many times the data: 21 times is 105,000 images and 10 million detections (0.95 GB of
         JSON), 43 times a file of 2 GB; seconds and gigabytes, per detection too. Some GB in the folder, for a while.
 read:   a results file decoded by msgspec and by the own scanner, each in a process of its own that has its machine code
@@ -216,7 +216,7 @@ def paired(files: dict[str, Path], repeat: int) -> None:
         drawn = timed(lambda: hotcoco_compare(*runs, n_bootstrap=FEW))
         theirs.append(Time((drawn.wall - bare.wall) / FEW, (drawn.cpu - bare.cpu) / FEW))
     print("\npaired difference in AP[.50:.95]")
-    print(f"  liftgate: matching, point, jackknife, {DRAWS} draws, per class {spread(ours)}")
+    print(f"  liftgate: matching, point, {DRAWS} draws, interval, per class   {spread(ours)}")
     print(f"  liftgate: {DRAWS} paired draws alone                            {spread(bare_draws)}")
     print(f"  hotcoco, one draw                                            {spread(theirs)}")
     print(f"  ratio per draw: hotcoco / liftgate {ratio(theirs, bare_draws, DRAWS)}")

@@ -27,7 +27,7 @@ from liftgate.evaluation.oks_sigmas import Sigmas, resolve_sigmas
 from liftgate.evaluation.operating_point import OperatingPoint, class_counts, operating_point
 from liftgate.evaluation.pck import pck
 from liftgate.evaluation.records import Evaluation, ImageCounts
-from liftgate.evaluation.resampling import Units, units
+from liftgate.evaluation.resampling import Units, affordable, units
 from liftgate.evaluation.slices import evaluate_slices
 from liftgate.evaluation.spec import EvaluationSpec
 from liftgate.evaluation.ultralytics_convention import as_ultralytics
@@ -66,7 +66,7 @@ def evaluate(
     estimates: dict[str, float | None] = {}
     intervals: dict[str, Interval] = {}
     settings: dict[str, Any] = {"predictions": dict(predictions.settings)}
-    groups = units(truth.groups)
+    groups = units(truth.groups, affordable(len(predictions)))
     if screened is not None:
         estimates, intervals = image_level_intervals(screened, groups, level)
     if predictions.image_level:
