@@ -19,6 +19,7 @@ class NoticePrinter:
         self._screen = screen
 
     def __call__(self, notice: Notice) -> None:
+        """Print one notice."""
         body, kind = notice.body, notice.body.get("kind")
         if notice.kind in ("cached", "skipped"):
             self._screen.say(f"  {notice.kind:<8} {notice.step}: {body['why']}")

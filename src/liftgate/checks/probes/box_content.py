@@ -147,7 +147,7 @@ class PatchSource:
         )
 
     def _cells(self, boxes: Boxes) -> Floats:
-        """(n, 8, 8, 6) means over the cells of a grid over 1.4 × each box, cut at the border"""
+        """(n, 8, 8, 6) means over the cells of a grid over 1.4 × each box, cut at the border."""
         height, width = self.sums.shape[0] - 1, self.sums.shape[1] - 1
         x, y, w, h = (boxes * np.tile([width, height], 2)).T
         steps = (np.arange(_GRID + 1) / _GRID - 0.5) * _GROW
@@ -194,7 +194,7 @@ def _solutions(grams: Floats, sums: Floats, scenes: NDArray[np.int64]) -> list[t
 
 
 def _channels(view: View) -> Floats:
-    """(H / 2, W / 2, 10) brightness, colour and texture of a picture at half its size, most of them blurred"""
+    """(H / 2, W / 2, 10) brightness, colour and texture of a picture at half its size, most of them blurred."""
     height, width = (side // 2 * 2 for side in view.pixels.shape[:2])
     quads = view.pixels[:height, :width].astype(np.float64).reshape(height // 2, 2, width // 2, 2, 3)
     colour = quads.mean(axis=(1, 3))

@@ -89,7 +89,7 @@ def _side(sums: Floats, at: Floats, length: Floats, middle: Floats, run: Floats)
 
 
 def mean_seen(values: Floats) -> Floats:
-    """Return the mean over the first axis of what is not NaN; NaN where all is. (np.nanmean warns, and is slower.)"""
+    """Return the mean over the first axis of what is not NaN; NaN where all is. (np.nanmean warns, and is slower.)."""
     seen = ~np.isnan(values)
     count = seen.sum(axis=0)
     mean: Floats = np.where(count > 0, np.where(seen, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
@@ -118,7 +118,7 @@ def _summed(gradient: Floats) -> Floats:
 def _ridge_along(
     sums: Floats, at: Floats, length: Floats, middle: Floats, run: Floats, scales: Floats, shifts: Floats
 ) -> Floats:
-    """(scales, shifts, margins) mean over boxes of the ridge under the two sides across one axis"""
+    """(scales, shifts, margins) mean over boxes of the ridge under the two sides across one axis."""
     long, wide = sums.shape[0] - 1, sums.shape[1]
     low, high = (np.clip(middle + sign * _MIDDLE * run / 2, 0, long) for sign in (-1, 1))
     first = np.clip(low.astype(np.int64), 0, long - 1)

@@ -103,7 +103,7 @@ def _pair(view: View, name: str) -> tuple[Floats, Floats]:
 
 
 def _edges(view: View) -> tuple[Floats, Floats]:
-    """(readings, margins) and (scales, central shifts, margins)"""
+    """(readings, margins) and (scales, central shifts, margins)."""
     picture = EdgeMap.of(view)
     groups = [boxes for name in NAMES for boxes in _pair(view, name)]
     ends = np.cumsum([len(boxes) for boxes in groups])

@@ -359,7 +359,7 @@ class _Summary:
         return True
 
     def ahead(self, name: str) -> Floats:
-        """(n,) what a reading gains on the boxes as stored, by the witness that decides on its kind"""
+        """(n,) what a reading gains on the boxes as stored, by the witness that decides on its kind."""
         if name in _FAR:
             i = NAMES.index(name)
             if self.gain[i] > 0:
@@ -375,7 +375,7 @@ class _Summary:
         return ahead
 
     def _ridge(self, i: int) -> Floats:
-        """(n,) the ridge at the margin where it is surest, with the sign that makes it positive"""
+        """(n,) the ridge at the margin where it is surest, with the sign that makes it positive."""
         z = _z(self.scenes.edges[:, i])
         margin = int(np.abs(z).argmax())
         ridge: Floats = self.scenes.edges[:, i, margin] * (np.sign(z[margin]) or 1.0)
@@ -403,7 +403,7 @@ class _Summary:
 
 
 def _largest(values: Floats) -> Floats:
-    """(n,) the column of (n, k) with the largest mean"""
+    """(n,) the column of (n, k) with the largest mean."""
     column: Floats = values[:, int(values.mean(axis=0).argmax())]
     return column
 
@@ -458,7 +458,7 @@ def _with_scale(decision: Decision, views: Sequence[View]) -> Decision:
 
 
 def _gain_by_image(tables: GeometryTables, name: str) -> Floats:
-    """(n,) what a reading gains in each image"""
+    """(n,) what a reading gains in each image."""
     if name in NAMES and name not in _CORNERS:
         gain: Floats = tables.ranks[:, NAMES.index(name)] - tables.ranks[:, 0]
         return gain
