@@ -23,9 +23,12 @@ What `liftgate check` looks for. Every id has a page; `liftgate explain ID` prin
 others are reported where the figures are graver or milder.
 
 `--select` takes ids and families, `--ignore ID=REASON` keeps a finding out of the way and in the record
-(`--ignore ID` says there that no reason was given). `--page HTML` draws what a look settles: boxes as stored and as
-they should be read, pairs of copies. `--fix DIR` writes what has one right answer into a new folder, never in place: of
+(`--ignore ID` says there that no reason was given). `--page HTML` draws at most twelve examples of every finding
+that has pixels, as stored and corrected, and pairs of copies; a reason that is written there beside a finding becomes
+an `--ignore`. `--fix DIR` writes what has one right answer into a new folder, never in place: of
 a data set a corrected copy (images as links), of a study the data sets that need it and a study.yaml that uses them.
+Boxes are moved only with `--fix labels.geometry` beside it, and only where images that the decision did not use confirm
+it; `labels.geometry.html` in the folder then shows boxes before and after.
 
 Written by `python -m liftgate.checks.rule_pages docs/findings`; the last columns by `python tests/checks/proof.py`: how
 many faults were planted and how many of them found, and on how many of the sound sets (bccd, dice, coco_cc and 15 small
@@ -57,12 +60,12 @@ def read_proof(folder: Path) -> dict[str, Any]:
 
 def _index(proof: Mapping[str, Any]) -> str:
     planted, sound = proof.get("planted", {}), proof.get("sound", {"sets": 0, "rules": {}})
-    columns = ["finding", "severity", "what", "planted: found", f"said of {sound['sets']} sound sets: right, wrong"]
+    columns = ["finding", "severity", "what", "planted: found", f"on {sound['sets']} sound sets: right, wrong"]
     rows = [columns, ["---"] * len(columns)]
     for rule in catalogue():
-        done, said = planted.get(rule.id), sound["rules"].get(rule.id)
+        done, count = planted.get(rule.id), sound["rules"].get(rule.id)
         found = f"{done['found']} of {done['planted']}" if done else "—"
-        counted = f"{said['right']}, {said['wrong']}" if said else "silent"
+        counted = f"{count['right']}, {count['wrong']}" if count else "silent"
         severity = ", ".join((rule.severity, *rule.others))
         summary = rule.summary.replace("|", "\\|")
         rows.append([f"[{rule.id}]({rule.id}.md)", severity, summary, found, counted])

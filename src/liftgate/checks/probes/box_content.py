@@ -1,6 +1,6 @@
 """Content evidence: do boxes hold what the boxes of other images, in the same picture, do not?
 
-Two witnesses, both learned from the data set itself by ridge regression and asked only of scenes that they were not
+Two witnesses, both learned from the data set itself by ridge regression and applied only to scenes that they were not
 learned from:
 
 - `ranking`: features of the patch at a box (grey levels on an 8 × 8 grid over 1.4 × the box, colours of its middle and

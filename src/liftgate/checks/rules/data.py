@@ -92,7 +92,7 @@ def empty(dataset: Dataset) -> Iterator[Finding]:
     Fix: check the path; for YOLO, labels lie in a folder `labels` beside `images`, with the same names.
     """
     if not dataset.images:
-        if not of_kind(dataset, *_NOWHERE):  # data.path has said where they should be
+        if not of_kind(dataset, *_NOWHERE):  # data.path reports where they should be
             yield empty.finding(dataset.source, "there is no image")
     elif not len(dataset.labels):
         lost = len(losing_image(dataset))
