@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from liftgate.checks.images.copies import CopyPair, find_copies
 from liftgate.checks.images.scan import ImageScan, scan_images
 from liftgate.checks.machine import Machine, inspect_machine
-from liftgate.checks.probes.label_geometry import Geometry, probe
 from liftgate.checks.probes.learnability import LearnabilityResult
 from liftgate.data.core.dataset import Dataset
 from liftgate.progress import Progress, silent
 from liftgate.study.records import Arm, Part, Stage, Study
+
+if TYPE_CHECKING:
+    from liftgate.checks.probes.label_geometry import Geometry
 
 
 class StageInArm(NamedTuple):
@@ -59,6 +61,8 @@ class Subject:
 
     def geometry(self, name: str) -> Geometry | None:
         """Return whether the boxes of a data set lie where its objects are; None: too few images. Computed once."""
+        from liftgate.checks.probes.label_geometry import probe  # only where boxes are looked at
+
         if name not in self._geometries:
             self._geometries[name] = probe(self.datasets[name])
         return self._geometries[name]

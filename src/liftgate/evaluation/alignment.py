@@ -9,7 +9,6 @@ import numpy as np
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.evaluation.match_table import aligned
 
 
 class Common(NamedTuple):
@@ -86,3 +85,43 @@ def require_same_images(control: Predictions, treatment: Predictions) -> None:
         )
     if set(control.classes) != set(treatment.classes):
         raise UsageError("classes of control and treatment differ", expected=control.classes, got=treatment.classes)
+
+
+def aligned(truth: Dataset, predictions: Predictions) -> Predictions:
+    """Return the predictions on the truth's images only, in the truth's classes (by name).
+
+    A model may know more classes than the truth asks about (80 against 1), none of them (an off-the-shelf model: it
+    then finds nothing), and a file may cover more than one split.
+
+    Raises:
+        UsageError: no image in common.
+    """
+    column = {name: i for i, name in enumerate(truth.classes)}
+    to_class = np.array([column.get(name, -1) for name in predictions.classes], dtype=np.int64)
+    wanted = {image.id for image in truth.images}
+    kept = [id_ in wanted for id_ in predictions.images]
+    if truth.images and not any(kept):
+        raise UsageError(
+            "predictions and truth have no image in common",
+            expected=f"ids like {truth.images[0].id!r}",
+            got=f"ids like {predictions.images[0]!r}" if predictions.images else "no image at all",
+            hint="were they made on another split or data set?",
+        )
+    position = np.cumsum(kept) - 1
+    image_kept = np.array(kept, dtype=np.bool_)
+    classes = to_class[predictions.cls] if len(predictions) else predictions.cls
+    rows = (classes >= 0) & (image_kept[predictions.image] if len(predictions) else np.empty(0, dtype=np.bool_))
+    return Predictions(
+        images=tuple(id_ for id_, keep in zip(predictions.images, kept, strict=True) if keep),
+        classes=truth.classes,
+        image=position[predictions.image[rows]] if len(predictions) else predictions.image,
+        cls=classes[rows],
+        boxes=predictions.boxes[rows],
+        scores=predictions.scores[rows],
+        keypoints=None if predictions.keypoints is None else predictions.keypoints[rows],
+        settings=predictions.settings,
+        sides=None if predictions.sides is None else predictions.sides[rows],
+        notes=predictions.notes,
+        guessed_numbering=predictions.guessed_numbering,
+        has_boxes=predictions.has_boxes,
+    )

@@ -13,8 +13,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.evaluation.information import class_groups_of_difference, groups_of_difference
 from liftgate.evaluation.matched_predictions import MatchedPredictions, class_replicates, replicates
 from liftgate.evaluation.metric_names import IMAGE_LEVEL
-from liftgate.evaluation.resampling import Units, affordable, units
-from liftgate.evaluation.slices import images_by_slice
+from liftgate.evaluation.resampling import Units, affordable, images_by_slice, units
 from liftgate.stats.clustered import bootstrap_se_t
 from liftgate.stats.multiplicity import holm, t_p_value
 

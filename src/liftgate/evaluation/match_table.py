@@ -103,7 +103,7 @@ def match(
 
     Tie rule: equal scores stand in the order of the images (numeric COCO id where all have one, else id as text), then
     of the predictions file, as a stable sort on −score leaves them. Images of the truth that were not predicted on
-    count as empty; detections on images that the truth does not have are left out by `aligned` before.
+    count as empty; detections on images that the truth does not have are left out before (`alignment.aligned`).
 
     Every detection is matched, best first, so that a limit changes no match of those that it leaves.
 
@@ -188,46 +188,6 @@ def _ordered(predictions: Predictions, tie: NDArray[np.int64], n_images: int) ->
     rank_of, place_of = np.empty((2, len(predictions)), dtype=np.int64)
     rank_of[order], place_of[rows] = rank, np.arange(len(rows))
     return _Seen(order, cell, place_of[order], rows, rank_of[rows])
-
-
-def aligned(truth: Dataset, predictions: Predictions) -> Predictions:
-    """Return the predictions on the truth's images only, in the truth's classes (by name).
-
-    A model may know more classes than the truth asks about (80 against 1), none of them (an off-the-shelf model: it
-    then finds nothing), and a file may cover more than one split.
-
-    Raises:
-        UsageError: no image in common.
-    """
-    column = {name: i for i, name in enumerate(truth.classes)}
-    to_class = np.array([column.get(name, -1) for name in predictions.classes], dtype=np.int64)
-    wanted = {image.id for image in truth.images}
-    kept = [id_ in wanted for id_ in predictions.images]
-    if truth.images and not any(kept):
-        raise UsageError(
-            "predictions and truth have no image in common",
-            expected=f"ids like {truth.images[0].id!r}",
-            got=f"ids like {predictions.images[0]!r}" if predictions.images else "no image at all",
-            hint="were they made on another split or data set?",
-        )
-    position = np.cumsum(kept) - 1
-    image_kept = np.array(kept, dtype=np.bool_)
-    classes = to_class[predictions.cls] if len(predictions) else predictions.cls
-    rows = (classes >= 0) & (image_kept[predictions.image] if len(predictions) else np.empty(0, dtype=np.bool_))
-    return Predictions(
-        images=tuple(id_ for id_, keep in zip(predictions.images, kept, strict=True) if keep),
-        classes=truth.classes,
-        image=position[predictions.image[rows]] if len(predictions) else predictions.image,
-        cls=classes[rows],
-        boxes=predictions.boxes[rows],
-        scores=predictions.scores[rows],
-        keypoints=None if predictions.keypoints is None else predictions.keypoints[rows],
-        settings=predictions.settings,
-        sides=None if predictions.sides is None else predictions.sides[rows],
-        notes=predictions.notes,
-        guessed_numbering=predictions.guessed_numbering,
-        has_boxes=predictions.has_boxes,
-    )
 
 
 def _with_sides(boxes: Boxes, said: NDArray[np.float64] | None, order: NDArray[np.int64]) -> NDArray[np.float64]:

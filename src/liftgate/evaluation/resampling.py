@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.data.core.dataset import Dataset
+from liftgate.errors import UsageError
 from liftgate.stats.clustered import bootstrap_weights
 
 LEAST_BLOCKS, MOST_BLOCKS = 200, 1000
@@ -94,3 +96,17 @@ def image_units(n_images: int) -> Units:
         return Units(image, n_images, image, n_images)
     dealt = np.random.default_rng(_DEAL_SEED).permutation(n_images) % MOST_BLOCKS
     return Units(dealt.astype(np.int64), MOST_BLOCKS, image, n_images)
+
+
+def images_by_slice(truth: Dataset, by: Mapping[str, str]) -> dict[str, NDArray[np.bool_]]:
+    """Slice → which of the truth's images (n,) are in it, in order of the names; images without one are in none.
+
+    Raises:
+        UsageError: no image has one.
+    """
+    label = np.array([by.get(image.id, "") for image in truth.images], dtype=object)
+    names = sorted(set(label) - {""})
+    if not names:
+        example = truth.images[0].id if truth.images else "none"
+        raise UsageError("no image belongs to a slice", expected=f"ids like {example!r}", got=next(iter(by), "nothing"))
+    return {name: label == name for name in names}

@@ -10,29 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset
-from liftgate.errors import UsageError
 from liftgate.evaluation.image_level import ImageLevelScores
 from liftgate.evaluation.intervals import average_intervals, image_level_intervals, rate_intervals
 from liftgate.evaluation.match_table import MatchTable
 from liftgate.evaluation.operating_point import OperatingPoint
-from liftgate.evaluation.resampling import units
+from liftgate.evaluation.resampling import images_by_slice, units
 from liftgate.stats.interval import Interval
 
 _SHOWN = {"iou": ("mAP50-95", "mAP50"), "oks": ("OKS-mAP50-95", "OKS-mAP50")}
-
-
-def images_by_slice(truth: Dataset, by: Mapping[str, str]) -> dict[str, NDArray[np.bool_]]:
-    """Slice → which of the truth's images (n,) are in it, in order of the names; images without one are in none.
-
-    Raises:
-        UsageError: no image has one.
-    """
-    label = np.array([by.get(image.id, "") for image in truth.images], dtype=object)
-    names = sorted(set(label) - {""})
-    if not names:
-        example = truth.images[0].id if truth.images else "none"
-        raise UsageError("no image belongs to a slice", expected=f"ids like {example!r}", got=next(iter(by), "nothing"))
-    return {name: label == name for name in names}
 
 
 def evaluate_slices(
