@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def write_study(tmp_path: Path) -> Callable[..., Path]:
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
     """Return the gate of trainings whose study says `backend: gated:Gated`."""
     monkeypatch.setenv("LIFTGATE_TEST_GATE", str(tmp_path / "gate"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
     return Gate(tmp_path / "gate")
 
 
