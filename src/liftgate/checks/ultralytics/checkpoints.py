@@ -214,8 +214,8 @@ def _listed_by_picklescan(names: set[GlobalName]) -> list[str]:
     """
     from picklescan.scanner import SafetyLevel, scan_pickle_bytes
 
-    asked = [name for name in sorted(names - ALLOWED)[:1000] if not {"\n", "\r", " "} & set("".join(name))]
-    lines = b"".join(b"c" + f"{name.module}\n{name.attribute}\n".encode() + b"0" for name in asked)
+    judged = [name for name in sorted(names - ALLOWED)[:1000] if not {"\n", "\r", " "} & set("".join(name))]
+    lines = b"".join(b"c" + f"{name.module}\n{name.attribute}\n".encode() + b"0" for name in judged)
     result = scan_pickle_bytes(io.BytesIO(b"\x80\x02" + lines + b"N."), "names")
     return sorted(f"{one.module}.{one.name}" for one in result.globals if one.safety == SafetyLevel.Dangerous)
 
