@@ -1,4 +1,4 @@
-"""The metrics by name: each is a weighting of the match table, so an estimate, a draw and a jackknife are one call."""
+"""The metrics by name: each is a weighting of the match table, so an estimate and its draws are one call."""
 
 from __future__ import annotations
 
