@@ -111,7 +111,7 @@ def parse_yaml(text: str | bytes, limits: Limits = SMALL) -> Any:
         raise
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, decoded) from None
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:  # a date that is none
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:  # an impossible date
         raise DocumentError((str(error).splitlines() or [""])[0][:200]) from None
 
 

@@ -43,7 +43,7 @@ class DemoDataset(NamedTuple):
 def build_dataset(folder: Path, seed: int = 0) -> DemoDataset:
     """Write the data set below `folder` and return where its data.yaml is; what is already whole is left as it is.
 
-    No digit that somebody wrote lies in two videos, so a split by video is a split by handwriting too. Three faults are
+    No written digit is in two videos, so a split by video is a split by handwriting too. Three faults are
     planted: the exporter wrote y before x, which no hyper-parameter mends; frames of three videos are in train and in
     test; one video's labels are in pixels.
 

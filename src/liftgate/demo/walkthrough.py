@@ -62,7 +62,7 @@ def run_demo(
     say("2. A look before any work: liftgate check")
     _print_findings(api.check(delivered.data_yaml, groups=demo_dataset.GROUPS, progress=progress), folder, say)
     say("\n3. Mending, beside the delivery and not in it")
-    _print_mending(repair(delivered.data_yaml, folder / "mended"), folder, say)
+    _print_repair(repair(delivered.data_yaml, folder / "mended"), folder, say)
     study = _write_study(folder)
     say("\n4. Checked again, now with the study")
     _print_findings(api.check(study, progress=progress), folder, say)
@@ -116,7 +116,7 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _write_study(folder: Path) -> Path:
-    """Copy study and model beside the data; a study that somebody changed stays as it is."""
+    """Copy study and model beside the data; a study that was changed stays as it is."""
     files = resources.files("liftgate.demo") / "files"
     for name in ("study.yaml", "tiny.yaml"):
         if not (folder / name).exists():
@@ -141,7 +141,7 @@ def _print_findings(result: CheckResult, folder: Path, say: Callable[[str], None
         say(f"   {counts['error']} errors: `liftgate run` would stop here, before the first minute of training.")
 
 
-def _print_mending(mended: RepairedDataset, folder: Path, say: Callable[[str], None]) -> None:
+def _print_repair(mended: RepairedDataset, folder: Path, say: Callable[[str], None]) -> None:
     if mended.transposed:
         say("   every label file: y stood before x, which no hyper-parameter mends; exchanged back")
     if mended.in_pixels:

@@ -157,7 +157,7 @@ class ApiClient:
             target = urlsplit(location)
             host, path = target.hostname or self._host, self._mask.text(target.path)[:200]
         except ValueError:  # half an IPv6 address
-            host, path = self._host, "an address that is none"
+            host, path = self._host, "an invalid address"
         if host != self._host:
             return Refused(
                 "the API redirects to another host, which would get the images and the key", where=self._host,

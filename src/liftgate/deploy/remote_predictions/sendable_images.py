@@ -1,6 +1,6 @@
 """Which files of a data set may be sent: pictures, in the data set's own folders or in those that the caller names.
 
-A list of images can name any file of this machine, and a link in a folder can lead to any: whoever made the data set
+A list of images can name any file of this machine, and a link in a folder can lead to any: the author of a data set
 would choose what is uploaded.
 """
 
