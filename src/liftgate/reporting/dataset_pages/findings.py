@@ -115,8 +115,8 @@ def _places(finding: Finding, dataset: Dataset) -> list[tuple[int, int | None]]:
         text = str(example.get("image")) if isinstance(example, dict) else str(example)
         file, _, line = text.partition(", object ") if ", object " in text else text.rpartition(":")
         index = by_name.get(text, by_name.get(file))
-        if index is not None:
-            found.setdefault(index, int(line) if line.isdigit() and text not in by_name else None)
+        if index is not None and found.get(index) is None:  # a row says more than its image alone
+            found[index] = int(line) if line.isdigit() and text not in by_name else None
     return list(found.items())
 
 
