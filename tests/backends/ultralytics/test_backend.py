@@ -97,7 +97,6 @@ def test_training_needs_no_network(tmp_path: Path) -> None:
         from pathlib import Path
         from liftgate.backends.base import TrainJob
         from liftgate.training import launch
-from liftgate.training.command import training_command
         out = Path({str(job.out)!r})
         job = TrainJob({job.weights!r}, Path({str(tree)!r}), {dict(job.recipe)!r}, 0, "detect", out, "cpu")
         launch.train(job, backend="ultralytics", folder=out.parent, on_event=print)
