@@ -11,7 +11,7 @@ import pytest
 from liftgate import api
 from liftgate.backends.base import TrainJob
 from liftgate.ledger import Ledger
-from liftgate.study.templates import Filling, write
+from liftgate.study.templates import TemplateInputs, write
 from liftgate.testing.backends import write_tree
 from liftgate.training import launch
 
@@ -37,7 +37,7 @@ def written(tmp_path: Path) -> Written:
     start = launch.train(job, backend="toy", folder=tmp_path / "v1", on_event=lambda event: None).best
 
     def make(template: str, recipes: Mapping[str, str], **overrides: Any) -> tuple[Path, dict[str, str]]:
-        filling = Filling(tmp_path / "first/data.yaml", tmp_path / "second/data.yaml", weights=str(start))
+        filling = TemplateInputs(tmp_path / "first/data.yaml", tmp_path / "second/data.yaml", weights=str(start))
         path = write(tmp_path / template, template, filling)
         changes = {"backend": "toy", "task": "detect", "evaluation": "{imgsz: 64}"}
         changes["ignore.weights.unreadable"] = "the toy backend has weights of its own kind"

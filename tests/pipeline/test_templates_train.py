@@ -16,7 +16,7 @@ from liftgate import api
 from liftgate.backends.base import TrainJob
 from liftgate.errors import FindingsError
 from liftgate.ledger import Ledger
-from liftgate.study.templates import Filling, write
+from liftgate.study.templates import TemplateInputs, write
 from liftgate.testing.backends import write_tree
 from liftgate.training import launch
 
@@ -88,7 +88,7 @@ def off_the_shelf(fixtures: Path) -> str:
 def test_measure_first_trains_when_the_model_does_not_know_the_class(
     tmp_path: Path, cells: Path, off_the_shelf: str
 ) -> None:
-    path = write(tmp_path / "study", "measure-first", Filling(cells, weights=off_the_shelf, cls="RBC"))
+    path = write(tmp_path / "study", "measure-first", TemplateInputs(cells, weights=off_the_shelf, cls="RBC"))
     with pytest.raises(FindingsError, match="check found errors"):  # it says so before anything runs
         run(path, {"tuned.0": {"epochs": 6}})
     known = {"ignore__weights__classes": "that it does not know them is the question"}
@@ -101,7 +101,7 @@ def test_measure_first_trains_when_the_model_does_not_know_the_class(
 def test_two_stage_chains_the_stages_and_judges_against_its_control(
     tmp_path: Path, cells: Path, dice: Path, off_the_shelf: str
 ) -> None:
-    path = write(tmp_path / "study", "two-stage", Filling(cells, dice, weights=off_the_shelf))
+    path = write(tmp_path / "study", "two-stage", TemplateInputs(cells, dice, weights=off_the_shelf))
     words = run(
         path, {"single.0": {"epochs": 2}, "two_stage.0": {"epochs": 1}, "two_stage.1": {"epochs": 1}}, seeds="[0]"
     )
@@ -110,7 +110,7 @@ def test_two_stage_chains_the_stages_and_judges_against_its_control(
 
 
 def test_the_runbook_climbs_its_ladder(tmp_path: Path, cells: Path, off_the_shelf: str) -> None:
-    path = write(tmp_path / "study", "runbook", Filling(cells, weights=off_the_shelf))
+    path = write(tmp_path / "study", "runbook", TemplateInputs(cells, weights=off_the_shelf))
     recipes = {
         "smoke.0": {"epochs": 1, "imgsz": 64},
         "at_640.0": {"epochs": 2, "imgsz": 96},
@@ -126,7 +126,7 @@ def test_the_runbook_climbs_its_ladder(tmp_path: Path, cells: Path, off_the_shel
 def test_improve_stops_phase_one_helps_with_phase_two_and_takes_a_smaller_model_only_where_that_fails(
     tmp_path: Path, cells: Path, dice: Path, off_the_shelf: str
 ) -> None:
-    path = write(tmp_path / "study", "improve", Filling(cells, dice, weights=off_the_shelf))
+    path = write(tmp_path / "study", "improve", TemplateInputs(cells, dice, weights=off_the_shelf))
     model = write_model(tmp_path / "smaller.yaml")
     changes = {
         "arms__smaller__0__weights": model,
@@ -174,7 +174,7 @@ class TestKillSwitch:
         model = write_model(tmp_path / "pose.yaml", keypoints=2)
         job = TrainJob(str(model), real, {**RECIPE, "epochs": 3}, 0, "pose", tmp_path / "v1" / "results", "cpu")
         v1 = launch.train(job, backend="ultralytics", folder=tmp_path / "v1", on_event=lambda event: None).best
-        path = write(tmp_path / "study", "kill-switch", Filling(real, made, weights=str(v1)))
+        path = write(tmp_path / "study", "kill-switch", TemplateInputs(real, made, weights=str(v1)))
         recipes = dict.fromkeys(("a.0", "b.0", "made_only.0"), self.recipe)
         # A gate that everybody passes, as the published one was passed by a bug: what counts is a minus b.
         changes = {

@@ -11,14 +11,14 @@ import liftgate.templates
 from liftgate.cli import main
 from liftgate.errors import UsageError
 from liftgate.study.study_file import load
-from liftgate.study.templates import TEMPLATES, Filling, write
+from liftgate.study.templates import TEMPLATES, TemplateInputs, write
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_every_template_loads_as_it_is(tmp_path: Path, template: str) -> None:
-    study = load(write(tmp_path / "my study", template, Filling()))
+    study = load(write(tmp_path / "my study", template, TemplateInputs()))
     assert study.name == "my-study"
     assert {path.name for path in (tmp_path / "my study").iterdir()} == {"study.yaml", "README.md", "study.schema.json"}
 
@@ -28,7 +28,9 @@ def test_every_template_loads_with_everything_filled_in(tmp_path: Path, template
     data, more = tmp_path / "my: data's #1.json", tmp_path / "more"
     data.touch()
     more.mkdir()
-    filling = Filling(data, more, weights="yolo11n.pt", cls='traffic light: "red"', groups=r"^(?P<group>[^_\"']+)_")
+    filling = TemplateInputs(
+        data, more, weights="yolo11n.pt", cls='traffic light: "red"', groups=r"^(?P<group>[^_\"']+)_"
+    )
     study = load(write(tmp_path / "here", template, filling))
     paths = {spec.path for spec in study.datasets}
     assert data.as_posix() in paths
@@ -37,7 +39,7 @@ def test_every_template_loads_with_everything_filled_in(tmp_path: Path, template
 
 
 def test_measure_first_asks_whether_the_model_is_good_enough_and_trains_only_if_not(tmp_path: Path) -> None:
-    study = load(write(tmp_path / "a", "measure-first", Filling(cls="bus")))
+    study = load(write(tmp_path / "a", "measure-first", TemplateInputs(cls="bus")))
     assert study.datasets[0].keep == ("bus",)
     gate = study.gates[0]
     assert {(claim.metric, claim.at_least) for claim in gate.claims} == {
@@ -52,7 +54,9 @@ def test_measure_first_asks_whether_the_model_is_good_enough_and_trains_only_if_
 def test_measure_first_with_a_second_set_trains_on_nothing_that_it_measures(tmp_path: Path) -> None:
     for name in ("sample.json", "training.json"):
         (tmp_path / name).touch()
-    study = load(write(tmp_path / "a", "measure-first", Filling(tmp_path / "sample.json", tmp_path / "training.json")))
+    study = load(
+        write(tmp_path / "a", "measure-first", TemplateInputs(tmp_path / "sample.json", tmp_path / "training.json"))
+    )
     assert study.dataset("sample").ratios == (0, 0, 1)
     assert {stage.data for arm in study.arms for stage in arm.stages} == {"training"}
     assert {gate.on for gate in study.gates} == {"sample.test"}
@@ -64,7 +68,7 @@ def test_a_path_given_from_here_is_written_as_seen_from_the_study(
     (tmp_path / "data").mkdir()
     (tmp_path / "yolo.pt").touch()
     monkeypatch.chdir(tmp_path)
-    study = load(write(Path("deep/er"), "runbook", Filling(Path("data"), weights="yolo.pt")))
+    study = load(write(Path("deep/er"), "runbook", TemplateInputs(Path("data"), weights="yolo.pt")))
     assert study.datasets[0].path == "../../data"
     assert study.arms[0].stages[0].weights == "../../yolo.pt"
 
@@ -73,28 +77,28 @@ def test_a_path_given_from_here_is_written_as_seen_from_the_study(
 def test_nothing_is_overwritten_and_nothing_half_written(tmp_path: Path, there: str) -> None:
     (tmp_path / there).write_text("mine")
     with pytest.raises(UsageError, match="nothing is overwritten"):
-        write(tmp_path, "runbook", Filling())
+        write(tmp_path, "runbook", TemplateInputs())
     assert [path.name for path in tmp_path.iterdir()] == [there]
     assert (tmp_path / there).read_text() == "mine"
 
 
 def test_other_files_in_the_folder_do_not_matter(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
-    assert load(write(tmp_path, "runbook", Filling())).gates
+    assert load(write(tmp_path, "runbook", TemplateInputs())).gates
 
 
 @pytest.mark.parametrize(
     ("template", "filling", "said"),
     [
-        ("mesure-first", Filling(), "did you mean measure-first?"),
-        ("kilswitch", Filling(), "did you mean kill-switch?"),
-        ("", Filling(), "expected measure-first, two-stage, runbook"),
-        ("runbook", Filling(Path("/nowhere/data.yaml")), "no such data"),
-        ("runbook", Filling(groups="fodler"), "did you mean folder?"),
+        ("mesure-first", TemplateInputs(), "did you mean measure-first?"),
+        ("kilswitch", TemplateInputs(), "did you mean kill-switch?"),
+        ("", TemplateInputs(), "expected measure-first, two-stage, runbook"),
+        ("runbook", TemplateInputs(Path("/nowhere/data.yaml")), "no such data"),
+        ("runbook", TemplateInputs(groups="fodler"), "did you mean folder?"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_written(
-    tmp_path: Path, template: str, filling: Filling, said: str
+    tmp_path: Path, template: str, filling: TemplateInputs, said: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
         write(tmp_path / "new", template, filling)
@@ -105,7 +109,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     with pytest.raises(UsageError, match="a file, not a folder"):
-        write(tmp_path / "a", "runbook", Filling())
+        write(tmp_path / "a", "runbook", TemplateInputs())
 
 
 def test_the_command_says_where_the_study_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from liftgate._version import __version__
 from liftgate.cli.parser import Parser
-from liftgate.cli.streams import open_what_is_closed, show_hidden_characters, spell_what_cannot_be_shown
+from liftgate.cli.streams import escape_control_characters, escape_unencodable, open_closed_streams
 from liftgate.errors import LiftgateError
 from liftgate.visible import visible_text
 
@@ -56,10 +56,10 @@ _OS_HINTS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; no traceback reaches the user."""
-    open_what_is_closed()
-    spell_what_cannot_be_shown()
-    show_hidden_characters()
-    _tune()
+    open_closed_streams()
+    escape_unencodable()
+    escape_control_characters()
+    _limit_threads_and_gc()
     words = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in words if not word.startswith("-")), None)
     try:
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder that may not be written: the machine's, not ours
         if os.environ.get("LIFTGATE_TRACEBACK"):
             raise
-        where = "" if error.filename is None else f" ({_short(str(error.filename))})"
+        where = "" if error.filename is None else f" ({_shortened(str(error.filename))})"
         print(visible_text(f"error: {error.strerror or error}{where}"), file=sys.stderr)
         print(f"hint: {_OS_HINTS.get(error.errno or 0, _OS_HINT)}", file=sys.stderr)
         return 1
@@ -91,14 +91,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _tune() -> None:
+def _limit_threads_and_gc() -> None:
     # What numpy's linear algebra multiplies here is small, and its threads then wait for more at full speed.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # A command makes many small records and keeps them: looking through them all for cycles finds none.
     gc.set_threshold(100_000, 50, 100)
 
 
-def _short(path: str) -> str:
+def _shortened(path: str) -> str:
     return path if len(path) <= 300 else f"{path[:140]}…{path[-140:]}"
 
 

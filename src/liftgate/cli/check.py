@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         args.groups = None if args.groups and args.groups.lower().endswith(".csv") else args.groups
         args.images = None
     select = None if args.select is None else [word for part in args.select for word in part.split(",") if word]
-    ignored = _ignored(args.ignore)
+    ignored = _ignore_reasons(args.ignore)
     try:
         with output.progress() as progress:
             result = api.check(
@@ -164,7 +164,7 @@ def _fixed_study(path: Path, folder: Path, named: tuple[str, ...]) -> Path:
     return path
 
 
-def _ignored(words: list[str]) -> dict[str, str]:
+def _ignore_reasons(words: list[str]) -> dict[str, str]:
     """`--ignore ID` and `--ignore ID=REASON`, may be repeated; several ids are separated by commas."""
     reasons: dict[str, str] = {}
     for word in words:
@@ -205,7 +205,7 @@ def _show_group(console: Console, findings: list[Finding]) -> None:
     console.print(f"[{colour}]{first.severity}[/{colour}] [bold]{first.id}[/bold]")
     hints = {finding.hint for finding in findings}
     for finding in findings:
-        console.print(f"  {_near(finding.where)}", style="dim", markup=False)
+        console.print(f"  {_short_path(finding.where)}", style="dim", markup=False)
         console.print(f"    {finding.message}", markup=False)
         if len(hints) > 1:
             console.print(f"    hint: {finding.hint}", style="green", markup=False)
@@ -227,7 +227,7 @@ def _summary(result: CheckResult) -> str:
     )
 
 
-def _near(where: str) -> str:
+def _short_path(where: str) -> str:
     """Shorten a path below the working directory, as a person would type it."""
     with contextlib.suppress(OSError, ValueError):
         return where.replace(f"{Path.cwd()}/", "", 1)

@@ -25,12 +25,12 @@ SUBVERBS = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `liftgate data`."""
-    verbs = parser.add_subparsers(dest="subverb", metavar="SUBVERB", required=True, action=_OneSubverb)
+    verbs = parser.add_subparsers(dest="subverb", metavar="SUBVERB", required=True, action=_LazySubverb)
     for name, summary in SUBVERBS.items():
         verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
 
 
-class _OneSubverb(argparse._SubParsersAction):  # type: ignore[type-arg]
+class _LazySubverb(argparse._SubParsersAction):  # type: ignore[type-arg]
     """Import only the module of the sub-verb on the command line."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:

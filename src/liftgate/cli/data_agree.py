@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(to_dict(found, verdict))
     else:
-        _tell(found, verdict)
+        _print_agreements(found, verdict)
     return 0 if verdict is None else EXIT_CODES[verdict.word]
 
 
@@ -105,7 +105,7 @@ def _draw(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(found: Sequence[Agreement], verdict: AgreementVerdict | None) -> None:
+def _print_agreements(found: Sequence[Agreement], verdict: AgreementVerdict | None) -> None:
     from liftgate.stats.interval import sample
 
     for pair in found:

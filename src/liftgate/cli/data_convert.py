@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.data_source import add_source, source_of, tell_faults, tell_losses
+from liftgate.cli.data_source import add_source, print_faults, print_losses, source_of
 from liftgate.cli.output import add_json, emit_json, progress
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"{done.n_images:,} images, {done.n_objects:,} objects: {done.from_format} → {done.to_format}")
         for path in done.files:
             print(path)
-    tell_faults(done.faults)
-    tell_losses(done.losses)
+    print_faults(done.faults)
+    print_losses(done.losses)
     if done.read_back is not None and not args.json:
-        _tell_read_back(done.read_back, done.n_objects_read)
+        _print_read_back(done.read_back, done.n_objects_read)
     return 1 if differs else 0
 
 
-def _tell_read_back(found: ReadBack, n_read: int) -> None:
+def _print_read_back(found: ReadBack, n_read: int) -> None:
     away = "" if found.largest_px is None else f", every side within {found.largest_px:.2g} px"
     print(f"read back: {found.n_objects:,} of {n_read:,} objects{away}")
     for what, count in (

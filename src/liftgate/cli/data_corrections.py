@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.data_prelabel import add_server
-from liftgate.cli.data_source import add_groups, tell_table
+from liftgate.cli.data_source import add_groups, print_table
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Run `liftgate data corrections` and return its exit code."""
     from liftgate.data.formats.read import read
     from liftgate.data.formats.write import write_dataset
-    from liftgate.data.grouping.groups import BESIDE, assign_groups
+    from liftgate.data.grouping.groups import GROUPS_FILE, assign_groups
     from liftgate.data.prelabels import read_corrected
     from liftgate.data.prelabels.export import XML
     from liftgate.data.provenance.card import build_card
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         before = read(args.exported / XML, images=args.exported / "images", progress=bar)
         terms = known_terms(before)
         before = with_terms(before, terms)
-        beside = args.exported / BESIDE
+        beside = args.exported / GROUPS_FILE
         if rule := args.groups or (str(beside.absolute()) if beside.is_file() else None):
             before = assign_groups(before, rule, base=Path.cwd())
         if args.server:
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(found.to_dict() | {"files": [str(file) for file in written.files] if args.out else []})
         return 0
-    _tell(found)
+    _print_corrections(found)
     if args.out:
         print("\n".join(str(file) for file in written.files))
     return 0
@@ -86,7 +86,7 @@ def _pull(args: argparse.Namespace) -> None:
     pull(args.task, args.server, args.corrected, organisation=args.organisation)
 
 
-def _tell(found: Corrections) -> None:
+def _print_corrections(found: Corrections) -> None:
     from liftgate.stats.interval import sample
 
     print(f"{sample(found.n_images, found.n_groups)}: {found.n_prelabels} pre-labels became {found.n_objects} objects")
@@ -98,7 +98,7 @@ def _tell(found: Corrections) -> None:
             [row.name, row.kept, row.moved, "" if row.moved_iou is None else f"{row.moved_iou:.2f}", row.relabelled,
              row.deleted, row.added, _share(row.precision), _share(row.recall)]
         )  # fmt: skip
-    tell_table(lines)
+    print_table(lines)
     for name, value in (("precision", found.total.precision), ("recall", found.total.recall)):
         if value is not None:
             print(f"{name} of the pre-labels at IoU 0.5: {value}{'; ' + value.note if value.note else ''}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from liftgate.data.core.dataset import Dataset
     from liftgate.reporting.dataset_pages.pairs import PairImage
 
-_TOLD = 20
+_MAX_SHOWN = 20
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,11 +66,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json({**record, "pairs": [link.to_dict() for link in links]})
         return 0
-    for link in links[:_TOLD]:
+    for link in links[:_MAX_SHOWN]:
         across = f"  across {link.first.image.split} and {link.second.image.split}" if link.crosses else ""
         print(f"{link.kind:<6}  {link.first.name} = {link.second.name}{across}")
-    if len(links) > _TOLD:
-        say(f"… and {len(links) - _TOLD:,} more pairs; --json has them all, --page shows them")
+    if len(links) > _MAX_SHOWN:
+        say(f"… and {len(links) - _MAX_SHOWN:,} more pairs; --json has them all, --page shows them")
     crossing = sum(record["crossing"].values())
     counted = f"{record['n_images']:,} images, {len(links):,} pairs ({crossing:,} across splits)"
     print(f"{counted}, {record['n_groups']:,} groups")

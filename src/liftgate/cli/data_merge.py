@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from liftgate.cli.data_convert import FORMATS
-from liftgate.cli.data_source import READS, tell_faults, tell_losses, tell_table
+from liftgate.cli.data_source import READS, print_faults, print_losses, print_table
 from liftgate.cli.output import add_json, emit_json, progress, say
 
 OUT = "a new folder; images become links"
@@ -61,17 +61,17 @@ def run(args: argparse.Namespace) -> int:
             accept=args.accept,
             progress=bar,
         )
-    tell_faults(done.faults)
-    tell_losses(done.losses)
+    print_faults(done.faults)
+    print_losses(done.losses)
     if args.json:
         emit_json(done.to_dict())
         return 0
     lines: list[list[object]] = [["data set", "class", "becomes", "objects"]]
     lines += [[row.dataset, row.name, row.becomes or "(dropped)", row.objects] for row in done.classes]
-    tell_table(lines)
+    print_table(lines)
     for conflict in done.conflicts:
         say(f"conflict, {conflict.kind}: {conflict.message}")
-    tell_emptied(done.emptied, backgrounds=done.backgrounds)
+    print_emptied(done.emptied, backgrounds=done.backgrounds)
     if done.files:
         print(f"{done.n_images:,} images, {done.n_objects:,} objects → {args.to}")
     for path in done.files:
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def tell_emptied(emptied: Mapping[str, int], *, backgrounds: bool) -> None:
+def print_emptied(emptied: Mapping[str, int], *, backgrounds: bool) -> None:
     """Say what becomes of images that lose all their boxes."""
     outcome = "stay as backgrounds" if backgrounds else "are left out (--backgrounds keeps them)"
     for name, count in emptied.items():

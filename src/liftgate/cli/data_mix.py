@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate.cli.data_merge import OUT, add_parts, tell_emptied
-from liftgate.cli.data_source import tell_faults, tell_losses, tell_splits
+from liftgate.cli.data_merge import OUT, add_parts, print_emptied
+from liftgate.cli.data_source import print_faults, print_losses, print_splits
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import UsageError
 
@@ -55,16 +55,16 @@ def run(args: argparse.Namespace) -> int:
             accept=args.accept,
             progress=bar,
         )
-    tell_faults(done.faults)
-    tell_losses(done.losses)
+    print_faults(done.faults)
+    print_losses(done.losses)
     if args.json:
         emit_json(done.to_dict())
         return 0
-    tell_splits(done.splits)
+    print_splits(done.splits)
     shares = ", ".join(f"{name} {count}" for name, count in done.training_entries.items())
     print(f"{sum(done.training_entries.values())} training entries an epoch: {shares}")
     print(done.data_yaml)
-    tell_emptied(done.emptied, backgrounds=done.backgrounds)
+    print_emptied(done.emptied, backgrounds=done.backgrounds)
     for name, count in done.left_out.items():
         say(f"left out: {count} val and test images of {name}")
     return 0

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.data_source import add_images, tell_faults
+from liftgate.cli.data_source import add_images, print_faults
 from liftgate.cli.output import add_json, emit_json, progress, say
 from liftgate.errors import Refused
 
@@ -40,13 +40,13 @@ def run(args: argparse.Namespace) -> int:
     with progress() as bar:
         dataset = read(args.path, images=args.images, progress=bar)
         faults = faults_of(dataset)
-        tell_faults(faults)
+        print_faults(faults)
         if before is not None:
             found = verify_snapshot(before, dataset, progress=bar)
             if args.json:
                 emit_json({**found.to_dict(), **faults.to_dict()})
             else:
-                _tell(found, args.verify)
+                _print_difference(found, args.verify)
             return 0 if found.same else _CHANGED
         if args.out.exists():
             raise Refused("a file is there", where=args.out, hint="a manifest is kept, not overwritten: another --out")
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(found: SnapshotDifference, manifest: Path) -> None:
+def _print_difference(found: SnapshotDifference, manifest: Path) -> None:
     if found.same:
         print(f"the same: {found.n_files:,} files as in {manifest}")
         return

@@ -78,29 +78,29 @@ def source_of(args: argparse.Namespace) -> DatasetSource:
     )
 
 
-def tell_faults(faults: ReadFaults) -> None:
+def print_faults(faults: ReadFaults) -> None:
     """Say on stderr what the readers left out, for it is in no result."""
     for line in faults.lines:
         say(f"note: {line}")
 
 
-def tell_losses(losses: Sequence[Loss]) -> None:
+def print_losses(losses: Sequence[Loss]) -> None:
     """Say on stderr what was read and is not in the copy, or is there in another form."""
     for loss in losses:
         say(f"not held: {loss.what} ({loss.count:,}, such as {loss.example})")
 
 
-def tell_splits(rows: Sequence[SplitCounts]) -> None:
+def print_splits(rows: Sequence[SplitCounts]) -> None:
     """Print images, groups, objects and the first classes of every split."""
     shown = list(rows[0].objects_by_class)[:12] if rows else []
     lines: list[list[object]] = [["split", "images", "groups", "objects", *shown]]
     for row in rows:
         counts = [row.objects_by_class[name] for name in shown]
         lines.append([row.split or "no split", row.n_images, row.n_groups, row.n_objects, *counts])
-    tell_table(lines)
+    print_table(lines)
 
 
-def tell_table(lines: Sequence[Sequence[object]]) -> None:
+def print_table(lines: Sequence[Sequence[object]]) -> None:
     """Print columns: the first to the left, the others to the right."""
     shown = [[visible_line(str(cell)) for cell in line] for line in lines]
     widths = [max(len(line[at]) for line in shown) for at in range(len(shown[0]))]

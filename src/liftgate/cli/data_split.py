@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate.cli.data_source import add_source, source_of, tell_faults, tell_splits, tell_table
+from liftgate.cli.data_source import add_source, print_faults, print_splits, print_table, source_of
 from liftgate.cli.output import add_json, emit_json, progress, say
 
 
@@ -59,16 +59,16 @@ def run(args: argparse.Namespace) -> int:
             stratify=args.stratify,
             progress=bar,
         )
-    tell_faults(done.faults)
+    print_faults(done.faults)
     if args.json:
         emit_json(done.to_dict())
         return 0
     for frozen in done.splits:
-        tell_splits(frozen.splits)
+        print_splits(frozen.splits)
         if frozen.strata:
             shown = list(frozen.strata[0].groups)
             rows = [[row.stratum, *(row.groups[name] for name in shown)] for row in frozen.strata]
-            tell_table([["groups of", *shown], *rows])
+            print_table([["groups of", *shown], *rows])
         print(f"{frozen.path}  sha256 {frozen.sha256[:12]}  seed {args.seed}")
     for proof in done.apart:
         say(f"{proof.data}: disjoint, {proof.n_images} images compared by their bytes, groups by name")

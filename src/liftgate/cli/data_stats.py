@@ -66,14 +66,14 @@ def run(args: argparse.Namespace) -> int:
         emit_json(seen.to_dict())
         return 0
     for view in seen.views:
-        _tell(view, f"{view.name}: " if seen.sides else "")
+        _print_overview(view, f"{view.name}: " if seen.sides else "")
     if seen.sides:
-        _tell_comparison(seen.comparison)
-        _tell_distances(seen.sides, seen.views)
+        _print_comparison(seen.comparison)
+        _print_distances(seen.sides, seen.views)
     return 0
 
 
-def _tell(view: Overview, whose: str) -> None:
+def _print_overview(view: Overview, prefix: str) -> None:
     from liftgate.data.overview.record import remarks
     from liftgate.stats.interval import sample
 
@@ -104,10 +104,10 @@ def _tell(view: Overview, whose: str) -> None:
         seen = ", ".join(f"{share:.1%} under {limit} px" for limit, share in view.under.items())
         print(f"at imgsz {view.imgsz}: {seen}; sizes are √(width × height)")
     for line in remarks(view):
-        say(f"note: {whose}{line}")
+        say(f"note: {prefix}{line}")
 
 
-def _tell_comparison(sets: Sequence[ComparedSet]) -> None:
+def _print_comparison(sets: Sequence[ComparedSet]) -> None:
     def number(value: float | None, form: str) -> str:
         return "-" if value is None else format(value, form)
 
@@ -131,7 +131,7 @@ def _tell_comparison(sets: Sequence[ComparedSet]) -> None:
     _table([("", *(row.name for row in sets)), *((title, *map(value, sets)) for title, value in shown)])
 
 
-def _tell_distances(sides: Sequence[DatasetDifference], views: Sequence[Overview]) -> None:
+def _print_distances(sides: Sequence[DatasetDifference], views: Sequence[Overview]) -> None:
     first, *others = (view.name for view in views)
     print(f"distance from {first}: 0 the same, 1 nothing in common; in brackets what chance gives")
     titles = {d.name: d.title for side in sides for d in side.distances}

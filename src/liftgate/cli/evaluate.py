@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
             predictions,
             errors=args.errors,
             pck=args.pck,
-            val=_one(args.val),
+            val=_single_val(args.val),
             progress=bar,
             **measuring(args),
         )
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _one(val: Sequence[Path]) -> Path | None:
+def _single_val(val: Sequence[Path]) -> Path | None:
     if len(val) > 1:
         raise UsageError("one model has one set of predictions on val", got=f"--val {len(val)} times")
     return val[0] if val else None
@@ -88,13 +88,13 @@ def table(evaluation: Evaluation) -> str:
     of = f"{sample(evaluation.n_images, evaluation.n_groups)}; {level} intervals over groups"
     lines += ["", f"{of}; deff: design effect, n_eff: what the sample is worth in independent ones"]
     lines += ["groups: how many even groups inform the number"]
-    lines += [*_basis(evaluation), *_slices(evaluation), *_pck(evaluation), *_errors(evaluation)]
+    lines += [*_settings_and_remarks(evaluation), *_slices(evaluation), *_pck(evaluation), *_errors(evaluation)]
     common = evaluation.settings.get("common")
     notes = [*([common] if common else []), *sorted({i.note for i in evaluation.intervals.values() if i.note})]
     return "\n".join([*lines, *(f"note: {note}" for note in notes)])
 
 
-def _basis(evaluation: Evaluation) -> Iterator[str]:
+def _settings_and_remarks(evaluation: Evaluation) -> Iterator[str]:
     """Yield the settings of the evaluation, and remarks."""
     if "conf" in evaluation.settings:
         conf = evaluation.settings["conf"]

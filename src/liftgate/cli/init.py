@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from liftgate.cli.output import add_json, emit_json, say
-from liftgate.study.templates import MORE_DATA, TEMPLATES, Filling, write
+from liftgate.study.templates import MORE_DATA, TEMPLATES, TemplateInputs, write
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="measure-first: frames to train on; two-stage: what to pre-train on; improve: a second set; "
         "kill-switch: the synthetic one",
     )
-    parser.add_argument("--weights", default=Filling.weights, help="start weights (default: %(default)s)")
+    parser.add_argument("--weights", default=TemplateInputs.weights, help="start weights (default: %(default)s)")
     parser.add_argument(
-        "--class", dest="cls", default=Filling.cls, help="measure-first: the class (default: %(default)s)"
+        "--class", dest="cls", default=TemplateInputs.cls, help="measure-first: the class (default: %(default)s)"
     )
     parser.add_argument("--groups", metavar="RULE", help="regex with (?P<group>…), CSV, folder, exif or name-time")
     add_json(parser)
@@ -36,7 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate init` and return its exit code."""
-    study = write(args.folder, args.template, Filling(args.data, args.more_data, args.weights, args.cls, args.groups))
+    study = write(
+        args.folder, args.template, TemplateInputs(args.data, args.more_data, args.weights, args.cls, args.groups)
+    )
     if args.json:
         emit_json({"study": str(study), "template": args.template})
         return 0

@@ -28,11 +28,11 @@ def run(args: argparse.Namespace) -> int:
     """Run `liftgate ledger` and return its exit code."""
     ledger = Ledger(_ledger_path(args.ledger))
     if not ledger.head_path.exists():
-        _expect_a_ledger(ledger)
+        _require_ledger(ledger)
     return _show(ledger, args) if args.action == "show" else _verify(ledger, args)
 
 
-def _expect_a_ledger(ledger: Ledger) -> None:
+def _require_ledger(ledger: Ledger) -> None:
     """Refuse a file without a head file next to it: more likely the wrong file than a damaged ledger."""
     if not ledger.path.exists() or ledger.path.stat().st_size == 0:
         raise UsageError("there is no ledger yet", where=ledger.path, hint="`liftgate run STUDY` begins one")
@@ -73,7 +73,9 @@ def _show(ledger: Ledger, args: argparse.Namespace) -> int:
     for entry in entries:
         back = " (the clock went back)" if entry.time < latest else ""
         latest = max(latest, entry.time)
-        print(f"{entry.seq:>5}  {entry.time[:19]}Z  {short(entry.hash)}  {entry.kind:<10}  {_gist(entry)}{back}")
+        print(
+            f"{entry.seq:>5}  {entry.time[:19]}Z  {short(entry.hash)}  {entry.kind:<10}  {_summary_line(entry)}{back}"
+        )
         for place in places.get(entry.seq, ()):
             print(f"{'':>29}{place}")
     return 0
@@ -90,7 +92,7 @@ def _verify(ledger: Ledger, args: argparse.Namespace) -> int:
     return 0
 
 
-def _gist(entry: Entry) -> str:
+def _summary_line(entry: Entry) -> str:
     """Return one line that says what an entry is about."""
     body = entry.body
     if entry.kind == "lockbox":

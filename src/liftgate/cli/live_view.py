@@ -35,14 +35,14 @@ class NoticePrinter:
             self._screen.say(f"  verdict  {notice.step}: {body['sentence']}")
         elif notice.kind == "event" and kind == "epoch":
             row = EpochRow(body)
-            self._screen(notice.step, row.epoch, row.epochs or row.epoch, _detail(row))
+            self._screen(notice.step, row.epoch, row.epochs or row.epoch, _epoch_detail(row))
         elif notice.kind == "event" and "decision" in body:
             self._screen.say(f"  decided  {notice.step}: {body['message']}")
         elif notice.kind == "event" and kind in ("warning", "note"):
             self._screen.say(f"  {kind:<8} {body['message']}")
 
 
-def _detail(row: EpochRow) -> str:
+def _epoch_detail(row: EpochRow) -> str:
     """Training losses and validation mAP of an epoch, and the time left by that epoch's own."""
     losses = {
         name.removeprefix("train/").removesuffix("_loss"): value

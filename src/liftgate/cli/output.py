@@ -26,7 +26,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         "--set",
         dest="overrides",
         metavar="KEY=VALUE",
-        action=_KeyValue,
+        action=_KeyValueAction,
         default=environment_overrides(os.environ),
         help="change a value of the study, e.g. arms.single.0.recipe.epochs=3 (also: $LIFTGATE_SET, one per line)",
     )
@@ -194,7 +194,7 @@ class Lines(Screen):
             self._last[what] = now
 
 
-class _KeyValue(argparse.Action):
+class _KeyValueAction(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         key, value = _key_value(str(values), "--set")
         setattr(namespace, self.dest, {**getattr(namespace, self.dest), key: value})

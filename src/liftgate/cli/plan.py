@@ -46,12 +46,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     width = max((len(line.step) for line in lines), default=0)
     for line in lines:
-        print(f"{line.state:<9} {line.step:<{width}}  {line.why}{_takes(line)}")
-    print(f"{len(work)} of {len(lines)} steps would run{_in_all(work)}")
+        print(f"{line.state:<9} {line.step:<{width}}  {line.why}{_expected_cost(line)}")
+    print(f"{len(work)} of {len(lines)} steps would run{_total_text(work)}")
     return 0
 
 
-def _takes(line: Planned) -> str:
+def _expected_cost(line: Planned) -> str:
     if line.state != "run":
         return ""
     if line.expected is None:
@@ -73,7 +73,7 @@ def _total(work: Sequence[Planned]) -> dict[str, float | int | None]:
     }
 
 
-def _in_all(work: Sequence[Planned]) -> str:
+def _total_text(work: Sequence[Planned]) -> str:
     total = _total(work)
     if not work:
         return ""

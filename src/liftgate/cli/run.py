@@ -98,7 +98,7 @@ class Pause:
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal: request the pause, or stop at once where one is requested already."""
         if number == signal.SIGHUP:
-            _leave_terminal()
+            _redirect_output_to_devnull()
         elif self._requested:
             raise KeyboardInterrupt
         self._requested = True
@@ -124,7 +124,7 @@ def pausing() -> Iterator[Pause]:
             signal.signal(number, handler)
 
 
-def _leave_terminal() -> None:
+def _redirect_output_to_devnull() -> None:
     """Send what is printed from now on to /dev/null: writing to a closed terminal would fail during the pause."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):

@@ -13,7 +13,7 @@ _SIGNS = {"…": "...", "→": "->", "×": "x", "≥": ">=", "≤": "<=", "−":
 _SPELLED = str.maketrans(_SIGNS)
 
 
-def open_what_is_closed() -> None:
+def open_closed_streams() -> None:
     """Open the standard streams that the parent process has closed, as a daemon may.
 
     Otherwise messages would be written to stdout, or into the first file that is opened.
@@ -24,7 +24,7 @@ def open_what_is_closed() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
-def spell_what_cannot_be_shown() -> None:
+def escape_unencodable() -> None:
     """Spell what a stream cannot encode: LC_ALL=C has no `→`, and UTF-8 no file name that is not text."""
     codecs.register_error("liftgate.spelled", _spelled)
     for stream in (sys.stdout, sys.stderr):
@@ -32,7 +32,7 @@ def spell_what_cannot_be_shown() -> None:
             stream.reconfigure(errors="liftgate.spelled")
 
 
-def show_hidden_characters() -> None:
+def escape_control_characters() -> None:
     """Let no name in a stranger's file steer the terminal: stdout gets control characters as escapes."""
     stream = sys.stdout
     if isinstance(stream, TextIOWrapper) and not hasattr(stream, "write_as_given"):

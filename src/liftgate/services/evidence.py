@@ -94,12 +94,12 @@ def evaluate(
     screening = _Screening(threats, threshold, () if val is None else (val,), val_truth or truth, images)
     screening.validate(models=1)
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
-    material = _read(dataset, (predictions,), common=common, by=by, open_anyway=open_anyway, screening=screening)
-    chosen = material.thresholds[0] if material.thresholds else None
+    inputs = _read(dataset, (predictions,), common=common, by=by, open_anyway=open_anyway, screening=screening)
+    chosen = inputs.thresholds[0] if inputs.thresholds else None
     result = evaluating.evaluate(
-        material.truth, material.predictions[0], replace(spec, threshold=chosen, slices=material.slices)
+        inputs.truth, inputs.predictions[0], replace(spec, threshold=chosen, slices=inputs.slices)
     )
-    return replace(result, settings={**result.settings, **material.remarks()})
+    return replace(result, settings={**result.settings, **inputs.remarks()})
 
 
 def compare(
@@ -161,11 +161,11 @@ def compare(
     screening.validate(models=2)
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
     sources = (control, treatment)
-    material = _read(dataset, sources, common=common, by=by, open_anyway=open_anyway, screening=screening)
-    spec = replace(spec, thresholds=material.thresholds, slices=material.slices)
-    first, second = material.predictions
-    result = comparing.compare(material.truth, first, second, spec)
-    return replace(result, caveats=(*material.caveats(), *result.caveats))
+    inputs = _read(dataset, sources, common=common, by=by, open_anyway=open_anyway, screening=screening)
+    spec = replace(spec, thresholds=inputs.thresholds, slices=inputs.slices)
+    first, second = inputs.predictions
+    result = comparing.compare(inputs.truth, first, second, spec)
+    return replace(result, caveats=(*inputs.caveats(), *result.caveats))
 
 
 def compare_arms(
@@ -227,12 +227,12 @@ def compare_arms(
     screening = _Screening(threats, threshold, val, val_truth or truth, images)
     screening.validate(models=len(sources))
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
-    material = _read(dataset, sources, common=common, by=by, open_anyway=open_anyway, screening=screening)
-    spec = replace(spec, thresholds=material.thresholds, slices=material.slices)
-    first, *others = material.predictions
+    inputs = _read(dataset, sources, common=common, by=by, open_anyway=open_anyway, screening=screening)
+    spec = replace(spec, thresholds=inputs.thresholds, slices=inputs.slices)
+    first, *others = inputs.predictions
     named = dict(zip(treatments, others, strict=True))
-    result = multiple_comparisons.compare_arms(material.truth, first, named, spec)
-    noted = {name: replace(one, caveats=(*material.caveats(), *one.caveats)) for name, one in result.treatments.items()}
+    result = multiple_comparisons.compare_arms(inputs.truth, first, named, spec)
+    noted = {name: replace(one, caveats=(*inputs.caveats(), *one.caveats)) for name, one in result.treatments.items()}
     return replace(result, treatments=noted)
 
 
@@ -331,7 +331,7 @@ def size(claim: str, /, *values: object, **options: object) -> SizeAnswer:
     return questions[claim](*values, **options)
 
 
-class _Material(NamedTuple):
+class _Inputs(NamedTuple):
     """What the files held, ready to be computed with."""
 
     truth: Dataset
@@ -367,14 +367,14 @@ def _read(
     by: str | None,
     open_anyway: str | None,
     screening: _Screening,
-) -> _Material:
+) -> _Inputs:
     contaminated = _require_unlocked(dataset, sources, open_anyway)
     thresholds = screening.choose(dataset, len(sources))
     found, note = read_all_predictions(sources, dataset), None
     if common:
         dataset, found, note = on_common_images(dataset, *found)
     slices = None if by is None else slice_images(dataset, by, base=Path.cwd())
-    return _Material(dataset, found, thresholds, slices, contaminated, note)
+    return _Inputs(dataset, found, thresholds, slices, contaminated, note)
 
 
 def _require_unlocked(truth: Dataset, sources: Sequence[PredictionsSource], reason: str | None) -> str:
@@ -455,7 +455,7 @@ class _Screening:
                 hint="--val PREDICTIONS, on the val split of the truth or of --val-truth; once for each model",
             )  # fmt: skip
 
-    def choose(self, judged: Dataset, models: int) -> tuple[ImageLevelThreshold, ...]:
+    def choose(self, evaluated: Dataset, models: int) -> tuple[ImageLevelThreshold, ...]:
         """Return the threshold of each model; none where no image-level metrics are wanted.
 
         Raises:
@@ -468,7 +468,7 @@ class _Screening:
             return (ImageLevelThreshold(positive, number),) * models
         val = read_truth(self.val_truth, images=self.images)
         demand_unlocked(val, "a threshold is chosen on images that are not locked")
-        if shared := _shared_images(val, judged):
+        if shared := _shared_images(val, evaluated):
             where = self.val_truth.source if isinstance(self.val_truth, Dataset) else self.val_truth
             raise UsageError(
                 "the threshold would be chosen on images that it is judged by", where=where,
@@ -485,11 +485,11 @@ class _Screening:
             return None
 
 
-def _shared_images(val: Dataset, judged: Dataset) -> int:
-    """Return how many images of `val` are judged too: by name within one data set, by content elsewhere."""
-    if val.root == judged.root:
-        return len({image.id for image in val.images} & {image.id for image in judged.images})
-    return int(ImageIdentities.of(judged).shared_with(val).sum())
+def _shared_images(val: Dataset, evaluated: Dataset) -> int:
+    """Return how many images of `val` are evaluated too: by name within one data set, by content elsewhere."""
+    if val.root == evaluated.root:
+        return len({image.id for image in val.images} & {image.id for image in evaluated.images})
+    return int(ImageIdentities.of(evaluated).shared_with(val).sum())
 
 
 def odd_predictions(predictions: Predictions) -> str:

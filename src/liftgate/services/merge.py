@@ -212,7 +212,9 @@ def mix(
     card = planned.build_card(mixed.dataset, " ".join(["liftgate data mix", *words]))
     left_out, losses = images_left_out(mixed.dataset, "yolo")
     written = mixed.dataset.take(~left_out)
-    document = yolo.write(written, Path(out), repeats=_only(mixed.repeats, written), card=card, progress=progress)
+    document = yolo.write(
+        written, Path(out), repeats=_listed_repeats(mixed.repeats, written), card=card, progress=progress
+    )
     seen = dict.fromkeys(planned.plan.names, 0)
     for image in written.images:
         if image.split == "train":
@@ -230,7 +232,7 @@ def mix(
     )
 
 
-def _only(repeats: Mapping[str, int], dataset: Dataset) -> dict[str, int]:
+def _listed_repeats(repeats: Mapping[str, int], dataset: Dataset) -> dict[str, int]:
     known = {image.id for image in dataset.images}
     return {image: times for image, times in repeats.items() if image in known}
 

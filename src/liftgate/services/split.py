@@ -140,7 +140,7 @@ def split(
     require_empty(out)
     dataset = source.open(progress, unlabelled=True)
     strata = {} if stratify is None else slice_images(dataset, stratify, base=Path.cwd())
-    proofs = tuple(_proof(dataset, Path(path), source, apart_groups, progress) for path in apart)
+    proofs = tuple(_prove_disjoint(dataset, Path(path), source, apart_groups, progress) for path in apart)
     if folds is not None:
         made = {f"-{number}": one for number, one in enumerate(make_folds(dataset, folds, seed, strata), 1)}
         how = f"--folds {folds}"
@@ -180,7 +180,9 @@ def _strata(applied: Dataset, strata: Mapping[str, str]) -> tuple[StratumGroups,
     )
 
 
-def _proof(dataset: Dataset, path: Path, source: DatasetSource, groups: str | None, progress: Progress) -> HeldOutProof:
+def _prove_disjoint(
+    dataset: Dataset, path: Path, source: DatasetSource, groups: str | None, progress: Progress
+) -> HeldOutProof:
     held_out = replace(source, path=path, groups=groups or source.groups, split=None, keep=None, keypoints=None)
     try:
         there = held_out.open(progress, unlabelled=True)

@@ -58,7 +58,7 @@ def dataset_statistics(
     """
     if imgsz < 1:
         raise UsageError("imgsz is out of range", expected="at least 1", got=imgsz)
-    datasets = _named_apart([one.open(progress, unlabelled=True) for one in (source, *others)])
+    datasets = _with_unique_names([one.open(progress, unlabelled=True) for one in (source, *others)])
     views = [overview(dataset, imgsz=imgsz, seed=seed, progress=progress) for dataset in datasets]
     sides = [
         compare_datasets(datasets[0], dataset, views[0], view, seed=seed, progress=progress)
@@ -67,7 +67,7 @@ def dataset_statistics(
     return DatasetStatistics(tuple(datasets), tuple(views), tuple(sides))
 
 
-def _named_apart(datasets: Sequence[Dataset]) -> list[Dataset]:
+def _with_unique_names(datasets: Sequence[Dataset]) -> list[Dataset]:
     count = Counter(dataset.name for dataset in datasets)
     words = ("first", "second", "third", *(f"{number}th" for number in range(4, len(datasets) + 1)))
     return [

@@ -47,12 +47,12 @@ def _last_decision(study: Study, words: Mapping[str, str]) -> tuple[str, ...]:
         if step.name not in words:
             follows = follows and any(gate.name == step.name for gate in study.gates)  # a skipped gate parts nothing
             continue
-        if not follows or set(last) & _awaited(step):
+        if not follows or set(last) & _waits_for(step):
             last = []
         last.append(step.name)
         follows = True
     return tuple(last)
 
 
-def _awaited(step: FlowStep) -> set[str]:
+def _waits_for(step: FlowStep) -> set[str]:
     return {name for condition in (step.when, *step.any_of) for name in condition}

@@ -15,7 +15,7 @@ def check_gates(draft: PartialStudy, source: Source) -> None:
         path: Path = ("gates", name)
         for metric in (gate.metric, *(claim.metric for claim in gate.claims)):
             if metric is not None and metric.startswith("OKS-") and draft.task != "pose":
-                source.complain(
+                source.add_problem(
                     path, f"`{metric}` is a metric of keypoints, and the task is {draft.task}", "task: pose"
                 )
         require_split(draft, gate.on, (*path, "on"), source)
@@ -26,72 +26,76 @@ def check_gates(draft: PartialStudy, source: Source) -> None:
         compares = any(arms is not None for arms in (gate.treatment, gate.treatments, gate.control))
         claims = gate.arm is not None or bool(gate.claims)
         if compares and claims:
-            source.complain(path, "a gate compares two arms or claims numbers of one arm, not both", "make two gates")
+            source.add_problem(
+                path, "a gate compares two arms or claims numbers of one arm, not both", "make two gates"
+            )
         elif compares:
             _comparison(draft, gate, path, source)
         elif claims:
             _claims(draft, gate, path, source)
         else:
             hint = "treatment, control, metric and margin; or arm and claims"
-            source.complain(path, "the gate says neither which arms it compares nor which arm it is about", hint)
+            source.add_problem(path, "the gate says neither which arms it compares nor which arm it is about", hint)
 
 
 def _ablation_gate(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
     here: Path = (*path, "ablation")
     if require_known(source, here, str(gate.ablation), "arm", draft.names["arms"]):
-        arm = draft.written.get(str(gate.ablation))
+        arm = draft.arms_as_written.get(str(gate.ablation))
         if arm is not None and not (isinstance(arm, TrainedKeys) and arm.ablate):
-            source.complain(here, f"the arm `{gate.ablation}` has no `ablate`", "ablate: {fliplr: [0, 0.5]}")
+            source.add_problem(here, f"the arm `{gate.ablation}` has no `ablate`", "ablate: {fliplr: [0, 0.5]}")
     if gate.metric is None:
-        source.complain(path, "a comparison needs `metric`")
+        source.add_problem(path, "a comparison needs `metric`")
     for key in sorted({"treatment", "treatments", "control", "differ", "arm", "claims"} & gate.model_fields_set):
-        source.complain((*path, key), f"`ablation` says already what is compared, so `{key}` cannot")
+        source.add_problem((*path, key), f"`ablation` says already what is compared, so `{key}` cannot")
 
 
 def _screening(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
     """Metrics of whole images need threats and a threshold; a threshold is never chosen where it judges."""
     of_images = [m for m in (gate.metric, *(claim.metric for claim in gate.claims)) if m in SCREENING]
     if of_images and not gate.threats:
-        source.complain(
+        source.add_problem(
             path, f"`{of_images[0]}` is of whole images: `threats` says which classes are one", "threats: [gun]"
         )
     if gate.threats and not of_images:
-        source.complain(
+        source.add_problem(
             (*path, "threats"), "no metric of this gate is of whole images", f"metrics: {', '.join(SCREENING)}"
         )
     if gate.threshold is not None and not gate.threats:
-        source.complain((*path, "threshold"), "a threshold is of images with `threats`", "threats: [gun]")
+        source.add_problem((*path, "threshold"), "a threshold is of images with `threats`", "threats: [gun]")
     if gate.threats and gate.threshold is None and set(of_images) - {"AUC"}:
         hint = "threshold: {on: bench.val, by: f1}, or a number"
-        source.complain(path, "from which score on is an image flagged? `threshold` is missing", hint)
+        source.add_problem(path, "from which score on is an image flagged? `threshold` is missing", hint)
     if not isinstance(rule := gate.threshold, ThresholdKeys):
         return
     here: Path = (*path, "threshold", "on")
     require_unlocked_splits(draft, [rule.on], here, source)
     if rule.on == gate.on:
-        source.complain(here, f"`{rule.on}` is where it judges: chosen there, a threshold flatters", "choose it on val")
+        source.add_problem(
+            here, f"`{rule.on}` is where it judges: chosen there, a threshold flatters", "choose it on val"
+        )
     if (rule.by == "f1") != (rule.target is None):
         verb = "takes no" if rule.by == "f1" else "needs a"
-        source.complain((*path, "threshold"), f"the rule {rule.by} {verb} `target`", "by: recall, target: 0.9")
+        source.add_problem((*path, "threshold"), f"the rule {rule.by} {verb} `target`", "by: recall, target: 0.9")
 
 
 def _comparison(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
     for key in ("treatment", "control", "metric"):
         if getattr(gate, key) is None and not (key == "treatment" and gate.treatments):
-            source.complain(path, f"a comparison needs `{key}`")
+            source.add_problem(path, f"a comparison needs `{key}`")
     if gate.treatment is not None and gate.treatments is not None:
-        source.complain((*path, "treatments"), "`treatment` is there already", "keep one of the two keys")
+        source.add_problem((*path, "treatments"), "`treatment` is there already", "keep one of the two keys")
     for index, arm in enumerate(gate.treatments or ()):
         require_known(source, (*path, "treatments", index), arm, "arm", draft.arm_names)
         if arm == gate.control or arm in (gate.treatments or ())[:index]:
-            source.complain((*path, "treatments", index), f"`{arm}` would be compared with itself, or twice")
+            source.add_problem((*path, "treatments", index), f"`{arm}` would be compared with itself, or twice")
     _margin(gate, path, source)
     for key in ("treatment", "control"):
         arm = getattr(gate, key)
         if arm is not None:
             require_known(source, (*path, key), arm, "arm", draft.arm_names)
     if gate.treatment is not None and gate.treatment == gate.control:
-        source.complain((*path, "control"), f"treatment and control are the same arm `{gate.control}`")
+        source.add_problem((*path, "control"), f"treatment and control are the same arm `{gate.control}`")
     for index, word in enumerate(gate.differ):
         if not word.startswith("recipe."):
             require_known(source, (*path, "differ", index), word, "difference", (*DIFFERENCES, "recipe.NAME"))
@@ -99,25 +103,25 @@ def _comparison(draft: PartialStudy, gate: GateKeys, path: Path, source: Source)
 
 def _margin(gate: GateKeys, path: Path, source: Source) -> None:
     if gate.metric == "ms_per_image":
-        source.complain(
+        source.add_problem(
             (*path, "metric"), "the time of a prediction is no sample to compare", "make it a claim: at_most"
         )
     if gate.claim == "equal" and not (gate.margin > 0 and gate.rule == "interval" and gate.level > 0.5):
         hint = "margin: 0.01, with rule: interval and a level above 0.5"
-        source.complain((*path, "claim"), "to be equal means to differ by less than a margin above 0", hint)
+        source.add_problem((*path, "claim"), "to be equal means to differ by less than a margin above 0", hint)
 
 
 def _claims(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
     if gate.arm is None:
-        source.complain(path, "claims need `arm`", suggestion("", draft.names["arms"]))
+        source.add_problem(path, "claims need `arm`", suggestion("", draft.names["arms"]))
     else:
         require_known(source, (*path, "arm"), gate.arm, "arm", draft.arm_names)
     if not gate.claims:
-        source.complain(path, "a gate about one arm needs `claims`", "claims: [{metric: recall, at_least: 0.95}]")
+        source.add_problem(path, "a gate about one arm needs `claims`", "claims: [{metric: recall, at_least: 0.95}]")
     for index, claim in enumerate(gate.claims):
         _direction(claim, (*path, "claims", index), source)
     for key in sorted({"metric", "margin", "differ", "claim"} & gate.model_fields_set):
-        source.complain((*path, key), f"`{key}` belongs to a comparison", "claims have their own `metric`")
+        source.add_problem((*path, key), f"`{key}` belongs to a comparison", "claims have their own `metric`")
 
 
 def _direction(claim: ClaimKeys, path: Path, source: Source) -> None:
@@ -125,6 +129,6 @@ def _direction(claim: ClaimKeys, path: Path, source: Source) -> None:
     wanted, other = ("at_most", "at_least") if less else ("at_least", "at_most")
     if getattr(claim, other) is not None:
         why = "less" if less else "more"
-        source.complain((*path, other), f"of `{claim.metric}` {why} is better: `{other}` would reward the worse")
+        source.add_problem((*path, other), f"of `{claim.metric}` {why} is better: `{other}` would reward the worse")
     elif getattr(claim, wanted) is None:
-        source.complain(path, f"the claim says no number: the key `{wanted}` is missing")
+        source.add_problem(path, f"the claim says no number: the key `{wanted}` is missing")

@@ -36,7 +36,7 @@ def apply(source: Source, key: str, value: Any) -> None:
         path = (*path, step)
         if depth < len(words) - 1:
             parent = parent[step]
-    source.forget(path)
+    source.drop_places(path)
     source.places[path] = label
     parent[path[-1]] = value
 

@@ -16,8 +16,8 @@ class PartialStudy:
     """The well-formed entries of each section, and every name that the section has, well-formed or not."""
 
     datasets: Mapping[str, DatasetKeys]
-    written: Mapping[str, AnyArm]
-    """Arms as they are written; `arms` has their variants too, stages in one form."""
+    arms_as_written: Mapping[str, AnyArm]
+    """Arms as they are in the file; `arms` has their variants too, stages in one form."""
     gates: Mapping[str, GateKeys]
     flow: Mapping[int, StepKeys]
     budget: Mapping[str, float]
@@ -27,12 +27,12 @@ class PartialStudy:
     names: Mapping[str, tuple[str, ...]]
     answer: str | None
     arms: Mapping[str, list[StageKeys] | ModelKeys] = field(init=False)
-    stands_for: Mapping[str, Mapping[str, GateKeys]] = field(init=False)
-    """Name of a gate as it is written → the gates that it expands to"""
+    expanded_gates: Mapping[str, Mapping[str, GateKeys]] = field(init=False)
+    """Name of a gate in the file → the gates that it expands to"""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "arms", expand_arms(self.written))
-        object.__setattr__(self, "stands_for", expand_gates(self.gates, self.written))
+        object.__setattr__(self, "arms", expand_arms(self.arms_as_written))
+        object.__setattr__(self, "expanded_gates", expand_gates(self.gates, self.arms_as_written))
 
     @property
     def arm_names(self) -> tuple[str, ...]:
@@ -42,7 +42,9 @@ class PartialStudy:
     @property
     def gate_names(self) -> tuple[str, ...]:
         """Names of gates, as written and expanded."""
-        return tuple(dict.fromkeys((*self.names["gates"], *(one for some in self.stands_for.values() for one in some))))
+        return tuple(
+            dict.fromkeys((*self.names["gates"], *(one for some in self.expanded_gates.values() for one in some)))
+        )
 
 
 def require_known(source: Source, path: Path, word: str, kind: str, names: Iterable[str]) -> bool:
@@ -52,7 +54,7 @@ def require_known(source: Source, path: Path, word: str, kind: str, names: Itera
         return True
     if not names:  # the section is missing or no mapping: that problem is noted already
         return False
-    source.complain(path, f"no {kind} `{word}`", suggestion(word, names))
+    source.add_problem(path, f"no {kind} `{word}`", suggestion(word, names))
     return False
 
 
@@ -61,19 +63,21 @@ def require_unlocked_splits(draft: PartialStudy, places: Iterable[str], path: Pa
     for place in places:
         dataset, dot, split = place.partition(".")
         if not dot or not split:
-            source.complain(path, f"expected DATASET.SPLIT, got `{place}`", f"for example {dataset}.val")
+            source.add_problem(path, f"expected DATASET.SPLIT, got `{place}`", f"for example {dataset}.val")
         elif not require_known(source, path, dataset, "dataset", draft.names["datasets"]):
             continue
         elif dataset in draft.datasets and split in draft.datasets[dataset].lock:
-            source.complain(path, f"`{place}` is locked, and this split is evaluated for every gate", f"{dataset}.val")
+            source.add_problem(
+                path, f"`{place}` is locked, and this split is evaluated for every gate", f"{dataset}.val"
+            )
 
 
 def require_split(draft: PartialStudy, place: str, path: Path, source: Source) -> None:
     """Note a problem unless `place` is DATASET.SPLIT of a known data set."""
     dataset, dot, split = place.partition(".")
     if not dot or not split:
-        source.complain(path, f"expected DATASET.SPLIT, got `{place}`", f"for example {dataset}.test")
+        source.add_problem(path, f"expected DATASET.SPLIT, got `{place}`", f"for example {dataset}.test")
     if require_known(source, path, dataset, "dataset", draft.names["datasets"]) and dataset in draft.datasets:
         made = draft.datasets[dataset].ratios is not None
         if made and split and split not in ("train", "val", "test"):
-            source.complain(path, f"`ratios` make no split `{split}`", suggestion(split, ("train", "val", "test")))
+            source.add_problem(path, f"`ratios` make no split `{split}`", suggestion(split, ("train", "val", "test")))

@@ -40,18 +40,20 @@ def _datasets(draft: PartialStudy, source: Source) -> None:
         if dataset.ratios is not None:
             total = math.fsum(dataset.ratios)
             if abs(total - 1) > 1e-6:
-                source.complain((*path, "ratios"), f"expected shares that sum to 1, got {total:g}")
+                source.add_problem((*path, "ratios"), f"expected shares that sum to 1, got {total:g}")
             elif dataset.ratios[0] == 0 and _trained_on(draft, name):
-                source.complain((*path, "ratios"), f"the share of train is 0, and an arm trains on `{name}`")
+                source.add_problem((*path, "ratios"), f"the share of train is 0, and an arm trains on `{name}`")
             if dataset.split is not None:
-                source.complain((*path, "ratios"), "`split` has frozen the split already", "keep one of the two keys")
+                source.add_problem(
+                    (*path, "ratios"), "`split` has frozen the split already", "keep one of the two keys"
+                )
         for locked in dataset.lock:
             if locked in ("train", "val") and _trained_on(draft, name):
                 message = f"`{locked}` cannot be locked: training on `{name}` looks at it in every epoch"
-                source.complain((*path, "lock"), message)
+                source.add_problem((*path, "lock"), message)
         for split in dataset.openings:
             if split not in dataset.lock:
-                source.complain((*path, "openings", split), f"`{split}` is not locked", f"lock: [{split}]")
+                source.add_problem((*path, "openings", split), f"`{split}` is not locked", f"lock: [{split}]")
 
 
 def _trained_on(draft: PartialStudy, dataset: str) -> bool:
@@ -64,7 +66,7 @@ def _sources(stage: StageKeys) -> tuple[str, ...]:
 
 
 def _arms(draft: PartialStudy, source: Source) -> None:
-    for name, arm in draft.written.items():
+    for name, arm in draft.arms_as_written.items():
         if isinstance(arm, ModelKeys):
             continue
         path: Path = ("arms", name)
@@ -80,10 +82,10 @@ def _arms(draft: PartialStudy, source: Source) -> None:
 def _stage(draft: PartialStudy, stage: StageKeys, index: int, path: Path, source: Source) -> None:
     _data(draft, stage, path, source)
     if index == 0 and stage.weights is None:
-        source.complain(path, "the first stage needs `weights`", "an official name, a file or a model YAML")
+        source.add_problem(path, "the first stage needs `weights`", "an official name, a file or a model YAML")
     if "weights_from" in stage.model_fields_set and (index == 0 or stage.weights is not None):
         message = "`weights_from` is about the stage before, which this stage does not start from"
-        source.complain((*path, "weights_from"), message, "leave out `weights_from`, or `weights` of a later stage")
+        source.add_problem((*path, "weights_from"), message, "leave out `weights_from`, or `weights` of a later stage")
     for argument, value in stage.recipe.items():
         _argument((*path, "recipe", argument), argument, value, source)
     if stage.select is not None:
@@ -102,15 +104,15 @@ def _data(draft: PartialStudy, stage: StageKeys, path: Path, source: Source) -> 
         here: Path = (*path, "data", index)
         require_known(source, (*here, "dataset"), part.dataset, "dataset", known)
         if part.dataset in _sources(stage)[:index]:
-            source.complain((*here, "dataset"), f"`{part.dataset}` is in the mix twice", "say `repeat: 2`")
+            source.add_problem((*here, "dataset"), f"`{part.dataset}` is in the mix twice", "say `repeat: 2`")
     if len(stage.data) > 1 and stage.val is None:
         hint = f"for example val: {stage.data[-1].dataset}"
-        source.complain(path, "a mix of several datasets needs `val`: val and test are never mixed", hint)
+        source.add_problem(path, "a mix of several datasets needs `val`: val and test are never mixed", hint)
 
 
 def _select(draft: PartialStudy, metric: str, path: Path, source: Source) -> None:
     if metric.startswith("pose_") and draft.task != "pose":
-        source.complain(path, f"`{metric}` is a metric of keypoints, and the task is {draft.task}", "task: pose")
+        source.add_problem(path, f"`{metric}` is a metric of keypoints, and the task is {draft.task}", "task: pose")
 
 
 def _decisions(stage: StageKeys, path: Path, source: Source) -> None:
@@ -119,16 +121,18 @@ def _decisions(stage: StageKeys, path: Path, source: Source) -> None:
     for index, point in enumerate(stage.decide):
         here: Path = (*path, "decide", index, "at")
         if point.at > last:
-            source.complain(here, f"the recipe ends after {last} epochs: this point is never reached")
+            source.add_problem(here, f"the recipe ends after {last} epochs: this point is never reached")
         if index and point.at <= stage.decide[index - 1].at:
-            source.complain(here, f"expected a later epoch than {stage.decide[index - 1].at}, got {point.at}")
+            source.add_problem(here, f"expected a later epoch than {stage.decide[index - 1].at}, got {point.at}")
     for epoch in stage.expect:
         if epoch > last:
-            source.complain((*path, "expect"), f"the recipe ends after {last} epochs: nothing is seen of epoch {epoch}")
+            source.add_problem(
+                (*path, "expect"), f"the recipe ends after {last} epochs: nothing is seen of epoch {epoch}"
+            )
 
 
 def _ablations(draft: PartialStudy, source: Source) -> None:
-    for name, arm in draft.written.items():
+    for name, arm in draft.arms_as_written.items():
         if not isinstance(arm, TrainedKeys):
             continue
         for argument, values in arm.ablate.items():
@@ -136,42 +140,44 @@ def _ablations(draft: PartialStudy, source: Source) -> None:
             _argument(path, argument, list(values), source)
             made = [variant for variant in variants(name, arm) if variant.argument == argument]
             if not made:
-                source.complain(path, f"`{name}` has this value already: there is nothing to compare it with")
+                source.add_problem(path, f"`{name}` has this value already: there is nothing to compare it with")
             for variant in made:
                 if variant.name in draft.names["arms"] or len({one.name for one in made}) < len(made):
-                    source.complain(path, f"there are two arms `{variant.name}`", "rename one, or leave a value out")
+                    source.add_problem(path, f"there are two arms `{variant.name}`", "rename one, or leave a value out")
 
 
 def _argument(path: Path, name: str, value: Any, source: Source) -> None:
     if name in RESERVED_ARGUMENTS:
-        source.complain(path, f"`{name}` is not a recipe's to set", RESERVED_ARGUMENTS[name])
+        source.add_problem(path, f"`{name}` is not a recipe's to set", RESERVED_ARGUMENTS[name])
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, dict | list):
-            source.complain(path, "expected a number, a word or a list of them")
+            source.add_problem(path, "expected a number, a word or a list of them")
         elif isinstance(item, float) and not math.isfinite(item):
-            source.complain(path, f"expected a finite number, got {item}")
+            source.add_problem(path, f"expected a finite number, got {item}")
         elif isinstance(item, str) and item.lower() in ("yes", "no", "on", "off"):
             meant = "true" if item.lower() in ("yes", "on") else "false"
-            source.complain(path, f"`{item}` is a word here, not a switch", f"write {meant}")
+            source.add_problem(path, f"`{item}` is a word here, not a switch", f"write {meant}")
 
 
 def _names(draft: PartialStudy, source: Source) -> None:
     for name in draft.names["gates"]:
         if name in VERBS or name in PLANNED_VERBS:
-            source.complain(("gates", name), f"`{name}` is a step of the flow and cannot name a gate")
+            source.add_problem(("gates", name), f"`{name}` is a step of the flow and cannot name a gate")
 
 
 def _answer(draft: PartialStudy, source: Source) -> None:
     if draft.answer is None:
         return
-    several = draft.stands_for.get(draft.answer, {draft.answer: None})
+    several = draft.expanded_gates.get(draft.answer, {draft.answer: None})
     if len(several) > 1:
         message = f"`{draft.answer}` expands to several gates, and the answer is one"
-        source.complain(("answer",), message, suggestion("", tuple(several)))
+        source.add_problem(("answer",), message, suggestion("", tuple(several)))
     elif require_known(source, ("answer",), draft.answer, "gate", draft.gate_names):
-        steps = {name for step in draft.flow.values() for name in (step.step, *draft.stands_for.get(step.step, ()))}
+        steps = {name for step in draft.flow.values() for name in (step.step, *draft.expanded_gates.get(step.step, ()))}
         if draft.flow and draft.answer not in steps:
-            source.complain(("answer",), f"the gate `{draft.answer}` is not in the flow", "a gate answers once decided")
+            source.add_problem(
+                ("answer",), f"the gate `{draft.answer}` is not in the flow", "a gate answers once decided"
+            )
 
 
 def _flow(draft: PartialStudy, source: Source) -> None:
@@ -182,14 +188,14 @@ def _flow(draft: PartialStudy, source: Source) -> None:
         path: Path = ("flow", index)
         if step.step in PLANNED_VERBS:
             message = f"`{step.step}` is not built yet in this version of Liftgate"
-            source.complain(path, message, f"take it out of the flow; steps that exist: {', '.join(VERBS)}")
+            source.add_problem(path, message, f"take it out of the flow; steps that exist: {', '.join(VERBS)}")
         elif step.step not in VERBS:
             require_known(source, path, step.step, "step or gate", (*VERBS, *gates))
         _condition(draft, step, (*path, "when"), (seen, trained), source)
         if step.step in gates and step.step in seen:
-            source.complain(path, f"the gate `{step.step}` is in the flow twice", "a gate has one verdict")
+            source.add_problem(path, f"the gate `{step.step}` is in the flow twice", "a gate has one verdict")
         _step_arms(draft, step, path, source)
-        seen += [step.step, *draft.stands_for.get(step.step, ())]
+        seen += [step.step, *draft.expanded_gates.get(step.step, ())]
         if step.step == "train":
             trained += step.arms if step.arms is not None else draft.arm_names
 
@@ -202,7 +208,7 @@ def _condition(
     for condition in step.when:
         for name, words in condition.items():
             here = (*path, name) if len(step.when) == 1 else path
-            several = draft.stands_for.get(name, {name: None})
+            several = draft.expanded_gates.get(name, {name: None})
             if name in draft.gate_names:
                 known, ready, fault = VERDICTS, name in seen, "has no verdict yet"
             elif require_known(source, here, name, "gate or arm", (*draft.gate_names, *draft.arm_names)):
@@ -210,9 +216,9 @@ def _condition(
             else:
                 continue
             if not ready:
-                source.complain(here, f"`{name}` {fault}: it must come earlier in the flow")
+                source.add_problem(here, f"`{name}` {fault}: it must come earlier in the flow")
             if name not in several:
-                source.complain(here, f"`{name}` expands to several gates", suggestion("", several))
+                source.add_problem(here, f"`{name}` expands to several gates", suggestion("", several))
             for word in words:
                 require_known(source, here, word, f"word of `{name}`", known)
 
@@ -221,14 +227,14 @@ def _step_arms(draft: PartialStudy, step: StepKeys, path: Path, source: Source) 
     if step.arms is None:
         return
     if step.step not in ("train", "baseline"):
-        source.complain((*path, "arms"), f"only train and baseline take `arms`, not `{step.step}`")
+        source.add_problem((*path, "arms"), f"only train and baseline take `arms`, not `{step.step}`")
         return
     for index, name in enumerate(step.arms):
         here: Path = (*path, "arms", index)
         if require_known(source, here, name, "arm", draft.arm_names) and name in draft.arms:
             trains = isinstance(draft.arms[name], list)
             if step.step == "train" and not trains:
-                source.complain(here, f"`{name}` has no stages: there is nothing to train")
+                source.add_problem(here, f"`{name}` has no stages: there is nothing to train")
 
 
 def _order(draft: PartialStudy, source: Source) -> None:
@@ -237,28 +243,28 @@ def _order(draft: PartialStudy, source: Source) -> None:
     for index, step in draft.flow.items():
         if step.step == "train":
             trained |= set(step.arms if step.arms is not None else draft.arm_names)
-        for gate in draft.stands_for.get(step.step, {}).values():
+        for gate in draft.expanded_gates.get(step.step, {}).values():
             for arm in (gate.arm, gate.treatment, gate.control):
                 if arm is not None and isinstance(draft.arms.get(arm), list) and arm not in trained:
                     message = f"the gate `{step.step}` needs the arm `{arm}`, which no step before it trains"
-                    source.complain(("flow", index), message, "put `train` before the gate")
+                    source.add_problem(("flow", index), message, "put `train` before the gate")
 
 
 def _budget(draft: PartialStudy, source: Source) -> None:
     budget = draft.budget
     if budget.get("usd") and not budget.get("usd_per_hour") and not budget.get("gpu_hours"):
         message = "a ceiling in money needs `usd_per_hour`, or it cannot be kept"
-        source.complain(("budget", "usd"), message, "what an hour of the machine costs, or give `gpu_hours` instead")
+        source.add_problem(("budget", "usd"), message, "what an hour of the machine costs, or give `gpu_hours` instead")
 
 
 def _seeds(draft: PartialStudy, source: Source) -> None:
     for index, seed in enumerate(draft.seeds):
         if seed in draft.seeds[:index]:
-            source.complain(("seeds", index), f"the seed {seed} is given twice", "the same seed gives the same run")
+            source.add_problem(("seeds", index), f"the seed {seed} is given twice", "the same seed gives the same run")
 
 
 def _log(draft: PartialStudy, source: Source) -> None:
     secret = [name for name, dataset in draft.datasets.items() if dataset.confidential]
     if secret and "wandb" in draft.log:
         message = f"`{secret[0]}` is confidential, and Weights & Biases is another's machine"
-        source.complain(("log", draft.log.index("wandb")), message, "tensorboard and mlflow can stay on this one")
+        source.add_problem(("log", draft.log.index("wandb")), message, "tensorboard and mlflow can stay on this one")

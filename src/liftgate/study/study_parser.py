@@ -82,7 +82,7 @@ def parse(text: str, *, source: Path | None = None, overrides: Mapping[str, Any]
         if valid is not None and not document.problems:
             return replace(_records(valid, source.absolute() if source else None), places=dict(document.places))
     elif not document.problems:
-        document.complain(
+        document.add_problem(
             (), "a study is a mapping: `study`, `question`, `datasets`, `arms`, `flow` …; `liftgate init` writes one"
         )
     raise InvalidStudy(name, tuple(sorted(set(document.problems), key=_reading_order)))
@@ -106,15 +106,15 @@ def _validate(document: Source) -> yaml_keys.StudyKeys | None:
         valid = yaml_keys.StudyKeys.model_validate(document.value)
     except ValidationError as error:
         for details in error.errors(include_url=False):
-            path = _real_path(details["loc"], document.value)
+            path = _key_path(details["loc"], document.value)
             bad.update(path[:depth] for depth in range(1, len(path) + 1))
-            message, hint = _in_words(details, path)
-            document.complain(path, message, hint)
+            message, hint = _message_and_hint(details, path)
+            document.add_problem(path, message, hint)
     rules.check(_draft(document.value, bad), document)
     return valid
 
 
-def _real_path(loc: tuple[str | int, ...], value: Any) -> KeyPath:
+def _key_path(loc: tuple[str | int, ...], value: Any) -> KeyPath:
     """Leave out of a pydantic location what is no key of the document: the tags of its unions, `[key]`."""
     path: KeyPath = ()
     for step in loc:
@@ -127,7 +127,7 @@ def _real_path(loc: tuple[str | int, ...], value: Any) -> KeyPath:
     return path
 
 
-def _in_words(details: Any, path: KeyPath) -> tuple[str, str | None]:
+def _message_and_hint(details: Any, path: KeyPath) -> tuple[str, str | None]:
     """Return what pydantic found as a message and a hint."""
     kind, context, last = details["type"], details.get("ctx", {}), str(details["loc"][-1])
     if kind == "missing":
@@ -148,10 +148,10 @@ def _in_words(details: Any, path: KeyPath) -> tuple[str, str | None]:
         return f"expected at least {context['min_length']}, got {context['actual_length'] or 'none'}", None
     message = details["msg"].replace("Input should be", "expected").replace("a valid ", "a ")
     message = message.replace("dictionary", "mapping").replace("string", "word")
-    return f"{message}, got {_quote(details['input'])}", _as_meant(kind, details["input"], path)
+    return f"{message}, got {_quote(details['input'])}", _correction(kind, details["input"], path)
 
 
-def _as_meant(kind: str, given: object, path: KeyPath) -> str | None:
+def _correction(kind: str, given: object, path: KeyPath) -> str | None:
     """Return how to write what was probably meant by a value of the wrong type."""
     if kind == "list_type" and isinstance(given, str | int | float) and not isinstance(given, bool):
         return f"write {{weights: {given}}}" if path[:-1] == ("arms",) else f"write [{given}]"
@@ -218,7 +218,7 @@ def _draft(value: dict[str, Any], bad: set[KeyPath]) -> PartialStudy:
     seeds = value.get("seeds")
     return PartialStudy(
         datasets={name: yaml_keys.DatasetKeys.model_validate(entry) for name, entry in entries("datasets")},
-        written={name: _ARM.validate_python(entry) for name, entry in entries("arms")},
+        arms_as_written={name: _ARM.validate_python(entry) for name, entry in entries("arms")},
         gates={name: yaml_keys.GateKeys.model_validate(entry) for name, entry in entries("gates")},
         flow={
             index: _step(entry)
@@ -240,15 +240,15 @@ def _step(entry: Any) -> yaml_keys.StepKeys:
 
 
 def _records(valid: yaml_keys.StudyKeys, source: Path | None) -> Study:
-    stands_for = expand_gates(valid.gates, valid.arms)
+    expanded_gates = expand_gates(valid.gates, valid.arms)
     return Study(
         name=valid.study,
         question=valid.question,
         task=valid.task,
         datasets=tuple(_dataset(name, entry) for name, entry in valid.datasets.items()),
         arms=tuple(arm for name, entry in valid.arms.items() for arm in _arms(name, entry, valid.select)),
-        gates=tuple(_gate(name, gate) for gates in stands_for.values() for name, gate in gates.items()),
-        flow=tuple(step for entry in valid.flow for step in _flow_steps(entry, stands_for)),
+        gates=tuple(_gate(name, gate) for gates in expanded_gates.values() for name, gate in gates.items()),
+        flow=tuple(step for entry in valid.flow for step in _flow_steps(entry, expanded_gates)),
         seeds=tuple(valid.seeds),
         budget=Budget(**valid.budget.model_dump()),
         use=valid.use,
@@ -311,11 +311,13 @@ def _gate(name: str, entry: yaml_keys.GateKeys) -> Gate:
     return Gate(name=name, claims=claims, differ=tuple(entry.differ), **more, **plain)
 
 
-def _flow_steps(entry: str | yaml_keys.StepKeys, stands_for: Mapping[str, Mapping[str, object]]) -> Iterator[FlowStep]:
+def _flow_steps(
+    entry: str | yaml_keys.StepKeys, expanded_gates: Mapping[str, Mapping[str, object]]
+) -> Iterator[FlowStep]:
     """Yield a step; the name of an ablation's gate expands to several."""
     step = yaml_keys.StepKeys(step=entry) if isinstance(entry, str) else entry
     conditions = [{name: tuple(words) for name, words in condition.items()} for condition in step.when]
     when, any_of = (conditions[0], ()) if len(conditions) == 1 else ({}, tuple(conditions))
     arms = None if step.arms is None else tuple(step.arms)
-    for name in stands_for.get(step.step, (step.step,)):
+    for name in expanded_gates.get(step.step, (step.step,)):
         yield FlowStep(name, when, arms, any_of)

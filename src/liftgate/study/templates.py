@@ -26,7 +26,7 @@ MORE_DATA = {"two-stage": "big/data.yaml", "improve": "second/data.yaml", "kill-
 
 
 @dataclass(frozen=True)
-class Filling:
+class TemplateInputs:
     """What a template leaves open. Paths are relative to where the command is given, or absolute."""
 
     data: Path | None = None
@@ -44,11 +44,11 @@ def init(
     *,
     data: Path | str | None = None,
     more_data: Path | str | None = None,
-    weights: str = Filling.weights,
-    cls: str = Filling.cls,
+    weights: str = TemplateInputs.weights,
+    cls: str = TemplateInputs.cls,
     groups: str | None = None,
 ) -> Path:
-    """Write a study to edit into `folder` and return its study.yaml. The words are those of `Filling`.
+    """Write a study to edit into `folder` and return its study.yaml. The words are those of `TemplateInputs`.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -59,10 +59,10 @@ def init(
         UsageError: as `write`.
     """
     first, second = (None if place is None else Path(place) for place in (data, more_data))
-    return write(Path(folder), template, Filling(first, second, weights, cls, groups))
+    return write(Path(folder), template, TemplateInputs(first, second, weights, cls, groups))
 
 
-def write(folder: Path, template: str, filling: Filling) -> Path:
+def write(folder: Path, template: str, inputs: TemplateInputs) -> Path:
     """Write study.yaml, README.md and study.schema.json from a template, and return the study's path.
 
     Raises:
@@ -72,11 +72,11 @@ def write(folder: Path, template: str, filling: Filling) -> Path:
     from liftgate.study.study_parser import parse
 
     _known(template)
-    for path in (filling.data, filling.more_data):
+    for path in (inputs.data, inputs.more_data):
         if path is not None and not path.exists():
             raise UsageError("no such data", where=path, hint="leave it out to fill in the path later")
     study = folder / "study.yaml"
-    values = _values(folder, template, filling)
+    values = _values(folder, template, inputs)
     texts = {
         folder / "README.md": _rendered("README.md.j2", values),
         folder / "study.schema.json": schema_text(),
@@ -98,28 +98,28 @@ def _known(template: str) -> None:
     raise UsageError(f"no template `{template}`", expected=", ".join(TEMPLATES), hint=did_you_mean(template, TEMPLATES))
 
 
-def _values(folder: Path, template: str, filling: Filling) -> dict[str, Any]:
+def _values(folder: Path, template: str, inputs: TemplateInputs) -> dict[str, Any]:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.absolute().name).strip("-.") or template
     groups = (
-        f"groups: {_yaml(filling.groups)}" if filling.groups else "# groups: '^(?P<group>[^_]+)_'   # or folder, a CSV"
+        f"groups: {_yaml(inputs.groups)}" if inputs.groups else "# groups: '^(?P<group>[^_]+)_'   # or folder, a CSV"
     )
     more_default = MORE_DATA.get(template)
-    weights = filling.weights
-    if template == "kill-switch" and weights == Filling().weights:
+    weights = inputs.weights
+    if template == "kill-switch" and weights == TemplateInputs().weights:
         weights = "yolov8n-pose.pt"
     return {
         "name": name[:64],
         "about": TEMPLATES[template],
-        "placeholder": filling.data is None,
-        "data": "data/data.yaml" if filling.data is None else _from(folder, filling.data),
-        "more_data": more_default if filling.more_data is None else _from(folder, filling.more_data),
-        "weights": _from(folder, Path(weights)) if Path(weights).is_file() else weights,
-        "cls": filling.cls,
+        "placeholder": inputs.data is None,
+        "data": "data/data.yaml" if inputs.data is None else _path_from(folder, inputs.data),
+        "more_data": more_default if inputs.more_data is None else _path_from(folder, inputs.more_data),
+        "weights": _path_from(folder, Path(weights)) if Path(weights).is_file() else weights,
+        "cls": inputs.cls,
         "groups_line": groups,
     }
 
 
-def _from(folder: Path, path: Path) -> str:
+def _path_from(folder: Path, path: Path) -> str:
     """Return a path as study.yaml in `folder` has to name it; one that was given absolute stays so."""
     return (
         path.as_posix() if path.is_absolute() else Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()

@@ -75,11 +75,11 @@ class Source:
             path = path[:-1]
         return self.places.get(path, f"{self.name}:1")
 
-    def forget(self, path: Path) -> None:
+    def drop_places(self, path: Path) -> None:
         """Drop the places of everything below `path`: it has been replaced."""
         self.places = {known: place for known, place in self.places.items() if known[: len(path)] != path}
 
-    def complain(self, path: Path, message: str, hint: str | None = None) -> None:
+    def add_problem(self, path: Path, message: str, hint: str | None = None) -> None:
         """Note a problem at a key."""
         self.problems.append(Problem(self.where(path), path, message, hint))
 
@@ -97,7 +97,7 @@ def read(text: str, name: str) -> Source:
     """Read one YAML document; its mistakes are in `.problems`, never in an exception."""
     source = Source(name)
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        source.complain((), f"larger than {MAX_BYTES // 1024} KiB: a study is a page of text")
+        source.add_problem((), f"larger than {MAX_BYTES // 1024} KiB: a study is a page of text")
         return source
     try:
         node = compose_yaml(text, _LIMITS, loader=yaml.SafeLoader)  # whose messages say more than libyaml's
@@ -105,15 +105,15 @@ def read(text: str, name: str) -> Source:
             source.value = _Reader(source).value(node, ())
     except DocumentError as error:
         source.places[()] = f"{source.name}:{error.line or 1}"
-        source.complain((), f"{_TOO_MANY}: aliases inside aliases?" if "values" in error.problem else error.problem)
+        source.add_problem((), f"{_TOO_MANY}: aliases inside aliases?" if "values" in error.problem else error.problem)
     except yaml.MarkedYAMLError as error:
-        _complain_about_syntax(source, error)
+        _add_syntax_problem(source, error)
     except yaml.YAMLError as error:  # the reader: a character that YAML does not allow
-        source.complain((), f"not YAML: {' '.join(str(error).split())}")
+        source.add_problem((), f"not YAML: {' '.join(str(error).split())}")
     except (ValueError, OverflowError) as error:  # PyYAML on "\UFFFFFFFF"
-        source.complain((), f"not YAML: {error}")
+        source.add_problem((), f"not YAML: {error}")
     except _TooMany:
-        source.complain((), f"{_TOO_MANY}: aliases inside aliases?")
+        source.add_problem((), f"{_TOO_MANY}: aliases inside aliases?")
     return source
 
 
@@ -132,7 +132,7 @@ def scalar(text: str) -> Any:
     return _SPECIAL.get(text.lower(), text)
 
 
-def _complain_about_syntax(source: Source, error: yaml.MarkedYAMLError) -> None:
+def _add_syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> None:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 1
     begun = error.context_mark.line + 1 if error.context_mark else line
@@ -162,7 +162,7 @@ class _Reader:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if id(node) in self.open:
-            self.source.complain(path, "an alias that contains itself")
+            self.source.add_problem(path, "an alias that contains itself")
             return None
         read: Callable[[Any, Path], Any] = self._mapping if isinstance(node, yaml.MappingNode) else self._sequence
         self.open.add(id(node))
@@ -188,7 +188,7 @@ class _Reader:
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 self.source.places[path] = self._place(key_node)
-                self.source.complain(path, "a key must be a word")
+                self.source.add_problem(path, "a key must be a word")
             elif key_node.value == "<<" and key_node.style is None:
                 merges.append(value_node)
             elif (key := key_node.value) in lines:
@@ -209,19 +209,19 @@ class _Reader:
         for part in parts:
             merged = self.value(part, path)
             if not isinstance(merged, dict):
-                self.source.complain(path, "`<<` takes a mapping")
+                self.source.add_problem(path, "`<<` takes a mapping")
                 continue
             for key, value in merged.items():
                 result.setdefault(key, value)
 
     def _refuse_tag(self, node: yaml.Node, path: Path, allowed: tuple[str, ...]) -> None:
         if node.tag.removeprefix(_TAG) not in allowed:
-            self.source.complain(path, f"the YAML tag `{node.tag}` is not read", "write the plain value")
+            self.source.add_problem(path, f"the YAML tag `{node.tag}` is not read", "write the plain value")
 
     def _refuse_unwritable(self, text: str, path: Path) -> None:
         # "\0" and "\ud800" are YAML, but no file name and no UTF-8.
         if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
-            self.source.complain(path, f"a character that no file can hold in {text[:40]!r}")
+            self.source.add_problem(path, f"a character that no file can hold in {text[:40]!r}")
 
     def _place(self, node: yaml.Node) -> str:
         return f"{self.source.name}:{node.start_mark.line + 1}"

@@ -65,7 +65,7 @@ def shared_frames(a: Dataset, b: Dataset, *, missing_is_empty: bool = False) -> 
             got=f"{_example(a.images)} and {_example(b.images)}",
         )
     _same_sizes(a, b, pairs)
-    known_a, known_b = (_known(one, missing_is_empty=missing_is_empty) for one in (a, b))
+    known_a, known_b = (_is_labelled(one, missing_is_empty=missing_is_empty) for one in (a, b))
     kept = [(i, j) for i, j in pairs if known_a[i] and known_b[j]]
     return SharedFrames(
         a=np.array([i for i, _ in kept], dtype=np.int64),
@@ -79,7 +79,7 @@ def shared_frames(a: Dataset, b: Dataset, *, missing_is_empty: bool = False) -> 
     )
 
 
-def _known(dataset: Dataset, *, missing_is_empty: bool) -> NDArray[np.bool_]:
+def _is_labelled(dataset: Dataset, *, missing_is_empty: bool) -> NDArray[np.bool_]:
     """(images,) whether it is known what an annotator drew: an image whose labels could not be read is not empty."""
     labelled = np.array([missing_is_empty or image.label is not None for image in dataset.images], dtype=np.bool_)
     labelled[dataset.labels.image] = True

@@ -30,12 +30,12 @@ def unpack(path: Path, folder: Path, *, suffixes: Collection[str] | None = None)
     try:
         with zipfile.ZipFile(path) as archive:
             members = [item for item in archive.infolist() if not item.is_dir()]
-            _look(path, members)
+            _check_members(path, members)
             folder.mkdir(parents=True)
             try:
                 for member in members:
                     if suffixes is None or Path(member.filename).suffix.lower() in suffixes:
-                        _write(archive, member, folder / member.filename)
+                        _write_member(archive, member, folder / member.filename)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
@@ -73,7 +73,7 @@ def pack(path: Path, files: Iterable[tuple[str, Path | bytes]]) -> Path:
     return path
 
 
-def _look(path: Path, members: list[zipfile.ZipInfo]) -> None:
+def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     if len(members) > _MOST_FILES:
         raise DataError("too many files in the zip", where=path, expected=f"at most {_MOST_FILES:,}", got=len(members))
     seen: set[str] = set()
@@ -93,7 +93,7 @@ def _look(path: Path, members: list[zipfile.ZipInfo]) -> None:
         )
 
 
-def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
+def _write_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # ZipExtFile stops at the declared size, so a member that lies about it is cut off and fails its checksum.
     with archive.open(member) as source, path.open("xb") as target:

@@ -92,13 +92,13 @@ def describe(dataset: Dataset, *, imgsz: int = 640) -> DatasetCounts:
         n_objects=int((~dataset.labels.crowd & ~dataset.labels.ignore).sum()),
         keypoints=dataset.keypoints.names if dataset.keypoints else None,
         imgsz=imgsz,
-        splits=tuple(_part(dataset, split, imgsz) for split in (*splits, *([None] if loose else []))),
+        splits=tuple(_split_counts(dataset, split, imgsz) for split in (*splits, *([None] if loose else []))),
         groups=_group_sizes(dataset.groups),
         faults=fault_counts(dataset.faults),
     )
 
 
-def _part(dataset: Dataset, split: str | None, imgsz: int) -> SplitCounts:
+def _split_counts(dataset: Dataset, split: str | None, imgsz: int) -> SplitCounts:
     if split is None:
         part = dataset.take(np.array([image.split is None for image in dataset.images], dtype=np.bool_))
     else:
@@ -121,13 +121,13 @@ def _part(dataset: Dataset, split: str | None, imgsz: int) -> SplitCounts:
         n_ignored=int((labels.ignore & ~labels.crowd).sum()),
         n_background=int((empty & ~unlabelled & ~unread_images(part)).sum()),
         n_unlabelled=int(unlabelled.sum()),
-        sizes=_ranges(counted.area),
-        sizes_at_imgsz=_ranges(areas(counted.boxes) * scale**2),
+        sizes=_size_counts(counted.area),
+        sizes_at_imgsz=_size_counts(areas(counted.boxes) * scale**2),
         image_sizes=_common_sizes(part),
     )
 
 
-def _ranges(area: NDArray[np.float64]) -> dict[str, int]:
+def _size_counts(area: NDArray[np.float64]) -> dict[str, int]:
     small, medium = int((area < SMALL).sum()), int((area < MEDIUM).sum())
     return {"small": small, "medium": medium - small, "large": len(area) - medium}
 

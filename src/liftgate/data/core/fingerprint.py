@@ -77,7 +77,7 @@ def name_signature(image: Image) -> str:
 
 def file_hashes(paths: Sequence[Path], progress: Progress = silent) -> list[str | None]:
     """Return the SHA-256 of every file, None where there is none; unchanged files are not read again."""
-    stamps = [_stamp(path) for path in paths]
+    stamps = [_stamp_of(path) for path in paths]
     with closing(_open_cache()) as cache:
         known = _recall(cache, [stamp for stamp in stamps if stamp])
         todo = [stamp for stamp in dict.fromkeys(stamps) if stamp and stamp not in known]
@@ -92,7 +92,7 @@ def file_hashes(paths: Sequence[Path], progress: Progress = silent) -> list[str 
     return [table.get(stamp) if stamp else None for stamp in stamps]
 
 
-def _stamp(path: Path) -> _Stamp | None:
+def _stamp_of(path: Path) -> _Stamp | None:
     try:
         status = path.stat()
     except OSError:
@@ -112,12 +112,12 @@ def _open_cache() -> sqlite3.Connection:
     try:
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
-        return _with_table(sqlite3.connect(folder / "hashes.sqlite", timeout=5))
+        return _create_table(sqlite3.connect(folder / "hashes.sqlite", timeout=5))
     except (OSError, RuntimeError, sqlite3.Error):  # RuntimeError: there is no home folder
-        return _with_table(sqlite3.connect(":memory:"))
+        return _create_table(sqlite3.connect(":memory:"))
 
 
-def _with_table(cache: sqlite3.Connection) -> sqlite3.Connection:
+def _create_table(cache: sqlite3.Connection) -> sqlite3.Connection:
     cache.execute("CREATE TABLE IF NOT EXISTS hash (path TEXT PRIMARY KEY, size INT, mtime INT, sha256 TEXT)")
     return cache
 

@@ -110,15 +110,15 @@ def _ends_well(file: object) -> bool:
     return bool(file.read() == b"\xff\xd9")  # type: ignore[attr-defined]
 
 
-def settle_size(header: ImageHeader, width: int, height: int) -> tuple[tuple[int, int], list[tuple[str, str]]]:
+def reconcile_size(header: ImageHeader, width: int, height: int) -> tuple[tuple[int, int], list[tuple[str, str]]]:
     """Return the size as stored, and (kind, message) where the labels' `width` × `height` do not agree with the file.
 
     The file is believed where it can be read. Boxes count upright pixels, so labels should give the upright size; a
     file turned by EXIF whose labels give the size before turning was labelled on the unturned picture.
 
-    >>> settle_size(ImageHeader(40, 20, orientation=6), 20, 40)
+    >>> reconcile_size(ImageHeader(40, 20, orientation=6), 20, 40)
     ((40, 20), [])
-    >>> settle_size(ImageHeader(40, 20, orientation=6), 40, 20)[1][0][0]
+    >>> reconcile_size(ImageHeader(40, 20, orientation=6), 40, 20)[1][0][0]
     'size_rotated'
     """
     if not header.width:

@@ -18,7 +18,7 @@ from liftgate.errors import DataError
 LARGEST = 1_500_000_000
 """Bytes of one file. Ten million detections fit in; what is larger would be held in memory several times over."""
 
-_FAR = 1e9
+_LARGEST_COORDINATE = 1e9
 
 
 class PredictionsBuilder:
@@ -128,11 +128,11 @@ class PredictionsBuilder:
             raise DataError("keypoints on some rows only", where=where, hint="either every row has them or none has")
         self._posed = points is not None
         if points is not None:
-            if not all(abs(value) < _FAR for value in points):
+            if not all(abs(value) < _LARGEST_COORDINATE for value in points):
                 raise DataError("a keypoint is no number", where=where)
             self._points.extend(points)
         if box is not None:
-            _demand_box(where, box)
+            _require_box(where, box)
         self._image.append(self._seen[place])
         self._cls.append(cls)
         self._scores.append(score)
@@ -215,9 +215,9 @@ def require_readable(path: Path, largest: int = LARGEST) -> None:
         )  # fmt: skip
 
 
-def _demand_box(where: str, box: Sequence[float]) -> None:
+def _require_box(where: str, box: Sequence[float]) -> None:
     values = [float(value) for value in box]
-    if len(values) != 4 or not all(abs(value) < _FAR for value in values):
+    if len(values) != 4 or not all(abs(value) < _LARGEST_COORDINATE for value in values):
         raise DataError("the box is no box", where=where, expected="four numbers", got=values)
     if values[2] < values[0] or values[3] < values[1]:
         raise DataError(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from liftgate.data.core.dataset import Dataset, Image
 from liftgate.data.core.faults import unread_images
 from liftgate.data.formats.cvat.tracks import TRACKS, track_of
-from liftgate.data.grouping.groups import BESIDE
+from liftgate.data.grouping.groups import GROUPS_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _outside(dataset: Dataset) -> NDArray[np.bool_]:
     return out
 
 
-def _twice(dataset: Dataset) -> NDArray[np.bool_]:
+def _duplicate_rows(dataset: Dataset) -> NDArray[np.bool_]:
     labels = dataset.labels
     rows = np.column_stack([labels.image, labels.cls, labels.boxes])
     if labels.keypoints is not None:
@@ -108,7 +108,7 @@ def _twice(dataset: Dataset) -> NDArray[np.bool_]:
     return again
 
 
-def _seen_apart(dataset: Dataset) -> NDArray[np.bool_]:
+def _hidden_keypoints(dataset: Dataset) -> NDArray[np.bool_]:
     """Rows with a hidden keypoint (visibility 1) that two columns cannot tell from a visible one."""
     points = dataset.labels.keypoints
     if points is None or dataset.keypoints is None or dataset.keypoints.dims == 3:
@@ -117,7 +117,7 @@ def _seen_apart(dataset: Dataset) -> NDArray[np.bool_]:
     return hidden
 
 
-def _has_points(dataset: Dataset) -> NDArray[np.bool_]:
+def _labelled_keypoints(dataset: Dataset) -> NDArray[np.bool_]:
     points = dataset.labels.keypoints
     if points is None:
         return np.zeros(len(dataset.labels), dtype=np.bool_)
@@ -125,12 +125,12 @@ def _has_points(dataset: Dataset) -> NDArray[np.bool_]:
     return seen
 
 
-def _flip(dataset: Dataset) -> Loss | None:
+def _keypoint_settings(dataset: Dataset) -> Loss | None:
     known = dataset.keypoints is not None and (dataset.keypoints.flip_idx or dataset.keypoints.sigmas)
     return Loss("flip_idx and sigmas of the keypoints", 1, dataset.name) if known else None
 
 
-def _numbers(dataset: Dataset) -> Loss | None:
+def _renumbered_classes(dataset: Dataset) -> Loss | None:
     own = tuple(range(1, len(dataset.classes) + 1))
     if dataset.category_ids == own:
         return None
@@ -139,7 +139,7 @@ def _numbers(dataset: Dataset) -> Loss | None:
     )
 
 
-def _unsorted(dataset: Dataset) -> Loss | None:
+def _reordered_classes(dataset: Dataset) -> Loss | None:
     order = sorted(dataset.classes)
     if list(dataset.classes) == order:
         return None
@@ -156,7 +156,7 @@ def _points_outside(dataset: Dataset) -> NDArray[np.bool_]:
     return out
 
 
-def _absent(dataset: Dataset) -> Loss | None:
+def _unused_classes(dataset: Dataset) -> Loss | None:
     used = set(dataset.labels.cls.tolist())
     names = [name for index, name in enumerate(dataset.classes) if index not in used]
     return Loss("classes without an object", len(names), names[0]) if names else None
@@ -170,20 +170,20 @@ def _tracks(dataset: Dataset) -> Loss | None:
     return Loss("tracks: which boxes are one object through a video", count, next(iter(known)))
 
 
-def _untracked(dataset: Dataset) -> Loss | None:
+def _lost_tracks(dataset: Dataset) -> Loss | None:
     return None if track_of(dataset) is not None else _tracks(dataset)
 
 
-def _no_points(dataset: Dataset) -> Loss | None:
+def _lost_keypoints(dataset: Dataset) -> Loss | None:
     count = len(dataset.labels)
     return Loss("keypoints", count, ", ".join(dataset.keypoints.names[:3])) if dataset.keypoints and count else None
 
 
-_GROUPS = _images(f"groups: they are in {BESIDE}, for --groups", lambda image: image.group is not None)
+_GROUPS = _images(f"groups: they are in {GROUPS_FILE}, for --groups", lambda image: image.group is not None)
 _AREAS = _rows("areas of outlines: the box's area takes their place", _outlined)
 
 
-def _videos(dataset: Dataset) -> Loss | None:
+def _lost_groups(dataset: Dataset) -> Loss | None:
     """Groups are lost but for the one video that tracks are of."""
     return _GROUPS(dataset) if track_of(dataset) is None else None
 
@@ -192,13 +192,13 @@ CHECKS: dict[str, tuple[_Check, ...]] = {
     "yolo": (
         _rows("crowd objects", lambda d: d.labels.crowd),
         _rows("ignored objects", lambda d: d.labels.ignore & ~d.labels.crowd),
-        _rows("duplicate objects", _twice),
+        _rows("duplicate objects", _duplicate_rows),
         _rows("boxes beyond the image: cut at its edge", _outside),
-        _rows("hidden against visible keypoints", _seen_apart),
+        _rows("hidden against visible keypoints", _hidden_keypoints),
         _rows("keypoints outside the image: unlabelled", _points_outside),
         _AREAS,
         _images("images without a split: put into train", lambda image: image.split is None),
-        _numbers,
+        _renumbered_classes,
         _tracks,
         _GROUPS,
     ),
@@ -207,20 +207,20 @@ CHECKS: dict[str, tuple[_Check, ...]] = {
         _GROUPS,
     ),
     "cvat": (
-        _rows("boxes of objects with keypoints: the box around these takes their place", _has_points),
+        _rows("boxes of objects with keypoints: the box around these takes their place", _labelled_keypoints),
         _AREAS,
-        _flip,
-        _numbers,
-        _untracked,
-        _videos,
+        _keypoint_settings,
+        _renumbered_classes,
+        _lost_tracks,
+        _lost_groups,
     ),
     "voc": (
         _rows("crowd objects: written as difficult", lambda d: d.labels.crowd),
-        _no_points,
+        _lost_keypoints,
         _AREAS,
-        _absent,
-        _unsorted,
-        _numbers,
+        _unused_classes,
+        _reordered_classes,
+        _renumbered_classes,
         _tracks,
         _GROUPS,
     ),

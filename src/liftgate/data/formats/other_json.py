@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from liftgate.data.core.dataset import Dataset, Fault, Image
-from liftgate.data.core.image_headers import read_headers, settle_size
+from liftgate.data.core.image_headers import read_headers, reconcile_size
 from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.errors import DataError
@@ -218,7 +218,7 @@ def _dataset(
     columns, records, faults = LabelColumns(), list[Image](), list[Fault]()
     taken: set[str] = set()
     for place, (page, header) in enumerate(zip(pages, headers, strict=True)):
-        size, trouble = settle_size(header, page.width, page.height)
+        size, trouble = reconcile_size(header, page.width, page.height)
         id_ = page.image
         if id_ in taken:
             id_ = f"{id_}#{place}"

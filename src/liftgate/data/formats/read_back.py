@@ -70,8 +70,8 @@ def read_back(dataset: Dataset, written: Written, *, progress: Progress = silent
             n_objects += len(one)
             away = np.abs(dataset.labels.boxes[one] - after.labels.boxes[two])
             largest = max(largest or 0.0, float(away.max(initial=0)))
-            flags += _flagged(dataset.labels, one, after.labels, two)
-            seen += _visibility(dataset.labels, one, after.labels, two)
+            flags += _changed_flags(dataset.labels, one, after.labels, two)
+            seen += _changed_visibility(dataset.labels, one, after.labels, two)
     return ReadBack(
         n_images=n_images,
         n_objects=n_objects,
@@ -108,12 +108,12 @@ def _pairs(
         yield a[rows[same]], b[columns[same]]
 
 
-def _flagged(before: Labels, one: NDArray[np.int64], after: Labels, two: NDArray[np.int64]) -> int:
+def _changed_flags(before: Labels, one: NDArray[np.int64], after: Labels, two: NDArray[np.int64]) -> int:
     changed = (before.crowd[one] != after.crowd[two]) | (before.ignore[one] != after.ignore[two])
     return int(changed.sum())
 
 
-def _visibility(before: Labels, one: NDArray[np.int64], after: Labels, two: NDArray[np.int64]) -> int:
+def _changed_visibility(before: Labels, one: NDArray[np.int64], after: Labels, two: NDArray[np.int64]) -> int:
     if before.keypoints is None:
         return 0
     was = before.keypoints[one][..., 2]

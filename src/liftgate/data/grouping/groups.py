@@ -19,7 +19,7 @@ from liftgate.data.core.image_names import ImageNames
 from liftgate.errors import DataError
 from liftgate.files import write_bytes
 
-BESIDE = "groups.csv"
+GROUPS_FILE = "groups.csv"
 """Beside written data: no format holds groups"""
 SESSION_GAP = timedelta(minutes=30)
 """Longest pause inside one session of the rule `name-time`."""
@@ -36,7 +36,7 @@ _STAMP = re.compile(
 def write_groups(folder: Path, groups: Iterable[tuple[str, str | None]]) -> None:
     """Write groups.csv, which `assign_groups` takes, out of (image, group), where any group is known."""
     if rows := [(image, group) for image, group in groups if group is not None]:
-        write_bytes(folder / BESIDE, table_bytes(("image", "group"), rows))
+        write_bytes(folder / GROUPS_FILE, table_bytes(("image", "group"), rows))
 
 
 def assign_groups(dataset: Dataset, rule: str, *, base: Path) -> Dataset:

@@ -148,7 +148,7 @@ def pixel_columns(dataset: Dataset, chosen: Sequence[int], progress: Progress = 
     paths = [dataset.images[index].path for index in chosen]
     found: list[tuple[float, float] | None] = []
     with ThreadPoolExecutor(_THREADS) as pool:
-        for looked in pool.map(_light, paths):
+        for looked in pool.map(_brightness_and_contrast, paths):
             found.append(looked)
             progress("looking at images", len(found), len(paths))
     kept = [(index, looked) for index, looked in zip(chosen, found, strict=True) if looked is not None]
@@ -187,7 +187,7 @@ def whole_pixel_share(dataset: Dataset) -> float | None:
     return float((np.abs(boxes - boxes.round()) < 0.02).all(axis=1).mean()) if len(boxes) else None
 
 
-def _light(path: Path) -> tuple[float, float] | None:
+def _brightness_and_contrast(path: Path) -> tuple[float, float] | None:
     import warnings
 
     import PIL.Image

@@ -145,12 +145,12 @@ def _class_counts(dataset: Dataset, names: Sequence[str]) -> Counts:
 def _distance(name: str, title: str, a: Counts, b: Counts, kind: str, rng: np.random.Generator) -> Distance | None:
     if not len(a) or not len(b):
         return None  # nothing was measured in one of them
-    seen = float(_apart(a.sum(axis=0), b.sum(axis=0), kind))
+    seen = float(_distances_of_counts(a.sum(axis=0), b.sum(axis=0), kind))
     by_chance = None
     if min(len(a), len(b)) >= _MIN_GROUPS:
         both = np.concatenate([a, b])
         drawn = _shuffled(both, len(a), rng)
-        by_chance = float(np.quantile(_apart(drawn, both.sum(axis=0) - drawn, kind), 0.95))
+        by_chance = float(np.quantile(_distances_of_counts(drawn, both.sum(axis=0) - drawn, kind), 0.95))
     return Distance(name, title, seen, by_chance, (int(a.sum()), int(b.sum())), (len(a), len(b)))
 
 
@@ -165,7 +165,7 @@ def _shuffled(both: Counts, count: int, rng: np.random.Generator) -> Counts:
     return np.concatenate(parts)
 
 
-def _apart(a: Counts, b: Counts, kind: str) -> Counts:
+def _distances_of_counts(a: Counts, b: Counts, kind: str) -> Counts:
     """(…,) distance of (…, bins) counts."""
     difference = a / np.maximum(a.sum(axis=-1, keepdims=True), 1) - b / np.maximum(b.sum(axis=-1, keepdims=True), 1)
     if kind == "tv":
@@ -184,8 +184,8 @@ def _same_files(a: Dataset, b: Dataset, progress: Progress) -> tuple[tuple[str, 
         for identity, path in of_a[size]:
             known.setdefault(file_hash(path), identity)
         for identity, path in of_b[size]:
-            if (twin := known.get(file_hash(path))) is not None:
-                pairs.append((twin, identity))
+            if (match := known.get(file_hash(path))) is not None:
+                pairs.append((match, identity))
     progress("looking for the same images", len(sizes), len(sizes))
     return tuple(sorted(pairs))
 

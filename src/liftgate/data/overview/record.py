@@ -112,7 +112,7 @@ class Overview:
     def to_dict(self) -> dict[str, object]:
         """Plain JSON values: `counts` on top, the rest beside it."""
         fields = {name: getattr(self, name) for name in self.__slots__ if name not in ("counts", "columns", "samples")}
-        record = {name: _plain(value) for name, value in fields.items()}
+        record = {name: _plain_json(value) for name, value in fields.items()}
         return {
             **self.counts.to_dict(),
             **record,
@@ -142,7 +142,7 @@ def overview(dataset: Dataset, *, imgsz: int = 640, seed: int = 0, progress: Pro
         origin=dataset.origin,
         confidential=dataset.confidential,
         imgsz=imgsz,
-        under=_under(shapes.size),
+        under=_shares_under(shapes.size),
         imbalance=max(filled) / min(filled) if filled else None,
         classes=rows,
         distributions=tuple(_distribution(column) for column in columns),
@@ -167,7 +167,7 @@ def _opened(dataset: Dataset, rng: np.random.Generator) -> list[int]:
     return [place[image.id] for image in drawn.images]
 
 
-def _under(sizes: np.ndarray[Any, Any]) -> dict[str, float]:
+def _shares_under(sizes: np.ndarray[Any, Any]) -> dict[str, float]:
     return {str(limit): float((sizes < limit).mean()) for limit in LIMITS} if len(sizes) else {}
 
 
@@ -203,15 +203,15 @@ def _class_rows(dataset: Dataset, shapes: BoxShapes) -> list[ClassRow]:
                 by_split=dict(zip(splits, from_split, strict=True)),
                 median_size=float(np.median(size)) if len(size) else None,
                 median_aspect=float(np.median(aspect)) if len(aspect) else None,
-                under=_under(size),
+                under=_shares_under(size),
             )
         )
     return rows
 
 
-def _plain(value: Any) -> Any:
+def _plain_json(value: Any) -> Any:
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [_plain_json(item) for item in value]
     return asdict(value) if hasattr(value, "__dataclass_fields__") else value
 
 

@@ -159,7 +159,7 @@ def card_text(card: Card) -> str:
 
 
 def _body(card: Card) -> str:
-    asked = obligations(card.terms.licence)
+    required = obligations(card.terms.licence)
     hindrance = sharing_obstacle(card.terms.licence)
     lines = [
         f"# {_plain(card.name)}",
@@ -169,7 +169,7 @@ def _body(card: Card) -> str:
         "| | |",
         "|---|---|",
         f"| licence | {_plain(card.terms.licence or 'unknown: ask before you use it')} |",
-        f"| obliges to | {'unknown' if asked is None else ', '.join(asked) or 'nothing'} |",
+        f"| obliges to | {'unknown' if required is None else ', '.join(required) or 'nothing'} |",
         f"| may be passed on | {'no: ' + hindrance if hindrance else 'yes, under the licence'} |",
         f"| origin | {card.terms.origin} |",
         f"| consent of the people shown | {_plain(card.terms.consent or 'not said')} |",

@@ -137,16 +137,16 @@ def merge_terms(parts: Sequence[Terms]) -> Terms:
 
 def sharing_obstacle(licence: str | None) -> str | None:
     """Why data under `licence` cannot be passed on to others, or None."""
-    asked = obligations(licence)
-    if asked is None:
+    required = obligations(licence)
+    if required is None:
         return "the licence is unknown"
-    if "pass on to nobody" in asked:
+    if "pass on to nobody" in required:
         return "it is proprietary"
-    if licence and " AND " in licence and "share alike" in asked:
-        others = {"no commercial use", "pass on unchanged only", "research only"} & set(asked)
-        if others and not any(_stricter_or_same(part, set(asked)) for part in licence.split(" AND ")):
+    if licence and " AND " in licence and "share alike" in required:
+        others = {"no commercial use", "pass on unchanged only", "research only"} & set(required)
+        if others and not any(_stricter_or_same(part, set(required)) for part in licence.split(" AND ")):
             return f"one part asks to share alike, another for {' and '.join(sorted(others))}: both cannot be met"
-    if "pass on unchanged only" in asked:
+    if "pass on unchanged only" in required:
         return "a part may be passed on unchanged only"
     return None
 
@@ -163,5 +163,5 @@ def _stricter(one: str, other: str) -> bool:
     return OBLIGATIONS[one] > OBLIGATIONS[other]
 
 
-def _stricter_or_same(licence: str, asked: set[str]) -> bool:
-    return OBLIGATIONS.get(licence, frozenset()) >= asked
+def _stricter_or_same(licence: str, required: set[str]) -> bool:
+    return OBLIGATIONS.get(licence, frozenset()) >= required

@@ -95,7 +95,7 @@ def take_snapshot(dataset: Dataset, *, progress: Progress = silent) -> Snapshot:
         assignment=content_hash([(image.id, image.split, image.group) for image in dataset.images]),
         files=files,
     )
-    return msgspec.structs.replace(made, sha256=_seal(made))
+    return msgspec.structs.replace(made, sha256=_manifest_hash(made))
 
 
 def write_snapshot(snapshot: Snapshot, path: Path) -> Path:
@@ -120,12 +120,12 @@ def read_snapshot(path: Path) -> Snapshot:
         raise DataError("not a snapshot's manifest", where=path, got=str(error)) from error
     if snapshot.format != FORMAT:
         raise DataError("another format of manifest", where=path, expected=FORMAT, got=snapshot.format)
-    if snapshot.sha256 != _seal(snapshot):
+    if snapshot.sha256 != _manifest_hash(snapshot):
         raise DataError(
             "the manifest was changed after it was written",
             where=path,
             expected=f"sha256 {snapshot.sha256[:12]}…",
-            got=f"{_seal(snapshot)[:12]}…",
+            got=f"{_manifest_hash(snapshot)[:12]}…",
             hint="it proves nothing any more: take it from where you kept a copy",
         )
     return snapshot
@@ -158,18 +158,18 @@ def _sentences(before: Snapshot, after: Snapshot) -> Iterable[str]:
         if one != other:
             yield f"there were {one:,} {what} and are {other:,}"
     if before.splits != after.splits:
-        yield f"the splits were {_words(before.splits)} and are {_words(after.splits)}"
+        yield f"the splits were {_split_text(before.splits)} and are {_split_text(after.splits)}"
     elif before.assignment != after.assignment:
         yield "images belong to other splits or groups than they did"
     if before.labels != after.labels:
         yield "the labels, or the images' sizes or names, mean something else than they did"
 
 
-def _words(splits: Mapping[str, int]) -> str:
+def _split_text(splits: Mapping[str, int]) -> str:
     return ", ".join(f"{name or 'unsplit'} {count:,}" for name, count in sorted(splits.items())) or "none"
 
 
-def _seal(snapshot: Snapshot) -> str:
+def _manifest_hash(snapshot: Snapshot) -> str:
     return content_hash(msgspec.to_builtins(msgspec.structs.replace(snapshot, sha256="")))
 
 
@@ -199,18 +199,18 @@ def _hash_all(paths: list[Path], root: Path, progress: Progress) -> dict[str, Fi
     with ThreadPoolExecutor(_THREADS) as pool:  # hashing releases the GIL
         for start in range(0, len(paths), _BATCH):
             part = paths[start : start + _BATCH]
-            for path, state in zip(part, pool.map(_state, part), strict=True):
-                states[_name(path, root)] = state
+            for path, state in zip(part, pool.map(_file_state, part), strict=True):
+                states[_relative_name(path, root)] = state
             progress("hashing files", len(states), len(paths))
     return dict(sorted(states.items()))
 
 
-def _name(path: Path, root: Path) -> str:
+def _relative_name(path: Path, root: Path) -> str:
     """POSIX path from the root, also upwards; bytes that are no UTF-8 are spelled out."""
     return os.fsencode(Path(os.path.relpath(path, root)).as_posix()).decode("utf-8", "backslashreplace")
 
 
-def _state(path: Path) -> FileState:
+def _file_state(path: Path) -> FileState:
     try:
         return FileState(path.stat().st_size, file_hash(path))
     except OSError as error:

@@ -32,8 +32,8 @@ SERVER = "https://api.roboflow.com"
 FORMATS = ("yolov5pytorch", "yolov7pytorch", "yolov8", "yolov9", "yolov11", "coco", "voc", "paligemma")
 """Roboflow's names of what Liftgate reads"""
 
-_PIECE = 1 << 20
-_PATIENCE = 900.0
+_CHUNK = 1 << 20
+_LONGEST_WAIT = 900.0
 _TIMEOUT = 60
 
 
@@ -77,7 +77,7 @@ def fetch(
     if not key:
         raise UsageError(f"{KEY} is not set", hint="Roboflow shows it under Settings, API Keys")
     require_empty(folder)
-    link = _link(f"{server.rstrip('/')}/{quote(version)}/{form}", key, wait, progress)
+    link = _wait_for_link(f"{server.rstrip('/')}/{quote(version)}/{form}", key, wait, progress)
     # The link is the server's own word: signed for this zip, on a host of its choice, and without our key.
     require_allowed_host(link, confidential=False, what="this study", lan=server.startswith("http:"))
     with tempfile.TemporaryDirectory() as place, atomic_folder(folder) as part:
@@ -106,7 +106,7 @@ def _unpack_into(archive: Path, part: Path) -> None:
     (part / "export").rmdir()
 
 
-def _link(address: str, key: str, wait: Callable[[float], None], progress: Progress) -> str:
+def _wait_for_link(address: str, key: str, wait: Callable[[float], None], progress: Progress) -> str:
     """Ask until the export is made (the server answers 202 meanwhile) and return where its zip lies."""
     waited = 0.0
     while True:
@@ -118,7 +118,7 @@ def _link(address: str, key: str, wait: Callable[[float], None], progress: Progr
             share = float(answer.get("progress") or 0)
         except (ValueError, TypeError, KeyError, AttributeError):
             raise LiftgateError("the answer is not understood", where=address, got=body[:80]) from None
-        if waited >= _PATIENCE:
+        if waited >= _LONGEST_WAIT:
             raise LiftgateError("the export is not finished", where=address, hint="ask again later")
         progress("waiting for the export", round(100 * share), 100)
         wait(2.0)
@@ -128,7 +128,7 @@ def _link(address: str, key: str, wait: Callable[[float], None], progress: Progr
 def _get(url: str, shown: str) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
-            return response.status, response.read(_PIECE).decode("utf-8", "replace")
+            return response.status, response.read(_CHUNK).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
         hints = {401: f"is {KEY} the key of this workspace?", 403: f"is {KEY} the key of this workspace?"}
         hints[404] = "is the name right? It is in the address of the version's page"
@@ -143,7 +143,7 @@ def _download(link: str, path: Path, progress: Progress) -> int:
     try:
         with urllib.request.urlopen(link, timeout=_TIMEOUT) as response, path.open("wb") as file:
             total = int(response.headers.get("Content-Length") or 0)
-            while piece := response.read(_PIECE):
+            while piece := response.read(_CHUNK):
                 file.write(piece)
                 done += len(piece)
                 progress("fetching", done, max(done, total))

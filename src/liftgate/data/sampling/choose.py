@@ -53,7 +53,7 @@ def choose_frames(
         reason: share for reason, share in shares.items() if share > 0 and (reason in scores or reason == "spread")
     }
     wanted = allocate_budget(budget, active) if active else {}
-    state = _State(list(strata), hashes, allowed.copy(), near, generator.permutation(len(strata)))
+    state = _Selection(list(strata), hashes, allowed.copy(), near, generator.permutation(len(strata)))
     for index in avoid:
         state.block_copies(index)
     for reason in active:
@@ -75,7 +75,7 @@ def choose_frames(
 
 
 @dataclass(slots=True)
-class _State:
+class _Selection:
     strata: list[str]
     hashes: PerceptualHashes
     free: NDArray[np.bool_]
@@ -96,10 +96,10 @@ class _State:
             members.setdefault(self.strata[index], []).append(index)
         arrays = {stratum: np.array(indices) for stratum, indices in members.items()}
         for _ in range(count):
-            best = self._next(arrays, scores)
+            best = self._best_member(arrays, scores)
             if best is None:
                 return
-            score = float(scores[best]) if scores is not None else self._strangeness(best)
+            score = float(scores[best]) if scores is not None else self._dissimilarity(best)
             self.chosen.append((best, reason, score))
             self._used[self.strata[best]] += 1
             self.block_copies(best)
@@ -111,20 +111,20 @@ class _State:
         self.free &= away > self.near
         self.free[index] = False
 
-    def _next(self, members: dict[str, NDArray[np.int64]], scores: Scores | None) -> int | None:
+    def _best_member(self, members: dict[str, NDArray[np.int64]], scores: Scores | None) -> int | None:
         for stratum in sorted(members, key=lambda name: (self._used[name], name)):
             indices = members[stratum] = members[stratum][self.free[members[stratum]]]
             if len(indices) == 0:
                 del members[stratum]
                 continue
-            worth = scores[indices] if scores is not None else self._nearest_of(indices)
+            worth = scores[indices] if scores is not None else self._nearest_distances(indices)
             return int(indices[np.lexsort((self.chance[indices], -worth))[0]])
         return None
 
-    def _nearest_of(self, indices: NDArray[np.int64]) -> Scores:
+    def _nearest_distances(self, indices: NDArray[np.int64]) -> Scores:
         if self._nearest is None:
             return np.zeros(len(indices))
         return self._nearest[indices].astype(np.float64)
 
-    def _strangeness(self, index: int) -> float:
+    def _dissimilarity(self, index: int) -> float:
         return 1.0 if self._nearest is None else float(self._nearest[index]) / BITS

@@ -56,7 +56,7 @@ FAULTS = {
 
 
 @dataclass(slots=True)
-class _Gathered:
+class _EntryBuilder:
     quality: Quality | None = None
     score: float | None = None
     truth: Truth | None = None
@@ -79,7 +79,7 @@ def read_log(path: Path, frames: Sequence[CandidateFrame]) -> tuple[PredictionLo
         DataError: not there, not in one of the shapes, or none of its images is among the frames.
     """
     names = ImageNames([Image(frame.image, frame.path, 0, 0) for frame in frames])
-    gathered: dict[int, _Gathered] = {}
+    gathered: dict[int, _EntryBuilder] = {}
     known = list(frames)
     versions: set[str] = set()
     faults: list[Fault] = []
@@ -95,13 +95,13 @@ def read_log(path: Path, frames: Sequence[CandidateFrame]) -> tuple[PredictionLo
             unknown += 1
             continue
         try:
-            _gather(gathered.setdefault(index, _Gathered()), row)
+            _add_row(gathered.setdefault(index, _EntryBuilder()), row)
         except ValueError as error:
             faults.append(Fault("log_row", where, str(error), frames[index].image))
             continue
         if row.get("model_version"):
             versions.add(str(row["model_version"]))
-        known[index] = _filled(known[index], row)
+        known[index] = _with_log_details(known[index], row)
     if some and unknown == some:
         raise DataError(
             "none of the log's images is among the frames",
@@ -175,7 +175,7 @@ def _csv_row(row: Mapping[str, str]) -> dict[str, object]:
     return filled
 
 
-def _gather(into: _Gathered, row: Mapping[str, object]) -> None:
+def _add_row(into: _EntryBuilder, row: Mapping[str, object]) -> None:
     """Add a row; nothing of it is kept when one of its values makes no sense."""
     quality, truth, score = _quality(row), _truth(row), None
     if row.get("score") is not None:
@@ -247,7 +247,7 @@ def _number(value: Any, what: str) -> float:
     return number
 
 
-def _filled(frame: CandidateFrame, row: Mapping[str, object]) -> CandidateFrame:
+def _with_log_details(frame: CandidateFrame, row: Mapping[str, object]) -> CandidateFrame:
     taken = parse_time(str(row.get("time", "")))
     camera = frame.camera or str(row.get("camera") or "")
     day = frame.day or str(row.get("day") or "") or (f"{taken:%Y-%m-%d}" if taken else "")

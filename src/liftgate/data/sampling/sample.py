@@ -48,7 +48,7 @@ def sample(
         Refused: a group is locked and frames do not say which group they are of.
     """
     request = request or SamplingRequest()
-    _check(request)
+    _check_request(request)
     if challenger is not None and champion is None:
         raise UsageError("a challenger needs a champion to disagree with")
     frames = read_frames(source)
@@ -136,7 +136,7 @@ def copy_frames(frames: Sequence[CandidateFrame], folder: Path, progress: Progre
     write_card(Card(folder.resolve().name, "liftgate data sample", terms, (), counts, {}), folder)
 
 
-def _check(request: SamplingRequest) -> None:
+def _check_request(request: SamplingRequest) -> None:
     if request.budget < 1:
         raise UsageError("the budget is out of range", expected="at least 1", got=request.budget)
     if not -1 <= request.near <= BITS:

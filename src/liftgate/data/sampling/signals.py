@@ -54,7 +54,7 @@ def reason_scores(
             if a.has_boxes and b.has_boxes:
                 share = disagreement_share(a, b, conf)
                 found["disagreement"][index] = share if share > 0 else np.nan
-    negative, positive = _hard(frames, champion, conf)
+    negative, positive = _hard_scores(frames, champion, conf)
     for reason, scores in (("hard_negative", negative), ("hard_positive", positive)):
         if scores is not None:
             found[reason] = scores  # type: ignore[index]
@@ -67,8 +67,8 @@ def disagreement_share(a: FrameEntry, b: FrameEntry, conf: float) -> float:
     Pairs are made by overlap, largest first, whatever the classes: two models that see one object and name it
     differently disagree about two boxes, as two do that see different objects.
     """
-    boxes_a, classes_a = _at(a, conf)
-    boxes_b, classes_b = _at(b, conf)
+    boxes_a, classes_a = _detections_at(a, conf)
+    boxes_b, classes_b = _detections_at(b, conf)
     total = len(classes_a) + len(classes_b)
     if total == 0:
         return 0.0
@@ -81,32 +81,34 @@ def disagreement_share(a: FrameEntry, b: FrameEntry, conf: float) -> float:
     return (total - 2 * agreed) / total
 
 
-def _hard(
+def _hard_scores(
     frames: Sequence[CandidateFrame], champion: Mapping[int, FrameEntry], conf: float
 ) -> tuple[Scores | None, Scores | None]:
     """Scores of hard negatives and hard positives; None where nothing could tell."""
-    best = np.array([_best(champion.get(index)) for index in range(len(frames))])  # NaN: the log has no detections
-    finds = best >= conf
+    best = np.array(
+        [_best_score(champion.get(index)) for index in range(len(frames))]
+    )  # NaN: the log has no detections
+    detects = best >= conf
     negative, positive = np.full(len(frames), np.nan), np.full(len(frames), np.nan)
-    could_tell = False
-    for before, here, after in _threes(frames):
+    has_evidence = False
+    for before, here, after in _consecutive_triples(frames):
         if np.isnan(best[[before, here, after]]).any():
             continue
-        could_tell = True
-        if finds[here] and not finds[before] and not finds[after]:
+        has_evidence = True
+        if detects[here] and not detects[before] and not detects[after]:
             negative[here] = best[here]
-        if not finds[here] and finds[before] and finds[after]:
+        if not detects[here] and detects[before] and detects[after]:
             positive[here] = min(best[before], best[after])
     for index, record in champion.items():
         if record.truth is None or np.isnan(best[index]):
             continue
-        could_tell = True  # a person's word outweighs the neighbours'
-        negative[index] = best[index] if record.truth == "negative" and finds[index] else np.nan
-        positive[index] = 1 - best[index] if record.truth == "positive" and not finds[index] else np.nan
-    return (negative, positive) if could_tell else (None, None)
+        has_evidence = True  # a person's word outweighs the neighbours'
+        negative[index] = best[index] if record.truth == "negative" and detects[index] else np.nan
+        positive[index] = 1 - best[index] if record.truth == "positive" and not detects[index] else np.nan
+    return (negative, positive) if has_evidence else (None, None)
 
 
-def _threes(frames: Sequence[CandidateFrame]) -> list[tuple[int, int, int]]:
+def _consecutive_triples(frames: Sequence[CandidateFrame]) -> list[tuple[int, int, int]]:
     """Three frames in a row of one sequence, about evenly spaced: across a long pause neighbours tell nothing."""
     sequences: dict[str, list[int]] = {}
     for index, frame in enumerate(frames):
@@ -136,12 +138,12 @@ def _confidence(record: FrameEntry | None, conf: float) -> float:
     return min((score for score in record.scores if score >= conf), default=float("nan"))
 
 
-def _best(record: FrameEntry | None) -> float:
+def _best_score(record: FrameEntry | None) -> float:
     if record is None or not record.has_boxes:
         return float("nan")
     return max(record.scores, default=0.0)
 
 
-def _at(record: FrameEntry, conf: float) -> tuple[NDArray[np.float64], list[str]]:
+def _detections_at(record: FrameEntry, conf: float) -> tuple[NDArray[np.float64], list[str]]:
     keep = np.array([score >= conf for score in record.scores], dtype=np.bool_)
     return record.boxes[keep], [name for name, kept in zip(record.classes, keep, strict=True) if kept]

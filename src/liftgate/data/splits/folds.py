@@ -119,7 +119,7 @@ def prove_disjoint(dataset: Dataset, held_out: Dataset, *, progress: Progress = 
     known = {hash_: image.id for image, hash_ in zip(dataset.images, ours, strict=True)}
     shared = [(image.id, known[h]) for image, h in zip(held_out.images, theirs, strict=True) if h in known]
     if groups or shared:
-        said = [f"{len(groups)} groups ({', '.join(sorted(groups)[:5])})"] if groups else []
-        said += [f"{len(shared)} images ({shared[0][0]} is {shared[0][1]})"] if shared else []
-        raise DataError("the held-out set is not apart", where=held_out.source, got="; ".join(said))
+        shared_parts = [f"{len(groups)} groups ({', '.join(sorted(groups)[:5])})"] if groups else []
+        shared_parts += [f"{len(shared)} images ({shared[0][0]} is {shared[0][1]})"] if shared else []
+        raise DataError("the held-out set is not apart", where=held_out.source, got="; ".join(shared_parts))
     return DisjointProof(len(held_out.images), len(set(held_out.groups)))

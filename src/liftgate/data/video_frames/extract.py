@@ -55,10 +55,10 @@ def extract(
         todo = [piece for piece in work if not journal.holds(piece.key)]
         # The decoder's own threads work on while ours wait for Python's lock: on a busy machine that halves the time.
         # Two each; more where there are few pieces (a video without key frames is one).
-        opened = _Opened(threads=max(2, workers // max(1, len(todo))))
+        opened = _OpenVideo(threads=max(2, workers // max(1, len(todo))))
         decoded: list[float] = []
-        n_written = _carry_out(
-            todo, lambda piece: _do(piece, out, request, opened, decoded), decoded, journal, pool, progress
+        n_written = _run_units(
+            todo, lambda piece: _extract_unit(piece, out, request, opened, decoded), decoded, journal, pool, progress
         )
         done = [journal.pieces[piece.key] for piece in work]
         keys = {piece.key for piece in work}
@@ -93,10 +93,10 @@ def in_order(rows: Iterable[FrameRow]) -> tuple[FrameRow, ...]:
     return tuple(sorted({row.image: row for row in rows}.values(), key=lambda row: row.image))
 
 
-_TELL_EVERY = 0.5  # seconds
+_REPORT_EVERY = 0.5  # seconds
 
 
-class _Opened(threading.local):
+class _OpenVideo(threading.local):
     """The video that a thread has open: the next piece is often of the same, and a long index takes long to read."""
 
     def __init__(self, threads: int) -> None:  # called anew in every thread
@@ -112,7 +112,7 @@ class _Opened(threading.local):
         return self._video
 
 
-def _carry_out(
+def _run_units(
     todo: Sequence[WorkUnit],
     do: Callable[[WorkUnit], FinishedUnit],
     decoded: Collection[float],
@@ -130,7 +130,7 @@ def _carry_out(
     try:
         running = {pool.submit(do, piece): piece for piece in todo}
         while running:
-            done = wait(running, timeout=_TELL_EVERY, return_when=FIRST_COMPLETED).done
+            done = wait(running, timeout=_REPORT_EVERY, return_when=FIRST_COMPLETED).done
             if not done:
                 progress("frames", min(max(wanted, len(decoded)), total), total)
             for future in done:
@@ -146,7 +146,9 @@ def _carry_out(
     return written
 
 
-def _do(work: WorkUnit, out: Path, request: Request, opened: _Opened, decoded: list[float]) -> FinishedUnit:
+def _extract_unit(
+    work: WorkUnit, out: Path, request: Request, opened: _OpenVideo, decoded: list[float]
+) -> FinishedUnit:
     if work.facts is None:
         rows, faults = copy_images(work.sources, out, request)
         return FinishedUnit(work.key, rows, faults)

@@ -57,12 +57,12 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open("a", encoding="utf-8")
         try:
-            self._take_up(content_hash(request))
+            self._lock_and_load(content_hash(request))
         except BaseException:
             self._file.close()
             raise
 
-    def _take_up(self, mark: str) -> None:
+    def _lock_and_load(self, mark: str) -> None:
         """Lock the folder as long as the file is open, and read what was done before."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -24,8 +24,8 @@ from liftgate.data.video_frames.writing import frame_name, frame_row, jpeg, save
 from liftgate.errors import UsageError
 from liftgate.progress import Progress, silent
 
-_PATIENCE = 10.0  # seconds without a packet
-_LONGEST_WAIT = 30.0  # seconds before a camera that hung up is called again
+_TIMEOUT = 10.0  # seconds without a packet
+_LONGEST_RECONNECT_WAIT = 30.0  # seconds before a camera that hung up is called again
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Camera:
     def open(self) -> Any:
         """Return an `av.container.InputContainer`, over TCP."""
         options = {"rtsp_transport": "tcp", "protocol_whitelist": "rtsp,rtsps,rtp,udp,tcp,tls,crypto,srtp"}
-        return pyav().open(self._url, options=options, timeout=(_PATIENCE, _PATIENCE))
+        return pyav().open(self._url, options=options, timeout=(_TIMEOUT, _TIMEOUT))
 
 
 def is_address(text: str) -> bool:
@@ -118,7 +118,7 @@ def record_camera(
         reached = 0.0
         while reached < seconds:
             try:
-                for due, at, frame in _due(camera, request.every, reached, seconds):
+                for due, at, frame in _frames_when_due(camera, request.every, reached, seconds):
                     picture = upright(frame)
                     image = frame_name(source, at)
                     sha256 = save(out, image, jpeg(picture, request.quality))
@@ -127,7 +127,7 @@ def record_camera(
                     rows.append(row)
                     progress("frames", len(rows), max(len(rows), int(seconds / request.every)))
                 break
-            except _HungUpError as error:
+            except _ConnectionLostError as error:
                 reached = error.at
                 lost.append(f"it hung up after {error.at:.0f} s of {seconds:.0f} s")
             except (av.FFmpegError, OSError) as error:
@@ -136,15 +136,15 @@ def record_camera(
                 lost.append(error_text(error))
             if not rows:
                 break
-            wait(min(2.0 ** min(len(lost) - 1, 10), _LONGEST_WAIT))
+            wait(min(2.0 ** min(len(lost) - 1, 10), _LONGEST_RECONNECT_WAIT))
             reached = max(reached, time.monotonic() - started)
         every = in_order(row for piece in journal.pieces.values() if piece.keep for row in piece.rows)
     write_manifest(out / MANIFEST, every)
-    faults = _lost(camera, lost, len(rows))
+    faults = _lost_faults(camera, lost, len(rows))
     return Extraction(out / MANIFEST, every, faults, n_sources=1, n_written=len(rows), chosen=(source.name,))
 
 
-class _HungUpError(Exception):
+class _ConnectionLostError(Exception):
     """The camera sent no more before the time was over."""
 
     def __init__(self, at: float) -> None:
@@ -152,23 +152,23 @@ class _HungUpError(Exception):
         self.at = at
 
 
-def _lost(camera: Camera, lost: Sequence[str], n_frames: int) -> tuple[Fault, ...]:
+def _lost_faults(camera: Camera, lost: Sequence[str], n_frames: int) -> tuple[Fault, ...]:
     if not lost:
         return ()
     times = "" if len(lost) == 1 else f", and {len(lost) - 1} times more"
     return (Fault("stream_lost", str(camera), f"{lost[0]}{times}; {n_frames} frames came"),)
 
 
-def _due(camera: Camera, every: float, begin: float, end: float) -> Iterator[tuple[float, float, Any]]:
+def _frames_when_due(camera: Camera, every: float, begin: float, end: float) -> Iterator[tuple[float, float, Any]]:
     """Yield (requested time, seconds from the first frame, frame): the first frame at or after each time.
 
     `begin`: where in the recording the first frame of this call lies. Not the nearest frame: that would wait for one
     more, on a stream that may be watched live.
 
     Raises:
-        _HungUpError: the camera ended the stream before `end`.
+        _ConnectionLostError: the camera ended the stream before `end`.
     """
-    deadline = time.monotonic() + end - begin + 2 * _PATIENCE  # also for a camera whose clock has stopped
+    deadline = time.monotonic() + end - begin + 2 * _TIMEOUT  # also for a camera whose clock has stopped
     due = ceil(begin / every - 1e-6) * every
     container = camera.open()
     at = begin
@@ -188,4 +188,4 @@ def _due(camera: Camera, every: float, begin: float, end: float) -> Iterator[tup
     finally:
         with suppress(Exception):
             container.close()
-    raise _HungUpError(at)
+    raise _ConnectionLostError(at)

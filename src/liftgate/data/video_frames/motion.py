@@ -1,4 +1,4 @@
-"""Where a video moves most."""
+"""Find the part of a video with the most motion."""
 
 from __future__ import annotations
 
@@ -13,22 +13,27 @@ from liftgate.data.video_frames.times import grid
 from liftgate.data.video_frames.video import Video, VideoIndex
 
 _WIDTH, _HEIGHT = 64, 36
-_SAMPLES = 24  # looks in a window: fewer miss a short gesture, more only cost time
+_THUMBNAILS = 24  # in a window: fewer miss a short gesture, more only cost time
 _NOISE = 4.0  # grey levels: a sensor's noise and the encoder's are below
 
 
 def busiest_centre(video: Video, facts: VideoIndex, length: float) -> float:
     """Return the centre, in seconds, of the `length` seconds with the most motion; of equals the earliest.
 
-    Motion is the share of a 64 × 36 grey picture that changes by more than the noise from one look to the next, so that
-    a lamp that flickers or a slow dawn weighs no more than a person who walks.
+    Motion is the share of pixels of a 64 × 36 grey thumbnail that change by more than the noise between two thumbnails.
+    So a flickering lamp or a slow dawn counts for no more than a person who walks.
+
+    Args:
+        video: an open video.
+        facts: its index.
+        length: length of the window in seconds.
     """
-    step = max(length / _SAMPLES, facts.gap)
+    step = max(length / _THUMBNAILS, facts.gap)
     times = grid(0.0, facts.duration, step)
-    looks = []
+    thumbnails = []
     for run in runs(times, facts.keys, facts.gap):
-        looks += [thumbnail(frame) for _, _, frame, _ in nearest(video.frames_around(run, facts), run)]
-    start = busiest_window(changed_share(looks), max(1, round(length / step)))
+        thumbnails += [thumbnail(frame) for _, _, frame, _ in nearest(video.frames_around(run, facts), run)]
+    start = busiest_window(changed_share(thumbnails), max(1, round(length / step)))
     return start * step + length / 2
 
 
@@ -38,14 +43,17 @@ def thumbnail(frame: Any) -> NDArray[np.uint8]:
     return small
 
 
-def changed_share(looks: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
-    """Return, for each two looks in a row, the share of pixels that change; shape (looks − 1,).
+def changed_share(thumbnails: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    """Return, for each two thumbnails in a row, the share of pixels that change; shape (thumbnails − 1,).
 
-    Each look's mean is taken off first: exposure that jumps is no motion.
+    Each thumbnail's mean is subtracted first: a jump in exposure is no motion.
+
+    Args:
+        thumbnails: grey levels, each of shape (36, 64).
     """
     found, before = [], None
-    for look in looks:
-        level = look.astype(np.float64) - look.mean()
+    for picture in thumbnails:
+        level = picture.astype(np.float64) - picture.mean()
         if before is not None:
             found.append(float(np.mean(np.abs(level - before) > _NOISE)))
         before = level

@@ -32,12 +32,12 @@ def write_frames_card(outcome: Extraction, request: Request, terms: Terms, more:
     folder = outcome.manifest.parent
     groups = {row.group for row in outcome.frames}
     counts = {"frames": {"images": len(outcome.frames), "groups": len(groups), "objects": 0}}
-    made_by = " ".join(filter(None, ("liftgate data frames", _words(request), more)))
+    made_by = " ".join(filter(None, ("liftgate data frames", _command_options(request), more)))
     hashes = {outcome.manifest.name: file_hash(outcome.manifest)}
     return write_card(Card(folder.resolve().name, made_by, terms, (), counts, {}, hashes), folder)
 
 
-def _words(request: Request) -> str:
+def _command_options(request: Request) -> str:
     window = request.window
     words = [f"--every {request.every:g}", f"--quality {request.quality}"]
     if window.start:

@@ -95,7 +95,7 @@ def make_plan(source: FrameSource, request: Request) -> SourcePlan:
     if not promised and source.kind == "video":
         length = f"it is {facts.duration:.1f} s long, and the window begins at {window.start:.1f} s"
         faults = (*faults, Fault("video_short", str(source.path), length))
-    state = _state(source)
+    state = _file_identity(source)
     work = tuple(
         WorkUnit(
             content_hash([state, request, part]),
@@ -123,12 +123,12 @@ def _image_plans(sources: Sequence[FrameSource], request: Request) -> list[Sourc
     kept = thinned(sources, request)
     parts = [tuple(kept[start : start + _IMAGES_AT_ONCE]) for start in range(0, len(kept), _IMAGES_AT_ONCE)]
     return [
-        SourcePlan(part[0], (WorkUnit(content_hash([[_state(source) for source in part], request]), part),))
+        SourcePlan(part[0], (WorkUnit(content_hash([[_file_identity(source) for source in part], request]), part),))
         for part in parts
     ]
 
 
-def _state(source: FrameSource) -> list[object]:
+def _file_identity(source: FrameSource) -> list[object]:
     """What tells a file from another of the same name, without reading all of it."""
     labels = [source.camera, source.category, source.day, source.folder, str(source.started)]
     try:

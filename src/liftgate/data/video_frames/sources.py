@@ -70,7 +70,7 @@ def find_sources(
     found: dict[Path, FrameSource] = {}
     for path in paths:
         for file, relative in _files(path):
-            source = _describe(file, relative, naming or NamingRules(), path)
+            source = _frame_source(file, relative, naming or NamingRules(), path)
             if source is not None and file.resolve() not in found:
                 found[file.resolve()] = source
     if not found:
@@ -81,8 +81,8 @@ def find_sources(
         )
     sources = sorted(found.values(), key=lambda source: (source.name, str(source.path)))
     if buffer is not None:
-        sources = _complete(sources, buffer, time.time() if now is None else now)
-    return _apart(sources)
+        sources = _complete_segments(sources, buffer, time.time() if now is None else now)
+    return _with_unique_names(sources)
 
 
 def safe_name(text: str) -> str:
@@ -133,7 +133,7 @@ def _files(path: Path) -> list[tuple[Path, Path]]:
     return [(path, Path(path.name))]
 
 
-def _describe(file: Path, relative: Path, naming: NamingRules, root: Path) -> FrameSource | None:
+def _frame_source(file: Path, relative: Path, naming: NamingRules, root: Path) -> FrameSource | None:
     suffix = file.suffix.lower()
     if suffix not in VIDEO_SUFFIXES | IMAGE_SUFFIXES:
         return None
@@ -172,7 +172,7 @@ def _named(rule: str, text: str, folder: str, what: str) -> str:
     return (match[1] or "") if match else ""
 
 
-def _complete(sources: list[FrameSource], buffer: RollingBuffer, now: float) -> list[FrameSource]:
+def _complete_segments(sources: list[FrameSource], buffer: RollingBuffer, now: float) -> list[FrameSource]:
     """Segments that the recorder has done with, the newest of each folder and camera."""
     places: dict[tuple[Path, str], list[tuple[float, FrameSource]]] = {}
     for source in sources:
@@ -191,7 +191,7 @@ def _complete(sources: list[FrameSource], buffer: RollingBuffer, now: float) -> 
     return sorted(kept, key=lambda source: (source.name, str(source.path)))
 
 
-def _apart(sources: list[FrameSource]) -> list[FrameSource]:
+def _with_unique_names(sources: list[FrameSource]) -> list[FrameSource]:
     """Give sources of the same name (`a/op1.mp4` and `b/op1.mp4`, `op1.mp4` and `op1.mov`) names of their own.
 
     They hang on as much of the end of each path as tells it from the others: the same from any working directory,

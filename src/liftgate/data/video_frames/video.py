@@ -19,10 +19,10 @@ from liftgate.data.core.dataset import Fault
 from liftgate.data.video_frames.library import pyav
 
 _OPTIONS = {"protocol_whitelist": "file"}  # a playlist that calls itself .mp4 must not reach for the network
-_SHORT = 2.0  # seconds: sound that outlasts the picture by less is no truncation
-_BACKS = (0, 1, 3, 7, 15, 1e9)  # key-frame distances to go back when a seek lands too late
+_AUDIO_TOLERANCE = 2.0  # seconds: sound that outlasts the picture by less is no truncation
+_SEEK_BACK_STEPS = (0, 1, 3, 7, 15, 1e9)  # key-frame distances to go back when a seek lands too late
 _DEFAULT_GAP = 0.04
-_GIVE_THE_END = frozenset({"matroska,webm", "asf"})
+_FORMATS_WITH_END_TIME = frozenset({"matroska,webm", "asf"})
 
 
 class BadVideoError(Exception):
@@ -110,7 +110,7 @@ class Video:
         entries = self._stream.index_entries
         # A fragmented MP4 may list its first fragment only, Matroska lists nothing before the first seek, and some
         # writers of variable rates claim less than there is.
-        if len(entries) > 1 and claimed - _SHORT <= self._seconds(entries[-1].timestamp) <= claimed:
+        if len(entries) > 1 and claimed - _AUDIO_TOLERANCE <= self._seconds(entries[-1].timestamp) <= claimed:
             stamps = [(entry.timestamp, entry.is_keyframe) for entry in entries]
             facts = self._facts([stamp for stamp, _ in stamps], [stamp for stamp, is_key in stamps if is_key], claimed)
             # The index counts in decoding order: with B-frames and a variable rate it does not tell where the end is.
@@ -134,7 +134,7 @@ class Video:
         if self._start is None:
             self._start = min(stamps)
         facts = self._facts(stamps, keys, self._seconds(end))
-        return replace(facts, claimed=claimed) if claimed > facts.duration + _SHORT else facts
+        return replace(facts, claimed=claimed) if claimed > facts.duration + _AUDIO_TOLERANCE else facts
 
     def _facts(self, stamps: Sequence[int], keys: Sequence[int], end: float) -> VideoIndex:
         ordered = np.unique(np.asarray(stamps, dtype=np.int64))
@@ -154,7 +154,7 @@ class Video:
         """
         at = targets[0]
         reach = 1.25 * facts.widest + 0.5 * facts.gap  # with a variable rate that may be all of the video
-        for back in _BACKS:
+        for back in _SEEK_BACK_STEPS:
             begin = at - back * facts.key_gap
             frames = self._decoded(max(begin, 0.0), targets, reach)
             first = next(frames, None)
@@ -235,7 +235,9 @@ class Video:
             length = float(self._container.duration or 0) / 1e6
         # Part of a recording keeps the recording's clock: these formats then give the time of the end, not the length.
         start = float((self._start or 0) * self._base)
-        return length - start if self._container.format.name in _GIVE_THE_END and 0 < start < length else length
+        return (
+            length - start if self._container.format.name in _FORMATS_WITH_END_TIME and 0 < start < length else length
+        )
 
     def _seconds(self, stamp: int) -> float:
         # Not through Fraction, which takes longer than all else that is done with a packet; rounded once, as there.

@@ -21,7 +21,7 @@ from liftgate.files import replacing
 
 COLUMNS = tuple(field.name for field in fields(FrameRow))
 
-_TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+_ROTATIONS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 
 
 class _Converter(threading.local):
@@ -44,7 +44,7 @@ _converter = _Converter()
 def upright(frame: Any) -> Image.Image:
     """Return an `av.VideoFrame` as RGB, turned as its display matrix says (a phone held upright)."""
     picture = _converter.rgb(frame)
-    turn = _TURNS.get(round(frame.rotation / 90) * 90 % 360)
+    turn = _ROTATIONS.get(round(frame.rotation / 90) * 90 % 360)
     return picture if turn is None else picture.transpose(turn)
 
 

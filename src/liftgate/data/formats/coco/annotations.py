@@ -62,10 +62,10 @@ def read_annotations(
         if image is None and (image := spelled.get(str(row.image_id))) is not None:
             mixed += 1
         where = f"{source}: annotation {index if row.id is None else row.id}"
-        if trouble := _trouble(row, image, classes, n_keypoints):
+        if trouble := _row_problem(row, image, classes, n_keypoints):
             faults.append(Fault(trouble[0], where, trouble[1], None if image is None else images[image].id))
             continue
-        assert image is not None and row.bbox is not None  # _trouble says so
+        assert image is not None and row.bbox is not None  # _row_problem says so
         if row.id is not None:
             if row.id in seen:
                 faults.append(Fault("id_twice", where, "another annotation has the same id", images[image].id))
@@ -99,7 +99,7 @@ def read_sound_rows(
     pieces: list[tuple[NDArray[Any], ...]] = []
     for start in range(0, len(raw), ROWS_AT_ONCE):
         progress("reading annotations", start, len(raw))
-        if (piece := _sound(raw[start : start + ROWS_AT_ONCE], by_id, classes)) is None:
+        if (piece := _sound_columns(raw[start : start + ROWS_AT_ONCE], by_id, classes)) is None:
             return None
         pieces.append(piece)
     progress("reading annotations", len(raw), len(raw))
@@ -113,7 +113,7 @@ def read_sound_rows(
     return Labels.build(image, cls, boxes, line=line, sides=sides, area=area, crowd=crowd, ignore=ignore)
 
 
-def _sound(
+def _sound_columns(
     raw: Sequence[msgspec.Raw], by_id: Mapping[Id, int], classes: Mapping[int, int]
 ) -> tuple[NDArray[Any], ...] | None:
     """image, class, xywh, id, area (−1: not given), crowd and ignore of rows that are all sound; else None."""
@@ -145,7 +145,7 @@ def by_spelling(by_id: Mapping[Id, int]) -> dict[str, int]:
     return {text: index for text, index in spelled.items() if index is not None}
 
 
-def _trouble(
+def _row_problem(
     row: AnnotationRow, image: int | None, classes: Mapping[int, int], n_keypoints: int
 ) -> tuple[str, str] | None:
     """(kind, message) of what keeps a row out of the table."""

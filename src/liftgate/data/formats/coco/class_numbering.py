@@ -79,7 +79,9 @@ def guess_numbering(path: Path, results: CocoResults, dataset: Dataset, image: N
     rows = surest(results.score)
     rows = rows[np.isfinite(results.boxes[rows]).all(axis=1)]
     lies_on = matched_class(dataset, image[rows], xywh_to_xyxy(results.boxes[rows]))
-    right = {name: _right(results.category[rows], table, lies_on) for name, table in {usual: taken, **others}.items()}
+    right = {
+        name: _matches_class(results.category[rows], table, lies_on) for name, table in {usual: taken, **others}.items()
+    }
     undecided = []
     for name in others:
         found = vote(right[usual], right[name])
@@ -88,7 +90,7 @@ def guess_numbering(path: Path, results: CocoResults, dataset: Dataset, image: N
             raise DataError(
                 "the class numbers fit the truth in another reading", where=path,
                 expected=f"{usual}, as they are read by default", got=got,
-                hint=f"say how the file counts: {path.name}#{_option(name)} or {path.name}#{_option(usual)}",
+                hint=f"say how the file counts: {path.name}#{_option_of(name)} or {path.name}#{_option_of(usual)}",
             )  # fmt: skip
         if found.answer == 0:
             undecided.append(name)
@@ -96,12 +98,12 @@ def guess_numbering(path: Path, results: CocoResults, dataset: Dataset, image: N
     if undecided:
         note = (
             f"{path.name}: its class numbers can be read as {usual} or as {' or '.join(undecided)}, and the boxes do "
-            f"not decide; read as {usual} ({path.name}#{_option(usual)} says so)"
+            f"not decide; read as {usual} ({path.name}#{_option_of(usual)} says so)"
         )
     return Numbering(usual, taken, guessed=True, note=note)
 
 
-def _right(
+def _matches_class(
     category: NDArray[np.int64], table: Mapping[int, int | None], lies_on: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     numbers, place = np.unique(category, return_inverse=True)
@@ -109,5 +111,5 @@ def _right(
     return np.asarray(meant[place.reshape(-1)] == lies_on, dtype=np.bool_)
 
 
-def _option(name: str) -> str:
+def _option_of(name: str) -> str:
     return next(option for option, meant in OPTIONS.items() if meant == name)

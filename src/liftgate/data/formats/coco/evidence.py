@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from liftgate.boxes import Boxes, iou
 from liftgate.data.core.dataset import Dataset
 
-_MOST = 20_000
+_MAX_VOTES = 20_000
 """Detections that vote, the surest first"""
-_OVERLAP = 0.5
-_CLEAR = 3
+_MIN_IOU = 0.5
+_CLEAR_MAJORITY = 3
 """So many times as many votes, and so many more, are clear"""
 
 
@@ -27,16 +27,16 @@ class Vote(NamedTuple):
     @property
     def answer(self) -> int:
         """1 or 2: which of the two fits clearly better; 0: not decided."""
-        if self.first >= _CLEAR * self.second + _CLEAR:
+        if self.first >= _CLEAR_MAJORITY * self.second + _CLEAR_MAJORITY:
             return 1
-        return 2 if self.second >= _CLEAR * self.first + _CLEAR else 0
+        return 2 if self.second >= _CLEAR_MAJORITY * self.first + _CLEAR_MAJORITY else 0
 
 
 def surest(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the rows that vote, shape (k,): the detections with the highest scores."""
-    if len(scores) <= _MOST:
+    if len(scores) <= _MAX_VOTES:
         return np.arange(len(scores), dtype=np.int64)
-    return np.argpartition(-scores, _MOST)[:_MOST].astype(np.int64)
+    return np.argpartition(-scores, _MAX_VOTES)[:_MAX_VOTES].astype(np.int64)
 
 
 def matched_class(dataset: Dataset, image: NDArray[np.int64], boxes: Boxes) -> NDArray[np.int64]:
@@ -60,7 +60,7 @@ def matched_class(dataset: Dataset, image: NDArray[np.int64], boxes: Boxes) -> N
             continue
         overlap = iou(boxes[rows], labels.boxes[objects])
         best = overlap.argmax(axis=1)
-        hit = overlap[np.arange(len(rows)), best] >= _OVERLAP
+        hit = overlap[np.arange(len(rows)), best] >= _MIN_IOU
         found[rows[hit]] = labels.cls[objects[best[hit]]]
     return found
 

@@ -105,11 +105,11 @@ class ImageIds:
         by_number = [self._numbers.get(id_, -1) if isinstance(id_, int) else self.find(id_) for id_ in results.ids]
         for id_, place in zip(results.ids, by_number, strict=True):
             if place is None and isinstance(id_, int) and id_ not in self._exact:
-                raise self._shared(path, id_)
+                raise self._ambiguous_number(path, id_)
         numbered = all(place is not None and place >= 0 for place in by_number)
         if all(place is not None for place in by_id):
             if self._exact and numbered and by_id != by_number and not declared:
-                self._compare(path, results, _column(by_id, results), _column(by_number, results))
+                self._check_by_boxes(path, results, _column(by_id, results), _column(by_number, results))
             return _column(by_id, results)
         if numbered:
             return _column(by_number, results)
@@ -121,11 +121,11 @@ class ImageIds:
         for row, (number, name) in enumerate(zip(results.image.tolist(), names, strict=True)):
             place = places.get((number, name))
             if place is None:
-                place = places[number, name] = self._meant(f"{path}: [{row}]", results.ids[number], name)
+                place = places[number, name] = self._image_of_row(f"{path}: [{row}]", results.ids[number], name)
             column[row] = place
         return column
 
-    def _meant(self, where: str, id_: Id, name: str | None) -> int:
+    def _image_of_row(self, where: str, id_: Id, name: str | None) -> int:
         if not name:
             place = self.find(id_)
             return -1 if place is None else place
@@ -144,7 +144,7 @@ class ImageIds:
             )  # fmt: skip
         return by_name
 
-    def _compare(
+    def _check_by_boxes(
         self, path: Path, results: CocoResults, by_id: NDArray[np.int64], by_number: NDArray[np.int64]
     ) -> None:
         rows = surest(results.score)
@@ -164,7 +164,7 @@ class ImageIds:
                 "decide; read as the truth's ids"
             )
 
-    def _shared(self, path: Path, id_: int) -> DataError:
+    def _ambiguous_number(self, path: Path, id_: int) -> DataError:
         images = [image.id for image in self._dataset.images]
         same = [name for name in images if PurePosixPath(name).stem.isdigit() and int(PurePosixPath(name).stem) == id_]
         return DataError(

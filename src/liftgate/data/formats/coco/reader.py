@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints
-from liftgate.data.core.image_headers import ImageHeader, read_headers, settle_size
+from liftgate.data.core.image_headers import ImageHeader, read_headers, reconcile_size
 from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.coco.annotations import read_annotations
 from liftgate.data.formats.coco.document import (
@@ -167,7 +167,7 @@ def _images(
         if row.id in by_id:
             faults.append(Fault("image_twice", str(source), f"two images have the id {row.id!r}: {row.file_name}"))
             continue
-        size, trouble = settle_size(header, *_size(row))
+        size, trouble = reconcile_size(header, *_size(row))
         image_id = safe_path(row.file_name, place) or f"image-{row.id}"
         if image_id in taken:
             faults.append(Fault("image_twice", str(source), f"two images have the file {row.file_name}", image_id))

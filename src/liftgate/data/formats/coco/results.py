@@ -160,12 +160,12 @@ class _Reader:
                 )
             if status == coco_scan.MORE:
                 break
-            place_of_id = self._odd(piece)
+            place_of_id = self._decode_row(piece)
             odd[int(state[coco_scan.ROWS]) - 1] = place_of_id
         count, distinct, points = (int(state[i]) for i in (coco_scan.ROWS, coco_scan.IDS, coco_scan.POINTS))
         texts = zip(piece.id_at[:distinct].tolist(), piece.id_length[:distinct].tolist(), strict=True)
         text, decode = piece.text.data, msgspec.json.decode
-        place = [self._place(decode(text[at : at + length])) for at, length in texts]
+        place = [self._index_of_id(decode(text[at : at + length])) for at, length in texts]
         piece.ids[list(odd)] = 0
         image = np.array(place or [0], dtype=np.int64)[piece.ids[:count]]
         image[list(odd)] = list(odd.values())
@@ -176,7 +176,7 @@ class _Reader:
         self._rows += count
         return int(state[coco_scan.AT])
 
-    def _odd(self, piece: _Piece) -> int:
+    def _decode_row(self, piece: _Piece) -> int:
         """Take the row at hand as msgspec reads it; returns the place of its id."""
         state = self._state
         row, first, last = (int(state[i]) for i in (coco_scan.ROWS, coco_scan.AT, coco_scan.END))
@@ -195,9 +195,9 @@ class _Reader:
             state[coco_scan.POINTS] += len(points)
         state[coco_scan.ROWS] += 1
         state[coco_scan.AT], state[coco_scan.EXPECT] = last, coco_scan.COMMA
-        return self._place(row_found.image_id)
+        return self._index_of_id(row_found.image_id)
 
-    def _place(self, id_: Id) -> int:
+    def _index_of_id(self, id_: Id) -> int:
         return self._ids.setdefault(id_, len(self._ids))
 
     def _results(self) -> CocoResults:
@@ -207,15 +207,15 @@ class _Reader:
         return CocoResults(tuple(self._ids), *joined)
 
     def _refuse_row(self, index: int, why: str) -> None:
-        self._say_more()
+        self._raise_first_error()
         hint = "NaN is no score: leave such detections out" if "got `null`" in why or "malformed" in why else None
         raise DataError("not a detection", where=f"{self._path}: [{index}]", got=why, hint=hint)
 
     def _refuse(self, why: str, hint: str | None = None) -> None:
-        self._say_more()
+        self._raise_first_error()
         raise DataError("not a valid JSON list of detections", where=self._path, got=why, hint=hint)
 
-    def _say_more(self) -> None:
+    def _raise_first_error(self) -> None:
         """The slow reader knows the line, and reads NaN as null; it takes some twenty times the file's memory."""
         if self._path.stat().st_size > LARGEST_SLOW:
             return

@@ -14,7 +14,7 @@ from typing import IO
 from xml.etree.ElementTree import Element
 
 from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints
-from liftgate.data.core.image_headers import ImageHeader, read_headers, settle_size
+from liftgate.data.core.image_headers import ImageHeader, read_headers, reconcile_size
 from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.data.formats.cvat.shapes import SHAPES, BadShape, Shape, between, parse_shape
@@ -251,7 +251,7 @@ def _dataset(found: _Found, images: Path | None, name: str | None, progress: Pro
     columns = LabelColumns(len(points))
     records = []
     for place, (frame, file, header) in enumerate(zip(frames, files, headers, strict=True)):
-        size, trouble = settle_size(header, frame.width, frame.height)
+        size, trouble = reconcile_size(header, frame.width, frame.height)
         image = Image(
             id=frame.name,
             path=file,

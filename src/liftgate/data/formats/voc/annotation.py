@@ -59,7 +59,7 @@ def parse_annotation(file: Path) -> VocAnnotation:
     annotation.filename = (tree.findtext("filename") or "").strip()
     annotation.width, annotation.height = (_whole(tree.findtext(f"size/{side}")) for side in ("width", "height"))
     for number, element in enumerate(tree.iter("object"), 1):
-        outcome = _thing(element, number)
+        outcome = _parse_object(element, number)
         if isinstance(outcome, VocObject):
             annotation.objects.append(outcome)
         else:
@@ -67,7 +67,7 @@ def parse_annotation(file: Path) -> VocAnnotation:
     return annotation
 
 
-def _thing(element: Element, number: int) -> VocObject | tuple[str, str]:
+def _parse_object(element: Element, number: int) -> VocObject | tuple[str, str]:
     name = (element.findtext("name") or "").strip()
     if not name:
         return "row_columns", "an object without a name"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from liftgate.data.core.dataset import Dataset, Fault, Image
-from liftgate.data.core.image_headers import SUFFIXES, read_headers, settle_size
+from liftgate.data.core.image_headers import SUFFIXES, read_headers, reconcile_size
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.data.formats.voc.annotation import VocAnnotation, parse_annotation
 from liftgate.errors import DataError
@@ -54,7 +54,7 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
     for index, (key, header) in enumerate(zip(keys, headers, strict=True)):
         label, file = layout.labels.get(key), files[key]
         annotation = parse_annotation(label) if label else VocAnnotation()
-        size, trouble = settle_size(header, annotation.width, annotation.height)
+        size, trouble = reconcile_size(header, annotation.width, annotation.height)
         image = Image(
             id=file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name,
             path=file,

@@ -59,11 +59,11 @@ def load_data_yaml(path: Path) -> DataYaml:
         raise DataError("not a data.yaml", where=path, expected="keys such as train, val, names", got=_kind(keys))
     lines = {key.value: key.start_mark.line + 1 for key, _ in node.value} if isinstance(node, yaml.MappingNode) else {}
     document = DataYaml(path, {str(key): value for key, value in keys.items()}, lines)
-    document.faults += _doubled_keys(path, node)
+    document.faults += _duplicate_keys(path, node)
     return document
 
 
-def _doubled_keys(path: Path, node: yaml.Node | None, inside: str = "") -> Iterator[Fault]:
+def _duplicate_keys(path: Path, node: yaml.Node | None, inside: str = "") -> Iterator[Fault]:
     """Yield keys that occur twice in one mapping: YAML silently takes the last."""
     if not isinstance(node, yaml.MappingNode):
         return
@@ -74,7 +74,7 @@ def _doubled_keys(path: Path, node: yaml.Node | None, inside: str = "") -> Itera
             what = f"{inside}{text} is also on line {seen[text]}; the last one is used"
             yield Fault("key_twice", f"{path}:{line}", what)
         seen[text] = line
-        yield from _doubled_keys(path, value, f"{inside}{text}: ")
+        yield from _duplicate_keys(path, value, f"{inside}{text}: ")
 
 
 def class_names(document: DataYaml) -> tuple[str, ...]:

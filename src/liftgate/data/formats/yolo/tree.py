@@ -99,8 +99,8 @@ def write_tree(
     folder = lexical(folder)
     if not (folder / "manifest.json").is_file():
         require_empty(folder)
-    entries = _entries(dataset, _checked(dataset, repeats or {}), faithful, progress)
-    with atomic_folder(folder, _own_files(folder)) as part:
+    entries = _entries(dataset, _checked_repeats(dataset, repeats or {}), faithful, progress)
+    with atomic_folder(folder, _own_file_test(folder)) as part:
         _write_files(part, entries, dataset, progress)
         write_text(part / "data.yaml", _document(dataset, folder, entries))
         write_bytes(part / "manifest.json", _manifest(part, entries, dataset))
@@ -120,7 +120,7 @@ _CACHES = (".cache", ".npy")
 """Files that Ultralytics puts into a tree"""
 
 
-def _own_files(folder: Path) -> Callable[[str], bool]:
+def _own_file_test(folder: Path) -> Callable[[str], bool]:
     """Return a function that says of a file, by its path in the tree, whether Liftgate or Ultralytics wrote it."""
     try:
         links = frozenset(read_manifest(folder))
@@ -180,7 +180,7 @@ def read_manifest(folder: Path) -> dict[str, str]:
         raise DataError("no manifest of a training tree", where=path, got=f"{type(error).__name__}: {error}") from None
 
 
-def _checked(dataset: Dataset, repeats: Mapping[str, int]) -> Mapping[str, int]:
+def _checked_repeats(dataset: Dataset, repeats: Mapping[str, int]) -> Mapping[str, int]:
     splits = {image.id: image.split for image in dataset.images}
     for image, times in repeats.items():
         if image not in splits:
