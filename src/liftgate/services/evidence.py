@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple, overload
+from typing import Literal, overload
 
-from liftgate.data.core.dataset import Dataset
-from liftgate.data.core.image_identity import ImageIdentities
-from liftgate.data.core.predictions import Predictions
-from liftgate.data.detections import PredictionsSource, PrefetchedResults, read_all_predictions, read_predictions
-from liftgate.data.grouping.slicing import slice_images
+from liftgate.data.detections import PredictionsSource
 from liftgate.errors import UsageError
 from liftgate.evaluation import compare as comparing
 from liftgate.evaluation import evaluate as evaluating
 from liftgate.evaluation import multiple_comparisons
-from liftgate.evaluation.alignment import on_common_images
-from liftgate.evaluation.image_level import ImageLevelThreshold, ThresholdRule, choose_image_threshold
 from liftgate.evaluation.oks_sigmas import Sigmas
 from liftgate.evaluation.pck import Pck
 from liftgate.evaluation.records import Comparison, Comparisons, Evaluation
@@ -32,10 +24,10 @@ from liftgate.evaluation.sample_size import size_kappa as size_kappa
 from liftgate.evaluation.sample_size import size_rate as size_rate
 from liftgate.evaluation.sample_size import size_seeds as size_seeds
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
-from liftgate.evaluation.truth import Truth, faults_of_truth, read_truth
-from liftgate.hashing import content_hash
-from liftgate.ledger.lockbox import demand_unlocked, locked_by, nearby_folders, open_from_outside
+from liftgate.evaluation.truth import Truth, read_truth
 from liftgate.progress import Progress, silent
+from liftgate.services.evidence_inputs import read_inputs
+from liftgate.services.image_level_request import ImageLevelRequest
 from liftgate.study.records import ClaimWord, Rule
 from liftgate.suggestions import suggestion
 
@@ -91,10 +83,12 @@ def evaluate(
     """
     spec = EvaluationSpec(level, conf, sigmas, errors=errors, pck=tuple(Pck.parse(text) for text in pck))
     spec.validate()
-    screening = _Screening(threats, threshold, () if val is None else (val,), val_truth or truth, images)
-    screening.validate(models=1)
+    image_level = ImageLevelRequest(threats, threshold, () if val is None else (val,), val_truth or truth, images)
+    image_level.validate(models=1)
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
-    inputs = _read(dataset, (predictions,), common=common, by=by, open_anyway=open_anyway, screening=screening)
+    inputs = read_inputs(
+        dataset, (predictions,), common=common, by=by, open_anyway=open_anyway, image_level=image_level
+    )
     chosen = inputs.thresholds[0] if inputs.thresholds else None
     result = evaluating.evaluate(
         inputs.truth, inputs.predictions[0], replace(spec, threshold=chosen, slices=inputs.slices)
@@ -157,11 +151,11 @@ def compare(
     """
     spec = ComparisonSpec(metric, margin, rule, claim, level, conf, sigmas)
     spec.validate()
-    screening = _Screening(threats, threshold, val, val_truth or truth, images)
-    screening.validate(models=2)
+    image_level = ImageLevelRequest(threats, threshold, val, val_truth or truth, images)
+    image_level.validate(models=2)
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
     sources = (control, treatment)
-    inputs = _read(dataset, sources, common=common, by=by, open_anyway=open_anyway, screening=screening)
+    inputs = read_inputs(dataset, sources, common=common, by=by, open_anyway=open_anyway, image_level=image_level)
     spec = replace(spec, thresholds=inputs.thresholds, slices=inputs.slices)
     first, second = inputs.predictions
     result = comparing.compare(inputs.truth, first, second, spec)
@@ -224,10 +218,10 @@ def compare_arms(
     spec = ComparisonSpec(metric, margin, rule, claim, level, conf, sigmas)
     spec.validate()
     sources = (control, *treatments.values())
-    screening = _Screening(threats, threshold, val, val_truth or truth, images)
-    screening.validate(models=len(sources))
+    image_level = ImageLevelRequest(threats, threshold, val, val_truth or truth, images)
+    image_level.validate(models=len(sources))
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
-    inputs = _read(dataset, sources, common=common, by=by, open_anyway=open_anyway, screening=screening)
+    inputs = read_inputs(dataset, sources, common=common, by=by, open_anyway=open_anyway, image_level=image_level)
     spec = replace(spec, thresholds=inputs.thresholds, slices=inputs.slices)
     first, *others = inputs.predictions
     named = dict(zip(treatments, others, strict=True))
@@ -329,180 +323,3 @@ def size(claim: str, /, *values: object, **options: object) -> SizeAnswer:
     if claim not in questions:
         raise UsageError(f"no claim {claim!r}", hint=suggestion(claim, questions))
     return questions[claim](*values, **options)
-
-
-class _Inputs(NamedTuple):
-    """What the files held, ready to be computed with."""
-
-    truth: Dataset
-    predictions: tuple[Predictions, ...]
-    thresholds: tuple[ImageLevelThreshold, ...]
-    """Of each model; empty where no image-level metrics are wanted"""
-    slices: dict[str, str] | None
-    contaminated: str
-    """Which locked split was opened, and why; empty: none"""
-    common: str | None
-    """Which images were left out"""
-
-    def remarks(self) -> dict[str, str]:
-        """Return what must be read beside the numbers, by its name in `Evaluation.settings`."""
-        odd = "; ".join(dict.fromkeys(text for one in self.predictions if (text := odd_predictions(one))))
-        texts = {
-            "contaminated": self.contaminated, "common": self.common, "truth_faults": faults_of_truth(self.truth),
-            "remarks": odd,
-        }  # fmt: skip
-        return {name: text for name, text in texts.items() if text}
-
-    def caveats(self) -> tuple[str, ...]:
-        """Return the same as sentences."""
-        odd = dict.fromkeys(odd_predictions(one) for one in self.predictions)
-        return tuple(text for text in (self.contaminated, self.common, faults_of_truth(self.truth), *odd) if text)
-
-
-def _read(
-    dataset: Dataset,
-    sources: Sequence[PredictionsSource],
-    *,
-    common: bool,
-    by: str | None,
-    open_anyway: str | None,
-    screening: _Screening,
-) -> _Inputs:
-    contaminated = _require_unlocked(dataset, sources, open_anyway)
-    thresholds = screening.choose(dataset, len(sources))
-    found, note = read_all_predictions(sources, dataset), None
-    if common:
-        dataset, found, note = on_common_images(dataset, *found)
-    slices = None if by is None else slice_images(dataset, by, base=Path.cwd())
-    return _Inputs(dataset, found, thresholds, slices, contaminated, note)
-
-
-def _require_unlocked(truth: Dataset, sources: Sequence[PredictionsSource], reason: str | None) -> str:
-    """Refuse images that a study locks; with a reason record the opening and return a sentence on what it means.
-
-    Raises:
-        Refused: they are locked, and no reason to open them is given.
-    """
-    notes = []
-    for found in locked_by(truth, nearby_folders(truth)):
-        place = f"{found.dataset}.{found.split} of the study {found.study}"
-        if reason is None:
-            hint = 'measure on val; or --open-anyway --reason "…", which its ledger keeps as one more look'
-            raise found.refusal(truth, hint)
-        if not reason.strip():
-            raise UsageError(
-                "opening what is locked takes a reason", hint='--open-anyway --reason "labels were mended"'
-            )
-        purpose = "liftgate on " + ", ".join(_name(source) for source in sources)
-        open_from_outside(found, purpose, content_hash([_subject(s) for s in sources]), truth.truth_hash(), reason)
-        notes.append(f"contaminated: {place} is locked, and was opened anyway: {reason}")
-    return "; ".join(notes)
-
-
-def _name(source: PredictionsSource) -> str:
-    if isinstance(source, PrefetchedResults):
-        source = source.path
-    return Path(source).name if isinstance(source, str | Path) else type(source).__name__
-
-
-def _subject(source: PredictionsSource) -> object:
-    """Return what identifies one set of predictions, so that opening the split for the same set counts once."""
-    if isinstance(source, PrefetchedResults):
-        source = source.path
-    if isinstance(source, Predictions):
-        return source.content_hash()
-    if not isinstance(source, str | Path):
-        return secrets.token_hex(16)  # objects of another library: every opening is a new one
-    path = Path(source)
-    return [str(path), path.stat().st_mtime_ns if path.exists() else 0]
-
-
-@dataclass(frozen=True)
-class _Screening:
-    """The request for image-level metrics: positive classes, and how each model's threshold is chosen."""
-
-    positive_classes: Sequence[str]
-    threshold: float | str | None
-    val: Sequence[PredictionsSource]
-    """Predictions of each model on val"""
-    val_truth: Truth
-    images: Path | str | None
-
-    def validate(self, models: int) -> None:
-        """Check what needs no data.
-
-        Raises:
-            UsageError: no threshold, or a rule without the predictions on val that it needs.
-        """
-        if not self.positive_classes:
-            if self.threshold is not None or self.val:
-                raise UsageError(
-                    "a threshold is of images with threats", hint="--threats gun,knife says which classes are one"
-                )
-            return
-        if self.threshold is None:
-            hint = "--threshold 0.4, or --threshold f1 --val PREDICTIONS to choose it on val"
-            raise UsageError("from which score on is an image flagged?", hint=hint)
-        if self._number() is not None:
-            if self.val:
-                raise UsageError("a threshold that is given is not chosen on val", got=self.threshold)
-            return
-        rule = ThresholdRule.parse(str(self.threshold))
-        if len(self.val) != models:
-            raise UsageError(
-                f"{rule} is chosen on val, with predictions of each model",
-                expected=models, got=len(self.val),
-                hint="--val PREDICTIONS, on the val split of the truth or of --val-truth; once for each model",
-            )  # fmt: skip
-
-    def choose(self, evaluated: Dataset, models: int) -> tuple[ImageLevelThreshold, ...]:
-        """Return the threshold of each model; none where no image-level metrics are wanted.
-
-        Raises:
-            UsageError: the threshold would be chosen on images that are then judged by it.
-        """
-        positive = tuple(self.positive_classes)
-        if not positive:
-            return ()
-        if (number := self._number()) is not None:
-            return (ImageLevelThreshold(positive, number),) * models
-        val = read_truth(self.val_truth, images=self.images)
-        demand_unlocked(val, "a threshold is chosen on images that are not locked")
-        if shared := _shared_images(val, evaluated):
-            where = self.val_truth.source if isinstance(self.val_truth, Dataset) else self.val_truth
-            raise UsageError(
-                "the threshold would be chosen on images that it is judged by", where=where,
-                got=f"{shared} images in both",
-                hint="--split test to judge on test, --val-truth to choose elsewhere",
-            )  # fmt: skip
-        rule = ThresholdRule.parse(str(self.threshold))
-        return tuple(choose_image_threshold(val, read_predictions(source, val), positive, rule) for source in self.val)
-
-    def _number(self) -> float | None:
-        try:
-            return None if self.threshold is None else float(self.threshold)
-        except ValueError:
-            return None
-
-
-def _shared_images(val: Dataset, evaluated: Dataset) -> int:
-    """Return how many images of `val` are evaluated too: by name within one data set, by content elsewhere."""
-    if val.root == evaluated.root:
-        return len({image.id for image in val.images} & {image.id for image in evaluated.images})
-    return int(ImageIdentities.of(evaluated).shared_with(val).sum())
-
-
-def odd_predictions(predictions: Predictions) -> str:
-    """Return what was unusual in the predictions and was read all the same; empty: nothing."""
-    scores, ids = (predictions.settings.get(key) for key in ("scores_outside_0_1", "image_ids_respelled"))
-    texts = list(predictions.notes)
-    most = predictions.settings.get("max_det")
-    if isinstance(most, int) and len(predictions):
-        full = sum(count >= most for count in Counter(predictions.image.tolist()).values())
-        if full:
-            texts.append(f"{full} images have as many detections as max_det ({most}) allowed: there may have been more")
-    if scores:
-        texts.append(f"{scores} scores lie outside 0 … 1: AP ranks by them, but a confidence threshold means nothing")
-    if ids:
-        texts.append(f'{ids} image ids of predictions and truth differ in type (2299, "2299"): they were matched')
-    return "; ".join(texts)

@@ -1,0 +1,139 @@
+"""What `evaluate` and `compare` compute with: truth, predictions, thresholds, and whether a study locks the images."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
+from liftgate.data.detections import PredictionsSource, PrefetchedResults, read_all_predictions
+from liftgate.data.grouping.slicing import slice_images
+from liftgate.errors import UsageError
+from liftgate.evaluation.alignment import on_common_images
+from liftgate.evaluation.image_level import ImageLevelThreshold
+from liftgate.evaluation.truth import faults_of_truth
+from liftgate.hashing import content_hash
+from liftgate.ledger.lockbox import locked_by, nearby_folders, open_from_outside
+
+if TYPE_CHECKING:
+    from liftgate.services.image_level_request import ImageLevelRequest
+
+
+class EvidenceInputs(NamedTuple):
+    """What the files held, ready to be computed with."""
+
+    truth: Dataset
+    predictions: tuple[Predictions, ...]
+    thresholds: tuple[ImageLevelThreshold, ...]
+    """Of each model; empty where no image-level metrics are wanted"""
+    slices: dict[str, str] | None
+    contaminated: str
+    """Which locked split was opened, and why; empty: none"""
+    common: str | None
+    """Which images were left out"""
+
+    def remarks(self) -> dict[str, str]:
+        """Return what must be read beside the numbers, by its name in `Evaluation.settings`."""
+        odd = "; ".join(dict.fromkeys(text for one in self.predictions if (text := odd_predictions(one))))
+        texts = {
+            "contaminated": self.contaminated, "common": self.common, "truth_faults": faults_of_truth(self.truth),
+            "remarks": odd,
+        }  # fmt: skip
+        return {name: text for name, text in texts.items() if text}
+
+    def caveats(self) -> tuple[str, ...]:
+        """Return the same as sentences."""
+        odd = dict.fromkeys(odd_predictions(one) for one in self.predictions)
+        return tuple(text for text in (self.contaminated, self.common, faults_of_truth(self.truth), *odd) if text)
+
+
+def read_inputs(
+    dataset: Dataset,
+    sources: Sequence[PredictionsSource],
+    *,
+    common: bool,
+    by: str | None,
+    open_anyway: str | None,
+    image_level: ImageLevelRequest,
+) -> EvidenceInputs:
+    """Return everything that the metrics of some predictions on one data set are computed from.
+
+    Args:
+        dataset: the truth.
+        sources: predictions of each model.
+        common: keep only the images that all of them were run on.
+        by: rule that gives each image its slice; None: no slices.
+        open_anyway: reason to read images that a study has locked; None: they are refused.
+        image_level: the image-level metrics that are wanted.
+
+    Raises:
+        Refused: a study locks these images, or those that the threshold would be chosen on.
+        UsageError: predictions cannot be read, or the two do not belong together.
+    """
+    contaminated = require_unlocked(dataset, sources, open_anyway)
+    thresholds = image_level.choose(dataset, len(sources))
+    found, note = read_all_predictions(sources, dataset), None
+    if common:
+        dataset, found, note = on_common_images(dataset, *found)
+    slices = None if by is None else slice_images(dataset, by, base=Path.cwd())
+    return EvidenceInputs(dataset, found, thresholds, slices, contaminated, note)
+
+
+def require_unlocked(truth: Dataset, sources: Sequence[PredictionsSource], reason: str | None) -> str:
+    """Refuse images that a study locks; with a reason record the opening and return a sentence on what it means.
+
+    Raises:
+        Refused: they are locked, and no reason to open them is given.
+    """
+    notes = []
+    for found in locked_by(truth, nearby_folders(truth)):
+        place = f"{found.dataset}.{found.split} of the study {found.study}"
+        if reason is None:
+            hint = 'measure on val; or --open-anyway --reason "…", which its ledger keeps as one more look'
+            raise found.refusal(truth, hint)
+        if not reason.strip():
+            raise UsageError(
+                "opening what is locked takes a reason", hint='--open-anyway --reason "labels were mended"'
+            )
+        purpose = "liftgate on " + ", ".join(_name(source) for source in sources)
+        open_from_outside(found, purpose, content_hash([_subject(s) for s in sources]), truth.truth_hash(), reason)
+        notes.append(f"contaminated: {place} is locked, and was opened anyway: {reason}")
+    return "; ".join(notes)
+
+
+def _name(source: PredictionsSource) -> str:
+    if isinstance(source, PrefetchedResults):
+        source = source.path
+    return Path(source).name if isinstance(source, str | Path) else type(source).__name__
+
+
+def _subject(source: PredictionsSource) -> object:
+    """Return what identifies one set of predictions, so that opening the split for the same set counts once."""
+    if isinstance(source, PrefetchedResults):
+        source = source.path
+    if isinstance(source, Predictions):
+        return source.content_hash()
+    if not isinstance(source, str | Path):
+        return secrets.token_hex(16)  # objects of another library: every opening is a new one
+    path = Path(source)
+    return [str(path), path.stat().st_mtime_ns if path.exists() else 0]
+
+
+def odd_predictions(predictions: Predictions) -> str:
+    """Return what was unusual in the predictions and was read all the same; empty: nothing."""
+    scores, ids = (predictions.settings.get(key) for key in ("scores_outside_0_1", "image_ids_respelled"))
+    texts = list(predictions.notes)
+    most = predictions.settings.get("max_det")
+    if isinstance(most, int) and len(predictions):
+        full = sum(count >= most for count in Counter(predictions.image.tolist()).values())
+        if full:
+            texts.append(f"{full} images have as many detections as max_det ({most}) allowed: there may have been more")
+    if scores:
+        texts.append(f"{scores} scores lie outside 0 … 1: AP ranks by them, but a confidence threshold means nothing")
+    if ids:
+        texts.append(f'{ids} image ids of predictions and truth differ in type (2299, "2299"): they were matched')
+    return "; ".join(texts)

@@ -1,0 +1,90 @@
+"""Which image-level metrics are wanted, and the threshold of each model: a number, or chosen on other images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.image_identity import ImageIdentities
+from liftgate.data.detections import PredictionsSource, read_predictions
+from liftgate.errors import UsageError
+from liftgate.evaluation.image_level import ImageLevelThreshold, ThresholdRule, choose_image_threshold
+from liftgate.evaluation.truth import Truth, read_truth
+from liftgate.ledger.lockbox import demand_unlocked
+
+
+@dataclass(frozen=True)
+class ImageLevelRequest:
+    """The request for image-level metrics: positive classes, and how each model's threshold is chosen."""
+
+    positive_classes: Sequence[str]
+    threshold: float | str | None
+    val: Sequence[PredictionsSource]
+    """Predictions of each model on val"""
+    val_truth: Truth
+    images: Path | str | None
+
+    def validate(self, models: int) -> None:
+        """Check what needs no data.
+
+        Raises:
+            UsageError: no threshold, or a rule without the predictions on val that it needs.
+        """
+        if not self.positive_classes:
+            if self.threshold is not None or self.val:
+                raise UsageError(
+                    "a threshold is of images with threats", hint="--threats gun,knife says which classes are one"
+                )
+            return
+        if self.threshold is None:
+            hint = "--threshold 0.4, or --threshold f1 --val PREDICTIONS to choose it on val"
+            raise UsageError("from which score on is an image flagged?", hint=hint)
+        if self._number() is not None:
+            if self.val:
+                raise UsageError("a threshold that is given is not chosen on val", got=self.threshold)
+            return
+        rule = ThresholdRule.parse(str(self.threshold))
+        if len(self.val) != models:
+            raise UsageError(
+                f"{rule} is chosen on val, with predictions of each model",
+                expected=models, got=len(self.val),
+                hint="--val PREDICTIONS, on the val split of the truth or of --val-truth; once for each model",
+            )  # fmt: skip
+
+    def choose(self, judged: Dataset, models: int) -> tuple[ImageLevelThreshold, ...]:
+        """Return the threshold of each model; none where no image-level metrics are wanted.
+
+        Raises:
+            UsageError: the threshold would be chosen on images that are then judged by it.
+        """
+        positive = tuple(self.positive_classes)
+        if not positive:
+            return ()
+        if (number := self._number()) is not None:
+            return (ImageLevelThreshold(positive, number),) * models
+        val = read_truth(self.val_truth, images=self.images)
+        demand_unlocked(val, "a threshold is chosen on images that are not locked")
+        if shared := _shared_images(val, judged):
+            where = self.val_truth.source if isinstance(self.val_truth, Dataset) else self.val_truth
+            raise UsageError(
+                "the threshold would be chosen on images that it is judged by", where=where,
+                got=f"{shared} images in both",
+                hint="--split test to judge on test, --val-truth to choose elsewhere",
+            )  # fmt: skip
+        rule = ThresholdRule.parse(str(self.threshold))
+        return tuple(choose_image_threshold(val, read_predictions(source, val), positive, rule) for source in self.val)
+
+    def _number(self) -> float | None:
+        try:
+            return None if self.threshold is None else float(self.threshold)
+        except ValueError:
+            return None
+
+
+def _shared_images(val: Dataset, judged: Dataset) -> int:
+    """Return how many images of `val` are judged too: by name within one data set, by content elsewhere."""
+    if val.root == judged.root:
+        return len({image.id for image in val.images} & {image.id for image in judged.images})
+    return int(ImageIdentities.of(judged).shared_with(val).sum())
