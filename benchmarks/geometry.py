@@ -26,8 +26,9 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 from checks.mistakes import with_mistake  # noqa: E402
 from checks.sound_sets import sound_sets  # noqa: E402
 from liftgate.checks.probes.box_conventions import NEXT, PREVIOUS, STORED, scale_factor  # noqa: E402
+from liftgate.checks.probes.geometry_evidence import Decision  # noqa: E402
 from liftgate.checks.probes.geometry_tables import GeometryTables, measure  # noqa: E402
-from liftgate.checks.probes.label_geometry import FEWEST, Decision, decide  # noqa: E402
+from liftgate.checks.probes.label_geometry import FEWEST, decide  # noqa: E402
 from liftgate.checks.probes.views import choose_views  # noqa: E402
 from liftgate.data.core.dataset import Dataset  # noqa: E402
 
