@@ -53,7 +53,7 @@ class ImageLevelRequest:
                 hint="--val PREDICTIONS, on the val split of the truth or of --val-truth; once for each model",
             )  # fmt: skip
 
-    def choose(self, judged: Dataset, models: int) -> tuple[ImageLevelThreshold, ...]:
+    def choose(self, evaluated: Dataset, models: int) -> tuple[ImageLevelThreshold, ...]:
         """Return the threshold of each model; none where no image-level metrics are wanted.
 
         Raises:
@@ -66,7 +66,7 @@ class ImageLevelRequest:
             return (ImageLevelThreshold(positive, number),) * models
         val = read_truth(self.val_truth, images=self.images)
         demand_unlocked(val, "a threshold is chosen on images that are not locked")
-        if shared := _shared_images(val, judged):
+        if shared := _shared_images(val, evaluated):
             where = self.val_truth.source if isinstance(self.val_truth, Dataset) else self.val_truth
             raise UsageError(
                 "the threshold would be chosen on images that it is judged by", where=where,
@@ -83,8 +83,8 @@ class ImageLevelRequest:
             return None
 
 
-def _shared_images(val: Dataset, judged: Dataset) -> int:
-    """Return how many images of `val` are judged too: by name within one data set, by content elsewhere."""
-    if val.root == judged.root:
-        return len({image.id for image in val.images} & {image.id for image in judged.images})
-    return int(ImageIdentities.of(judged).shared_with(val).sum())
+def _shared_images(val: Dataset, evaluated: Dataset) -> int:
+    """Return how many images of `val` are evaluated too: by name within one data set, by content elsewhere."""
+    if val.root == evaluated.root:
+        return len({image.id for image in val.images} & {image.id for image in evaluated.images})
+    return int(ImageIdentities.of(evaluated).shared_with(val).sum())
