@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 
 from liftgate.cli import main
-from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.dataset import Dataset, Fault
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
 from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import on_common_images
 from liftgate.evaluation.compare import compare
 from liftgate.evaluation.evaluate import evaluate
+from liftgate.evaluation.image_level import ThresholdRule, choose_image_threshold
+from liftgate.evaluation.multiple_comparisons import compare_arms
+from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.services.evidence import compare as compare_files
 from liftgate.testing.data import dataset
 
@@ -92,3 +95,57 @@ def test_the_verbs_say_it_in_the_output_and_in_the_record(
     assert "--common" in capsys.readouterr().err
     assert main(["evaluate", "--truth", str(truth_file), "--predictions", str(files[1]), "--common"]) == 0
     assert "note: restricted to the 10 of 20 images that the source looked at" in capsys.readouterr().out
+
+
+def unread(truth: Dataset, images: list[int]) -> Dataset:
+    """The same truth, read from files in which the labels of some images were damaged."""
+    ids = [truth.images[i].id for i in images]
+    faults = tuple(Fault("row_columns", f"{id_}:1", "5 columns expected, got 1", id_) for id_ in ids)
+    labels = truth.labels.take(~np.isin(truth.labels.image, images))
+    return replace(truth, labels=labels, faults=faults)
+
+
+def test_images_whose_labels_could_not_be_read_change_no_number(truth: Dataset) -> None:
+    damaged, smaller = unread(truth, [3, 17]), truth.take(np.array([i for i in range(20) if i not in (3, 17)]))
+    found = looked_at(truth, list(range(20)))
+    partly = replace(found, scores=np.where(found.image % 4 == 0, 0.1, 0.8))
+    alone, known = evaluate(damaged, found), evaluate(smaller, found)
+    assert (alone.metrics, alone.intervals, alone.truth) == (known.metrics, known.intervals, known.truth)
+    assert alone.metrics["false_positives_per_image"] == 0
+    pair, same = (compare(one, found, partly, ComparisonSpec("recall")) for one in (damaged, smaller))
+    assert (pair.delta, pair.control, pair.treatment) == (same.delta, same.control, same.treatment)
+    note = "2 of 20 images of the truth are left out: no object of their labels could be read, such as 0003.jpg"
+    assert alone.settings["left_out"] == note == pair.caveats[0]
+    assert "left_out" not in known.settings and note not in same.caveats
+    arms = compare_arms(damaged, found, {"a": partly, "b": found}, ComparisonSpec("recall"))
+    assert [one.caveats[0] for one in arms.treatments.values()] == [note, note]
+    assert {one.delta.n_images for one in arms.treatments.values()} == {18}
+
+
+def test_two_models_need_not_share_an_image_that_is_left_out(truth: Dataset) -> None:
+    everything, fewer = looked_at(truth, list(range(20))), looked_at(truth, list(range(19)))
+    with pytest.raises(UsageError, match="1 are in one only"):
+        compare(truth, everything, fewer)
+    assert compare(unread(truth, [19]), everything, fewer).delta.n_images == 19
+
+
+def test_a_threshold_is_chosen_without_them(truth: Dataset) -> None:
+    empty = replace(truth, labels=truth.labels.take(truth.labels.image > 4))
+    found = looked_at(truth, list(range(20)))
+    sure = replace(found, scores=np.select([found.image == 4, found.image < 4], [0.99, 0.1], 0.5))
+    damaged = replace(empty, faults=unread(truth, [4]).faults)
+    rule = ThresholdRule("false_alarms", 0.0)
+    everywhere, known = (choose_image_threshold(one, sure, truth.classes, rule) for one in (empty, damaged))
+    assert everywhere.threshold > known.threshold and "19 images" in known.chosen
+
+
+def test_a_truth_of_which_nothing_is_left_is_refused(truth: Dataset) -> None:
+    with pytest.raises(UsageError, match="no object of the truth could be read"):
+        evaluate(unread(truth, list(range(20))), looked_at(truth, list(range(20))))
+
+
+def test_an_image_without_objects_needs_no_size_where_boxes_are_in_pixels(truth: Dataset) -> None:
+    bare = replace(truth, labels=truth.labels.take(truth.labels.image != 3))
+    images = [replace(image, width=0, height=0, label=Path("gt.json")) for image in bare.images]
+    counted = evaluate(replace(bare.with_images(images), format="coco"), looked_at(truth, list(range(20))))
+    assert counted.n_images == 20 and "left_out" not in counted.settings

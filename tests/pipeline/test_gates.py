@@ -56,6 +56,33 @@ def test_a_comparison_of_whole_images_takes_each_arm_at_its_own_threshold(write_
     assert 0 <= result["comparison"]["control"] <= 1 and result["word"] in ("PASS", "MARGINAL", "FAIL")
 
 
+def test_a_gate_leaves_out_images_whose_labels_could_not_be_read(write_study: Write, tmp_path: Path) -> None:
+    gates = {
+        "lift": {"metric": "mAP50", "treatment": "long", "control": "short", "on": "scenes.test"},
+        "enough": {
+            "arm": "long",
+            "on": "scenes.test",
+            "claims": [{"metric": "mAP50", "at_least": 0.1}],
+            "rule": "point",
+        },
+    }
+    study = write_study(
+        arms={name: ARMS[name] for name in ("long", "short")}, gates=gates, flow=["train", "lift", "enough"]
+    )
+    sound = api.run(study)
+    keys = {body["key"] for body in _steps(study)}
+    assert not [body for body in _steps(study) if "left_out" in body["inputs"]], "keys of 0.1.0 stay"
+    assert not [one for verdict in sound.verdicts.values() for one in verdict["caveats"] if "left out" in one]
+    (tmp_path / "scenes" / "labels" / "test003.txt").write_text("0,0.5,0.5,0.2,0.2\n")
+    found = api.run(study).verdicts
+    note = "1 of 12 images of the truth are left out: no object of their labels could be read, such as images/test003"
+    for verdict in found.values():
+        assert [one for one in verdict["caveats"] if one.startswith(note)], verdict["caveats"]
+        assert {row["n_images"] for row in verdict["evidence"]} == {11}
+    evaluated = [body for body in _steps(study) if body["kind"] == "evaluate" and body["key"] not in keys]
+    assert [body["inputs"]["left_out"] for body in evaluated] == [{"scenes.test": 1}] * len(evaluated) != []
+
+
 def test_equal_and_several_treatments_are_gates_of_their_own(write_study: Write) -> None:
     gates = {
         "same": {"metric": "mAP50", "treatment": "again", "control": "long", "on": "scenes.test", "claim": "equal"},

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
             progress=bar,
             **measuring(args),
         )
-    for name in ("contaminated", "truth_faults", "remarks", "max_det_cut", "max_det_oks_cut", "no_boxes"):
+    for name in ("contaminated", "truth_faults", "left_out", "remarks", "max_det_cut", "max_det_oks_cut", "no_boxes"):
         if name in evaluation.settings:
             say(f"warning: {evaluation.settings[name]}")
     if args.json:

@@ -1,4 +1,4 @@
-"""The same images for everybody: pairing demands it, and sources that looked at different ones can be cut to it."""
+"""The images that are measured: those whose truth is known, the same for every source of predictions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,43 @@ from typing import NamedTuple
 import numpy as np
 
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.faults import unknown_truth
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
+
+
+class KnownTruth(NamedTuple):
+    """The images of a truth on which it is known what there is to find."""
+
+    truth: Dataset
+    left_out: frozenset[str]
+    """Ids of the other images"""
+    note: str
+    """What was left out, as a sentence; empty: nothing"""
+
+
+def known_truth(truth: Dataset) -> KnownTruth:
+    """Return the truth without the images that have labels of which no object could be read.
+
+    What is on these is unknown: counted as empty, every detection on them would be a false positive.
+
+    Raises:
+        UsageError: no image is left.
+    """
+    unknown = unknown_truth(truth)
+    if not unknown.any():
+        return KnownTruth(truth, frozenset(), "")
+    ids = [image.id for image, out in zip(truth.images, unknown.tolist(), strict=True) if out]
+    if unknown.all():
+        raise UsageError(
+            "no object of the truth could be read", where=truth.source, expected="images whose labels can be read",
+            got=f"{len(ids)} images whose labels cannot, such as {ids[0]!r}", hint="`liftgate check` says why",
+        )  # fmt: skip
+    note = (
+        f"{len(ids)} of {len(truth.images)} images of the truth are left out: no object of their labels could be read, "
+        f"such as {ids[0]}"
+    )
+    return KnownTruth(truth.take(~unknown), frozenset(ids), note)
 
 
 class Common(NamedTuple):
@@ -67,13 +102,18 @@ def align(truth: Dataset, predictions: Predictions) -> Predictions:
     return chosen
 
 
-def require_same_images(control: Predictions, treatment: Predictions) -> None:
+def require_same_images(control: Predictions, treatment: Predictions, left_out: frozenset[str] = frozenset()) -> None:
     """Refuse to pair predictions on different images.
+
+    Args:
+        control: predictions of one model.
+        treatment: predictions of the other.
+        left_out: ids of images that do not count.
 
     Raises:
         UsageError: how many each looked at, and an image that only one of them has.
     """
-    first, second = set(control.images), set(treatment.images)
+    first, second = set(control.images) - left_out, set(treatment.images) - left_out
     if alone := first ^ second:
         example = min(alone)
         side = "control" if example in first else "treatment"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.evaluation.alignment import require_same_images
+from liftgate.evaluation.alignment import known_truth, require_same_images
 from liftgate.evaluation.breakdown import compare_classes, compare_slices
 from liftgate.evaluation.group_hints import group_caveats
 from liftgate.evaluation.information import groups_of_difference
@@ -52,7 +52,7 @@ def compare(
     treatment: Predictions,
     spec: ComparisonSpec = ComparisonSpec(),  # noqa: B008 (frozen)
 ) -> Comparison:
-    """Compare two models' predictions on the same truth.
+    """Compare two models' predictions on the same truth, without the images whose labels could not be read.
 
     Returns:
         Comparison: treatment − control of the metric with a t interval over groups (standard error of a cluster
@@ -62,13 +62,15 @@ def compare(
     Raises:
         UsageError: the two were not made on the same images and classes, or the metric is not known.
     """
+    truth, left_out, note = known_truth(truth)
     spec.validate_for(truth, models=2)
-    require_same_images(control, treatment)
+    require_same_images(control, treatment, left_out)
     both = (control, treatment)
     first, second = (match_for_metric(truth, one, spec, spec.threshold(i)) for i, one in enumerate(both))
     arms = (first, second)
     groups = units(truth.groups)
-    return build_comparison(truth, both, arms, paired_difference(truth, arms, spec, groups), spec, groups)
+    pair = paired_difference(truth, arms, spec, groups)
+    return build_comparison(truth, both, arms, pair, spec, groups, note=note)
 
 
 def build_comparison(
@@ -80,8 +82,20 @@ def build_comparison(
     groups: Units,
     *,
     name: str = "treatment",
+    note: str = "",
 ) -> Comparison:
-    """Return the record of a pair: its verdict, its parts, and what differs beside the model."""
+    """Return the record of a pair: its verdict, its parts, and what differs beside the model.
+
+    Args:
+        truth: what both were measured against.
+        predictions: of control and treatment.
+        arms: the same, matched.
+        pair: the difference of the two.
+        spec: what was asked for.
+        groups: of the truth's images.
+        name: of the treatment.
+        note: which images were left out; empty: none.
+    """
     metric, delta = spec.metric, pair.delta
     gain = oriented(delta, metric)
     word = decide(gain, spec.margin, spec.rule, spec.claim)
@@ -104,7 +118,7 @@ def build_comparison(
         per_class=compare_classes(*arms, metric, spec.conf, groups),
         slices={} if slices is None else compare_slices(truth, *arms, metric, slices, spec.interval_level),
         images=_changed(truth, arms, metric),
-        caveats=(*_caveats(*predictions), *_limits(arms, metric), *group_caveats(truth)),
+        caveats=(*((note,) if note else ()), *_caveats(*predictions), *_limits(arms, metric), *group_caveats(truth)),
         p_value=p_value,
         percentile=_percentile(pair, spec.interval_level),
         probability_better=_probability_better(gain),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.evaluation.alignment import align
+from liftgate.evaluation.alignment import align, known_truth
 from liftgate.evaluation.average_precision import average_precision
 from liftgate.evaluation.calibration import calibration
 from liftgate.evaluation.curves import best_confidence, curves
@@ -41,7 +41,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure `predictions` against `truth`.
 
-    Answers of whole images (no boxes) have the image-level metrics alone.
+    Answers of whole images (no boxes) have the image-level metrics alone. Images whose labels could not be read are
+    left out; `settings["left_out"]` then counts them.
 
     Returns:
         Evaluation: the 12 COCO numbers (with keypoints on both sides also the 10 of OKS), recall, precision, median
@@ -54,6 +55,7 @@ def evaluate(
             or PCK without keypoints, or answers of whole images without a threshold.
     """
     spec.validate()
+    truth, _, left_out = known_truth(truth)
     _require_keypoints(truth, predictions, spec)
     predictions = align(truth, predictions)
     level, conf, threshold, by = spec.level, spec.conf, spec.threshold, spec.slices
@@ -66,6 +68,8 @@ def evaluate(
     estimates: dict[str, float | None] = {}
     intervals: dict[str, Interval] = {}
     settings: dict[str, Any] = {"predictions": dict(predictions.settings)}
+    if left_out:
+        settings["left_out"] = left_out
     groups = units(truth.groups, affordable(len(predictions)))
     if screened is not None:
         estimates, intervals = image_level_intervals(screened, groups, level)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.evaluation.alignment import align
+from liftgate.evaluation.alignment import align, known_truth
 from liftgate.evaluation.metric_options import ImageLevelThreshold as ImageLevelThreshold
 
 Rule = Literal["f1", "recall", "false_alarms"]
@@ -93,11 +93,12 @@ def image_level_scores(truth: Dataset, predictions: Predictions, screen: ImageLe
 def choose_image_threshold(
     truth: Dataset, predictions: Predictions, threats: Sequence[str], choice: ThresholdRule
 ) -> ImageLevelThreshold:
-    """Choose a threshold on val, to be frozen for test.
+    """Choose a threshold on val, to be frozen for test; images whose labels could not be read are left out.
 
     Raises:
         UsageError: no threshold does, or as `image_level_scores`.
     """
+    truth = known_truth(truth).truth
     val = image_level_scores(truth, predictions, ImageLevelThreshold(tuple(threats), math.inf))
     threshold = choose_threshold(val, choice)
     return ImageLevelThreshold(tuple(threats), threshold, f"by {choice} on {len(truth.images)} images of val")

@@ -16,7 +16,7 @@ import numpy as np
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.evaluation.alignment import require_same_images
+from liftgate.evaluation.alignment import known_truth, require_same_images
 from liftgate.evaluation.compare import PairedDifference, build_comparison, paired_difference
 from liftgate.evaluation.matched_predictions import match_for_metric
 from liftgate.evaluation.records import Comparisons
@@ -48,16 +48,17 @@ def compare_arms(
     if not treatments:
         raise UsageError("nothing to compare with the control", expected="a treatment")
     everyone = (control, *treatments.values())
+    truth, left_out, note = known_truth(truth)
     spec.validate_for(truth, models=len(everyone))
     for treatment in treatments.values():
-        require_same_images(control, treatment)
+        require_same_images(control, treatment, left_out)
     first, *others = (match_for_metric(truth, one, spec, spec.threshold(i)) for i, one in enumerate(everyone))
     groups = units(truth.groups)
     pairs = [paired_difference(truth, (first, other), spec, groups) for other in others]
     wider, p_values = _together(pairs, spec.interval_level)
     found = {
         name: replace(
-            build_comparison(truth, (control, treatment), (first, other), pair, spec, groups, name=name),
+            build_comparison(truth, (control, treatment), (first, other), pair, spec, groups, name=name, note=note),
             p_adjusted=None if math.isnan(p) else p,
         )
         for (name, treatment), other, pair, p in zip(treatments.items(), others, wider, p_values, strict=True)

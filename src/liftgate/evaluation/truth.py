@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from liftgate.data.core.dataset import Dataset
-from liftgate.data.core.faults import UNREAD_OBJECTS, unread_images
+from liftgate.data.core.faults import UNREAD_OBJECTS
 from liftgate.data.formats.read import read
 from liftgate.data.grouping.groups import assign_groups
 from liftgate.errors import UsageError
@@ -70,9 +70,7 @@ def faults_of_truth(dataset: Dataset) -> str:
     if not kept:
         return note
     counts = ", ".join(f"{kind} {number}" for kind, number in Counter(kept).most_common())
-    unread = int(unread_images(dataset).sum())
-    more = f"; no object of {unread} images could be read, and they count as empty" if unread else ""
-    faults = f"the truth was read with faults ({counts}{more}): `liftgate check` says where"
+    faults = f"the truth was read with faults ({counts}): `liftgate check` says where"
     return f"{faults}; {note}" if note else faults
 
 

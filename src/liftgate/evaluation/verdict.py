@@ -175,6 +175,8 @@ def judge_claims(gate: Gate, evaluation: Evaluation, *, seeds: Sequence[int] = (
     parts = "; ".join(row["sentence"] for row in rows)
     intervals = [evaluation.intervals[claim.metric] for claim in gate.claims if claim.metric in evaluation.intervals]
     caveats = [*(_sample_caveats(intervals[0]) if intervals else []), *_seed_caveats(seeds)]
+    if left_out := evaluation.settings.get("left_out"):
+        caveats.append(str(left_out))
     return Verdict(gate.name, gate.content_hash(), word, f"{word}: {parts}.", tuple(rows), tuple(caveats))
 
 

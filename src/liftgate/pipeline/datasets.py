@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.faults import unknown_truth
 from liftgate.data.core.filters import keep_classes
 from liftgate.data.core.fingerprint import fingerprint, image_signatures
 from liftgate.data.formats import yolo
@@ -36,6 +37,7 @@ class StudyDatasets:
         self._datasets: dict[str, Dataset] = {}
         self._splits: dict[str, Split] = {}
         self._fingerprints: dict[str, str] = {}
+        self._left_out: dict[str, int] = {}
 
     def dataset(self, name: str) -> Dataset:
         """Return a dataset with its classes kept, groups assigned and split applied."""
@@ -103,6 +105,18 @@ class StudyDatasets:
         self._demand_split(on, self.study.source)
         name, _, split = on.rpartition(".")
         return self.dataset(name).split(split)
+
+    def left_out(self, places: Collection[str]) -> dict[str, int]:
+        """Return how many images of each `dataset.split` are not measured because their labels could not be read.
+
+        Args:
+            places: those that are measured; those of which nothing is left out, or that are not there, are not named.
+        """
+        for place in places:
+            name, _, split = place.rpartition(".")
+            if place not in self._left_out and split in self.dataset(name).splits:
+                self._left_out[place] = int(unknown_truth(self.truth(place)).sum())
+        return {place: count for place in sorted(set(places)) if (count := self._left_out.get(place, 0))}
 
     def _demand_split(self, on: str, where: object) -> None:
         name, _, split = on.rpartition(".")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from liftgate._version import __version__
 from liftgate.checks.finding import Finding
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.faults import unknown_truth
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
@@ -270,10 +271,12 @@ def _load_predictions(
 ) -> dict[str, Predictions]:
     """Return the predictions of each arm's first seed, where their file is still there."""
     loaded: dict[str, Predictions] = {}
+    unknown = unknown_truth(truth)
+    measured = (truth.take(~unknown) if unknown.any() else truth).truth_hash()
     for arm in arms:
         first = next((result for result in predicted if result.arm == arm.name), None)
         if first is not None and (workspace.folder / first.file).is_file():
-            same = arm.evaluation is not None and arm.evaluation.truth == truth.truth_hash()
+            same = arm.evaluation is not None and arm.evaluation.truth == measured
             loaded[arm.name] = coco.read_recorded(workspace.folder / first.file, truth, first.sha256 if same else None)
     return loaded
 

@@ -240,9 +240,22 @@ def test_crowds_are_no_backgrounds_in_the_counts(tmp_path: Path) -> None:
     assert (row.n_images, row.n_background) == (6, 1)
 
 
-def test_an_evaluation_says_which_images_count_as_empty(tmp_path: Path) -> None:
-    source = made(tmp_path / "set", "coco", ["no box"])
-    predictions = tmp_path / "p.json"
-    predictions.write_text("[]")
+@pytest.mark.parametrize(("form", "kind"), [("coco", "no box"), ("yolo", "commas"), ("voc", "not xml")])
+def test_an_evaluation_leaves_out_images_whose_labels_could_not_be_read(
+    tmp_path: Path, form: str, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, predictions = made(tmp_path / "set", form, [kind, kind]), tmp_path / "p.json"
+    row = {"category_id": 1, "bbox": [5, 5, 20, 20], "score": 0.9}
+    rows = [{"image_id": image.id, "file_name": image.id, **row} for image in read(source).images]
+    predictions.write_text(json.dumps(rows))
     found = liftgate.evaluate(source, predictions)
-    assert "no object of 1 images could be read, and they count as empty" in found.settings["truth_faults"]
+    assert (found.n_images, found.metrics["false_positives_per_image"]) == (4, 1.0), "the empty image counts"
+    assert not [row["id"] for row in found.images if "bad" in row["id"]]
+    assert found.settings["left_out"].startswith("2 of 6 images of the truth are left out: no object of their labels")
+    same = liftgate.compare(source, predictions, predictions, metric="false_positives_per_image")
+    assert (same.delta.n_images, same.control) == (4, 1.0)
+    assert found.settings["left_out"] in same.caveats
+    assert main(["evaluate", "--truth", str(source), "--predictions", str(predictions), "--json"]) == 0
+    said = capsys.readouterr()
+    assert "2 of 6 images of the truth are left out" in said.err
+    assert json.loads(said.out)["settings"]["left_out"] == found.settings["left_out"]

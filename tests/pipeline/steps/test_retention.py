@@ -57,6 +57,13 @@ def test_before_and_after_stand_beside_the_verdict_with_an_interval(two_sets: Wr
         assert part in caveat
 
 
+def test_old_images_whose_labels_could_not_be_read_are_left_out_and_counted(two_sets: Write, tmp_path: Path) -> None:
+    (tmp_path / "scenes" / "labels" / "val003.txt").write_text("0,0.5,0.5,0.2,0.2\n")
+    verdict = api.run(two_sets()).verdicts["learned"]
+    (caveat,) = [caveat for caveat in verdict["caveats"] if caveat.startswith("forgetting on scenes.val")]
+    assert "11 images in 11 groups" in caveat and "1 of 12 images of the truth are left out" in caveat
+
+
 def test_a_gate_that_asks_fails_when_too_much_is_forgotten(two_sets: Write) -> None:
     verdict = api.run(two_sets(forget_at_most=0.1)).verdicts["learned"]
     assert verdict["word"] == "FAIL"

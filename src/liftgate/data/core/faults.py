@@ -36,19 +36,37 @@ UNREAD_OBJECTS = frozenset(
 """Kinds by which a reader leaves objects of an image out: what is on that image is then not, or not all, known."""
 
 
+IN_PIXELS = frozenset(("coco", "voc", "cvat"))
+"""Formats whose boxes are read without the size of their image"""
+
+
 def unread_images(dataset: Dataset) -> NDArray[np.bool_]:
     """Return the mask (images,) of those that have labels of which no object could be read.
 
     Such an image is not empty: what is on it is unknown. It is never written as an image without objects.
     """
+    without_size = [image.label is not None and not min(image.width, image.height) for image in dataset.images]
+    return _without_objects(dataset) & (_with_unread_rows(dataset) | np.array(without_size, dtype=np.bool_))
+
+
+def unknown_truth(dataset: Dataset) -> NDArray[np.bool_]:
+    """Return the mask (images,) of those that predictions cannot be measured on: what is on them is unknown.
+
+    These are the unread images, but for those without a size in a format whose boxes need none.
+    """
+    if dataset.format in IN_PIXELS:
+        return _without_objects(dataset) & _with_unread_rows(dataset)
+    return unread_images(dataset)
+
+
+def _without_objects(dataset: Dataset) -> NDArray[np.bool_]:
+    empty: NDArray[np.bool_] = np.bincount(dataset.labels.image, minlength=len(dataset.images)) == 0
+    return empty
+
+
+def _with_unread_rows(dataset: Dataset) -> NDArray[np.bool_]:
     named = {fault.image for fault in dataset.faults if fault.kind in UNREAD_OBJECTS}
-    count = np.bincount(dataset.labels.image, minlength=len(dataset.images))
-    unread = [
-        image.id in named or (image.label is not None and not min(image.width, image.height))
-        for image in dataset.images
-    ]
-    mask: NDArray[np.bool_] = np.array(unread, dtype=np.bool_) & (count == 0)
-    return mask
+    return np.array([image.id in named for image in dataset.images], dtype=np.bool_)
 
 
 def fault_counts(faults: Sequence[Fault]) -> dict[str, int]:

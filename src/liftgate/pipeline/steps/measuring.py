@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,6 +47,8 @@ class EvaluateStep(Step[EvaluateResult]):
         inputs: dict[str, Any] = {"conf": DEFAULT_CONF if gate.conf is None else gate.conf, "level": gate.level}
         if gate.threats:
             inputs |= {"threats": list(gate.threats), "threshold": gate.threshold and asdict(gate.threshold)}
+        chosen_on = () if self._threshold is None or gate.threshold is None else (str(gate.threshold.on),)
+        inputs |= _left_out(context, (gate.on, *chosen_on))
         needs = (self._predicted,) if self._threshold is None else (self._predicted, self._threshold)
         super().__init__(self._predicted.name.replace("predict", "evaluate", 1), inputs, needs)
 
@@ -92,7 +94,8 @@ class ComparisonStep(Step[GateResult]):
     def __init__(self, context: Context, gate: Gate, around: VerdictContext) -> None:
         self._context, self._gate, self._around = context, gate, around
         self._arms = _ComparedArms(context, gate)
-        super().__init__(gate.name, {"gate": gate.content_hash()}, (*self._arms.needs, *self._around.needs))
+        inputs = {"gate": gate.content_hash(), **_left_out(context, self._around.places)}
+        super().__init__(gate.name, inputs, (*self._arms.needs, *self._around.needs))
 
     def work(self, results: Results) -> GateResult:
         """Compare the arms and write the verdict into the ledger."""
@@ -125,7 +128,7 @@ class ClaimsStep(Step[GateResult]):
         for contribution in self._contributions:
             needs += contribution.needs
         needs += self._around.needs
-        super().__init__(gate.name, {"gate": gate.content_hash()}, needs)
+        super().__init__(gate.name, {"gate": gate.content_hash(), **_left_out(context, self._around.places)}, needs)
 
     def work(self, results: Results) -> GateResult:
         """Judge the claims and write the verdict into the ledger."""
@@ -230,6 +233,12 @@ class _ComparedArms:
 
 def _differing(values: dict[str, dict[str, None]]) -> Iterable[str]:
     return (f"{name}: {' and '.join(found)}" for name, found in values.items() if len(found) > 1)
+
+
+def _left_out(context: Context, places: Collection[str]) -> dict[str, Any]:
+    """Return the input that tells results apart from those of versions that counted unread images as empty."""
+    counts = context.datasets.left_out(places)
+    return {"left_out": counts} if counts else {}
 
 
 def _record(context: Context, gate: Gate, decided: Verdict, comparison: Comparison | None = None) -> GateResult:

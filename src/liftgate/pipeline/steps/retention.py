@@ -77,6 +77,11 @@ class VerdictContext:
             *(step for one in self._checks for pair in zip(one.before, one.after, strict=True) for step in pair),
         )
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Return the old data, as dataset.split, that the arms may do worse on than before."""
+        return tuple(check.place for check in self._checks)
+
     def annotate(self, verdict: Verdict, results: Results) -> Verdict:
         """Return the verdict with caveats and evidence added.
 
@@ -104,7 +109,8 @@ class VerdictContext:
         return _MeasuredTwice(arm, check.place, before, after)
 
     def _with_retention(self, verdict: Verdict, check: _MeasuredTwice, results: Results) -> Verdict:
-        from liftgate.evaluation.seeds import compare_seeds  # a plan measures nothing
+        from liftgate.evaluation.alignment import known_truth  # a plan measures nothing
+        from liftgate.evaluation.seeds import compare_seeds
         from liftgate.evaluation.verdict import decide, oriented
 
         gate = self._gate
@@ -120,6 +126,8 @@ class VerdictContext:
         )
         settings = [results.of(step).settings for step in (*check.before, *check.after)]
         notes = dict.fromkeys(str(one["classes_note"]) for one in settings if one.get("classes_note"))
+        if left_out := known_truth(self._context.datasets.truth(check.place)).note:
+            notes[left_out] = None
         sentence = _sentence(check, change, list(notes))
         row = {"kind": "forgetting", "arm": check.arm.name, "on": check.place, **change.to_dict()}
         verdict = replace(verdict, evidence=(*verdict.evidence, row), caveats=(*verdict.caveats, sentence))
