@@ -94,7 +94,7 @@ def test_where_the_seeds_disagree_more_seeds_are_asked_for_and_not_groups() -> N
     _, treatments = runs([0.5, 0.75, 0.95], 1)
     result = compare_seeds(data, controls, treatments, ComparisonSpec(metric="recall", margin=0.0))
     assert (result.verdict, result.groups_needed) == ("MARGINAL", None)
-    asked = re.search(r"about (\d+) seeds instead of 3 would settle it", result.reason)
+    asked = re.search(r"with about (\d+) seeds instead of 3 the interval would be narrow enough", result.reason)
     assert asked is not None and int(asked[1]) > 3
     # With as many seeds that are like these, it is settled.
     more = int(asked[1]) // 3 + 1

@@ -145,7 +145,9 @@ def _settled_by(chance: _Chance, gain: Interval, first: Comparison, seeds: int) 
     room = abs(estimate - first.margin)
     enough = next((k for k in range(seeds + 1, _MOST_SEEDS + 1) if chance.half_width(k) <= room), None)
     if enough is not None:
-        return None, f"about {enough} seeds instead of {seeds} would settle it with 50% chance if that is true"
+        # Where the interval just reaches the margin: how often new seeds then decide was not measured.
+        narrow = "the interval would be narrow enough if the estimate and its variances stay as they are"
+        return None, f"with about {enough} seeds instead of {seeds} {narrow}"
     of_groups = replace(gain, standard_error=math.sqrt(chance.of_groups))
     groups = groups_that_settle(of_groups, first.margin, first.claim)
     if groups is None:
