@@ -85,7 +85,7 @@ def test_folds_and_a_held_out_set_that_is_apart(
     assert len(read(tmp_path / "out/data-3.yaml").split("val").images) == 10
     code, _, err = run(capsys, "split", document, "--out", tmp_path / "other", "--apart", document)
     assert code == 2
-    assert "not apart" in err
+    assert "not disjoint" in err
     assert not (tmp_path / "other").exists()
 
 

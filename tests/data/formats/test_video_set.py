@@ -69,7 +69,7 @@ def test_41_videos_split_29_6_6_with_every_category_spread_and_the_deployment_se
     words = ["--groups", rule, "--apart", labelled(tmp_path / "more-frames"), "--out", tmp_path / "no"]
     code, _, err = run(capsys, "split", frames, *words)
     assert code == 2
-    assert "not apart" in err
+    assert "not disjoint" in err
     assert "v03" in err
     assert not (tmp_path / "no").exists()
 

@@ -86,7 +86,7 @@ def test_a_camera_that_hangs_up_is_called_again_until_the_time_is_over(tmp_path:
     assert [round(time) for time in times] == list(range(8))
     (fault,) = outcome.faults
     assert fault.kind == "stream_lost"
-    assert "it hung up after 3 s of 8 s, and 1 times more; 8 frames came" in fault.message
+    assert "the connection was lost after 3 s of 8 s, and 1 times more; 8 frames came" in fault.message
 
 
 def test_a_camera_that_does_not_come_back_keeps_what_came_and_is_asked_less_and_less_often(

@@ -1,4 +1,4 @@
-"""Which box of one annotator is which box of the other: the best one-to-one assignment of each frame."""
+"""Match the boxes of two annotators: the best one-to-one assignment in each frame."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from liftgate.data.agreement.shared_frames import SharedFrames
 from liftgate.data.core.dataset import Dataset, Labels
 
 NONE = -1
-"""In place of a class or a row: the other annotator drew nothing there."""
+"""In place of a class or row index: the other annotator has no box there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectMatches:
-    """One row per object that at least one of two annotators has drawn."""
+    """Matched and unmatched objects of two annotators: one row per object that at least one of them drew."""
 
     frame: NDArray[np.int64]
     """(n,) index into Frames.a and .b"""
@@ -68,7 +68,7 @@ def match_boxes(
     (array([0, 1]), array([1, 0]))
     """
     overlap = iou(a, b)
-    # The tolerance keeps a pair whose IoU is at_least by the numbers and not by rounding.
+    # The tolerance keeps a pair whose IoU equals `at_least` but is a rounding error below it.
     fits = overlap >= at_least - 1e-9
     value = overlap
     if class_a is not None and class_b is not None:
@@ -80,7 +80,7 @@ def match_boxes(
 
 
 def _assign(gain: NDArray[np.float64], fits: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The assignment of greatest gain among pairs that fit, piece by piece: boxes that do not touch cannot compete."""
+    """Return the assignment of greatest gain among pairs in `fits`, solved one connected group of boxes at a time."""
     if not fits.any():
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     if fits.sum(axis=0).max() <= 1 and fits.sum(axis=1).max() <= 1:
@@ -107,7 +107,13 @@ def _assign(gain: NDArray[np.float64], fits: NDArray[np.bool_]) -> tuple[NDArray
 def match_objects(a: Dataset, b: Dataset, frames: SharedFrames, *, at_least: float = 0.5) -> ObjectMatches:
     """Match the boxes of every shared frame at IoU `at_least`.
 
-    A crowd or ignore region of either annotator takes the boxes that lie on it out of the comparison.
+    Boxes that lie on a crowd or ignore region of either annotator are left out of the comparison.
+
+    Args:
+        a: labels of the first annotator.
+        b: labels of the second annotator.
+        frames: the frames that both have labelled.
+        at_least: least IoU of a match.
     """
     of_a, of_b = _rows_by_image(a), _rows_by_image(b)
     class_a, class_b = _common_classes(a, frames), _common_classes(b, frames)
@@ -160,7 +166,10 @@ def _outside_comparison(
     matched_a: NDArray[np.int64],
     matched_b: NDArray[np.int64],
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Masks of the boxes of one frame that have no area, are crowd or ignore, are matched with such, or lie on one."""
+    """Return masks of the boxes of one frame that are not compared.
+
+    These have no area, are crowd or ignore, are matched with such a box, or lie on one.
+    """
     # A box without an area overlaps nothing, not even itself.
     out_a, out_b = (areas(boxes) <= 0 for boxes in (a.boxes[rows_a], b.boxes[rows_b]))
     flagged_a, flagged_b = (a.crowd | a.ignore)[rows_a], (b.crowd | b.ignore)[rows_b]
@@ -176,7 +185,7 @@ def _outside_comparison(
 
 
 def _share_inside(boxes: Boxes, regions: Boxes) -> NDArray[np.float64]:
-    """Greatest share of each box's own area that lies in one of the regions, shape (len(boxes),)."""
+    """Return the greatest share of each box's area that is inside one of the regions, shape (len(boxes),)."""
     if not len(regions):
         return np.zeros(len(boxes))
     low = np.maximum(boxes[:, None, :2], regions[None, :, :2])

@@ -1,4 +1,4 @@
-"""The overlap: the frames that a second annotator labels too."""
+"""Draw the overlap: the frames that a second annotator labels too."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from liftgate.errors import UsageError
 def draw_overlap(dataset: Dataset, count: int, rng: np.random.Generator) -> Dataset:
     """Return `count` images drawn from as many groups as possible: one from each, then a second from each, and so on.
 
-    Frames of one video are near-copies, so fifty frames of two videos would tell about two. The draw depends on the
-    generator, ids and groups alone, not on the order in which files were listed.
+    Frames of one video are near-copies, so fifty frames of two videos carry information about only two groups. The
+    draw depends on the generator, ids and groups alone, not on the order in which files were listed.
 
     Raises:
         UsageError: `count` is below 1 or above the number of images.

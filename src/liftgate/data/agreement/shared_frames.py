@@ -1,4 +1,4 @@
-"""The frames that two annotators both have labelled, whatever format each of them saved."""
+"""Find the frames that two annotators both have labelled, whatever format each of them saved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from liftgate.errors import DataError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SharedFrames:
-    """What two label sets have in common."""
+    """Frames and classes that two label sets have in common."""
 
     a: NDArray[np.int64]
     """(F,) index into a.images"""
@@ -80,7 +80,7 @@ def shared_frames(a: Dataset, b: Dataset, *, missing_is_empty: bool = False) -> 
 
 
 def _is_labelled(dataset: Dataset, *, missing_is_empty: bool) -> NDArray[np.bool_]:
-    """(images,) whether it is known what an annotator drew: an image whose labels could not be read is not empty."""
+    """Return the mask (images,) of known labels: an image whose labels could not be read is not an empty one."""
     labelled = np.array([missing_is_empty or image.label is not None for image in dataset.images], dtype=np.bool_)
     labelled[dataset.labels.image] = True
     return labelled & ~unread_images(dataset)

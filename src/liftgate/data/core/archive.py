@@ -19,9 +19,9 @@ _MOST_FILES = 5_000_000
 
 
 def unpack(path: Path, folder: Path, *, suffixes: Collection[str] | None = None) -> None:
-    """Unpack a zip into `folder`, which is new; of some `suffixes` (lower case) only, where they are given.
+    """Unpack a zip into the new folder `folder`; with `suffixes` (lower case) only files that end in one of them.
 
-    Every name is checked before anything is written, and a folder that could not be filled is taken away again.
+    Every name is checked before anything is written, and the folder is removed if unpacking fails.
 
     Raises:
         DataError: no zip, damaged, with a password; a name that leads out of the folder, a link, one name twice; or a
@@ -95,6 +95,6 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
 
 def _write_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # ZipExtFile stops at the declared size, so a member that lies about it is cut off and fails its checksum.
+    # ZipExtFile stops at the declared size, so a member with a false size is cut off and fails its checksum.
     with archive.open(member) as source, path.open("xb") as target:
         shutil.copyfileobj(source, target, 1 << 20)

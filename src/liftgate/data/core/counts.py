@@ -1,4 +1,4 @@
-"""Counts of a dataset: what is in it, by split and class, without opening a pixel."""
+"""Count images, groups and objects of a dataset by split and class, without decoding images."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SMALL, MEDIUM = 32.0**2, 96.0**2
 
 @dataclass(frozen=True, slots=True)
 class SplitCounts:
-    """What one split holds. Crowd and ignored rows are counted apart and not among the objects."""
+    """Counts of one split. Crowd and ignored rows are counted separately, not as objects."""
 
     split: str | None
-    """None: images that belong to no split"""
+    """None: images without a split"""
     n_images: int
     n_groups: int
     n_objects: int
@@ -43,7 +43,7 @@ class SplitCounts:
 
 @dataclass(frozen=True, slots=True)
 class GroupSizes:
-    """Images in a group."""
+    """Number of groups and of images per group."""
 
     n: int
     smallest: int
@@ -53,7 +53,7 @@ class GroupSizes:
 
 @dataclass(frozen=True, slots=True)
 class DatasetCounts:
-    """What a dataset holds."""
+    """Counts of a dataset."""
 
     name: str
     format: str

@@ -1,4 +1,4 @@
-"""Dataset: images and one table of labels, whatever format they came in."""
+"""The `Dataset` record: images and one table of labels, the same for every format."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Image:
     height: int
     split: str | None = None
     group: str | None = None
-    """What must stay together; None: the image is a group of its own."""
+    """Group that must not be divided between splits; None: the image is a group of its own."""
     label: Path | None = None
-    """The file that its labels came from; None: there is none, so what is on it is unknown."""
+    """Label file; None: there is none, so the objects in the image are unknown."""
     coco_id: int | str | None = None
-    """The id under which COCO results name it; None: its id."""
+    """Image id in COCO results; None: the same as `id`."""
     orientation: int = 1
     """EXIF orientation 1 … 8; 5 to 8 turn the image by a quarter"""
 
@@ -63,7 +63,7 @@ class Labels:
     crowd: NDArray[np.bool_]
     """(n,) a region of many objects: detections inside are neither right nor wrong"""
     ignore: NDArray[np.bool_]
-    """(n,) not to be counted (VOC difficult, COCO ignore)"""
+    """(n,) objects that are not counted (VOC difficult, COCO ignore)"""
     line: NDArray[np.int64]
     """(n,) place in the file: line of the label file (YOLO), index of the object (VOC) or annotation id (COCO)"""
     keypoints: NDArray[np.float64] | None = None
@@ -132,11 +132,11 @@ def stack_labels(parts: Sequence[Labels]) -> Labels:
 
 @dataclass(frozen=True, slots=True)
 class Keypoints:
-    """What the K keypoints of a pose dataset are."""
+    """Names and properties of the K keypoints of a pose dataset."""
 
     names: tuple[str, ...]
     flip_idx: tuple[int, ...] | None = None
-    """Where each keypoint goes when the image is mirrored; None: unknown"""
+    """Index of the keypoint that each becomes when the image is mirrored; None: unknown"""
     sigmas: tuple[float, ...] | None = None
     """OKS sigma of each keypoint; None: unknown"""
     dims: Literal[2, 3] = 3
@@ -145,15 +145,15 @@ class Keypoints:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that a reader found and could not read as given. `checks` turns it into a finding."""
+    """Something in the source that a reader could not read as given. `checks` turns it into a finding."""
 
     kind: str
-    """Short stable word, documented where the reader defines it: `row_columns`, `class_out_of_range`, …"""
+    """Short stable word, such as `row_columns` or `class_out_of_range`; core/faults.py lists them"""
     where: str
     """file, or file:line"""
     message: str
     image: str | None = None
-    """id of the image that it concerns, where there is one"""
+    """Id of the image that it concerns; None: it concerns no single image"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,9 +164,9 @@ class Dataset:
     root: Path
     """Folder that image ids are relative to."""
     source: Path
-    """What was read: data.yaml, COCO JSON, VOC folder."""
+    """The file or folder that was read: data.yaml, COCO JSON, VOC folder."""
     format: str
-    """`yolo`, `coco` or `voc`"""
+    """`yolo`, `coco`, `voc`, `cvat`, …: the format that it was read from"""
     classes: tuple[str, ...]
     images: tuple[Image, ...]
     labels: Labels
@@ -214,17 +214,17 @@ class Dataset:
         )
 
     def with_images(self, images: Sequence[Image]) -> Dataset:
-        """Return the same dataset with its images' records replaced one for one (new groups, new splits)."""
+        """Return the dataset with its image records replaced in order, for example with new groups or splits."""
         if len(images) != len(self.images):
             raise ValueError(f"expected {len(self.images)} images, got {len(images)}")
         return replace(self, images=tuple(images))
 
     def images_hash(self) -> str:
-        """Hash of which images these are, by id and size, in any order, whatever their labels and classes."""
+        """Return the hash of image ids and sizes, in any order; labels and classes do not count."""
         return content_hash(sorted((image.id, image.width, image.height) for image in self.images))
 
     def truth_hash(self) -> str:
-        """Hash of what an evaluation against this dataset depends on: ids, sizes, labels, classes; not of pixels."""
+        """Return the hash of what an evaluation depends on: ids, sizes, labels, classes; not pixels."""
         return content_hash(
             {
                 "classes": self.classes,

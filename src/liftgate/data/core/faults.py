@@ -1,4 +1,4 @@
-"""The kinds of fault that readers record, what they leave out, and what Ultralytics 8.4 does with the same thing.
+"""The kinds of fault that readers record, what they leave out, and what Ultralytics 8.4 does in the same case.
 
 The table is the documentation: `docs/formats.md` shows it, a test compares the two, and the checks take from here
 whether training would lose the row, the image or the whole split.
@@ -33,7 +33,7 @@ UNREAD_OBJECTS = frozenset(
         "xml_broken",
     )
 )
-"""Kinds by which a reader leaves objects of an image out: what is on that image is then not, or not all, known."""
+"""Kinds of fault by which objects of an image are left out, so that its labels are incomplete or missing."""
 
 
 IN_PIXELS = frozenset(("coco", "voc", "cvat"))
@@ -41,9 +41,9 @@ IN_PIXELS = frozenset(("coco", "voc", "cvat"))
 
 
 def unread_images(dataset: Dataset) -> NDArray[np.bool_]:
-    """Return the mask (images,) of those that have labels of which no object could be read.
+    """Return the mask (images,) of those with a label file from which no object could be read.
 
-    Such an image is not empty: what is on it is unknown. It is never written as an image without objects.
+    Such an image is not empty: its objects are unknown. It is never written as an image without objects.
     """
     without_size = [image.label is not None and not min(image.width, image.height) for image in dataset.images]
     return _without_objects(dataset) & (_with_unread_rows(dataset) | np.array(without_size, dtype=np.bool_))
@@ -75,7 +75,7 @@ def fault_counts(faults: Sequence[Fault]) -> dict[str, int]:
 
 
 def fault_line(dataset: Dataset) -> str:
-    """Return one sentence on the faults and on what was left out; empty without faults."""
+    """Return one sentence on the faults of a dataset and what was left out; empty without faults."""
     if not dataset.faults:
         return ""
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in fault_counts(dataset.faults).items())

@@ -1,4 +1,4 @@
-"""Choosing from a dataset: classes, keypoints."""
+"""Keep only some classes or keypoints of a dataset."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from liftgate.suggestions import did_you_mean
 def keep_classes(dataset: Dataset, names: Sequence[str], *, backgrounds: bool = True) -> Dataset:
     """Return the dataset with only these classes, in this order; the boxes of others are dropped.
 
-    An image that has lost all its boxes shows none of the classes. It stays, as a background, unless `backgrounds` is
-    False; images that were empty before stay in any case.
+    An image that loses all its boxes stays as a background image unless `backgrounds` is False. Images that were empty
+    before always stay.
 
     Raises:
-        DataError: a name that is no class, with the near word.
+        DataError: a name is not a class; the hint has the nearest class.
     """
     wanted = list(dict.fromkeys(names))
     for name in wanted:
@@ -59,8 +59,8 @@ def keep_keypoints(dataset: Dataset, names: Sequence[str] | Mapping[str, str]) -
     A mapping gives each its new name.
 
     Raises:
-        DataError: a name that is no keypoint, one twice, or one whose mirror image is not kept: mirroring would have
-            no place for it.
+        DataError: a name is not a keypoint, is given twice, or its mirror image is not kept (flip_idx would be
+            incomplete).
     """
     old = dataset.keypoints
     if old is None:

@@ -1,4 +1,4 @@
-"""Fingerprint: one hash that says two datasets are the same data, wherever they lie.
+"""Fingerprint: one hash of a dataset's content, the same wherever its files are stored.
 
 It covers the bytes of every image, its labels, group and split, and the classes; not the folder, not the format, not
 the order of files. Hashing the images is what costs, so a file's hash is remembered by path, size and time of change.
@@ -60,9 +60,9 @@ def fingerprint(dataset: Dataset, *, progress: Progress = silent) -> str:
 
 
 def image_signatures(dataset: Dataset, progress: Progress = silent) -> list[str]:
-    """Return a mark of every image: 12 digits of its id and size, 12 of its file's bytes (- where there is none).
+    """Return a signature of every image: 12 digits of a hash of id and size, 12 of its file's hash (`-`: no file).
 
-    Enough to tell whether two sets of images overlap, where frame_0001.jpg may be in many sets.
+    Signatures show whether two sets of images overlap; names such as frame_0001.jpg alone occur in many sets.
     """
     hashes = file_hashes([image.path for image in dataset.images], progress)
     return [
@@ -71,12 +71,12 @@ def image_signatures(dataset: Dataset, progress: Progress = silent) -> list[str]
 
 
 def name_signature(image: Image) -> str:
-    """The half of an image's mark that needs no file."""
+    """Return the part of an image's signature that needs no file: 12 digits of a hash of id and size."""
     return content_hash((image.id, image.width, image.height))[:12]
 
 
 def file_hashes(paths: Sequence[Path], progress: Progress = silent) -> list[str | None]:
-    """Return the SHA-256 of every file, None where there is none; unchanged files are not read again."""
+    """Return the SHA-256 of every file, None for a missing one; unchanged files are not read again."""
     stamps = [_stamp_of(path) for path in paths]
     with closing(_open_cache()) as cache:
         known = _recall(cache, [stamp for stamp in stamps if stamp])

@@ -1,4 +1,4 @@
-"""What an image file says about itself before its pixels are decoded: size, orientation, format."""
+"""Read image headers: size, orientation and format, without decoding pixels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _THREADS = min(16, 4 * (os.cpu_count() or 1))
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """Size as stored and EXIF orientation; `kind` and `problem` say what is wrong, as a Fault would."""
+    """Size as stored and EXIF orientation; `kind` and `problem` are those of a `Fault` if the file has one."""
 
     width: int = 0
     height: int = 0
@@ -38,7 +38,7 @@ class ImageHeader:
     problem: str = ""
 
     def fault(self, path: Path, image: str) -> Fault | None:
-        """Return the header's problem as a fault of `image`."""
+        """Return the header's problem as a fault of `image`; None without a problem."""
         return Fault(self.kind, str(path), self.problem, image) if self.kind else None
 
 
@@ -83,7 +83,7 @@ def read_headers(paths: Sequence[Path], progress: Progress = silent) -> list[Ima
 
 
 def _geometry(image: Image.Image) -> tuple[int, int, int]:
-    """Width and height as stored, orientation."""
+    """Return width and height as stored, and the EXIF orientation."""
     from PIL import ExifTags, Image
 
     if image.format == "TIFF":  # Pillow has turned the size already
@@ -113,8 +113,8 @@ def _ends_well(file: object) -> bool:
 def reconcile_size(header: ImageHeader, width: int, height: int) -> tuple[tuple[int, int], list[tuple[str, str]]]:
     """Return the size as stored, and (kind, message) where the labels' `width` × `height` do not agree with the file.
 
-    The file is believed where it can be read. Boxes count upright pixels, so labels should give the upright size; a
-    file turned by EXIF whose labels give the size before turning was labelled on the unturned picture.
+    The size in the file is used where it can be read. Boxes are in pixels of the upright image, so labels should give
+    the upright size. If they give the size before EXIF rotation, the boxes were drawn on the unrotated image.
 
     >>> reconcile_size(ImageHeader(40, 20, orientation=6), 20, 40)
     ((40, 20), [])

@@ -1,6 +1,6 @@
-"""Which images of a data set are images of another one, by content: bytes, picture and labels, whatever their names.
+"""Recognise images of one data set in another by content (bytes, pixels, labels), whatever their names.
 
-An image is the same where its file has the same bytes, or where its labels lie in the same places (within 0.4% of the
+An image is the same if its file has the same bytes, or if its labels have the same coordinates (within 0.4% of the
 image's sides) and the pictures look alike (at most 24 of 256 bits of their perceptual hashes differ, as after saving
 or scaling). Where one of the two files is away, labels alone decide, once at least four boxes in all agree. A picture
 without objects is recognised by its bytes only.
@@ -27,16 +27,16 @@ BIT_TOLERANCE = 24
 """Of the 256 bits of a perceptual hash. Saved again as JPEG (quality 60 and up) or at half or twice the size, 50 photos
 differ in at most 9 and noise in up to 28; different scenes in 80 and more, frames of one camera in less."""
 LEAST_BOXES = 4
-"""That agree in all, where labels alone decide"""
+"""Boxes that must agree in all where labels alone decide"""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageIdentity:
-    """By what one image is recognised."""
+    """Properties by which one image is recognised."""
 
     id: str
     n_bytes: int | None
-    """Size of its file; None: there is none"""
+    """Size of its file; None: there is no file"""
     sha256: str | None
     picture: str | None
     """Perceptual hash, 64 hexadecimal digits; None: the file cannot be read"""
@@ -46,11 +46,11 @@ class ImageIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ImageIdentities:
-    """By what a set of images is recognised, and the files that are known not to be among them."""
+    """Identities of a set of images, and hashes of files that are known not to be among them."""
 
     images: tuple[ImageIdentity, ...]
     others: frozenset[str] = frozenset()
-    """SHA-256 of images in other splits of the same data set: near-copies of these are no copies"""
+    """SHA-256 of images in other splits of the same data set; an image with such a hash never matches by labels"""
 
     @classmethod
     def of(cls, dataset: Dataset, others: Dataset | None = None, progress: Progress = silent) -> ImageIdentities:
@@ -81,7 +81,7 @@ class ImageIdentities:
         return cls(images, frozenset(one for one in known if one) - {one.sha256 for one in images if one.sha256})
 
     def shared_with(self, dataset: Dataset) -> NDArray[np.bool_]:
-        """Return which images of a data set are among these, shape (n images,)."""
+        """Return the mask (images,) of those of a data set that are among these."""
         found = self._same_bytes(dataset)
         by_labels, by_labels_alone = self._same_labels(dataset, ~found)
         if (
@@ -102,7 +102,7 @@ class ImageIdentities:
         return found
 
     def _same_labels(self, dataset: Dataset, todo: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return which images have the labels and the looks of one of these, and which only its labels."""
+        """Return masks of the images that match in labels and pixels, and of those that match in labels alone."""
         both = np.zeros(len(dataset.images), dtype=np.bool_)
         alone = both.copy()
         candidates = dict(self._candidates(dataset, todo))
@@ -127,7 +127,7 @@ class ImageIdentities:
         return both, alone
 
     def _candidates(self, dataset: Dataset, todo: NDArray[np.bool_]) -> Iterator[tuple[int, Sequence[int]]]:
-        """Yield each image that has the boxes of some of these, and which."""
+        """Yield (image, indices of the identities with the same boxes)."""
         by_count: Mapping[int, list[int]] = defaultdict(list)
         for index, one in enumerate(self.images):
             by_count[len(one.boxes)].append(index)

@@ -1,4 +1,4 @@
-"""How people name images in side files: by id, by file name, or by stem."""
+"""Look up images by the names that side files use: id, file name or stem."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from liftgate.data.core.dataset import Image
 
 
 class ImageNames:
-    """Finds the image that a name means: its id, else its file name, else its stem, where only one image has it.
+    """Index of images by id, else file name, else stem; a name that several images share finds none.
 
     >>> from pathlib import Path
     >>> names = ImageNames([Image("a/x.jpg", Path("/d/a/x.jpg"), 8, 8), Image("b/y.jpg", Path("/d/b/y.jpg"), 8, 8)])
@@ -25,7 +25,7 @@ class ImageNames:
                 table[name] = None if name in table else index
 
     def find(self, name: str) -> int | None:
-        """Return the index of the image, or None: unknown, or more than one."""
+        """Return the index of the image; None: unknown or ambiguous."""
         index = self._find(name)
         # A backslash separates folders on Windows, and is a character of a name elsewhere.
         return self._find(name.replace("\\", "/")) if index is None and "\\" in name else index

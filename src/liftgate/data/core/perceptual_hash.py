@@ -1,9 +1,9 @@
 """Perceptual hashes of pictures: equal or near for copies of one picture, far apart for different scenes.
 
-A difference hash asks of each of n × n places whether it is brighter than its right neighbour. Brightness, contrast,
-scale and JPEG quality leave it nearly alone. Two sizes: 64 bits (8 × 8) find candidates for copies, which thumbnails
-then confirm; 256 bits (16 × 16) measure distances between frames, because the frames of one fixed camera share their
-background, and 64 bits do not see a person walk through it.
+A difference hash has one bit for each of n × n cells: whether it is brighter than its left neighbour. Brightness,
+contrast, scale and JPEG quality hardly change it. Two sizes: 64 bits (8 × 8) find candidates for copies, which
+thumbnails then confirm; 256 bits (16 × 16) measure distances between frames, because the frames of one fixed camera
+share their background, and 64 bits do not change when a person walks through it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def hash_files(paths: Sequence[Path], progress: Progress = silent) -> tuple[Perc
     """
     hashes, readable = np.zeros((len(paths), 4), dtype=np.uint64), np.zeros(len(paths), dtype=np.bool_)
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")  # Pillow's word on large pictures: the limit here is our own
+        warnings.simplefilter("ignore")  # Pillow's warning about large pictures: the limit here is our own
         for index, bits in enumerate(pool.map(_hash_file, paths)):
             if bits is not None:
                 hashes[index], readable[index] = bits, True
@@ -84,7 +84,7 @@ def hamming_distances(hashes: PerceptualHashes, one: NDArray[np.uint64]) -> NDAr
 
 
 def _brighter(grey: Image.Image, side: int, resample: Image.Resampling, least: int) -> NDArray[np.bool_]:
-    """Return (side, side) whether each place is brighter than its left neighbour by more than `least` grey levels."""
+    """Return (side, side) whether each cell is brighter than its left neighbour by more than `least` grey levels."""
     values = np.asarray(grey.resize((side + 1, side), resample), dtype=np.int16)
     return values[:, 1:] > values[:, :-1] + least
 

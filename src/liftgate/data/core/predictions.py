@@ -1,4 +1,4 @@
-"""Predictions: detections on a set of images, from any detector."""
+"""The `Predictions` record: detections on a set of images, from any detector."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Predictions:
     """One row per detection; every column has the same length n. Order within equal scores is the file's order."""
 
     images: tuple[str, ...]
-    """Ids of the images that were predicted on, those without any detection too."""
+    """Ids of the images that were predicted on, including those without a detection."""
     classes: tuple[str, ...]
     image: NDArray[np.int64]
     """(n,) index into images"""
@@ -31,25 +31,25 @@ class Predictions:
     keypoints: NDArray[np.float64] | None = None
     """(n, K, 3) x, y in pixels, confidence"""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """How they were made: imgsz, conf, iou, max_det, rect, weights (SHA-256), backend and its version, device."""
+    """Prediction settings: imgsz, conf, iou, max_det, rect, weights (SHA-256), backend and its version, device."""
     sides: NDArray[np.float64] | None = None
-    """(n, 2) width and height as the file has them, where it has: as `Labels.sides`, and like these not hashed"""
+    """(n, 2) width and height as the file has them, as `Labels.sides`; None: not in the file; not hashed"""
     notes: tuple[str, ...] = ()
-    """Guesses of the reader that belong beside every number; not hashed"""
+    """Assumptions of the reader, reported with every metric; not hashed"""
     guessed_numbering: str = ""
-    """How class numbers were read where that is not declared; empty: declared, or there are none; not hashed"""
+    """How class numbers were read where this is not declared; empty: declared, or no class numbers; not hashed"""
     has_boxes: bool = True
-    """False: every box is only the one around the keypoints; not hashed"""
+    """False: the file has no boxes, each is the box around its keypoints; not hashed"""
 
     def __len__(self) -> int:
         return len(self.image)
 
     @property
     def image_level(self) -> bool:
-        """Whether these are answers of whole images, without boxes."""
+        """Whether these are predictions for whole images, without boxes."""
         return self.settings.get("answers") == "image"
 
     def content_hash(self) -> str:
-        """Hash of detections and settings."""
+        """Return the hash of detections and settings."""
         columns = (self.image, self.cls, self.boxes, self.scores, self.keypoints)
         return content_hash([self.images, self.classes, columns, dict(self.settings)])

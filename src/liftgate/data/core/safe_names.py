@@ -1,4 +1,4 @@
-"""File names from strangers."""
+"""Make file names from untrusted files safe to use below a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def safe_path(name: str, folder: Path | None = None, *, keep_backslash: bool = F
     Args:
         name: a file name from a label file or an archive.
         folder: where the file should be; None: unknown.
-        keep_backslash: True where it is not known yet what a backslash means: the result goes through here again.
+        keep_backslash: True leaves backslashes for a later call that knows the folder.
     """
     if _PLAIN.fullmatch(name):
         return name

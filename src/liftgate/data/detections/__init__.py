@@ -1,6 +1,6 @@
 """**Detections**: the output of any detector, in the form it was saved, as Predictions.
 
-read.py           `read_predictions`: any source, told apart by what it is (`prefetch` begins before the truth is read)
+read.py           `read_predictions`: any source, recognised by its content (`prefetch` starts before the truth is read)
 builder.py        Predictions row by row, each row validated as it is added
 yolo_txt.py       a folder of YOLO txt with confidences
 saved_answers.py  CSV: saved answers of a vision-language model, with boxes or of whole images

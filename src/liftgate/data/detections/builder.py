@@ -16,7 +16,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.errors import DataError
 
 LARGEST = 1_500_000_000
-"""Bytes of one file. Ten million detections fit in; what is larger would be held in memory several times over."""
+"""Bytes of one file: ten million detections. Parsing takes several times as much memory."""
 
 _LARGEST_COORDINATE = 1e9
 
@@ -24,8 +24,8 @@ _LARGEST_COORDINATE = 1e9
 class PredictionsBuilder:
     """Collects detections on a dataset's images.
 
-    A detector may know classes that the dataset does not ask about (`others="drop"`: they are left out and counted);
-    where names are written by hand, an unknown one is an error (`others="refuse"`).
+    Detections of classes that the dataset does not have are left out and counted with `others="drop"`; with
+    `others="refuse"`, for names written by hand, they are an error.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class PredictionsBuilder:
         self._posed: bool | None = None
 
     def find(self, name: str) -> int | None:
-        """Return the index of the image that a name means, or None."""
+        """Return the index of the image with this id, file name or stem; None: unknown or ambiguous."""
         place = self._names.find(name)
         return self._numbers.get(name) if place is None else place
 
@@ -55,7 +55,7 @@ class PredictionsBuilder:
         """Mark an image as covered by the predictions and return its index in the dataset.
 
         Raises:
-            DataError: no image, or more than one, has that name.
+            DataError: no image has that name, or more than one.
         """
         place = self.find(str(name))
         if place is None:
@@ -95,7 +95,7 @@ class PredictionsBuilder:
         """Return the index of a class by its number from 0.
 
         Raises:
-            DataError: the dataset has fewer.
+            DataError: the dataset has no class of that number.
         """
         if not 0 <= number < len(self.dataset.classes):
             last = len(self.dataset.classes) - 1
@@ -111,12 +111,19 @@ class PredictionsBuilder:
         box: Sequence[float] | None,
         points: Sequence[float] | None = None,
     ) -> None:
-        """Write down one detection: `box` is xyxy in pixels of the image upright, or None for a whole image.
+        """Add one detection.
 
-        `points` are x, y and confidence of each of the dataset's keypoints, in the same pixels.
+        Args:
+            where: place in the source, for messages.
+            place: index of the image in the dataset.
+            cls: index of the class; see `class_by_name`.
+            score: confidence, 0 … 1.
+            box: xyxy in pixels of the upright image; None for a prediction about the whole image.
+            points: x, y and confidence of each of the dataset's keypoints, in the same pixels.
 
         Raises:
-            DataError: no number, a score outside 0 … 1, a box turned inside out, boxes or keypoints on some rows only.
+            DataError: not a number, a score outside 0 … 1, a box of negative size, or boxes or keypoints on some
+                rows only.
         """
         if not 0 <= score <= 1:  # NaN too
             percent = "in percent? Divide by 100" if 1 < score <= 100 else "leave out what has no score"
@@ -139,10 +146,10 @@ class PredictionsBuilder:
         self._boxes.extend([np.nan] * 4 if box is None else box)
 
     def build(self, settings: Mapping[str, object], *, image_level: bool = False) -> Predictions:
-        """Return what was collected; `image_level`: also without any row, it would have been of whole images.
+        """Return the predictions; `image_level`: they are for whole images, even if there is no row.
 
         Raises:
-            DataError: none of the classes that occur is the dataset's.
+            DataError: the dataset has none of the classes that occur.
         """
         if self._dropped and not self._image:
             raise DataError(
@@ -172,7 +179,7 @@ def parse_number(where: str, what: str, value: object) -> float:
     0.5
 
     Raises:
-        DataError: it is none.
+        DataError: it is not a number.
     """
     try:
         return float(value)  # type: ignore[arg-type]
@@ -181,7 +188,7 @@ def parse_number(where: str, what: str, value: object) -> float:
 
 
 def box_in_pixels(where: str, box: tuple[float, float, float, float], size: tuple[int, int]) -> list[float]:
-    """Left, top, width, height in fractions of an image of `size` → xyxy in pixels.
+    """Convert left, top, width, height in fractions of an image of `size` to xyxy in pixels.
 
     Rounded before they are added, as a COCO file has them: 32 pixels come back as 32, and with them an IoU of exactly
     0.5 and the size range of an object; mAP of the same boxes is then the same from every source.
@@ -199,10 +206,10 @@ def box_in_pixels(where: str, box: tuple[float, float, float, float], size: tupl
 
 
 def require_readable(path: Path, largest: int = LARGEST) -> None:
-    """Refuse a file that is not there, or larger than memory allows.
+    """Refuse a file that does not exist or is too large to parse in memory.
 
     Raises:
-        DataError: which of the two.
+        DataError: the file is missing or larger than `largest` bytes.
     """
     try:
         size = path.stat().st_size

@@ -1,7 +1,7 @@
 """FiftyOne: labels.json (FiftyOneImageDetectionDataset), samples.json (FiftyOneDataset), and its sample objects.
 
-Boxes are left, top, width, height in fractions of the image. fiftyone itself is not needed: objects are taken by what
-they have (`filepath`, `detections`, `label`, `bounding_box`, `confidence`), and so are the mappings of the files.
+Boxes are left, top, width, height in fractions of the image. fiftyone need not be installed: objects are read by their
+attributes (`filepath`, `detections`, `label`, `bounding_box`, `confidence`), mappings from files by the same keys.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def read(path: Path, dataset: Dataset, field: str | None = None) -> Predictions:
     """Read labels.json, or the predictions of samples.json in `field` (None: the one field with confidences).
 
     Raises:
-        DataError: neither of the two, or a detection that cannot be meant (with its image and index).
+        DataError: neither of the two, or an invalid detection (with its image and index).
     """
     require_readable(path)
     document = read_json(path, _File)
@@ -60,12 +60,12 @@ def read(path: Path, dataset: Dataset, field: str | None = None) -> Predictions:
 def from_samples(
     samples: Iterable[Any], dataset: Dataset, field: str | None = None, *, where: str = "samples"
 ) -> Predictions:
-    """Return what `field` of FiftyOne samples says: Detections, or Classification(s) of whole images.
+    """Return the predictions in `field` of FiftyOne samples: Detections, or Classification(s) of whole images.
 
-    `field` None: the one field whose labels have a confidence. A sample whose field is empty was not predicted on.
+    `field` None: the only field whose labels have a confidence. A sample whose field is empty was not predicted on.
 
     Raises:
-        DataError: no such field, more than one, or a label that cannot be meant.
+        DataError: no such field, more than one, or an invalid label.
     """
     kept = list(samples)
     field = field or _predicted_field(kept, where)
@@ -113,7 +113,7 @@ def _pixels(where: str, box: Any, size: tuple[int, int]) -> list[float]:
 
 
 def _image(builder: PredictionsBuilder, where: str, filepath: Any) -> int:
-    """Find the image of an export's path: as it is, and without the folder that the export put it in."""
+    """Return the image of a path in an export, as it is or without leading folders that the export added."""
     if not isinstance(filepath, str):
         raise DataError("a sample without filepath", where=where)
     parts = PurePosixPath(filepath.replace("\\", "/")).parts

@@ -1,4 +1,4 @@
-"""`read_predictions`: predictions from whatever a detector left, told apart by their content, not by an option."""
+"""`read_predictions`: read predictions of any supported format, recognised by its content, not by an option."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from liftgate.errors import DataError
 
 
 class PrefetchedResults:
-    """COCO results whose rows are read in a thread of their own: by machine code, free of the interpreter's lock."""
+    """COCO results that a thread of their own reads, in compiled code without the interpreter lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -45,7 +45,7 @@ PredictionsSource = Path | str | Predictions | Mapping[str, Any] | Iterable[Any]
 """A path, Predictions, supervision.Detections by image, FiftyOne samples, or the result of `prefetch`"""
 
 _LARGEST_STREAMED = 5_000_000_000
-"""Bytes of COCO results, which are read in pieces: some 50 million detections, whose matching takes some 16 GB"""
+"""Bytes of COCO results, which are read in chunks: about 50 million detections, which take about 16 GB to match"""
 
 _TAKES = "COCO results JSON, FiftyOne JSON, CSV, or a folder of YOLO txt"
 
@@ -59,7 +59,7 @@ def read_predictions(source: PredictionsSource, dataset: Dataset) -> Predictions
     export. A mapping is supervision.Detections by image; another iterable is FiftyOne samples.
 
     Raises:
-        DataError: it is none of these, or holds what cannot be meant: with file and line, or index.
+        DataError: none of these formats, or an invalid row, with its file and line or index.
     """
     if isinstance(source, Predictions):
         return source
@@ -87,11 +87,10 @@ def read_predictions(source: PredictionsSource, dataset: Dataset) -> Predictions
 
 
 def read_all_predictions(sources: Sequence[PredictionsSource], dataset: Dataset) -> tuple[Predictions, ...]:
-    """Read all predictions of one question, such as control and treatment.
+    """Read the predictions that are compared with each other, such as control and treatment.
 
     Raises:
-        DataError: as `read_predictions`; or two files whose class numbers would be read in two
-            ways, none of them declared.
+        DataError: as `read_predictions`; or the files number classes differently and none declares how.
     """
     found = tuple(read_predictions(source, dataset) for source in sources)
     guesses = {one.guessed_numbering for one in found if one.guessed_numbering}
@@ -116,9 +115,10 @@ def _shown(source: PredictionsSource) -> str:
 
 
 def prefetch(source: PredictionsSource) -> PredictionsSource:
-    """Begin to read COCO results before their dataset is known; anything else, and what cannot be read, is returned.
+    """Start to read COCO results before their dataset is known; return any other source unchanged.
 
-    The rows of half a million detections take as long as everything that must be imported to measure them.
+    Reading half a million detections takes as long as importing everything that evaluates them. A file that cannot be
+    read is returned too: `read_predictions` raises the error again.
     """
     if not isinstance(source, str | Path):
         return source
@@ -128,7 +128,7 @@ def prefetch(source: PredictionsSource) -> PredictionsSource:
             return source
         require_readable(path, _LARGEST_STREAMED)
     except (DataError, OSError):
-        return source  # raised again by `read_predictions`, with the truth at hand
+        return source  # `read_predictions` raises it again
     return PrefetchedResults(path)
 
 
@@ -149,7 +149,7 @@ def _read_folder(path: Path, dataset: Dataset, field: str | None) -> Predictions
 
 
 def _split_field(path: Path) -> tuple[Path, str | None]:
-    """`samples.json#yolo` → the file and the field; a file whose own name has a # is taken as it is."""
+    """Divide `samples.json#yolo` into file and field; the path of an existing file is never divided."""
     if "#" not in path.name or path.exists():
         return path, None
     name, _, field = path.name.partition("#")

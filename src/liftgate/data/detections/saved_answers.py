@@ -1,8 +1,8 @@
 """CSV of saved answers, such as a vision-language model's: image,class[,score][,x1,y1,x2,y2].
 
-One row for each thing that was seen; boxes in pixels of the image upright. Only the images that are named were looked
-at; a row with an empty class says that nothing was seen. Without boxes the answers are of whole images, which image-
-level screening can use and box metrics refuse.
+One row for each detection; boxes in pixels of the upright image. Only images with a row were predicted on; a row with
+an empty class means that nothing was detected. Without boxes the predictions are for whole images, which image-level
+screening can use and box metrics refuse.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def read(path: Path, dataset: Dataset) -> Predictions:
     """Read a CSV, or every CSV of a folder.
 
     Raises:
-        DataError: no such columns, or a row that cannot be meant (with its line).
+        DataError: a column is missing, or an invalid row (with its line).
     """
     files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
     builder = PredictionsBuilder(dataset, hint="leave the class empty where nothing was found on the image")

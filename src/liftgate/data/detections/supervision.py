@@ -1,6 +1,6 @@
-"""supervision.Detections and what looks like it, by image: `.xyxy`, `.confidence`, `.class_id`, `.data["class_name"]`.
+"""supervision.Detections and similar objects, by image: `.xyxy`, `.confidence`, `.class_id`, `.data["class_name"]`.
 
-supervision itself is not needed. Names decide where there are any; else the numbers are the dataset's classes from 0.
+supervision need not be installed. Class names are used if there are any; else numbers are the dataset's classes from 0.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from liftgate.errors import DataError
 
 
 def from_supervision(detections: Mapping[str, Any], dataset: Dataset) -> Predictions:
-    """Return detections by image (id, file name or stem) as Predictions; only the images named were predicted on.
+    """Return detections by image (id, file name or stem) as Predictions; other images are not predicted on.
 
     Raises:
-        DataError: an unknown image or class number, columns of different lengths, or a row that cannot be meant.
+        DataError: an unknown image or class number, columns of different lengths, or an invalid row.
     """
     builder = PredictionsBuilder(dataset, others="drop")
     for image, one in detections.items():

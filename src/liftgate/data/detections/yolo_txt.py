@@ -2,8 +2,8 @@
 
 One file for each image with detections, named as the image; rows are `class cx cy w h confidence` in fractions of the
 image, of a pose model `class cx cy w h x y [c] x y [c] … confidence` with the dataset's keypoints in order. An image
-without a file was looked at and has none. A classes.txt names the model's classes in order; without one the numbers are
-the dataset's, from 0. `yolo track` writes the object's number after the confidence: it is passed over.
+without a file was predicted on and has no detections. A classes.txt names the model's classes in order; without one the
+numbers are the dataset's, from 0. `yolo track` writes a track id after the confidence; it is ignored.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from liftgate.errors import DataError
 _NAMES = "classes.txt"
 _LARGEST = 64 << 20
 _OUTSIDE = 1.5
-"""A box may reach over the edge; a coordinate beyond this is pixels, not a fraction."""
+"""A box may extend over the image's edge; a coordinate beyond this is in pixels, not a fraction."""
 
 
 def read(folder: Path, dataset: Dataset) -> Predictions:
     """Read a folder of txt files, or its labels/.
 
     Raises:
-        DataError: no txt at all, a file of an unknown image, or a row that cannot be meant (with its line).
+        DataError: no txt file, a file of an unknown image, or an invalid row (with its line).
     """
     if not any(folder.glob("*.txt")) and (folder / "labels").is_dir():
         folder = folder / "labels"
@@ -74,13 +74,13 @@ def _read_file(path: Path, place: int, builder: PredictionsBuilder, names: Seque
 
 
 def _has_track(words: Sequence[str], keypoints: int) -> bool:
-    """Whether a row ends in a track's number behind its confidence, as `yolo track` writes it."""
+    """Return whether a row has a track id after its confidence, as `yolo track` writes it."""
     widths = [6 + columns * keypoints for columns in ((0, 3, 2) if keypoints else (0,))]
     return len(words) not in widths and len(words) - 1 in widths and words[-1].isdigit()
 
 
 def _columns(where: str, words: int, keypoints: int) -> int:
-    """Numbers of each keypoint in a row: 3 with its confidence, 2 without, 0 of a row without keypoints."""
+    """Return how many numbers each keypoint of a row has: 3 with a confidence, 2 without, 0: no keypoints."""
     for columns in (0, 3, 2) if keypoints else (0,):
         if words == 6 + columns * keypoints:
             return columns
@@ -96,7 +96,7 @@ def _columns(where: str, words: int, keypoints: int) -> int:
 
 
 def _points(values: Sequence[float], columns: int, size: tuple[int, int]) -> list[float]:
-    """x, y in pixels and confidence of each keypoint; without a confidence of its own it counts as seen (1)."""
+    """Return x, y in pixels and confidence of each keypoint; 1 where the row has no keypoint confidence."""
     found: list[float] = []
     for first in range(0, len(values), columns):
         x, y, *sure = values[first : first + columns]

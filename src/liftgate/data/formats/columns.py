@@ -1,4 +1,4 @@
-"""Label columns while a reader fills them: flat arrays of numbers, so that a million boxes cost 100 MB, not a GB."""
+"""Collect labels as columns while reading: flat arrays, so that a million boxes take 100 MB and not a GB."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from liftgate.data.core.dataset import Labels
 
 
 class LabelColumns:
-    """Grows row by row; `table()` makes the Labels.
+    """Label columns to which rows are added; `table()` returns the Labels.
 
     >>> columns = LabelColumns()
     >>> columns.add(0, 2, (1, 2, 3, 6), area=None, line=7)
@@ -47,7 +47,18 @@ class LabelColumns:
         ignore: bool = False,
         keypoints: Sequence[float] = (),
     ) -> None:
-        """Append one object; `area` None is the box's, `keypoints` are K × (x, y, visibility), empty for none seen."""
+        """Append one object.
+
+        Args:
+            image: index into the dataset's images.
+            cls: index into its classes.
+            box: xyxy in pixels of the upright image.
+            line: place in the file, see `Labels.line`.
+            area: pixel²; None: the box's.
+            crowd: a region of many objects.
+            ignore: not to be counted.
+            keypoints: K × (x, y, visibility), flat; empty: none is labelled.
+        """
         self.image.append(image)
         self.cls.append(cls)
         self.boxes.extend(box)
@@ -77,10 +88,10 @@ class LabelColumns:
 
 
 def whole_visibility(labels: Labels) -> tuple[Labels, str]:
-    """Return the labels with visibilities 0, 1 and 2 only, and what was wrong; empty: nothing.
+    """Return the labels with visibilities 0, 1 and 2 only, and a message on what was changed, or ''.
 
-    Some tools write a model's confidence there. Ultralytics trains on every keypoint that is not 0, so any above 0
-    counts as visible.
+    Some tools write a model's confidence as visibility. Ultralytics trains on every keypoint that is not 0, so any
+    above 0 counts as visible.
     """
     if labels.keypoints is None:
         return labels, ""

@@ -1,7 +1,7 @@
-"""YOLO 1.1, the zip with `obj.names` and `obj_train_data/` that CVAT imports and exports.
+"""Read and write YOLO 1.1, the zip with `obj.names` and `obj_train_data/` that CVAT imports and exports.
 
-Not Ultralytics' layout: rows of boxes only, no splits but train and valid, and no images, so those of a data set that
-is known already are taken.
+Not Ultralytics' layout: rows of boxes only, no splits but train and valid, and no images: these come from a data set
+that has been read before.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LABELS = "obj_train_data"
 
 
 def write_zip(dataset: Dataset, path: Path) -> Path:
-    """Write the zip without its images and return `path`; splits and keypoints are not held."""
+    """Write the zip without images and return `path`; splits and keypoints are lost."""
     return pack(path, _files(dataset))
 
 
@@ -47,7 +47,7 @@ def _files(dataset: Dataset) -> Iterator[tuple[str, bytes]]:
 
 
 def read_zip(path: Path, known: Dataset) -> Dataset:
-    """Read the zip's labels onto the images of `known`; an image that the zip has no file for gets no label.
+    """Return the images of `known` with the zip's labels; an image without a file in the zip is unlabelled.
 
     Raises:
         DataError: no such zip (see `archive.unpack`), or none of its files is about an image of `known`.

@@ -1,4 +1,4 @@
-"""Images in a written dataset: links to the originals, under names that are safe everywhere."""
+"""Link images into a written dataset, under file names that are safe everywhere."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SAFE = re.compile(r"[\w .()+=@-]{1,80}", re.ASCII)
 
 
 def link_image(source: Path, link: Path) -> None:
-    """Make `link` show `source`'s bytes: a symbolic link, or a copy where the file system knows none.
+    """Create `link` as a symbolic link to `source`, or a copy where the file system has no links.
 
-    Never a hard link: a tool that mends an image in place would write into the original.
+    Never a hard link: a tool that repairs an image in place would write into the original.
 
     Raises:
         DataError: something is at `link` already.
@@ -31,14 +31,14 @@ def link_image(source: Path, link: Path) -> None:
     except FileNotFoundError:  # most often the folder exists, so it is not checked before
         link.parent.mkdir(parents=True, exist_ok=True)
         link_image(source, link)
-    except FileExistsError:  # a copy would go through the link that is there, into an original
+    except FileExistsError:  # a copy would follow an existing link and overwrite an original
         raise DataError("two images would have one name", where=link, got=source) from None
     except OSError:
         shutil.copyfile(source, link)
 
 
 def link_images(images: Sequence[Image], folder: Path, progress: Progress = silent) -> None:
-    """Link every image that is there into `folder`, under its id.
+    """Link every image that exists into `folder`, under its id.
 
     Raises:
         DataError: as `link_image`.
@@ -64,10 +64,11 @@ def _resolved_folder(folder: str) -> str:
 
 
 def safe_names(images: Iterable[Image]) -> list[str]:
-    """A file name for each image, all different, also without regard to case or suffix.
+    """Return a file name for each image, all different, also without regard to case or suffix.
 
-    The image's own where that is ASCII, free and short; else with the hash of its id. Ids may hold `..`, line breaks,
-    bytes that are no text, or /images/, which would lead a reader of list files or of label folders astray.
+    It is the image's own name if that is ASCII, unused and short; else one with the hash of its id. Ids may have `..`,
+    line breaks, bytes that are no text, or /images/, which would lead a reader of list files or of label folders
+    astray.
 
     >>> safe_names([Image(name, Path("/d") / name, 9, 9) for name in ("a/x.jpg", "b/X.JPG", "c/y.jfif")])
     ['x.jpg', 'X-de42f06a66c3.JPG', 'y.jpg']

@@ -1,4 +1,4 @@
-"""What a format cannot hold of a dataset, counted before it is written."""
+"""Count what a format cannot represent of a dataset, before it is written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from liftgate.data.grouping.groups import GROUPS_FILE
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Something that is not in the dataset as it was written."""
+    """One kind of content that is missing or changed in the written dataset."""
 
     what: str
     count: int
@@ -24,15 +24,15 @@ class Loss:
 
 
 def format_losses(dataset: Dataset, to: str) -> tuple[Loss, ...]:
-    """Return what `to` cannot hold of this dataset; empty: a reader gets everything back (boxes to 0.01 px)."""
+    """Return what the format `to` cannot represent; empty: a reader gets everything back (boxes to 0.01 px)."""
     return tuple(loss for check in CHECKS[to] if (loss := check(dataset)) is not None)
 
 
 def images_left_out(dataset: Dataset, to: str) -> tuple[NDArray[np.bool_], tuple[Loss, ...]]:
-    """Return the mask (images,) of those that cannot be written as `to` without calling them empty, and the reasons.
+    """Return the mask (images,) of those that could only be written as `to` as if they were empty, and the reasons.
 
-    "Unknown" is never written as "empty": an image whose labels could not be read, an unlabelled one where
-    the format cannot say so (COCO, CVAT), and one of which the format can hold none of its objects.
+    "Unknown" is never written as "empty": an image whose labels could not be read, an unlabelled one in
+    a format without unlabelled images (COCO, CVAT), and one with no object that the format can represent are left out.
     """
     labels = dataset.labels
     count = len(dataset.images)
@@ -109,7 +109,7 @@ def _duplicate_rows(dataset: Dataset) -> NDArray[np.bool_]:
 
 
 def _hidden_keypoints(dataset: Dataset) -> NDArray[np.bool_]:
-    """Rows with a hidden keypoint (visibility 1) that two columns cannot tell from a visible one."""
+    """Return rows with a hidden keypoint (visibility 1): without a visibility column it would become visible."""
     points = dataset.labels.keypoints
     if points is None or dataset.keypoints is None or dataset.keypoints.dims == 3:
         return np.zeros(len(dataset.labels), dtype=np.bool_)
@@ -184,7 +184,7 @@ _AREAS = _rows("areas of outlines: the box's area takes their place", _outlined)
 
 
 def _lost_groups(dataset: Dataset) -> Loss | None:
-    """Groups are lost but for the one video that tracks are of."""
+    """Return the lost groups: all but the video that tracks are of."""
     return _GROUPS(dataset) if track_of(dataset) is None else None
 
 

@@ -1,6 +1,6 @@
-"""JSON of labelling tools that is not COCO: labelme and CreateML are read, others are recognised by name.
+"""Read the JSON of labelling tools other than COCO: labelme and CreateML; others are recognised by name.
 
-labelme   one JSON for each image beside it: imagePath, imageWidth, imageHeight, shapes of label, shape_type and points
+labelme   one JSON next to each image: imagePath, imageWidth, imageHeight, shapes of label, shape_type and points
 CreateML  a list of {image, annotations: [{label, coordinates: {x, y, width, height}}]}, x and y the centre, pixels
 """
 
@@ -59,7 +59,7 @@ class _CreateMlImage(msgspec.Struct):
 
 @dataclass(slots=True)
 class _Page:
-    """What one record says of one image."""
+    """Labels of one image as one record has them."""
 
     image: str
     source: Path
@@ -72,7 +72,7 @@ class _Page:
 
 
 def recognise(path: Path) -> str | None:
-    """Return the tool that wrote a JSON file, or None where it is none that is known."""
+    """Return the name of the tool that wrote a JSON file, or None: unknown."""
     try:
         if path.stat().st_size > _LARGEST:
             return None
@@ -103,10 +103,10 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
     """Read a labelme JSON, a folder of them, or a CreateML JSON.
 
     Classes are the names that occur, sorted; `Labels.line` is the number of the object in its record, from 1. A labelme
-    shape of more than a box becomes the box around its points; a single point has none.
+    shape becomes the box around its points; a single point has no box.
 
     Raises:
-        DataError: another tool's JSON (with its name), or nothing that is one.
+        DataError: the JSON of another tool (with its name), or of none that is known.
     """
     source = lexical(path)
     if source.is_dir():
@@ -127,7 +127,7 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
 
 
 def labelme_files(folder: Path) -> list[Path]:
-    """Return the labelme JSON files of a folder and of train/, valid/ and test/ in it; empty: it is no such folder."""
+    """Return the labelme JSON files of a folder and of train/, valid/ and test/ in it; empty: none."""
     places = (folder, *(folder / part for part in _SPLITS))
     found = [file for place in places for file in sorted(place.glob("*.json"))]
     return found if found and recognise(found[0]) == "labelme" else []
@@ -139,8 +139,8 @@ def _labelme(file: Path, root: Path) -> list[_Page]:
             raise msgspec.DecodeError("over 64 MiB")
         record = msgspec.json.decode(file.read_bytes(), type=_LabelmePage, strict=False)
     except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        beside = next((p for p in sorted(file.parent.glob(f"{file.stem}.*")) if p != file), file.with_suffix(".jpg"))
-        page = _Page(beside.relative_to(root).as_posix(), file)
+        image = next((p for p in sorted(file.parent.glob(f"{file.stem}.*")) if p != file), file.with_suffix(".jpg"))
+        page = _Page(image.relative_to(root).as_posix(), file)
         page.bad.append(("row_columns", str(file), f"not a labelme JSON: {error}"[:200]))
         return [page]
     named = safe_path(record.image_path, file.parent)

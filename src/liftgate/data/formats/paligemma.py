@@ -1,9 +1,9 @@
-"""PaliGemma JSONL: one line per image, boxes as `<loc>` tokens in the text that the model is to write.
+"""Read PaliGemma JSONL: one line per image, boxes as `<loc>` tokens in the target text.
 
     {"image": "a.jpg", "prefix": "detect cat", "suffix": "<loc0256><loc0128><loc0768><loc0640> cat ; <loc…> dog"}
 
 The four tokens of a box are y_min, x_min, y_max, x_max: **y before x**, on a grid of 1024 over the upright image. Read
-as x before y, or on a grid of 1000, every box is transposed or 2% too large, and no training mends that.
+as x before y, or on a grid of 1000, every box is transposed or 2% too large, which no training corrects.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ class _Line(msgspec.Struct):
 
 
 def read(path: Path, *, images: Path | None = None, name: str | None = None, progress: Progress = silent) -> Dataset:
-    """Read a PaliGemma detection JSONL with its images beside it (or in `images`).
+    """Read a PaliGemma detection JSONL with its images next to it (or in `images`).
 
-    Classes are the names that occur, sorted; `Labels.line` is the line of the JSONL. The split is in the file's name
-    (`_annotations.valid.jsonl`).
+    Classes are the names that occur, sorted; `Labels.line` is the line of the JSONL. The split is taken from the file's
+    name (`_annotations.valid.jsonl`).
 
     Raises:
-        DataError: the file cannot be read, or no line of it is one.
+        DataError: the file cannot be read, or has no valid line.
     """
     source = lexical(path)
     return _dataset([source], lexical(images) if images else source.parent, source, name or source.stem, progress)
 
 
 def find_parts(folder: Path) -> list[Path]:
-    """The JSONL files of a folder that are its splits, as Roboflow exports them; empty: it is no such folder."""
+    """The JSONL files of a folder that are its splits, as Roboflow exports them; empty: none."""
     places = (folder, folder / "dataset")
     return next((found for place in places if (found := sorted(place.glob("_annotations.*.jsonl")))), [])
 
@@ -67,7 +67,7 @@ def read_parts(
 
 
 class _Part(NamedTuple):
-    """One line of one file."""
+    """One parsed line of one file."""
 
     source: Path
     number: int
@@ -143,7 +143,7 @@ def _parts(source: Path, faults: list[Fault]) -> list[_Part]:
 
 
 def parse_objects(suffix: str) -> tuple[list[tuple[str, list[int]]], list[tuple[str, str]]]:
-    """(label, [y_min, x_min, y_max, x_max] on the grid) of every object, and (kind, message) of what is none."""
+    """Return (label, [y_min, x_min, y_max, x_max] on the grid) of every object, and (kind, message) of invalid ones."""
     good: list[tuple[str, list[int]]] = []
     bad: list[tuple[str, str]] = []
     for part in suffix.split(";"):

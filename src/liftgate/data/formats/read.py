@@ -1,4 +1,4 @@
-"""`read`: whatever lies at a path, as one Dataset."""
+"""`read`: read a data set of any supported format as one Dataset."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def read(
 ) -> Dataset:
     """Read a YOLO data.yaml, COCO JSON, Pascal VOC folder, CVAT's XML (or the zip that it exports), or PaliGemma JSONL.
 
-    `images` says where the pixels are when the labels do not (COCO, VOC); `name` is the dataset's name in a study.
+    `images` is the folder of the images, for labels that do not name it (COCO, VOC); `name` is the dataset's name.
     A folder is VOC when it has Annotations/, CVAT when it has annotations.xml, YOLO when it has a data.yaml, COCO when
-    it has annotations/*.json; where these are of several kinds, a pattern such as annotations/instances_*.json names
-    one. Roboflow's exports in train/, valid/ and test/ (PaliGemma: dataset/) are taken as they come. So are labelme and
-    CreateML JSON, and a folder of images and YOLO rows with a classes.txt (darknet, Label Studio's YOLO export).
+    it has annotations/*.json; if there are several kinds, give a pattern such as annotations/instances_*.json.
+    Roboflow's exports in train/, valid/ and test/ (PaliGemma: dataset/) are read too, and so are labelme and CreateML
+    JSON, and a folder of images and YOLO rows with a classes.txt (darknet, Label Studio's YOLO export).
 
     Raises:
-        DataError: nothing there that can be read; bad rows are no error but `Dataset.faults`.
+        DataError: no data set that can be read; bad rows are not an error but listed in `Dataset.faults`.
     """
     dataset = _read(Path(path), None if images is None else Path(images), name, progress)
     labels = dataset.labels
@@ -70,7 +70,7 @@ def _read(path: Path, images: Path | None, name: str | None, progress: Progress)
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether `read` would find a data set at a path: no bare folder of images, no list of frames."""
+    """Return whether `read` would find a data set at a path (a bare folder of images or frames.csv is not one)."""
     from liftgate.data.formats import coco, other_json, paligemma, voc, yolo
 
     if not path.is_dir():
@@ -84,7 +84,7 @@ def is_dataset(path: Path) -> bool:
 
 
 def _read_several(path: Path, files: list[Path], images: Path | None, name: str | None, progress: Progress) -> Dataset:
-    """`annotations/instances_*.json`: one kind of several in a folder, all its splits."""
+    """Read the files of a pattern such as `annotations/instances_*.json`: one kind of COCO JSON, all its splits."""
     from liftgate.data.formats import coco
 
     if strange := [file.name for file in files if file.suffix.lower() != ".json"]:
@@ -126,7 +126,7 @@ def _read_folder(path: Path, images: Path | None, name: str | None, progress: Pr
 
 
 def _nearby(path: Path) -> str | None:
-    """Return the path that was probably meant, or what the folder holds where it should be."""
+    """Return a hint: the nearest existing path, or the contents of the deepest folder that exists."""
     for missing in (path, *path.parents):
         if missing.parent.is_dir():
             names = sorted(file.name for file in missing.parent.iterdir() if not file.name.startswith("."))

@@ -1,4 +1,4 @@
-"""A written dataset, read again and compared with what it was made from."""
+"""Read a written dataset again and compare it with its source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from liftgate.data.formats.write import Written
 from liftgate.progress import Progress, report_progress, silent
 
 _NEAR = 0.5
-"""Pixels; further off it is not the same object"""
+"""Largest distance in pixels at which two boxes are the same object"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class ReadBack:
     largest_px: float | None
     """Largest difference of a side; None: nothing to compare"""
     flags_changed: int
-    """Objects that are crowd or ignored in one only"""
+    """Objects that are crowd or ignored in only one of the two"""
     visibility_changed: int
-    """Keypoints of another visibility"""
+    """Keypoints with different visibility"""
 
     @property
     def same(self) -> bool:
-        """Whether every image and object came back, and nothing else."""
+        """Whether the copy has every image and object of the source, and no others."""
         return not (
             self.images_missing
             or self.objects_missing
@@ -48,12 +48,12 @@ class ReadBack:
         )
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return asdict(self)
 
 
 def read_back(dataset: Dataset, written: Written, *, progress: Progress = silent) -> ReadBack:
-    """Read what `write_dataset` left and compare it with `dataset`."""
+    """Read the dataset that `write_dataset` wrote and compare it with `dataset`."""
     after = read(written.folder, progress=progress)
     names, called = ImageNames(after.images), written.names
     places = {name: index for index, name in enumerate(after.classes)}
@@ -85,7 +85,7 @@ def read_back(dataset: Dataset, written: Written, *, progress: Progress = silent
 
 
 def _by_image(dataset: Dataset) -> list[NDArray[np.int64]]:
-    """Rows of every image, in the order of the file."""
+    """Return the rows of every image, in the order of the file."""
     order = np.argsort(dataset.labels.image, kind="stable")
     return np.split(order, np.searchsorted(dataset.labels.image[order], np.arange(1, len(dataset.images))))
 
@@ -93,7 +93,7 @@ def _by_image(dataset: Dataset) -> list[NDArray[np.int64]]:
 def _pairs(
     one: NDArray[np.int64], two: NDArray[np.int64], cls: NDArray[np.int64], before: Labels, after: Labels
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Rows of one image that are the same object in both."""
+    """Yield rows of one image that are the same object in both."""
     in_order = len(one) == len(two) and (cls[one] == after.cls[two]).all()
     if in_order and (np.abs(before.boxes[one] - after.boxes[two]) <= _NEAR).all():  # the rule: formats keep the order
         yield one, two

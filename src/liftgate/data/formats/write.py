@@ -1,4 +1,4 @@
-"""Write a dataset in any format, and count what is not in it afterwards."""
+"""Write a dataset in any supported format, and count what is lost."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from liftgate.progress import Progress, silent
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A dataset as it was written."""
+    """Result of writing a dataset."""
 
     folder: Path
     files: tuple[Path, ...]
-    """The file (or files, one per split) to read it back from."""
+    """The file, or one file per split, that `read` takes."""
     losses: tuple[Loss, ...]
     n_images: int
     n_objects: int
@@ -38,9 +38,9 @@ def write_dataset(
 ) -> Written:
     """Write `dataset` as `to` (yolo, coco, voc, cvat) into `folder`, images as links; originals stay untouched.
 
-    The folder appears when everything is in it, its `card` too. No format holds groups: where they are known, they are
-    in a groups.csv beside it, which `--groups` takes. Images that could only be written as if they were empty are left
-    out, and counted (`images_left_out`).
+    The folder appears once it is complete, including its `card`. No format has groups: known ones are written to
+    groups.csv, which `--groups` takes. Images that could only be written as if they were empty are left out and counted
+    (`images_left_out`).
 
     Raises:
         DataError: an unknown format, a folder that is not empty, or no image that can be written.

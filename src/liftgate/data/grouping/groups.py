@@ -1,8 +1,8 @@
-"""Groups: what must stay together, and what a statistic counts as one.
+"""Assign groups: sets of images that stay together in a split and count as one unit in statistics.
 
-Frames of one video are near-copies; an interval that counts them as independent is a false promise, and a split that
-cuts through a video tests on what was trained. Only the owner of the data knows the groups, so there is no guess here:
-one rule, and figures on how well it fits.
+Frames of one video are near-copies; an interval that counts them as independent is too narrow, and a split through a
+video tests on what was trained. Only the owner of the data knows the groups, so nothing is guessed here: there is one
+rule, and figures on how well it fits.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from liftgate.errors import DataError
 from liftgate.files import write_bytes
 
 GROUPS_FILE = "groups.csv"
-"""Beside written data: no format holds groups"""
+"""File of the groups in a written data set, because no format stores them"""
 SESSION_GAP = timedelta(minutes=30)
-"""Longest pause inside one session of the rule `name-time`."""
+"""Longest pause within a session, for the rule `name-time`."""
 
-# Folders that say what lies in them, not what belongs together.
+# Folder names that describe their contents and are not a group.
 _PLACES = frozenset(
     "images image imgs img jpegimages data train val valid validation test trainval".split()  # noqa: SIM905
 )
@@ -34,25 +34,24 @@ _STAMP = re.compile(
 
 
 def write_groups(folder: Path, groups: Iterable[tuple[str, str | None]]) -> None:
-    """Write groups.csv, which `assign_groups` takes, out of (image, group), where any group is known."""
+    """Write pairs (image, group) as groups.csv, which `assign_groups` reads, unless no group is known."""
     if rows := [(image, group) for image, group in groups if group is not None]:
         write_bytes(folder / GROUPS_FILE, table_bytes(("image", "group"), rows))
 
 
 def assign_groups(dataset: Dataset, rule: str, *, base: Path) -> Dataset:
-    """Return the dataset with the group of every image as `rule` says.
+    """Return the dataset with the groups that `rule` assigns.
 
     `rule` is one of:
         a regex with (?P<group>…), searched in the image's file name and then in its id
         a CSV with columns image,group (path relative to `base`); image is an id, a file name or a stem
-        `folder`      the image's folder, without the parts that name a split or say `images`
+        `folder`      the image's folder, without the parts that name a split or `images`
         `exif`        camera and day of the photograph
-        `name-time`   time stamps in file names (IMG_20190209_224138), cut into sessions by a pause of 30 minutes
-    An image that the rule does not fit keeps group None: it is a group of its own, and a fault says how many.
+        `name-time`   time stamps in file names (IMG_20190209_224138), divided into sessions by a pause of 30 minutes
+    An image that the rule does not fit keeps group None: it is a group of its own. A fault has the number of these.
 
     Raises:
-        DataError: the rule cannot be understood, fits under half of the images, or puts all of them into one group
-            by folder.
+        DataError: the rule is invalid, fits under half of the images, or puts all of them into one group by folder.
     """
     find = _finder(dataset, rule, base)
     groups = find(dataset.images)
@@ -151,7 +150,7 @@ def _by_exif(images: Sequence[Image]) -> list[str | None]:
                 taken = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
                 day = str(taken or exif.get(ExifTags.Base.DateTime) or "")[:10].replace(":", "-")
                 camera = " ".join(str(exif.get(tag, "")).strip("\0 ") for tag in (0x010F, 0x0110)).strip()
-        except Exception:  # not there, or damaged: `image_unreadable` says so already
+        except Exception:  # missing or damaged: the fault `image_unreadable` reports it
             return None
         return f"{camera or 'camera'} {day}" if day.strip("-0 ") else None
 
@@ -159,9 +158,9 @@ def _by_exif(images: Sequence[Image]) -> list[str | None]:
 
 
 def _by_name_time(images: Sequence[Image]) -> list[str | None]:
-    """Sessions: images in order of time, cut where the pause is longer than SESSION_GAP; named by their first time.
+    """Return sessions: images in order of time, divided where the pause exceeds SESSION_GAP; named by their first time.
 
-    What is before the stamp (a camera's name, `IMG`) is part of the session: two cameras are two sessions.
+    The text before the time stamp (a camera's name, `IMG`) is part of the session: two cameras are two sessions.
     """
     stamped: list[tuple[str, datetime, int]] = []
     for index, image in enumerate(images):

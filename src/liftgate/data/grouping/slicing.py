@@ -1,4 +1,4 @@
-"""Slices: by what a result is broken down, such as operation, camera, day or weather."""
+"""Divide a dataset into slices by which results are reported, such as camera, day or weather."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ EXPECTED = "FILE.csv#COLUMN, a regex with one (?P<name>…), folder, exif, name-
 
 
 def slice_images(dataset: Dataset, rule: str, *, base: Path) -> dict[str, str]:
-    """Return the slice of every image (id → slice) that `rule` gives one.
+    """Return image id → slice, for every image that `rule` fits.
 
     `rule` is one of:
-        FILE.csv#COLUMN   a CSV with a column image and this one (may be left out where there is just one more)
+        FILE.csv#COLUMN   a CSV with a column image and this one (#COLUMN may be left out if there is only one other)
         a regex with one named group, as (?P<camera>…), searched in the file name and then in the id
         `group`           the image's own group
         `folder`, `exif`, `name-time`   as for groups
 
     Raises:
-        DataError: the rule cannot be understood, or fits no image.
+        DataError: the rule is invalid or fits no image.
     """
     if rule == "group":
         found = {image.id: image.group for image in dataset.images}

@@ -1,4 +1,4 @@
-"""The rules file of `liftgate data merge` and `mix`: what becomes of classes and keypoints, by data set and for all."""
+"""Read the rules file of `liftgate data merge` and `mix`: mappings of classes and keypoints."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from liftgate.hashing import file_hash
 
 @dataclass(frozen=True, slots=True)
 class MergeRules:
-    """What a rules file says."""
+    """Contents of a rules file."""
 
     datasets: Mapping[str, ClassRules] = field(default_factory=dict)
     everywhere: ClassRules = field(default_factory=ClassRules)
     order: tuple[str, ...] = ()
     declared: Mapping[str, DeclaredTerms] = field(default_factory=dict)
-    """data set → what is known of where it comes from"""
+    """data set → its declared licence, origin, consent and confidentiality"""
     keep: tuple[str, ...] = ()
     backgrounds: bool = False
     keypoints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """data set → which of its keypoints are kept, in order, and what they are called afterwards"""
+    """data set → the keypoints that are kept, in order: old name → new name"""
     groups: Mapping[str, str] = field(default_factory=dict)
     """data set → rule for its groups"""
     sha256: str | None = None
@@ -34,7 +34,7 @@ class MergeRules:
 
 
 def read_merge_rules(path: Path) -> MergeRules:
-    """Read merge rules: by data set, for all, and the order of classes.
+    """Read merge rules for single data sets and for all, and the order of classes.
 
         rename: {Mobile phone: phone, cell phone: phone}
         drop: ["0", "123"]
@@ -45,11 +45,11 @@ def read_merge_rules(path: Path) -> MergeRules:
           pose: {keypoints: [nose, left eye, right eye]}      # only these, in this order; flip_idx and sigmas follow
           drawn: {keypoints: {n: nose, le: left eye, re: right eye}, groups: '^(?P<group>[^_]+)_'}      # and renamed
 
-    A CSV with the columns dataset, class and becomes (empty: dropped), as a merge leaves it beside its result, says
-    what becomes of each class; classes that it does not name stay what they are.
+    Or read a CSV with the columns dataset, class and becomes (empty: dropped), as a merge writes it with its result;
+    classes that it does not name stay unchanged.
 
     Raises:
-        DataError: not YAML, or keys and values of another kind; a CSV in which a class becomes two.
+        DataError: not YAML, or unknown keys or invalid values; a CSV that maps a class to two.
     """
     if path.suffix.lower() == ".csv":
         return _mapped(path)

@@ -1,4 +1,4 @@
-"""Merge: several datasets as one, with a plan that shows every class and conflict before any writing."""
+"""Merge several datasets into one, with a plan that shows every class and conflict before anything is written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from liftgate.progress import Progress, silent
 
 @dataclass(frozen=True, slots=True)
 class ClassRules:
-    """What happens to class names: renamed (two to one name: joined), or dropped with their boxes."""
+    """Rules for class names: renamed (two to one name: joined), or dropped with their boxes."""
 
     rename: Mapping[str, str] = field(default_factory=dict)
     drop: frozenset[str] = frozenset()
@@ -29,7 +29,7 @@ class ClassRules:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Something that a person should decide before datasets become one."""
+    """Something that a person should decide before datasets are merged."""
 
     kind: str
     """`alike` two names that differ only in case, accents or separators; `keypoints` skeletons that differ;
@@ -39,7 +39,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class ClassMapping:
-    """What one class of one dataset becomes."""
+    """Mapping of one class of one dataset: its name in the merged dataset, None if dropped."""
 
     dataset: str
     name: str
@@ -54,18 +54,18 @@ class ClassMapping:
 
 @dataclass(frozen=True, slots=True)
 class MergePlan:
-    """What a merge would do."""
+    """Plan of a merge: the classes of the result, the mapping of each class, and the conflicts."""
 
     datasets: tuple[Dataset, ...]
     names: tuple[str, ...]
-    """Name of each dataset, unique; the first part of its images' ids after the merge"""
+    """Unique name of each dataset, the prefix of its image ids after the merge"""
     classes: tuple[str, ...]
     places: tuple[tuple[int, ...], ...]
     """For each dataset and each of its classes: the index in `classes`, −1 dropped"""
     conflicts: tuple[Conflict, ...]
 
     def emptied(self) -> tuple[NDArray[np.bool_], ...]:
-        """For each dataset the mask of its images that lose all their boxes, because their classes are dropped."""
+        """Return for each dataset the mask of images that lose all their boxes, because their classes are dropped."""
         masks = []
         for dataset, places in zip(self.datasets, self.places, strict=True):
             image, count = dataset.labels.image, len(dataset.images)
@@ -95,12 +95,19 @@ def plan_merge(
 ) -> MergePlan:
     """Plan to merge datasets by class name: equal names become one class.
 
-    `rules` are by dataset name and come before those for `everywhere`; of what they leave, only the classes in `keep`
-    stay, where it is given. Classes are in the order of `order`, of `keep`, then of their first occurrence. Nothing is
-    written and no conflict is an error here; `merge` refuses them.
+    Nothing is written, and conflicts are not errors here; `merge` refuses them. Classes are in the order of `order`, of
+    `keep`, then of their first occurrence.
+
+    Args:
+        datasets: the datasets to merge.
+        rules: dataset name → its rules, which take precedence over `everywhere`.
+        everywhere: rules for all datasets.
+        keep: only these of the classes that result; empty: all.
+        order: classes that come first.
+        progress: called while files are compared.
 
     Raises:
-        DataError: fewer than two datasets, or rules for a dataset that is not there.
+        DataError: fewer than two datasets, or rules for an unknown dataset.
     """
     if len(datasets) < 2:
         raise DataError("a merge needs two data sets or more", got=len(datasets))
@@ -131,10 +138,10 @@ def plan_merge(
 
 
 def merge(plan: MergePlan, *, accept: Collection[str] = (), backgrounds: bool = False) -> Dataset:
-    """Return the merged dataset: ids `NAME/id`, groups `NAME:group`, splits as they are, the strictest terms of all.
+    """Return the merged dataset: ids `NAME/id`, groups `NAME:group`, splits unchanged, the strictest terms of all.
 
-    Images that lose all their boxes, because their classes are dropped, are left out; with `backgrounds` they stay, as
-    images on which there is nothing. Files are not touched.
+    Images that lose all their boxes, because their classes are dropped, are left out; with `backgrounds` they stay as
+    background images. Files are not changed.
 
     Raises:
         DataError: conflicts whose kind is not in `accept`, all listed; skeletons that differ can never be accepted.
@@ -197,14 +204,14 @@ def _alike(classes: Sequence[str]) -> Iterator[Conflict]:
         spelled["".join(letter for letter in plain if letter.isalnum())].append(name)
     for names in spelled.values():
         if len(names) > 1:
-            # Two spellings of one ü look the same: as escapes they can be told apart, and written into a rule.
+            # Two encodings of ü look the same: shown as escapes they differ, and can be copied into a rule.
             hidden = len({unicodedata.normalize("NFC", name) for name in names}) < len(names)
             shown = " and ".join(map(ascii if hidden else repr, names))
             yield Conflict("alike", f"{shown} would be {len(names)} classes")
 
 
 def _skeletons(datasets: Sequence[Dataset], names: Sequence[str]) -> Iterator[Conflict]:
-    """Where two say something different. What only one says (flip_idx, sigmas) holds for both."""
+    """Yield differences between keypoint definitions; what only one of two has (flip_idx, sigmas) is no difference."""
     first = datasets[0].keypoints
     for dataset, name in zip(datasets[1:], names[1:], strict=True):
         other = dataset.keypoints
@@ -236,7 +243,7 @@ def _skeleton(datasets: Sequence[Dataset]) -> Keypoints | None:
 
 
 def _same_images(datasets: Sequence[Dataset], names: Sequence[str], progress: Progress) -> Iterator[Conflict]:
-    """Files with the same bytes in two datasets; only files of equal size are read."""
+    """Yield a conflict if files in two datasets have the same bytes; only files of equal size are read."""
     sizes: dict[int, list[tuple[str, Image]]] = defaultdict(list)
     for dataset, name in zip(datasets, names, strict=True):
         for image in dataset.images:

@@ -1,6 +1,6 @@
-"""Mix: several datasets for one training, some seen more often than others; val and test are never mixed.
+"""Mix several datasets for one training, with repeats or weights; val and test are never mixed.
 
-Nothing is copied: an image that is seen n times an epoch is listed n times.
+Nothing is copied: an image that is seen n times per epoch is listed n times.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Mix:
 
     dataset: Dataset
     repeats: Mapping[str, int]
-    """image id → times; only where it is not once"""
+    """image id → times per epoch; images that are not in it are seen once"""
     left_out: Mapping[str, int]
     """dataset → its val and test images that were left out"""
 
@@ -36,17 +36,25 @@ def mix(
     accept: Collection[str] = (),
     backgrounds: bool = False,
 ) -> Mix:
-    """Merge for training: `repeats` says by dataset how often its training images are seen per epoch.
+    """Merge datasets for training, and set how often each image is seen per epoch.
 
-    `weights` says instead which share of an epoch each dataset has: every image is seen at least once, those of the
-    dataset that is largest for its weight exactly once, and where another's are to be seen 2.5 times, each is seen
-    twice and a half of them, drawn by `seed`, a third time.
+    With `weights` every image is seen at least once, and those of the dataset that is largest for its weight exactly
+    once. If another's are to be seen 2.5 times, each is seen twice and half of them, drawn by `seed`, a third time.
 
     val and test are never mixed: they come from `held_out` alone, or from the only dataset that has any; those of the
     others are left out.
 
+    Args:
+        plan: plan of the merge.
+        repeats: dataset → how often its training images are seen per epoch.
+        weights: dataset → its share of an epoch, instead of `repeats`.
+        seed: seed of the draw for fractions of `weights`.
+        held_out: dataset that val and test come from.
+        accept: kinds of conflict to accept.
+        backgrounds: keep images that lose all their boxes.
+
     Raises:
-        DataError: as `merge`; an unknown dataset; weights that are none; no telling whose val and test are meant.
+        DataError: as `merge`; an unknown dataset; invalid weights; val or test in several datasets without `held_out`.
     """
     if repeats and weights:
         raise DataError("a mix goes by repeats or by weights, not by both")
@@ -88,7 +96,7 @@ def mix(
 
 
 def _only_measured(plan: MergePlan) -> str:
-    """The one dataset that has val or test images; empty: none has."""
+    """Return the only dataset that has val or test images; empty: none has."""
     measured = [
         name
         for name, dataset in zip(plan.names, plan.datasets, strict=True)
@@ -106,7 +114,7 @@ def _only_measured(plan: MergePlan) -> str:
 def _weighed(
     train: Mapping[str, Sequence[str]], weights: Mapping[str, float], rng: np.random.Generator
 ) -> dict[str, int]:
-    """Map image id to how often it is seen, so that the datasets' shares of an epoch are as their weights."""
+    """Return image id → how often it is seen, so that the datasets' shares of an epoch are as their weights."""
     filled = {name: images for name, images in train.items() if images}
     bad = [f"{name}={weight:g}" for name, weight in weights.items() if not 0 < weight < np.inf]
     if bad or set(filled) - set(weights):

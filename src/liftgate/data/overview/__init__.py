@@ -1,4 +1,4 @@
-"""The **overview** of a data set: every number of `liftgate data stats`, before anything is drawn.
+"""The **overview** of a data set: every number of `liftgate data stats`, without its page.
 
 `columns` measures boxes and pixels, `record` gathers one data set, `difference` compares two, `comparison` several. The
 page (`reporting.dataset_pages`) only renders.

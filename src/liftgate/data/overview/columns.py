@@ -1,4 +1,4 @@
-"""What is measured of every box and every image: one column of values each, with the group that each came from."""
+"""Measure every box and image: one column of values per measure, with the group of each value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _THREADS = min(8, 2 * (os.cpu_count() or 1))
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Something measured, and the bins that it is counted in. Values beyond the ends count in the outer bins."""
+    """A measure and the edges of its histogram. Values beyond the edges count in the outer bins."""
 
     name: str
     title: str
@@ -75,34 +75,34 @@ class Column:
     """(n,) index of the group of each value, 0 … G−1 over all groups of the data set"""
 
     def bins(self) -> NDArray[np.int64]:
-        """(n,) bin of each value."""
+        """Return the (n,) bin of each value."""
         inner = np.asarray(self.measure.edges[1:-1])
         found: NDArray[np.int64] = np.searchsorted(inner, self.values, side="right").astype(np.int64)
         return found
 
     def counts(self) -> NDArray[np.int64]:
-        """(bins,) how many values each bin has."""
+        """Return the (bins,) number of values in each bin."""
         return np.bincount(self.bins(), minlength=len(self.measure.edges) - 1)
 
 
 def counted_labels(dataset: Dataset) -> Labels:
-    """The rows that are objects: neither crowd nor to be ignored."""
+    """Return the rows that are neither crowd nor ignored."""
     return dataset.labels.take(~(dataset.labels.crowd | dataset.labels.ignore))
 
 
 def group_index(dataset: Dataset) -> NDArray[np.int64]:
-    """(images,) index of each image's group."""
+    """Return the (images,) index of each image's group."""
     _, index = np.unique(np.array(dataset.groups, dtype=object).astype(str), return_inverse=True)
     return index.astype(np.int64).reshape(-1)
 
 
 def upright_sizes(dataset: Dataset) -> Floats:
-    """(images, 2) width and height as seen; 0 × 0 where the file cannot be read."""
+    """Return the (images, 2) width and height of the upright images in pixels; 0 × 0 where a file cannot be read."""
     return np.array([image.upright for image in dataset.images], dtype=np.float64).reshape(-1, 2)
 
 
 class BoxShapes(NamedTuple):
-    """Boxes that have an area, in images whose size is known."""
+    """Shapes of the boxes with an area, in images of known size."""
 
     labels: Labels
     size: Floats
@@ -128,7 +128,7 @@ def box_shapes(dataset: Dataset, imgsz: int) -> BoxShapes:
 
 
 def label_columns(dataset: Dataset, shapes: BoxShapes) -> tuple[Column, ...]:
-    """Measure what labels and headers tell."""
+    """Measure what needs only labels and image headers: boxes, objects per image, image shape."""
     group, sizes = group_index(dataset), upright_sizes(dataset)
     per_image = np.bincount(counted_labels(dataset).image, minlength=len(dataset.images)).astype(np.float64)
     readable = sizes.min(axis=1, initial=np.inf) > 0
@@ -158,13 +158,13 @@ def pixel_columns(dataset: Dataset, chosen: Sequence[int], progress: Progress = 
 
 
 def heat_map(dataset: Dataset) -> Floats:
-    """(GRID, GRID) share of boxes that touch each cell of the image, top row first."""
+    """Return the (GRID, GRID) share of boxes that touch each cell of the image, top row first."""
     labels, sizes = counted_labels(dataset), upright_sizes(dataset)
     labels = labels.take(sizes.min(axis=1, initial=np.inf)[labels.image] > 0)
     if not len(labels):
         return np.zeros((GRID, GRID))
     cells = np.clip(labels.boxes / np.tile(sizes[labels.image], 2) * GRID, 0, GRID - 1e-9).astype(np.int64)
-    # Each box adds 1 at its first cell and takes it away after its last: the running sum fills the rectangle.
+    # Each box adds 1 at its first cell and subtracts it after its last: the cumulative sum fills the rectangle.
     corners = np.zeros((GRID + 1, GRID + 1))
     left, top, right, bottom = cells.T
     for y, x, sign in ((top, left, 1), (top, right + 1, -1), (bottom + 1, left, -1), (bottom + 1, right + 1, 1)):
@@ -173,7 +173,7 @@ def heat_map(dataset: Dataset) -> Floats:
 
 
 def border_share(dataset: Dataset) -> float | None:
-    """Share of boxes that reach the edge of the image (within a pixel): cut off, or drawn that way."""
+    """Return the share of boxes that reach the edge of the image (within a pixel); None without boxes."""
     labels, sizes = counted_labels(dataset), upright_sizes(dataset)
     if not len(labels):
         return None
@@ -182,7 +182,7 @@ def border_share(dataset: Dataset) -> float | None:
 
 
 def whole_pixel_share(dataset: Dataset) -> float | None:
-    """Share of boxes whose four edges lie on whole pixels (to 0.02): drawn by hand in most tools, seldom rendered."""
+    """Return the share of boxes with all edges on whole pixels (to 0.02): most are drawn by hand, few rendered."""
     boxes = counted_labels(dataset).boxes
     return float((np.abs(boxes - boxes.round()) < 0.02).all(axis=1).mean()) if len(boxes) else None
 
@@ -194,7 +194,7 @@ def _brightness_and_contrast(path: Path) -> tuple[float, float] | None:
 
     try:
         with warnings.catch_warnings(), PIL.Image.open(path) as opened:
-            warnings.simplefilter("ignore")  # damaged EXIF and the like are the checks' business
+            warnings.simplefilter("ignore")  # damaged EXIF and the like: `check` reports it
             if opened.width * opened.height > _LARGEST:
                 return None
             opened.draft("L", (_SIDE, _SIDE))

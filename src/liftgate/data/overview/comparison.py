@@ -1,4 +1,4 @@
-"""Several data sets as one table: a row for each, and how far it is from the first."""
+"""Compare several data sets in one table: a row for each, and its distance from the first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from liftgate.data.overview.record import Overview
 
 @dataclass(frozen=True, slots=True)
 class ComparedSet:
-    """One data set among others. Medians; sizes in pixels at imgsz."""
+    """One row of the table. Box size, aspect and brightness are medians; sizes in pixels at imgsz."""
 
     name: str
     n_images: int
@@ -35,12 +35,12 @@ class ComparedSet:
     """measure → distance from the first: 0 the same, 1 nothing in common"""
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return asdict(self)
 
 
 def comparison_table(views: Sequence[Overview], sides: Sequence[DatasetDifference]) -> tuple[ComparedSet, ...]:
-    """Return a row for each data set; `sides` are the second and the following beside the first."""
+    """Return a row for each data set; `sides` are the differences of the second and following ones from the first."""
     return tuple(_row(view, side) for view, side in zip(views, (None, *sides), strict=True))
 
 

@@ -1,9 +1,9 @@
-"""Two data sets beside each other: how far apart, and how far apart chance alone would put them.
+"""Compare two data sets: the distance of each measure, and the distance to expect by chance.
 
 The distance of a measure is the greatest difference of cumulative shares (Kolmogorov–Smirnov) on its bins, of the class
-mix half the sum of differences of shares (total variation): 0 the same, 1 nothing in common. Beside each is what
-chance gives: groups of both are shuffled between them, and 95% of such distances are at or below. Groups, not images,
-because frames of one video are alike: shuffling frames would call every two videos different.
+mix half the sum of differences of shares (total variation): 0 the same, 1 nothing in common. Each
+is compared with chance: groups of both are shuffled between them, and the 95% quantile of the distances is reported.
+Groups are shuffled, not images, because frames of one video are alike: with frames, any two videos would differ.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from liftgate.progress import Progress, silent
 Counts = NDArray[np.float64]
 _DRAWS = 400
 _CHUNK = 1 << 22
-_MIN_GROUPS = 5  # as for every interval: below it chance cannot be told
+_MIN_GROUPS = 5  # as for every interval: with fewer, chance cannot be estimated
 
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """How far apart two data sets are in one measure."""
+    """Distance of two data sets in one measure."""
 
     name: str
     title: str
     distance: float
     by_chance: float | None
-    """95% of distances are at or below where only chance tells the two apart; None: fewer than 5 groups in one"""
+    """95% quantile of the distances of shuffled groups; None: one of the two has fewer than 5 groups"""
     n: tuple[int, int]
-    """Boxes or images of each"""
+    """Number of boxes or images of each"""
     groups: tuple[int, int]
 
     @property
     def differs(self) -> bool | None:
-        """Whether it is more than chance; None: cannot be told."""
+        """Whether the distance is more than chance; None: unknown."""
         return None if self.by_chance is None else self.distance > self.by_chance
 
 
 @dataclass(frozen=True, slots=True)
 class KeypointShift:
-    """Whether two data sets place the keypoints of one name alike. Distances in shares of the box."""
+    """Distance between the mean positions of keypoints of the same name, as a share of the box."""
 
     names: tuple[str, ...]
     apart: float
@@ -56,31 +56,31 @@ class KeypointShift:
     apart_mirrored: float
     """The same when one of them is mirrored left to right"""
     n_least: int
-    """Labelled keypoints of the rarest name in either: what the means rest on"""
+    """Labelled keypoints of the rarest name in either: the sample size of the means"""
 
     @property
     def mirrored(self) -> bool:
-        """Whether mirroring one explains the difference: it must be large, and most of it must go."""
+        """Whether mirroring explains the difference: it is large, and most of it disappears when one is mirrored."""
         return self.apart > 0.05 and self.apart_mirrored < self.apart / 2
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetDifference:
-    """What two data sets have in common, and how far apart they are."""
+    """Shared images, groups and classes of two data sets a and b, and their distance in each measure."""
 
     distances: tuple[Distance, ...]
     """Largest first"""
     only_a: tuple[str, ...]
-    """Classes that only a has"""
+    """Classes of a that b does not have"""
     only_b: tuple[str, ...]
     shared_images: tuple[tuple[str, str], ...]
     """Images that are the same file to the byte: id in a, id in b"""
     shared_groups: tuple[str, ...]
     keypoints: KeypointShift | None = None
-    """None: they share no keypoint's name"""
+    """None: no keypoint name in common"""
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         record = asdict(self)
         record["distances"] = [asdict(d) | {"differs": d.differs} for d in self.distances]
         if self.keypoints is not None:
@@ -91,7 +91,7 @@ class DatasetDifference:
 def compare_datasets(
     a: Dataset, b: Dataset, a_view: Overview, b_view: Overview, *, seed: int = 0, progress: Progress = silent
 ) -> DatasetDifference:
-    """Compare two data sets that were measured at the same imgsz."""
+    """Compare two data sets whose overviews were measured at the same imgsz."""
     rng = np.random.default_rng(seed)
     found = [
         _distance(one.measure.name, one.measure.title, _by_group(one), _by_group(other), "ks", rng)
@@ -126,7 +126,7 @@ def _keypoint_shift(a: Overview, b: Overview) -> KeypointShift | None:
 
 
 def _by_group(column: Column) -> Counts:
-    """(G, bins) counts of the groups that have any value."""
+    """Return the (G, bins) counts of the groups that have any value."""
     bins = len(column.measure.edges) - 1
     groups = int(column.group.max()) + 1 if len(column.group) else 0
     counts = np.bincount(column.group * bins + column.bins(), minlength=groups * bins).reshape(groups, bins)
@@ -155,7 +155,7 @@ def _distance(name: str, title: str, a: Counts, b: Counts, kind: str, rng: np.ra
 
 
 def _shuffled(both: Counts, count: int, rng: np.random.Generator) -> Counts:
-    """(draws, bins) sums of `count` groups that are drawn without replacement."""
+    """Return (draws, bins) sums over `count` groups that are drawn without replacement."""
     step = max(1, _CHUNK // len(both))  # 100,000 images without groups are 100,000 groups
     parts = []
     for start in range(0, _DRAWS, step):
@@ -166,7 +166,7 @@ def _shuffled(both: Counts, count: int, rng: np.random.Generator) -> Counts:
 
 
 def _distances_of_counts(a: Counts, b: Counts, kind: str) -> Counts:
-    """(…,) distance of (…, bins) counts."""
+    """Return the (…,) distances of (…, bins) counts."""
     difference = a / np.maximum(a.sum(axis=-1, keepdims=True), 1) - b / np.maximum(b.sum(axis=-1, keepdims=True), 1)
     if kind == "tv":
         return np.asarray(np.abs(difference).sum(axis=-1) / 2)
@@ -174,7 +174,7 @@ def _distances_of_counts(a: Counts, b: Counts, kind: str) -> Counts:
 
 
 def _same_files(a: Dataset, b: Dataset, progress: Progress) -> tuple[tuple[str, str], ...]:
-    """Pairs of images with the same bytes. Only files of a size that occurs in both are read."""
+    """Return pairs of images with the same bytes; only files of a size that occurs in both are read."""
     of_a, of_b = _by_size(a), _by_size(b)
     sizes = sorted(of_a.keys() & of_b.keys())
     pairs = []

@@ -1,4 +1,4 @@
-"""One data set, measured: the record behind `liftgate data stats`."""
+"""Measure one data set: the record behind `liftgate data stats`."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from liftgate.progress import Progress, silent
 LIMITS = (8, 16, 32)
 """Pixels at imgsz under which boxes are counted: a stride-8 detector sees a box of 8 px in one cell"""
 PIXELS = 300
-"""Images that are opened for brightness"""
+"""Number of images that are opened for brightness and contrast"""
 SAMPLES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """One measure of a data set."""
+    """Histogram and quantiles of one measure."""
 
     name: str
     title: str
@@ -42,9 +42,9 @@ class Distribution:
     """`boxes` or `images`"""
     edges: tuple[float, ...]
     counts: tuple[int, ...]
-    """Values in each bin; the outer bins hold what lies beyond"""
+    """Values in each bin; the outer bins include values beyond the edges"""
     beyond: tuple[int, int]
-    """How many of them lie below the first edge and above the last"""
+    """Number of values below the first edge and above the last"""
     n: int
     p10: float | None
     median: float | None
@@ -53,13 +53,13 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """One class."""
+    """Statistics of one class."""
 
     name: str
     n_objects: int
     n_images: int
     n_groups: int
-    """Groups that hold at least one: what a statistic of this class could rest on"""
+    """Groups with at least one object: the sample size for statistics of this class"""
     by_split: Mapping[str, int]
     """split → objects"""
     median_size: float | None
@@ -71,7 +71,7 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything that the page of a data set shows."""
+    """All statistics of a data set, as its page shows them."""
 
     counts: DatasetCounts
     """By split and class, groups, faults"""
@@ -82,7 +82,7 @@ class Overview:
     under: Mapping[str, float]
     """`8`, `16`, `32` → share of all boxes under so many pixels at imgsz"""
     imbalance: float | None
-    """Objects of the commonest class over those of the rarest that has any"""
+    """Objects of the most common class divided by those of the rarest class that has any"""
     classes: tuple[ClassRow, ...]
     """Most objects first"""
     distributions: tuple[Distribution, ...]
@@ -94,15 +94,15 @@ class Overview:
     """Share of boxes with all edges on whole pixels"""
     keypoints: tuple[KeypointRow, ...]
     largest_groups: tuple[tuple[str, int], ...]
-    """Group and its images"""
+    """(group, number of images)"""
     split_groups: tuple[str, ...]
     """Groups with images in more than one split"""
     n_pixels: int
-    """Images that were opened for brightness and contrast"""
+    """Number of images that were opened for brightness and contrast"""
     samples: tuple[int, ...]
-    """Index of images to show"""
+    """Indices of images to show"""
     columns: tuple[Column, ...]
-    """Behind the distributions; not in the JSON"""
+    """Values of the distributions; not in the JSON"""
 
     @property
     def name(self) -> str:
@@ -110,7 +110,7 @@ class Overview:
         return self.counts.name
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON values: `counts` on top, the rest beside it."""
+        """Return plain JSON values: the fields of `counts` and all others in one mapping."""
         fields = {name: getattr(self, name) for name in self.__slots__ if name not in ("counts", "columns", "samples")}
         record = {name: _plain_json(value) for name, value in fields.items()}
         return {
@@ -159,7 +159,7 @@ def overview(dataset: Dataset, *, imgsz: int = 640, seed: int = 0, progress: Pro
 
 
 def _opened(dataset: Dataset, rng: np.random.Generator) -> list[int]:
-    """Images to open, spread over the groups."""
+    """Return the indices of the images to open, spread over the groups."""
     if not dataset.images:
         return []
     place = {image.id: index for index, image in enumerate(dataset.images)}
@@ -216,12 +216,12 @@ def _plain_json(value: Any) -> Any:
 
 
 def choose_samples(dataset: Dataset, count: int, rng: np.random.Generator) -> list[int]:
-    """Return the index of `count` images, sorted by id.
+    """Return the indices of `count` images to show, sorted by id.
 
-    One for each class while there is room, then others, each time from the group that has been shown least.
+    First one for each class, then others; each time from the group with the fewest images so far.
     """
     labels = counted_labels(dataset)
-    rank = rng.permutation(len(dataset.images))  # who comes first among equals
+    rank = rng.permutation(len(dataset.images))  # breaks ties
     keys = dataset.groups
     shown: dict[str, int] = {}
     taken: list[int] = []
@@ -244,7 +244,7 @@ def choose_samples(dataset: Dataset, count: int, rng: np.random.Generator) -> li
 
 @dataclass(frozen=True, slots=True)
 class KeypointRow:
-    """One keypoint: how often it is labelled, and where it lies in the box."""
+    """Statistics of one keypoint: how often it is labelled, and its position in the box."""
 
     name: str
     absent: float
@@ -253,16 +253,16 @@ class KeypointRow:
     """Shares of objects"""
     x: float | None
     y: float | None
-    """Mean place in the box where labelled, 0 … 1 from left and top"""
+    """Mean position in the box where labelled, 0 … 1 from left and top"""
     spread: float | None
     """Standard deviation around it, in box sizes"""
     n_labelled: int
     flips_to: str | None
-    """Its partner when the image is mirrored"""
+    """Keypoint that it becomes when the image is mirrored"""
 
 
 def keypoint_rows(dataset: Dataset) -> tuple[KeypointRow, ...]:
-    """One row for each keypoint; none where the files do not say which are labelled (no visibility column)."""
+    """Return a row for each keypoint; empty if the files have no visibility column."""
     labels = counted_labels(dataset)
     if dataset.keypoints is None or dataset.keypoints.dims == 2 or labels.keypoints is None or not len(labels):
         return ()
@@ -296,7 +296,7 @@ _FEW_GROUPS = 5
 
 
 def remarks(view: Overview) -> tuple[str, ...]:
-    """Return the remarks, most consequential first; none is good news, not an oversight."""
+    """Return the remarks on a data set, most important first; empty: nothing to remark."""
     return tuple(_remarks(view))
 
 
@@ -310,7 +310,7 @@ def _remarks(view: Overview) -> Iterator[str]:
     faults = view.counts.faults
     if faults:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in faults.items())
-        yield f"Read with faults ({kinds}): liftgate check says where and what to do."
+        yield f"Read with faults ({kinds}): liftgate check shows where and what to do."
     empty = [row.name for row in view.classes if not row.n_objects]
     if empty:
         yield f"{len(empty)} of {len(view.classes)} classes have no object: {_some(empty)}."
@@ -322,9 +322,9 @@ def _remarks(view: Overview) -> Iterator[str]:
         yield f"{under:.0%} of the boxes are under 8 px at imgsz {view.imgsz}: one cell of a YOLO model's finest grid."
     unlabelled = sum(row.n_unlabelled for row in view.counts.splits)
     if unlabelled:
-        yield f"{unlabelled:,} images have no label file: training takes them for empty, but no label says so."
+        yield f"{unlabelled:,} images have no label file: training treats them as empty, but no label confirms it."
     if view.counts.n_images and not sum(row.n_background for row in view.counts.splits):
-        yield "No image is labelled as empty: what the model does where nothing is, is never tested."
+        yield "No image is labelled as empty: false positives on background images are never tested."
     if view.licence is None:
         yield "The licence is unknown."
     if view.confidential:

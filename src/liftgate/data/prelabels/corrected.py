@@ -1,4 +1,4 @@
-"""What people made of pre-labels, in whichever format they left CVAT."""
+"""Read corrected pre-labels from a CVAT export of any supported format."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from liftgate.progress import Progress, silent
 
 
 def read_corrected(path: Path, known: Dataset, progress: Progress = silent) -> Dataset:
-    """Read a CVAT export (CVAT XML 1.1, COCO 1.0 or YOLO 1.1; zip or what was in it) of the images of `known`.
+    """Read a CVAT export (CVAT XML 1.1, COCO 1.0 or YOLO 1.1; a zip or its contents) of the images of `known`.
 
-    Splits, groups and terms are `known`'s: CVAT keeps none of them. Images that the export does not name are not in
+    Splits, groups and terms are `known`'s: CVAT keeps none of them. Images that are not in the export are not in
     the result.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Frames and a model's detections → what CVAT imports."""
+"""Export frames with a model's detections as labels for CVAT."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _SURE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class PrelabelExport:
-    """What an export left."""
+    """Result of an export."""
 
     folder: Path
     files: tuple[Path, ...]
-    """What CVAT's "Upload annotations" takes, one per form"""
+    """Files for CVAT's "Upload annotations", one per form"""
     n_images: int
     n_prelabels: int
 
@@ -40,7 +40,7 @@ def frames_dataset(source: Path, classes: Sequence[str], progress: Progress = si
     """Return unlabelled frames (a folder, or frames.csv) as a data set without labels.
 
     Raises:
-        DataError: no frames there, or no classes.
+        DataError: no frames, or no classes.
     """
     if not classes:
         raise DataError("the classes are not known", where=source, hint="--classes NAME NAME …")
@@ -48,10 +48,10 @@ def frames_dataset(source: Path, classes: Sequence[str], progress: Progress = si
 
 
 def with_prelabels(dataset: Dataset, predictions: Predictions, conf: float = 0.25) -> Dataset:
-    """Return the images that were predicted on, labelled with its detections from `conf` on.
+    """Return the images that were predicted on, labelled with the detections of confidence ≥ `conf`.
 
-    Labels that were there are not among them. Boxes are cut at the image's edge. A keypoint with confidence under 0.5
-    becomes hidden: CVAT shows it, to be dragged to its place.
+    Existing labels are dropped. Boxes are cut at the image's edge. A keypoint with confidence under 0.5 becomes hidden:
+    CVAT shows it, so that it can be moved to its place.
 
     Raises:
         DataError: the predictions cover none of the images.
@@ -88,15 +88,15 @@ def export_prelabels(
     made_by: str = "liftgate data prelabel",
     consent: str | None = None,
 ) -> PrelabelExport:
-    """Write `dataset`, whose labels are a model's, for CVAT into a new folder.
+    """Write `dataset`, labelled by a model, into a new folder for CVAT.
 
-    `annotations.xml` (CVAT 1.1) is always there, because what people changed is counted against it; `coco.zip` (COCO
+    `annotations.xml` (CVAT 1.1) is always written, because corrections are counted against it; `coco.zip` (COCO
     1.0) and `yolo.zip` (YOLO 1.1) by `forms`. `labels.json` is for the Raw tab of CVAT's label editor, `images.zip`
     for the task itself: its names are the image ids, so that every label finds its frame. CVAT keeps no groups:
-    `groups.csv` has them, for when the labels come back.
+    `groups.csv` keeps them until the labels are read back.
 
     Raises:
-        DataError: the folder is not empty, or an image is not there.
+        DataError: the folder is not empty, or an image is missing.
     """
     require_empty(folder)
     if gone := [image.id for image in dataset.images if not image.path.is_file()]:

@@ -1,7 +1,7 @@
-"""Pre-labels pushed to a CVAT server and pulled from it, through cvat-sdk (the `cvat` extra).
+"""Push pre-labels to a CVAT server and pull labels from it, through cvat-sdk (the `cvat` extra).
 
-The token is taken from the environment (CVAT_ACCESS_TOKEN, as cvat-cli has it), never from arguments or files, and is
-in no message.
+The token is read from the environment (CVAT_ACCESS_TOKEN, as in cvat-cli), never from arguments or files, and is not in
+any message.
 """
 
 from __future__ import annotations
@@ -26,9 +26,14 @@ TOKEN = "CVAT_ACCESS_TOKEN"
 
 
 def push(folder: Path, url: str, *, name: str, organisation: str | None = None, period: float = 2.0) -> int:
-    """Make a task of an exported folder (`export_prelabels`) on the server at `url`; return its number.
+    """Create a task from an exported folder (`export_prelabels`) on the server at `url` and return its number.
 
-    `period` is how many seconds lie between questions whether the server has finished.
+    Args:
+        folder: folder that `export_prelabels` wrote.
+        url: address of the CVAT server.
+        name: name of the task.
+        organisation: slug of the organisation that owns the task; None: the user.
+        period: seconds between requests for the state of the server's work.
 
     Raises:
         UsageError: no cvat-sdk, no token, or no such folder.
@@ -53,7 +58,7 @@ def pull(task: int, url: str, path: Path, *, organisation: str | None = None, pe
     """Fetch the labels of a task (CVAT for images 1.1, no images) into a new zip and return its path.
 
     Raises:
-        UsageError: no cvat-sdk, no token, or the file is there.
+        UsageError: no cvat-sdk, no token, or the file exists already.
         LiftgateError: the server cannot be reached or refuses.
     """
     if path.exists():

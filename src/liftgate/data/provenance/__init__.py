@@ -1,5 +1,5 @@
-"""**Provenance**: where a dataset comes from, what may be done with it, and proof that it has not changed.
+"""**Provenance**: origin and licence of a dataset, and proof that it has not changed.
 
-`licences` compares licences, `declared_terms` combines what the user, a card and the source say, `card` writes and
+`licences` compares licences, `declared_terms` combines the terms by the user, a card and the source, `card` writes and
 reads the README.md, `snapshot` hashes every file and verifies it later.
 """

@@ -1,7 +1,7 @@
-"""The card of a data set: a README.md that says where it comes from, what may be done with it and how it was made.
+"""Data card: a README.md with the origin, licence and contents of a data set, and how it was made.
 
-Its head is YAML, so that the next tool can read what this one knew (`read_card`); the rest is for people. The same data
-give the same bytes: no times, no absolute paths.
+It begins with YAML, which the next command reads (`read_card`); the rest is for people. The same data give the same
+bytes: no times, no absolute paths.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _LARGEST = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What the README.md of a data set says."""
+    """Contents of a data card."""
 
     name: str
     made_by: str
-    """The command or step, without paths of this machine"""
+    """The command or step that made it, without paths of this machine"""
     terms: Terms
     classes: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]
@@ -39,11 +39,11 @@ class Card:
     objects: Mapping[str, int]
     """class → objects"""
     hashes: Mapping[str, str] = field(default_factory=dict)
-    """`labels` and what else identifies the data: 64 hex digits each"""
+    """Hashes that identify the data, such as `labels`: 64 hex digits each"""
     parts: tuple[tuple[str, Terms], ...] = ()
-    """Data sets that it was made from, with theirs"""
+    """(name, terms) of the data sets that it was made from"""
     faults: Mapping[str, int] = field(default_factory=dict)
-    """kind of fault → how often it occurs in the source: what a copy no longer shows"""
+    """kind of fault → how often it occurs in the source; a copy no longer has these faults"""
 
 
 def build_card(
@@ -56,7 +56,7 @@ def build_card(
 ) -> Card:
     """Return the card of a data set that is about to be written.
 
-    With `parts` its terms are the strictest of theirs and its own.
+    With `parts`, its terms are the strictest of theirs and its own.
     """
     own = terms_of(dataset, consent)
     if parts:
@@ -110,10 +110,10 @@ def require_card_place(folder: Path) -> Path:
 
 
 def read_card(folder: Path) -> Card | None:
-    """Return the card in `folder`, or None where there is none of Liftgate's.
+    """Return the card in `folder`, or None: there is no README.md by Liftgate.
 
     Raises:
-        DataError: its head was damaged.
+        DataError: its YAML is damaged.
     """
     path = folder / CARD
     if not path.is_file() or not _is_ours(path):
@@ -139,7 +139,7 @@ def read_card(folder: Path) -> Card | None:
 
 
 def card_text(card: Card) -> str:
-    """Return the README.md: YAML head, then what people want to know."""
+    """Return the text of the README.md: YAML, then a description for people."""
     import yaml
 
     record: dict[str, object] = {
@@ -153,7 +153,7 @@ def card_text(card: Card) -> str:
     }
     if card.faults:
         record["faults"] = dict(card.faults)
-    # An unlimited width: folded lines would move with the length of names.
+    # Unlimited width: otherwise line breaks depend on the length of names.
     head = yaml.safe_dump({_MARK: record}, sort_keys=False, allow_unicode=False, width=10**9)
     return f"---\n{head}---\n{_body(card)}"
 
@@ -222,5 +222,5 @@ def _is_ours(path: Path) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A stranger's words inside a Markdown table: one line, nothing that Markdown or HTML would act on."""
+    """Return untrusted text for a Markdown table: one line, without active Markdown or HTML."""
     return re.sub(r"([\\`*_{}\[\]<>|#!])", r"\\\1", " ".join(text.split()))

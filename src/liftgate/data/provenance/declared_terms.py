@@ -1,4 +1,4 @@
-"""What a data set that was read is known to be: what its user says, else its card, else its source's own words."""
+"""Licence, origin, consent and confidentiality of a data set: by its user, else its card, else its source."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _README = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class DeclaredTerms:
-    """What a user says of a data set; None: nothing."""
+    """Terms of a data set as its user declares them; None: not declared."""
 
     licence: str | None = None
     origin: Origin | None = None
     confidential: bool = False
-    """True binds; False is no release of what a card calls confidential"""
+    """True: confidential; False does not override a card that says confidential"""
     consent: str | None = None
 
 
 def parse_declared_terms(words: Mapping[str, object], where: object) -> DeclaredTerms:
-    """Read `licence`, `origin`, `confidential` and `consent` out of a YAML mapping that may hold more.
+    """Read `licence`, `origin`, `confidential` and `consent` from a YAML mapping; other keys are ignored.
 
     Raises:
-        DataError: values of another kind.
+        DataError: a value is invalid.
     """
     origin, confidential = words.get("origin"), words.get("confidential")
     if confidential not in (None, True, False):
@@ -54,15 +54,15 @@ def _text(words: Mapping[str, object], key: str, where: object) -> str | None:
 
 
 def known_terms(dataset: Dataset, declared: DeclaredTerms | None = None) -> Terms:
-    """Return the terms of a data set: as declared, else as on the card beside it, else as its source has them.
+    """Return the terms of a data set: as declared, else as on the card next to it, else as its source has them.
 
-    Confidential stays confidential, whichever source says so.
+    It is confidential if any of these says so.
 
     Raises:
         DataError: the card is damaged.
     """
     declared = declared or DeclaredTerms()
-    if dataset.format == "frames":  # a list of frames may lie in another folder than they do
+    if dataset.format == "frames":  # a list of frames may be in another folder than the frames
         return terms_of_files([image.path for image in dataset.images], declared)
     card = next((found for folder in _folders(dataset) if (found := read_card(folder))), None)
     noted = Terms(_own_licence(dataset), dataset.origin, dataset.confidential) if card is None else card.terms
@@ -77,10 +77,10 @@ def known_terms(dataset: Dataset, declared: DeclaredTerms | None = None) -> Term
 def terms_of_files(
     files: Iterable[Path], declared: DeclaredTerms | None = None, *, otherwise: Terms | None = None
 ) -> Terms:
-    """Return the terms of loose files.
+    """Return the terms of single files.
 
-    As `declared`, else the strictest of the cards in their folders (or the next folder above them that has one), else
-    `otherwise`. Confidential is what any of the three calls so.
+    They are those in `declared`, else the strictest of the cards in their folders (or the nearest folder above that has
+    one), else `otherwise`. They are confidential if any of the three says so.
 
     Raises:
         DataError: a card is damaged.
@@ -105,12 +105,12 @@ def _card_above(folder: Path) -> Terms | None:
 
 
 def with_terms(dataset: Dataset, terms: Terms) -> Dataset:
-    """Return the data set with these terms (its record has no place for consent)."""
+    """Return the data set with these terms, except consent, which `Dataset` has no field for."""
     return replace(dataset, licence=terms.licence, origin=terms.origin, confidential=terms.confidential)
 
 
 def _folders(dataset: Dataset) -> list[Path]:
-    """Where the writers of this house put the card of what they wrote to `dataset.source`."""
+    """Return the folders in which Liftgate's writers put the card of `dataset.source`."""
     source = dataset.source
     return [source] if source.is_dir() else [source.parent, *([source.parent.parent] if _nested(source) else [])]
 
@@ -126,7 +126,7 @@ def _own_licence(dataset: Dataset) -> str | None:
 
 
 def _readme_licence(dataset: Dataset) -> str | None:
-    """What Roboflow writes beside an export of any format."""
+    """Return the licence in the README that Roboflow adds to every export; None: no such file or licence."""
     for folder in _folders(dataset):
         try:
             with (folder / "README.dataset.txt").open(encoding="utf-8", errors="replace") as file:

@@ -1,9 +1,8 @@
-"""What may be done with data, and what binds a set that was merged from several.
+"""Compare licences, and find the terms of a data set merged from several.
 
-Licences are compared by what they oblige to: one is stricter than another when it asks for everything that the other
-asks for and more. Two of which neither is stricter (share-alike and non-commercial) both bind, and are written as SPDX
-does: `A AND B`. An unknown licence is known to allow nothing, so it is the strictest. This is bookkeeping and no legal
-advice.
+Licences are compared by their obligations: one is stricter than another if it has all obligations of the other and
+more. If neither of two is stricter (share-alike and non-commercial), both apply, written as in SPDX: `A AND B`. An
+unknown licence permits nothing for certain, so it is the strictest. This is bookkeeping, not legal advice.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ OBLIGATIONS: dict[str, frozenset[str]] = {
     "research-only": _RESEARCH,
     "proprietary": _PRIVATE,
 }
-"""Licence by its SPDX name → what it obliges to. `public-domain`, `research-only`, `proprietary` are ours."""
+"""SPDX name of a licence → its obligations. `public-domain`, `research-only`, `proprietary` are Liftgate's own."""
 
 _SPELLINGS = {
     "cc0": "CC0-1.0",
@@ -56,18 +55,18 @@ _NOTHING_SAID = frozenset({"", "unknown", "none", "n-a", "noassertion", "other"}
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What may be done with data."""
+    """Terms of use of data: licence, origin, confidentiality and consent."""
 
     licence: str | None = None
     """SPDX name, or `A AND B`; None: unknown, which is the strictest"""
     origin: Origin = "real"
     confidential: bool = False
     consent: str | None = None
-    """How the people in the images agreed; None: unknown"""
+    """How the people in the images gave consent; None: unknown"""
 
 
 def canonical_licence(text: str | None) -> str | None:
-    """Return a licence under its SPDX name; None for an unknown or empty one; others as they are written.
+    """Return a licence under its SPDX name; None if empty or unknown, other names unchanged.
 
     >>> [canonical_licence(text) for text in ("CC BY 4.0", "MIT License", "BY-NC-SA 4.0", "Unknown", "Acme-1")]
     ['CC-BY-4.0', 'MIT', 'CC-BY-NC-SA-4.0', None, 'Acme-1']
@@ -82,10 +81,10 @@ def canonical_licence(text: str | None) -> str | None:
 
 
 def strictest(*licences: str | None) -> str | None:
-    """Return the licence of data merged from parts under `licences`: what binds all of it.
+    """Return the licence of data merged from parts under `licences`: it applies to all of it.
 
-    A part with no or an unknown licence makes the whole unknown (None). A licence that is not in `OBLIGATIONS` may ask
-    for anything and always binds. Parts of one strictness keep both names, because both notices have to be kept.
+    A part with no or an unknown licence makes the whole unknown (None). A licence that is not in `OBLIGATIONS` may have
+    any obligation and always applies. Equally strict licences are both kept, because both notices have to be kept.
 
     >>> strictest("MIT", "CC BY 4.0", "CC0-1.0"), strictest("CC-BY-SA-4.0", "CC-BY-NC-4.0"), strictest("MIT", None)
     ('CC-BY-4.0', 'CC-BY-NC-4.0 AND CC-BY-SA-4.0', None)
@@ -102,7 +101,7 @@ def strictest(*licences: str | None) -> str | None:
 
 
 def obligations(licence: str | None) -> tuple[str, ...] | None:
-    """What a licence, or `A AND B`, obliges to, sorted; None: unknown."""
+    """Return the obligations of a licence, or of `A AND B`, sorted; None: unknown."""
     found: set[str] = set()
     for part in licence.split(" AND ") if licence else [None]:
         name = canonical_licence(part)
@@ -115,7 +114,7 @@ def obligations(licence: str | None) -> tuple[str, ...] | None:
 def merge_terms(parts: Sequence[Terms]) -> Terms:
     """Return the terms of data merged from `parts`: the strictest of each.
 
-    Confidential when one part is; real as soon as one part is; consent is known only where it is for every real part.
+    Confidential if any part is; real if any part is; consent is known only if it is known for every real part.
 
     >>> merge_terms([Terms("MIT", "synthetic"), Terms("CC-BY-4.0", "real", confidential=True, consent="signed")])
     Terms(licence='CC-BY-4.0', origin='real', confidential=True, consent='signed')
@@ -125,7 +124,7 @@ def merge_terms(parts: Sequence[Terms]) -> Terms:
     """
     if not parts:
         raise ValueError("expected at least one part, got none")
-    needed = [part.consent for part in parts if part.origin == "real"]  # renderings need no consent
+    needed = [part.consent for part in parts if part.origin == "real"]  # rendered images need no consent
     known = dict.fromkeys(consent for consent in needed if consent)
     return Terms(
         licence=strictest(*(part.licence for part in parts)),
@@ -136,7 +135,7 @@ def merge_terms(parts: Sequence[Terms]) -> Terms:
 
 
 def sharing_obstacle(licence: str | None) -> str | None:
-    """Why data under `licence` cannot be passed on to others, or None."""
+    """Return why data under `licence` cannot be passed on to others, or None: they can."""
     required = obligations(licence)
     if required is None:
         return "the licence is unknown"
@@ -152,12 +151,12 @@ def sharing_obstacle(licence: str | None) -> str | None:
 
 
 def terms_of(dataset: Dataset, consent: str | None = None) -> Terms:
-    """Return the terms that a data set came with."""
+    """Return the terms in the record of a data set, with `consent`."""
     return Terms(canonical_licence(dataset.licence), dataset.origin, dataset.confidential, consent)
 
 
 def _stricter(one: str, other: str) -> bool:
-    """Whether `one` asks for all that `other` asks for, and more."""
+    """Return whether `one` has all obligations of `other` and more."""
     if one not in OBLIGATIONS or other not in OBLIGATIONS:
         return False  # unknown: both bind
     return OBLIGATIONS[one] > OBLIGATIONS[other]

@@ -1,8 +1,8 @@
-"""Snapshot: a manifest of every file that a data set rests on, and the proof, later, that they are still the same.
+"""Snapshot: a manifest with the hash of every file of a data set, to verify later that nothing has changed.
 
-Every byte is read again each time: a file's time and size prove nothing (`fingerprint`, which
-is for caching, trusts them). Names are relative to the data set's root, so the set may move. Verification reads the
-data set, not the manifest's names, so a manifest from a stranger cannot make it open anything.
+Every byte is read again each time: a file's time and size prove nothing (`fingerprint`, which is for caching, trusts
+them). Names are relative to the data set's root, so the set may move. Verification reads the data set, not the
+manifest's names, so an untrusted manifest cannot make it open other files.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _BATCH = 256
 
 
 class FileState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file as it was."""
+    """Size and hash of one file."""
 
     bytes: int
     sha256: str
 
 
 class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A data set as it was. `sha256` is the hash of everything else here."""
+    """Manifest of a data set. `sha256` is the hash of all other fields."""
 
     format: str
     name: str
@@ -44,25 +44,25 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     splits: dict[str, int]
     """split → images"""
     labels: str
-    """Dataset.truth_hash(): what the labels mean, in any format"""
+    """Dataset.truth_hash(): hash of the labels, the same in any format"""
     assignment: str
     """Hash of which image belongs to which split and group"""
     files: dict[str, FileState]
-    """POSIX path relative to the data set's root → its state"""
+    """POSIX path relative to the data set's root → size and hash"""
     sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotDifference:
-    """What became of a data set since its snapshot. All empty and no sentence: nothing."""
+    """Changes of a data set since its snapshot; all empty: none."""
 
     changed: tuple[str, ...]
     vanished: tuple[str, ...]
     appeared: tuple[str, ...]
     sentences: tuple[str, ...]
-    """What changed in what the files mean, such as splits"""
+    """Changes in the contents of the data set, such as classes or splits"""
     n_files: int
-    """Files that were compared"""
+    """Number of files that were compared"""
 
     @property
     def same(self) -> bool:
@@ -70,12 +70,12 @@ class SnapshotDifference:
         return not (self.changed or self.vanished or self.appeared or self.sentences)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return {"ok": self.same, **asdict(self)}
 
 
 def take_snapshot(dataset: Dataset, *, progress: Progress = silent) -> Snapshot:
-    """Read every image, label file and source file of `dataset` and return their hashes.
+    """Read every image, label file and source file of `dataset` and return their manifest.
 
     Raises:
         DataError: a file cannot be read.
@@ -110,7 +110,7 @@ def read_snapshot(path: Path) -> Snapshot:
     """Read a manifest.
 
     Raises:
-        DataError: it is none, or was edited since it was written.
+        DataError: not a manifest, or changed after it was written.
     """
     try:
         snapshot = msgspec.json.decode(path.read_bytes(), type=Snapshot)
@@ -132,7 +132,7 @@ def read_snapshot(path: Path) -> Snapshot:
 
 
 def verify_snapshot(snapshot: Snapshot, dataset: Dataset, *, progress: Progress = silent) -> SnapshotDifference:
-    """Read `dataset` again and return everything that is not as it was.
+    """Read `dataset` again and return all changes.
 
     Raises:
         DataError: a file cannot be read.
@@ -174,7 +174,7 @@ def _manifest_hash(snapshot: Snapshot) -> str:
 
 
 def _files_of(dataset: Dataset) -> list[Path]:
-    """Images, label files, the source and what it lists; each once. Those that are not there cannot be hashed."""
+    """Return the images, label files, source and its lists, each once; missing files are left out."""
     found = {image.path for image in dataset.images}
     found |= {image.label for image in dataset.images if image.label is not None}
     if dataset.source.is_file():
@@ -184,7 +184,7 @@ def _files_of(dataset: Dataset) -> list[Path]:
 
 
 def _lists(dataset: Dataset) -> Iterable[Path]:
-    """Files that say which image belongs to which split: a YOLO list, VOC's ImageSets."""
+    """Yield the files that assign images to splits: YOLO lists, VOC's ImageSets."""
     if dataset.format == "voc":
         yield from (dataset.root / "ImageSets" / "Main").glob("*.txt")
     for split in ("train", "val", "test"):
@@ -206,7 +206,7 @@ def _hash_all(paths: list[Path], root: Path, progress: Progress) -> dict[str, Fi
 
 
 def _relative_name(path: Path, root: Path) -> str:
-    """POSIX path from the root, also upwards; bytes that are no UTF-8 are spelled out."""
+    """Return the POSIX path relative to the root, also with `..`; bytes that are not UTF-8 become escapes."""
     return os.fsencode(Path(os.path.relpath(path, root)).as_posix()).decode("utf-8", "backslashreplace")
 
 

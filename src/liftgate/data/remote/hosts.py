@@ -1,4 +1,4 @@
-"""Where data may go: nothing confidential leaves the machine unless the host is named."""
+"""Check the hosts that data may be sent to: nothing confidential leaves the machine unless its host is allowed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,23 @@ from liftgate.errors import Refused, UsageError
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LAN = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
 _LAN_NAMES = (".local", ".lan", ".internal", ".home.arpa")
-"""Endings that the public name service never answers"""
+"""Endings of host names that are never public"""
 
 
 def require_allowed_host(
     url: str, *, confidential: bool, allowed: Collection[str] = (), what: str, lan: bool = True
 ) -> str:
-    """Return the host of `url`, after asking whether `what` may be sent there.
+    """Check that `what` may be sent to `url`, and return its host.
 
-    Keys and data travel with it, so plain HTTP is for this machine and, with `lan`, for addresses that no public
-    network routes: a factory's CVAT has no certificate more often than not (`plain_http_warning` says what that means).
+    Keys and data are sent there, so plain HTTP is only for this machine and, with `lan`, for private addresses: a CVAT
+    server in a factory often has no certificate (see `plain_http_warning`).
+
+    Args:
+        url: address of the server.
+        confidential: whether the data are confidential.
+        allowed: hosts that confidential data may be sent to.
+        what: the data in words, for messages.
+        lan: permit plain HTTP to private addresses.
 
     >>> require_allowed_host("https://cvat.example.org", confidential=True, allowed=["cvat.example.org"], what="cows")
     'cvat.example.org'
@@ -49,7 +56,7 @@ def require_allowed_host(
 
 
 def plain_http_warning(url: str) -> str | None:
-    """Return what a person should know before plain HTTP is used within a local network; None: nothing.
+    """Return a warning if `url` uses plain HTTP within a local network; None: not needed.
 
     >>> plain_http_warning("https://cvat.example.org"), plain_http_warning("http://localhost:8080")
     (None, None)

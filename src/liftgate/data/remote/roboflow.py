@@ -1,8 +1,8 @@
-"""A data set version from Roboflow, by name, over its REST API.
+"""Fetch a data set version from Roboflow, by name, over its REST API.
 
 Standard library only: the `roboflow` package asks for a login, pins OpenCV and loads every project to fetch one zip.
-The key is taken from the environment (ROBOFLOW_API_KEY, as that package has it), is sent to that one
-address only, and is in no message, file or record.
+The key is read from the environment (ROBOFLOW_API_KEY, as in that package), is sent to that address
+only, and is not in any message, file or record.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from liftgate.progress import Progress, silent
 KEY = "ROBOFLOW_API_KEY"
 SERVER = "https://api.roboflow.com"
 FORMATS = ("yolov5pytorch", "yolov7pytorch", "yolov8", "yolov9", "yolov11", "coco", "voc", "paligemma")
-"""Roboflow's names of what Liftgate reads"""
+"""Roboflow's names of the formats that Liftgate reads"""
 
 _CHUNK = 1 << 20
 _LONGEST_WAIT = 900.0
@@ -39,13 +39,13 @@ _TIMEOUT = 60
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What was fetched."""
+    """Result of a fetch."""
 
     folder: Path
     version: str
     """WORKSPACE/PROJECT/VERSION, or the name of the zip"""
     sha256: str
-    """Of the zip as it came"""
+    """Of the zip"""
     size: int
     """Bytes"""
 
@@ -64,9 +64,9 @@ def fetch(
     """Fetch WORKSPACE/PROJECT/VERSION as `form` and unpack it into a new folder, as Roboflow exports it.
 
     Raises:
-        Refused: the study is confidential: even the question tells which data are of interest.
-        UsageError: no key, or not the name of a version.
-        DataError: the folder is not empty, or what came is no safe zip.
+        Refused: the study is confidential: the request itself would reveal which data are of interest.
+        UsageError: no key, or not a version's name.
+        DataError: the folder is not empty, or the answer is not a safe zip.
         LiftgateError: the server cannot be reached or refuses.
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+/\d+", version) or form not in FORMATS:
@@ -78,7 +78,7 @@ def fetch(
         raise UsageError(f"{KEY} is not set", hint="Roboflow shows it under Settings, API Keys")
     require_empty(folder)
     link = _wait_for_link(f"{server.rstrip('/')}/{quote(version)}/{form}", key, wait, progress)
-    # The link is the server's own word: signed for this zip, on a host of its choice, and without our key.
+    # The server chooses the link: signed for this zip, on any host, and without our key.
     require_allowed_host(link, confidential=False, what="this study", lan=server.startswith("http:"))
     with tempfile.TemporaryDirectory() as place, atomic_folder(folder) as part:
         archive = Path(place) / "export.zip"
@@ -88,10 +88,10 @@ def fetch(
 
 
 def unpack_export(archive: Path, folder: Path) -> Fetched:
-    """Unpack the zip of an export that was downloaded before into a new folder.
+    """Unpack the zip of an export, downloaded earlier, into a new folder.
 
     Raises:
-        DataError: the folder is not empty, or it is no safe zip.
+        DataError: the folder is not empty, or the file is not a safe zip.
     """
     require_empty(folder)
     with atomic_folder(folder) as part:
@@ -107,7 +107,7 @@ def _unpack_into(archive: Path, part: Path) -> None:
 
 
 def _wait_for_link(address: str, key: str, wait: Callable[[float], None], progress: Progress) -> str:
-    """Ask until the export is made (the server answers 202 meanwhile) and return where its zip lies."""
+    """Poll until the export is made (the server answers 202 meanwhile) and return the link of its zip."""
     waited = 0.0
     while True:
         status, body = _get(f"{address}?{urlencode({'api_key': key})}", address)
@@ -155,6 +155,6 @@ def _download(link: str, path: Path, progress: Progress) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the address, which holds a key."""
+    """Return the reason of an error without the address, which contains a key."""
     reason = getattr(error, "reason", None) or getattr(error, "strerror", None)
     return str(reason) if reason else type(error).__name__

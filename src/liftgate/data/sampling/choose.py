@@ -1,4 +1,4 @@
-"""From scores to a choice, spread over cameras, days and scenes. Arrays only, no files."""
+"""Choose frames by scores, spread over cameras, days and scenes. Arrays only, no files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Scores = NDArray[np.float64]
 
 
 def allocate_budget(budget: int, shares: Mapping[Reason, float]) -> dict[Reason, int]:
-    """Return whole numbers that sum to `budget`, as near to the shares as can be (largest remainder).
+    """Return whole numbers that sum to `budget`, as close to the shares as possible (largest remainder).
 
     >>> allocate_budget(10, {"red": 0.5, "yellow": 0.25, "spread": 0.25})
     {'red': 5, 'yellow': 3, 'spread': 2}
@@ -42,12 +42,22 @@ def choose_frames(
     generator: np.random.Generator,
     avoid: Sequence[int] = (),
 ) -> tuple[list[tuple[int, Reason, float]], dict[Reason, ReasonTally]]:
-    """Return (index, reason it was chosen for, score) for each frame, in the order chosen, and what every reason got.
+    """Return (index, reason, score) for each chosen frame, in the order chosen, and the tally of every reason.
 
-    `scores` are (n,), NaN where a reason does not hold; `strata` (n,) name camera and day; `hashes` (n, 4); `allowed`
-    (n,) leaves frames out; near-copies of the frames `avoid` are left out too. Every reason with evidence gets its
-    share of the budget, and so does `spread`; what a reason cannot use goes to `spread`. Within a reason the stratum
-    with the fewest chosen frames comes first, then the highest score, then chance.
+    Every reason with evidence gets its share of the budget, and so does `spread`; what a reason cannot use goes to
+    `spread`. Within a reason the stratum with the fewest chosen frames comes first, then the highest score, then
+    chance.
+
+    Args:
+        scores: reason → (n,) scores, NaN where it does not hold.
+        strata: (n,) camera and day.
+        hashes: (n, 4) perceptual hashes.
+        allowed: (n,) False: never chosen.
+        budget: number of frames to choose.
+        shares: reason → weight of its part of the budget.
+        near: most bits by which near-copies differ; −1: near-copies are allowed.
+        generator: breaks ties.
+        avoid: frames whose near-copies are not chosen either.
     """
     active = {
         reason: share for reason, share in shares.items() if share > 0 and (reason in scores or reason == "spread")
@@ -82,14 +92,14 @@ class _Selection:
     """(n,) may still be chosen"""
     near: int
     chance: NDArray[np.int64]
-    """(n,) a rank by lot, for equals"""
+    """(n,) random rank, to break ties"""
     chosen: list[tuple[int, Reason, float]] = field(default_factory=list)
     _used: Counter[str] = field(default_factory=Counter)
     _nearest: NDArray[np.int64] | None = None
     """(n,) bits to the most similar chosen frame"""
 
     def take(self, reason: Reason, scores: Scores | None, count: int) -> None:
-        """Choose up to `count` frames; without scores the least similar to all chosen so far is the best."""
+        """Choose up to `count` frames; without scores, the best is the least similar to all chosen so far."""
         holds = self.free.copy() if scores is None else ~np.isnan(scores)
         members: dict[str, list[int]] = {}
         for index in np.flatnonzero(holds & self.free).tolist():
@@ -105,7 +115,7 @@ class _Selection:
             self.block_copies(best)
 
     def block_copies(self, index: int) -> None:
-        """Let no near-copy of a frame be chosen any more."""
+        """Exclude near-copies of a frame from further choices."""
         away = hamming_distances(self.hashes, self.hashes[index])
         self._nearest = away if self._nearest is None else np.minimum(self._nearest, away)
         self.free &= away > self.near

@@ -1,4 +1,4 @@
-"""The frames that could be labelled, from a manifest (`frames.csv`) or a folder of images."""
+"""Read the frames that could be labelled, from a manifest (`frames.csv`) or a folder of images."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MANIFEST = "frames.csv"
 def read_frames(source: Path) -> list[CandidateFrame]:
     """Return the frames of a CSV with a column `image` (paths relative to it), or of a folder, sorted by name.
 
-    Columns used where they are there: group, video, camera, day, taken (ISO 8601), time (seconds in the video). A
-    folder with a `frames.csv` is read by it; of another folder only the names are known.
+    Optional columns: group, video, camera, day, taken (ISO 8601), time (seconds in the video). In a folder with a
+    `frames.csv`, that file is read; of another folder only the names are known.
 
     Raises:
-        DataError: nothing there, an image twice, or a path that leads out of the CSV's folder.
+        DataError: no frames, an image twice, or a path outside the CSV's folder.
     """
     if source.is_dir() and not (source / MANIFEST).is_file():
         files = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
@@ -91,13 +91,13 @@ def _frame(name: str, file: Path, row: Mapping[str, str]) -> CandidateFrame:
         at = float(row.get("time", "")) if taken is None else taken.timestamp()
     except ValueError:
         at = None
-    # By the clock the segments of a camera follow each other; by the video's own time only its frames do.
+    # Wall clock orders the segments of a camera; a video's own time orders only its frames.
     sequence = f"{camera} {day}".strip() or video if taken is not None else video
     return CandidateFrame(name, file, row.get("group", ""), sequence, camera, day, at)
 
 
 def parse_time(text: str) -> datetime | None:
-    """Return an ISO 8601 time without its zone, or None where it is none.
+    """Return an ISO 8601 time without its zone, or None if it is not a time.
 
     >>> parse_time("2026-01-14T08:30:05")
     datetime.datetime(2026, 1, 14, 8, 30, 5)

@@ -1,4 +1,4 @@
-"""What must never be labelled into a training set: the frames and groups of locked splits."""
+"""Exclude frames of locked splits, and of their groups, from sampling."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LockedSplit:
     """ids, file names and stems"""
 
     def holds(self, frame: CandidateFrame) -> bool:
-        """Return whether a frame is one of them, or of one of their groups."""
+        """Return whether a frame is one of the images, or of one of the groups."""
         path = PurePosixPath(frame.image)
         return frame.group in self.groups or not self.images.isdisjoint((frame.image, path.name, path.stem))
 
@@ -33,7 +33,7 @@ def read_locked(text: str) -> LockedSplit:
     """Read `split.csv` or `split.csv:NAME` (default: test).
 
     Raises:
-        DataError: not a split, or no image is in the split that was named.
+        DataError: not a split, or the named split has no image.
     """
     path, split = Path(text), "test"
     if not path.exists() and ":" in text:
@@ -48,14 +48,14 @@ def read_locked(text: str) -> LockedSplit:
         )  # fmt: skip
     groups = {frozen.groups[image] for image in images}
     names = {name for image in images for name in (image, PurePosixPath(image).name, PurePosixPath(image).stem)}
-    # Without a group column every image is a group of its own, `image:<id>`: that is known from the images alone.
+    # Without a group column every image is a group of its own, `image:<id>`: the images alone identify it.
     return LockedSplit(
         str(path), frozenset(group for group in groups if not group.startswith("image:")), frozenset(names)
     )
 
 
 def locked_frames(frames: Sequence[CandidateFrame], locked: Sequence[LockedSplit]) -> NDArray[np.bool_]:
-    """Return (n,) which frames are locked: by themselves, by their group, or by a frame of their group that is."""
+    """Return the mask (n,) of locked frames: by themselves, by their group, or by another frame of their group."""
     held = [any(lock.holds(frame) for lock in locked) for frame in frames]
     groups = {frame.group for frame, is_held in zip(frames, held, strict=True) if is_held and frame.group}
     return np.array(
@@ -64,7 +64,7 @@ def locked_frames(frames: Sequence[CandidateFrame], locked: Sequence[LockedSplit
 
 
 def refuse_unknown_groups(frames: Sequence[CandidateFrame], locked: Sequence[LockedSplit]) -> None:
-    """Refuse where it is unknown whether a frame belongs to a locked group.
+    """Refuse frames if it is unknown whether they belong to a locked group.
 
     Raises:
         Refused: a group is locked and a frame's group is not known.
@@ -82,7 +82,7 @@ def refuse_unknown_groups(frames: Sequence[CandidateFrame], locked: Sequence[Loc
 
 
 def refuse_locked(frames: Sequence[CandidateFrame], locked: Sequence[LockedSplit]) -> None:
-    """Look once more at what was chosen, before it is written.
+    """Check the chosen frames once more, before they are written.
 
     Raises:
         Refused: a frame of a locked group is among them.

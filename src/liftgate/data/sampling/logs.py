@@ -1,23 +1,23 @@
-"""Prediction logs: a model's output on frames, in one of three shapes.
+"""Read prediction logs: a model's output on frames, in one of three formats.
 
 COCO results (.json): a list of {image_id, category_id, bbox [left, top, width, height], score}; image_id is an image's
-name, file name or stem. An image without a row was looked at and nothing found, unless `<stem>.settings.json` beside it
-lists the `images` that were looked at.
+name, file name or stem. An image without a row has no detections, unless `<stem>.settings.json` next to it lists the
+`images` that were predicted on.
 
 JSON lines (.jsonl, .ndjson): one object for an image, or for a detection. CSV: one row for an image, or for a
-detection. Both know the same words:
+detection. Both have the same keys:
 
-    image           name, file name or stem of the frame (needed)
-    time            ISO 8601;  camera, day: used where the manifest has none
-    model_version   which model said so
+    image           name, file name or stem of the frame (required)
+    time            ISO 8601;  camera, day: used if the manifest has none
+    model_version   version of the model
     quality         red, yellow or green
     score           confidence for the image; in a row with a box, of the detection
-    truth           negative or positive: what a person saw there afterwards
+    truth           negative or positive: what a person found in the image afterwards
     detections      JSON lines only: a list of {bbox, score, class or category_id}
     x y width height class   CSV, or bbox and class in JSON lines: the row is a detection, pixels
 
-Several rows for one image are one record: the worst quality, the lowest score of the image, all detections. A row that
-cannot be understood is a fault and is left out.
+Several rows for one image are one record: the worst quality, the lowest score of the image, all detections. An
+invalid row is a fault and is left out.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ class _EntryBuilder:
 
 
 def read_log(path: Path, frames: Sequence[CandidateFrame]) -> tuple[PredictionLog, list[CandidateFrame]]:
-    """Return what a log says of `frames`, and the frames with time, camera and day filled in from it.
+    """Return the log's entries for `frames`, and the frames with time, camera and day filled in from it.
 
     Raises:
-        DataError: not there, not in one of the shapes, or none of its images is among the frames.
+        DataError: missing, not in one of the formats, or none of its images is among the frames.
     """
     names = ImageNames([Image(frame.image, frame.path, 0, 0) for frame in frames])
     gathered: dict[int, _EntryBuilder] = {}
@@ -119,7 +119,7 @@ def read_log(path: Path, frames: Sequence[CandidateFrame]) -> tuple[PredictionLo
 
 
 def _looked_at(path: Path, names: ImageNames, n_frames: int) -> Iterable[int]:
-    """Indices of the frames that a results file was made on."""
+    """Return the indices of the frames that a results file was made on."""
     settings = settings_path(path)
     listed = read_json(settings, dict[str, object]).get("images") if settings.is_file() else None
     if not isinstance(listed, list):
@@ -128,7 +128,7 @@ def _looked_at(path: Path, names: ImageNames, n_frames: int) -> Iterable[int]:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, object] | str]]:
-    """(where, row), or what is wrong with the row."""
+    """Yield (place, row), or (place, message) for an invalid row."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
         for number, row in read_table(path, ("image",)):
@@ -176,7 +176,7 @@ def _csv_row(row: Mapping[str, str]) -> dict[str, object]:
 
 
 def _add_row(into: _EntryBuilder, row: Mapping[str, object]) -> None:
-    """Add a row; nothing of it is kept when one of its values makes no sense."""
+    """Add a row to the entry of its frame; an invalid value discards the whole row."""
     quality, truth, score = _quality(row), _truth(row), None
     if row.get("score") is not None:
         score = _confidence(row["score"])

@@ -1,4 +1,4 @@
-"""The records of the sampling room."""
+"""Records of sampling: frames, log entries, the request and the result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHARES: Mapping[Reason, float] = {
     "hard_positive": 0.05,
     "spread": 0.1,
 }
-"""Parts of the budget, in the order in which the reasons choose. Reasons without evidence give theirs to the others."""
+"""Shares of the budget, in the order in which reasons choose. Reasons without evidence leave theirs to the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class CandidateFrame:
     group: str = ""
     """Empty: unknown"""
     sequence: str = ""
-    """Video or camera and day whose frames follow each other in time; empty: unknown"""
+    """Video, or camera and day, whose frames are consecutive in time; empty: unknown"""
     camera: str = ""
     day: str = ""
     at: float | None = None
@@ -54,19 +54,19 @@ def no_boxes() -> Boxes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameEntry:
-    """What one log says of one frame."""
+    """Entry of one log for one frame."""
 
     quality: Quality | None = None
     score: float | None = None
     """The log's own confidence for the frame, 0 … 1"""
     truth: Truth | None = None
-    """What a person saw there afterwards: nothing, or something"""
+    """What a person found in the image afterwards: nothing, or something; None: not reviewed"""
     boxes: Boxes = field(default_factory=no_boxes)
     """(n, 4) xyxy pixels"""
     classes: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
     has_boxes: bool = False
-    """False: the log tells no detections, which is not the same as none"""
+    """False: the log does not record detections, which is not the same as no detections"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,17 +85,17 @@ class PredictionLog:
 
 @dataclass(frozen=True, slots=True)
 class SamplingRequest:
-    """What is wanted."""
+    """How many frames to choose, and by which reasons."""
 
     budget: int = 200
     seed: int = 0
     shares: Mapping[Reason, float] = field(default_factory=lambda: dict(SHARES))
     conf: float = 0.25
-    """Detections below are not there."""
+    """Detections below this confidence are ignored."""
     low: float = 0.5
-    """A frame whose confidence is below is `low_confidence`."""
+    """A frame with confidence below this is `low_confidence`."""
     near: int = 12
-    """Frames that differ in at most so many of 256 bits are near-copies; −1: take near-copies too"""
+    """Frames that differ in at most this many of 256 bits are near-copies; −1: near-copies are allowed"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +104,19 @@ class ChosenFrame:
 
     frame: CandidateFrame
     reasons: tuple[Reason, ...]
-    """The one it was chosen for first, then the others that hold."""
+    """First the reason it was chosen for, then all others that hold."""
     score: float
     """How strongly that reason holds, 0 … 1"""
 
 
 @dataclass(frozen=True, slots=True)
 class ReasonTally:
-    """What one reason got."""
+    """How many frames one reason got."""
 
     wanted: int
     given: int
     candidates: int
-    """Frames for which the reason holds, near-copies and all"""
+    """Frames for which the reason holds, including near-copies"""
 
 
 @dataclass(frozen=True, slots=True)

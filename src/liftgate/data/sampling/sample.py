@@ -1,4 +1,4 @@
-"""Choose the next frames to label, and write them down."""
+"""Choose the next frames to label, write them as CSV and copy them."""
 
 from __future__ import annotations
 
@@ -38,14 +38,21 @@ def sample(
 ) -> Sample:
     """Choose up to `request.budget` frames of `source` (a manifest or a folder) to label next.
 
-    `champion` is the log of the model in use; its flags, scores and detections count. `challenger` counts only where
-    the two disagree. `never` are splits (`split.csv` or `split.csv:NAME`) whose groups are locked: their frames, and
-    near-copies of those among the frames, are never chosen. The same input and seed give the same choice.
+    The same input and seed give the same choice.
+
+    Args:
+        source: frames.csv or a folder of images.
+        request: how many frames, by which reasons.
+        champion: log of the model in use: its flags, scores and detections.
+        challenger: log of another model, used only where the two disagree.
+        never: splits (`split.csv` or `split.csv:NAME`) whose groups are locked. Their frames and near-copies of these
+            are never chosen.
+        progress: called while files are read.
 
     Raises:
         UsageError: an invalid request.
         DataError: frames, a log or a split cannot be read.
-        Refused: a group is locked and frames do not say which group they are of.
+        Refused: a group is locked and the group of a frame is unknown.
     """
     request = request or SamplingRequest()
     _check_request(request)
@@ -102,7 +109,7 @@ def sample(
 
 
 def write_sample(result: Sample, path: Path) -> None:
-    """Write the chosen frames as CSV, in the order chosen: the first hundred rows are a sensible smaller sample."""
+    """Write the chosen frames as CSV, in the order chosen: the first rows are a good smaller sample."""
     rows = [
         (one.frame.image, ";".join(one.reasons), f"{one.score:.4f}", one.frame.group, one.frame.camera, one.frame.day)
         for one in result.chosen
@@ -113,15 +120,15 @@ def write_sample(result: Sample, path: Path) -> None:
 def copy_frames(frames: Sequence[CandidateFrame], folder: Path, progress: Progress = silent) -> None:
     """Copy frames into `folder` under their names, with a card of their terms.
 
-    A frame that is there already with the same bytes is left alone.
+    A frame that exists there with the same bytes is not copied again.
 
     Raises:
-        DataError: another file of the same name is there, and nothing was copied.
-        Refused: the folder holds a README.md that is not a card of Liftgate's.
+        DataError: the folder has another file of the same name; nothing was copied.
+        Refused: the folder has a README.md that is not a card by Liftgate.
     """
     require_card_place(folder)
     terms = terms_of_files([frame.path for frame in frames])
-    targets = [folder / frame.image for frame in frames]  # read_frames takes no name that leads out of a folder
+    targets = [folder / frame.image for frame in frames]  # read_frames refuses names that lead out of a folder
     for frame, target in zip(frames, targets, strict=True):
         if target.exists() and file_hash(target) != file_hash(frame.path):
             raise DataError("another file of this name is there", where=target, hint="another --copy folder")

@@ -1,4 +1,4 @@
-"""From what the logs say to a score for every frame and reason: 0 … 1, NaN where the reason does not hold.
+"""Score every frame for every reason by the logs: 0 … 1, NaN where the reason does not hold.
 
 Arrays and records only, no files.
 """
@@ -27,13 +27,13 @@ def reason_scores(
     conf: float,
     low: float,
 ) -> dict[Reason, Scores]:
-    """Return (n,) scores for every reason that the logs have evidence for.
+    """Return reason → (n,) scores, for every reason that the logs have evidence for.
 
-    red, yellow        the log's own flag; the less confident, the higher
+    red, yellow        the log's own flag; higher with lower confidence
     low_confidence     the frame's confidence is below `low`; 1 − confidence
-    disagreement       part of both models' boxes that have no partner of the same class at IoU 0.5
-    hard_negative      something is found where a person saw nothing, or only in this one of three frames in a row
-    hard_positive      nothing is found where a person saw something, or only in this one of three frames in a row
+    disagreement       share of both models' boxes without a match of the same class at IoU 0.5
+    hard_negative      a detection where a person found nothing, or only in this one of three consecutive frames
+    hard_positive      no detection where a person found something, or only in this one of three consecutive frames
     """
     n = len(frames)
     confidence = np.array([_confidence(champion.get(index), conf) for index in range(n)])
@@ -62,10 +62,10 @@ def reason_scores(
 
 
 def disagreement_share(a: FrameEntry, b: FrameEntry, conf: float) -> float:
-    """Return the part of all boxes at or above `conf` without a partner of the same class at IoU 0.5; 0 without boxes.
+    """Return the share of all boxes at or above `conf` without a match of the same class at IoU 0.5; 0 without boxes.
 
-    Pairs are made by overlap, largest first, whatever the classes: two models that see one object and name it
-    differently disagree about two boxes, as two do that see different objects.
+    Boxes are matched by overlap, largest first, whatever their classes: two models that give one object different
+    classes disagree about two boxes, as two do that detect different objects.
     """
     boxes_a, classes_a = _detections_at(a, conf)
     boxes_b, classes_b = _detections_at(b, conf)
@@ -84,7 +84,7 @@ def disagreement_share(a: FrameEntry, b: FrameEntry, conf: float) -> float:
 def _hard_scores(
     frames: Sequence[CandidateFrame], champion: Mapping[int, FrameEntry], conf: float
 ) -> tuple[Scores | None, Scores | None]:
-    """Scores of hard negatives and hard positives; None where nothing could tell."""
+    """Return scores of hard negatives and hard positives; None without any evidence."""
     best = np.array(
         [_best_score(champion.get(index)) for index in range(len(frames))]
     )  # NaN: the log has no detections
@@ -102,14 +102,14 @@ def _hard_scores(
     for index, record in champion.items():
         if record.truth is None or np.isnan(best[index]):
             continue
-        has_evidence = True  # a person's word outweighs the neighbours'
+        has_evidence = True  # a person's judgement takes precedence over the neighbours
         negative[index] = best[index] if record.truth == "negative" and detects[index] else np.nan
         positive[index] = 1 - best[index] if record.truth == "positive" and not detects[index] else np.nan
     return (negative, positive) if has_evidence else (None, None)
 
 
 def _consecutive_triples(frames: Sequence[CandidateFrame]) -> list[tuple[int, int, int]]:
-    """Three frames in a row of one sequence, about evenly spaced: across a long pause neighbours tell nothing."""
+    """Return index triples of consecutive frames of a sequence, about evenly spaced: a long pause separates scenes."""
     sequences: dict[str, list[int]] = {}
     for index, frame in enumerate(frames):
         if frame.at is not None and frame.sequence:
@@ -130,7 +130,7 @@ def _has_quality(record: FrameEntry | None, flag: str) -> bool:
 
 
 def _confidence(record: FrameEntry | None, conf: float) -> float:
-    """The log's own figure, else that of the least sure detection that counts; NaN: nothing to be unsure about."""
+    """Return the log's confidence for the frame, else the lowest of its detections from `conf` on; NaN: neither."""
     if record is None:
         return float("nan")
     if record.score is not None:

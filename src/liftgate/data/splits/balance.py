@@ -1,9 +1,9 @@
-"""Assign whole groups to splits, so that every split gets its share of everything. Arrays in, arrays out.
+"""Assign whole groups to splits, so that each split gets its share of every quantity. Arrays in, arrays out.
 
-Greedily, the largest groups first, then by moving and exchanging groups while that helps.
+Greedy, the largest groups first, then moving and exchanging groups while that helps.
 
 Not solved exactly: choosing groups to meet several totals is a knapsack problem, and the last half percent of balance
-is worth less than being able to say why a group is where it is. With many small groups greed alone is near enough.
+is worth less than a rule that is easy to explain. With many small groups the greedy step alone is good enough.
 """
 
 from __future__ import annotations
@@ -24,10 +24,14 @@ def assign_groups_to_splits(
 ) -> NDArray[np.int64]:
     """Return the split of every group, shape (G,), values 0 … S−1.
 
-    `amounts` is (G, D): what each group has of each thing to balance, every column already divided by its total and
-    weighted. The cost of an assignment is the squared distance of the (S, D) shares from ratios × column weight.
-    `fixed` (G,) gives the split of groups that may not move, −1 for the others. No split with a ratio stays empty where
-    there are free groups to fill it.
+    The cost of an assignment is the squared distance of the (S, D) shares from ratios × column weight. No split with a
+    ratio above 0 stays empty while there are free groups.
+
+    Args:
+        amounts: (G, D) amount of each quantity in each group; every column is divided by its total and weighted.
+        ratios: (S,) share of each split.
+        rng: breaks ties.
+        fixed: (G,) split of groups that may not move, −1 for the others.
     """
     weights = amounts.sum(axis=0)
     target = ratios[:, None] * weights[None, :]
@@ -40,7 +44,7 @@ def assign_groups_to_splits(
     scale = np.where(ratios > 0, 1 / np.maximum(ratios, 1e-12), 0)[:, None]
     open_ = np.flatnonzero(ratios > 0)
     for group in order[free[order]]:
-        # Where the group's things are missed most, in proportion to what the split is to have.
+        # The split that lacks most of what the group has, in proportion to its target.
         gain = ((target - have) * scale * amounts[group]).sum(axis=1)
         split = open_[np.argmax(gain[open_])]
         chosen[group] = split
@@ -67,7 +71,7 @@ def _improve(
     free: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Move single groups, then exchange pairs, as long as the cost falls. With many groups greed is near enough."""
+    """Move single groups, then exchange pairs, as long as the cost falls. With many groups it is skipped."""
     if len(amounts) > _MOVES_UP_TO:
         return chosen
     squares = (amounts**2).sum(axis=1)

@@ -1,4 +1,4 @@
-"""More than one split: folds, new data into an old split, and proof that held-out sets are apart."""
+"""Make folds, extend an existing split, and prove that held-out sets are disjoint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def make_folds(
 ) -> tuple[Split, ...]:
     """Return `folds` splits into train and val: every group is in val exactly once, balanced as in `make_split`.
 
-    A test split that the dataset has already stays test in every fold: it is not folded.
+    An existing test split stays test in every fold.
 
     Raises:
         DataError: fewer than two folds, or fewer groups than folds.
@@ -64,13 +64,13 @@ def extend_split(
     seed: int = 0,
     strata: Mapping[str, str] | None = None,
 ) -> Split:
-    """Return the split with the dataset's new images assigned, and nothing moved that was assigned before.
+    """Return the split with the dataset's new images assigned; existing assignments do not change.
 
-    A new image of a known group joins its group's split. New groups fill what is furthest from the ratios, counted over
-    old and new together. Old images that are gone stay in the split.
+    A new image of a known group joins its group's split. New groups go to the splits furthest from the ratios, counted
+    over old and new images. Old images that are missing now stay in the split.
 
     Raises:
-        DataError: an old split whose groups cross once the dataset's own groups are looked at (says which).
+        DataError: with the dataset's groups, the old split divides a group (the message names it).
     """
     wanted = normalised_ratios(ratios)
     applied = split.apply(dataset)
@@ -87,7 +87,7 @@ def extend_split(
     group_of = np.array([order[key] for key in applied.groups], dtype=np.int64)
     fixed = np.full(len(order), -1, dtype=np.int64)
     for key, part in home.items():
-        # A held-out split of another name (night) takes part in nothing here.
+        # A held-out split of another name (night) is not balanced here.
         fixed[order[key]] = SPLITS.index(part) if part in SPLITS else len(SPLITS)
     amounts = amounts_by_group(dataset, group_of, len(order), strata)
     amounts[fixed == len(SPLITS)] = 0
@@ -102,10 +102,10 @@ def extend_split(
 def prove_disjoint(dataset: Dataset, held_out: Dataset, *, progress: Progress = silent) -> DisjointProof:
     """Prove that no image (by its bytes) and no named group of `held_out` is in `dataset`.
 
-    Near-copies are for `liftgate check` to find: equal bytes are certain, looks are not.
+    Only equal bytes are proof; `liftgate check` finds near-copies.
 
     Raises:
-        DataError: what they share, by name.
+        DataError: they share images or groups (the message names them).
     """
     groups = {image.group for image in dataset.images if image.group} & {
         image.group for image in held_out.images if image.group
@@ -121,5 +121,5 @@ def prove_disjoint(dataset: Dataset, held_out: Dataset, *, progress: Progress = 
     if groups or shared:
         shared_parts = [f"{len(groups)} groups ({', '.join(sorted(groups)[:5])})"] if groups else []
         shared_parts += [f"{len(shared)} images ({shared[0][0]} is {shared[0][1]})"] if shared else []
-        raise DataError("the held-out set is not apart", where=held_out.source, got="; ".join(shared_parts))
+        raise DataError("the held-out set is not disjoint", where=held_out.source, got="; ".join(shared_parts))
     return DisjointProof(len(held_out.images), len(set(held_out.groups)))

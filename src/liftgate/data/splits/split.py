@@ -1,7 +1,7 @@
-"""Split: train, val and test, assigned by group and frozen in a CSV with a hash.
+"""Split a dataset into train, val and test by group, and freeze the split in a CSV with a hash.
 
-`make_split` puts whole groups into splits so that images, groups, the objects of every class and, where they are named,
-the groups of every stratum come as near to the ratios as groups allow (see balance.py).
+`make_split` assigns whole groups so that images, groups, the objects of every class and, if strata are given, the
+groups of every stratum come as close to the ratios as groups allow (see balance.py).
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which split every image belongs to. Frozen: its CSV has the same bytes on every machine."""
+    """Assignment of images to splits. Its CSV has the same bytes on every machine."""
 
     assignment: Mapping[str, str]
     """image id → split"""
     groups: Mapping[str, str]
     """image id → group (`image:<id>` where it is a group of its own)"""
     seed: int | None = None
-    """None: read from a CSV, which does not say"""
+    """None: unknown, because the split was read from a CSV"""
     ratios: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         _refuse_crossing(self.assignment, self.groups, "split")
 
     def to_csv(self) -> bytes:
-        """image,group,split, sorted by image."""
+        """Return the CSV image,group,split, sorted by image."""
         images = sorted(self.assignment)
         return table_bytes(("image", "group", "split"), ((i, self.groups[i], self.assignment[i]) for i in images))
 
@@ -56,7 +56,7 @@ class Split:
         return path
 
     def restricted(self, images: Set[str]) -> Split:
-        """Return what the split says of these images."""
+        """Return the split for these images only."""
         kept = {image: part for image, part in self.assignment.items() if image in images}
         return replace(self, assignment=kept, groups={image: self.groups[image] for image in kept})
 
@@ -67,7 +67,7 @@ class Split:
         names without an image, become faults.
 
         Raises:
-            DataError: a group of the dataset would cross splits (says which), or no name fits.
+            DataError: a group of the dataset would be in two splits (the message names it), or no name fits.
         """
         names = ImageNames(dataset.images)
         splits: list[str | None] = [None] * len(dataset.images)
@@ -97,7 +97,7 @@ def read_split(path: Path) -> Split:
     """Read a CSV with columns image,split and, if known, group.
 
     Raises:
-        DataError: not a CSV, an image twice with different splits, or a group that crosses splits (says which).
+        DataError: not a CSV, an image in two splits, or a group in two splits (the message names it).
     """
     assignment: dict[str, str] = {}
     groups: dict[str, str] = {}
@@ -124,10 +124,14 @@ def make_split(
 ) -> Split:
     """Split a dataset by group into train, val and test; the same seed gives the same split.
 
-    `strata` (image id → category, camera …) are spread over the splits by their groups.
+    Args:
+        dataset: the data to split.
+        ratios: shares of train, val and test.
+        seed: seed of the assignment.
+        strata: image id → stratum (category, camera, …), whose groups are spread over the splits.
 
     Raises:
-        DataError: ratios that are none, or fewer groups than splits.
+        DataError: invalid ratios, or fewer groups than splits.
     """
     wanted = normalised_ratios(ratios)
     keys = dataset.groups
@@ -148,17 +152,17 @@ def make_split(
 def amounts_by_group(
     dataset: Dataset, group_of: NDArray[np.int64], count: int, strata: Mapping[str, str] | None = None
 ) -> NDArray[np.float64]:
-    """(G, 2 + C + S): share of images, of groups, of each class's objects and each stratum's groups that a group holds.
+    """Return (G, 2 + C + S): each group's share of images, groups, objects of each class and groups of each stratum.
 
-    Images and groups weigh as much as all classes together, and as all strata, so that a rare one cannot turn the
-    ratios over.
+    Images and groups weigh as much as all classes together, and as all strata, so that a rare one cannot outweigh the
+    ratios.
     """
     n_classes = len(dataset.classes)
     objects = np.zeros((count, n_classes))
     np.add.at(objects, (group_of[dataset.labels.image], dataset.labels.cls), 1)
     columns = [np.bincount(group_of, minlength=count)[:, None].astype(np.float64), np.ones((count, 1))]
     present = objects[:, objects.sum(axis=0) > 0]
-    # Strata are counted in groups: so that theirs do not pull against the images, groups weigh double beside them.
+    # Strata are counted in groups; with strata, groups weigh double, so that strata do not work against images.
     weights = (1, 2 if strata else 1)
     shares = [weight * column / column.sum(axis=0) for weight, column in zip(weights, columns, strict=True)]
     if present.shape[1]:
@@ -171,7 +175,7 @@ def amounts_by_group(
 def _stratum_shares(
     dataset: Dataset, group_of: NDArray[np.int64], count: int, strata: Mapping[str, str]
 ) -> NDArray[np.float64]:
-    """(G, S): share of each stratum's groups; a group that lies in two counts for both, by its images."""
+    """Return (G, S): share of each stratum's groups; a group in two strata counts for both, by its images."""
     place = {name: index for index, name in enumerate(sorted(set(strata.values())))}
     images = np.zeros((count, len(place)))
     for image, group in zip(dataset.images, group_of.tolist(), strict=True):
@@ -183,7 +187,7 @@ def _stratum_shares(
 
 
 def normalised_ratios(ratios: Sequence[float]) -> NDArray[np.float64]:
-    """Ratios of train, val and test, made to sum to 1, shape (3,).
+    """Return the ratios of train, val and test, scaled to sum to 1, shape (3,).
 
     Raises:
         DataError: not three numbers, a negative one, or nothing but zeros.
@@ -211,6 +215,6 @@ def _refuse_crossing(assignment: Mapping[str, str], groups: Mapping[str, str], w
 
 
 def split_counts(split: Split) -> dict[str, Counter[str]]:
-    """Images and groups in every split: {"images": {...}, "groups": {...}}."""
+    """Return the number of images and groups in every split: {"images": {...}, "groups": {...}}."""
     groups = {(split.groups[image], name) for image, name in split.assignment.items()}
     return {"images": Counter(split.assignment.values()), "groups": Counter(name for _, name in groups)}

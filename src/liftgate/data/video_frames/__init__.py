@@ -1,19 +1,19 @@
-"""Frames: still images out of videos, at requested times.
+"""Frames: extract still images from videos at requested times.
 
 A **source** is one video file, one segment of a rolling buffer, one live camera or one folder of images. A **request**
-says which times are wanted of each. A **frame** is the image nearest to such a time, named by video, camera and its own
+has the times to extract of each. A **frame** is the image nearest to such a time, named by video, camera and its own
 time stamp (PTS), never by a frame count: the same moment has the same name however the video was cut or read. Every
 frame is in `frames.csv` with its SHA-256 and its group, so that a later split can keep what belongs together.
 
-sources.py    what is there: files, folders, buffers, RTSP; camera, category and day out of names
-select.py     so many videos of each category, camera or day
-times.py      which times: a grid within a window
+sources.py    find files, folders and buffers; camera, category and day from names
+select.py     choose at most N videos of each category, camera or day
+times.py      times to extract: a grid within a window
 video.py      one open video: key frames, seeking, decoding
 picking.py    nearest frames, and when to seek instead of decoding on
 motion.py     the window around the most motion
 writing.py    JPEG bytes, names, rows
-journal.py    what is done already, so that a killed run goes on
-extract.py    all of it, on all cores
+journal.py    finished work, so that an interrupted run continues
+extract.py    extract frames of many videos, on all cores
 live.py       frames from an RTSP camera
 """
 

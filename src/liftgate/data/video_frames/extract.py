@@ -1,4 +1,4 @@
-"""Frames out of many videos, on all cores, in pieces that a killed run need not do again."""
+"""Extract frames from many videos on all cores, in units of work that an interrupted run does not repeat."""
 
 from __future__ import annotations
 
@@ -35,15 +35,23 @@ def extract(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Extraction:
-    """Write the wanted frames of `sources` into `out` as JPEG, and `frames.csv` beside them.
+    """Write the requested frames of `sources` into `out` as JPEG, with `frames.csv`.
 
-    A time is answered with the frame nearest to it. A video that cannot be read is a fault in the outcome, and where
-    quotas count, another of its stratum takes its place. Run again, it does what is missing: finished pieces whose
-    images still have their hashes are left alone. The same sources and request give the same bytes, on any number of
-    cores.
+    For each requested time the nearest frame is written. A video that cannot be read is a fault in the result, and with
+    quotas another of its stratum replaces it. A second run does what is missing: finished units of work whose images
+    still have their hashes are not repeated. The same sources and request give the same bytes, on any number of cores.
+
+    Args:
+        sources: videos and images, see `find_sources`.
+        out: folder of the frames.
+        request: seconds between frames, window, JPEG quality and groups.
+        quotas: most sources of each stratum.
+        seed: which sources `quotas` take.
+        workers: threads; None: two for each core.
+        progress: called as frames are decoded.
 
     Raises:
-        UsageError: an invalid request, PyAV missing, or `out` holds frames of another request.
+        UsageError: an invalid request, PyAV missing, or `out` has frames of another request.
     """
     check_request(request)
     if any(source.kind != "image" for source in sources):
@@ -80,7 +88,7 @@ def check_request(request: Request) -> None:
     """Refuse an invalid request.
 
     Raises:
-        UsageError: says which part.
+        UsageError: a value is out of range.
     """
     grid(0, 0, request.every)
     check_window(request.window)
@@ -89,7 +97,7 @@ def check_request(request: Request) -> None:
 
 
 def in_order(rows: Iterable[FrameRow]) -> tuple[FrameRow, ...]:
-    """Return each image once, by name: two pieces of one video may share a frame."""
+    """Return each image once, sorted by name: two units of work of one video may share a frame."""
     return tuple(sorted({row.image: row for row in rows}.values(), key=lambda row: row.image))
 
 
@@ -97,7 +105,7 @@ _REPORT_EVERY = 0.5  # seconds
 
 
 class _OpenVideo(threading.local):
-    """The video that a thread has open: the next piece is often of the same, and a long index takes long to read."""
+    """The open video of each thread: its next unit of work is often of the same video, and opening takes long."""
 
     def __init__(self, threads: int) -> None:  # called anew in every thread
         self._threads = threads
@@ -120,9 +128,9 @@ def _run_units(
     pool: ThreadPoolExecutor,
     progress: Progress,
 ) -> int:
-    """Do the pieces, note each as it ends, and return how many frames were written.
+    """Do the units of work, record each as it ends, and return how many frames were written.
 
-    `decoded` grows with every time that was decoded, also within a piece.
+    `decoded` gets every time that was decoded, also within a unit.
     """
     total = sum(piece.n_wanted for piece in todo)
     wanted, written = 0, 0
@@ -139,7 +147,7 @@ def _run_units(
                 journal.add(piece)
                 written += len(piece.rows)
                 progress("frames", min(max(wanted, len(decoded)), total), total)
-    except BaseException:  # Ctrl-C, a full disk: what has begun ends, the rest is for the next run
+    except BaseException:  # Ctrl-C, a full disk: running units finish, the rest is left to the next run
         for future in running:
             future.cancel()
         raise
@@ -194,7 +202,7 @@ def _frames_of(
 
 
 def _faults(plans: Sequence[SourcePlan], journal: Journal) -> tuple[Fault, ...]:
-    """Every source's faults; those of its pieces are added up."""
+    """Return the faults of every source; those of its units of work are combined."""
     found: list[Fault] = []
     for plan in plans:
         pieces = [journal.pieces[work.key] for work in plan.work]

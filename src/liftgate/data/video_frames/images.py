@@ -1,4 +1,4 @@
-"""Folders of images as sources: they are frames already, so their bytes are copied as they are."""
+"""Copy frames from folders of images, byte for byte."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from liftgate.data.video_frames.writing import group_of, save
 
 
 def thinned(sources: Sequence[FrameSource], request: Request) -> list[FrameSource]:
-    """Return the images that lie at least `every` seconds apart within their folder and camera.
+    """Return the images that are at least `every` seconds apart within their folder and camera.
 
-    An image whose name tells no time is always taken. Windows are for videos.
+    An image without a time in its name is always kept. Windows apply only to videos.
     """
     kept: list[FrameSource] = []
     last: dict[tuple[str, str], datetime] = {}
@@ -65,7 +65,7 @@ def copy_images(
 
 
 def _decoded_size(path: Path) -> tuple[int, int]:
-    """Size as stored, once all pixels were decoded: a header alone does not tell a file that is cut off."""
+    """Decode all pixels and return the size as stored: a header alone does not show that a file is truncated."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(path) as image:

@@ -1,4 +1,4 @@
-"""What is done already: one line for each finished piece of work, so that a run that was killed goes on."""
+"""Journal of finished work, one line for each unit, so that an interrupted run continues."""
 
 from __future__ import annotations
 
@@ -22,30 +22,29 @@ NAME = ".frames.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class FinishedUnit:
-    """The result of one piece of work."""
+    """The result of one unit of work."""
 
     key: str
-    """Hash of the file's name, size and time of change, the request and the piece's times."""
+    """Hash of the file's name, size and time of change, the request and the unit's times."""
     rows: tuple[FrameRow, ...] = ()
     faults: tuple[Fault, ...] = ()
     n_repeated: int = 0
-    """Requests that fell on a frame already taken."""
+    """Requested times whose nearest frame was already taken."""
     n_missing: int = 0
-    """Requests that no frame answers."""
+    """Requested times without a frame."""
     n_damaged: int = 0
     """Packets that could not be decoded."""
     ends: float = 0.0
-    """Time of the last frame that was seen."""
+    """Time of the last decoded frame."""
     keep: bool = False
-    """Belongs in the manifest also when its source is gone: rolling buffers and cameras."""
+    """Keep its frames in the manifest when its source no longer exists (rolling buffers and cameras)."""
 
 
 class Journal:
-    """The pieces that a folder holds; new ones are appended as they come in.
+    """The finished units of work in a folder; new ones are appended.
 
     Raises (on construction):
-        UsageError: the folder holds frames of another request, or something else, or another program
-            writes into it now.
+        UsageError: the folder has frames of another request or other files, or another process is writing into it.
     """
 
     def __init__(self, folder: Path, request: Request) -> None:
@@ -63,7 +62,7 @@ class Journal:
             raise
 
     def _lock_and_load(self, mark: str) -> None:
-        """Lock the folder as long as the file is open, and read what was done before."""
+        """Lock the folder as long as the file is open, and read the finished units."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -74,7 +73,7 @@ class Journal:
             ) from None
         lines = list(_lines(self._path))
         if not lines:
-            self._file.truncate(0)  # a first line that a kill has cut
+            self._file.truncate(0)  # an incomplete first line after a kill
             self._append({"request": mark, "format": 1})
             return
         if lines[0].get("request") != mark:
@@ -87,7 +86,7 @@ class Journal:
             piece = _piece(line)
             if piece is not None:
                 self.pieces[piece.key] = piece
-        self._file.write("\n")  # the last line may have been cut by a kill; an empty line is no harm
+        self._file.write("\n")  # a kill may have truncated the last line; an empty line does no harm
 
     def __enter__(self) -> Journal:
         return self
@@ -98,12 +97,12 @@ class Journal:
         self._file.close()
 
     def add(self, piece: FinishedUnit) -> None:
-        """Note a finished piece."""
+        """Record a finished unit of work."""
         self.pieces[piece.key] = piece
         self._append(asdict(piece))
 
     def holds(self, key: str) -> bool:
-        """Return whether the piece is done and each of its images still has the bytes that were written."""
+        """Return whether the unit is done and its images still have the bytes that were written."""
         piece = self.pieces.get(key)
         return piece is not None and all(_intact(self._folder / row.image, row.sha256) for row in piece.rows)
 

@@ -1,4 +1,4 @@
-"""PyAV, imported on first use: it brings FFmpeg's libraries (LGPL build, 40 MB), and only this room needs them."""
+"""Import PyAV on first use: it includes FFmpeg (LGPL build, 40 MB), and only video frames need it."""
 
 from __future__ import annotations
 

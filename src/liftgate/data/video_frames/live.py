@@ -1,4 +1,4 @@
-"""Frames from an RTSP camera, as they come. The address never leaves this file: it may hold a password."""
+"""Record frames from an RTSP camera. The address never leaves this file: it may contain a password."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from liftgate.errors import UsageError
 from liftgate.progress import Progress, silent
 
 _TIMEOUT = 10.0  # seconds without a packet
-_LONGEST_RECONNECT_WAIT = 30.0  # seconds before a camera that hung up is called again
+_LONGEST_RECONNECT_WAIT = 30.0  # seconds before reconnecting to a camera
 
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """Where a live picture comes from; shows itself without user, password and query."""
+    """Address of a live camera; printed without user, password and query."""
 
     _url: str
 
@@ -94,13 +94,22 @@ def record_camera(
 ) -> Extraction:
     """Take a frame every `request.every` seconds for `seconds` seconds, into `out`, and list all in `frames.csv`.
 
-    Time is the camera's own (PTS), from the first frame on. A camera that hangs up is called again until the time is
-    over, and time goes on by the clock meanwhile; one that never answers is not. Either is a fault; what came is kept.
-    Another run adds to the same folder. `name` is the camera's (default: host and path), `now` the clock, in UTC, at
-    the first frame.
+    Times are the camera's own (PTS), from the first frame on. If the connection is lost, it is opened again until the
+    time is over; meanwhile the clock counts. If it cannot be opened at first, that is not retried. Both are faults;
+    frames so far are kept. Another run adds to the same folder.
+
+    Args:
+        camera: the camera.
+        out: folder of the frames.
+        request: seconds between frames, JPEG quality and groups.
+        seconds: length of the recording.
+        name: name of the camera; default: host and path.
+        now: UTC time at the first frame; default: the clock's.
+        wait: called with seconds to wait.
+        progress: called after each frame.
 
     Raises:
-        UsageError: an invalid request, PyAV missing, or `out` holds frames of another request.
+        UsageError: an invalid request, PyAV missing, or `out` has frames of another request.
     """
     check_request(request)
     if seconds <= 0:
@@ -129,10 +138,10 @@ def record_camera(
                 break
             except _ConnectionLostError as error:
                 reached = error.at
-                lost.append(f"it hung up after {error.at:.0f} s of {seconds:.0f} s")
+                lost.append(f"the connection was lost after {error.at:.0f} s of {seconds:.0f} s")
             except (av.FFmpegError, OSError) as error:
                 if not isinstance(error, av.FFmpegError):
-                    raise  # a full disk is no fault of the camera
+                    raise  # a full disk is not a fault of the camera
                 lost.append(error_text(error))
             if not rows:
                 break
@@ -145,7 +154,7 @@ def record_camera(
 
 
 class _ConnectionLostError(Exception):
-    """The camera sent no more before the time was over."""
+    """The camera stopped sending before the time was over."""
 
     def __init__(self, at: float) -> None:
         super().__init__(at)
@@ -162,13 +171,13 @@ def _lost_faults(camera: Camera, lost: Sequence[str], n_frames: int) -> tuple[Fa
 def _frames_when_due(camera: Camera, every: float, begin: float, end: float) -> Iterator[tuple[float, float, Any]]:
     """Yield (requested time, seconds from the first frame, frame): the first frame at or after each time.
 
-    `begin`: where in the recording the first frame of this call lies. Not the nearest frame: that would wait for one
-    more, on a stream that may be watched live.
+    `begin` is the time in the recording of this call's first frame. The nearest frame is not used: it would need one
+    frame more, which delays a stream that may be watched live.
 
     Raises:
         _ConnectionLostError: the camera ended the stream before `end`.
     """
-    deadline = time.monotonic() + end - begin + 2 * _TIMEOUT  # also for a camera whose clock has stopped
+    deadline = time.monotonic() + end - begin + 2 * _TIMEOUT  # also if the camera's clock has stopped
     due = ceil(begin / every - 1e-6) * every
     container = camera.open()
     at = begin

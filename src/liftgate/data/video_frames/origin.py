@@ -1,4 +1,4 @@
-"""The card of a folder of frames: its terms follow those of the videos, and the next step reads them there."""
+"""Write the card of a folder of frames, with the terms of its videos, for the next step to read."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from liftgate.hashing import file_hash
 
 
 def frames_terms(out: Path, files: Collection[Path], declared: DeclaredTerms | None = None) -> Terms:
-    """Return the terms of frames out of `files` that go into `out`.
+    """Return the terms of frames extracted from `files` into `out`.
 
-    As `declared`, else the strictest of the cards beside the files, else those of an earlier run into `out`. Called
-    before the work, so that a card that cannot be written stops it.
+    They are those in `declared`, else the strictest of the cards of the files' folders, else those of an earlier run
+    into `out`. Called before extraction, so that a card that cannot be written is an error at once.
 
     Raises:
-        Refused: `out` holds a README.md that is not a card of Liftgate's.
+        Refused: `out` has a README.md that is not a card by Liftgate.
         DataError: a card is damaged.
     """
     require_card_place(out)
@@ -28,7 +28,7 @@ def frames_terms(out: Path, files: Collection[Path], declared: DeclaredTerms | N
 
 
 def write_frames_card(outcome: Extraction, request: Request, terms: Terms, more: str = "") -> Path:
-    """Write README.md beside the manifest and return its path."""
+    """Write README.md next to the manifest and return its path."""
     folder = outcome.manifest.parent
     groups = {row.group for row in outcome.frames}
     counts = {"frames": {"images": len(outcome.frames), "groups": len(groups), "objects": 0}}

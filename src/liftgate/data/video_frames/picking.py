@@ -1,4 +1,4 @@
-"""Which decoded frame answers which request, and where seeking saves work. Pure: times and anything that bears one."""
+"""Match decoded frames to requested times, and plan where to seek. Pure functions of times and timed items."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _CHUNK_TARGETS = 64
 
 
 def nearest(items: Iterable[tuple[float, T]], targets: Sequence[float]) -> Iterator[tuple[float, float, T, bool]]:
-    """Yield (target, time, item, after) for every target, in order; of two items equally near, the earlier.
+    """Yield (target, time, item, after) for every target, in order; of two equally near items, the earlier.
 
-    `items` come in rising order of time, `targets` too. Reads one item past the last target at most. `after` is False
-    where the items ended before the target; without any item nothing is yielded.
+    `items` are (time, item) in ascending order, and so are `targets`. At most one item past the last target is read.
+    `after` is False if the items ended before the target; without items nothing is yielded.
 
     >>> list(nearest([(0.0, "a"), (0.4, "b"), (0.8, "c")], [0.1, 0.6, 2.0]))
     [(0.1, 0.0, 'a', True), (0.6, 0.4, 'b', True), (2.0, 0.8, 'c', False)]
@@ -37,11 +37,11 @@ def nearest(items: Iterable[tuple[float, T]], targets: Sequence[float]) -> Itera
 
 
 def runs(targets: Sequence[float], keys: Sequence[float], gap: float) -> list[list[float]]:
-    """Cut `targets` where seeking is cheaper than decoding on.
+    """Divide `targets` into runs where seeking is cheaper than decoding on.
 
-    Each run is decoded from the key frame before its first target. A long one is cut at a key frame all the same, for
-    another core to go on. `keys` are the times of the key frames, rising;
-    `gap` is the usual time between two frames.
+    Each run is decoded from the key frame before its first target. A long one is divided at a key frame too, so that
+    another core can continue. `keys` are the times of the key frames, ascending; `gap` is the usual time between two
+    frames.
 
     >>> runs([0, 5, 30, 60], keys=[0, 2, 4, 6, 28, 58], gap=0.04)
     [[0], [5], [30], [60]]
@@ -54,7 +54,7 @@ def runs(targets: Sequence[float], keys: Sequence[float], gap: float) -> list[li
         key = keys[place - 1] if place else 0.0
         run = found[-1] if found else [-float("inf")]
         near = key - run[-1] <= _SEEK_COSTS * gap
-        long_enough = key > run[-1] and run[-1] - run[0] > _CHUNK_COSTS * gap  # another core may take the rest
+        long_enough = key > run[-1] and run[-1] - run[0] > _CHUNK_COSTS * gap  # the rest may go to another core
         if near and not long_enough:
             run.append(target)
         else:
@@ -63,10 +63,10 @@ def runs(targets: Sequence[float], keys: Sequence[float], gap: float) -> list[li
 
 
 def chunks(parts: Sequence[list[float]], keys: Sequence[float], gap: float) -> list[list[list[float]]]:
-    """Pack runs into pieces of work for the cores.
+    """Pack runs into units of work for the cores.
 
-    The pieces depend on the video and the request alone, never on the number of cores: what a damaged video decodes to
-    may depend on where decoding began, and the same command must give the same bytes on every machine.
+    They depend on the video and the request alone, never on the number of cores: the pixels of a damaged video may
+    depend on where decoding begins, and the same command must give the same bytes on every machine.
     """
     packed: list[list[list[float]]] = []
     cost, count = float("inf"), 0

@@ -1,4 +1,4 @@
-"""What is to be done for each source, cut into pieces for the cores."""
+"""Plan the work for each source, in units for the cores."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ _IMAGES_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class WorkUnit:
-    """One piece of work: some frames of one video, or some images of one folder."""
+    """One unit of work: some frames of one video, or some images of one folder."""
 
     key: str
-    """Hash of what the result depends on: the file's name, size and time of change, the request, the times."""
+    """Hash of all that the result depends on: the file's name, size and time of change, the request, the times."""
     sources: tuple[FrameSource, ...]
     runs: tuple[tuple[float, ...], ...] = ()
-    """Times of a video; each run is decoded from one key frame."""
+    """Requested times of a video; each run is decoded from one key frame."""
     facts: VideoIndex | None = None
     keep: bool = False
-    """Its frames stay in the manifest when the source is gone (a rolling buffer)."""
+    """Keep its frames in the manifest when the source no longer exists (a rolling buffer)."""
 
     @property
     def n_wanted(self) -> int:
-        """Requested frames."""
+        """Number of requested frames."""
         return sum(map(len, self.runs)) if self.facts else len(self.sources)
 
 
 class SourcePlan(NamedTuple):
-    """What is to be done for one source, or what is wrong with it."""
+    """Units of work for one source, or its faults."""
 
     source: FrameSource
     work: tuple[WorkUnit, ...] = ()
     faults: tuple[Fault, ...] = ()
     n_missing: int = 0
-    """Requested frames after the point where the packets end, if the header promised more."""
+    """Requested frames after the end of the packets, if the header claims a longer video."""
     broken: bool = False
-    """Nothing can be had of it."""
+    """No frame can be read from it."""
 
 
 def make_plans(
@@ -60,7 +60,7 @@ def make_plans(
     pool: ThreadPoolExecutor,
     progress: Progress,
 ) -> list[SourcePlan]:
-    """Look at the sources that the quotas take; where one of them is broken, another of its stratum takes its place.
+    """Plan the sources that the quotas select; another of the same stratum replaces a broken one.
 
     The broken ones are in the result too, with their faults.
     """
@@ -80,7 +80,7 @@ def make_plans(
 
 
 def make_plan(source: FrameSource, request: Request) -> SourcePlan:
-    """Open a video, choose the times, and cut them into pieces; a video that gives nothing is a plan with its fault."""
+    """Open a video, choose the times and divide them into units of work; a broken video gives a plan with its fault."""
     try:
         with Video(source.path) as video:
             facts = video.facts()
@@ -110,13 +110,13 @@ def make_plan(source: FrameSource, request: Request) -> SourcePlan:
 
 
 def _phase(source: FrameSource, request: Request) -> tuple[float, tuple[Fault, ...]]:
-    """Seconds from the begin of the window to its first frame."""
+    """Return the seconds from the begin of the window to its first frame."""
     if source.kind != "segment":
         return 0.0, ()
     if source.started is None:
         return 0.0, (Fault("segment_no_clock", str(source.path), "its name tells no time"),)
     clock = source.started.hour * 3600 + source.started.minute * 60 + source.started.second
-    return -(clock + request.window.start) % request.every, ()  # on the clock, whatever segment they fall in
+    return -(clock + request.window.start) % request.every, ()  # by the clock, whatever segment they are in
 
 
 def _image_plans(sources: Sequence[FrameSource], request: Request) -> list[SourcePlan]:
@@ -129,10 +129,10 @@ def _image_plans(sources: Sequence[FrameSource], request: Request) -> list[Sourc
 
 
 def _file_identity(source: FrameSource) -> list[object]:
-    """What tells a file from another of the same name, without reading all of it."""
+    """Return what distinguishes a file from another of the same name, without reading all of it."""
     labels = [source.camera, source.category, source.day, source.folder, str(source.started)]
     try:
         facts = source.path.stat()
-    except OSError:  # gone meanwhile: reading it reports that
+    except OSError:  # deleted meanwhile: reading it reports that
         return [source.name, labels]
     return [source.name, source.kind, labels, facts.st_size, facts.st_mtime_ns]

@@ -1,4 +1,4 @@
-"""The records of the frames room."""
+"""Records of frame extraction: sources, the request, frames and the result."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class FrameSource:
     camera: str = ""
     category: str = ""
     day: str = ""
-    """YYYY-MM-DD, where a name says so"""
+    """YYYY-MM-DD from the name; empty: unknown"""
     started: datetime | None = None
-    """Wall clock at its first frame, without a time zone, where a name says so; of an image, when it was taken."""
+    """Wall clock at its first frame by the name, without a time zone; of an image, when it was taken."""
     folder: str = ""
     """Images only: the folder that makes them one sequence."""
 
@@ -48,7 +48,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is wanted of every source. Two runs into one folder must ask for the same."""
+    """Frames to extract from every source. Two runs into one folder must have the same request."""
 
     every: float = 5.0
     """seconds between frames"""
@@ -56,7 +56,7 @@ class Request:
     quality: int = 95
     """JPEG quality, 1 … 95 as Pillow counts"""
     group_by: GroupBy | None = None
-    """What must stay together in a split; None: the video, but camera and day for segments and live streams."""
+    """Groups that stay together in a split; None: the video, but camera and day for segments and live streams."""
 
 
 DEFAULT_REQUEST = Request()
@@ -64,7 +64,7 @@ DEFAULT_REQUEST = Request()
 
 @dataclass(frozen=True, slots=True)
 class FrameRow:
-    """One frame as frames.csv tells it; the order of the fields is the order of the columns."""
+    """One row of frames.csv; the fields are its columns, in order."""
 
     image: str
     """file name, relative to the CSV"""
@@ -87,19 +87,19 @@ class FrameRow:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What a run brought."""
+    """Result of an extraction."""
 
     manifest: Path
     frames: tuple[FrameRow, ...]
-    """All that the manifest lists, those of an earlier run into the same folder too."""
+    """All frames in the manifest, including those of earlier runs into the same folder."""
     faults: tuple[Fault, ...] = ()
     n_sources: int = 0
     n_written: int = 0
-    """Frames written by this run; the others were there."""
+    """Frames written by this run; the others existed already."""
     n_repeated: int = 0
-    """Requests that fell on a frame already taken: the video shows one frame for longer than `every`."""
+    """Requested times whose frame was already taken: the video shows one frame for longer than `every`."""
     chosen: tuple[str, ...] = field(default=())
-    """Names of the sources that were taken."""
+    """Names of the sources that were used."""
 
 
 FAULTS: dict[str, str] = {
@@ -115,7 +115,7 @@ FAULTS: dict[str, str] = {
     "stream_lost": "the camera could not be reached, or the connection ended early",
     "image_unreadable": "an image cannot be decoded",
 }
-"""Kinds of fault in this room: what each means. What is not at fault is done all the same."""
+"""Kind of fault in frame extraction → its meaning. Everything that is not affected is extracted."""
 
 
 HINTS = {
@@ -128,7 +128,7 @@ HINTS = {
     "video_gone": "copy segments away before the recorder drops them",
     "video_short": "another --start, or --window, which is moved into a video that is shorter",
     "segment_no_clock": "name segments by their time, as cam1_20260114-083000.ts",
-    "stream_lost": "is the camera on, the address right, and are user and password in it? The same command goes on",
+    "stream_lost": "is the camera on, the address right, and are user and password in it? The same command continues",
     "image_unreadable": "take it out, or copy it again",
 }
 """Kind of fault → hint. The kinds are stable: `frames.KIND` is the id of a finding."""
@@ -137,7 +137,7 @@ HINTS = {
 def findings(faults: Iterable[Fault]) -> list[dict[str, object]]:
     """Return the faults in the shape of `liftgate check`'s findings, as plain JSON values.
 
-    They are warnings: what could be had was had.
+    They are warnings: all other frames were extracted.
     """
     return [
         {

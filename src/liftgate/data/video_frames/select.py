@@ -1,4 +1,4 @@
-"""So many videos of each category, camera or day."""
+"""Select at most N videos of each category, camera or day."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Quota:
         """Read `category=3`.
 
         Raises:
-            UsageError: another stratum, or no positive number.
+            UsageError: unknown stratum, or not a positive number.
 
         >>> Quota.parse("camera-day=2")
         Quota(stratum='camera-day', count=2)
@@ -40,8 +40,8 @@ class Quota:
 def select(sources: Sequence[FrameSource], quotas: Sequence[Quota], seed: int) -> list[FrameSource]:
     """Return the sources that meet every quota, one quota after the other, in the order of `sources`.
 
-    Who is taken hangs on each source's own rank, SHA-256 of seed and name: a video that is added later takes part in
-    the draw without reshuffling the others (a shuffle of the list would).
+    Sources are taken by rank, the SHA-256 of seed and name: a video that is added later takes part in the draw without
+    changing the order of the others (as a shuffle of the list would).
     """
     kept = list(sources)
     for quota in quotas:
@@ -58,7 +58,7 @@ def select(sources: Sequence[FrameSource], quotas: Sequence[Quota], seed: int) -
 
 
 def stratum_of(source: FrameSource, stratum: Stratum) -> str:
-    """Return the name of the stratum that a source is in; empty where its name does not tell."""
+    """Return the name of the stratum that a source is in; empty: unknown."""
     if stratum == "camera-day":
         return f"{source.camera} {source.day}".strip()
     return {"category": source.category, "camera": source.camera, "day": source.day}[stratum]

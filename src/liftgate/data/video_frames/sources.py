@@ -1,4 +1,4 @@
-"""What frames are taken from: files and folders, and what their names say of camera, category and day."""
+"""Find videos and images, and read camera, category and day from their names."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ _LONGEST_NAME = 120
 
 @dataclass(frozen=True, slots=True)
 class NamingRules:
-    """How camera and category are found.
+    """How camera and category of a file are named.
 
-    `folder` (the name of the folder that holds the file), a regular expression with one group, searched in the path
-    below the source, or any other text, which is the name itself.
+    Each is `folder` (the name of the file's folder), a regular expression with one group, searched in the path below
+    the source, or any other text, which is the name itself.
     """
 
     camera: str | None = None
-    """None: `cam…`, `camera…` or `ch<number>` in the name, where there is one"""
+    """None: `cam…`, `camera…` or `ch<number>` in the file's name, if any"""
     category: str = "folder"
 
 
 @dataclass(frozen=True, slots=True)
 class RollingBuffer:
-    """A folder that a recorder fills with segments and empties behind itself.
+    """A folder to which a recorder adds segments while it deletes old ones.
 
-    Complete is a segment that is not the newest of its folder, or that was not written to for `settle` seconds.
+    A segment is complete if it is not the newest of its folder, or was not written to for `settle` seconds.
     """
 
     newest: int | None = None
-    """Take the newest so many complete segments of each folder; None: all."""
+    """Number of newest complete segments to take from each folder; None: all."""
     settle: float = 30.0
 
 
@@ -60,12 +60,16 @@ def find_sources(
     buffer: RollingBuffer | None = None,
     now: float | None = None,
 ) -> list[FrameSource]:
-    """Return the videos and images among `paths`, in the order of their names; folders are searched to the bottom.
+    """Return the videos and images among `paths`, sorted by name; folders are searched recursively.
 
-    `buffer` says that the videos are segments of a rolling buffer. `now` is the clock for it (default: the machine's).
+    Args:
+        paths: files and folders.
+        naming: how camera and category are named.
+        buffer: given if the videos are segments of a rolling buffer.
+        now: current time for `buffer`; default: the clock's.
 
     Raises:
-        DataError: a path is not there, or there is no video and no image.
+        DataError: a path does not exist, or there is no video and no image.
     """
     found: dict[Path, FrameSource] = {}
     for path in paths:
@@ -98,7 +102,7 @@ def safe_name(text: str) -> str:
 
 
 def date_and_time(text: str) -> tuple[str, datetime | None]:
-    """Return the day (YYYY-MM-DD, or empty) and the wall clock that a name tells, where it does.
+    """Return the day (YYYY-MM-DD, or empty) and the wall clock in a name, or None.
 
     >>> date_and_time("cam3_20260114-083000.mp4")
     ('2026-01-14', datetime.datetime(2026, 1, 14, 8, 30))
@@ -117,7 +121,7 @@ def date_and_time(text: str) -> tuple[str, datetime | None]:
 
 
 def _files(path: Path) -> list[tuple[Path, Path]]:
-    """(file, its path below the source); of a file given by itself that is its name."""
+    """Return (file, its path below the source); for a file given by itself, that is its name."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
         below = [(file, file.relative_to(path)) for file in files]
@@ -173,12 +177,12 @@ def _named(rule: str, text: str, folder: str, what: str) -> str:
 
 
 def _complete_segments(sources: list[FrameSource], buffer: RollingBuffer, now: float) -> list[FrameSource]:
-    """Segments that the recorder has done with, the newest of each folder and camera."""
+    """Return the segments that the recorder has finished, the newest of each folder and camera."""
     places: dict[tuple[Path, str], list[tuple[float, FrameSource]]] = {}
     for source in sources:
         try:
             changed = source.path.stat().st_mtime
-        except FileNotFoundError:  # the recorder has just dropped it
+        except FileNotFoundError:  # the recorder has just deleted it
             continue
         places.setdefault((source.path.parent, source.camera), []).append((changed, source))
     kept: list[FrameSource] = []
@@ -194,12 +198,12 @@ def _complete_segments(sources: list[FrameSource], buffer: RollingBuffer, now: f
 def _with_unique_names(sources: list[FrameSource]) -> list[FrameSource]:
     """Give sources of the same name (`a/op1.mp4` and `b/op1.mp4`, `op1.mp4` and `op1.mov`) names of their own.
 
-    They hang on as much of the end of each path as tells it from the others: the same from any working directory,
-    wherever all of them are copied to, and mostly also when another source joins them.
+    Each is derived from the shortest end of its path that distinguishes it: the same from any working directory,
+    wherever all of them are copied to, and mostly also if another source is added.
     """
     alike: dict[str, list[int]] = defaultdict(list)
     for index, source in enumerate(sources):
-        alike[source.name.casefold()].append(index)  # some file systems do not tell A from a
+        alike[source.name.casefold()].append(index)  # some file systems ignore case
     named = list(sources)
     for indices in alike.values():
         ends = _distinct_ends([sources[index].path.resolve() for index in indices]) if len(indices) > 1 else ()
@@ -209,7 +213,7 @@ def _with_unique_names(sources: list[FrameSource]) -> list[FrameSource]:
 
 
 def _distinct_ends(paths: Sequence[Path]) -> list[str]:
-    """As many last parts of each path, two at least, as tell all of them apart."""
+    """Return the last parts of each path, at least two, as many as make all of them different."""
     deepest = max(len(path.parts) for path in paths)
     for depth in range(2, deepest):
         ends = ["/".join(path.parts[-depth:]) for path in paths]

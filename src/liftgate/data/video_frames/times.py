@@ -1,4 +1,4 @@
-"""Which times are wanted of one video. Pure numbers: seconds from its first frame."""
+"""Compute the times to extract from one video, in seconds from its first frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CLOCK = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?(\d+(?:\.\d*)?|\.\d+) ?s?", re.
 
 
 def grid(start: float, end: float, every: float, *, phase: float = 0.0) -> list[float]:
-    """Return the times start + phase + k·every that lie before `end`.
+    """Return the times start + phase + k·every that are before `end`.
 
     >>> grid(0, 30.16, 5)
     [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0]
@@ -29,10 +29,10 @@ def grid(start: float, end: float, every: float, *, phase: float = 0.0) -> list[
 
 
 def bounds(window: Window, duration: float, busiest: float | None = None) -> tuple[float, float]:
-    """Return begin and end of `window` in a video of `duration` seconds; begin ≥ end: nothing of it is there.
+    """Return begin and end of `window` in a video of `duration` seconds; begin ≥ end: the window is outside.
 
-    A window of a given length is moved, not cut, where it would reach over an end; a video shorter than the window is
-    taken whole. `busiest` is the centre of the most motion, for a window that asks for it.
+    A window of a given length is moved, not cut, if it would extend over an end; of a shorter video everything is used.
+    `busiest` is the centre of the most motion, for a window with `centre="motion"`.
 
     >>> bounds(Window(length=60), 600), bounds(Window(length=60, centre=10.0), 600), bounds(Window(length=60), 20)
     ((270.0, 330.0), (0.0, 60.0), (0.0, 20))
@@ -53,7 +53,7 @@ def parse_time(text: str) -> float:
     """Return the seconds that `90`, `90s`, `1:30` or `1:01:30.5` mean.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: not in one of these forms.
 
     >>> parse_time("90"), parse_time("90s"), parse_time("1:30"), parse_time("1:01:30.5")
     (90.0, 90.0, 90.0, 3690.5)
@@ -68,7 +68,7 @@ def parse_time(text: str) -> float:
 
 
 def check_window(window: Window) -> None:
-    """Refuse a window that no video can have.
+    """Refuse an invalid window.
 
     Raises:
         UsageError: a negative or reversed window, or two kinds of window at once.

@@ -1,4 +1,4 @@
-"""One open video: where its key frames are, and its frames from a time on."""
+"""Read a video: its key frames, and its frames near given times."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ import numpy as np
 from liftgate.data.core.dataset import Fault
 from liftgate.data.video_frames.library import pyav
 
-_OPTIONS = {"protocol_whitelist": "file"}  # a playlist that calls itself .mp4 must not reach for the network
-_AUDIO_TOLERANCE = 2.0  # seconds: sound that outlasts the picture by less is no truncation
+_OPTIONS = {"protocol_whitelist": "file"}  # a playlist named .mp4 must not open network addresses
+_AUDIO_TOLERANCE = 2.0  # seconds: audio that is longer than the video by less does not mean truncation
 _SEEK_BACK_STEPS = (0, 1, 3, 7, 15, 1e9)  # key-frame distances to go back when a seek lands too late
 _DEFAULT_GAP = 0.04
 _FORMATS_WITH_END_TIME = frozenset({"matroska,webm", "asf"})
 
 
 class BadVideoError(Exception):
-    """Carries the fault of a video that gives no frame at all."""
+    """A video without any readable frame; `fault` is the reason."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
@@ -35,21 +35,21 @@ class BadVideoError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class VideoIndex:
-    """What a video's index, or one pass over its packets, tells. Times are seconds from the first frame."""
+    """Duration, frame distance and key frames of a video, by its index or packets. Seconds from the first frame."""
 
     duration: float
     claimed: float
-    """What the header says; more than `duration` where the file is cut off."""
+    """Duration by the header; more than `duration` if the file is truncated."""
     gap: float
     """Usual seconds between two frames."""
     widest: float
-    """Most seconds between two frames."""
+    """Largest number of seconds between two frames."""
     keys: tuple[float, ...]
-    """Key frames, rising; the first may lie a little before 0."""
+    """Key frames, ascending; the first may be a little before 0."""
 
     @property
     def key_gap(self) -> float:
-        """Usual seconds between two key frames; the whole video where there is only one."""
+        """Usual seconds between two key frames; the whole video if there is only one."""
         between = [after - before for before, after in itertools.pairwise(self.keys)]
         return max(median(between) if between else self.duration, self.gap)
 
@@ -58,7 +58,7 @@ class Video:
     """A video file, open for reading.
 
     Raises (on construction):
-        BadVideoError: it cannot be opened, or holds no pictures.
+        BadVideoError: it cannot be opened, or has no video stream.
     """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
@@ -101,11 +101,11 @@ class Video:
         self.close()
 
     def close(self) -> None:
-        """Close the file; further calls do nothing."""
+        """Close the file; may be called again."""
         self._container.close()
 
     def facts(self) -> VideoIndex:
-        """Return duration, frame distance and key frames: from the index, or from the packets where there is none."""
+        """Return duration, frame distance and key frames: from the index, or else from the packets."""
         claimed = self._claimed()
         entries = self._stream.index_entries
         # A fragmented MP4 may list its first fragment only, Matroska lists nothing before the first seek, and some
@@ -113,7 +113,7 @@ class Video:
         if len(entries) > 1 and claimed - _AUDIO_TOLERANCE <= self._seconds(entries[-1].timestamp) <= claimed:
             stamps = [(entry.timestamp, entry.is_keyframe) for entry in entries]
             facts = self._facts([stamp for stamp, _ in stamps], [stamp for stamp, is_key in stamps if is_key], claimed)
-            # The index counts in decoding order: with B-frames and a variable rate it does not tell where the end is.
+            # The index counts in decoding order: with B-frames and a variable rate it does not show the end.
             if not (self._stream.codec_context.has_b_frames and facts.widest > 2 * facts.gap):
                 return facts
         return self._scanned(claimed)
@@ -147,10 +147,10 @@ class Video:
         return VideoIndex(duration, duration, usual, float(steps.max(initial=usual)), times)
 
     def frames_around(self, targets: Sequence[float], facts: VideoIndex) -> Iterator[tuple[float, Any]]:
-        """Yield (seconds from the first frame, frame) in rising order, from before the first target to the video's end.
+        """Yield (seconds from the first frame, frame) in ascending order, from before the first target to the end.
 
-        Around every target no frame is left out. Further off, those that no other frame is built on (most B-frames) are
-        not decoded, which halves the work. A frame is an `av.VideoFrame`; it stays valid after the next one is read.
+        Near every target all frames are decoded. Elsewhere, frames that no other frame depends on (most B-frames) are
+        skipped, which halves the work. A frame is an `av.VideoFrame`; it stays valid after the next one is read.
         """
         at = targets[0]
         reach = 1.25 * facts.widest + 0.5 * facts.gap  # with a variable rate that may be all of the video
@@ -203,7 +203,7 @@ class Video:
             self._container.seek(
                 self._start + int(begin / self._base), stream=self._stream, backward=True, any_frame=False
             )
-        except (self._av.FFmpegError, ValueError):  # a raw stream cannot be sought: from the beginning
+        except (self._av.FFmpegError, ValueError):  # a raw stream cannot seek: decode from the beginning
             self._reopen()
 
     def _reopen(self) -> None:
@@ -220,7 +220,7 @@ class Video:
                     packet = next(packets, None)
                 except self._av.error.EOFError:
                     return
-                except (self._av.FFmpegError, OSError):  # a cut file: what was read is read
+                except (self._av.FFmpegError, OSError):  # a truncated file: keep what was read
                     self.n_damaged += 1
                     return
                 if packet is None:
@@ -228,7 +228,7 @@ class Video:
                 yield packet
 
     def _claimed(self) -> float:
-        """Seconds that the header promises, from the first frame on."""
+        """Return the duration by the header, in seconds from the first frame."""
         if self._stream.duration:
             length = float(self._stream.duration * self._base)
         else:
@@ -250,6 +250,6 @@ def _any_near(targets: Sequence[float], at: float, reach: float) -> bool:
 
 
 def error_text(error: BaseException) -> str:
-    """Return what FFmpeg says went wrong, without the address: that may hold a password."""
+    """Return FFmpeg's error message without the address, which may contain a password."""
     text = getattr(error, "strerror", None) or type(error).__name__
     return f"{text} ({type(error).__name__})" if text != type(error).__name__ else text

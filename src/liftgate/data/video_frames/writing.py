@@ -1,4 +1,4 @@
-"""From a decoded frame to a file and its row."""
+"""Write a decoded frame as a file and a row of frames.csv."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ROTATIONS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 27
 
 
 class _Converter(threading.local):
-    """`VideoFrame.to_image` makes a new converter, with its tables and threads, for every frame: far more work."""
+    """Convert frames to RGB with one converter; `VideoFrame.to_image` makes one per frame, which is slow."""
 
     _reformatter: Any = None
 
@@ -34,7 +34,7 @@ class _Converter(threading.local):
             self._reformatter = pyav().video.reformatter.VideoReformatter()
         shown = self._reformatter.reformat(frame, format="rgb24", threads=1)
         (plane,) = shown.planes
-        stride, downwards = abs(plane.line_size), 1 if plane.line_size > 0 else -1  # some codecs store from below
+        stride, downwards = abs(plane.line_size), 1 if plane.line_size > 0 else -1  # some codecs store it bottom up
         return Image.frombytes("RGB", (shown.width, shown.height), memoryview(plane), "raw", "RGB", stride, downwards)
 
 
@@ -42,7 +42,7 @@ _converter = _Converter()
 
 
 def upright(frame: Any) -> Image.Image:
-    """Return an `av.VideoFrame` as RGB, turned as its display matrix says (a phone held upright)."""
+    """Return an `av.VideoFrame` as RGB, rotated by its display matrix (a phone held upright)."""
     picture = _converter.rgb(frame)
     turn = _ROTATIONS.get(round(frame.rotation / 90) * 90 % 360)
     return picture if turn is None else picture.transpose(turn)
@@ -56,7 +56,7 @@ def jpeg(picture: Image.Image, quality: int) -> bytes:
 
 
 def frame_name(source: FrameSource, time: float) -> str:
-    """Return `VIDEO_CAMERA_00012345ms.jpg`; the camera is left out where it is unknown or in the video's name already.
+    """Return `VIDEO_CAMERA_00012345ms.jpg`; without the camera if it is unknown or in the video's name.
 
     >>> frame_name(FrameSource(Path("x.mp4"), "line-2", camera="cam1"), 12.3449)
     'line-2_cam1_00012345ms.jpg'
@@ -68,9 +68,9 @@ def frame_name(source: FrameSource, time: float) -> str:
 
 
 def group_of(source: FrameSource, request: Request) -> str:
-    """Return what the frames of a source must stay together with.
+    """Return the group of the frames of a source.
 
-    Segments of one camera and day go together: one minute follows the other with the same people in the same light.
+    Segments of one camera and day are one group: consecutive minutes show the same people in the same light.
     """
     by = request.group_by or ("camera-day" if source.kind == "segment" else "video")
     camera_day = "_".join(part for part in (source.camera, source.day) if part)
@@ -80,12 +80,12 @@ def group_of(source: FrameSource, request: Request) -> str:
 
 
 def save(folder: Path, name: str, data: bytes) -> str:
-    """Put a file into `folder` in one step and return its SHA-256.
+    """Write a file into `folder` in one atomic step and return its SHA-256.
 
-    Not synced to the disk one by one, which would take longer than decoding: the journal holds the hash, and the
-    next run looks whether it is still true.
+    It is not synced to disk, which would take longer than decoding: the journal has the hash, and the next run checks
+    it.
     """
-    part = folder / f".{name}.part"  # not a random name: a killed run leaves nothing that the next does not take over
+    part = folder / f".{name}.part"  # not a random name: the next run replaces what a killed run leaves
     try:
         part.write_bytes(data)
         part.replace(folder / name)

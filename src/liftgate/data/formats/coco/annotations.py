@@ -1,4 +1,4 @@
-"""The `annotations` of a COCO JSON → Labels."""
+"""Read the `annotations` of a COCO JSON as Labels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROWS_AT_ONCE = 1 << 15
 
 
 class _Owner(msgspec.Struct):
-    """What is left to know of a broken row: whose it is."""
+    """A row that cannot be decoded, reduced to the image it belongs to."""
 
     image_id: Id
 
@@ -92,9 +92,9 @@ def read_annotations(
 def read_sound_rows(
     raw: Sequence[msgspec.Raw], by_id: Mapping[Id, int], classes: Mapping[int, int], progress: Progress
 ) -> Labels | None:
-    """All rows as Labels, in a fifth of the time; None: one needs a closer look, so that all get it.
+    """Return all rows as Labels in a fifth of the time; None: a row is not sound, so `read_annotations` reads them all.
 
-    A piece at a time: a million rows as objects at once would take a gigabyte.
+    Rows are decoded in chunks: a million at once would take a gigabyte.
     """
     pieces: list[tuple[NDArray[Any], ...]] = []
     for start in range(0, len(raw), ROWS_AT_ONCE):
@@ -116,7 +116,7 @@ def read_sound_rows(
 def _sound_columns(
     raw: Sequence[msgspec.Raw], by_id: Mapping[Id, int], classes: Mapping[int, int]
 ) -> tuple[NDArray[Any], ...] | None:
-    """image, class, xywh, id, area (−1: not given), crowd and ignore of rows that are all sound; else None."""
+    """Return image, class, xywh, id, area (−1: not given), crowd and ignore of the rows; None if one is not sound."""
     try:
         rows = msgspec.json.decode(b"[" + b",".join(raw) + b"]", type=list[AnnotationRow])
         image = np.array([by_id[row.image_id] for row in rows], dtype=np.int64)
@@ -134,7 +134,7 @@ def _sound_columns(
 
 
 def by_spelling(by_id: Mapping[Id, int]) -> dict[str, int]:
-    """Image by the text of its id, where no two ids are spelled alike.
+    """Return image index by the text of its id, without ids whose text is the same.
 
     >>> by_spelling({2299: 0, "7": 1, 7: 2})
     {'2299': 0}
@@ -148,7 +148,7 @@ def by_spelling(by_id: Mapping[Id, int]) -> dict[str, int]:
 def _row_problem(
     row: AnnotationRow, image: int | None, classes: Mapping[int, int], n_keypoints: int
 ) -> tuple[str, str] | None:
-    """(kind, message) of what keeps a row out of the table."""
+    """Return (kind, message) of the fault for which a row is left out; None: the row is sound."""
     if image is None:
         return "label_orphan", f"no image has the id {row.image_id!r}"
     if row.category_id not in classes:

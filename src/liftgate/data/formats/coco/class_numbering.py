@@ -1,4 +1,4 @@
-"""What the `category_id`s of a results file mean: the data set's category ids, or class indices from 0 or from 1."""
+"""Decide what the `category_id`s of a results file mean: the data set's category ids, or class indices from 0 or 1."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ OPTIONS = {
     "class-from-0": "class from 0",
     "class-from-1": "class from 1",
 }
-"""After a # behind a results file's name → how it counts classes"""
+"""Option after a # in a results file's name → its class numbering"""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbering:
-    """How a results file counts classes."""
+    """Class numbering of a results file."""
 
     name: str
     classes: Mapping[int, int | None]
     """category_id → index of the dataset's class; None: a class that the dataset does not have"""
     guessed: bool = False
-    """Nobody has declared it: the numbers that occur, and where their boxes lie, decided"""
+    """Not declared, but inferred from the numbers that occur and from the boxes"""
     note: str = ""
-    """What belongs beside a number that rests on it; empty: nothing"""
+    """Note for every metric that depends on the guess; empty: none needed"""
 
 
 def numberings(dataset: Dataset) -> dict[str, Mapping[int, int | None]]:
-    """Return every way to count the dataset's classes, the usual one first."""
+    """Return every class numbering that is possible for the dataset, the usual one first."""
     count = len(dataset.classes)
     return {
         "category ids": {id_: index for index, id_ in enumerate(dataset.category_ids)},
@@ -47,10 +47,11 @@ def numberings(dataset: Dataset) -> dict[str, Mapping[int, int | None]]:
 
 
 def guess_numbering(path: Path, results: CocoResults, dataset: Dataset, image: NDArray[np.int64]) -> Numbering:
-    """Return the reading that the numbers allow and the boxes do not contradict.
+    """Return the numbering that fits the numbers in the file and that the boxes do not contradict.
 
-    A 0 that is no category, with all numbers below the number of classes, means class indices from 0; otherwise the
-    numbers are the dataset's category ids. Where another reading is possible too, the boxes vote.
+    If 0 occurs, is no category id, and all numbers are below the number of classes, they are class indices from 0;
+    otherwise they are the dataset's category ids. Where another numbering is possible too, the overlap with the
+    truth decides.
 
     Args:
         path: for messages.
@@ -59,7 +60,7 @@ def guess_numbering(path: Path, results: CocoResults, dataset: Dataset, image: N
         image: (n,) index of each row's image in the dataset.
 
     Raises:
-        DataError: another reading than the usual one fits the truth clearly better.
+        DataError: another numbering than the usual one fits the truth clearly better.
     """
     known = numberings(dataset)
     used = np.unique(results.category).tolist()

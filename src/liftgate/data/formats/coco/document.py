@@ -1,4 +1,4 @@
-"""JSON from strangers: decoded by type, each row apart, so that one bad row costs one row."""
+"""Decode untrusted COCO JSON by type and row by row, so that a bad row loses only itself."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ class CocoDocument(msgspec.Struct):
 
 
 class _Outline(msgspec.Struct):
-    """The corners of an annotation: polygons as x, y of each corner."""
+    """Outline of an annotation: polygons as x, y of each corner."""
 
     segmentation: list[list[float]]
 
 
 UNDECODABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)
-"""What msgspec raises for a row or file that it cannot take; of bytes that are not UTF-8 Python itself complains."""
+"""Errors for a row or file that cannot be decoded: msgspec's, and Python's own for bytes that are not UTF-8."""
 
 _MARK = b"\xef\xbb\xbf"
 MAP_FROM_BYTES = 64 << 20
@@ -89,7 +89,7 @@ LARGEST_SLOW = 256 << 20
 
 
 def row_decoder(kind: type[T]) -> Callable[[msgspec.Raw], T]:
-    """Return a decoder of one row that also takes plain values in another type: "64" or 64.0 for 64, "0" for 0."""
+    """Return a decoder of one row that also accepts values in another type: "64" or 64.0 for 64, "0" for 0."""
     strict, lax = msgspec.json.Decoder(kind).decode, msgspec.json.Decoder(kind, strict=False).decode
 
     def decode(item: msgspec.Raw) -> T:
@@ -102,7 +102,7 @@ def row_decoder(kind: type[T]) -> Callable[[msgspec.Raw], T]:
 
 
 def box_of_outline(item: msgspec.Raw) -> tuple[list[float], float] | None:
-    """Return (left, top, width, height) around an annotation's polygons, and their area; None: it has none.
+    """Return (left, top, width, height) around an annotation's polygons, and their area; None: no polygon.
 
     >>> box_of_outline(msgspec.Raw(b'{"segmentation": [[0, 0, 4, 0, 4, 2, 0, 2]]}'))
     ([0.0, 0.0, 4.0, 2.0], 8.0)
@@ -156,7 +156,7 @@ def read_json(path: Path, kind: type[T]) -> T:
 
 
 def _content(path: Path) -> bytes | memoryview:
-    """Return the file's bytes without a byte order mark; a large file is mapped, so that it takes no memory of ours."""
+    """Return the file's bytes without a byte order mark; a large file is mapped, so that it takes no process memory."""
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size < MAP_FROM_BYTES:

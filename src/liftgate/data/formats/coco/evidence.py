@@ -1,4 +1,4 @@
-"""Which of two readings of a results file fits the truth: a vote of boxes, where ids alone leave both possible."""
+"""Decide between two readings of a results file by how many boxes overlap the truth, where ids allow both."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from liftgate.boxes import Boxes, iou
 from liftgate.data.core.dataset import Dataset
 
 _MAX_VOTES = 20_000
-"""Detections that vote, the surest first"""
+"""Detections that are counted, highest scores first"""
 _MIN_IOU = 0.5
 _CLEAR_MAJORITY = 3
-"""So many times as many votes, and so many more, are clear"""
+"""Times as many votes, and at least as many more, as the other reading needs for a clear decision"""
 
 
 class Vote(NamedTuple):
@@ -26,21 +26,21 @@ class Vote(NamedTuple):
 
     @property
     def answer(self) -> int:
-        """1 or 2: which of the two fits clearly better; 0: not decided."""
+        """The reading that fits clearly better, 1 or 2; 0: undecided."""
         if self.first >= _CLEAR_MAJORITY * self.second + _CLEAR_MAJORITY:
             return 1
         return 2 if self.second >= _CLEAR_MAJORITY * self.first + _CLEAR_MAJORITY else 0
 
 
 def surest(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the rows that vote, shape (k,): the detections with the highest scores."""
+    """Return the indices of the detections that are counted, shape (k,): those with the highest scores."""
     if len(scores) <= _MAX_VOTES:
         return np.arange(len(scores), dtype=np.int64)
     return np.argpartition(-scores, _MAX_VOTES)[:_MAX_VOTES].astype(np.int64)
 
 
 def matched_class(dataset: Dataset, image: NDArray[np.int64], boxes: Boxes) -> NDArray[np.int64]:
-    """Return the class of the object that each box lies on, −1: on none at IoU 0.5; shape (n,).
+    """Return the class of the object that each box matches at IoU 0.5, −1: none; shape (n,).
 
     Args:
         dataset: the truth.
@@ -66,5 +66,5 @@ def matched_class(dataset: Dataset, image: NDArray[np.int64], boxes: Boxes) -> N
 
 
 def vote(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Vote:
-    """Return how many rows only the first and only the second reading puts right."""
+    """Return how many rows are right by the first reading alone, and by the second alone; both (k,) masks."""
     return Vote(int((first & ~second).sum()), int((second & ~first).sum()))

@@ -1,4 +1,4 @@
-"""Which image of the truth a row of a results file means: by its `file_name`, else by its `image_id`.
+"""Find the image of the truth for each row of a results file: by `file_name`, else by `image_id`.
 
 Ultralytics writes `image_id` as the number of the file name's stem (000000000009.png → 9), and in newer versions the
 file's name in every row. COCO tools write the id that the truth's JSON has.
@@ -34,7 +34,7 @@ class _NamedRow(msgspec.Struct, gc=False):
 
 
 def file_names(path: Path) -> list[str | None] | None:
-    """Return the `file_name` of every row of a results file, None where it has none in its first rows."""
+    """Return the `file_name` of every row of a results file; None if its first rows have none."""
     with path.open("rb") as file:
         if b'"file_name"' not in file.read(_HEAD) or path.stat().st_size > _LARGEST:
             return None
@@ -42,12 +42,12 @@ def file_names(path: Path) -> list[str | None] | None:
         data = file.read().removeprefix(b"\xef\xbb\xbf")
     try:
         return [row.file_name for row in msgspec.json.decode(data, type=list[_NamedRow])]
-    except UNDECODABLE:  # NaN in some row: the reader of results has its say
+    except UNDECODABLE:  # NaN in some row: `read_results` reports it
         return None
 
 
 class ImageIds:
-    """Finds the image of a results row."""
+    """Index of the images of a dataset by the ids and names that results files use."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
@@ -59,7 +59,7 @@ class ImageIds:
         self.respelled = 0
         """Ids that were found in another type than the dataset's (2299 and "2299")."""
         self.note = ""
-        """What belongs beside a number that rests on the reading; empty: nothing"""
+        """Note for every metric that depends on an assumption about the ids; empty: none needed"""
 
     @cached_property
     def _names(self) -> ImageNames:
@@ -67,7 +67,7 @@ class ImageIds:
 
     @cached_property
     def _numbers(self) -> dict[int, int | None]:
-        """Number of a file name's stem → image; None: more than one image has it."""
+        """Return number of a file name's stem → image index; None: more than one image has the number."""
         table: dict[int, int | None] = {}
         for index, image in enumerate(self._dataset.images):
             stem = PurePosixPath(image.id).stem
@@ -76,7 +76,7 @@ class ImageIds:
         return table
 
     def find(self, id_: Id) -> int | None:
-        """Return the image of an id: exact COCO id, then id, file name or stem, then by spelling where unique."""
+        """Return the image index of an id: COCO id, else id, file name or stem, else its text if that is unique."""
         if id_ in self._exact:
             return self._exact[id_]
         if id_ not in self._known:
@@ -89,12 +89,12 @@ class ImageIds:
     def rows(self, path: Path, results: CocoResults, *, declared: bool = False) -> NDArray[np.int64]:
         """Return the index of each row's image in the dataset, −1: unknown; shape (n,).
 
-        `file_name` decides where the rows have it. Numbers that are no ids of the truth, or fit its boxes only as
-        numbers of file names, are these. `declared`: Liftgate wrote the file, with the truth's ids.
+        `file_name` decides where the rows have it. Numbers that are not ids of the truth, or that fit its boxes
+        only as numbers in file names, are read as such. `declared`: Liftgate wrote the file, with the truth's ids.
 
         Raises:
-            DataError: `file_name` and `image_id` mean two images; a number that several file names have; or ids whose
-                boxes fit the truth clearly better as numbers of file names.
+            DataError: `file_name` and `image_id` are of two images; a number that several file names have; or ids whose
+                boxes fit the truth clearly better as numbers in file names.
         """
         names = file_names(path) if len(results) else None
         if names is not None and len(names) == len(results) and any(names):
@@ -131,7 +131,7 @@ class ImageIds:
             return -1 if place is None else place
         by_name, by_id = self._names.find(name), self._exact.get(id_)
         base = PurePosixPath(name.replace("\\", "/"))
-        if by_name is None:  # two folders may have a file of this name: then the id says which
+        if by_name is None:  # two folders may have a file of this name: then the id decides
             images = self._dataset.images
             return by_id if by_id is not None and PurePosixPath(images[by_id].id).name == base.name else -1
         number = int(base.stem) if base.stem.isascii() and base.stem.isdigit() else None

@@ -1,4 +1,4 @@
-"""One JSON per split → one Dataset.
+"""Read one COCO JSON per split as one Dataset.
 
 `annotations/instances_train2017.json` and so on, or Roboflow's `train/_annotations.coco.json`, `valid/…`, `test/…`.
 """
@@ -20,10 +20,10 @@ from liftgate.progress import Progress, silent
 
 
 def find_parts(folder: Path) -> list[Path]:
-    """The JSON files of a folder that are its splits; empty: it is no COCO folder.
+    """Return the JSON files of a folder that are its splits; empty: not a COCO folder.
 
     Raises:
-        DataError: more than one for a split (instances and keypoints): which is meant has to be said.
+        DataError: more than one for a split (instances and keypoints): the caller has to name one kind.
     """
     found = [file for part in ("train", "valid", "val", "test") for file in sorted((folder / part).glob("*.coco.json"))]
     found = found or sorted((folder / "annotations").glob("*.json")) or sorted(folder.glob("*.coco.json"))
@@ -76,7 +76,7 @@ def read_parts(
         all_images += [replace(image, id=ids[image.id]) for image in part.images]
         faults += [replace(fault, image=ids.get(fault.image or "", fault.image)) for fault in part.faults]
     coco_ids = [image.coco_id for image in all_images]
-    if len(set(coco_ids)) < len(coco_ids):  # Roboflow counts from 0 in every file: such an id names nothing
+    if len(set(coco_ids)) < len(coco_ids):  # Roboflow counts from 0 in every file, so its ids are ambiguous
         all_images = [replace(image, coco_id=None) for image in all_images]
     return replace(
         first,
@@ -91,7 +91,7 @@ def read_parts(
 
 
 def _id(image: Image, part: Dataset, root: Path) -> str:
-    """Path below the root; the suffix that keeps two records of one file apart is kept."""
+    """Return the image's path below the root, with the suffix that distinguishes two records of one file."""
     inside = part.root / image.id
     relative = os.path.relpath(inside, root)
     return Path(relative).as_posix() if not relative.startswith("..") else f"{image.split}/{image.id}"

@@ -1,12 +1,12 @@
-"""Predictions ↔ COCO results JSON, with how they were made in `<stem>.settings.json` beside it.
+"""Read and write predictions as COCO results JSON, with their settings in `<stem>.settings.json` next to it.
 
-A results file says neither which images were predicted on nor what its category numbers mean. The settings say both:
+A results file states neither which images were predicted on nor what its category numbers mean. The settings do:
 
     images               ids of the images that were predicted on; absent: all of the dataset
     category_numbering   `category ids`, `class from 0` or `class from 1`; absent: see `guess_numbering`
     classes              a list: names of category_id 1, 2, …, the model's own, matched to the dataset's by name;
                          a mapping, model's name → dataset's (a backend wrote it): the numbers are `class from 1`
-    answers              `image`: the rows are of whole images and have no bbox
+    answers              `image`: the rows are for whole images and have no bbox
     …                    everything else is kept as `Predictions.settings`
 """
 
@@ -33,12 +33,12 @@ from liftgate.hashing import short
 
 
 def settings_path(path: Path) -> Path:
-    """Where the settings of a results file lie."""
+    """Return the path of a results file's settings."""
     return path.with_name(f"{path.stem}.settings.json")
 
 
 def named_classes(path: Path) -> tuple[str, ...]:
-    """The class names that the settings of a results file give, the model's own; empty where they give none.
+    """Return the model's class names from the settings of a results file; empty if they name none.
 
     Raises:
         DataError: the settings cannot be read.
@@ -53,9 +53,9 @@ def read_predictions(
     """Read a COCO results file against the dataset that it was made on.
 
     `image_id` may be the image's COCO id, its id, file name or stem, or any of these spelled as text; a `file_name` in
-    every row decides instead (see `ImageIds.rows`). `category_id` is the dataset's, unless `numbering` or the settings
-    say otherwise (see `guess_numbering`). How the classes were read is in `settings["category_numbering"]`, and what
-    belongs beside a guess in `notes`. Keypoints without a box get the box around them.
+    every row is used instead (see `ImageIds.rows`). `category_id` is the dataset's, unless `numbering` or the settings
+    say otherwise (see `guess_numbering`). `settings["category_numbering"]` is the numbering that was used, and `notes`
+    has a remark if it is a guess. Keypoints without a box get the box around them.
 
     Args:
         path: the results file.
@@ -64,8 +64,8 @@ def read_predictions(
         numbering: `category ids`, `class from 0` or `class from 1`; None: as the settings say.
 
     Raises:
-        DataError: not JSON (with the line), a row that cannot be meant (with its index), or a reading that the truth's
-            boxes contradict.
+        DataError: not JSON (with the line), an invalid row (with its index), or a numbering that the truth's boxes
+            contradict.
     """
     results = read_results(path) if results is None else results
     settings = _read_settings(settings_path(path))
@@ -108,7 +108,7 @@ def read_predictions(
 
 
 def write_predictions(predictions: Predictions, dataset: Dataset, path: Path) -> Path:
-    """Write predictions as COCO results and their settings beside; returns `path`.
+    """Write predictions as COCO results, with their settings next to them, and return `path`.
 
     image_id is the image's COCO id where it has one, else its id; category_id is the dataset's.
     """
@@ -165,7 +165,7 @@ def _by_name(path: Path, names: object, dataset: Dataset) -> dict[int, int | Non
 def _image_column(
     path: Path, results: CocoResults, dataset: Dataset, place: NDArray[np.int64], looked_at: Mapping[int, int]
 ) -> NDArray[np.int64]:
-    """(n,) index into Predictions.images."""
+    """Return the (n,) index of each row into Predictions.images."""
     table = np.full(len(dataset.images) + 1, -1, dtype=np.int64)  # the last one is that of no image
     table[list(looked_at)] = list(looked_at.values())
     column = table[place]
@@ -176,7 +176,7 @@ def _image_column(
 
 
 def _class_column(path: Path, results: CocoResults, numbering: Numbering) -> NDArray[np.int64]:
-    """(n,) index into the dataset's classes, −1 for a class that the dataset does not have."""
+    """Return the (n,) index of each row into the dataset's classes, −1: a class that the dataset does not have."""
     numbers = np.unique(results.category)
     place = np.searchsorted(numbers, results.category)
     unknown = np.array([number not in numbering.classes for number in numbers.tolist()], dtype=np.bool_)
@@ -193,7 +193,7 @@ def _class_column(path: Path, results: CocoResults, numbering: Numbering) -> NDA
 
 
 def _boxes(path: Path, results: CocoResults, kept: NDArray[np.int64]) -> Boxes:
-    """(n, 4) left, top, width, height of the rows `kept`; of a row without, the box around its keypoints."""
+    """Return (n, 4) left, top, width, height of the rows `kept`; without a bbox, the box around the keypoints."""
     boxes = results.boxes[kept]
     missing = np.flatnonzero(np.isnan(boxes[:, 0]))
     for place, points in zip(missing, spread(results, kept[missing]), strict=True):
@@ -214,7 +214,7 @@ def _boxes(path: Path, results: CocoResults, kept: NDArray[np.int64]) -> Boxes:
 
 
 def _points(path: Path, results: CocoResults, kept: NDArray[np.int64], n_keypoints: int) -> NDArray[np.float64]:
-    """(n, K, 3) keypoints of the rows `kept`."""
+    """Return the (n, K, 3) keypoints of the rows `kept`."""
     count = np.maximum(results.point_count[kept], 0)
     if len(wrong := np.flatnonzero(count != 3 * n_keypoints)):
         raise DataError(
@@ -240,7 +240,7 @@ def _read_settings(path: Path) -> dict[str, object]:
 
 
 def _looked_at(path: Path, dataset: Dataset, settings: Mapping[str, object], ids: ImageIds) -> dict[int, int]:
-    """Index in the dataset → index in Predictions.images, for the images that were predicted on."""
+    """Return index in the dataset → index in Predictions.images, for the images that were predicted on."""
     named = settings.get("images")
     if named is None:
         return {index: index for index in range(len(dataset.images))}
@@ -269,15 +269,15 @@ def _some(values: Sequence[object]) -> str:
 
 
 def read_recorded(path: Path, dataset: Dataset, sha256: str | None) -> Predictions:
-    """Read predictions that a step left.
+    """Read predictions that an earlier step of a study wrote.
 
     Args:
         path: COCO results JSON.
         dataset: the images that they were made on, as they were then.
-        sha256: their content hash on record; None: the dataset may have changed since, so it cannot be compared.
+        sha256: their content hash in the ledger; None: not compared, because the dataset may have changed since.
 
     Raises:
-        DataError: the file cannot be read, or holds other predictions.
+        DataError: the file cannot be read, or has other predictions than those on record.
     """
     hint = f"delete {path.name}: `liftgate run` predicts again"
     try:

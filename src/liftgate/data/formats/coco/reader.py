@@ -1,4 +1,4 @@
-"""COCO JSON → Dataset."""
+"""Read a COCO JSON as a Dataset."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
 
     Classes are the categories in the order of their ids, which stay in `category_ids`. Boxes are `bbox` as given,
     `area` the annotation's own (of its outline), `line` the annotation id. The split is taken from the file's name
-    (`instances_val2017.json`) or its folder (`valid/_annotations.coco.json`). Images are looked for in `images`,
-    or beside the JSON; where none is found the sizes in the JSON are believed, which is enough to evaluate. The licence
-    is the strictest of its images', where every image names one. Roboflow's placeholder category 0 is left out.
+    (`instances_val2017.json`) or its folder (`valid/_annotations.coco.json`). Images are searched in `images`,
+    or next to the JSON; if none is found, sizes come from the JSON, which is enough to evaluate. The licence is the
+    strictest of its images, if every image names one. Roboflow's placeholder category 0 is left out.
 
     Raises:
-        DataError: not JSON, not COCO, or no category.
+        DataError: not JSON, not COCO, or without a category.
     """
     document = read_json(path, CocoDocument)
     source = lexical(path)
@@ -78,7 +78,7 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
 
 
 def _placeholder(categories: Sequence[CategoryRow]) -> bool:
-    """Whether the first category is the one that Roboflow puts before the others: 0, and the name of their kind."""
+    """Return whether the first category is Roboflow's placeholder: id 0, named as the supercategory of the others."""
     first, *others = categories
     return (
         first.id == 0
@@ -114,7 +114,7 @@ def _categories(source: Path, document: CocoDocument, faults: list[Fault]) -> li
 
 
 def _keypoints(categories: Sequence[CategoryRow]) -> Keypoints | None:
-    """Keypoints of the first category that has any: one skeleton per data set."""
+    """Return the keypoints of the first category that has any: one skeleton per data set."""
     for category in categories:
         if category.keypoints:
             count = len(category.keypoints)
@@ -127,13 +127,13 @@ def _keypoints(categories: Sequence[CategoryRow]) -> Keypoints | None:
 
 
 def split_of(source: Path) -> str | None:
-    """train, val or test from a word of the file's name, or from the folder's whole name."""
+    """Return train, val or test, from a word of the file's name or from the folder's name; None: neither."""
     words = [word for word in re.split(r"[^a-z]+", source.stem.lower()) if word in _SPLIT_WORDS]
     return _SPLIT_WORDS.get(words[0] if words else source.parent.name.lower())
 
 
 def _find_folder(source: Path, split: str | None, rows: Sequence[ImageRow]) -> Path | None:
-    """The folder that `file_name`s are relative to, among the places where people keep images; None: nowhere."""
+    """Return the folder that `file_name`s are relative to, among the usual ones; None: in none of them."""
     here, above = source.parent, source.parent.parent
     tail = next((word for word in source.stem.split("_") if re.fullmatch(r"(train|val|test)\d*", word)), split or "")
     candidates = [here, here / "images", above / "images", above, here / tail, above / tail]
@@ -154,7 +154,7 @@ def _images(
     faults: list[Fault],
     progress: Progress,
 ) -> tuple[list[Image], dict[Id, int]]:
-    """The images, and the place of each COCO id among them."""
+    """Return the images, and COCO id → index among them."""
     place = folder or source.parent
     files = [place / (safe_path(row.file_name, place) or "unnamed") for row in rows]
     headers = read_headers(files, progress) if folder else [ImageHeader() for _ in rows]
@@ -207,9 +207,9 @@ class _Licence(msgspec.Struct):
 
 
 def licence_of(raw: msgspec.Raw, used: Sequence[Id | None]) -> str | None:
-    """Return the strictest licence of those that images use; None where an image names none that is known.
+    """Return the strictest licence of those that images use; None if an image has no known licence.
 
-    The address comes before the name, which leaves out the version.
+    The URL is tried before the name, because names omit the version.
 
     >>> table = msgspec.Raw(b'[{"id": 4, "url": "http://creativecommons.org/licenses/by/2.0/", "name": "Attribution"}]')
     >>> licence_of(table, [4, 4]), licence_of(table, [4, None])

@@ -1,10 +1,10 @@
 """Read a results JSON as columns.
 
-Small files are decoded by msgspec; larger ones are scanned in pieces by machine code, so that memory holds the numbers
-and one piece, never the file.
+msgspec decodes small files; compiled code scans larger ones in chunks, so that memory holds the numbers and one chunk,
+never the whole file.
 
-What the scanner does not understand in a row is decided by msgspec, so that a row means the same either way and one
-that is no detection is named by its index.
+msgspec decodes the rows that the scanner does not understand, so that a row is read the same either way and one that is
+not a detection is reported with its index.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from liftgate.kernels import coco_scan
 from liftgate.kernels.compiler import kernels_on
 
 SCAN_FROM = 8 << 20
-"""Bytes from which on a file is scanned: below, msgspec takes less time than loading the scanner's machine code
+"""Least size in bytes of a file that is scanned: below, msgspec takes less time than loading the compiled scanner
 (docs/benchmarks.md)"""
 
 CHUNK_BYTES = 16 << 20
@@ -39,7 +39,7 @@ class CocoResults:
     """Rows of a results file; every column has the same length n."""
 
     ids: tuple[Id, ...]
-    """The distinct image_ids, as they came"""
+    """The distinct image_ids, in order of occurrence"""
     image: NDArray[np.int64]
     """(n,) index into ids"""
     category: NDArray[np.int64]
@@ -48,7 +48,7 @@ class CocoResults:
     boxes: Boxes
     """(n, 4) left, top, width, height; NaN where a row has none"""
     point_count: NDArray[np.int64]
-    """(n,) how many numbers `keypoints` has; −1: none is given"""
+    """(n,) how many numbers `keypoints` has; −1: the row has no keypoints"""
     points: NDArray[np.float64]
     """The numbers of all rows' keypoints, one after the other"""
 
@@ -61,11 +61,11 @@ def read_results(path: Path, *, scan_from: int = SCAN_FROM, piece: int = CHUNK_B
 
     Args:
         path: a JSON list of detections.
-        scan_from: bytes from which on the file is scanned; without compiled kernels it never is.
-        piece: bytes that are scanned at once.
+        scan_from: least size in bytes of a file that is scanned; never without compiled kernels.
+        piece: bytes per chunk.
 
     Raises:
-        DataError: not JSON (with the line, in a file of moderate size), or a row that is no detection, with its index.
+        DataError: not JSON (with the line, in a file of moderate size), or an invalid row, with its index.
     """
     try:
         if path.stat().st_size < scan_from or not kernels_on():
@@ -78,10 +78,10 @@ def read_results(path: Path, *, scan_from: int = SCAN_FROM, piece: int = CHUNK_B
 
 
 def _decoded(data: bytes) -> CocoResults:
-    """Return the columns of a file that is decoded as a whole.
+    """Decode a whole file with msgspec and return its columns.
 
     Raises:
-        MsgspecError, UnicodeError, RecursionError: it is no JSON list of detections.
+        MsgspecError, UnicodeError, RecursionError: not a JSON list of detections.
     """
     rows = msgspec.json.decode(data, type=list[ResultRow])
     ids: dict[Id, int] = {}
@@ -102,7 +102,7 @@ def _decoded(data: bytes) -> CocoResults:
 
 
 class _Piece:
-    """Room for what one piece of the file holds."""
+    """Arrays that the scanner fills from one chunk of the file."""
 
     def __init__(self, size: int) -> None:
         rows = size // _LEAST_ROW + 1
@@ -113,7 +113,7 @@ class _Piece:
 
 
 class _Reader:
-    """Reads piece by piece, and keeps the ids of the pieces before."""
+    """Reads a file chunk by chunk, and keeps the image ids of earlier chunks."""
 
     def __init__(self, path: Path, piece: int) -> None:
         self._path, self._piece = path, piece
@@ -144,7 +144,7 @@ class _Reader:
                 piece.text[:kept] = piece.text[left:filled].copy()
 
     def _scan(self, piece: _Piece, begin: int, end: int) -> int:
-        """Take the rows that are whole; returns where the first that is not begins."""
+        """Scan the complete rows of a chunk and return the offset of the first incomplete one."""
         state = self._state
         piece.slots.fill(-1)
         state[coco_scan.AT], state[[coco_scan.ROWS, coco_scan.IDS, coco_scan.POINTS]] = begin, 0
@@ -177,7 +177,7 @@ class _Reader:
         return int(state[coco_scan.AT])
 
     def _decode_row(self, piece: _Piece) -> int:
-        """Take the row at hand as msgspec reads it; returns the place of its id."""
+        """Decode the current row with msgspec and return the index of its image id."""
         state = self._state
         row, first, last = (int(state[i]) for i in (coco_scan.ROWS, coco_scan.AT, coco_scan.END))
         try:
@@ -216,7 +216,7 @@ class _Reader:
         raise DataError("not a valid JSON list of detections", where=self._path, got=why, hint=hint)
 
     def _raise_first_error(self) -> None:
-        """The slow reader knows the line, and reads NaN as null; it takes some twenty times the file's memory."""
+        """Raise the first error with its line: the slow reader takes about twenty times the file's size in memory."""
         if self._path.stat().st_size > LARGEST_SLOW:
             return
         decode = msgspec.json.Decoder(ResultRow).decode
@@ -230,6 +230,6 @@ class _Reader:
 
 
 def spread(results: CocoResults, rows: Iterable[int]) -> list[NDArray[np.float64]]:
-    """The keypoint numbers of each of `rows`; empty where none are given."""
+    """Return the keypoint numbers of each of `rows`; empty for a row without keypoints."""
     end = np.cumsum(np.maximum(results.point_count, 0))
     return [results.points[end[row] - max(0, int(results.point_count[row])) : end[row]] for row in rows]

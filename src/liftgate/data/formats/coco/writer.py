@@ -1,4 +1,4 @@
-"""Dataset → COCO JSON."""
+"""Write a Dataset as COCO JSON."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def write(dataset: Dataset, path: Path, progress: Progress = silent) -> Path:
     """Write images, labels and classes as COCO JSON and return `path`.
 
     Boxes keep every digit; `area`, `iscrowd`, `ignore` and keypoints are kept; the size is that of the upright image.
-    Ids of images and categories are the dataset's own, annotation ids its `line` where these are unique, else 1 … n.
-    Written in pieces: a million boxes take the memory of a few thousand.
+    Ids of images and categories are the dataset's own; annotation ids are its `line` if unique, else 1 … n. Rows are
+    written in chunks: a million boxes take the memory of a few thousand.
     """
     labels = dataset.labels
     unique = dataset.format == "coco" and len(np.unique(labels.line)) == len(labels)
@@ -83,7 +83,7 @@ def _annotation_rows(
 
 
 def coco_ids(dataset: Dataset) -> list[int | str]:
-    """The id under which COCO files name each image: its own where all have one, else 1 … n.
+    """Return the COCO id of each image: its own if all have one, else 1 … n.
 
     A mixture would be ambiguous, and pycocotools wants numbers.
     """

@@ -1,4 +1,4 @@
-"""CVAT XML 1.1 → Dataset."""
+"""Read CVAT XML 1.1 as a Dataset."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", 
 
 @dataclass(slots=True)
 class _Frame:
-    """One image, or one frame of a video, as found."""
+    """One image, or one frame of a video, with its shapes as read."""
 
     name: str
     width: int = 0
@@ -43,16 +43,16 @@ class _Frame:
     split: str | None = None
     shapes: list[Shape] = field(default_factory=list)
     tracks: list[int] = field(default_factory=list)
-    """Of a video: which track each shape is of"""
+    """Of a video: track of each shape"""
     task: str = ""
-    """Of a project: two tasks may have images of one name"""
+    """Of a project: task that the image is of; two tasks may have images of the same name"""
     bad: list[tuple[str, str, str]] = field(default_factory=list)
     """(kind, where, message)"""
 
 
 @dataclass(slots=True)
 class _Found:
-    """An XML as found."""
+    """Contents of an XML as they are read."""
 
     source: Path
     labels: list[str] = field(default_factory=list)
@@ -70,10 +70,10 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
     """Read `annotations.xml`, or a zip that CVAT exported (only the XML in it is opened, nothing is unpacked).
 
     Classes are the task's labels in its order. Outlines, ellipses, masks and turned boxes become the box around them,
-    skeletons keypoints with the box around those. In a video, boxes between key frames are put on a straight line where
-    the export leaves them out; frames are called `frame_000012`, and the video is their group. Attributes called
-    is_crowd or ignore (difficult) are kept, others are not. `Labels.line` is the number of the object on its image,
-    from 1; which of them are one object through a video is kept in `Dataset.raw["tracks"]` (tracks.py).
+    skeletons keypoints with the box around those. In a video, boxes that the export leaves out between key frames are
+    interpolated linearly; frames are called `frame_000012`, and the video is their group. Attributes called is_crowd or
+    ignore (difficult) are kept, others are not. `Labels.line` is the number of the object on its image, from 1; the
+    track of each object of a video is in `Dataset.raw["tracks"]` (tracks.py).
 
     Raises:
         DataError: not CVAT's XML, cut off, or refused (a bomb); with the line.
@@ -112,7 +112,7 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
                     got=f"{size:,}",
                 )
             with archive.open(inside[0]) as member:
-                # ZipExtFile stops at the declared size, so a bomb that lies about it is cut off.
+                # ZipExtFile stops at the declared size, so a bomb with a false size is cut off.
                 yield member
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # damaged, odd compression, a password
         raise DataError("the zip cannot be read", where=path, got=str(error)) from None
@@ -121,7 +121,7 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _scan(file: IO[bytes], found: _Found, progress: Progress) -> None:
-    """Go through the XML element by element and let go of each: memory holds the shapes, not the tree."""
+    """Read the XML element by element and clear each afterwards: memory holds the shapes, not the tree."""
     root: Element | None = None
     try:
         for kind, element, depth in iterate_xml(file, _LIMITS):
@@ -145,7 +145,7 @@ def _scan(file: IO[bytes], found: _Found, progress: Progress) -> None:
 
 
 def _take_meta(element: Element, found: _Found) -> None:
-    """Labels with their skeletons, and what a video's frames have in common. A task, a job or a project."""
+    """Read the <meta> of a task, job or project: labels with their skeletons, and name and frame size of a video."""
     labels = [label for label in element.iter("label") if label.findtext("name")]
     for label in labels:
         name, parent = label.findtext("name", "").strip(), label.findtext("parent", "").strip()
@@ -166,7 +166,7 @@ def _take_image(element: Element, found: _Found) -> None:
     )
     task = element.get("task_id") or ""
     key = f"{task}\0{name}"
-    if key in found.frames:  # two records of one image: their objects are not thrown together
+    if key in found.frames:  # two records of one image: their objects are kept apart
         key, name = f"{key}#{len(found.frames)}", f"{name}#{len(found.frames)}"
         found.faults.append(Fault("image_twice", str(found.source), f"two images are called {name}", name))
     frame = found.frames[key] = _Frame(name, task=task)
@@ -184,7 +184,7 @@ def _take_image(element: Element, found: _Found) -> None:
 
 
 def _take_track(element: Element, found: _Found) -> None:
-    """One object through a video: shapes by frame, gaps between key frames filled, gone after `outside`."""
+    """Read a track: the shapes of one object by frame, interpolated between key frames, ended by `outside`."""
     found.tracks += 1
     keys: list[tuple[int, Shape | None]] = []
     for child in element:
@@ -212,7 +212,7 @@ def _take_track(element: Element, found: _Found) -> None:
                     "too many boxes between key frames", where=found.source, expected=f"at most {_MOST_FILLED}"
                 )
             for gap in range(number + 1, last):
-                # Until an object leaves it stays where it was; else it moves evenly.
+                # Before `outside` an object stays in place; otherwise it is interpolated.
                 share = 0.0 if following is None else (gap - number) / (last - number)
                 _add(found, gap, between(shape, following or shape, share))
 
@@ -292,7 +292,7 @@ def _dataset(found: _Found, images: Path | None, name: str | None, progress: Pro
 
 
 def _keep_tasks_apart(frames: Sequence[_Frame], source: Path, faults: list[Fault]) -> None:
-    """Call images of one name in several tasks by their task: `task_7/0001.jpg`; which file is whose is not known."""
+    """Prefix images of the same name in several tasks with their task: `task_7/0001.jpg`; their files are unknown."""
     count = Counter(frame.name for frame in frames)
     for frame in frames:
         if count[frame.name] > 1:
@@ -302,7 +302,7 @@ def _keep_tasks_apart(frames: Sequence[_Frame], source: Path, faults: list[Fault
 
 
 def _point_names(found: _Found, frames: list[_Frame]) -> tuple[str, ...]:
-    """Keypoints of the first skeleton: the task's declaration, else the names that occur."""
+    """Return the keypoints of the first skeleton: as the task declares them, else the names that occur."""
     for names in found.points.values():
         return tuple(names)
     return tuple(dict.fromkeys(name for frame in frames for shape in frame.shapes for name in shape.points))
@@ -318,7 +318,7 @@ def _find_folder(source: Path, names: list[str]) -> Path | None:
 
 
 def _file(folder: Path, name: str) -> Path:
-    """The image's file: a frame of a video has no suffix in its name."""
+    """Return the file of an image; the name of a video's frame has no suffix."""
     if re.fullmatch(r"frame_\d{6,}", name):
         for suffix in (".jpg", ".PNG", ".png", ".jpeg"):
             if (folder / f"{name}{suffix}").is_file():

@@ -1,4 +1,4 @@
-"""One shape of a CVAT XML: a box, an outline or a skeleton, as box and keypoints."""
+"""Convert a shape of a CVAT XML (box, outline, skeleton, …) to a box and keypoints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 OUTLINES = frozenset({"polygon", "polyline", "ellipse", "mask", "cuboid"})
 SHAPES = OUTLINES | {"box", "skeleton"}
-"""What can become a box. `points` and `tag` have none."""
+"""Elements that can become a box; `points` and `tag` cannot."""
 
 _CROWD = frozenset({"is_crowd", "iscrowd", "crowd"})
 _IGNORE = frozenset({"ignore", "ignored", "difficult"})
@@ -30,14 +30,14 @@ class Shape:
 
 
 class BadShape(Exception):
-    """What is wrong with a shape: (kind, message) of a fault. Never leaves this room."""
+    """A shape is invalid; its arguments are kind and message of a fault. The reader catches it."""
 
 
 def parse_shape(element: Element, label: str | None = None) -> Shape:
     """Read one shape element; in a track the label is the track's.
 
     Raises:
-        BadShape: no label, or coordinates that are none.
+        BadShape: no label, or invalid coordinates.
     """
     label = label or element.get("label") or ""
     if not label:
@@ -70,7 +70,7 @@ def parse_shape(element: Element, label: str | None = None) -> Shape:
 
 
 def _plain_box(element: Element) -> tuple[float, float, float, float] | None:
-    """An upright box without attributes: nearly all of most files, so it has a short way. None: not plain, or bad."""
+    """Return an upright box without attributes, the most common shape, fast; None: another or invalid shape."""
     if element.tag != "box" or len(element) or "rotation" in element.attrib:
         return None
     at = element.attrib
@@ -82,7 +82,7 @@ def _plain_box(element: Element) -> tuple[float, float, float, float] | None:
 
 
 def between(first: Shape, second: Shape, share: float) -> Shape:
-    """The shape that lies `share` of the way between two key frames, each coordinate on a straight line."""
+    """Return the shape at `share` (0 … 1) of the way between two key frames, by linear interpolation."""
     box = tuple(a + (b - a) * share for a, b in zip(first.box, second.box, strict=True))
     points = {
         name: (
@@ -97,7 +97,7 @@ def between(first: Shape, second: Shape, share: float) -> Shape:
 
 
 def _sided(element: Element, label: str) -> tuple[tuple[float, float, float, float], float | None]:
-    """Box, mask and ellipse: their sides, turned by `rotation` where there is one."""
+    """Return the box around a box, mask or ellipse, rotated by `rotation` if given, and its area."""
     if element.tag == "ellipse":
         x, y, rx, ry = (_number(element, label, name) for name in ("cx", "cy", "rx", "ry"))
         return (x - rx, y - ry, x + rx, y + ry), math.pi * rx * ry

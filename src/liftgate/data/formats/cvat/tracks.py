@@ -1,7 +1,7 @@
-"""Dataset of a video → CVAT XML 1.1 with tracks: which boxes are one object is kept.
+"""Tracks of a video's objects, for CVAT XML 1.1: which boxes are one object.
 
-`Dataset.raw["tracks"]` says by frame which track each of its objects belongs to; `Labels.line` is the object's place
-there, so that a choice of classes or frames takes nothing from it.
+`Dataset.raw["tracks"]` maps each frame to the tracks of its objects; `Labels.line` is the object's index there, so the
+mapping stays valid when classes or frames are selected.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _FRAME = re.compile(r"frame_(\d{6,})(?:\.\w+)?")
 def track_of(dataset: Dataset) -> NDArray[np.int64] | None:
     """Return the track of every object, or None where a file of tracks cannot hold the data.
 
-    It cannot hold objects without a track, frames that are not numbered ones of one video, frames in splits, frames
-    without an object, or keypoints.
+    Such a file cannot hold objects without a track, frames that are not numbered frames of one video, frames in
+    splits, frames without an object, or keypoints.
     """
     known = dataset.raw.get(TRACKS)
     if not isinstance(known, Mapping) or not len(dataset.labels) or dataset.keypoints is not None:
@@ -42,7 +42,7 @@ def track_of(dataset: Dataset) -> NDArray[np.int64] | None:
 
 
 def track_runs(dataset: Dataset, tracks: NDArray[np.int64]) -> Iterator[tuple[int, Sequence[tuple[int, int, bool]]]]:
-    """Yield each track with its (frame, row, whether it ends there), frames rising."""
+    """Yield each track with its (frame, row of the labels, whether the track ends there), in order of frames."""
     numbers = [int(match[1]) if (match := _FRAME.fullmatch(image.id)) else 0 for image in dataset.images]
     rows: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for row, (track, image) in enumerate(zip(tracks.tolist(), dataset.labels.image.tolist(), strict=True)):

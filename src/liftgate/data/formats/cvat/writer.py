@@ -1,4 +1,4 @@
-"""Dataset → CVAT XML 1.1, for images or with the tracks of a video: import it into a task that has these images."""
+"""Write a Dataset as CVAT XML 1.1, for images or with the tracks of a video, to import into a task of these images."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from liftgate.progress import Progress, report_progress, silent
 
 
 def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
-    """Write `annotations.xml` and links in `images/`; returns the XML.
+    """Write `annotations.xml` and links in `images/`, and return the path of the XML.
 
     Objects with a labelled keypoint become skeletons, which have no box of their own in CVAT. Crowd and ignored are
-    attributes. What was read from the tracks of a video is written as tracks again, every frame a key frame. Written
-    image by image, so that memory does not grow with the data.
+    attributes. Tracks of a video are written as tracks, with every frame a key frame. The XML is written image by
+    image, so that memory does not grow with the data.
     """
     path = folder / "annotations.xml"
     rows = np.argsort(dataset.labels.image, kind="stable")
@@ -76,7 +76,7 @@ _FLAGS = {
 
 
 def _image(number: int, image: Image, labels: Labels, names: Sequence[str], points: Sequence[str]) -> Iterator[str]:
-    """The lines of one image; `names` and `points` (of classes and keypoints) are quoted already."""
+    """Yield the lines of one image; `names` and `points` (of classes and keypoints) are already quoted."""
     width, height = image.upright
     subset = f" subset={quoteattr(image.split)}" if image.split else ""
     yield f'  <image id="{number}" name={quoteattr(image.id)}{subset} width="{width}" height="{height}">\n'
@@ -95,7 +95,7 @@ def _image(number: int, image: Image, labels: Labels, names: Sequence[str], poin
 
 
 def _tracks(dataset: Dataset, tracks: NDArray[np.int64], names: Sequence[str]) -> Iterator[str]:
-    """One element for each track; a box that is `outside` says from where on the object is gone."""
+    """Yield the lines of the tracks; a box with `outside` marks the frame after a track's last."""
     labels, boxes = dataset.labels, dataset.labels.boxes.round(3).tolist()
     for track, run in track_runs(dataset, tracks):
         yield f'  <track id="{track}" label={names[labels.cls[run[0][1]]]} source="file">\n'
@@ -108,7 +108,7 @@ def _tracks(dataset: Dataset, tracks: NDArray[np.int64], names: Sequence[str]) -
 
 
 def _skeletons(labels: Labels) -> frozenset[int]:
-    """Rows with a labelled keypoint."""
+    """Return the rows with a labelled keypoint."""
     if labels.keypoints is None:
         return frozenset()
     return frozenset(np.flatnonzero((labels.keypoints[..., 2] > 0).any(axis=1)).tolist())

@@ -1,7 +1,7 @@
 """Pascal VOC: one XML per image, splits in ImageSets/Main, or in folders as Roboflow exports it.
 
 Boxes are xmin … xmax as given, in pixels: VOC's own convention counts from 1 and includes the last pixel, most
-tools of today write 0-based edges, and no file says which. Shifting by a guess would be wrong for one of them, and the
+tools today write 0-based edges, and files do not state which. Shifting boxes would be wrong for one of them, and the
 difference is half a pixel.
 """
 

@@ -1,4 +1,4 @@
-"""One VOC XML. What is wrong with it is kept, not raised."""
+"""Parse one VOC XML; mistakes in it are collected, not raised."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from liftgate.documents import DocumentError, Limits, parse_xml
 
 _LARGEST_SIDE = 1e6  # pixels
-_FARTHEST = 1e9  # a coordinate beyond is an error: refused, so that no product of two overflows later
+_FARTHEST = 1e9  # a larger coordinate is refused, so that no product of two overflows later
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 _LIMITS = Limits(size=4 << 20)  # 13,000 objects; of nested tags a parser makes a hundred times as much memory
 
@@ -26,7 +26,7 @@ class VocObject:
 
 @dataclass(slots=True)
 class VocAnnotation:
-    """One XML as found."""
+    """Contents of one XML."""
 
     width: int = 0
     height: int = 0
@@ -37,7 +37,7 @@ class VocAnnotation:
 
 
 def parse_annotation(file: Path) -> VocAnnotation:
-    """Parse one VOC XML; what is wrong with it is in `bad`, never raised."""
+    """Parse one VOC XML; mistakes are in `bad`, none is raised."""
     annotation = VocAnnotation()
     try:
         if file.stat().st_size > _LIMITS.size:
@@ -50,7 +50,7 @@ def parse_annotation(file: Path) -> VocAnnotation:
     except OSError as error:
         annotation.bad.append(("xml_broken", str(file), f"{type(error).__name__}: {error}"[:200]))
         return annotation
-    for element in tree.iter():  # a namespace says nothing: <{http://…}object> is an object
+    for element in tree.iter():  # namespaces are ignored: <{http://…}object> is an object
         if isinstance(element.tag, str):
             element.tag = element.tag.rpartition("}")[2]
     if tree.tag != "annotation":

@@ -1,4 +1,4 @@
-"""Pascal VOC → Dataset."""
+"""Read Pascal VOC as a Dataset."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 
 @dataclass(slots=True)
 class _Layout:
-    """Which XML belongs to which picture; the key is the stem, with its folder where XML and pictures lie together."""
+    """Files of a VOC folder by stem, with the folder if XML and images are in the same one."""
 
     labels: dict[str, Path]
     pictures: dict[str, Path]
     home: Path
-    """Where a missing picture would be"""
+    """Folder of the images, also of missing ones"""
     splits: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
@@ -34,11 +34,11 @@ class _Layout:
 def read(path: Path, *, images: Path | None = None, name: str | None = None, progress: Progress = silent) -> Dataset:
     """Read a VOC folder: Annotations/*.xml, JPEGImages/ (or `images`), ImageSets/Main/{train,val,test}.txt.
 
-    Or, as Roboflow exports it, XML beside the pictures in train/, valid/ and test/. Classes are the names that occur,
+    Or, as Roboflow exports it, XML next to the images in train/, valid/ and test/. Classes are the names that occur,
     sorted. `Labels.line` is the number of the object in its file, from 1. `difficult` becomes `ignore`.
 
     Raises:
-        DataError: no XML there.
+        DataError: the folder has no XML.
     """
     root = lexical(path)
     layout = _standard(root, images) if (root / "Annotations").is_dir() else _flat(root)
@@ -71,9 +71,9 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
             trouble.append(("filename_differs", f"<filename> is {annotation.filename!r}"))
         faults += [Fault(kind, str(label), message, image.id) for kind, message in trouble]
         faults += [Fault(kind, where, message, image.id) for kind, where, message in annotation.bad]
-        for thing in annotation.objects:
-            cls = first_seen.setdefault(thing.name, len(first_seen))
-            columns.add(index, cls, thing.box, line=thing.number, ignore=thing.difficult)
+        for obj in annotation.objects:
+            cls = first_seen.setdefault(obj.name, len(first_seen))
+            columns.add(index, cls, obj.box, line=obj.number, ignore=obj.difficult)
         if index % 256 == 0:
             progress("reading annotations", index, len(keys))
     classes = sorted(first_seen)
@@ -92,7 +92,7 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
 
 
 def is_flat(folder: Path) -> bool:
-    """Whether XML lies beside the pictures, in `folder` or in train/, valid/, test/ below it."""
+    """Return whether XML is next to the images, in `folder` or in train/, valid/, test/ below it."""
     return any(next((folder / part).glob("*.xml"), None) is not None for part in (".", *_FOLDERS))
 
 
@@ -123,7 +123,7 @@ def _pictures(folder: Path) -> dict[str, Path]:
 
 
 def _splits(folder: Path, stems: set[str]) -> tuple[dict[str, str], list[Fault]]:
-    """Map image stem to split, from the lists that exist; `trainval` only where there is neither train nor val."""
+    """Return image stem → split, from the lists that exist; `trainval` only if neither train nor val does."""
     lists = {split: folder / f"{split}.txt" for split in ("train", "val", "test")}
     if not lists["train"].is_file() and not lists["val"].is_file():
         lists = {"train": folder / "trainval.txt", "test": lists["test"]}

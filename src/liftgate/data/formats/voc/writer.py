@@ -1,4 +1,4 @@
-"""Dataset → Pascal VOC."""
+"""Write a Dataset as Pascal VOC."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from liftgate.progress import Progress, report_progress, silent
 
 
 def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
-    """Write Annotations/*.xml, ImageSets/Main/*.txt and links in JPEGImages; returns `folder`.
+    """Write Annotations/*.xml, ImageSets/Main/*.txt and links in JPEGImages, and return `folder`.
 
-    Coordinates have up to three decimals. `difficult` says ignored or crowd. An unlabelled image gets no
-    XML. What VOC cannot hold is in `formats.writing.losses`.
+    Coordinates have up to three decimals. Ignored and crowd objects are `difficult`. An unlabelled image
+    gets no XML. `formats.losses` lists what VOC cannot represent.
     """
     names = safe_names(dataset.images)
     rows = np.argsort(dataset.labels.image, kind="stable")
@@ -42,7 +42,7 @@ def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
 
 
 def _xml(image: Image, name: str, labels: Labels, classes: Sequence[str]) -> str:
-    """An annotation as text; a tree of elements takes more than twice as long. `classes` are escaped already."""
+    """Return an annotation as text (building an element tree takes twice as long); `classes` are already escaped."""
     width, height = image.upright
     lines = [
         "<annotation>",

@@ -1,6 +1,6 @@
 """YOLO: a data.yaml and one text file of fractions per image.
 
-`read` takes what people have, `write` makes a training tree that Ultralytics reads without surprises.
+`read` accepts the layouts in use, `write` makes a training tree that Ultralytics reads exactly as written.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""data.yaml: keys, class names and keypoints, with the line of each key.
+"""Read data.yaml: keys, class names and keypoints, with the line of each key.
 
-`download:` is a program that Ultralytics runs when the val folder is missing. Here it is text, kept in `raw`.
+`download:` is a script that Ultralytics runs when the val folder is missing. Here it is text in `raw`, never run.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _MOST_CLASSES = 100_000
 
 @dataclass(slots=True)
 class DataYaml:
-    """A data.yaml as found."""
+    """Contents of a data.yaml."""
 
     path: Path
     keys: Mapping[str, Any]
     lines: Mapping[str, int]
     faults: list[Fault] = field(default_factory=list)
     base: Path | None = None
-    """The folder of the images, where no file says"""
+    """Folder of the images where no data.yaml names it; None: the YAML's `path`"""
 
     def where(self, key: str) -> str:
         """Return file:line of a key."""
@@ -45,7 +45,7 @@ def load_data_yaml(path: Path) -> DataYaml:
     """Read a data.yaml.
 
     Raises:
-        DataError: not there, not YAML (with the line), or no mapping.
+        DataError: missing, not YAML (with the line), or not a mapping.
     """
     try:
         text = decode(read_limited(path, _LIMITS), _LIMITS)
@@ -64,7 +64,7 @@ def load_data_yaml(path: Path) -> DataYaml:
 
 
 def _duplicate_keys(path: Path, node: yaml.Node | None, inside: str = "") -> Iterator[Fault]:
-    """Yield keys that occur twice in one mapping: YAML silently takes the last."""
+    """Yield a fault for each key that occurs twice in one mapping: YAML silently uses the last."""
     if not isinstance(node, yaml.MappingNode):
         return
     seen: dict[str, int] = {}
@@ -81,7 +81,7 @@ def class_names(document: DataYaml) -> tuple[str, ...]:
     """Return the class names in index order; `nc` alone gives class_0, class_1 and so on.
 
     Raises:
-        DataError: neither `names` nor `nc`, or of a type that cannot be meant.
+        DataError: neither `names` nor `nc`, or of an invalid type.
     """
     names, count = document.keys.get("names"), _count(document)
     if names is None:
@@ -112,7 +112,7 @@ def class_names(document: DataYaml) -> tuple[str, ...]:
 
 
 def keypoints(document: DataYaml) -> Keypoints | None:
-    """Return what `kpt_shape`, `kpt_names`, `flip_idx` and `kpt_oks_sigmas` say; None without `kpt_shape`.
+    """Return the keypoints by `kpt_shape`, `kpt_names`, `flip_idx` and `kpt_oks_sigmas`; None without `kpt_shape`.
 
     Raises:
         DataError: `kpt_shape` is not [K, 2 or 3]: rows cannot be read without it.

@@ -1,4 +1,4 @@
-"""Image files of each split of a data.yaml.
+"""List the image files of each split of a data.yaml.
 
 Folders, lists of folders and list files, resolved against the YAML's own folder.
 """
@@ -43,7 +43,7 @@ def base_folder(document: DataYaml) -> Path:
 def list_images(document: DataYaml, base: Path) -> dict[str, list[Path]]:
     """Return the image files of every declared split, each file once, in the order Ultralytics has them (sorted).
 
-    What is missing, shared between splits or odd is recorded in `document.faults`.
+    Missing files, images in two splits and other oddities are recorded in `document.faults`.
     """
     files: dict[str, list[Path]] = {}
     owner: dict[Path, str] = {}
@@ -72,7 +72,7 @@ def list_images(document: DataYaml, base: Path) -> dict[str, list[Path]]:
 
 
 def _declared(keys: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """(split, key) for every split that the document names; Ultralytics takes `validation` for `val`."""
+    """Yield (split, key) for every split that the document names; Ultralytics reads `validation` as `val`."""
     for split in SPLITS:
         key = "validation" if split == "val" and "val" not in keys and "validation" in keys else split
         if keys.get(key):
@@ -80,7 +80,7 @@ def _declared(keys: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 
 def _resolve(document: DataYaml, base: Path, key: str, entry: object) -> Path | None:
-    """Find the folder or list file of one entry; the first that exists counts, and a detour is recorded."""
+    """Return the folder or list file of one entry: the first that exists; another than declared is a fault."""
     if not isinstance(entry, str) or not _is_possible(entry):
         document.fault("split_missing", key, f"{key}: {_shown(entry)} is no path")
         return None
@@ -104,7 +104,7 @@ def _resolve(document: DataYaml, base: Path, key: str, entry: object) -> Path | 
 
 
 def _usual_places(own: Path, key: str, entry: str) -> Iterator[Path]:
-    """Where the images of a split lie in the usual layouts beside the YAML: the end of the path first."""
+    """Yield the usual places of a split's images next to the YAML, beginning with the end of the declared path."""
     parts = [part for part in re.split(r"[\\/]+", entry) if part not in ("", ".", "..") and not part.endswith(":")]
     yield from (own.joinpath(*parts[begin:]) for begin in range(len(parts) - 1))
     names = {"train": ("train", "training"), "test": ("test", "testing")}.get(
@@ -116,7 +116,7 @@ def _usual_places(own: Path, key: str, entry: str) -> Iterator[Path]:
 
 
 def _origin(path: str) -> str:
-    """What a path that leads nowhere looks like.
+    """Return a remark on the form of a path that does not exist, such as a Windows path; empty: none.
 
     >>> _origin("C:\\\\data\\\\train"), _origin("images/train")
     (' (a Windows path)', '')
@@ -133,9 +133,9 @@ def _is_possible(path: str) -> bool:
 
 
 def _walk(document: DataYaml, folder: Path) -> list[Path]:
-    """Image files below a folder, hidden ones left out; links are followed, but no folder is entered twice.
+    """Return the image files below a folder, without hidden ones; links are followed, no folder is entered twice.
 
-    Where thousands of folders hold next to no image, a disk or a home folder was named: a fault.
+    If the first thousands of folders have hardly any image (a disk or a home folder was named), this is a fault.
     """
     found: list[Path] = []
     entered: set[str] = set()

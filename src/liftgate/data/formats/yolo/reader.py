@@ -1,4 +1,4 @@
-"""data.yaml → Dataset."""
+"""Read a data.yaml, or a folder with a list of classes, as a Dataset."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _LARGEST_LABEL = 64 << 20
 def read(path: Path, *, name: str | None = None, progress: Progress = silent) -> Dataset:
     """Read a data.yaml with its images' headers and labels.
 
-    Boxes come out in pixels of the upright image. An image without a label file has `label` None. Rows that are no
-    rows are in `faults` and not in `labels`; so are the rows of an image whose size is unknown.
+    Boxes are in pixels of the upright image. An image without a label file has `label` None. Invalid rows, and all rows
+    of an image whose size is unknown, are in `faults` and not in `labels`.
 
     Raises:
-        DataError: the YAML cannot be understood; everything else is a fault.
+        DataError: the YAML cannot be read; all other problems are faults.
     """
     return _read(yaml_document.load_data_yaml(path), name or lexical(path).parent.name, progress)
 
 
 def find_class_list(folder: Path) -> Path | None:
-    """Return the list of class names of a folder of images and rows without a data.yaml; None: it is no such folder.
+    """Return the file of class names of a folder of images and rows without a data.yaml; None: there is none.
 
     darknet has obj.names or classes.txt, Roboflow's darknet export train/_darknet.labels, Label Studio classes.txt.
     """
@@ -44,7 +44,7 @@ def find_class_list(folder: Path) -> Path | None:
 def read_class_list(folder: Path, classes: Path, *, name: str | None = None, progress: Progress = silent) -> Dataset:
     """Read a folder of images and YOLO rows whose class names are in a text file, one a line.
 
-    An image's split is the folder train, valid (val) or test that it lies in; elsewhere it has none.
+    An image's split is its folder train, valid (val) or test; elsewhere it has none.
 
     Raises:
         DataError: the list of names cannot be read, or is empty.
@@ -94,7 +94,7 @@ def _read(document: yaml_document.DataYaml, name: str, progress: Progress) -> Da
 
 
 def label_path(image: Path) -> Path:
-    """Where Ultralytics looks for an image's labels: the last `images` folder becomes `labels`, else beside it.
+    """Return where Ultralytics expects an image's labels: the last `images` in the path becomes `labels`.
 
     >>> label_path(Path("/d/images/train/a.jpg")).as_posix()
     '/d/labels/train/a.txt'
@@ -108,7 +108,7 @@ def label_path(image: Path) -> Path:
 
 
 def _root(base: Path, files: Sequence[Path]) -> Path:
-    """The base folder, or the folder above it that holds all images."""
+    """Return the base folder, or the folder above it that contains all images."""
     if all(file.is_relative_to(base) for file in files):
         return base
     return Path(os.path.commonpath([base, *(file.parent for file in files)]))
@@ -171,7 +171,7 @@ def _corners(box: Sequence[float], width: int, height: int) -> tuple[float, floa
 
 
 def _points(points: Sequence[float], dims: int, width: int, height: int) -> list[float]:
-    """Keypoints in pixels with visibility; without a visibility column a negative coordinate means unlabelled."""
+    """Return keypoints in pixels with visibility; without that column, a negative coordinate means unlabelled."""
     out: list[float] = []
     for start in range(0, len(points), dims):
         x, y = points[start], points[start + 1]
@@ -197,7 +197,7 @@ def _read_rows(
 
 
 def _orphans(images: Sequence[Image]) -> list[Fault]:
-    """Label files without an image, in the folders where labels of these images lie."""
+    """Return a fault for each label file without an image, in the folders of these images' labels."""
     expected = {label_path(image.path) for image in images}
     faults = []
     for folder in sorted({label.parent for label in expected}):
@@ -210,7 +210,7 @@ def _orphans(images: Sequence[Image]) -> list[Fault]:
 
 
 def _holds_rows(file: Path) -> bool:
-    """Whether a text file looks like labels: empty, or a first row of five numbers and more."""
+    """Return whether a text file seems to be labels: empty, or with a first row of at least five numbers."""
     if not file.is_file():  # opening a named pipe would wait for ever
         return False
     try:

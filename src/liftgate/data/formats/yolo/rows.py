@@ -1,7 +1,7 @@
-"""One label file of YOLO rows: `class cx cy w h`, an outline `class x y x y x y …`, or a box with its keypoints.
+"""Parse a label file of YOLO rows: `class cx cy w h`, an outline `class x y x y x y …`, or a box with keypoints.
 
-The rules are those of Ultralytics 8.4 (read, not copied), but it drops the whole image for one bad row; here the row
-is left out with its line, and the rest is kept.
+The rules are those of Ultralytics 8.4 (read, not copied), which drops the whole image for one bad row; here only the
+row is left out and reported with its line.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class LabelRow(NamedTuple):
 
 @dataclass(slots=True)
 class LabelRows:
-    """What one file holds: good rows, and (kind, line, message) for what is not one."""
+    """Rows of one file: the good ones, and (kind, line, message) for each invalid one."""
 
     good: list[LabelRow] = field(default_factory=list)
     bad: list[tuple[str, int, str]] = field(default_factory=list)
@@ -98,7 +98,7 @@ def _parse_row(
 
 
 def _is_track(words: Sequence[str]) -> bool:
-    """Whether a row ends in a track's number: a whole number from 1, which no corner of an outline is but 1 itself."""
+    """Return whether a row ends in a track id: a whole number from 1 (a corner of an outline is at most 1)."""
     last = words[-1]
     return last.isdigit() and last != "0" and (last != "1" or not {"0", "1"} & set(words[1:-1]))
 
@@ -108,7 +108,7 @@ def _box(line: int, cls: int, values: list[float], dims: int) -> LabelRow | tupl
     points = tuple(values[4:])
     if width < 0 or height < 0:
         return "row_out_of_range", f"size {width:g} × {height:g}"
-    # With keypoints Ultralytics holds only these to 1.01; a box that is too large passes there, and so here.
+    # With keypoints Ultralytics limits only these to 1.01; a box that is too large is accepted there, and so here.
     bounded = [number for index, number in enumerate(points) if index % dims < 2] if points else values
     if max(bounded) > 1 + _TOLERANCE or min(values) < -_TOLERANCE:
         worst = max((*bounded, min(values)), key=lambda number: abs(number - 0.5))
@@ -121,6 +121,6 @@ def _outline(line: int, cls: int, values: list[float]) -> LabelRow | tuple[str, 
     xs, ys = values[0::2], values[1::2]
     left, right, top, bottom = min(xs), max(xs), min(ys), max(ys)
     twice = sum(xs[i - 1] * ys[i] - xs[i] * ys[i - 1] for i in range(len(xs)))
-    # Ultralytics holds the outline's box, not its corners, to the range.
+    # Ultralytics checks the range of the outline's box, not of its corners.
     row = _box(line, cls, [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], dims=3)
     return LabelRow(line, cls, row.box, area=abs(twice) / 2) if isinstance(row, LabelRow) else row

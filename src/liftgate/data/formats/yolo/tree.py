@@ -1,18 +1,18 @@
-"""Dataset → a training tree: exactly what Ultralytics will see, without copies.
+"""Write a Dataset as a training tree: exactly what Ultralytics will read, without copies.
 
-    data.yaml            absolute `path`, names, kpt_shape, flip_idx; nothing of the user's YAML passes through
-    train.txt …          one list file per split, an image listed as often as `repeats` says
-    images/NAME.jpg      links to the originals (copies where the file system knows no links)
+    data.yaml            absolute `path`, names, kpt_shape, flip_idx; nothing else of the user's YAML
+    train.txt …          one list file per split; an image is listed as often as `repeats` has it
+    images/NAME.jpg      links to the originals (copies where the file system has no links)
     labels/NAME.txt      rows in fractions, 7 digits: a box returns to 0.01 px up to 65,000 px
     groups.csv           name, group; where groups are known
     manifest.json        link → image id, so that predictions can be traced back; what was left out; and the SHA-256 of
-                         every label and list, by which damage is noticed before a tree is used again
+                         every label and list, to detect damage before a tree is used again
 
-All names are made here: two images called a.jpg in different folders do not collide, and no name of the user's (with
+All names are generated: two images called a.jpg in different folders do not collide, and no name of the user's (with
 `..`, a line break, or /images/ in its path) can lead Ultralytics astray. Left out, because Ultralytics would drop the
 image or train on nonsense: images that it cannot read, crowd and ignore rows, boxes without area, duplicate
-rows; and training images that would only look empty, because none of their objects can be read or written. Boxes
-are cut at the image's edge. Originals are never touched: Ultralytics mends a JPEG by replacing the link.
+rows; and training images that would wrongly be empty, because none of their objects can be read or written. Boxes
+are cut at the image's edge. Originals are never touched: Ultralytics repairs a JPEG by replacing the link.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class TrainingTree:
-    """A training tree as it was written."""
+    """Result of writing a training tree."""
 
     data_yaml: Path
     n_images: int
@@ -89,12 +89,18 @@ def write_tree(
 ) -> TrainingTree:
     """Write the training tree; an older tree of ours in `folder` is replaced, unless other files have come into it.
 
-    `repeats` says how often an image of train is to be seen per epoch, by image id (default 1, 0: not at all).
-    Images without a split are left out. `faithful` is for conversion: boxes without area stay. `card` becomes its
-    README.md.
+    Images without a split are left out.
+
+    Args:
+        dataset: the data to write.
+        folder: the tree's folder.
+        repeats: image id → how often a training image is seen per epoch (default 1; 0: not at all).
+        faithful: keep boxes without area, for conversion.
+        card: data card, written as README.md.
+        progress: called after each file.
 
     Raises:
-        DataError: `folder` holds something else; `repeats` names an unknown image or one outside train.
+        DataError: `folder` has other files; `repeats` names an unknown image or one outside train.
     """
     folder = lexical(folder)
     if not (folder / "manifest.json").is_file():
@@ -117,14 +123,14 @@ def write_tree(
 
 
 _CACHES = (".cache", ".npy")
-"""Files that Ultralytics puts into a tree"""
+"""Files that Ultralytics writes into a tree"""
 
 
 def _own_file_test(folder: Path) -> Callable[[str], bool]:
-    """Return a function that says of a file, by its path in the tree, whether Liftgate or Ultralytics wrote it."""
+    """Return a function from a file's path in the tree to whether Liftgate or Ultralytics wrote it."""
     try:
         links = frozenset(read_manifest(folder))
-    except DataError:  # damaged: whatever lies where images and labels do
+    except DataError:  # damaged: every file in the folders of images and labels
         links = None
     stems = frozenset(PurePosixPath(link).stem for link in links or ())
     own = {"data.yaml", "manifest.json", "groups.csv"}
@@ -144,10 +150,10 @@ def _own_file_test(folder: Path) -> Callable[[str], bool]:
 
 
 def is_intact(data_yaml: Path) -> bool:
-    """Return whether a training tree is as it was written and where it was written.
+    """Return whether a training tree is unchanged and in the folder it was written to.
 
-    Every label, list and data.yaml must have the hash that the manifest has of it, and every link lead to an image. A
-    tree from before there were hashes is not intact.
+    Labels, lists and data.yaml must have the hashes in the manifest, and every link must lead to an image. A tree of an
+    old version without hashes is not intact.
     """
     folder = lexical(data_yaml.parent)
     try:
@@ -218,7 +224,7 @@ def _entries(dataset: Dataset, repeats: Mapping[str, int], faithful: bool, progr
 
 
 def format_rows(labels: Labels, image: Image, dims: int = 3, *, faithful: bool = False) -> list[str]:
-    """Rows of one image's labels as YOLO text, without those that no training should see; each row once.
+    """Return one image's labels as YOLO rows, without crowd, ignored and duplicate ones.
 
     Boxes are cut at the image's edge; `faithful` keeps those that have no area.
     """
@@ -240,9 +246,9 @@ def format_rows(labels: Labels, image: Image, dims: int = 3, *, faithful: bool =
 
 
 def _points(points: NDArray[np.float64], size: NDArray[np.float64], dims: int) -> list[list[float]]:
-    """Keypoints as fractions; one outside the image is unlabelled, as Ultralytics' augmentation would make it.
+    """Return keypoints as fractions; one outside the image becomes unlabelled, as in Ultralytics' augmentation.
 
-    Without a visibility column Ultralytics takes a negative coordinate for unlabelled, and drops the image from −0.01.
+    Without a visibility column Ultralytics reads a negative coordinate as unlabelled, and drops the image below −0.01.
     """
     fractions = points.copy()
     fractions[..., :2] /= size
@@ -257,7 +263,7 @@ def _write_files(folder: Path, entries: Sequence[_Entry], dataset: Dataset, prog
     (folder / "labels").mkdir()
     for entry in report_progress(entries, "writing", progress):
         link_image(entry.image.path, folder / entry.link)
-        if entry.image.label is not None:  # no label file stays no label file
+        if entry.image.label is not None:  # an unlabelled image gets no label file
             # Not files.write_text: an fsync for each of 100,000 labels; the whole tree is renamed into place.
             text = "".join(f"{row}\n" for row in entry.rows)
             (folder / "labels" / entry.name).with_suffix(".txt").write_text(text, encoding="ascii")
