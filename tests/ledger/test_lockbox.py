@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.core.fingerprint import image_signatures
 from liftgate.errors import Refused
 from liftgate.ledger import Ledger
-from liftgate.ledger.lockbox import Lockbox, declared_budget, locked_by, open_from_outside
+from liftgate.ledger.lockbox import Lockbox, declared_budget, locked_by, open_from_outside, search_locks
 from liftgate.study.study_parser import parse
 
 STUDY = """
@@ -191,3 +194,63 @@ def test_what_was_opened_anyway_stays_contaminated_within_the_budget_too(lockbox
     assert raised.open("bench", "test", "gate lift", "c" * 64, truth="4" * 64, reason="again").contaminated
     other = Lockbox(lockbox.ledger, {"bench.night": 9})
     assert not other.open("bench", "night", "gate lift", "c" * 64).contaminated
+
+
+def change_an_entry(path: Path) -> None:
+    """As somebody would who wants a lock to be forgotten."""
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        for name in ("no_update", "no_delete", "only_next"):
+            db.execute(f"DROP TRIGGER {name}")
+        db.execute("UPDATE entries SET body = replace(body, 'true', 'false')")
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"\0" * 4096)
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "an entry changed": change_an_entry,
+    "overwritten": overwrite,
+    "emptied": lambda path: path.write_bytes(b""),
+    "deleted, its head left": Path.unlink,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_ledger_that_cannot_be_verified_is_said_and_not_passed_over(damage: str, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "runs" / "one" / "ledger.sqlite")
+    row = {"split": "test", "locked": True, "marks": "".join(image_signatures(images("a.jpg")))}
+    ledger.append("data", {"dataset": "bench", "fingerprint": "f", "splits": [row]})
+    assert locked_by(images("a.jpg"), [tmp_path]) and not locked_by(images("c.jpg"), [tmp_path])
+    DAMAGE[damage](ledger.path)
+    for names in ("a.jpg", "c.jpg"):
+        with pytest.raises(Refused, match="ledger of the study one cannot be verified") as caught:
+            locked_by(images(names), [tmp_path])
+        assert caught.value.where == str(ledger.path.resolve()) and "liftgate ledger verify" in str(caught.value.hint)
+    (unverified,) = search_locks(images("c.jpg"), [tmp_path]).unverified
+    assert "--open-anyway --reason" in str(unverified.refusal().hint)
+
+
+@pytest.mark.parametrize("kind", ["another SQLite file", "a table of the same name", "text", "nothing"])
+def test_a_file_that_is_no_ledger_is_passed_over(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "one" / "ledger.sqlite"
+    path.parent.mkdir(parents=True)
+    path.write_text("dear diary" if kind == "text" else "")
+    if "SQLite" in kind or "table" in kind:
+        with contextlib.closing(sqlite3.connect(path)) as db, db:
+            db.execute(f"CREATE TABLE {'accounts' if 'SQLite' in kind else 'entries'} (name TEXT, sum REAL)")
+    assert search_locks(images("a.jpg"), [tmp_path]) == ([], [])
+
+
+def test_openings_in_a_damaged_ledger_beside_this_one_are_not_taken_for_none(tmp_path: Path) -> None:
+    first, second = (Lockbox(Ledger(tmp_path / name / "ledger.sqlite"), {"bench.test": 2}) for name in ("one", "two"))
+    first.open("bench", "test", "gate lift", "a" * 64, truth="1" * 64)
+    seen = second.open("bench", "test", "gate lift", "b" * 64, truth="1" * 64)
+    assert (seen.number, seen.contaminated) == (2, False)
+    overwrite(first.ledger.path)
+    assert second.open("bench", "test", "gate lift", "b" * 64, truth="1" * 64).repeated, "no new look"
+    third = Lockbox(Ledger(tmp_path / "three" / "ledger.sqlite"), {"bench.test": 9})
+    with pytest.raises(Refused, match="ledger of the study one cannot be verified"):
+        third.open("bench", "test", "gate lift", "c" * 64, truth="1" * 64)
+    assert not third.openings()
+    assert third.open("bench", "test", "gate lift", "c" * 64, truth="1" * 64, reason="a disk failed").contaminated

@@ -17,6 +17,8 @@ from liftgate.cli import main
 from liftgate.data.formats.read import read
 from liftgate.errors import Refused, UsageError
 from liftgate.ledger.lockbox import locked_by
+from liftgate.ledger.locked_images import read_locked_images
+from liftgate.ledger.records import SplitSummary
 
 Write = Callable[..., Path]
 LOCKED = {"scenes": {"path": "scenes/data.yaml", "licence": "CC0-1.0", "lock": ["test"]}}
@@ -252,3 +254,54 @@ def test_a_threshold_is_not_chosen_on_copies_of_the_images_that_are_judged(
         liftgate.evaluate(
             root / "data.yaml", found, split="test", threats=["red"], threshold="f1", val=found, val_truth=copies
         )
+
+
+def test_a_damaged_ledger_of_the_index_is_refused_or_named_beside_the_numbers(
+    studied: tuple[Write, Path], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, study = studied
+    away = tmp_path_factory.mktemp("away")
+    monkeypatch.chdir(away)
+    found = away / "found.json"
+    found.write_text("[]")
+    truth = COPIES["COCO with bare names"](study.parent / "scenes", away / "copy")
+    ledger = study.parent / "runs" / "colours" / "ledger.sqlite"
+    ledger.write_bytes(b"overwritten")
+    with pytest.raises(Refused, match="ledger of the study colours cannot be verified") as caught:
+        liftgate.evaluate(truth, found)
+    assert caught.value.where == str(ledger) and "--open-anyway --reason" in str(caught.value.hint)
+    with pytest.raises(UsageError, match="takes a reason"):
+        liftgate.evaluate(truth, found, open_anyway=" ")
+    measured = liftgate.evaluate(truth, found, open_anyway="the disk failed")
+    assert measured.settings["contaminated"].endswith("its locks are not known; measured anyway: the disk failed")
+    caveats = liftgate.compare(truth, found, found, metric="recall", open_anyway="the disk failed").caveats
+    assert caveats[0] == measured.settings["contaminated"]
+
+
+@pytest.mark.parametrize("change", ["emptied", "deleted", "garbage"])
+def test_marks_of_locked_images_that_were_changed_are_refused_and_written_anew(
+    change: str, studied: tuple[Write, Path], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, study = studied
+    away = tmp_path_factory.mktemp("away")
+    monkeypatch.chdir(away)
+    found = away / "found.json"
+    found.write_text("[]")
+    truth = COPIES["COCO without images"](study.parent / "scenes", away / "copy")
+    (marks,) = (study.parent / "runs" / "colours" / "locked").iterdir()
+    before = marks.read_bytes()
+    marks.write_text('{"images": [], "others": []}' if change == "emptied" else "{")
+    if change == "deleted":
+        marks.unlink()
+    with pytest.raises(Refused, match=r"by which images of scenes\.test are recognised is not what the ledger has"):
+        liftgate.evaluate(truth, found)
+    api.run(study)
+    assert marks.read_bytes() == before
+    with pytest.raises(Refused, match=r"these images are locked: .*scenes\.test of the study colours"):
+        liftgate.evaluate(truth, found)
+
+
+def test_a_ledger_without_the_hash_of_the_marks_is_read_as_before(tmp_path: Path) -> None:
+    old = {"split": "test", "locked": True, "marks": ""}
+    assert "identities" not in SplitSummary.from_body(old).to_body()
+    assert read_locked_images(tmp_path, "scenes", "test", "f" * 12, None) is None

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from liftgate.cli.output import add_json, emit_json, say
-from liftgate.errors import LedgerError, UsageError
+from liftgate.errors import UsageError
 from liftgate.hashing import short
 from liftgate.ledger import KINDS, Entry, Ledger
 
@@ -36,12 +36,8 @@ def _require_ledger(ledger: Ledger) -> None:
     """Refuse a file without a head file next to it: more likely the wrong file than a damaged ledger."""
     if not ledger.path.exists() or ledger.path.stat().st_size == 0:
         raise UsageError("there is no ledger yet", where=ledger.path, hint="`liftgate run STUDY` begins one")
-    try:
-        if ledger.entries():
-            return
-    except LedgerError:
-        pass
-    raise UsageError("this is no ledger", where=ledger.path, expected="study.yaml or ledger.sqlite")
+    if ledger.is_foreign():
+        raise UsageError("this is no ledger", where=ledger.path, expected="study.yaml or ledger.sqlite")
 
 
 def _ledger_path(path: Path) -> Path:

@@ -64,6 +64,7 @@ ORIGIN = "0" * 64
 
 _PATIENCE = 60.0  # seconds that SQLite waits for another process, which holds the file for milliseconds
 _WAY_OUT = "restore the file from a copy; or move the ledger and its .head file away together, and begin a new one"
+_SQLITE = b"SQLite format 3\0"
 _FULL = "make room on the disk: the same command goes on"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -217,6 +218,23 @@ class Ledger:
             LedgerError: as `entries`; or one of them cannot be read as such a record.
         """
         return [entry.parse(record) for entry in self.entries(record.KIND)]
+
+    def is_foreign(self) -> bool:
+        """Return whether the file is something else under this name: it has no head file, and no table of entries.
+
+        A file of which this cannot be told, such as one that may not be read, counts as a ledger.
+        """
+        if self.head_path.exists() or not self.path.is_file():
+            return not self.head_path.exists()
+        try:
+            with self.path.open("rb") as file:
+                if file.read(len(_SQLITE)) != _SQLITE:
+                    return True
+            with self._connection("ro") as db:
+                columns = {row[1] for row in db.execute("PRAGMA table_info(entries)")}
+        except (OSError, LedgerError):
+            return False
+        return not {b"seq", b"kind", b"body", b"previous", b"hash"} <= columns
 
     @property
     def head(self) -> str:

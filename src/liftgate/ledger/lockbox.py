@@ -75,7 +75,8 @@ class Lockbox:
     ) -> Opening:
         """Record an opening of a locked split, before anything is measured on it.
 
-        Openings by other studies of the same truth count, where their ledgers lie in the same results folder.
+        Openings by other studies of the same truth count, where their ledgers lie in the same results folder; where one
+        of these cannot be verified, how often it was opened is not known, and that counts as beyond the budget.
 
         Args:
             dataset: name in the study.
@@ -86,13 +87,13 @@ class Lockbox:
             reason: why it is opened beyond the budget; the opening is then marked contaminated.
 
         Raises:
-            Refused: the budget is spent, or the split is another one than was opened before, and no reason is given;
-                nothing is recorded.
+            Refused: the budget is spent, the split is another one than was opened before, or a ledger of the same
+                results folder cannot be verified, and no reason is given; nothing is recorded.
             KeyError: the split is not locked.
         """
         budget = self.budget[f"{dataset}.{split}"]
         same: list[Entry] = []
-        elsewhere = self._openings_elsewhere(truth)
+        elsewhere, unverified = self._openings_elsewhere(truth)
 
         def decide(entries: Sequence[Entry]) -> Body | None:
             openings = [(entry, entry.parse(LockboxEntry)) for entry in entries]
@@ -106,6 +107,8 @@ class Lockbox:
             if reason is None:
                 self._demand_same_truth(f"{dataset}.{split}", swapped, truth)
                 self._demand_budget(f"{dataset}.{split}", count, budget, elsewhere)
+                for one in unverified:
+                    raise one.refusal()
             return LockboxEntry(
                 dataset=dataset,
                 split=split,
@@ -115,7 +118,10 @@ class Lockbox:
                 number=count + 1,
                 elsewhere=tuple(elsewhere),
                 budget=budget,
-                contaminated=count >= budget or swapped is not None or any(one.contaminated for one in before),
+                contaminated=count >= budget
+                or swapped is not None
+                or bool(unverified)
+                or any(one.contaminated for one in before),
                 reason=reason,
                 who=_user(),
                 liftgate=__version__,
@@ -145,16 +151,20 @@ class Lockbox:
                 " reason, and the result is marked contaminated",
             )  # fmt: skip
 
-    def _openings_elsewhere(self, truth: str) -> list[str]:
-        """Return the study of every opening of this truth that is in a ledger beside this one."""
-        found = []
-        around = self.ledger.path.resolve().parent.parent.glob("*/ledger.sqlite") if truth else ()
+    def _openings_elsewhere(self, truth: str) -> tuple[list[str], list[UnverifiedLedger]]:
+        """Return the study of every opening of this truth in the ledgers beside this one, and the damaged ledgers."""
+        found: list[str] = []
+        unverified: list[UnverifiedLedger] = []
+        around = _ledgers(self.ledger.path.resolve().parent.parent, "*") if truth else []
         for path in sorted({path.resolve() for path in around}):  # a link to a folder of results is no second study
             if path != self.ledger.path.resolve():
-                with contextlib.suppress(LedgerError):  # another study's damage is not judged here
+                try:
                     openings = [one for one in Ledger(path).records(LockboxEntry) if one.truth == truth]
                     found += [path.parent.name] * len(openings)
-        return found
+                except LedgerError as error:
+                    if not Ledger(path).is_foreign():
+                        unverified.append(UnverifiedLedger(path, error))
+        return found, unverified
 
     def openings(self) -> list[Opening]:
         """Return every opening so far, in order."""
@@ -196,11 +206,40 @@ class Locked(NamedTuple):
         return Refused(f"these images are locked: {self.share(dataset)}{place}", where=self.ledger.path, hint=hint)
 
 
+class UnverifiedLedger(NamedTuple):
+    """A ledger that is damaged or cannot be read: what it locks, and how often that was opened, is not known."""
+
+    path: Path
+    error: LedgerError
+
+    def __str__(self) -> str:
+        what = self.error.what + (f", {self.error.where}" if self.error.where not in (None, str(self.path)) else "")
+        return f"the ledger of the study {self.path.parent.name} cannot be verified ({what}): its locks are not known"
+
+    def refusal(self, *, open_anyway: bool = True) -> Refused:
+        """Return the error for a command that would measure without knowing these locks.
+
+        Args:
+            open_anyway: whether the command can be given a reason to go on.
+        """
+        hint = f"`liftgate ledger verify {self.path}` says what is wrong; {self.error.hint or 'restore it from a copy'}"
+        hint += '; or --open-anyway --reason "…", and the result is marked contaminated' if open_anyway else ""
+        return Refused(str(self), where=self.path, hint=hint)
+
+
+class LockSearch(NamedTuple):
+    """The locks that hold some images."""
+
+    locked: list[Locked]
+    unverified: list[UnverifiedLedger]
+    """Ledgers that were to be searched too, and could not be"""
+
+
 def demand_unlocked(dataset: Dataset, hint: str) -> None:
     """Refuse images that a study near the current folder or near the data has locked.
 
     Raises:
-        Refused: which split of which study.
+        Refused: which split of which study; or a ledger cannot be verified.
     """
     for found in locked_by(dataset, nearby_folders(dataset)):
         raise found.refusal(dataset, hint)
@@ -213,30 +252,54 @@ def nearby_folders(dataset: Dataset) -> Iterable[Path]:
 
 
 def locked_by(dataset: Dataset, folders: Iterable[Path]) -> list[Locked]:
-    """Return the locked splits that hold any of these images.
+    """Return the locked splits that hold any of these images, see `search_locks`.
+
+    Raises:
+        Refused: none is found, and a ledger that was to be searched cannot be verified.
+    """
+    locked, unverified = search_locks(dataset, folders)
+    if unverified and not locked:
+        raise unverified[0].refusal(open_anyway=False)
+    return locked
+
+
+def search_locks(dataset: Dataset, folders: Iterable[Path]) -> LockSearch:
+    """Return the locked splits that hold any of these images, and the ledgers of which it is not known.
 
     They are known by the ledgers in `runs/` of the folders and by those of this user's index; where a study never ran,
-    by the study files in the folders. Images are recognised by content, see `image_identity`.
+    by the study files in the folders. Images are recognised by content, see `image_identity`. A file under the name of
+    a ledger that is none is passed over.
     """
+    unverified: list[UnverifiedLedger] = []
     found: dict[tuple[Path, str, str], Locked] = {}
     by_name: dict[str, Path] = {}
     places = list(folders)
-    ledgers = [path for folder in places for path in sorted(folder.glob("runs/*/ledger.sqlite"))]
-    for path in dict.fromkeys(path.resolve() for path in (*ledgers, *indexed_ledgers())):
+    ledgers = [path for folder in places for path in _ledgers(folder, "runs/*")]
+    indexed = {path.resolve() for path in indexed_ledgers()}
+    for path in dict.fromkeys((*(path.resolve() for path in ledgers), *sorted(indexed))):
         ledger = Ledger(path)
-        with contextlib.suppress(LedgerError):
+        try:
             newest = {entry.dataset: entry for entry in ledger.records(DataEntry)}
             for name, data in newest.items():
                 for row in (row for row in data.splits if row.locked):
                     by_name = by_name or {name_signature(image): image.path for image in dataset.images}
-                    content = read_locked_images(path.parent, name, row.split, data.fingerprint)
+                    content = read_locked_images(path.parent, name, row.split, data.fingerprint, row.identities)
                     same = 0 if content is None else int(content.shared_with(dataset).sum())
                     if shared := max(same, _shared(by_name, row, dataset)):
                         found[path, name, row.split] = Locked(ledger, path.parent.name, name, row.split, shared)
+        except LedgerError as error:
+            if path in indexed or not ledger.is_foreign():
+                unverified.append(UnverifiedLedger(path, error))
     for path in (path for folder in places for path in sorted(folder.glob("*.y*ml"))):
         for locked in _declared_by(path, dataset):
             found.setdefault((locked.ledger.path.resolve(), locked.dataset, locked.split), locked)
-    return list(found.values())
+    return LockSearch(list(found.values()), unverified)
+
+
+def _ledgers(folder: Path, studies: str) -> list[Path]:
+    """Return the ledgers of some studies' folders, sorted; one that is gone is known by the head file it has left."""
+    heads = folder.glob(f"{studies}/ledger.sqlite.head")
+    return sorted({*folder.glob(f"{studies}/ledger.sqlite"), *(path.with_suffix("") for path in heads)})
 
 
 def _shared(by_name: Mapping[str, Path], row: SplitSummary, dataset: Dataset) -> int:

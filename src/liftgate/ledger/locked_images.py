@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,9 @@ import numpy as np
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.image_identity import ImageIdentities
+from liftgate.errors import LedgerError
 from liftgate.files import state_folder, write_text
+from liftgate.hashing import file_hash
 from liftgate.progress import Progress, silent
 
 INDEX = "ledgers.txt"
@@ -25,8 +28,14 @@ SWITCH = "LIFTGATE_LEDGER_INDEX"
 
 
 def record_locked_images(
-    folder: Path, name: str, dataset: Dataset, splits: tuple[str, ...], fingerprint: str, progress: Progress = silent
-) -> None:
+    folder: Path,
+    name: str,
+    dataset: Dataset,
+    splits: tuple[str, ...],
+    fingerprint: str,
+    known: Mapping[str, str | None],
+    progress: Progress = silent,
+) -> dict[str, str]:
     """Write by what the images of locked splits are recognised, once for every state of the data.
 
     Args:
@@ -35,22 +44,50 @@ def record_locked_images(
         dataset: with all its splits.
         splits: the locked ones.
         fingerprint: of the data set.
+        known: split → SHA-256 of its file, by the ledger; None: an older ledger, which has no hash of it. A file that
+            is not in here, or is another one, is written anew.
         progress: called while images are read.
+
+    Returns:
+        dict[str, str]: split → SHA-256 of its file.
     """
-    for split in splits:
+    hashes = {}
+    for split in (split for split in splits if split in dataset.splits):
         path = _file(folder, name, split, fingerprint)
-        if split in dataset.splits and not path.exists():
+        if not (split in known and path.is_file() and known[split] in (None, file_hash(path))):
             locked = np.array([image.split == split for image in dataset.images], dtype=np.bool_)
             others = dataset.take(~locked)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, ImageIdentities.of(dataset.take(locked), others, progress).to_json())
+        hashes[split] = file_hash(path)
+    return hashes
 
 
-def read_locked_images(folder: Path, name: str, split: str, fingerprint: str) -> ImageIdentities | None:
-    """Return what `record_locked_images` wrote; None: an older run, or the file is damaged."""
-    with contextlib.suppress(OSError, ValueError):
-        return ImageIdentities.from_json(_file(folder, name, split, fingerprint).read_text(encoding="utf-8"))
-    return None
+def read_locked_images(
+    folder: Path, name: str, split: str, fingerprint: str, sha256: str | None
+) -> ImageIdentities | None:
+    """Return what `record_locked_images` wrote; None: an older run, whose ledger has no hash of the file.
+
+    Args:
+        folder: of the study's results.
+        name: of the data set in the study.
+        split: the locked one.
+        fingerprint: of the data set.
+        sha256: of the file, by the ledger; None: an older ledger.
+
+    Raises:
+        LedgerError: the file is not the one whose hash the ledger has.
+    """
+    path = _file(folder, name, split, fingerprint)
+    try:
+        text = path.read_bytes()
+        if sha256 is None or hashlib.sha256(text).hexdigest() == sha256:
+            return ImageIdentities.from_json(text.decode())
+    except (OSError, ValueError):
+        if sha256 is None:
+            return None
+    what = f"by which images of {name}.{split} are recognised is not what the ledger has the hash of"
+    raise LedgerError(what, where=path, hint="restore the file from a copy; the study's next run writes it anew")
 
 
 def register_ledger(ledger: Path, environment: Mapping[str, str] = os.environ) -> None:

@@ -78,7 +78,7 @@ class FrozenSplit(LedgerRecord):
 class SplitSummary(LedgerRecord):
     """What one split of a dataset holds."""
 
-    OMITTED: ClassVar[frozenset[str]] = frozenset({"marks"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"marks", "identities"})
 
     split: str
     """Empty: the dataset has no splits."""
@@ -90,6 +90,8 @@ class SplitSummary(LedgerRecord):
     """Hash of the images"""
     marks: str | None = None
     """Of a locked split: 24 characters for each image, by which copies of it are recognised; None: an older ledger"""
+    identities: str | None = None
+    """Of a locked split: SHA-256 of its file in `locked/`, by which copies are recognised; None: an older ledger"""
     truth: str = ""
     """Hash of images, labels and classes"""
     note: str = ""

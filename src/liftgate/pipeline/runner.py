@@ -346,13 +346,16 @@ def _declare(context: Context) -> None:
         ledger.add(asked)
     for gate in study.gates:
         record_gate(ledger, gate.name, gate.content_hash(), asdict(gate))
-    known = {(entry.dataset, entry.fingerprint, entry.split) for entry in ledger.records(DataEntry)}
+    known = {(entry.dataset, entry.fingerprint, entry.split): entry for entry in ledger.records(DataEntry)}
     for spec in study.datasets:
         split, fingerprint = datasets.frozen_split(spec.name), datasets.fingerprint(spec.name)
-        if (spec.name, fingerprint, split) not in known:
-            ledger.add(DataEntry(spec.name, fingerprint, tuple(datasets.describe(spec.name)), split))
+        before = known.get((spec.name, fingerprint, split))
+        recorded = {} if before is None else {row.split: row.identities for row in before.splits if row.locked}
+        dataset, folder = datasets.dataset(spec.name), context.workspace.folder
+        hashes = record_locked_images(folder, spec.name, dataset, spec.lock, fingerprint, recorded, context.progress)
+        if before is None or any(recorded.get(name, "") not in (None, hash_) for name, hash_ in hashes.items()):
+            rows = (replace(row, identities=hashes.get(row.split)) for row in datasets.describe(spec.name))
+            ledger.add(DataEntry(spec.name, fingerprint, tuple(rows), split))
         datasets.freeze(spec.name)  # after its entry: a kill between the two leaves no split that is not on record
         if spec.lock:
-            dataset, folder = datasets.dataset(spec.name), context.workspace.folder
-            record_locked_images(folder, spec.name, dataset, spec.lock, fingerprint, context.progress)
             register_ledger(ledger.path)

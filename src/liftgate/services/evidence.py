@@ -297,7 +297,10 @@ def size(
 @overload
 def size(
     claim: Literal["models"], truth: Truth, control: PredictionsSource, treatment: PredictionsSource,
-    difference: float, /, **options: object,
+    difference: float, /, *, metric: str = "mAP50-95", margin: float = 0.0, groups: str | None = None,
+    split: str | None = None, images: Path | str | None = None, level: float = 0.95, power: float = 0.8,
+    conf: float = 0.25, sigmas: Sigmas = None, common: bool = False, open_anyway: str | None = None,
+    progress: Progress = silent,
 ) -> SizeAnswer: ...  # fmt: skip
 def size(claim: str, /, *values: object, **options: object) -> SizeAnswer:
     """Return how much data a claim needs: the function `size_CLAIM`, with its arguments.

@@ -17,7 +17,7 @@ from liftgate.evaluation.alignment import on_common_images
 from liftgate.evaluation.image_level import ImageLevelThreshold
 from liftgate.evaluation.truth import faults_of_truth
 from liftgate.hashing import content_hash
-from liftgate.ledger.lockbox import locked_by, nearby_folders, open_from_outside
+from liftgate.ledger.lockbox import nearby_folders, open_from_outside, search_locks
 
 if TYPE_CHECKING:
     from liftgate.services.image_level_request import ImageLevelRequest
@@ -87,21 +87,24 @@ def require_unlocked(truth: Dataset, sources: Sequence[PredictionsSource], reaso
     """Refuse images that a study locks; with a reason record the opening and return a sentence on what it means.
 
     Raises:
-        Refused: they are locked, and no reason to open them is given.
+        Refused: they are locked, or a ledger that may lock them cannot be verified, and no reason is given.
     """
     notes = []
-    for found in locked_by(truth, nearby_folders(truth)):
+    locked, unverified = search_locks(truth, nearby_folders(truth))
+    if reason is not None and (locked or unverified) and not reason.strip():
+        raise UsageError("opening what is locked takes a reason", hint='--open-anyway --reason "labels were mended"')
+    for found in locked:
         place = f"{found.dataset}.{found.split} of the study {found.study}"
         if reason is None:
             hint = 'measure on val; or --open-anyway --reason "…", which its ledger keeps as one more look'
             raise found.refusal(truth, hint)
-        if not reason.strip():
-            raise UsageError(
-                "opening what is locked takes a reason", hint='--open-anyway --reason "labels were mended"'
-            )
         purpose = "liftgate on " + ", ".join(_name(source) for source in sources)
         open_from_outside(found, purpose, content_hash([_subject(s) for s in sources]), truth.truth_hash(), reason)
         notes.append(f"contaminated: {place} is locked, and was opened anyway: {reason}")
+    for ledger in unverified:
+        if reason is None:
+            raise ledger.refusal()
+        notes.append(f"contaminated: {ledger}; measured anyway: {reason}")
     return "; ".join(notes)
 
 

@@ -249,7 +249,9 @@ def _record(context: Context, gate: Gate, decided: Verdict, comparison: Comparis
     if registration.caveat is not None:
         caveats.append(registration.caveat)
     if opening is not None and opening.contaminated:
-        caveats.append(f"contaminated: {gate.on} was opened {opening.number} times, {opening.budget} were declared")
+        times = f"{opening.number} times, {opening.budget} were declared"
+        within = "for a reason that the ledger has, where it would have been refused"
+        caveats.append(f"contaminated: {gate.on} was opened {times if opening.number > opening.budget else within}")
     if opening is not None and opening.number > 1:
         caveats.append(_reused(gate, opening, decided))
     record = replace(decided, caveats=tuple(caveats)).to_dict()
