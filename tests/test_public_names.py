@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_overloads
 
 import pytest
 
@@ -177,6 +177,26 @@ def test_a_mistake_is_refused_before_data_are_read(call: Callable[[], Any], near
         call()
 
 
+@pytest.mark.parametrize("claim", ["rate", "difference", "kappa", "seeds", "models"])
+def test_size_takes_what_the_function_of_its_claim_takes(claim: str) -> None:
+    taken = list(inspect.signature(getattr(liftgate, f"size_{claim}")).parameters.values())
+    declared = [
+        list(signature.parameters.values())[1:]
+        for signature in map(inspect.signature, get_overloads(liftgate.size))
+        if f"'{claim}'" in signature.parameters["claim"].annotation.replace('"', "'")
+    ]
+    assert len(declared) == 1
+
+    def fixed(values: list[inspect.Parameter]) -> list[tuple[object, object]]:
+        return [(one.annotation, one.default) for one in values if one.kind is not inspect.Parameter.KEYWORD_ONLY]
+
+    def named(values: list[inspect.Parameter]) -> dict[str, tuple[object, object]]:
+        rows = (one for one in values if one.kind is inspect.Parameter.KEYWORD_ONLY)
+        return {one.name: (one.annotation, one.default) for one in rows}
+
+    assert (fixed(declared[0]), named(declared[0])) == (fixed(taken), named(taken))
+
+
 SCRIPT = """
 from pathlib import Path
 
@@ -195,12 +215,14 @@ def judge(truth: Path, old: str, new: str) -> str:
     need: int | None = liftgate.size_rate(0.95, 0.98).images
     wrong: str = liftgate.size_rate(0.95, 0.98)
     liftgate.compare(truth, old, new, metirc="mAP50")
+    need = liftgate.size("models", truth, old, new, 0.02, groups="folder").images
+    need = liftgate.size("models", truth, old, new, 0.02, gruops="folder").images
     return f"{result.verdict} {delta.low} {metrics} {len(found)} {data.name} {ran.exit_code} {states} {need} {wrong}"
 """
 
 
 def test_a_callers_script_is_type_checked(tmp_path: Path) -> None:
-    # Its two mistakes are found and nothing else: the lazy table hides no type.
+    # Its three mistakes are found and nothing else: the lazy table hides no type.
     (tmp_path / "script.py").write_text(SCRIPT)
     root = Path(__file__).resolve().parents[1]
     command = [
@@ -216,5 +238,5 @@ def test_a_callers_script_is_type_checked(tmp_path: Path) -> None:
     env = {**os.environ, "MYPYPATH": str(root / "src")}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
     errors = [line.partition("error: ")[2] for line in done.stdout.splitlines() if "error: " in line]
-    assert len(errors) == 2, done.stdout + done.stderr
-    assert "Incompatible types in assignment" in errors[0] and "metirc" in errors[1]
+    assert len(errors) == 4, done.stdout + done.stderr  # a wrong word fits no overload either
+    assert "Incompatible types in assignment" in errors[0] and "metirc" in errors[1] and "gruops" in errors[2]
