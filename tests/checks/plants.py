@@ -438,8 +438,8 @@ on_a_machine(
     "environment.versions",
     packages={"ultralytics": Package("8.2.50", ("numpy<2.0.0,>=1.23.0",)), "numpy": Package("2.1.0")},
 )
-on_a_machine("environment.disk", free=50_000_000)
-on_a_machine("environment.disk", free=150_000_000, study={"weights": "yolov8n.pt", "seeds": (0, 1, 2, 3)})
+on_a_machine("environment.disk", free_disk=50_000_000)
+on_a_machine("environment.disk", free_disk=150_000_000, study={"weights": "yolov8n.pt", "seeds": (0, 1, 2, 3)})
 on_a_machine("environment.gpu_memory", study={"weights": "yolov8x.pt", **LARGE})
 on_a_machine("environment.clock", now=0.0)
 on_a_machine("environment.clock", zone="Europe/Nowhere")

@@ -1,4 +1,4 @@
-"""The checks room. A **finding** is something wrong or suspicious: a stable id, where, why it matters and a hint.
+"""Check data sets and studies. A **finding** is something wrong or suspicious: a stable id, a place, a reason, a hint.
 
 finding.py            the record
 subject.py            what is checked: data sets and the study that uses them
@@ -9,11 +9,12 @@ images/               facts of image files (cached), copies and near-duplicates,
 probes/               label geometry (do boxes lie on objects?), box conventions, flip_idx, learnability
 ultralytics/          Ultralytics' training arguments, published models and checkpoint files, as data
 fixes/                corrected copies of a data set or of a whole study; nothing is changed in place
-duplicates.py         links between images that belong together, and the groups that follow
-fault_findings.py     what the readers could not read, as findings
+duplicates.py         links between duplicate or related images, and the groups that keep them in one split
+fault_findings.py     turns labels that the readers could not read into findings
 arm_differences.py    what differs between two arms
-machine.py            facts of this machine; resource_needs.py: lower bounds of what a plan needs
-rule_pages.py         writes docs/findings
+machine.py            facts of this machine
+resource_needs.py     lower bounds of the disk space and GPU memory that a study needs
+rule_pages.py         writes the pages in docs/findings
 """
 
 from liftgate.checks.finding import Finding, Severity

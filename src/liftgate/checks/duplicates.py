@@ -1,9 +1,9 @@
-"""Duplicates: images that show the same or come from the same, and the groups that keep them together in a split.
+"""Find duplicate and related images, and the groups that keep them in one split.
 
-Four kinds of link, from sure to likely: `exact` (equal pixels), `near` (perceptual hash, confirmed by thumbnails),
-`source` (siblings by Roboflow's `.rf.` names), `time` (neighbours by number in one film that also look alike). Groups
-are everything that is connected by links, and by groups that the data set has already. A link too many costs a split
-a little freedom; one too few costs the test its meaning.
+Four kinds of link, from certain to likely: `exact` (equal pixels), `near` (perceptual hash, confirmed by thumbnails),
+`source` (exports of one source image, by Roboflow's `.rf.` file names), `time` (consecutive frames of one video that
+also look alike). Groups are the connected components of all links and of the groups that the data set already has. A
+false link only makes a split a little less free; a missed link leaks training images into the test split.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.checks.images.copies import LocatedImage, best_turned_correlation, correlation
-from liftgate.checks.images.neighbours import MUCH_MORE_ALIKE, SURE, frame_name
+from liftgate.checks.images.neighbours import MIN_CORRELATION_GAP, MIN_Z, frame_name
 from liftgate.checks.images.scan import ImageScan
 from liftgate.checks.subject import Subject
 
 Kind = Literal["exact", "near", "source", "time"]
 KINDS: tuple[Kind, ...] = ("exact", "near", "source", "time")
-ROBOFLOW = re.compile(r"(?P<source>.+)\.rf\.(?:[0-9a-f]{32}|[0-9A-Za-z]{20})(?=\.[^.]+$)")
-_ALIKE = 0.9  # correlation of thumbnails that makes neighbours by number neighbours in time
-_FEWEST = 20  # pairs to tell a film by
-_APART = 30  # places between two strangers of one sequence
-_FARTHEST = 3  # usual steps between two neighbours
+ROBOFLOW_NAME = re.compile(r"(?P<source>.+)\.rf\.(?:[0-9a-f]{32}|[0-9A-Za-z]{20})(?=\.[^.]+$)")
+_MIN_CORRELATION = 0.9  # of the thumbnails, from which consecutively numbered images count as frames of one video
+_MIN_PAIRS = 20  # from which a numbered sequence can be recognised as a video
+_MIN_DISTANCE = 30  # positions between two images of a sequence that are compared as unrelated
+_MAX_STEPS = 3  # between two neighbours, in units of the sequence's median step
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class Link:
     first: LocatedImage
     second: LocatedImage
     kind: Kind
-    alike: float
-    """correlation of the grey thumbnails; of siblings the best over mirroring and quarter turns"""
+    similarity: float
+    """correlation of the grey thumbnails; for `source` links the best over mirroring and quarter turns"""
 
     @property
     def crosses(self) -> bool:
-        """It connects two splits, or train of one data set with what is measured in another."""
+        """Return whether it connects two splits, or the train split of one data set with another split of another."""
         a, b = self.first.image.split, self.second.image.split
         if a is None or b is None or a == b:
             return False
@@ -58,14 +58,14 @@ class Link:
             name: {"dataset": one.dataset, "image": one.image.id, "split": one.image.split}
             for name, one in (("first", self.first), ("second", self.second))
         }
-        return {"kind": self.kind, **sides, "alike": round(self.alike, 4), "crosses": self.crosses}
+        return {"kind": self.kind, **sides, "alike": round(self.similarity, 4), "crosses": self.crosses}
 
 
 def find_links(subject: Subject) -> tuple[Link, ...]:
-    """Return every link within and across the data sets, the surest kind of each pair, those across splits first."""
+    """Return every link within and across the data sets; each pair once, with its most certain kind."""
     found: dict[tuple[str, str], Link] = {}
-    copies = (Link(p.first, p.second, "exact" if p.exact else "near", p.alike) for p in subject.copies)
-    for link in (*copies, *_siblings(subject), *_neighbours(subject)):
+    copies = (Link(p.first, p.second, "exact" if p.exact else "near", p.similarity) for p in subject.copies)
+    for link in (*copies, *_source_links(subject), *_time_links(subject)):
         a, b = sorted((link.first.name, link.second.name))
         known = found.get((a, b))
         if known is None or KINDS.index(link.kind) < KINDS.index(known.kind):
@@ -75,9 +75,9 @@ def find_links(subject: Subject) -> tuple[Link, ...]:
 
 
 def group_names(subject: Subject, links: Sequence[Link]) -> dict[str, dict[str, str]]:
-    """Return data set → image id → its group: the first image of all that is linked, or the image itself.
+    """Return data set → image id → group, named after the first image of the group.
 
-    One picture in two data sets has one group name in both.
+    An image that is in two data sets has the same group in both.
     """
     parent: dict[str, str] = {}
 
@@ -104,7 +104,7 @@ def group_names(subject: Subject, links: Sequence[Link]) -> dict[str, dict[str, 
 
 
 def groups_csv(groups: Mapping[str, str]) -> str:
-    """Return a CSV with columns image,group, as `--groups` takes it."""
+    """Return the text of a CSV file with the columns image and group, as `--groups` reads it."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("image", "group"))
@@ -113,7 +113,7 @@ def groups_csv(groups: Mapping[str, str]) -> str:
 
 
 def summary(subject: Subject, links: Sequence[Link], groups: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Return counts as plain JSON values: links by kind, those across splits, groups and the largest of them."""
+    """Return as JSON values: links by kind, links across splits, number of groups and size of the largest."""
     sizes = Counter(group for members in groups.values() for group in members.values())
     return {
         "links": {kind: sum(link.kind == kind for link in links) for kind in KINDS},
@@ -125,12 +125,12 @@ def summary(subject: Subject, links: Sequence[Link], groups: Mapping[str, Mappin
     }
 
 
-def _siblings(subject: Subject) -> Iterator[Link]:
-    """Link every image of one Roboflow source with the next; across data sets too."""
+def _source_links(subject: Subject) -> Iterator[Link]:
+    """Yield a link between consecutive exports of each Roboflow source image, across data sets too."""
     sources: dict[str, list[tuple[LocatedImage, Any]]] = defaultdict(list)
     for name, dataset in subject.datasets.items():
         for index, image in enumerate(dataset.images):
-            match = ROBOFLOW.match(image.id.rsplit("/", 1)[-1])
+            match = ROBOFLOW_NAME.match(image.id.rsplit("/", 1)[-1])
             if match:
                 sources[match["source"]].append((LocatedImage(name, image), subject.scan(name).thumbs[index]))
     for members in sources.values():
@@ -139,8 +139,8 @@ def _siblings(subject: Subject) -> Iterator[Link]:
                 yield Link(first, second, "source", best_turned_correlation(one, other))
 
 
-def _neighbours(subject: Subject) -> Iterator[Link]:
-    """Link numbered neighbours that look alike. Numbers alone prove nothing: a shuffled archive is numbered too."""
+def _time_links(subject: Subject) -> Iterator[Link]:
+    """Yield links between consecutively numbered images that look alike; shuffled images are numbered too."""
     for name, dataset in subject.datasets.items():
         scan = subject.scan(name)
         sequences: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
@@ -151,29 +151,29 @@ def _neighbours(subject: Subject) -> Iterator[Link]:
         for members in sequences.values():
             members.sort()
             steps = [b - a for (a, _), (b, _) in pairwise(members) if b > a]
-            usual = float(np.median(steps)) if steps else 1.0
-            pairs = [(i, j) for (a, i), (b, j) in pairwise(members) if b - a <= _FARTHEST * usual]
-            alike = correlation(scan.thumbs, np.array(pairs, dtype=np.int64).reshape(-1, 2))
-            enough = _enough(alike, _strangers(scan, [index for _, index in members]))
-            for (i, j), score in zip(pairs, alike.tolist(), strict=True):
-                if score >= enough:
+            median_step = float(np.median(steps)) if steps else 1.0
+            pairs = [(i, j) for (a, i), (b, j) in pairwise(members) if b - a <= _MAX_STEPS * median_step]
+            scores = correlation(scan.thumbs, np.array(pairs, dtype=np.int64).reshape(-1, 2))
+            required = _required_correlation(scores, _distant_pair_correlations(scan, [index for _, index in members]))
+            for (i, j), score in zip(pairs, scores.tolist(), strict=True):
+                if score >= required:
                     yield Link(
                         LocatedImage(name, dataset.images[i]), LocatedImage(name, dataset.images[j]), "time", score
                     )
 
 
-def _enough(neighbours: NDArray[np.float64], strangers: NDArray[np.float64]) -> float:
-    """Return how alike neighbours by number must be: 0.9, or, in a proven film, more than strangers of it ever are."""
-    if len(strangers) < _FEWEST or len(neighbours) < _FEWEST:
-        return _ALIKE
-    error = np.sqrt(neighbours.var(ddof=1) / len(neighbours) + strangers.var(ddof=1) / len(strangers))
-    gap = float(neighbours.mean() - strangers.mean())
-    film = gap >= MUCH_MORE_ALIKE and gap >= SURE * error
-    return min(_ALIKE, float(np.quantile(strangers, 0.99))) if film else _ALIKE
+def _required_correlation(neighbours: NDArray[np.float64], distant: NDArray[np.float64]) -> float:
+    """Return the least correlation of a link: 0.9; in a sure video at most the 99 % quantile of distant pairs."""
+    if len(distant) < _MIN_PAIRS or len(neighbours) < _MIN_PAIRS:
+        return _MIN_CORRELATION
+    error = np.sqrt(neighbours.var(ddof=1) / len(neighbours) + distant.var(ddof=1) / len(distant))
+    gap = float(neighbours.mean() - distant.mean())
+    is_video = gap >= MIN_CORRELATION_GAP and gap >= MIN_Z * error
+    return min(_MIN_CORRELATION, float(np.quantile(distant, 0.99))) if is_video else _MIN_CORRELATION
 
 
-def _strangers(scan: ImageScan, members: Sequence[int]) -> NDArray[np.float64]:
-    """Correlations of random pairs of a sequence that stand far apart in it."""
+def _distant_pair_correlations(scan: ImageScan, members: Sequence[int]) -> NDArray[np.float64]:
+    """Return the correlations of random pairs of images that are far apart in a sequence."""
     drawn = np.random.default_rng(0).integers(0, len(members), (2000, 2))
-    far = drawn[np.abs(drawn[:, 0] - drawn[:, 1]) > _APART]
+    far = drawn[np.abs(drawn[:, 0] - drawn[:, 1]) > _MIN_DISTANCE]
     return correlation(scan.thumbs, np.asarray(members, dtype=np.int64)[far])

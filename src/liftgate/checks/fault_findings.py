@@ -1,4 +1,4 @@
-"""Turn what the readers could not read (`Dataset.faults`) into findings: one per kind and data set, with examples."""
+"""Turn a data set's reading faults (`Dataset.faults`) into findings: one per kind and data set, with examples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from liftgate.checks.finding import Finding, Severity
-from liftgate.checks.messages import KEPT, listed, many
+from liftgate.checks.messages import MAX_EXAMPLES, listed, many
 from liftgate.checks.rule import Rule
 from liftgate.data.core.dataset import Dataset, Fault
 from liftgate.data.core.faults import KINDS
@@ -23,27 +23,26 @@ def losing_image(dataset: Dataset) -> list[Fault]:
 
 
 def fault_findings(rule: Rule, dataset: Dataset, severities: Mapping[str, Severity]) -> Iterator[Finding]:
-    """Yield one finding of `rule` for every kind of fault in `severities` that the reader found."""
+    """Yield one finding of `rule` for each kind of fault in `severities` (kind → severity) that the data set has."""
     for kind, severity in severities.items():
-        met = of_kind(dataset, kind)
-        if met:
-            yield rule.finding(met[0].where, message(kind, met), severity=severity, kind=kind, **_data(met))
+        if faults := of_kind(dataset, kind):
+            yield rule.finding(faults[0].where, message(kind, faults), severity=severity, kind=kind, **_data(faults))
 
 
-def message(kind: str, met: list[Fault]) -> str:
-    """Describe the faults: what, how often, and the first few."""
+def message(kind: str, faults: list[Fault]) -> str:
+    """Return the message about all faults of one kind: what is wrong, how often, and the first few places."""
     meaning = KINDS[kind].meaning if kind in KINDS else kind.replace("_", " ")
-    named = list(dict.fromkeys(fault.message for fault in met))[:3]
-    if len(met) == 1:
+    named = list(dict.fromkeys(fault.message for fault in faults))[:3]
+    if len(faults) == 1:
         return f"{meaning}: {named[0]}"
-    places = list(dict.fromkeys(_short(fault) for fault in met))
-    return f"{meaning} ({many(len(met), 'time')}; {'; '.join(named)}): {listed(places)}"
+    places = list(dict.fromkeys(_short(fault) for fault in faults))
+    return f"{meaning} ({many(len(faults), 'time')}; {'; '.join(named)}): {listed(places)}"
 
 
 def _short(fault: Fault) -> str:
-    """The image where the fault names one, else the end of the path: messages stay readable, `where` has it all."""
+    """Return the image that the fault names, or the file name, so that messages stay short; `where` has the path."""
     return fault.image or fault.where.rsplit("/", 1)[-1]
 
 
-def _data(met: list[Fault]) -> dict[str, Any]:
-    return {"count": len(met), "examples": [f"{fault.where}: {fault.message}" for fault in met[:KEPT]]}
+def _data(faults: list[Fault]) -> dict[str, Any]:
+    return {"count": len(faults), "examples": [f"{fault.where}: {fault.message}" for fault in faults[:MAX_EXAMPLES]]}

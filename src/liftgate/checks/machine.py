@@ -1,6 +1,6 @@
-"""What this machine has that a plan needs: free disk, GPU memory, a clock that is right, packages that fit together.
+"""Inspect this machine: clock and time zone, free disk space, GPU memory and installed packages.
 
-Nothing is imported for it: torch alone would take seconds.
+The packages are not imported for it: torch alone would take seconds.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ PACKAGES = (
     *("liftgate", "ultralytics", "ultralytics-thop", "torch", "torchvision", "numpy", "scipy", "numba", "matplotlib"),
     *("opencv-python", "opencv-python-headless", "pillow", "polars", "onnxruntime"),
 )
-"""Packages that training and checking rest on"""
-_PATIENCE = 10.0  # seconds for nvidia-smi: a hanging driver must not hang the check
+"""Packages that training and checking depend on"""
+_NVIDIA_SMI_TIMEOUT = 10.0  # seconds: a driver that hangs must not block the check
 
 
 class Package(NamedTuple):
@@ -35,43 +35,43 @@ class Package(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Facts of a machine; what could not be found out is None or empty."""
+    """Facts of a machine; a fact that could not be determined is None or empty."""
 
     now: float
-    """Seconds since 1970, by its clock"""
-    zone: str | None = None
-    """A time zone in TZ that this machine does not know: it takes UTC instead"""
-    free: int | None = None
-    """Bytes that may still be written where the study keeps its runs"""
-    gpus: tuple[int, ...] = ()
+    """Unix time in seconds, by the machine's clock"""
+    unknown_zone: str | None = None
+    """The time zone in TZ where this machine does not know it: it then uses UTC"""
+    free_disk: int | None = None
+    """Free bytes on the disk that holds the study's folder"""
+    gpu_memory: tuple[int, ...] = ()
     """Bytes of memory of each GPU"""
     packages: Mapping[str, Package] = field(default_factory=dict)
 
 
 def inspect_machine(folder: Path) -> Machine:
     """Return the facts of this machine, its disk as seen from `folder`."""
-    return Machine(time.time(), _unknown_zone(os.environ.get("TZ")), _free(folder), _gpus(), _packages())
+    return Machine(time.time(), _unknown_zone(os.environ.get("TZ")), _free_disk(folder), _gpu_memory(), _packages())
 
 
 def _unknown_zone(name: str | None) -> str | None:
-    """Return a zone named like `Europe/Berlin` that is not there; other ways to write TZ are the C library's affair."""
+    """Return TZ where it has the form `Europe/Berlin` and is not installed; the C library reads all other forms."""
     if name is None or not re.fullmatch(r":?[A-Za-z_]+(/[A-Za-z_+-]+)+", name) or not zoneinfo.available_timezones():
         return None
     return None if name.lstrip(":") in zoneinfo.available_timezones() else name
 
 
-def _free(folder: Path) -> int | None:
+def _free_disk(folder: Path) -> int | None:
     try:
         return shutil.disk_usage(folder.absolute()).free
     except OSError:
         return None
 
 
-def _gpus() -> tuple[int, ...]:
+def _gpu_memory() -> tuple[int, ...]:
     command = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
     try:
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=_PATIENCE, stdin=subprocess.DEVNULL
+            command, check=False, capture_output=True, text=True, timeout=_NVIDIA_SMI_TIMEOUT, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return ()

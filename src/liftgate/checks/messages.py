@@ -1,4 +1,4 @@
-"""Parts of messages: the file and line of a label, counts with their nouns, a few examples of many."""
+"""Format parts of messages: the file and line of a label, a count with its noun, the first few of many names."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from liftgate.data.core.dataset import Dataset, Image
 
-EXAMPLES = 5
-"""How many of many equal faults a message names; `data` holds more."""
-KEPT = 50
-"""How many of many equal faults `data` holds."""
+MAX_NAMED = 5
+"""The most names in a message"""
+MAX_EXAMPLES = 50
+"""The most examples in a finding's `data`"""
 
 
 def row_place(dataset: Dataset, row: int) -> str:
     """Return file and line (YOLO), file and object (VOC) or file, image and annotation (COCO) of one label.
 
-    Row numbers are the reader's: 1 is the first line or object.
+    Row numbers start at 1: the first line or object of the file.
     """
     labels = dataset.labels
     image, line = dataset.images[int(labels.image[row])], int(labels.line[row])
@@ -33,15 +33,15 @@ def image_place(dataset: Dataset, image: Image) -> str:
 
 
 def listed(names: Iterable[str], total: int | None = None) -> str:
-    """Return the first names and how many more there are.
+    """Return the first names and the number of those left out, for a message.
 
     >>> listed("abcdefgh")
     'a, b, c, d, e and 3 more'
     """
     names = list(names)
     total = len(names) if total is None else total
-    more = total - min(len(names), EXAMPLES)
-    return ", ".join(names[:EXAMPLES]) + (f" and {more} more" if more else "")
+    more = total - min(len(names), MAX_NAMED)
+    return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more else "")
 
 
 def many(count: int, one: str, several: str | None = None) -> str:
@@ -54,5 +54,5 @@ def many(count: int, one: str, several: str | None = None) -> str:
 
 
 def examples(items: Sequence[Any]) -> dict[str, Any]:
-    """Return what `data` holds of many equal faults."""
-    return {"count": len(items), "examples": list(items[:KEPT])}
+    """Return the keyword arguments `count` and `examples` of `Rule.finding` for many equal faults."""
+    return {"count": len(items), "examples": list(items[:MAX_EXAMPLES])}

@@ -1,4 +1,4 @@
-"""Rule: one thing that can be wrong, and the function that looks for it. A rule's docstring is its page.
+"""Define and register rules. A rule finds one kind of mistake; its docstring is its page in docs/findings.
 
     @dataset_rule("labels.zero_area", "warning")
     def zero_area(dataset: Dataset) -> Iterator[Finding]:
@@ -11,8 +11,8 @@
         for … in …:
             yield zero_area.finding(where, "what is wrong there, with the figures", box=[…])
 
-A rule is registered by being decorated in a module of `liftgate.checks.rules`; no list has to be kept.
-(Text and code are in one place so that they stay true to each other.)
+The decorator registers the rule; it must be in a module of `liftgate.checks.rules`. Page and code are in one place, so
+that a change of one shows the other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from liftgate.checks.finding import Finding, Severity
 from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
 
-_REGISTER: dict[str, Rule] = {}
+_RULES: dict[str, Rule] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Rule:
 
     id: str
     severity: Severity
-    """What it reports usually."""
+    """The usual severity of its findings"""
     others: tuple[Severity, ...]
-    """What it reports where the figures are graver or milder."""
+    """Severities of its findings where the figures are worse or better than usual"""
     summary: str
     why: str
     fix: str
@@ -46,28 +46,36 @@ class Rule:
     def finding(
         self, where: object, message: str, *, hint: str | None = None, severity: Severity | None = None, **data: Any
     ) -> Finding:
-        """Make a finding of this rule; `hint` defaults to how to fix it."""
+        """Return a finding of this rule.
+
+        Args:
+            where: file, file:line, data set or arm and stage.
+            message: what is wrong there, with the figures.
+            hint: what a person can do about it; by default the rule's `Fix:`.
+            severity: by default the rule's usual one.
+            data: details for programs, as JSON values.
+        """
         return Finding(self.id, severity or self.severity, str(where), message, hint or self.fix, data)
 
     @property
     def severities(self) -> str:
-        """Return every severity that it reports, the usual one first, as pages and lists show it."""
+        """Return its severities as text for pages and lists, the usual one first."""
         return self.severity + (f", or {' or '.join(self.others)} where the figures are" if self.others else "")
 
     def __call__(self, subject: Subject) -> list[Finding]:
-        """Return what this rule finds."""
+        """Return the findings of this rule."""
         return list(self.find(subject))
 
 
 def rule(id_: str, severity: Severity, *others: Severity) -> Callable[[Callable[[Subject], Iterable[Finding]]], Rule]:
-    """Return a decorator that registers a function over the whole subject as the rule `id_`."""
+    """Return a decorator that registers a function of the whole subject as the rule `id_`; `others` as in `Rule`."""
 
     def register(find: Callable[[Subject], Iterable[Finding]]) -> Rule:
-        if id_ in _REGISTER:
+        if id_ in _RULES:
             raise ValueError(f"two rules are called {id_}")
-        summary, why, fix = _page(find)
-        _REGISTER[id_] = made = Rule(id_, severity, others, summary, why, fix, find)
-        return made
+        summary, why, fix = _split_docstring(find)
+        _RULES[id_] = new_rule = Rule(id_, severity, others, summary, why, fix, find)
+        return new_rule
 
     return register
 
@@ -75,31 +83,31 @@ def rule(id_: str, severity: Severity, *others: Severity) -> Callable[[Callable[
 def dataset_rule(
     id_: str, severity: Severity, *others: Severity
 ) -> Callable[[Callable[[Dataset], Iterable[Finding]]], Rule]:
-    """Return a decorator that registers a function over one data set; each finding's data names it."""
+    """Return a decorator that registers a function of one data set; `data["dataset"]` of each finding names it."""
 
     def register(find: Callable[[Dataset], Iterable[Finding]]) -> Rule:
-        def over_all(subject: Subject) -> Iterator[Finding]:
+        def for_every_dataset(subject: Subject) -> Iterator[Finding]:
             for name, dataset in subject.datasets.items():
                 for finding in find(dataset):
                     yield Finding(**{**_fields(finding), "data": {"dataset": name, **finding.data}})
 
-        over_all.__doc__ = find.__doc__
-        return rule(id_, severity, *others)(over_all)
+        for_every_dataset.__doc__ = find.__doc__
+        return rule(id_, severity, *others)(for_every_dataset)
 
     return register
 
 
 def registered() -> dict[str, Rule]:
-    """Return every rule that has been imported, by id. `catalogue()` imports them all."""
-    return dict(sorted(_REGISTER.items()))
+    """Return id → rule, of the modules imported so far; `catalogue()` imports all of them."""
+    return dict(sorted(_RULES.items()))
 
 
 def _fields(finding: Finding) -> dict[str, Any]:
     return {name: getattr(finding, name) for name in finding.__slots__}
 
 
-def _page(find: Callable[..., object]) -> tuple[str, str, str]:
-    """Split a docstring into its first line, its body and what follows `Fix:`."""
+def _split_docstring(find: Callable[..., object]) -> tuple[str, str, str]:
+    """Return a docstring's summary line, its body, and the text after `Fix:`."""
     text = inspect.getdoc(find) or ""
     body, _, fix = text.partition("\nFix: ")
     summary, _, why = body.partition("\n\n")

@@ -1,7 +1,7 @@
-"""Write docs/findings from the rules: `python -m liftgate.checks.rule_pages docs/findings`.
+"""Write the pages in docs/findings from the rules' docstrings: `python -m liftgate.checks.rule_pages docs/findings`.
 
 One page per rule and an index. The index shows what the tests have proved of each rule, from `proof.json` beside it
-(written by tests/checks/proof.py), so that no hand can claim more than was run.
+(written by tests/checks/proof.py), so that the index cannot claim more than was tested.
 """
 
 from __future__ import annotations
@@ -37,13 +37,17 @@ ones of many kinds) the rule reported something that is so, and something that i
 
 
 def pages(proof: Mapping[str, Any]) -> dict[str, str]:
-    """Return file name → text of every page and the index."""
+    """Return file name → text of every rule's page and of the index.
+
+    Args:
+        proof: the contents of proof.json, or empty.
+    """
     rules = catalogue()
     return {f"{rule.id}.md": page(rule) for rule in rules} | {"index.md": _index(proof)}
 
 
 def write(folder: Path) -> None:
-    """Write all pages to `folder`, and take away pages of rules that are gone."""
+    """Write all pages to `folder`, and delete the pages of rules that no longer exist."""
     wanted = pages(read_proof(folder))
     for name, text in wanted.items():
         write_text(folder / name, text)
@@ -53,7 +57,7 @@ def write(folder: Path) -> None:
 
 
 def read_proof(folder: Path) -> dict[str, Any]:
-    """Return what tests/checks/proof.py wrote; empty where it never ran."""
+    """Return the contents of proof.json, written by tests/checks/proof.py; empty where there is none."""
     path = folder / "proof.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 

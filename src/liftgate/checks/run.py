@@ -1,4 +1,4 @@
-"""Run the rules on a subject and collect the findings; print a rule's page."""
+"""Run rules on data sets and a study, collect the findings, and return a rule's page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class IgnoredFinding:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What `check` found; the most severe first."""
+    """The findings of `check`, the most severe first."""
 
     findings: tuple[Finding, ...]
     ignored: tuple[IgnoredFinding, ...]
@@ -39,11 +39,11 @@ class CheckResult:
     n_boxes: int
     datasets: tuple[str, ...]
     geometry: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """data set → answer of the label geometry probe, also where it is no finding; empty: the rule was not selected"""
+    """data set → result of the label geometry probe, also without a finding; empty where the rule did not run"""
 
     @property
     def ok(self) -> bool:
-        """Return whether no error is left: a run may start."""
+        """Return whether no finding is an error, so that a run may start."""
         return not any(finding.severity == "error" for finding in self.findings)
 
     @property
@@ -77,13 +77,13 @@ def run(
     """Run every rule on `subject`.
 
     Args:
-        subject: the data sets, and the study where there is one.
-        select: only these ids or families (`labels` means every `labels.…`); None: all.
-        ignore: id or family → reason. What it hides is kept in `ignored`, so that the record shows it.
-        progress: called before every rule.
+        subject: the data sets, and the study if there is one.
+        select: ids or families of the rules to run (`labels` means every `labels.…`); None: all.
+        ignore: id or family → reason. Its findings are kept in `ignored`, so that the record shows them.
+        progress: called before each rule.
 
     Raises:
-        UsageError: for an id that no rule has, none at all, or an ignored id without a reason.
+        UsageError: no rule has one of the ids, no rule is selected, or an ignored id has no reason.
     """
     rules = {rule.id: rule for rule in catalogue()}
     chosen, reasons = validate_selection(select, ignore)
@@ -93,7 +93,7 @@ def run(
         progress("checks", done, len(chosen))
         findings += rules[id_](subject)
     progress("checks", len(chosen), len(chosen))
-    findings.sort(key=lambda finding: (_ORDER[finding.severity], finding.id))  # stable: places stay in order
+    findings.sort(key=lambda finding: (_ORDER[finding.severity], finding.id))  # stable: keeps the order within an id
     return CheckResult(
         findings=tuple(finding for finding in findings if finding.id not in reasons),
         ignored=tuple(IgnoredFinding(finding, reasons[finding.id]) for finding in findings if finding.id in reasons),
@@ -113,7 +113,7 @@ def validate_selection(
     """Return the ids of the rules that run, and the reason of each id whose findings are ignored.
 
     Raises:
-        UsageError: for an id that no rule has, none at all, or an ignored id without a reason.
+        UsageError: no rule has one of the ids, no rule is selected, or an ignored id has no reason.
     """
     rules = {rule.id: rule for rule in catalogue()}
     chosen = sorted(rules) if select is None else sorted({id_ for word in select for id_ in _matching_ids(word, rules)})
@@ -123,7 +123,7 @@ def validate_selection(
 
 
 def _geometry_record(found: Geometry | None) -> dict[str, Any]:
-    """What the probe says, in the words of JSON; where it says "fits", it shows in no finding."""
+    """Return the probe's result as JSON values; a result of "fits" is no finding, so it is recorded here only."""
     if found is None:
         return {"answer": "not decidable", "images": 0, "why": "too few images with large boxes in different places"}
     stored, best = found.stored, found.best
@@ -141,7 +141,7 @@ def explain(id_: str) -> str:
     """Return the page of a rule: what it finds, why it matters, how to fix it.
 
     Raises:
-        UsageError: for an id that no rule has, with the nearest that there is.
+        UsageError: for an id that no rule has, with the most similar id as the hint.
     """
     rules = {rule.id: rule for rule in catalogue()}
     if id_ not in rules:

@@ -1,4 +1,4 @@
-"""Subject: what is checked. The data sets of a study with the study itself, or one data set alone."""
+"""Subject of a check: a study with its data sets, or data sets alone; computes shared facts once, when needed."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ if TYPE_CHECKING:
 
 
 class StageInArm(NamedTuple):
-    """A stage of an arm, and its place in the study."""
+    """A stage, and its position in the study."""
 
     arm: Arm
     number: int
-    """from 0"""
+    """index in the arm, from 0"""
     stage: Stage
     study: Study
 
     @property
     def where(self) -> str:
-        """Arm and stage, for messages."""
+        """Return arm and stage, for messages."""
         return f"arm {self.arm.name}, stage {self.number + 1}"
 
     def at(self, *keys: str) -> str:
-        """Return where, with file:line of one of its keys."""
+        """Return `where` with the file:line in study.yaml of a key of this stage, as in `at("recipe", "lr0")`."""
         line = self.study.line("arms", self.arm.name, self.number, *keys)
         return f"{self.where} ({line})" if line else self.where
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Data sets by name, and the study that uses them; without a study the rules of recipes and weights are silent."""
+    """Data sets by name, and the study that uses them; without one the rules on recipes and weights find nothing."""
 
     datasets: Mapping[str, Dataset]
     study: Study | None = None
     progress: Progress = silent
     probes: tuple[LearnabilityResult, ...] = ()
-    """Results of learnability probes; without them the rules of `probe.…` are silent"""
+    """Results of learnability probes; without them the rules `probe.…` find nothing"""
     _scans: dict[str, ImageScan] = field(default_factory=dict, repr=False, compare=False)
     _copies: list[tuple[CopyPair, ...]] = field(default_factory=list, repr=False, compare=False)
     _geometries: dict[str, Geometry | None] = field(default_factory=dict, repr=False, compare=False)
     _machine: list[Machine] = field(default_factory=list, repr=False, compare=False)
 
     def scan(self, name: str) -> ImageScan:
-        """Return facts of the images of a data set; read once, and from the cache where nothing changed."""
+        """Return facts of the images of a data set, computed once; unchanged files come from the cache."""
         if name not in self._scans:
             self._scans[name] = scan_images(self.datasets[name], progress=self.progress)
         return self._scans[name]
 
     def geometry(self, name: str) -> Geometry | None:
-        """Return whether the boxes of a data set lie where its objects are; None: too few images. Computed once."""
-        from liftgate.checks.probes.label_geometry import probe  # only where boxes are looked at
+        """Return whether the boxes of a data set lie where its objects are; None: too few images."""
+        from liftgate.checks.probes.label_geometry import probe  # imports scipy, which is slow
 
         if name not in self._geometries:
             self._geometries[name] = probe(self.datasets[name])
@@ -69,7 +69,7 @@ class Subject:
 
     @property
     def machine(self) -> Machine:
-        """Return facts of this machine; read once, and only when a rule needs them."""
+        """Return facts of this machine, determined when a rule first needs them."""
         if not self._machine:
             self._machine.append(inspect_machine(self.study_folder))
         return self._machine[0]
@@ -88,7 +88,7 @@ class Subject:
 
     @property
     def copies(self) -> tuple[CopyPair, ...]:
-        """Return every pair of images, within and across the data sets, that are copies or near-copies."""
+        """Return every pair of copies or near-copies, within and across the data sets."""
         if not self._copies:
             self.progress("copies", 0, 1)
             self._copies.append(find_copies(self.datasets, {name: self.scan(name) for name in self.datasets}))
@@ -96,7 +96,7 @@ class Subject:
         return self._copies[0]
 
     def training_images(self, stage: Stage) -> int | None:
-        """Return how many images an epoch of a stage sees, repeats included; None where a data set is not loaded."""
+        """Return the number of images in an epoch of a stage, with repeats; None where a data set is not loaded."""
         total = 0
         for part in stage.mix or (Part(stage.data),):
             dataset = self.datasets.get(part.dataset)

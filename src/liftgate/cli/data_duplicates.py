@@ -95,7 +95,7 @@ def _write_page(path: Path, subject: Subject, links: Sequence[Link], record: Map
     from liftgate.reporting.dataset_pages.pairs import MAX_PAIRS_SHOWN, ImagePair, PairsPage, render_pairs
 
     shown = [
-        ImagePair(_side(link.first), _side(link.second), link.kind, link.alike, link.crosses)
+        ImagePair(_side(link.first), _side(link.second), link.kind, link.similarity, link.crosses)
         for link in links[:MAX_PAIRS_SHOWN]
     ]
     return render_pairs(PairsPage(", ".join(subject.datasets), record, shown, len(links)), path)

@@ -27,11 +27,15 @@ def findings(subject: Subject, id_: str, **facts: object) -> list[Finding]:
 
 
 def test_a_batch_that_cannot_fit_is_named_with_one_that_may(small: SmallSet) -> None:
-    (found,) = findings(subject(small, {"batch": 64, "imgsz": 1280}), "environment.gpu_memory", gpus=(24 * GIB,))
+    (found,) = findings(subject(small, {"batch": 64, "imgsz": 1280}), "environment.gpu_memory", gpu_memory=(24 * GIB,))
     assert "batch 64 at imgsz 1280" in found.message and "at most batch" in found.hint
     most = found.data["largest"]
-    assert not findings(subject(small, {"batch": most, "imgsz": 1280}), "environment.gpu_memory", gpus=(24 * GIB,))
-    assert findings(subject(small, {"batch": most + 1, "imgsz": 1280}), "environment.gpu_memory", gpus=(24 * GIB,))
+    assert not findings(
+        subject(small, {"batch": most, "imgsz": 1280}), "environment.gpu_memory", gpu_memory=(24 * GIB,)
+    )
+    assert findings(
+        subject(small, {"batch": most + 1, "imgsz": 1280}), "environment.gpu_memory", gpu_memory=(24 * GIB,)
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,7 +55,7 @@ def test_a_batch_that_cannot_fit_is_named_with_one_that_may(small: SmallSet) -> 
 def test_what_is_not_known_or_usual_is_not_told(
     recipe: dict[str, object], weights: str, study: dict[str, object], gpus: tuple[int, ...], small: SmallSet
 ) -> None:
-    assert findings(subject(small, recipe, weights, **study), "environment.gpu_memory", gpus=gpus) == []
+    assert findings(subject(small, recipe, weights, **study), "environment.gpu_memory", gpu_memory=gpus) == []
 
 
 def test_several_gpus_share_a_batch_and_a_later_stage_has_the_model_of_the_first(small: SmallSet) -> None:
@@ -78,7 +82,7 @@ def test_every_seed_leaves_its_checkpoints_and_only_trained_arms_count(small: Sm
 def test_save_period_is_what_fills_a_disk(small: SmallSet) -> None:
     need = disk_need(subject(small, {"epochs": 300, "save_period": 1}))
     assert need is not None and need.total > 80e9
-    (found,) = findings(subject(small, {"epochs": 300, "save_period": 1}), "environment.disk", free=50 * GIB)
+    (found,) = findings(subject(small, {"epochs": 300, "save_period": 1}), "environment.disk", free_disk=50 * GIB)
     assert found.severity == "warning", "one training fits"
 
 
@@ -117,7 +121,7 @@ def test_time_zones_that_exist_or_are_the_c_librarys_affair(
     monkeypatch.delenv("TZ", raising=False)
     if zone is not None:
         monkeypatch.setenv("TZ", zone)
-    assert inspect_machine(small.root).zone is None
+    assert inspect_machine(small.root).unknown_zone is None
 
 
 def test_a_clock_that_is_hours_off_is_nobodys_fault(small: SmallSet) -> None:

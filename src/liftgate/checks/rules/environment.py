@@ -79,7 +79,7 @@ def disk(subject: Subject) -> Iterator[Finding]:
     Fix: free some space, put the study on another disk, or take `save_period` out of the recipe.
     """
     need = disk_need(subject)
-    free = subject.machine.free if need else None
+    free = subject.machine.free_disk if need else None
     if need is None or free is None or free >= need.total:
         return
     message = (
@@ -110,7 +110,7 @@ def gpu_memory(subject: Subject) -> Iterator[Finding]:
     study = subject.study
     if study is None or study.backend != "ultralytics" or str(study.device).lower() in ("cpu", "mps"):
         return
-    gpus = subject.machine.gpus
+    gpus = subject.machine.gpu_memory
     if not gpus:
         return
     devices = len(str(study.device or "0").split(","))
@@ -145,9 +145,9 @@ def clock(subject: Subject) -> Iterator[Finding]:
     if newest is not None and newest[0] > machine.now + _DAY:
         message = f"the clock says {_day(machine.now)}, and {newest[1]} was written on {_day(newest[0])}"
         yield clock.finding("this machine's clock", message, now=machine.now, newest=newest[0])
-    if machine.zone is not None:
-        message = f"TZ asks for {machine.zone}, which is not installed: times are in UTC under a false name"
-        yield clock.finding("this machine's time zone", message, severity="info", zone=machine.zone)
+    if machine.unknown_zone is not None:
+        message = f"TZ names {machine.unknown_zone}, which is not installed: times are in UTC under a false name"
+        yield clock.finding("this machine's time zone", message, severity="info", zone=machine.unknown_zone)
 
 
 def _holds(have: Mapping[str, Package], package: str, versions: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
-from liftgate.checks.duplicates import ROBOFLOW
+from liftgate.checks.duplicates import ROBOFLOW_NAME
 from liftgate.checks.fault_findings import fault_findings, of_kind
 from liftgate.checks.finding import Finding
 from liftgate.checks.images.copies import CopyPair, LocatedImage, best_turned_correlation
@@ -136,7 +136,7 @@ def leak_source(subject: Subject) -> Iterator[Finding]:
     for name, dataset in subject.datasets.items():
         sources: dict[str, list[int]] = defaultdict(list)
         for index, image in enumerate(dataset.images):
-            found = ROBOFLOW.match(image.id.rsplit("/", 1)[-1])
+            found = ROBOFLOW_NAME.match(image.id.rsplit("/", 1)[-1])
             if found and image.split:
                 sources[found["source"]].append(index)
         torn = {
@@ -336,7 +336,7 @@ def _named(pairs: Sequence[CopyPair]) -> str:
 
 def _pair_data(key: tuple[str, str], pairs: Sequence[CopyPair]) -> dict[str, Any]:
     found = [
-        {"first": pair.first.name, "second": pair.second.name, "bits": pair.bits, "alike": round(pair.alike, 4)}
+        {"first": pair.first.name, "second": pair.second.name, "bits": pair.bits, "alike": round(pair.similarity, 4)}
         for pair in pairs
     ]
     return {"sides": list(key), **examples(found)}
