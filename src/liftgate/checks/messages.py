@@ -13,7 +13,7 @@ MAX_EXAMPLES = 50
 """The most examples in a finding's `data`"""
 
 
-def row_place(dataset: Dataset, row: int) -> str:
+def label_location(dataset: Dataset, row: int) -> str:
     """Return file and line (YOLO), file and object (VOC) or file, image and annotation (COCO) of one label.
 
     Row numbers start at 1: the first line or object of the file.
@@ -21,21 +21,21 @@ def row_place(dataset: Dataset, row: int) -> str:
     labels = dataset.labels
     image, line = dataset.images[int(labels.image[row])], int(labels.line[row])
     if dataset.format == "yolo":
-        return f"{image_place(dataset, image)}:{line}"
+        return f"{label_file(dataset, image)}:{line}"
     if dataset.format == "voc":
-        return f"{image_place(dataset, image)}, object {line}"
-    return f"{image_place(dataset, image)}, image {image.id}, annotation {line}"
+        return f"{label_file(dataset, image)}, object {line}"
+    return f"{label_file(dataset, image)}, image {image.id}, annotation {line}"
 
 
-def image_place(dataset: Dataset, image: Image) -> str:
+def label_file(dataset: Dataset, image: Image) -> str:
     """Return the label file of an image, or the image itself where it has none."""
     return str(image.label or image.path)
 
 
-def listed(names: Iterable[str], total: int | None = None) -> str:
+def first_few(names: Iterable[str], total: int | None = None) -> str:
     """Return the first names and the number of those left out, for a message.
 
-    >>> listed("abcdefgh")
+    >>> first_few("abcdefgh")
     'a, b, c, d, e and 3 more'
     """
     names = list(names)
@@ -44,10 +44,10 @@ def listed(names: Iterable[str], total: int | None = None) -> str:
     return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more else "")
 
 
-def many(count: int, one: str, several: str | None = None) -> str:
+def plural(count: int, one: str, several: str | None = None) -> str:
     """Return a count with its noun.
 
-    >>> many(1, "box", "boxes"), many(1234, "box", "boxes")
+    >>> plural(1, "box", "boxes"), plural(1234, "box", "boxes")
     ('1 box', '1,234 boxes')
     """
     return f"{count:,} {one if count == 1 else several or one + 's'}"

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import cxcywh_to_xyxy
-from liftgate.checks.messages import image_place, row_place
+from liftgate.checks.messages import label_file, label_location
 from liftgate.checks.probes.box_conventions import NEXT, PREVIOUS, describe_transform, in_other_units, read_as
 from liftgate.checks.probes.flip_index import flip_from_names
 from liftgate.checks.probes.label_geometry import probe_confirmed
@@ -128,7 +128,7 @@ def _without_unknown(before: Dataset, dataset: Dataset, log: _Log) -> Dataset:
     had[counted] = False
     for index in np.flatnonzero(had):
         what = "images of whose labels nothing is left: left out, not empty"
-        log.say("labels.dropped_image", what, image_place(dataset, dataset.images[index]))
+        log.say("labels.dropped_image", what, label_file(dataset, dataset.images[index]))
     return dataset.take(~had) if had.any() else dataset
 
 
@@ -189,7 +189,7 @@ def _reread(dataset: Dataset, log: _Log) -> Dataset:
         return dataset
     fixed = read_as(dataset, name)
     for index in np.unique(fixed.labels.image):
-        log.say(GEOMETRY, f"boxes corrected: {name}", image_place(fixed, fixed.images[index]))
+        log.say(GEOMETRY, f"boxes corrected: {name}", label_file(fixed, fixed.images[index]))
     return fixed
 
 
@@ -201,10 +201,10 @@ def _cut(dataset: Dataset, log: _Log) -> Dataset:
     cut = np.where(np.all(sizes[labels.image] > 0, axis=1, keepdims=True), cut, labels.boxes)
     # Below half a pixel it is rounding in the written fractions.
     for row in np.flatnonzero((np.abs(cut - labels.boxes) > _ROUNDING).any(axis=1)):
-        log.say("labels.out_of_range", _CUT, row_place(dataset, int(row)))
+        log.say("labels.out_of_range", _CUT, label_location(dataset, int(row)))
     empty: NDArray[np.bool_] = np.any((cut[:, 2:] - cut[:, :2]) <= 0, axis=1) & ~labels.crowd & ~labels.ignore
     for row in np.flatnonzero(empty):
-        log.say("labels.zero_area", "boxes without area left out", row_place(dataset, int(row)))
+        log.say("labels.zero_area", "boxes without area left out", label_location(dataset, int(row)))
     return replace(dataset, labels=replace(labels, boxes=cut).take(~empty))
 
 
@@ -212,7 +212,7 @@ def _once(dataset: Dataset, log: _Log) -> Dataset:
     keep = np.ones(len(dataset.labels), dtype=np.bool_)
     for _, second in overlapping_pairs(dataset):
         keep[second] = False
-        log.say("labels.duplicate_box", "second boxes of one object left out", row_place(dataset, second))
+        log.say("labels.duplicate_box", "second boxes of one object left out", label_location(dataset, second))
     for fault in dataset.faults:
         if fault.kind == "row_duplicate":
             log.say("labels.duplicate_box", "rows that stand twice left out", fault.where)

@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.checks.fault_findings import fault_findings, of_kind
+from liftgate.checks.fault_findings import fault_findings, faults_of_kind
 from liftgate.checks.finding import Finding, Severity
-from liftgate.checks.messages import listed, many
+from liftgate.checks.messages import first_few, plural
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
@@ -57,7 +57,7 @@ def _lists(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _numbers(dataset: Dataset) -> Iterator[Finding]:
-    rows = of_kind(dataset, "class_out_of_range")
+    rows = faults_of_kind(dataset, "class_out_of_range")
     used = set(dataset.labels.cls.tolist())
     shifted = bool(used) and 0 not in used
     for finding in fault_findings(mismatch, dataset, {"class_out_of_range": "error"} if rows else {}):
@@ -110,8 +110,8 @@ def _gates(subject: Subject) -> Iterator[Finding]:
             unseen = [one for one in truth.classes if one not in trained.classes]
             if unseen:
                 message = (
-                    f"gate {gate.name} measures {many(len(unseen), 'class', 'classes')} on {measured} that "
-                    f"{trained.name}, which arm {arm_name} ends on, does not have: {listed(unseen)}"
+                    f"gate {gate.name} measures {plural(len(unseen), 'class', 'classes')} on {measured} that "
+                    f"{trained.name}, which arm {arm_name} ends on, does not have: {first_few(unseen)}"
                 )
                 hint = "keep only the classes that both have (`keep:`), or end the arm on the data that has them"
                 yield mismatch.finding(f"gate {gate.name}", message, hint=hint, unseen=unseen)
@@ -131,7 +131,7 @@ def absent(dataset: Dataset) -> Iterator[Finding]:
     for split, boxes in _per_split(dataset):
         lacking = [name for name, count in zip(dataset.classes, boxes, strict=True) if count == 0]
         if lacking:
-            message = f"{many(len(lacking), 'class has', 'classes have')} no box in {split}: {listed(lacking)}"
+            message = f"{plural(len(lacking), 'class has', 'classes have')} no box in {split}: {first_few(lacking)}"
             yield absent.finding(_where(dataset, split), message, split=split, classes=lacking)
 
 
@@ -147,8 +147,8 @@ def rare(dataset: Dataset) -> Iterator[Finding]:
     for split, boxes in _per_split(dataset):
         few = {name: int(count) for name, count in zip(dataset.classes, boxes, strict=True) if 0 < count < _RARE}
         if few and split in {"train", "all images"}:
-            named = listed(f"{name} {count}" for name, count in sorted(few.items(), key=lambda item: item[1]))
-            message = f"{many(len(few), 'class has', 'classes have')} under {_RARE} boxes in {split}: {named}"
+            named = first_few(f"{name} {count}" for name, count in sorted(few.items(), key=lambda item: item[1]))
+            message = f"{plural(len(few), 'class has', 'classes have')} under {_RARE} boxes in {split}: {named}"
             yield rare.finding(_where(dataset, split), message, split=split, boxes=few)
 
 
@@ -197,7 +197,7 @@ def skew(dataset: Dataset) -> Iterator[Finding]:
         far = np.flatnonzero((np.abs(apart) > _SKEW) & (np.abs(apart) > _CERTAIN * error))
         if len(far):
             named = [f"{dataset.classes[i]} {first[0][i]:.0%} → {second[0][i]:.0%}" for i in far]
-            message = f"share of all objects, train → {split}: {listed(named)}"
+            message = f"share of all objects, train → {split}: {first_few(named)}"
             shares = {dataset.classes[i]: [round(float(one[0][i]), 4) for one in (first, second)] for i in far}
             yield skew.finding(_where(dataset, split), message, split=split, shares=shares)
 
@@ -240,13 +240,11 @@ def names(dataset: Dataset) -> Iterator[Finding]:
     yield from fault_findings(names, dataset, {"names_not_text": "warning"})
     bare = [name for name in dataset.classes if _NUMBER.fullmatch(name.strip()) or not name.strip()]
     if bare:
-        message = (
-            f"{many(len(bare), 'class name is', 'class names are')} a number: {listed(repr(name) for name in bare)}"
-        )
+        message = f"{plural(len(bare), 'class name is', 'class names are')} a number: {first_few(map(repr, bare))}"
         yield names.finding(dataset.source, message, numbers=bare)
     duplicates = [list(pair) for pair in itertools.combinations(dataset.classes, 2) if _near_duplicates(*pair)]
     if duplicates:
-        named = listed(f"{a!r} / {b!r}" for a, b in duplicates)
+        named = first_few(f"{a!r} / {b!r}" for a, b in duplicates)
         yield names.finding(dataset.source, f"near-duplicates among the class names: {named}", twins=duplicates)
 
 

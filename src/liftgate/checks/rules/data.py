@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from liftgate.checks.fault_findings import fault_findings, losing_image, message, of_kind
+from liftgate.checks.fault_findings import describe_faults, fault_findings, faults_dropping_image, faults_of_kind
 from liftgate.checks.finding import Finding, Severity
-from liftgate.checks.messages import many
+from liftgate.checks.messages import plural
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
@@ -92,12 +92,12 @@ def empty(dataset: Dataset) -> Iterator[Finding]:
     Fix: check the path; for YOLO, labels lie in a folder `labels` beside `images`, with the same names.
     """
     if not dataset.images:
-        if not of_kind(dataset, *_NOWHERE):  # data.path reports where they should be
+        if not faults_of_kind(dataset, *_NOWHERE):  # data.path reports where they should be
             yield empty.finding(dataset.source, "there is no image")
     elif not len(dataset.labels):
-        lost = len(losing_image(dataset))
-        of_rows = f": none of {many(lost, 'row')} can be used as it stands" if lost else ""
-        message = f"{many(len(dataset.images), 'image')} and not one labelled object{of_rows}"
+        lost = len(faults_dropping_image(dataset))
+        of_rows = f": none of {plural(lost, 'row')} can be used as it stands" if lost else ""
+        message = f"{plural(len(dataset.images), 'image')} and not one labelled object{of_rows}"
         hint = "see the findings about labels: all images are concerned" if lost else None
         yield empty.finding(dataset.source, message, hint=hint)
     elif not dataset.classes:
@@ -116,8 +116,8 @@ def reading(dataset: Dataset) -> Iterator[Finding]:
     yield from fault_findings(reading, dataset, _OTHER)
     known = set(_OTHER) | set(_PATH) | _ELSEWHERE
     for kind in Counter(fault.kind for fault in dataset.faults if fault.kind not in known):
-        met = of_kind(dataset, kind)
+        met = faults_of_kind(dataset, kind)
         grave = kind in KINDS and KINDS[kind].loses != "nothing"
         yield reading.finding(
-            met[0].where, message(kind, met), severity="warning" if grave else "info", kind=kind, count=len(met)
+            met[0].where, describe_faults(kind, met), severity="warning" if grave else "info", kind=kind, count=len(met)
         )

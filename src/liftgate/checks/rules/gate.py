@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from liftgate.checks.finding import Finding
-from liftgate.checks.messages import listed
+from liftgate.checks.messages import first_few
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
 from liftgate.checks.ultralytics.arguments import DEFAULT_IMGSZ
@@ -52,7 +52,7 @@ def image_sizes(subject: Subject) -> Iterator[Finding]:
     for arm in (arm for arm in study.arms if not arm.stages):
         sizes = {gate.name: _size(study, gate) for gate in study.gates if arm.name in _arms(gate)}
         if len(set(sizes.values())) > 1:
-            message = "measured at " + listed([f"{size} px by `{name}`" for name, size in sizes.items()])
+            message = "measured at " + first_few([f"{size} px by `{name}`" for name, size in sizes.items()])
             hint = f"evaluation: {{imgsz: {max(sizes.values())}}}"
             yield image_sizes.finding(study.place("arms", arm.name), f"`{arm.name}` is {message}", hint=hint)
 
@@ -98,7 +98,7 @@ def _blind(subject: Subject, gate: Gate) -> Iterator[tuple[str, str]]:
     if dataset is None or not known or not dataset.classes:
         return
     if not {_plain(one) for one in known} & {_plain(one) for one in dataset.classes}:
-        message = f"`{control.name}` knows none of the classes of {name} (it knows {listed(sorted(known)[:5])})"
+        message = f"`{control.name}` knows none of the classes of {name} (it knows {first_few(sorted(known)[:5])})"
         yield message, "take a control that was trained for these classes"
 
 

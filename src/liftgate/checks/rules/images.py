@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from liftgate.checks.fault_findings import fault_findings, of_kind
+from liftgate.checks.fault_findings import fault_findings, faults_of_kind
 from liftgate.checks.finding import Finding
-from liftgate.checks.messages import examples, listed, many
+from liftgate.checks.messages import examples, first_few, plural
 from liftgate.checks.probes.label_geometry import probe
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
@@ -39,7 +39,7 @@ def unreadable(subject: Subject) -> Iterator[Finding]:
     Fix: fetch the files again (git-lfs pointers: `git lfs pull`), or take them and their labels out.
     """
     for name, dataset in subject.datasets.items():
-        if of_kind(dataset, "images_missing"):
+        if faults_of_kind(dataset, "images_missing"):
             continue  # data.path says once that the folder is not there
         facts = subject.scan(name).facts
         bad = [(image, fact.error) for image, fact in zip(dataset.images, facts, strict=True) if fact.error]
@@ -47,8 +47,8 @@ def unreadable(subject: Subject) -> Iterator[Finding]:
             reasons = Counter(error for _, error in bad)
             why = "; ".join(f"{error} ({count})" if len(bad) > 1 else error for error, count in reasons.most_common(3))
             message = (
-                f"{many(len(bad), 'image')} of {len(facts):,} cannot "
-                f"be read: {listed(image.id for image, _ in bad)}: {why}"
+                f"{plural(len(bad), 'image')} of {len(facts):,} cannot "
+                f"be read: {first_few(image.id for image, _ in bad)}: {why}"
             )
             found = [{"image": image.id, "error": error} for image, error in bad]
             yield unreadable.finding(bad[0][0].path, message, dataset=name, **examples(found))
@@ -68,7 +68,7 @@ def no_background(subject: Subject) -> Iterator[Finding]:
         busy = (np.bincount(dataset.labels.image, minlength=len(dataset.images)) > 0) | unread_images(dataset)
         train = np.array([image.split in {"train", None} for image in dataset.images], dtype=np.bool_)
         if train.any() and len(dataset.labels) and busy[train].all():
-            message = f"every one of the {many(int(train.sum()), 'training image')} shows an object"
+            message = f"every one of the {plural(int(train.sum()), 'training image')} shows an object"
             yield no_background.finding(dataset.source, message, dataset=name, images=int(train.sum()))
 
 
@@ -88,7 +88,7 @@ def mostly_background(dataset: Dataset) -> Iterator[Finding]:
     busy = (np.bincount(dataset.labels.image, minlength=len(dataset.images)) > 0) | unread_images(dataset)
     bare = int((looked_at & ~busy).sum())
     if bare > train.sum() / 2 and len(dataset.labels):
-        message = f"{bare:,} of {many(int(train.sum()), 'training image')} show no object"
+        message = f"{bare:,} of {plural(int(train.sum()), 'training image')} show no object"
         yield mostly_background.finding(dataset.source, message, backgrounds=bare, images=int(train.sum()))
 
 
@@ -108,7 +108,7 @@ def uniform(subject: Subject) -> Iterator[Finding]:
             if fact.error is None and fact.spread < _UNIFORM
         ]
         if plain:
-            message = f"{many(len(plain), 'image is', 'images are')} of one colour: {listed(plain)}"
+            message = f"{plural(len(plain), 'image is', 'images are')} of one colour: {first_few(plain)}"
             yield uniform.finding(dataset.source, message, dataset=name, **examples(plain))
 
 
@@ -127,7 +127,7 @@ def mode(subject: Subject) -> Iterator[Finding]:
         if odd:
             ids = [i.id for i, f in zip(dataset.images, facts, strict=True) if not f.error and f.mode in odd]
             kinds = ", ".join(f"{kind} {count}" for kind, count in odd.most_common())
-            message = f"{many(len(ids), 'image')} neither RGB nor grey ({kinds}): {listed(ids)}"
+            message = f"{plural(len(ids), 'image')} neither RGB nor grey ({kinds}): {first_few(ids)}"
             yield mode.finding(dataset.source, message, dataset=name, modes=dict(odd), **examples(ids))
 
 
@@ -147,14 +147,14 @@ def exif_rotation(dataset: Dataset) -> Iterator[Finding]:
         return
     frame, why = _frame_of_labels(dataset)
     data = {**examples(turned), "frame": frame}
-    message = f"{many(len(turned), 'image carries', 'images carry')} an EXIF rotation: {listed(turned)}"
+    message = f"{plural(len(turned), 'image carries', 'images carry')} an EXIF rotation: {first_few(turned)}"
     if frame == "stored":
         message += f"; their boxes are drawn on the unturned picture ({why})"
         yield exif_rotation.finding(dataset.source, message, severity="error", **data)
     elif frame == "upright":
         message += f"; their boxes are right ({why})"
         yield exif_rotation.finding(dataset.source, message, severity="info", **data)
-    elif of_kind(dataset, "size_rotated"):
+    elif faults_of_kind(dataset, "size_rotated"):
         message += "; their labels give the unturned size: whether the boxes are turned too cannot be known"
         hint = "draw the boxes of one such image and look"
         yield exif_rotation.finding(dataset.source, message, hint=hint, **data)
@@ -176,7 +176,7 @@ def _frame_of_labels(dataset: Dataset) -> tuple[str, str]:
     only_upright, only_stored = int((in_upright & ~in_stored).sum()), int((in_stored & ~in_upright).sum())
     if dataset.format != "yolo" and bool(only_upright) != bool(only_stored):
         count, frame = (only_upright, "upright") if only_upright else (only_stored, "stored")
-        return frame, f"{many(count, 'box fits', 'boxes fit')} into no other frame"
+        return frame, f"{plural(count, 'box fits', 'boxes fit')} into no other frame"
     of_turned = replace(dataset, labels=labels.take(quarter[labels.image]))
     found = probe(of_turned)
     if found is not None and found.answer == "fits":
@@ -214,7 +214,9 @@ def size(dataset: Dataset) -> Iterator[Finding]:
         if len(rows):
             ids = [dataset.images[int(i)].id for i in rows]
             yield size.finding(
-                dataset.source, f"{many(len(ids), 'image has', 'images have')} {what}: {listed(ids)}", **examples(ids)
+                dataset.source,
+                f"{plural(len(ids), 'image has', 'images have')} {what}: {first_few(ids)}",
+                **examples(ids),
             )
 
 
@@ -248,8 +250,8 @@ def format_(dataset: Dataset) -> Iterator[Finding]:
     yield from fault_findings(format_, dataset, {"image_format": "warning", "jpeg_end": "info"})
     odd = [file for folder in sorted({image.path.parent for image in dataset.images}) for file in _passed_over(folder)]
     if odd and dataset.format == "yolo":
-        named = listed(file.name for file in odd)
-        message = f"{many(len(odd), 'file')} among the images that no loader takes for an image: {named}"
+        named = first_few(file.name for file in odd)
+        message = f"{plural(len(odd), 'file')} among the images that no loader takes for an image: {named}"
         yield format_.finding(odd[0], message, severity="info", **examples([str(file) for file in odd]))
 
 
@@ -281,13 +283,12 @@ def names(dataset: Dataset) -> Iterator[Finding]:
     collide = [ids for ids in spelt.values() if len(ids) > 1]
     shared = [ids for ids in stems.values() if len(ids) > 1]
     if collide:
-        message = (
-            f"{many(len(collide), 'name')} that some computers take for equal: {listed(' / '.join(i) for i in collide)}"
-        )
+        named = first_few(" / ".join(ids) for ids in collide)
+        message = f"{plural(len(collide), 'name')} that some file systems take for equal: {named}"
         yield names.finding(dataset.source, message, **examples(collide))
     if shared:
         message = (
-            f"{many(len(shared), 'label file serves', 'label files serve')} "
-            f"two images: {listed(' / '.join(i) for i in shared)}"
+            f"{plural(len(shared), 'label file serves', 'label files serve')} "
+            f"two images: {first_few(' / '.join(i) for i in shared)}"
         )
         yield names.finding(dataset.source, message, **examples(shared))

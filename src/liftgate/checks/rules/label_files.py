@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from liftgate.boxes import areas
 from liftgate.checks.fault_findings import fault_findings
 from liftgate.checks.finding import Finding
-from liftgate.checks.messages import examples, image_place, listed, many, row_place
+from liftgate.checks.messages import examples, first_few, label_file, label_location, plural
 from liftgate.checks.rule import dataset_rule
 from liftgate.data.core.dataset import Dataset
 
@@ -52,8 +52,8 @@ def missing(dataset: Dataset) -> Iterator[Finding]:
         whole = len(ids) == total[split] and split in {"train", "val"}
         where = f"{dataset.source}, {split}" if split else str(dataset.source)
         message = (
-            f"{len(ids)} of {many(total[split], 'image')} "
-            f"{f'of {split} ' if split else ''}have no label file: {listed(ids)}"
+            f"{len(ids)} of {plural(total[split], 'image')} "
+            f"{f'of {split} ' if split else ''}have no label file: {first_few(ids)}"
         )
         hint = "no image of this split has one: are the labels in a folder `labels` beside `images`?" if whole else None
         yield missing.finding(
@@ -92,11 +92,11 @@ def same_file(dataset: Dataset) -> Iterator[Finding]:
             files.add(file)
         seen[rows.tobytes()].append(index)
     groups = [group for group in seen.values() if len(group) > 1 and _is_telling(tables[group[0]], len(group))]
-    alike = [[image_place(dataset, dataset.images[i]) for i in group] for group in groups]
+    alike = [[label_file(dataset, dataset.images[i]) for i in group] for group in groups]
     if alike:
         message = (
-            f"{many(len(alike), 'set')} of images share their labels to "
-            f"the last digit: {listed(' = '.join(g[:3]) for g in alike)}"
+            f"{plural(len(alike), 'set')} of images share their labels to "
+            f"the last digit: {first_few(' = '.join(g[:3]) for g in alike)}"
         )
         yield same_file.finding(alike[0][0], message, **examples(alike))
 
@@ -136,8 +136,8 @@ def outlines(dataset: Dataset) -> Iterator[Finding]:
     box = areas(labels.boxes)
     drawn = np.flatnonzero(np.abs(labels.area - box) > 0.001 * box + 0.01)
     if len(drawn):
-        places = [row_place(dataset, int(row)) for row in drawn]
-        message = f"{many(len(drawn), 'row')} of {len(labels):,} are outlines, read as the boxes around them"
+        places = [label_location(dataset, int(row)) for row in drawn]
+        message = f"{plural(len(drawn), 'row')} of {len(labels):,} are outlines, read as the boxes around them"
         yield outlines.finding(places[0], message, **examples(places))
 
 

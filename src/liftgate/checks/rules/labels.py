@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import iou
-from liftgate.checks.fault_findings import fault_findings, losing_image
+from liftgate.checks.fault_findings import fault_findings, faults_dropping_image
 from liftgate.checks.finding import Finding, Severity
-from liftgate.checks.messages import examples, listed, many, row_place
+from liftgate.checks.messages import examples, first_few, label_location, plural
 from liftgate.checks.rule import dataset_rule
 from liftgate.data.core.dataset import Dataset
 
@@ -43,13 +43,13 @@ def out_of_range(dataset: Dataset) -> Iterator[Finding]:
     out, beyond = _outside(dataset)
     total = max(len(dataset.labels), 1)
     if beyond.any():
-        places = [row_place(dataset, int(row)) for row in np.flatnonzero(beyond)]
-        message = f"{many(len(places), 'box lies', 'boxes lie')} outside the image as a whole"
+        places = [label_location(dataset, int(row)) for row in np.flatnonzero(beyond)]
+        message = f"{plural(len(places), 'box lies', 'boxes lie')} outside the image as a whole"
         yield out_of_range.finding(places[0], message, **examples(places))
     partly = out & ~beyond
     if partly.any():
-        places = [row_place(dataset, int(row)) for row in np.flatnonzero(partly)]
-        message = f"{many(len(places), 'box sticks', 'boxes stick')} out of the image by more than 1% of its size"
+        places = [label_location(dataset, int(row)) for row in np.flatnonzero(partly)]
+        message = f"{plural(len(places), 'box sticks', 'boxes stick')} out of the image by more than 1% of its size"
         grave = dataset.format == "yolo" or len(places) > total / 20
         yield out_of_range.finding(places[0], message, severity="error" if grave else "warning", **examples(places))
 
@@ -64,15 +64,15 @@ def dropped_image(dataset: Dataset) -> Iterator[Finding]:
 
     Fix: correct the named rows; `liftgate check --json` lists every file and line.
     """
-    lost = losing_image(dataset) if dataset.format == "yolo" else []
+    lost = faults_dropping_image(dataset) if dataset.format == "yolo" else []
     rows = [fault for fault in lost if not fault.kind.startswith("list_")]  # lines of a list are data.path's
     if not rows:
         return
     images = sorted({fault.image or fault.where for fault in rows})
     reasons = ", ".join(f"{kind.replace('_', ' ')} {n}" for kind, n in Counter(f.kind for f in rows).most_common())
     message = (
-        f"{len(images)} of {many(len(dataset.images), 'image')} would be left out whole, "
-        f"of training and of validation ({reasons}): {listed(images)}"
+        f"{len(images)} of {plural(len(dataset.images), 'image')} would be left out whole, "
+        f"of training and of validation ({reasons}): {first_few(images)}"
     )
     yield dropped_image.finding(rows[0].where, message, rows=[fault.where for fault in rows[:50]], **examples(images))
 
@@ -118,13 +118,17 @@ def zero_area(dataset: Dataset) -> Iterator[Finding]:
         )
         image = dataset.images[int(dataset.labels.image[row])]
         yield zero_area.finding(
-            row_place(dataset, int(row)), message, image=image.id, object=int(dataset.labels.line[row]), box=corners
+            label_location(dataset, int(row)),
+            message,
+            image=image.id,
+            object=int(dataset.labels.line[row]),
+            box=corners,
         )
     if len(flat) > _ONE_BY_ONE:
-        places = [row_place(dataset, int(row)) for row in flat]
+        places = [label_location(dataset, int(row)) for row in flat]
         share = len(flat) / len(boxes)
         message = (
-            f"{many(len(flat), 'box has', 'boxes have')} no area, "
+            f"{plural(len(flat), 'box has', 'boxes have')} no area, "
             f"{share:.1%} of all; the first {_ONE_BY_ONE} are named above"
         )
         grave = share > 0.05  # no slip of the hand any more: columns are mixed up
@@ -143,11 +147,10 @@ def speck(dataset: Dataset) -> Iterator[Finding]:
     sides = _sides(dataset)
     few = np.flatnonzero((sides.min(axis=1) < _SPECK) & (sides.min(axis=1) > 0))
     if len(few):
-        places = [row_place(dataset, int(row)) for row in few]
+        places = [label_location(dataset, int(row)) for row in few]
         grave = len(few) > len(sides) / 2 and len(few) >= 10
-        message = (
-            f"{many(len(few), 'box', 'boxes')} of {len(sides):,} with a side under {_SPECK:g} pixels: {listed(places)}"
-        )
+        count = f"{plural(len(few), 'box', 'boxes')} of {len(sides):,}"
+        message = f"{count} with a side under {_SPECK:g} pixels: {first_few(places)}"
         yield speck.finding(places[0], message, severity="error" if grave else "warning", **examples(places))
 
 
@@ -162,9 +165,11 @@ def sliver(dataset: Dataset) -> Iterator[Finding]:
     sides = _sides(dataset)
     thin = np.flatnonzero((sides.max(axis=1) > _SLIVER * sides.min(axis=1)) & (sides.min(axis=1) > 0))
     if len(thin):
-        places = [row_place(dataset, int(row)) for row in thin]
+        places = [label_location(dataset, int(row)) for row in thin]
         yield sliver.finding(
-            places[0], f"{many(len(thin), 'box', 'boxes')} over {_SLIVER:g}:1: {listed(places)}", **examples(places)
+            places[0],
+            f"{plural(len(thin), 'box', 'boxes')} over {_SLIVER:g}:1: {first_few(places)}",
+            **examples(places),
         )
 
 
@@ -182,10 +187,10 @@ def whole_image(dataset: Dataset) -> Iterator[Finding]:
     area = _sides(dataset).prod(axis=1)
     whole = np.flatnonzero((full > 0) & (area >= _WHOLE * full))
     if len(whole):
-        places = [row_place(dataset, int(row)) for row in whole]
+        places = [label_location(dataset, int(row)) for row in whole]
         grave = len(whole) > len(labels) / 2 and len(whole) >= 20
         message = (
-            f"{many(len(whole), 'box covers', 'boxes cover')} at least "
+            f"{plural(len(whole), 'box covers', 'boxes cover')} at least "
             f"{_WHOLE:.0%} of the image ({len(labels):,} boxes in all)"
         )
         yield whole_image.finding(places[0], message, severity="warning" if grave else "info", **examples(places))
@@ -205,10 +210,10 @@ def duplicate_box(dataset: Dataset) -> Iterator[Finding]:
     if pairs:
         labels = dataset.labels
         equal = sum(bool((labels.boxes[a] == labels.boxes[b]).all()) for a, b in pairs)
-        places = [row_place(dataset, b) for _, b in pairs]
+        places = [label_location(dataset, b) for _, b in pairs]
         message = (
-            f"{many(len(pairs), 'box', 'boxes')} drawn twice ({equal} equal, "
-            f"{len(pairs) - equal} with IoU ≥ {_SAME_BOX}): {listed(places)}"
+            f"{plural(len(pairs), 'box', 'boxes')} drawn twice ({equal} equal, "
+            f"{len(pairs) - equal} with IoU ≥ {_SAME_BOX}): {first_few(places)}"
         )
         yield duplicate_box.finding(places[0], message, equal=equal, **examples(places))
 
@@ -226,9 +231,9 @@ def two_classes(dataset: Dataset) -> Iterator[Finding]:
     if pairs:
         kinds = Counter(tuple(sorted((_class_name(dataset, a), _class_name(dataset, b)))) for a, b in pairs)
         named = ", ".join(f"{a} / {b} {count}" for (a, b), count in kinds.most_common(3))
-        places = [row_place(dataset, b) for _, b in pairs]
+        places = [label_location(dataset, b) for _, b in pairs]
         yield two_classes.finding(
-            places[0], f"{many(len(pairs), 'box has', 'boxes have')} two classes ({named})", **examples(places)
+            places[0], f"{plural(len(pairs), 'box has', 'boxes have')} two classes ({named})", **examples(places)
         )
 
 
@@ -246,8 +251,8 @@ def crowded(dataset: Dataset) -> Iterator[Finding]:
     if len(full):
         ids = [dataset.images[int(i)].id for i in full]
         message = (
-            f"{many(len(ids), 'image has', 'images have')} more than "
-            f"{_CROWDED} objects (most: {counts.max():,}): {listed(ids)}"
+            f"{plural(len(ids), 'image has', 'images have')} more than "
+            f"{_CROWDED} objects (most: {counts.max():,}): {first_few(ids)}"
         )
         yield crowded.finding(dataset.source, message, **examples(ids))
     usual = float(np.percentile(counts, 99, method="lower")) if len(counts) >= _MANY_IMAGES else np.inf
@@ -255,8 +260,8 @@ def crowded(dataset: Dataset) -> Iterator[Finding]:
     if len(apart):
         ids = [dataset.images[int(i)].id for i in apart]
         message = (
-            f"{many(len(ids), 'image has', 'images have')} over {max(3 * usual, _BUSY):.0f} objects, "
-            f"where 99% have {usual:.0f} or fewer: {listed(ids)}"
+            f"{plural(len(ids), 'image has', 'images have')} over {max(3 * usual, _BUSY):.0f} objects, "
+            f"where 99% have {usual:.0f} or fewer: {first_few(ids)}"
         )
         yield crowded.finding(dataset.source, message, **examples(ids))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from liftgate.checks.finding import Finding
-from liftgate.checks.messages import listed
+from liftgate.checks.messages import first_few
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
 from liftgate.data.provenance.licences import obligations
@@ -113,4 +113,4 @@ def _obligations(licence: str) -> frozenset[str]:
 
 
 def _named(names: list[str], licences: dict[str, str]) -> str:
-    return listed(f"{name} ({licences[name]})" for name in names)
+    return first_few(f"{name} ({licences[name]})" for name in names)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from liftgate.checks.fault_findings import fault_findings, of_kind
+from liftgate.checks.fault_findings import fault_findings, faults_of_kind
 from liftgate.checks.finding import Finding
-from liftgate.checks.messages import examples, listed, many, row_place
+from liftgate.checks.messages import examples, first_few, label_location, plural
 from liftgate.checks.probes.flip_index import flip_from_names, flip_from_positions
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
@@ -46,7 +46,7 @@ def flip_idx(subject: Subject) -> Iterator[Finding]:
         by_names = f"by their names it is {','.join(map(str, proposed))}" if proposed else None
         hint = f"flip_idx: [{', '.join(map(str, proposed))}]" if proposed else None
         details: dict[str, Any] = {"dataset": name, "proposed": list(proposed) if proposed else None}
-        if of_kind(dataset, "flip_idx_invalid"):  # the reader took none then: it is not missing as well
+        if faults_of_kind(dataset, "flip_idx_invalid"):  # the reader took none then: it is not missing as well
             for finding in fault_findings(flip_idx, dataset, {"flip_idx_invalid": "error"}):
                 more = f"; {by_names}" if by_names else ""
                 data = {**finding.data, **details}
@@ -126,7 +126,7 @@ def kpt_shape(dataset: Dataset) -> Iterator[Finding]:
         message = f"kpt_shape is {declared!r}; it is [number of keypoints, 2 or 3]"
         yield kpt_shape.finding(f"{dataset.source}, kpt_shape", message)
         return
-    rows = of_kind(dataset, "row_columns")
+    rows = faults_of_kind(dataset, "row_columns")
     if rows and not len(dataset.labels):
         message = (
             f"kpt_shape {list(declared)} needs {5 + declared[0] * declared[1]} columns in a row: {rows[0].message}"
@@ -169,7 +169,7 @@ def visibility(dataset: Dataset) -> Iterator[Finding]:
     named = dataset.keypoints.names
     never = [named[i] if i < len(named) else str(i) for i in np.flatnonzero(~seen.any(axis=0))]
     if never:
-        message = f"{many(len(never), 'keypoint is', 'keypoints are')} never labelled: {listed(never)}"
+        message = f"{plural(len(never), 'keypoint is', 'keypoints are')} never labelled: {first_few(never)}"
         yield visibility.finding(dataset.source, message, never=never)
     if dataset.keypoints.dims == 3 and len(np.unique(points[:, :, 2])) == 1 and not never:
         flag = int(points[0, 0, 2])
@@ -203,10 +203,10 @@ def outside(dataset: Dataset) -> Iterator[Finding]:
     rows = np.flatnonzero(beyond.any(axis=1))
     if len(rows):
         share = int(beyond.sum()) / max(total, 1)
-        places = [row_place(dataset, int(row)) for row in rows]
+        places = [label_location(dataset, int(row)) for row in rows]
         message = (
-            f"{many(int(beyond.sum()), 'keypoint')} of {total:,} "
-            f"({share:.1%}) outside the box, of {many(len(rows), 'object')}"
+            f"{plural(int(beyond.sum()), 'keypoint')} of {total:,} "
+            f"({share:.1%}) outside the box, of {plural(len(rows), 'object')}"
         )
         yield outside.finding(
             places[0],

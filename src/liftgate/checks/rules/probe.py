@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from liftgate.checks.finding import Finding
-from liftgate.checks.messages import listed
+from liftgate.checks.messages import first_few
 from liftgate.checks.probes.learnability import (
     FEWEST,
     HARDLY,
@@ -78,7 +78,7 @@ def class_never_learned(subject: Subject) -> Iterator[Finding]:
         if not classes or probe.ap50 < HARDLY:  # where nothing was learned, no class is to blame
             continue
         each = [f"{name} (AP50 {probe.per_class[name]:.2f}, {probe.objects[name]} objects)" for name in classes]
-        message = f"{_setting(probe)}, it never learned {listed(each)}"
+        message = f"{_setting(probe)}, it never learned {first_few(each)}"
         data = {**probe.to_dict(), "classes": list(classes)}
         yield class_never_learned.finding(probe.where, message, **data)
 
@@ -99,7 +99,7 @@ def classes_by_chance(subject: Subject) -> Iterator[Finding]:
         pairs = indistinguishable_classes(probe)
         if probe.ap50 < LEARNED or not pairs:
             continue
-        confused = listed(f"{a} / {b}" for a, b in pairs)
+        confused = first_few(f"{a} / {b}" for a, b in pairs)
         message = (
             f"{_setting(probe)}, it learned them by heart (AP50 {probe.ap50:.2f}); on {probe.n_others} others it finds "
             f"objects and does not distinguish {confused}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from liftgate.checks.arm_differences import arm_differences, is_auto, undeclared
 from liftgate.checks.finding import Finding
-from liftgate.checks.messages import listed, many
+from liftgate.checks.messages import first_few, plural
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import StageInArm, Subject
 from liftgate.checks.ultralytics.arguments import (
@@ -168,7 +168,7 @@ def confounded(subject: Subject) -> Iterator[Finding]:
         if extra:
             declared = f"the gate declares {', '.join(gate.differ)}" if gate.differ else "the gate declares nothing"
             message = (
-                f"{control.name} and {treatment.name} differ in {many(len(differences), 'thing')}; {declared}; "
+                f"{control.name} and {treatment.name} differ in {plural(len(differences), 'thing')}; {declared}; "
                 f"undeclared: {'; '.join(str(one) for one in extra)}"
             )
             listing = [one._asdict() for one in differences]
@@ -319,7 +319,7 @@ def fliplr(subject: Subject) -> Iterator[Finding]:
         share = numeric_argument(place.stage.recipe, "fliplr", DEFAULT_FLIPLR)
         handed = [name for name in dataset.classes if _DIRECTION.search(name.replace("_", " "))] if dataset else []
         if len(handed) > 1 and share > 0:
-            message = f"fliplr {share:g} mirrors images of classes that have a side: {listed(handed)}"
+            message = f"fliplr {share:g} mirrors images of classes that have a side: {first_few(handed)}"
             yield fliplr.finding(place.where, message, classes=handed)
 
 

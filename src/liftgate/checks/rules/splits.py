@@ -8,11 +8,11 @@ from itertools import combinations
 from typing import Any
 
 from liftgate.checks.duplicates import ROBOFLOW_NAME
-from liftgate.checks.fault_findings import fault_findings, of_kind
+from liftgate.checks.fault_findings import fault_findings, faults_of_kind
 from liftgate.checks.finding import Finding
 from liftgate.checks.images.copies import CopyPair, LocatedImage, best_turned_correlation
 from liftgate.checks.images.neighbours import compare_neighbours
-from liftgate.checks.messages import examples, listed, many
+from liftgate.checks.messages import examples, first_few, plural
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
@@ -48,7 +48,7 @@ def same(subject: Subject) -> Iterator[Finding]:
                     dataset=name,
                     splits=[a, b],
                 )
-        shared = of_kind(dataset, "split_shared")
+        shared = faults_of_kind(dataset, "split_shared")
         if shared and len(set(declared.values())) == len(declared):
             yield from fault_findings(same, dataset, {"split_shared": "error"})
 
@@ -73,8 +73,8 @@ def leak_group(dataset: Dataset) -> Iterator[Finding]:
         return
     trained = {group: counts for group, counts in torn.items() if "train" in counts}
     grave = trained or torn
-    named = listed(f"{group} ({_counts(counts)})" for group, counts in sorted(grave.items()))
-    message = f"{many(len(grave), 'group')} of {len(where):,} in more than one split: {named}"
+    named = first_few(f"{group} ({_counts(counts)})" for group, counts in sorted(grave.items()))
+    message = f"{plural(len(grave), 'group')} of {len(where):,} in more than one split: {named}"
     yield leak_group.finding(
         dataset.source,
         message,
@@ -97,7 +97,7 @@ def leak_exact(subject: Subject) -> Iterator[Finding]:
     for key, pairs in _by_sides(subject, leaks).items():
         tested = any("train" in side for side in key)
         message = (
-            f"{many(len(pairs), 'pair')} of equal pictures in {key[0]} and {key[1]} ({_share(subject, key, pairs)}): "
+            f"{plural(len(pairs), 'pair')} of equal pictures in {key[0]} and {key[1]} ({_share(subject, key, pairs)}): "
             f"{_named(pairs)}"
         )
         yield leak_exact.finding(
@@ -118,8 +118,8 @@ def leak_near(subject: Subject) -> Iterator[Finding]:
     leaks = [pair for pair in subject.copies if not pair.exact and _sides(subject, pair)]
     for key, pairs in _by_sides(subject, leaks).items():
         message = (
-            f"{many(len(pairs), 'pair')} of near-copies across {key[0]} and {key[1]} ({_share(subject, key, pairs)}): "
-            f"{_named(pairs)}"
+            f"{plural(len(pairs), 'pair')} of near-copies across {key[0]} and {key[1]} "
+            f"({_share(subject, key, pairs)}): {_named(pairs)}"
         )
         yield leak_near.finding(pairs[0].second.image.path, message, **_pair_data(key, pairs))
 
@@ -157,8 +157,8 @@ def leak_source(subject: Subject) -> Iterator[Finding]:
             )
         ]
         message = (
-            f"{many(len(torn), 'source name')} in more than one split, {len(proven)} of them with pixels that agree: "
-            f"{listed(proven or torn)}"
+            f"{plural(len(torn), 'source name')} in more than one split, {len(proven)} of them with pixels that agree: "
+            f"{first_few(proven or torn)}"
         )
         yield leak_source.finding(
             dataset.source,
@@ -186,7 +186,7 @@ def leak_time(subject: Subject) -> Iterator[Finding]:
         found = compare_neighbours(dataset, subject.scan(name))
         if found and found.is_sequence:
             message = (
-                f"{many(found.pairs, 'pair')} of neighbours by number across train and the rest are alike "
+                f"{plural(found.pairs, 'pair')} of neighbours by number across train and the rest are alike "
                 f"(correlation {found.neighbours:.2f}; other pairs of the same sequence {found.strangers:.2f}): "
                 f"{found.example[0]}, {found.example[1]}"
             )
@@ -221,7 +221,7 @@ def duplicate(subject: Subject) -> Iterator[Finding]:
             and pair.first.image.split == pair.second.image.split
         ]
         if pairs:
-            message = f"{many(len(pairs), 'pair')} of equal pictures within one split: {_named(pairs)}"
+            message = f"{plural(len(pairs), 'pair')} of equal pictures within one split: {_named(pairs)}"
             found = [[pair.first.image.id, pair.second.image.id] for pair in pairs]
             yield duplicate.finding(dataset.source, message, dataset=name, **examples(found))
 
@@ -253,7 +253,11 @@ def missing(subject: Subject) -> Iterator[Finding]:
                 yield missing.finding(dataset.source, f"{who} needs {name}.{split}: {have}", dataset=name, split=split)
     for name, dataset in subject.datasets.items() if subject.study is None else ():
         for split in ("train", "val") if dataset.format == "yolo" else ():
-            if split not in dataset.splits and not dataset.raw.get(split) and not of_kind(dataset, "split_missing"):
+            if (
+                split not in dataset.splits
+                and not dataset.raw.get(split)
+                and not faults_of_kind(dataset, "split_missing")
+            ):
                 message = f"the data.yaml names no {split}: Ultralytics does not start without"
                 yield missing.finding(dataset.source, message, severity="warning", dataset=name, split=split)
 
@@ -269,7 +273,7 @@ def small(dataset: Dataset) -> Iterator[Finding]:
     count = Counter(image.split for image in dataset.images)
     for split in sorted(_MEASURED & set(dataset.splits)):
         if count[split] < _FEW:
-            message = f"{split} has {many(count[split], 'image')} of {len(dataset.images):,}"
+            message = f"{split} has {plural(count[split], 'image')} of {len(dataset.images):,}"
             yield small.finding(f"{dataset.source}, {split}", message, split=split, images=count[split])
 
 
@@ -288,8 +292,8 @@ def unassigned(dataset: Dataset) -> Iterator[Finding]:
         {"split_unassigned": "warning", "split_image_gone": "warning", "group_unmatched": "warning"},
     )
     loose = [image.id for image in dataset.images if image.split is None]
-    if loose and dataset.splits and not of_kind(dataset, "split_unassigned"):
-        message = f"{many(len(loose), 'image is', 'images are')} in no split: {listed(loose)}"
+    if loose and dataset.splits and not faults_of_kind(dataset, "split_unassigned"):
+        message = f"{plural(len(loose), 'image is', 'images are')} in no split: {first_few(loose)}"
         yield unassigned.finding(dataset.source, message, **examples(loose))
 
 
@@ -323,7 +327,7 @@ def _share(subject: Subject, key: tuple[str, str], pairs: Sequence[CopyPair]) ->
     measured = {one.name for pair in pairs for one in (pair.first, pair.second) if _side(one) == key[1]}
     name, _, split = key[1].rpartition(".")
     total = sum(image.split == split for image in subject.datasets[name].images)
-    return f"{len(measured):,} of {many(total, 'image')} of {key[1]}"
+    return f"{len(measured):,} of {plural(total, 'image')} of {key[1]}"
 
 
 def _side(one: LocatedImage) -> str:
@@ -331,7 +335,7 @@ def _side(one: LocatedImage) -> str:
 
 
 def _named(pairs: Sequence[CopyPair]) -> str:
-    return listed((f"{pair.first.image.id} = {pair.second.image.id}" for pair in pairs[:5]), len(pairs))
+    return first_few((f"{pair.first.image.id} = {pair.second.image.id}" for pair in pairs[:5]), len(pairs))
 
 
 def _pair_data(key: tuple[str, str], pairs: Sequence[CopyPair]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from liftgate.checks.finding import Finding
-from liftgate.checks.messages import listed, many
+from liftgate.checks.messages import first_few, plural
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
 from liftgate.checks.ultralytics.checkpoints import Checkpoint, read_checkpoint
@@ -94,13 +94,13 @@ def untrusted(subject: Subject) -> Iterator[Finding]:
         except DataError:
             continue  # weights.unreadable says what is wrong
         if held.hostile:
-            shown = listed("a name made while running" if name == "?" else name for name in held.hostile)
+            shown = first_few("a name made while running" if name == "?" else name for name in held.hostile)
             message = f"loading it could run code: {shown}"
             yield untrusted.finding(f"{where}: {path}", message, globals=list(held.hostile), sha256=file_hash(path))
         elif held.unknown:
             yield untrusted.finding(
                 f"{where}: {path}",
-                f"loading it would import {listed(held.unknown)}, which detectors do not need",
+                f"loading it would import {first_few(held.unknown)}, which detectors do not need",
                 severity="warning",
                 globals=list(held.unknown),
                 sha256=file_hash(path),
@@ -134,9 +134,9 @@ def classes(subject: Subject) -> Iterator[Finding]:
             if lacking:
                 whole = len(lacking) == len(truth.classes)
                 message = (
-                    f"arm {name} is measured by gate {gate.name} on {many(len(lacking), 'class', 'classes')} that "
-                    f"{path.name} does not have ({listed(lacking)}); it has {len(held.names)}, such as "
-                    f"{listed(list(held.names.values())[:3])}"
+                    f"arm {name} is measured by gate {gate.name} on {plural(len(lacking), 'class', 'classes')} that "
+                    f"{path.name} does not have ({first_few(lacking)}); it has {len(held.names)}, such as "
+                    f"{first_few(list(held.names.values())[:3])}"
                 )
                 # A control that cannot know the classes is an honest zero; a treatment that cannot is a mistake.
                 control = gate.control == name
