@@ -28,7 +28,7 @@ from checks.sound_sets import sound_sets  # noqa: E402
 from liftgate.checks.probes.box_conventions import NEXT, PREVIOUS, STORED, scale_factor  # noqa: E402
 from liftgate.checks.probes.geometry_evidence import Decision  # noqa: E402
 from liftgate.checks.probes.geometry_tables import GeometryTables, measure  # noqa: E402
-from liftgate.checks.probes.label_geometry import FEWEST, decide  # noqa: E402
+from liftgate.checks.probes.label_geometry import MIN_SCENES, decide  # noqa: E402
 from liftgate.checks.probes.views import choose_views  # noqa: E402
 from liftgate.data.core.dataset import Dataset  # noqa: E402
 
@@ -61,7 +61,7 @@ def tables_of(dataset: Dataset, mistake: str, kept: Path | None) -> GeometryTabl
         with np.load(file) as held:
             return GeometryTables(**held) if len(held["scenes"]) else None
     views = choose_views(planted(dataset, mistake))
-    tables = measure(views) if len({view.scene for view in views}) >= FEWEST else None
+    tables = measure(views) if len({view.scene for view in views}) >= MIN_SCENES else None
     if file is not None:
         np.savez_compressed(file, **(asdict(tables) if tables else {"scenes": np.zeros(0)}))
     return tables

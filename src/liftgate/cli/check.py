@@ -156,7 +156,7 @@ def _fixed_study(path: Path, folder: Path, named: tuple[str, ...]) -> Path:
     study = load(path)
     with output.progress() as progress:
         datasets = StudyDatasets(study, Workspace(study), progress).all()
-        path, fixed = fix_study(study, datasets, folder, progress, named=named)
+        path, fixed = fix_study(study, datasets, folder, progress, on_request=named)
     for name, changes in fixed.items():
         for line in fix_lines(changes):
             output.say(f"{name}: {line}")

@@ -1,1 +1,1 @@
-"""Fixes."""
+"""Write corrected copies of data sets and studies; the originals are never changed."""

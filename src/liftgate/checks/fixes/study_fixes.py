@@ -1,4 +1,4 @@
-"""Fixes for the data sets of a study: fixed copies, and a study.yaml that uses them. Nothing is changed in place."""
+"""Write fixed copies of a study's data sets and a study.yaml that uses them. Nothing is changed in place."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from liftgate.progress import Progress, silent
 from liftgate.study import yaml_source
 from liftgate.study.records import DatasetSpec, Study
 
-_FILES = ("path", "images", "groups", "split")
-"""Keys of a data set that may name a file, relative to study.yaml"""
-_SETTLED = ("images", "split", "ratios", "split_seed", "groups")
-"""Keys that a fixed copy answers itself"""
+_PATH_KEYS = ("path", "images", "groups", "split")
+"""Keys of a data set in study.yaml whose value may be a path"""
+_REPLACED_KEYS = ("images", "split", "ratios", "split_seed", "groups")
+"""Keys that the fixed copy makes unnecessary"""
 
 
 def fix_study(
@@ -35,22 +35,22 @@ def fix_study(
     folder: Path,
     progress: Progress = silent,
     *,
-    named: Collection[str] = (),
+    on_request: Collection[str] = (),
 ) -> tuple[Path, dict[str, tuple[AppliedFix, ...]]]:
     """Write fixed copies of the data sets of a study and a study.yaml that uses them.
 
-    A data set with nothing to fix gets no copy, and where none has, nothing is written and the study's own file comes
-    back. Groups and splits are those that the study makes of the data as they are.
+    A data set with nothing to fix gets no copy. Groups and splits are those that the study declares for the original
+    data.
 
     Args:
         study: as loaded.
         datasets: its data sets by name, with groups and splits as the study declares them.
         folder: new, or empty.
         progress: called while data are read.
-        named: ids of fixes that are applied only where they are named: `labels.geometry` moves boxes.
+        on_request: ids of fixes that are applied only on request: `labels.geometry` moves boxes.
 
     Returns:
-        The study.yaml to go on with, and the applied fixes by data set.
+        The path of the new study.yaml, or of the study's own where there is nothing to fix; data set → applied fixes.
 
     Raises:
         DataError: `folder` is not empty.
@@ -63,9 +63,11 @@ def fix_study(
     done: dict[str, FixedDataset] = {}
     for spec in study.datasets:
         images = None if spec.images is None else study.folder / spec.images
-        found = fix_dataset(read(study.folder / spec.path, images=images, name=spec.name, progress=progress), named)
+        found = fix_dataset(
+            read(study.folder / spec.path, images=images, name=spec.name, progress=progress), on_request
+        )
         if found.changes:
-            done[spec.name] = _placed(found, datasets[spec.name])
+            done[spec.name] = _with_declared_splits(found, datasets[spec.name])
     if not done:
         return study.source, {}
     written: list[Path] = []
@@ -75,16 +77,16 @@ def fix_study(
             written.append(folder / name)
             if study.dataset(name).groups is not None:
                 _write_groups(fixed.dataset, folder / name)
-        write_text(folder / "study.yaml", _document(study, study.source, folder, done))
+        write_text(folder / "study.yaml", _study_yaml(study, study.source, folder, done))
     except BaseException:
-        for place in written:  # not one that was refused because somebody's files are in it
+        for place in written:  # only folders that this call has written
             shutil.rmtree(place, ignore_errors=True)
         raise
     return folder / "study.yaml", {name: fixed.changes for name, fixed in done.items()}
 
 
-def _placed(found: FixedDataset, declared: Dataset) -> FixedDataset:
-    """The fixed data set with the groups and splits that the study declares."""
+def _with_declared_splits(found: FixedDataset, declared: Dataset) -> FixedDataset:
+    """Return the fixed data set with the groups and splits that the study declares."""
     known = {image.id: image for image in declared.images}
     images = [
         replace(image, group=known[image.id].group, split=known[image.id].split) if image.id in known else image
@@ -94,48 +96,48 @@ def _placed(found: FixedDataset, declared: Dataset) -> FixedDataset:
 
 
 def _write_groups(dataset: Dataset, folder: Path) -> None:
-    """Beside the copy, whose images may have new names: a regular expression would no longer find its group in them."""
+    """Write groups.csv beside the copy: its images may be renamed, so that a `groups:` pattern no longer matches."""
     group = {image.id: image.key for image in dataset.images}
     rows = [(Path(link).name, group[image]) for link, image in sorted(read_manifest(folder).items())]
     write_bytes(folder / "groups.csv", table_bytes(("image", "group"), rows))
 
 
-def _document(study: Study, origin: Path, folder: Path, done: Mapping[str, FixedDataset]) -> str:
-    """The study's own text as a mapping, with the paths that are now others."""
+def _study_yaml(study: Study, origin: Path, folder: Path, done: Mapping[str, FixedDataset]) -> str:
+    """Return the text of the new study.yaml: the original with the changed paths."""
     keys: Any = yaml_source.read(origin.read_text(encoding="utf-8-sig"), str(origin)).value
     for spec in study.datasets:
         entry = keys["datasets"][spec.name]
         if spec.name in done:
-            for key in _SETTLED:
+            for key in _REPLACED_KEYS:
                 entry.pop(key, None)
             entry["path"] = f"{spec.name}/data.yaml"
             if spec.groups is not None:
                 entry["groups"] = f"{spec.name}/groups.csv"
         else:
-            entry |= _led_back(spec, study.folder, folder)
-    _lead_back_weights(keys["arms"], study.folder, folder)
-    head = f"# A copy of {_seen_from(origin, folder)} with fixed data; mended.json beside each lists the fixes.\n"
+            entry |= _relative_paths(spec, study.folder, folder)
+    _make_weights_relative(keys["arms"], study.folder, folder)
+    head = f"# A copy of {_relative_path(origin, folder)} with fixed data; mended.json beside each lists the fixes.\n"
     return head + yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _led_back(spec: DatasetSpec, home: Path, folder: Path) -> dict[str, str]:
-    """The file names of an entry as they are called from `folder`."""
-    named = {key: getattr(spec, key) for key in _FILES}
+def _relative_paths(spec: DatasetSpec, home: Path, folder: Path) -> dict[str, str]:
+    """Return the keys of a data set whose values are files, with paths relative to `folder`."""
+    named = {key: getattr(spec, key) for key in _PATH_KEYS}
     return {
-        key: _seen_from(home / name, folder)
+        key: _relative_path(home / name, folder)
         for key, name in named.items()
         if name is not None and (home / name).exists()
     }
 
 
-def _lead_back_weights(value: Any, home: Path, folder: Path) -> None:
-    """Every `weights:` that is a file; official names stay as they are."""
+def _make_weights_relative(value: Any, home: Path, folder: Path) -> None:
+    """Make every `weights:` that is a file relative to `folder`, in place; names of published models stay."""
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _lead_back_weights(inner, home, folder)
+        _make_weights_relative(inner, home, folder)
     if isinstance(value, dict) and isinstance(value.get("weights"), str) and (home / value["weights"]).is_file():
-        value["weights"] = _seen_from(home / value["weights"], folder)
+        value["weights"] = _relative_path(home / value["weights"], folder)
 
 
-def _seen_from(path: Path, folder: Path) -> str:
-    """`path` as a file in `folder` names it: relative, so that both may move together."""
+def _relative_path(path: Path, folder: Path) -> str:
+    """Return `path` relative to `folder`, with forward slashes."""
     return Path(os.path.relpath(lexical(path), folder)).as_posix()

@@ -1,4 +1,4 @@
-"""Copies: images that are the same picture, found by hash, confirmed by pixels, over all data sets together."""
+"""Find copies and near-copies of images across all data sets: candidates by perceptual hash, confirmed by pixels."""
 
 from __future__ import annotations
 
@@ -17,19 +17,17 @@ from liftgate.data.core.dataset import Dataset, Image
 
 T = TypeVar("T")
 NEAR_BITS = 10
-"""dHash distance up to which two images are looked at more closely"""
-_SURE_BITS = 4
-_BITS_OF_A_FRACTION = 4  # by how much the distance at a fraction of the size may exceed that of the whole pictures
-_ALIKE = 0.97  # correlation of the grey thumbnails that confirms a near copy
-_UNLIKE = 0.7  # and that refutes one even when the hashes agree
-_FLAT = 6.0  # grey levels of spread below which any two pictures correlate
-_DARKENED = 2.0  # the same where the hashes agree: those of pictures without contrast are noise
-_MOST_PAIRS = (
-    200_000  # frames of a camera that never moves are copies of each other, and a list of a million pairs is of no use
-)
+"""dHash distance, in bits, up to which two images are compared further"""
+_CERTAIN_BITS = 4
+_REDUCED_SIZE_BITS = 4  # by which the distance of reduced images may exceed that of full-size images
+_CONFIRMED_CORRELATION = 0.97  # of the grey thumbnails: from here on a near-copy is confirmed
+_REFUTED_CORRELATION = 0.7  # below it a near-copy is refuted even where the hashes agree
+_LOW_CONTRAST = 6.0  # standard deviation in grey levels below which a correlation means nothing
+_LOW_CONTRAST_SAME_HASH = 2.0  # the same where the hashes agree
+_MAX_PAIRS = 200_000  # frames of a fixed camera are all near-copies of each other: nobody can use a million pairs
 _SAMPLE = 3000
 _BLOCK = 65_536  # pairs that are correlated at once: 128 MiB
-_SAME_GREY = 16  # equal pixels have equal thumbnails but for rounding, and for JPEG being decoded at a fraction
+_EQUAL_GREY_TOLERANCE = 16  # grey levels by which thumbnails of equal images differ: rounding, reduced JPEG decoding
 
 
 class LocatedImage(NamedTuple):
@@ -40,33 +38,37 @@ class LocatedImage(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Data set and image, for messages."""
+        """Return data set and image id, for messages."""
         return f"{self.dataset}: {self.image.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class CopyPair:
-    """Two images that show the same."""
+    """Two images that are copies or near-copies."""
 
     first: LocatedImage
     second: LocatedImage
     bits: int
     """dHash distance"""
-    alike: float
+    similarity: float
     """correlation of the grey thumbnails"""
     exact: bool
-    """the decoded pixels are equal"""
+    """whether the decoded pixels are equal"""
 
 
 def find_copies(datasets: Mapping[str, Dataset], scans: Mapping[str, ImageScan]) -> tuple[CopyPair, ...]:
     """Return every pair of images, within a data set or across two, that are copies or near-copies.
 
-    Two pictures are near-copies when their dHashes differ in at most 4 of 64 bits, or in about 10 at most and their
-    grey thumbnails correlate by 0.97: beyond 4 bits the hash alone pairs any two dark pictures. One file listed in two
-    data sets is not a copy. Where that would be more than some 200,000 pairs, fewer bits are allowed, at last equal
-    hashes in a chain: the groups stay, the list of pairs is not complete.
+    Two images are near-copies when their dHashes differ in at most 4 of 64 bits, or in at most 10 while their grey
+    thumbnails correlate by 0.97: beyond 4 bits the hash alone pairs any two dark images. One file listed in two data
+    sets is not a copy. Where this would give more than about 200,000 pairs, fewer bits are allowed, in the end only
+    equal hashes, each paired with the next: the groups are then complete, the list of pairs is not.
+
+    Args:
+        datasets: data sets by name.
+        scans: facts of their images, by the same names.
     """
-    everyone = [LocatedImage(name, image) for name, dataset in datasets.items() for image in dataset.images]
+    images = [LocatedImage(name, image) for name, dataset in datasets.items() for image in dataset.images]
     facts = [fact for name in datasets for fact in scans[name].facts]
     usable = np.flatnonzero([fact.error is None and fact.spread > 0 for fact in facts])
     every = np.array([fact.dhash for fact in facts], dtype=np.uint64)
@@ -78,64 +80,74 @@ def find_copies(datasets: Mapping[str, Dataset], scans: Mapping[str, ImageScan])
     pairs = usable[candidate_pairs(every[usable], thumbs[usable])]
     alike = correlation(thumbs, pairs)
     bits = np.bitwise_count(every[pairs[:, 0]] ^ every[pairs[:, 1]]).astype(np.int64)
-    # A copy that was darkened to a few grey levels keeps its hash: there correlation is computed at low contrast too.
-    sure = bits <= _SURE_BITS
-    alike[sure] = correlation(thumbs, pairs[sure], flat=_DARKENED)
-    doubtful = (alike < _ALIKE) & (alike >= _UNLIKE) & (bits <= _SURE_BITS + _BITS_OF_A_FRACTION)
-    bits[doubtful] = _bits_of_whole_pictures([i.image.path for i in everyone], pairs[doubtful])
-    kept = (alike >= _ALIKE) | ((bits <= _SURE_BITS) & (alike >= _UNLIKE))
+    # A copy darkened to a few grey levels keeps its hash, so its correlation is computed at low contrast too.
+    sure = bits <= _CERTAIN_BITS
+    alike[sure] = correlation(thumbs, pairs[sure], flat=_LOW_CONTRAST_SAME_HASH)
+    doubtful = (
+        (alike < _CONFIRMED_CORRELATION)
+        & (alike >= _REFUTED_CORRELATION)
+        & (bits <= _CERTAIN_BITS + _REDUCED_SIZE_BITS)
+    )
+    bits[doubtful] = _full_size_bits([i.image.path for i in images], pairs[doubtful])
+    kept = (alike >= _CONFIRMED_CORRELATION) | ((bits <= _CERTAIN_BITS) & (alike >= _REFUTED_CORRELATION))
     pairs, alike, bits = pairs[kept], alike[kept], bits[kept]
     grey_apart = np.abs(thumbs[pairs[:, 0]].astype(np.int16) - thumbs[pairs[:, 1]]).max(axis=1, initial=0)
     may_equal = [
-        (facts[a].width, facts[a].height) == (facts[b].width, facts[b].height) and apart <= _SAME_GREY
+        (facts[a].width, facts[a].height) == (facts[b].width, facts[b].height) and apart <= _EQUAL_GREY_TOLERANCE
         for (a, b), apart in zip(pairs, grey_apart, strict=True)
     ]
-    # Same size and the same thumbnail: only then are both decoded in full for their pixel hash. A day of frames of one
-    # camera is all near-copies, and hardly one of them is decoded again.
-    suspects = sorted({everyone[i].image.path for pair, may in zip(pairs, may_equal, strict=True) if may for i in pair})
+    # Only images of equal size and thumbnail are decoded in full for their pixel hash: few of a fixed camera's frames.
+    suspects = sorted({images[i].image.path for pair, may in zip(pairs, may_equal, strict=True) if may for i in pair})
     exact = _pixel_hashes(suspects)
     return tuple(
         CopyPair(
-            first=everyone[a],
-            second=everyone[b],
+            first=images[a],
+            second=images[b],
             bits=int(distance),
-            alike=float(score),
-            exact=may and exact[everyone[a].image.path] == exact[everyone[b].image.path],
+            similarity=float(score),
+            exact=may and exact[images[a].image.path] == exact[images[b].image.path],
         )
         for (a, b), distance, score, may in zip(pairs, bits, alike, may_equal, strict=True)
-        if everyone[a].image.path != everyone[b].image.path
+        if images[a].image.path != images[b].image.path
     )
 
 
-def correlation(thumbs: NDArray[np.uint8], pairs: NDArray[np.int64], *, flat: float = _FLAT) -> NDArray[np.float64]:
+def correlation(
+    thumbs: NDArray[np.uint8], pairs: NDArray[np.int64], *, flat: float = _LOW_CONTRAST
+) -> NDArray[np.float64]:
     """Return the correlation of the grey thumbnails of each pair; shape (pairs,).
 
-    It is 0 where one is nearly of one colour, with less than `flat` grey levels of spread. Correlation does not see
-    brightness and contrast, which copies often change.
+    Correlation ignores brightness and contrast, which copies often change.
+
+    Args:
+        thumbs: (n, THUMB²) grey values.
+        pairs: (pairs, 2) indices into `thumbs`.
+        flat: standard deviation in grey levels below which an image has no contrast; its correlations are 0.
+
     """
     centred = thumbs.astype(np.float32)
     centred -= centred.mean(axis=1, keepdims=True)
     norm = np.sqrt((centred**2).sum(axis=1))
-    bare = norm < flat * THUMB
+    low_contrast = norm < flat * THUMB
     unit = centred / np.where(norm > 0, norm, 1)[:, None]
     scores = np.zeros(len(pairs))
     for begin in range(0, len(pairs), _BLOCK):
         block = slice(begin, begin + _BLOCK)
         scores[block] = np.einsum("ij,ij->i", unit[pairs[block, 0]], unit[pairs[block, 1]])
-    scores[bare[pairs].any(axis=1)] = 0.0
+    scores[low_contrast[pairs].any(axis=1)] = 0.0
     return scores
 
 
 def best_turned_correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """Return the best correlation of two thumbnails when one may be mirrored and turned by quarters."""
+    """Return the best correlation of two thumbnails over mirroring and rotation by multiples of 90°."""
     square = second.reshape(THUMB, THUMB)
     turned = [np.rot90(side, quarter).ravel() for side in (square, square[:, ::-1]) for quarter in range(4)]
-    everyone = np.stack([first.ravel(), *turned])
-    return float(correlation(everyone, np.array([(0, i) for i in range(1, 9)])).max())
+    thumbs = np.stack([first.ravel(), *turned])
+    return float(correlation(thumbs, np.array([(0, i) for i in range(1, 9)])).max())
 
 
 def copy_groups(pairs: Sequence[CopyPair]) -> dict[str, str]:
-    """Return image name → the first name of everything that it is, by way of others, a copy of (union-find)."""
+    """Return image name → name of its group: the first image of the connected component (union-find)."""
     parent: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -151,13 +163,13 @@ def copy_groups(pairs: Sequence[CopyPair]) -> dict[str, str]:
 
 
 def candidate_pairs(hashes: NDArray[np.uint64], thumbs: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the pairs to look at more closely; shape (pairs, 2)."""
+    """Return index pairs of images that may be copies, by dHash; shape (pairs, 2)."""
     n = len(hashes)
     rows = hashes if n <= _SAMPLE else np.random.default_rng(0).choice(hashes, _SAMPLE, replace=False)
     bits = np.bitwise_count(rows[:, None] ^ rows[None, :])[np.triu_indices(len(rows), k=1)]
     expected = np.cumsum(np.bincount(bits, minlength=65)) * (n / max(len(rows), 1)) ** 2
     for within in range(NEAR_BITS, -1, -1):
-        if expected[within] <= _MOST_PAIRS:
+        if expected[within] <= _MAX_PAIRS:
             return near_pairs(hashes, within)
     order = np.lexsort(
         (thumbs.view(f"S{THUMB * THUMB}").ravel(), hashes)
@@ -167,27 +179,27 @@ def candidate_pairs(hashes: NDArray[np.uint64], thumbs: NDArray[np.uint8]) -> ND
     return equal
 
 
-def _bits_of_whole_pictures(paths: Sequence[Path], pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the dHash distance of each pair, of the whole pictures; shape (pairs,).
+def _full_size_bits(paths: Sequence[Path], pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the dHash distance of each pair from the full-size images; shape (pairs,).
 
-    Where the thumbnails do not decide, four bits do, and a picture decoded at a fraction may have another two.
+    Needed where thumbnails do not decide: reduced decoding changes about two bits of a hash.
     """
     indices = np.unique(pairs).tolist()
-    hashes = dict(zip(indices, _of_each(full_dhash, [paths[i] for i in indices], lambda _: 0), strict=True))
+    hashes = dict(zip(indices, _map_paths(full_dhash, [paths[i] for i in indices], lambda _: 0), strict=True))
     distances = [(hashes[a] ^ hashes[b]).bit_count() for a, b in pairs.tolist()]
     return np.array(distances, dtype=np.int64)
 
 
 def _pixel_hashes(paths: Sequence[Path]) -> dict[Path, str]:
-    return dict(zip(paths, _of_each(pixel_hash, paths, lambda path: f"unreadable {path}"), strict=True))
+    return dict(zip(paths, _map_paths(pixel_hash, paths, lambda path: f"unreadable {path}"), strict=True))
 
 
-def _of_each(look: Callable[[Path], T], paths: Sequence[Path], otherwise: Callable[[Path], T]) -> list[T]:
-    def looked(path: Path) -> T:
+def _map_paths(function: Callable[[Path], T], paths: Sequence[Path], default: Callable[[Path], T]) -> list[T]:
+    def call(path: Path) -> T:
         try:
-            return look(path)
-        except Exception:  # the scan reports what is wrong with it
-            return otherwise(path)
+            return function(path)
+        except Exception:  # images.unreadable reports the reason
+            return default(path)
 
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(looked, paths))
+        return list(pool.map(call, paths))

@@ -1,6 +1,6 @@
-"""A cache of facts about image files, valid until the file changes: one SQLite table in the user's cache folder.
+"""Cache facts about image files in SQLite, in the user's cache folder, valid until a file changes.
 
-A cache never fails a check: where it cannot be opened, read or written, every file is read again.
+An error of the cache never fails a check: where it cannot be opened, read or written, every file is read again.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 from liftgate.files import cache_folder
 
 Record = TypeVar("Record", bound=NamedTuple)
-_IN_ONE_QUERY = 500
+_PATHS_PER_QUERY = 500
 
 
 class FactCache(Generic[Record]):
-    """Records of type `kind` by (path, size, mtime_ns). `table` carries a version."""
+    """Records of type `record_type` by (path, size, mtime_ns).
 
-    # Another way to compute the facts is another table.
+    The name of `table` has a version, which changes when the facts are computed differently.
+    """
 
-    def __init__(self, table: str, kind: type[Record]) -> None:
+    def __init__(self, table: str, record_type: type[Record]) -> None:
         self._table = f'"{table}"'
-        self._kind = kind
-        self._base: sqlite3.Connection | None = None
+        self._record_type = record_type
+        self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
         folder = cache_folder()
         with contextlib.suppress(OSError, sqlite3.Error):
             folder.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(folder / "checks.sqlite", timeout=5)
-            # A lost cache costs seconds, a fsync per batch costs more.
-            self._base.execute("PRAGMA synchronous=OFF")
-            self._base.execute(
+            self._connection = sqlite3.connect(folder / "checks.sqlite", timeout=5)
+            # Losing the cache in a crash costs seconds; an fsync per batch costs more.
+            self._connection.execute("PRAGMA synchronous=OFF")
+            self._connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {self._table} (path BLOB PRIMARY KEY, stamp TEXT, record TEXT)"
             )
         return self
@@ -46,48 +47,48 @@ class FactCache(Generic[Record]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._base is not None:
+        if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
-                self._base.commit()
-            self._base.close()
+                self._connection.commit()
+            self._connection.close()
 
-    def recall(self, paths: Sequence[Path]) -> dict[Path, Record]:
-        """Return the records of those paths whose files have not changed since."""
-        if self._base is None:
+    def get(self, paths: Sequence[Path]) -> dict[Path, Record]:
+        """Return path → record of the cached files that have not changed since."""
+        if self._connection is None:
             return {}
         names = {os.fsencode(path): path for path in paths}
         keys, known = list(names), {}
         try:
-            for begin in range(0, len(keys), _IN_ONE_QUERY):
-                some = keys[begin : begin + _IN_ONE_QUERY]
+            for begin in range(0, len(keys), _PATHS_PER_QUERY):
+                some = keys[begin : begin + _PATHS_PER_QUERY]
                 marks = ",".join("?" * len(some))
                 query = f"SELECT path, stamp, record FROM {self._table} WHERE path IN ({marks})"
-                for key, stamp, text in self._base.execute(query, some):
-                    if stamp == _stamp(names[key]):
-                        known[names[key]] = self._read(text)
+                for key, stamp, text in self._connection.execute(query, some):
+                    if stamp == _size_and_mtime(names[key]):
+                        known[names[key]] = self._decode(text)
         except (sqlite3.Error, ValueError, TypeError):
             return {}
         return known
 
-    def keep(self, records: Mapping[Path, Record]) -> None:
-        """Remember `records`; files that are not there are not remembered."""
-        if self._base is None or not records:
+    def put(self, records: Mapping[Path, Record]) -> None:
+        """Store records by path; files that no longer exist are skipped."""
+        if self._connection is None or not records:
             return
         rows = [
-            (os.fsencode(path), stamp, json.dumps([_plain(value) for value in record]))
+            (os.fsencode(path), stamp, json.dumps([_to_json(value) for value in record]))
             for path, record in records.items()
-            if (stamp := _stamp(path)) is not None
+            if (stamp := _size_and_mtime(path)) is not None
         ]
         with contextlib.suppress(sqlite3.Error):
-            self._base.executemany(f"INSERT OR REPLACE INTO {self._table} VALUES (?, ?, ?)", rows)
-            self._base.commit()
+            self._connection.executemany(f"INSERT OR REPLACE INTO {self._table} VALUES (?, ?, ?)", rows)
+            self._connection.commit()
 
-    def _read(self, text: str) -> Record:
+    def _decode(self, text: str) -> Record:
         values: list[Any] = [b64decode(value[1]) if isinstance(value, list) else value for value in json.loads(text)]
-        return self._kind(*values)
+        return self._record_type(*values)
 
 
-def _stamp(path: Path) -> str | None:
+def _size_and_mtime(path: Path) -> str | None:
     try:
         found = path.stat()
     except OSError:
@@ -95,5 +96,5 @@ def _stamp(path: Path) -> str | None:
     return f"{found.st_size}:{found.st_mtime_ns}"
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     return ["b64", b64encode(value).decode()] if isinstance(value, bytes) else value

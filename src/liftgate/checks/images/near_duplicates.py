@@ -1,10 +1,10 @@
-"""Near-duplicate search: every pair of 64-bit hashes that differ in few bits, exactly.
+"""Find every pair of 64-bit hashes within a Hamming distance, exactly.
 
 Multi-index hashing (Norouzi, Punjani, Fleet 2012) with uneven thresholds: cut 64 bits into four words of 16. If two
 hashes differ in at most 10 bits, their words cannot differ by more than 2, 2, 2 and 1 bits everywhere at once (that
-would be 3 + 3 + 3 + 2 = 11), so at least one word is within its threshold. Each word gets a table sorted by value, each
-value meets the values in its reach (137 of them, or 17), and all hashes of the two are compared in full. Small
-sets are compared all with all, which needs no compiler.
+would be 3 + 3 + 3 + 2 = 11), so at least one word is within its threshold. Each word gets a table sorted by value.
+Every value is looked up with all values within its threshold (137 of them, or 17), and the hashes found are compared in
+full. Small sets are compared by brute force in NumPy, without compiling.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-_WORDS = 4
+_WORD_COUNT = 4
 ALL_PAIRS_LIMIT = 6000
-_BLOCK = 512
+_BLOCK_ROWS = 512
 
 
 def near_pairs(hashes: NDArray[np.uint64], within: int = 10) -> NDArray[np.int64]:
@@ -29,29 +29,29 @@ def near_pairs(hashes: NDArray[np.uint64], within: int = 10) -> NDArray[np.int64
     if not 0 <= within <= 15:
         raise ValueError(f"expected within from 0 to 15 bits, got {within}")
     if len(hashes) <= ALL_PAIRS_LIMIT:
-        return _all_with_all(hashes, within)
-    values, member = np.unique(hashes, return_inverse=True)  # equal hashes would meet in every table
-    pairs = _indexed(values, within)
-    return _expanded(pairs, member)
+        return _brute_force(hashes, within)
+    values, member = np.unique(hashes, return_inverse=True)  # equal hashes would be found in every table
+    pairs = _multi_index_search(values, within)
+    return _row_pairs(pairs, member)
 
 
-def _all_with_all(hashes: NDArray[np.uint64], within: int) -> NDArray[np.int64]:
+def _brute_force(hashes: NDArray[np.uint64], within: int) -> NDArray[np.int64]:
     found = [np.empty((0, 2), dtype=np.int64)]
-    for begin in range(0, len(hashes), _BLOCK):
-        rows = hashes[begin : begin + _BLOCK]
+    for begin in range(0, len(hashes), _BLOCK_ROWS):
+        rows = hashes[begin : begin + _BLOCK_ROWS]
         near = np.bitwise_count(rows[:, None] ^ hashes[None, begin:]) <= within
         first, second = np.nonzero(np.triu(near, k=1))  # both counted from `begin`: above the diagonal is i < j
         found.append(np.column_stack([first, second]) + begin)
     return np.concatenate(found).astype(np.int64)
 
 
-def _indexed(values: NDArray[np.uint64], within: int) -> NDArray[np.int64]:
+def _multi_index_search(values: NDArray[np.uint64], within: int) -> NDArray[np.int64]:
     found = []
     from liftgate.kernels.hamming import search
 
-    words = [((values >> np.uint64(16 * word)) & np.uint64(0xFFFF)).astype(np.int64) for word in range(_WORDS)]
+    words = [((values >> np.uint64(16 * word)) & np.uint64(0xFFFF)).astype(np.int64) for word in range(_WORD_COUNT)]
     limits = word_thresholds(within)
-    for word in range(_WORDS):
+    for word in range(_WORD_COUNT):
         if limits[word] < 0:
             continue
         order = np.argsort(words[word], kind="stable")
@@ -62,20 +62,20 @@ def _indexed(values: NDArray[np.uint64], within: int) -> NDArray[np.int64]:
 
 
 def word_thresholds(within: int) -> NDArray[np.int64]:
-    """Thresholds t with Σ (t + 1) = within + 1: not every word can exceed its own."""
-    return np.array([(within + 1 + word) // _WORDS - 1 for word in range(_WORDS)][::-1], dtype=np.int64)
+    """Return the threshold t of each word, with Σ (t + 1) = within + 1, so that not every word can exceed its own."""
+    return np.array([(within + 1 + word) // _WORD_COUNT - 1 for word in range(_WORD_COUNT)][::-1], dtype=np.int64)
 
 
 def _masks(limit: int) -> NDArray[np.int64]:
-    """All 16-bit words with at most `limit` bits."""
+    """Return all 16-bit words with at most `limit` set bits."""
     bits = [
         sum(1 << bit for bit in chosen) for n in range(limit + 1) for chosen in itertools.combinations(range(16), n)
     ]
     return np.array(bits, dtype=np.int64)
 
 
-def _expanded(pairs: NDArray[np.int64], member: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Turn pairs of distinct values into pairs of rows."""
+def _row_pairs(pairs: NDArray[np.int64], member: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return pairs of row indices for pairs of distinct values, and pairs of equal rows."""
     order = np.argsort(member, kind="stable")
     starts = np.searchsorted(member[order], np.arange(member.max() + 2))
     rows = [order[a:b] for a, b in itertools.pairwise(starts)]

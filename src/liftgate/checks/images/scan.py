@@ -1,8 +1,8 @@
-"""Decode every image of a data set once for all rules: readable or not, how stored, hash and thumbnail.
+"""Decode every image of a data set once for all rules: is it readable, its size and mode, hash and thumbnail.
 
 Every image is decoded to its end (a header says nothing about a truncated download), JPEG in grey and, when large,
 at a half, a quarter or an eighth of its size: libjpeg then skips most of the arithmetic and still reads every byte.
-Other formats are halved as often after decoding, so that one picture in two formats looks the same to a hash. Threads,
+Other formats are halved as often after decoding, so that one picture in two formats gets the same hash. Threads,
 not processes: libjpeg and zlib release the interpreter's lock, and nothing has to be pickled. ImageFacts are cached by
 (path, size, mtime).
 """
@@ -30,17 +30,17 @@ from liftgate.data.core.perceptual_hash import difference_hash_64
 from liftgate.progress import Progress, silent
 
 THUMB = 16
-"""Side of the grey thumbnail that a near-copy is confirmed on."""
-_MOST_PIXELS = 200_000_000  # more is a decompression bomb or a satellite tile, not a picture to train on
-# The shorter side that is enough. On dice a hash made from 320 of 640 pixels differs from that of the whole picture by
-# 0.12 bits on average and by 2 at most, one from 160 by 0.22 and 3; an image of 640 px costs half as much as in full.
-_ENOUGH = 200
+"""Side in pixels of the grey thumbnails that confirm near-copies"""
+_MAX_PIXELS = 200_000_000  # more is a decompression bomb or a satellite tile, not an image to train on
+# Pixels to which the shorter side is reduced at least. On dice a hash made from 320 of 640 pixels differs from that of
+# the full-size image by 0.12 bits on average and 2 at most, one from 160 by 0.22 and 3; decoding takes half the time.
+_MIN_SHORT_SIDE = 200
 _BATCH = 256
-_CHUNK = 16  # images that a thread takes at once: handing over one costs as much as a fifteenth of its decoding
+_CHUNK = 16  # images per task: submitting a task costs a fifteenth of decoding an image
 
 
 class ImageFacts(NamedTuple):
-    """What is known of one image file."""
+    """The facts of one image file."""
 
     error: str | None
     """Why it cannot be read; None: it was decoded to its end."""
@@ -49,7 +49,7 @@ class ImageFacts(NamedTuple):
     """Pixels as stored, before EXIF rotation."""
     mode: str
     dhash: int
-    """64 bits: is each of 8 × 8 places brighter than its right neighbour?"""
+    """64 bits: whether each of 8 × 8 cells is brighter than its right neighbour"""
     spread: float
     """Standard deviation of the grey thumbnail; 0: one colour."""
     thumb: bytes
@@ -64,24 +64,24 @@ class ImageScan:
 
     @property
     def readable(self) -> NDArray[np.bool_]:
-        """(n,) the image was decoded to its end."""
+        """Return (n,) whether the image was decoded to its end."""
         return np.array([fact.error is None for fact in self.facts], dtype=np.bool_)
 
     @property
     def dhashes(self) -> NDArray[np.uint64]:
-        """(n,) perceptual hashes; 0 where the image cannot be read."""
+        """Return (n,) perceptual hashes; 0 where the image cannot be read."""
         return np.array([fact.dhash for fact in self.facts], dtype=np.uint64)
 
     @property
     def thumbs(self) -> NDArray[np.uint8]:
-        """(n, THUMB²) grey values; 0 where the image cannot be read."""
+        """Return (n, THUMB²) grey values; 0 where the image cannot be read."""
         blank = bytes(THUMB * THUMB)
         joined = b"".join(fact.thumb or blank for fact in self.facts)
         return np.frombuffer(joined, dtype=np.uint8).reshape(-1, THUMB * THUMB)
 
 
 class _Batch(NamedTuple):
-    """Some images, what the cache knows of them, and the others being decoded."""
+    """Some images: their cached facts, and those still being decoded."""
 
     paths: list[Path]
     known: dict[Path, ImageFacts]
@@ -90,7 +90,7 @@ class _Batch(NamedTuple):
 
 
 def scan_images(dataset: Dataset, *, progress: Progress = silent) -> ImageScan:
-    """Decode every image of `dataset` (or recall it from the cache) and return their facts."""
+    """Return the facts of every image of `dataset`, decoded or from the cache."""
     paths = [image.path for image in dataset.images]
     what = f"images of {dataset.name}"
     with (
@@ -103,22 +103,22 @@ def scan_images(dataset: Dataset, *, progress: Progress = silent) -> ImageScan:
         waiting: deque[_Batch] = deque()
         for begin in range(0, len(paths) + _BATCH, _BATCH):
             if chunk := paths[begin : begin + _BATCH]:
-                known = cache.recall(chunk)
+                known = cache.get(chunk)
                 missing = [path for path in chunk if path not in known]
                 parts = [missing[at : at + _CHUNK] for at in range(0, len(missing), _CHUNK)]
-                waiting.append(_Batch(chunk, known, missing, [pool.submit(_look_at, part) for part in parts]))
-            # One batch is decoded while the one before is written down: no thread waits for the cache.
+                waiting.append(_Batch(chunk, known, missing, [pool.submit(_read_all, part) for part in parts]))
+            # One batch is decoded while the previous one is written to the cache, so that no thread waits for it.
             while waiting and (len(waiting) > 1 or not chunk):
                 batch = waiting.popleft()
                 seen = chain.from_iterable(part.result() for part in batch.pending)
                 fresh = dict(zip(batch.missing, seen, strict=True))
-                cache.keep(fresh)
+                cache.put(fresh)
                 facts += [batch.known.get(path) or fresh[path] for path in batch.paths]
                 progress(what, len(facts), len(paths))
     return ImageScan(tuple(facts))
 
 
-def _look_at(paths: list[Path]) -> list[ImageFacts]:
+def _read_all(paths: list[Path]) -> list[ImageFacts]:
     return [read_facts(path) for path in paths]
 
 
@@ -128,7 +128,7 @@ def read_facts(path: Path) -> ImageFacts:
         if not stat.S_ISREG(path.stat().st_mode):
             return _unreadable("not a regular file")  # opening a named pipe would wait for ever
         with Image.open(path) as image:
-            return _decoded(image)
+            return _facts_of(image)
     except FileNotFoundError:
         return _unreadable("there is no such file")
     except Exception as error:  # Pillow raises many kinds on hostile files: OSError, SyntaxError, struct.error, …
@@ -159,15 +159,15 @@ def full_dhash(path: Path) -> int:
         return difference_hash_64(_grey(image))
 
 
-def _decoded(image: Image.Image) -> ImageFacts:
+def _facts_of(image: Image.Image) -> ImageFacts:
     width, height = image.size
-    if width * height > _MOST_PIXELS:
+    if width * height > _MAX_PIXELS:
         return _unreadable(f"{width} × {height} pixels: too large to be a picture to train on")
     mode = image.mode
-    image.draft("L", _halved((width, height)))
+    image.draft("L", _reduced_size((width, height)))
     image.load()
     grey = _grey(image, mode)
-    if (factor := min(grey.size) // min(_halved(grey.size))) > 1:
+    if (factor := min(grey.size) // min(_reduced_size(grey.size))) > 1:
         grey = grey.reduce(factor)
     thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX), dtype=np.uint8)
     return ImageFacts(
@@ -181,26 +181,26 @@ def _decoded(image: Image.Image) -> ImageFacts:
     )
 
 
-def _halved(size: tuple[int, int]) -> tuple[int, int]:
-    """Halve a size as often as its shorter side stays `_ENOUGH`: the steps that libjpeg decodes at.
+def _reduced_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return a size halved as often as its shorter side stays at least `_MIN_SHORT_SIDE`, as libjpeg can decode it.
 
-    >>> _halved((640, 480)), _halved((4000, 3000))
+    >>> _reduced_size((640, 480)), _reduced_size((4000, 3000))
     ((320, 240), (500, 375))
     """
     width, height = size
-    while min(width, height) >= 2 * _ENOUGH:
+    while min(width, height) >= 2 * _MIN_SHORT_SIDE:
         width, height = width // 2, height // 2
     return width, height
 
 
 def _grey(image: Image.Image, mode: str = "") -> Image.Image:
-    """`mode`: what it was before a draft."""
+    """Return the image in grey; `mode` is its mode before `Image.draft` changed it."""
     plain = (mode or image.mode) in {"L", "RGB", "RGBA", "P", "LA", "CMYK", "1", "YCbCr"}
-    return image.convert("L") if plain else _stretched(image)
+    return image.convert("L") if plain else _scaled_to_8_bits(image)
 
 
-def _stretched(image: Image.Image) -> Image.Image:
-    """16-bit and float pictures clip to white when Pillow makes them grey: scale them instead."""
+def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
+    """Return a 16-bit or float image scaled to 8 bits; Pillow's own conversion would clip it to white."""
     values = np.nan_to_num(np.asarray(image, dtype=np.float64))
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     scaled = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
@@ -212,7 +212,7 @@ def _unreadable(reason: str) -> ImageFacts:
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """Describe in plain words why Pillow could not read a file."""
+    """Return why Pillow could not read a file, for a message."""
     if isinstance(error, UnidentifiedImageError):
         with path.open("rb") as file:
             head = file.read(64)

@@ -1,7 +1,7 @@
-"""Other ways to read boxes than as they are stored: each undoes one mistake that converters make.
+"""Undo mistakes of converters in boxes: exchanged axes, mirrored or rotated boxes, wrong formats, scales and units.
 
-Transforms work on fractions of the image and leave every box in the data. Units are another matter: numbers in pixels
-where fractions are due lie so far outside that the reader leaves out every row, so they are read from the files again.
+Transforms work on boxes in fractions of the image. Wrong units are handled separately: numbers in pixels where
+fractions are expected lie so far outside that the reader drops every row, so the rows are read from the files again.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _UNITS: Mapping[str, float | None] = {
     "on a grid of 1000": 1000.0,
     "on a grid of 1024": 1024.0,
 }
-"""What the numbers are divided by; None: the image's size. The largest number rules some of them out."""
-_TWICE = "divided by the image size once too often"
-_OUTSIDE = 2.0  # fractions of the image: what lies beyond is no box over the edge, but in another unit
-_LARGEST = 1e6  # no picture has so many pixels on a side: larger numbers are no coordinates in any unit
-_SPECK = 2.0  # pixels: more is a box that somebody may have meant
+"""Unit → divisor of the numbers; None: the image's size. The largest number rules some units out."""
+_NORMALISED_TWICE = "divided by the image size once too often"
+_MAX_FRACTION = 2.0  # of the image: larger numbers are in another unit, not over the edge
+_MAX_COORDINATE = 1e6  # pixels: larger numbers are no coordinates in any unit
+_MIN_SIDE = 2.0  # pixels: larger boxes may be intended
 
 
 READINGS = (
@@ -46,25 +46,25 @@ READINGS = (
     "centre-for-corner",
     "two corners for centre and size",
 )
-"""Mistakes that converters make, by name; each reading undoes one"""
-_SCALED, _AND = "scaled by ", " and "
+"""Mistakes of converters, by name; `as stored` is none. `read_boxes` undoes each"""
+_SCALED_BY, _AND = "scaled by ", " and "
 _GRIDS = {"1000/1024": 1000 / 1024, "1024/1000": 1024 / 1000}
-_CLOSE = 0.004  # a factor that is one of a known mistake
+_GRID_TOLERANCE = 0.004  # from a known factor, within which a factor gets its name
 
 
 def read_boxes(boxes: Floats, name: str) -> Floats:
-    """Return boxes (n, 4), centre and size in fractions of the image, with the named mistake undone.
+    """Return boxes (n, 4), cxcywh in fractions of the image, with the named mistake undone.
 
     >>> read_boxes(np.array([[0.2, 0.4, 0.1, 0.3]]), "transposed and scaled by 0.5").tolist()
     [[0.8, 0.4, 0.6, 0.2]]
 
     Raises:
-        KeyError: for a name that is no reading, such as labels of another image.
+        KeyError: `name` is no reading of an image's own boxes.
     """
-    first, _, second = name.partition(_AND + _SCALED)
+    first, _, second = name.partition(_AND + _SCALED_BY)
     if second:
-        return read_boxes(read_boxes(boxes, first), _SCALED + second)
-    if name.startswith(_SCALED):
+        return read_boxes(read_boxes(boxes, first), _SCALED_BY + second)
+    if name.startswith(_SCALED_BY):
         return boxes / scale_factor(name)
     x, y, w, h = boxes.T
     columns = {
@@ -88,7 +88,7 @@ def scale_factor(name: str) -> float:
     >>> scale_factor("transposed and scaled by 0.95"), scale_factor("scaled by 1024/1000")
     (0.95, 1.024)
     """
-    factor = name.rpartition(_SCALED)[2]
+    factor = name.rpartition(_SCALED_BY)[2]
     return _GRIDS[factor] if factor in _GRIDS else float(factor)
 
 
@@ -98,20 +98,20 @@ def scaled_by(factor: float, after: str = STORED) -> str:
     >>> scaled_by(0.976), scaled_by(0.95, "transposed")
     ('scaled by 1000/1024', 'transposed and scaled by 0.95')
     """
-    known = [name for name, value in _GRIDS.items() if abs(value - factor) < _CLOSE]
-    name = _SCALED + (known[0] if known else f"{factor:.3g}")
+    known = [name for name, value in _GRIDS.items() if abs(value - factor) < _GRID_TOLERANCE]
+    name = _SCALED_BY + (known[0] if known else f"{factor:.3g}")
     return name if after == STORED else after + _AND + name
 
 
 TRANSFORMS = (
     *READINGS,
-    *(_SCALED + grid for grid in _GRIDS),
-    # What became of labels on a grid of 1024, y before x, that were read on a grid of 1000, x before y.
-    *("transposed" + _AND + _SCALED + grid for grid in _GRIDS),
+    *(_SCALED_BY + grid for grid in _GRIDS),
+    # Labels on a grid of 1024, y before x, that were read on a grid of 1000, x before y.
+    *("transposed" + _AND + _SCALED_BY + grid for grid in _GRIDS),
     NEXT,
     PREVIOUS,
 )
-"""Every mistake that has a name of its own; `as stored` first"""
+"""Every mistake with a fixed name; `as stored` first"""
 
 _DESCRIPTIONS = {
     "transposed": "the boxes are transposed (x and y exchanged)",
@@ -124,7 +124,7 @@ _DESCRIPTIONS = {
 
 
 def describe_transform(transform: str) -> str:
-    """Return a transform as the beginning of a sentence.
+    """Return what a transform means for the boxes, as the beginning of a sentence.
 
     >>> describe_transform("mirrored")
     'the boxes are mirrored'
@@ -135,41 +135,45 @@ def describe_transform(transform: str) -> str:
 
 
 def in_other_units(dataset: Dataset) -> dict[str, Dataset]:
-    """Return the data set as each unit that its numbers may be in reads it; nothing where they are what is due.
+    """Return unit → data set read in that unit, for each wrong unit that its numbers may be in.
 
-    Only when more than half of all rows are far outside their images, or smaller than 2 pixels and than what anybody
-    draws: a few such rows are slips, which other rules name.
+    Empty where the unit is right: unless more than half of all boxes lie far outside their images or are smaller than
+    2 pixels. A few such boxes are single mistakes, which other rules report.
     """
     lost = _far_outside(dataset)
     if len(lost) > len(dataset.labels):
         other = tuple(fault for fault in dataset.faults if fault.kind != "row_out_of_range")
         largest = float(np.quantile(np.abs(lost.boxes).max(axis=1), 0.99))
         return {
-            unit: replace(dataset, labels=stack_labels([dataset.labels, _divided(dataset, lost, by)]), faults=other)
+            unit: replace(dataset, labels=stack_labels([dataset.labels, _in_pixels(dataset, lost, by)]), faults=other)
             for unit, by in _UNITS.items()
             if by is None or by / 2 < largest <= by * 1.05
         }
     sides = dataset.labels.boxes[:, 2:] - dataset.labels.boxes[:, :2]
-    if len(sides) and float((sides.max(axis=1) < _SPECK).mean()) > 0.5:
+    if len(sides) and float((sides.max(axis=1) < _MIN_SIDE).mean()) > 0.5:
         sizes = np.array([image.upright for image in dataset.images], dtype=np.float64)[dataset.labels.image]
-        boxes = np.clip(dataset.labels.boxes, -_LARGEST, _LARGEST) * np.tile(sizes, 2)
-        unit = _TWICE if dataset.format == "yolo" else "in fractions of the image"
+        boxes = np.clip(dataset.labels.boxes, -_MAX_COORDINATE, _MAX_COORDINATE) * np.tile(sizes, 2)
+        unit = _NORMALISED_TWICE if dataset.format == "yolo" else "in fractions of the image"
         return {unit: replace(dataset, labels=replace(dataset.labels, boxes=boxes))}
     return {}
 
 
 def read_as(dataset: Dataset, transform: str) -> Dataset:
-    """Return the data set with its boxes read as `transform`, a name that the geometry probe gave, says.
+    """Return the data set with a mistake undone that the geometry probe found.
+
+    Args:
+        dataset: as it was read.
+        transform: the probe's name of the mistake, such as `transposed` or `in pixels, corner-for-centre`.
 
     Raises:
-        KeyError: for labels of another image, and for a name that the probe does not give.
+        KeyError: the labels are those of another image, or `transform` is not a name of the probe.
     """
     unit, _, rest = transform.partition(", ")
     units = in_other_units(dataset)
     if unit in units:
         dataset, transform = units[unit], rest or STORED
     sizes = np.array([image.upright for image in dataset.images], dtype=np.float64)[dataset.labels.image]
-    # A row of its image's size: the readers' converters take one size for all rows.
+    # Scaled here, because the converters of `boxes.py` take one image size for all rows.
     scale = np.tile(sizes, 2)
     fractions = xyxy_to_cxcywh(dataset.labels.boxes / scale, np.ones(2))
     boxes = cxcywh_to_xyxy(read_boxes(fractions, transform), np.ones(2)) * scale
@@ -177,7 +181,7 @@ def read_as(dataset: Dataset, transform: str) -> Dataset:
 
 
 def _far_outside(dataset: Dataset) -> Labels:
-    """Rows of a YOLO set that were left out because their numbers lie far outside 0 … 1; boxes as they stand there."""
+    """Return the rows of a YOLO set dropped for numbers far outside 0 … 1; boxes (n, 4) with the numbers unchanged."""
     lines: dict[str, list[int]] = defaultdict(list)
     for fault in dataset.faults:
         path, _, line = fault.where.rpartition(":")
@@ -194,14 +198,14 @@ def _far_outside(dataset: Dataset) -> Labels:
         found += [
             (by_label[path], int(row[0]), row[1:], number)
             for row, number in zip(table, numbers, strict=True)
-            if path in by_label and len(row) == 5 and _OUTSIDE < np.abs(row[1:]).max() < _LARGEST
+            if path in by_label and len(row) == 5 and _MAX_FRACTION < np.abs(row[1:]).max() < _MAX_COORDINATE
         ]
     image, cls, boxes, line_numbers = zip(*found, strict=True) if found else ((), (), (), ())
     return Labels.build(image, cls, np.array(boxes).reshape(-1, 4), line=line_numbers)
 
 
-def _divided(dataset: Dataset, lost: Labels, by: float | None) -> Labels:
-    """The rows as boxes in pixels, when their numbers are in a unit."""
+def _in_pixels(dataset: Dataset, lost: Labels, by: float | None) -> Labels:
+    """Return the rows as xyxy boxes in pixels, their numbers divided by `by`, or by the image's size where None."""
     sizes = np.array([image.upright for image in dataset.images], dtype=np.float64)[lost.image]
     scale = np.tile(sizes, 2) if by is None else by
     return replace(lost, boxes=cxcywh_to_xyxy(lost.boxes / np.maximum(scale, 1), np.ones(2)) * np.tile(sizes, 2))

@@ -1,4 +1,4 @@
-"""Evidence over the scenes of a data set for each reading of its boxes, and what is surely ahead of the others."""
+"""Decide over the scenes of a data set which reading of its boxes fits significantly better than the others."""
 
 from __future__ import annotations
 
@@ -10,55 +10,56 @@ from scipy.special import ndtri, stdtr
 
 from liftgate.checks.probes.box_content import SCALES, SHIFTS
 from liftgate.checks.probes.box_conventions import STORED, scale_factor, scaled_by
-from liftgate.checks.probes.geometry_tables import CENTRAL, NAMES, GeometryTables
+from liftgate.checks.probes.geometry_tables import CENTRAL, READING_NAMES, GeometryTables
 from liftgate.checks.probes.views import Floats
 
 Answer = Literal["fits", "does not fit", "not decidable"]
 
 # Calibrated on 19 sound sets of many kinds and planted mistakes; benchmarks/geometry.py has the counts.
-_EDGES, _EDGES_ALONE = 4.5, 6.0  # z of a ridge that is there, and of one that may decide alone
-_TIMES, _MORE = 1.8, 3.0  # how much more of it another reading must have than the boxes as stored
-_AHEAD = 1.25  # how much more of it the boxes as stored must have than all others, to speak for them
-_PATCHES, _GAIN, _GAIN_ALONE = 5.0, 3.5, 4.5  # z of the ranking, and of its gain on the boxes as stored
-_BEHIND = -2.0  # a gain that speaks for the boxes as stored
-_LOCATED, _LOCATED_ALONE = 2.0, 3.5  # z of the gain in location, with edges that agree and without
-_AGREES = 3.0  # z of a ridge that agrees with what the location says
-_SCALE_AHEAD = 1.15  # how much more of it the agreed scale must have than none
-_APART = 1.0  # z between the best reading and the next of another kind
-_SCALE = 0.03  # a smaller scale is what people draw, and no error
-_NEAR_SCALE = 0.03  # two witnesses agree on a scale
-_MIXED, _MIXED_SCENES, _MIXED_GAIN = 0.15, 4, 0.35  # share and number of scenes that are clearly labelled another way
-_HALVES = 20
+_EDGE_Z, _EDGE_Z_ALONE = 4.5, 6.0  # z of the ridge: with other evidence, and alone
+_EDGE_RATIO, _EDGE_GAIN = 1.8, 3.0  # ratio and difference in z by which another reading must exceed the stored one
+_EDGE_LEAD = 1.25  # ratio in z by which the stored reading must exceed all others to count for itself
+_PATCH_Z, _PATCH_GAIN_Z, _PATCH_GAIN_Z_ALONE = 5.0, 3.5, 4.5  # z of the ranking, and of its gain over the stored boxes
+_AGAINST_Z = -2.0  # z of the gain from which down it counts for the stored boxes
+_LOCATION_Z, _LOCATION_Z_ALONE = 2.0, 3.5  # z of the gain in location: with agreeing edges, and alone
+_AGREEING_EDGE_Z = 3.0  # z of a ridge that agrees with the location
+_SCALE_EDGE_LEAD = 1.15  # ratio in z of the edges at that scale to those unscaled
+_RIVAL_Z = 1.0  # z between the best reading and the best of another kind
+_MIN_SCALE_ERROR = 0.03  # smaller errors of scale are within the precision of drawing
+_SCALE_TOLERANCE = 0.03  # within which edges and location agree on a scale
+_MIXED_SHARE, _MIXED_MIN_SCENES = 0.15, 4  # of scenes that clearly fit another reading
+_MIXED_GAIN = 0.35  # by which the share of patches ranked correctly must be higher in such a scene
+_N_HALVINGS = 20
 
 CORNERS = ("corner-for-centre", "centre-for-corner")
 """Readings that take a corner for the centre, or the other way round"""
-_FAR = tuple(name for name in NAMES if name != STORED and name not in CORNERS)
+_FAR_READINGS = tuple(name for name in READING_NAMES if name != STORED and name not in CORNERS)
 FULL_SCALE = SCALES.index(1.0)
 """Column of the boxes' own size among the scales"""
 
 
 class Evidence(NamedTuple):
-    """How well the labels fit under one reading."""
+    """How well the boxes fit under one reading."""
 
     transform: str
     ridge: float
     """mean over scenes at the best margin, in units of the picture's mean gradient"""
     z: float
-    """the ridge in standard errors over scenes, at the margin where it is largest; its sign does not count"""
+    """the ridge in standard errors over scenes, at the margin where it is largest; absolute value"""
     gain: float
-    """what content gains on the labels as stored, in standard errors over scenes"""
+    """gain of the content evidence over the stored boxes, in standard errors over scenes"""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the tables say."""
+    """The answer for one set of tables, with the evidence."""
 
     answer: Answer
     evidence: tuple[Evidence, ...]
-    """`as stored` first, then the reading that the answer names, then the others from the best"""
+    """`as stored` first, then the reading that the answer names, then the others, best first"""
     n_scenes: int
     mixed_with: str | None = None
-    """Another reading that clearly fits some of the scenes better: part of the labels may be made another way"""
+    """Another reading that clearly fits some of the scenes better: part of the labels may have this mistake"""
 
     @property
     def stored(self) -> Evidence:
@@ -73,7 +74,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneEvidence:
-    """Statistics over scenes, by reading."""
+    """Statistics over scenes for each reading, and the decision rules on them."""
 
     scenes: GeometryTables
     edge: Floats
@@ -81,7 +82,7 @@ class SceneEvidence:
     rank: Floats
     """(readings,) z of the ranking of patches"""
     gain: Floats
-    """(readings,) z of its gain on the labels as stored"""
+    """(readings,) z of the ranking's gain over the stored boxes"""
     located: Floats
     """(n, 2 + scales) location of the corner readings and of every scale, each at its best spread"""
     edge_scale: Floats
@@ -96,7 +97,8 @@ class SceneEvidence:
         corner = best[:, FULL_SCALE, SHIFTS.index(0.375) :]
         centre = best[:, FULL_SCALE, : SHIFTS.index(-0.375) + 1]
         central = best[:, :, CENTRAL]
-        columns = [_largest(corner), _largest(centre), *(_largest(central[:, i]) for i in range(len(SCALES)))]
+        scaled = (_largest_mean_column(central[:, i]) for i in range(len(SCALES)))
+        columns = [_largest_mean_column(corner), _largest_mean_column(centre), *scaled]
         return cls(
             scenes,
             edge=np.abs(z_over_scenes(scenes.edges)).max(axis=-1),
@@ -107,66 +109,66 @@ class SceneEvidence:
         )
 
     def far_mistakes(self) -> list[str]:
-        """Return readings that put boxes elsewhere and surely fit better; several where nothing tells them apart."""
-        found = [name for name in _FAR if self._is_far_mistake(NAMES.index(name))]
-        found.sort(key=lambda name: (-self.scenes.ranks[:, NAMES.index(name)].mean(), name))
-        first = self.scenes.ranks[:, [NAMES.index(found[0])]] if found else self.scenes.ranks[:, :1]
+        """Return readings that move boxes far and fit significantly better; several where they cannot be distinguished."""
+        found = [name for name in _FAR_READINGS if self._is_far_mistake(READING_NAMES.index(name))]
+        found.sort(key=lambda name: (-self.scenes.ranks[:, READING_NAMES.index(name)].mean(), name))
+        first = self.scenes.ranks[:, [READING_NAMES.index(found[0])]] if found else self.scenes.ranks[:, :1]
         ahead = z_over_scenes(first - self.scenes.ranks)
-        return [name for name in found if name == found[0] or ahead[NAMES.index(name)] < _APART]
+        return [name for name in found if name == found[0] or ahead[READING_NAMES.index(name)] < _RIVAL_Z]
 
     def _is_far_mistake(self, i: int) -> bool:
-        edges_for = self.edge[i] >= max(_EDGES, _TIMES * self.edge[0], self.edge[0] + _MORE)
-        edges_against = self.edge[0] >= max(_EDGES, _AHEAD * self.edge[i])
-        patches_for = self.rank[i] >= _PATCHES and self.gain[i] >= _GAIN
-        patches_against = self.gain[i] <= _BEHIND
+        edges_for = self.edge[i] >= max(_EDGE_Z, _EDGE_RATIO * self.edge[0], self.edge[0] + _EDGE_GAIN)
+        edges_against = self.edge[0] >= max(_EDGE_Z, _EDGE_LEAD * self.edge[i])
+        patches_for = self.rank[i] >= _PATCH_Z and self.gain[i] >= _PATCH_GAIN_Z
+        patches_against = self.gain[i] <= _AGAINST_Z
         if edges_for and patches_for:
             return True
-        if patches_for and self.gain[i] >= _GAIN_ALONE:
+        if patches_for and self.gain[i] >= _PATCH_GAIN_Z_ALONE:
             return not edges_against
-        return bool(edges_for and self.edge[i] >= _EDGES_ALONE and not patches_against)
+        return bool(edges_for and self.edge[i] >= _EDGE_Z_ALONE and not patches_against)
 
     def near_mistake(self) -> str | None:
-        """Return the corner or scale that surely fits better than the boxes as stored and every other such reading."""
+        """Return the corner or scale reading that fits significantly better than all others, or None."""
         gain = z_over_scenes(self.located - self.located[:, [2 + FULL_SCALE]])
-        tried = [0, 1, *(2 + i for i, scale in enumerate(SCALES) if abs(scale - 1) >= _SCALE)]
+        tried = [0, 1, *(2 + i for i, scale in enumerate(SCALES) if abs(scale - 1) >= _MIN_SCALE_ERROR)]
         best = max(tried, key=lambda column: self.located[:, column].mean())
-        if gain[best] >= _LOCATED and self._apart(best) >= _APART:
+        if gain[best] >= _LOCATION_Z and self._lead(best) >= _RIVAL_Z:
             if best >= 2:
-                return scaled_by(1 / self._scale()) if self._is_scale(best - 2, gain[best]) else None
+                return scaled_by(1 / self.best_scale()) if self._is_scale(best - 2, gain[best]) else None
             if self._is_corner(best, gain[best]):
                 return CORNERS[best]
-        for i, name in enumerate(CORNERS):  # where content does not know, edges may
-            edge = self.edge[NAMES.index(name)]
-            sure = edge >= max(_EDGES, _TIMES * self.edge[0], self.edge[0] + _MORE, _AHEAD * self.edge_scale.max())
-            if sure and gain[i] > _BEHIND:
+        for i, name in enumerate(CORNERS):  # where content does not decide, edges may
+            edge = self.edge[READING_NAMES.index(name)]
+            lead = max(_EDGE_RATIO * self.edge[0], self.edge[0] + _EDGE_GAIN, _EDGE_LEAD * self.edge_scale.max())
+            if edge >= max(_EDGE_Z, lead) and gain[i] > _AGAINST_Z:
                 return name
         return None
 
     def _is_corner(self, i: int, gain: float) -> bool:
-        edge = self.edge[NAMES.index(CORNERS[i])]
-        edges_agree = edge >= max(_AGREES, _AHEAD * self.edge[0])
-        edges_against = self.edge[0] >= max(_EDGES, _AHEAD * edge)
-        return bool(edges_agree or (gain >= _LOCATED_ALONE and not edges_against))
+        edge = self.edge[READING_NAMES.index(CORNERS[i])]
+        edges_agree = edge >= max(_AGREEING_EDGE_Z, _EDGE_LEAD * self.edge[0])
+        edges_against = self.edge[0] >= max(_EDGE_Z, _EDGE_LEAD * edge)
+        return bool(edges_agree or (gain >= _LOCATION_Z_ALONE and not edges_against))
 
     def _is_scale(self, i: int, gain: float) -> bool:
         edge_best = int(self.edge_scale.argmax())
         edges_agree = (
-            abs(SCALES[edge_best] - SCALES[i]) <= _NEAR_SCALE
-            and abs(SCALES[edge_best] - 1) >= _SCALE / 2
-            and self.edge_scale[edge_best] >= max(_AGREES, _SCALE_AHEAD * self.edge_scale[FULL_SCALE])
+            abs(SCALES[edge_best] - SCALES[i]) <= _SCALE_TOLERANCE
+            and abs(SCALES[edge_best] - 1) >= _MIN_SCALE_ERROR / 2
+            and self.edge_scale[edge_best] >= max(_AGREEING_EDGE_Z, _SCALE_EDGE_LEAD * self.edge_scale[FULL_SCALE])
         )
-        edges_against = self.edge_scale[FULL_SCALE] >= max(_EDGES, _AHEAD * self.edge_scale[i])
-        return bool(edges_agree or (gain >= _LOCATED_ALONE and not edges_against))
+        edges_against = self.edge_scale[FULL_SCALE] >= max(_EDGE_Z, _EDGE_LEAD * self.edge_scale[i])
+        return bool(edges_agree or (gain >= _LOCATION_Z_ALONE and not edges_against))
 
-    def _apart(self, column: int) -> float:
-        """By how many standard errors a reading's location exceeds that of the best of another kind."""
+    def _lead(self, column: int) -> float:
+        """Return by how many standard errors a reading's location exceeds that of the best reading of another kind."""
         kinds = np.array([0, 1, *([2] * len(SCALES))])
         rivals = np.flatnonzero(kinds != kinds[column])
         other = rivals[self.located[:, rivals].mean(axis=0).argmax()]
         return float(z_over_scenes(self.located[:, [column]] - self.located[:, [other]])[0])
 
-    def _scale(self) -> float:
-        """The factor at the top of a parabola through the best three scales."""
+    def best_scale(self) -> float:
+        """Return the factor at the maximum of a parabola through the best three scales."""
         mean = self.located[:, 2:].mean(axis=0)
         best = int(np.clip(mean.argmax(), 1, len(SCALES) - 2))
         around = slice(best - 1, best + 2)
@@ -175,55 +177,56 @@ class SceneEvidence:
         return float(np.clip(top, SCALES[best - 1], SCALES[best + 1]))
 
     def sure_scale(self) -> float | None:
-        """Return the scale at which content surely lies better than in boxes of the size as stored, if there is one."""
+        """Return the scale at which content lies significantly better than in the stored boxes, or None."""
         gain = z_over_scenes(self.located - self.located[:, [2 + FULL_SCALE]])
         best = int(self.located[:, 2:].mean(axis=0).argmax())
-        if abs(SCALES[best] - 1) < _SCALE / 2 or gain[2 + best] < _LOCATED_ALONE:
+        if abs(SCALES[best] - 1) < _MIN_SCALE_ERROR / 2 or gain[2 + best] < _LOCATION_Z_ALONE:
             return None
-        return self._scale()
+        return self.best_scale()
 
     def is_stored_on_objects(self) -> bool:
-        """Return whether boxes as stored surely lie on objects, by their edges or by what is in them."""
-        return bool(self.rank[0] >= _PATCHES or self.edge[0] >= _EDGES)
+        """Return whether the stored boxes significantly lie on objects, by their edges or by their content."""
+        return bool(self.rank[0] >= _PATCH_Z or self.edge[0] >= _EDGE_Z)
 
     def fits(self) -> bool:
-        """Return whether labels as stored are surely right: where objects are, at their centre and at their scale."""
-        far = [NAMES.index(name) for name in _FAR]
-        edges = self.edge[0] >= max(_EDGES, _AHEAD * self.edge[far].max())
-        patches = self.rank[0] >= _PATCHES and self.gain[far].max() <= _BEHIND
-        if not (edges or patches) or self.gain[far].max() > 0 or self.edge[far].max() > max(_EDGES, self.edge[0]):
+        """Return whether the stored boxes are significantly right in position, centre and scale."""
+        far = [READING_NAMES.index(name) for name in _FAR_READINGS]
+        edges = self.edge[0] >= max(_EDGE_Z, _EDGE_LEAD * self.edge[far].max())
+        patches = self.rank[0] >= _PATCH_Z and self.gain[far].max() <= _AGAINST_Z
+        if not (edges or patches) or self.gain[far].max() > 0 or self.edge[far].max() > max(_EDGE_Z, self.edge[0]):
             return False
         gain = z_over_scenes(self.located - self.located[:, [2 + FULL_SCALE]])
         best = int(self.located[:, 2:].mean(axis=0).argmax())
-        scaled = [2 + i for i, scale in enumerate(SCALES) if abs(scale - 1) > 1.5 * _SCALE]
+        scaled = [2 + i for i, scale in enumerate(SCALES) if abs(scale - 1) > 1.5 * _MIN_SCALE_ERROR]
         centred = all(
-            gain[i] <= _BEHIND or (edges and gain[i] < 0 and self.edge[0] >= _AHEAD * self.edge[NAMES.index(name)])
+            gain[i] <= _AGAINST_Z
+            or (edges and gain[i] < 0 and self.edge[0] >= _EDGE_LEAD * self.edge[READING_NAMES.index(name)])
             for i, name in enumerate(CORNERS)
         )
-        return bool(centred and abs(SCALES[best] - 1) < _SCALE and gain[scaled].max() < _BEHIND / 2)
+        return bool(centred and abs(SCALES[best] - 1) < _MIN_SCALE_ERROR and gain[scaled].max() < _AGAINST_Z / 2)
 
     def mixed_with(self) -> str | None:
-        """Return a reading whose patches are clearly better on some scenes, and clearly there at all."""
+        """Return a reading whose patches are clearly better on some of the scenes, or None."""
         better = (self.scenes.ranks - self.scenes.ranks[:, :1] >= _MIXED_GAIN).sum(axis=0)
-        enough = max(_MIXED_SCENES, _MIXED * len(self.scenes))
-        found = [NAMES.index(name) for name in _FAR]
-        found = [i for i in found if better[i] >= enough and self.rank[i] >= _PATCHES - 1]
-        return NAMES[max(found, key=lambda i: better[i])] if found else None
+        enough = max(_MIXED_MIN_SCENES, _MIXED_SHARE * len(self.scenes))
+        found = [READING_NAMES.index(name) for name in _FAR_READINGS]
+        found = [i for i in found if better[i] >= enough and self.rank[i] >= _PATCH_Z - 1]
+        return READING_NAMES[max(found, key=lambda i: better[i])] if found else None
 
     def holds_in_halves(self, name: str) -> bool:
-        """Return whether a reading is ahead of the boxes as stored in both halves of the scenes, for every halving."""
+        """Return whether the reading beats the stored boxes in both halves of the scenes, in 20 random halvings."""
         ahead = self.ahead(name)
         rng = np.random.default_rng(0)
-        for _ in range(_HALVES):
+        for _ in range(_N_HALVINGS):
             first = rng.permutation(len(ahead)) % 2 == 0
             if min(ahead[first].mean(), ahead[~first].mean()) <= 0:
                 return False
         return True
 
     def ahead(self, name: str) -> Floats:
-        """Return (n,) what a reading gains on the boxes as stored, by the witness that decides on its kind."""
-        if name in _FAR:
-            i = NAMES.index(name)
+        """Return (n,) the gain of a reading over the stored boxes, in the kind of evidence that decides on it."""
+        if name in _FAR_READINGS:
+            i = READING_NAMES.index(name)
             if self.gain[i] > 0:
                 return self.scenes.ranks[:, i] - self.scenes.ranks[:, 0]
             return np.abs(self._ridge(i)) - np.abs(self._ridge(0))
@@ -233,11 +236,11 @@ class SceneEvidence:
             column = 2 + int(np.abs(np.array(SCALES) - 1 / scale_factor(name)).argmin())
         ahead: Floats = self.located[:, column] - self.located[:, 2 + FULL_SCALE]
         if name in CORNERS and ahead.mean() <= 0:  # edges alone decided
-            return np.abs(self._ridge(NAMES.index(name))) - np.abs(self._ridge(0))
+            return np.abs(self._ridge(READING_NAMES.index(name))) - np.abs(self._ridge(0))
         return ahead
 
     def _ridge(self, i: int) -> Floats:
-        """(n,) the ridge at the margin where it is surest, with the sign that makes it positive."""
+        """Return (n,) the ridge at the margin of largest |z|, with the sign that makes its mean positive."""
         z = z_over_scenes(self.scenes.edges[:, i])
         margin = int(np.abs(z).argmax())
         ridge: Floats = self.scenes.edges[:, i, margin] * (np.sign(z[margin]) or 1.0)
@@ -253,9 +256,9 @@ class SceneEvidence:
                 float(self.edge[i]),
                 float(gain[CORNERS.index(reading)] if reading in CORNERS else self.gain[i]),
             )
-            for i, reading in enumerate(NAMES)
+            for i, reading in enumerate(READING_NAMES)
         ]
-        scales = [i for i, scale in enumerate(SCALES) if abs(scale - 1) >= _SCALE / 2]
+        scales = [i for i, scale in enumerate(SCALES) if abs(scale - 1) >= _MIN_SCALE_ERROR / 2]
         best = max(scales, key=lambda i: self.located[:, 2 + i].mean())
         ridge = float(np.abs(self.scenes.edge_scales[:, best].mean(axis=0)).max())
         scaled = name if name and name.startswith("scaled") else scaled_by(1 / SCALES[best])
@@ -264,14 +267,14 @@ class SceneEvidence:
         return Decision(answer, (readings[0], *others), len(self.scenes), mixed_with)
 
 
-def _largest(values: Floats) -> Floats:
-    """(n,) the column of (n, k) with the largest mean."""
+def _largest_mean_column(values: Floats) -> Floats:
+    """Return (n,) the column of (n, k) with the largest mean."""
     column: Floats = values[:, int(values.mean(axis=0).argmax())]
     return column
 
 
 def z_over_scenes(values: Floats) -> Floats:
-    """Return the mean over the first axis in standard errors, as the normal value as rare as that of Student's t."""
+    """Return the mean over the first axis in standard errors: the z with the same tail probability as Student's t."""
     n = len(values)
     if n < 2:
         return np.zeros(values.shape[1:])

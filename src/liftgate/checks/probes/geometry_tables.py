@@ -1,7 +1,7 @@
-"""Geometry tables: what every witness measures in every image, under every way to read its boxes.
+"""Measure edge and content evidence in every image for every reading of its boxes.
 
-All that is decided is decided from these tables, so that a decision can be repeated on halves of the data and on
-resampled images without opening one again.
+The probe decides from these tables alone, so that a decision can be repeated on halves of the data without decoding an
+image again.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from liftgate.checks.probes.box_conventions import NEXT, PREVIOUS, READINGS, STO
 from liftgate.checks.probes.box_edges import MARGINS, EdgeMap
 from liftgate.checks.probes.views import Floats, View
 
-NAMES = (*READINGS, NEXT, PREVIOUS)
-"""Columns of the tables: as stored first"""
+READING_NAMES = (*READINGS, NEXT, PREVIOUS)
+"""Readings, in the order of the tables' columns: as stored first"""
 CENTRAL = slice(SHIFTS.index(-0.125), SHIFTS.index(0.125) + 1)
-"""Shifts that are a person's way to draw, not a mistake"""
-_MOST_SCALED = 15  # boxes of one image
+"""Shifts within the precision of drawing"""
+_MAX_SCALED_BOXES = 15  # boxes of one image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GeometryTables:
-    """Measurements by image; every value is that of own boxes less that of other images' boxes."""
+    """Measurements per image; every value is that of its own boxes less that of other images' boxes."""
 
     scenes: NDArray[np.int64]
-    """(n,) images of one scene are one witness"""
+    """(n,) scene number of each image"""
     edges: Floats
-    """(n, readings, margins) ridge under the sides"""
+    """(n, readings, margins) ridge under the sides of boxes"""
     ranks: Floats
-    """(n, readings) share of patches ranked rightly, less one half"""
+    """(n, readings) share of pairs of patches ranked correctly, less one half"""
     location: Floats
-    """(n, scales, shifts, spreads) learned score inside boxes against their flanks"""
+    """(n, scales, shifts, spreads) learned score inside boxes less that beside them"""
     edge_scales: Floats
-    """(n, scales, central shifts, margins) ridge of boxes scaled from the image's corner"""
+    """(n, scales, central shifts, margins) ridge of boxes scaled about the image's top left corner"""
 
     def __len__(self) -> int:
         return len(self.scenes)
 
     def take(self, rows: NDArray[np.int64]) -> Self:
-        """Return the tables of some images, repeated ones repeatedly."""
+        """Return the tables of the images with these indices, which may repeat."""
         return replace(
             self,
             scenes=self.scenes[rows],
@@ -77,12 +77,12 @@ class GeometryTables:
 
 
 def measure(views: Sequence[View]) -> GeometryTables:
-    """Return the tables of images, every box read in every way."""
+    """Return the tables of `views`, for every reading."""
     with ThreadPoolExecutor() as pool:
-        edges = list(pool.map(_edges, views))
+        edges = list(pool.map(_edge_measurements, views))
         sources = list(pool.map(PatchSource.of, views))
-    pairs = {name: [_pair(view, name) for view in views] for name in NAMES}
-    ranks = np.stack([ranking(views, pairs[name], sources) for name in NAMES], axis=1)
+    pairs = {name: [_own_and_other(view, name) for view in views] for name in READING_NAMES}
+    ranks = np.stack([ranking(views, pairs[name], sources) for name in READING_NAMES], axis=1)
     return GeometryTables(
         scenes=np.array([view.scene for view in views], dtype=np.int64),
         edges=np.array([by_reading for by_reading, _ in edges]),
@@ -92,28 +92,30 @@ def measure(views: Sequence[View]) -> GeometryTables:
     )
 
 
-def _pair(view: View, name: str) -> tuple[Floats, Floats]:
-    """Own boxes and those of other images, read in one way."""
+def _own_and_other(view: View, name: str) -> tuple[Floats, Floats]:
+    """Return an image's own boxes and those of other images under one reading."""
     if name in (NEXT, PREVIOUS):
         return view.large(view.next if name == NEXT else view.previous), view.large(view.others)
     own = read_boxes(view.large(view.own), name)
-    if (own[:, 2:] <= 0).any():  # two corners: the second is right of the first and below
+    if (own[:, 2:] <= 0).any():  # not two corners: the second must be right of and below the first
         own = own[:0]
     return own, read_boxes(view.large(view.others), name)
 
 
-def _edges(view: View) -> tuple[Floats, Floats]:
-    """(readings, margins) and (scales, central shifts, margins)."""
+def _edge_measurements(view: View) -> tuple[Floats, Floats]:
+    """Return the ridges (readings, margins) and (scales, central shifts, margins) of a view."""
     picture = EdgeMap.of(view)
-    groups = [boxes for name in NAMES for boxes in _pair(view, name)]
+    groups = [boxes for name in READING_NAMES for boxes in _own_and_other(view, name)]
     ends = np.cumsum([len(boxes) for boxes in groups])
-    ridges = np.split(picture.ridge(np.concatenate(groups)), ends[:-1])  # all at once: numpy's cost is per call
+    ridges = np.split(picture.ridge(np.concatenate(groups)), ends[:-1])  # in one call, because the overhead is per call
     means = [ridge.mean(axis=0) if len(ridge) else np.zeros(len(MARGINS)) for ridge in ridges]
-    by_reading = np.array([own - other if len(groups[2 * i]) else 0 * own for i, (own, other) in _paired(means)])
-    own, other = (boxes[:: -(-len(boxes) // _MOST_SCALED) or 1] for boxes in _pair(view, STORED))
+    by_reading = np.array(
+        [own - other if len(groups[2 * i]) else 0 * own for i, (own, other) in _enumerate_pairs(means)]
+    )
+    own, other = (boxes[:: -(-len(boxes) // _MAX_SCALED_BOXES) or 1] for boxes in _own_and_other(view, STORED))
     scales, shifts = np.array(SCALES), np.array(SHIFTS[CENTRAL])
     return by_reading, picture.ridge_by_scale(own, scales, shifts) - picture.ridge_by_scale(other, scales, shifts)
 
 
-def _paired(means: Sequence[Floats]) -> list[tuple[int, tuple[Floats, Floats]]]:
+def _enumerate_pairs(means: Sequence[Floats]) -> list[tuple[int, tuple[Floats, Floats]]]:
     return list(enumerate(zip(means[::2], means[1::2], strict=True)))

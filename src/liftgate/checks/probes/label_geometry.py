@@ -1,17 +1,17 @@
-"""The label geometry probe: do the boxes lie where the objects are? No model is needed.
+"""Decide without a model whether boxes lie where the objects are, or which mistake of a converter moved them.
 
-Boxes are read as stored and with every mistake undone that converters make (`box_conventions.py`), and three witnesses
-compare an image's own boxes with those of other images in the same picture:
+Boxes are read as stored and with each known mistake undone (`box_conventions.py`). Three kinds of evidence compare an
+image's own boxes with those of other images, placed in the same image:
 
-- edges (`box_edges.py`): do the sides fall on steps in brightness, at the margin at which they do best?
-- patches (`box_content.py`): do the boxes hold what those of other images do not?
-- location (`box_content.py`): where inside and beside the boxes does that content lie?
+- edges (`box_edges.py`): do the sides fall on steps in brightness, at the best margin?
+- patches (`box_content.py`): do the boxes hold content that those of other images do not?
+- location (`box_content.py`): does that content lie inside the boxes, or beside them?
 
 Edges and patches find mistakes that put boxes elsewhere (transposed, mirrored, rotated, another image's labels);
-location and edges find those that leave them near (a corner for the centre, a scale). One witness is enough when it is
-sure and the other silent; with both, less is enough; where they disagree, the answer is "not decidable"
-(`geometry_evidence.py` weighs them). The unit of all statistics is the scene (`views.py`), and z-values are those of
-Student's t: few scenes are sure of little.
+location and edges find those that move them little (a corner for the centre, a scale). Strong evidence of one kind is
+enough where the other is inconclusive; weaker evidence of both kinds is enough where they agree; where they contradict
+each other, the answer is "not decidable" (`geometry_evidence.py` decides). The unit of all statistics is the scene
+(`views.py`), and z-values come from Student's t, so that few scenes give little certainty.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ from liftgate.checks.probes.geometry_evidence import (
     SceneEvidence,
     z_over_scenes,
 )
-from liftgate.checks.probes.geometry_tables import NAMES, GeometryTables, measure
+from liftgate.checks.probes.geometry_tables import READING_NAMES, GeometryTables, measure
 from liftgate.checks.probes.views import Floats, View, choose_views
 from liftgate.data.core.dataset import Dataset, Image
 
-FEWEST = 12
+MIN_SCENES = 12
 """Scenes below which nothing is decided"""
 
-_FEWEST_HELD_OUT = 8
-_SHOWN = 200  # examples that are kept, the clearest first
-_CONFIRMED = 2.5  # z of the gain in images that the decision did not use
+_MIN_HELD_OUT_SCENES = 8
+_MAX_EXAMPLES = 200  # the clearest first
+_CONFIRMED_Z = 2.5  # z of the gain in held-out images
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Geometry:
-    """What the probe answers, and an image to look at."""
+    """The result of the probe, with example images."""
 
     decision: Decision
     n_images: int
     examples: tuple[GeometryExample, ...]
-    """images on which the best reading gains most on the stored labels, the clearest first"""
+    """images on which the best reading gains most over the stored boxes, the clearest first"""
 
     @property
     def answer(self) -> Answer:
@@ -78,11 +78,11 @@ class Geometry:
 
 
 class Confirmation(NamedTuple):
-    """A decision, and whether images that it did not use confirm it."""
+    """A result from two thirds of the scenes, and whether the other third confirms it."""
 
     found: Geometry
     confirmed_by: int
-    """Images that did not take part in the decision and confirm it; 0: they do not"""
+    """Number of held-out images, which confirm the result; 0: they do not"""
 
 
 class GeometryExample(NamedTuple):
@@ -90,80 +90,80 @@ class GeometryExample(NamedTuple):
 
     image: Image
     stored: Floats
-    """none where their unit puts them nowhere in the picture"""
+    """empty where their unit puts them outside the image"""
     corrected: Floats
 
 
 def probe(dataset: Dataset) -> Geometry | None:
-    """Return whether the labels fit, from at most 120 images; None: fewer than 12 scenes have boxes to judge by.
+    """Return whether the boxes fit, from at most 120 images; None where fewer than 12 scenes have large enough boxes.
 
-    Numbers in another unit than the format's are tried in each that they may be in, with every reading on top.
+    Numbers in a wrong unit are tried in each possible unit, combined with every reading.
     """
-    answers = [_probed(choose_views(read), unit) for unit, read in _units(dataset).items()]
-    return _surest(answers)
+    answers = [_probe_views(choose_views(read), unit) for unit, read in _datasets_by_unit(dataset).items()]
+    return _best_result(answers)
 
 
 def probe_confirmed(dataset: Dataset) -> Confirmation | None:
-    """Return what two thirds of the scenes say, and how many images of the others confirm it.
+    """Return the result from two thirds of the scenes, and how many images of the other third confirm it.
 
-    Boxes are changed only on such an answer: what was chosen because it fits best fits best where it was chosen.
+    Boxes are corrected only on a confirmed result: the chosen reading always fits the images that it was chosen on.
 
     Returns:
-        None where two thirds have fewer than 12 scenes; nothing is confirmed by fewer than 8.
+        None where two thirds have fewer than 12 scenes. Fewer than 8 held-out scenes confirm nothing.
     """
-    units = {unit: choose_views(read) for unit, read in _units(dataset).items()}
-    found = _surest([_probed(_part(views, held_out=False), unit) for unit, views in units.items()])
+    units = {unit: choose_views(read) for unit, read in _datasets_by_unit(dataset).items()}
+    found = _best_result([_probe_views(_third_of_scenes(views, held_out=False), unit) for unit, views in units.items()])
     if found is None:
         return None
     name = found.best.transform
     unit = next((one for one in units if one and name.startswith(one)), "")
-    held_out = _part(units[unit], held_out=True)
-    if len({view.scene for view in held_out}) < _FEWEST_HELD_OUT:
+    held_out = _third_of_scenes(units[unit], held_out=True)
+    if len({view.scene for view in held_out}) < _MIN_HELD_OUT_SCENES:
         return Confirmation(found, 0)
     if found.answer != "does not fit":
         return Confirmation(found, 0)
-    again = _probed(held_out, unit)
+    again = _probe_views(held_out, unit)
     holds = again is not None and again.answer == "does not fit" and again.best.transform == name
     if not holds and not unit:
-        holds = z_over_scenes(SceneEvidence.of(measure(held_out).by_scene()).ahead(name)[:, None])[0] >= _CONFIRMED
+        holds = z_over_scenes(SceneEvidence.of(measure(held_out).by_scene()).ahead(name)[:, None])[0] >= _CONFIRMED_Z
     return Confirmation(found, len(held_out) if holds else 0)
 
 
-def _units(dataset: Dataset) -> dict[str, Dataset]:
-    """The data set in each unit that its numbers may be in; under "" where they are what is due."""
+def _datasets_by_unit(dataset: Dataset) -> dict[str, Dataset]:
+    """Return unit → data set, for each unit that its numbers may be in; under "" where the unit is right."""
     return in_other_units(dataset) or {"": dataset}
 
 
-def _part(views: Sequence[View], *, held_out: bool) -> list[View]:
-    """Every third scene, or all others."""
+def _third_of_scenes(views: Sequence[View], *, held_out: bool) -> list[View]:
+    """Return the views of every third scene, or of all others."""
     return [view for view in views if (view.scene % 3 == 2) == held_out]
 
 
-def _surest(answers: Sequence[Geometry | None]) -> Geometry | None:
+def _best_result(answers: Sequence[Geometry | None]) -> Geometry | None:
     found = [one for one in answers if one is not None]
     return max(found, key=lambda one: (one.answer == "does not fit", one.best.gain), default=None)
 
 
-def _probed(views: Sequence[View], unit: str = "") -> Geometry | None:
-    if len({view.scene for view in views}) < FEWEST:
+def _probe_views(views: Sequence[View], unit: str = "") -> Geometry | None:
+    if len({view.scene for view in views}) < MIN_SCENES:
         return None
     tables = measure(views)
     decision = decide(tables)
     if unit:
-        decision = _in_unit(decision, tables, unit)
+        decision = _decision_in_unit(decision, tables, unit)
     elif decision.answer == "does not fit" and decision.best.transform == "transposed":
         decision = _with_scale(decision, views)
     name = decision.best.transform.removeprefix(unit).removeprefix(", ") or STORED
-    order = np.argsort(-_gain_by_image(tables, name), kind="stable")[:_SHOWN]
+    order = np.argsort(-_gain_by_image(tables, name), kind="stable")[:_MAX_EXAMPLES]
     shown = [_example(views[i], name, bool(unit)) for i in order]
     return Geometry(decision, len(views), tuple(shown))
 
 
 def decide(tables: GeometryTables) -> Decision:
-    """Return what the tables say; the same tables give the same answer."""
+    """Return the decision from the tables; the same tables give the same decision."""
     scenes = tables.by_scene()
     evidence = SceneEvidence.of(scenes)
-    if len(scenes) < FEWEST:
+    if len(scenes) < MIN_SCENES:
         return evidence.decision("not decidable")
     far, near = evidence.far_mistakes(), evidence.near_mistake()
     if len(far) == 1 and evidence.holds_in_halves(far[0]):
@@ -178,14 +178,14 @@ def decide(tables: GeometryTables) -> Decision:
     return evidence.decision("not decidable", mixed, mixed)
 
 
-def _in_unit(decision: Decision, tables: GeometryTables, unit: str) -> Decision:
-    """The decision on boxes read in another unit: as stored they lie nowhere in the image."""
+def _decision_in_unit(decision: Decision, tables: GeometryTables, unit: str) -> Decision:
+    """Return the decision for boxes read in another unit; as stored they lie outside the image."""
     evidence = SceneEvidence.of(tables.by_scene())
     named = decision.answer == "does not fit"
     sure = named or evidence.is_stored_on_objects()
     first = decision.best if named else decision.stored
     name = f"{unit}, {decision.best.transform}" if named else unit
-    # Two grids differ by 2%: the one under which content lies best inside the boxes is meant.
+    # Grids of 1000 and 1024 differ by 2%: the gain decides which of them is meant.
     gain = float(evidence.located[:, 2 + FULL_SCALE].mean()) if not named else first.gain
     nowhere = Evidence(STORED, 0.0, 0.0, 0.0)
     return Decision(
@@ -196,10 +196,10 @@ def _in_unit(decision: Decision, tables: GeometryTables, unit: str) -> Decision:
 
 
 def _with_scale(decision: Decision, views: Sequence[View]) -> Decision:
-    """Name the scale as well where transposed boxes are surely scaled too."""
+    """Return the decision with a scale added to its reading where transposed boxes are significantly scaled too."""
     name = decision.best.transform
     table = location(views, lambda boxes: read_boxes(boxes, name))
-    empty = np.zeros((len(views), len(NAMES)))
+    empty = np.zeros((len(views), len(READING_NAMES)))
     tables = GeometryTables(
         np.array([view.scene for view in views], dtype=np.int64),
         empty[..., None],
@@ -215,19 +215,19 @@ def _with_scale(decision: Decision, views: Sequence[View]) -> Decision:
 
 
 def _gain_by_image(tables: GeometryTables, name: str) -> Floats:
-    """(n,) what a reading gains in each image."""
-    if name in NAMES and name not in CORNERS:
-        gain: Floats = tables.ranks[:, NAMES.index(name)] - tables.ranks[:, 0]
+    """Return (n,) the gain of a reading in each image, to order the examples."""
+    if name in READING_NAMES and name not in CORNERS:
+        gain: Floats = tables.ranks[:, READING_NAMES.index(name)] - tables.ranks[:, 0]
         return gain
     if name in CORNERS:
         edges: Floats = np.abs(tables.edges).max(axis=-1)
-        return edges[:, NAMES.index(name)] - edges[:, 0]
+        return edges[:, READING_NAMES.index(name)] - edges[:, 0]
     gains: Floats = tables.location.max(axis=(1, 2, 3)) - tables.location[:, FULL_SCALE].max(axis=(1, 2))
     return gains
 
 
 def _example(view: View, name: str, in_unit: bool) -> GeometryExample:
-    """The view's boxes both ways, all of them."""
+    """Return all boxes of a view, as stored and corrected."""
     if name == NEXT:
         corrected = view.next
     elif name == PREVIOUS:

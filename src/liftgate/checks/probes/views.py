@@ -1,10 +1,10 @@
-"""Views: the images that the label geometry probe judges by, reduced, with their own boxes and those of other images.
+"""Select the images for the label geometry probe: reduced, with their own boxes and boxes of other images.
 
-The boxes of other images are the null: whatever all images of a data set share (where objects usually lie, a camera
-that never moves) fits their boxes as well as an image's own. What counts is how much better its own fit.
+The boxes of other images are the null hypothesis: whatever all images of a data set share (where objects usually lie, a
+fixed camera) fits those boxes as well as the image's own. Evidence is how much better its own boxes fit.
 
-Images that show one scene, or whose boxes all lie in the same places, are one *scene*: statistics count scenes, not
-images, so that a thousand frames of a fixed camera are no thousand witnesses.
+Images that look the same, or whose boxes all lie in the same places, are one *scene*. Statistics count scenes, not
+images, so that a thousand frames of a fixed camera are not a thousand independent samples.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from liftgate.boxes import cxcywh_to_xyxy, iou
 from liftgate.data.core.dataset import Dataset, Image
 
 Floats = NDArray[np.float64]
-MOST_IMAGES = 120
-"""How many images are judged by at most"""
-SMALLEST = 10.0
-"""Pixels of the reduced image: sides of smaller boxes cannot be seen"""
+MAX_IMAGES = 120
+"""The most images that are used"""
+MIN_SIDE = 10.0
+"""Pixels in the reduced image: the edges of smaller boxes cannot be measured"""
 _SIDE = 320  # pixels of the longer side
 _THUMB = 16
-_MOST_BOXES = 40  # of one image
+_MAX_BOXES = 40  # of one image
 _FAR_OUTSIDE = 5.0  # fractions of the image
-_OTHERS = 3  # images whose boxes are the null
-_SAME_LAYOUT = 0.7  # IoU of every box: frames of a video with the same boxes
+_OTHER_IMAGES = 3  # whose boxes are the null hypothesis
+_SAME_LAYOUT = 0.7  # IoU of every box from which two images have the same layout
 _SAME_SCENE = 0.95  # correlation of the thumbnails
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """One image and boxes to compare in it; boxes are (n, 4) centre and size in fractions of the image."""
+    """A reduced image and the boxes to compare in it; boxes are (n, 4) cxcywh in fractions of the image."""
 
     image: Image
     pixels: NDArray[np.uint8]
@@ -46,7 +46,7 @@ class View:
     scene: int
     own: Floats
     others: Floats
-    """boxes of three other images"""
+    """boxes of three other images, with another layout"""
     next: Floats
     """boxes of the next image in the list of files"""
     previous: Floats
@@ -57,9 +57,9 @@ class View:
         return np.array([self.pixels.shape[1], self.pixels.shape[0]], dtype=np.float64)
 
     def large(self, boxes: Floats) -> Floats:
-        """Return the boxes with sides of at least 10 pixels, the first 40 at most."""
-        seen = (np.abs(boxes[:, 2:]) * self.size >= SMALLEST).all(axis=1)
-        return boxes[seen][:_MOST_BOXES]
+        """Return the boxes (n, 4) whose sides are at least 10 pixels in the reduced image, at most the first 40."""
+        seen = (np.abs(boxes[:, 2:]) * self.size >= MIN_SIDE).all(axis=1)
+        return boxes[seen][:_MAX_BOXES]
 
 
 def choose_views(dataset: Dataset) -> list[View]:
@@ -68,9 +68,9 @@ def choose_views(dataset: Dataset) -> list[View]:
     The choice depends on the images' order and sizes and on which have boxes, so that the same data give the same
     views; images that cannot be read are left out.
     """
-    boxes = _boxes_by_image(dataset)
+    boxes = _fractional_boxes(dataset)
     order = sorted(boxes, key=lambda i: (dataset.images[i].split or "", dataset.images[i].id))
-    places = _spread(len(order), MOST_IMAGES)
+    places = _evenly_spaced(len(order), MAX_IMAGES)
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("ignore")  # Pillow warns of large pictures, from many threads
         pictures = list(pool.map(_reduced, [dataset.images[order[at]] for at in places]))
@@ -83,7 +83,7 @@ def choose_views(dataset: Dataset) -> list[View]:
     rng = np.random.default_rng(0)
     views = []
     for index, (at, pixels) in enumerate(kept):
-        others = [int(j) for j in rng.permutation(len(kept)) if not layouts[index, j]][:_OTHERS]
+        others = [int(j) for j in rng.permutation(len(kept)) if not layouts[index, j]][:_OTHER_IMAGES]
         view = View(
             image=dataset.images[order[at]],
             pixels=pixels,
@@ -98,8 +98,8 @@ def choose_views(dataset: Dataset) -> list[View]:
     return views
 
 
-def _boxes_by_image(dataset: Dataset) -> dict[int, Floats]:
-    """Image → (n, 4) centre and size of its boxes in fractions of the image; only images with boxes and a size."""
+def _fractional_boxes(dataset: Dataset) -> dict[int, Floats]:
+    """Return image index → (n, 4) its boxes, cxcywh in fractions; only images with boxes and a known size."""
     labels = dataset.labels
     usable = np.flatnonzero(~labels.crowd & np.isfinite(labels.boxes).all(axis=1))
     order = usable[np.argsort(labels.image[usable], kind="stable")]
@@ -117,8 +117,8 @@ def _boxes_by_image(dataset: Dataset) -> dict[int, Floats]:
     return found
 
 
-def _spread(total: int, most: int) -> list[int]:
-    """At most `most` of range(total), evenly."""
+def _evenly_spaced(total: int, most: int) -> list[int]:
+    """Return at most `most` of range(total), evenly spaced."""
     return sorted({round(at) for at in np.linspace(0, total - 1, min(most, total))}) if total else []
 
 
@@ -134,7 +134,7 @@ def _reduced(image: Image) -> NDArray[np.uint8] | None:
 
 
 def _same_layouts(boxes: Sequence[Floats]) -> NDArray[np.bool_]:
-    """(n, n) whether two images have as many boxes, each in the place of one of the other's."""
+    """Return (n, n) whether two images have equally many boxes, each matching one of the other image."""
     corners = [cxcywh_to_xyxy(one, np.ones(2)) for one in boxes]
     same = np.eye(len(boxes), dtype=np.bool_)
     for i in range(len(boxes)):
@@ -145,7 +145,7 @@ def _same_layouts(boxes: Sequence[Floats]) -> NDArray[np.bool_]:
 
 
 def _scenes(pictures: Sequence[NDArray[np.uint8]], layouts: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(n,) number of the scene: that of the first image that looks the same, or has the same layout of boxes."""
+    """Return (n,) scene numbers: images that look the same, or have the same layout of boxes, share one."""
     thumbs = np.array([_thumb(pixels) for pixels in pictures]).reshape(len(pictures), -1)
     centred = thumbs - thumbs.mean(axis=1, keepdims=True)
     unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)

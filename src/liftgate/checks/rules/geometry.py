@@ -9,7 +9,7 @@ import numpy as np
 
 from liftgate.checks.finding import Finding
 from liftgate.checks.probes.box_conventions import describe_transform
-from liftgate.checks.probes.label_geometry import FEWEST, Geometry
+from liftgate.checks.probes.label_geometry import MIN_SCENES, Geometry
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
@@ -44,9 +44,9 @@ def geometry(subject: Subject) -> Iterator[Finding]:
         found = subject.geometry(name)
         if found is not None:
             yield from _findings(name, dataset, found)
-        elif len(np.unique(dataset.labels.image)) >= 2 * FEWEST:  # with fewer images no answer is expected
+        elif len(np.unique(dataset.labels.image)) >= 2 * MIN_SCENES:  # with fewer images no answer is expected
             message = (
-                f"not decidable: fewer than {FEWEST} different scenes have boxes that are large enough; "
+                f"not decidable: fewer than {MIN_SCENES} different scenes have boxes that are large enough; "
                 "frames of a fixed camera, and images with the same boxes, count as one"
             )
             data: dict[str, Any] = {"dataset": name, "answer": "not decidable", "images": 0}

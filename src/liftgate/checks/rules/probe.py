@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from liftgate.checks.finding import Finding
 from liftgate.checks.messages import first_few
 from liftgate.checks.probes.learnability import (
-    FEWEST,
-    HARDLY,
-    LEARNED,
-    NOTHING,
+    LEARNED_AP50,
+    MIN_IMAGES,
+    NO_GENERALISATION_AP50,
+    UNLEARNED_AP50,
     LearnabilityResult,
     indistinguishable_classes,
     unlearned_classes,
@@ -34,12 +34,12 @@ def not_learned(subject: Subject) -> Iterator[Finding]:
     folder `…_probe-…`; if all are right, the model or the image size is too small for these objects.
     """
     for probe in subject.probes:
-        if probe.ap50 >= LEARNED:
+        if probe.ap50 >= LEARNED_AP50:
             continue
         state = "its time ended first" if probe.cut_short else "it was still learning"
         ended = "more epochs would not have helped" if probe.settled else state
-        message = f"{_setting(probe)}: AP50 {probe.ap50:.2f} of the {LEARNED} that count as learned; {ended}"
-        error = probe.settled and probe.ap50 < HARDLY
+        message = f"{_setting(probe)}: AP50 {probe.ap50:.2f} of the {LEARNED_AP50} that count as learned; {ended}"
+        error = probe.settled and probe.ap50 < UNLEARNED_AP50
         yield not_learned.finding(probe.where, message, severity="error" if error else "warning", **probe.to_dict())
 
 
@@ -57,7 +57,12 @@ def by_heart_only(subject: Subject) -> Iterator[Finding]:
     """
     for probe in subject.probes:
         others = probe.others_ap50
-        if probe.ap50 < LEARNED or others is None or others > NOTHING or probe.n_others < FEWEST:
+        if (
+            probe.ap50 < LEARNED_AP50
+            or others is None
+            or others > NO_GENERALISATION_AP50
+            or probe.n_others < MIN_IMAGES
+        ):
             continue
         message = f"{_setting(probe)}: AP50 {probe.ap50:.2f} on them, {others:.2f} on {probe.n_others} others"
         yield by_heart_only.finding(probe.where, message, **probe.to_dict())
@@ -75,7 +80,7 @@ def class_never_learned(subject: Subject) -> Iterator[Finding]:
     """
     for probe in subject.probes:
         classes = unlearned_classes(probe)
-        if not classes or probe.ap50 < HARDLY:  # where nothing was learned, no class is to blame
+        if not classes or probe.ap50 < UNLEARNED_AP50:  # where nothing was learned, no class is to blame
             continue
         each = [f"{name} (AP50 {probe.per_class[name]:.2f}, {probe.objects[name]} objects)" for name in classes]
         message = f"{_setting(probe)}, it never learned {first_few(each)}"
@@ -97,7 +102,7 @@ def classes_by_chance(subject: Subject) -> Iterator[Finding]:
     """
     for probe in subject.probes:
         pairs = indistinguishable_classes(probe)
-        if probe.ap50 < LEARNED or not pairs:
+        if probe.ap50 < LEARNED_AP50 or not pairs:
             continue
         confused = first_few(f"{a} / {b}" for a, b in pairs)
         message = (

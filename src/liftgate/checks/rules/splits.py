@@ -198,7 +198,7 @@ def leak_time(subject: Subject) -> Iterator[Finding]:
                 neighbours=round(found.neighbours, 4),
                 strangers=round(found.strangers, 4),
                 z=round(found.z, 1),
-                ahead=round(found.ahead, 3),
+                ahead=round(found.superiority, 3),
                 sequences=list(found.sequences[:50]),
             )
 
