@@ -109,7 +109,7 @@ class SceneEvidence:
         )
 
     def far_mistakes(self) -> list[str]:
-        """Return readings that move boxes far and fit significantly better; several where they cannot be distinguished."""
+        """Return readings that move boxes far and fit significantly better; several where they are tied."""
         found = [name for name in _FAR_READINGS if self._is_far_mistake(READING_NAMES.index(name))]
         found.sort(key=lambda name: (-self.scenes.ranks[:, READING_NAMES.index(name)].mean(), name))
         first = self.scenes.ranks[:, [READING_NAMES.index(found[0])]] if found else self.scenes.ranks[:, :1]
