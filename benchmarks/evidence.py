@@ -191,8 +191,8 @@ def paired(files: dict[str, Path], repeat: int) -> None:
     from liftgate.data.formats.read import read
     from liftgate.evaluation.compare import compare
     from liftgate.evaluation.match_table import match
-    from liftgate.evaluation.metrics import averaged
-    from liftgate.evaluation.resampling import DRAWS, affordable, units
+    from liftgate.evaluation.metrics import averaged_metrics
+    from liftgate.evaluation.resampling import DRAWS, affordable_draws, units
     from liftgate.stats.clustered import bootstrap_weights
 
     data = read(files["truth"])
@@ -206,12 +206,12 @@ def paired(files: dict[str, Path], repeat: int) -> None:
     theirs: list[Time] = []
     compare(data, *models)
     tables = [match(data, model) for model in models]
-    groups = units(data.groups, affordable(DETECTIONS))
+    groups = units(data.groups, affordable_draws(DETECTIONS))
     weights = bootstrap_weights(groups.count, DRAWS, np.random.default_rng(0))
     bare_draws: list[Time] = []
     for _ in range(repeat):
         ours.append(timed(lambda: compare(data, *models)))
-        bare_draws.append(timed(lambda: [averaged(t, ["mAP50-95"], groups.of_image, weights) for t in tables]))
+        bare_draws.append(timed(lambda: [averaged_metrics(t, ["mAP50-95"], groups.of_image, weights) for t in tables]))
         bare = timed(lambda: hotcoco_compare(*runs, n_bootstrap=0))
         drawn = timed(lambda: hotcoco_compare(*runs, n_bootstrap=FEW))
         theirs.append(Time((drawn.wall - bare.wall) / FEW, (drawn.cpu - bare.cpu) / FEW))

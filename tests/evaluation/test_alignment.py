@@ -1,4 +1,4 @@
-"""Comparing what looked at different images: the difference is named, and --common cuts both and says so."""
+"""Comparing predictions on different images: the difference is named, and --common restricts both and says so."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from liftgate.testing.data import dataset
 
 
 def looked_at(truth: Dataset, images: list[int], score: float = 0.9) -> Predictions:
-    """Finds every object on the images that it looked at."""
+    """Finds every object on the images that it lists."""
     seen = truth.take(np.array(images, dtype=np.int64))
     labels = seen.labels
     scores = np.full(len(labels), score)
@@ -49,7 +49,7 @@ def test_common_images_are_those_that_everybody_looked_at(truth: Dataset) -> Non
     cut, both, note = on_common_images(truth, first, second)
     assert [image.id for image in cut.images] == [f"{i:04d}.jpg" for i in range(9, 15)]
     assert [set(one.images) for one in both] == [{image.id for image in cut.images}] * 2
-    assert note == "restricted to the 6 of 20 images that both looked at"
+    assert note == "restricted to the 6 of 20 images that both predicted on"
     assert compare(cut, *both).delta.n_images == 6
 
 
@@ -66,7 +66,7 @@ def test_nothing_is_said_where_nothing_is_left_out(truth: Dataset) -> None:
 
 
 def test_nothing_in_common_is_an_error(truth: Dataset) -> None:
-    with pytest.raises(UsageError, match=r"no image that all of them looked at.*got 10, 5 images, of 20"):
+    with pytest.raises(UsageError, match=r"no image that all of them were run on.*got 10, 5 images, of 20"):
         on_common_images(truth, looked_at(truth, list(range(10))), looked_at(truth, list(range(15, 20))))
 
 
@@ -79,7 +79,7 @@ def test_the_verbs_say_it_in_the_output_and_in_the_record(
     for name, count in (("all", 20), ("half", 10)):
         files.append(coco.write_predictions(looked_at(truth, list(range(count))), truth, tmp_path / f"{name}.json"))
     arms = ["--control", str(files[0]), "--treatment", str(files[1])]
-    said = "restricted to the 10 of 20 images that both looked at"
+    said = "restricted to the 10 of 20 images that both predicted on"
 
     assert main(["compare", "--truth", str(truth_file), *arms]) == 2
     assert "--common" in capsys.readouterr().err
@@ -94,7 +94,7 @@ def test_the_verbs_say_it_in_the_output_and_in_the_record(
     assert main(["evaluate", "--truth", str(truth_file), "--predictions", str(files[1])]) == 2
     assert "--common" in capsys.readouterr().err
     assert main(["evaluate", "--truth", str(truth_file), "--predictions", str(files[1]), "--common"]) == 0
-    assert "note: restricted to the 10 of 20 images that the source looked at" in capsys.readouterr().out
+    assert "note: restricted to the 10 of 20 images that the source predicted on" in capsys.readouterr().out
 
 
 def unread(truth: Dataset, images: list[int]) -> Dataset:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from liftgate.evaluation.average_precision import average_precision
 from liftgate.evaluation.match_table import match
 from liftgate.evaluation.metric_names import COCO
-from liftgate.evaluation.metrics import averaged
+from liftgate.evaluation.metrics import averaged_metrics
 from liftgate.evaluation.resampling import units
 from oracle import coco_sets
 
@@ -50,10 +50,10 @@ def test_weights_equal_literal_duplication(seed: int) -> None:
     if not counts.any():
         return
     table = match(coco_sets.dataset(truth), coco_sets.predictions(results, truth))
-    weighted = averaged(table, COCO, np.arange(8), counts[:, None].astype(float))
+    weighted = averaged_metrics(table, COCO, np.arange(8), counts[:, None].astype(float))
     twice, more = duplicated(truth, results, counts)
     copied = match(coco_sets.dataset(twice), coco_sets.predictions(more, twice))
-    literal = averaged(copied, COCO, np.arange(len(twice["images"])), np.ones((len(twice["images"]), 1)))
+    literal = averaged_metrics(copied, COCO, np.arange(len(twice["images"])), np.ones((len(twice["images"]), 1)))
     for name in COCO:
         assert weighted[name] == pytest.approx(literal[name], abs=1e-12, nan_ok=True), name
 

@@ -13,7 +13,7 @@ from evaluation.test_evaluate import BOX, FAR, said, truth
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.evaluation.compare import compare, published, setting_differences
+from liftgate.evaluation.compare import compare, compare_published, setting_differences
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
 from oracle import coco_sets
@@ -171,7 +171,7 @@ def test_the_record_keeps_the_names_that_others_rely_on() -> None:
 
 
 def test_published_numbers_are_compared_by_the_point_rule_without_an_interval() -> None:
-    result = published("mAP50", 0.7626, 0.7612, margin=0.01)
+    result = compare_published("mAP50", 0.7626, 0.7612, margin=0.01)
     assert result.verdict == "FAIL"
     assert not result.delta.established
 

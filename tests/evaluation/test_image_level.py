@@ -170,5 +170,5 @@ def test_two_models_are_compared_each_at_its_own_threshold() -> None:
     )  # fmt: skip
     fewer = compare(data, noisy, model, ComparisonSpec(metric="false_alarm_rate", thresholds=(sharp, sharp)))
     assert fewer.delta.estimate < 0 and fewer.verdict == "PASS", "fewer false alarms are a gain"
-    with pytest.raises(UsageError, match="say which classes are a threat"):
+    with pytest.raises(UsageError, match="name the classes that are a threat"):
         compare(data, model, model, ComparisonSpec(metric="accuracy"))

@@ -20,7 +20,7 @@ from liftgate.evaluation.average_precision import average_precision
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.match_table import SIZE_RANGES, match
 from liftgate.evaluation.metric_names import COCO, OKS
-from liftgate.evaluation.metrics import averaged
+from liftgate.evaluation.metrics import averaged_metrics
 from liftgate.evaluation.oks_sigmas import COCO_SIGMAS
 from liftgate.evaluation.spec import EvaluationSpec
 from oracle import coco_sets, official, slow_ap
@@ -28,8 +28,8 @@ from oracle import coco_sets, official, slow_ap
 
 def ours(truth: Dataset, predictions: Predictions) -> dict[str, float]:
     table = match(truth, predictions)
-    lanes = averaged(table, COCO, np.arange(len(table.images)), np.ones((len(table.images), 1)))
-    return {name: float(values[0]) for name, values in lanes.items()}
+    values_by_name = averaged_metrics(table, COCO, np.arange(len(table.images)), np.ones((len(table.images), 1)))
+    return {name: float(values[0]) for name, values in values_by_name.items()}
 
 
 def assert_equal(ours: Mapping[str, float | None], theirs: Mapping[str, float | None]) -> None:

@@ -7,14 +7,14 @@ import re
 import pytest
 
 from evaluation.test_evaluate import BOX, said, truth
-from liftgate.evaluation.compare import published
+from liftgate.evaluation.compare import compare_published
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.records import Verdict
 from liftgate.evaluation.verdict import (
     attribute,
     decide,
     describe_groups_needed,
-    explain,
+    explain_verdict,
     judge_claims,
     judge_comparison,
 )
@@ -51,7 +51,7 @@ def test_not_significant_is_not_equal() -> None:
 
 def replay(control: float, treatment: float, margin: float = 0.02, metric: str = "OKS-mAP50-95") -> Verdict:
     gate = Gate("lift", "real.test", rule="point", metric=metric, treatment="A", control="v1", margin=margin)
-    return judge_comparison(gate, published(metric, control, treatment, margin=margin))
+    return judge_comparison(gate, compare_published(metric, control, treatment, margin=margin))
 
 
 def test_case_k_first_design_and_v4_fail() -> None:
@@ -62,7 +62,7 @@ def test_case_k_first_design_and_v4_fail() -> None:
 def test_case_k_v5_passes_its_gate_but_the_control_explains_it() -> None:
     gate = replay(0.2199, 0.3575)
     assert gate.word == "PASS"
-    contribution = published("OKS-mAP50-95", control=0.3808, treatment=0.3575)
+    contribution = compare_published("OKS-mAP50-95", control=0.3808, treatment=0.3575)
     assert contribution.delta.estimate == pytest.approx(-0.0233)
     overall = attribute(gate, contribution, control="arm B")
     assert overall.word == "FAIL"
@@ -82,14 +82,16 @@ def test_case_c_two_stages_do_not_lift_and_what_they_cost_is_said_beside_it() ->
     gate = Gate(
         "lift", "bench.test", rule="point", metric="mAP50", treatment="two_stage", control="single", margin=0.01
     )
-    verdict = judge_comparison(gate, published("mAP50", 0.7626, 0.7612), costs={"two_stage": "43 h", "single": "10 h"})
+    verdict = judge_comparison(
+        gate, compare_published("mAP50", 0.7626, 0.7612), costs={"two_stage": "43 h", "single": "10 h"}
+    )
     assert verdict.word == "FAIL"
     assert "Cost: two_stage 43 h, single 10 h." in verdict.sentence
 
 
 def test_an_own_contribution_that_is_positive_but_not_established_is_at_most_marginal() -> None:
     gate = replay(0.2199, 0.3575)
-    doubtful = published("OKS-mAP50-95", control=0.35, treatment=0.3575)
+    doubtful = compare_published("OKS-mAP50-95", control=0.35, treatment=0.3575)
     assert attribute(gate, doubtful).word == "MARGINAL"
 
 
@@ -123,9 +125,9 @@ def test_every_sentence_says_level_method_images_and_groups() -> None:
     found = Interval(0.1188, 0.0505, 0.1871, 0.95, "jackknife-t", 144, 18, standard_error=0.03)
     evidence = "[0.0505, 0.1871] (95% jackknife-t, 144 images in 18 groups)"
     for margin, rule in ((0.01, "interval"), (0.1, "interval"), (0.3, "interval"), (0.01, "point")):
-        assert evidence in explain("mAP50", found, margin, rule, ("control", "treatment"))  # type: ignore[arg-type]
+        assert evidence in explain_verdict("mAP50", found, margin, rule, ("control", "treatment"))  # type: ignore[arg-type]
     few = Interval(0.1, None, None, 0.95, "jackknife-t", 16, 2, note="fewer than 5 groups")
-    assert "(16 images in 2 groups)" in explain("mAP50", few, 0.01, "interval", ("control", "treatment"))
+    assert "(16 images in 2 groups)" in explain_verdict("mAP50", few, 0.01, "interval", ("control", "treatment"))
     assert "published numbers: no interval" in replay(0.2, 0.3).sentence
     assert measured(240).sentence.count("(95% korn-graubard, 250 images in 25 groups)") == 1
 
@@ -145,7 +147,7 @@ def test_a_difference_that_was_declared_does_not_confound() -> None:
     from dataclasses import replace
 
     comparison = replace(
-        published("mAP50", 0.5, 0.6),
+        compare_published("mAP50", 0.5, 0.6),
         differences=("imgsz: control 640, treatment 416", "conf: control 0.25, treatment 0.1"),
     )
     gate = Gate("size", "bench.val", rule="point", metric="mAP50", treatment="a", control="b", differ=("recipe.imgsz",))

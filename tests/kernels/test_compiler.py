@@ -16,9 +16,9 @@ from liftgate.kernels import compiler
 
 SOURCE = """
 import numpy as np
-from liftgate.kernels.compiler import compiled, part
+from liftgate.kernels.compiler import compiled, kernel_helper
 
-@part
+@kernel_helper
 def scaled(value, by):
     return value * by
 
@@ -91,7 +91,7 @@ def test_a_change_of_the_file_is_a_new_kernel(tmp_path: Path) -> None:
 
 
 def test_columns_of_a_table_are_refused_instead_of_read_wrong(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="C order"):
+    with pytest.raises(ValueError, match="C-contiguous"):
         kernel(tmp_path)(np.ones((3, 2)).T, 1.0, np.zeros(2))
 
 

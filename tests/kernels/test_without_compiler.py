@@ -16,7 +16,7 @@ from liftgate.data.formats.coco.results import read_results
 from liftgate.evaluation.average_precision import average_precision
 from liftgate.evaluation.match_table import match
 from liftgate.kernels import compiler
-from liftgate.kernels.ordering import falling, stable_order
+from liftgate.kernels.ordering import descending_keys, stable_order
 from oracle import coco_sets
 
 RNG = np.random.default_rng
@@ -42,7 +42,7 @@ def weighted_average_precision(folder: Path) -> list[object]:
 
 
 def ordered(folder: Path) -> list[object]:
-    return [stable_order(falling(RNG(0).normal(size=500).round(1)))]
+    return [stable_order(descending_keys(RNG(0).normal(size=500).round(1)))]
 
 
 def near_hashes(folder: Path) -> list[object]:

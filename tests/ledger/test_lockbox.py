@@ -17,7 +17,7 @@ from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.core.fingerprint import image_signatures
 from liftgate.errors import Refused
 from liftgate.ledger import Ledger
-from liftgate.ledger.lockbox import Lockbox, declared_budget, locked_by, open_from_outside, search_locks
+from liftgate.ledger.lockbox import Lockbox, declared_budget, locked_by, open_outside_study, search_locks
 from liftgate.study.study_parser import parse
 
 STUDY = """
@@ -149,7 +149,7 @@ def test_images_that_a_study_locks_are_found_from_outside_and_every_look_is_reco
     (found,) = locked_by(test, [tmp_path, tmp_path / "elsewhere"])
     assert (found.study, found.dataset, found.split, found.share(test)) == ("one", "bench", "test", "")
     assert locked_by(val, [tmp_path]) == []
-    opened = open_from_outside(found, "liftgate evaluate", "a" * 64, "t" * 64, "a look at the labels")
+    opened = open_outside_study(found, "liftgate evaluate", "a" * 64, "t" * 64, "a look at the labels")
     assert opened.contaminated
     assert ledger.entries("lockbox")[-1].body["reason"] == "a look at the labels"
 

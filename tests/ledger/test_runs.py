@@ -12,7 +12,7 @@ import pytest
 
 from liftgate.errors import LedgerError
 from liftgate.ledger.results import EpochRow, TrainingFacts
-from liftgate.ledger.runs import RunFolder, folders, write_report
+from liftgate.ledger.runs import RunFolder, run_folders, write_report
 
 WHEN = datetime(2026, 11, 5, 14, 3, 9, tzinfo=UTC)
 CURVE = [
@@ -46,7 +46,7 @@ def test_no_label_leaves_the_runs_folder(tmp_path: Path, label: str) -> None:
 def test_two_runs_in_the_same_second_get_two_folders_in_order(tmp_path: Path) -> None:
     names = [RunFolder.create(tmp_path, "a", str(n), now=WHEN).name for n in range(3)]
     assert len(set(names)) == 3
-    assert [folder.read().key for folder in folders(tmp_path)] == ["0", "1", "2"]
+    assert [folder.read().key for folder in run_folders(tmp_path)] == ["0", "1", "2"]
 
 
 def test_processes_at_once_never_share_a_folder(tmp_path: Path) -> None:

@@ -402,7 +402,7 @@ def test_a_study_folder_that_was_moved_goes_on_where_it_was(one_arm: Write, gate
 
     def pause(notice: Notice) -> None:
         if notice.body.get("kind") == "epoch":
-            stop_request.ask(study / "runs" / "colours", "epoch")
+            stop_request.request_stop(study / "runs" / "colours", "epoch")
             gate.open()
 
     gate.let_pass(1)

@@ -249,7 +249,7 @@ def test_box_metrics_of_keypoints_without_boxes_are_null_with_a_reason(tmp_path:
     assert found.metrics["OKS-mAP50"] == pytest.approx(1.0)
     assert {found.metrics[name] for name in ("mAP50-95", "mAP50", "recall", "precision")} == {None}
     assert "no boxes" in found.settings["no_boxes"]
-    with pytest.raises(UsageError, match="is of boxes"):
+    with pytest.raises(UsageError, match="needs boxes"):
         liftgate.compare(gt, predictions, predictions, metric="mAP50")
 
 

@@ -21,7 +21,7 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--conf", type=float, default=0.25, help="confidence threshold of rates (default: %(default)s)")
     parser.add_argument("--level", type=float, default=0.95, help="level of intervals (default: %(default)s)")
     parser.add_argument("--sigmas", help="OKS sigmas: coco, one number, or one for each keypoint with commas between")
-    parser.add_argument("--common", action="store_true", help="only the images that were looked at; the result says so")
+    parser.add_argument("--common", action="store_true", help="only images that were predicted on; the result says so")
 
 
 def add_breakdown(parser: argparse.ArgumentParser) -> None:

@@ -189,10 +189,10 @@ def _of_classes(truth: Path, predictions: Path, split: str | None) -> Iterator[S
     from liftgate.data.formats.read import read
     from liftgate.diagnosis.missing_classes import never_found
     from liftgate.evaluation.truth import read_truth
-    from liftgate.ledger.lockbox import demand_unlocked
+    from liftgate.ledger.lockbox import require_unlocked
 
     measured = read_truth(truth, split=split)
-    demand_unlocked(measured, "use val for the doctor")
+    require_unlocked(measured, "use val for the doctor")
     whole = read(truth)
     trained = whole.split("train") if "train" in whole.splits else None
     return never_found(measured, read_predictions(predictions, measured), trained)

@@ -1,4 +1,4 @@
-"""The images that are measured: those whose truth is known, the same for every source of predictions."""
+"""Alignment: truth and predictions on the same images and classes, without images whose truth could not be read."""
 
 from __future__ import annotations
 
@@ -46,38 +46,38 @@ def known_truth(truth: Dataset) -> KnownTruth:
     return KnownTruth(truth.take(~unknown), frozenset(ids), note)
 
 
-class Common(NamedTuple):
-    """Truth and predictions on the images that every source looked at."""
+class CommonImages(NamedTuple):
+    """Truth and predictions, restricted to the images that every source was run on."""
 
     truth: Dataset
     predictions: tuple[Predictions, ...]
     note: str | None
-    """What was left out, as a sentence; None: nothing"""
+    """What was left out, in one sentence; None: nothing was"""
 
 
-def on_common_images(truth: Dataset, *predictions: Predictions) -> Common:
-    """Restrict truth and predictions to the truth's images that every one of `predictions` looked at.
+def on_common_images(truth: Dataset, *predictions: Predictions) -> CommonImages:
+    """Restrict truth and predictions to the truth's images that every one of `predictions` lists.
 
-    Which images a source was run on must not depend on its answers: a source that skips hard images looks better
-    on what is left. So the note travels with the result.
+    Which images a source was run on must not depend on what it detects: a source that skips hard images scores higher
+    on the rest. The result therefore carries a note of what was left out.
 
     Raises:
         UsageError: they have no image in common.
     """
-    looked_at = [set(one.images) for one in predictions]
-    kept = np.array([all(image.id in seen for seen in looked_at) for image in truth.images], dtype=np.bool_)
+    listed = [set(one.images) for one in predictions]
+    kept = np.array([all(image.id in seen for seen in listed) for image in truth.images], dtype=np.bool_)
     if not kept.any():
-        counts = ", ".join(str(len(seen)) for seen in looked_at)
+        counts = ", ".join(str(len(seen)) for seen in listed)
         raise UsageError(
-            "no image that all of them looked at", where=truth.source, expected="images in common",
+            "no image that all of them were run on", where=truth.source, expected="images in common",
             got=f"{counts} images, of {len(truth.images)} in the truth",
         )  # fmt: skip
     if kept.all():
-        return Common(truth, predictions, None)
+        return CommonImages(truth, predictions, None)
     who = {1: "the source", 2: "both"}.get(len(predictions), "all of them")
-    note = f"restricted to the {kept.sum()} of {len(truth.images)} images that {who} looked at"
+    note = f"restricted to the {kept.sum()} of {len(truth.images)} images that {who} predicted on"
     cut = truth.take(kept)
-    return Common(cut, tuple(aligned(cut, one) for one in predictions), note)
+    return CommonImages(cut, tuple(restrict_to_truth(cut, one) for one in predictions), note)
 
 
 def align(truth: Dataset, predictions: Predictions) -> Predictions:
@@ -90,20 +90,20 @@ def align(truth: Dataset, predictions: Predictions) -> Predictions:
         raise UsageError("the truth has no images", where=truth.source, hint="is the split's name right?")
     if predictions.images == tuple(image.id for image in truth.images) and predictions.classes == truth.classes:
         return predictions
-    chosen = aligned(truth, predictions)
+    chosen = restrict_to_truth(truth, predictions)
     missing = {image.id for image in truth.images} - set(chosen.images)
     if missing:
         raise UsageError(
             f"{len(missing)} of {len(truth.images)} images were not predicted on, for example {min(missing)!r}",
             where=truth.source,
-            hint="an image without detections must still be listed among the predictions' images; --common measures the"
-            " images that were looked at",
+            hint="an image without detections must still be listed among the predictions' images; --common measures"
+            " only images that were predicted on",
         )
     return chosen
 
 
 def require_same_images(control: Predictions, treatment: Predictions, left_out: frozenset[str] = frozenset()) -> None:
-    """Refuse to pair predictions on different images.
+    """Refuse to pair predictions that were made on different images or in different classes.
 
     Args:
         control: predictions of one model.
@@ -111,7 +111,7 @@ def require_same_images(control: Predictions, treatment: Predictions, left_out: 
         left_out: ids of images that do not count.
 
     Raises:
-        UsageError: how many each looked at, and an image that only one of them has.
+        UsageError: names how many images each lists, and one that only one of them has; or both lists of classes.
     """
     first, second = set(control.images) - left_out, set(treatment.images) - left_out
     if alone := first ^ second:
@@ -121,17 +121,17 @@ def require_same_images(control: Predictions, treatment: Predictions, left_out: 
             f"control and treatment were not predicted on the same images: {len(alone)} are in one only",
             expected="the same images",
             got=f"{len(first)} and {len(second)}, {len(first & second)} in both; {example!r} in the {side} alone",
-            hint="--common compares them on the images that both looked at" if first & second else None,
+            hint="--common compares them on the images that both predicted on" if first & second else None,
         )
     if set(control.classes) != set(treatment.classes):
         raise UsageError("classes of control and treatment differ", expected=control.classes, got=treatment.classes)
 
 
-def aligned(truth: Dataset, predictions: Predictions) -> Predictions:
+def restrict_to_truth(truth: Dataset, predictions: Predictions) -> Predictions:
     """Return the predictions on the truth's images only, in the truth's classes (by name).
 
-    A model may know more classes than the truth asks about (80 against 1), none of them (an off-the-shelf model: it
-    then finds nothing), and a file may cover more than one split.
+    A model may have more classes than the truth (80 against 1) or none of them (an off-the-shelf model, which then
+    finds nothing), and a predictions file may cover more than one split.
 
     Raises:
         UsageError: no image in common.

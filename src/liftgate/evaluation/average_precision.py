@@ -1,8 +1,8 @@
-"""Average precision and recall of a match table under weights: the sample itself, a draw, or all groups but one.
+"""Average precision and recall of a match table, for the sample itself and for bootstrap draws of it.
 
-A lane is one set of weights over units (images, groups, or blocks of groups). Lanes run side by side, in batches on all
-cores. Precision is evaluated where a row of true positives ends: elsewhere it can only be lower, and the envelope, the
-best precision at a recall or beyond, does not see it.
+Every column of a weights array (U, L) is one weighting of the resampling units (images, groups, or blocks of groups):
+how often each unit counts. All L weightings are computed together, in batches on all cores. Precision is evaluated at
+true positives only: between them it can only be lower, and so does not change the precision envelope.
 """
 
 from __future__ import annotations
@@ -14,23 +14,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.evaluation.match_table import SIZES, MatchTable
-from liftgate.kernels.average_precision import ap_lanes
+from liftgate.kernels.average_precision import weighted_ap
 from liftgate.kernels.matching import ALL_BITS, IOU_THRESHOLDS
 
-_LANES = 64  # measured on AVX-512: 32 lanes 0.58 ms a draw, 64 0.39
+_COLUMNS_PER_BATCH = 64  # measured with AVX-512: 0.58 ms per draw with 32 columns, 0.39 ms with 64
 _N_THRESHOLDS = len(IOU_THRESHOLDS)
 
 
 def average_precision(
     table: MatchTable, unit: NDArray[np.int64], weights: NDArray[np.float64], *, size: str = "all"
 ) -> NDArray[np.float64]:
-    """AP of each class at each IoU threshold in every lane, shape (K, 10, L); NaN where the lane holds no truth.
+    """Return the AP of each class at each IoU threshold under every weighting.
 
-    `unit` (n_images,) says which unit an image belongs to, `weights` (U, L) how often each unit counts in a lane. A
-    weight of 2 is the same as the unit's images standing in the data twice, except within ties of the score.
+    A weight of 2 is the same as having the unit's images in the data twice, except within ties of the score.
+
+    Args:
+        table: the matched detections.
+        unit: (n_images,) index of each image's unit.
+        weights: (U, L) how often each unit counts; one column per weighting.
+        size: size range of the objects, one of SIZES.
+
+    Returns:
+        (K, 10, L) AP by class, IoU threshold and weighting; NaN where the weighting holds no object of the class.
     """
     a = SIZES.index(size)
-    # Without rows that count nowhere in this size range, and those beyond COCO's limit.
+    # Leave out rows that count at no threshold in this size range, and those beyond COCO's limit.
     live = (table.skip[a] != ALL_BITS) & (table.rank < table.limit)
     start = np.concatenate([[0], np.cumsum(live)])[table.start].astype(np.int64)
     columns = (start, unit[table.image[live]], table.hit[a][live] & ~table.skip[a][live], table.skip[a][live])
@@ -38,12 +46,15 @@ def average_precision(
     out = np.full((len(table.classes), _N_THRESHOLDS, weights.shape[1]), np.nan)
 
     def batch(first: int) -> None:
-        some, objects = (np.ascontiguousarray(each[:, first : first + _LANES]) for each in (weights, positives))
-        result = np.full((*out.shape[:2], some.shape[1]), np.nan)
-        ap_lanes(*columns, some, objects, np.empty((1 + 5 * _N_THRESHOLDS, some.shape[1])), result)
-        out[:, :, first : first + _LANES] = result
+        batch_weights, objects = (
+            np.ascontiguousarray(each[:, first : first + _COLUMNS_PER_BATCH]) for each in (weights, positives)
+        )
+        result = np.full((*out.shape[:2], batch_weights.shape[1]), np.nan)
+        state = np.empty((1 + 5 * _N_THRESHOLDS, batch_weights.shape[1]))
+        weighted_ap(*columns, batch_weights, objects, state, result)
+        out[:, :, first : first + _COLUMNS_PER_BATCH] = result
 
-    batches = range(0, weights.shape[1], _LANES)
+    batches = range(0, weights.shape[1], _COLUMNS_PER_BATCH)
     if len(batches) == 1:
         batch(0)
     else:
@@ -60,7 +71,18 @@ def recall(
     size: str = "all",
     max_detections: int = 100,
 ) -> NDArray[np.float64]:
-    """Recall of each class at each IoU threshold in every lane, shape (K, 10, L); NaN where the lane holds no truth."""
+    """Return the recall of each class at each IoU threshold under every weighting.
+
+    Args:
+        table: the matched detections.
+        unit: (n_images,) index of each image's unit.
+        weights: (U, L) how often each unit counts; one column per weighting.
+        size: size range of the objects, one of SIZES.
+        max_detections: the best so many of each image and class count.
+
+    Returns:
+        (K, 10, L) recall by class, IoU threshold and weighting; NaN where the weighting holds no object of the class.
+    """
     a = SIZES.index(size)
     masks = table.hit[a] & ~table.skip[a]
     live = np.flatnonzero((masks != 0) & (table.rank < min(max_detections, table.limit)))
@@ -68,17 +90,25 @@ def recall(
     cell = table.cls[live] * n_units + unit[table.image[live]]
     bits = [(masks[live] >> t) & 1 for t in range(_N_THRESHOLDS)]
     true = np.stack([np.bincount(cell, bit, minlength=n_classes * n_units) for bit in bits])
-    # One product for all: many small ones spend their time waking threads.
-    lanes = (true.reshape(_N_THRESHOLDS * n_classes, n_units) @ weights).reshape(_N_THRESHOLDS, n_classes, -1)
-    positives = np.broadcast_to(table.positives(size, unit, n_units) @ weights, lanes.shape)
-    ratio: NDArray[np.float64] = np.divide(lanes, positives, out=np.full(lanes.shape, np.nan), where=positives > 0)
+    # One matrix product for all: many small ones spend their time starting threads.
+    found = (true.reshape(_N_THRESHOLDS * n_classes, n_units) @ weights).reshape(_N_THRESHOLDS, n_classes, -1)
+    positives = np.broadcast_to(table.positives(size, unit, n_units) @ weights, found.shape)
+    ratio: NDArray[np.float64] = np.divide(found, positives, out=np.full(found.shape, np.nan), where=positives > 0)
     return ratio.transpose(1, 0, 2)
 
 
 def mean_over_classes(
     values: NDArray[np.float64], thresholds: tuple[int, ...] = tuple(range(_N_THRESHOLDS))
 ) -> NDArray[np.float64]:
-    """(K, 10, L) → (L,): mean over the classes that have truth and the chosen thresholds; NaN where none has."""
+    """Return the mean over the classes that have truth and over the chosen IoU thresholds.
+
+    Args:
+        values: (K, 10, L) AP or recall; NaN where a class has no truth.
+        thresholds: indices into IOU_THRESHOLDS.
+
+    Returns:
+        (L,) mean of each weighting; NaN where no class has truth.
+    """
     chosen = values[:, list(thresholds)]
     known = ~np.isnan(chosen)
     count = known.sum(axis=(0, 1))

@@ -1,4 +1,4 @@
-"""A comparison broken down: class by class and slice by slice, adjusted for looking at all of them (Holm)."""
+"""Breakdown of a comparison by class and by slice, with p-values adjusted for their number (Holm)."""
 
 from __future__ import annotations
 
@@ -10,34 +10,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset
-from liftgate.evaluation.information import class_groups_of_difference, groups_of_difference
+from liftgate.evaluation.informative_groups import class_groups_of_difference, groups_of_difference
 from liftgate.evaluation.matched_predictions import MatchedPredictions, class_replicates, replicates
 from liftgate.evaluation.metric_names import IMAGE_LEVEL
-from liftgate.evaluation.resampling import Units, affordable, images_by_slice, units
+from liftgate.evaluation.resampling import Units, affordable_draws, images_by_slice, units
 from liftgate.stats.clustered import bootstrap_se_t
 from liftgate.stats.multiplicity import holm, t_p_value
 
-_NO_TEST = frozenset({"best_confidence_median"})
-"""Parts of a median have no honest error: only the values are shown."""
+_UNTESTED = frozenset({"best_confidence_median"})
+"""Metrics without a valid test within one class or slice (a median): only the values are reported."""
 
 
 def compare_classes(
     first: MatchedPredictions, second: MatchedPredictions, metric: str, conf: float, groups: Units
 ) -> dict[str, dict[str, float | None]]:
-    """Return the metric of every class that has one: control, treatment, delta, p-value after Holm.
+    """Return the metric of every class that has one: control, treatment, delta, and Holm-adjusted p-value.
 
-    Every class is judged by the groups that inform it. Image-level metrics have no classes.
+    The test of each class uses the groups that hold information on that class. Image-level metrics have no classes.
+
+    Args:
+        first: predictions of the control.
+        second: predictions of the treatment.
+        metric: name of the metric.
+        conf: confidence threshold of rates.
+        groups: resampling units of the images.
+
+    Returns:
+        class → `control`, `treatment`, `delta`, `p_holm`; empty for image-level metrics.
     """
     if metric in IMAGE_LEVEL or first.table is None or second.table is None:
         return {}
-    weights = groups.draws(affordable(max(len(first.table.score), len(second.table.score))))
+    weights = groups.draws(affordable_draws(max(len(first.table.score), len(second.table.score))))
     one, two = (class_replicates(arm, metric, conf, groups.of_image, weights) for arm in (first, second))
     delta = two - one
     p_values = np.full(len(delta), np.nan)
-    if metric not in _NO_TEST:
+    if metric not in _UNTESTED:
         counted = class_groups_of_difference(first, second, metric, groups)
-        for k, lane in enumerate(delta):
-            interval = bootstrap_se_t(float(lane[0]), lane[1:], n_images=0, groups=counted[k], units=groups.count)
+        for k, row in enumerate(delta):
+            interval = bootstrap_se_t(float(row[0]), row[1:], n_images=0, groups=counted[k], units=groups.count)
             if interval.standard_error is not None:
                 p_values[k] = float(t_p_value(interval.estimate, interval.standard_error, interval.degrees))
     adjusted = holm(p_values)
@@ -61,9 +71,20 @@ def compare_slices(
     slices: Mapping[str, str],
     level: float,
 ) -> dict[str, dict[str, Any]]:
-    """Return the difference in every slice, with its own interval over the slice's groups and p-value after Holm.
+    """Return the difference in every slice, with an interval over the slice's own groups and a Holm-adjusted p-value.
 
-    Intervals are of each slice alone; to pick the slice with the largest difference, go by `p_holm`.
+    Intervals are not adjusted for the number of slices; to pick the slice with the largest difference, use `p_holm`.
+
+    Args:
+        truth: the images and their groups.
+        first: predictions of the control.
+        second: predictions of the treatment.
+        metric: name of the metric.
+        slices: image id → slice.
+        level: of the intervals.
+
+    Returns:
+        slice → control, treatment, delta, interval, level, method, n_images, n_groups, p_holm, note.
     """
     keys = np.array(truth.groups, dtype=object)
     rows: dict[str, dict[str, Any]] = {}
@@ -82,7 +103,7 @@ def compare_slices(
                 float(delta[0]), delta[1:], level, n_images=int(inside.sum()), groups=counted, units=groups.count
             )
             row["interval"], row["note"] = [interval.low, interval.high], interval.note
-            if interval.standard_error is not None and metric not in _NO_TEST:
+            if interval.standard_error is not None and metric not in _UNTESTED:
                 p = float(t_p_value(interval.estimate, interval.standard_error, interval.degrees))
         rows[name] = row
         p_values.append(p)

@@ -1,9 +1,10 @@
-"""Calibration: of detections that say 0.8, are eight in ten right? Expected calibration error and the curve behind it.
+"""Calibration: expected calibration error (ECE) of the confidences, and the reliability curve.
 
-Right means: found an object at IoU 0.5. Detections on crowds and ignored objects are neither. ECE is the mean distance
-of confidence and precision over bins of confidence, weighted by detections (Guo et al. 2017; for detectors Küppers et
-al. 2020). Of n detections in B bins it is too high by up to about sqrt(B / n) even for a perfect model, which is why it
-has no interval here: two models on the same images can be compared, the number alone says little below that.
+A detection is right when it finds an object at IoU 0.5; those on crowds and ignored objects do not count. ECE is the
+mean distance between confidence and precision over bins of confidence, weighted by detections (Guo et al. 2017; for
+detectors Küppers et al. 2020). With n detections in B bins it is biased upwards by up to about sqrt(B / n), even for a
+perfectly calibrated model. That is why it has no interval here: compare two models on the same images, and read
+little into a value below the bias.
 """
 
 from __future__ import annotations
@@ -19,23 +20,23 @@ _BIT = np.uint16(1)  # IoU 0.5
 
 
 def calibration(table: MatchTable, bins: int = BINS) -> dict[str, Any]:
-    """`ece`, `n_detections` and, for each bin of equal width, its mean confidence, precision and number.
+    """Return `ece`, `n_detections` and, for each of `bins` bins of equal width, mean confidence, precision and count.
 
-    Bins without a detection have null for both; without any detection ECE is null too.
+    A bin without detections has None for confidence and precision; without any detection `ece` is None too.
     """
     judged = table.skip[0] & _BIT == 0
     right = (table.hit[0] & _BIT != 0)[judged]
     score = table.score[judged]
-    place = np.clip((score * bins).astype(np.int64), 0, bins - 1)
-    count = np.bincount(place, minlength=bins)
+    bin_of = np.clip((score * bins).astype(np.int64), 0, bins - 1)
+    count = np.bincount(bin_of, minlength=bins)
     with np.errstate(invalid="ignore", divide="ignore"):
-        said = np.bincount(place, score, minlength=bins) / count
-        was = np.bincount(place, right, minlength=bins) / count
-    gap = np.abs(said - was)[count > 0]
+        confidence = np.bincount(bin_of, score, minlength=bins) / count
+        precision = np.bincount(bin_of, right, minlength=bins) / count
+    gap = np.abs(confidence - precision)[count > 0]
     return {
         "ece": float(np.sum(gap * count[count > 0]) / len(score)) if len(score) else None,
         "n_detections": len(score),
-        "confidence": [None if np.isnan(value) else round(float(value), 6) for value in said],
-        "precision": [None if np.isnan(value) else round(float(value), 6) for value in was],
+        "confidence": [None if np.isnan(value) else round(float(value), 6) for value in confidence],
+        "precision": [None if np.isnan(value) else round(float(value), 6) for value in precision],
         "n": [int(value) for value in count],
     }

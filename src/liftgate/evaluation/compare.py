@@ -1,4 +1,4 @@
-"""compare: two models on the same images → the paired difference of a metric, its interval and its verdict."""
+"""compare: the paired difference of a metric between two models on the same images, its interval and verdict."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import known_truth, require_same_images
 from liftgate.evaluation.breakdown import compare_classes, compare_slices
 from liftgate.evaluation.group_hints import group_caveats
-from liftgate.evaluation.information import groups_of_difference
+from liftgate.evaluation.informative_groups import groups_of_difference
 from liftgate.evaluation.matched_predictions import MatchedPredictions, match_for_metric, replicates
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS
 from liftgate.evaluation.records import Comparison, ImageChange
 from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, image_units, units
 from liftgate.evaluation.spec import ComparisonSpec
-from liftgate.evaluation.verdict import PUBLISHED, decide, explain, groups_that_settle, oriented
+from liftgate.evaluation.verdict import PUBLISHED, as_gain, decide, explain_verdict, groups_that_settle
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance
 from liftgate.stats.interval import Interval
 from liftgate.stats.multiplicity import t_p_value
 
-MOST_CHANGED = 50
-"""How many images a comparison names."""
+MAX_NAMED_IMAGES = 50
+"""The most images that a comparison lists"""
 
-# What predictions may differ in without the comparison being confounded: which model it is, and when it ran.
-_NATURAL = frozenset(
+# Settings that may differ without confounding the comparison: they say which model it is, or when it ran.
+_EXPECTED_TO_DIFFER = frozenset(
     {"weights", "model", "classes", "classes_note", "seed", "seconds", "speed", "created", "date", "time"}
 )
-# How the file was read says nothing of how it was made.
-_READING = frozenset({"category_numbering", "image_ids_respelled", "other_classes_dropped", "scores_outside_0_1"})
+# Settings that the reader of a predictions file adds: they say nothing about how the predictions were made.
+_SET_BY_READER = frozenset({"category_numbering", "image_ids_respelled", "other_classes_dropped", "scores_outside_0_1"})
 
 
 class PairedDifference(NamedTuple):
-    """Both values, their difference with its interval, and the differences in bootstrap draws of groups."""
+    """Value of both models, their difference with its interval, and the difference in each bootstrap draw of groups."""
 
     control: float
     treatment: float
@@ -84,20 +84,20 @@ def build_comparison(
     name: str = "treatment",
     note: str = "",
 ) -> Comparison:
-    """Return the record of a pair: its verdict, its parts, and what differs beside the model.
+    """Return the record of a paired difference: verdict, breakdown, changed images, and settings that differ.
 
     Args:
-        truth: what both were measured against.
+        truth: the images and their groups.
         predictions: of control and treatment.
         arms: the same, matched.
-        pair: the difference of the two.
-        spec: what was asked for.
-        groups: of the truth's images.
-        name: of the treatment.
+        pair: their paired difference.
+        spec: what is compared, and by which rule.
+        groups: resampling units of the images.
+        name: of the treatment, in the verdict's sentence.
         note: which images were left out; empty: none.
     """
     metric, delta = spec.metric, pair.delta
-    gain = oriented(delta, metric)
+    gain = as_gain(delta, metric)
     word = decide(gain, spec.margin, spec.rule, spec.claim)
     unsettled = word == "MARGINAL" and spec.rule == "interval"
     p_value = None
@@ -112,23 +112,28 @@ def build_comparison(
         margin=spec.margin,
         claim=spec.claim,
         verdict=word,
-        reason=explain(metric, delta, spec.margin, spec.rule, ("control", name), spec.claim),
+        reason=explain_verdict(metric, delta, spec.margin, spec.rule, ("control", name), spec.claim),
         groups_needed=groups_that_settle(gain, spec.margin, spec.claim) if unsettled else None,
         differences=setting_differences(*(one.settings for one in predictions)),
         per_class=compare_classes(*arms, metric, spec.conf, groups),
         slices={} if slices is None else compare_slices(truth, *arms, metric, slices, spec.interval_level),
-        images=_changed(truth, arms, metric),
-        caveats=(*((note,) if note else ()), *_caveats(*predictions), *_limits(arms, metric), *group_caveats(truth)),
+        images=_most_changed_images(truth, arms, metric),
+        caveats=(
+            *((note,) if note else ()),
+            *_caveats(*predictions),
+            *_limit_notes(arms, metric),
+            *group_caveats(truth),
+        ),
         p_value=p_value,
-        percentile=_percentile(pair, spec.interval_level),
+        percentile=_percentile_interval(pair, spec.interval_level),
         probability_better=_probability_better(gain),
     )
 
 
-def published(
+def compare_published(
     metric: str, control: float, treatment: float, *, margin: float = 0.0, n_images: int = 0, n_groups: int = 0
 ) -> Comparison:
-    """A comparison of two published numbers, by the point rule: there is nothing to make an interval of."""
+    """Compare two published numbers by the point rule: without images there is no interval."""
     note = "published numbers: no interval"
     delta = Interval(treatment - control, None, None, 0.95, PUBLISHED, n_images, n_groups, note=note)
     return Comparison(
@@ -137,17 +142,17 @@ def published(
         treatment=treatment,
         delta=delta,
         margin=margin,
-        verdict=decide(oriented(delta, metric), margin, "point"),
-        reason=explain(metric, delta, margin, "point", ("control", "treatment")),
+        verdict=decide(as_gain(delta, metric), margin, "point"),
+        reason=explain_verdict(metric, delta, margin, "point", ("control", "treatment")),
         groups_needed=None,
     )
 
 
 def setting_differences(control: Mapping[str, Any], treatment: Mapping[str, Any]) -> tuple[str, ...]:
-    """What differs in how the two were made, as sentences; empty where either side has recorded nothing."""
-    if not set(control) - _READING or not set(treatment) - _READING:
+    """Return the settings that the two were made with and that differ; empty where either recorded none."""
+    if not set(control) - _SET_BY_READER or not set(treatment) - _SET_BY_READER:
         return ()
-    keys = sorted((set(control) | set(treatment)) - _NATURAL - _READING)
+    keys = sorted((set(control) | set(treatment)) - _EXPECTED_TO_DIFFER - _SET_BY_READER)
     nothing = "not recorded"
     return tuple(
         f"{key}: control {control.get(key, nothing)}, treatment {treatment.get(key, nothing)}"
@@ -159,7 +164,7 @@ def setting_differences(control: Mapping[str, Any], treatment: Mapping[str, Any]
 def paired_difference(
     truth: Dataset, arms: tuple[MatchedPredictions, MatchedPredictions], spec: ComparisonSpec, groups: Units
 ) -> PairedDifference:
-    """Return both values and the interval of their difference. The same draws for both models: that is what pairs them.
+    """Return both values and the interval of their difference; both models share each draw, which pairs them.
 
     Raises:
         UsageError: the metric is undefined here.
@@ -180,7 +185,7 @@ def paired_difference(
 def _simple_variance(
     n_images: int, arms: Sequence[MatchedPredictions], spec: ComparisonSpec, groups: Units
 ) -> float | None:
-    """Variance of the difference if every image were a group of its own; None: every image is one."""
+    """Return the variance of the difference if every image were a group of its own; None: every image is one."""
     if groups.n_groups == n_images:
         return None
     alone = image_units(n_images)
@@ -189,8 +194,8 @@ def _simple_variance(
     return bootstrap_variance(float(two[0] - one[0]), (two - one)[1:], alone.count)
 
 
-def _percentile(pair: PairedDifference, level: float) -> tuple[float, float] | None:
-    """Percentile interval over draws: to show, never to judge by."""
+def _percentile_interval(pair: PairedDifference, level: float) -> tuple[float, float] | None:
+    """Return the percentile interval over the draws, for display only: verdicts do not use it."""
     drawn = pair.draws[np.isfinite(pair.draws)]
     if not pair.delta.established or not len(drawn):
         return None
@@ -200,18 +205,18 @@ def _percentile(pair: PairedDifference, level: float) -> tuple[float, float] | N
 
 
 def _probability_better(gain: Interval) -> float | None:
-    """Share of the t distribution around the gain that lies above 0: it says the same as the two-sided p-value."""
+    """Return the share of the t distribution around the gain above 0; equivalent to the two-sided p-value."""
     if not gain.established or gain.standard_error is None:
         return None
     tail = float(t_p_value(gain.estimate, gain.standard_error, gain.degrees)) / 2
     return 1 - tail if gain.estimate > 0 else tail
 
 
-def _changed(truth: Dataset, arms: Sequence[MatchedPredictions], metric: str) -> tuple[ImageChange, ...]:
-    """Images whose F1 changed most, both ways; for image-level metrics those that turned right or wrong."""
+def _most_changed_images(truth: Dataset, arms: Sequence[MatchedPredictions], metric: str) -> tuple[ImageChange, ...]:
+    """Return the images whose F1 changed most; for image-level metrics, those that became right or wrong."""
     first, second = (_per_image(arm, metric) for arm in arms)
     change = second - first
-    order = np.lexsort((np.array([image.id for image in truth.images]), -np.abs(change)))[:MOST_CHANGED]
+    order = np.lexsort((np.array([image.id for image in truth.images]), -np.abs(change)))[:MAX_NAMED_IMAGES]
     return tuple(
         {
             "id": truth.images[i].id,
@@ -233,8 +238,8 @@ def _per_image(arm: MatchedPredictions, metric: str) -> NDArray[np.float64]:
     return arm.point.f1
 
 
-def _limits(arms: Sequence[MatchedPredictions], metric: str) -> tuple[str, ...]:
-    """What COCO's limit of detections cut, where the metric has one."""
+def _limit_notes(arms: Sequence[MatchedPredictions], metric: str) -> tuple[str, ...]:
+    """Return notes on detections beyond COCO's limit, for metrics that have one."""
     if metric not in COCO and metric not in OKS:
         return ()
     return tuple(dict.fromkeys(note for arm in arms if arm.table is not None and (note := arm.table.limit_note())))
@@ -242,7 +247,7 @@ def _limits(arms: Sequence[MatchedPredictions], metric: str) -> tuple[str, ...]:
 
 def _caveats(control: Predictions, treatment: Predictions) -> tuple[str, ...]:
     arms = (("control", control), ("treatment", treatment))
-    silent = [name for name, arm in arms if not set(arm.settings) - _READING]
-    if not silent:
+    unrecorded = [name for name, arm in arms if not set(arm.settings) - _SET_BY_READER]
+    if not unrecorded:
         return ()
-    return (f"how the predictions of {' and '.join(silent)} were made is not recorded: thresholds may differ",)
+    return (f"how the predictions of {' and '.join(unrecorded)} were made is not recorded: thresholds may differ",)

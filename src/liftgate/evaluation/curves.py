@@ -1,4 +1,4 @@
-"""Curves to draw: precision over recall, and precision, recall and F1 over confidence. Both at IoU 0.5, 101 points."""
+"""Curves at IoU 0.5, with 101 points: precision over recall, and precision, recall and F1 over confidence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BIT = np.uint16(1)
 
 
 def curves(table: MatchTable) -> dict[str, Any]:
-    """`precision_recall`: mean over classes of the precision envelope; `confidence`: all classes counted together."""
+    """Return `precision_recall`, the mean precision envelope over classes, and `confidence`, of all classes pooled."""
     judged = table.skip[0] & _BIT == 0
     right = judged & (table.hit[0] & _BIT != 0)
     objects = np.bincount(table.label_class[table.counted[0]], minlength=len(table.classes))
@@ -25,44 +25,42 @@ def curves(table: MatchTable) -> dict[str, Any]:
     ]
     precision = np.mean(envelopes, axis=0) if envelopes else np.full(len(RECALL_POINTS), np.nan)
     return {
-        "precision_recall": {"recall": _points(RECALL_POINTS), "precision": _points(precision)},
-        "confidence": _over_confidence(table.score[judged], right[judged], int(objects.sum())),
+        "precision_recall": {"recall": _json_points(RECALL_POINTS), "precision": _json_points(precision)},
+        "confidence": _by_confidence(table.score[judged], right[judged], int(objects.sum())),
     }
 
 
 def best_confidence(best: NDArray[np.float64]) -> dict[str, list[float | None]]:
-    """How sure the model is of its best detection: quantiles over the images (n,) given, in steps of 5%."""
+    """Return the quantiles, in steps of 5%, of the best confidence of each image (n,)."""
     share = np.linspace(0, 1, 21)
     values = np.quantile(best, share) if len(best) else np.full(len(share), np.nan)
-    return {"quantile": _points(share), "value": _points(values)}
+    return {"quantile": _json_points(share), "value": _json_points(values)}
 
 
 def _envelope(right: NDArray[np.bool_], total: int) -> NDArray[np.float64]:
-    """Best precision at each recall point or beyond, of detections sorted by score."""
+    """Return (101,) the precision envelope at RECALL_POINTS, of detections sorted by score."""
     true = np.cumsum(right)
     best = np.maximum.accumulate((true / np.arange(1, len(right) + 1))[::-1])[::-1]
     at = np.searchsorted(true / total, RECALL_POINTS)
     return np.append(best, 0.0)[at]
 
 
-def _over_confidence(
-    score: NDArray[np.float64], right: NDArray[np.bool_], objects: int
-) -> dict[str, list[float | None]]:
+def _by_confidence(score: NDArray[np.float64], right: NDArray[np.bool_], objects: int) -> dict[str, list[float | None]]:
     conf = np.linspace(0, 1, 101)
     order = np.argsort(-score, kind="stable")
-    said = np.searchsorted(-score[order], -conf, side="right")  # detections with score ≥ conf
-    true = np.concatenate([[0], np.cumsum(right[order])])[said]
+    n_detections = np.searchsorted(-score[order], -conf, side="right")  # detections with score ≥ conf
+    true = np.concatenate([[0], np.cumsum(right[order])])[n_detections]
     with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.where(said > 0, true / np.maximum(said, 1), np.nan)
+        precision = np.where(n_detections > 0, true / np.maximum(n_detections, 1), np.nan)
         recall = true / objects if objects else np.full(len(conf), np.nan)
-        f1 = 2 * true / (said + objects) if objects else np.full(len(conf), np.nan)
+        f1 = 2 * true / (n_detections + objects) if objects else np.full(len(conf), np.nan)
     return {
-        "conf": _points(conf),
-        "precision": _points(precision),
-        "recall": _points(recall),
-        "f1": _points(f1),
+        "conf": _json_points(conf),
+        "precision": _json_points(precision),
+        "recall": _json_points(recall),
+        "f1": _json_points(f1),
     }
 
 
-def _points(values: NDArray[np.float64]) -> list[float | None]:
+def _json_points(values: NDArray[np.float64]) -> list[float | None]:
     return [None if np.isnan(value) else round(float(value), 6) for value in values]

@@ -1,4 +1,4 @@
-"""How rows look in a notebook: a small table as HTML, a data frame on request. It knows no record."""
+"""Display of results in notebooks: an HTML table, or a DataFrame of pandas or polars."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = Mapping[str, Value]
 
 
 def html_table(title: str, rows: Sequence[Row], foot: str) -> str:
-    """A plain table that takes the notebook's own colours."""
+    """Return rows as an HTML table that inherits the notebook's colours."""
     columns = list(rows[0]) if rows else []
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     body = "".join("<tr>" + "".join(f"<td>{_cell(row.get(name))}</td>" for name in columns) + "</tr>" for row in rows)
@@ -25,7 +25,7 @@ def html_table(title: str, rows: Sequence[Row], foot: str) -> str:
 
 
 def data_frame(rows: Sequence[Row], library: str) -> Any:
-    """The rows as a DataFrame of `pandas` or `polars`; neither is a dependency of ours.
+    """Return the rows as a DataFrame of `pandas` or `polars`, which Liftgate does not depend on.
 
     Raises:
         UsageError: it is not installed.

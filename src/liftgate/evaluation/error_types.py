@@ -1,15 +1,15 @@
-"""Kinds of mistakes, what each kind costs (the types of TIDE, Bolya et al. 2020), and who is taken for whom.
+"""Error types of TIDE (Bolya et al. 2020), what each costs in mAP50, and the confusion matrix.
 
-Types are decided at one confidence threshold. A mistake is put down to the first type that fits:
+Types are decided at one confidence threshold. An error belongs to the first type that fits:
 
-    class       IoU ≥ 0.5 with an object of another class that nothing right has found
+    class       IoU ≥ 0.5 with an object of another class that no right detection has found
     duplicate   IoU ≥ 0.5 with an object of its own class that a better detection has found
     location    0.1 ≤ IoU < 0.5 with an object of its own class
     both        0.1 ≤ IoU < 0.5 with an object of another class
-    background  none of these: there is nothing there
-    missed      an object that no detection found, nor came near enough to be called class or location
+    background  none of these: no object is there
+    missed      an object that no detection found, and that no class or location error is about
 
-TIDE measures a type by the AP that mending it would win; here that is `cost` in mAP50, one type mended at a time.
+TIDE weighs a type by the AP that fixing its errors would gain; here that is `cost` in mAP50, one type at a time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from liftgate.evaluation.alignment import align
 from liftgate.evaluation.average_precision import average_precision, mean_over_classes
 from liftgate.evaluation.match_table import MatchTable, match
 
-NEAR, FAR = 0.5, 0.1
+FOREGROUND_IOU, BACKGROUND_IOU = 0.5, 0.1
 _BIT = np.uint16(1)  # IoU 0.5
 TYPES = ("class", "location", "both", "duplicate", "background", "missed")
 _CLASS, _LOCATION, _BOTH, _DUPLICATE, _BACKGROUND, _MISSED = range(6)
@@ -36,19 +36,19 @@ _CLASS, _LOCATION, _BOTH, _DUPLICATE, _BACKGROUND, _MISSED = range(6)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ErrorTypes:
-    """Mistakes at one confidence threshold."""
+    """Errors at one confidence threshold."""
 
     conf: float
     count: Mapping[str, int]
-    """type → how many mistakes"""
+    """type → number of errors"""
     cost: Mapping[str, float]
-    """type → mAP50 that mending it alone would win"""
+    """type → mAP50 that fixing this type alone would gain"""
     confusion: NDArray[np.int64]
-    """(K+1, K+1) true class by class said; last row: nothing was there, last column: nothing was said"""
+    """(K+1, K+1) true class (row) by predicted class (column); last row: no object there, last column: not detected"""
     classes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return {
             "conf": self.conf,
             "count": dict(self.count),
@@ -61,16 +61,20 @@ class ErrorTypes:
 def errors_by_type(
     truth: Dataset, predictions: Predictions, *, conf: float = 0.25, table: MatchTable | None = None
 ) -> ErrorTypes:
-    """Sort every mistake at score ≥ `conf` into a type, and count who is taken for whom.
+    """Assign every error at score ≥ `conf` to a type, and count which classes are confused.
 
-    `table` is the match of these predictions by box, where it has been made: a threshold changes no match above it.
+    Args:
+        truth: the images and their objects.
+        predictions: on these images.
+        conf: confidence threshold.
+        table: the predictions matched by box, to reuse; greedy matching by score does not depend on the threshold.
 
     Raises:
         UsageError: as `evaluate`.
     """
     chosen = align(truth, predictions)
-    table = _from(match(truth, chosen) if table is None else table, conf)
-    kind, target = _sort_out(truth, chosen, table)
+    table = _above_confidence(match(truth, chosen) if table is None else table, conf)
+    kind, target = _assign_types(truth, chosen, table)
     missed = _missed(truth, table, kind, target)
     count = {name: int(np.sum(kind == number)) for number, name in enumerate(TYPES)} | {"missed": int(missed.sum())}
     return ErrorTypes(
@@ -78,8 +82,8 @@ def errors_by_type(
     )
 
 
-def _from(table: MatchTable, conf: float) -> MatchTable:
-    """The rows at score ≥ `conf`."""
+def _above_confidence(table: MatchTable, conf: float) -> MatchTable:
+    """Return the rows at score ≥ `conf`."""
     kept = table.score >= conf
     return replace(
         table,
@@ -90,7 +94,7 @@ def _from(table: MatchTable, conf: float) -> MatchTable:
     )
 
 
-def _sort_out(
+def _assign_types(
     truth: Dataset, predictions: Predictions, table: MatchTable
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Type of every wrong row of the table (−1: right or not judged) and the object it concerns (−1: none)."""
@@ -101,23 +105,23 @@ def _sort_out(
     taken[table.found[judged & ~wrong]] = True
     kind, target = np.full(len(wrong), -1, dtype=np.int64), np.full(len(wrong), -1, dtype=np.int64)
     cls = table.cls
-    objects_of = _by_image(labels.image, counted, len(truth.images))
+    objects_of = _rows_by_image(labels.image, counted, len(truth.images))
     for d in np.flatnonzero(wrong):
         near = objects_of[table.image[d]]
         overlap = iou(predictions.boxes[table.row[[d]]], labels.boxes[near])[0]
         own = labels.cls[near] == cls[d]
-        kind[d], target[d] = _type_of(overlap, own, taken[near], near)
+        kind[d], target[d] = _error_type(overlap, own, taken[near], near)
     return kind, target
 
 
-def _type_of(
+def _error_type(
     overlap: NDArray[np.float64], own: NDArray[np.bool_], taken: NDArray[np.bool_], near: NDArray[np.int64]
 ) -> tuple[int, int]:
     choices = (
-        (_CLASS, ~own & ~taken & (overlap >= NEAR)),
-        (_DUPLICATE, own & taken & (overlap >= NEAR)),
-        (_LOCATION, own & (overlap >= FAR) & (overlap < NEAR)),
-        (_BOTH, ~own & (overlap >= FAR) & (overlap < NEAR)),
+        (_CLASS, ~own & ~taken & (overlap >= FOREGROUND_IOU)),
+        (_DUPLICATE, own & taken & (overlap >= FOREGROUND_IOU)),
+        (_LOCATION, own & (overlap >= BACKGROUND_IOU) & (overlap < FOREGROUND_IOU)),
+        (_BOTH, ~own & (overlap >= BACKGROUND_IOU) & (overlap < FOREGROUND_IOU)),
     )
     for number, fits in choices:
         if fits.any():
@@ -137,11 +141,11 @@ def _missed(truth: Dataset, table: MatchTable, kind: NDArray[np.int64], target: 
 def _costs(
     table: MatchTable, kind: NDArray[np.int64], target: NDArray[np.int64], missed: NDArray[np.bool_]
 ) -> dict[str, float]:
-    """mAP50 won by mending one type: a mistake about a free object becomes right (the best one does), others vanish."""
-    everyone, one = np.zeros(len(table.images), dtype=np.int64), np.ones((1, 1))
+    """Return type → mAP50 gained by fixing it: the best error on an unmatched object becomes right, others vanish."""
+    one_unit, one = np.zeros(len(table.images), dtype=np.int64), np.ones((1, 1))
 
     def map50(changed: MatchTable) -> float:
-        value = mean_over_classes(average_precision(changed, everyone, one), (0,))[0]
+        value = mean_over_classes(average_precision(changed, one_unit, one), (0,))[0]
         return 0.0 if np.isnan(value) else float(value)
 
     before = map50(table)
@@ -166,7 +170,7 @@ def _costs(
 
 
 def _resorted(table: MatchTable, cls: NDArray[np.int64]) -> MatchTable:
-    """The table after some rows changed their class."""
+    """Return the table sorted again after some rows changed their class."""
     order = np.lexsort((-table.score, cls))
     return replace(
         table,
@@ -187,12 +191,12 @@ def _confusion(
     n = len(truth.classes)
     matrix = np.zeros((n + 1, n + 1), dtype=np.int64)
     right = np.flatnonzero((table.hit[0] & ~table.skip[0] & _BIT) != 0)
-    mixed_up = np.flatnonzero(kind == _CLASS)
+    confused = np.flatnonzero(kind == _CLASS)
     others = np.flatnonzero((kind >= 0) & (kind != _CLASS))
     cls, seen = table.cls, np.zeros(len(truth.labels), dtype=np.bool_)
     np.add.at(matrix, (truth.labels.cls[table.found[right]], cls[right]), 1)
     seen[table.found[right]] = True
-    for d in mixed_up:
+    for d in confused:
         row = n if seen[target[d]] else truth.labels.cls[target[d]]  # an object is in one row once
         seen[target[d]] = True
         matrix[row, cls[d]] += 1
@@ -201,7 +205,7 @@ def _confusion(
     return matrix
 
 
-def _by_image(image: NDArray[np.int64], counted: NDArray[np.bool_], n_images: int) -> list[NDArray[np.int64]]:
+def _rows_by_image(image: NDArray[np.int64], counted: NDArray[np.bool_], n_images: int) -> list[NDArray[np.int64]]:
     rows = np.flatnonzero(counted)
     rows = rows[np.argsort(image[rows], kind="stable")]
     return np.split(rows, np.searchsorted(image[rows], np.arange(1, n_images)))

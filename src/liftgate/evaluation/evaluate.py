@@ -1,4 +1,4 @@
-"""evaluate: predictions against truth → every metric with its interval, per class, per image, as curves."""
+"""evaluate: every metric of predictions against truth, with intervals, per class, per image, and as curves."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from liftgate.evaluation.image_level import ImageLevelScores, image_level_scores
 from liftgate.evaluation.intervals import average_intervals, image_level_intervals, rate_intervals
 from liftgate.evaluation.match_table import MAX_DETECTIONS, MatchTable, keypoints_of, match
 from liftgate.evaluation.metric_names import COCO, LATENCY, OKS, RATES
-from liftgate.evaluation.metrics import shown
+from liftgate.evaluation.metrics import has_objects
 from liftgate.evaluation.oks_sigmas import Sigmas, resolve_sigmas
 from liftgate.evaluation.operating_point import OperatingPoint, class_counts, operating_point
 from liftgate.evaluation.pck import pck
 from liftgate.evaluation.records import Evaluation, ImageCounts
-from liftgate.evaluation.resampling import Units, affordable, units
+from liftgate.evaluation.resampling import Units, affordable_draws, units
 from liftgate.evaluation.slices import evaluate_slices
 from liftgate.evaluation.spec import EvaluationSpec
 from liftgate.evaluation.ultralytics_convention import as_ultralytics
@@ -41,7 +41,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure `predictions` against `truth`.
 
-    Answers of whole images (no boxes) have the image-level metrics alone. Images whose labels could not be read are
+    Predictions of whole images (no boxes) have image-level metrics only. Images whose labels could not be read are
     left out; `settings["left_out"]` then counts them.
 
     Returns:
@@ -52,14 +52,14 @@ def evaluate(
 
     Raises:
         UsageError: no images, images that were not predicted on, level or conf out of range, OKS without sigmas, sigmas
-            or PCK without keypoints, or answers of whole images without a threshold.
+            or PCK without keypoints, or predictions of whole images without a threshold.
     """
     spec.validate()
     truth, _, left_out = known_truth(truth)
     _require_keypoints(truth, predictions, spec)
     predictions = align(truth, predictions)
     level, conf, threshold, by = spec.level, spec.conf, spec.threshold, spec.slices
-    screened = None if threshold is None else image_level_scores(truth, predictions, threshold)
+    image_level = None if threshold is None else image_level_scores(truth, predictions, threshold)
     common: dict[str, Any] = {
         "truth": truth.truth_hash(), "predictions": predictions.content_hash(), "level": level,
         "n_images": len(truth.images), "n_groups": len(set(truth.groups)),
@@ -70,30 +70,30 @@ def evaluate(
     settings: dict[str, Any] = {"predictions": dict(predictions.settings)}
     if left_out:
         settings["left_out"] = left_out
-    groups = units(truth.groups, affordable(len(predictions)))
-    if screened is not None:
-        estimates, intervals = image_level_intervals(screened, groups, level)
+    groups = units(truth.groups, affordable_draws(len(predictions)))
+    if image_level is not None:
+        estimates, intervals = image_level_intervals(image_level, groups, level)
     if predictions.image_level:
-        if screened is None:
+        if image_level is None:
             hint = "--threats gun,knife --threshold 0.4 (in Python: threats=, threshold=)"
-            raise UsageError("these are answers of whole images: they have no boxes to match", hint=hint)
+            raise UsageError("these are predictions of whole images: they have no boxes to match", hint=hint)
         _add_latency(estimates, predictions)
-        slices = {} if by is None else evaluate_slices(truth, by, (), None, screened, level)
+        slices = {} if by is None else evaluate_slices(truth, by, (), None, image_level, level)
         return Evaluation(
-            metrics=estimates, intervals=intervals, per_class={}, settings=settings, method=_OF_IMAGES, slices=slices,
-            images=_screened_images(truth, screened), **common,
+            metrics=estimates, intervals=intervals, per_class={}, settings=settings, method=_IMAGE_LEVEL_METHOD,
+            slices=slices, images=_image_level_rows(truth, image_level), **common,
         )  # fmt: skip
     table = match(truth, predictions)
     point = operating_point(table, conf)
-    of_images = (estimates, intervals)
+    of_image_level = (estimates, intervals)
     estimates, intervals = average_intervals(table, tuple(COCO), groups, level)
-    for more, more_intervals in (of_images, rate_intervals(point, groups, level)):
+    for more, more_intervals in (of_image_level, rate_intervals(point, groups, level)):
         estimates |= more
         intervals |= more_intervals
     settings |= {"conf": conf, "iou": 0.5, "max_det": MAX_DETECTIONS["iou"]}
     if table.beyond_limit:
         settings["max_det_cut"] = table.limit_note()
-    if not predictions.has_boxes:  # the box around some keypoints is no detection of an object
+    if not predictions.has_boxes:  # a box around detected keypoints is no box that the model predicted
         of_boxes = (*COCO, *RATES)
         estimates |= dict.fromkeys(of_boxes)
         intervals = {name: interval for name, interval in intervals.items() if name not in of_boxes}
@@ -112,16 +112,16 @@ def evaluate(
     return Evaluation(
         metrics=estimates,
         intervals=intervals,
-        per_class=_per_class(table, conf) if predictions.has_boxes else {},
+        per_class=_class_rows(table, conf) if predictions.has_boxes else {},
         settings=settings,
-        method=_method(groups) + ("" if threshold is None else f"; {_OF_IMAGES}"),
-        images=_images(truth, point) if predictions.has_boxes else (),
-        curves=curves(table) | {"best_confidence": best_confidence(point.best[shown(point)])},
+        method=_method(groups) + ("" if threshold is None else f"; {_IMAGE_LEVEL_METHOD}"),
+        images=_image_rows(truth, point) if predictions.has_boxes else (),
+        curves=curves(table) | {"best_confidence": best_confidence(point.best[has_objects(point)])},
         as_ultralytics=as_ultralytics(table),
         calibration={} if "scores_outside_0_1" in predictions.settings else calibration(table),
         slices={}
         if spec.slices is None
-        else evaluate_slices(truth, spec.slices, tuple(tables), point, screened, level),
+        else evaluate_slices(truth, spec.slices, tuple(tables), point, image_level, level),
         errors=errors_by_type(truth, predictions, conf=conf, table=table).to_dict() if spec.errors else {},
         pck={str(one): pck(truth, predictions, one, level=level, table=table) for one in spec.pck},
         **common,
@@ -131,7 +131,7 @@ def evaluate(
 NO_BOXES = "the predictions have keypoints and no boxes: box metrics are undefined"
 
 
-_OF_IMAGES = "of whole images: korn-graubard, AUC: bootstrap-se-logit-t"
+_IMAGE_LEVEL_METHOD = "of whole images: korn-graubard, AUC: bootstrap-se-logit-t"
 
 
 def _require_keypoints(truth: Dataset, predictions: Predictions, spec: EvaluationSpec) -> None:
@@ -139,17 +139,17 @@ def _require_keypoints(truth: Dataset, predictions: Predictions, spec: Evaluatio
         return
     if truth.labels.keypoints is None or keypoints_of(truth, predictions) is None:
         missing = "the truth" if truth.labels.keypoints is None else "the predictions"
-        raise UsageError(f"OKS sigmas and PCK are of keypoints, and {missing} has none", where=truth.source)
+        raise UsageError(f"OKS sigmas and PCK need keypoints, and {missing} has none", where=truth.source)
 
 
 def _has_keypoints(truth: Dataset, predictions: Predictions, sigmas: Sigmas) -> bool:
-    """Return whether OKS is computed; where there is no detection at all, known sigmas decide."""
+    """Return whether OKS is computed; where there is no detection at all, this depends on whether sigmas are known."""
     known = sigmas is not None or (truth.keypoints is not None and truth.keypoints.sigmas is not None)
     return predictions.keypoints is not None or (known and keypoints_of(truth, predictions) is not None)
 
 
 def _add_latency(estimates: dict[str, float | None], predictions: Predictions) -> None:
-    """Add the time per image that was measured while predicting."""
+    """Add the time per image that was measured during prediction, where it was."""
     speed = predictions.settings.get("speed")
     took = speed.get("p50_ms") if isinstance(speed, Mapping) else None
     if isinstance(took, int | float) and math.isfinite(took):
@@ -163,9 +163,9 @@ def _method(groups: Units) -> str:
     )
 
 
-def _per_class(table: MatchTable, conf: float) -> dict[str, dict[str, float | int | None]]:
-    everyone = np.zeros(len(table.images), dtype=np.int64)
-    ap = average_precision(table, everyone, np.ones((1, 1)))[:, :, 0]
+def _class_rows(table: MatchTable, conf: float) -> dict[str, dict[str, float | int | None]]:
+    one_unit = np.zeros(len(table.images), dtype=np.int64)
+    ap = average_precision(table, one_unit, np.ones((1, 1)))[:, :, 0]
     rows: dict[str, dict[str, float | int | None]] = {}
     for k, (objects, detections, true, false) in enumerate(class_counts(table, conf).tolist()):
         rows[table.classes[k]] = {
@@ -179,10 +179,10 @@ def _per_class(table: MatchTable, conf: float) -> dict[str, dict[str, float | in
     return rows
 
 
-def _screened_images(truth: Dataset, screened: ImageLevelScores) -> tuple[ImageCounts, ...]:
-    """Wrong ones first, the surest first among them."""
-    flagged, positive = screened.flagged, screened.positive
-    order = np.lexsort((np.array([image.id for image in truth.images]), -screened.score, flagged == positive))
+def _image_level_rows(truth: Dataset, image_level: ImageLevelScores) -> tuple[ImageCounts, ...]:
+    """Return one row per image: wrong ones first, the most confident first among them."""
+    flagged, positive = image_level.flagged, image_level.positive
+    order = np.lexsort((np.array([image.id for image in truth.images]), -image_level.score, flagged == positive))
     return tuple(
         {
             "id": truth.images[i].id,
@@ -190,14 +190,14 @@ def _screened_images(truth: Dataset, screened: ImageLevelScores) -> tuple[ImageC
             "tp": int(flagged[i] and positive[i]),
             "fp": int(flagged[i] and not positive[i]),
             "fn": int(positive[i] and not flagged[i]),
-            "best_confidence": float(screened.score[i]),
+            "best_confidence": float(image_level.score[i]),
         }
         for i in order
     )
 
 
-def _images(truth: Dataset, point: OperatingPoint) -> tuple[ImageCounts, ...]:
-    """Worst first: lowest F1, then most mistakes, then by name."""
+def _image_rows(truth: Dataset, point: OperatingPoint) -> tuple[ImageCounts, ...]:
+    """Return one row per image, worst first: lowest F1, then most errors, then by name."""
     f1, wrong = point.f1, point.false + point.missed
     order: NDArray[np.int64] = np.lexsort((np.array([image.id for image in truth.images]), -wrong, f1))
     return tuple(

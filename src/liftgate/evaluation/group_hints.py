@@ -1,4 +1,4 @@
-"""Group hints: what to say where no groups are given, and the rule that file names of video frames suggest."""
+"""Group hints: a caveat where no groups are given, and the group rule that file names of video frames suggest."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 from liftgate.data.core.dataset import Dataset
 
-# Rules that fit names which frames of videos usually have, the most particular first.
+# Regular expressions for common file names of video frames, the most specific first.
 _RULES = (
     r"^(?P<group>.+?)[-_](?:mp4|avi|mov|mkv)[-_]\d+",  # street_mp4-107_jpg.rf.0a1b.jpg, street-mp4-12.jpg
     r"^(?P<group>.+?)[-_.]?frame[-_]?\d+",  # street_frame0012.jpg
     r"^(?P<group>.*\D.*?)[-_]\d{3,}\.[^.]+$",  # street_000.jpg, v12_0045.png
 )
-_MOST = 0.9
-"""Share of the names that a rule must fit"""
-_LEAST_PER_GROUP = 3.0
-"""Images in a group on average, from which on names look like frames of videos"""
+_MIN_MATCHING_SHARE = 0.9
+"""Share of the file names that a rule must match"""
+_MIN_IMAGES_PER_GROUP = 3.0
+"""Mean number of images per group that a rule must yield"""
 
 
 class GroupHint(NamedTuple):
@@ -28,7 +28,7 @@ class GroupHint(NamedTuple):
 
 
 def suggest_groups(names: list[str]) -> GroupHint | None:
-    """Return the rule by which file names look like frames of several videos; None: they do not.
+    """Return the group rule that fits the file names, if they look like frames of several videos; else None.
 
     >>> suggest_groups([f"{place}_{i:03}.jpg" for place in ("street", "yard") for i in range(20)]).n_groups
     2
@@ -37,13 +37,17 @@ def suggest_groups(names: list[str]) -> GroupHint | None:
     for rule in _RULES:
         found = [match.group("group") for name in names if (match := re.search(rule, PurePosixPath(name).name))]
         groups = len(set(found))
-        if len(found) >= _MOST * len(names) and groups >= 2 and len(found) >= _LEAST_PER_GROUP * groups:
+        if (
+            len(found) >= _MIN_MATCHING_SHARE * len(names)
+            and groups >= 2
+            and len(found) >= _MIN_IMAGES_PER_GROUP * groups
+        ):
             return GroupHint(rule, groups)
     return None
 
 
 def group_caveats(truth: Dataset) -> tuple[str, ...]:
-    """Return what must be said of the groups beside a verdict; empty where they are given."""
+    """Return the caveat that a verdict needs where no groups are given; empty where they are."""
     if any(image.group is not None for image in truth.images):
         return ()
     text = "no groups are given: every image counts as a group of its own"

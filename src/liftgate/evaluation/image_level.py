@@ -1,7 +1,7 @@
-"""Image-level classification: is there an object of a positive class on this image? Score = its best detection.
+"""Image-level classification: does an image hold an object of a positive class? Its score is its best detection.
 
 The threshold is chosen on val (by F1, by a recall target or by a false-alarm budget) and then frozen for test: chosen
-on the images it is judged by, it flatters.
+on the test images themselves, it would overstate the result.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ThresholdRule(NamedTuple):
         """Read `f1`, `recall=0.9` or `false_alarms=0.05`.
 
         Raises:
-            UsageError: it is something else.
+            UsageError: `text` is none of these.
         """
         name, equals, number = text.partition("=")
         try:
@@ -54,7 +54,7 @@ class ThresholdRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageLevelScores:
-    """Of each image whether it is positive, and its score."""
+    """Label and score of each image."""
 
     score: NDArray[np.float64]
     """(n,) best detection of a positive class; 0 without one"""
@@ -69,25 +69,25 @@ class ImageLevelScores:
         return self.score >= self.threshold
 
 
-def image_level_scores(truth: Dataset, predictions: Predictions, screen: ImageLevelThreshold) -> ImageLevelScores:
-    """Reduce detections to one score per image.
+def image_level_scores(truth: Dataset, predictions: Predictions, threshold: ImageLevelThreshold) -> ImageLevelScores:
+    """Reduce detections to one score per image: the best detection of a positive class.
 
     Raises:
-        UsageError: a threat is no class of the truth, or as `evaluate`.
+        UsageError: a positive class is no class of the truth, or as `evaluate`.
     """
-    unknown = sorted(set(screen.threats) - set(truth.classes))
-    if unknown or not screen.threats:
+    unknown = sorted(set(threshold.threats) - set(truth.classes))
+    if unknown or not threshold.threats:
         got = ", ".join(unknown) or "none"
         raise UsageError("threats are classes of the truth", expected=", ".join(truth.classes), got=got)
     predictions = align(truth, predictions)
     place = {image.id: index for index, image in enumerate(truth.images)}
     image = np.array([place[id_] for id_ in predictions.images], dtype=np.int64)[predictions.image]
-    threat = np.isin(np.arange(len(truth.classes)), [truth.classes.index(name) for name in screen.threats])
+    threat = np.isin(np.arange(len(truth.classes)), [truth.classes.index(name) for name in threshold.threats])
     score, positive = np.zeros(len(truth.images)), np.zeros(len(truth.images), dtype=np.bool_)
     wanted = threat[predictions.cls]
     np.maximum.at(score, image[wanted], predictions.scores[wanted])
     positive[truth.labels.image[threat[truth.labels.cls]]] = True
-    return ImageLevelScores(score, positive, screen.threshold)
+    return ImageLevelScores(score, positive, threshold.threshold)
 
 
 def choose_image_threshold(
@@ -96,7 +96,7 @@ def choose_image_threshold(
     """Choose a threshold on val, to be frozen for test; images whose labels could not be read are left out.
 
     Raises:
-        UsageError: no threshold does, or as `image_level_scores`.
+        UsageError: no threshold meets the target, or as `image_level_scores`.
     """
     truth = known_truth(truth).truth
     val = image_level_scores(truth, predictions, ImageLevelThreshold(tuple(threats), math.inf))
@@ -105,13 +105,13 @@ def choose_image_threshold(
 
 
 def choose_threshold(val: ImageLevelScores, choice: ThresholdRule = ThresholdRule()) -> float:  # noqa: B008
-    """The threshold, among the scores that occur, that the rule picks on val. An image is flagged at score ≥ threshold.
+    """Return the threshold that the rule picks on val, among the scores that occur.
 
     `f1`: the best F1. `recall`: the highest threshold whose detection rate reaches the target. `false_alarms`: the
     lowest threshold whose false-alarm rate stays within it.
 
     Raises:
-        UsageError: no threshold does, or the rule needs a target.
+        UsageError: no threshold meets the target, the rule needs one, or val has images of one kind only.
     """
     rule, target = choice
     if not val.positive.any() or val.positive.all():
@@ -121,21 +121,21 @@ def choose_threshold(val: ImageLevelScores, choice: ThresholdRule = ThresholdRul
     if target is not None and not 0 <= target <= 1:
         raise UsageError("a target is a rate", expected="0 to 1", got=target)
     thresholds = np.append(np.unique(val.score[val.score > 0]), math.nextafter(1.0, 2.0))
-    found, quiet = np.sort(val.score[val.positive]), np.sort(val.score[~val.positive])
-    hits = len(found) - np.searchsorted(found, thresholds)
-    alarms = len(quiet) - np.searchsorted(quiet, thresholds)
+    positives, negatives = np.sort(val.score[val.positive]), np.sort(val.score[~val.positive])
+    hits = len(positives) - np.searchsorted(positives, thresholds)
+    alarms = len(negatives) - np.searchsorted(negatives, thresholds)
     if target is None:
-        return float(thresholds[np.argmax(2 * hits / (hits + alarms + len(found)))])
-    good = hits / len(found) >= target if rule == "recall" else alarms / len(quiet) <= target
+        return float(thresholds[np.argmax(2 * hits / (hits + alarms + len(positives)))])
+    good = hits / len(positives) >= target if rule == "recall" else alarms / len(negatives) <= target
     if not good.any():
-        best = f"at best {hits.max() / len(found):.3f}"
+        best = f"at best {hits.max() / len(positives):.3f}"
         raise UsageError("no threshold reaches the target", expected=target, got=best)
     return float(thresholds[good][-1 if rule == "recall" else 0])
 
 
-def image_level_fraction(answers: ImageLevelScores, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numerator and denominator of accuracy, detection rate or false-alarm rate, per image."""
-    flagged, positive = answers.flagged, answers.positive
+def image_level_fraction(scores: ImageLevelScores, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return numerator and denominator, each (n,), of accuracy, detection rate or false-alarm rate, per image."""
+    flagged, positive = scores.flagged, scores.positive
     top, bottom = {
         "accuracy": (flagged == positive, np.ones_like(positive)),
         "detection_rate": (flagged & positive, positive),
@@ -145,13 +145,13 @@ def image_level_fraction(answers: ImageLevelScores, name: str) -> tuple[NDArray[
 
 
 def image_level_rate(
-    answers: ImageLevelScores, name: str, unit: NDArray[np.int64], weights: NDArray[np.float64]
+    scores: ImageLevelScores, name: str, unit: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """One of metrics.IMAGE_LEVEL in every lane of weights (U, L), shape (L,); NaN where there is nothing to count."""
+    """Return one of IMAGE_LEVEL under every weighting (U, L), shape (L,); NaN where there is nothing to count."""
     if name == "AUC":
-        return _auc(answers.positive, answers.score, unit, weights)
+        return _auc(scores.positive, scores.score, unit, weights)
     top, bottom = (
-        np.bincount(unit, column, minlength=len(weights)) @ weights for column in image_level_fraction(answers, name)
+        np.bincount(unit, column, minlength=len(weights)) @ weights for column in image_level_fraction(scores, name)
     )
     ratio: NDArray[np.float64] = np.divide(top, bottom, out=np.full(weights.shape[1], np.nan), where=bottom > 0)
     return ratio
@@ -160,34 +160,34 @@ def image_level_rate(
 def _auc(
     positive: NDArray[np.bool_], score: NDArray[np.float64], unit: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """P(score of a positive > of a negative), ties counted half, in every lane."""
+    """Return P(score of a positive > score of a negative), ties counted half, under every weighting."""
     _, step = np.unique(score, return_inverse=True)
     steps = int(step.max(initial=-1)) + 1
     out = np.full(weights.shape[1], np.nan)
-    block = max(1, 10**7 // max(1, steps))  # memory: a few columns of steps × lanes
+    block = max(1, 10**7 // max(1, steps))  # to bound the memory of (steps, columns) arrays
     for first in range(0, weights.shape[1], block):
-        lanes = weights[:, first : first + block]
-        above = _summed(step[positive], unit[positive], lanes, steps)
-        below = _summed(step[~positive], unit[~positive], lanes, steps)
+        columns = weights[:, first : first + block]
+        above = _weight_per_score(step[positive], unit[positive], columns, steps)
+        below = _weight_per_score(step[~positive], unit[~positive], columns, steps)
         pairs = above.sum(axis=0) * below.sum(axis=0)
         won = (above * (np.cumsum(below, axis=0) - below / 2)).sum(axis=0)
         np.divide(won, pairs, out=out[first : first + block], where=pairs > 0)
     return out
 
 
-def _summed(
-    step: NDArray[np.int64], unit: NDArray[np.int64], lanes: NDArray[np.float64], steps: int
+def _weight_per_score(
+    step: NDArray[np.int64], unit: NDArray[np.int64], weights: NDArray[np.float64], steps: int
 ) -> NDArray[np.float64]:
-    """(steps, L) weight of the images at each score."""
-    total = np.zeros((steps, lanes.shape[1]))
-    np.add.at(total, step, lanes[unit])
+    """Return (steps, L) the summed weight of the images at each distinct score."""
+    total = np.zeros((steps, weights.shape[1]))
+    np.add.at(total, step, weights[unit])
     return total
 
 
 def roc_auc(positive: ArrayLike, score: ArrayLike, max_fpr: float = 1.0) -> float | None:
-    """Area under the ROC curve; for `max_fpr` < 1 the partial area, scaled so that chance is one half (McClish 1989).
+    """Return the area under the ROC curve; for `max_fpr` < 1 the partial area, scaled to 0.5 at chance (McClish 1989).
 
-    None where one of the two kinds is missing.
+    None where there are no positives or no negatives.
 
     >>> roc_auc([0, 0, 1, 1], [.1, .4, .35, .8]), round(roc_auc([0, 0, 1, 1], [.1, .4, .35, .8], 0.5), 4)
     (0.75, 0.6667)

@@ -1,25 +1,21 @@
-"""Intervals of one model's metrics, each by the method that holds for it."""
+"""Intervals of one model's metrics: bootstrap for averages, Korn–Graubard for rates, Woodruff for the median."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liftgate.evaluation.image_level import ImageLevelScores, image_level_fraction, image_level_rate
-from liftgate.evaluation.information import groups_of_average, groups_of_image_level
+from liftgate.evaluation.informative_groups import groups_of_average, groups_of_image_level
 from liftgate.evaluation.match_table import MatchTable
-from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, RATES, Averaged
-from liftgate.evaluation.metrics import averaged, class_averages, fraction, rate, shown
+from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, RATES, AveragedMetric
+from liftgate.evaluation.metrics import averaged_metrics, class_averages, has_objects, rate, rate_fraction
 from liftgate.evaluation.operating_point import OperatingPoint
-from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, affordable, image_units
+from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, affordable_draws, image_units
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance, cluster_ratio_t, median_interval
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import korn_graubard
-
-Lanes = Mapping[str, NDArray[np.float64]]
 
 
 def average_intervals(
@@ -30,43 +26,43 @@ def average_intervals(
     Args:
         table: matched by box, or by keypoints for OKS.
         names: of the metrics.
-        groups: units of the images that count; of a slice those `within` it.
+        groups: resampling units of the images; for a slice those `within` it.
         level: of the intervals.
-        design_effect: draw single images as well, and say how much wider groups make the interval.
+        design_effect: also draw single images, to report how much wider groups make the interval.
     """
     inside = groups.group < groups.n_groups
-    n_images, draws = int(inside.sum()), affordable(len(table.score))
+    n_images, draws = int(inside.sum()), affordable_draws(len(table.score))
     weights = groups.draws(draws) if inside.all() else groups.draws_within(draws)
-    lanes = averaged(table, names, groups.of_image, weights)
+    replicates = averaged_metrics(table, names, groups.of_image, weights)
     simple: dict[str, float] = {}
     if design_effect and groups.n_groups < n_images and inside.all():
         alone = image_units(n_images)
-        of_images = averaged(table, names, alone.of_image, alone.draws(IMAGE_DRAWS))
-        simple = {name: bootstrap_variance(lane[0], lane[1:], alone.count) for name, lane in of_images.items()}
+        of_images = averaged_metrics(table, names, alone.of_image, alone.draws(IMAGE_DRAWS))
+        simple = {name: bootstrap_variance(row[0], row[1:], alone.count) for name, row in of_images.items()}
     values: dict[str, float | None] = {}
     intervals: dict[str, Interval] = {}
-    for name, lane in lanes.items():
-        values[name] = None if math.isnan(lane[0]) else float(lane[0])
-        if not math.isnan(lane[0]):
+    for name, row in replicates.items():
+        values[name] = None if math.isnan(row[0]) else float(row[0])
+        if not math.isnan(row[0]):
             counted = groups_of_average(table, (COCO | OKS)[name], groups)
             intervals[name] = bootstrap_se_t(
-                float(lane[0]), lane[1:], level, n_images=n_images, groups=counted, units=groups.count,
+                float(row[0]), row[1:], level, n_images=n_images, groups=counted, units=groups.count,
                 simple_variance=simple.get(name), logit=True,
                 unseen_variance=_unseen_variance(table, (COCO | OKS)[name], groups),
             )  # fmt: skip
     return values, intervals
 
 
-def _unseen_variance(table: MatchTable, metric: Averaged, groups: Units) -> float:
-    """Variance of a mean over classes that no draw shows: of the classes that lack less than one object to 0 or 1.
+def _unseen_variance(table: MatchTable, metric: AveragedMetric, groups: Units) -> float:
+    """Return the variance that no draw shows: of classes whose value is within one object of 0 or 1.
 
-    A rare class whose few objects were all found varies in no draw, and would in the next sample. Its objects then
-    count as independent trials, with Agresti & Coull's four more.
+    A rare class whose few objects were all found is constant over the draws, but would not be in another sample. Its
+    objects then count as independent trials, plus the four of Agresti & Coull.
     """
-    everything = (groups.group < groups.n_groups).astype(np.int64)
-    only_these = np.array([[0.0], [1.0]])
-    values = class_averages(table, metric, everything, only_these)[:, 0]
-    number = table.positives(metric.size, everything, 2)[:, 1]
+    in_sample = (groups.group < groups.n_groups).astype(np.int64)
+    weights = np.array([[0.0], [1.0]])
+    values = class_averages(table, metric, in_sample, weights)[:, 0]
+    number = table.positives(metric.size, in_sample, 2)[:, 1]
     known = (number > 0) & np.isfinite(values)
     number, worth = number[known], values[known] * number[known]
     extreme = (worth < 1) | (worth > number - 1)
@@ -80,9 +76,9 @@ def rate_intervals(
     """Return values and intervals of all RATES; None where nothing is counted."""
     values: dict[str, float | None] = {}
     intervals: dict[str, Interval] = {}
-    everything = Units(groups.group, groups.n_groups, groups.group, groups.n_groups)
+    in_sample = Units(groups.group, groups.n_groups, groups.group, groups.n_groups)
     for name in RATES:
-        value = float(rate(point, name, groups.group, everything.all())[0])
+        value = float(rate(point, name, groups.group, in_sample.sample_weights())[0])
         values[name] = None if math.isnan(value) else value
         if not math.isnan(value):
             intervals[name] = rate_interval(point, name, groups, level)
@@ -93,8 +89,10 @@ def rate_interval(point: OperatingPoint, name: str, groups: Units, level: float)
     """Return the interval of one of RATES."""
     n_images = len(point.true)
     if name == "best_confidence_median":
-        return median_interval(point.best[shown(point)], groups.group[shown(point)], level, n_groups=groups.n_groups)
-    top, bottom = fraction(point, name)
+        return median_interval(
+            point.best[has_objects(point)], groups.group[has_objects(point)], level, n_groups=groups.n_groups
+        )
+    top, bottom = rate_fraction(point, name)
     k, n = (np.bincount(groups.group, column, minlength=groups.n_groups) for column in (top, bottom))
     if name == "false_positives_per_image":
         simple = float(np.var(top, ddof=1)) / n_images if n_images > 1 else None
@@ -115,7 +113,7 @@ def image_level_interval(answers: ImageLevelScores, name: str, groups: Units, le
     """Return the interval of one image-level metric; None: there is nothing to count."""
     n_images = len(answers.score)
     if name == "AUC":
-        draws = affordable(n_images)
+        draws = affordable_draws(n_images)
         values = image_level_rate(answers, name, groups.of_image, groups.draws(draws))
         if math.isnan(values[0]):
             return None

@@ -1,10 +1,10 @@
-"""How far two annotators agree: their label sets matched once, then every coefficient as sums over groups.
+"""Agreement of annotators: kappa, F1 and mean IoU of their boxes, and kappa and AC1 of presence per image.
 
-Boxes have no true negatives: the places where both drew nothing are not counted. Kappa therefore runs over the objects
-that at least one of them drew, in the categories of the classes and "none"; the cell (none, none) is empty. That makes
-it strict (a box that one of them missed is a disagreement, and no empty place makes up for it), and with a single class
-it cannot be above 0. So image presence is reported beside it: for every frame and class, is there at least one? There
-"no, and no" exists; Gwet's AC1 of the same table holds where a class is nearly everywhere.
+Boxes have no true negatives: places where both drew nothing cannot be counted. Kappa is therefore computed over the
+objects that at least one annotator drew, with the classes and "none" as categories; the cell (none, none) is empty.
+That makes it strict (every missed box is a disagreement, and no empty place balances it), and with a single class it
+cannot exceed 0. Presence per image is reported as well: for every frame and class, is there at least one object? Here
+both may answer no; Gwet's AC1 of the same table stays meaningful where a class is nearly everywhere.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ class ClassAgreement:
     """Boxes of this class that a drew"""
     n_b: int
     n_agreed: int
-    """Matched pairs that both call so"""
+    """Matched pairs to which both gave this class"""
     kappa: Interval
-    """Of the drawn objects: this class against every other answer, "none" among them"""
+    """Over the drawn objects: this class against all other categories, "none" included"""
     f1_50: Interval
     mean_iou: float | None
     """Over the agreed pairs"""
     presence_kappa: Interval
-    """Of the frames: is there at least one?"""
+    """Over the frames: is there at least one object of this class?"""
     presence_ac1: Interval
     n_present: tuple[int, int, int, int]
-    """SharedFrames on which both, only a, only b, neither has it"""
+    """Frames on which both, only a, only b, neither has it"""
 
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A frame on which they differ."""
+    """A frame on which the annotators differ."""
 
     image: str
     """Id in a"""
@@ -82,7 +82,7 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What two label sets of the same frames have in common."""
+    """Agreement of two label sets of the same frames."""
 
     a: str
     b: str
@@ -111,30 +111,32 @@ class Agreement:
     n_b: int
     n_left_out: int
     iou: float
-    """What counts as the same place"""
+    """IoU from which two boxes match"""
     notes: tuple[str, ...]
-    """What a reader must know before believing the numbers"""
+    """Caveats of the numbers, as sentences"""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; the names that stay (docs/output.md) hold point values and [low, high]."""
+        """Return plain JSON values; the stable names of docs/output.md hold point values and [low, high]."""
         record = asdict(self)
         for name in ("kappa", "f1_50", "f1_50_class", "mean_iou", "presence_kappa", "presence_ac1"):
-            record |= _values(name, getattr(self, name))
+            record |= _interval_json(name, getattr(self, name))
         record["kappa_percentile"] = [self.kappa_percentile.low, self.kappa_percentile.high]
-        record["per_class"] = [_class_values(entry) for entry in self.per_class]
+        record["per_class"] = [_class_json(entry) for entry in self.per_class]
         record["level"], record["method"] = self.kappa.level, self.kappa.method
         return record
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Compared:
-    """An agreement with what it was computed from, for drawing it."""
+class ComparedAnnotators:
+    """An agreement with the data that it was computed from, for drawing it."""
 
     a: Dataset
     b: Dataset
     frames: SharedFrames
     seen: ObjectMatches
+    """The matched objects"""
     found: Agreement
+    """The result"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +158,16 @@ def agreement(
     level: float = 0.95,
     at_least: float = 0.5,
     missing_is_empty: bool = False,
-) -> Compared:
-    """Compare two label sets. Groups are those of `a`'s images; without any, every frame is a group of its own.
+) -> ComparedAnnotators:
+    """Compare two label sets of the same frames.
+
+    Args:
+        a: labels of the first annotator; its images' groups are used, and without any every frame is its own group.
+        b: labels of the second annotator.
+        rng: for the percentile interval.
+        level: of the intervals.
+        at_least: IoU from which two boxes match.
+        missing_is_empty: whether an image without a label file counts as empty.
 
     Raises:
         DataError: no frame in common, or frames of two sizes.
@@ -174,7 +184,7 @@ def agreement(
     _, group = np.unique([a.images[i].key for i in frames.a], return_inverse=True)
     count: dict[str, Any] = {"level": level, "n_images": len(frames)}
     used = np.setdiff1d(np.union1d(seen.class_a, seen.class_b), [NONE])
-    tables = _answer_tables(seen, used, group)
+    tables = _confusion_tables(seen, used, group)
     present = _presence_tables(seen, used, group, len(frames))
     per_class = tuple(
         _per_class(frames.classes[c], k, tables, present[:, k], _agreed_iou(seen, c), count) for k, c in enumerate(used)
@@ -210,13 +220,13 @@ def agreement(
         iou=at_least,
         notes=_notes(a, b, frames, seen, len(used)),
     )
-    return Compared(a, b, frames, seen, found)
+    return ComparedAnnotators(a, b, frames, seen, found)
 
 
 def agreements(
     sets: Sequence[Dataset], *, rng: np.random.Generator, progress: Progress = silent, **settings: Any
-) -> tuple[Compared, ...]:
-    """Compare every pair of two or more label sets, in the order given.
+) -> tuple[ComparedAnnotators, ...]:
+    """Compare every pair of two or more label sets, in the order given; `settings` are keywords of `agreement`.
 
     Raises:
         UsageError: fewer than two, or two of one name.
@@ -234,7 +244,7 @@ def agreements(
 
 
 def by_annotator(pairs: Sequence[Agreement]) -> Mapping[str, float | None]:
-    """Mean kappa of each annotator with the others, worst first: who needs the labelling guide explained again."""
+    """Return the mean kappa of each annotator with the others, lowest first; None: undefined."""
     names = dict.fromkeys(name for pair in pairs for name in (pair.a, pair.b))
     means: dict[str, float | None] = {}
     for name in names:
@@ -245,15 +255,15 @@ def by_annotator(pairs: Sequence[Agreement]) -> Mapping[str, float | None]:
 
 
 def weakest(pairs: Sequence[Agreement], on: GateOn = "kappa") -> Agreement:
-    """The pair that agrees least; one whose coefficient is undefined comes first, because nothing is known of it."""
-    return min(pairs, key=lambda pair: (np.isfinite(_of(pair, on).estimate), _of(pair, on).estimate))
+    """Return the pair with the lowest coefficient; a pair whose coefficient is undefined counts as lowest."""
+    return min(pairs, key=lambda pair: (np.isfinite(_coefficient(pair, on).estimate), _coefficient(pair, on).estimate))
 
 
 def judge(pairs: Sequence[Agreement], at_least: float, on: GateOn = "kappa") -> AgreementVerdict:
-    """PASS when the weakest pair's lower bound reaches `at_least`, FAIL when its upper one is below, else MARGINAL.
+    """Return the verdict on the weakest pair: PASS if its lower bound reaches `at_least`, FAIL if its upper is below.
 
-    With one class every matched pair agrees, and kappa of matched boxes measures nothing: where it was to decide, the
-    worse of F1 at IoU 0.5 and presence per image decides, and the sentence says so.
+    Otherwise MARGINAL. With one class every matched pair agrees, so kappa is meaningless: the worse of F1 at IoU 0.5
+    and presence per image then decides in its place, and the sentence says so.
     """
     if on == "kappa" and all(len(pair.categories) <= 2 for pair in pairs):  # the class, and `none`
         parts = [judge(pairs, at_least, part) for part in _ONE_CLASS]
@@ -262,7 +272,7 @@ def judge(pairs: Sequence[Agreement], at_least: float, on: GateOn = "kappa") -> 
         why = "With one class kappa of matched boxes measures nothing; F1 and presence per image decide instead"
         return replace(worst, sentence=f"{why}: {said}")
     pair = weakest(pairs, on)
-    value, name = _of(pair, on), on.replace("_", " ")
+    value, name = _coefficient(pair, on), on.replace("_", " ")
     among = f" ({pair.a} and {pair.b}, the pair that agrees least)" if len(pairs) > 1 else ""
     if value.low is None or value.high is None:
         said = "is undefined" if not np.isfinite(value.estimate) else f"is {value.estimate:.4f}, without an interval"
@@ -278,7 +288,7 @@ def judge(pairs: Sequence[Agreement], at_least: float, on: GateOn = "kappa") -> 
 
 
 def to_dict(pairs: Sequence[Agreement], verdict: AgreementVerdict | None = None) -> dict[str, Any]:
-    """The JSON of `data agree`: the weakest pair's values on top, every pair below `pairs`."""
+    """Return the JSON of `data agree`: the weakest pair's values at the top level, all pairs under `pairs`."""
     record = weakest(pairs).to_dict()
     if len(pairs) > 1:
         record["pairs"] = [pair.to_dict() for pair in pairs]
@@ -289,8 +299,8 @@ def to_dict(pairs: Sequence[Agreement], verdict: AgreementVerdict | None = None)
     return record
 
 
-def _answer_tables(seen: ObjectMatches, used: NDArray[np.int64], group: NDArray[np.int64]) -> Tables:
-    """(G, k+1, k+1) counts of a's and b's answers, `none` last."""
+def _confusion_tables(seen: ObjectMatches, used: NDArray[np.int64], group: NDArray[np.int64]) -> Tables:
+    """Return (G, k+1, k+1) counts of a's (rows) and b's (columns) categories by group, `none` last."""
     side, groups = len(used) + 1, int(group.max()) + 1
     row = np.where(seen.class_a == NONE, side - 1, np.searchsorted(used, seen.class_a))
     column = np.where(seen.class_b == NONE, side - 1, np.searchsorted(used, seen.class_b))
@@ -301,7 +311,7 @@ def _answer_tables(seen: ObjectMatches, used: NDArray[np.int64], group: NDArray[
 
 
 def _presence_tables(seen: ObjectMatches, used: NDArray[np.int64], group: NDArray[np.int64], frames: int) -> Tables:
-    """(G, k, 2, 2) frames with and without each class; index 0 is "present"."""
+    """Return (G, k, 2, 2) counts of frames with and without each class; index 0 is "present"."""
     groups, classes = int(group.max()) + 1, len(used)
     absent = np.ones((2, frames, classes), dtype=np.int64)
     for side, column in enumerate((seen.class_a, seen.class_b)):
@@ -374,19 +384,19 @@ def _notes(a: Dataset, b: Dataset, frames: SharedFrames, seen: ObjectMatches, cl
     return tuple(notes)
 
 
-def _of(pair: Agreement, name: GateOn) -> Interval:
+def _coefficient(pair: Agreement, name: GateOn) -> Interval:
     value: Interval = getattr(pair, name)
     return value
 
 
-def _values(name: str, interval: Interval) -> dict[str, Any]:
+def _interval_json(name: str, interval: Interval) -> dict[str, Any]:
     estimate = interval.estimate if np.isfinite(interval.estimate) else None
     record: dict[str, Any] = {name: estimate, f"{name}_interval": [interval.low, interval.high]}
     return record | ({f"{name}_note": interval.note} if interval.note else {})
 
 
-def _class_values(entry: ClassAgreement) -> dict[str, Any]:
+def _class_json(entry: ClassAgreement) -> dict[str, Any]:
     record = asdict(entry)
     for name in ("kappa", "f1_50", "presence_kappa", "presence_ac1"):
-        record |= _values(name, getattr(entry, name))
+        record |= _interval_json(name, getattr(entry, name))
     return record

@@ -1,4 +1,4 @@
-"""The match table: one model's detections against the truth, matched once. Every question is a weighting of it."""
+"""The match table: one model's detections matched to the truth once, from which every box metric is computed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from liftgate.boxes import Boxes
 from liftgate.data.core.dataset import Dataset, Labels
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.kernels.matching import IOU_THRESHOLDS, box_similarity, greedy_match, oks_similarity, sided_boxes
-from liftgate.kernels.ordering import falling, stable_order
+from liftgate.kernels.matching import IOU_THRESHOLDS, box_similarity, boxes_with_sides, greedy_match, oks_similarity
+from liftgate.kernels.ordering import descending_keys, stable_order
 
 Similarity = Literal["iou", "oks"]
 
@@ -28,14 +28,19 @@ SIZE_RANGES = {
 SIZES = tuple(SIZE_RANGES)
 
 MAX_DETECTIONS = {"iou": 100, "oks": 20}
-"""AP and AR count the best this many detections of an image and class; rates at a threshold count them all."""
+"""AP and AR count the best this many detections of each image and class; rates at a threshold count all of them."""
 
-_SCREEN = "accuracy, detection rate and false alarms per image take no boxes: liftgate.evaluation.image_level"
+_IMAGE_LEVEL_HINT = (
+    "accuracy, detection rate and false-alarm rate of images need no boxes: liftgate.evaluation.image_level"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MatchTable:
-    """Detections by class, then score (best first), then image, then place in the file; n rows, A sizes, K classes."""
+    """Matched detections, sorted by class, then score (best first), image and position in the file.
+
+    Shapes: n detections, m objects, A size ranges, K classes.
+    """
 
     similarity: Similarity
     images: tuple[str, ...]
@@ -57,13 +62,13 @@ class MatchTable:
     found: NDArray[np.int64]
     """(n,) row of the Labels that it is matched to at IoU 0.5, or −1"""
     label_image: NDArray[np.int64]
-    """(m,)"""
+    """(m,) image of each object"""
     label_class: NDArray[np.int64]
-    """(m,)"""
+    """(m,) class of each object"""
     counted: NDArray[np.bool_]
     """(A, m) whether the object counts in this size range"""
     limit: int
-    """AP and AR count the rows whose rank is below"""
+    """AP and AR count rows whose rank is below this"""
 
     @property
     def cls(self) -> NDArray[np.int64]:
@@ -72,7 +77,7 @@ class MatchTable:
 
     @property
     def beyond_limit(self) -> int:
-        """Detections that AP and AR leave out, because their image and class have better ones enough."""
+        """Detections that AP and AR leave out, because their image and class have `limit` better ones."""
         return int((self.rank >= self.limit).sum())
 
     def limit_note(self) -> str:
@@ -85,7 +90,7 @@ class MatchTable:
         )
 
     def positives(self, size: str, unit: NDArray[np.int64], n_units: int) -> NDArray[np.float64]:
-        """(K, n_units) number of objects that count, by class and by the unit that each image belongs to."""
+        """Return (K, n_units) the number of objects that count, by class and by the unit of their image."""
         counted = self.counted[SIZES.index(size)]
         cell = self.label_class[counted] * n_units + unit[self.label_image[counted]]
         return np.bincount(cell, minlength=len(self.classes) * n_units).reshape(-1, n_units).astype(np.float64)
@@ -101,30 +106,37 @@ def match(
 ) -> MatchTable:
     """Match `predictions` to `truth`, which must name the same classes.
 
-    Tie rule: equal scores stand in the order of the images (numeric COCO id where all have one, else id as text), then
-    of the predictions file, as a stable sort on −score leaves them. Images of the truth that were not predicted on
-    count as empty; detections on images that the truth does not have are left out before (`alignment.aligned`).
+    Ties: equal scores keep the order of the images (numeric COCO id where all have one, else id as text), then that of
+    the predictions file, as after a stable sort on −score. Images of the truth that were not predicted on
+    count as empty; detections on images that the truth does not have must be removed before (`restrict_to_truth`).
 
-    Every detection is matched, best first, so that a limit changes no match of those that it leaves.
+    Every detection is matched, best first, so a limit does not change the matches of the detections that it keeps.
+
+    Args:
+        truth: the images and their objects.
+        predictions: on these images, in these classes.
+        similarity: `iou` of boxes, or `oks` of keypoints.
+        sigmas: one for each keypoint; needed for `oks`.
+        max_detections: best detections of each image and class that AP and AR count; default MAX_DETECTIONS.
 
     Raises:
         UsageError: no boxes, classes or images differ, a score is NaN, or keypoints or sigmas are missing for `oks`.
     """
     if predictions.image_level:
-        raise UsageError("these are answers of whole images: they have no boxes to match", hint=_SCREEN)
-    _demand_same_world(truth, predictions)
+        raise UsageError("these are predictions of whole images: they have no boxes to match", hint=_IMAGE_LEVEL_HINT)
+    _require_same_classes_and_images(truth, predictions)
     limit = MAX_DETECTIONS[similarity] if max_detections is None else max_detections
     place = {image.id: index for index, image in enumerate(truth.images)}
     index = np.array([place[id_] for id_ in predictions.images], dtype=np.int64)
     image = index[predictions.image] if len(predictions) else np.empty(0, dtype=np.int64)
     tie_rank, labels, n_images = _tie_ranks(truth), truth.labels, len(truth.images)
-    seen = _ordered(predictions, tie_rank[image], n_images)
+    ordered = _order_detections(predictions, tie_rank[image], n_images)
     label_cell = labels.cls * n_images + tie_rank[labels.image] if len(labels) else labels.cls
     label_order = np.argsort(label_cell, kind="stable")
-    runs = _runs(seen.cell, label_cell[label_order])
+    runs = _runs(ordered.cell, label_cell[label_order])
     offsets = np.concatenate([[0], np.cumsum((runs[:, 1] - runs[:, 0]) * (runs[:, 3] - runs[:, 2]))]).astype(np.int64)
 
-    boxes = _with_sides(predictions.boxes, predictions.sides, seen.order)
+    boxes = _with_sides(predictions.boxes, predictions.sides, ordered.order)
     objects, object_boxes = labels.take(label_order), _with_sides(labels.boxes, labels.sides, label_order)
     pairs = np.zeros(offsets[-1])
     if similarity == "iou":
@@ -132,18 +144,18 @@ def match(
     else:
         points, spread = _keypoints(truth, predictions, sigmas)
         of_objects = np.ascontiguousarray(objects.keypoints)
-        oks_similarity(points[seen.order], of_objects, object_boxes, objects.area, spread, runs, offsets, pairs)
+        oks_similarity(points[ordered.order], of_objects, object_boxes, objects.area, spread, runs, offsets, pairs)
 
     ranges, uncounted = np.array(list(SIZE_RANGES.values())), _uncounted(truth, labels, similarity)
-    hit, skip = (np.zeros((len(ranges), len(seen.order)), dtype=np.uint16) for _ in range(2))
-    found, most = np.zeros(len(seen.order), dtype=np.int64), int((runs[:, 3] - runs[:, 2]).max(initial=0))
+    hit, skip = (np.zeros((len(ranges), len(ordered.order)), dtype=np.uint16) for _ in range(2))
+    found, max_objects = np.zeros(len(ordered.order), dtype=np.int64), int((runs[:, 3] - runs[:, 2]).max(initial=0))
     greedy_match(
         pairs, runs, offsets, boxes[:, 4] * boxes[:, 5], np.ascontiguousarray(uncounted[:, label_order]), objects.crowd,
-        ranges, IOU_THRESHOLDS, seen.place, np.empty(most, dtype=np.int64), np.empty(most, dtype=np.bool_),
-        np.empty(len(seen.order)), hit, skip, found,
+        ranges, IOU_THRESHOLDS, ordered.place, np.empty(max_objects, dtype=np.int64),
+        np.empty(max_objects, dtype=np.bool_), np.empty(len(ordered.order)), hit, skip, found,
     )  # fmt: skip
     found -= 1
-    rows = seen.rows
+    rows = ordered.rows
     return MatchTable(
         similarity=similarity,
         images=tuple(image.id for image in truth.images),
@@ -151,7 +163,7 @@ def match(
         start=np.searchsorted(predictions.cls[rows], np.arange(len(truth.classes) + 1)).astype(np.int64),
         image=image[rows],
         score=predictions.scores[rows],
-        rank=seen.rank,
+        rank=ordered.rank,
         row=rows,
         hit=hit,
         skip=skip,
@@ -163,42 +175,42 @@ def match(
     )
 
 
-class _Seen(NamedTuple):
-    """The detections that are looked at, in the two orders that are needed."""
+class _DetectionOrder(NamedTuple):
+    """The detections in the two orders that are needed: for matching, and in the table."""
 
     order: NDArray[np.int64]
-    """by class, image, score: so they are matched"""
+    """Rows by class, image and score: the order of matching"""
     cell: NDArray[np.int64]
-    """class and image of each, as one number"""
+    """Class and image of each of `order`, as one number"""
     place: NDArray[np.int64]
-    """where each of them is in `rows`"""
+    """Position of each of `order` in `rows`"""
     rows: NDArray[np.int64]
-    """by class, score: so they stand in the table"""
+    """Rows by class and score: the order of the table"""
     rank: NDArray[np.int64]
-    """of each of `rows` in its image and class"""
+    """Rank of each of `rows` within its image and class"""
 
 
-def _ordered(predictions: Predictions, tie: NDArray[np.int64], n_images: int) -> _Seen:
-    """Order the detections of every image and class; `tie` (n,) says how their images follow one another."""
-    best_first = stable_order(falling(predictions.scores), stable_order(tie))
+def _order_detections(predictions: Predictions, tie: NDArray[np.int64], n_images: int) -> _DetectionOrder:
+    """Order the detections of every image and class; `tie` (n,) is the rank of their images, to break ties."""
+    best_first = stable_order(descending_keys(predictions.scores), stable_order(tie))
     order = stable_order(predictions.cls, stable_order(tie, best_first))
     cell = (predictions.cls * n_images + tie)[order]
     rank = _rank_within(cell)
     rows = stable_order(predictions.cls, best_first)
     rank_of, place_of = np.empty((2, len(predictions)), dtype=np.int64)
     rank_of[order], place_of[rows] = rank, np.arange(len(rows))
-    return _Seen(order, cell, place_of[order], rows, rank_of[rows])
+    return _DetectionOrder(order, cell, place_of[order], rows, rank_of[rows])
 
 
-def _with_sides(boxes: Boxes, said: NDArray[np.float64] | None, order: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, 6) of the rows `order`, as `sided_boxes` writes them."""
+def _with_sides(boxes: Boxes, file_sides: NDArray[np.float64] | None, order: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (n, 6) boxes of the rows `order`, as `boxes_with_sides` writes them."""
     out = np.empty((len(order), 6))
-    said = np.empty((0, 2)) if said is None else said
-    sided_boxes(np.ascontiguousarray(boxes), np.ascontiguousarray(said), order, out)
+    file_sides = np.empty((0, 2)) if file_sides is None else file_sides
+    boxes_with_sides(np.ascontiguousarray(boxes), np.ascontiguousarray(file_sides), order, out)
     return out
 
 
-def _demand_same_world(truth: Dataset, predictions: Predictions) -> None:
+def _require_same_classes_and_images(truth: Dataset, predictions: Predictions) -> None:
     if predictions.classes != truth.classes:
         raise UsageError("classes of predictions and truth differ", expected=truth.classes, got=predictions.classes)
     unknown = set(predictions.images) - {image.id for image in truth.images}
@@ -224,7 +236,7 @@ def _tie_ranks(truth: Dataset) -> NDArray[np.int64]:
 
 
 def _rank_within(cell: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Place of each row within its run of equal cells."""
+    """Return the rank of each row within its run of equal cells."""
     index = np.arange(len(cell))
     first = np.concatenate([[True], cell[1:] != cell[:-1]]) if len(cell) else np.empty(0, dtype=np.bool_)
     ranks: NDArray[np.int64] = index - np.maximum.accumulate(np.where(first, index, 0)) if len(cell) else index
@@ -232,7 +244,7 @@ def _rank_within(cell: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _runs(cell: NDArray[np.int64], label_cell: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(r, 4) for every image and class with detections: first and last+1 detection, first and last+1 object."""
+    """Return (r, 4), a row per image and class with detections: first and last+1 detection, first and last+1 object."""
     if not len(cell):
         return np.empty((0, 4), dtype=np.int64)
     begin = np.flatnonzero(np.concatenate([[True], cell[1:] != cell[:-1]]))
@@ -243,7 +255,7 @@ def _runs(cell: NDArray[np.int64], label_cell: NDArray[np.int64]) -> NDArray[np.
 
 
 def _uncounted(truth: Dataset, labels: Labels, similarity: Similarity) -> NDArray[np.bool_]:
-    """(A, m) objects that do not count: crowds, outside the size range, without labelled keypoints, VOC difficult.
+    """Return (A, m) which objects do not count: crowd, out of the size range, no labelled keypoints, VOC difficult.
 
     pycocotools overwrites a COCO file's `ignore` by `iscrowd`, so for COCO truth `ignore` has no effect here either.
     """
@@ -254,7 +266,7 @@ def _uncounted(truth: Dataset, labels: Labels, similarity: Similarity) -> NDArra
 
 
 def keypoints_of(truth: Dataset, predictions: Predictions) -> NDArray[np.float64] | None:
-    """(n, K, 3) keypoints of the detections; None: they are boxes. A pose model that found nothing is no box model."""
+    """Return (n, K, 3) keypoints of the detections; None: boxes only. Without any detection, a pose truth decides."""
     if predictions.keypoints is None and not len(predictions) and truth.labels.keypoints is not None:
         return np.empty((0, *truth.labels.keypoints.shape[1:]))
     return predictions.keypoints
@@ -266,14 +278,14 @@ def _keypoints(
     points = keypoints_of(truth, predictions)
     if truth.labels.keypoints is None or points is None:
         side = "truth" if truth.labels.keypoints is None else "predictions"
-        raise UsageError(f"the {side} has no keypoints, which OKS compares", where=truth.source)
+        raise UsageError(f"the {side} has no keypoints, which OKS needs", where=truth.source)
     count = truth.labels.keypoints.shape[1]
     if sigmas is None or len(sigmas) != count:
         raise UsageError(
             "OKS needs one sigma for each keypoint",
             expected=f"{count} sigmas",
             got="none" if sigmas is None else len(sigmas),
-            hint="the choice changes the metric: say it, with --sigmas or sigmas=",
+            hint="the choice changes the metric: give them with --sigmas or sigmas=",
         )
     if points.shape[1] != count:
         raise UsageError("keypoints differ", expected=f"{count} keypoints", got=points.shape[1])

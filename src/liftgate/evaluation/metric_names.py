@@ -1,4 +1,4 @@
-"""The names of the metrics, and what is known of each without any data. No arrays here: records and specs import it."""
+"""Names of the metrics and their definitions. No arrays here: records and specs import this module."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from liftgate.suggestions import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
-class Averaged:
+class AveragedMetric:
     """A metric that averages over classes and IoU thresholds."""
 
     kind: str
@@ -20,50 +20,50 @@ class Averaged:
     max_detections: int = 100
 
 
-COCO: dict[str, Averaged] = {
-    "mAP50-95": Averaged("AP"),
-    "mAP50": Averaged("AP", thresholds=(0,)),
-    "mAP75": Averaged("AP", thresholds=(5,)),
-    "mAP_small": Averaged("AP", "small"),
-    "mAP_medium": Averaged("AP", "medium"),
-    "mAP_large": Averaged("AP", "large"),
-    "AR_1": Averaged("AR", max_detections=1),
-    "AR_10": Averaged("AR", max_detections=10),
-    "AR_100": Averaged("AR"),
-    "AR_small": Averaged("AR", "small"),
-    "AR_medium": Averaged("AR", "medium"),
-    "AR_large": Averaged("AR", "large"),
+COCO: dict[str, AveragedMetric] = {
+    "mAP50-95": AveragedMetric("AP"),
+    "mAP50": AveragedMetric("AP", thresholds=(0,)),
+    "mAP75": AveragedMetric("AP", thresholds=(5,)),
+    "mAP_small": AveragedMetric("AP", "small"),
+    "mAP_medium": AveragedMetric("AP", "medium"),
+    "mAP_large": AveragedMetric("AP", "large"),
+    "AR_1": AveragedMetric("AR", max_detections=1),
+    "AR_10": AveragedMetric("AR", max_detections=10),
+    "AR_100": AveragedMetric("AR"),
+    "AR_small": AveragedMetric("AR", "small"),
+    "AR_medium": AveragedMetric("AR", "medium"),
+    "AR_large": AveragedMetric("AR", "large"),
 }
 """The twelve numbers of COCO's box evaluation, in its order."""
 
-OKS: dict[str, Averaged] = {
-    "OKS-mAP50-95": Averaged("AP"),
-    "OKS-mAP50": Averaged("AP", thresholds=(0,)),
-    "OKS-mAP75": Averaged("AP", thresholds=(5,)),
-    "OKS-mAP_medium": Averaged("AP", "medium"),
-    "OKS-mAP_large": Averaged("AP", "large"),
-    "OKS-AR": Averaged("AR"),
-    "OKS-AR50": Averaged("AR", thresholds=(0,)),
-    "OKS-AR75": Averaged("AR", thresholds=(5,)),
-    "OKS-AR_medium": Averaged("AR", "medium"),
-    "OKS-AR_large": Averaged("AR", "large"),
+OKS: dict[str, AveragedMetric] = {
+    "OKS-mAP50-95": AveragedMetric("AP"),
+    "OKS-mAP50": AveragedMetric("AP", thresholds=(0,)),
+    "OKS-mAP75": AveragedMetric("AP", thresholds=(5,)),
+    "OKS-mAP_medium": AveragedMetric("AP", "medium"),
+    "OKS-mAP_large": AveragedMetric("AP", "large"),
+    "OKS-AR": AveragedMetric("AR"),
+    "OKS-AR50": AveragedMetric("AR", thresholds=(0,)),
+    "OKS-AR75": AveragedMetric("AR", thresholds=(5,)),
+    "OKS-AR_medium": AveragedMetric("AR", "medium"),
+    "OKS-AR_large": AveragedMetric("AR", "large"),
 }
 """The ten numbers of COCO's keypoint evaluation, in its order."""
 
 RATES = ("recall", "precision", "best_confidence_median", "false_positives_per_image")
-"""At the confidence threshold and IoU 0.5, over all classes together."""
+"""Rates at the confidence threshold and IoU 0.5, over all classes together."""
 
 IMAGE_LEVEL = ("accuracy", "detection_rate", "false_alarm_rate", "AUC")
-"""Of whole images: is there a threat on it? AUC takes no threshold. See evaluation/image_level.py."""
+"""Metrics of whole images: is there an object of a positive class? AUC needs no threshold. See image_level.py."""
 
 LATENCY = "ms_per_image"
-"""Median time per image as measured while predicting; it is no sample, so it has no interval."""
+"""Median time per image, in ms, as measured during prediction; one number, so it has no interval."""
 
 LESS_IS_BETTER = frozenset({"false_positives_per_image", "false_alarm_rate", LATENCY})
 
 
 def comparable_metric(name: str, *, pose: bool = True) -> str:
-    """Return the name of a metric that two models can be compared by, or raise with the nearest one.
+    """Return `name` if two models can be compared by this metric; else raise, with the nearest name.
 
     Args:
         name: as in `Evaluation.metrics`.

@@ -1,4 +1,4 @@
-"""Options of single metrics: the image-level threshold, which PCK, OKS sigmas. No arrays here: specs import it."""
+"""Options of single metrics: image-level threshold, PCK, OKS sigmas. No arrays here: specs import this module."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NORMALISERS: tuple[Normaliser, ...] = ("box_diagonal", "max_side", "torso")
 
 
 class Pck(NamedTuple):
-    """Which PCK: 5% of the box diagonal and 5% of the torso are different claims, so nothing has a default.
+    """Normaliser and fraction of a PCK. No defaults: 5% of the box diagonal and 5% of the torso are different metrics.
 
     >>> str(Pck("box_diagonal", 0.05)), str(Pck("torso", 0.2, ("left_hip", "right_shoulder")))
     ('box_diagonal=0.05', 'torso:left_hip,right_shoulder=0.2')
@@ -26,14 +26,14 @@ class Pck(NamedTuple):
     normaliser: Normaliser
     fraction: float
     torso: tuple[str, str] | None = None
-    """The two keypoints whose distance is the torso"""
+    """The two keypoints whose distance is the torso length"""
 
     @classmethod
     def parse(cls, text: str) -> Pck:
         """Read what `str` writes.
 
         Raises:
-            UsageError: it is something else.
+            UsageError: `text` is no such option.
         """
         what, _, share = text.partition("=")
         name, _, ends = what.partition(":")
@@ -53,10 +53,10 @@ class Pck(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImageLevelThreshold:
-    """Which classes are positive, and from which score on an image is flagged."""
+    """The positive classes, and the score from which an image is flagged."""
 
     threats: tuple[str, ...]
-    """The positive classes; the name that command line and JSON have for them"""
+    """The positive classes; `threats` is their name on the command line and in JSON"""
     threshold: float
     chosen: str = "as given"
     """Where the threshold comes from, in words"""

@@ -1,4 +1,4 @@
-"""The metrics by name: each is a weighting of the match table, so an estimate and its draws are one call."""
+"""Metrics by name, computed from matched detections under many weightings: estimate and bootstrap draws in one call."""
 
 from __future__ import annotations
 
@@ -10,14 +10,24 @@ from numpy.typing import NDArray
 from liftgate.errors import UsageError
 from liftgate.evaluation.average_precision import average_precision, mean_over_classes, recall
 from liftgate.evaluation.match_table import MatchTable
-from liftgate.evaluation.metric_names import COCO, OKS, RATES, Averaged
+from liftgate.evaluation.metric_names import COCO, OKS, RATES, AveragedMetric
 from liftgate.evaluation.operating_point import OperatingPoint
 
 
-def averaged(
+def averaged_metrics(
     table: MatchTable, names: Iterable[str], unit: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
-    """COCO or OKS metrics in every lane: name → (L,); NaN where there is no truth. Shared work is done once."""
+    """Return COCO or OKS metrics under every weighting; AP and recall that several of them share are computed once.
+
+    Args:
+        table: the matched detections.
+        names: of the metrics.
+        unit: (n_images,) index of each image's unit.
+        weights: (U, L) how often each unit counts; one column per weighting.
+
+    Returns:
+        name → (L,); NaN where there is no truth.
+    """
     wanted = {name: (COCO | OKS)[name] for name in names}
     by_size = {
         size: average_precision(table, unit, weights, size=size)
@@ -37,9 +47,9 @@ def averaged(
 
 
 def class_averages(
-    table: MatchTable, metric: Averaged, unit: NDArray[np.int64], weights: NDArray[np.float64]
+    table: MatchTable, metric: AveragedMetric, unit: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the metric of each class alone, shape (K, L); NaN where the lane holds no truth of the class."""
+    """Return the metric of each class, shape (K, L); NaN where the weighting holds no truth of the class."""
     if metric.kind == "AP":
         values = average_precision(table, unit, weights, size=metric.size)
     else:
@@ -50,10 +60,10 @@ def class_averages(
 def rate(
     point: OperatingPoint, name: str, unit: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """One of RATES in every lane, shape (L,)."""
+    """Return one of RATES under every weighting (U, L), shape (L,); NaN where it is undefined."""
     if name == "best_confidence_median":
-        return _weighted_median(point.best[shown(point)], weights[unit[shown(point)]])
-    top, bottom = fraction(point, name)
+        return _weighted_median(point.best[has_objects(point)], weights[unit[has_objects(point)]])
+    top, bottom = rate_fraction(point, name)
     n_units = len(weights)
     numerator = np.bincount(unit, top, minlength=n_units) @ weights
     denominator = np.bincount(unit, bottom, minlength=n_units) @ weights
@@ -62,8 +72,8 @@ def rate(
     return ratio
 
 
-def fraction(point: OperatingPoint, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numerator and denominator of a rate, per image."""
+def rate_fraction(point: OperatingPoint, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return numerator and denominator of a rate, each (n_images,)."""
     if name == "recall":
         return point.true, point.objects
     if name == "precision":
@@ -73,13 +83,13 @@ def fraction(point: OperatingPoint, name: str) -> tuple[NDArray[np.int64], NDArr
     raise UsageError(f"no metric {name!r}", expected=", ".join((*COCO, *RATES)))
 
 
-def shown(point: OperatingPoint) -> NDArray[np.bool_]:
-    """Images that hold an object: those on which a model has something to be confident about."""
+def has_objects(point: OperatingPoint) -> NDArray[np.bool_]:
+    """Return (n_images,) which images hold an object; the median best confidence is over these."""
     return point.objects > 0
 
 
 def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median of `values` (n,) under each column of `weights` (n, L), as if values stood there that often."""
+    """Return the median of `values` (n,), each repeated as often as each column of `weights` (n, L) says."""
     if not len(values):
         return np.full(weights.shape[1], np.nan)
     order = np.argsort(values, kind="stable")

@@ -1,4 +1,4 @@
-"""OKS sigmas: how far annotators of each keypoint disagree. They decide the metric, so they are never guessed."""
+"""OKS sigmas: per-keypoint tolerances of object keypoint similarity, resolved from options, data set or COCO."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ COCO_SIGMAS = (
 
 
 def resolve_sigmas(truth: Dataset, sigmas: Sigmas) -> tuple[float, ...]:
-    """Sigmas as given: a list, one number for all, or `coco`; else the data set's own; else COCO's for COCO's 17 names.
+    """Return one sigma for each keypoint of the truth; they define the metric, so they are never guessed.
+
+    Args:
+        truth: a data set with keypoints.
+        sigmas: a list, one number for all, or `coco`; None: the data set's own, else COCO's for COCO's 17 keypoints.
 
     Raises:
-        UsageError: none are given, or there are not as many as keypoints.
+        UsageError: none are given, or their number is not that of the keypoints.
     """
     if truth.keypoints is None:
         raise UsageError("no keypoints in the truth", where=truth.source)
@@ -42,7 +46,7 @@ def resolve_sigmas(truth: Dataset, sigmas: Sigmas) -> tuple[float, ...]:
     if len(values) == 1:
         values *= len(names)
     if len(values) != len(names) or not all(value > 0 for value in values):
-        raise UsageError("OKS sigmas do not fit", expected=f"{len(names)} numbers above 0", got=values)
+        raise UsageError("OKS sigmas do not match the keypoints", expected=f"{len(names)} numbers above 0", got=values)
     return values
 
 

@@ -1,4 +1,4 @@
-"""The operating point: what the model says at one confidence threshold, image by image, at IoU 0.5."""
+"""Operating point: true and false positives and objects of each image, at one confidence threshold and IoU 0.5."""
 
 from __future__ import annotations
 
@@ -14,58 +14,63 @@ _BIT = np.uint16(1)  # IoU 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OperatingPoint:
-    """Counts at a confidence threshold; every column has one entry per image of the truth."""
+    """Counts at a confidence threshold, each (n,) over the images of the truth."""
 
     conf: float
     true: NDArray[np.int64]
-    """Detections that found an object"""
+    """True positives: detections that are matched to an object"""
     false: NDArray[np.int64]
-    """Detections that found none; those on crowds and ignored objects are neither"""
+    """False positives: detections without a match; those on crowds and ignored objects are neither"""
     objects: NDArray[np.int64]
     """Objects that count"""
     best: NDArray[np.float64]
-    """Highest score of any detection that is not on a crowd or ignored object, whatever the threshold; 0 without one"""
+    """Highest score of a detection not on a crowd or ignored object, at any threshold; 0 without a detection"""
 
     @property
     def missed(self) -> NDArray[np.int64]:
-        """Objects without a detection, per image."""
+        """False negatives: objects without a match, per image."""
         return self.objects - self.true
 
     @property
     def f1(self) -> NDArray[np.float64]:
-        """F1 of each image; 1 where there was nothing and nothing was said."""
+        """F1 of each image; 1 where there is neither an object nor a detection."""
         total = 2 * self.true + self.false + self.missed
         return np.where(total > 0, 2 * self.true / np.maximum(total, 1), 1.0)
 
 
 def operating_point(table: MatchTable, conf: float, cls: int | None = None) -> OperatingPoint:
-    """Count true, false and missed in every image at score ≥ `conf`, of all classes together or of one.
+    """Count true and false positives and objects in every image, at score ≥ `conf`.
 
-    Matches need no second pass: greedy matching goes by score, so a threshold never changes a match above it.
+    The match is reused: greedy matching goes by score, so a threshold never changes a match above it.
+
+    Args:
+        table: detections matched by box.
+        conf: confidence threshold.
+        cls: index of one class; None: all classes together.
     """
     n = len(table.images)
     rows = slice(None) if cls is None else slice(table.start[cls], table.start[cls + 1])
     image, score = table.image[rows], table.score[rows]
     judged = table.skip[0, rows] & _BIT == 0
-    said = judged & (score >= conf)
-    right = said & (table.hit[0, rows] & _BIT != 0)
+    detected = judged & (score >= conf)
+    right = detected & (table.hit[0, rows] & _BIT != 0)
     best = np.zeros(n)
     np.maximum.at(best, image[judged], score[judged])
     counted = table.counted[0] if cls is None else table.counted[0] & (table.label_class == cls)
     return OperatingPoint(
         conf=conf,
         true=np.bincount(image[right], minlength=n),
-        false=np.bincount(image[said & ~right], minlength=n),
+        false=np.bincount(image[detected & ~right], minlength=n),
         objects=np.bincount(table.label_image[counted], minlength=n),
         best=best,
     )
 
 
 def class_counts(table: MatchTable, conf: float) -> NDArray[np.int64]:
-    """(K, 4) by class: objects, detections, true, false at score ≥ `conf` and IoU 0.5."""
+    """Return (K, 4): objects, detections of any score, true and false positives at score ≥ `conf`, by class."""
     n = len(table.classes)
     cls = table.cls
-    said = (table.skip[0] & _BIT == 0) & (table.score >= conf)
-    right = said & (table.hit[0] & _BIT != 0)
-    columns = (table.label_class[table.counted[0]], cls, cls[right], cls[said & ~right])
+    detected = (table.skip[0] & _BIT == 0) & (table.score >= conf)
+    right = detected & (table.hit[0] & _BIT != 0)
+    columns = (table.label_class[table.counted[0]], cls, cls[right], cls[detected & ~right])
     return np.stack([np.bincount(column, minlength=n) for column in columns], axis=1)

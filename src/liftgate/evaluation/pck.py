@@ -1,4 +1,4 @@
-"""PCK: the share of labelled keypoints that are placed within a fraction of a named length of their object."""
+"""PCK: the share of labelled keypoints that are predicted within a fraction of their object's box or torso size."""
 
 from __future__ import annotations
 
@@ -25,11 +25,17 @@ from liftgate.stats.rates import korn_graubard
 def pck(
     truth: Dataset, predictions: Predictions, which: Pck, *, level: float = 0.95, table: MatchTable | None = None
 ) -> Mapping[str, Interval]:
-    """PCK of all keypoints (`all`) and of each by name, with intervals over groups.
+    """Return PCK of all keypoints (`all`) and of each keypoint by name, with intervals over groups.
 
-    Every labelled keypoint of every object counts; those of objects that no detection found (box IoU ≥ 0.5, any score)
-    count as misses. Objects where a keypoint of the torso is not labelled are left out. `table` is the match by box,
-    where it has been made.
+    Every labelled keypoint counts; those of objects that no detection found (box IoU ≥ 0.5, any score) are misses.
+    For the torso normaliser, objects without both torso keypoints labelled are left out.
+
+    Args:
+        truth: objects with keypoints.
+        predictions: with keypoints.
+        which: normaliser and fraction.
+        level: of the intervals.
+        table: the predictions matched by box, to reuse.
 
     Raises:
         UsageError: no keypoints, no such torso keypoints, or a fraction that is no positive number.
@@ -49,8 +55,8 @@ def pck(
     detection[table.found[found]] = table.row[found]
     near = np.zeros(labels.keypoints.shape[:2], dtype=np.bool_)
     seen = detection >= 0
-    apart = labels.keypoints[seen, :, :2] - points[detection[seen], :, :2]
-    near[seen] = np.hypot(apart[..., 0], apart[..., 1]) <= fraction * lengths[seen, None]
+    offset = labels.keypoints[seen, :, :2] - points[detection[seen], :, :2]
+    near[seen] = np.hypot(offset[..., 0], offset[..., 1]) <= fraction * lengths[seen, None]
     counted = (labels.keypoints[..., 2] > 0) & (table.counted[0] & np.isfinite(lengths))[:, None]
     groups = units(truth.groups, len(truth.images))
     group = groups.of_image[labels.image]

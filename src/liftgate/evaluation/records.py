@@ -1,4 +1,4 @@
-"""What measuring leaves: evaluations, comparisons, verdicts. Plain frozen records that survive JSON unchanged."""
+"""Records of results: Evaluation, Comparison, Comparisons and Verdict, which convert to JSON and back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ImageCounts(TypedDict):
 
 
 class ImageChange(TypedDict):
-    """One image under two models: F1 of each, or right and wrong as 1 and 0."""
+    """One image under two models: F1 of each, or 1 (right) and 0 (wrong) for image-level metrics."""
 
     id: str
     group: str | None
@@ -45,9 +45,9 @@ class Evaluation:
     settings: Mapping[str, Any]
     """Everything that the numbers depend on beside the data: conf, IoU, max_det, sigmas, and the predictions' own."""
     truth: str
-    """Dataset.truth_hash() of what it was measured against."""
+    """`Dataset.truth_hash()`"""
     predictions: str
-    """Predictions.content_hash()"""
+    """`Predictions.content_hash()`"""
     level: float
     method: str
     n_images: int
@@ -57,25 +57,25 @@ class Evaluation:
     curves: Mapping[str, Any] = field(default_factory=dict)
     """Points to draw: precision over recall at IoU 0.5, F1 over confidence."""
     as_ultralytics: Mapping[str, float | None] = field(default_factory=dict)
-    """By Ultralytics' formulas (`ultralytics_mAP50`, …): to compare with what it prints, not to judge by."""
+    """By Ultralytics' formulas (`ultralytics_mAP50`, …): to compare with its output; no verdict uses them."""
     calibration: Mapping[str, Any] = field(default_factory=dict)
     """ece, n_detections; per bin of confidence: confidence, precision, n"""
     screening: Mapping[str, Any] = field(default_factory=dict)
-    """threats, threshold and how it was chosen, where images were screened"""
+    """Of image-level metrics: threats, threshold and how it was chosen"""
     slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """slice → metrics, intervals, methods, n_images, n_groups"""
     errors: Mapping[str, Any] = field(default_factory=dict)
-    """count and cost of each type of mistake, confusion matrix, classes, at the confidence threshold"""
+    """Count and cost of each error type, confusion matrix and classes, at the confidence threshold"""
     pck: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     """normaliser=fraction → `all` and each keypoint"""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; names that stay: docs/output.md."""
-        record = asdict(replace(self, images=()))  # which copies value by value: too slow for every image
+        """Return plain JSON values; docs/output.md lists the stable names."""
+        record = asdict(replace(self, images=()))  # without images: asdict copies every value, which is slow for many
         record["images"] = [dict(row) for row in self.images]
         record["intervals"] = {name: [i.low, i.high] for name, i in self.intervals.items()}
         record["interval_details"] = {name: asdict(i) for name, i in self.intervals.items()}
-        return record  # of PCK asdict has made plain values of all intervals already
+        return record  # asdict has converted the intervals of `pck` already
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Evaluation:
@@ -84,16 +84,16 @@ class Evaluation:
         values["intervals"] = {name: Interval(**i) for name, i in record["interval_details"].items()}
         values["images"] = tuple(record["images"])
         values["pck"] = {
-            asked: {name: Interval(**i) for name, i in rows.items()} for asked, rows in record.get("pck", {}).items()
+            option: {name: Interval(**i) for name, i in rows.items()} for option, rows in record.get("pck", {}).items()
         }
         return cls(**values)
 
     def to_pandas(self) -> Any:
-        """One row per metric as a pandas DataFrame."""
+        """Return one row per metric as a pandas DataFrame."""
         return display.data_frame(_evaluation_rows(self), "pandas")
 
     def to_polars(self) -> Any:
-        """One row per metric as a polars DataFrame."""
+        """Return one row per metric as a polars DataFrame."""
         return display.data_frame(_evaluation_rows(self), "polars")
 
     def __repr__(self) -> str:
@@ -117,17 +117,17 @@ class Comparison:
     reason: str
     """The verdict in one sentence."""
     groups_needed: int | None
-    """Groups that would settle a MARGINAL verdict with 80% chance if the measured difference is the true one; None:
-    settled, or cannot say"""
+    """Groups that would settle a MARGINAL verdict with 80% chance if the measured difference is the true one; None: the
+    verdict is settled, or the number is unknown"""
     differences: tuple[str, ...] = ()
     """What differs between the arms beyond the declared difference; not empty: the comparison is confounded."""
     per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     images: tuple[ImageChange, ...] = ()
     """Images that changed most: id, group, control and treatment F1 at the confidence threshold, change."""
     caveats: tuple[str, ...] = ()
-    """What limits it beside the sample, such as settings that were not recorded."""
+    """Limits beyond the sample size, such as settings that were not recorded."""
     percentile: tuple[float, float] | None = None
-    """Percentile interval over bootstrap draws of groups: to show, too narrow with few groups to judge by."""
+    """Percentile interval over bootstrap draws of groups; for display only, as it is too narrow with few groups."""
     probability_better: float | None = None
     """Share of the t distribution around the gain above 0; of several seeds the share of the pairs of runs"""
     claim: ClaimWord = "better"
@@ -135,11 +135,11 @@ class Comparison:
     p_value: float | None = None
     """Two-sided, of no difference at all"""
     p_adjusted: float | None = None
-    """The same, adjusted for several treatments that are looked at side by side"""
+    """The p-value adjusted for the number of treatments that are compared"""
     slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """slice → control, treatment, delta, interval, level, method, n_images, n_groups, p_holm"""
     settled_by: str = ""
-    """Of several seeds: what would settle a MARGINAL verdict, in words; more seeds where their chance weighs most"""
+    """Of several seeds: what would settle a MARGINAL verdict, more seeds or more groups, in words"""
 
     @property
     def less_is_better(self) -> bool:
@@ -148,13 +148,13 @@ class Comparison:
 
     @property
     def reached_at(self) -> tuple[float, ...]:
-        """The difference at which the margin is reached; of a claim of equality the two that bound it."""
+        """The difference at which the margin is reached; for a claim of equality both bounds."""
         if self.claim == "equal":
             return (-self.margin, self.margin)
         return (-self.margin if self.less_is_better else self.margin,)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; names that stay: docs/output.md."""
+        """Return plain JSON values; docs/output.md lists the stable names."""
         return {
             "metric": self.metric,
             "control": self.control,
@@ -198,11 +198,11 @@ class Comparison:
         return cls(**values)
 
     def to_pandas(self) -> Any:
-        """The metric, then one row per class, as a pandas DataFrame."""
+        """Return the metric, then one row per class, as a pandas DataFrame."""
         return display.data_frame(_comparison_rows(self), "pandas")
 
     def to_polars(self) -> Any:
-        """The same as a polars DataFrame."""
+        """Return the metric, then one row per class, as a polars DataFrame."""
         return display.data_frame(_comparison_rows(self), "polars")
 
     def __repr__(self) -> str:
@@ -219,16 +219,16 @@ class Comparisons:
     metric: str
     treatments: Mapping[str, Comparison]
     adjustment: str
-    """How they are adjusted for being several, in words"""
+    """The adjustment for multiple comparisons, in words"""
 
     @property
     def verdict(self) -> VerdictWord:
-        """Of the question whether any of them does it: the best word."""
+        """The best verdict of the treatments: whether any of them passes."""
         words = [one.verdict for one in self.treatments.values()]
         return "PASS" if "PASS" in words else "MARGINAL" if "MARGINAL" in words else "FAIL"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; each of `comparisons` as `Comparison.to_dict`."""
+        """Return plain JSON values; each of `comparisons` is as `Comparison.to_dict` writes it."""
         return {
             "metric": self.metric,
             "verdict": self.verdict,
@@ -237,11 +237,11 @@ class Comparisons:
         }
 
     def to_pandas(self) -> Any:
-        """One row per treatment as a pandas DataFrame."""
+        """Return one row per treatment as a pandas DataFrame."""
         return display.data_frame(_treatment_rows(self), "pandas")
 
     def to_polars(self) -> Any:
-        """One row per treatment as a polars DataFrame."""
+        """Return one row per treatment as a polars DataFrame."""
         return display.data_frame(_treatment_rows(self), "polars")
 
     def __repr__(self) -> str:
@@ -254,30 +254,30 @@ class Comparisons:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a gate says, with the evidence and what would settle it."""
+    """The verdict of a gate, with its evidence and what would settle it."""
 
     gate: str
     gate_hash: str
     word: VerdictWord
     sentence: str
-    """One sentence that a person can repeat: what, by how much, how sure, on how much data."""
+    """One sentence with the result, its size, its interval and the sample."""
     evidence: tuple[Mapping[str, Any], ...]
     """The comparison, or one row per claim: metric, value, interval, threshold, word, images and groups needed."""
     caveats: tuple[str, ...] = ()
-    """What limits it: one seed, few groups, confounded, test set opened before."""
+    """What limits the verdict: one seed, few groups, confounding, a test set that was opened before."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return asdict(self)
 
 
 def _evaluation_rows(evaluation: Evaluation) -> list[display.Row]:
-    """One row per metric, with what must stand beside a number."""
+    """Return one row per metric, with interval, method and sample."""
     return [_row(name, value, evaluation.intervals.get(name)) for name, value in evaluation.metrics.items()]
 
 
 def _comparison_rows(comparison: Comparison) -> list[display.Row]:
-    """The metric itself, then the classes."""
+    """Return the metric itself, then one row per class."""
     delta = comparison.delta
     first = _row(comparison.metric, delta.estimate, delta)
     overall = {"of": "all", "control": comparison.control, "treatment": comparison.treatment, **first, "p_holm": None}
@@ -287,7 +287,7 @@ def _comparison_rows(comparison: Comparison) -> list[display.Row]:
 
 
 def _treatment_rows(comparisons: Comparisons) -> list[display.Row]:
-    """One row per treatment, its verdict last."""
+    """Return one row per treatment, its verdict last."""
     rows: list[display.Row] = []
     for name, one in comparisons.treatments.items():
         row = {"treatment": name, **_row(one.metric, one.delta.estimate, one.delta)}

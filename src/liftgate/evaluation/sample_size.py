@@ -1,4 +1,4 @@
-"""size: how many images and groups a claim needs, and what the images at hand can tell, in words for everybody."""
+"""size: how many images and groups a claim needs, and how precise the result of a given number of images is."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from liftgate.stats.rates import wilson
 from liftgate.stats.sample_size import (
     design_effect,
     detectable_difference,
+    fewest_groups,
     groups_for_difference,
     kappa_sample_size,
     rate_sample_size,
-    smallest,
     two_rates_sample_size,
     upper_sd,
     zero_miss_sample_size,
@@ -35,16 +35,16 @@ class SizeAnswer:
 
     question: str
     images: int | None
-    """Images (trials) needed, with the design effect; None: no number is enough"""
+    """Images (trials) needed, including the design effect; None: no number is enough"""
     groups: int | None
-    """Groups that these images fill; None: images that stand alone, or no number is enough"""
+    """Groups that these images make up; None: images are independent, or no number is enough"""
     text: str
     """The answer in plain words"""
     details: Mapping[str, Detail] = field(default_factory=dict)
-    """Every assumption and every other number"""
+    """All assumptions and other numbers, by name"""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return {
             "question": self.question,
             "images": self.images,
@@ -62,10 +62,12 @@ class SizeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Clustering:
-    """How images come in groups: m images each, alike by the intraclass correlation."""
+    """Clustering of images: m images per group, with an intraclass correlation (ICC)."""
 
     per_group: float = 1.0
+    """Images per group"""
     icc: float = 0.0
+    """Intraclass correlation, 0 … 1"""
 
     def __post_init__(self) -> None:
         if not self.per_group >= 1 or not 0 <= self.icc <= 1:
@@ -76,34 +78,34 @@ class Clustering:
 
     @property
     def effect(self) -> float:
-        """How many times more images are needed because they come in groups."""
+        """Design effect: the factor by which clustering raises the number of images."""
         return design_effect(self.per_group, self.icc)
 
     def inflate(self, trials: int, level: float) -> tuple[int, int | None]:
-        """Return the images and groups that a Korn–Graubard interval counts as so many independent images.
+        """Return the images and groups that are equivalent to `trials` independent images in a Korn–Graubard interval.
 
-        It corrects for the variance between groups being an estimate by (t/z)², so few groups take some more.
+        That interval corrects for the estimated between-group variance by (t/z)², so with few groups more are needed.
         """
         images = math.ceil(trials * self.effect - 1e-9)
         if self.per_group == 1:
             return images, None
-        groups = smallest(
+        groups = fewest_groups(
             lambda groups: groups * self.per_group / self.effect >= trials * _t_over_z(level, groups) ** 2
         )
         groups = math.ceil(images / self.per_group) if groups is None else groups
         return math.ceil(groups * self.per_group), groups
 
     def worth(self, images: int) -> float:
-        """Independent images that `images` are worth."""
+        """Return the number of independent images that `images` are equivalent to."""
         return images / self.effect
 
     def words(self) -> str:
-        """Return the sentence on groups; empty where every image is its own."""
+        """Return the sentence on groups; empty where images are independent."""
         if self.per_group == 1:
             return ""
         return (
             f" Frames come in groups of {self.per_group:g} that resemble each other (ICC {self.icc:g}), "
-            f"so {self.effect:.2f} times as many are counted in."
+            f"so {self.effect:.2f} times as many are needed."
         )
 
 
@@ -117,13 +119,22 @@ def size_rate(
     power: float = 0.8,
     have: int | None = None,
 ) -> SizeAnswer:
-    """Images needed to show that a rate (recall, say) is above `at_least`, when it really is `true`.
+    """Return the images needed to show that a rate (such as recall) is above `at_least`, if it really is `true`.
+
+    Args:
+        at_least: the claim.
+        true: the true rate.
+        per_group: images per group.
+        icc: intraclass correlation within groups.
+        level: of the interval of the gate.
+        power: chance of success.
+        have: images at hand, to report how precise a rate measured on them is.
 
     Raises:
         UsageError: the true rate is not above the claim, or a number is out of range.
     """
-    _demand_rates(at_least, true)
-    _demand_level(level, power)
+    _require_rates(at_least, true)
+    _require_level_and_power(level, power)
     if true <= at_least:
         raise UsageError(
             "a rate that is not above the claim cannot be shown to be above it", expected=f"above {at_least}", got=true
@@ -133,7 +144,7 @@ def size_rate(
     images, groups = clusters.inflate(trials, level)
     perfect = zero_miss_sample_size(at_least, tail=tail)
     text = (
-        f"To show that the rate is above {at_least:g} when it really is {true:g}, you need {_count(images, groups)} "
+        f"To show that the rate is above {at_least:g} when it really is {true:g}, you need {_amount(images, groups)} "
         f"(the exact interval of the gate, one-sided {tail:g}, {power:.0%} chance of success; from {stable:,} "
         f"independent ones on the chance never falls below that).{clusters.words()} Without a single miss, {perfect} "
         f"independent images are enough."
@@ -143,9 +154,9 @@ def size_rate(
         "design_effect": clusters.effect, "level": level, "tail": tail, "power": power,
     }  # fmt: skip
     if have is not None:
-        known = _what_is_known(have, (at_least, true), clusters, level)
-        text += " " + known.text
-        details |= known.details()
+        precision = _precision_of(have, (at_least, true), clusters, level)
+        text += " " + precision.text
+        details |= precision.details()
     return SizeAnswer(f"rate ≥ {at_least:g}, really {true:g}", images, groups, text, details)
 
 
@@ -159,13 +170,22 @@ def size_difference(
     power: float = 0.8,
     have: int | None = None,
 ) -> SizeAnswer:
-    """Images per model to tell two rates apart on separate images; on the same images (paired) fewer are needed.
+    """Return the images per model to tell two rates apart on separate images; paired, on the same images, fewer do.
+
+    Args:
+        first: one rate.
+        second: the other rate.
+        per_group: images per group.
+        icc: intraclass correlation within groups.
+        level: of the two-sided test.
+        power: chance of success.
+        have: images at hand, to report how precise a rate measured on them is.
 
     Raises:
         UsageError: the rates are the same, or out of range.
     """
-    _demand_rates(first, second)
-    _demand_level(level, power)
+    _require_rates(first, second)
+    _require_level_and_power(level, power)
     if first == second:
         raise UsageError("two equal rates cannot be told apart", got=first)
     clusters = Clustering(per_group, icc)
@@ -177,15 +197,15 @@ def size_difference(
     }  # fmt: skip
     text = ""
     if have is not None:
-        known = _what_is_known(have, (first, second), clusters, level)
-        text = known.text + " "
+        precision = _precision_of(have, (first, second), clusters, level)
+        text = precision.text + " "
         low, high = sorted((first, second))
-        apart = known.intervals[low][1] < known.intervals[high][0]
+        apart = precision.intervals[low][1] < precision.intervals[high][0]
         able = "can" if apart and have >= images else "cannot reliably"
         text += f"So {have} images {able} tell {first:g} from {second:g}. "
-        details |= {**known.details(), "can_tell": able == "can"}
+        details |= {**precision.details(), "can_tell": able == "can"}
     text += (
-        f"To tell {first:g} from {second:g} you need {_count(images, groups)} for each of the two (two-sided "
+        f"To tell {first:g} from {second:g} you need {_amount(images, groups)} for each of the two (two-sided "
         f"{1 - level:.2g}, {power:.0%} chance of success; {arcsine:,} by the arcsine formula).{clusters.words()} "
         f"Two models judged on the same images need fewer: `liftgate size models` computes it from a pilot."
     )
@@ -195,12 +215,19 @@ def size_difference(
 def size_from_pilot(
     pilot: Comparison, difference: float, *, margin: float = 0.0, level: float = 0.95, power: float = 0.8
 ) -> SizeAnswer:
-    """Groups needed to show a difference of two models on the same images, from the variance of a pilot comparison.
+    """Return the groups needed to show a difference of two models, from the variance of a paired pilot comparison.
+
+    Args:
+        pilot: a comparison on the same images.
+        difference: the true difference to be shown.
+        margin: the interval has to lie above it.
+        level: of the t interval.
+        power: chance of success.
 
     Raises:
         UsageError: the pilot has too few groups, or the difference is not above the margin.
     """
-    _demand_level(level, power)
+    _require_level_and_power(level, power)
     error = pilot.delta.standard_error
     if error is None:
         raise UsageError("the pilot has no interval to plan from", got=pilot.delta.note)
@@ -235,7 +262,14 @@ def size_from_pilot(
 def size_kappa(
     kappa: float, half_width: float, *, prevalence: float = 0.5, level: float = 0.95, have: int | None = None
 ) -> SizeAnswer:
-    """Items that two annotators must both judge so that Cohen's kappa is known to ± half_width.
+    """Return the items that two annotators must both judge for Cohen's kappa to be known to ± `half_width`.
+
+    Args:
+        kappa: the expected kappa.
+        half_width: half the width of its interval.
+        prevalence: share of positive items.
+        level: of the interval.
+        have: items at hand, to report the half width that they give.
 
     Raises:
         UsageError: a number is out of range.
@@ -244,9 +278,9 @@ def size_kappa(
         raise UsageError(
             "kappa lies in −1 … 1, half width above 0, prevalence in 0 … 1", got=(kappa, half_width, prevalence)
         )
-    _demand_level(level, 0.8)
+    _require_level_and_power(level, 0.8)
     if have is not None:
-        _demand_some(have, "item")
+        _require_positive(have, "item")
     items = kappa_sample_size(kappa, half_width, prevalence=prevalence, level=level)
     text = (
         f"To know a kappa of {kappa:g} to within ± {half_width:g} ({percent(level)}), two annotators must both judge "
@@ -261,7 +295,12 @@ def size_kappa(
 
 
 def size_seeds(probability: float = 0.75, *, have: int | None = None, tail: float = 0.05) -> SizeAnswer:
-    """Seeds to show that a recipe wins in this share of pairs of runs, one-sided, with as little risk of missing it.
+    """Return the seeds needed to show that a recipe wins in `probability` of the pairs of runs (one-sided).
+
+    Args:
+        probability: share of pairs of runs that the recipe wins, above one half.
+        have: seeds at hand, to report the difference that they can show.
+        tail: probability of either error, a false claim or a missed one.
 
     Raises:
         UsageError: a share that is not above one half, or too few seeds to compare.
@@ -269,7 +308,7 @@ def size_seeds(probability: float = 0.75, *, have: int | None = None, tail: floa
     if not 0.5 < probability <= 1 or not 0 < tail < 0.5:
         raise UsageError("the probability lies above one half, the tail below it", got=(probability, tail))
     if have is not None and have < 2:
-        raise UsageError("seeds show how much they differ from two on", got=have)
+        raise UsageError("at least two seeds are needed to measure the spread over seeds", got=have)
     runs = noether_runs(probability, alpha=tail, beta=tail)
     text = (
         f"To show that a recipe beats another in {probability:.0%} of pairs of runs, you need {runs} seeds of each "
@@ -286,13 +325,13 @@ def size_seeds(probability: float = 0.75, *, have: int | None = None, tail: floa
     return SizeAnswer(f"better in {probability:.0%} of pairs of runs", None, None, text, details)
 
 
-class _Known(NamedTuple):
-    """What so many images tell of two rates."""
+class _Precision(NamedTuple):
+    """How precisely a number of images measures two rates."""
 
     text: str
     have: int
     worth: float
-    """Independent images that they are worth"""
+    """Independent images that they are equivalent to"""
     intervals: Mapping[float, list[float]]
 
     def details(self) -> dict[str, Detail]:
@@ -300,8 +339,8 @@ class _Known(NamedTuple):
         return {"have": self.have, "have_independent": self.worth, "intervals": bounds}
 
 
-def _what_is_known(have: int, rates: tuple[float, float], clusters: Clustering, level: float) -> _Known:
-    _demand_some(have, "image")
+def _precision_of(have: int, rates: tuple[float, float], clusters: Clustering, level: float) -> _Precision:
+    _require_positive(have, "image")
     worth = clusters.worth(have)
     intervals = {rate: [round(bound, 4) for bound in wilson(rate * worth, worth, level)] for rate in rates}
     parts = [
@@ -310,27 +349,27 @@ def _what_is_known(have: int, rates: tuple[float, float], clusters: Clustering, 
     ]
     note = "" if clusters.effect == 1 else f" (worth {worth:.0f} independent ones)"
     text = f"With {have:,} images{note}, {' and '.join(parts)} ({percent(level)}, Wilson)."
-    return _Known(text, have, worth, intervals)
+    return _Precision(text, have, worth, intervals)
 
 
 def _t_over_z(level: float, groups: int) -> float:
     return t_quantile(level, groups - 1) / t_quantile(level, 1e9)
 
 
-def _count(images: int, groups: int | None) -> str:
+def _amount(images: int, groups: int | None) -> str:
     return f"{images:,} images" + (f" in {groups:,} groups" if groups is not None else "")
 
 
-def _demand_rates(*rates: float) -> None:
+def _require_rates(*rates: float) -> None:
     if not all(0 < rate <= 1 for rate in rates):
         raise UsageError("a rate lies between 0 and 1", got=rates, hint="95% is 0.95")
 
 
-def _demand_some(have: int, what: str) -> None:
+def _require_positive(have: int, what: str) -> None:
     if have < 1:
         raise UsageError(f"at least one {what} is needed", got=have)
 
 
-def _demand_level(level: float, power: float) -> None:
+def _require_level_and_power(level: float, power: float) -> None:
     if not 0 < level < 1 or not 0.5 <= power < 1:
         raise UsageError("level lies between 0 and 1, power from 0.5 to 1", got=(level, power))

@@ -1,4 +1,4 @@
-"""Slices: the same evaluation by operation, camera, day, or any tag of the images. One match serves them all."""
+"""Slices: metrics and intervals by camera, day, or any tag of the images, from one match of the predictions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from liftgate.evaluation.operating_point import OperatingPoint
 from liftgate.evaluation.resampling import images_by_slice, units
 from liftgate.stats.interval import Interval
 
-_SHOWN = {"iou": ("mAP50-95", "mAP50"), "oks": ("OKS-mAP50-95", "OKS-mAP50")}
+_METRICS = {"iou": ("mAP50-95", "mAP50"), "oks": ("OKS-mAP50-95", "OKS-mAP50")}
 
 
 def evaluate_slices(
@@ -28,9 +28,20 @@ def evaluate_slices(
     image_level: ImageLevelScores | None,
     level: float,
 ) -> dict[str, dict[str, Any]]:
-    """Metrics of every slice with intervals over the slice's own groups: plain values, as an Evaluation's.
+    """Return the metrics of every slice, with intervals over the slice's own groups, as plain JSON values.
 
-    Slices are looked at side by side, and their intervals are not adjusted for that.
+    Intervals are not adjusted for the number of slices.
+
+    Args:
+        truth: the images and their groups.
+        by: image id → slice.
+        tables: detections matched by box, and by keypoints where there are any.
+        point: counts at the confidence threshold; None: no boxes.
+        image_level: image-level scores; None: no image-level metrics.
+        level: of the intervals.
+
+    Returns:
+        slice → metrics, intervals, methods, n_images, n_groups, groups_effective, notes.
     """
     found: dict[str, dict[str, Any]] = {}
     keys = np.array(truth.groups, dtype=object)
@@ -38,10 +49,10 @@ def evaluate_slices(
         each: dict[str, Interval] = {}
         groups = units(list(keys[inside]))
         for table in tables:
-            names = _SHOWN[table.similarity]
+            names = _METRICS[table.similarity]
             each |= average_intervals(table, names, groups.within(inside), level, design_effect=False)[1]
         if point is not None:
-            each |= rate_intervals(_only(point, inside), groups, level)[1]
+            each |= rate_intervals(_restricted(point, inside), groups, level)[1]
         if image_level is not None:
             part = replace(image_level, score=image_level.score[inside], positive=image_level.positive[inside])
             each |= image_level_intervals(part, groups, level)[1]
@@ -57,6 +68,6 @@ def evaluate_slices(
     return found
 
 
-def _only(point: OperatingPoint, inside: NDArray[np.bool_]) -> OperatingPoint:
+def _restricted(point: OperatingPoint, inside: NDArray[np.bool_]) -> OperatingPoint:
     columns = {name: getattr(point, name)[inside] for name in ("true", "false", "objects", "best")}
     return replace(point, **columns)

@@ -1,4 +1,4 @@
-"""What an evaluation or a comparison is to compute: one frozen record for command line, Python API, gates and tests."""
+"""Settings of evaluations and comparisons, shared by command line, Python API and gates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_CONF = 0.25
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSpec:
-    """What one model is measured by."""
+    """Settings of the evaluation of one model."""
 
     level: float = 0.95
     """Level of every interval"""
@@ -29,16 +29,16 @@ class EvaluationSpec:
     sigmas: Sigmas = None
     """OKS sigmas: `coco`, one number, or one for each keypoint"""
     threshold: ImageLevelThreshold | None = None
-    """Adds the image-level metrics"""
+    """If given, image-level metrics are added"""
     slices: Mapping[str, str] | None = None
-    """Image id → slice; adds every metric slice by slice"""
+    """Image id → slice; if given, metrics of each slice are added"""
     errors: bool = False
-    """Adds the types of mistakes and the confusion matrix"""
+    """Whether error types and the confusion matrix are added"""
     pck: tuple[Pck, ...] = ()
-    """Adds PCK, overall and of every keypoint"""
+    """The PCK metrics to add, overall and for each keypoint"""
 
     def validate(self) -> None:
-        """Check what needs no data.
+        """Check the settings that can be checked without data.
 
         Raises:
             UsageError: level or confidence threshold out of range.
@@ -53,11 +53,11 @@ class EvaluationSpec:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonSpec:
-    """What two models are compared by, and what counts as a difference."""
+    """Settings of the comparison of two models: metric, margin and rule of the verdict."""
 
     metric: str = "mAP50-95"
     margin: float = 0.0
-    """The least gain that is worth having; of `claim="equal"` the largest difference that counts as none"""
+    """The least gain that counts; with `claim="equal"` the largest difference that counts as none"""
     rule: Rule = "interval"
     claim: ClaimWord = "better"
     level: float = 0.95
@@ -66,13 +66,13 @@ class ComparisonSpec:
     sigmas: Sigmas = None
     """OKS sigmas: `coco`, one number, or one for each keypoint"""
     thresholds: tuple[ImageLevelThreshold, ...] = ()
-    """Of image-level metrics: one for each model, the control first; of several seeds control and treatment in turn"""
+    """For image-level metrics: one for each model, the control first; with several seeds the two in turn"""
     slices: Mapping[str, str] | None = None
-    """Image id → slice; adds the difference slice by slice"""
+    """Image id → slice; if given, the difference in each slice is added"""
 
     @property
     def interval_level(self) -> float:
-        """Level of the interval that decides: to be equal is two one-sided tests at 1 − level each.
+        """Level of the interval that decides; equality takes two one-sided tests at 1 − level each.
 
         >>> ComparisonSpec(claim="equal", margin=0.01).interval_level
         0.9
@@ -80,7 +80,7 @@ class ComparisonSpec:
         return self.level if self.claim == "better" else round(2 * self.level - 1, 12)
 
     def validate(self) -> None:
-        """Check what needs no data.
+        """Check the settings that can be checked without data.
 
         Raises:
             UsageError: no such metric (with the nearest one), a number out of range, or a claim of equality without a
@@ -101,28 +101,28 @@ class ComparisonSpec:
             )  # fmt: skip
 
     def validate_for(self, truth: Dataset, models: int) -> None:
-        """Check against the data, and that there is a threshold for each of so many models.
+        """Check the settings against the data and the number of models.
 
         Raises:
-            UsageError: as `validate`, a pose metric or sigmas without keypoints, or image-level thresholds that lack.
+            UsageError: as `validate`; a pose metric or sigmas without keypoints; missing image-level thresholds.
         """
         self.validate()
         pose = truth.labels.keypoints is not None
         comparable_metric(self.metric, pose=pose)
         if self.sigmas is not None and not pose:
-            raise UsageError("sigmas are of keypoints, and the truth has none", where=truth.source, got=self.sigmas)
+            raise UsageError("sigmas need keypoints, and the truth has none", where=truth.source, got=self.sigmas)
         if self.metric in IMAGE_LEVEL and not self.thresholds:
             hint = "--threats gun,knife --threshold 0.4 (in Python: threats=, threshold=)"
-            raise UsageError(f"{self.metric} is of whole images: say which classes are a threat", hint=hint)
+            raise UsageError(f"{self.metric} is about whole images: name the classes that are a threat", hint=hint)
         if self.thresholds and len(self.thresholds) != models:
-            raise UsageError("every model has a threshold of its own", expected=models, got=len(self.thresholds))
+            raise UsageError("every model needs its own threshold", expected=models, got=len(self.thresholds))
 
     def threshold(self, model: int) -> ImageLevelThreshold | None:
-        """Return the image-level threshold of one model; None where the metric is not of whole images."""
+        """Return the image-level threshold of one model, by its index; None where there are none."""
         return self.thresholds[model] if self.thresholds else None
 
     def of_models(self, *models: int) -> ComparisonSpec:
-        """Return the same comparison of some of the models."""
+        """Return the settings restricted to the thresholds of some models, by their indices."""
         return replace(self, thresholds=tuple(self.thresholds[i] for i in models)) if self.thresholds else self
 
     @classmethod

@@ -15,10 +15,10 @@ from liftgate.errors import UsageError
 from liftgate.progress import Progress, silent
 
 Truth = Dataset | Path | str
-"""A data set in memory, or where one lies"""
+"""A data set in memory, or its path"""
 
-_OF_BOXES = ("size_rotated", "size_differs", "image_twice")
-_OF_IMAGES = ("image", "jpeg", "size", "split", "path", "list", "group")
+_BOX_FAULTS = ("size_rotated", "size_differs", "image_twice")
+_IMAGE_FAULTS = ("image", "jpeg", "size", "split", "path", "list", "group")
 
 
 def read_truth(
@@ -34,12 +34,12 @@ def read_truth(
     Args:
         truth: COCO JSON, data.yaml, VOC folder, or a Dataset.
         groups: regex with (?P<group>…), CSV with columns image,group, or `folder`; None: the data set's own.
-        split: default val, where there is one.
+        split: name of the split; default `val`, where there is one.
         images: folder of the images, where the labels do not name it.
         progress: called with the number of items done and in all.
 
     Raises:
-        UsageError: it cannot be read, has no such split, or nothing of its labels can be used.
+        UsageError: it cannot be read, has no such split, or has no usable object.
     """
     if isinstance(truth, Dataset):
         dataset, where = truth, truth.source
@@ -52,19 +52,18 @@ def read_truth(
         has = ", ".join(dataset.splits) or "none: leave --split out"
         raise UsageError(f"no split {split!r}", where=where, expected=has, got=split)
     if split is not None:
-        dataset = dataset.split(split)  # first: a rule need not fit images of other splits
+        dataset = dataset.split(split)  # before groups: a rule need not match images of other splits
     _require_objects(dataset, where)
     return dataset if groups is None else assign_groups(dataset, groups, base=Path.cwd())
 
 
 def faults_of_truth(dataset: Dataset) -> str:
-    """Return the faults of the labels as a sentence, because numbers against damaged truth look like any others.
+    """Return the faults of the labels in one sentence; empty without faults.
 
-    Empty without faults.
-
-    Missing or unreadable images are no fault here: measuring needs their labels only.
+    Metrics against damaged labels look like any others, so this belongs to the result. Missing or unreadable images
+    are no fault here: evaluation needs only their labels.
     """
-    kept = [f.kind for f in dataset.faults if f.kind in _OF_BOXES or not f.kind.startswith(_OF_IMAGES)]
+    kept = [f.kind for f in dataset.faults if f.kind in _BOX_FAULTS or not f.kind.startswith(_IMAGE_FAULTS)]
     unlabelled = _unlabelled(dataset)
     note = f"{unlabelled} images of the truth have no label file, and count as empty" if unlabelled else ""
     if not kept:
@@ -75,14 +74,14 @@ def faults_of_truth(dataset: Dataset) -> str:
 
 
 def _unlabelled(dataset: Dataset) -> int:
-    """Images that no label file says anything of, and that have no object from elsewhere."""
+    """Return the number of images without a label file that have no object from another source."""
     bare = np.array([image.label is None for image in dataset.images], dtype=np.bool_)
     bare[dataset.labels.image] = False
     return int(bare.sum())
 
 
 def _require_objects(dataset: Dataset, where: object) -> None:
-    """Refuse a truth that has labels of which nothing can be found.
+    """Refuse a truth without any object that a model could find.
 
     Raises:
         UsageError: every object is a crowd or ignored, or none could be read.

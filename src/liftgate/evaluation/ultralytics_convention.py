@@ -1,10 +1,10 @@
-"""The numbers as Ultralytics' validator computes them, from the same matches, so that a user understands both.
+"""Metrics by the formulas of Ultralytics' validator, from the same matches, to explain differences from COCO.
 
-What differs from COCO: the area under the precision-recall curve is a trapezoid over 101 interpolated points instead of
+The differences: the area under the precision-recall curve is a trapezoid over 101 interpolated points instead of
 the mean of 101 steps; precision and recall are read at the confidence where the mean F1 over classes, smoothed, is
-highest; every detection of an image counts, not the best 100 of each class. Matching is the same greedy one (since
-8.4; before, pairs went by IoU). Its boxes are compared in the letterboxed image in single precision, so a pair within
-rounding of a threshold may fall on the other side: hence "equal to 1e-4", not to the last bit.
+highest; every detection of an image counts, not the best 100 of each class. Matching is greedy by score as in COCO
+(since 8.4; before, by IoU). Ultralytics compares boxes in the letterboxed image in single precision, so a pair close
+to a threshold may differ: values agree to 1e-4, not to the last bit.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _SMOOTHING = 101  # points of the box filter: a tenth of the confidences
 
 
 def as_ultralytics(table: MatchTable) -> dict[str, float | None]:
-    """mAP50-95, mAP50, precision and recall of `model.val()`, under names that start with `ultralytics_`.
+    """Return mAP50-95, mAP50, precision and recall of `model.val()`, with the prefix `ultralytics_`.
 
-    `table` is matched without a limit of detections. Crowds and ignored objects are not in the data that Ultralytics is
-    given: detections on them are false. None where there is no truth.
+    Crowds and ignored objects are not part of the data that Ultralytics reads, so detections on them count as false.
+    All values are None where there is no truth.
     """
     objects = np.bincount(table.label_class[table.counted[0]], minlength=len(table.classes))
     classes = [class_curves(table, int(k), int(objects[k])) for k in np.flatnonzero(objects)]
@@ -41,12 +41,18 @@ def as_ultralytics(table: MatchTable) -> dict[str, float | None]:
 def class_curves(
     table: MatchTable, k: int, objects: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(10,) AP, and (1000,) precision and recall over confidence at IoU 0.5, of one class with truth."""
+    """Return (10,) AP, and (1000,) precision and recall over confidence at IoU 0.5, of one class.
+
+    Args:
+        table: detections matched by box.
+        k: index of the class.
+        objects: number of its objects, at least 1.
+    """
     rows = slice(table.start[k], table.start[k + 1])
     score, hit = table.score[rows], table.hit[0, rows] & ~table.skip[0, rows]
     if not len(score):
         return np.zeros(10), np.zeros(len(_CONFIDENCES)), np.zeros(len(_CONFIDENCES))
-    # Of a run of false positives only the last row bends the curve, just before recall rises.
+    # In a run of false positives only the last one changes the curve, just before recall rises.
     found = hit != 0
     bends = np.flatnonzero(found | np.append(found[1:], True))
     true = np.cumsum((hit[bends, None] >> np.arange(10)) & 1, axis=0)
@@ -66,6 +72,6 @@ def trapezoid_area(recall: NDArray[np.float64], precision: NDArray[np.float64]) 
 
 
 def _smooth(curve: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Box filter whose ends are padded with the first and last value."""
+    """Return the curve after a box filter, padded with its first and last value."""
     padded = np.pad(curve, _SMOOTHING // 2, mode="edge")
     return np.convolve(padded, np.full(_SMOOTHING, 1 / _SMOOTHING), mode="valid")

@@ -1,4 +1,4 @@
-"""Verdicts: what a gate says of a comparison or of an evaluation, in one word and one sentence."""
+"""Verdicts: PASS, MARGINAL or FAIL of a gate on a comparison or an evaluation, with one sentence that explains it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,28 @@ from liftgate.stats.sample_size import groups_for_margin, groups_for_rate
 from liftgate.stats.seeds import MIN_SEEDS
 from liftgate.study.records import Claim, ClaimWord, Gate, Rule, VerdictWord
 
-_ORDER: tuple[VerdictWord, ...] = ("PASS", "MARGINAL", "FAIL")
+_BEST_TO_WORST: tuple[VerdictWord, ...] = ("PASS", "MARGINAL", "FAIL")
 FEW_GROUPS = 10
+"""Below this many informative groups a verdict carries a caveat"""
 PUBLISHED = "published"
-"""Method of numbers that were published without an interval"""
+"""Method of published numbers, which have no interval"""
 SETTLING_CHANCE = 0.8
-"""Chance with which the groups that are named would settle a verdict"""
+"""Probability with which the number of groups that a verdict names would settle it"""
 
 
 def decide(gain: Interval, margin: float, rule: Rule = "interval", claim: ClaimWord = "better") -> VerdictWord:
-    """The rule itself. `gain` is oriented so that more is better.
+    """Return the verdict on a gain: the decision rule itself.
 
     Interval rule: PASS when the lower bound reaches the margin, FAIL when the upper bound is below it, else MARGINAL,
     so also when no interval can be established. Point rule: PASS from the margin up, MARGINAL from 0 to it, else FAIL;
-    under five groups there is no PASS, but for published numbers, which have no groups. Equal: PASS when the
+    under five groups it never passes, except for published numbers, which have no groups. Equal: PASS when the
     interval (of level 1 − 2α: two one-sided tests) lies inside ± margin, FAIL when it lies outside, else MARGINAL.
+
+    Args:
+        gain: the difference, with its sign such that more is better (`as_gain`).
+        margin: the least gain that counts.
+        rule: `interval` or `point`.
+        claim: `better` or `equal`.
 
     >>> [decide(Interval((a + b) / 2, a, b, .95, "t", 100, 20), 2.0) for a, b in [(2.1, 4), (.5, 3), (-1, 1.5)]]
     ['PASS', 'MARGINAL', 'FAIL']
@@ -46,33 +53,32 @@ def decide(gain: Interval, margin: float, rule: Rule = "interval", claim: ClaimW
 
 
 def _enough_for_points(gain: Interval) -> bool:
-    """Whether point values may pass a gate: five groups with information, or published numbers."""
+    """Return whether the point rule may pass: at least five informative groups, or published numbers."""
     return gain.method == PUBLISHED or gain.informative >= MIN_GROUPS
 
 
-def oriented(delta: Interval, metric: str) -> Interval:
-    """The gain: the difference itself, or turned round where less is better."""
-    return _turned(delta) if metric in LESS_IS_BETTER else delta
+def as_gain(delta: Interval, metric: str) -> Interval:
+    """Return the difference with its sign such that more is better."""
+    return _negated(delta) if metric in LESS_IS_BETTER else delta
 
 
-def _turned(delta: Interval) -> Interval:
+def _negated(delta: Interval) -> Interval:
     low = None if delta.high is None else -delta.high
     high = None if delta.low is None else -delta.low
     return replace(delta, estimate=-delta.estimate, low=low, high=high)
 
 
 def groups_that_settle(gain: Interval, margin: float, claim: ClaimWord = "better") -> int | None:
-    """Groups like these that would settle a MARGINAL verdict with a chance of SETTLING_CHANCE.
+    """Return how many groups would settle a MARGINAL verdict with a probability of SETTLING_CHANCE; None: none would.
 
-    Provided that the true difference is the one that was measured; the variance between groups is taken at its upper
-    bound. They are counted in the way of the interval: as effective groups, with its own factor where it holds for
-    several treatments at once.
+    The measured difference is taken as the true one, and the variance between groups at its upper bound. The number is
+    consistent with the interval: it counts effective groups, and uses the factor of a simultaneous interval.
     """
     if gain.standard_error is None or gain.low is None or gain.high is None:
         return None
     effective = gain.n_groups if gain.groups_effective is None else gain.groups_effective
     plain = t_quantile(gain.level, gain.degrees) * gain.standard_error
-    # To be equal is to stay clear of the nearer end of ± margin.
+    # For equality the interval must stay clear of the nearer end of ± margin.
     estimate = abs(gain.estimate) if claim == "equal" else gain.estimate
     needed = groups_for_margin(
         estimate, margin, gain.standard_error * math.sqrt(effective), gain.level, chance=SETTLING_CHANCE,
@@ -81,7 +87,7 @@ def groups_that_settle(gain: Interval, margin: float, claim: ClaimWord = "better
     return None if needed is None else max(gain.n_groups + 1, math.ceil(needed * gain.n_groups / effective))
 
 
-def explain(
+def explain_verdict(
     metric: str,
     delta: Interval,
     margin: float,
@@ -90,32 +96,41 @@ def explain(
     claim: ClaimWord = "better",
     settled_by: str = "",
 ) -> str:
-    """The verdict on a comparison in one sentence a person can repeat.
+    """Return the sentence that explains the verdict on a comparison.
 
-    `settled_by`: what would settle it, where that is not a number of groups.
+    Args:
+        metric: name of the metric.
+        delta: treatment − control.
+        margin: the least gain that counts.
+        rule: `interval` or `point`.
+        names: of control and treatment.
+        claim: `better` or `equal`.
+        settled_by: what would settle it, in words; empty: a number of groups is computed.
     """
     control, treatment = names
-    gain = oriented(delta, metric)
+    gain = as_gain(delta, metric)
     word = decide(gain, margin, rule, claim)
-    said = f"{metric} of {treatment} is {_amount(gain.estimate, metric)} {control}'s{_evidence(delta)}"
+    sentence_start = (
+        f"{metric} of {treatment} is {_difference_text(gain.estimate, metric)} {control}'s{_evidence_text(delta)}"
+    )
     wanted = f"the margin {margin:g}"
     if rule == "point":
         reached = gain.estimate >= margin and word == "MARGINAL"
         points = _FEW_FOR_POINTS if reached else _POINT_WORDS[word].format(margin=wanted)
-        return f"{said}; point rule: {points}."
+        return f"{sentence_start}; point rule: {points}."
     if not delta.established:
-        return f"{said}: nothing is settled, {delta.note or 'no interval can be established'}."
+        return f"{sentence_start}: nothing is settled, {delta.note or 'no interval can be established'}."
     if claim == "equal":
-        return f"{said}: {_of_equality(word, margin, settled_by or _settled_by(gain, margin, claim))}."
+        return f"{sentence_start}: {_explain_equality(word, margin, settled_by or _what_settles(gain, margin, claim))}."
     if word == "PASS":
-        return f"{said}: the whole interval reaches {wanted}."
+        return f"{sentence_start}: the whole interval reaches {wanted}."
     if word == "FAIL":
         harm = f"; {treatment} harms" if gain.high is not None and gain.high < 0 else ""
-        return f"{said}: the whole interval is below {wanted}{harm}."
-    return f"{said}: the interval holds {wanted}; {settled_by or _settled_by(gain, margin, claim)}."
+        return f"{sentence_start}: the whole interval is below {wanted}{harm}."
+    return f"{sentence_start}: the interval holds {wanted}; {settled_by or _what_settles(gain, margin, claim)}."
 
 
-def _of_equality(word: VerdictWord, margin: float, settled_by: str) -> str:
+def _explain_equality(word: VerdictWord, margin: float, settled_by: str) -> str:
     if word == "PASS":
         return f"the whole interval lies within ± {margin:g}, which was declared to be equal"
     if word == "FAIL":
@@ -123,7 +138,7 @@ def _of_equality(word: VerdictWord, margin: float, settled_by: str) -> str:
     return f"the interval reaches beyond ± {margin:g}, so equality is not shown; {settled_by}"
 
 
-def _settled_by(gain: Interval, margin: float, claim: ClaimWord) -> str:
+def _what_settles(gain: Interval, margin: float, claim: ClaimWord) -> str:
     groups = groups_that_settle(gain, margin, claim)
     if groups is None:
         return "more groups would not settle it"
@@ -133,20 +148,26 @@ def _settled_by(gain: Interval, margin: float, claim: ClaimWord) -> str:
 def judge_comparison(
     gate: Gate, comparison: Comparison, *, seeds: Sequence[int] = (0,), costs: Mapping[str, str] | None = None
 ) -> Verdict:
-    """What a gate says of a comparison.
+    """Return the verdict of a gate on a comparison.
 
-    `costs` (arm → "43 h") are said beside the verdict, for a lift that is bought too dear is seen only there.
+    Args:
+        gate: the gate.
+        comparison: of its control and treatment.
+        seeds: seeds that the arms were trained with.
+        costs: arm → training time in words ("43 h"), appended to the sentence so that gain and cost are seen together.
     """
     names = (gate.control or "control", gate.treatment or "treatment")
     metric = gate.metric or comparison.metric
-    gain = oriented(comparison.delta, metric)
+    gain = as_gain(comparison.delta, metric)
     word = decide(gain, gate.margin, gate.rule, gate.claim)
     unsettled = word == "MARGINAL" and gate.rule == "interval"
     needed = groups_that_settle(gain, gate.margin, gate.claim) if unsettled else None
     if comparison.settled_by:
         needed = comparison.groups_needed
-    said = explain(metric, comparison.delta, gate.margin, gate.rule, names, gate.claim, comparison.settled_by)
-    sentence = f"{word}: {said}"
+    explanation = explain_verdict(
+        metric, comparison.delta, gate.margin, gate.rule, names, gate.claim, comparison.settled_by
+    )
+    sentence = f"{word}: {explanation}"
     if costs:
         sentence += " Cost: " + ", ".join(f"{arm} {cost}" for arm, cost in costs.items()) + "."
     row = comparison.to_dict() | {
@@ -166,10 +187,16 @@ def judge_comparison(
 
 
 def judge_claims(gate: Gate, evaluation: Evaluation, *, seeds: Sequence[int] = (0,)) -> Verdict:
-    """What a gate says of one model against fixed numbers: all claims must hold, the worst word is the verdict."""
+    """Return the verdict of a gate on one model against fixed thresholds: the worst of its claims decides.
+
+    Args:
+        gate: the gate with its claims.
+        evaluation: of the model.
+        seeds: seeds that the arm was trained with.
+    """
     rows = [_claim_row(claim, evaluation, gate.rule) for claim in gate.claims]
     words: list[VerdictWord] = [row["word"] for row in rows]
-    word: VerdictWord = max(words, key=_ORDER.index, default="MARGINAL")
+    word: VerdictWord = max(words, key=_BEST_TO_WORST.index, default="MARGINAL")
     if len(rows) == 1:  # the verdict begins with its word
         rows[0]["sentence"] = rows[0]["sentence"].replace(f": {word}", "", 1)
     parts = "; ".join(row["sentence"] for row in rows)
@@ -181,17 +208,22 @@ def judge_claims(gate: Gate, evaluation: Evaluation, *, seeds: Sequence[int] = (
 
 
 def attribute(verdict: Verdict, contribution: Comparison, *, control: str = "the control") -> Verdict:
-    """Credit the treatment only with treatment − control, however well it did against a fixed number.
+    """Limit a verdict on fixed thresholds by what the treatment itself contributed: treatment − control.
 
-    A gate that passes while the treatment's own contribution is not positive becomes FAIL, "the control explains it";
-    where the contribution is positive but its interval holds 0, the verdict is at most MARGINAL.
+    A gate that passes while that contribution is not positive becomes FAIL, "the control explains it"; where the
+    contribution is positive but its interval includes 0, the verdict is at most MARGINAL.
+
+    Args:
+        verdict: of the gate on the treatment.
+        contribution: comparison of the treatment with the control.
+        control: name of the control, for the sentence.
     """
-    gain = oriented(contribution.delta, contribution.metric)
+    gain = as_gain(contribution.delta, contribution.metric)
     row = {"kind": "attribution", **contribution.to_dict()}
     if verdict.word == "FAIL":
         return replace(verdict, evidence=(*verdict.evidence, row))
-    amount = _amount(gain.estimate, contribution.metric)
-    share = f"{contribution.metric} {amount} {control}{_evidence(contribution.delta)}"
+    amount = _difference_text(gain.estimate, contribution.metric)
+    share = f"{contribution.metric} {amount} {control}{_evidence_text(contribution.delta)}"
     if gain.estimate <= 0:
         word: VerdictWord = "FAIL"
         why = f"the gate says {verdict.word}, but the control explains it: the treatment's own contribution is {share}."
@@ -222,19 +254,24 @@ def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule) -> dict[str, An
     if value is not None and interval is None and claim.metric == LATENCY:
         word = "PASS" if (value <= threshold if side == "at most" else value >= threshold) else "FAIL"
         sentence = f"{claim.metric} {value:.4g} (as measured when predicting, no interval) against {side} {threshold:g}"
-        said: dict[str, Any] = {"interval": [None, None], "word": word, "images_needed": None, "groups_needed": None}
+        rest: dict[str, Any] = {
+            "interval": [None, None],
+            "word": word,
+            "images_needed": None,
+            "groups_needed": None,
+        }
         sample = {"n_images": evaluation.n_images, "n_groups": evaluation.n_groups}
-        said |= {"method": "as measured", **sample, "design_effect": None, "n_effective": None}
-        return row | said | {"sentence": f"{sentence}: {word}"}
+        rest |= {"method": "as measured", **sample, "design_effect": None, "n_effective": None}
+        return row | rest | {"sentence": f"{sentence}: {word}"}
     if value is None or interval is None:
         return row | {
             "interval": [None, None],
             "word": "MARGINAL",
             "images_needed": None,
             "groups_needed": None,
-            "sentence": _undefined(claim.metric, evaluation),
+            "sentence": _undefined_text(claim.metric, evaluation),
         }
-    gain, wanted = (interval, threshold) if claim.at_most is None else (_turned(interval), -threshold)
+    gain, wanted = (interval, threshold) if claim.at_most is None else (_negated(interval), -threshold)
     if rule == "point":
         passes = gain.estimate >= wanted
         word = "FAIL" if not passes else "PASS" if _enough_for_points(gain) else "MARGINAL"
@@ -242,7 +279,7 @@ def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule) -> dict[str, An
         word = decide(gain, wanted)
     groups = _groups_for_claim(interval, threshold) if word == "MARGINAL" and rule == "interval" else None
     images = None if groups is None else math.ceil(groups * interval.n_images / interval.n_groups)
-    sentence = f"{claim.metric} {value:.4f}{_evidence(interval)} against {side} {threshold:g}: {word}"
+    sentence = f"{claim.metric} {value:.4f}{_evidence_text(interval)} against {side} {threshold:g}: {word}"
     if groups is not None:
         sentence += f", about {images} images in {groups} groups would settle it with {SETTLING_CHANCE:.0%} chance"
     elif word == "MARGINAL" and rule == "point":
@@ -268,14 +305,14 @@ def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule) -> dict[str, An
     }
 
 
-def _undefined(metric: str, evaluation: Evaluation) -> str:
+def _undefined_text(metric: str, evaluation: Evaluation) -> str:
     if metric == LATENCY:
         return "how long an image takes was not recorded with these predictions"
     return f"{metric} is undefined on these {evaluation.n_images} images"
 
 
 def describe_groups_needed(interval: Interval, wanted: float) -> str:
-    """Say how much data like this would show the claim of a model that is half-way from it to perfect."""
+    """Return how much such data would show the claim for a model half-way between it and perfect; empty: unknown."""
     if not 0 < wanted < 1:
         return ""
     true = (1 + wanted) / 2
@@ -287,7 +324,7 @@ def describe_groups_needed(interval: Interval, wanted: float) -> str:
 
 
 def _groups_for_claim(interval: Interval, threshold: float) -> int | None:
-    """Groups that would settle a claim about one model, on either side of the threshold."""
+    """Return the groups that would settle a claim about one model, above or below the threshold; None: none would."""
     if interval.low is None or interval.high is None:
         return None
     effective = interval.n_groups if interval.groups_effective is None else interval.groups_effective
@@ -296,21 +333,21 @@ def _groups_for_claim(interval: Interval, threshold: float) -> int | None:
         worth = interval.n_effective / effective * (correction if 0 < interval.estimate < 1 else 1)
         needed = groups_for_rate(interval.estimate, threshold, worth, interval.level, chance=SETTLING_CHANCE)
         return None if needed is None else max(interval.n_groups + 1, math.ceil(needed * interval.n_groups / effective))
-    if interval.standard_error is None:  # a median or a count of none: half the width of its interval, in units of t
+    if interval.standard_error is None:  # a median, or a count of zero: from half the width of its interval
         width = (interval.high - interval.low) / 2
         interval = replace(interval, standard_error=width / t_quantile(interval.level, interval.degrees))
     return groups_that_settle(interval, threshold)
 
 
-def _amount(gain: float, metric: str) -> str:
+def _difference_text(gain: float, metric: str) -> str:
     if gain == 0:
         return "the same as"
     side = "above" if (gain > 0) != (metric in LESS_IS_BETTER) else "below"
     return f"{abs(gain):.4f} {side}"
 
 
-def _evidence(interval: Interval) -> str:
-    """Return what a reader must know before believing the number in front of it."""
+def _evidence_text(interval: Interval) -> str:
+    """Return interval, method and sample of a number, in brackets."""
     if not interval.n_images:
         return f" ({interval.note})"
     bounds = f" [{interval.low:.4f}, {interval.high:.4f}]" if interval.established else ""

@@ -1,1 +1,1 @@
-"""Kernels."""
+"""Numeric kernels: Python functions over numpy arrays that are compiled to machine code."""

@@ -1,18 +1,18 @@
-"""The kernel of average precision: 101-point AP of every class and IoU threshold, for many weightings side by side."""
+"""Kernel of average precision: 101-point AP of every class and IoU threshold, for many weightings at once."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.kernels.compiler import compiled, part
+from liftgate.kernels.compiler import compiled, kernel_helper
 
 _TINY = float(np.spacing(1.0))
-_TO_INTEGER = 1.5 * 2.0**52  # added and taken away again, it rounds: to vectorise, which a call would prevent
+_ROUND = 1.5 * 2.0**52  # adding and subtracting it rounds to an integer; unlike a call it vectorises
 
 
 @compiled
-def ap_lanes(
+def weighted_ap(
     start: NDArray[np.int64],
     unit: NDArray[np.int64],
     hit: NDArray[np.uint16],
@@ -22,12 +22,22 @@ def ap_lanes(
     state: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
-    """Write AP into `out` (K, 10, L).
+    """Write the AP of each class, IoU threshold and weighting into `out`.
 
-    Counts are summed up to the last true positive of a class, then taken down again on the way back, on which the best
-    precision so far is the envelope: nothing but a few rows of `state` is ever touched.
+    Counts are accumulated forwards to the last true positive of a class, then subtracted backwards, where the best
+    precision so far is the envelope. Only a few rows of `state` are used, so the work stays in the cache.
+
+    Args:
+        start: (K + 1,) where the rows of each class begin.
+        unit: (n,) resampling unit of each detection, best score first within a class.
+        hit: (n,) bit t: matched at IOU_THRESHOLDS[t].
+        skip: (n,) bit t: neither right nor wrong.
+        weights: (U, L) how often each unit counts.
+        positives: (K, L) weighted number of objects.
+        state: (51, L) scratch memory.
+        out: (K, 10, L); left unchanged where there are no positives.
     """
-    n_lanes = weights.shape[1]
+    n_columns = weights.shape[1]
     seen = state[0]
     true, skipped, best, reached, total = state[1:11], state[11:21], state[21:31], state[31:41], state[41:51]
     for c in range(len(start) - 1):
@@ -49,26 +59,26 @@ def ap_lanes(
                     _subtract(skipped[t], weight)
                 elif (hits >> t) & 1:
                     if not (after >> t) & 1:
-                        _step(true[t], seen, skipped[t], positives[c], best[t], reached[t], total[t])
+                        _advance(true[t], seen, skipped[t], positives[c], best[t], reached[t], total[t])
                     _subtract(true[t], weight)
             _subtract(seen, weight)
             after = hits & ~skips
         for t in range(10):
-            for lane in range(n_lanes):
-                if positives[c, lane] > 0:
-                    out[c, t, lane] = (total[t, lane] + best[t, lane] * reached[t, lane]) / 101
+            for column in range(n_columns):
+                if positives[c, column] > 0:
+                    out[c, t, column] = (total[t, column] + best[t, column] * reached[t, column]) / 101
 
 
-@part
+@kernel_helper
 def _last_hit(hit: NDArray[np.uint16], begin: int, end: int) -> int:
-    """End of the rows up to the last true positive: what comes after it changes nothing."""
+    """Return the end of the rows up to the last true positive; later rows do not change AP."""
     while end > begin and hit[end - 1] == 0:
         end -= 1
     return end
 
 
-@part
-def _step(
+@kernel_helper
+def _advance(
     true: NDArray[np.float64],
     seen: NDArray[np.float64],
     skipped: NDArray[np.float64],
@@ -77,27 +87,27 @@ def _step(
     reached: NDArray[np.float64],
     total: NDArray[np.float64],
 ) -> None:
-    """Give the recall points beyond this true positive the best precision there, and see whether it is better here.
+    """Add the best precision so far for the recall points beyond this true positive, then update it with this one.
 
-    Of the recall points 0, 0.01 … 1 those reached are the ones up to the nearest, and that one if it is not above.
+    The recall points reached are those of 0, 0.01 … 1 that are not above the recall here.
     """
-    for lane in range(len(true)):
-        precision = true[lane] / (seen[lane] - skipped[lane] + _TINY)
-        recall = true[lane] / positives[lane]
-        nearest = (recall * 100.0 + _TO_INTEGER) - _TO_INTEGER
+    for column in range(len(true)):
+        precision = true[column] / (seen[column] - skipped[column] + _TINY)
+        recall = true[column] / positives[column]
+        nearest = (recall * 100.0 + _ROUND) - _ROUND
         here = nearest + (1.0 if nearest * 0.01 <= recall else 0.0)
-        total[lane] += best[lane] * (reached[lane] - here)
-        reached[lane] = here
-        best[lane] = max(best[lane], precision)
+        total[column] += best[column] * (reached[column] - here)
+        reached[column] = here
+        best[column] = max(best[column], precision)
 
 
-@part
+@kernel_helper
 def _add(to: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
-    for lane in range(len(to)):
-        to[lane] += weight[lane]
+    for column in range(len(to)):
+        to[column] += weight[column]
 
 
-@part
+@kernel_helper
 def _subtract(of: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
-    for lane in range(len(of)):
-        of[lane] -= weight[lane]
+    for column in range(len(of)):
+        of[column] -= weight[column]

@@ -1,8 +1,8 @@
-"""Matching: which detection found which object, at ten IoU thresholds and in every size range, decided once.
+"""Kernels of matching: greedy COCO matching of detections to objects at ten IoU thresholds and in every size range.
 
-Greedy as the COCO protocol has it: in each image and class the detections, best score first, take the object that they
-overlap most. Everything here sees arrays; `table` builds them. Semantics, ties included, are pycocotools', quirk by
-quirk as docs/metrics.md lists them.
+In each image and class the detections, best score first, take the free object that they overlap most.
+`evaluation.match_table` builds the arrays. Semantics, including ties, are those of pycocotools; docs/metrics.md lists
+its quirks.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.kernels.compiler import compiled, part
+from liftgate.kernels.compiler import compiled, kernel_helper
 
 IOU_THRESHOLDS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
-"""(10,) the bits of a match mask: bit t is set when the match holds at IOU_THRESHOLDS[t]"""
+"""(10,) bit t of a match mask is set when the match holds at IOU_THRESHOLDS[t]"""
 
 RECALL_POINTS: NDArray[np.float64] = np.linspace(0.0, 1.0, 101)
 
@@ -23,14 +23,20 @@ _TINY = float(np.spacing(1.0))
 
 
 @compiled
-def sided_boxes(
-    boxes: NDArray[np.float64], said: NDArray[np.float64], order: NDArray[np.int64], out: NDArray[np.float64]
+def boxes_with_sides(
+    boxes: NDArray[np.float64], file_sides: NDArray[np.float64], order: NDArray[np.int64], out: NDArray[np.float64]
 ) -> None:
-    """Left, top, right, bottom, width, height of the rows `order` into `out`, with the sides as a COCO file said them.
+    """Write left, top, right, bottom, width, height of the rows `order` into `out`, with sides as in the COCO file.
 
     left + width − left is not width in floating point, and 32.000000000000004 pixels are not "small". Sides are those
-    `said` (n, 2), unless the boxes were changed since. Where none are given (0, 2), and the difference lies within
-    rounding of a number of at most 8 decimals, that number is what a file would have.
+    of the file, unless the boxes were changed since. Without them, a difference within rounding of a number of at most
+    8 decimals becomes that number, which is what a file would contain.
+
+    Args:
+        boxes: (n, 4) left, top, right, bottom.
+        file_sides: (n, 2) width and height in the file; (0, 2): unknown.
+        order: rows to write.
+        out: (len(order), 6).
     """
     for place in range(len(order)):
         row = order[place]
@@ -41,8 +47,8 @@ def sided_boxes(
             side, short = raw, np.rint(raw * 1e8) / 1e8
             if abs(short - raw) <= rounding:
                 side = short
-            if len(said) > 0 and abs(said[row, axis] - raw) <= rounding:
-                side = said[row, axis]
+            if len(file_sides) > 0 and abs(file_sides[row, axis] - raw) <= rounding:
+                side = file_sides[row, axis]
             out[place, axis], out[place, axis + 2], out[place, axis + 4] = low, high, side
 
 
@@ -55,11 +61,17 @@ def box_similarity(
     offsets: NDArray[np.int64],
     out: NDArray[np.float64],
 ) -> None:
-    """IoU of every detection with every object of its image and class, flat, into `out`, which is 0 before.
+    """Write the IoU of every detection with every object of its image and class into `out`.
 
-    `detections` (n, 6) and `objects` (m, 6) hold left, top, right, bottom, width, height. A row of `runs` (r, 4) is one
-    image and class: first and last+1 detection, first and last+1 object; its pairs start at `offsets[run]`,
-    detection-major. For a crowd region the union is the detection alone, so a detection inside it scores 1.
+    For a crowd region the union is the area of the detection alone, so a detection inside it has 1.
+
+    Args:
+        detections: (n, 6) left, top, right, bottom, width, height.
+        objects: (m, 6) the same of the objects.
+        crowd: (m,) which objects are crowd regions.
+        runs: (r, 4) for each image and class: first and last+1 detection, first and last+1 object.
+        offsets: (r,) where the pairs of each run begin in `out`, detection-major.
+        out: (pairs,) all 0 before.
     """
     for run in range(len(runs)):
         d0, d1, g0, g1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
@@ -87,10 +99,20 @@ def oks_similarity(
     offsets: NDArray[np.int64],
     out: NDArray[np.float64],
 ) -> None:
-    """Object keypoint similarity of every detection with every object of its image and class, flat as `box_similarity`.
+    """Write the object keypoint similarity of every detection with every object of its image and class into `out`.
 
     OKS = mean over labelled keypoints of exp(−d² / (2·area·(2σ)²)). An object without labelled keypoints is an ignore
-    region: distances are then to its box, doubled in size. `detections` (n, K, 3), `objects` (m, K, 3), `boxes` (m, 6).
+    region: distances are then to its box, doubled in size.
+
+    Args:
+        detections: (n, K, 3) keypoints.
+        objects: (m, K, 3) keypoints; the third value is above 0 where labelled.
+        boxes: (m, 6) boxes of the objects: left, top, right, bottom, width, height.
+        area: (m,) areas of the objects.
+        sigmas: (K,) one for each keypoint.
+        runs: (r, 4) as in `box_similarity`.
+        offsets: (r,) as in `box_similarity`.
+        out: (pairs,).
     """
     for run in range(len(runs)):
         d0, d1, g0, g1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
@@ -136,34 +158,47 @@ def greedy_match(
     skip: NDArray[np.uint16],
     found: NDArray[np.int64],
 ) -> None:
-    """Match the detections of every run, best score first.
+    """Match the detections of every run, best score first, and write `hit`, `skip` and `found`.
 
-    `uncounted` (A, m) marks the objects that do not count in a size range; `ranges` (A, 2) are inclusive at both ends.
-    `order`, `taken` (the most objects of a run) and `top` (n,) are room to work in. Written are, for detection d at
-    to[d], all of them 0 before:
+    The outputs are 0 before; those of detection d are written at to[d].
 
-    hit (A, n): bit t is set when the detection is matched at thresholds[t], to whatever object.
-    skip (A, n): bit t is set when it counts neither as right nor as wrong.
-    found (n,): 1 + the object it is matched to at thresholds[0] in range 0, or 0.
+    Args:
+        similarity: (pairs,) as `box_similarity` or `oks_similarity` writes it.
+        runs: (r, 4) as in `box_similarity`.
+        offsets: (r,) as in `box_similarity`.
+        detection_area: (n,) areas of the detections.
+        uncounted: (A, m) objects that do not count in a size range.
+        crowd: (m,) which objects are crowd regions.
+        ranges: (A, 2) size ranges, inclusive at both ends.
+        thresholds: (T,) IoU or OKS thresholds, ascending.
+        to: (n,) where the outputs of each detection are written.
+        order: scratch memory, as long as the most objects of a run.
+        taken: scratch memory, as long as the most objects of a run.
+        top: (n,) scratch memory.
+        hit: (A, n) bit t is set when the detection is matched at thresholds[t], to any object.
+        skip: (A, n) bit t is set when it counts neither as right nor as wrong.
+        found: (n,) 1 + the object that it is matched to at thresholds[0] in range 0, or 0.
     """
     for run in range(len(runs)):
         d0, d1, g0, g1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
         width = g1 - g0
-        best = _tops(similarity, offsets[run], width, top[d0:d1])
+        best = _best_similarities(similarity, offsets[run], width, top[d0:d1])
         for a in range(len(ranges)):
             if best >= thresholds[0]:
-                _counted_first(uncounted[a, g0:g1], order)
+                _order_counted_first(uncounted[a, g0:g1], order)
             for t in range(len(thresholds)):
-                least = min(thresholds[t], 1 - 1e-10)
-                if best < least:
+                min_similarity = min(thresholds[t], 1 - 1e-10)
+                if best < min_similarity:
                     break
                 bit = np.uint16(1 << t)
                 taken[:width] = False
                 for d in range(d0, d1):
-                    if top[d] < least:
+                    if top[d] < min_similarity:
                         continue
                     row = offsets[run] + (d - d0) * width
-                    g = _best(similarity[row : row + width], least, order, taken, crowd[g0:g1], uncounted[a, g0:g1])
+                    g = _best_object(
+                        similarity[row : row + width], min_similarity, order, taken, crowd[g0:g1], uncounted[a, g0:g1]
+                    )
                     if g >= 0:
                         taken[g] = True
                         hit[a, to[d]] |= bit
@@ -176,9 +211,9 @@ def greedy_match(
                     skip[a, to[d]] |= ~hit[a, to[d]] & ALL_BITS
 
 
-@part
-def _tops(similarity: NDArray[np.float64], at: int, width: int, top: NDArray[np.float64]) -> float:
-    """The highest similarity of each detection of a run, into `top`, and of all of them."""
+@kernel_helper
+def _best_similarities(similarity: NDArray[np.float64], at: int, width: int, top: NDArray[np.float64]) -> float:
+    """Write the highest similarity of each detection of a run into `top`; return the highest of all."""
     best = 0.0
     for d in range(len(top)):
         top[d] = 0.0
@@ -188,9 +223,9 @@ def _tops(similarity: NDArray[np.float64], at: int, width: int, top: NDArray[np.
     return best
 
 
-@part
-def _counted_first(uncounted: NDArray[np.bool_], order: NDArray[np.int64]) -> None:
-    """Objects that count, then those that do not, each in the file's order."""
+@kernel_helper
+def _order_counted_first(uncounted: NDArray[np.bool_], order: NDArray[np.int64]) -> None:
+    """Write the objects that count, then those that do not, each in the file's order."""
     place = 0
     for wanted in (False, True):
         for g in range(len(uncounted)):
@@ -199,18 +234,18 @@ def _counted_first(uncounted: NDArray[np.bool_], order: NDArray[np.int64]) -> No
                 place += 1
 
 
-@part
-def _best(
+@kernel_helper
+def _best_object(
     similarity: NDArray[np.float64],
-    least: float,
+    min_similarity: float,
     order: NDArray[np.int64],
     taken: NDArray[np.bool_],
     crowd: NDArray[np.bool_],
     uncounted: NDArray[np.bool_],
 ) -> int:
-    """The free object that a detection overlaps most, at least `least`; of equals the last. −1: none.
+    """Return the free object that a detection overlaps most, the last of equal ones; −1: none reaches `min_similarity`.
 
-    An object that does not count is taken only where none that counts will do; a crowd may be taken again and again.
+    An object that does not count is taken only if no counted one matches; a crowd may be taken any number of times.
     """
     match = -1
     for place in range(len(similarity)):
@@ -219,6 +254,6 @@ def _best(
             continue
         if match >= 0 and not uncounted[match] and uncounted[g]:
             break
-        if similarity[g] >= least:
-            least, match = similarity[g], g
+        if similarity[g] >= min_similarity:
+            min_similarity, match = similarity[g], g
     return match

@@ -1,4 +1,4 @@
-"""Stable order of very many rows, in time linear in their number: matching needs several of them."""
+"""Stable radix sort: the order of very many rows, in linear time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ _MASK = (1 << _BITS) - 1
 
 
 def stable_order(keys: NDArray[np.int64], order: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """`order` (default 0 … n−1) sorted by `keys[order]` taken as unsigned, equal keys in the order that they had.
+    """Return `order` (default 0 … n−1) sorted by `keys[order]`, taken as unsigned; equal keys keep their order.
 
-    Least digit first (radix sort); digits in which all keys agree cost nothing.
+    A radix sort, least significant digit first; digits in which all keys agree are skipped.
+
+    Args:
+        keys: (n,) sort keys.
+        order: (m,) indices into `keys`.
 
     >>> stable_order(np.array([3, 1, 3, 2]), np.array([3, 2, 1, 0])).tolist()
     [1, 3, 2, 0]
@@ -25,18 +29,18 @@ def stable_order(keys: NDArray[np.int64], order: NDArray[np.int64] | None = None
     keys = keys[order]
     varies = int(np.bitwise_or.reduce(keys ^ keys[0])) & 0xFFFF_FFFF_FFFF_FFFF
     spare, counts = (np.empty_like(keys), np.empty(len(order), dtype=np.int64)), np.empty(_MASK + 1, dtype=np.int64)
-    now = (keys, order.astype(np.int64))
+    current = (keys, order.astype(np.int64))
     for shift in range(0, 64, _BITS):
         if (varies >> shift) & _MASK:
-            _pass(*now, shift, counts, *spare)
-            now, spare = spare, now
-    return now[1]
+            _sort_by_digit(*current, shift, counts, *spare)
+            current, spare = spare, current
+    return current[1]
 
 
-def falling(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Keys that sort numbers from the largest to the smallest; 0 and −0 are equal.
+def descending_keys(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return keys (n,) for `stable_order` that sort `values` from the largest to the smallest; 0 and −0 are equal.
 
-    >>> stable_order(falling(np.array([0.5, -1.0, 2.0, -0.0, 0.0]))).tolist()
+    >>> stable_order(descending_keys(np.array([0.5, -1.0, 2.0, -0.0, 0.0]))).tolist()
     [2, 0, 3, 4, 1]
     """
     bits = (values + 0.0).view(np.int64)
@@ -44,7 +48,7 @@ def falling(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 @compiled
-def _pass(
+def _sort_by_digit(
     keys: NDArray[np.int64],
     order: NDArray[np.int64],
     shift: int,

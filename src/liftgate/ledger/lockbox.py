@@ -186,7 +186,7 @@ def declared_budget(study: Study) -> dict[str, int]:
     return budget
 
 
-class Locked(NamedTuple):
+class LockedSplit(NamedTuple):
     """A split that some study has locked."""
 
     ledger: Ledger
@@ -230,12 +230,12 @@ class UnverifiedLedger(NamedTuple):
 class LockSearch(NamedTuple):
     """The locks that hold some images."""
 
-    locked: list[Locked]
+    locked: list[LockedSplit]
     unverified: list[UnverifiedLedger]
     """Ledgers that were to be searched too, and could not be"""
 
 
-def demand_unlocked(dataset: Dataset, hint: str) -> None:
+def require_unlocked(dataset: Dataset, hint: str) -> None:
     """Refuse images that a study near the current folder or near the data has locked.
 
     Raises:
@@ -251,7 +251,7 @@ def nearby_folders(dataset: Dataset) -> Iterable[Path]:
     return dict.fromkeys((Path.cwd(), home, home.parent))
 
 
-def locked_by(dataset: Dataset, folders: Iterable[Path]) -> list[Locked]:
+def locked_by(dataset: Dataset, folders: Iterable[Path]) -> list[LockedSplit]:
     """Return the locked splits that hold any of these images, see `search_locks`.
 
     Raises:
@@ -271,7 +271,7 @@ def search_locks(dataset: Dataset, folders: Iterable[Path]) -> LockSearch:
     a ledger that is none is passed over.
     """
     unverified: list[UnverifiedLedger] = []
-    found: dict[tuple[Path, str, str], Locked] = {}
+    found: dict[tuple[Path, str, str], LockedSplit] = {}
     by_name: dict[str, Path] = {}
     places = list(folders)
     ledgers = [path for folder in places for path in _ledgers(folder, "runs/*")]
@@ -286,7 +286,7 @@ def search_locks(dataset: Dataset, folders: Iterable[Path]) -> LockSearch:
                     content = read_locked_images(path.parent, name, row.split, data.fingerprint, row.identities)
                     same = 0 if content is None else int(content.shared_with(dataset).sum())
                     if shared := max(same, _shared(by_name, row, dataset)):
-                        found[path, name, row.split] = Locked(ledger, path.parent.name, name, row.split, shared)
+                        found[path, name, row.split] = LockedSplit(ledger, path.parent.name, name, row.split, shared)
         except LedgerError as error:
             if path in indexed or not ledger.is_foreign():
                 unverified.append(UnverifiedLedger(path, error))
@@ -313,7 +313,7 @@ def _shared(by_name: Mapping[str, Path], row: SplitSummary, dataset: Dataset) ->
     return sum(hash_ is None or "-" in bytes_ or hash_.startswith(bytes_) for hash_, (_, bytes_) in pairs)
 
 
-def _declared_by(path: Path, dataset: Dataset) -> Iterator[Locked]:
+def _declared_by(path: Path, dataset: Dataset) -> Iterator[LockedSplit]:
     """Yield the locks of a study file on splits of the dataset itself, which are known before any run."""
     try:
         text = path.read_bytes() if path.is_file() and path.stat().st_size < _LARGEST_STUDY else b""
@@ -334,10 +334,10 @@ def _declared_by(path: Path, dataset: Dataset) -> Iterator[Locked]:
                 ledger = Ledger(Workspace(study).ledger)
                 for split, count in Counter(image.split for image in dataset.images).items():
                     if split in spec.lock:
-                        yield Locked(ledger, study.name, spec.name, str(split), count)
+                        yield LockedSplit(ledger, study.name, spec.name, str(split), count)
 
 
-def open_from_outside(locked: Locked, purpose: str, subject: str, truth: str, reason: str) -> Opening:
+def open_outside_study(locked: LockedSplit, purpose: str, subject: str, truth: str, reason: str) -> Opening:
     """Record in its ledger that a verb that belongs to no study opens a locked split; always contaminated."""
     box = Lockbox(locked.ledger, {f"{locked.dataset}.{locked.split}": 0})
     return box.open(locked.dataset, locked.split, purpose, subject, truth=truth, reason=reason)

@@ -103,7 +103,7 @@ class RunFolder:
     @classmethod
     def unfinished(cls, runs: Path, key: str) -> RunFolder | None:
         """Return the newest folder of the run `key` that was paused or killed, to go on from."""
-        for folder in reversed(list(folders(runs))):
+        for folder in reversed(list(run_folders(runs))):
             if not folder.record_path.is_file():
                 continue  # killed while it was made: nothing to go on from; REPORT.md shows it
             record = folder.read()
@@ -241,7 +241,7 @@ def require_unchanged(path: Path) -> None:
         raise DataError(what, where=path, expected=short(written), got=short(found), hint=hint)
 
 
-def folders(runs: Path) -> Iterator[RunFolder]:
+def run_folders(runs: Path) -> Iterator[RunFolder]:
     """Yield the run folders in order of their names, that is of their time; damaged ones too."""
     if runs.is_dir():
         for path in sorted(runs.iterdir()):
@@ -252,7 +252,7 @@ def folders(runs: Path) -> Iterator[RunFolder]:
 def write_report(runs: Path) -> Path:
     """Write REPORT.md, a table over all runs, from the folders' own run.json, and return its path."""
     rows: list[tuple[str, RunRecord | None]] = []
-    for folder in folders(runs):
+    for folder in run_folders(runs):
         try:
             rows.append((folder.name, folder.read()))
         except LedgerError:

@@ -72,7 +72,7 @@ class StudyDatasets:
         if split is not None and (not path.is_file() or path.read_bytes() != split.to_csv()):
             split.write(path)
 
-    def demand_unchanged(self, name: str) -> None:
+    def require_unchanged_images(self, name: str) -> None:
         """Refuse what was made while images went or changed: the ledger would name it as made from all of them.
 
         Labels need no second look: what is trained and measured on is what was read at the beginning.
@@ -87,7 +87,7 @@ class StudyDatasets:
                 f"images of {name} went or changed during the run; nothing was kept", where=where, hint=hint
             )
 
-    def demand_splits(self) -> None:
+    def require_gate_splits(self) -> None:
         """Refuse a gate on a split that its dataset does not have.
 
         Raises:
@@ -158,7 +158,7 @@ class StudyDatasets:
         folder = self._workspace.folder / "trees" / f"{name}-{short(self.fingerprint(name))}"
         data_yaml = folder / "data.yaml"
         if not yolo.is_intact(data_yaml):
-            self.demand_unchanged(name)  # what went since would be missing in the tree, for the next run too
+            self.require_unchanged_images(name)  # what went since would be missing in the tree, for the next run too
             yolo.write(self.dataset(name), folder)
         return data_yaml
 
@@ -175,7 +175,7 @@ class StudyDatasets:
         if yolo.is_intact(data_yaml):
             return data_yaml
         for name in dict.fromkeys((*stage.sources, stage.data)):
-            self.demand_unchanged(name)
+            self.require_unchanged_images(name)
         made = mixed(stage, self.dataset, progress=self._progress)
         return yolo.write(made.dataset, folder, repeats=made.repeats)
 

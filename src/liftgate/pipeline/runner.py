@@ -19,8 +19,8 @@ from liftgate.pipeline.flow_state import FlowState
 from liftgate.pipeline.notice import Notice, warning
 from liftgate.pipeline.planning.auto_batch import open_batches, settle_batch
 from liftgate.pipeline.planning.estimate import Times
-from liftgate.pipeline.planning.recipes import demand_recipes, demand_task
-from liftgate.pipeline.spending import goes_on_after, spent
+from liftgate.pipeline.planning.recipes import require_known_arguments, require_weights_of_task
+from liftgate.pipeline.spending import resume_point, spent
 from liftgate.pipeline.step import Cache, R, Results, Step
 from liftgate.study.answer import answer_of
 from liftgate.study.records import Arm, Budget, FlowStep, Gate, Study
@@ -223,11 +223,11 @@ class _FlowRun:
             return
         self._foreseen = True
         study, datasets = self._context.study, self._context.datasets
-        demand_recipes(study)
+        require_known_arguments(study)
         for word in study.flow:
             _steps_of(self._context, word)
             for stage in (stage for arm in _trained_by(study, word) for stage in arm.stages):
-                demand_task(study, stage)
+                require_weights_of_task(study, stage)
                 if stage.mix:
                     datasets.training_tree(stage)
 
@@ -299,7 +299,7 @@ def _priced(line: Planned, usd_per_hour: float | None) -> Planned:
 def _why(context: Context, cache: Cache, step: Step[Any]) -> str:
     """Return why a step is cached or has to run; of a training that was stopped, from where it goes on."""
     begun = step.KIND == "train" and cache.find(step) is None
-    return (goes_on_after(context.workspace.folder, step.key) if begun else "") or cache.why(step)
+    return (resume_point(context.workspace.folder, step.key) if begun else "") or cache.why(step)
 
 
 def _label(word: FlowStep) -> str:
@@ -317,7 +317,7 @@ def _demand(context: Context) -> None:
     """Refuse what cannot be done, before anything is."""
     study = context.study
     demand(study.log, [spec.name for spec in study.datasets if spec.confidential], study.source)
-    context.datasets.demand_splits()
+    context.datasets.require_gate_splits()
     _demand_measurable(study)
 
 

@@ -14,14 +14,14 @@ from liftgate.errors import LedgerError
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import Spent
 from liftgate.ledger.results import EpochRow, RunEntry, TrainingFacts, TrainResult
-from liftgate.ledger.runs import RunFolder, folders
+from liftgate.ledger.runs import RunFolder, run_folders
 from liftgate.training.events import read_events
 
 
 def spent(folder: Path, ledger: Ledger) -> Spent:
     """Return what training has taken in a study's folder: finished runs by the ledger, others by their events."""
     parts = {entry.result.run: _of_finished(entry.result) for entry in ledger.records(RunEntry)}
-    for run in folders(folder):
+    for run in run_folders(folder):
         if run.name not in parts:
             parts[run.name] = _of_unfinished(run)
     known = [part.kwh for part in parts.values() if part.kwh is not None]
@@ -53,7 +53,7 @@ def reported_epochs(run: RunFolder) -> list[EpochRow]:
     return [EpochRow(event.to_body()) for event in _events(run) if isinstance(event, EpochReport)]
 
 
-def goes_on_after(folder: Path, key: str) -> str:
+def resume_point(folder: Path, key: str) -> str:
     """Return after which epoch a training goes on that was paused or killed; empty: it has to begin.
 
     Args:

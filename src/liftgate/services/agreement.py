@@ -13,7 +13,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.read import read
 from liftgate.data.grouping.groups import assign_groups
 from liftgate.errors import UsageError
-from liftgate.evaluation.label_agreement import Compared, agreements
+from liftgate.evaluation.label_agreement import ComparedAnnotators, agreements
 from liftgate.progress import Progress, silent
 
 
@@ -28,7 +28,7 @@ def agree(
     missing_is_empty: bool = False,
     seed: int = 0,
     progress: Progress = silent,
-) -> tuple[Compared, ...]:
+) -> tuple[ComparedAnnotators, ...]:
     """Compare every pair of two or more annotators' label sets, which need not be of one format.
 
     Args:

@@ -17,7 +17,7 @@ from liftgate.evaluation.alignment import on_common_images
 from liftgate.evaluation.image_level import ImageLevelThreshold
 from liftgate.evaluation.truth import faults_of_truth
 from liftgate.hashing import content_hash
-from liftgate.ledger.lockbox import nearby_folders, open_from_outside, search_locks
+from liftgate.ledger.lockbox import nearby_folders, open_outside_study, search_locks
 
 if TYPE_CHECKING:
     from liftgate.services.image_level_request import ImageLevelRequest
@@ -99,7 +99,7 @@ def require_unlocked(truth: Dataset, sources: Sequence[PredictionsSource], reaso
             hint = 'measure on val; or --open-anyway --reason "…", which its ledger keeps as one more look'
             raise found.refusal(truth, hint)
         purpose = "liftgate on " + ", ".join(_name(source) for source in sources)
-        open_from_outside(found, purpose, content_hash([_subject(s) for s in sources]), truth.truth_hash(), reason)
+        open_outside_study(found, purpose, content_hash([_subject(s) for s in sources]), truth.truth_hash(), reason)
         notes.append(f"contaminated: {place} is locked, and was opened anyway: {reason}")
     for ledger in unverified:
         if reason is None:

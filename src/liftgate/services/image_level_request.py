@@ -12,7 +12,7 @@ from liftgate.data.detections import PredictionsSource, read_predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.image_level import ImageLevelThreshold, ThresholdRule, choose_image_threshold
 from liftgate.evaluation.truth import Truth, read_truth
-from liftgate.ledger.lockbox import demand_unlocked
+from liftgate.ledger.lockbox import require_unlocked
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ImageLevelRequest:
         if (number := self._number()) is not None:
             return (ImageLevelThreshold(positive, number),) * models
         val = read_truth(self.val_truth, images=self.images)
-        demand_unlocked(val, "a threshold is chosen on images that are not locked")
+        require_unlocked(val, "a threshold is chosen on images that are not locked")
         if shared := _shared_images(val, evaluated):
             where = self.val_truth.source if isinstance(self.val_truth, Dataset) else self.val_truth
             raise UsageError(

@@ -54,9 +54,9 @@ def stop(study: str | Path, how: Literal["epoch", "now", "never mind"] = "epoch"
     """
     folder = _folder(Path(study))
     if how == "never mind":
-        stop_request.take_back(folder)
+        stop_request.withdraw(folder)
     else:
-        stop_request.ask(folder, how)
+        stop_request.request_stop(folder, how)
     return status_of(folder)
 
 

@@ -1,1 +1,1 @@
-"""The numbers room: pure functions on arrays. No paths, no databases, no clocks; randomness enters as a Generator."""
+"""Statistics: pure functions on arrays, without input or output; randomness comes from a Generator argument."""

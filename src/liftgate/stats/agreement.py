@@ -1,12 +1,12 @@
-"""Agreement of two raters beyond chance: Cohen's kappa, Gwet's AC1, and intervals that count groups.
+"""Agreement of two raters: Cohen's kappa, Gwet's AC1, ratios such as F1, and intervals over groups.
 
-Everything takes tables of counts, one per group, because every coefficient is a function of sums over groups: leaving
-a group out, or drawing it twice, is arithmetic on the same tables.
+All functions take one table of counts per group, because coefficients are functions of sums over groups: to leave a
+group out, or to draw it twice, is arithmetic on the same tables.
 
-Intervals are delete-one-group jackknife × t on the scale −log(1 − κ): agreement lives just below 1, where a symmetric
-interval is too short and reaches past 1. Simulated coverage of nominal 95% (800 to 1,000 runs, ICC 0.1; κ near 0.71,
-0.80, 0.90 with 8, 20 and 10 groups): percentile bootstrap 85, 92, 81; jackknife × t 92, 92, 86; on the log scale 95,
-96, 94. The percentile bootstrap is there for display. docs/agreement.md has the table.
+Intervals are delete-one-group jackknife × t on the scale −log(1 − κ): agreement is mostly just below 1, where a
+symmetric interval is too short and exceeds 1. Simulated coverage of nominal 95% (800 to 1,000 runs, ICC 0.1; κ near
+0.71, 0.80, 0.90 with 8, 20 and 10 groups): percentile bootstrap 85, 92, 81; jackknife × t 92, 92, 86; on the log scale
+95, 96, 94. The percentile bootstrap is for display only. docs/agreement.md has the table.
 
 References: Cohen 1960; Gwet 2008 (AC1); Byrt, Bishop & Carlin 1993 (prevalence and bias of kappa).
 """
@@ -27,60 +27,60 @@ from liftgate.stats.rates import clopper_pearson, not_established
 
 Floats = NDArray[np.float64]
 Coefficient = Callable[[Floats], Floats]
-"""(…, k, k) or (…, 2) sums → (…,) coefficients, NaN where it is undefined."""
+"""Function of (…, k, k) or (…, 2) sums that returns (…,) coefficients, NaN where undefined"""
 
-_CHUNK = 1 << 22  # numbers in one chunk of resampled tables: 32 MiB
+_CHUNK_SIZE = 1 << 22  # numbers per chunk of resampled tables: 32 MiB
 
 
 class Chance(NamedTuple):
-    """Observed agreement and what chance alone would give."""
+    """Observed agreement, and the agreement expected by chance."""
 
     observed: Floats
     expected: Floats
 
 
 def cohen_kappa(table: ArrayLike) -> Floats:
-    """Cohen's kappa of (…, k, k) tables: rows are the first rater's categories, columns the second's.
+    """Return (…,) Cohen's kappa of (…, k, k) tables: rows are the first rater's categories, columns the second's.
 
-    NaN where chance agreement is 1 (both used one category, the same) or the table is empty: nothing can be corrected.
+    NaN where chance agreement is 1 (both raters used only one and the same category) or the table is empty.
 
     >>> round(float(cohen_kappa([[40, 9], [6, 45]])), 4), round(float(cohen_kappa([[80, 10], [5, 5]])), 4)
     (0.6995, 0.3182)
     """
-    return _beyond(_cohen(_tables(table)))
+    return _corrected_for_chance(_cohen_agreement(_as_tables(table)))
 
 
 def gwet_ac1(table: ArrayLike) -> Floats:
-    """Gwet's AC1 of (…, k, k) tables; k counts every category of the scale, used or not.
+    """Return (…,) Gwet's AC1 of (…, k, k) tables; k counts every category of the scale, used or not.
 
-    Unlike kappa it does not collapse when one category is nearly everywhere (Gwet 2008).
+    Unlike kappa it stays meaningful when nearly everything is in one category (Gwet 2008).
 
     >>> round(float(gwet_ac1([[40, 9], [6, 45]])), 4), round(float(gwet_ac1([[80, 10], [5, 5]])), 3)
     (0.7007, 0.808)
     """
-    return _beyond(_gwet(_tables(table)))
+    return _corrected_for_chance(_gwet_agreement(_as_tables(table)))
 
 
 def ratio(sums: ArrayLike) -> Floats:
-    """First over second of (…, 2) sums; NaN where the second is 0. F1 is 2·matched over all boxes of both raters."""
+    """Return (…,) first over second of (…, 2) sums; NaN where the second is 0. F1: 2·matched over all boxes of both."""
     values = np.asarray(sums, dtype=np.float64)
     return _divide(values[..., 0], values[..., 1])
 
 
 def kappa_interval(groups: ArrayLike, level: float = 0.95, *, n_images: int) -> Interval:
-    """Cohen's kappa of the sum of (G, k, k) tables, one per group, with its interval."""
-    tables = _tables(groups)
-    return _interval(tables, cohen_kappa, _chance(_cohen, tables), level, n_images)
+    """Return Cohen's kappa of the sum of (G, k, k) tables, one per group, with its interval."""
+    tables = _as_tables(groups)
+    return _interval(tables, cohen_kappa, _expected_agreement(_cohen_agreement, tables), level, n_images)
 
 
 def ac1_interval(groups: ArrayLike, level: float = 0.95, *, n_images: int) -> Interval:
-    """Gwet's AC1 of the sum of (G, k, k) tables, one per group, with its interval."""
-    tables = _tables(groups)
-    return _interval(tables, gwet_ac1, _chance(_gwet, tables), level, n_images)
+    """Return Gwet's AC1 of the sum of (G, k, k) tables, one per group, with its interval."""
+    tables = _as_tables(groups)
+    return _interval(tables, gwet_ac1, _expected_agreement(_gwet_agreement, tables), level, n_images)
 
 
 def ratio_interval(groups: ArrayLike, level: float = 0.95, *, n_images: int) -> Interval:
-    """A ratio that is at most 1 (F1, mean IoU) of the sum of (G, 2) rows, one per group, with its interval."""
+    """Return a ratio of at most 1 (F1, mean IoU) of the sum of (G, 2) rows, one per group, with its interval."""
     return _interval(np.asarray(groups, dtype=np.float64), ratio, 0.0, level, n_images)
 
 
@@ -93,15 +93,24 @@ def percentile_interval(
     n_images: int,
     draws: int = 1000,
 ) -> Interval:
-    """Percentile bootstrap over groups, drawn with multiplicity. For display: it covers too little to decide a gate."""
-    sums = _informative(np.asarray(groups, dtype=np.float64))
+    """Return the percentile bootstrap interval over groups. For display only: its coverage is too low for a gate.
+
+    Args:
+        groups: (G, k, k) tables or (G, 2) rows, one per group.
+        coefficient: computed from their sum.
+        rng: for the draws.
+        level: of the interval.
+        n_images: images of the sample.
+        draws: number of bootstrap draws.
+    """
+    sums = _nonempty_groups(np.asarray(groups, dtype=np.float64))
     estimate, count = float(coefficient(sums.sum(axis=0))), len(sums)
     method = "percentile-bootstrap (for display)"
     if count < MIN_GROUPS:
         return not_established(estimate, level, method, n_images, count)
     flat = sums.reshape(count, -1)
     weights = bootstrap_weights(count, draws, rng).T
-    step = max(1, _CHUNK // flat.shape[1])
+    step = max(1, _CHUNK_SIZE // flat.shape[1])
     parts = [
         coefficient((weights[start : start + step] @ flat).reshape(-1, *sums.shape[1:]))
         for start in range(0, draws, step)
@@ -114,7 +123,7 @@ def percentile_interval(
 
 
 def _interval(sums: Floats, coefficient: Coefficient, chance: float, level: float, n_images: int) -> Interval:
-    sums = _informative(sums)
+    sums = _nonempty_groups(sums)
     groups, method = len(sums), "jackknife-log-t"
     total = sums.sum(axis=0)
     estimate = float(coefficient(total))
@@ -124,7 +133,7 @@ def _interval(sums: Floats, coefficient: Coefficient, chance: float, level: floa
     if groups < MIN_GROUPS:
         return not_established(estimate, level, method, n_images, groups)
     if estimate >= 1:
-        # No disagreement was seen, so its variance says nothing: as for a rate without a miss, the groups count as the
+        # Without any disagreement the variance holds no information: as for a rate without a miss, the groups count as
         # trials, and the bound on observed agreement is corrected for chance as the estimate is.
         low = 1 - (1 - clopper_pearson(groups, groups, level).low) / (1 - chance)
         return Interval(estimate, low, 1.0, level, "exact-groups", n_images, groups, n_effective=float(groups))
@@ -137,39 +146,41 @@ def _interval(sums: Floats, coefficient: Coefficient, chance: float, level: floa
     return Interval(estimate, low, high, level, method, n_images, groups)
 
 
-def _informative(sums: Floats) -> Floats:
-    """The groups in which something was counted: the others say nothing, and must not pass for evidence."""
+def _nonempty_groups(sums: Floats) -> Floats:
+    """Return the groups in which something was counted; empty groups are no evidence."""
     return sums[sums.reshape(len(sums), math.prod(sums.shape[1:])).any(axis=1)]
 
 
 def _log_variance(estimate: float, left_out: Floats) -> float:
-    """Jackknife variance of −log(1 − κ)."""
-    if np.any(left_out >= 1 - 1e-12):  # every disagreement lies in one group: its log is infinite, the slope is not
+    """Return the jackknife variance of −log(1 − κ)."""
+    if np.any(
+        left_out >= 1 - 1e-12
+    ):  # all disagreement is in one group: −log is infinite without it, so use the delta method
         return jackknife_variance(left_out) / (1 - estimate) ** 2
     return jackknife_variance(-np.log1p(-left_out))
 
 
-def _chance(coefficient: Callable[[Floats], Chance], tables: Floats) -> float:
+def _expected_agreement(coefficient: Callable[[Floats], Chance], tables: Floats) -> float:
     return float(coefficient(tables.sum(axis=0)).expected)
 
 
-def _cohen(table: Floats) -> Chance:
+def _cohen_agreement(table: Floats) -> Chance:
     total = table.sum(axis=(-2, -1))
     by_chance = (table.sum(axis=-1) * table.sum(axis=-2)).sum(axis=-1)
     return Chance(_divide(np.trace(table, axis1=-2, axis2=-1), total), _divide(by_chance, total**2))
 
 
-def _gwet(table: Floats) -> Chance:
+def _gwet_agreement(table: Floats) -> Chance:
     total = table.sum(axis=(-2, -1))
     share = _divide(table.sum(axis=-1) + table.sum(axis=-2), 2 * total[..., None])
     expected = (share * (1 - share)).sum(axis=-1) / (table.shape[-1] - 1)
     return Chance(_divide(np.trace(table, axis1=-2, axis2=-1), total), expected)
 
 
-def _beyond(chance: Chance) -> Floats:
+def _corrected_for_chance(chance: Chance) -> Floats:
     # Rounding may leave 1 − 1e-16 where chance agreement is exactly 1.
-    room = np.where(chance.expected > 1 - 1e-12, 0.0, 1 - chance.expected)
-    return _divide(chance.observed - chance.expected, room)
+    denominator = np.where(chance.expected > 1 - 1e-12, 0.0, 1 - chance.expected)
+    return _divide(chance.observed - chance.expected, denominator)
 
 
 def _divide(above: Floats, below: Floats) -> Floats:
@@ -177,7 +188,7 @@ def _divide(above: Floats, below: Floats) -> Floats:
     return quotient
 
 
-def _tables(values: ArrayLike) -> Floats:
+def _as_tables(values: ArrayLike) -> Floats:
     tables = np.asarray(values, dtype=np.float64)
     if tables.ndim < 2 or tables.shape[-1] != tables.shape[-2] or tables.shape[-1] < 2:
         raise ValueError(f"expected tables of shape (…, k, k) with k ≥ 2, got {tables.shape}")

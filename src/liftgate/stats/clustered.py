@@ -1,7 +1,8 @@
-"""Intervals of anything computed from groups, all with Student t: cluster bootstrap SE, cluster SE of a ratio, medians.
+"""Intervals from clustered data: bootstrap standard error with Student t, ratio of sums, and median.
 
-Percentile bootstrap intervals are too narrow with few groups (88% instead of 95% at 8): they are for display only. A
-delete-one-group jackknife fails for average precision, whose 101 recall points make it jump (docs/decisions/0006).
+Percentile bootstrap intervals are too narrow with few groups (coverage 88% instead of 95% at 8) and used for display
+only. The delete-one-group jackknife fails for average precision, which is not smooth at its 101 recall points
+(docs/decisions/0006).
 """
 
 from __future__ import annotations
@@ -15,39 +16,44 @@ from numpy.typing import ArrayLike, NDArray
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import GroupCount, count_groups
 from liftgate.stats.interval import MIN_GROUPS, Interval
-from liftgate.stats.rates import clopper_pearson, effective_trials, interval_of, not_established
+from liftgate.stats.rates import clopper_pearson, effective_trials, interval_over_groups, not_established
 
 _MANY_DRAWS = 1000
-_FEWEST_DEFINED = 0.9
-"""Share of the draws in which a metric must be defined for their spread to be its standard error"""
+"""From so many draws on, the uncertainty of the bootstrap variance itself is neglected"""
+_MIN_DEFINED_SHARE = 0.9
+"""Share of the draws in which a metric must be defined for a standard error"""
 
 
 def jackknife_variance(replicates: ArrayLike) -> float:
-    """Variance of a smooth estimate from its values with each group left out once (G,)."""
+    """Return the jackknife variance of a smooth estimate, from its values (G,) with each group left out once."""
     values = np.asarray(replicates, dtype=np.float64)
     return float((len(values) - 1) / len(values) * np.sum((values - values.mean()) ** 2))
 
 
 def bootstrap_weights(n_groups: int, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(G, draws) how often each group occurs in each bootstrap draw; columns sum to G.
+    """Return (G, draws) how often each group occurs in each bootstrap draw; columns sum to G.
 
-    With multiplicity: dropping the repeats, as some libraries do, leaves intervals at 0.78 of their width.
+    Repeats count: dropping them, as some libraries do, shrinks intervals to 0.78 of their width.
     """
     return rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=draws).T.astype(np.float64)
 
 
 def bootstrap_variance(estimate: float, draws: ArrayLike, units: int) -> float:
-    """Mean squared distance of an estimate from its values over draws of so many units.
+    """Return the bootstrap variance of an estimate, NaN where fewer than nine in ten draws are defined.
 
-    About the estimate, not about the mean of the draws: what repeated images shift, as they shift average precision of
-    rare classes, counts as error. Draws from U units have U−1 over U of the variance. Undefined draws are left out; NaN
-    where fewer than nine in ten are defined.
+    It is the mean squared distance from the estimate, not from the mean of the draws, so the bias from repeated images
+    (as in average precision of rare classes) counts as error. It is scaled by U/(U−1) for draws from U units.
+
+    Args:
+        estimate: of the sample.
+        draws: (D,) the estimate in each draw; undefined ones (NaN) are left out.
+        units: number of resampling units, U.
     """
     values = np.asarray(draws, dtype=np.float64)
-    known = values[np.isfinite(values)]
-    if units < 2 or len(known) < 2 or len(known) < _FEWEST_DEFINED * len(values):
+    defined = values[np.isfinite(values)]
+    if units < 2 or len(defined) < 2 or len(defined) < _MIN_DEFINED_SHARE * len(values):
         return math.nan
-    return float(np.mean((known - estimate) ** 2)) * units / (units - 1)
+    return float(np.mean((defined - estimate) ** 2)) * units / (units - 1)
 
 
 def bootstrap_se_t(
@@ -65,18 +71,19 @@ def bootstrap_se_t(
     """Return estimate ± t · standard deviation over draws of groups, with effective groups − 1 degrees of freedom.
 
     Args:
-        estimate: of the sample as it is.
-        draws: (D,) the estimate in draws of groups with multiplicity.
+        estimate: of the sample itself.
+        draws: (D,) the estimate in each bootstrap draw of groups.
         level: of the interval.
         n_images: images of the sample.
         groups: the groups that inform the estimate.
-        units: what was drawn, where groups were dealt into fewer blocks; default all groups.
+        units: number of resampling units, where groups were combined into blocks; default all groups.
         simple_variance: variance if every image were a group of its own; gives the design effect.
-        unseen_variance: what no draw shows, such as of a class whose few objects were all found; is added.
-        logit: make the interval on the logit scale: for a share, whose ends no interval may pass.
+        unseen_variance: added to the variance; that of classes which are constant over the draws, such as a class whose
+            few objects were all found.
+        logit: compute the interval on the logit scale, so that it stays within 0 … 1.
 
     Returns:
-        Interval: not established under five informative groups, and where the draws do not vary.
+        Interval: not established with fewer than five informative groups, or where the draws do not vary.
     """
     method = "bootstrap-se-logit-t" if logit else "bootstrap-se-t"
     count = groups.total if units is None else units
@@ -98,23 +105,23 @@ def bootstrap_se_t(
         at, half = math.log(estimate / (1 - estimate)), half / (estimate * (1 - estimate))
         low, high = _expit(at - half), _expit(at + half)
     effect = design_effect(variance, simple_variance)
-    worth = None if effect is None else n_images / max(effect, 1.0)  # no more than there are
-    return interval_of(groups, estimate, (low, high), level, method, n_images, effect, worth, error)
+    worth = None if effect is None else n_images / max(effect, 1.0)  # at most the images that there are
+    return interval_over_groups(groups, estimate, (low, high), level, method, n_images, effect, worth, error)
 
 
 def degrees_of(groups: GroupCount, units: int, draws: int) -> float:
-    """Degrees of freedom of a bootstrap variance: of the effective groups, or of the blocks where fewer are drawn.
+    """Return the degrees of freedom of a bootstrap variance: effective groups − 1, or blocks − 1 where those are fewer.
 
-    Fewer than a thousand draws are a sample that counts in, too.
+    With fewer than a thousand draws, the uncertainty from the number of draws is included.
     """
     degrees = min(groups.degrees, max(1.0, units - 1))
     return degrees if draws >= _MANY_DRAWS else max(1.0, 1 / (1 / degrees + 1 / max(1, draws - 1)))
 
 
 def design_effect(variance: float, simple_variance: float | None) -> float | None:
-    """Variance over that of independent images; None where that is not known."""
-    known = simple_variance is not None and 0 < simple_variance < math.inf  # not NaN: undefined without some image
-    return variance / simple_variance if simple_variance and known else None
+    """Return the ratio of a variance to that of independent images; None where the latter is unknown."""
+    defined = simple_variance is not None and 0 < simple_variance < math.inf  # not NaN: undefined without some image
+    return variance / simple_variance if simple_variance and defined else None
 
 
 def cluster_ratio_t(
@@ -125,10 +132,17 @@ def cluster_ratio_t(
     n_images: int,
     simple_variance: float | None = None,
 ) -> Interval:
-    """Interval of Σ numerator / Σ denominator over groups by the linearised cluster SE and t; not below 0.
+    """Return the interval of Σ numerator / Σ denominator over groups, by the linearised cluster SE and t; not below 0.
 
-    Where nothing was counted in any group the variance says nothing: the upper bound is then Poisson's for zero events
-    in as many units as there are effective groups.
+    If the numerator is 0 in all groups, the upper bound is that of a Poisson count of zero in as many units as there
+    are effective groups.
+
+    Args:
+        numerator: (G,) such as false positives, by group.
+        denominator: (G,) such as images, by group.
+        level: of the interval.
+        n_images: images of the sample.
+        simple_variance: variance if every image were a group of its own; gives the design effect.
     """
     y, x = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
     groups, total = count_groups(x), float(x.sum())
@@ -137,7 +151,9 @@ def cluster_ratio_t(
         return not_established(ratio, level, "cluster-se-t", n_images, groups)
     if ratio == 0:
         upper = -math.log((1 - level) / 2) / groups.effective
-        return interval_of(groups, 0.0, (0.0, upper), level, "poisson-zero", n_images, n_effective=groups.effective)
+        return interval_over_groups(
+            groups, 0.0, (0.0, upper), level, "poisson-zero", n_images, n_effective=groups.effective
+        )
     count = groups.informative
     variance = count / (count - 1) * float(np.sum((y - ratio * x) ** 2)) / total**2
     error = math.sqrt(variance)
@@ -148,15 +164,21 @@ def cluster_ratio_t(
     effect = design_effect(variance, simple_variance)
     worth = None if effect is None else n_images / max(effect, 1.0)
     low = max(0.0, ratio - half)
-    return interval_of(groups, ratio, (low, ratio + half), level, "cluster-se-t", n_images, effect, worth, error)
+    return interval_over_groups(
+        groups, ratio, (low, ratio + half), level, "cluster-se-t", n_images, effect, worth, error
+    )
 
 
 def median_interval(
     values: ArrayLike, group: NDArray[np.int64], level: float = 0.95, *, n_groups: int | None = None
 ) -> Interval:
-    """Interval of the median of values in groups (Woodruff 1952): Korn–Graubard around one half, then quantiles.
+    """Return the interval of the median of clustered values (Woodruff 1952): Korn–Graubard at one half, as quantiles.
 
-    `group` (n,) is the index of each value's group. The bounds are values that occur.
+    Args:
+        values: (n,); the bounds are among them.
+        group: (n,) index of each value's group.
+        level: of the interval.
+        n_groups: groups of the sample, those without values included; default those with values.
 
     >>> frames = np.tile([.2, .4, .5, .6, .9], 20)
     >>> print(median_interval(frames, np.repeat(np.arange(20), 5)))
@@ -186,10 +208,10 @@ def median_interval(
     if lower == upper:
         note = f"not established: most values are {median:g}, and data that do not vary tell no width"
         return not_established(median, level, method, count, groups, note)
-    return interval_of(groups, median, (lower, upper), level, method, count, effect, n_effective)
+    return interval_over_groups(groups, median, (lower, upper), level, method, count, effect, n_effective)
 
 
-def widened(interval: Interval, half: float) -> Interval:
+def with_half_width(interval: Interval, half: float) -> Interval:
     """Return the interval with another half width around its estimate."""
     return replace(interval, low=interval.estimate - half, high=interval.estimate + half)
 

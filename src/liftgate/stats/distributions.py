@@ -1,7 +1,7 @@
-"""The normal, Student's t and the beta distribution: the quantiles and tails that intervals are made of.
+"""Quantiles and tail probabilities of the normal, Student's t and beta distributions, without scipy.
 
-scipy.special has all of them, and the tests hold these against it. But importing it loads numpy's Fortran wrapper, test
-tools and polynomials too, which takes longer than matching half a million detections (docs/decisions/0009).
+scipy.special has all of them, and the tests compare these with it. But importing it also loads numpy's Fortran wrapper,
+test tools and polynomials, which takes longer than matching half a million detections (docs/decisions/0009).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import functools
 import math
 from statistics import NormalDist
 
-_MANY = 10_000
-"""Degrees of freedom from which Student's t is as good as exact in the first terms of its series around the normal"""
+_NEAR_NORMAL = 10_000
+"""Degrees of freedom from which the first terms of the series of t around the normal are exact enough"""
 
 
 def normal_quantile(level: float) -> float:
@@ -21,7 +21,7 @@ def normal_quantile(level: float) -> float:
 
 @functools.lru_cache(maxsize=1024)
 def t_quantile(level: float, degrees: float) -> float:
-    """Return t with P(|T| ≤ t) = level in −1 … 1; below 0 where level is.
+    """Return t with P(|T| ≤ t) = level; a negative level, down to −1, gives −t.
 
     `degrees` of freedom are at least 1 and need not be whole.
 
@@ -30,7 +30,7 @@ def t_quantile(level: float, degrees: float) -> float:
     """
     if level < 0:
         return -t_quantile(-level, degrees)
-    if degrees > _MANY:  # Abramowitz & Stegun 26.7.5
+    if degrees > _NEAR_NORMAL:  # Abramowitz & Stegun 26.7.5
         z = normal_quantile(level)
         terms = ((z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96)
         return z + sum(term / degrees**power for power, term in enumerate(terms, 1))
@@ -39,7 +39,7 @@ def t_quantile(level: float, degrees: float) -> float:
 
 
 def t_tails(t: float, degrees: float) -> float:
-    """P(|T| > |t|): the two-sided p-value of a statistic.
+    """Return P(|T| > |t|), the two-sided p-value of a t statistic.
 
     >>> round(t_tails(2.3646, 7), 4)
     0.05
@@ -47,23 +47,23 @@ def t_tails(t: float, degrees: float) -> float:
     if math.isinf(t):
         return 0.0
     total = degrees + t * t
-    return _share(degrees / total, t * t / total, degrees / 2, 0.5)
+    return _incomplete_beta(degrees / total, t * t / total, degrees / 2, 0.5)
 
 
 @functools.lru_cache(maxsize=4096)
 def beta_quantile(share: float, a: float, b: float) -> float:
-    """Return x with P(X ≤ x) = share for X ~ Beta(a, b), by Newton's steps, or by halving where those are slow."""
+    """Return x with P(X ≤ x) = share for X ~ Beta(a, b), by Newton's method, or bisection where that is slow."""
     if share <= 0 or share >= 1:
         return min(max(share, 0.0), 1.0)
     low, high, x, step = 0.0, 1.0, a / (a + b), 1.0
     scale = _log_beta(a, b)
-    for _ in range(2000):  # of halvings 1,074 exhaust the floats
+    for _ in range(2000):  # 1,074 bisections exhaust the floats
         gap = beta_share(x, a, b) - share
         low, high = (x, high) if gap < 0 else (low, x)
         log_density = (a - 1) * math.log(x) + (b - 1) * math.log1p(-x) - scale
         newton = gap * math.exp(-log_density) if log_density > -700 else math.inf
-        hurries = low < x - newton < high and abs(newton) <= abs(step) / 2
-        step = newton if hurries else x - (low + high) / 2
+        newton_converges = low < x - newton < high and abs(newton) <= abs(step) / 2
+        step = newton if newton_converges else x - (low + high) / 2
         before, x = x, x - step
         if x == before or abs(step) <= 1e-15 * x or not 0 < x < 1:
             break
@@ -71,27 +71,27 @@ def beta_quantile(share: float, a: float, b: float) -> float:
 
 
 def beta_share(x: float, a: float, b: float) -> float:
-    """P(X ≤ x) for X ~ Beta(a, b): the regularised incomplete beta function.
+    """Return P(X ≤ x) for X ~ Beta(a, b), the regularised incomplete beta function.
 
     >>> round(beta_share(0.5, 2, 3), 4)
     0.6875
     """
-    return _share(x, 1 - x, a, b)
+    return _incomplete_beta(x, 1 - x, a, b)
 
 
-def _share(x: float, rest: float, a: float, b: float) -> float:
-    """`beta_share` of x and of what it leaves to 1, which has its own digits where x is nearly 1."""
+def _incomplete_beta(x: float, rest: float, a: float, b: float) -> float:
+    """Return `beta_share` of x; `rest` is 1 − x, passed separately to keep its precision where x is close to 1."""
     if not (x > 0 and rest > 0):  # NaN stays NaN
         return min(max(x, 0.0), 1.0)
-    if x > (a + 1) / (a + b + 2):  # where the fraction would converge slowly
-        return 1 - _share(rest, x, b, a)
+    if x > (a + 1) / (a + b + 2):  # where the continued fraction would converge slowly
+        return 1 - _incomplete_beta(rest, x, b, a)
     front = math.exp(a * math.log(x) + b * math.log(rest) - _log_beta(a, b)) / a
-    return front * _fraction(x, a, b)
+    return front * _continued_fraction(x, a, b)
 
 
-def _fraction(x: float, a: float, b: float) -> float:
-    """The continued fraction of the incomplete beta function (DLMF 8.17.22), by Lentz's method."""
-    tiny = 1e-300  # in place of 0, by which nothing may be divided
+def _continued_fraction(x: float, a: float, b: float) -> float:
+    """Return the continued fraction of the incomplete beta function (DLMF 8.17.22), by Lentz's method."""
+    tiny = 1e-300  # replaces 0 in denominators
     value = c = tiny
     d = 0.0
     for m in range(100_000):

@@ -1,4 +1,4 @@
-"""How many groups a statistic rests on: those that inform it, and how many even ones they are worth."""
+"""Group counts of a statistic: all groups, informative ones, and the effective number (Kish)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from numpy.typing import ArrayLike
 
 
 class GroupCount(NamedTuple):
-    """Groups of a sample, as one statistic sees them."""
+    """Numbers of groups that a statistic rests on."""
 
     total: int
     """All groups of the sample"""
     informative: int
-    """Groups that hold what the statistic is about"""
+    """Groups that hold what the statistic counts"""
     effective: float
-    """How many groups of even weight they are worth (Kish 1965)"""
+    """Effective number: groups of equal weight that would be as informative (Kish 1965)"""
     largest_share: float
     """Share of the information that the largest group holds"""
 
@@ -30,12 +30,12 @@ def count_groups(information: ArrayLike, total: int | None = None) -> GroupCount
     """Count groups by how much each of them informs a statistic.
 
     Args:
-        information: (G,) at least 0; proportional to what each group adds to the variance if its own images were
+        information: (G,) at least 0; proportional to what each group would add to the variance if its images were
             independent: trials of a rate, objects of recall and of average precision.
         total: groups of the sample; default G.
 
     Returns:
-        GroupCount: effective is (Σ v)² / Σ v², which is G where all are alike.
+        GroupCount: effective is (Σ v)² / Σ v², which is G where all are equal.
 
     >>> count_groups([10, 10, 10, 0]), round(count_groups([30, 2, 2, 2, 2, 2]).effective, 2)
     (GroupCount(total=4, informative=3, effective=3.0, largest_share=0.3333333333333333), 1.74)

@@ -1,11 +1,11 @@
-"""Interval: an estimate with what a reader must know before believing it."""
+"""Interval: an estimate with its confidence interval, method, sample size and groups."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 MIN_GROUPS = 5
-"""Below this many groups an interval is "not established": no method here covers what it promises."""
+"""Below this many groups an interval is "not established": no method here reaches its nominal coverage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,13 @@ class Interval:
     design_effect: float | None = None
     n_effective: float | None = None
     standard_error: float | None = None
-    """Where the interval was made of one"""
+    """Where the interval was computed from one"""
     note: str = ""
-    """Why there is no interval, or what limits it."""
+    """Why there is no interval, or what limits it"""
     groups_informative: int | None = None
-    """Groups that hold what the number is about; None: not counted"""
+    """Groups that hold what the estimate counts; None: unknown"""
     groups_effective: float | None = None
-    """How many groups of even weight these are worth; the degrees of freedom are one fewer"""
+    """Effective number of groups (Kish); the degrees of freedom are one fewer"""
     largest_group_share: float | None = None
     """Share of the information that the largest group holds"""
 
@@ -45,19 +45,19 @@ class Interval:
 
     @property
     def informative(self) -> int:
-        """Groups that hold what the number is about; all of them where they were not counted."""
+        """Groups that hold what the estimate counts; all groups where that is unknown."""
         return self.n_groups if self.groups_informative is None else self.groups_informative
 
     @property
     def one_group_dominates(self) -> bool:
-        """Whether the groups are so uneven that they are worth fewer than the least that an interval needs."""
+        """Whether the groups are so uneven that their effective number is below MIN_GROUPS."""
         return self.established and self.groups_effective is not None and self.groups_effective < MIN_GROUPS - 1e-9
 
     @property
     def basis(self) -> str:
-        """What must be read beside the number: level and method of its interval, where there is one, and the sample.
+        """Level and method of the interval, where there is one, and the sample, in words.
 
-        Where groups are uneven, how many even ones they are worth and the share of the largest.
+        Where groups are uneven, also their effective number and the share of the largest.
 
         >>> Interval(0.5, 0.4, 0.6, 0.975, "bootstrap-se-t", 144, 18).basis
         '97.5% bootstrap-se-t, 144 images in 18 groups'
@@ -78,7 +78,7 @@ class Interval:
 
 
 def percent(share: float) -> str:
-    """A level of confidence; not rounded, because 97.5% is neither 97% nor 98%.
+    """Return a share as a percentage, not rounded: 97.5% is neither 97% nor 98%.
 
     >>> percent(0.95), percent(0.975)
     ('95%', '97.5%')
@@ -87,7 +87,7 @@ def percent(share: float) -> str:
 
 
 def sample(n_images: int, n_groups: int) -> str:
-    """The sample of a number, in words.
+    """Return the sample size in words.
 
     >>> sample(5000, 36), sample(1, 1)
     ('5,000 images in 36 groups', '1 image in 1 group')

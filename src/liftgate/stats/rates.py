@@ -1,4 +1,4 @@
-"""Intervals of a rate: Wilson and Clopper–Pearson for independent trials, Korn–Graubard for trials in groups."""
+"""Intervals of a rate: Wilson and Clopper–Pearson for independent trials, Korn–Graubard for clustered ones."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Bounds(NamedTuple):
 
 
 def wilson(hits: float, trials: float, level: float = 0.95) -> Bounds:
-    """Wilson score interval of a rate from independent trials (Wilson 1927).
+    """Return the Wilson score interval of a rate from independent trials (Wilson 1927).
 
     >>> [round(bound, 4) for bound in wilson(81, 263)]
     [0.2553, 0.3662]
     """
-    _demand_counts(hits, trials)
+    _require_counts(hits, trials)
     z2, rate = normal_quantile(level) ** 2, hits / trials
     centre = (rate + z2 / (2 * trials)) / (1 + z2 / trials)
     half = math.sqrt(z2) / (1 + z2 / trials) * math.sqrt(rate * (1 - rate) / trials + z2 / (4 * trials**2))
@@ -34,12 +34,12 @@ def wilson(hits: float, trials: float, level: float = 0.95) -> Bounds:
 
 
 def clopper_pearson(hits: float, trials: float, level: float = 0.95) -> Bounds:
-    """Exact interval of a rate; real-valued counts are allowed (Clopper & Pearson 1934).
+    """Return the exact interval of a rate (Clopper & Pearson 1934); counts need not be whole numbers.
 
     >>> [round(bound, 4) for bound in clopper_pearson(15, 148)]
     [0.0578, 0.1617]
     """
-    _demand_counts(hits, trials)
+    _require_counts(hits, trials)
     tail = (1 - level) / 2
     low = 0.0 if hits <= 0 else beta_quantile(tail, hits, trials - hits + 1)
     high = 1.0 if hits >= trials else beta_quantile(1 - tail, hits + 1, trials - hits)
@@ -47,12 +47,18 @@ def clopper_pearson(hits: float, trials: float, level: float = 0.95) -> Bounds:
 
 
 def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_images: int | None = None) -> Interval:
-    """Interval of Σ hits / Σ trials, with one entry per group (Korn & Graubard 1998).
+    """Return the interval of Σ hits / Σ trials over groups (Korn & Graubard 1998).
 
-    The between-group variance gives an effective number of trials, corrected for its own uncertainty by (z/t)², capped
-    at the trials there are; Clopper–Pearson then holds. t has effective groups − 1 degrees of freedom, so that uneven
-    groups count as fewer. Where every trial or none is a hit, the variance says nothing, and the effective groups count
-    as the trials. Groups without trials inform nothing and count as none.
+    The between-group variance gives an effective number of trials, corrected for its own uncertainty by (z/t)² and at
+    most the number of trials; Clopper–Pearson is applied to it. t has effective groups − 1 degrees of freedom, so that
+    uneven groups count as fewer. Where all trials are hits, or none, the variance holds no information, and the
+    effective groups count as trials. Groups without trials do not count.
+
+    Args:
+        hits: (G,) number of hits in each group.
+        trials: (G,) number of trials in each group.
+        level: of the interval.
+        n_images: images of the sample; default the number of trials.
 
     Raises:
         ValueError: no trials at all, or hits outside 0 … trials.
@@ -60,7 +66,7 @@ def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_
     >>> print(korn_graubard([9, 10, 8, 10, 7, 10], [10] * 6))
     0.9000 [0.6802, 0.9880] (95% korn-graubard, 60 images in 6 groups)
     """
-    k, n = _per_group(hits, trials)
+    k, n = _validated(hits, trials)
     groups = count_groups(n)
     k, n = k[n > 0], n[n > 0]
     total = float(n.sum())
@@ -71,7 +77,7 @@ def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_
     variance = groups.informative / (groups.informative - 1) * float(np.sum((k - rate * n) ** 2)) / total**2
     n_effective, design_effect = effective_trials(rate, variance, total, groups, level)
     low, high = clopper_pearson(rate * n_effective, n_effective, level)
-    return interval_of(groups, rate, (low, high), level, "korn-graubard", images, design_effect, n_effective)
+    return interval_over_groups(groups, rate, (low, high), level, "korn-graubard", images, design_effect, n_effective)
 
 
 def effective_trials(
@@ -87,7 +93,7 @@ def effective_trials(
     return n_effective, design_effect
 
 
-def interval_of(
+def interval_over_groups(
     groups: GroupCount,
     estimate: float,
     bounds: tuple[float | None, float | None],
@@ -99,7 +105,7 @@ def interval_of(
     standard_error: float | None = None,
     note: str = "",
 ) -> Interval:
-    """Return the interval with the groups that it rests on."""
+    """Return an Interval with its group counts, and a note where one group dominates."""
     low, high = bounds
     if not note and low is not None and groups.effective < MIN_GROUPS - 1e-9:
         note = (
@@ -115,17 +121,17 @@ def interval_of(
 def not_established(
     estimate: float, level: float, method: str, n_images: int, groups: GroupCount | int, note: str | None = None
 ) -> Interval:
-    """Return an estimate without an interval, and why."""
+    """Return an estimate without an interval, with a note that says why."""
     if isinstance(groups, int):
         groups = GroupCount(groups, groups, float(groups), 1 / max(1, groups))
     count = f"{groups.informative} group{'s' * (groups.informative != 1)}"
     if groups.informative < groups.total:
         count = f"{groups.informative} of {groups.total} groups hold what it is about"
     why = note or f"not established: {count}, at least {MIN_GROUPS} are needed"
-    return interval_of(groups, estimate, (None, None), level, method, n_images, note=why)
+    return interval_over_groups(groups, estimate, (None, None), level, method, n_images, note=why)
 
 
-def _per_group(hits: ArrayLike, trials: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _validated(hits: ArrayLike, trials: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     k, n = np.asarray(hits, dtype=np.float64), np.asarray(trials, dtype=np.float64)
     if k.shape != n.shape or k.ndim != 1:
         raise ValueError(f"expected hits and trials of one shape (groups,), got {k.shape} and {n.shape}")
@@ -136,6 +142,6 @@ def _per_group(hits: ArrayLike, trials: ArrayLike) -> tuple[NDArray[np.float64],
     return k, n
 
 
-def _demand_counts(hits: float, trials: float) -> None:
+def _require_counts(hits: float, trials: float) -> None:
     if not trials > 0 or not 0 <= hits <= trials:
         raise ValueError(f"expected 0 ≤ hits ≤ trials and trials > 0, got {hits} of {trials}")

@@ -1,4 +1,4 @@
-"""How many images and groups a claim needs: exact where a binomial is meant, else from the variance between groups."""
+"""Sample sizes for claims: exact binomial for a rate, else from the variance between groups."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from liftgate.stats.distributions import normal_quantile, t_quantile
 from liftgate.stats.interval import MIN_GROUPS
 from liftgate.stats.rates import clopper_pearson
 
-MOST_GROUPS = 1_000_000
-"""No more than this can be collected: the answer is then "cannot be settled this way" (None)."""
+MAX_GROUPS = 1_000_000
+"""The largest number of groups that is considered; above it the answer is None"""
 
 
 class SampleSize(NamedTuple):
-    """Two answers, because the power of an exact test saw-tooths with n."""
+    """Two sample sizes, because the power of an exact test is not monotonic in n."""
 
     smallest: int
-    """The smallest n whose power reaches the demand"""
+    """The smallest n with the required power"""
     stable: int
-    """The smallest n from which the power never falls below it again"""
+    """The smallest n from which the power never falls below it"""
 
 
 def rate_sample_size(threshold: float, true_rate: float, *, tail: float = 0.025, power: float = 0.8) -> SampleSize:
-    """Independent trials needed to show "rate > threshold" by the exact one-sided binomial test at `tail`.
+    """Return the independent trials needed to show "rate > threshold" by the exact one-sided binomial test at `tail`.
 
     Raises:
-        ValueError: the true rate is not above the threshold: no number is enough.
+        ValueError: the true rate is not above the threshold, so that no number is enough.
 
     >>> rate_sample_size(0.95, 0.98).smallest
     312
     """
     if not 0 < threshold < true_rate <= 1:
         raise ValueError(f"expected 0 < threshold < true rate ≤ 1, got {threshold} and {true_rate}")
-    # Normal approximation with room: from here on the saw-tooth stays above the demand.
+    # Normal approximation with a margin: beyond this n the power stays above the required one.
     z = normal_quantile(1 - 2 * tail) * _sd(threshold) + max(0.0, normal_quantile(2 * power - 1)) * _sd(true_rate)
     limit = int(3 * (z / (true_rate - threshold)) ** 2 + 20 * math.log(1 / tail) / (1 - threshold))
     n = np.arange(1, limit + 1)
@@ -47,7 +47,7 @@ def rate_sample_size(threshold: float, true_rate: float, *, tail: float = 0.025,
 
 
 def zero_miss_sample_size(threshold: float, *, tail: float = 0.05) -> int:
-    """Independent trials, all hits, that show "rate > threshold" one-sided at `tail`.
+    """Return the independent trials that, if all are hits, show "rate > threshold" one-sided at `tail`.
 
     >>> zero_miss_sample_size(0.95), zero_miss_sample_size(0.95, tail=0.025)
     (59, 72)
@@ -63,7 +63,7 @@ class TwoRates(NamedTuple):
 
 
 def two_rates_sample_size(first: float, second: float, *, alpha: float = 0.05, power: float = 0.8) -> TwoRates:
-    """Independent trials per arm to tell two rates apart, unpaired, two-sided.
+    """Return the independent trials per arm to tell two rates apart, unpaired, two-sided at `alpha`.
 
     >>> two_rates_sample_size(0.92, 0.96)
     TwoRates(normal=553, arcsine=539)
@@ -79,7 +79,7 @@ def two_rates_sample_size(first: float, second: float, *, alpha: float = 0.05, p
 
 
 def design_effect(per_group: float, icc: float) -> float:
-    """How many times more images are needed because they come in groups: 1 + (m − 1)·ICC (Kish 1965).
+    """Return the design effect 1 + (m − 1)·ICC of groups of m images (Kish 1965).
 
     >>> round(1000 / design_effect(25, 0.1))
     294
@@ -88,10 +88,10 @@ def design_effect(per_group: float, icc: float) -> float:
 
 
 def upper_sd(sd: float, degrees: float, confidence: float = 0.8) -> float:
-    """Upper confidence bound of a standard deviation that was estimated with so many degrees of freedom.
+    """Return the upper confidence bound of a standard deviation that was estimated with `degrees` degrees of freedom.
 
-    Planning with the estimate itself would keep its promise only in half of the pilots (Browne 1995). The chi-squared
-    quantile is Wilson & Hilferty's.
+    A plan based on the estimate itself reaches its power for only half of the pilots (Browne 1995). The chi-squared
+    quantile is the approximation of Wilson & Hilferty.
 
     >>> round(upper_sd(1.0, 19), 3)
     1.177
@@ -111,74 +111,81 @@ def groups_for_margin(
     degrees: float = math.inf,
     factor: float = 1.0,
 ) -> int | None:
-    """Groups at which estimate ± factor·t_{G−1}·group_sd/√G is clear of the margin with some chance; None: never.
+    """Return the groups at which the interval of a difference excludes the margin with some chance; None: never.
+
+    The interval is estimate ± factor·t_{G−1}·group_sd/√G.
 
     Args:
         estimate: the difference, taken as the true one.
-        margin: what the interval is to be clear of.
+        margin: the value that the interval has to exclude.
         group_sd: standard error × √groups of the sample at hand.
         level: of the interval.
-        chance: with which the next sample settles it.
-        degrees: of freedom of `group_sd`, which is taken at its upper bound; infinite: it is known.
-        factor: of the interval, where it is wider than t alone makes it.
+        chance: probability that the next sample's interval excludes it.
+        degrees: degrees of freedom of `group_sd`, whose upper bound is used; infinite: `group_sd` is known.
+        factor: by which the interval is wider than that of t alone, as simultaneous ones are.
 
     >>> groups_for_margin(0.03, 0.02, 0.05)
     199
     """
-    room = abs(estimate - margin)
-    if room == 0 or not math.isfinite(room) or not math.isfinite(group_sd):
+    distance = abs(estimate - margin)
+    if distance == 0 or not math.isfinite(distance) or not math.isfinite(group_sd):
         return None
     sd = group_sd if math.isinf(degrees) else upper_sd(group_sd, degrees)
 
     def settled(groups: int) -> bool:
         quantiles = factor * t_quantile(level, groups - 1) + t_quantile(2 * chance - 1, groups - 1)
-        return quantiles * sd / math.sqrt(groups) <= room
+        return quantiles * sd / math.sqrt(groups) <= distance
 
-    return smallest(settled)
+    return fewest_groups(settled)
 
 
 def groups_for_rate(
     rate: float, threshold: float, effective_per_group: float, level: float = 0.95, *, chance: float = 0.8
 ) -> int | None:
-    """Groups at which the Korn–Graubard interval of a rate is clear of the threshold with some chance; None as above.
+    """Return the groups at which the Korn–Graubard interval of a rate excludes the threshold; None: never.
 
-    `effective_per_group` is the number of independent trials that one group is worth.
+    Args:
+        rate: taken as the true one.
+        threshold: the value that the interval has to exclude.
+        effective_per_group: independent trials that one group is equivalent to.
+        level: of the interval.
+        chance: probability that the next sample's interval excludes it.
     """
     if rate == threshold:
         return None
-    away = normal_quantile(2 * chance - 1)
+    z_chance = normal_quantile(2 * chance - 1)
 
     def settled(groups: int) -> bool:
         correction = (normal_quantile(level) / t_quantile(level, groups - 1)) ** 2
         trials = groups * effective_per_group
-        # The rate that the next sample shows is no worse than this with that chance.
-        error = away * math.sqrt(rate * (1 - rate) / trials)
+        # With this chance the rate of the next sample is at least this far from the threshold.
+        error = z_chance * math.sqrt(rate * (1 - rate) / trials)
         shown = max(0.0, rate - error) if rate > threshold else min(1.0, rate + error)
         trials *= correction if 0 < rate < 1 else 1
         low, high = clopper_pearson(shown * trials, trials, level)
         return low >= threshold if rate > threshold else high < threshold
 
-    return smallest(settled)
+    return fewest_groups(settled)
 
 
 def detectable_difference(group_sd: float, groups: float, *, level: float = 0.95, power: float = 0.8) -> float:
-    """Smallest true difference that so many effective groups show with this power (t interval clear of zero)."""
+    """Return the smallest true difference that `groups` effective groups show with this power (t interval above 0)."""
     return (t_quantile(level, groups - 1) + t_quantile(2 * power - 1, groups - 1)) * group_sd / math.sqrt(groups)
 
 
 def groups_for_difference(
     difference: float, group_sd: float, *, margin: float = 0.0, level: float = 0.95, power: float = 0.8
 ) -> int | None:
-    """Groups that show a true difference above `margin` with this power."""
+    """Return the groups that show a true difference above `margin` with this power; None: never."""
     if not difference > margin:
         return None
-    return smallest(
+    return fewest_groups(
         lambda groups: detectable_difference(group_sd, groups, level=level, power=power) <= difference - margin
     )
 
 
 def kappa_sample_size(kappa: float, half_width: float, *, prevalence: float = 0.5, level: float = 0.95) -> int:
-    """Items both raters must judge so that kappa is known to ± half_width (2 × 2; Fleiss, Cohen & Everitt 1969).
+    """Return the items that both raters must judge to know kappa to ± half_width (Fleiss, Cohen & Everitt 1969).
 
     >>> kappa_sample_size(0.85, 0.1)
     107
@@ -193,11 +200,11 @@ def kappa_sample_size(kappa: float, half_width: float, *, prevalence: float = 0.
     return math.ceil(variance * (normal_quantile(level) / half_width) ** 2)
 
 
-def smallest(enough: Callable[[int], bool]) -> int | None:
-    """The smallest number of groups, from MIN_GROUPS on, for which a condition that stays true once true holds."""
+def fewest_groups(enough: Callable[[int], bool]) -> int | None:
+    """Return the smallest number of groups, at least MIN_GROUPS, that is `enough` (monotonic); None: none is."""
     high = MIN_GROUPS
     while not enough(high):
-        if high > MOST_GROUPS:
+        if high > MAX_GROUPS:
             return None
         high *= 2
     low = high // 2
@@ -208,11 +215,11 @@ def smallest(enough: Callable[[int], bool]) -> int | None:
 
 
 def _exact_power(n: NDArray[np.int64], threshold: float, true_rate: float, tail: float) -> NDArray[np.float64]:
-    """Power of the exact test for every n: it rejects from the smallest c with P(X ≥ c | threshold) ≤ tail."""
+    """Return the power of the exact test for every n; it rejects from the least c with P(X ≥ c | threshold) ≤ tail."""
     from scipy import special
 
     critical = np.ceil(special.bdtrik(1 - tail, n, threshold)).astype(np.int64) + 1
-    for _ in range(2):  # bdtrik inverts a step function by interpolation: settle on the exact step
+    for _ in range(2):  # bdtrik interpolates a step function: correct it to the exact step
         critical = np.where(special.bdtrc(critical - 1.0, n, threshold) > tail, critical + 1, critical)
         lower = (critical > 0) & (special.bdtrc(np.maximum(critical - 2.0, 0), n, threshold) <= tail) & (critical > 1)
         critical = np.where(lower, critical - 1, critical)

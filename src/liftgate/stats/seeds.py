@@ -1,4 +1,4 @@
-"""Planning over seeds: what a few repeated trainings can show, and how many would be needed."""
+"""Seed statistics: probability of improvement, and the number of training runs that a claim needs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike
 from liftgate.stats.distributions import normal_quantile, t_quantile
 
 MIN_SEEDS = 3
-"""Trainings of each recipe below which a spread over seeds is not known well enough for a claim about the recipe"""
+"""The fewest training runs per recipe for a claim about the recipe: with fewer the seed variance is too uncertain"""
 
 
 def probability_better(control: ArrayLike, treatment: ArrayLike) -> float:
-    """P(treatment > control) for one run of each, ties counted half: the share of pairs (Mann & Whitney).
+    """Return P(treatment > control) over all pairs of runs, ties counted half (Mann & Whitney).
 
     >>> probability_better([0.70, 0.72, 0.71], [0.71, 0.74, 0.73])
     0.8333333333333334
@@ -25,7 +25,9 @@ def probability_better(control: ArrayLike, treatment: ArrayLike) -> float:
 
 
 def noether_runs(probability: float, *, alpha: float = 0.05, beta: float = 0.05) -> int:
-    """Runs that show P(A > B) ≥ `probability` against one half, one-sided (Noether 1987; Bouthillier et al. 2021).
+    """Return the runs of each arm to show P(A > B) > 0.5, one-sided, if it really is `probability` (Noether 1987).
+
+    See also Bouthillier et al. 2021.
 
     >>> noether_runs(0.75)
     29
@@ -37,7 +39,7 @@ def noether_runs(probability: float, *, alpha: float = 0.05, beta: float = 0.05)
 
 
 def detectable_in_seed_sds(k: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """Smallest difference of two recipes, in standard deviations over seeds, that k seeds of each show (two-sided t).
+    """Return the smallest difference of two recipes, in SDs over seeds, that k seeds of each show (two-sided t).
 
     >>> [round(detectable_in_seed_sds(k), 2) for k in (3, 5, 10)]
     [3.07, 2.02, 1.32]
@@ -50,7 +52,7 @@ def detectable_in_seed_sds(k: int, *, alpha: float = 0.05, power: float = 0.8) -
     critical = t_quantile(1 - alpha, degrees)
 
     def reached(difference: float) -> float:
-        # The wrong tail is left out: 1e-7 at these powers, and scipy gives NaN there for large shifts.
+        # The opposite tail is left out: it is 1e-7 at these powers, and scipy gives NaN there for large shifts.
         return float(1 - special.nctdtr(degrees, difference * math.sqrt(k / 2), critical))
 
     low, high = 0.0, 100.0

@@ -83,7 +83,7 @@ def test_minutes_follow_from_the_seconds_that_are_assumed(frames: Dataset) -> No
     assert found.minutes_without == 8
     assert found.minutes_with == pytest.approx(2 * (60 + 6 + 30 + 12 + 3) / 60)
     assert found.minutes_saved == pytest.approx(8 - 3.7)
-    with pytest.raises(UsageError, match="no such piece of work"):
+    with pytest.raises(UsageError, match="no such kind of work"):
         corrections(labelled(frames, BEFORE), labelled(frames, AFTER), seconds={"think": 1})
 
 

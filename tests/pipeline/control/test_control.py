@@ -127,7 +127,7 @@ def test_stop_of_a_study_that_does_not_run_says_so_and_leaves_nothing_behind(one
 
 def test_a_request_for_an_earlier_run_is_not_heard_by_a_later_one(tmp_path: Path) -> None:
     with study_lock(tmp_path):
-        stop_request.ask(tmp_path, "now")
+        stop_request.request_stop(tmp_path, "now")
     assert stop_request.read(tmp_path, os.getpid()) is not None
     assert stop_request.read(tmp_path, os.getpid() + 1) is None
 

@@ -47,7 +47,7 @@ def _brute_force(hashes: NDArray[np.uint64], within: int) -> NDArray[np.int64]:
 
 def _multi_index_search(values: NDArray[np.uint64], within: int) -> NDArray[np.int64]:
     found = []
-    from liftgate.kernels.hamming import search
+    from liftgate.kernels.hamming import pairs_sharing_part
 
     words = [((values >> np.uint64(16 * word)) & np.uint64(0xFFFF)).astype(np.int64) for word in range(_WORD_COUNT)]
     limits = word_thresholds(within)
@@ -56,7 +56,7 @@ def _multi_index_search(values: NDArray[np.uint64], within: int) -> NDArray[np.i
             continue
         order = np.argsort(words[word], kind="stable")
         starts = np.searchsorted(words[word][order], np.arange(0x10001)).astype(np.int64)
-        found.append(search(values[order], order, starts, _masks(limits[word]), limits, word, within))
+        found.append(pairs_sharing_part(values[order], order, starts, _masks(limits[word]), limits, word, within))
     pairs = np.concatenate(found) if found else np.empty((0, 2), dtype=np.int64)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 

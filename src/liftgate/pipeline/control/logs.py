@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from liftgate.ledger.runs import folders
+from liftgate.ledger.runs import run_folders
 from liftgate.pipeline.control.study_lock import holder
 
 RUN_LOG = "run.log"
@@ -47,7 +47,7 @@ def follow(folder: Path, lines: int) -> Iterator[Passage]:
 
 
 def _logs(folder: Path) -> list[Path]:
-    trainings = [run.log for run in folders(folder) if run.log.is_file()]
+    trainings = [run.log for run in run_folders(folder) if run.log.is_file()]
     return [path for path in (folder / RUN_LOG, *trainings[-1:]) if path.is_file()]
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from liftgate.errors import Decided, LiftgateError, Stopped
-from liftgate.ledger.runs import folders
+from liftgate.ledger.runs import run_folders
 from liftgate.ledger.workspace import Workspace
 from liftgate.locks import FolderLock, waiting_lock
 from liftgate.pipeline.context import Context
@@ -68,7 +68,7 @@ def remove_leftovers(workspace: Workspace) -> None:
     deleted, of the head only what is there while no append goes on. A run folder whose training still runs is left.
     """
     folder = workspace.folder
-    free = [run.path for run in folders(folder) if FolderLock(run.path / "run.lock").holder() is None]
+    free = [run.path for run in run_folders(folder) if FolderLock(run.path / "run.lock").holder() is None]
     places = [folder, *(folder / name for name in ("predictions", "splits", "trees", "work")), *free]
     places += [run / "results" / name for run in free for name in ("", "weights", "state")]
     for path in (path for place in places if place.is_dir() for path in place.iterdir()):

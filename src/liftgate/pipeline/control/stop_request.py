@@ -39,7 +39,7 @@ class StopRequest:
         return f"stopped {how}, as {self.by} asked at {self.time}"
 
 
-def ask(folder: Path, when: When) -> LockOwner:
+def request_stop(folder: Path, when: When) -> LockOwner:
     """Ask the run of the study in `folder` to stop, and return who runs it.
 
     Raises:
@@ -51,7 +51,7 @@ def ask(folder: Path, when: When) -> LockOwner:
     return owner
 
 
-def take_back(folder: Path) -> bool:
+def withdraw(folder: Path) -> bool:
     """Withdraw a request; False: there was none.
 
     Raises:

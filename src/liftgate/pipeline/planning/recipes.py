@@ -15,7 +15,7 @@ from liftgate.study.records import Stage, Study
 from liftgate.training.start_weights import resolve_weights
 
 
-def demand_recipes(study: Study) -> None:
+def require_known_arguments(study: Study) -> None:
     """Refuse arguments that Ultralytics does not know, and values that it does not take.
 
     Raises:
@@ -32,7 +32,7 @@ def demand_recipes(study: Study) -> None:
                     raise UsageError(f"{name}: {wrong}", where=where)
 
 
-def demand_task(study: Study, stage: Stage) -> None:
+def require_weights_of_task(study: Study, stage: Stage) -> None:
     """Refuse start weights that were made for another task.
 
     Raises:

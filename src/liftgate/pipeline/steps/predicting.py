@@ -81,7 +81,7 @@ class PredictStep(Step[PredictResult]):
             on_event=self._forward,
             stop=context.must_end,
         )
-        context.datasets.demand_unchanged(self._dataset)
+        context.datasets.require_unchanged_images(self._dataset)
         predictions = coco.read_predictions(job.out, context.datasets.truth(self._on))
         return PredictResult(
             arm=self._arm.name,

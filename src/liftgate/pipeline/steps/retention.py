@@ -111,7 +111,7 @@ class VerdictContext:
     def _with_retention(self, verdict: Verdict, check: _MeasuredTwice, results: Results) -> Verdict:
         from liftgate.evaluation.alignment import known_truth  # a plan measures nothing
         from liftgate.evaluation.seeds import compare_seeds
-        from liftgate.evaluation.verdict import decide, oriented
+        from liftgate.evaluation.verdict import as_gain, decide
 
         gate = self._gate
         usual = "OKS-mAP50" if self._context.study.task == "pose" else "mAP50"
@@ -133,7 +133,7 @@ class VerdictContext:
         verdict = replace(verdict, evidence=(*verdict.evidence, row), caveats=(*verdict.caveats, sentence))
         if gate.forget_at_most is None:
             return verdict
-        word = decide(oriented(change.delta, change.metric), -gate.forget_at_most, gate.rule)
+        word = decide(as_gain(change.delta, change.metric), -gate.forget_at_most, gate.rule)
         if _ORDER.index(word) <= _ORDER.index(verdict.word):
             return verdict
         why = f"the gate says {verdict.word}, but it may forget at most {gate.forget_at_most:g}, and {sentence}"

@@ -257,7 +257,7 @@ class StageRun:
         datasets = self._context.datasets
         for name in dict.fromkeys((*self._stage.sources, self._stage.data)):
             try:
-                datasets.demand_unchanged(name)
+                datasets.require_unchanged_images(name)
             except DataError as error:
                 if all(image.path.is_file() for image in datasets.dataset(name).images):
                     run.update(key=f"{run.read().key} on changed images")

@@ -10,7 +10,7 @@ import numpy as np
 
 from liftgate.data.agreement import NONE, ObjectMatches, SharedFrames
 from liftgate.data.core.dataset import Dataset
-from liftgate.evaluation.label_agreement import Agreement, AgreementVerdict, Compared, by_annotator
+from liftgate.evaluation.label_agreement import Agreement, AgreementVerdict, ComparedAnnotators, by_annotator
 from liftgate.files import write_text
 from liftgate.reporting.dataset_pages.page import templates
 from liftgate.reporting.dataset_pages.pictures import DrawnLabel, LabelledPicture, box_corners, drawing_size
@@ -39,7 +39,9 @@ class AgreementPage:
     command: str = ""
 
 
-def agreement_page(compared: Sequence[Compared], verdict: AgreementVerdict | None, command: str = "") -> AgreementPage:
+def agreement_page(
+    compared: Sequence[ComparedAnnotators], verdict: AgreementVerdict | None, command: str = ""
+) -> AgreementPage:
     """Return the content of the page; pictures are read here."""
     pairs = [AnnotatorPair(one.found, tuple(_shots(one))) for one in compared]
     return AgreementPage(tuple(pairs), verdict, by_annotator([one.found for one in compared]), command)
@@ -51,7 +53,7 @@ def render_agreement(content: AgreementPage, path: Path) -> Path:
     return path
 
 
-def _shots(one: Compared) -> list[LabelledPicture]:
+def _shots(one: ComparedAnnotators) -> list[LabelledPicture]:
     shots = []
     for case in one.found.disagreements[:MAX_PICTURES]:
         image = one.a.images[int(one.frames.a[case.index])]

@@ -158,7 +158,7 @@ class _Reader:
                 self._refuse(
                     f"a comma, a bracket or an object is missing after row {self._rows + state[coco_scan.ROWS]}"
                 )
-            if status == coco_scan.MORE:
+            if status == coco_scan.INCOMPLETE:
                 break
             place_of_id = self._decode_row(piece)
             odd[int(state[coco_scan.ROWS]) - 1] = place_of_id
