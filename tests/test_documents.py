@@ -150,12 +150,14 @@ def test_no_text_gives_anything_but_a_value_or_a_document_error(text: str) -> No
 
 OWN_FILES = {
     "ledger/chain.py": "entries that Liftgate wrote, checked by hash",
+    "ledger/head_file.py": "number and hash that Liftgate wrote",
     "ledger/runs.py": "run.json",
     "locks.py": "who holds a lock",
     "pipeline/control/status_file.py": "status",
     "pipeline/control/stop_request.py": "a request to stop",
     "training/events.py": "events of a child process",
     "training/job.py": "a child process's job",
+    "data/core/image_identity.py": "the index of locked images",
     "data/video_frames/journal.py": "extraction in progress",
     "checks/images/fact_cache.py": "a cache",
     "checks/rule_pages.py": "a file of the package's own sources",

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from liftgate.errors import LedgerError
-from liftgate.ledger import Ledger, chain
+from liftgate.ledger import Ledger, head_file
 from liftgate.ledger.records import NoteEntry
 
 JSON = st.recursive(
@@ -348,7 +348,7 @@ def test_an_entry_that_was_written_is_never_denied(tmp_path: Path, monkeypatch: 
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(chain, "write_json", full)  # the head cannot be written
+        patch.setattr(head_file, "write_json", full)  # the head cannot be written
         assert ledger.append("note", {"text": "a"}).seq == 3
     assert Ledger(ledger.path).verify() == 3
     assert ledger.append("note", {"text": "b"}).seq == 4
@@ -362,9 +362,9 @@ def test_a_kill_in_an_append_leaves_no_error_behind(tmp_path: Path, moment: str,
     if before:
         filled(path, before)
     script = (
-        "import os, sys; from pathlib import Path; from liftgate.ledger import chain, Ledger\n"
+        "import os, sys; from pathlib import Path; from liftgate.ledger import head_file, Ledger\n"
         "def die(*_): os.kill(os.getpid(), 9)\n"
-        "if sys.argv[2] == 'head': chain.write_json = die\n"
+        "if sys.argv[2] == 'head': head_file.write_json = die\n"
         "decide = die if sys.argv[2] == 'decide' else lambda _: {'text': 'x'}\n"
         "Ledger(Path(sys.argv[1])).append_if('note', decide)"
     )

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from liftgate.errors import LedgerError
-from liftgate.files import write_json
 from liftgate.hashing import short
+from liftgate.ledger.head_file import WAY_OUT, Head, HeadFile
 from liftgate.ledger.records import (
     Body,
     CheckEntry,
@@ -63,7 +63,6 @@ ORIGIN = "0" * 64
 """The previous hash of the first entry"""
 
 _PATIENCE = 60.0  # seconds that SQLite waits for another process, which holds the file for milliseconds
-_WAY_OUT = "restore the file from a copy; or move the ledger and its .head file away together, and begin a new one"
 _SQLITE = b"SQLite format 3\0"
 _FULL = "make room on the disk: the same command goes on"
 _SCHEMA = """
@@ -154,13 +153,14 @@ class Ledger:
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.path = path
+        self._head_file = HeadFile(path)
         self._clock = clock
         self._checked: list[bytes] = []  # hashes of the entries that were checked, in order
 
     @property
     def head_path(self) -> Path:
         """File beside the ledger that says how far it went: sequence number and hash of the last entry."""
-        return self.path.with_name(self.path.name + ".head")
+        return self._head_file.path
 
     def append(self, kind: str, body: Body) -> Entry:
         """Write one entry for good and return it; safe from several processes at once.
@@ -196,7 +196,7 @@ class Ledger:
             self._checked.append(row.hash)
             # The entry is written: a head that is one behind is no damage, and an error here would deny the entry.
             with contextlib.suppress(OSError):
-                self._write_head()
+                self._head_file.write(self._checked)
         return row.entry()
 
     def add(self, record: LedgerRecord) -> Entry:
@@ -261,16 +261,16 @@ class Ledger:
 
     def _read(self, kind: str | None) -> list[_Row]:
         # The head before the rows: a writer may add some meanwhile, and the head must not be ahead of what is read.
-        head = self._read_head()
+        head = self._head_file.read()
         if not self.path.exists() or self.path.stat().st_size == 0:  # empty: a first append that failed
-            self._check_head(head)
+            self._head_file.check(head, self._checked)
             return []
         with self._connection("rw") as db:
             db.execute("BEGIN")  # one state of the file for all statements
             return self._checked_rows(db, kind, head)
 
     def _append(self, kind: str, decide: Callable[[Sequence[Entry]], Body | None]) -> _Row | None:
-        head = self._read_head()
+        head = self._head_file.read()
         with self._connection("rwc") as db:
             # A rollback journal, not WAL: WAL loses pages on a reset before SQLite 3.51.3, and fails on network file
             # systems. EXTRA is FULL plus a sync of the folder, so that a commit survives a power cut.
@@ -280,8 +280,9 @@ class Ledger:
             for statement in _statements(_SCHEMA):
                 db.execute(statement)
             rows = self._checked_rows(db, kind, head)
-            if (0 if head is None else head[0]) < len(self._checked):
-                self._write_head()  # a kill came before it was written: it is never more than one entry behind
+            if (0 if head is None else head.seq) < len(self._checked):
+                # A kill came before it was written: it is never more than one entry behind.
+                self._head_file.write(self._checked)
             body = decide([row.entry() for row in rows])
             if body is None:
                 db.execute("ROLLBACK")
@@ -299,13 +300,13 @@ class Ledger:
                     raise
             return row
 
-    def _checked_rows(self, db: sqlite3.Connection, kind: str | None, head: tuple[int, str] | None) -> list[_Row]:
+    def _checked_rows(self, db: sqlite3.Connection, kind: str | None, head: Head | None) -> list[_Row]:
         """Return the rows of a kind (None: all) after checking every entry that was not checked before.
 
         Of those that were, the ones that are returned are compared with the hash that they had.
         """
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone():
-            self._check_head(head)  # a kill in the very first append leaves a file without a table
+            self._head_file.check(head, self._checked)  # a kill in the very first append leaves a file without a table
             return []
         found: list[_Row] = []
         known = len(self._checked)
@@ -319,7 +320,7 @@ class Ledger:
                     raise self._changed(row.seq)
                 found.append(row)
         self._check_rest(db, None if kind is None else kind.encode(), found)
-        self._check_head(head)
+        self._head_file.check(head, self._checked)
         return found
 
     def _check_rest(self, db: sqlite3.Connection, kind: bytes | None, found: list[_Row]) -> None:
@@ -344,7 +345,7 @@ class Ledger:
         """Return what is wrong with a row that should be entry `expected`, after one whose hash is `last`."""
         if row.seq != expected:
             got = f"entry {row.seq} in its place"
-            return LedgerError(f"entry {expected} was removed", where=self.path, got=got, hint=_WAY_OUT)
+            return LedgerError(f"entry {expected} was removed", where=self.path, got=got, hint=WAY_OUT)
         if not row.is_text:
             return self._changed(row.seq)
         return LedgerError(
@@ -352,44 +353,12 @@ class Ledger:
             where=self.path,
             expected=f"previous hash {short(last.decode())}",
             got=short(row.previous.decode(errors="replace")),
-            hint=_WAY_OUT,
+            hint=WAY_OUT,
         )
 
     def _changed(self, seq: int) -> LedgerError:
         what = f"entry {seq} was changed: its hash is not that of its content"
-        return LedgerError(what, where=self.path, hint=_WAY_OUT)
-
-    def _check_head(self, head: tuple[int, str] | None) -> None:
-        count = len(self._checked)
-        if head is None:
-            # One entry may have no head yet: killed between the two writes of the very first append.
-            if count > 1:
-                hint = "was the ledger copied without it? Copy both"
-                raise LedgerError("the head file is gone", where=self.head_path, hint=hint)
-            return
-        seq, hash_ = head
-        if seq > count:
-            what = f"entries {count + 1} to {seq} were removed"
-            raise LedgerError(what, where=self.path, expected=f"{seq} entries", got=count, hint=_WAY_OUT)
-        if self._checked[seq - 1] != hash_.encode():
-            what = f"entry {seq} is not the one that the head file names"
-            raise LedgerError(what, where=self.head_path, hint=_WAY_OUT)
-
-    def _read_head(self) -> tuple[int, str] | None:
-        try:
-            head = json.loads(self.head_path.read_bytes())
-            seq, hash_ = head["seq"], head["hash"]
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError):
-            raise LedgerError("the head file cannot be read", where=self.head_path, hint=_WAY_OUT) from None
-        if not isinstance(seq, int) or isinstance(seq, bool) or seq < 1 or not isinstance(hash_, str):
-            raise LedgerError("the head file cannot be read", where=self.head_path, hint=_WAY_OUT)
-        return seq, hash_
-
-    def _write_head(self) -> None:
-        # After the commit, or a crash between the two would accuse an honest ledger of having lost an entry.
-        write_json(self.head_path, {"seq": len(self._checked), "hash": self._checked[-1].decode()})
+        return LedgerError(what, where=self.path, hint=WAY_OUT)
 
     def _next_row(self, kind: str, body: Body) -> _Row:
         time = self._clock().astimezone(UTC).isoformat(timespec="microseconds")
