@@ -37,7 +37,7 @@ flow: [enough, lift, free]
 
 @pytest.fixture
 def lockbox(tmp_path: Path) -> Lockbox:
-    return Lockbox(Ledger(tmp_path / "ledger.sqlite"), {"bench.test": 2})
+    return Lockbox(Ledger(tmp_path / "runs" / "one" / "ledger.sqlite"), {"bench.test": 2})
 
 
 def test_the_budget_is_one_look_for_each_gate_unless_the_study_declares_it() -> None:
@@ -243,13 +243,15 @@ def test_a_file_that_is_no_ledger_is_passed_over(kind: str, tmp_path: Path) -> N
 
 
 def test_openings_in_a_damaged_ledger_beside_this_one_are_not_taken_for_none(tmp_path: Path) -> None:
-    first, second = (Lockbox(Ledger(tmp_path / name / "ledger.sqlite"), {"bench.test": 2}) for name in ("one", "two"))
+    first, second = (
+        Lockbox(Ledger(tmp_path / "runs" / name / "ledger.sqlite"), {"bench.test": 2}) for name in ("one", "two")
+    )
     first.open("bench", "test", "gate lift", "a" * 64, truth="1" * 64)
     seen = second.open("bench", "test", "gate lift", "b" * 64, truth="1" * 64)
     assert (seen.number, seen.contaminated) == (2, False)
     overwrite(first.ledger.path)
     assert second.open("bench", "test", "gate lift", "b" * 64, truth="1" * 64).repeated, "no new look"
-    third = Lockbox(Ledger(tmp_path / "three" / "ledger.sqlite"), {"bench.test": 9})
+    third = Lockbox(Ledger(tmp_path / "runs" / "three" / "ledger.sqlite"), {"bench.test": 9})
     with pytest.raises(Refused, match="ledger of the study one cannot be verified"):
         third.open("bench", "test", "gate lift", "c" * 64, truth="1" * 64)
     assert not third.openings()

@@ -155,14 +155,17 @@ class Lockbox:
         """Return the study of every opening of this truth in the ledgers beside this one, and the damaged ledgers."""
         found: list[str] = []
         unverified: list[UnverifiedLedger] = []
-        around = _ledgers(self.ledger.path.resolve().parent.parent, "*") if truth else []
+        folder = self.ledger.path.resolve().parent.parent
+        around = _ledgers(folder, "*") if truth else []
+        # A ledger by itself in some folder has strangers beside that; only `runs/` holds studies and nothing else.
+        in_results = "runs" in (folder.name, self.ledger.path.absolute().parent.parent.name)
         for path in sorted({path.resolve() for path in around}):  # a link to a folder of results is no second study
             if path != self.ledger.path.resolve():
                 try:
                     openings = [one for one in Ledger(path).records(LockboxEntry) if one.truth == truth]
                     found += [path.parent.name] * len(openings)
                 except LedgerError as error:
-                    if not Ledger(path).is_foreign():
+                    if in_results and not Ledger(path).is_foreign():
                         unverified.append(UnverifiedLedger(path, error))
         return found, unverified
 
