@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftgate.diagnosis.signals import middle, noise, smooth, spark, theil_sen
+from liftgate.diagnosis.signals import nan_median, noise, smooth, sparkline, theil_sen
 
 curves = st.lists(st.floats(-5, 5), min_size=6, max_size=40).map(np.array)
 
@@ -42,12 +42,12 @@ def test_noise_is_that_of_the_curve_around_its_trend_and_not_the_trend_itself() 
 def test_a_running_median_forgets_a_single_odd_epoch_and_bears_gaps() -> None:
     values = np.array([1.0, 1.0, 9.0, 1.0, 1.0, np.nan, 1.0])
     assert smooth(values, 3).tolist() == [1.0] * 7
-    assert np.isnan(middle(np.array([np.nan, np.nan])))
+    assert np.isnan(nan_median(np.array([np.nan, np.nan])))
 
 
 @given(curves)
 def test_a_curve_as_blocks_is_as_long_as_it_has_epochs_and_no_longer_than_a_line(values: np.ndarray) -> None:
-    assert len(spark(values, width=20)) == min(20, len(values))
+    assert len(sparkline(values, width=20)) == min(20, len(values))
 
 
 @given(curves, st.integers(1, 9).map(lambda half: 2 * half - 1), st.sets(st.integers(0, 40)))
@@ -56,7 +56,7 @@ def test_the_running_median_is_the_median_of_each_window_written_out(
 ) -> None:
     values[[gap for gap in gaps if gap < len(values)]] = np.nan
     half = width // 2
-    slow = [middle(values[max(0, i - half) : i + half + 1]) for i in range(len(values))]
+    slow = [nan_median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))]
     np.testing.assert_allclose(smooth(values, width), slow)
 
 

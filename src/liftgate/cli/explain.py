@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         rule = next(rule for rule in rules if rule.id == args.id)
         fields = ("id", "severity", "summary", "why")
-        fix = rule.fix if isinstance(rule, Rule) else rule.mend
+        fix = rule.fix
         output.emit_json({name: getattr(rule, name) for name in fields} | {"mend": fix})
         return 0
     print(text, end="")

@@ -1,8 +1,9 @@
-"""The doctor: what went wrong in an Ultralytics run, by what it left (results.csv, args.yaml, its log).
+"""The doctor: diagnose an Ultralytics training run from its files (results.csv, args.yaml, its log).
 
-A wrong diagnosis costs days, so a finding needs evidence against the curve's own noise; what a trace cannot show is
-not guessed. `trace.py` reads the files, `signals.py` and `schedule.py` measure, the `*_rules.py` hold the rules, one
-function each, `diagnose.py` applies them, and `live.py` does so while a run trains.
+A wrong diagnosis costs days, so a finding must be significant against the curve's own noise, and nothing is guessed
+that the files do not show.
+`trace.py` reads the files, `signals.py` and `schedule.py` measure, the `*_rules.py` hold the rules, one function each,
+`diagnose.py` applies them, and `live.py` does so while a run trains.
 """
 
 from __future__ import annotations

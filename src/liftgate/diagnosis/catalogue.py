@@ -16,17 +16,17 @@ class Kind(NamedTuple):
     severity: Severity
     summary: str
     why: str
-    mend: str
+    fix: str
 
 
 KINDS: tuple[Kind, ...] = (
     Kind(
         "trace.nan",
         "error",
-        "A loss that is no number.",
+        "A loss that is NaN or infinite.",
         "NaN or infinity in a training loss, or in a validation figure until the end, or a log with "
         "a reload: the weights of those epochs are worth nothing, and a reloaded checkpoint makes it another "
-        "run than was asked for. A validation loss that is NaN for an epoch or two passes by itself and is "
+        "run than the one requested. A validation loss that is NaN for an epoch or two passes by itself and is "
         "not reported.",
         "one epoch with `amp=False`, and `liftgate check` for labels outside their images; then a lower rate.",
     ),
@@ -53,12 +53,12 @@ KINDS: tuple[Kind, ...] = (
         "What the start weights could do was lost at the start of the stage, for a dozen epochs or for good.",
         "A fine-tuning stage fell from 0.7536 to 0.6278 in two epochs and took 38 to come back. A dip of a "
         "few epochs is usual and not reported.",
-        "a tenth of the rate that really ran (it is in the lr columns); `remember` measures old data before and after.",
+        "a tenth of the rate that was used (see the lr columns); `remember` measures old data before and after.",
     ),
     Kind(
         "trace.lr_ignored",
         "warning",
-        "A learning rate or momentum that was asked for and is not what ran.",
+        "A requested learning rate or momentum that was not used.",
         "`optimizer=auto`, the default, chooses both itself and says so in one line of the log; a resumed run "
         "keeps its first arguments.",
         "name the optimizer: `optimizer: SGD`.",
@@ -90,10 +90,9 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "trace.warmup_short",
         "warning",
-        "The full learning rate from the first epoch on, and a training loss that leapt and stayed up, or was "
-        "no number.",
-        "The first steps of a fresh optimizer are the largest. A leap that comes back in a few epochs is "
-        "sound, and of an extreme rate that no warm-up would make bearable the rate itself is reported.",
+        "The full learning rate from the first epoch on, and a training loss that jumped and stayed high, or was NaN.",
+        "The first steps of a fresh optimizer are the largest. A jump that comes back in a few epochs is "
+        "harmless, and of an extreme rate that no warm-up would make bearable the rate itself is reported.",
         "`warmup_epochs: 3`.",
     ),
     Kind(
@@ -123,8 +122,8 @@ KINDS: tuple[Kind, ...] = (
         "trace.batch_halved",
         "warning",
         "Memory ran out and Ultralytics went on with half the batch.",
-        "It is another experiment than the one that was asked for; a comparison with it is confounded.",
-        "ask for a batch that fits.",
+        "It is not the requested experiment any more; a comparison with it is confounded.",
+        "set a batch that fits.",
     ),
     Kind(
         "trace.duplicate_epoch",
@@ -184,7 +183,7 @@ KINDS: tuple[Kind, ...] = (
 def page(kind: Kind) -> str:
     """Return a kind's page as Markdown."""
     head = f"# {kind.id}\n\n{kind.summary}\n\nSeverity: {kind.severity}\n"
-    return f"{head}\n{fill(kind.why, 110)}\n\n## What to do\n\n{fill(kind.mend, 110)}\n"
+    return f"{head}\n{fill(kind.why, 110)}\n\n## What to do\n\n{fill(kind.fix, 110)}\n"
 
 
 def explain(id_: str) -> str:
@@ -194,7 +193,7 @@ def explain(id_: str) -> str:
     '# labels.zero_area'
 
     Raises:
-        UsageError: no finding has this id; the nearest is named.
+        UsageError: no finding has this id; the hint names the most similar one.
     """
     kind = next((kind for kind in KINDS if kind.id == id_), None)
     return checks.explain(id_) if kind is None else page(kind)

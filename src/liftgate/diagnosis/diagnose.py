@@ -1,4 +1,4 @@
-"""Diagnosis of a run by every rule, or of several runs that may be the same one."""
+"""Diagnose one run by every rule, and report runs that are copies of each other."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from liftgate.diagnosis.trace import Trace, filled, read_trace
 from liftgate.errors import UsageError
 from liftgate.ledger.runs import require_unchanged
 
-_SHORT = 15  # epochs under which most rules cannot judge the shape of a curve
+_MIN_EPOCHS = 15  # epochs under which most rules cannot judge the shape of a curve
 
 RULES: tuple[Callable[[Trace], Iterator[Symptom]], ...] = (
-    learning_rules.not_a_number,
+    learning_rules.non_finite_loss,
     schedule_rules.warmup_short,
     learning_rules.diverged,
     learning_rules.never_learned,
@@ -35,7 +35,7 @@ RULES: tuple[Callable[[Trace], Iterator[Symptom]], ...] = (
     record_rules.duplicate_epoch,
     record_rules.no_step,
 )
-"""Most likely to matter first."""
+"""In the order of importance of their findings"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Diagnosis:
     source: Path
     findings: tuple[Finding, ...]
     best_epoch: int | None
-    """from 1, by the figure that Ultralytics chooses by; None: the file has none"""
+    """from 1, by Ultralytics' fitness; None: the file has no such column"""
     epochs: int
 
     def to_dict(self) -> dict[str, object]:
@@ -67,7 +67,7 @@ def doctor(
 ) -> Diagnosis:
     r"""Read a run folder or results.csv of any Ultralytics training and return what went wrong.
 
-    As `diagnose`, of one run.
+    As `diagnose`, for one run; see there for the arguments.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -92,40 +92,40 @@ def diagnose(
     """Read run folders or results.csv files and return what went wrong in each.
 
     Args:
-        paths: of the runs.
-        truth: data.yaml, COCO JSON or VOC folder that the run was predicted on: then classes that it never finds are
-            named too.
-        predictions: of the run's model; any form that `liftgate evaluate` reads.
-        split: of `truth`; default: val where it has one.
+        paths: run folders or results.csv files.
+        truth: data.yaml, COCO JSON or VOC folder with the labels of `predictions`; with both, classes that the model
+            never finds are reported too.
+        predictions: those of the run's model, in any format that `liftgate evaluate` reads.
+        split: split of `truth`; by default val where there is one.
 
     Raises:
-        DataError: a path holds no results.csv, it is no such file, or one of Liftgate's runs that was changed since.
-        UsageError: predictions without truth, the reverse, or either beside several runs.
+        DataError: a path has no readable results.csv, or is a run of Liftgate that was changed afterwards.
+        UsageError: only one of truth and predictions is given, or they are given with several runs.
     """
     traces = [read_trace(path) for path in paths]
     for trace in traces:
         require_unchanged(trace.source)
     repeats = _repeats(traces)
-    found = [_with(examine(trace), [repeats[i]] if i in repeats else []) for i, trace in enumerate(traces)]
+    found = [_with_findings(examine(trace), [repeats[i]] if i in repeats else []) for i, trace in enumerate(traces)]
     if truth is None and predictions is None:
         return found
     if truth is None or predictions is None or len(paths) != 1:
         hint = "liftgate doctor RUN --truth data.yaml --predictions predictions.json"
         raise UsageError("truth and predictions go together, and are of one run", hint=hint)
-    symptoms = _of_classes(truth, predictions, split)
-    return [_with(found[0], [symptom.finding(str(predictions)) for symptom in symptoms])]
+    symptoms = _class_symptoms(truth, predictions, split)
+    return [_with_findings(found[0], [symptom.finding(str(predictions)) for symptom in symptoms])]
 
 
 def examine(trace: Trace) -> Diagnosis:
     """Apply every rule to one trace."""
     if not len(trace):
-        return Diagnosis(trace.source, (_nothing(trace),), None, 0)
+        return Diagnosis(trace.source, (_no_epoch_finished(trace),), None, 0)
     rules = (record_rules.duplicate_epoch,) if trace.interleaved else RULES
     symptoms = [symptom for rule in rules for symptom in rule(trace)]
     findings = [symptom.finding(str(trace.source)) for symptom in symptoms]
-    if _found_nothing(trace) and not any(finding.id == "trace.never_learned" for finding in findings):
-        findings.append(_nothing_yet(trace))
-    elif len(filled(trace)) < _SHORT and not findings:
+    if _detected_nothing(trace) and not any(finding.id == "trace.never_learned" for finding in findings):
+        findings.append(_nothing_detected_yet(trace))
+    elif len(filled(trace)) < _MIN_EPOCHS and not findings:
         findings.append(_too_short(trace))
     return Diagnosis(trace.source, tuple(findings), _best_epoch(trace), len(trace))
 
@@ -141,11 +141,11 @@ def _best_epoch(trace: Trace) -> int | None:
 
 def _too_short(trace: Trace) -> Finding:
     message = f"too few epochs to judge a curve by: {len(trace)}"
-    hint = f"what an epoch shows lies within noise and warm-up; at least {_SHORT} are needed for most rules"
+    hint = f"what an epoch shows lies within noise and warm-up; most rules need at least {_MIN_EPOCHS}"
     return Finding("trace.too_short", "info", str(trace.source), message, hint, {"epochs": len(trace)})
 
 
-def _nothing_yet(trace: Trace) -> Finding:
+def _nothing_detected_yet(trace: Trace) -> Finding:
     epochs = "any epoch" if len(trace) > 1 else "the only epoch"
     message = f"nothing was found in {epochs} (of {len(trace)}): it is too early to say why"
     hint = (
@@ -155,13 +155,13 @@ def _nothing_yet(trace: Trace) -> Finding:
     return Finding("trace.too_short", "info", str(trace.source), message, hint, {"epochs": len(trace)})
 
 
-def _found_nothing(trace: Trace) -> bool:
+def _detected_nothing(trace: Trace) -> bool:
     curves = [trace.column(f"metrics/{name}") for name in ("mAP50(B)", "accuracy_top1")]
     known = [curve for curve in curves if curve is not None and np.isfinite(curve).any()]
     return bool(known) and all(float(np.nanmax(curve)) < 0.02 for curve in known)
 
 
-def _nothing(trace: Trace) -> Finding:
+def _no_epoch_finished(trace: Trace) -> Finding:
     hint = "the run ended before its first epoch did: its log says why"
     return Finding("trace.too_short", "info", str(trace.source), "no epoch was finished", hint, {"epochs": 0})
 
@@ -183,11 +183,11 @@ def _repeats(traces: Sequence[Trace]) -> dict[int, Finding]:
     return found
 
 
-def _of_classes(truth: Path, predictions: Path, split: str | None) -> Iterator[Symptom]:
-    # Imported here: matching needs compiled kernels, and mostly there is only a curve.
+def _class_symptoms(truth: Path, predictions: Path, split: str | None) -> Iterator[Symptom]:
+    # Imported here: matching compiles kernels, and most diagnoses need none.
     from liftgate.data.detections import read_predictions
     from liftgate.data.formats.read import read
-    from liftgate.diagnosis.missing_classes import never_found
+    from liftgate.diagnosis.missing_classes import classes_never_found
     from liftgate.evaluation.truth import read_truth
     from liftgate.ledger.lockbox import require_unlocked
 
@@ -195,8 +195,8 @@ def _of_classes(truth: Path, predictions: Path, split: str | None) -> Iterator[S
     require_unlocked(measured, "use val for the doctor")
     whole = read(truth)
     trained = whole.split("train") if "train" in whole.splits else None
-    return never_found(measured, read_predictions(predictions, measured), trained)
+    return classes_never_found(measured, read_predictions(predictions, measured), trained)
 
 
-def _with(diagnosis: Diagnosis, extra: Sequence[Finding]) -> Diagnosis:
+def _with_findings(diagnosis: Diagnosis, extra: Sequence[Finding]) -> Diagnosis:
     return Diagnosis(diagnosis.source, (*diagnosis.findings, *extra), diagnosis.best_epoch, diagnosis.epochs)

@@ -1,4 +1,4 @@
-"""Rules about what the model learned, and unlearned."""
+"""Rules about learning: NaN losses, divergence, forgetting, overfitting, oscillation, and heads that never learn."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.diagnosis.schedule import extreme_rate, lower_rate, planned_epochs, read_schedule
-from liftgate.diagnosis.signals import Floats, middle, noise, smooth, spark, theil_sen
+from liftgate.diagnosis.schedule import extreme_learning_rate, lower_learning_rate, planned_epochs, read_schedule
+from liftgate.diagnosis.signals import Floats, nan_median, noise, smooth, sparkline, theil_sen
 from liftgate.diagnosis.symptom import Symptom
 from liftgate.diagnosis.trace import Trace, filled, head_curves
 
-_BATCHES = re.compile(r"^ *\d+/\d+ .*100%\D+(\d+)/\1 ", re.MULTILINE)  # the progress of an epoch that is done
-_ENOUGH = 300  # batches after which every sound run on record had found something
+_BATCHES = re.compile(r"^ *\d+/\d+ .*100%\D+(\d+)/\1 ", re.MULTILINE)  # the progress bar of a finished epoch
+_MIN_COUNT = 300  # batches, after which every recorded sound run had detected something
 _HEADS = {"B": "boxes", "P": "keypoints", "M": "masks"}
 
 
-def not_a_number(trace: Trace) -> Iterator[Symptom]:
-    """Name NaN or infinity in a training loss, or until the end; in a validation loss it may pass by itself."""
+def non_finite_loss(trace: Trace) -> Iterator[Symptom]:
+    """Report NaN or infinity in a training loss, or in a validation figure up to the end of the run."""
     last = int(trace.epochs[-1])
-    for name, epochs in trace.not_numbers.items():
+    for name, epochs in trace.non_finite.items():
         lasting = epochs[-1] == last and len(epochs) >= min(3, len(trace))
         if name.startswith("train/") or (lasting and name.startswith(("val/", "metrics/"))):
             yield Symptom(
                 "trace.nan",
                 "error",
-                f"{name} is no number in {len(epochs)} of {len(trace)} epochs, first in epoch {epochs[0]}",
+                f"{name} is NaN or infinite in {len(epochs)} of {len(trace)} epochs, first in epoch {epochs[0]}",
                 {"column": name, "epochs": list(epochs)},
                 (
                     "the learning rate is too high for this batch: look at the losses of the epochs before",
@@ -50,7 +50,7 @@ def not_a_number(trace: Trace) -> Iterator[Symptom]:
 
 
 def never_learned(trace: Trace) -> Iterator[Symptom]:
-    """Name a head that found nothing though its run had its chance, or whose training loss is exactly 0."""
+    """Report a head that detects nothing long after warm-up, or whose training loss is exactly 0."""
     for head, objects in _HEADS.items():
         curve = trace.column(f"metrics/mAP50({head})")
         if curve is None or not len(curve) or not np.isfinite(curve).all():
@@ -60,15 +60,15 @@ def never_learned(trace: Trace) -> Iterator[Symptom]:
         beside = max((float(values.max()) for values in others if values is not None and len(values)), default=0.0)
         untrained = _untrained_loss(trace, head) if best < 0.1 else None
         dead_beside_others = not curve.any() and beside > 0.5 and len(trace) >= 20
-        early = _batches(trace) * len(trace) < _ENOUGH or _warmed_up_throughout(trace)
+        early = _batches(trace) * len(trace) < _MIN_COUNT or _warmed_up_throughout(trace)
         planned = planned_epochs(trace)
         over = planned is not None and int(trace.epochs[-1]) >= 0.9 * planned and len(trace) >= 10
         if untrained is None and not dead_beside_others:
             found_nothing = best < 0.02 and (over or (_had_its_chance(trace) and not early))
-            lost_all = best < 0.05 and over and len(trace) >= 20 and middle(curve[-5:]) < 0.005
+            lost_all = best < 0.05 and over and len(trace) >= 20 and nan_median(curve[-5:]) < 0.005
             if not found_nothing and not lost_all:
                 continue
-        high = extreme_rate(trace)
+        high = extreme_learning_rate(trace)
         causes = list(_causes_of_nothing(trace, head, untrained))
         if early and untrained is None and head == "B":
             causes.insert(0, _FEW_STEPS)
@@ -82,8 +82,8 @@ def never_learned(trace: Trace) -> Iterator[Symptom]:
             f"the model never learned to find {objects}: best mAP50 {best:.4f} in {len(trace)} epochs{why}",
             {"head": head, "best_mAP50": best, "epochs": len(trace), "other_heads_mAP50": beside},
             tuple(causes),
-            lower_rate(trace) if high is not None else {"epochs": 10 * len(trace)} if too_few else {},
-            spark(curve),
+            lower_learning_rate(trace) if high is not None else {"epochs": 10 * len(trace)} if too_few else {},
+            sparkline(curve),
         )
         if head == "B":
             return  # keypoints and masks are found in boxes
@@ -96,10 +96,10 @@ _FEW_STEPS = (
 
 
 def _untrained_loss(trace: Trace, head: str) -> str | None:
-    """Return a training loss of a head that is exactly 0 in every epoch, so that no object ever took part in it.
+    """Return the name of a head's loss that is exactly 0 in every epoch, so that no object contributed to it, or None.
 
-    A class loss alone is never 0: the background takes part in it. `kobj_loss` is 0 in every sound run whose keypoints
-    have no visibility.
+    A class loss is never 0, because the background contributes to it. `kobj_loss` is 0 in every sound run whose
+    keypoints have no visibility.
     """
     for name in {"B": ("box_loss", "dfl_loss", "box_om"), "P": ("pose_loss",), "M": ("seg_loss",)}[head]:
         loss = trace.column(f"train/{name}")
@@ -111,7 +111,7 @@ def _untrained_loss(trace: Trace, head: str) -> str | None:
 
 
 _BOX = ("box_loss", "giou_loss", "iou_loss")
-"""Losses of boxes; a head without distribution focal loss writes 0 for that"""
+"""Box losses; a head without distribution focal loss writes 0 for dfl_loss"""
 
 
 def _causes_of_nothing(trace: Trace, head: str, untrained: str | None) -> Iterator[str]:
@@ -146,10 +146,10 @@ def _warmed_up_throughout(trace: Trace) -> bool:
 
 
 def _had_its_chance(trace: Trace) -> bool:
-    """Return whether a run that goes on has been trained for long enough after its warm-up.
+    """Return whether a run has trained long enough after its warm-up to be judged.
 
-    Warm-up is 100 iterations or more, which is 100 epochs for one batch of images. Such a set looked dead for 46 epochs
-    and ended at .97, so where no rate shows when it ended, it takes longer than that to be sure.
+    Warm-up takes at least 100 iterations, which is 100 epochs for one batch of images. Such a data set detected nothing
+    for 46 epochs and ended at .97, so a run whose rates do not show the end of the warm-up is judged later.
     """
     schedule = read_schedule(trace)
     if schedule is None:
@@ -161,7 +161,7 @@ def _had_its_chance(trace: Trace) -> bool:
 
 
 def forgetting(trace: Trace) -> Iterator[Symptom]:
-    """Name a stage that lost at its start what its start weights could do, for good or for tens of epochs."""
+    """Report a stage whose metric fell below that of its start weights, for good or for at least a dozen epochs."""
     trace = filled(trace)
     for name, curve, _ in head_curves(trace):
         start = float(curve[0])
@@ -174,8 +174,8 @@ def forgetting(trace: Trace) -> Iterator[Symptom]:
         below = level[1:back]
         if len(below) < 12 or start - float(np.nanmin(below)) < lost:
             continue
-        if start - middle(below) < 0.3 * lost:
-            continue  # it stayed about where it was, with one dip
+        if start - nan_median(below) < 0.3 * lost:
+            continue  # the level stayed about the same, with one dip
         low = int(np.nanargmin(curve[1 : back if back else len(curve)])) + 1
         recovered = f"was back only at epoch {trace.epochs[back]}" if back else "never came back"
         yield Symptom(
@@ -194,15 +194,15 @@ def forgetting(trace: Trace) -> Iterator[Symptom]:
                 "the learning rate is too high for fine-tuning: the rate that really ran is in the lr columns",
                 "the new data looks different or its labels contradict the old: compare a few images side by side",
             ),
-            lower_rate(trace),
-            spark(curve),
+            lower_learning_rate(trace),
+            sparkline(curve),
         )
 
 
 def diverged(trace: Trace) -> Iterator[Symptom]:
-    """Name a training loss that went up and stayed up, while a metric that had been reached fell with it.
+    """Report a training loss that rose and stayed high while a metric fell with it.
 
-    Before anything is found the loss may rise tenfold in a sound run: boxes that match nothing cost nothing.
+    Before anything is detected the loss may rise tenfold in a sound run: boxes without a match add no loss.
     """
     n = len(trace)
     for name, curve, head in head_curves(trace) if n >= 10 else ():
@@ -211,13 +211,13 @@ def diverged(trace: Trace) -> Iterator[Symptom]:
             continue
         level = smooth(loss)
         best = int(able[0] + np.argmin(level[able[0] :]))
-        end = middle(loss[-max(3, n // 10) :])
+        end = nan_median(loss[-max(3, n // 10) :])
         if n - best < 5 or end < 1.5 * level[best]:
             continue
         top = float(smooth(curve)[: best + 1].max())
-        now = middle(curve[-max(3, n // 10) :])
+        now = nan_median(curve[-max(3, n // 10) :])
         if now > 0.6 * top:
-            continue  # the loss changed its meaning (another augmentation), the model did not suffer
+            continue  # the loss changed its scale (other augmentation), the model is unharmed
         yield Symptom(
             "trace.diverged",
             "error",
@@ -225,15 +225,15 @@ def diverged(trace: Trace) -> Iterator[Symptom]:
             f"{name} fell from {top:.4f} to {now:.4f}",
             {"lowest_loss": float(level[best]), "epoch": int(trace.epochs[best]), "last_loss": end, "metric": now},
             ("the learning rate is too high", "half precision overflows: a few epochs with amp=False show it"),
-            lower_rate(trace),
-            spark(loss),
+            lower_learning_rate(trace),
+            sparkline(loss),
         )
 
 
 def overfit(trace: Trace) -> Iterator[Symptom]:
-    """Name a metric that fell from its best while the training loss went on falling and the validation loss rose.
+    """Report a metric that fell from its best while the training loss kept falling and the validation loss rose.
 
-    A rising validation loss alone is nothing: it may rise by half at an mAP of .99.
+    A rising validation loss alone is no symptom: it may rise by half at an mAP of .99.
     """
     n = len(trace)
     if n < 20 or next(forgetting(trace), None) is not None:
@@ -245,12 +245,12 @@ def overfit(trace: Trace) -> Iterator[Symptom]:
             continue
         level = smooth(curve)
         best = int(np.nanargmax(level))
-        drop = float(level[best]) - middle(curve[-tail:])
+        drop = float(level[best]) - nan_median(curve[-tail:])
         # A median of five around the best and one at the end: their difference has about the noise of one epoch.
         if n - best < max(8, 0.2 * n) or drop < max(0.02, 0.05 * level[best], 2.5 * noise(curve)):
             continue
         val_ratio = _val_ratio(trace, head, val, best, tail)
-        train_ratio = middle(train[-tail:]) / middle(train[max(0, best - 2) : best + 3])
+        train_ratio = nan_median(train[-tail:]) / nan_median(train[max(0, best - 2) : best + 3])
         if val_ratio < 1.1 or train_ratio > 0.95:
             continue
         yield Symptom(
@@ -270,23 +270,23 @@ def overfit(trace: Trace) -> Iterator[Symptom]:
                 "val comes from elsewhere than train: compare their statistics with `liftgate data stats`",
             ),
             {"patience": max(10, n // 10)},
-            spark(curve),
+            sparkline(curve),
         )
 
 
 def _val_ratio(trace: Trace, head: str | None, total: Floats, best: int, tail: int) -> float:
-    """Return how much the validation loss rose since the best epoch: all of the head's, or one by a fifth or more."""
+    """Return the validation loss at the end over that at the best epoch: the sum, or a part that rose by a fifth."""
 
     def ratio(values: Floats) -> float:
-        before = middle(values[max(0, best - 2) : best + 3])
-        return middle(values[-tail:]) / before if before > 0 else 0.0
+        before = nan_median(values[max(0, best - 2) : best + 3])
+        return nan_median(values[-tail:]) / before if before > 0 else 0.0
 
     parts = [ratio(values) for values in trace.losses("val/", head)]
     return max([ratio(total), *(one for one in parts if one >= 1.2)])
 
 
 def oscillation(trace: Trace) -> Iterator[Symptom]:
-    """Name metric and validation loss that swing together at full learning rate; few objects make one swing alone."""
+    """Report a metric and validation loss that oscillate together at a high learning rate."""
     n = len(trace)
     if n < 20:
         return
@@ -302,7 +302,7 @@ def oscillation(trace: Trace) -> Iterator[Symptom]:
             continue
         part, loss = curve[rows], val[rows]
         swing = noise(part)
-        if swing < max(0.05, 0.12 * middle(part)) or noise(loss) < 0.1 * middle(loss):
+        if swing < max(0.05, 0.12 * nan_median(part)) or noise(loss) < 0.1 * nan_median(loss):
             continue
         together = float(np.corrcoef(np.diff(part), np.diff(loss))[0, 1])
         if together > -0.5:
@@ -310,19 +310,20 @@ def oscillation(trace: Trace) -> Iterator[Symptom]:
         yield Symptom(
             "trace.oscillation",
             "warning",
-            f"{name} swings by ±{swing:.3f} from epoch to epoch around {middle(part):.3f}, the validation loss with it",
-            {"metric": name, "swing": swing, "level": middle(part), "correlation_with_val_loss": together},
+            f"{name} swings by ±{swing:.3f} from epoch to epoch around {nan_median(part):.3f}, "
+            "the validation loss with it",
+            {"metric": name, "swing": swing, "level": nan_median(part), "correlation_with_val_loss": together},
             ("the learning rate is too high for this batch size", "a batch of few images: its statistics are noise"),
-            lower_rate(trace),
-            spark(part),
+            lower_learning_rate(trace),
+            sparkline(part),
         )
 
 
 def plateau(trace: Trace) -> Iterator[Symptom]:
-    """Name a metric that did not move for most of a long run at a high learning rate, nor the training loss with it.
+    """Report a metric and training loss that did not change for most of a long run at a high learning rate.
 
-    Where the metric is low the training loss may fall: the model learns what val does not show. (With a good metric
-    every sound run ends so.)
+    Where the metric is low, the training loss may fall: the model then learns what val does not contain. (With a high
+    metric every sound run ends like that.)
     """
     n = len(trace)
     schedule = read_schedule(trace)
@@ -336,13 +337,13 @@ def plateau(trace: Trace) -> Iterator[Symptom]:
         if loss is None or not np.isfinite(loss).all():
             continue
         part, losses = curve[rows], loss[rows]
-        third, level, swing = len(part) // 3, middle(part), noise(part)
-        gain = middle(part[-third:]) - middle(part[:third])
+        third, level, swing = len(part) // 3, nan_median(part), noise(part)
+        gain = nan_median(part[-third:]) - nan_median(part[:third])
         if not 0.02 <= level <= 0.8 or swing > 0.12 * level:
             continue  # nothing learned, saturated, or swings
         if theil_sen(part).low > 0 or abs(gain) > max(0.005, swing):
             continue
-        fallen = 1 - middle(losses[-third:]) / middle(losses[:third])
+        fallen = 1 - nan_median(losses[-third:]) / nan_median(losses[:third])
         if fallen > 0.03 and not _is_low(trace, head, rows):
             continue
         epochs = trace.epochs[rows]
@@ -366,11 +367,11 @@ def plateau(trace: Trace) -> Iterator[Symptom]:
             },
             causes,
             {},
-            spark(curve),
+            sparkline(curve),
         )
 
 
 def _is_low(trace: Trace, head: str | None, rows: NDArray[np.bool_]) -> bool:
-    """Return whether mAP50 is under .25 for 40 epochs or more: too little to be called learned."""
+    """Return whether the median mAP50 over at least 40 epochs is below .25."""
     curve = trace.column(f"metrics/mAP50({head})")
-    return curve is not None and int(rows.sum()) >= 40 and middle(curve[rows]) < 0.25
+    return curve is not None and int(rows.sum()) >= 40 and nan_median(curve[rows]) < 0.25

@@ -1,4 +1,4 @@
-"""Diagnosis of a run while it trains: what is certain already becomes a warning while there is time to stop."""
+"""Diagnose a run while it trains, and emit a warning for each finding while there is time to stop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from liftgate.diagnosis.trace import read_trace
 from liftgate.errors import DataError
 
 _LIVE = (
-    learning_rules.not_a_number,
+    learning_rules.non_finite_loss,
     schedule_rules.warmup_short,
     learning_rules.diverged,
     learning_rules.never_learned,
@@ -22,9 +22,9 @@ _LIVE = (
 
 
 class LiveDiagnosis:
-    """A listener for events that passes them on, and adds a warning for each finding as soon as it is certain.
+    """An event listener that passes events on and adds a warning for each new finding.
 
-    Each finding is reported once, for each head of the model separately.
+    Each finding is reported once for each head of the model.
     """
 
     def __init__(self, out: Path, on_event: Emit) -> None:
@@ -34,14 +34,14 @@ class LiveDiagnosis:
         self._reported = set[tuple[str, str]]()
 
     def __call__(self, event: Event) -> None:
-        """Take one event."""
+        """Pass one event on; after an epoch, diagnose the curve."""
         self._on_event(event)
         if not isinstance(event, EpochReport) or self._is_behind(event):
             return
         try:
             trace = read_trace(self._curve)
         except DataError:
-            return  # a backend that writes another curve
+            return  # a backend that writes no Ultralytics results.csv
         if not len(trace):
             return
         for rule in _LIVE:
@@ -53,9 +53,9 @@ class LiveDiagnosis:
                     self._on_event(WarningEvent(message=symptom.message, finding=finding))
 
     def _is_behind(self, report: EpochReport) -> bool:
-        """Return whether the curve has later epochs already: the event of the last one covers this one too.
+        """Return whether the curve has later epochs already, whose event will cover this one.
 
-        Without this, every epoch of a fast run costs a reading of the whole curve, and the events pile up.
+        Otherwise every epoch of a fast run would read the whole curve, and the events would pile up.
         """
         try:
             rows = self._curve.read_bytes().count(b"\n") - 1

@@ -1,4 +1,4 @@
-"""Classes that a run's model never finds, by its predictions on a labelled split; no curve shows them."""
+"""Find classes that a model never detects, from its predictions on a labelled split; curves do not show them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from liftgate.diagnosis.symptom import Symptom
 from liftgate.evaluation.alignment import align
 from liftgate.evaluation.match_table import match
 
-_ENOUGH = 10
-"""Objects of a class under which nothing found says little: with 10, less than a quarter of them is found (95%)"""
-_SHOWN = 0.25  # confidence from which a detection of another class counts as a mix-up
+_MIN_COUNT = 10
+"""Least objects of a class to report: with none of 10 found, the recall is below 0.26 at 95% confidence"""
+_MIN_CONFIDENCE = 0.25  # confidence from which a detection of another class counts as a mix-up
 
 
-def never_found(truth: Dataset, predictions: Predictions, trained: Dataset | None = None) -> Iterator[Symptom]:
-    """Name each class of which no object is found at IoU 0.5, at any confidence.
+def classes_never_found(truth: Dataset, predictions: Predictions, trained: Dataset | None = None) -> Iterator[Symptom]:
+    """Report each class of which no object is found at IoU 0.5, at any confidence.
 
     Args:
-        truth: the split that was predicted on.
-        predictions: of the run's model.
-        trained: what it was trained on; its number of labels separates few labels from wrong ones.
+        truth: the labelled split.
+        predictions: those of the run's model on it.
+        trained: the training split; its number of labels distinguishes too few labels from wrong ones.
     """
     predictions = align(truth, predictions)
     table = match(truth, predictions)
@@ -33,9 +33,9 @@ def never_found(truth: Dataset, predictions: Predictions, trained: Dataset | Non
     for index, name in enumerate(table.classes):
         objects = np.flatnonzero(table.counted[0] & (table.label_class == index))
         found = hit & (table.cls == index)
-        if len(objects) < _ENOUGH or found.any():
+        if len(objects) < _MIN_COUNT or found.any():
             continue
-        instead = _instead(truth, predictions, objects)
+        instead = _predicted_instead(truth, predictions, objects)
         labels = None if trained is None else int((trained.labels.cls == trained.classes.index(name)).sum())
         at_most = 1 - 0.05 ** (1 / len(objects))
         images = len(np.unique(table.label_image[objects]))
@@ -56,10 +56,10 @@ def never_found(truth: Dataset, predictions: Predictions, trained: Dataset | Non
         )
 
 
-def _instead(truth: Dataset, predictions: Predictions, objects: np.ndarray) -> Counter[str]:
-    """Count, over objects, the class of the surest detection that covers each at IoU 0.5."""
+def _predicted_instead(truth: Dataset, predictions: Predictions, objects: np.ndarray) -> Counter[str]:
+    """Return class → objects whose most confident overlapping detection (IoU 0.5) has that class."""
     place = {id_: index for index, id_ in enumerate(predictions.images)}
-    sure = predictions.scores >= _SHOWN
+    sure = predictions.scores >= _MIN_CONFIDENCE
     taken: Counter[str] = Counter()
     for row in objects:
         image = place[truth.images[truth.labels.image[row]].id]
@@ -71,7 +71,7 @@ def _instead(truth: Dataset, predictions: Predictions, objects: np.ndarray) -> C
 
 
 def _causes(name: str, labels: int | None, instead: Counter[str], objects: int) -> Iterator[str]:
-    """Yield the causes, the likeliest first."""
+    """Yield possible causes, the most likely first."""
     if labels == 0:
         yield f"train has no label of {name}: the split leaves it out"
         return

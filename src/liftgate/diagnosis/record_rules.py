@@ -1,4 +1,4 @@
-"""Rules about the record of a run: epochs written twice or missing, a batch halved, a data.yaml with one split."""
+"""Rules about a run's files: repeated or missing epochs, a halved batch, epochs without a step, val that is train."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HALVED = re.compile(
 
 
 def duplicate_epoch(trace: Trace) -> Iterator[Symptom]:
-    """Name epochs that are in results.csv twice (a resume after a kill, or two runs in one file) or missing."""
+    """Report epochs that are in results.csv twice (a resume after a kill, or two runs in one file) or missing."""
     if trace.other_runs:
         yield _several_runs(trace)
     elif trace.repeated:
@@ -75,7 +75,7 @@ def _several_runs(trace: Trace) -> Symptom:
 
 
 def batch_halved(trace: Trace) -> Iterator[Symptom]:
-    """Name a batch that Ultralytics halved after running out of memory: it is another experiment."""
+    """Report a batch that Ultralytics halved after running out of memory."""
     steps = _HALVED.findall(trace.log)
     if not steps:
         return
@@ -90,7 +90,7 @@ def batch_halved(trace: Trace) -> Iterator[Symptom]:
 
 
 def no_step(trace: Trace) -> Iterator[Symptom]:
-    """Name validation figures that do not change in any digit: what is validated did not change."""
+    """Report validation figures that are equal for several epochs: the validated weights did not change."""
     columns = [values for name, values in trace.columns.items() if name.startswith(("val/", "metrics/"))]
     if len(columns) < 3 or len(trace) < 8:
         return
@@ -132,7 +132,7 @@ def no_step(trace: Trace) -> Iterator[Symptom]:
 
 
 def val_is_train(trace: Trace) -> Iterator[Symptom]:
-    """Name a data.yaml with the same place for train and val, where it can still be read."""
+    """Report a data.yaml with the same images for train and val, where it can still be read."""
     data = trace.args.get("data")
     if not isinstance(data, str) or not data.endswith((".yaml", ".yml")):
         return

@@ -1,4 +1,4 @@
-"""Learning-rate schedule of a run: what its columns, its log and its arguments say of the rate that ran."""
+"""Determine the learning-rate schedule that a run used, from its columns, its log and its arguments."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from liftgate.diagnosis.trace import Trace
 
 
 class Schedule(NamedTuple):
-    """The learning rate of each epoch, and the plan that it follows."""
+    """The learning rate of each epoch, and the planned schedule."""
 
     rate: Floats
     peak: float
     peak_row: int
     planned: int | None
-    """Epochs of the plan: as args.yaml has it, else as a straight fall of the rate reveals"""
+    """Planned epochs: from args.yaml, else from a linear decay of the rate"""
     lr0: float | None
-    """Start rate of the plan that the columns follow after their peak; None: they follow none (the warm-up, which is
-    100 iterations or more, may never have ended, or the run was resumed under other arguments)"""
+    """Start rate of the schedule that the columns follow after their peak; None: they follow none (the warm-up never
+    ended, or the run was resumed with other arguments)"""
 
     @property
     def left(self) -> float:
-        """Last rate as a fraction of the peak."""
+        """Return the last rate as a fraction of the peak."""
         return float(self.rate[-1]) / self.peak
 
     @property
     def constant(self) -> bool:
-        """Whether the rate is the same in every epoch: it neither warmed up nor fell."""
+        """Return whether the rate is the same in every epoch."""
         return float(self.rate.min()) >= 0.99 * self.peak
 
 
@@ -45,37 +45,37 @@ def read_schedule(trace: Trace) -> Schedule | None:
     if not np.isfinite(rate).all() or rate.max() <= 0:
         return None
     peak_row = int(np.argmax(rate))
-    planned = _epochs_of_args(trace) or _straight_end(rate, peak_row)
-    return Schedule(rate, float(rate[peak_row]), peak_row, planned, _plan(trace, rate, peak_row, planned))
+    planned = _epochs_argument(trace) or _end_of_linear_decay(rate, peak_row)
+    return Schedule(rate, float(rate[peak_row]), peak_row, planned, _implied_lr0(trace, rate, peak_row, planned))
 
 
 def planned_epochs(trace: Trace) -> int | None:
-    """Return the number of epochs of the plan; None where it is unknown."""
+    """Return the planned number of epochs; None where it is unknown."""
     schedule = read_schedule(trace)
-    return _epochs_of_args(trace) if schedule is None else schedule.planned
+    return _epochs_argument(trace) if schedule is None else schedule.planned
 
 
-def _epochs_of_args(trace: Trace) -> int | None:
+def _epochs_argument(trace: Trace) -> int | None:
     epochs = trace.args.get("epochs")
     return epochs if isinstance(epochs, int) and not isinstance(epochs, bool) and epochs >= len(trace) else None
 
 
-def _straight_end(rate: Floats, peak_row: int) -> int | None:
-    """Return where a straight fall of the rate ends; None where it is not straight (a cosine, steps, a warm-up)."""
+def _end_of_linear_decay(rate: Floats, peak_row: int) -> int | None:
+    """Return the epoch at which a linear decay of the rate ends; None where the decay is not linear."""
     falling = rate[peak_row:]
     if len(falling) < 5:
         return None
     rows = np.arange(len(falling), dtype=np.float64)
     slope, start = np.polyfit(rows, falling, 1)
     if slope * rows[-1] > -0.005 * start:
-        return None  # constant, but for what a fit makes of its last digits
+        return None  # constant, but for rounding
     if np.abs(falling - (start + slope * rows)).max() > 0.01 * falling[0]:
         return None
     return max(len(rate), round(float(peak_row + 0.99 * falling[0] / -slope)))
 
 
-def _plan(trace: Trace, rate: Floats, peak_row: int, planned: int | None) -> float | None:
-    """Return the start rate that every row after the peak implies, if they agree within a tenth."""
+def _implied_lr0(trace: Trace, rate: Floats, peak_row: int, planned: int | None) -> float | None:
+    """Return the start rate that the rows after the peak imply; None where they disagree by more than a tenth."""
     if planned is None or len(rate) - peak_row < 4:
         return None
     lrf = trace.args.get("lrf", 0.01)
@@ -90,7 +90,7 @@ def _plan(trace: Trace, rate: Floats, peak_row: int, planned: int | None) -> flo
 
 
 class LoggedOptimizer(NamedTuple):
-    """The optimizer of the log."""
+    """The optimizer as the log has it."""
 
     name: str
     lr: float
@@ -106,7 +106,7 @@ def logged_optimizer(trace: Trace) -> LoggedOptimizer | None:
     return LoggedOptimizer(found[-1][0], float(found[-1][1]), float(found[-1][2])) if found else None
 
 
-def extreme_rate(trace: Trace) -> float | None:
+def extreme_learning_rate(trace: Trace) -> float | None:
     """Return the peak rate where it is at least five times the usual one of its optimizer, else None."""
     schedule, logged = read_schedule(trace), logged_optimizer(trace)
     kind = (logged.name if logged else str(trace.args.get("optimizer", ""))).lower()
@@ -114,35 +114,35 @@ def extreme_rate(trace: Trace) -> float | None:
     return schedule.peak if schedule is not None and schedule.peak >= 5 * usual else None
 
 
-def lower_rate(trace: Trace) -> dict[str, object]:
-    """Return the change of the recipe that gives a tenth of the rate that ran; empty where that rate is unknown.
+def lower_learning_rate(trace: Trace) -> dict[str, object]:
+    """Return the recipe arguments for a tenth of the rate that was used; empty where that rate is unknown.
 
-    Under optimizer=auto another lr0 changes nothing, so the optimizer is named; where the recipe has a lower rate than
-    ran, naming the optimizer is all that is needed.
+    optimizer=auto ignores lr0, so the optimizer is set as well; where the recipe has a lower rate than the one used,
+    setting the optimizer is enough.
     """
-    schedule, asked, auto = read_schedule(trace), asked_rate(trace), chosen_by_auto(trace)
+    schedule, asked, auto = read_schedule(trace), requested_lr0(trace), is_auto_optimizer(trace)
     ran = schedule.lr0 or schedule.peak if schedule else None if auto else asked
     if ran is None:
         return {}
     rate: dict[str, object] = {"lr0": float(f"{ran / 10:.1g}")}
     if not auto:
         return rate
-    named: dict[str, object] = {"optimizer": optimizer_that_ran(trace, ran)}
+    named: dict[str, object] = {"optimizer": optimizer_used(trace, ran)}
     return named if asked is not None and asked <= 0.5 * ran else named | rate
 
 
-def asked_rate(trace: Trace) -> float | None:
+def requested_lr0(trace: Trace) -> float | None:
     """Return lr0 of args.yaml; None where it has none."""
     asked = trace.args.get("lr0")
     return float(asked) if isinstance(asked, int | float) and not isinstance(asked, bool) and asked > 0 else None
 
 
-def optimizer_that_ran(trace: Trace, rate: float | None) -> str:
-    """Return the optimizer of the log, else the one that `optimizer=auto` pairs with such a rate."""
+def optimizer_used(trace: Trace, rate: float | None) -> str:
+    """Return the optimizer from the log, else the one that `optimizer=auto` combines with such a rate."""
     logged = logged_optimizer(trace)
     return logged.name if logged else "AdamW" if rate is not None and rate < 0.005 else "SGD"
 
 
-def chosen_by_auto(trace: Trace) -> bool:
+def is_auto_optimizer(trace: Trace) -> bool:
     """Return whether Ultralytics chose optimizer and rate itself (`optimizer=auto`, its default)."""
     return str(trace.args.get("optimizer", "")).lower() == "auto"

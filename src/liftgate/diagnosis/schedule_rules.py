@@ -1,4 +1,4 @@
-"""Rules about the learning rate: a missing warm-up, a rate that was ignored, one that was spent."""
+"""Rules about the learning rate: a missing warm-up, a rate that was ignored, a rate that decayed too early."""
 
 from __future__ import annotations
 
@@ -7,45 +7,45 @@ from collections.abc import Iterator
 import numpy as np
 
 from liftgate.diagnosis.schedule import (
-    asked_rate,
-    chosen_by_auto,
-    extreme_rate,
+    extreme_learning_rate,
+    is_auto_optimizer,
     logged_optimizer,
-    optimizer_that_ran,
+    optimizer_used,
     read_schedule,
+    requested_lr0,
 )
-from liftgate.diagnosis.signals import spark
+from liftgate.diagnosis.signals import sparkline
 from liftgate.diagnosis.symptom import Symptom
 from liftgate.diagnosis.trace import Trace
 
 _DEFAULT = {"lr0": 0.01, "momentum": 0.937}
 _EARLY = 5  # epochs in which a missing warm-up shows
-_SAME = (1 / 1.5, 1.5)  # ratio of learning rates that is no contradiction: versions round and count epochs differently
+_SAME = (1 / 1.5, 1.5)  # ratios of learning rates that count as equal: versions round differently
 
 
 def warmup_short(trace: Trace) -> Iterator[Symptom]:
-    """Name a missing warm-up that did harm in the first epochs.
+    """Report a missing warm-up that did harm in the first epochs.
 
-    A rate at its peak in the first epoch is no harm by itself: short data sets and fine-tuning do well with it, and a
-    loss that leaps in the second epoch mostly comes back. It is named when the loss was no number right there, or
-    stayed above the first epoch's for a third of the run; not of a rate that is too high with any warm-up.
+    A peak rate in the first epoch is harmless by itself: small data sets and fine-tuning do well with it, and a loss
+    that jumps in the second epoch mostly recovers. It is reported when the loss was NaN in the next epochs, or stayed
+    above that of the first epoch for a third of the run, unless the rate is too high with any warm-up.
     """
     schedule, loss, n = read_schedule(trace), trace.summed("train/"), len(trace)
-    if schedule is None or loss is None or n < _EARLY or extreme_rate(trace) is not None:
+    if schedule is None or loss is None or n < _EARLY or extreme_learning_rate(trace) is not None:
         return
     first, early, since = loss[0], loss[1:_EARLY], loss[1 : max(10, n // 3) + 1]
     if schedule.rate[0] < 0.9 * schedule.peak or not np.isfinite(first):
         return
     if not np.isfinite(early).all():
-        what = "the training loss was no number in the next epochs"
+        what = "the training loss was NaN in the next epochs"
     elif len(since) >= 10 and (since > first).all() and float(early.max()) >= 1.3 * first:
-        what = f"the training loss leapt from {first:.3f} to {float(early.max()):.3f} and stayed above"
+        what = f"the training loss jumped from {first:.3f} to {float(early.max()):.3f} and stayed above"
     else:
         return
     yield Symptom(
         "trace.warmup_short",
         "warning",
-        f"the learning rate stood at its peak of {schedule.peak:.3g} from the first epoch on, and {what}",
+        f"the learning rate was at its peak of {schedule.peak:.3g} from the first epoch on, and {what}",
         {
             "warmup_epochs": trace.args.get("warmup_epochs"),
             "rate_first_epoch": float(schedule.rate[0]),
@@ -57,16 +57,16 @@ def warmup_short(trace: Trace) -> Iterator[Symptom]:
             "the rate itself is too high: the same three epochs at a tenth of it show it",
         ),
         {"warmup_epochs": 3},
-        spark(loss),
+        sparkline(loss),
     )
 
 
 def lr_ignored(trace: Trace) -> Iterator[Symptom]:
-    """Name a learning rate or momentum of the recipe that is not what ran."""
-    asked = asked_rate(trace)
+    """Report a learning rate or momentum of the recipe that was not used."""
+    asked = requested_lr0(trace)
     if asked is None:
         return
-    auto = chosen_by_auto(trace)
+    auto = is_auto_optimizer(trace)
     schedule, logged = read_schedule(trace), logged_optimizer(trace)
     used = logged.lr if logged else None if schedule is None else schedule.lr0
     ratio = None if used is None else used / asked
@@ -76,11 +76,11 @@ def lr_ignored(trace: Trace) -> Iterator[Symptom]:
     if auto and "lr0" in chosen:
         if ratio is not None and 0.9 < ratio < 1.1:
             return  # ignored, and by chance the same
-        what = f"lr0={asked:g} was asked for"
+        what = f"lr0={asked:g} was requested"
     elif auto:
-        what = f"momentum={chosen['momentum']:g} was asked for"
+        what = f"momentum={chosen['momentum']:g} was requested"
     elif ratio is not None and not _SAME[0] < ratio < _SAME[1]:
-        what = f"lr0={asked:g} was asked for"
+        what = f"lr0={asked:g} was requested"
     else:
         return
     ran = (
@@ -95,13 +95,13 @@ def lr_ignored(trace: Trace) -> Iterator[Symptom]:
         f"{what}, but {why}: {ran}",
         {"asked": chosen or {"lr0": asked}, "optimizer": trace.args.get("optimizer"), "lr0_used": used},
         (f"{why}; the log's line `optimizer:` names what ran",),
-        {"optimizer": optimizer_that_ran(trace, used)} if auto else {},
-        "" if trace.learning_rate is None else spark(trace.learning_rate),
+        {"optimizer": optimizer_used(trace, used)} if auto else {},
+        "" if trace.learning_rate is None else sparkline(trace.learning_rate),
     )
 
 
 def lr_exhausted(trace: Trace) -> Iterator[Symptom]:
-    """Name a learning rate that was spent long before the end.
+    """Report a learning rate that decayed to nearly nothing long before the end.
 
     A linear or cosine schedule ends at 1% of its peak by design, so the last epochs alone are no finding; a metric that
     still rises there is `stopped_rising`.
@@ -123,5 +123,5 @@ def lr_exhausted(trace: Trace) -> Iterator[Symptom]:
             "lrf is very small: its last epochs change nothing",
         ),
         {"lrf": 0.05},
-        spark(schedule.rate),
+        sparkline(schedule.rate),
     )

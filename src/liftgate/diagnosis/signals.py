@@ -1,4 +1,4 @@
-"""Measures of a curve: slope, noise, smoothing, a line of blocks. Arrays in, numbers out."""
+"""Statistics of a curve: Theil–Sen slope, noise, running median, sparkline."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_PAIRS = 1000  # epochs up to which every pair is compared
-_FLOOR = 0.001  # a metric has at most this precision whatever its differences say
+_MAX_EPOCHS_ALL_PAIRS = 1000  # epochs up to which every pair is compared
+_MIN_NOISE = 0.001  # standard deviation: metrics are not more precise than that
 
 
 class Slope(NamedTuple):
@@ -25,7 +25,7 @@ class Slope(NamedTuple):
 def theil_sen(values: Floats, level: float = 0.99) -> Slope:
     """Return the median of all pairwise slopes and Sen's interval (Sen 1968), for equally spaced values.
 
-    The level is high because neighbouring epochs are not independent: 0.99 as written is nearer 0.95 in truth.
+    The level is high because neighbouring epochs are not independent: a nominal 0.99 is an actual 0.95 or so.
 
     >>> theil_sen(np.array([0., 1., 2., 3., 4., 5.])).estimate
     1.0
@@ -33,9 +33,9 @@ def theil_sen(values: Floats, level: float = 0.99) -> Slope:
     n = len(values)
     if n < 3:
         return Slope(0.0, -np.inf, np.inf)
-    if n > _PAIRS:  # the pairs of ten thousand epochs are fifty million
-        width = -(-n // (_PAIRS // 2))
-        blocks = [middle(values[start : start + width]) for start in range(0, n - width + 1, width)]
+    if n > _MAX_EPOCHS_ALL_PAIRS:  # the pairs of ten thousand epochs are fifty million
+        width = -(-n // (_MAX_EPOCHS_ALL_PAIRS // 2))
+        blocks = [nan_median(values[start : start + width]) for start in range(0, n - width + 1, width)]
         return Slope(*(bound / width for bound in theil_sen(np.array(blocks), level)))
     i, j = np.triu_indices(n, k=1)
     slopes = np.sort((values[j] - values[i]) / (j - i))
@@ -57,10 +57,10 @@ def noise(values: Floats) -> float:
     """
     known = values[np.isfinite(values)]
     if len(known) < 4:
-        return _FLOOR
+        return _MIN_NOISE
     steps = np.diff(known)
     centred = np.abs(steps - np.median(steps))
-    return max(_FLOOR, float(1.4826 * np.median(centred) / np.sqrt(2)))
+    return max(_MIN_NOISE, float(1.4826 * np.median(centred) / np.sqrt(2)))
 
 
 def smooth(values: Floats, width: int = 5) -> Floats:
@@ -74,23 +74,23 @@ def smooth(values: Floats, width: int = 5) -> Floats:
     return smoothed
 
 
-def middle(values: Floats) -> float:
-    """Return the median of what is a number; NaN where nothing is."""
+def nan_median(values: Floats) -> float:
+    """Return the median of the finite values; NaN where there are none."""
     known = values[np.isfinite(values)]
     return float(np.median(known)) if len(known) else float("nan")
 
 
-def spark(values: Floats, width: int = 40) -> str:
+def sparkline(values: Floats, width: int = 40) -> str:
     """Return a curve as a line of block characters, at most `width` long.
 
-    >>> spark(np.array([0., .5, 1.]))
+    >>> sparkline(np.array([0., .5, 1.]))
     '▁▅█'
     """
     known = values[np.isfinite(values)]
     if not len(known):
         return ""
     pieces = np.array_split(values, min(width, len(values)))
-    means = np.array([middle(piece) for piece in pieces])
+    means = np.array([nan_median(piece) for piece in pieces])
     span = known.max() - known.min()
     level = np.nan_to_num((means - known.min()) / span if span else np.zeros(len(means)), nan=0.0)
     return "".join("▁▂▃▄▅▆▇█"[min(7, round(float(x) * 8 - 0.5 + 0.01))] if x > 0 else "▁" for x in level)

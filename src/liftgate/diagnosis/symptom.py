@@ -16,13 +16,13 @@ class Symptom:
     severity: Severity
     message: str
     evidence: Mapping[str, object]
-    """epochs and numbers that show it"""
+    """epochs and values that show it, as JSON values"""
     causes: tuple[str, ...]
-    """the likeliest first, each with a cheap way to confirm it"""
+    """possible causes, the most likely first, each with a cheap way to confirm it"""
     experiment: Mapping[str, object] = field(default_factory=dict)
-    """the next experiment as a change of the recipe: one change; empty: no change of the recipe helps"""
+    """changed recipe arguments of the next experiment; empty: no change of the recipe helps"""
     curve: str = ""
-    """the evidence as a line of blocks"""
+    """sparkline of the curve that shows it"""
 
     def finding(self, where: str) -> Finding:
         """Return it as a finding about the file `where`."""

@@ -1,4 +1,4 @@
-"""Trace: the curve of one training run (results.csv), with args.yaml and log where they lie beside it."""
+"""Read the trace of a training run: results.csv, with args.yaml and the log where they exist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from liftgate.errors import DataError
 
 Floats = NDArray[np.float64]
 
-# Older and other trainers' spellings → the name that Ultralytics uses since 8.0.
+# Column names of older versions and YOLOv5 → names since Ultralytics 8.0.
 _ALIASES = {
     "metrics/mAP_0.5": "metrics/mAP50(B)",
     "metrics/mAP_0.5:0.95": "metrics/mAP50-95(B)",
@@ -27,7 +27,7 @@ _ALIASES = {
     "metrics/recall": "metrics/recall(B)",
 }
 _LOSSES = {"P": ("pose_", "kobj_", "rle_"), "M": ("seg_", "sem_")}
-_ONLY = "the doctor reads results.csv as Ultralytics writes it"
+_FORMAT_HINT = "the doctor reads results.csv as Ultralytics writes it"
 _OTHER_TRAINERS = {
     "metrics.jsonl": "LibreYOLO",
     "metrics.csv": "Lightning",
@@ -38,9 +38,9 @@ _OTHER_TRAINERS = {
 """File that a run folder of another trainer has → who writes it"""
 _LOGS = ("train.log", "../train.log", "log.txt", "nohup.out")
 _TWO_HEADED = ("_om", "_oo")  # losses of YOLOv10: one-to-many and one-to-one assignment
-_HUGE = 1e15  # a loss beyond it is as good as infinite, and sums of it stay finite
-_LOG_LIMIT = 20_000_000  # bytes read of a log's end
-_LIMIT = 100_000_000  # bytes of a results.csv: a hundred thousand epochs and more
+_LOSS_LIMIT = 1e15  # losses are clipped here, so that their sums stay finite
+_MAX_LOG_BYTES = 20_000_000  # bytes read of a log's end
+_MAX_CSV_BYTES = 100_000_000  # bytes of a results.csv: a hundred thousand epochs and more
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class Trace:
     args: Mapping[str, object] = field(default_factory=dict)
     """args.yaml; empty: there is none"""
     log: str = ""
-    not_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Column → epochs where the file says nan or inf; an empty cell is no such thing"""
+    non_finite: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Column → epochs with nan or inf in the file (not empty cells)"""
     repeated: tuple[int, ...] = ()
     """Epochs that are in the file more than once; the later row is read"""
     other_runs: tuple[tuple[int, ...], ...] = ()
@@ -66,7 +66,7 @@ class Trace:
     missing: tuple[int, ...] = ()
     """Epochs that are skipped"""
     unreadable: tuple[int, ...] = ()
-    """Lines of the file that were no rows"""
+    """Numbers of the lines that are no rows, from 1"""
 
     def __len__(self) -> int:
         return len(self.epochs)
@@ -75,7 +75,7 @@ class Trace:
         """Return a column; None where the file does not have it."""
         return self.columns.get(name)
 
-    def starting(self, prefix: str) -> dict[str, Floats]:
+    def columns_with_prefix(self, prefix: str) -> dict[str, Floats]:
         """Return the columns whose names have a prefix."""
         return {name: values for name, values in self.columns.items() if name.startswith(prefix)}
 
@@ -83,7 +83,7 @@ class Trace:
         """Return the losses with a prefix, of one head if it is named."""
         return [
             values
-            for name, values in self.starting(prefix).items()
+            for name, values in self.columns_with_prefix(prefix).items()
             if ("loss" in name or name.endswith(_TWO_HEADED)) and head in (None, _head_of_loss(name))
         ]
 
@@ -94,13 +94,13 @@ class Trace:
 
     @property
     def learning_rate(self) -> Floats | None:
-        """The lowest learning rate of all groups in each epoch (biases warm up from above; some heads run at 3 ×)."""
-        groups = list((self.starting("lr/") or self.starting("x/lr")).values())
+        """Return (n,) the lowest rate of all parameter groups (biases warm up from above; some heads use 3 ×)."""
+        groups = list((self.columns_with_prefix("lr/") or self.columns_with_prefix("x/lr")).values())
         return np.min(groups, axis=0) if groups else None
 
     @property
     def fitness(self) -> Floats | None:
-        """What the best epoch is chosen by: mAP50-95 (boxes and, where there are, keypoints or masks), else top-1."""
+        """Return (n,) the fitness: mAP50-95 of boxes plus keypoints or masks, else top-1 accuracy; None: neither."""
         heads = [self.column(f"metrics/mAP50-95({head})") for head in "BPM"]
         known = [values for values in heads if values is not None]
         return np.sum(known, axis=0) if known else self.column("metrics/accuracy_top1")
@@ -114,13 +114,13 @@ def read_trace(path: Path) -> Trace:
     Raises:
         DataError: there is no such file, or it is no results.csv; another trainer's file is named.
     """
-    source = _find(path)
+    source = _find_csv(path)
     lines, unreadable, earlier = _rows(source)
     names = [_ALIASES.get(name, name) for name in lines[0]]
     _refuse_other_trainers(source, names)
     table = np.array([[_number(cell) for cell in row] for row in lines[1:]], dtype=np.float64).reshape(-1, len(names))
-    numbers, rows = _numbered(names, table)
-    begins, interleaved = _begins(numbers)
+    numbers, rows = _epoch_numbers(names, table)
+    begins, interleaved = _run_starts(numbers)
     others = [tuple(int(_number(row[0])) for row in run[1:] if row[0].isdecimal()) for run in earlier]
     others += [tuple(map(int, part)) for part in np.split(numbers, begins)[:-1]] if begins else []
     start = begins[-1] if begins and not interleaved else 0
@@ -135,7 +135,7 @@ def read_trace(path: Path) -> Trace:
         columns,
         _args(run),
         _log(run),
-        _not_numbers(names, lines[1:], epochs, keep),
+        _non_finite(names, lines[1:], epochs, keep),
         repeated,
         tuple(one for one in others if one),
         interleaved,
@@ -145,9 +145,9 @@ def read_trace(path: Path) -> Trace:
 
 
 def filled(trace: Trace) -> Trace:
-    """Return an excerpt of a curve (as papers print them) with straight lines between its epochs; else the trace.
+    """Return an excerpt of a curve, as papers print them, linearly interpolated between its epochs; else the trace.
 
-    Only rules about what lies epochs apart may ask for it: between the given epochs there is no noise to measure.
+    Only rules about slow changes may use it: between the given epochs there is no noise to measure.
     """
     if len(trace) < 4 or trace.epochs[-1] - trace.epochs[0] + 1 < 2 * len(trace):
         return trace
@@ -166,22 +166,22 @@ class Curve(NamedTuple):
 
 
 def head_curves(trace: Trace, metrics: Sequence[str] = ("mAP50-95", "mAP50")) -> Iterator[Curve]:
-    """Yield the metric that each head is judged by: the first of `metrics` that is there and not zero throughout.
+    """Yield for each head the first of `metrics` that exists and is not zero throughout.
 
-    A value that is missing in a tenth of the epochs or less is taken from the epoch before.
+    Values missing in up to a tenth of the epochs are taken from the epoch before.
     """
     for head in "BPM":
         for name in metrics:
-            curve = _mended(trace.column(f"metrics/{name}({head})"))
+            curve = _without_gaps(trace.column(f"metrics/{name}({head})"))
             if curve is not None and curve.max() > 0:
                 yield Curve(f"{name}({head})", curve, head)
                 break
-    top1 = _mended(trace.column("metrics/accuracy_top1"))
+    top1 = _without_gaps(trace.column("metrics/accuracy_top1"))
     if top1 is not None:
         yield Curve("top-1 accuracy", top1, None)
 
 
-def _mended(values: Floats | None) -> Floats | None:
+def _without_gaps(values: Floats | None) -> Floats | None:
     if values is None or not len(values) or not np.isfinite(values[0]):
         return None
     known = np.isfinite(values)
@@ -197,7 +197,7 @@ def _head_of_loss(name: str) -> str:
     return next((head for head, words in _LOSSES.items() if word.startswith(words)), "B")
 
 
-def _find(path: Path) -> Path:
+def _find_csv(path: Path) -> Path:
     if path.is_dir():
         for candidate in (path / "results.csv", path / "results" / "results.csv"):
             if candidate.is_file():
@@ -206,22 +206,22 @@ def _find(path: Path) -> Path:
         other = next((name for name in _OTHER_TRAINERS if (path / name).is_file()), None)
         if other is not None and not below:
             what = f"no results.csv in this folder, but {other}: a run of {_OTHER_TRAINERS[other]}"
-            raise DataError(what, where=path, hint=_ONLY)
+            raise DataError(what, where=path, hint=_FORMAT_HINT)
         hint = f"give the folder of one run: {', '.join(below[:5])}{' …' if below[5:] else ''}"
         raise DataError("no results.csv in this folder", where=path, hint=hint if below else hint.partition(":")[0])
     if not path.is_file():
         raise DataError("no such file", where=path)
     if path.suffix in (".json", ".jsonl"):
         known = _OTHER_TRAINERS.get(path.name)
-        raise DataError(f"a run of {known}" if known else "JSON, not a results.csv", where=path, hint=_ONLY)
+        raise DataError(f"a run of {known}" if known else "JSON, not a results.csv", where=path, hint=_FORMAT_HINT)
     return path
 
 
 class _Rows(NamedTuple):
-    """The last header of a file and what follows it."""
+    """The rows below the last header of a file, and the rest."""
 
     lines: list[list[str]]
-    """Header and rows with as many cells"""
+    """The header, and the rows with as many cells"""
     unreadable: list[int]
     """Numbers of the other lines, from 1"""
     earlier: list[list[list[str]]]
@@ -229,9 +229,9 @@ class _Rows(NamedTuple):
 
 
 def _rows(source: Path) -> _Rows:
-    if (size := source.stat().st_size) > _LIMIT:
+    if (size := source.stat().st_size) > _MAX_CSV_BYTES:
         raise DataError(
-            "too large for a results.csv", where=source, expected=f"at most {_LIMIT:,} bytes", got=f"{size:,}"
+            "too large for a results.csv", where=source, expected=f"at most {_MAX_CSV_BYTES:,} bytes", got=f"{size:,}"
         )
     text = source.read_bytes().decode("utf-8-sig", "replace").replace("\x00", "")
     rows: list[list[str]] = []
@@ -260,10 +260,10 @@ def _number(cell: str) -> float:
         value = float(cell)
     except ValueError:
         return math.nan
-    return max(-_HUGE, min(_HUGE, value)) if math.isfinite(value) else math.nan
+    return max(-_LOSS_LIMIT, min(_LOSS_LIMIT, value)) if math.isfinite(value) else math.nan
 
 
-def _numbered(names: list[str], table: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _epoch_numbers(names: list[str], table: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return epochs from 1 in the order of the file, and the row of each."""
     counted = np.arange(1.0, len(table) + 1)
     raw = table[:, names.index("epoch")] if "epoch" in names else counted
@@ -276,7 +276,7 @@ def _numbered(names: list[str], table: Floats) -> tuple[NDArray[np.int64], NDArr
     return numbers, rows
 
 
-def _begins(numbers: NDArray[np.int64]) -> tuple[list[int], bool]:
+def _run_starts(numbers: NDArray[np.int64]) -> tuple[list[int], bool]:
     """Return where further runs begin in a file, and whether they are mixed instead of one after the other.
 
     A further run begins where the numbers fall back to the first epoch. A run that was resumed falls back too, but to a
@@ -303,15 +303,17 @@ def _last_rows(
 
 def _refuse_other_trainers(source: Path, names: list[str]) -> None:
     if "step" in names and "metrics/mAP50(B)" not in names:
-        raise DataError("a metrics file of Lightning, not of Ultralytics", where=f"{source}:1", hint=_ONLY)
+        raise DataError("a metrics file of Lightning, not of Ultralytics", where=f"{source}:1", hint=_FORMAT_HINT)
     if names[0].startswith("{"):
-        raise DataError("a file of JSON lines, as LibreYOLO and others write them", where=f"{source}:1", hint=_ONLY)
+        raise DataError(
+            "a file of JSON lines, as LibreYOLO and others write them", where=f"{source}:1", hint=_FORMAT_HINT
+        )
     if len(names) < 2 or not any(name.startswith(("train/", "metrics/", "val/")) for name in names):
         expected = "a header with epoch, train/…, metrics/…"
         raise DataError("not a results.csv", where=f"{source}:1", expected=expected, got=",".join(names)[:80])
 
 
-def _not_numbers(
+def _non_finite(
     names: list[str], rows: list[list[str]], epochs: NDArray[np.int64], keep: NDArray[np.int64]
 ) -> dict[str, tuple[int, ...]]:
     words = ("nan", "inf")
@@ -339,6 +341,6 @@ def _log(run: Path) -> str:
     for path in (*(run / name for name in _LOGS), *sorted(run.glob("*.log")), *sorted(run.glob("slurm-*.out"))):
         if path.is_file():
             with path.open("rb") as file:
-                file.seek(max(0, path.stat().st_size - _LOG_LIMIT))
+                file.seek(max(0, path.stat().st_size - _MAX_LOG_BYTES))
                 return re.sub(r"\x1b\[[0-9;]*[mK]", "", file.read().decode("utf-8", "replace"))
     return ""
