@@ -271,8 +271,8 @@ def test_evaluate_screens_whole_images_at_a_threshold_that_val_chose(
         (["--by", "tags.csv"], "got weather, number"),
         (["--by", "tags.csv#colour"], "a column is missing"),
         (["--pck", "box=1"], "box_diagonal=0.05"),
-        (["--pck", "box_diagonal=0.05"], "of keypoints"),
-        (["--sigmas", "0.1"], "of keypoints"),
+        (["--pck", "box_diagonal=0.05"], "need keypoints"),
+        (["--sigmas", "0.1"], "need keypoints"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_one_clear_error(
