@@ -17,7 +17,7 @@ class Interval:
     high: float | None
     level: float
     method: str
-    """`korn-graubard`, `jackknife-t`, `cluster-se-t`, …"""
+    """`korn-graubard`, `bootstrap-se-t`, `cluster-se-t`, …"""
     n_images: int
     n_groups: int
     design_effect: float | None = None
