@@ -6,17 +6,18 @@ client.py           one image posted, one answer read: within a time, a size, an
 rate_limit.py       when the next request may start
 secret_mask.py      keys are kept out of everything that is stored or shown
 answer_cache.py     answers as they came, one file each, so that no image is sent twice
-predict.py          all images, with retries, as Predictions
+request_queue.py    all images, from several threads, with retries
+predict.py          a whole data set, as Predictions
 """
 
 from liftgate.deploy.remote_predictions.api_mapping import ApiMapping, read_mapping
 from liftgate.deploy.remote_predictions.predict import (
     ApiEndpoint,
     ApiPredictions,
-    RequestPolicy,
     predict_api,
     predict_api_files,
 )
+from liftgate.deploy.remote_predictions.request_queue import RequestPolicy
 
 __all__ = [
     "ApiEndpoint",

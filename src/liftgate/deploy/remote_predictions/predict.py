@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import mimetypes
 import os
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from http.client import HTTPException
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -31,25 +26,16 @@ from liftgate.deploy.remote_predictions.answer_cache import Answer, AnswerCache
 from liftgate.deploy.remote_predictions.api_mapping import ApiMapping, add_answer, read_mapping
 from liftgate.deploy.remote_predictions.client import ApiClient
 from liftgate.deploy.remote_predictions.rate_limit import RateLimiter
+from liftgate.deploy.remote_predictions.request_queue import RequestPolicy, RequestQueue
 from liftgate.deploy.remote_predictions.secret_mask import SecretMask
-from liftgate.deploy.remote_predictions.sendable_images import (
-    NotAPicture,
-    own_folders,
-    read_picture,
-    require_own_images,
-)
-from liftgate.documents import DocumentError, Limits, parse_json
+from liftgate.deploy.remote_predictions.sendable_images import own_folders, require_own_images
 from liftgate.errors import LiftgateError, UsageError
 from liftgate.evaluation.truth import read_truth
 from liftgate.progress import Progress, silent
 
-_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-_CALLER_ERRORS = {401: "is the key right?", 403: "is the key right?", 404: "is the address right?", 405: "is it POST?"}
 _CLASS_HINT = "names: {WORD: CLASS} in the mapping says which class it is, names: {WORD: null} leaves it out"
 _FAILURES_WHEN_DOWN = 3
 """Images in a row without an answer after which the API counts as down"""
-_LONGEST_PAUSE = 300.0
-_ANSWER_NODES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +49,6 @@ class ApiEndpoint:
     """Header → name of the environment variable that holds its value; the value is never printed or stored."""
     allowed_hosts: Collection[str] = ()
     """Hosts that confidential images may be sent to"""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestPolicy:
-    """How fast, how often and how long an API is asked."""
-
-    rate: float | None = None
-    """Requests per second at most; None: as fast as it answers"""
-    at_once: int = 1
-    """Requests in flight; with more than one, the time per image is that of a busy server"""
-    tries: int = 5
-    """For each image"""
-    timeout: float = 30.0
-    """Seconds until a complete answer must be there"""
-    max_answer_bytes: int = 16 << 20
-
-    def __post_init__(self) -> None:
-        possible = 1 <= self.at_once <= 64 and 1 <= self.tries <= 20 and 0 < self.timeout <= 3600
-        if not possible or self.max_answer_bytes <= 0:
-            raise UsageError(
-                "not a possible request policy", expected="1 … 64 at once, 1 … 20 tries, a timeout up to an hour",
-                got=f"{self.at_once} at once, {self.tries} tries, {self.timeout:g} s",
-            )  # fmt: skip
 
 
 class Clock(NamedTuple):
@@ -110,24 +73,6 @@ class ApiPredictions:
     p95_ms: float | None
     failed: Mapping[str, str] = field(default_factory=dict)
     """image id → why there is no answer"""
-
-
-class _Failed(Exception):
-    """One image has no answer."""
-
-    def __init__(self, reason: str, *, sent: bool = True) -> None:
-        super().__init__(reason)
-        self.sent = sent
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """The outcome for one image."""
-
-    image_index: int
-    answer: Answer | None
-    was_saved: bool = False
-    failure: _Failed | None = None
 
 
 def predict_api(
@@ -173,9 +118,9 @@ def predict_api(
     cache = AnswerCache(answers, endpoint.url, msgspec.to_builtins(sending))
     stopped = threading.Event()
     limiter = RateLimiter(policy.rate, clock.now, clock.sleep or stopped.wait)
-    requests = _Requests(client, cache, policy, limiter, stopped, SecretMask(keys.values()), folders)
+    queue = RequestQueue(client, cache, policy, limiter, stopped, SecretMask(keys.values()), folders)
     with contextlib.closing(client):
-        collected = _collect(dataset, endpoint, requests, progress)
+        collected = _collect(dataset, endpoint, queue, progress)
     if collected.failed and not (partial and collected.answers):
         raise collected.error(endpoint.url, f"{len(collected.failed)} images got no answer")
     return _as_predictions(dataset, endpoint, collected, cache, policy)
@@ -254,10 +199,10 @@ class _Collected:
         return LiftgateError(what, where=urlsplit(url).hostname, got=f"for {image!r}: {reason}", hint=hint)
 
 
-def _collect(dataset: Dataset, endpoint: ApiEndpoint, requests: _Requests, progress: Progress) -> _Collected:
+def _collect(dataset: Dataset, endpoint: ApiEndpoint, queue: RequestQueue, progress: Progress) -> _Collected:
     collected = _Collected(len(dataset.images))
     in_a_row = 0
-    with contextlib.closing(requests.run(dataset.images)) as results:
+    with contextlib.closing(queue.run(dataset.images)) as results:
         for result in results:
             image = dataset.images[result.image_index]
             if result.answer is None:
@@ -271,97 +216,10 @@ def _collect(dataset: Dataset, endpoint: ApiEndpoint, requests: _Requests, progr
                 collected.n_sent += 1
                 in_a_row = 0
             # At once, not at the end: a mapping that does not fit should cost one request, not a thousand.
-            _try_mapping(dataset, image, result.answer, requests.cache, endpoint.mapping)
+            _try_mapping(dataset, image, result.answer, queue.cache, endpoint.mapping)
             collected.answers[result.image_index] = result.answer
             progress("asking", len(collected.answers), collected.n_images)
     return collected
-
-
-class _Requests:
-    """Posts images from several threads, each as often as the policy allows."""
-
-    def __init__(
-        self,
-        client: ApiClient,
-        cache: AnswerCache,
-        policy: RequestPolicy,
-        limiter: RateLimiter,
-        stopped: threading.Event,
-        mask: SecretMask,
-        folders: Sequence[Path],
-    ) -> None:
-        self.cache = cache
-        self._client, self._policy, self._limiter = client, policy, limiter
-        self._stopped, self._mask, self._folders = stopped, mask, folders
-
-    def run(self, images: Sequence[Image]) -> Generator[_Result, None, None]:
-        """Yield the result for each image as it comes."""
-        queue = iter(range(len(images)))
-        with ThreadPoolExecutor(self._policy.at_once) as pool:
-            running: dict[Future[tuple[bool, Answer]], int] = {}
-            try:
-                while True:
-                    for index in islice(queue, self._policy.at_once - len(running)):
-                        running[pool.submit(self._answer, images[index])] = index
-                    if not running:
-                        return
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        index = running.pop(future)
-                        try:
-                            was_saved, answer = future.result()
-                            yield _Result(index, answer, was_saved)
-                        except _Failed as failed:
-                            yield _Result(index, None, failure=failed)
-            finally:
-                self._stopped.set()  # requests in flight end and are saved; none starts
-
-    def _answer(self, image: Image) -> tuple[bool, Answer]:
-        """Return whether the answer was saved before, and the answer."""
-        try:
-            content = read_picture(image, self._folders)
-        except NotAPicture as error:
-            raise _Failed(f"not sent: {error}", sent=False) from None
-        digest = hashlib.sha256(content).hexdigest()
-        if (before := self.cache.find(image.id, digest)) is not None:
-            return True, before
-        media = mimetypes.guess_type(image.path.name)[0] or "application/octet-stream"
-        reason = "stopped"
-        for attempt in range(1, self._policy.tries + 1):
-            self._limiter.wait_turn()
-            if self._stopped.is_set():
-                break
-            seconds, value, reason, pause = self._post(content, media)
-            if not reason:
-                answer = Answer(image.id, digest, seconds, attempt, value)
-                self.cache.save(answer)
-                return False, answer
-            if attempt < self._policy.tries:
-                self._limiter.pause(min(_LONGEST_PAUSE, pause if pause is not None else 2.0 ** (attempt - 1)))
-        raise _Failed(f"{reason} ({self._policy.tries} tries)")
-
-    def _post(self, content: bytes, media: str) -> tuple[float, Any, str, float | None]:
-        """Return seconds, the answer, why there is none although another try may succeed, and how long to pause."""
-        try:
-            reply = self._client.post(content, media)
-        except (OSError, HTTPException) as error:
-            return 0.0, None, self._mask.text(f"{type(error).__name__}: {error}".rstrip(": "))[:200], None
-        if reply.status in _RETRIED:
-            return 0.0, None, f"HTTP {reply.status}", reply.retry_after
-        if not 200 <= reply.status < 300:
-            got = f"HTTP {reply.status} {self._excerpt(reply.body)}"
-            if reply.status in _CALLER_ERRORS:
-                raise LiftgateError("the API refuses the request", got=got, hint=_CALLER_ERRORS[reply.status])
-            raise _Failed(got)
-        try:
-            msgspec.json.decode(reply.body)  # which refuses NaN, and bytes that are no UTF-8
-            value = parse_json(reply.body, Limits(self._policy.max_answer_bytes, nodes=_ANSWER_NODES))
-            return reply.seconds, self._mask.value(value), "", None
-        except (msgspec.DecodeError, DocumentError, RecursionError, UnicodeError):
-            return 0.0, None, f"the answer is not JSON: {self._excerpt(reply.body)[:80]!r}", None
-
-    def _excerpt(self, body: bytes) -> str:
-        # Masked before it is cut: half of a key is still half of a key.
-        return self._mask.text(body[:4096].decode("utf-8", "replace"))[:200]
 
 
 def _as_predictions(
