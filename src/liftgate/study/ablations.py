@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from liftgate.study.yaml_keys import GateKeys, ModelKeys, StageKeys, TrainedKeys
+from liftgate.study.gate_keys import GateKeys
+from liftgate.study.yaml_keys import ModelKeys, StageKeys, TrainedKeys
 
 
 class Variant(NamedTuple):

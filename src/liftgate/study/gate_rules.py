@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from liftgate.study.gate_keys import ClaimKeys, GateKeys, ThresholdKeys
 from liftgate.study.partial_study import PartialStudy, require_known, require_split, require_unlocked_splits
 from liftgate.study.vocabulary import DIFFERENCES, LOWER_IS_BETTER, SCREENING
-from liftgate.study.yaml_keys import ClaimKeys, GateKeys, ThresholdKeys, TrainedKeys
+from liftgate.study.yaml_keys import TrainedKeys
 from liftgate.study.yaml_source import Path, Source
 from liftgate.suggestions import suggestion
 

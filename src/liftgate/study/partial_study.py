@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from liftgate.study.ablations import AnyArm, expand_arms, expand_gates
-from liftgate.study.yaml_keys import DatasetKeys, GateKeys, ModelKeys, StageKeys, StepKeys
+from liftgate.study.gate_keys import GateKeys
+from liftgate.study.yaml_keys import DatasetKeys, ModelKeys, StageKeys, StepKeys
 from liftgate.study.yaml_source import Path, Source
 from liftgate.suggestions import suggestion
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from liftgate.files import write_text
+from liftgate.study.gate_keys import ClaimKeys, GateKeys, Keys, ThresholdKeys
 from liftgate.study.vocabulary import (
     ARM_WORDS,
     DIFFERENCES,
@@ -23,19 +24,15 @@ from liftgate.study.vocabulary import (
 )
 from liftgate.study.yaml_keys import (
     BudgetKeys,
-    ClaimKeys,
     DatasetKeys,
     DecisionKeys,
     EarlyKillKeys,
     EvaluationKeys,
-    GateKeys,
-    Keys,
     ModelKeys,
     PartKeys,
     StageKeys,
     StepKeys,
     StudyKeys,
-    ThresholdKeys,
     TrainedKeys,
 )
 

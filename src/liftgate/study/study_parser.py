@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from liftgate.errors import StudyError
-from liftgate.study import overrides, rules, yaml_keys
+from liftgate.study import gate_keys, overrides, rules, yaml_keys
 from liftgate.study.ablations import AnyArm, expand_gates, variants
 from liftgate.study.partial_study import PartialStudy
 from liftgate.study.records import (
@@ -174,7 +174,7 @@ def _quote(value: object) -> str:
 
 def _keys_at(path: KeyPath) -> tuple[str, ...]:
     """Return the keys that the mapping at `path` may have."""
-    models: dict[str, Callable[[KeyPath], type[yaml_keys.Keys]]] = {
+    models: dict[str, Callable[[KeyPath], type[gate_keys.Keys]]] = {
         "datasets": lambda _: yaml_keys.DatasetKeys,
         "arms": _arm_keys,
         "gates": _gate_keys,
@@ -188,18 +188,18 @@ def _keys_at(path: KeyPath) -> tuple[str, ...]:
     return (*model.model_fields, *also)
 
 
-def _gate_keys(below: KeyPath) -> type[yaml_keys.Keys]:
-    inside: dict[object, type[yaml_keys.Keys]] = {"claims": yaml_keys.ClaimKeys, "threshold": yaml_keys.ThresholdKeys}
-    return inside.get(below[1], yaml_keys.GateKeys) if below[1:] else yaml_keys.GateKeys
+def _gate_keys(below: KeyPath) -> type[gate_keys.Keys]:
+    inside: dict[object, type[gate_keys.Keys]] = {"claims": gate_keys.ClaimKeys, "threshold": gate_keys.ThresholdKeys}
+    return inside.get(below[1], gate_keys.GateKeys) if below[1:] else gate_keys.GateKeys
 
 
-def _arm_keys(below: KeyPath) -> type[yaml_keys.Keys]:
+def _arm_keys(below: KeyPath) -> type[gate_keys.Keys]:
     """`below`: the arm's name, `stages` where it is written, number of the stage, and what is inside."""
     inside = below[2:] if len(below) > 1 and below[1] == "stages" else below[1:]
     if not inside:
         return yaml_keys.TrainedKeys
-    lists: dict[object, type[yaml_keys.Keys]] = {"data": yaml_keys.PartKeys, "decide": yaml_keys.DecisionKeys}
-    stage: type[yaml_keys.Keys] = yaml_keys.StageKeys
+    lists: dict[object, type[gate_keys.Keys]] = {"data": yaml_keys.PartKeys, "decide": yaml_keys.DecisionKeys}
+    stage: type[gate_keys.Keys] = yaml_keys.StageKeys
     return lists.get(inside[1], stage) if inside[1:] else stage
 
 
@@ -219,7 +219,7 @@ def _draft(value: dict[str, Any], bad: set[KeyPath]) -> PartialStudy:
     return PartialStudy(
         datasets={name: yaml_keys.DatasetKeys.model_validate(entry) for name, entry in entries("datasets")},
         arms_as_written={name: _ARM.validate_python(entry) for name, entry in entries("arms")},
-        gates={name: yaml_keys.GateKeys.model_validate(entry) for name, entry in entries("gates")},
+        gates={name: gate_keys.GateKeys.model_validate(entry) for name, entry in entries("gates")},
         flow={
             index: _step(entry)
             for index, entry in enumerate(flow if isinstance(flow, list) else [])
@@ -302,11 +302,11 @@ def _stage(entry: yaml_keys.StageKeys, select: str | None) -> Stage:
     )
 
 
-def _gate(name: str, entry: yaml_keys.GateKeys) -> Gate:
+def _gate(name: str, entry: gate_keys.GateKeys) -> Gate:
     plain = entry.model_dump(exclude={"claims", "differ", "ablation", "treatments", "threats", "threshold"})
     claims = tuple(Claim(claim.metric, claim.at_least, claim.at_most) for claim in entry.claims)
     rule = entry.threshold
-    threshold = Threshold(**rule.model_dump()) if isinstance(rule, yaml_keys.ThresholdKeys) else Threshold(at=rule)
+    threshold = Threshold(**rule.model_dump()) if isinstance(rule, gate_keys.ThresholdKeys) else Threshold(at=rule)
     more: dict[str, Any] = {"threats": tuple(entry.threats), "threshold": None if rule is None else threshold}
     return Gate(name=name, claims=claims, differ=tuple(entry.differ), **more, **plain)
 

@@ -1,0 +1,107 @@
+"""The keys of a gate in study.yaml, and the base of all keys (pydantic)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+from liftgate.study.value_types import ArmName, Fraction, Metric, Name, Text, one_or_more
+
+
+class Keys(BaseModel):
+    """A mapping of known keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class ClaimKeys(Keys):
+    """A fixed number that an arm must reach, or stay under."""
+
+    metric: Metric = Field(description="The metric.")
+    at_least: float | None = Field(default=None, description="The arm's metric must be at least this.")
+    at_most: float | None = Field(
+        default=None, description="It must be at most this: for false_positives_per_image, where less is better."
+    )
+
+
+class ThresholdKeys(Keys):
+    """A threshold that is chosen on another split, each arm's on its own predictions there, and then frozen."""
+
+    on: Text = Field(description="Where it is chosen: DATASET.SPLIT, for example bench.val; never where it judges.")
+    by: Literal["f1", "recall", "false_alarms"] = Field(
+        default="f1",
+        description="f1: the best F1. recall: the highest threshold whose detection rate reaches `target`. "
+        "false_alarms: the lowest whose false-alarm rate stays within `target`.",
+    )
+    target: Fraction | None = Field(default=None, description="For recall and false_alarms.")
+
+
+def _threshold_form(value: object) -> str:
+    return "rule" if isinstance(value, dict | ThresholdKeys) else "number"
+
+
+ThresholdKey = Annotated[
+    Annotated[float, Tag("number")] | Annotated[ThresholdKeys, Tag("rule")], Discriminator(_threshold_form)
+]
+
+
+class GateKeys(Keys):
+    """One gate: a rule written before the numbers exist.
+
+    Either a comparison (`treatment`, `control`, `metric`, `margin`) or claims about one arm (`arm`, `claims`).
+    """
+
+    on: Text = Field(description="Where it is measured: DATASET.SPLIT, for example bench.test.")
+    metric: Metric | None = Field(default=None, description="Comparison: the metric to compare.")
+    treatment: ArmName | None = Field(default=None, description="Comparison: the arm that is to be better.")
+    control: ArmName | None = Field(default=None, description="Comparison: the arm that it is compared with.")
+    treatments: Annotated[list[ArmName], Field(min_length=2)] | None = Field(
+        default=None,
+        description="Instead of treatment: several arms against one control. One gate for each, GATE-ARM; with n of "
+        "them, each at 1 − (1 − level) / n (Bonferroni), so that the best of many is no accident.",
+    )
+    ablation: Name | None = Field(
+        default=None,
+        description="Instead of treatment and control: an arm with `ablate`. One gate for each of its variants, "
+        "GATE-ARGUMENT-VALUE, each against the arm itself; with n of them, each at 1 − (1 − level) / n (Bonferroni).",
+    )
+    margin: Annotated[float, Field(ge=-1, le=1)] = Field(
+        default=0.0, description="Comparison: how much better it must be (0.01 is one point)."
+    )
+    claim: Literal["better", "equal"] = Field(
+        default="better",
+        description="Comparison: what is to be shown. equal: they differ by less than `margin`, by two one-sided tests "
+        "at 1 − level each (no significant difference is not that).",
+    )
+    differ: Annotated[list[Text], BeforeValidator(one_or_more)] = Field(
+        default=[],
+        description="Comparison: the one thing in which the arms are meant to differ: stages, data, weights, select, "
+        "recipe or recipe.NAME. Anything else that differs makes the comparison confounded.",
+        json_schema_extra={"type": ["array", "string"]},
+    )
+    arm: ArmName | None = Field(default=None, description="Claims: the arm that they are about.")
+    claims: list[ClaimKeys] = Field(default=[], description="Claims: all must hold; the verdict is the worst of them.")
+    rule: Literal["interval", "point"] = Field(
+        default="interval",
+        description="interval: the whole interval decides. point: point values only, for replaying published gates.",
+    )
+    level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Confidence level of the interval.")
+    conf: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        default=None, description="Confidence threshold of recall, precision and rates per image; default 0.25."
+    )
+    threats: list[Text] = Field(
+        default=[],
+        description="For metrics of whole images (accuracy, detection_rate, false_alarm_rate, AUC): the classes that "
+        "are a threat. The score of an image is its best detection of one.",
+    )
+    threshold: ThresholdKey | None = Field(
+        default=None,
+        description="From which score on an image is flagged: a number, or a rule to choose it on another split: "
+        "{on: bench.val, by: false_alarms, target: 0.05}.",
+    )
+    forget_at_most: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="How far the score on old data (see `remember`) may fall: FAIL when it surely falls further. "
+        "Default: forgetting is reported with the verdict and not judged.",
+    )
