@@ -1,10 +1,10 @@
-"""Content hashes: the same value gives the same hash on every machine, and different values differ.
+"""Compute content hashes: equal values have equal hashes on every machine, different values have different ones.
 
 Every value is written with a tag for its type before it is hashed, so that `1`, `1.0`, `"1"` and `True` differ and
-`["ab"]` is not `["a", "b"]`. (A hash of `repr` or of JSON fails at one of these: JSON loses tuple against list, key
+`["ab"]` is not `["a", "b"]`. (A hash of `repr` or of JSON fails at one of these: JSON does not keep key
 types and NaN, `repr` changes between Python versions.) Paths, times and unknown objects are refused: they make a
 hash depend on the machine. Frozen dataclasses are hashed by class name and fields, so a renamed field is a new value;
-a field that takes no part in comparison (`compare=False`) takes none in the hash.
+a field with `compare=False` is left out of the hash.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def content_hash(value: object) -> str:
 
 
 def short(hash_: str) -> str:
-    """Return the first 12 digits, for people; records keep all 64."""
+    """Return the first 12 digits of a hash, for messages and pages; records keep all 64."""
     return hash_[:12]
 
 
@@ -54,7 +54,7 @@ def file_hash(path: Path) -> str:
 
 
 def _feed(value: Any, out: Callable[[bytes], None]) -> None:
-    # bool before int: True is an int to Python, not to us.
+    # bool before int, because True is an int in Python.
     if value is None:
         out(b"n")
     elif isinstance(value, bool):

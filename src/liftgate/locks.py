@@ -1,8 +1,8 @@
-"""Lock of a folder: one process at a time works in it.
+"""Lock a folder, so that one process at a time works in it.
 
-The lock is `flock` on a file, held open by the process and by every child that inherits the handle: the kernel lets go
-when the last of them is dead, so no stale lock is left by a crash or a reboot. The text in the file only says who the
-owner is, or was.
+The lock is `flock` on a file, held open by the process and by every child that inherits the handle: the kernel
+releases it when the last of them ends, so that a crash or reboot leaves no stale lock. The text in the file only says
+which process is the owner, or was.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ class LockOwner:
 
     pid: int
     started: str
-    """Boot and start time of the process, so that a process id used again is not mistaken for it"""
+    """Boot id and start time of the process, which distinguish it from a later process with the same pid"""
     host: str = ""
     since: str = ""
     """UTC, ISO 8601"""
 
     @classmethod
     def current(cls) -> LockOwner:
-        """Return this process as an owner from now on."""
+        """Return the current process as an owner since now."""
         pid = os.getpid()
         return cls(pid, process_start(pid), socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
     def here(self) -> bool:
-        """Whether it is (or was) a process of this machine."""
+        """Return whether it is, or was, a process of this machine."""
         return self.host == socket.gethostname()
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs on this machine."""
+        """Return whether the process still runs on this machine."""
         return process_start(self.pid) == self.started != ""
 
     def describe_exit(self) -> str:
-        """Return what became of an owner that no longer holds its lock."""
+        """Return, for a message, why the owner no longer holds its lock."""
         if not self.here:
             return f"process {self.pid} on {self.host} is gone"
         now = process_start(self.pid)
         if process_start(os.getpid()).partition(":")[0] != self.started.partition(":")[0]:
-            return f"the machine was restarted while process {self.pid} was at work"
+            return f"the machine was restarted while process {self.pid} was working"
         return f"process {self.pid} is gone" + (" (the number is another process's now)" if now else "")
 
 
 class FolderLock:
-    """The lock in a folder's file; held from `acquire` until `release`, or until every process that has it is dead."""
+    """A lock on a file; held from `acquire` until `release`, or until every process with the handle has ended."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -67,11 +67,11 @@ class FolderLock:
 
     @property
     def fileno(self) -> int:
-        """The open handle, to be passed to a child that shall hold the lock too; -1: not open."""
+        """Return the open file descriptor, to pass to a child that also holds the lock; -1: not open."""
         return self._handle
 
     def acquire(self) -> LockOwner | None:
-        """Take the lock if it is free; return this process as its owner, None where another process holds it."""
+        """Take the lock if it is free; return this process as its owner, or None where another process holds it."""
         if self._handle < 0:
             self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -90,7 +90,7 @@ class FolderLock:
             self._handle = -1
 
     def holder(self) -> LockOwner | None:
-        """Return the process that holds the lock now, None where it is free; an unreadable owner has pid 0."""
+        """Return the process that holds the lock now, or None where it is free; an unreadable owner has pid 0."""
         try:
             handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -113,38 +113,38 @@ class FolderLock:
 
 @contextmanager
 def waiting_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a file; wait in line while other processes hold it or came first.
+    """Hold the lock on a file while the block runs; wait for it in a first-come, first-served queue.
 
-    `flock` alone wakes all who wait, and the quickest takes the lock. So each draws a number, locks the byte of its own
-    number and waits for the byte of the number before. What decides is the `flock`: where one in the line is killed,
-    two may reach it at once. The kernel lets go of everything when a process dies.
+    `flock` alone wakes all waiting processes, and the fastest takes the lock. So each process takes a queue number,
+    locks the byte of its own number and waits for the byte of the number before. The `flock` still decides: where a
+    waiting process is killed, two may reach it at once. The kernel releases all these locks when a process ends.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        with contextlib.suppress(OSError):  # a file system without such locks: no order among the processes
-            number = _draw_number(handle)
-            fcntl.lockf(handle, fcntl.LOCK_EX, 1, _LINE + number - 1)
+        with contextlib.suppress(OSError):  # a file system without byte locks: the order is undefined
+            number = _take_queue_number(handle)
+            fcntl.lockf(handle, fcntl.LOCK_EX, 1, _FIRST_QUEUE_BYTE + number - 1)
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
 
 
-_LINE = 64  # the byte of number 0; the bytes before it hold the last number, and the first is its lock
+_FIRST_QUEUE_BYTE = 64  # that of number 0; the bytes before it hold the last number, guarded by a lock on byte 0
 
 
-def _draw_number(handle: int) -> int:
+def _take_queue_number(handle: int) -> int:
     fcntl.lockf(handle, fcntl.LOCK_EX, 1, 0)
     last = os.pread(handle, 20, 0)
     number = int(last) + 1 if last.isdigit() else 1
     os.pwrite(handle, b"%020d" % number, 0)
-    fcntl.lockf(handle, fcntl.LOCK_EX, 1, _LINE + number)
+    fcntl.lockf(handle, fcntl.LOCK_EX, 1, _FIRST_QUEUE_BYTE + number)
     fcntl.lockf(handle, fcntl.LOCK_UN, 1, 0)
     return number
 
 
 def process_start(pid: int) -> str:
-    """Return boot id and start time of a process, by which it differs from a later one of its id; "" if it is gone."""
+    """Return the boot id and start time of a process, unlike those of a later one with its pid; "" if it has ended."""
     try:
         boot = _BOOT.read_text().strip()
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

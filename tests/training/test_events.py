@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftgate.backends.events import EpochReport, LogEvent
-from liftgate.training.events import EventFile, EventTail, plain, read_events
+from liftgate.training.events import EventFile, EventTail, read_events, to_json_value
 
 
 def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
@@ -44,13 +44,13 @@ def test_half_a_line_left_by_a_kill_is_cut_off_before_the_next_event(tmp_path: P
 
 def test_a_tail_hands_out_each_event_once_and_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
     tail, path = EventTail(tmp_path / "e"), tmp_path / "e"
-    assert list(tail.new()) == []
+    assert list(tail.read_new()) == []
     line = json.dumps({"kind": "log", "body": {"message": "größer"}}, ensure_ascii=False).encode() + b"\n"
     path.write_bytes(line + line[:9])
-    assert len(list(tail.new())) == 1
-    assert list(tail.new()) == []
+    assert len(list(tail.read_new())) == 1
+    assert list(tail.read_new()) == []
     path.write_bytes(line + line)
-    assert [event.to_body()["message"] for event in tail.new()] == ["größer"]
+    assert [event.to_body()["message"] for event in tail.read_new()] == ["größer"]
 
 
 def test_a_tail_begins_at_the_present_end(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_tail_begins_at_the_present_end(tmp_path: Path) -> None:
     writer.emit(LogEvent(message="1"))
     tail = EventTail(tmp_path / "e")
     writer.emit(LogEvent(message="2"))
-    assert [event.to_body()["message"] for event in tail.new()] == ["2"]
+    assert [event.to_body()["message"] for event in tail.read_new()] == ["2"]
 
 
 def test_a_tail_is_not_misled_by_half_a_line_that_the_next_writer_cuts_off(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_tail_is_not_misled_by_half_a_line_that_the_next_writer_cuts_off(tmp_p
     writer = EventFile(tmp_path / "e")
     for n in (2, 3):
         writer.emit(LogEvent(message=str(n)))
-    assert [event.to_body()["message"] for event in tail.new()] == ["2", "3"]
+    assert [event.to_body()["message"] for event in tail.read_new()] == ["2", "3"]
 
 
 _values = st.recursive(
@@ -80,4 +80,4 @@ _values = st.recursive(
 
 @given(_values)
 def test_any_value_becomes_json_without_nan(value: object) -> None:
-    assert json.loads(json.dumps(plain(value), allow_nan=False)) == plain(value)
+    assert json.loads(json.dumps(to_json_value(value), allow_nan=False)) == to_json_value(value)

@@ -119,7 +119,7 @@ def test_the_log_is_appended_to_and_never_overwritten(job: TrainJob) -> None:
 def test_another_job_in_the_same_folder_is_refused(job: TrainJob) -> None:
     _train(job)
     other = TrainJob(job.weights, job.data, {"epochs": 2}, job.seed, job.task, job.out)
-    with pytest.raises(UsageError, match="holds another run"):
+    with pytest.raises(UsageError, match="belongs to another run"):
         _train(other)
 
 

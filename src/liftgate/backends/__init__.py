@@ -1,4 +1,4 @@
-"""Backends train and predict in a child process. `base.py` states their contract, `events.py` what they report."""
+"""Backends train and predict in a child process. `base.py` defines their interface, `events.py` their reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import cast
 from liftgate.backends.base import Backend
 from liftgate.errors import UsageError
 
-# name → module:class; imported at first use, because one of them costs seconds.
+# name → module:class, imported at first use: importing Ultralytics takes seconds.
 _KNOWN = {
     "toy": "liftgate.backends.toy:Toy",
     "ultralytics": "liftgate.backends.ultralytics.backend:Ultralytics",
@@ -16,7 +16,7 @@ _KNOWN = {
 
 
 def load(name: str) -> Backend:
-    """Return the backend of a name, or of a dotted path `package.module:Class`.
+    """Return a backend by its name, or by a dotted path `package.module:Class`.
 
     Raises:
         UsageError: there is no such backend, or a package that it needs is not installed.

@@ -1,16 +1,17 @@
-"""The contract of a backend: what it is given, what it reports, what it leaves behind.
+"""The interface of a backend: its jobs, its reports, the files it writes, and the rules it must keep.
 
-Laws (liftgate.testing.backends checks them for any backend):
+Rules (liftgate.testing.backends checks them for any backend):
 1. A backend runs in a child process of `liftgate.training`, in its own working folder, with a sealed configuration.
 2. `train` leaves weights/best.pt, weights/last.pt (any bytes that the backend itself can load), results.csv and
-   args.yaml with what really ran, in `job.out`.
+   args.yaml with the arguments that were used, in `job.out`.
 3. It reports every finished epoch through `emit` exactly once, also across a pause.
-4. It calls `should_stop` after every epoch; where that is true it leaves a state from which `resume=True` goes on.
+4. It calls `should_stop` after every epoch; where that returns True it saves a state that `resume=True` continues from.
 5. `predict` returns the detections for every image of the list, in pixels of the image upright (EXIF applied, as
    OpenCV loads it).
 6. The same job with the same seed on the CPU gives the same weights.
 7. A `train` on several devices ("0,1") is called in one process for each, with RANK, LOCAL_RANK, WORLD_SIZE,
-   MASTER_ADDR and MASTER_PORT as torch.distributed has them; only that of rank 0 writes. A backend that cannot refuses.
+   MASTER_ADDR and MASTER_PORT as torch.distributed has them; only that of rank 0 writes. A backend that does not
+   support several devices raises UsageError.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class DecisionPoint:
 
 @dataclass(frozen=True, slots=True)
 class MedianPoint:
-    """An epoch after which the run stops if its best value so far is below what other runs had on average by then."""
+    """An epoch after which the run stops if its best value so far is below the median of other runs' means up to it."""
 
     at: int
     """Epoch, from 1"""
@@ -51,7 +52,7 @@ class MedianPoint:
 
 @dataclass(frozen=True, slots=True)
 class TrainJob:
-    """One executed stage for one seed."""
+    """One stage to train with one seed."""
 
     weights: str
     """A file, an official name that the backend resolves, or a model YAML (from scratch)."""
@@ -62,21 +63,21 @@ class TrainJob:
     seed: int
     task: str
     out: Path
-    """Results folder; absolute; created"""
+    """Results folder; absolute; exists"""
     device: str | None = None
     select: str | None = None
-    """Metric that the best epoch and early stopping go by, as in an epoch's report (`mAP50`, `pose_mAP50-95`);
-    None: the backend's own choice (Ultralytics: mAP50-95; for pose, of boxes plus keypoints)"""
+    """Metric that selects the best epoch and decides early stopping, named as in an epoch's report (`mAP50`,
+    `pose_mAP50-95`); None: the backend's own choice (Ultralytics: mAP50-95; for pose, of boxes plus keypoints)"""
     decide: tuple[DecisionPoint | MedianPoint, ...] = ()
-    """Judged by the worker (training/stopping_rules.py); to a backend a decision arrives as `should_stop`"""
+    """Applied by the worker (training/stopping_rules.py); a backend sees a decision as `should_stop`"""
     resume: bool = False
     reported: int = 0
-    """Epochs that were reported before the pause or crash: they are not reported again."""
+    """Number of epochs that were reported before the pause or crash and are not reported again"""
 
 
 @dataclass(frozen=True, slots=True)
 class PredictJob:
-    """Predictions of one model on one split through the validator path."""
+    """One split to predict with one model, with the preprocessing of validation."""
 
     weights: str
     data: Path
@@ -90,11 +91,11 @@ class PredictJob:
 
 
 class Paused(Exception):
-    """The job was asked to stop and has left a state to go on from."""
+    """The job was requested to stop and has saved a state to resume from."""
 
 
 class Backend(Protocol):
-    """Trains and predicts."""
+    """A trainer and predictor of detection models."""
 
     name: str
 
@@ -103,12 +104,12 @@ class Backend(Protocol):
 
         Args:
             job: the stage.
-            emit: takes events; of training a `StartedEvent` and an `EpochReport` for each epoch.
-            should_stop: whether to pause; to be called after each epoch.
+            emit: to call with events: a `StartedEvent`, then an `EpochReport` for each epoch.
+            should_stop: to call after each epoch; returns whether to pause.
 
         Raises:
-            Paused: `should_stop` was true, and the state is saved.
-            TrainingError: it cannot go on; the message is for a person.
+            Paused: `should_stop` returned True, and the state is saved.
+            TrainingError: training failed; the message is shown to the user.
         """
 
     def predict(self, job: PredictJob, emit: Emit) -> Json:

@@ -1,4 +1,4 @@
-"""Events that a backend reports while it trains or predicts: one class for each kind, one JSON line each."""
+"""Events that a backend reports while it trains or predicts: one class per kind, one JSON line per event."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ Json: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Body:
-    """What all kinds share: fields become the keys of the JSON body."""
+class _EventBase:
+    """Base of all events: fields become the keys of the JSON body."""
 
     kind: ClassVar[str]
-    left_out: ClassVar[frozenset[str]] = frozenset()
-    """Fields that do not stand in the body while they are None"""
+    omitted_if_none: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are omitted from the body where they are None"""
     extra: Json = field(default_factory=dict)
-    """Further facts of one backend; they stand beside the fields in the body"""
+    """Further facts of one backend, merged into the body"""
 
     def to_body(self) -> dict[str, Any]:
         """Return the body of the JSON line."""
         named = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "extra"}
-        known = {name: value for name, value in named.items() if value is not None or name not in self.left_out}
+        known = {name: value for name, value in named.items() if value is not None or name not in self.omitted_if_none}
         return known | dict(self.extra)
 
     @classmethod
     def from_body(cls, body: Json) -> Self:
-        """Return the event of a JSON body; keys that are no field become `extra`."""
+        """Return the event of a JSON body; keys without a field become `extra`."""
         names = {one.name for one in fields(cls)} - {"extra"}
         known = {name: value for name, value in body.items() if name in names}
         return cls(**known, extra={name: value for name, value in body.items() if name not in names})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StartedEvent(_Body):
+class StartedEvent(_EventBase):
     """The backend is set up and begins to train; `extra` has its versions."""
 
     kind: ClassVar[str] = "started"
@@ -46,20 +46,20 @@ class StartedEvent(_Body):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EpochReport(_Body):
-    """A finished epoch. A figure that is no number is None."""
+class EpochReport(_EventBase):
+    """A finished epoch; NaN values are None."""
 
     kind: ClassVar[str] = "epoch"
-    left_out: ClassVar[frozenset[str]] = frozenset({"power_w", "energy_wh"})
+    omitted_if_none: ClassVar[frozenset[str]] = frozenset({"power_w", "energy_wh"})
     epoch: int
     """from 1"""
     epochs: int = 0
-    """of the recipe"""
+    """number of epochs in the recipe"""
     losses: Mapping[str, float | None] = field(default_factory=dict)
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     """on val: mAP50, mAP50-95, precision, recall; of keypoints pose_mAP50 …"""
     fitness: float | None = None
-    """what the best epoch is chosen by"""
+    """value that selects the best epoch"""
     lr: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None
     peak_memory_mb: float | None = None
@@ -69,47 +69,47 @@ class EpochReport(_Body):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WarningEvent(_Body):
-    """Something that a person should know of the run."""
+class WarningEvent(_EventBase):
+    """Something about the run that the user should know."""
 
     kind: ClassVar[str] = "warning"
-    left_out: ClassVar[frozenset[str]] = frozenset({"fact", "finding"})
+    omitted_if_none: ClassVar[frozenset[str]] = frozenset({"fact", "finding"})
     message: str
     fact: str | None = None
-    """What it is about, for programs: batch_halved, nan_reload, dropped_images, versions, classes"""
+    """Its kind, for programs: batch_halved, nan_reload, dropped_images, versions, classes"""
     finding: Json | None = None
     """A finding of the doctor, as `Finding.to_dict` has it"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogEvent(_Body):
-    """A line of talk."""
+class LogEvent(_EventBase):
+    """A line for the log."""
 
     kind: ClassVar[str] = "log"
-    left_out: ClassVar[frozenset[str]] = frozenset({"decision"})
+    omitted_if_none: ClassVar[frozenset[str]] = frozenset({"decision"})
     message: str
     decision: Json | None = None
     """A stopping decision, as `StoppingDecision.to_dict` has it"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PausedEvent(_Body):
-    """The job was paused and can go on."""
+class PausedEvent(_EventBase):
+    """The job was paused and can be resumed."""
 
     kind: ClassVar[str] = "paused"
     message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoneEvent(_Body):
+class DoneEvent(_EventBase):
     """The job is done; `extra` has the facts for the record, as the backend returned them."""
 
     kind: ClassVar[str] = "done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FailedEvent(_Body):
-    """The job cannot go on."""
+class FailedEvent(_EventBase):
+    """The job failed."""
 
     kind: ClassVar[str] = "failed"
     type: str
@@ -130,7 +130,7 @@ _KINDS: Mapping[str, type[Event]] = {
 
 
 def read_event(kind: str, body: Json) -> Event:
-    """Return the event of a JSON line; a kind that this version does not know is talk.
+    """Return the event of a JSON line; an unknown kind becomes a LogEvent.
 
     >>> read_event("epoch", {"epoch": 3, "metrics": {"mAP50": 0.5}}).epoch
     3

@@ -1,4 +1,4 @@
-"""Detections of a backend as COCO results, with the model's classes mapped to the data set's."""
+"""Write the detections of a backend as COCO results, with the model's classes mapped to those of the data set."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Columns = Mapping[str, NDArray[Any]]
 
 
 def match_classes(model: Sequence[str], dataset: Sequence[str]) -> tuple[dict[int, int], str | None]:
-    """Map the model's class numbers to the data set's by name; also return a note for a person, or None.
+    """Return model class → data set class, matched by name, and a note for the user or None.
 
-    Detections of classes that the data set does not have are dropped. With no name in common and as many classes on
-    both sides, they are taken in order; else nothing can be detected. The note says which.
+    Classes that the data set does not have are dropped. With no name in common but equally many classes, they are
+    matched in order; otherwise nothing can be detected. The note says so.
 
     >>> match_classes(["person", "car"], ["Person"])
     ({0: 0}, None)
@@ -42,7 +42,7 @@ def match_classes(model: Sequence[str], dataset: Sequence[str]) -> tuple[dict[in
 
 
 def weights_hash(path: Path) -> str:
-    """Return the SHA-256 of a weights file, or of all that lies in an export that is a folder."""
+    """Return the SHA-256 of a weights file, or of all files in an exported model that is a folder."""
     if path.is_file():
         return file_hash(path)
     inside = sorted(item for item in path.rglob("*") if item.is_file())
@@ -54,14 +54,14 @@ def write_predictions(
 ) -> Json:
     """Write COCO results JSON to `path` and `settings` beside it, `<stem>.settings.json`; return the settings.
 
-    The settings file also names the images, with and without detections; what is returned only counts them.
+    The settings file also lists all images, with and without detections; the returned settings only count them.
 
     Args:
         path: results file; image_id is the data set's image id, category_id the data set's class counted from 1.
         images: image id and its detections: bboxes (n, 4) xyxy pixels, conf (n,), cls (n,), for pose also
             keypoints (n, K, 2 or 3).
-        mapping: model class → data set class; others are left out.
-        settings: how they were made.
+        mapping: model class → data set class; detections of other classes are dropped.
+        settings: settings of the predictions, such as imgsz and conf.
     """
     names: list[str] = []
     with replacing(path) as file:
@@ -83,7 +83,7 @@ def _rows(image: str, found: Columns, mapping: Mapping[int, int]) -> Iterable[Js
     for i, cls in enumerate(found["cls"]):
         if int(cls) not in mapping:
             continue
-        # Nine digits bring a float32 score back exactly, so the order of detections survives.
+        # Nine digits keep a float32 score exactly, and so the order of detections.
         score = float(f"{found['conf'][i]:.9g}")
         box = [round(float(value), 4) for value in boxes[i]]
         row = {"image_id": image, "category_id": mapping[int(cls)] + 1, "bbox": box, "score": score}
@@ -93,7 +93,7 @@ def _rows(image: str, found: Columns, mapping: Mapping[int, int]) -> Iterable[Js
 
 
 def _triples(points: NDArray[Any]) -> NDArray[Any]:
-    """(K, 2) or (K, 3) → (K, 3) with confidence 1 where the model gives none."""
+    """Return keypoints (K, 2) or (K, 3) as (K, 3), with confidence 1 where the model gives none."""
     return points if points.shape[1] == 3 else np.concatenate([points, np.ones((len(points), 1))], axis=1)
 
 

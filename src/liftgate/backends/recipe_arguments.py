@@ -1,4 +1,4 @@
-"""Names of training arguments that a recipe may use; an unknown one is refused with the nearest."""
+"""Check the names of a recipe's training arguments against those of the trainer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def known_arguments() -> frozenset[str]:
 
 
 def check_recipe(recipe: Json, known: Iterable[str] | None = None, where: str | None = None) -> None:
-    """Refuse names that the trainer does not know or that a recipe may not set.
+    """Raise an error for arguments that the trainer does not have or that a recipe may not set.
 
     Args:
         recipe: training arguments.
@@ -39,7 +39,7 @@ def check_recipe(recipe: Json, known: Iterable[str] | None = None, where: str | 
         where: place of the recipe, for the message.
 
     Raises:
-        UsageError: with the nearest name.
+        UsageError: for such an argument; the hint names the most similar one.
 
     >>> check_recipe({"lro": 0.01}, known=["lr0", "epochs"])
     Traceback (most recent call last):

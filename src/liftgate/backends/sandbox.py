@@ -1,9 +1,9 @@
-"""Sandbox of a backend's child process: a home folder of its own, no trackers, no downloads.
+"""Isolate a backend's child process: a home folder of its own, no experiment trackers, no downloads.
 
 Ultralytics writes settings to the home folder and looks up hosts on import, installs packages at run time, and joins
 any experiment tracker that it finds. Each has its own switch, and the switches are read at import: so they are set
-before the child starts. An allow-list of variables was chosen over removing known ones: trackers and their keys
-come and go, what a GPU needs does not.
+before the child starts. An allow-list of environment variables was chosen over removing known ones,
+because new trackers and their keys appear, while the variables that a GPU needs stay the same.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from pathlib import Path
 
 from liftgate.files import cache_folder, write_json
 
-_KEPT = frozenset({"PATH", "LANG", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG"})
+_KEPT_VARIABLES = frozenset(
+    {"PATH", "LANG", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG"}
+)
 _KEPT_PREFIXES = (
     *("LC_", "LD_", "CUDA", "NVIDIA", "NCCL_", "HIP_", "HSA_", "ROCR_", "ROCM_"),
     *("OMP_", "ATEN_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_", "NUMEXPR_", "NUMBA_", "PYTORCH_", "TORCH_", "LIFTGATE_"),
 )
-_SWITCHES = {
+_FIXED_VARIABLES = {
     "YOLO_OFFLINE": "1",
     "YOLO_AUTOINSTALL": "false",
     "YOLO_VERBOSE": "true",
@@ -34,7 +36,7 @@ _SWITCHES = {
     "PYTHONUNBUFFERED": "1",
     "PYTHONNOUSERSITE": "1",
 }
-_SETTINGS = {
+_ULTRALYTICS_SETTINGS = {
     "settings_version": "0.0.8",
     "uuid": "",
     "sync": False,
@@ -47,23 +49,23 @@ _SETTINGS = {
 
 
 def sandbox_environment(home: Path, outer: Mapping[str, str]) -> dict[str, str]:
-    """Make a sealed home at `home` and return the child's whole environment.
+    """Create the isolated home folder and return the complete environment of the child.
 
     Args:
-        home: folder that becomes HOME; made if missing, may be deleted when the child has ended.
-        outer: the caller's environment; only what a GPU, a locale and Python itself need is taken over.
+        home: folder that becomes HOME; created if missing, may be deleted when the child has ended.
+        outer: the caller's environment; only variables for GPUs, locale and Python itself are kept.
     """
     config = home / "config" / "Ultralytics"
     for folder in (config, home / "cache", home / "data", home / "tmp", home / "torch"):
         folder.mkdir(parents=True, exist_ok=True)
     places = {name: str(home / name.removesuffix("_dir")) for name in ("datasets_dir", "weights_dir", "runs_dir")}
-    write_json(config / "settings.json", _SETTINGS | places)
+    write_json(config / "settings.json", _ULTRALYTICS_SETTINGS | places)
     _place_fonts(config)
-    plots = _plots_cache(cache_folder(outer) / "matplotlib", home)
-    kept = {name: value for name, value in outer.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
+    plots = _matplotlib_cache(cache_folder(outer) / "matplotlib", home)
+    kept = {name: value for name, value in outer.items() if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)}
     return (
         kept
-        | _SWITCHES
+        | _FIXED_VARIABLES
         | {
             "HOME": str(home),
             "XDG_CACHE_HOME": str(home / "cache"),
@@ -78,8 +80,8 @@ def sandbox_environment(home: Path, outer: Mapping[str, str]) -> dict[str, str]:
     )
 
 
-def _plots_cache(shared: Path, home: Path) -> Path:
-    # Shared, for building its font list costs seconds per child; one that cannot be written is no reason to stop.
+def _matplotlib_cache(shared: Path, home: Path) -> Path:
+    # Shared, because building the font list takes seconds per child; a read-only cache is no error.
     with contextlib.suppress(OSError):
         shared.mkdir(parents=True, exist_ok=True)
         if os.access(shared, os.W_OK):
@@ -88,7 +90,7 @@ def _plots_cache(shared: Path, home: Path) -> Path:
 
 
 def _place_fonts(config: Path) -> None:
-    # Without these two files every load of a data.yaml asks a server for them.
+    # Without these two files, loading a data.yaml tries to download them.
     found = importlib.util.find_spec("matplotlib")
     if found is None or not found.submodule_search_locations:
         return

@@ -1,8 +1,8 @@
-"""Side-car: the state that a killed run goes on from, in two generations, each whole or absent.
+"""Save and restore the side-car: the state from which a killed run resumes, in two complete generations.
 
-A generation is a folder `state/epoch-00007` with the backend's own state, and hard links to the files that belong to
-that moment (results.csv, best.pt, last.pt): free on disk, because those files are replaced and never rewritten. It is
-written aside and renamed into place, so a kill, a full disk or a power cut leaves the generation before.
+A generation is a folder `state/epoch-00007` with the backend's own state and hard links to the files of that moment
+(results.csv, best.pt, last.pt), which take no extra space because those files are replaced and never modified. It is
+written to a temporary folder and renamed, so that a kill, a full disk or a power cut leaves the previous generation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from liftgate.files import fsync_folder
 
 _NAME = re.compile(r"epoch-(\d{5,})")
-_KEPT = 2
+_N_GENERATIONS = 2
 STATE = "state.bin"
 
 
@@ -30,7 +30,7 @@ class Generation(NamedTuple):
 
     @property
     def state(self) -> Path:
-        """File of the backend's own state."""
+        """Return the path of the backend's own state."""
         return self.folder / STATE
 
 
@@ -41,16 +41,16 @@ def commit(out: Path, epoch: int, save: Callable[[Path], None], files: Iterable[
         out: results folder.
         epoch: last finished epoch, from 1.
         save: writes the backend's state to a path.
-        files: names below `out` that belong to this moment; they are linked.
+        files: names below `out` to link.
 
     Raises:
-        OSError: the disk is full or read-only; the generations before are untouched.
+        OSError: the disk is full or read-only; the previous generations are unchanged.
     """
     finish(out, epoch, prepare(out, epoch, files), save)
 
 
 def prepare(out: Path, epoch: int, files: Iterable[str]) -> Path:
-    """Link the files as they are now, which is quick; return the folder that `finish` turns into a generation."""
+    """Link the files as they are now, which is fast; return the folder that `finish` makes a generation of."""
     part = out / "state" / f".part-{epoch:05d}"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -62,7 +62,7 @@ def prepare(out: Path, epoch: int, files: Iterable[str]) -> Path:
 
 
 def finish(out: Path, epoch: int, part: Path, save: Callable[[Path], None]) -> None:
-    """Write the state, flush everything to disk and rename the folder into place; it takes as long as the disk does."""
+    """Write the state, flush all files to disk and rename the folder; this can be slow."""
     try:
         save(part / STATE)
         for path in part.rglob("*"):
@@ -76,24 +76,24 @@ def finish(out: Path, epoch: int, part: Path, save: Callable[[Path], None]) -> N
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    for old in list(generations(out))[_KEPT:]:
+    for old in list(generations(out))[_N_GENERATIONS:]:
         shutil.rmtree(old.folder, ignore_errors=True)
 
 
-class Background:
-    """Does one piece of work at a time in a thread, so that an epoch does not wait for the disk."""
+class BackgroundWriter:
+    """Runs one task at a time in a thread, so that training does not wait for the disk."""
 
     def __init__(self) -> None:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="side-car")
         self._pending: Future[None] | None = None
 
     def start(self, work: Callable[[], None]) -> None:
-        """Begin `work` once the one before is done, and raise what that raised."""
+        """Wait for the previous task, raise its exception if there is one, and start `work`."""
         self.wait()
         self._pending = self._worker.submit(work)
 
     def wait(self) -> None:
-        """Wait for the pending work, and raise what it raised."""
+        """Wait for the pending task, and raise its exception if there is one."""
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()
@@ -115,11 +115,11 @@ def restore_files(generation: Generation, out: Path, files: Iterable[str]) -> No
         target.unlink(missing_ok=True)
         if saved.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(saved, target)  # a copy: what follows may append to it
+            shutil.copyfile(saved, target)  # a copy, because training appends to it
 
 
 def keep_newest(out: Path) -> None:
-    """Remove every generation but the newest: the run is over, but not for good."""
+    """Remove every generation but the newest: the run has stopped, but may be resumed."""
     for old in list(generations(out))[1:]:
         shutil.rmtree(old.folder, ignore_errors=True)
 
@@ -130,7 +130,7 @@ def discard(out: Path) -> None:
 
 
 def _link(source: Path, link: Path) -> None:
-    # results.csv is appended to in place: a link would change with it.
+    # A copy, because results.csv is appended to in place and a link would change with it.
     if source.suffix == ".csv":
         shutil.copyfile(source, link)
         return

@@ -1,9 +1,9 @@
-"""The toy backend: a real, small learner in numpy for tests and for trying a flow out in milliseconds.
+"""The toy backend: a small detector in NumPy that trains in milliseconds, for tests and for trying out a study.
 
-Boxes are the connected regions that differ from an image's commonest brightness; a box's class is that of the nearest
+Boxes are the connected regions that differ from an image's median colour; a box's class is that of the nearest
 centroid in a space of eight features (colour, size, shape). Centroids are learned by stochastic steps, so epochs, the
 learning rate, seeds and start weights matter as they do for a network. It knows these arguments: `epochs`, `lr0`,
-`patience`, `batch` (images a step averages over; -1: its own choice) and `imgsz`, which only that choice goes by.
+`patience`, `batch` (images per step; -1: chosen by the backend) and `imgsz`, which only that choice depends on.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from liftgate.hashing import file_hash
 
 Floats = NDArray[np.float64]
 
-_KNOWN = ("epochs", "lr0", "patience", "batch", "imgsz")
+_ARGUMENTS = ("epochs", "lr0", "patience", "batch", "imgsz")
 _FEATURES = 8
 _FILES = ("results.csv", "weights/best.pt", "weights/last.pt")
 _SETTINGS = {"conf": 0.001, "max_det": 300}
-_SMALLEST = 9  # pixels of a region that is no speck
+_MIN_REGION_PIXELS = 9  # in smaller regions nothing is detected
 
 
 class _Scene(NamedTuple):
-    """One image as the learner sees it."""
+    """The regions and labels of one image."""
 
     boxes: Boxes
     features: Floats
@@ -61,7 +61,7 @@ class _Model(NamedTuple):
 
 @dataclass
 class _State:
-    """What the next epoch depends on, as the side-car has it."""
+    """The training state that the side-car saves."""
 
     centroids: list[list[float]]
     epoch: int = 0
@@ -70,30 +70,30 @@ class _State:
     report: Json | None = None
     """Body of the last epoch's report"""
     rows: list[list[float]] = field(default_factory=list)
-    """of results.csv"""
+    """Rows of results.csv"""
 
     def write(self, path: Path) -> None:
         write_text(path, json.dumps(asdict(self)))
 
 
 class Toy:
-    """Connected regions and nearest centroids."""
+    """Backend that classifies connected regions by nearest centroids."""
 
     name = "toy"
 
     def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Json:
-        """Run the stage; see `Backend.train`."""
-        check_recipe(job.recipe, _KNOWN)
-        _only_boxes(job.task)
+        """Train a stage; see `Backend.train`."""
+        check_recipe(job.recipe, _ARGUMENTS)
+        _require_detect(job.task)
         if "," in (job.device or ""):
             raise UsageError("the toy backend learns on one device", got=job.device, hint="leave `device` out")
         recipe = {"epochs": 10, "lr0": 0.2, "patience": 100, "batch": 4, **job.recipe}
-        if recipe["batch"] < 1:  # its own choice, as if large images took memory
+        if recipe["batch"] < 1:  # chosen by image size, as if large images took memory
             recipe["batch"] = max(1, 256 // int(recipe.get("imgsz", 64)))
-        patience = recipe["patience"] or math.inf  # 0: none, as Ultralytics has it
+        patience = recipe["patience"] or math.inf  # 0: no early stopping, as in Ultralytics
         tree = read_tree(job.data)
         train, val = _scenes(tree, "train"), _scenes(tree, "val")
-        state = _resume(job) or _fresh(job, tree)
+        state = _restore_state(job) or _initial_state(job, tree)
         emit(StartedEvent(resumed_after=state.epoch, extra={"backend": self.name}))
         write_text(job.out / "args.yaml", yaml.safe_dump({**recipe, "seed": job.seed, "task": job.task}))
         if state.report and state.epoch > job.reported:
@@ -120,7 +120,7 @@ class Toy:
 
     def predict(self, job: PredictJob, emit: Emit) -> Json:
         """Write detections; see `Backend.predict`."""
-        _only_boxes(job.task)
+        _require_detect(job.task)
         tree = read_tree(job.data)
         model = load_model(Path(job.weights))
         mapping, note = prediction_output.match_classes(model.classes, tree.classes)
@@ -143,7 +143,7 @@ class Toy:
         return prediction_output.write_predictions(job.out, rows, mapping, used)
 
 
-def _only_boxes(task: str) -> None:
+def _require_detect(task: str) -> None:
     if task != "detect":
         raise UsageError("the toy backend knows boxes only", expected="detect", got=task)
 
@@ -151,7 +151,7 @@ def _only_boxes(task: str) -> None:
 def _train_epoch(
     state: _State, tree: Tree, train: Sequence[_Scene], val: Sequence[_Scene], recipe: Json, job: TrainJob
 ) -> EpochReport:
-    """Take one pass over the training scenes, write its files and return its report; changes `state`."""
+    """Train one epoch, write its files and return its report; changes `state`."""
     begun = time.monotonic()
     rng = np.random.default_rng([job.seed, state.epoch])
     centroids = np.array(state.centroids)
@@ -183,17 +183,17 @@ def _train_epoch(
         seconds=round(time.monotonic() - begun, 4),
     )
     weights = job.out / "weights"
-    write_bytes(weights / "last.pt", _dump(model))
+    write_bytes(weights / "last.pt", _model_bytes(model))
     if state.best is None or fitness > state.best:
         state.best, state.best_epoch = fitness, state.epoch
-        write_bytes(weights / "best.pt", _dump(model))
+        write_bytes(weights / "best.pt", _model_bytes(model))
     state.report = report.to_body()
     state.rows.append([state.epoch, loss, *metrics.values(), rate])
     write_text(job.out / "results.csv", _csv(state.rows))
     return report
 
 
-def _fresh(job: TrainJob, tree: Tree) -> _State:
+def _initial_state(job: TrainJob, tree: Tree) -> _State:
     centroids = np.random.default_rng(job.seed).uniform(0, 1, (len(tree.classes), _FEATURES))
     if not job.weights.endswith((".yaml", ".yml")):
         start = load_model(Path(job.weights))
@@ -203,7 +203,7 @@ def _fresh(job: TrainJob, tree: Tree) -> _State:
     return _State(centroids.tolist())
 
 
-def _resume(job: TrainJob) -> _State | None:
+def _restore_state(job: TrainJob) -> _State | None:
     for generation in sidecar.generations(job.out) if job.resume else ():
         try:
             state = _State(**json.loads(generation.state.read_text(encoding="utf-8")))
@@ -233,7 +233,7 @@ def _scene(path: Path, classes: int) -> _Scene:
 
 
 def _regions(path: Path) -> tuple[Boxes, Floats]:
-    """Return boxes (n, 4) xyxy pixels of regions unlike the background, and features (n, 8), each about 0 to 1."""
+    """Return boxes (n, 4), xyxy in pixels, of regions unlike the background, and features (n, 8), about 0 to 1."""
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"), dtype=np.float64) / 255
@@ -245,7 +245,7 @@ def _regions(path: Path) -> tuple[Boxes, Floats]:
     boxes, features = [], []
     for number, place in enumerate(ndimage.find_objects(labelled), start=1):
         inside = labelled[place] == number
-        if inside.sum() < _SMALLEST:
+        if inside.sum() < _MIN_REGION_PIXELS:
             continue
         (top, bottom), (left, right) = ((part.start, part.stop) for part in place)
         height, width = bottom - top, right - left
@@ -269,7 +269,7 @@ def _examples(scenes: Sequence[_Scene]) -> tuple[Floats, NDArray[np.int64]]:
 
 
 def _classify(centroids: Floats, features: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """Return class and confidence of each region: how much nearer the nearest centroid is than the others."""
+    """Return class (n,) and confidence (n,) of regions (n, 8): how close the nearest of the centroids (k, 8) is."""
     distance = np.square(features[:, None, :] - centroids[None, :, :]).sum(axis=2)
     weight = np.exp(-8 * distance)
     cls = weight.argmax(axis=1) if len(features) else np.zeros(0, dtype=np.int64)
@@ -278,7 +278,7 @@ def _classify(centroids: Floats, features: Floats) -> tuple[NDArray[np.int64], F
 
 
 def _score(model: _Model, scenes: Sequence[_Scene]) -> tuple[float, float, float]:
-    """Return precision, recall and average precision at IoU 0.5 over all classes together; enough to choose by."""
+    """Return precision, recall and average precision at IoU 0.5, over all classes together."""
     found: list[tuple[float, bool]] = []
     total = 0
     for scene in scenes:
@@ -299,7 +299,7 @@ def _score(model: _Model, scenes: Sequence[_Scene]) -> tuple[float, float, float
     return round(float(precision[-1]), 5), round(float(hits.sum() / total), 5), round(ap, 5)
 
 
-def _dump(model: _Model) -> bytes:
+def _model_bytes(model: _Model) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, classes=np.array(model.classes), centroids=model.centroids)
     return buffer.getvalue()
@@ -309,7 +309,7 @@ def load_model(path: Path) -> _Model:
     """Read the weights of a toy model.
 
     Raises:
-        UsageError: they are none.
+        UsageError: `path` has no weights of the toy backend.
     """
     try:
         with np.load(path, allow_pickle=False) as raw:

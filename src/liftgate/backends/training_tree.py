@@ -1,6 +1,6 @@
-"""Training tree, as `data.formats.yolo.write` lays it out for a backend: a data.yaml, lists of images, and links.
+"""Read a training tree that `data.formats.yolo.write` wrote for a backend: data.yaml, image lists, and links.
 
-The links have names of the tree's own; the manifest beside data.yaml maps them to the image ids of the dataset.
+The links have new names; the manifest beside data.yaml maps them to the image ids of the data set.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A data.yaml of Liftgate's own."""
+    """A data.yaml that Liftgate wrote, and its images."""
 
     source: Path
     root: Path
     classes: tuple[str, ...]
     raw: Json
     ids: dict[str, str]
-    """image path below the tree → image id of the dataset"""
+    """image path below the tree → image id in the data set"""
 
     def images(self, split: str) -> list[Path]:
-        """Return the images of a split in the order of its list file, repeats and all; absolute, links unresolved."""
+        """Return the image paths of a split in the order of its list file, with repeats; links are not resolved."""
         listed = self.raw.get(split)
         if not listed:
             raise DataError("no such split", where=self.source, got=split, hint="train, val or test in data.yaml")
@@ -40,7 +40,7 @@ class Tree:
         return [path.parent / line if line.startswith("./") else self.root / line for line in lines if line.strip()]
 
     def image_id(self, path: Path) -> str:
-        """Return the id that the dataset knows an image of the tree by."""
+        """Return the id in the data set of an image of the tree."""
         name = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
         return self.ids.get(name, name)
 
@@ -60,11 +60,11 @@ def read_tree(source: Path) -> Tree:
         raise DataError(f"not a data.yaml of a training tree: {error}", where=source) from error
     if "download" in raw:
         raise DataError("a training tree has no `download`", where=source, hint="pass the tree that Liftgate wrote")
-    return Tree(source, source.parent / root, classes, raw, _ids(source.parent / MANIFEST))
+    return Tree(source, source.parent / root, classes, raw, _read_image_ids(source.parent / MANIFEST))
 
 
 def label_path(image: Path) -> Path:
-    """Return where the labels of an image lie: the last folder `images` becomes `labels` (Ultralytics' rule)."""
+    """Return the label file of an image: the last folder `images` becomes `labels`, as in Ultralytics."""
     parts = list(image.parts)
     for i in range(len(parts) - 2, -1, -1):
         if parts[i] == "images":
@@ -73,7 +73,7 @@ def label_path(image: Path) -> Path:
     return Path(*parts).with_suffix(".txt")
 
 
-def _ids(manifest: Path) -> dict[str, str]:
+def _read_image_ids(manifest: Path) -> dict[str, str]:
     if not manifest.is_file():
         return {}
     rows = load_json(manifest, LARGE)

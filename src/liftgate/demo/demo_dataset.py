@@ -1,4 +1,4 @@
-"""The demo's data set, as it might be delivered: 40 videos of 8 frames, YOLO labels and three planted faults."""
+"""Build the demo's data set: 40 videos of 8 frames, YOLO labels and three planted faults."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from liftgate.errors import UsageError
 from liftgate.files import write_bytes, write_text
 
 CLASSES = {"two": 2, "five": 5, "seven": 7}
-"""Three digits that change their meaning in a mirror: a mirrored 2 is nearly a 5."""
+"""Three digits that change when mirrored: a mirrored 2 is nearly a 5."""
 GROUPS = r"^(?P<group>video\d+)_"
-"""What must stay together: the frames of a video."""
+"""Pattern of a group, which must stay in one split: the frames of a video"""
 LICENCE = "CC-BY-4.0"
 """Of the handwriting: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998."""
 
 N_VIDEOS, N_FRAMES = 40, 8
 _TRAIN, _VAL = 18, 4  # videos; the rest is test
 _WANTED, _OTHERS = 4, 1  # digits in a video: of the three classes, and of the seven others
-_EMPTY = (7, 30)  # videos without any of the three: images on which nothing is to be found
+_EMPTY = (7, 30)  # videos without any of the three classes: background images
 _LEAKED = (24, 31, 37)  # test videos of which every second frame went to train
 TRANSPOSED = [1, 0, 3, 2]
 """Order of x, y, width and height as the exporter wrote them"""
@@ -41,7 +41,7 @@ class DemoDataset(NamedTuple):
 
 
 def build_dataset(folder: Path, seed: int = 0) -> DemoDataset:
-    """Write the data set below `folder` and return where its data.yaml is; what is already whole is left as it is.
+    """Write the data set to `folder` and return the path of its data.yaml; a complete data set is left as it is.
 
     No written digit is in two videos, so a split by video is a split by handwriting too. Three faults are
     planted: the exporter wrote y before x, which no hyper-parameter mends; frames of three videos are in train and in
@@ -63,7 +63,7 @@ def build_dataset(folder: Path, seed: int = 0) -> DemoDataset:
             lists[_split(video, number)].append(f"./images/{name}.jpg")
     for split, names in lists.items():
         write_text(folder / f"{split}.txt", "".join(f"{name}\n" for name in names))
-    write_text(data_yaml, data_yaml_text())  # last: where it is, all the rest is
+    write_text(data_yaml, data_yaml_text())  # last, so that a data.yaml means a complete data set
     return made
 
 

@@ -1,4 +1,4 @@
-"""Repair what `check` finds in the demo's data, in a new folder: only what can be known from the data."""
+"""Repair the faults that `check` finds in the demo's data set, in a new folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from liftgate.demo.demo_dataset import GROUPS, TRANSPOSED, data_yaml_text
 from liftgate.files import write_text
 
 RATIOS = (0.45, 0.1, 0.45)
-"""Train, val, test by video. Nearly half is kept for the test: 18 videos are what the verdict can count on."""
+"""Train, val, test by video. Nearly half is for the test, because the verdict's interval depends on its 18 videos."""
 
 
 class RepairedDataset(NamedTuple):
@@ -34,10 +34,9 @@ class RepairedDataset(NamedTuple):
 
 
 def repair(delivered: Path, folder: Path) -> RepairedDataset:
-    """Write the data set of `delivered` (a data.yaml) anew below `folder`, labels in fractions and a split by group.
+    """Write the data set of `delivered` (a data.yaml) to `folder`, with labels in fractions and a split by group.
 
-    Images are not copied: `folder/images` is a link. What is complete already is left as it is, with what a person may
-    have changed there since.
+    Images are not copied: `folder/images` is a link. A complete repair is left as it is, with any changes made since.
     """
     before = assign_groups(read(delivered), GROUPS, base=delivered.parent)
     in_pixels = tuple(label.name for label in _labels(before) if _is_in_pixels(label))

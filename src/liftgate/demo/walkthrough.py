@@ -1,6 +1,6 @@
-"""The steps of `liftgate demo`: data, faults, repair, a study with two arms, verdict, report.
+"""Run `liftgate demo`: data, faults, repair, a study with two arms, verdict, report.
 
-The result is not known in advance: what is printed comes from the checks and verdicts of this run.
+No result is hard-coded: all printed findings and verdicts come from this run.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def run_demo(
         UsageError: an extra is missing, or `folder` has something else in it.
     """
     begun = time.monotonic()
-    _demand_extras()
-    _refuse_foreign(folder)
+    _require_extras()
+    _require_demo_folder(folder)
     say("1. The data: real handwriting in drawn scenes")
     delivered = demo_dataset.build_dataset(folder / "delivered")
     say(
@@ -98,7 +98,7 @@ def interval_line(low: float, estimate: float, high: float, margin: float) -> st
     return "".join(line)
 
 
-def _demand_extras() -> None:
+def _require_extras() -> None:
     missing = [name for name in ("sklearn", "ultralytics", "torch") if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(
@@ -108,7 +108,7 @@ def _demand_extras() -> None:
         )
 
 
-def _refuse_foreign(folder: Path) -> None:
+def _require_demo_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError("the demo needs a folder", where=folder, got="a file")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "delivered").is_dir():

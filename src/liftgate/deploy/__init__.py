@@ -1,1 +1,1 @@
-"""Models in use. So far: predictions of a model that is deployed behind an HTTP API."""
+"""Work with deployed models: request predictions from a model behind an HTTP API."""

@@ -1,1 +1,1 @@
-"""Training of a **run** (one stage, one seed, its folder) in a child process: launch, worker, stopping rules."""
+"""Run one training (a stage with one seed) or prediction in a child process: launch, worker, stopping rules."""

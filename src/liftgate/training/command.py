@@ -1,4 +1,4 @@
-"""Command line that runs the same training without Liftgate, to check it by hand."""
+"""Write the `yolo` command that repeats a training without Liftgate, to verify it by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from liftgate.backends.base import TrainJob
 
 
 def training_command(job: TrainJob) -> str:
-    """Return a shell script that runs the same training with Ultralytics' own command line.
+    """Return a shell script that repeats a training with Ultralytics' own command line.
 
     >>> from pathlib import Path
     >>> job = TrainJob("a b.pt", Path("/d/data.yaml"), {"epochs": 3, "freeze": [0, 1]}, 0, "detect", Path("/runs/x"))
@@ -21,7 +21,7 @@ project=/runs name=x-by-hand exist_ok=True
     if job.device is not None:
         given["device"] = job.device
     recipe = {name: job.recipe[name] for name in sorted(job.recipe)}
-    # A new name: running it must not write over the run that it repeats.
+    # A new name, so that running it does not overwrite the run that it repeats.
     where = {"project": job.out.parent, "name": f"{job.out.name}-by-hand", "exist_ok": True}
     arguments = [f"{name}={_text(value)}" for name, value in (given | recipe | where).items()]
     lines = [

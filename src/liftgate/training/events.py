@@ -1,4 +1,4 @@
-"""events.jsonl: the events of a job's child process, one JSON line each; the parent reads the file as it grows."""
+"""Write and follow events.jsonl: the child process appends events, one JSON line each, and the parent reads them."""
 
 from __future__ import annotations
 
@@ -14,34 +14,36 @@ from liftgate.backends.events import Event, read_event
 
 
 class EventFile:
-    """The child's end: appends events from any thread; each is on disk when `emit` returns."""
+    """The child's writer: appends events from any thread; each is on disk when `emit` returns."""
 
     def __init__(self, path: Path) -> None:
-        _drop_torn_line(path)
+        _truncate_incomplete_line(path)
         self._path = path
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def emit(self, event: Event) -> None:
         """Append one event."""
-        line = json.dumps({"kind": event.kind, "body": plain(event.to_body())}, allow_nan=False, ensure_ascii=False)
-        with self._turn, self._path.open("a", encoding="utf-8") as file:
+        line = json.dumps(
+            {"kind": event.kind, "body": to_json_value(event.to_body())}, allow_nan=False, ensure_ascii=False
+        )
+        with self._lock, self._path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
 
 
 class EventTail:
-    """The parent's end: yields the events that were appended since it was last read."""
+    """The parent's reader: yields the events appended since the last reading."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._position = _complete(path)  # not the file's end: half a line there will be cut off by the next writer
+        self._position = _complete_bytes(path)  # not the file's end: the next writer truncates an incomplete line
 
-    def new(self) -> Iterator[Event]:
-        """Yield the complete lines of the file as it is now; a line that is still being written comes next time.
+    def read_new(self) -> Iterator[Event]:
+        """Yield the events in the complete lines of the file as it is now.
 
-        What is written while the caller handles these comes next time too: a fast child would otherwise hold a slow
-        listener here until its own end, and no request to pause would reach it.
+        Lines written while the caller handles these are left for the next call: otherwise a fast child would keep a
+        slow listener in this loop until its end, and the parent could not request a pause.
         """
         try:
             if self._path.stat().st_size <= self._position:
@@ -65,16 +67,16 @@ def read_events(path: Path) -> list[Event]:
     return [_parse(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
-def plain(value: Any) -> Any:
-    """Return a value as JSON can hold it: a NaN or infinite number becomes None, a path a string.
+def to_json_value(value: Any) -> Any:
+    """Return a value converted to JSON types: NaN and infinity become None, a path becomes a string.
 
-    >>> plain({"a": float("nan"), "b": (1, Path("x"))})
+    >>> to_json_value({"a": float("nan"), "b": (1, Path("x"))})
     {'a': None, 'b': [1, 'x']}
     """
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
+        return [to_json_value(item) for item in value]
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         value = value.item()
     if isinstance(value, float):
@@ -89,16 +91,16 @@ def _parse(line: bytes) -> Event:
     return read_event(raw["kind"], raw["body"])
 
 
-def _drop_torn_line(path: Path) -> None:
-    """Cut off an incomplete last line, left by a kill or a full disk."""
+def _truncate_incomplete_line(path: Path) -> None:
+    """Truncate an incomplete last line, left by a kill or a full disk."""
     if not path.exists():
         return
-    whole = _complete(path)
+    whole = _complete_bytes(path)
     if whole < path.stat().st_size:
         with path.open("r+b") as file:
             file.truncate(whole)
 
 
-def _complete(path: Path) -> int:
-    """Return how many bytes of the file are complete lines."""
+def _complete_bytes(path: Path) -> int:
+    """Return the number of bytes in complete lines."""
     return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0

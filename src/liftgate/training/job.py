@@ -1,4 +1,4 @@
-"""Job file: the job that the parent hands to its child process, as JSON."""
+"""Write and read the job file: the job that the parent passes to its child process, as JSON."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any, Literal
 from liftgate.backends.base import DecisionPoint, MedianPoint, PredictJob, TrainJob
 from liftgate.backends.events import Json
 from liftgate.files import write_json
-from liftgate.training.events import plain
+from liftgate.training.events import to_json_value
 
-_NOT_THE_JOB = ("resume", "reported", "decide", "out", "weights", "data")
+_IGNORED_FIELDS = ("resume", "reported", "decide", "out", "weights", "data")
 Verb = Literal["train", "predict"]
 
 
 @dataclass(frozen=True, slots=True)
 class JobFile:
-    """One job of one backend and the files it keeps in its folder."""
+    """One job of one backend."""
 
     verb: Verb
     backend: str
@@ -28,13 +28,13 @@ class JobFile:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {"verb": self.verb, "backend": self.backend, "job": plain(dataclasses.asdict(self.job))}
+        return {"verb": self.verb, "backend": self.backend, "job": to_json_value(dataclasses.asdict(self.job))}
 
     def same_as(self, other: JobFile) -> bool:
-        """Return whether both are the same job, wherever its last attempt ended and whatever may stop it.
+        """Return whether both are the same job, so that one can resume the other.
 
-        What may stop it is left out because the median rule knows more runs when the same command comes again. A file
-        is the same if its path is, also relative to the results: a study's folder may have been moved as a whole.
+        Progress and stopping points are ignored: the median rule knows more runs when a command is repeated. Paths are
+        equal also if they are equal relative to `out`, because a study's folder may have been moved as a whole.
         """
         mine, theirs = self.to_dict(), other.to_dict()
         a, b = mine.pop("job"), theirs.pop("job")
@@ -42,7 +42,7 @@ class JobFile:
             a[name] == b[name] or _relative(a[name], a["out"]) == _relative(b[name], b["out"])
             for name in ("weights", "data")
         )
-        left = ({name: value for name, value in job.items() if name not in _NOT_THE_JOB} for job in (a, b))
+        left = ({name: value for name, value in job.items() if name not in _IGNORED_FIELDS} for job in (a, b))
         return mine == theirs and same_files and next(left) == next(left)
 
     def write(self, path: Path) -> None:
@@ -54,7 +54,7 @@ class JobFile:
         """Read a job file.
 
         Raises:
-            ValueError, KeyError, TypeError: it is no job file, or half of one.
+            ValueError, KeyError, TypeError: the file is no job file, or is incomplete.
         """
         raw = json.loads(path.read_text(encoding="utf-8"))
         fields = dict(raw["job"])

@@ -1,7 +1,7 @@
-"""Launch of a job in a child process: start it, pass its events on, and return or raise what it ended with.
+"""Run a job in a child process: start it, forward its events, and return its result or raise its error.
 
 Files in the job's folder: train.json, events.jsonl and train.log (for predictions predict.json, …), run.lock, and
-`.home` while the child lives. The same call again goes on from the last finished epoch, or returns at once.
+`.home` while the child lives. Calling again resumes after the last finished epoch, or returns a finished run at once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from liftgate.training.events import EventTail, read_events
 from liftgate.training.job import JobFile
 from liftgate.training.pause_request import PauseRequest
 
-_EVERY = 0.1  # seconds between two readings of the events file
+_POLL_SECONDS = 0.1  # seconds between two readings of the events file
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +52,17 @@ class TrainOutcome:
     best: Path
     last: Path
     epochs: int
-    """Epochs that were trained; early stopping may have ended it before the recipe's number."""
+    """Number of trained epochs; early stopping may have ended it before the recipe's number."""
     facts: Json
     """Versions, device, resolved arguments, optimizer, batch, best epoch, wall seconds, peak memory."""
     reports: tuple[EpochReport, ...]
-    """Of every epoch, in order, those before a pause too."""
+    """Reports of all epochs in order, also of those before a pause."""
     cached: bool = False
-    """Whether it was finished before, so that nothing ran."""
+    """Whether the run was finished before, so that nothing was trained."""
 
 
 def never() -> bool:
-    """Do not stop."""
+    """Return False: do not stop."""
     return False
 
 
@@ -74,24 +74,24 @@ def train(
     on_event: Emit,
     stop: Callable[[], bool] = never,
 ) -> TrainOutcome:
-    """Run a stage to its end in a child process and return what it left.
+    """Train a stage to its end in a child process and return the result.
 
-    Called again with the same job and folder after a pause, a crash or a kill, it goes on from the last finished
-    epoch; after the end it returns at once.
+    Called again with the same job and folder after a pause, crash or kill, it resumes after the last finished epoch;
+    a finished run is returned at once.
 
     Args:
         job: the stage.
         backend: name of a backend, or `package.module:Class`.
-        folder: of the job.
+        folder: the job's own folder.
         on_event: called with every event of the child.
         stop: called ten times a second. While it returns True, or after Ctrl-C, the run pauses at the next epoch
-            boundary. A second Ctrl-C, or an exception out of `stop`, ends the child at once, and only the unfinished
+            boundary. A second Ctrl-C, or an exception raised by `stop`, ends the child at once, and only the unfinished
             epoch is lost.
 
     Raises:
-        Paused: it was stopped and can go on.
-        TrainingError: the stage cannot go on; the log has the details.
-        UsageError: another process works in this folder, or the folder holds another job.
+        Paused: the run was stopped and can be resumed.
+        TrainingError: training failed; the log has the details.
+        UsageError: another process uses this folder, or the folder belongs to another job.
     """
     folder.mkdir(parents=True, exist_ok=True)
     work = JobFile("train", backend, job)
@@ -108,7 +108,7 @@ def train(
         job = replace(job, resume=resume, reported=reported if resume else 0)
         job.out.mkdir(parents=True, exist_ok=True)
         session.run(replace(work, job=job))
-        sidecar.discard(job.out)  # only now: the end is on record
+        sidecar.discard(job.out)  # only now, when the end is recorded
         return _outcome(job, folder, read_events(session.events), cached=False)
 
 
@@ -125,9 +125,9 @@ def predict(
     Args:
         job: what to predict.
         backend: name of a backend, or `package.module:Class`.
-        folder: of the job.
+        folder: the job's own folder.
         on_event: called with every event of the child.
-        stop: called ten times a second; only an exception out of it ends the child, which has no boundary to pause at.
+        stop: called ten times a second; only an exception raised by it ends the child: predictions cannot pause.
 
     Raises:
         TrainingError: images were left out, or the model cannot be loaded or run.
@@ -140,10 +140,10 @@ def predict(
 
 
 def stopped_outcome(job: TrainJob, folder: Path) -> TrainOutcome | None:
-    """Return what a run has left so far as if it had ended there; None where no epoch is finished.
+    """Return the result of a stopped run as if it had ended there; None where no epoch is finished.
 
-    Its facts are those of its start: the ones that a trainer reports at its end are missing. Its newest state stays on
-    disk, so that it can go on if the stop is revoked.
+    Facts that a trainer reports only at its end are missing. The newest state stays on disk, so that the run can be
+    resumed if the stop is revoked.
     """
     events = read_events(folder / "events.jsonl")
     reports = [event for event in events if isinstance(event, EpochReport)]
@@ -162,7 +162,7 @@ def stopped_outcome(job: TrainJob, folder: Path) -> TrainOutcome | None:
 
 
 class _Session:
-    """One attempt at one job: holds the lock, starts the child, passes its events on."""
+    """One attempt at one job: holds the folder's lock, starts the child, forwards its events."""
 
     def __init__(self, folder: Path, verb: str, on_event: Emit, stop: Callable[[], bool]) -> None:
         self.folder = folder
@@ -181,14 +181,14 @@ class _Session:
         return self
 
     def _acquire(self) -> None:
-        """Take the folder's lock. A child whose parent was killed holds it until its epoch ends, and is waited for."""
+        """Take the folder's lock; wait for a child whose parent was killed, which holds it until its epoch ends."""
         waited = False
         while self._lock.acquire() is None:
             owner = self._lock.last_owner()
             if owner is not None and owner.alive:
                 self._lock.release()
                 raise UsageError(
-                    "this run is being worked on by another process",
+                    "another process is working on this run",
                     where=self.folder,
                     got=f"process {owner.pid}",
                     hint="wait for it, or stop it with Ctrl-C there",
@@ -200,7 +200,7 @@ class _Session:
             if self._stop():
                 self._lock.release()
                 raise Paused("stopped before it began")
-            time.sleep(_EVERY)
+            time.sleep(_POLL_SECONDS)
 
     def __exit__(self, *_: object) -> None:
         self._pause.withdraw()
@@ -208,20 +208,20 @@ class _Session:
         self._lock.release()
 
     def refuse_another_job(self, work: JobFile) -> None:
-        """Raise UsageError if the folder holds another job: two in one folder would mix their epochs."""
+        """Raise UsageError if the folder belongs to another job, whose epochs would be mixed with this one's."""
         if not self.job.exists():
             return
         try:
             same = JobFile.read(self.job).same_as(work)
         except (ValueError, KeyError, TypeError):
-            return  # half a job file: nothing had begun
+            return  # an incomplete job file: nothing had begun
         if not same:
             raise UsageError(
-                "the folder holds another run", where=self.folder, hint="use a new folder, or delete this one"
+                "the folder belongs to another run", where=self.folder, hint="use a new folder, or delete this one"
             )
 
     def run(self, work: JobFile) -> Json:
-        """Do the job in a child and return the body of its `done` event."""
+        """Run the job in a child and return the body of its `done` event."""
         work.write(self.job)
         tail = EventTail(self.events)
         module = [sys.executable, "-P", "-m", "liftgate.training.worker"]
@@ -245,25 +245,25 @@ class _Session:
         raise self._failure(child, last)
 
     def _listen(self, child: subprocess.Popen[bytes], tail: EventTail) -> Event | None:
-        """Pass events on until the child has ended; return the last one."""
+        """Forward events until the child has ended and return the last one; on an exception, kill the child."""
         try:
             return self._follow(child, tail)
         except BaseException:
-            _kill(child)  # Ctrl-C again, or an error in the listener: leave no process training
+            _kill(child)  # a second Ctrl-C, or an error in the listener: no process may go on training
             raise
 
     def _follow(self, child: subprocess.Popen[bytes], tail: EventTail) -> Event | None:
         last: Event | None = None
-        interrupted = requested = False  # requested: the child was asked to pause
+        interrupted = requested = False  # requested: the child has a request to pause
         while True:
             try:
                 ended = _ended(child)
-                for event in tail.new():
+                for event in tail.read_new():
                     last = event
                     self._on_event(event)
                 if ended:
                     return last
-                # Called each time: a stop may be revoked, and one that is to end the run at once is an exception.
+                # Called each time, because a stop may be revoked, and an exception of `stop` ends the run at once.
                 pause = self._stop() or interrupted
                 if pause != requested:
                     requested = pause
@@ -295,17 +295,17 @@ class _Session:
 
 
 def _ended(child: subprocess.Popen[bytes]) -> bool:
-    """Wait until the events are to be read again; return whether the child has ended by then."""
+    """Wait until the child ends, at most a tenth of a second; return whether it has ended."""
     try:
         handle = os.pidfd_open(child.pid)
-    except (OSError, AttributeError):  # no Linux, or an old one
+    except (OSError, AttributeError):  # not Linux, or an old kernel
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_EVERY)
+            child.wait(_POLL_SECONDS)
     else:
         try:
             watched = select.poll()
             watched.register(handle, select.POLLIN)
-            watched.poll(1000 * _EVERY)
+            watched.poll(1000 * _POLL_SECONDS)
         finally:
             os.close(handle)
     return child.poll() is not None

@@ -1,8 +1,8 @@
-"""Request to pause a run: a file in its folder, valid as long as the file is there.
+"""Request a run to pause, by a file in its folder that is valid as long as it exists.
 
-A file was chosen over a signal and its counterpart: SIGCONT for "never mind" is also what a job runner sends when it
-resumes what it had suspended (`scontrol resume`, `fg`), and USR1 and USR2 what it sends before a time limit. No other
-program writes this file. A SIGTERM or SIGINT that reaches the child pauses it too, and cannot be withdrawn.
+A file was chosen over signals, because job schedulers send signals for other reasons: SIGCONT when they resume a
+suspended process (`scontrol resume`, `fg`), USR1 and USR2 before a time limit. No other program writes this file. A
+SIGTERM or SIGINT that reaches the child pauses it too, and cannot be withdrawn.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pathlib import Path
 
 
 class PauseRequest:
-    """Both ends of the file: the parent makes and withdraws it, the child checks it after every epoch."""
+    """A request that the parent makes and withdraws, and the child checks after every epoch; truthy while it exists."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "pause"
 
     def make(self) -> bool:
-        """Make the request; False where the file cannot be written (a read-only disk, or a full one)."""
+        """Make the request; return False where the file cannot be written (a read-only or full disk)."""
         try:
             self._path.touch()
         except OSError:
@@ -26,8 +26,8 @@ class PauseRequest:
         return True
 
     def withdraw(self) -> None:
-        """Withdraw it, or one that an earlier attempt left."""
-        with contextlib.suppress(OSError):  # a disk that has become read-only: then the run pauses
+        """Withdraw the request, or one that an earlier attempt left."""
+        with contextlib.suppress(OSError):  # the disk has become read-only: the run then pauses
             self._path.unlink(missing_ok=True)
 
     def __bool__(self) -> bool:

@@ -1,4 +1,4 @@
-"""Power that the GPUs of a run draw, by nvidia-smi; nothing is reported where that is missing."""
+"""Measure the power draw of a run's GPUs with nvidia-smi, where it is installed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import replace
 
 from liftgate.backends.events import Emit, EpochReport
 
-_EVERY = 5.0  # seconds between two readings; nvidia-smi averages over about one itself
-_TIMEOUT = 10.0  # seconds for an answer: a hanging driver must not hang the run
+_INTERVAL = 5.0  # seconds between two readings; nvidia-smi itself averages over about one second
+_TIMEOUT = 10.0  # seconds: a driver that hangs must not block the run
 
 
 def power_draw(device: str | None) -> float | None:
-    """Return the watts that the GPUs of a job draw together; None where there are none, or it is unknown.
+    """Return the total power draw of a job's GPUs in watts; None where there are none, or it is unknown.
 
     >>> power_draw("cpu") is None
     True
@@ -33,7 +33,7 @@ def power_draw(device: str | None) -> float | None:
 
 
 def _gpu_numbers(device: str | None) -> str:
-    """Return the GPUs as nvidia-smi counts them: CUDA_VISIBLE_DEVICES renumbers what a program sees."""
+    """Return the GPU numbers of nvidia-smi, which CUDA_VISIBLE_DEVICES does not renumber; "" for other devices."""
     numbers = (device or "0").replace("cuda:", "").split(",")
     if not all(number.isdecimal() for number in numbers):
         return ""
@@ -45,7 +45,7 @@ def _gpu_numbers(device: str | None) -> str:
 
 
 class PowerMeter:
-    """Measures while its `with` block is open; each epoch that passes gets the energy since the one before."""
+    """Context manager that measures power while it is open, and adds the energy of each epoch to its report."""
 
     def __init__(self, device: str | None, read: Callable[[str | None], float | None] = power_draw) -> None:
         self._device, self._read = device, read
@@ -61,7 +61,7 @@ class PowerMeter:
         self._ended.set()
 
     def wrap(self, emit: Emit) -> Emit:
-        """Return `emit` that adds `power_w` (mean) and `energy_wh` to epochs, where they are known."""
+        """Return an `emit` that adds `power_w` (mean) and `energy_wh` to epoch reports, where they are known."""
         return lambda event: emit(self._add_power(event) if isinstance(event, EpochReport) else event)
 
     def _measure(self) -> None:
@@ -69,7 +69,7 @@ class PowerMeter:
             with self._lock:
                 self._count()
                 self._watts = watts
-            if self._ended.wait(_EVERY):
+            if self._ended.wait(_INTERVAL):
                 return
 
     def _count(self) -> None:

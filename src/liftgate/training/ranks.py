@@ -1,8 +1,8 @@
-"""Ranks: a training on several devices (`device: 0,1`) is one process for each of them, which learn in step (DDP).
+"""Train on several devices (`device: 0,1`) with one process (rank) for each of them (DDP).
 
 The worker itself is rank 0: it alone reports, writes the side-car and reads requests to pause. This module starts the
 others (`python -m liftgate.training.ranks JOB.json PARENT`), which do the same job and report nothing. They hold no
-state: when rank 0 pauses they are ended, and when one of them dies rank 0 gives up at once instead of waiting for it.
+state: when rank 0 pauses they are killed, and when one of them dies rank 0 fails at once instead of waiting for it.
 All share the worker's process group, so that a signal to it ends all of them. (Ultralytics' own launcher was not used:
 it deletes the run's folder, and its processes get sessions of their own, which cannot be found from outside.)
 """
@@ -24,11 +24,11 @@ from liftgate.backends.base import TrainJob
 from liftgate.backends.events import Emit, FailedEvent
 from liftgate.training.job import JobFile
 
-_EVERY = 0.5  # seconds between two checks of the other processes
+_CHECK_SECONDS = 0.5  # seconds between two checks of the other processes
 
 
 def count_devices(device: str | None) -> int:
-    """Return on how many devices a job trains at once.
+    """Return the number of devices that a job trains on.
 
     >>> count_devices("0,1"), count_devices("cpu"), count_devices(None)
     (2, 1, 1)
@@ -38,14 +38,14 @@ def count_devices(device: str | None) -> int:
 
 @contextlib.contextmanager
 def other_ranks(work: JobFile, job_path: Path, emit: Emit) -> Iterator[None]:
-    """Run the other ranks of a job while the block runs as rank 0; a job of one device has none.
+    """Run the other ranks of a job while the block runs as rank 0; a job on one device has none.
 
-    Enter it before the trainer is imported, which reads its rank once.
+    Enter it before the trainer is imported, because the trainer reads its rank at import.
 
     Args:
         work: the job.
         job_path: its file, for the other processes.
-        emit: takes the failure of another rank.
+        emit: called with the failure of another rank.
     """
     n = count_devices(work.job.device) if isinstance(work.job, TrainJob) else 1
     if n == 1:
@@ -69,8 +69,8 @@ def other_ranks(work: JobFile, job_path: Path, emit: Emit) -> Iterator[None]:
 
 
 def _fail_with_others(others: list[subprocess.Popen[bytes]], over: threading.Event, emit: Emit) -> None:
-    """End rank 0 when another rank fails: it would wait for it for hours."""
-    while not over.wait(_EVERY):
+    """End rank 0 when another rank fails, instead of letting it wait until its timeout."""
+    while not over.wait(_CHECK_SECONDS):
         ended = [rank for rank, other in enumerate(others, start=1) if other.poll() not in (None, 0)]
         if ended and not over.is_set():
             how = others[ended[0] - 1].returncode
@@ -87,20 +87,20 @@ def _free_port() -> int:
 
 
 def main(argv: list[str]) -> int:
-    """Do the job as another rank, without reports, until it is done or rank 0 is gone."""
+    """Run the job as another rank, without reports, until it is done or rank 0 has ended."""
     work, parent = JobFile.read(Path(argv[0])), int(argv[1])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # rank 0 handles it
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
     assert isinstance(work.job, TrainJob)
     load(work.backend).train(work.job, lambda event: None, lambda: False)
     return 0
 
 
-def _end_with(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     waiting = threading.Event()
     while os.getppid() == parent:
-        waiting.wait(_EVERY)
+        waiting.wait(_CHECK_SECONDS)
     os._exit(1)
 
 

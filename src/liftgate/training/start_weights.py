@@ -1,6 +1,6 @@
-"""Start weights: from their name in a study to a file, without any download.
+"""Resolve start weights: from their name in a study to a file on disk, without any download.
 
-A model YAML that is in none of the places of `study.weights_cache` may be one that ships with Ultralytics.
+A model YAML that is in no folder of `study.weights_cache` may be one that ships with Ultralytics.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ class StartWeights(NamedTuple):
     path: str
     """A file, absolute; or the name of a model YAML that ships with Ultralytics."""
     identity: str
-    """SHA-256 of the content, whatever the file is called."""
+    """SHA-256 of the content; of a YAML also the model scale in its name."""
 
 
 def resolve_weights(name: str, folder: Path, place: str = "") -> StartWeights:
     """Find start weights: a file, an official name (`yolov8n.pt`) or a model YAML (`yolov8n.yaml`).
 
     Args:
-        name: as it stands in the study.
+        name: as in the study.
         folder: the study's folder, which relative names are tried against.
-        place: where it stands in the study, for the message.
+        place: file and line in the study, for the message.
 
     Raises:
         UsageError: there is no such file; the hint says where to put it.

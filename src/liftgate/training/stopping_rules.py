@@ -1,8 +1,8 @@
-"""Stopping rules: whether a run goes on, by its metrics on val; pure functions, and the live judge of the worker.
+"""Decide from a run's metrics on val whether it continues: decision points and the median stopping rule.
 
-The child judges, so that a run stops after exactly the epoch that decides it. (The parent sees an epoch up to a tenth
-of a second late, which is another epoch of a small training, and no two runs would stop at the same place.)
-Afterwards the parent applies the same rules again for the record.
+The child process applies the rules, so that a run stops exactly after the epoch that decides. (The parent sees an epoch
+up to a tenth of a second late, by when a small training has begun the next, and runs would not be reproducible.) The
+parent applies the same rules again afterwards, for the record.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ StoppingPoint: TypeAlias = DecisionPoint | MedianPoint
 
 
 class StoppingDecision(NamedTuple):
-    """What a stopping point decided about a run."""
+    """The decision of a stopping point about a run."""
 
     said: Literal["continue", "careful", "stop"]
     rule: str
@@ -30,7 +30,7 @@ class StoppingDecision(NamedTuple):
     metric: str
     value: float | None
     reason: str
-    """A sentence"""
+    """A sentence for people"""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -38,36 +38,36 @@ class StoppingDecision(NamedTuple):
 
 
 def decision_points(decisions: Sequence[Decision]) -> list[StoppingPoint]:
-    """Return the decision points of a stage as a job file holds them."""
+    """Return the decision points of a stage in the form of a job file."""
     return [DecisionPoint(one.at, one.continue_if, one.careful_if, one.otherwise) for one in decisions]
 
 
 def median_points(metric: str, peers: Sequence[Sequence[float]], *, after: int, epochs: int) -> list[StoppingPoint]:
     """Return the median stopping rule as points, one for every epoch from `after` on.
 
-    A run is hopeless when its best value so far is below the median, over its peers, of the mean of their values up
-    to the same epoch (Golovin et al., Google Vizier, KDD 2017, section 3.2.2).
+    A run is stopped when its best value so far is below the median over its peers of their mean value up to the same
+    epoch (Golovin et al., Google Vizier, KDD 2017, section 3.2.2).
 
     Args:
-        metric: as in an epoch's report.
-        peers: curve of the metric of each finished run.
+        metric: name as in an epoch's report.
+        peers: the metric's value in each epoch, for each finished run.
         after: first epoch at which the rule applies.
-        epochs: of the recipe.
+        epochs: number of epochs in the recipe.
 
     >>> median_points("mAP50", [[0.2, 0.4], [0.1, 0.3], [0.6, 0.8]], after=2, epochs=2)
     [MedianPoint(at=2, metric='mAP50', below=0.3, of=3, rule='median rule')]
     """
     points: list[StoppingPoint] = []
     for epoch in range(after, epochs + 1):
-        usual = median(fmean(curve[:epoch]) for curve in peers)
-        points.append(MedianPoint(epoch, metric, round(usual, 6), len(peers)))
+        threshold = median(fmean(curve[:epoch]) for curve in peers)
+        points.append(MedianPoint(epoch, metric, round(threshold, 6), len(peers)))
     return points
 
 
 def judge(
     points: Sequence[StoppingPoint], epochs: Sequence[EpochReport], *, ended: bool = False
 ) -> list[StoppingDecision]:
-    """Return what the points decide about a run so far, in order, up to the first that stops it.
+    """Return the decisions about a run so far, in order, up to the first that stops it.
 
     The median rule only ever decides to stop.
 
@@ -91,7 +91,7 @@ def judge(
 def _apply(point: StoppingPoint, epochs: Sequence[EpochReport], ended: bool) -> Iterator[StoppingDecision]:
     last = epochs[-1].epoch if epochs else 0
     if isinstance(point, MedianPoint):
-        if last >= point.at and (decision := _hopeless(point, epochs)):
+        if last >= point.at and (decision := _apply_median_rule(point, epochs)):
             yield decision
     elif last >= point.at or (ended and epochs):
         yield _decide(point, next((one for one in epochs if one.epoch == point.at), epochs[-1]))
@@ -118,7 +118,7 @@ def _decide(point: DecisionPoint, epoch: EpochReport) -> StoppingDecision:
     return decision("continue", f"{here}: not {careful or wanted}, it goes on all the same")
 
 
-def _hopeless(point: MedianPoint, epochs: Sequence[EpochReport]) -> StoppingDecision | None:
+def _apply_median_rule(point: MedianPoint, epochs: Sequence[EpochReport]) -> StoppingDecision | None:
     values = [_value(one, point.metric) for one in epochs if one.epoch <= point.at]
     best = max((value for value in values if value is not None and math.isfinite(value)), default=None)
     if best is not None and best >= point.below:
@@ -145,21 +145,21 @@ def _text(value: float | None) -> str:
 
 
 class StoppingRules:
-    """The child's judge: takes every epoch and knows whether the run is to stop."""
+    """Applies the rules while a run trains: takes every epoch report and says whether the run must stop."""
 
     def __init__(self, points: Sequence[StoppingPoint], earlier: Sequence[EpochReport] = ()) -> None:
-        """Begin after the epochs before a pause, `earlier`."""
+        """Start with the reports of the epochs before a pause, `earlier`."""
         self._points = points
         self._epochs = list(earlier)
         self._decisions = judge(points, self._epochs)
 
     def add(self, epoch: EpochReport) -> list[StoppingDecision]:
-        """Take an epoch and return what is decided by it."""
+        """Add an epoch and return the decisions that it causes."""
         self._epochs.append(epoch)
         before, self._decisions = len(self._decisions), judge(self._points, self._epochs)
         return self._decisions[before:]
 
     @property
     def stops(self) -> bool:
-        """Whether the run is to stop."""
+        """Return whether the run must stop."""
         return bool(self._decisions) and self._decisions[-1].said == "stop"

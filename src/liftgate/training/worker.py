@@ -1,10 +1,9 @@
-"""The child process: `python -m liftgate.training.worker JOB.json EVENTS.jsonl PARENT`.
+"""Run one job in the child process: `python -m liftgate.training.worker JOB.json EVENTS.jsonl PARENT`.
 
-It does one job of one backend and reports to the events file; its output is the log. It pauses at the next epoch
-boundary when its parent requests it, on SIGTERM, SIGINT or SIGHUP, and when its parent is gone: an orphan that trained
-on would be in the way of the same command when it is started again. (Checking the parent's id at each boundary was
-chosen over PR_SET_PDEATHSIG: the same effect, no ctypes, and it works without Linux. Dying at once was not chosen: an
-epoch may be an hour.)
+It reports to the events file; its output is the log. It pauses at the next epoch boundary when its parent requests it,
+on SIGTERM, SIGINT or SIGHUP, and when its parent has ended: an orphan that trained on would block the same command when
+it is started again. (Checking the parent's id at each boundary was chosen over PR_SET_PDEATHSIG: the same
+effect, without ctypes and not only on Linux. Exiting at once was not chosen, because an epoch may take an hour.)
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from liftgate.training.stopping_rules import StoppingRules
 
 
 def main(argv: list[str]) -> int:
-    """Do the job; return 0 when it is done or paused, 1 when it failed."""
+    """Run the job; return 0 when it is done or paused, 1 when it failed."""
     job_path, events_path, parent = Path(argv[0]), Path(argv[1]), int(argv[2])
     should_stop = stop_requested(parent, PauseRequest(job_path.parent))
     emit = EventFile(events_path).emit
@@ -64,7 +63,7 @@ def _run(work: JobFile, emit: Emit, should_stop: Callable[[], bool], earlier: Se
 
 
 def _judging(emit: Emit, rules: StoppingRules) -> Emit:
-    """Return `emit` that also applies the stopping rules to every epoch."""
+    """Return an `emit` that also applies the stopping rules to every epoch."""
 
     def emit_and_judge(event: Event) -> None:
         emit(event)
@@ -75,7 +74,7 @@ def _judging(emit: Emit, rules: StoppingRules) -> Emit:
 
 
 def stop_requested(parent: int, request: PauseRequest) -> Callable[[], bool]:
-    """Return a function that is true once a pause is requested, a signal came, or the parent is gone."""
+    """Return a function that returns True once a pause is requested, a signal was received, or the parent has ended."""
     received: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _: received.append(number))

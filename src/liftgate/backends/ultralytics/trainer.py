@@ -47,7 +47,7 @@ class TrainingRun:
             self.generation, self.state = training_state.newest_state(job, emit)
         self.resumed_after = self.state["epoch"] if self.state else 0
         self.halved: list[int] = list(self.state["halved"]) if self.state else []
-        self.background = sidecar.Background()
+        self.background = sidecar.BackgroundWriter()
         self.reloads: int = self.state["reloads"] if self.state else 0
 
     def train(self) -> dict[str, object]:
