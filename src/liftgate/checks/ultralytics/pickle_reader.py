@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import _compat_pickle
 import pickletools
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
+from liftgate.checks.ultralytics.allowed_calls import BASES, CONTAINERS, Made, is_allowed_call, is_tuple
 from liftgate.checks.ultralytics.allowed_names import ALLOWED, CALLED, CREATED, GlobalName
 from liftgate.checks.ultralytics.model_description import is_plain_activation
 
@@ -25,21 +25,6 @@ _MAX_NOTES = 40
 _SHOWN = 120  # characters of a name
 
 _MARK = object()
-_MODEL_METHODS = re.compile(r"forward[a-z0-9_]*|[A-Z][A-Z_]*")
-"""What checkpoints take from classes with getattr: a layer's forward, a member of an enumeration."""
-_CONTAINERS = {GlobalName("collections", name) for name in ("OrderedDict", "defaultdict", "Counter", "deque")} | {
-    GlobalName("builtins", name) for name in ("set", "frozenset", "bytearray")
-}
-_BASES = {GlobalName("builtins", name) for name in ("object", "dict", "list", "set", "tuple", "int", "float", "str")}
-_CODECS = {"latin1", "latin-1", "utf-8", "utf8", "ascii"}
-_LARGEST_BYTES = 64 << 20
-
-
-class Made(NamedTuple):
-    """A value that exists only when the pickle is loaded."""
-
-    of: GlobalName | None
-    """The class or function that it comes from, where that is known"""
 
 
 class _Set(list[Any]):
@@ -219,7 +204,7 @@ class _Run:
 
     def _demand_container(self, target: Any) -> None:
         """Only containers may be filled: any other object does it with a method, which attributes may replace."""
-        if isinstance(target, list | dict) or (isinstance(target, Made) and target.of in _CONTAINERS):
+        if isinstance(target, list | dict) or (isinstance(target, Made) and target.of in CONTAINERS):
             return
         self.reader.note(f"a method of {_shown(target)}")
 
@@ -281,7 +266,7 @@ class _Run:
         elif name not in CALLED:
             if name in ALLOWED or is_foreign(name):
                 self.reader.note(f"{_short(str(name))}()")
-        elif not _allowed_call(name, arguments):
+        elif not is_allowed_call(name, arguments):
             self.reader.note(str(name))
         self.stack.append(Made(name))
 
@@ -297,7 +282,7 @@ class _Run:
         if not isinstance(cls, GlobalName):
             self.reader.note(f"a call of {_shown(cls)}")
             cls = None
-        elif cls in ALLOWED and cls not in CREATED | CALLED | _BASES:
+        elif cls in ALLOWED and cls not in CREATED | CALLED | BASES:
             self.reader.note(f"{cls}()")
         self.stack.append(Made(cls))
 
@@ -305,7 +290,7 @@ class _Run:
         state, target = self.stack.pop(), self.stack[-1]
         if isinstance(target, GlobalName):
             self.reader.note(f"attributes of {target}")
-        for attributes in state if _is_tuple(state) else (state,):
+        for attributes in state if is_tuple(state) else (state,):
             for key, value in attributes.items() if isinstance(attributes, dict) else ():
                 if isinstance(key, str) and key.startswith("__") and key.endswith("__"):
                     self.reader.note(f"the attribute {_short(key)} of {_shown(target)}")
@@ -319,10 +304,10 @@ class _Run:
         self._persistent(self.stack.pop())
 
     def _persistent(self, id_: Any) -> None:
-        if _is_tuple(id_) and len(id_) > 1 and id_[0] == "module":
+        if is_tuple(id_) and len(id_) > 1 and id_[0] == "module":
             self.stack.append(id_[1])
             return
-        if not (_is_tuple(id_) and id_ and id_[0] == "storage"):
+        if not (is_tuple(id_) and id_ and id_[0] == "storage"):
             self.reader.note("a persistent id that torch does not write")
         self.stack.append(Made(None))
 
@@ -372,43 +357,6 @@ def _resolved(module: str, attribute: str, protocol: int) -> GlobalName:
         pair = _compat_pickle.NAME_MAPPING.get((module, attribute))
         module, attribute = pair or (_compat_pickle.IMPORT_MAPPING.get(module, module), attribute)
     return GlobalName(module, attribute)
-
-
-def _allowed_call(name: GlobalName, arguments: Any) -> bool:
-    """Return whether an allowed function does with these arguments no more than rebuild a value."""
-    if not (_is_tuple(arguments) or type(arguments) is list):
-        return False
-    first = arguments[0] if arguments else None
-    type_ = first if isinstance(first, GlobalName) else None
-    match name.attribute:
-        case "getattr":
-            owner, attribute = [*arguments, None, None][:2]
-            owner = owner.of if isinstance(owner, Made) else owner
-            known = (isinstance(owner, GlobalName) and owner in CREATED) or owner == GlobalName(
-                "torchvision.transforms.functional", "InterpolationMode"
-            )
-            return known and isinstance(attribute, str) and _MODEL_METHODS.fullmatch(attribute) is not None
-        case "_reconstructor":
-            base = arguments[1] if len(arguments) > 1 else None
-            return type_ in CREATED | CALLED | _BASES and isinstance(base, GlobalName) and base in _BASES
-        case "_rebuild_from_type_v2":
-            inner = arguments[2] if len(arguments) > 2 else None
-            return isinstance(first, GlobalName) and first.module == "torch._utils" and _is_tuple(inner)
-        case "defaultdict":
-            return first is None or type_ in _BASES | _CONTAINERS
-        case "encode":
-            return len(arguments) < 2 or (isinstance(arguments[1], str) and arguments[1] in _CODECS)
-        case "bytes" | "bytearray":
-            return not isinstance(first, int) or first <= _LARGEST_BYTES
-        case "set" | "frozenset" | "deque" | "Counter" | "OrderedDict":
-            return first is None or isinstance(first, list | dict | str | bytes) or _is_tuple(first)
-        case "_reconstruct":
-            return len(arguments) > 1 and arguments[1] in ((0,), [0])
-    return True
-
-
-def _is_tuple(value: Any) -> bool:
-    return isinstance(value, tuple) and not isinstance(value, GlobalName | Made)
 
 
 def _cut(stack: list[Any]) -> list[Any]:
