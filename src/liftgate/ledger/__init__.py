@@ -1,15 +1,16 @@
-"""Ledger: the append-only, hash-chained record of everything that happened, and the run folders.
+"""Ledger: the append-only, hash-chained record of a study, and the folders of its training runs.
 
 chain.py      Ledger: append, read, verify
+head_file.py  sequence number and hash of the last entry
 records.py    one typed record for each kind of entry
-results.py    one typed record for what each kind of step leaves
-lookup.py     from a hash in a report to the entries that it is about
-gates.py      a gate that was changed after its first evaluation is a new gate, and both are on record
-step_costs.py what steps took, in time and money
+results.py    one typed record for the result of each kind of step
+lookup.py     search entries by a hash in a report
+gates.py      versions of gates: a changed gate is a new one, and both are recorded
+step_costs.py time and cost of steps
 lockbox.py    openings of locked test splits, counted against the declared budget
-workspace.py  where a study keeps its ledger, store, predictions, runs and reports
-runs.py       one folder for each run, and REPORT.md over all of them
-preflight.py  the machine, the code and the data before a run
+workspace.py  paths of a study's ledger, predictions, runs and reports
+runs.py       one folder for each training run, and REPORT.md, a table of all
+preflight.py  machine, versions and git state before a run
 """
 
 from liftgate.ledger.chain import KINDS, Entry, Ledger

@@ -1,10 +1,9 @@
-"""Chain: an append-only table in SQLite in which every entry holds the hash of the one before.
+"""Hash chain: an append-only SQLite table in which every entry contains the hash of the previous one.
 
-Every read checks the chain up to its end, as far as this object has not checked it before, and every append checks it
-before it writes; `verify` checks all of it again. What that proves, and what not, is in
-docs/decisions/0004-what-the-ledger-proves.md: an entry that was changed, removed or moved is named. Entries cut off at
-the end are noticed by the head file beside the ledger; if both are rewritten, or everything, that is noticed only by a
-head hash kept elsewhere, such as the one in a report (`verify(head=…)`).
+Every read checks the entries that this object has not checked before, and every append checks them before it writes;
+`verify` checks all again. docs/decisions/0004-what-the-ledger-proves.md says what that proves: an entry that was
+changed, removed or moved is named. Entries removed at the end are detected by the head file next to the ledger. If both
+files are rewritten, only a head hash kept elsewhere, such as in a report, detects it (`verify(head=…)`).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from urllib.parse import quote
 
 from liftgate.errors import LedgerError
 from liftgate.hashing import short
-from liftgate.ledger.head_file import WAY_OUT, Head, HeadFile
+from liftgate.ledger.head_file import RECOVERY_HINT, Head, HeadFile
 from liftgate.ledger.records import (
     Body,
     CheckEntry,
@@ -62,9 +61,9 @@ R = TypeVar("R", bound=LedgerRecord)
 ORIGIN = "0" * 64
 """The previous hash of the first entry"""
 
-_PATIENCE = 60.0  # seconds that SQLite waits for another process, which holds the file for milliseconds
+_TIMEOUT = 60.0  # seconds that SQLite waits for another process, which locks the file for milliseconds
 _SQLITE = b"SQLite format 3\0"
-_FULL = "make room on the disk: the same command goes on"
+_DISK_FULL_HINT = "make room on the disk: the same command goes on"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     seq INTEGER PRIMARY KEY, time TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
@@ -79,7 +78,7 @@ CREATE TRIGGER IF NOT EXISTS only_next BEFORE INSERT ON entries
 """
 
 
-# Cells come as bytes, which need no decoding to be hashed; whether one was text is read beside them.
+# Cells are read as bytes, which can be hashed without decoding; the last column says whether all were text.
 _COLUMNS = (
     "seq, time, kind, body, previous, hash, typeof(time) = 'text' AND typeof(kind) = 'text' AND "
     "typeof(body) = 'text' AND typeof(previous) = 'text' AND typeof(hash) = 'text'"
@@ -88,17 +87,19 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened."""
+    """One entry of the ledger."""
 
     seq: int
-    """1, 2, 3 …: the order of the ledger"""
+    """Sequence number: 1, 2, 3 …"""
     time: str
-    """UTC, ISO 8601, as this machine's clock had it; a clock may be wrong, `seq` is not"""
+    """UTC, ISO 8601, by this machine's clock, which may be wrong; `seq` gives the order"""
     kind: str
     body: Body
     """Plain JSON values."""
     previous: str
+    """Hash of the previous entry"""
     hash: str
+    """Hash of all the other fields"""
 
     def parse(self, record: type[R]) -> R:
         """Return the body as a typed record.
@@ -112,16 +113,16 @@ class Entry:
             raise LedgerError(f"entry {self.seq} cannot be read: {error.what}", hint=error.hint) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-# What `content_hash` of seq, time, kind, body and previous hashes, for values of these types.
+# The bytes that `hashing.content_hash` hashes for a list of seq, time, kind, body and previous.
 _HASHED = b"l1:5i%d:%ds%d:%bs%d:%bs%d:%bs64:%b"
 
 
 class _Row(NamedTuple):
-    """A row as SQLite has it, not decoded."""
+    """A row of the table, not decoded."""
 
     seq: int
     time: bytes
@@ -149,7 +150,7 @@ class _Row(NamedTuple):
 
 
 class Ledger:
-    """A ledger file. Nothing is written before the first `append`; each call opens the file for itself."""
+    """A ledger file. It is created by the first `append`; every call opens and closes the file."""
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.path = path
@@ -159,14 +160,14 @@ class Ledger:
 
     @property
     def head_path(self) -> Path:
-        """File beside the ledger that says how far it went: sequence number and hash of the last entry."""
+        """File next to the ledger with the sequence number and hash of the last entry."""
         return self._head_file.path
 
     def append(self, kind: str, body: Body) -> Entry:
-        """Write one entry for good and return it; safe from several processes at once.
+        """Append one entry and return it; safe with several processes at once.
 
         Raises:
-            LedgerError: the body is no plain JSON (NaN, a path, a key that is no string), or as `append_if`.
+            LedgerError: the body is not plain JSON (NaN, a path, a key that is no string), or as `append_if`.
 
         >>> import tempfile
         >>> ledger = Ledger(Path(tempfile.mkdtemp()) / "ledger.sqlite")
@@ -178,10 +179,10 @@ class Ledger:
         return entry
 
     def append_if(self, kind: str, decide: Callable[[Sequence[Entry]], Body | None]) -> Entry | None:
-        """Append what `decide` makes of the entries of this kind so far; None: nothing is written.
+        """Append the body that `decide` returns for the entries of this kind so far; None: nothing is appended.
 
-        Nothing is written between the reading and the entry: counting and gate versions rest on it. Writers wait in
-        one line.
+        Reading and writing are one transaction, so that entries can be counted and gates versioned safely. Other
+        writers wait.
 
         Raises:
             LedgerError: the file is damaged or the disk is full. Nothing was written.
@@ -194,7 +195,7 @@ class Ledger:
             if row is None:
                 return None
             self._checked.append(row.hash)
-            # The entry is written: a head that is one behind is no damage, and an error here would deny the entry.
+            # The entry is written, and a head file that is one entry behind is valid: do not raise for it.
             with contextlib.suppress(OSError):
                 self._head_file.write(self._checked)
         return row.entry()
@@ -238,7 +239,7 @@ class Ledger:
 
     @property
     def head(self) -> str:
-        """Hash of the newest entry, which vouches for all before it; empty while there is none."""
+        """Hash of the newest entry, which covers all entries; empty while there is none."""
         self._read("")
         return self._checked[-1].decode() if self._checked else ""
 
@@ -246,7 +247,7 @@ class Ledger:
         """Check the whole chain again and return how many entries it has.
 
         Args:
-            head: hash of an entry that is known to have been there (from a report, say), 12 digits or more.
+            head: hash of an entry that must exist, such as one in a report; at least 12 digits.
 
         Raises:
             LedgerError: names the first entry that was changed, removed or moved.
@@ -260,13 +261,13 @@ class Ledger:
         return len(self._checked)
 
     def _read(self, kind: str | None) -> list[_Row]:
-        # The head before the rows: a writer may add some meanwhile, and the head must not be ahead of what is read.
+        # Read the head before the rows: a writer may add rows meanwhile, and the head must not be ahead of them.
         head = self._head_file.read()
-        if not self.path.exists() or self.path.stat().st_size == 0:  # empty: a first append that failed
+        if not self.path.exists() or self.path.stat().st_size == 0:  # empty after a first append that failed
             self._head_file.check(head, self._checked)
             return []
         with self._connection("rw") as db:
-            db.execute("BEGIN")  # one state of the file for all statements
+            db.execute("BEGIN")  # one snapshot of the file for all statements
             return self._checked_rows(db, kind, head)
 
     def _append(self, kind: str, decide: Callable[[Sequence[Entry]], Body | None]) -> _Row | None:
@@ -281,7 +282,7 @@ class Ledger:
                 db.execute(statement)
             rows = self._checked_rows(db, kind, head)
             if (0 if head is None else head.seq) < len(self._checked):
-                # A kill came before it was written: it is never more than one entry behind.
+                # A process was killed before it wrote the head, which is at most one entry behind.
                 self._head_file.write(self._checked)
             body = decide([row.entry() for row in rows])
             if body is None:
@@ -301,23 +302,25 @@ class Ledger:
             return row
 
     def _checked_rows(self, db: sqlite3.Connection, kind: str | None, head: Head | None) -> list[_Row]:
-        """Return the rows of a kind (None: all) after checking every entry that was not checked before.
+        """Return the rows of a kind (None: all) after checking all entries that were not checked before.
 
-        Of those that were, the ones that are returned are compared with the hash that they had.
+        Of entries checked before, those that are returned are compared with their known hash.
         """
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone():
-            self._head_file.check(head, self._checked)  # a kill in the very first append leaves a file without a table
+            self._head_file.check(
+                head, self._checked
+            )  # a process killed in the first append leaves a file without a table
             return []
         found: list[_Row] = []
         known = len(self._checked)
         if db.execute("SELECT COUNT(*) FROM entries WHERE seq <= ?", (known,)).fetchone() != (known,):
-            self._checked, known = [], 0  # checking all of them again says which is gone
+            self._checked, known = [], 0  # check all again, to find the missing one
         if known and kind != "":
             condition, values = ("", (known,)) if kind is None else (" AND kind = ?", (known, kind))
             for cells in db.execute(f"SELECT {_COLUMNS} FROM entries WHERE seq <= ?{condition} ORDER BY seq", values):
                 row = _Row(*cells)
                 if not row.is_text or not row.content_hash() == row.hash == self._checked[row.seq - 1]:
-                    raise self._changed(row.seq)
+                    raise self._changed_entry(row.seq)
                 found.append(row)
         self._check_rest(db, None if kind is None else kind.encode(), found)
         self._head_file.check(head, self._checked)
@@ -327,38 +330,38 @@ class Ledger:
         """Check the entries that were not checked before; add those of a kind (None: all) to `found`."""
         last = self._checked[-1] if self._checked else ORIGIN.encode()
         expected = len(self._checked)
-        # Ten thousand entries in less than 50 ms: no call and no object for an entry that is not returned.
+        # For speed (10,000 entries in under 50 ms): no call and no object per entry that is not returned.
         for cells in db.execute(f"SELECT {_COLUMNS} FROM entries WHERE seq > ? ORDER BY seq", (expected,)):
             seq, time, row_kind, body, previous, hash_, is_text = cells
             expected += 1
             if not is_text or seq != expected or previous != last:
-                raise self._damage(_Row(*cells), expected, last)
+                raise self._broken_link(_Row(*cells), expected, last)
             parts = (len(str(seq)), seq, len(time), time, len(row_kind), row_kind, len(body), body, previous)
             if sha256(_HASHED % parts).hexdigest().encode() != hash_:
-                raise self._changed(seq)
+                raise self._changed_entry(seq)
             self._checked.append(hash_)
             last = hash_
             if kind is None or row_kind == kind:
                 found.append(_Row(*cells))
 
-    def _damage(self, row: _Row, expected: int, last: bytes) -> LedgerError:
-        """Return what is wrong with a row that should be entry `expected`, after one whose hash is `last`."""
+    def _broken_link(self, row: _Row, expected: int, last: bytes) -> LedgerError:
+        """Return the error for a row that should be entry `expected` and follow one whose hash is `last`."""
         if row.seq != expected:
             got = f"entry {row.seq} in its place"
-            return LedgerError(f"entry {expected} was removed", where=self.path, got=got, hint=WAY_OUT)
+            return LedgerError(f"entry {expected} was removed", where=self.path, got=got, hint=RECOVERY_HINT)
         if not row.is_text:
-            return self._changed(row.seq)
+            return self._changed_entry(row.seq)
         return LedgerError(
             f"entry {expected} does not follow entry {expected - 1}: one was changed, moved or put in",
             where=self.path,
             expected=f"previous hash {short(last.decode())}",
             got=short(row.previous.decode(errors="replace")),
-            hint=WAY_OUT,
+            hint=RECOVERY_HINT,
         )
 
-    def _changed(self, seq: int) -> LedgerError:
+    def _changed_entry(self, seq: int) -> LedgerError:
         what = f"entry {seq} was changed: its hash is not that of its content"
-        return LedgerError(what, where=self.path, hint=WAY_OUT)
+        return LedgerError(what, where=self.path, hint=RECOVERY_HINT)
 
     def _next_row(self, kind: str, body: Body) -> _Row:
         time = self._clock().astimezone(UTC).isoformat(timespec="microseconds")
@@ -371,20 +374,20 @@ class Ledger:
     def _connection(self, mode: str) -> Iterator[sqlite3.Connection]:
         try:
             uri = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
-            db = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
+            db = sqlite3.connect(uri, uri=True, timeout=_TIMEOUT, isolation_level=None)
             try:
                 db.text_factory = bytes
                 yield db
             finally:
                 db.close()
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: SQLite quotes the damage it found
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # UnicodeDecodeError: SQLite's message quotes damaged text
             full = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
-            hint = _FULL if full else None
+            hint = _DISK_FULL_HINT if full else None
             raise LedgerError(f"cannot be read or written: {error}", where=self.path, hint=hint) from error
 
 
 def _statements(script: str) -> list[str]:
-    # Not executescript(): it would commit first. Not split(";"): a trigger holds one of its own.
+    # Not executescript(), which commits first; not split(";"), as triggers contain semicolons.
     statements: list[str] = []
     part = ""
     for line in script.strip().splitlines(keepends=True):
@@ -396,21 +399,21 @@ def _statements(script: str) -> list[str]:
 
 
 def _canonical(kind: str, body: Body) -> str:
-    """Return the body as JSON that is the same for the same value."""
+    """Return the body as canonical JSON: equal values give equal text."""
     try:
-        _refuse_keys(body)
+        _require_string_keys(body)
         return json.dumps(body, sort_keys=True, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise LedgerError(f"the body of a `{kind}` entry is not plain JSON: {error}") from None
 
 
-def _refuse_keys(value: object) -> None:
-    # json.dumps writes the key 1 as "1": what is read back would not be what was written.
+def _require_string_keys(value: object) -> None:
+    # json.dumps writes the key 1 as "1", so the value read back would differ.
     if isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"the key {key!r} is not a string")
-            _refuse_keys(item)
+            _require_string_keys(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            _refuse_keys(item)
+            _require_string_keys(item)

@@ -1,4 +1,4 @@
-"""Gates in the ledger: written before the first number; a gate that changes is a new one, and both are on record."""
+"""Gates in the ledger: recorded before they are evaluated; a changed gate is a new entry, and both stay on record."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from liftgate.ledger.records import Body, GateEntry, VerdictEntry
 
 @dataclass(frozen=True, slots=True)
 class GateRegistration:
-    """What the ledger held of a gate when it was registered."""
+    """Versions of a gate in the ledger at the time when it was recorded."""
 
     name: str
     gate_hash: str
     changed: bool
-    """Another gate had this name before."""
+    """Another version of the gate was recorded before."""
     judged_before: tuple[str, ...]
-    """Hashes of the earlier gates of this name that already had a verdict: changed after the numbers were seen."""
+    """Hashes of earlier versions that already had a verdict: the gate was changed after its result was known."""
     recorded: bool
-    """A new entry was written; False: this very gate was the last one of its name."""
+    """Whether a new entry was written; False: the newest version is this one."""
 
     @property
     def caveat(self) -> str | None:
-        """A sentence for the verdict, if the gate was changed after its numbers had been seen."""
+        """Caveat for the verdict, if the gate was changed after its result was known; else None."""
         if not self.judged_before:
             return None
         times = "once" if len(self.judged_before) == 1 else f"{len(self.judged_before)} times"
@@ -32,13 +32,13 @@ class GateRegistration:
 
 
 def record_gate(ledger: Ledger, name: str, gate_hash: str, body: Body) -> GateRegistration:
-    """Write a gate down before it is evaluated, unless this very gate is the last one under its name.
+    """Record a gate before it is evaluated, unless its newest recorded version is this one.
 
     Args:
         ledger: the study's ledger.
         name: the gate's name in the study.
         gate_hash: `Gate.content_hash()`.
-        body: the gate's keys as plain JSON values.
+        body: the gate's keys and values, as plain JSON.
     """
     earlier: list[str] = []
 

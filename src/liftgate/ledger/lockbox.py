@@ -1,7 +1,7 @@
-"""Lockbox: a locked split may be opened as often as was declared before, and each opening is on record.
+"""Lockbox: limits how often a locked split may be evaluated, and records every opening in the ledger.
 
-One opening is one gate (or other purpose) measuring one set of predictions on one locked split. The same again, from
-the cache or in a repeated run, is no new opening: nothing new can be learned from it.
+An opening is one gate (or other purpose) that measures one set of predictions on one locked split. Repeating the same
+measurement, from the cache or in another run, is no new opening, as nothing new can be learned from it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from liftgate.ledger.records import Body, DataEntry, LockboxEntry, SplitSummary
 from liftgate.ledger.workspace import Workspace
 from liftgate.study.records import Study
 
-_LARGEST_STUDY = 1 << 20
+_MAX_STUDY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Opening:
     repeated: bool
     """The same opening was in the ledger already; nothing was written."""
     contaminated: bool
-    """Opened beyond the budget, now or before: what is measured here was seen too often to stand for unseen data."""
+    """Opened beyond the budget, now or before: results on this split no longer count as results on unseen data."""
     entry: str
     """Hash of the ledger's entry."""
     elsewhere: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class Lockbox:
 
     @classmethod
     def of_study(cls, study: Study, ledger: Ledger) -> Lockbox:
-        """Take the budget that the study declares."""
+        """Return the lockbox with the budget that the study declares."""
         return cls(ledger, declared_budget(study))
 
     def locks(self, dataset: str, split: str) -> bool:
@@ -81,9 +81,9 @@ class Lockbox:
         Args:
             dataset: name in the study.
             split: a split that `locks` says is locked.
-            purpose: what for, such as the name of the gate.
+            purpose: why, such as the name of the gate.
             subject_hash: hash of the predictions; the same purpose and subject again is no new opening.
-            truth: hash of the labels that it is measured against.
+            truth: hash of the labels that the predictions are measured against.
             reason: why it is opened beyond the budget; the opening is then marked contaminated.
 
         Raises:
@@ -105,8 +105,8 @@ class Lockbox:
             count = len(before) + len(elsewhere)
             swapped = next((one.truth for one in before if truth and one.truth not in (None, truth)), None)
             if reason is None:
-                self._demand_same_truth(f"{dataset}.{split}", swapped, truth)
-                self._demand_budget(f"{dataset}.{split}", count, budget, elsewhere)
+                self._require_same_truth(f"{dataset}.{split}", swapped, truth)
+                self._require_budget(f"{dataset}.{split}", count, budget, elsewhere)
                 for one in unverified:
                     raise one.refusal()
             return LockboxEntry(
@@ -130,19 +130,19 @@ class Lockbox:
         entry = self.ledger.append_if(LockboxEntry.KIND, decide) or same[0]
         return _opening(entry, repeated=bool(same))
 
-    def _demand_budget(self, place: str, count: int, budget: int, elsewhere: Sequence[str]) -> None:
+    def _require_budget(self, place: str, count: int, budget: int, elsewhere: Sequence[str]) -> None:
         if count < budget:
             return
         others = f", {len(elsewhere)} of them by {', '.join(dict.fromkeys(elsewhere))}" if elsewhere else ""
         raise Refused(
             f"the lockbox of {place} is spent",
-            expected=f"at most {_times(budget)}, as declared",
-            got=f"one more after {_times(count)}{others}",
+            expected=f"at most {_openings_text(budget)}, as declared",
+            got=f"one more after {_openings_text(count)}{others}",
             where=self.ledger.path,
             hint="measure on val; or open it with a reason, and the result is marked contaminated",
         )
 
-    def _demand_same_truth(self, place: str, before: str | None, now: str) -> None:
+    def _require_same_truth(self, place: str, before: str | None, now: str) -> None:
         if before is not None:
             raise Refused(
                 f"{place} is not what it was when it was opened: images, labels or classes changed",
@@ -159,7 +159,9 @@ class Lockbox:
         around = _ledgers(folder, "*") if truth else []
         # A ledger by itself in some folder has strangers beside that; only `runs/` holds studies and nothing else.
         in_results = "runs" in (folder.name, self.ledger.path.absolute().parent.parent.name)
-        for path in sorted({path.resolve() for path in around}):  # a link to a folder of results is no second study
+        for path in sorted(
+            {path.resolve() for path in around}
+        ):  # resolved: a symbolic link to a results folder is no second study
             if path != self.ledger.path.resolve():
                 try:
                     openings = [one for one in Ledger(path).records(LockboxEntry) if one.truth == truth]
@@ -177,8 +179,7 @@ class Lockbox:
 def declared_budget(study: Study) -> dict[str, int]:
     """Return `dataset.split` → openings for every locked split of a study.
 
-    Where the study does not say, each gate on the split may open it once; a split without a gate is never opened by
-    the flow, and may be opened once.
+    By default each gate on the split may open it once, and a split without a gate may be opened once.
     """
     budget = {}
     for dataset in study.datasets:
@@ -267,11 +268,11 @@ def locked_by(dataset: Dataset, folders: Iterable[Path]) -> list[LockedSplit]:
 
 
 def search_locks(dataset: Dataset, folders: Iterable[Path]) -> LockSearch:
-    """Return the locked splits that hold any of these images, and the ledgers of which it is not known.
+    """Return the locked splits that hold any of these images, and the ledgers that cannot be verified.
 
-    They are known by the ledgers in `runs/` of the folders and by those of this user's index; where a study never ran,
-    by the study files in the folders. Images are recognised by content, see `image_identity`. A file under the name of
-    a ledger that is none is passed over.
+    Searched are the ledgers in `runs/` of the folders and those of this user's index; for studies that never ran, the
+    study files in the folders. Images are recognised by content, see `image_identity`. Files of another kind that have
+    the name of a ledger are skipped.
     """
     unverified: list[UnverifiedLedger] = []
     found: dict[tuple[Path, str, str], LockedSplit] = {}
@@ -288,13 +289,13 @@ def search_locks(dataset: Dataset, folders: Iterable[Path]) -> LockSearch:
                     by_name = by_name or {name_signature(image): image.path for image in dataset.images}
                     content = read_locked_images(path.parent, name, row.split, data.fingerprint, row.identities)
                     same = 0 if content is None else int(content.shared_with(dataset).sum())
-                    if shared := max(same, _shared(by_name, row, dataset)):
+                    if shared := max(same, _count_shared_images(by_name, row, dataset)):
                         found[path, name, row.split] = LockedSplit(ledger, path.parent.name, name, row.split, shared)
         except LedgerError as error:
             if path in indexed or not ledger.is_foreign():
                 unverified.append(UnverifiedLedger(path, error))
     for path in (path for folder in places for path in sorted(folder.glob("*.y*ml"))):
-        for locked in _declared_by(path, dataset):
+        for locked in _locks_in_study_file(path, dataset):
             found.setdefault((locked.ledger.path.resolve(), locked.dataset, locked.split), locked)
     return LockSearch(list(found.values()), unverified)
 
@@ -305,9 +306,9 @@ def _ledgers(folder: Path, studies: str) -> list[Path]:
     return sorted({*folder.glob(f"{studies}/ledger.sqlite"), *(path.with_suffix("") for path in heads)})
 
 
-def _shared(by_name: Mapping[str, Path], row: SplitSummary, dataset: Dataset) -> int:
+def _count_shared_images(by_name: Mapping[str, Path], row: SplitSummary, dataset: Dataset) -> int:
     """Return how many images are in a locked split: same id and size and, where both have files, same bytes."""
-    if row.marks is None:  # a ledger from before there were any
+    if row.marks is None:  # a ledger of a version without marks
         return len(dataset.images) if row.images == dataset.images_hash() else 0
     marks = [row.marks[at : at + 24] for at in range(0, len(row.marks), 24)]
     alike = [(by_name[mark[:12]], mark[12:]) for mark in marks if mark[:12] in by_name]
@@ -316,10 +317,10 @@ def _shared(by_name: Mapping[str, Path], row: SplitSummary, dataset: Dataset) ->
     return sum(hash_ is None or "-" in bytes_ or hash_.startswith(bytes_) for hash_, (_, bytes_) in pairs)
 
 
-def _declared_by(path: Path, dataset: Dataset) -> Iterator[LockedSplit]:
+def _locks_in_study_file(path: Path, dataset: Dataset) -> Iterator[LockedSplit]:
     """Yield the locks of a study file on splits of the dataset itself, which are known before any run."""
     try:
-        text = path.read_bytes() if path.is_file() and path.stat().st_size < _LARGEST_STUDY else b""
+        text = path.read_bytes() if path.is_file() and path.stat().st_size < _MAX_STUDY_BYTES else b""
     except OSError:
         return
     if b"lock" not in text:
@@ -328,7 +329,7 @@ def _declared_by(path: Path, dataset: Dataset) -> Iterator[LockedSplit]:
 
     if not is_study(path):
         return
-    with contextlib.suppress(LiftgateError):  # the mistakes of another study are not judged here
+    with contextlib.suppress(LiftgateError):  # errors in another study's file are not reported here
         study = load(path)
         for spec in study.datasets:
             named, source = (study.folder / spec.path).resolve(), dataset.source.resolve()
@@ -341,7 +342,7 @@ def _declared_by(path: Path, dataset: Dataset) -> Iterator[LockedSplit]:
 
 
 def open_outside_study(locked: LockedSplit, purpose: str, subject: str, truth: str, reason: str) -> Opening:
-    """Record in its ledger that a verb that belongs to no study opens a locked split; always contaminated."""
+    """Record in its ledger that a command outside the study opens a locked split, which always contaminates it."""
     box = Lockbox(locked.ledger, {f"{locked.dataset}.{locked.split}": 0})
     return box.open(locked.dataset, locked.split, purpose, subject, truth=truth, reason=reason)
 
@@ -360,12 +361,12 @@ def _opening(entry: Entry, *, repeated: bool) -> Opening:
     )
 
 
-def _times(count: int) -> str:
+def _openings_text(count: int) -> str:
     return "1 opening" if count == 1 else f"{count} openings"
 
 
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a container may run under a number without a name
+    except (OSError, KeyError):  # in a container the user id may have no name
         return f"uid {os.getuid()}"

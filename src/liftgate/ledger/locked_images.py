@@ -1,4 +1,4 @@
-"""What a locked split looks like, beside its ledger, and the index of ledgers that this user's machine knows.
+"""Identities of locked images, stored next to the ledger, and the user's index of ledgers on this machine.
 
 A run writes `locked/DATASET.SPLIT.json` into the folder of its study, so that copies of the locked images are known
 wherever they lie. The index is one text file in the user's state folder ($XDG_STATE_HOME/liftgate/ledgers.txt), a path

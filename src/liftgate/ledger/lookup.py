@@ -1,4 +1,4 @@
-"""Lookup: from a hash in a report to the entries that it is about."""
+"""Lookup: find the entries that a hash in a report refers to."""
 
 from __future__ import annotations
 
@@ -10,34 +10,36 @@ from liftgate.hashing import content_hash
 from liftgate.ledger.chain import Entry
 
 MIN_DIGITS = 6
-"""Fewer digits of a hash match too much"""
+"""The fewest digits of a hash that can be searched; fewer match too much"""
 
 
-def find(entries: Iterable[Entry], beginning: str) -> list[tuple[Entry, list[str]]]:
-    """Return the entries that a hash belongs to or that contain it, each with the places where it is found.
+def find(entries: Iterable[Entry], prefix: str) -> list[tuple[Entry, list[str]]]:
+    """Return the entries whose own hash, or a hash within them, begins with `prefix`, with the paths to the latter.
 
-    A report names files and data by their hashes, which the entries contain, and parts of entries (a recipe, a
-    comparison) by the hash of their content, which is computed again here. An entry's own hash has no place in it.
+    A report names files and data by hashes that entries contain, and parts of entries (a recipe, a comparison) by the
+    hash of their content, which is computed here. For an entry's own hash the list of paths is empty.
+
+    Args:
+        entries: to search.
+        prefix: first digits of a hash.
 
     Raises:
-        UsageError: it is not the beginning of a hash.
+        UsageError: `prefix` is not the prefix of a hash.
     """
-    beginning = beginning.strip().lower()
-    if not MIN_DIGITS <= len(beginning) <= 64 or set(beginning) - set("0123456789abcdef"):
-        raise UsageError(
-            "not a hash", got=beginning, expected=f"at least {MIN_DIGITS} of the digits that a report shows"
-        )
-    found = ((entry, list(_places(entry.body, beginning, ""))) for entry in entries)
-    return [(entry, places) for entry, places in found if places or entry.hash.startswith(beginning)]
+    prefix = prefix.strip().lower()
+    if not MIN_DIGITS <= len(prefix) <= 64 or set(prefix) - set("0123456789abcdef"):
+        raise UsageError("not a hash", got=prefix, expected=f"at least {MIN_DIGITS} of the digits that a report shows")
+    found = ((entry, list(_paths(entry.body, prefix, ""))) for entry in entries)
+    return [(entry, paths) for entry, paths in found if paths or entry.hash.startswith(prefix)]
 
 
-def _places(value: Any, beginning: str, path: str) -> Iterator[str]:
+def _paths(value: Any, prefix: str, path: str) -> Iterator[str]:
     if isinstance(value, str):
-        if len(value) == 64 and value.startswith(beginning):
+        if len(value) == 64 and value.startswith(prefix):
             yield path
         return
-    if isinstance(value, Mapping) and path and content_hash(value).startswith(beginning):
+    if isinstance(value, Mapping) and path and content_hash(value).startswith(prefix):
         yield path
     parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for key, part in parts:
-        yield from _places(part, beginning, f"{path}.{key}" if path else str(key))
+        yield from _paths(part, prefix, f"{path}.{key}" if path else str(key))

@@ -1,4 +1,4 @@
-"""Preflight: the machine, the versions, the code and the data before a run began."""
+"""Preflight: machine, versions and git state before a run, for preflight.json."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Any
 from liftgate._version import __version__
 
 _PACKAGES = ("numpy", "scipy", "torch", "torchvision", "ultralytics", "onnxruntime", "pillow")
-_PATIENCE = 10.0  # seconds for git and nvidia-smi: a hanging driver must not hang the run
+_TIMEOUT = 10.0  # seconds for git and nvidia-smi, so that a hanging driver does not block the run
 
 
 def preflight(folder: Path, **known: Any) -> dict[str, Any]:
-    """Return the facts for preflight.json: plain JSON values, and null for what is unknown.
+    """Return the facts for preflight.json as plain JSON values, None where unknown.
 
-    Nothing is imported for it: torch alone would take seconds, and the training imports it in a process of its own.
+    No package is imported to get its version: torch alone would take seconds.
 
     Args:
         folder: the study's folder; its disk and its git state are recorded.
@@ -88,7 +88,7 @@ def _output(*command: str) -> str | None:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired):

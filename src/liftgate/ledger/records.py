@@ -1,6 +1,6 @@
-"""Typed records: one frozen dataclass for each kind of entry, and for each part that entries have in common.
+"""Typed records: one frozen dataclass for each kind of ledger entry, and for parts that entries share.
 
-`to_body` returns the JSON values that stand in the ledger and `from_body` reads them back. Keys that a class does not
+`to_body` returns the JSON values that the ledger stores and `from_body` reads them back. Keys that a class does not
 have are ignored and fields with a default may be missing, so that entries of other versions can be read.
 """
 
@@ -19,10 +19,10 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LedgerRecord:
-    """Base of everything that is written into an entry."""
+    """Base class of the typed records."""
 
     KIND: ClassVar[str] = ""
-    """Kind of the entry; empty: a part of one"""
+    """Kind of the entry; empty: the record is part of an entry"""
     OMITTED: ClassVar[frozenset[str]] = frozenset()
     """Fields that are left out of the body while they are None."""
 
@@ -55,7 +55,7 @@ def _plain(value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class StudyEntry(LedgerRecord):
-    """The question, before anything is done about it."""
+    """A study and its question, recorded before anything is run."""
 
     KIND: ClassVar[str] = "study"
 
@@ -100,7 +100,7 @@ class SplitSummary(LedgerRecord):
 
 @dataclass(frozen=True, slots=True)
 class DataEntry(LedgerRecord):
-    """A dataset as a run found it."""
+    """The state of a dataset at the beginning of a run."""
 
     KIND: ClassVar[str] = "data"
     OMITTED: ClassVar[frozenset[str]] = frozenset({"split"})
@@ -165,22 +165,22 @@ class CheckEntry(LedgerRecord):
 
 @dataclass(frozen=True, slots=True)
 class Spent(LedgerRecord):
-    """What the training of a study has taken so far."""
+    """Time and energy that the training of a study has used so far."""
 
     hours: float
-    """By the clock: what a machine is paid by"""
+    """Wall time"""
     gpu_hours: float
-    """The same, counted once for each device of a run"""
+    """Wall time × number of devices"""
     kwh: float | None
     """Energy of the GPUs; None: unknown"""
 
     @property
     def seconds(self) -> float:
-        """The same by the clock, in seconds."""
+        """Wall time in seconds."""
         return self.hours * 3600
 
     def usd(self, rate: float | None) -> float | None:
-        """Return the money at a rate per hour; None: there is no rate."""
+        """Return the cost at a rate per hour; None: no rate is given."""
         return None if rate is None else self.hours * rate
 
 
@@ -198,13 +198,13 @@ class FlowEntry(LedgerRecord):
     skipped: Mapping[str, str]
     """flow step → why it was skipped"""
     ended: str
-    """Why it ended early; empty: it came to its end"""
+    """Why it ended early; empty: it was completed"""
     spent: Spent | None = None
     """None: an older ledger"""
     answer: str | None = None
-    """Verdict that answers the study's question; None: it was not reached, or an older ledger"""
+    """Verdict that answers the study's question; None: not reached, or an older ledger"""
     answered_by: str | None = None
-    """The gate that decides it"""
+    """The gate that decided it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,19 +222,19 @@ class StepEntry(LedgerRecord):
     """Which class of `liftgate.ledger.results` reads it depends on `kind`."""
     seconds: float = 0.0
     needs: Mapping[str, str] = field(default_factory=dict)
-    """name of a step that it rests on → its key"""
+    """Name of a step that it depends on → its key"""
     made_from: Mapping[str, str] = field(default_factory=dict)
-    """name of a step that it rests on → SHA-256 of what that step had left"""
+    """Name of a step that it depends on → SHA-256 of the file that this step had written"""
 
     @property
     def output_hash(self) -> str:
-        """SHA-256 of the file that the step left; empty: it left none."""
+        """SHA-256 of the file that the step wrote; empty: it wrote none."""
         return str(self.result.get("sha256", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationEntry(LedgerRecord):
-    """Metrics of one evaluation; the whole of it is the result of its step."""
+    """Metrics of one evaluation; the full evaluation is the result of its step."""
 
     KIND: ClassVar[str] = "evaluation"
 
@@ -273,7 +273,7 @@ class DecisionRow(LedgerRecord):
 
 @dataclass(frozen=True, slots=True)
 class DecisionEntry(LedgerRecord):
-    """A decision, with the training that it is about."""
+    """A decision, with the training that it concerns."""
 
     KIND: ClassVar[str] = "decision"
 
@@ -334,19 +334,19 @@ class MeasuredPace(LedgerRecord):
     epoch: float
     """Seconds"""
     around: float
-    """Seconds before the first and after the last epoch"""
+    """Seconds before the first and after the last epoch, together"""
 
 
 @dataclass(frozen=True, slots=True)
 class NoteEntry(LedgerRecord):
-    """Something that was found out once for the whole study."""
+    """A note on the whole study, such as its automatic batch or a measured epoch time."""
 
     KIND: ClassVar[str] = "note"
     OMITTED: ClassVar[frozenset[str]] = frozenset({"batch", "tried", "measured"})
 
     text: str
     batch: int | None = None
-    """Batch size that was settled for all arms"""
+    """Automatic batch size, the same for all arms"""
     tried: Mapping[str, int] | None = None
     """model → largest batch that fits"""
     measured: MeasuredPace | None = None

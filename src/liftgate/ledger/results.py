@@ -1,4 +1,4 @@
-"""What finished steps leave: the `result` of a step entry, one class for each kind of step."""
+"""Results of steps: the `result` of a step entry, one class for each kind of step."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class EpochRow:
 
     @property
     def losses(self) -> Mapping[str, float | None]:
-        """Of training, and with `val/` in front of validation."""
+        """Losses by name: of training, and with the prefix `val/` of validation."""
         return self.body.get("losses") or {}
 
     @property
     def learning_rates(self) -> Mapping[str, float | None]:
-        """By group of parameters."""
+        """Learning rate of each parameter group."""
         return self.body.get("lr") or {}
 
     @property
     def seconds(self) -> float:
-        """Its length by the trainer's own clock; 0: unknown."""
+        """Duration reported by the trainer; 0: unknown."""
         return float(self.body.get("seconds") or 0.0)
 
     @property
@@ -55,7 +55,7 @@ class EpochRow:
 
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
-    """What a backend found out about a training: versions, device, resolved arguments, times."""
+    """Facts that a backend reports about a training: versions, device, resolved arguments, times."""
 
     body: Body
 
@@ -85,23 +85,23 @@ class TrainingFacts:
 
     @property
     def arguments(self) -> Body:
-        """Arguments that the trainer says it used; empty: it does not say."""
+        """Arguments that the trainer reports; empty: it reports none."""
         return self.body.get("args") or {}
 
     @property
     def continued_epochs(self) -> int:
-        """Epochs that were taken over from another run."""
+        """Epochs that were continued from another run."""
         return int(self.body.get("continues", {}).get("epochs", 0))
 
     @property
     def continued_seconds(self) -> float:
-        """How long these epochs had taken there."""
+        """Duration of these epochs in the other run, in seconds."""
         return float(self.body.get("continues", {}).get("seconds", 0.0))
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedRow(LedgerRecord):
-    """One epoch of the expected trajectory against what it was."""
+    """One epoch of the expected trajectory, compared with the actual value."""
 
     epoch: int
     metric: str
@@ -114,7 +114,7 @@ class ExpectedRow(LedgerRecord):
 
 @dataclass(frozen=True, slots=True)
 class TrainResult(LedgerRecord):
-    """What one executed stage left."""
+    """Result of one trained stage."""
 
     run: str
     """Name of the run folder"""
@@ -130,10 +130,10 @@ class TrainResult(LedgerRecord):
     curve: tuple[Body, ...]
     """The report of each epoch; `epoch_rows` reads them"""
     facts: Body
-    """What the backend found out; `training_facts` reads it"""
+    """What the backend reports; `training_facts` reads it"""
     last_sha256: str | None = None
     wall_seconds: float = 0.0
-    """All attempts together"""
+    """Wall time of all attempts together"""
     word: str = "FINISHED"
     """FINISHED, CAREFUL or STOPPED"""
     decisions: tuple[DecisionRow, ...] = ()
@@ -151,15 +151,15 @@ class TrainResult(LedgerRecord):
 
     @property
     def training_facts(self) -> TrainingFacts:
-        """What the backend found out."""
+        """What the backend reports."""
         return TrainingFacts(self.facts)
 
     @property
     def trained_seconds(self) -> float:
-        """How long it trained, all attempts together, by the clock that saw most of it.
+        """Seconds of training, all attempts together: the largest of the available measurements.
 
-        An attempt that was killed is known by the epochs' own clock alone; what comes between epochs by the wall clock.
-        Epochs that were taken over from a run that a decision had stopped count there.
+        Of an attempt that was killed only the durations of its epochs are known; time between epochs is part of the
+        wall time only. Epochs continued from another run count for that run.
         """
         epochs = sum(row.seconds for row in self.epoch_rows)
         facts = self.training_facts
@@ -168,7 +168,7 @@ class TrainResult(LedgerRecord):
 
 @dataclass(frozen=True, slots=True)
 class RunEntry(LedgerRecord):
-    """A finished training, written before its step: a kill between the two costs no training."""
+    """A finished training, written before its step entry, so that nothing is trained again if killed in between."""
 
     KIND: ClassVar[str] = "run"
 
@@ -177,7 +177,7 @@ class RunEntry(LedgerRecord):
     result: TrainResult
 
     def to_body(self) -> Body:
-        """Return the result's values, with the step beside them."""
+        """Return the result's values and the step."""
         return {"step": self.step, **self.result.to_body()}
 
     @classmethod
@@ -199,7 +199,7 @@ class PredictResult(LedgerRecord):
     sha256: str
     """`Predictions.content_hash()`"""
     settings: Body
-    """What the backend says it used"""
+    """Settings that the backend reports"""
     n_detections: int = 0
 
 
@@ -212,10 +212,10 @@ class EvaluateResult(LedgerRecord):
     on: str
     """dataset.split"""
     evaluation: Body
-    """As `Evaluation.to_dict` writes it, with the worst images only"""
+    """As `Evaluation.to_dict` writes it, but only with the worst images"""
 
     def to_body(self) -> Body:
-        """Return the evaluation's values, with arm, seed and split beside them."""
+        """Return the evaluation's values, and arm, seed and split."""
         return {"arm": self.arm, "seed": self.seed, "on": self.on, **self.evaluation}
 
     @classmethod
@@ -227,7 +227,7 @@ class EvaluateResult(LedgerRecord):
 
 @dataclass(frozen=True, slots=True)
 class GateResult(VerdictEntry):
-    """The verdict of a gate, with the comparison that it rests on."""
+    """The verdict of a gate, with its comparison."""
 
     KIND: ClassVar[str] = ""
     OMITTED: ClassVar[frozenset[str]] = frozenset({"comparison"})
@@ -264,7 +264,7 @@ class ClaimRow(LedgerRecord):
 
 @dataclass(frozen=True, slots=True)
 class FindingsResult(LedgerRecord):
-    """What a check found; the `check` entry is what is read of it."""
+    """Findings of a check; readers use the `check` entry instead."""
 
     body: Body
 
@@ -280,7 +280,7 @@ class FindingsResult(LedgerRecord):
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult(LedgerRecord):
-    """What one probe learned."""
+    """Result of one probe."""
 
     run: str
     """Name of the run folder"""

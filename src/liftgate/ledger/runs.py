@@ -1,4 +1,4 @@
-"""Run folders: `<UTC>_<label>/`, one for each executed stage and seed, never used twice; REPORT.md over all of them.
+"""Run folders: `<UTC>_<label>/`, one for each trained stage and seed, and REPORT.md, a table of all runs.
 
 run.json        what this run is and how it went (the other files are for people and tools)
 preflight.json  machine, versions, data and findings before it began
@@ -26,7 +26,7 @@ from liftgate.progress import duration
 
 State = Literal["running", "paused", "finished", "failed"]
 UNFINISHED: tuple[State, ...] = ("running", "paused", "failed")
-"""States to go on from: a run that was killed says `running` for ever, one whose child was killed `failed`."""
+"""States that a run can be resumed from: a killed run stays `running`, one whose child was killed is `failed`"""
 
 
 _RECORDED_FILES = ("results/results.csv", "results/args.yaml")
@@ -37,7 +37,7 @@ class RunRecord:
     """What run.json holds."""
 
     key: str
-    """Hash of everything the run depends on: weights, data, recipe, seed, code. The same key is the same run."""
+    """Hash of all that the run depends on: weights, data, recipe, seed, code"""
     label: str
     arm: str = ""
     stage: int = 1
@@ -56,7 +56,7 @@ class RunRecord:
     weights: str | None = None
     """SHA-256 of the best weights"""
     facts: Body = field(default_factory=dict)
-    """What else is worth knowing: device, versions, peak memory; plain JSON values."""
+    """Other facts, such as device, versions and peak memory; plain JSON values"""
     error: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     """Of a finished run: file, relative to its folder → SHA-256"""
@@ -64,17 +64,17 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """One run's folder."""
+    """The folder of one training run."""
 
     path: Path
 
     @classmethod
     def create(cls, runs: Path, label: str, key: str, *, now: datetime | None = None, **known: Any) -> RunFolder:
-        """Make a new folder; names sort by time.
+        """Create a new folder; names sort by time.
 
         Args:
             runs: the folder of all runs.
-            label: what people call it; it becomes part of the name.
+            label: part of the name.
             key: hash of what the run depends on.
             now: time for the name; default: now.
             known: further fields of RunRecord.
@@ -86,12 +86,12 @@ class RunFolder:
         """
         moment = (now or datetime.now(UTC)).astimezone(UTC)
         record = RunRecord(key, label, created=moment.isoformat(timespec="seconds"), **known)
-        name = f"{moment:%Y%m%dT%H%M%SZ}_{_plain(label)}"
+        name = f"{moment:%Y%m%dT%H%M%SZ}_{_safe_name(label)}"
         runs.mkdir(parents=True, exist_ok=True)
         for attempt in range(1, 1000):
             path = runs / (name if attempt == 1 else f"{name}_{attempt:03d}")
             try:
-                path.mkdir()  # the one step that only one of two processes can do
+                path.mkdir()  # atomic: only one of several processes succeeds
             except FileExistsError:
                 continue
             folder = cls(path)
@@ -102,10 +102,10 @@ class RunFolder:
 
     @classmethod
     def unfinished(cls, runs: Path, key: str) -> RunFolder | None:
-        """Return the newest folder of the run `key` that was paused or killed, to go on from."""
+        """Return the newest unfinished folder of the run `key`, to resume it; None: there is none."""
         for folder in reversed(list(run_folders(runs))):
             if not folder.record_path.is_file():
-                continue  # killed while it was made: nothing to go on from; REPORT.md shows it
+                continue  # killed while it was created: nothing to resume; REPORT.md shows it
             record = folder.read()
             if record.key == key and record.state in UNFINISHED:
                 return folder
@@ -147,7 +147,7 @@ class RunFolder:
         return self.results / "summary.md"
 
     def read(self) -> RunRecord:
-        """Return what run.json says.
+        """Return the contents of run.json.
 
         Raises:
             LedgerError: there is none, it cannot be read, or it was changed since it was written.
@@ -169,7 +169,7 @@ class RunFolder:
 
     def write(self, record: RunRecord) -> None:
         """Put `record` in run.json, with a hash of it that `read` compares."""
-        content = json.loads(json.dumps(asdict(record)))  # lists, as they are read back
+        content = json.loads(json.dumps(asdict(record)))  # tuples become lists, as when read back
         write_json(self.record_path, content | {"sha256": content_hash(content)})
 
     def update(self, **changes: Any) -> RunRecord:
@@ -183,7 +183,7 @@ class RunFolder:
         write_json(self.preflight, facts)
 
     def write_command(self, script: str) -> None:
-        """Write command.sh, executable. `script` needs no first line."""
+        """Write command.sh, executable; a first line `#!/bin/sh` is added where `script` has none."""
         with replacing(self.command) as file:
             file.write(script if script.startswith("#!") else f"#!/bin/sh\nset -e\n{script}")
             file.write("" if script.endswith("\n") else "\n")
@@ -194,7 +194,7 @@ class RunFolder:
 
         Args:
             curve: the report of each epoch.
-            facts: what the backend found out.
+            facts: what the backend reports.
             weights: SHA-256 of the best weights.
         """
         at_best = next((row.metrics for row in curve if row.epoch == facts.best_epoch), {})
@@ -213,22 +213,22 @@ class RunFolder:
         return record
 
     def fail(self, error: BaseException) -> RunRecord:
-        """Mark the run failed; the same step goes on in this folder from its last finished epoch."""
+        """Mark the run failed; the same step resumes in this folder after its last finished epoch."""
         record = self.update(state="failed", error=str(error))
         write_text(self.summary, _summary(self.name, record))
         return record
 
     def pause(self) -> RunRecord:
-        """Mark the run paused: the same step goes on in this folder."""
+        """Mark the run paused; the same step resumes in this folder."""
         return self.update(state="paused")
 
 
 def require_unchanged(path: Path) -> None:
-    """Refuse a file of a finished run that is not what it was when the run ended; other files pass.
+    """Refuse a file of a finished run that was changed since the run ended; other files pass.
 
     Raises:
         DataError: the file was changed.
-        LedgerError: the run's record was.
+        LedgerError: the run's record was changed.
     """
     run = RunFolder(path.absolute().parent.parent)
     name = f"{path.absolute().parent.name}/{path.name}"
@@ -242,7 +242,7 @@ def require_unchanged(path: Path) -> None:
 
 
 def run_folders(runs: Path) -> Iterator[RunFolder]:
-    """Yield the run folders in order of their names, that is of their time; damaged ones too."""
+    """Yield the run folders, damaged ones included, in order of their names and so of time."""
     if runs.is_dir():
         for path in sorted(runs.iterdir()):
             if re.match(r"\d{8}T\d{6}Z_", path.name) and path.is_dir():
@@ -250,7 +250,7 @@ def run_folders(runs: Path) -> Iterator[RunFolder]:
 
 
 def write_report(runs: Path) -> Path:
-    """Write REPORT.md, a table over all runs, from the folders' own run.json, and return its path."""
+    """Write REPORT.md, a table of all runs from their run.json, and return its path."""
     rows: list[tuple[str, RunRecord | None]] = []
     for folder in run_folders(runs):
         try:
@@ -259,8 +259,8 @@ def write_report(runs: Path) -> Path:
             rows.append((folder.name, None))
     metrics = sorted({name for _, record in rows if record for name in record.metrics})
     head = ["run", "arm", "stage", "seed", "state", "epochs", "best epoch", *metrics, "time", "hash"]
-    lines = ["# Runs", "", _row(head), _row(["---"] * len(head))]
-    lines += [_row(_cells(name, record, metrics)) for name, record in rows]
+    lines = ["# Runs", "", _table_row(head), _table_row(["---"] * len(head))]
+    lines += [_table_row(_cells(name, record, metrics)) for name, record in rows]
     lines += ["", "Metrics are of the validation split at the best epoch, as the trainer reports them.", ""]
     path = runs / "REPORT.md"
     write_text(path, "\n".join(lines))
@@ -277,10 +277,10 @@ def _cells(name: str, record: RunRecord | None, metrics: Sequence[str]) -> list[
         str(record.stage),
         str(record.seed),
         record.state,
-        _shown(record.epochs),
-        _shown(record.best_epoch),
-        *[_shown(record.metrics.get(metric)) for metric in metrics],
-        _took(record.seconds),
+        _value_text(record.epochs),
+        _value_text(record.best_epoch),
+        *[_value_text(record.metrics.get(metric)) for metric in metrics],
+        _duration_text(record.seconds),
         short(record.key),
     ]
 
@@ -291,37 +291,39 @@ def _summary(name: str, record: RunRecord) -> str:
         "",
         f"- run: {name}",
         f"- arm {record.arm}, stage {record.stage}, seed {record.seed}: {record.state}",
-        f"- epochs: {_shown(record.epochs)}, best {_shown(record.best_epoch)}",
-        f"- wall time: {_took(record.seconds)}",
+        f"- epochs: {_value_text(record.epochs)}, best {_value_text(record.best_epoch)}",
+        f"- wall time: {_duration_text(record.seconds)}",
         f"- hash of the run: {record.key}",
-        f"- SHA-256 of the best weights: {_shown(record.weights)}",
+        f"- SHA-256 of the best weights: {_value_text(record.weights)}",
     ]
     if record.error:
         head.append(f"- error: {' '.join(record.error.split())}")
-    table = [_row(["metric (validation, best epoch)", "value"]), _row(["---", "---"])]
-    table += [_row([metric, _shown(value)]) for metric, value in sorted(record.metrics.items())]
-    facts = [f"- {key}: {_shown(value)}" for key, value in sorted(record.facts.items()) if key != "args"]  # args.yaml
+    table = [_table_row(["metric (validation, best epoch)", "value"]), _table_row(["---", "---"])]
+    table += [_table_row([metric, _value_text(value)]) for metric, value in sorted(record.metrics.items())]
+    facts = [
+        f"- {key}: {_value_text(value)}" for key, value in sorted(record.facts.items()) if key != "args"
+    ]  # args.yaml
     parts = [head, *([table] if record.metrics else []), *([facts] if facts else [])]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def _took(seconds: float | None) -> str:
+def _duration_text(seconds: float | None) -> str:
     return "–" if seconds is None else duration(seconds)
 
 
-def _shown(value: object) -> str:
+def _value_text(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_shown(part)}" for key, part in value.items()) or "none"
+        return ", ".join(f"{key} {_value_text(part)}" for key, part in value.items()) or "none"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_shown, value)) or "none"
+        return ", ".join(map(_value_text, value)) or "none"
     if value is None:
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _row(cells: Sequence[str]) -> str:
+def _table_row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
 
-def _plain(label: str) -> str:
+def _safe_name(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("-.")[:80] or "run"

@@ -1,4 +1,4 @@
-"""What steps took, in time and money: the sums and products that a report prints."""
+"""Step costs: time and money that the steps of a run took, for reports."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from liftgate.ledger.results import TrainResult
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """What one step took."""
+    """Time and cost of one step."""
 
     name: str
     seconds: float
     usd: float | None
-    """None: there is no rate, or the step is no training: a budget counts nothing else."""
+    """None: no rate is given, or the step is no training, the only cost that a budget counts"""
 
 
 @dataclass(frozen=True, slots=True)
 class StepCosts:
-    """What the steps of a run took."""
+    """Time and cost of the steps of a run."""
 
     steps: tuple[StepCost, ...]
     seconds: float
-    """All of them together"""
+    """Of all steps together"""
 
 
 def step_costs(steps: Iterable[StepEntry], usd_per_hour: float | None) -> StepCosts:
-    """Return what each step took when it ran, also where its result was cached since.
+    """Return what each step took when it ran, even if its result was cached in this run.
 
     Args:
         steps: of one run.

@@ -1,4 +1,4 @@
-"""Where a study keeps what it made: `runs/<study>/` beside study.yaml."""
+"""Workspace: the paths of a study's results in `runs/<study>/`, next to study.yaml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from liftgate.study.study_file import study_name
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The folder of a study's results. Nothing is created by asking for a path.
+    """Paths of a study's results. Reading a path creates nothing.
 
     >>> Workspace(Study("cones", "?", "detect", (), (), (), (), source=Path("/data/study.yaml"))).ledger.as_posix()
     '/data/runs/cones/ledger.sqlite'
@@ -26,7 +26,7 @@ class Workspace:
 
     @property
     def ledger(self) -> Path:
-        """ledger.sqlite; its head file lies beside it."""
+        """ledger.sqlite; its head file is next to it."""
         return self.folder / "ledger.sqlite"
 
     @property
@@ -36,7 +36,7 @@ class Workspace:
 
     @property
     def evaluations(self) -> Path:
-        """Folder of whole evaluations as JSON: metrics, intervals, classes, images with their groups, curves."""
+        """Folder of full evaluations as JSON: metrics, intervals, classes, images with their groups, curves."""
         return self.folder / "evaluations"
 
     @property

@@ -1,4 +1,4 @@
-"""Budget: ceilings of money, GPU hours and energy, foreseen in a plan and kept while a training runs."""
+"""Budget: limits of money, GPU hours and energy, predicted for a plan and enforced while a training runs."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from liftgate.training.ranks import count_devices
 
 
 def foreseen_excess(budget: Budget, used: Spent, seconds: float, devices: int = 1) -> str:
-    """Return which ceiling a plan will pass, in a sentence; empty: none that can be foreseen.
+    """Return which limit a plan is expected to exceed, in a sentence; empty: none, as far as known.
 
     Args:
         budget: the study's budget.
-        used: by the training so far.
-        seconds: that the trainings of the plan will take, as far as that is known.
-        devices: on how many devices each of them trains at once.
+        used: what training has used so far.
+        seconds: expected duration of the trainings of the plan, as far as known.
+        devices: number of devices that each of them trains on.
 
     >>> foreseen_excess(Budget(usd=200.0, usd_per_hour=0.8), Spent(0.0, 0.0, None), 300 * 3600)
     'training will come to about 240 of 200 usd: it will pause at the ceiling'
     """
-    more, rate = seconds / 3600, budget.usd_per_hour or 0.0
-    foreseen = {"gpu_hours": used.gpu_hours + devices * more, "usd": rate * (used.hours + more)}
+    more_hours, rate = seconds / 3600, budget.usd_per_hour or 0.0
+    foreseen = {"gpu_hours": used.gpu_hours + devices * more_hours, "usd": rate * (used.hours + more_hours)}
     if used.kwh is not None and used.gpu_hours > 0:
-        foreseen["kwh"] = used.kwh * (1 + devices * more / used.gpu_hours)
+        foreseen["kwh"] = used.kwh * (1 + devices * more_hours / used.gpu_hours)
     for name, amount in foreseen.items():
         ceiling = getattr(budget, name)
         if ceiling is not None and amount > ceiling:
@@ -41,7 +41,7 @@ def foreseen_excess(budget: Budget, used: Spent, seconds: float, devices: int = 
 
 
 class Ceiling:
-    """What is left of the budget when a stage begins; the clock runs against it.
+    """Enforces the budget while a stage trains: says when to pause because the rest does not pay for another epoch.
 
     >>> now = 0.0
     >>> ceiling = Ceiling(Budget(gpu_hours=2.0), Spent(1.0, 1.0, None), clock=lambda: now)
@@ -60,23 +60,23 @@ class Ceiling:
 
         Args:
             budget: the study's budget.
-            used: by the training so far.
-            devices: on how many devices the stage trains at once.
-            clock: seconds.
+            used: what training has used so far.
+            devices: number of devices that the stage trains on.
+            clock: returns the time in seconds.
         """
         self._budget, self._used, self._devices = budget, used, devices
         self._clock = clock
-        self._begun = clock()
+        self._started = clock()
         self._kwh = self._last_kwh = 0.0
         self.timer = EpochTimer(clock)
 
     @classmethod
     def of(cls, context: Context, run: RunFolder | None) -> Ceiling:
-        """Return the ceiling for a stage that begins, or goes on in `run`.
+        """Return the ceiling for a stage that begins, or resumes in `run`.
 
         Raises:
-            Stopped: the budget is spent, or what is left of it does not pay for another epoch.
-            UsageError: a ceiling of energy cannot be kept, for the power of the device is unknown.
+            Stopped: the budget is spent, or the rest does not pay for another epoch.
+            UsageError: energy is limited, and the power of the device is unknown.
         """
         study = context.study
         if study.budget.kwh is not None and power_draw(study.device) is None:
@@ -94,23 +94,23 @@ class Ceiling:
         return ceiling
 
     def record(self, row: EpochRow) -> None:
-        """Record an epoch that is done."""
+        """Record a finished epoch."""
         self.timer.record(row.seconds)
         self._last_kwh = energy_kwh([row]) or 0.0
         self._kwh += self._last_kwh
 
     def reason(self) -> str:
-        """Return why to pause at the next epoch boundary; empty: what is left pays for this epoch."""
-        hours, epoch = (self._clock() - self._begun) / 3600, self.timer.seconds / 3600
+        """Return why to pause at the next epoch boundary; empty: the rest of the budget pays for another epoch."""
+        hours, epoch = (self._clock() - self._started) / 3600, self.timer.seconds / 3600
         rate = self._budget.usd_per_hour or 0.0
-        now = {  # what is used, and what another epoch would take
+        now = {  # what is used so far, and what another epoch would use
             "gpu_hours": (self._used.gpu_hours + self._devices * hours, self._devices * epoch),
             "usd": (rate * (self._used.hours + hours), rate * epoch),
             "kwh": ((self._used.kwh or 0.0) + self._kwh, self._last_kwh),
         }
-        for name, (used, more) in now.items():
+        for name, (used, next_epoch) in now.items():
             ceiling = getattr(self._budget, name)
-            if ceiling is not None and used + more >= ceiling:
+            if ceiling is not None and used + next_epoch >= ceiling:
                 passing = "" if used >= ceiling else ", and another epoch would pass it"
                 return f"the budget is spent: {used:.3g} of {ceiling:g} {name}{passing}"
         return ""

@@ -1,4 +1,4 @@
-"""Context: what all steps of one invocation share."""
+"""Context: the study, workspace, ledger, datasets and callbacks that all steps of a run share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def no_reason() -> str:
-    """Return no reason to stop."""
+    """Return an empty reason: do not stop."""
     return ""
 
 
@@ -28,7 +28,7 @@ def never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One study, its folder, its ledger and its data."""
+    """One study with its workspace, ledger, datasets and the caller's callbacks."""
 
     study: Study
     workspace: Workspace
@@ -36,16 +36,16 @@ class Context:
     datasets: StudyDatasets
     notify: Notify = ignore_notice
     should_stop: Callable[[], bool] = never
-    """The caller's own reason to pause"""
+    """Whether the caller wants the run to pause"""
     time_limit: float | None = None
-    """Seconds after which the run must have paused"""
+    """Seconds within which the run has to pause"""
     stop_reason: Callable[[], str] = no_reason
-    """Why to pause at the next safe point; empty: go on. Raises Stopped when the run has to end at once."""
+    """Returns why to pause at the next safe point; empty: continue. Raises Stopped when the run has to end at once."""
     progress: Progress = silent
     open_anyway: str | None = None
-    """Why a locked split may be opened beyond its budget; what is measured then is marked contaminated."""
+    """Reason to open a locked split beyond its budget; the results are then marked contaminated. None: refuse."""
 
     def must_end(self) -> bool:
-        """Raise Stopped when the run has to end at once; False: work without epochs goes on to its end."""
+        """Raise Stopped when the run has to end at once; else return False: work without epochs is not paused."""
         self.stop_reason()
         return False

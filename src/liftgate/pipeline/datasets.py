@@ -1,4 +1,4 @@
-"""Datasets of a study, opened once, with groups and splits as the study declares them."""
+"""Datasets of a study: read once, with classes, groups and splits as the study declares them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from liftgate.suggestions import suggestion
 
 
 class StudyDatasets:
-    """Opens the datasets that a study names, each when it is first needed."""
+    """Reads the datasets of a study, each when it is first needed."""
 
     def __init__(self, study: Study, workspace: Workspace, progress: Progress = silent) -> None:
         self.study = study
@@ -62,23 +62,23 @@ class StudyDatasets:
         split = self._splits.get(name)
         if split is None:
             return None
-        path = self._frozen(self.study.dataset(name))
+        path = self._frozen_split_path(self.study.dataset(name))
         return FrozenSplit(path.relative_to(self._workspace.folder).as_posix(), split.sha256)
 
     def freeze(self, name: str) -> None:
-        """Write the split of a dataset, where the study makes or names one. Its hash is to be in the ledger before."""
+        """Write the frozen split of a dataset, where the study makes or names one, after its hash is in the ledger."""
         self.dataset(name)
-        split, path = self._splits.get(name), self._frozen(self.study.dataset(name))
+        split, path = self._splits.get(name), self._frozen_split_path(self.study.dataset(name))
         if split is not None and (not path.is_file() or path.read_bytes() != split.to_csv()):
             split.write(path)
 
     def require_unchanged_images(self, name: str) -> None:
-        """Refuse what was made while images went or changed: the ledger would name it as made from all of them.
+        """Refuse a dataset whose images were removed or changed since the run began.
 
-        Labels need no second look: what is trained and measured on is what was read at the beginning.
+        Labels are not checked again: training and evaluation use those that were read at the beginning.
 
         Raises:
-            DataError: an image is not what it was when the run began.
+            DataError: an image is missing or was changed.
         """
         if fingerprint(self.dataset(name), progress=self._progress) != self.fingerprint(name):
             where = self.study.folder / self.study.dataset(name).path
@@ -94,7 +94,7 @@ class StudyDatasets:
             StudyError: which gate, and what the dataset has.
         """
         for gate in self.study.gates:
-            self._demand_split(gate.on, self.study.place("gates", gate.name, "on"))
+            self._require_split(gate.on, self.study.place("gates", gate.name, "on"))
 
     def truth(self, on: str) -> Dataset:
         """Return the images of `dataset.split` that a gate is decided on.
@@ -102,7 +102,7 @@ class StudyDatasets:
         Raises:
             StudyError: when the dataset has no such split.
         """
-        self._demand_split(on, self.study.source)
+        self._require_split(on, self.study.source)
         name, _, split = on.rpartition(".")
         return self.dataset(name).split(split)
 
@@ -118,7 +118,7 @@ class StudyDatasets:
                 self._left_out[place] = int(unknown_truth(self.truth(place)).sum())
         return {place: count for place in sorted(set(places)) if (count := self._left_out.get(place, 0))}
 
-    def _demand_split(self, on: str, where: object) -> None:
+    def _require_split(self, on: str, where: object) -> None:
         name, _, split = on.rpartition(".")
         have = self.dataset(name).splits
         if split not in have:
@@ -130,7 +130,7 @@ class StudyDatasets:
             )
 
     def describe(self, name: str) -> list[SplitSummary]:
-        """Return what each split of a dataset holds: n images, n groups, n objects, licence and origin."""
+        """Return a summary of each split of a dataset: counts, hashes, licence and origin."""
         dataset, spec = self.dataset(name), self.study.dataset(name)
         rows = []
         for split in dataset.splits or ("",):
@@ -154,11 +154,13 @@ class StudyDatasets:
         return rows
 
     def tree(self, name: str) -> Path:
-        """Return the data.yaml of a dataset's training tree (links to the images, our own labels), written once."""
+        """Return the data.yaml of a dataset's training tree (links to images, and label files), written once."""
         folder = self._workspace.folder / "trees" / f"{name}-{short(self.fingerprint(name))}"
         data_yaml = folder / "data.yaml"
         if not yolo.is_intact(data_yaml):
-            self.require_unchanged_images(name)  # what went since would be missing in the tree, for the next run too
+            self.require_unchanged_images(
+                name
+            )  # an image removed since would be missing in the tree, for later runs too
             yolo.write(self.dataset(name), folder)
         return data_yaml
 
@@ -167,7 +169,7 @@ class StudyDatasets:
         return mix_hash(stage, self.fingerprint) if stage.mix else self.fingerprint(stage.data)
 
     def training_tree(self, stage: Stage) -> Path:
-        """Return the data.yaml of the tree that a stage trains on; of a mix, with repeats in its list of images."""
+        """Return the data.yaml of the tree that a stage trains on; for a mix, images are repeated in its list."""
         if not stage.mix:
             return self.tree(stage.data)
         folder = self._workspace.folder / "trees" / f"mix-{short(self.training_hash(stage))}"
@@ -180,8 +182,8 @@ class StudyDatasets:
         return yolo.write(made.dataset, folder, repeats=made.repeats)
 
     @contextlib.contextmanager
-    def _from_key(self, spec: DatasetSpec, key: str) -> Iterator[None]:
-        """Add to an error about data which key of the study it came from."""
+    def _naming_study_key(self, spec: DatasetSpec, key: str) -> Iterator[None]:
+        """Add the key of the study to an error about its data."""
         try:
             yield
         except DataError as error:
@@ -193,35 +195,35 @@ class StudyDatasets:
     def _read(self, spec: DatasetSpec) -> Dataset:
         folder = self.study.folder
         images = None if spec.images is None else folder / spec.images
-        with self._from_key(spec, "path"):
+        with self._naming_study_key(spec, "path"):
             dataset = read(folder / spec.path, images=images, name=spec.name, progress=self._progress)
         dataset = replace(dataset, origin=spec.origin, licence=spec.licence, confidential=spec.confidential)
         if spec.keep is not None:
-            with self._from_key(spec, "keep"):
+            with self._naming_study_key(spec, "keep"):
                 dataset = keep_classes(dataset, spec.keep)
         if spec.groups is not None:
-            with self._from_key(spec, "groups"):
+            with self._naming_study_key(spec, "groups"):
                 dataset = assign_groups(dataset, spec.groups, base=folder)
         return dataset
 
     def _split(self, spec: DatasetSpec, dataset: Dataset) -> Dataset:
         if spec.split is None and spec.ratios is None:
             return dataset
-        with self._from_key(spec, "split" if spec.split else "ratios"):
+        with self._naming_study_key(spec, "split" if spec.split else "ratios"):
             if spec.split is not None:
                 split = read_split(self.study.folder / spec.split)
                 applied = split.apply(dataset)
-            else:  # what is away for a while keeps its place in the frozen split, and is no fault of the data set
-                split = self._made_split(spec, dataset)
+            else:  # images that are missing for now keep their place in the frozen split
+                split = self._split_by_ratios(spec, dataset)
                 applied = split.restricted({image.id for image in dataset.images}).apply(dataset)
         self._splits[spec.name] = split
         return applied
 
-    def _demand_recorded(self, frozen: Path) -> None:
+    def _require_recorded(self, frozen: Path) -> None:
         """Refuse a frozen split that was changed since it was written.
 
         Raises:
-            DataError: its SHA-256 is none that the ledger has of it.
+            DataError: its SHA-256 is not in the ledger.
         """
         place = frozen.relative_to(self._workspace.folder).as_posix()
         entries = Ledger(self._workspace.ledger).records(DataEntry)
@@ -231,24 +233,24 @@ class StudyDatasets:
             what = "the frozen split was changed: it is not the one in the ledger"
             raise DataError(what, where=frozen, expected=short(known[-1]), got=short(found), hint=hint)
 
-    def _made_split(self, spec: DatasetSpec, dataset: Dataset) -> Split:
+    def _split_by_ratios(self, spec: DatasetSpec, dataset: Dataset) -> Split:
         """Return the split by `ratios`.
 
-        What a run has frozen stays where it was: no label that is corrected, no image that is added and none that was
-        away for a run carries a test image into train.
+        Images of a frozen split stay in it: corrected labels, added images and images that were missing for a while do
+        not move a test image into train.
         """
-        ratios, frozen = spec.ratios or (), self._frozen(spec)
+        ratios, frozen = spec.ratios or (), self._frozen_split_path(spec)
         if not frozen.is_file():
             return make_split(dataset, ratios, spec.split_seed)
-        self._demand_recorded(frozen)
+        self._require_recorded(frozen)
         try:
             return extend_split(read_split(frozen), dataset, ratios, spec.split_seed)
         except DataError as error:
             error.hint = f"the split was frozen in {frozen}; without that file a new one is made"
             raise
 
-    def _frozen(self, spec: DatasetSpec) -> Path:
-        """Where the split of a dataset is frozen; another rule makes another split."""
+    def _frozen_split_path(self, spec: DatasetSpec) -> Path:
+        """Return the file of a dataset's frozen split; its name depends on the rule that makes the split."""
         rule = [spec.ratios, spec.split_seed, spec.groups]
         suffix = f"-{short(content_hash(rule))}" if spec.split is None else ""
         return self._workspace.folder / "splits" / f"{spec.name}{suffix}.csv"

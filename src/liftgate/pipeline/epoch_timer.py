@@ -1,4 +1,4 @@
-"""Epoch timer: how long an epoch takes, by the clock between two of them."""
+"""Epoch timer: wall time per epoch, including the time between epochs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class EpochTimer:
-    """Times epochs as they are reported, with the time between them (a checkpoint, say).
+    """Measures the time from one reported epoch to the next, checkpoints included.
 
     >>> now = 0.0
     >>> timer = EpochTimer(clock=lambda: now)
@@ -25,12 +25,12 @@ class EpochTimer:
         """Length of the last epoch; 0: none was recorded"""
 
     def record(self, reported: float | None) -> float:
-        """Record the end of an epoch and return its length in seconds; the first one's is what it reports."""
+        """Record the end of an epoch and return its duration in seconds; for the first one that is the reported one."""
         now = self._clock()
         self.seconds = max(reported or 0.0, 0.0 if self._last is None else now - self._last)
         self._last = now
         return self.seconds
 
     def reset(self) -> None:
-        """Begin with another training, whose epochs take another time."""
+        """Forget the last epoch, because another training begins."""
         self._last, self.seconds = None, 0.0

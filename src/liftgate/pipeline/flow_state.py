@@ -1,4 +1,4 @@
-"""State of the flow: the verdicts of gates, how trainings ended, and what of the flow follows from it."""
+"""Flow state: verdicts of gates, how trainings ended, and which steps of the flow are therefore skipped."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _ARM_WORDS = ("FINISHED", "CAREFUL", "STOPPED")
 
 
 class FlowState:
-    """Verdicts of gates and ends of trainings, as far as the flow has come."""
+    """Verdicts of gates and outcomes of trainings so far."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
         self.words: dict[str, str] = {}
-        """gate or arm → its word"""
+        """Gate or arm → its verdict or outcome (PASS, FINISHED, …)"""
         self._skipped: dict[str, str] = {}
-        """gate or arm that was skipped → why"""
+        """Skipped gate or arm → why"""
         self._undecided: dict[str, str] = {}
-        """The same in a plan, while it may still be done"""
+        """The same in a plan, where it may still be run"""
         self._trained: set[str] = set()
         self._stopped: dict[str, str] = {}
-        """arm that was stopped → why"""
+        """Stopped arm → why"""
 
     def record(self, step: Step[Any], result: LedgerRecord) -> None:
-        """Record a step that is done."""
+        """Record the result of a finished step."""
         if isinstance(result, GateResult):
             self.words[step.name] = result.word
         elif isinstance(result, TrainResult) and step.arm is not None:
@@ -38,12 +38,12 @@ class FlowState:
             if result.word == "STOPPED":
                 self._stopped[step.arm] = result.decisions[-1].reason
 
-    def why_not(self, word: FlowStep) -> str:
-        """Return why a word of the flow is skipped; empty: it is done."""
-        if reason := unmet(word, self.words):
+    def why_not(self, flow_step: FlowStep) -> str:
+        """Return why a step of the flow is skipped; empty: it is run."""
+        if reason := unmet(flow_step, self.words):
             return reason
-        gate = next((gate for gate in self._study.gates if gate.name == word.name), None)
-        named = _named(word)
+        gate = next((gate for gate in self._study.gates if gate.name == flow_step.name), None)
+        named = _names_in_conditions(flow_step)
         for arm in trained_arms(self._study, gate) if gate else ():
             if self.words.get(arm) == "STOPPED" and arm not in named:
                 return f"{arm} was stopped: {self._stopped[arm]}"
@@ -51,67 +51,69 @@ class FlowState:
                 return f"{arm} was not trained: {why}"
         return ""
 
-    def enter(self, word: FlowStep) -> None:
-        """Record that a word of the flow is done."""
-        self._trained |= set(self._names(word)) if word.name == "train" else set()
+    def enter(self, flow_step: FlowStep) -> None:
+        """Record that a step of the flow is run."""
+        self._trained |= set(self._names(flow_step)) if flow_step.name == "train" else set()
 
-    def skip(self, word: FlowStep, reason: str, *, for_good: bool = True) -> None:
-        """Record that a word of the flow was not done; `for_good=False`: in a plan, while it may still be done."""
-        for name in self._names(word):
+    def skip(self, flow_step: FlowStep, reason: str, *, for_good: bool = True) -> None:
+        """Record that a step of the flow is skipped; `for_good=False`: in a plan, where it may still be run."""
+        for name in self._names(flow_step):
             (self._skipped if for_good else self._undecided)[name] = reason
 
-    def is_open(self, word: FlowStep) -> bool:
-        """Return whether what a word waits for may still be decided: in a plan, before anything ran."""
-        waits = _named(word)
-        gate = next((gate for gate in self._study.gates if gate.name == word.name), None)
-        waits |= set(trained_arms(self._study, gate) if gate else ())
+    def is_open(self, flow_step: FlowStep) -> bool:
+        """Return whether the conditions of a step of the flow may still be decided: in a plan, before anything ran."""
+        names = _names_in_conditions(flow_step)
+        gate = next((gate for gate in self._study.gates if gate.name == flow_step.name), None)
+        names |= set(trained_arms(self._study, gate) if gate else ())
         trained = {arm.name for arm in self._study.arms if arm.stages}
         gates = {gate.name for gate in self._study.gates}
-        return any(name in trained | gates and name not in self.words and name not in self._skipped for name in waits)
+        return any(name in trained | gates and name not in self.words and name not in self._skipped for name in names)
 
     def stopped(self, step: Step[Any]) -> bool:
         """Return whether a training belongs to an arm that was stopped: the rest of that arm is not trained."""
         return step.KIND == "train" and step.arm is not None and self.words.get(step.arm) == "STOPPED"
 
     def ends_the_study(self, step: Step[Any], result: LedgerRecord, rest: Sequence[FlowStep]) -> str:
-        """Return the reason when a decision point stopped an arm and no word that follows depends on that arm."""
+        """Return why the study ends, when a decision point stopped an arm that no later step depends on; else empty."""
         if not isinstance(result, TrainResult) or result.word != "STOPPED":
             return ""
         last = result.decisions[-1]
-        needed = any(step.arm in _named(word) for word in rest)
+        needed = any(step.arm in _names_in_conditions(flow_step) for flow_step in rest)
         return "" if needed or last.rule != "decision point" else f"{step.arm}: {last.reason}"
 
-    def _names(self, word: FlowStep) -> Iterator[str]:
-        if word.name == "train":
-            yield from (arm.name for arm in self._study.arms if arm.stages and arm.name in (word.arms or (arm.name,)))
+    def _names(self, flow_step: FlowStep) -> Iterator[str]:
+        if flow_step.name == "train":
+            yield from (
+                arm.name for arm in self._study.arms if arm.stages and arm.name in (flow_step.arms or (arm.name,))
+            )
         else:
-            yield word.name
+            yield flow_step.name
 
 
-def unmet(word: FlowStep, words: Mapping[str, str]) -> str:
-    """Return why a word's condition does not hold, or an empty string when it does.
+def unmet(flow_step: FlowStep, words: Mapping[str, str]) -> str:
+    """Return why the conditions of a step of the flow do not hold; empty: they do.
 
     Args:
-        word: one word of the flow.
-        words: gate or arm → the word that it has.
+        flow_step: one step of the flow.
+        words: gate or arm → its verdict or outcome.
 
     >>> unmet(FlowStep("train", when={"good_enough": ("FAIL",)}), {"good_enough": "PASS"})
     'good_enough is PASS, not FAIL'
     """
-    if word.any_of:
-        reasons = [_unmet(condition, words) for condition in word.any_of]
+    if flow_step.any_of:
+        reasons = [_unmet(condition, words) for condition in flow_step.any_of]
         return "" if "" in reasons else "; ".join(reasons)
-    return _unmet(word.when, words)
+    return _unmet(flow_step.when, words)
 
 
 def trained_arms(study: Study, gate: Gate) -> list[str]:
-    """Return the trained arms that a gate is about."""
+    """Return the arms of a gate that are trained."""
     names = [name for name in (gate.arm, gate.control, gate.treatment) if name is not None]
     return [name for name in names if study.arm(name).stages]
 
 
-def _named(word: FlowStep) -> set[str]:
-    return {name for condition in (word.when, *word.any_of) for name in condition}
+def _names_in_conditions(flow_step: FlowStep) -> set[str]:
+    return {name for condition in (flow_step.when, *flow_step.any_of) for name in condition}
 
 
 def _unmet(condition: Mapping[str, Sequence[str]], words: Mapping[str, str]) -> str:

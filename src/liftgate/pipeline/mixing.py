@@ -17,21 +17,26 @@ from liftgate.study.records import Part, Stage
 
 
 def mixed(stage: Stage, dataset: Callable[[str], Dataset], *, progress: Progress = silent) -> Mix:
-    """Return what a stage trains on: training images of every part, and val (and test) of `stage.data` alone.
+    """Return what a stage trains on: training images of every part, and val (and test) of `stage.data` only.
+
+    Args:
+        stage: with a mix of datasets.
+        dataset: returns the dataset of a name.
+        progress: called while images are compared.
 
     Raises:
-        StudyError: a part has fewer training images than it is to give.
+        StudyError: a part has fewer training images than the study takes from it.
         DataError: the datasets do not fit together (classes spelled alike, other skeletons, the same image in two).
     """
-    chosen = {part.dataset: _training(dataset(part.dataset), part) for part in stage.mix}
+    chosen = {part.dataset: _training_mask(dataset(part.dataset), part) for part in stage.mix}
     validated = dataset(stage.data)
-    held = _held_out(validated)
+    held = _held_out_mask(validated)
     chosen[stage.data] = chosen.get(stage.data, np.zeros_like(held)) | held
     parts = {name: dataset(name).take(mask) for name, mask in chosen.items()}
     if len(parts) == 1:
-        only, times = parts[stage.data], stage.mix[0].repeat
+        only, repeat = parts[stage.data], stage.mix[0].repeat
         train = [image.id for image in only.images if image.split == "train"]
-        return Mix(only, dict.fromkeys(train, times) if times != 1 else {}, {})
+        return Mix(only, dict.fromkeys(train, repeat) if repeat != 1 else {}, {})
     repeats = {part.dataset: part.repeat for part in stage.mix}
     plan = plan_merge([parts[name] for name in parts], progress=progress)
     return mix(plan, repeats=repeats, held_out=stage.data)
@@ -43,11 +48,11 @@ def mix_hash(stage: Stage, fingerprint: Callable[[str], str]) -> str:
     return content_hash(["mix", parts, fingerprint(stage.data)])
 
 
-def _training(dataset: Dataset, part: Part) -> NDArray[np.bool_]:
-    """Mask of the training images that a part gives.
+def _training_mask(dataset: Dataset, part: Part) -> NDArray[np.bool_]:
+    """Return the mask of the training images that a part contributes.
 
-    Which ones `take` means is settled by the hash of their ids: the same for every arm, seed and machine, and 50 are
-    a part of 100. (A seed would have made the data of two arms differ by accident.)
+    `take` selects by the hash of the ids: the same images for every arm, seed and machine, and a selection of 50 is a
+    subset of one of 100. (With a seed the data of two arms would differ by accident.)
     """
     train = [index for index, image in enumerate(dataset.images) if image.split == "train"]
     if len(train) < (part.take or 1):
@@ -60,6 +65,6 @@ def _training(dataset: Dataset, part: Part) -> NDArray[np.bool_]:
     return mask
 
 
-def _held_out(dataset: Dataset) -> NDArray[np.bool_]:
-    """Mask of val and test; test is there so that a copy of one of its images in another part is found."""
+def _held_out_mask(dataset: Dataset) -> NDArray[np.bool_]:
+    """Return the mask of val and test; test is included to find copies of its images in other parts."""
     return np.array([image.split not in (None, "train") for image in dataset.images], dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Notices: what a run reports to the program or screen that watches it."""
+"""Notices: messages of a run to the calling program or the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NoticeKind = Literal["started", "cached", "done", "skipped", "event", "verdict"]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message from a run. It is not stored: the ledger and the run folders are."""
+    """One message of a run. Notices are not stored; the ledger and the run folders are the record."""
 
     kind: NoticeKind
     step: str

@@ -1,4 +1,4 @@
-"""Runner: plan before work, run what is not cached, stop at the first error, go on from there next time."""
+"""Runner: plan a study's flow, or execute it: run what is not cached, stop at the first error, resume next time."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ class Planned:
     state: State
     why: str
     seconds: float | None
-    """How long it took last time; None: it never ran"""
+    """Seconds that it took last time; None: it never ran"""
     expected: float | None = None
-    """Seconds that it would take if it had to run; None: unknown"""
+    """Expected seconds if it had to run; None: unknown"""
     basis: str = ""
     """Where `expected` comes from, or why it is unknown"""
     usd: float | None = None
-    """What training for so long costs at the budget's rate; None: unknown, or no training"""
+    """Cost of the training at the budget's rate; None: unknown, or no training"""
 
 
 def plan(context: Context) -> list[Planned]:
-    """Return what would run, what is cached and why, without doing any of it."""
+    """Return what would run and what is cached, and why, without running anything."""
     study = context.study
-    _demand(context)
+    _require_runnable(context)
     cache, times, flow = Cache(context.ledger), Times(context.ledger), FlowState(study)
     lines: list[Planned] = []
     seen: set[str] = set()
-    for word in study.flow:
-        if reason := flow.why_not(word):
-            undecided = flow.is_open(word)
-            lines.append(Planned(_label(word), "flow", "undecided" if undecided else "skipped", reason, None))
-            flow.skip(word, reason, for_good=not undecided)
+    for flow_step in study.flow:
+        if reason := flow.why_not(flow_step):
+            undecided = flow.is_open(flow_step)
+            lines.append(Planned(_label(flow_step), "flow", "undecided" if undecided else "skipped", reason, None))
+            flow.skip(flow_step, reason, for_good=not undecided)
             continue
-        flow.enter(word)
-        steps = (step for step in _steps_of(context, word) if not flow.stopped(step))
+        flow.enter(flow_step)
+        steps = (step for step in _steps_of(context, flow_step) if not flow.stopped(step))
         for part in (part for step in steps for part in _with_needs(step)):
             if part.key in seen:
                 continue
@@ -70,19 +70,19 @@ def plan(context: Context) -> list[Planned]:
             result = cache.find(part)
             state: State = "run" if result is None else "cached"
             known = (part.name, part.KIND, state, _why(context, cache, part), cache.seconds(part))
-            lines.append(_priced(Planned(*known, *times.of(part)), study.budget.usd_per_hour))
+            lines.append(_with_cost(Planned(*known, *times.of(part)), study.budget.usd_per_hour))
             if result is not None:
                 flow.record(part, result)
     if any(line.kind == "check" and line.state == "run" for line in lines):
-        _foresee_findings(context)
-    _foresee_ceiling(context, lines)
+        _warn_of_findings(context)
+    _warn_of_ceiling(context, lines)
     return lines
 
 
 def training_hours(lines: Sequence[Planned]) -> tuple[float | None, str]:
-    """Return the hours of all trainings of a plan, cached ones too, and in a few words what they come from.
+    """Return the expected hours of all trainings of a plan, cached ones included, and their basis in a few words.
 
-    None when one of them is unknown: a sum that leaves one out would be wrong without looking so.
+    None where one of them is unknown, as a partial sum would be misleading.
     """
     trainings = [line for line in lines if line.kind == "train"]
     unknown = [line for line in trainings if line.expected is None]
@@ -103,12 +103,12 @@ def execute(context: Context) -> dict[str, GateResult]:
         TrainingError, Stopped, Paused: from the training; what is finished is kept.
     """
     with session(context) as context:
-        _declare(context)
+        _record_declarations(context)
         if context.study.budget != Budget():
             plan(context)  # it warns of what it foresees
         run = _FlowRun(context)
         try:
-            run.through()
+            run.run_flow()
         except BaseException as error:
             run.record(ended=str(error).splitlines()[0] if str(error) else type(error).__name__)
             raise
@@ -123,7 +123,7 @@ def exit_code(study: Study, gates: Mapping[str, GateResult]) -> int:
 
 
 class _FlowRun:
-    """One run through the flow."""
+    """One run run_flow the flow."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -131,27 +131,27 @@ class _FlowRun:
         self._results = Results()
         self._skipped: dict[str, str] = {}
         self._state = FlowState(context.study)
-        self._foreseen = False
+        self._later_steps_checked = False
         self.gates: dict[str, GateResult] = {}
 
-    def through(self) -> None:
-        """Do what the flow says and what is not cached.
+    def run_flow(self) -> None:
+        """Run the steps of the flow, as far as they are not cached.
 
         Raises:
-            Stopped: a decision point stopped an arm, and no word that follows depends on it.
+            Decided: a decision point stopped an arm that no later step depends on.
         """
         flow = self._context.study.flow
-        for place, word in enumerate(flow):
-            if reason := self._state.why_not(word):
-                self._state.skip(word, reason)
-                self._skipped[_label(word)] = reason
-                self._context.notify(Notice("skipped", _label(word), {"why": reason}))
+        for place, flow_step in enumerate(flow):
+            if reason := self._state.why_not(flow_step):
+                self._state.skip(flow_step, reason)
+                self._skipped[_label(flow_step)] = reason
+                self._context.notify(Notice("skipped", _label(flow_step), {"why": reason}))
                 continue
-            self._state.enter(word)
-            for step in self._steps(word):
+            self._state.enter(flow_step)
+            for step in self._steps(flow_step):
                 if self._state.stopped(step):
                     continue
-                result = self._do(step)
+                result = self._result_of(step)
                 self._state.record(step, result)
                 if end := self._state.ends_the_study(step, result, flow[place + 1 :]):
                     hint = "a later step with `when: {ARM: STOPPED}` would say what follows"
@@ -160,7 +160,7 @@ class _FlowRun:
                     self.gates[step.name] = result
 
     def record(self, *, ended: str) -> None:
-        """Write into the ledger which steps belong to this run, unless it repeats the last one."""
+        """Record in the ledger which steps belong to this run, unless that equals the last record."""
         context = self._context
         answer = answer_of(context.study, {name: result.word for name, result in self.gates.items()})
         entry = FlowEntry(
@@ -177,33 +177,33 @@ class _FlowRun:
         if not before or before[-1] not in (entry, older):
             context.ledger.add(entry)
 
-    def _steps(self, word: FlowStep) -> Sequence[Step[Any]]:
-        steps = _steps_of(self._context, word)
+    def _steps(self, flow_step: FlowStep) -> Sequence[Step[Any]]:
+        steps = _steps_of(self._context, flow_step)
         parts = (part for step in steps for part in _with_needs(step))
         if any(part.KIND == "train" for part in parts) and open_batches(self._context):
             settle_batch(self._context)
-            steps = _steps_of(self._context, word)
+            steps = _steps_of(self._context, flow_step)
         return steps
 
-    def _do(self, step: Step[R]) -> R:
+    def _result_of(self, step: Step[R]) -> R:
         if (done := self._results.find(step)) is not None:
             return done
         for need in step.needs:
-            self._do(need)
+            self._result_of(need)
         found = self._cache.find(step)
         if found is not None:
             self._context.notify(Notice("cached", step.name, {"why": self._cache.why(step)}))
         else:
-            found = self._work(step)
+            found = self._execute(step)
         self._results.add(step, found)
         return found
 
-    def _work(self, step: Step[R]) -> R:
+    def _execute(self, step: Step[R]) -> R:
         notify = self._context.notify
         if reason := self._context.stop_reason():
             raise Stopped(reason, where=f"before {step.name}", hint="the same command goes on from here")
         if step.KIND == "train":
-            self._demand_what_follows()
+            self._check_later_steps()
         notify(Notice("started", step.name, {"why": _why(self._context, self._cache, step), "kind": step.KIND}))
         begun = time.monotonic()
         result = step.work(self._results)
@@ -212,29 +212,29 @@ class _FlowRun:
         notify(Notice("done", step.name, {"seconds": seconds, "kind": step.KIND, "result": stored.to_body()}))
         return stored
 
-    def _demand_what_follows(self) -> None:
-        """Before the first training, look for what later words of the flow lack: after it may be days later.
+    def _check_later_steps(self) -> None:
+        """Before the first training, check what later steps of the flow need, as it may be days until they run.
 
         Raises:
             UsageError: weights are missing, or were made for another task; the trainer would refuse a recipe.
             DataError, StudyError: a mix does not fit together.
         """
-        if self._foreseen:
+        if self._later_steps_checked:
             return
-        self._foreseen = True
+        self._later_steps_checked = True
         study, datasets = self._context.study, self._context.datasets
         require_known_arguments(study)
-        for word in study.flow:
-            _steps_of(self._context, word)
-            for stage in (stage for arm in _trained_by(study, word) for stage in arm.stages):
+        for flow_step in study.flow:
+            _steps_of(self._context, flow_step)
+            for stage in (stage for arm in _arms_trained_by(study, flow_step) for stage in arm.stages):
                 require_weights_of_task(study, stage)
                 if stage.mix:
                     datasets.training_tree(stage)
 
 
-def _steps_of(context: Context, word: FlowStep) -> Sequence[Step[Any]]:
-    """Return the steps that one word of the flow stands for, in order; `report` stands for none."""
-    # Here: each kind of step loads the rooms that do its work, and the types of a plan need none of them.
+def _steps_of(context: Context, flow_step: FlowStep) -> Sequence[Step[Any]]:
+    """Return the steps that one step of the flow consists of, in order; none for `report`."""
+    # Imported here: each kind of step imports the packages that do its work, which the types of a plan do not need.
     from liftgate.pipeline.steps.checking import CheckStep
     from liftgate.pipeline.steps.measuring import EvaluateStep, gate_step
     from liftgate.pipeline.steps.probing import probe_steps
@@ -242,35 +242,37 @@ def _steps_of(context: Context, word: FlowStep) -> Sequence[Step[Any]]:
     from liftgate.pipeline.steps.training import train_steps
 
     study = context.study
-    if word.name == "check":
+    if flow_step.name == "check":
         return [CheckStep(context)]
-    if word.name == "probe":
+    if flow_step.name == "probe":
         return probe_steps(context)
-    if word.name == "train":
-        arms = _trained_by(study, word)
+    if flow_step.name == "train":
+        arms = _arms_trained_by(study, flow_step)
         return [step for seed in study.seeds for arm in arms for step in train_steps(context, arm, seed)]
-    if word.name == "baseline":
+    if flow_step.name == "baseline":
         return [
-            EvaluateStep(context, arm, study.seeds[0], gate) for gate in study.gates for arm in _untrained(study, gate)
+            EvaluateStep(context, arm, study.seeds[0], gate)
+            for gate in study.gates
+            for arm in _untrained_arms(study, gate)
         ]
-    gate = next((gate for gate in study.gates if gate.name == word.name), None)
+    gate = next((gate for gate in study.gates if gate.name == flow_step.name), None)
     return [] if gate is None else [gate_step(context, gate, VerdictContext(context, gate))]
 
 
-def _trained_by(study: Study, word: FlowStep) -> list[Arm]:
-    """Return the arms that a word of the flow trains; none for a word other than `train`."""
-    if word.name != "train":
+def _arms_trained_by(study: Study, flow_step: FlowStep) -> list[Arm]:
+    """Return the arms that a step of the flow trains; none for steps other than `train`."""
+    if flow_step.name != "train":
         return []
-    return [arm for arm in study.arms if arm.stages and (word.arms is None or arm.name in word.arms)]
+    return [arm for arm in study.arms if arm.stages and (flow_step.arms is None or arm.name in flow_step.arms)]
 
 
-def _untrained(study: Study, gate: Gate) -> list[Arm]:
+def _untrained_arms(study: Study, gate: Gate) -> list[Arm]:
     names = [name for name in (gate.arm, gate.control, gate.treatment) if name is not None]
     return [arm for arm in (study.arm(name) for name in names) if not arm.stages]
 
 
-def _foresee_findings(context: Context) -> None:
-    """Warn of what `check` will stop the run for, as far as no image need be opened for it."""
+def _warn_of_findings(context: Context) -> None:
+    """Warn of errors for which `check` will stop the run, as far as they are found without opening images."""
     from liftgate.pipeline.steps.checking import cheap_errors
 
     for found in cheap_errors(context):
@@ -278,8 +280,8 @@ def _foresee_findings(context: Context) -> None:
         context.notify(warning("check", message))
 
 
-def _foresee_ceiling(context: Context, lines: Sequence[Planned]) -> None:
-    """Warn of a ceiling that the plan will pass: better now than in the third night."""
+def _warn_of_ceiling(context: Context, lines: Sequence[Planned]) -> None:
+    """Warn if the plan is expected to exceed a limit of the budget."""
     todo = [line.expected for line in lines if line.kind == "train" and line.state == "run"]
     used = spent(context.workspace.folder, context.ledger)
     study = context.study
@@ -290,21 +292,21 @@ def _foresee_ceiling(context: Context, lines: Sequence[Planned]) -> None:
         context.notify(warning("budget", message))
 
 
-def _priced(line: Planned, usd_per_hour: float | None) -> Planned:
+def _with_cost(line: Planned, usd_per_hour: float | None) -> Planned:
     if line.kind != "train" or line.expected is None or usd_per_hour is None:
         return line
     return replace(line, usd=line.expected / 3600 * usd_per_hour)
 
 
 def _why(context: Context, cache: Cache, step: Step[Any]) -> str:
-    """Return why a step is cached or has to run; of a training that was stopped, from where it goes on."""
+    """Return why a step is cached or has to run; for an unfinished training, after which epoch it resumes."""
     begun = step.KIND == "train" and cache.find(step) is None
     return (resume_point(context.workspace.folder, step.key) if begun else "") or cache.why(step)
 
 
-def _label(word: FlowStep) -> str:
-    """Return the name of a word of the flow, with its arms: several may be `train`."""
-    return f"{word.name} {', '.join(word.arms)}" if word.arms else word.name
+def _label(flow_step: FlowStep) -> str:
+    """Return the name of a step of the flow, with its arms, as several may be `train`."""
+    return f"{flow_step.name} {', '.join(flow_step.arms)}" if flow_step.arms else flow_step.name
 
 
 def _with_needs(step: Step[Any]) -> Iterator[Step[Any]]:
@@ -313,22 +315,22 @@ def _with_needs(step: Step[Any]) -> Iterator[Step[Any]]:
     yield step
 
 
-def _demand(context: Context) -> None:
-    """Refuse what cannot be done, before anything is."""
+def _require_runnable(context: Context) -> None:
+    """Refuse a study that cannot be run, before anything is run."""
     study = context.study
     demand(study.log, [spec.name for spec in study.datasets if spec.confidential], study.source)
     context.datasets.require_gate_splits()
-    _demand_measurable(study)
+    _require_measurable(study)
 
 
-def _demand_measurable(study: Study) -> None:
+def _require_measurable(study: Study) -> None:
     """Refuse claims about a metric that the study's predictions do not have.
 
     Raises:
         UsageError: which claim of which gate.
     """
     if study.backend not in ("ultralytics", "toy"):
-        return  # another backend may time its predictions
+        return  # another backend may measure the time of its predictions
     for gate in study.gates:
         for number, claim in enumerate(gate.claims):
             if claim.metric == "ms_per_image":
@@ -337,13 +339,13 @@ def _demand_measurable(study: Study) -> None:
                 raise UsageError("ms_per_image is not measured when a study predicts", where=where, hint=hint)
 
 
-def _declare(context: Context) -> None:
-    """Put the question, its gates and its data into the ledger before any number exists."""
+def _record_declarations(context: Context) -> None:
+    """Record question, gates and data in the ledger before anything is measured."""
     study, ledger, datasets = context.study, context.ledger, context.datasets
-    _demand(context)
-    asked = StudyEntry(study.content_hash(), study.name, study.question)
-    if asked.hash not in {entry.hash for entry in ledger.records(StudyEntry)}:
-        ledger.add(asked)
+    _require_runnable(context)
+    study_entry = StudyEntry(study.content_hash(), study.name, study.question)
+    if study_entry.hash not in {entry.hash for entry in ledger.records(StudyEntry)}:
+        ledger.add(study_entry)
     for gate in study.gates:
         record_gate(ledger, gate.name, gate.content_hash(), asdict(gate))
     known = {(entry.dataset, entry.fingerprint, entry.split): entry for entry in ledger.records(DataEntry)}
@@ -356,6 +358,8 @@ def _declare(context: Context) -> None:
         if before is None or any(recorded.get(name, "") not in (None, hash_) for name, hash_ in hashes.items()):
             rows = (replace(row, identities=hashes.get(row.split)) for row in datasets.describe(spec.name))
             ledger.add(DataEntry(spec.name, fingerprint, tuple(rows), split))
-        datasets.freeze(spec.name)  # after its entry: a kill between the two leaves no split that is not on record
+        datasets.freeze(
+            spec.name
+        )  # after its entry, so that no split exists without a record, even if killed in between
         if spec.lock:
             register_ledger(ledger.path)

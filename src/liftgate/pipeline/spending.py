@@ -1,7 +1,7 @@
-"""Spending: what the training of a study has taken so far, by its ledger and run folders.
+"""Spending: hours, GPU hours and energy that the training of a study has used, from its ledger and run folders.
 
-An hour is an hour of training, finished or not: what was paused or failed counts by the clock, of what was killed the
-finished epochs do. Money goes by the clock, GPU hours by the clock of every device.
+All training counts, finished or not: paused and failed runs by wall time, killed ones by their finished epochs. Money
+is by wall time; GPU hours are wall time × devices.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from liftgate.training.events import read_events
 
 
 def spent(folder: Path, ledger: Ledger) -> Spent:
-    """Return what training has taken in a study's folder: finished runs by the ledger, others by their events."""
-    parts = {entry.result.run: _of_finished(entry.result) for entry in ledger.records(RunEntry)}
+    """Return what training has used in a study's folder: finished runs from the ledger, others from their events."""
+    parts = {entry.result.run: _spent_by_finished(entry.result) for entry in ledger.records(RunEntry)}
     for run in run_folders(folder):
         if run.name not in parts:
-            parts[run.name] = _of_unfinished(run)
+            parts[run.name] = _spent_by_unfinished(run)
     known = [part.kwh for part in parts.values() if part.kwh is not None]
     return Spent(
         sum(part.hours for part in parts.values()),
@@ -43,18 +43,18 @@ def epoch_seconds(rows: Iterable[EpochRow]) -> float:
 
 
 def energy_kwh(rows: Iterable[EpochRow]) -> float | None:
-    """Return the energy of all epochs together; None: it is known of none."""
+    """Return the energy of all epochs together; None: unknown for all of them."""
     known = [row.energy_wh for row in rows if row.energy_wh is not None]
     return sum(known) / 1000 if known else None
 
 
 def reported_epochs(run: RunFolder) -> list[EpochRow]:
     """Return the epochs that a run has reported so far."""
-    return [EpochRow(event.to_body()) for event in _events(run) if isinstance(event, EpochReport)]
+    return [EpochRow(event.to_body()) for event in _read_run_events(run) if isinstance(event, EpochReport)]
 
 
 def resume_point(folder: Path, key: str) -> str:
-    """Return after which epoch a training goes on that was paused or killed; empty: it has to begin.
+    """Return in words after which epoch an unfinished training resumes; empty: it starts from the beginning.
 
     Args:
         folder: folder of the study's runs.
@@ -65,15 +65,15 @@ def resume_point(folder: Path, key: str) -> str:
     return f"goes on after epoch {rows[-1].epoch} of {rows[-1].epochs}" if rows else ""
 
 
-def _of_finished(result: TrainResult) -> Spent:
+def _spent_by_finished(result: TrainResult) -> Spent:
     clock = result.trained_seconds / 3600
     facts = result.training_facts
     return Spent(clock, clock * facts.devices, energy_kwh(result.epoch_rows[facts.continued_epochs :]))
 
 
-def _of_unfinished(run: RunFolder) -> Spent:
+def _spent_by_unfinished(run: RunFolder) -> Spent:
     clock = _unfinished_seconds(run) / 3600
-    devices = next((event.devices for event in _events(run) if isinstance(event, StartedEvent)), 1)
+    devices = next((event.devices for event in _read_run_events(run) if isinstance(event, StartedEvent)), 1)
     return Spent(clock, clock * devices, energy_kwh(reported_epochs(run)))
 
 
@@ -86,8 +86,8 @@ def _unfinished_seconds(run: RunFolder) -> float:
     return max(record.seconds or 0.0, epochs - TrainingFacts(record.facts).continued_seconds)
 
 
-def _events(run: RunFolder) -> list[Event]:
+def _read_run_events(run: RunFolder) -> list[Event]:
     try:
         return read_events(run.path / "events.jsonl")
     except (OSError, ValueError, KeyError):
-        return []  # a damaged folder costs nothing that could be counted
+        return []  # a damaged folder has nothing that could be counted

@@ -1,8 +1,8 @@
-"""Step: one piece of work whose result depends on named inputs and nothing else.
+"""Step: a unit of work whose result depends only on its inputs, and the cache of results in the ledger.
 
-A step's key is the hash of its kind, its inputs and the keys of the steps that it needs, so it is known before any work
-is done: `plan` can say what is cached, and a change far upstream changes every key below it. The ledger is the cache:
-a finished step is an entry, and the newest entry with the same key is the result.
+A step's key is the hash of its kind, its inputs and the keys of the steps that it needs, so it is known before any
+work: `plan` can say what is cached, and a change of an input changes the keys of all dependent steps. The ledger is the
+cache: a finished step is an entry, and the newest entry with the same key is its result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ R = TypeVar("R", bound=LedgerRecord)
 
 
 class Step(ABC, Generic[R]):
-    """One piece of work. Each kind of step is a class that knows what its result depends on and how to make it."""
+    """A unit of work. Each kind of step is a class that defines its inputs and how its result is computed."""
 
     KIND: ClassVar[str]
     """check, probe, train, predict, evaluate or gate"""
@@ -33,20 +33,21 @@ class Step(ABC, Generic[R]):
         self.name = name
         """Unique in its study: `train two_stage stage 1 seed 0`"""
         self.inputs = inputs
-        """What the result depends on, by the name that an explanation uses; plain JSON values"""
+        """What the result depends on, by name, as plain JSON values"""
         self.needs = needs
+        """Steps whose results it uses"""
         self.arm = arm
-        """The arm that it trains; None: it trains none"""
+        """The arm that it trains; None: no training"""
 
     @abstractmethod
     def work(self, results: Results) -> R:
         """Do the work and return its result; `results` has those of `needs`."""
 
     def files(self, result: R) -> Mapping[Path, str | None]:
-        """Return the files that a result names and their SHA-256.
+        """Return the files that a result names, with their SHA-256.
 
-        None instead of a hash: the file is checked where it is read. When a file is gone or is not what was left, the
-        step runs again.
+        None instead of a hash: the file is checked when it is read. If a file is missing or was changed, the step runs
+        again.
         """
         return {}
 
@@ -89,7 +90,7 @@ class Results:
 
 
 class Cache:
-    """Finished steps, as the ledger has them."""
+    """Finished steps that the ledger holds."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -122,7 +123,7 @@ class Cache:
         return step.read(stored.result)
 
     def seconds(self, step: Step[Any]) -> float | None:
-        """Return how long the step took when it last ran under any key; None: never."""
+        """Return how long the step took when it last ran, with any key; None: it never ran."""
         entry = self._by_name.get(step.name)
         return None if entry is None else entry.seconds
 
@@ -135,7 +136,7 @@ class Cache:
         if before is None:
             return "never ran"
         names = [*step.inputs, *(name for name in before.inputs if name not in step.inputs)]
-        changed = [_change(name, before.inputs.get(name), step.inputs.get(name)) for name in names]
+        changed = [_describe_change(name, before.inputs.get(name), step.inputs.get(name)) for name in names]
         changed += [f"{need.name} changed" for need in step.needs if before.needs.get(need.name) != need.key]
         return "; ".join(dict.fromkeys(text for text in changed if text)) or "its parts changed"
 
@@ -150,7 +151,8 @@ class Cache:
         for name, content in entry.made_from.items():
             need = next((need for need in step.needs if need.name == name), None)
             if need is not None and self._output_hash(need) not in (content, ""):
-                return f"{name} was made anew and is not the same"  # its weights were lost; on a GPU others came back
+                # For example lost weights that were trained again, which on a GPU does not give the same.
+                return f"{name} was made anew and is not the same"
         return ""
 
     def _output_hash(self, step: Step[Any]) -> str:
@@ -159,7 +161,7 @@ class Cache:
 
 
 def damage(step: Step[R], result: R) -> str:
-    """Return which file of a result is gone or damaged; empty: none."""
+    """Return which file of a result is missing or damaged, in words; empty: none."""
     files = step.files(result)
     known = [path for path, expected in files.items() if expected is not None]
     hashes = dict(zip(known, file_hashes(known), strict=True)) if known else {}
@@ -171,11 +173,11 @@ def damage(step: Step[R], result: R) -> str:
     return ""
 
 
-def _change(name: str, before: object, now: object) -> str:
+def _describe_change(name: str, before: object, now: object) -> str:
     if before == now:
         return ""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
-        parts = [_change(f"{name}.{key}", before.get(key), now.get(key)) for key in sorted({*before, *now})]
+        parts = [_describe_change(f"{name}.{key}", before.get(key), now.get(key)) for key in sorted({*before, *now})]
         return "; ".join(part for part in parts if part)
     if any(isinstance(value, str) and len(value) == 64 for value in (before, now)):
         return f"{name} changed"

@@ -149,7 +149,7 @@ def test_findings_of_check_and_probe_stand_together(write_study: Write, tmp_path
 def test_a_probe_ends_when_its_time_is_over_and_is_no_error_then(
     write_study: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probing, "LONGEST", 0.0)
+    monkeypatch.setattr(probing, "MAX_SECONDS", 0.0)
     path = write_study(flow=["probe"], gates={})
     shuffle_boxes(tmp_path / "scenes")
     api.run(path)

@@ -1,4 +1,4 @@
-"""Deadline: a job runner ends its jobs at a time limit; a run that knows it pauses before."""
+"""Deadline: pause a run before the time limit of a job scheduler ends it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from liftgate.progress import duration
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "min": 60, "s": 1}
 _SLACK = 1.1  # an epoch may take this much longer than the one before
-_RESERVE, _SHARE = 60.0, 0.05  # seconds, and share of the limit, that are kept for saving and the report
+_RESERVE, _SHARE = 60.0, 0.05  # seconds, and share of the limit, reserved for saving and the report
 
 
 class Deadline:
-    """Knows when the next epoch boundary is the last one that can be reached in time.
+    """Decides whether another epoch fits before the time limit.
 
     >>> now = 0.0
     >>> deadline = Deadline(3600, clock=lambda: now)
@@ -32,13 +32,13 @@ class Deadline:
         self._end = clock() + seconds - min(_RESERVE, _SHARE * seconds)
 
     def reason(self, epoch: float) -> str:
-        """Return why to pause at the next epoch boundary; empty: there is time for another epoch.
+        """Return why to pause at the next epoch boundary; empty: another epoch fits.
 
         Args:
             epoch: seconds that the last epoch took; 0: not known yet.
 
         Raises:
-            Stopped: the time is up in the middle of an epoch, which is lost; what is finished is kept.
+            Stopped: the time is over in the middle of an epoch, which is lost; finished epochs are kept.
         """
         now = self._clock()
         if now >= self._end:

@@ -1,8 +1,8 @@
 """Detach: start a run that outlives the shell, keeps the machine awake and appends to one log.
 
-What keeps it alive is a session of its own (no terminal can hang up on it). Where the user's systemd lingers, it gets
-a scope of its own beside that, so that a log-out which ends all of a login's processes spares it. Without lingering a
-scope would do harm: the user's systemd goes at the log-out and takes its scopes along.
+The run gets its own session, so that closing the terminal does not end it. Where lingering is enabled for the user's
+systemd, it also gets its own scope, so that logging out does not end it. Without lingering a scope would do harm, as
+the user's systemd ends at log-out together with its scopes.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from liftgate.locks import LockOwner
 from liftgate.pipeline.control.logs import RUN_LOG, tail
 from liftgate.pipeline.control.study_lock import holder
 
-_PATIENCE = 10.0  # seconds for a systemd that does not answer
-_START = 120.0  # seconds for Python to start on a busy machine and the study to be read
-_LOOK = 0.1
+_TIMEOUT = 10.0  # seconds to wait for systemd
+_START_TIMEOUT = 120.0  # seconds for Python to start on a busy machine and the study to be read
+_POLL_INTERVAL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Detached:
-    """A run that goes on by itself."""
+    """A detached run."""
 
     owner: LockOwner | None
-    """None: it was so short that it ended before its lock was seen"""
+    """None: it ended before its lock was seen"""
     log: Path
     scope: bool
-    """It has a systemd scope of its own."""
+    """Whether it has its own systemd scope"""
     awake: bool
-    """The machine does not go to sleep while it runs."""
+    """Whether the machine is kept from sleeping while it runs"""
 
 
 def detach(command: Sequence[str], folder: Path) -> Detached:
@@ -52,11 +52,11 @@ def detach(command: Sequence[str], folder: Path) -> Detached:
         raise UsageError("this study is running already", where=folder, got=f"process {owner.pid}", hint=hint)
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / RUN_LOG
-    scope, awake = _scope(folder.name), _awake(folder.name)
+    scope, awake = _scope_command(folder.name), _inhibit_sleep_command(folder.name)
     words = [*scope, *awake, *command]
     with log.open("a", encoding="utf-8") as file:
         file.write(f"--- {datetime.now(UTC).isoformat(timespec='seconds')} {' '.join(command[-8:])}\n")
-    # No Popen: its object would complain that the child is never waited for.
+    # Not Popen, which warns about a child that is never waited for.
     files = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666),
@@ -69,23 +69,23 @@ def detach(command: Sequence[str], folder: Path) -> Detached:
 
 
 def _wait_for_lock(child: int, folder: Path) -> LockOwner | None:
-    end = time.monotonic() + _START
+    end = time.monotonic() + _START_TIMEOUT
     while time.monotonic() < end:
         if (owner := holder(folder)) is not None and owner.pid:
             return owner
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             code = os.waitstatus_to_exitcode(status)
-            if code in (0, 10, 11, 12):  # a verdict, or a decision to stop: it had nothing much to do
+            if code in (0, 10, 11, 12):  # it has ended with a verdict or a decision: there was little to do
                 return None
             last = [line for passage in tail(folder, 3) if passage.path.name == RUN_LOG for line in passage.lines]
             raise TrainingError("the run ended at once", where=folder / RUN_LOG, got=" ".join(last)[-300:])
-        time.sleep(_LOOK)
+        time.sleep(_POLL_INTERVAL)
     raise TrainingError("the run does not begin", where=folder / RUN_LOG, hint="`liftgate logs` shows what it says")
 
 
-def _scope(name: str) -> list[str]:
-    """Return the words that put a command into a scope of its own; none where that does not work or does not help."""
+def _scope_command(name: str) -> list[str]:
+    """Return the command prefix that runs a command in its own scope; empty where that does not work or help."""
     if _output("loginctl", "show-user", str(os.getuid()), "--property=Linger", "--value") != "yes":
         return []
     unit = f"liftgate-{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}-{os.getpid()}"
@@ -94,8 +94,8 @@ def _scope(name: str) -> list[str]:
     return [*words, f"--unit={unit}", "--"] if works else []
 
 
-def _awake(name: str) -> list[str]:
-    """Return the words that keep the machine from sleeping while a command runs; none where that does not work."""
+def _inhibit_sleep_command(name: str) -> list[str]:
+    """Return the command prefix that keeps the machine from sleeping; empty where that does not work."""
     words = ["systemd-inhibit", "--what=sleep:idle", "--mode=block", "--who=liftgate", f"--why=study {name}"]
     return words if _output(*words, "true") is not None else []
 
@@ -104,7 +104,7 @@ def _output(*command: str) -> str | None:
     """Return what a command prints; None: it is missing, fails or hangs."""
     try:
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=_PATIENCE, stdin=subprocess.DEVNULL
+            command, check=False, capture_output=True, text=True, timeout=_TIMEOUT, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -12,7 +12,7 @@ from liftgate.ledger.runs import run_folders
 from liftgate.pipeline.control.study_lock import holder
 
 RUN_LOG = "run.log"
-_LOOK = 0.3  # seconds between two looks
+_POLL_INTERVAL = 0.3  # seconds
 _BLOCK = 1 << 16
 
 
@@ -26,24 +26,24 @@ class Passage:
 
 def tail(folder: Path, lines: int) -> list[Passage]:
     """Return the last lines of run.log and of the newest training's log, where they exist."""
-    return [Passage(path, _last(path, lines)[1]) for path in _logs(folder)]
+    return [Passage(path, _last_lines(path, lines)[1]) for path in _logs(folder)]
 
 
 def follow(folder: Path, lines: int) -> Iterator[Passage]:
     """Yield the last lines, then new ones as they come, across trainings, until the run ends."""
     positions: dict[Path, int] = {}
     for path in _logs(folder):
-        positions[path], last = _last(path, lines)
+        positions[path], last = _last_lines(path, lines)
         yield Passage(path, last)
     while True:
-        runs = holder(folder) is not None  # before the logs: what was written before the end is still read
+        runs = holder(folder) is not None  # checked before reading, so that lines written until the end are read
         for path in _logs(folder):
-            positions[path], fresh = _since(path, positions.get(path, 0))
+            positions[path], fresh = _lines_since(path, positions.get(path, 0))
             if fresh:
                 yield Passage(path, fresh)
         if not runs:
             return
-        time.sleep(_LOOK)
+        time.sleep(_POLL_INTERVAL)
 
 
 def _logs(folder: Path) -> list[Path]:
@@ -51,8 +51,8 @@ def _logs(folder: Path) -> list[Path]:
     return [path for path in (folder / RUN_LOG, *trainings[-1:]) if path.is_file()]
 
 
-def _last(path: Path, lines: int) -> tuple[int, tuple[str, ...]]:
-    """Return where to read on, and the last whole lines, without reading a log of gigabytes."""
+def _last_lines(path: Path, lines: int) -> tuple[int, tuple[str, ...]]:
+    """Return the position after the last complete line, and the last lines, without reading the whole log."""
     blocks: deque[bytes] = deque()
     with path.open("rb") as file:
         end = position = file.seek(0, 2)
@@ -66,8 +66,8 @@ def _last(path: Path, lines: int) -> tuple[int, tuple[str, ...]]:
     return end - len(data) + len(whole), _lines(whole)[-lines:] if lines else ()
 
 
-def _since(path: Path, position: int) -> tuple[int, tuple[str, ...]]:
-    """Return where to read on, and the whole lines written since `position`."""
+def _lines_since(path: Path, position: int) -> tuple[int, tuple[str, ...]]:
+    """Return the position after the last complete line, and the complete lines since `position`."""
     with path.open("rb") as file:
         if file.seek(0, 2) < position:
             position = 0  # the log was emptied
@@ -78,5 +78,5 @@ def _since(path: Path, position: int) -> tuple[int, tuple[str, ...]]:
 
 
 def _lines(data: bytes) -> tuple[str, ...]:
-    # A progress bar draws over its own line with \r: only what it showed last is a line.
+    # A progress bar overwrites its line with \r: keep only its last state.
     return tuple(line.rstrip("\r").rpartition("\r")[2] for line in data.decode("utf-8", "replace").split("\n")[:-1])

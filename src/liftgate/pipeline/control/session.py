@@ -1,4 +1,4 @@
-"""Session: the lock, now.json and the reasons to stop, around one run of a study."""
+"""Session: study lock, status file and stop conditions of one run."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from liftgate.pipeline.epoch_timer import EpochTimer
 from liftgate.pipeline.notice import Notice
 
 _LEFTOVER = re.compile(r"\.(?!ledger\.sqlite\.|report\.html\.).*\.part$|\.part|state\.part$|scratch-")
-_OLD = 600.0  # seconds: no report takes so long to write
+_STALE_AFTER = 600.0  # seconds; writing a report takes less
 
 
 @contextmanager
 def session(context: Context) -> Iterator[Context]:
-    """Hold the study's lock and yield the context with a `stop_reason` that knows of every request to stop.
+    """Hold the study's lock and yield the context with a `stop_reason` that covers all stop conditions.
 
     Raises:
         UsageError: another process runs the study.
     """
     folder = context.workspace.folder
     with study_lock(folder):
-        stop_request.clear(folder)  # one that was meant for an earlier run
+        stop_request.clear(folder)  # a request for an earlier run
         remove_leftovers(context.workspace)
         timer = EpochTimer()
         status = StatusWriter(folder, context.study.budget.usd_per_hour, timer)
@@ -62,10 +62,10 @@ def session(context: Context) -> Iterator[Context]:
 
 
 def remove_leftovers(workspace: Workspace) -> None:
-    """Delete what a killed run had begun to write and nothing will finish. The study's lock must be held.
+    """Delete partial files of killed runs. The study's lock must be held.
 
-    Other processes write without that lock into the report and the ledger's head: of the report only what is old is
-    deleted, of the head only what is there while no append goes on. A run folder whose training still runs is left.
+    Other processes may write the report and the ledger's head without that lock: of the report only old files are
+    deleted, of the head only under the ledger's lock. Run folders whose training still runs are left alone.
     """
     folder = workspace.folder
     free = [run.path for run in run_folders(folder) if FolderLock(run.path / "run.lock").holder() is None]
@@ -79,12 +79,12 @@ def remove_leftovers(workspace: Workspace) -> None:
             path.unlink(missing_ok=True)
     for path in (*folder.glob(".report.html.*.part"), *(folder / "report").glob(".*.part")):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _OLD:
+            if time.time() - path.stat().st_mtime > _STALE_AFTER:
                 path.unlink()
 
 
 class StopReasons:
-    """Why to stop: a signal to the caller, stop.json, the time limit."""
+    """Stop conditions: the caller's request, stop.json and the time limit."""
 
     def __init__(self, context: Context, timer: EpochTimer) -> None:
         self._context = context
@@ -92,10 +92,10 @@ class StopReasons:
         self._deadline = None if context.time_limit is None else Deadline(context.time_limit)
 
     def reason(self) -> str:
-        """Return why to pause at the next epoch boundary; empty: go on.
+        """Return why to pause at the next epoch boundary; empty: continue.
 
         Raises:
-            Stopped: it has to end at once.
+            Stopped: the run has to end at once.
         """
         request = stop_request.read(self._context.workspace.folder, os.getpid())
         if request is not None and request.when == "now":

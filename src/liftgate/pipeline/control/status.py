@@ -1,4 +1,4 @@
-"""Status of a study, as any shell can read it from files and the ledger alone, while it runs or afterwards."""
+"""Status of a study, read from its files and ledger, while it runs or afterwards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ State = Literal["running", "stopping", "paused", "stopped", "finished", "failed"
 
 @dataclass(frozen=True, slots=True)
 class DecisionStatus:
-    """The decision about a training that ended."""
+    """A decision about a finished training."""
 
     arm: str
     run: str
@@ -36,55 +36,55 @@ class DecisionStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a study stands."""
+    """Status of a study."""
 
     study: str
     folder: str
     state: State
-    """`stopping`: running, and asked to stop"""
+    """`stopping`: still running after a request to stop"""
     reason: str = ""
     """Why it is stopping, paused or failed"""
     pid: int | None = None
     """The process that runs it"""
     host: str | None = None
     since: str | None = None
-    """UTC, ISO 8601: when this process began"""
+    """UTC, ISO 8601: when this process started"""
     step: str | None = None
-    """The step that runs, or that it ended in"""
+    """The current step, or the one that it ended in"""
     epoch: int | None = None
     epochs: int | None = None
     metrics: Mapping[str, float | None] = field(default_factory=dict)
-    """The last epoch's, on the validation split"""
+    """Metrics of the last epoch on the validation split"""
     seconds_left: float | None = None
-    """Of this step, at the last epoch's pace; early stopping may end it sooner"""
+    """Remaining seconds of this step, at the pace of the last epoch; early stopping may end it sooner"""
     hours: float = 0.0
-    """Of training, finished or not, by the clock"""
+    """Wall time of training, finished or not"""
     gpu_hours: float = 0.0
-    """The same, counted once for each device of a run"""
+    """Wall time × devices"""
     usd: float | None = None
-    """At the rate of the study's budget; None: it gives no rate"""
+    """Cost at the rate of the study's budget; None: no rate"""
     kwh: float | None = None
-    """Energy of the GPUs while they trained; None: unknown"""
+    """Energy of the GPUs during training; None: unknown"""
     expected: tuple[ExpectedRow, ...] = ()
-    """Expected trajectory of the training that runs, against the actual one"""
+    """Expected trajectory of the current training, with actual values"""
     said: tuple[str, ...] = ()
     """Messages of its decision points and of the doctor"""
     decisions: tuple[DecisionStatus, ...] = ()
     """Decisions about trainings that ended"""
     answer: str | None = None
-    """PASS, MARGINAL or FAIL: what the last run answered to the study's question; None: it did not come so far"""
+    """PASS, MARGINAL or FAIL: the last run's answer to the study's question; None: it did not get that far"""
     answered_by: str | None = None
     """The gate that decided it"""
     verdicts: Mapping[str, str] = field(default_factory=dict)
-    """gate → the last verdict on it"""
+    """Gate → its last verdict"""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return asdict(self)
 
 
 def status_of(folder: Path, *, now: datetime | None = None) -> Status:
-    """Return where the study stands whose results lie in `folder`.
+    """Return the status of the study whose results are in `folder`.
 
     Raises:
         LedgerError: its ledger cannot be read.
@@ -110,7 +110,7 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
         epoch=epoch.epoch,
         epochs=epoch.epochs,
         metrics=epoch.metrics or {},
-        seconds_left=_left(live, epoch, now or datetime.now(UTC)) if running and live else None,
+        seconds_left=_seconds_left(live, epoch, now or datetime.now(UTC)) if running and live else None,
         hours=spent.hours,
         gpu_hours=spent.gpu_hours,
         usd=spent.usd(rate),
@@ -157,14 +157,14 @@ def _state(
         return ("paused", ended) if ended else ("finished", "")
     if live.state != "running":
         return live.state, live.reason
-    # The kernel let go of the lock, yet the run never wrote how it ended: it was killed, or the machine went down.
+    # The lock is free, but the run did not write how it ended: it was killed, or the machine went down.
     last = last_owner(folder)
     return "paused", last.describe_exit() if last else "its process is gone"
 
 
-def _left(live: RunStatus, epoch: LastEpoch, now: datetime) -> float | None:
+def _seconds_left(live: RunStatus, epoch: LastEpoch, now: datetime) -> float | None:
     if not epoch.seconds or epoch.epoch is None or epoch.epochs is None:
         return None
     since = (now - datetime.fromisoformat(live.time)).total_seconds()
-    begun = min(max(since, 0.0), epoch.seconds)  # of the epoch that runs; a clock that was set says nothing
-    return max(epoch.seconds * (epoch.epochs - epoch.epoch) - begun, 0.0)
+    elapsed = min(max(since, 0.0), epoch.seconds)  # seconds of the current epoch, robust to a changed clock
+    return max(epoch.seconds * (epoch.epochs - epoch.epoch) - elapsed, 0.0)

@@ -1,4 +1,4 @@
-"""now.json: what a run does at the moment and how it ended, for other shells to read."""
+"""now.json: the current state of a run, or how it ended, for other processes to read."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from liftgate.pipeline.notice import Notice
 
 State = Literal["running", "paused", "stopped", "finished", "failed"]
 _NAME = "now.json"
-_MESSAGES = 20  # lines that are kept of decision points and the doctor
+_MESSAGES = 20  # messages of decision points and the doctor that are kept
 
 
 @dataclass(frozen=True, slots=True)
 class LastEpoch:
-    """The last epoch of the training that runs; every field is empty while there is none."""
+    """The last epoch of the current training; all fields are empty before the first."""
 
     epoch: int | None = None
     epochs: int | None = None
@@ -36,16 +36,16 @@ class LastEpoch:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """What now.json holds."""
+    """Contents of now.json."""
 
     state: State = "running"
-    """A run that was killed stays `running` here: whether it runs is known by the lock."""
+    """A killed run stays `running` here; the lock tells whether it still runs."""
     reason: str = ""
     """Why it paused or failed"""
     step: str = ""
     epoch: LastEpoch = LastEpoch()
     expected: tuple[ExpectedRow, ...] = ()
-    """Epochs of the expected trajectory that the training has reached, and what they were"""
+    """Epochs of the expected trajectory that the training has reached, with actual values"""
     said: tuple[str, ...] = ()
     """Messages of its decision points and of the doctor, the newest last"""
     usd_per_hour: float | None = None
@@ -53,12 +53,12 @@ class RunStatus:
     """UTC, ISO 8601: when this was written"""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; `epoch` is empty while there is none."""
+        """Return plain JSON values; `epoch` is empty before the first one."""
         return asdict(self) | ({"epoch": {}} if self.epoch == LastEpoch() else {})
 
 
 class StatusWriter:
-    """Keeps now.json up to date: one small write for each step and epoch."""
+    """Keeps now.json up to date, with one write per step and epoch."""
 
     def __init__(self, folder: Path, usd_per_hour: float | None, timer: EpochTimer) -> None:
         self._timer = timer
@@ -67,7 +67,7 @@ class StatusWriter:
         self._write()
 
     def __call__(self, notice: Notice) -> None:
-        """Write what a notice changes."""
+        """Update the file from a notice."""
         if notice.kind == "started":
             self._timer.reset()
             self._write(step=notice.step, epoch=LastEpoch(), expected=(), said=())
@@ -90,12 +90,12 @@ class StatusWriter:
 
     def _write(self, **changes: Any) -> None:
         self._status = replace(self._status, time=datetime.now(UTC).isoformat(timespec="seconds"), **changes)
-        with contextlib.suppress(OSError):  # a full disk: a training must not end for want of a note about it
+        with contextlib.suppress(OSError):  # on a full disk the training continues without a status
             write_json(self._path, self._status.to_dict())
 
 
 def read_status(folder: Path) -> RunStatus | None:
-    """Return what a run last wrote about itself; None: it never ran, or not with this version."""
+    """Return the last status that a run wrote; None: it never ran, or with another version."""
     try:
         return msgspec.convert(json.loads((folder / _NAME).read_bytes()), RunStatus)
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""stop.json: a request that a running study stop.
+"""stop.json: a request to stop a running study.
 
-A file was chosen over a signal: it records who asked and when, can be taken back, works from a container or a machine
-that shares the disk, and reaches a study that runs inside another program.
+A file was chosen over a signal: it records who requested it and when, can be withdrawn, works from a container or
+another machine that shares the disk, and reaches a study that runs inside another program.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _NAME = "stop.json"
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """Who asked a run to stop, and how soon."""
+    """A request to stop: by whom, and how soon."""
 
     when: When
     by: str
     time: str
     """UTC, ISO 8601"""
     pid: int
-    """The run that is meant; a later run of the study ignores it."""
+    """The process that is to stop; a later run of the study ignores the request."""
 
     def __str__(self) -> str:
         how = "at once" if self.when == "now" else "after this epoch"
@@ -40,14 +40,14 @@ class StopRequest:
 
 
 def request_stop(folder: Path, when: When) -> LockOwner:
-    """Ask the run of the study in `folder` to stop, and return who runs it.
+    """Request that the run of the study in `folder` stop, and return its process.
 
     Raises:
         UsageError: it is not running.
     """
-    owner = _runner(folder)
+    owner = _running_process(folder)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(folder / _NAME, asdict(StopRequest(when, f"{_person()}@{socket.gethostname()}", now, owner.pid)))
+    write_json(folder / _NAME, asdict(StopRequest(when, f"{_user_name()}@{socket.gethostname()}", now, owner.pid)))
     return owner
 
 
@@ -55,16 +55,16 @@ def withdraw(folder: Path) -> bool:
     """Withdraw a request; False: there was none.
 
     Raises:
-        UsageError: the study is not running (any more).
+        UsageError: the study is not running.
     """
-    _runner(folder)
+    _running_process(folder)
     had = (folder / _NAME).exists()
     clear(folder)
     return had
 
 
 def read(folder: Path, pid: int) -> StopRequest | None:
-    """Return the request that is meant for process `pid`; None: there is none."""
+    """Return the request to process `pid`; None: there is none."""
     try:
         request = StopRequest(**json.loads((folder / _NAME).read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -77,14 +77,14 @@ def clear(folder: Path) -> None:
     (folder / _NAME).unlink(missing_ok=True)
 
 
-def _runner(folder: Path) -> LockOwner:
+def _running_process(folder: Path) -> LockOwner:
     owner = holder(folder)
     if owner is None:
         raise UsageError("this study is not running", where=folder, hint="`liftgate status` shows how it ended")
     return owner
 
 
-def _person() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container whose user has no name

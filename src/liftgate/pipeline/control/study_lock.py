@@ -1,4 +1,4 @@
-"""Lock of a study: one run at a time. The file `lock` also says who ran it last, and what became of that process."""
+"""Study lock: only one run of a study at a time. The file `lock` also names the process that ran it last."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from liftgate.errors import UsageError
 from liftgate.locks import FolderLock, LockOwner
 
 _NAME = "lock"
-_TRIES, _PAUSE = 20, 0.05  # a process that asks for the status holds the lock for a moment
+_TRIES, _PAUSE = 20, 0.05  # a process that reads the status holds the lock for a moment
 
 
 @contextmanager
@@ -30,12 +30,12 @@ def study_lock(folder: Path) -> Iterator[LockOwner]:
 
 
 def holder(folder: Path) -> LockOwner | None:
-    """Return the process that runs the study now; None where none does. The lock is only probed, never kept."""
+    """Return the process that runs the study now, without keeping the lock; None: none does."""
     return FolderLock(folder / _NAME).holder()
 
 
 def last_owner(folder: Path) -> LockOwner | None:
-    """Return the process that held the lock last, dead or alive; None where the file names none."""
+    """Return the process that held the lock last, even if it has ended; None: unknown."""
     return FolderLock(folder / _NAME).last_owner()
 
 

@@ -1,4 +1,4 @@
-"""Estimate: how long steps will take, by what the ledger remembers. What was never timed is unknown."""
+"""Estimate: expected duration of steps, from those of the same or similar steps in the ledger."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from liftgate.pipeline.steps.training import train_steps
 from liftgate.progress import duration
 from liftgate.study.records import Arm
 
-_LENGTH = frozenset(
+_NO_EFFECT_ON_PACE = frozenset(
     "epochs patience close_mosaic warmup_epochs warmup_momentum warmup_bias_lr lr0 lrf cos_lr optimizer momentum "  # noqa: SIM905
     "weight_decay save_period fliplr flipud hsv_h hsv_s hsv_v degrees translate scale shear box cls dfl dropout".split()
 )
-"""Parts of a recipe that change how many epochs there are or what they learn, not how long one takes."""
+"""Arguments that do not change how long an epoch takes, only the number of epochs or what they learn"""
 
 
 class Estimate(NamedTuple):
-    """How long a step will take."""
+    """Expected duration of a step."""
 
     seconds: float | None
     """None: unknown"""
     basis: str
-    """Where it comes from, in a few words"""
+    """What it is based on, in a few words"""
 
 
-UNKNOWN = Estimate(None, "nothing like it was timed yet")
+UNKNOWN = Estimate(None, "nothing like it was pace yet")
 
 
-class _Timed(NamedTuple):
-    """Seconds of one epoch, and of what comes before the first and after the last."""
+class _Pace(NamedTuple):
+    """Measured pace of a training: seconds per epoch, and seconds before the first and after the last."""
 
     epoch: float
     around: float
@@ -50,51 +50,51 @@ class _Timed(NamedTuple):
 
 
 class Times:
-    """How long steps took, by the ledger: a training by its key, or by the pace of one on the same data and model."""
+    """Durations of steps in the ledger, and paces of trainings by data, model and recipe."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._steps = {entry.key: entry for entry in ledger.records(StepEntry)}
-        self._paces: dict[str, _Timed] = {}
+        self._paces: dict[str, _Pace] = {}
         for note in ledger.records(NoteEntry):
             if note.measured is not None:
                 one = note.measured
-                self._paces[one.pace] = _Timed(one.epoch, one.around, 0, "a measured epoch")
+                self._paces[one.pace] = _Pace(one.epoch, one.around, 0, "a measured epoch")
         for entry in self._steps.values():
             if entry.kind == "train":
-                self._remember(entry, TrainResult.from_body(entry.result))
+                self._add_pace(entry, TrainResult.from_body(entry.result))
 
     def of(self, step: Step[Any]) -> Estimate:
-        """Return how long a step will take if it has to run."""
+        """Return the expected duration of a step if it has to run."""
         same = self._steps.get(step.key)
         if same is not None:
             return Estimate(_seconds(same), "it took this before")
         if step.KIND == "train":
             return self._training(step)
-        alike = [entry for entry in self._steps.values() if entry.kind == step.KIND and _alike(entry, step)]
+        alike = [entry for entry in self._steps.values() if entry.kind == step.KIND and _is_similar(entry, step)]
         return Estimate(_seconds(alike[-1]), f"as {alike[-1].name}") if alike else UNKNOWN
 
     def knows_pace(self, step: Step[Any]) -> bool:
         """Return whether the pace of a training's epochs is known."""
-        return _pace_of(step.inputs, _model(step)) in self._paces
+        return _pace_key(step.inputs, _start_weights(step)) in self._paces
 
     def _training(self, step: Step[Any]) -> Estimate:
-        timed = self._paces.get(_pace_of(step.inputs, _model(step)))
-        if timed is None:
+        pace = self._paces.get(_pace_key(step.inputs, _start_weights(step)))
+        if pace is None:
             return UNKNOWN
-        epochs = step.inputs["recipe"].get("epochs", timed.epochs)
+        epochs = step.inputs["recipe"].get("epochs", pace.epochs)
         if not isinstance(epochs, int | float) or not epochs:
             return Estimate(None, "the recipe does not say how many epochs")
-        basis = f"{epochs} epochs of {duration(timed.epoch) if timed.epoch >= 1 else f'{timed.epoch:.2g} s'}"
-        return Estimate(timed.around + epochs * timed.epoch, f"{basis}, by {timed.name}")
+        basis = f"{epochs} epochs of {duration(pace.epoch) if pace.epoch >= 1 else f'{pace.epoch:.2g} s'}"
+        return Estimate(pace.around + epochs * pace.epoch, f"{basis}, by {pace.name}")
 
-    def _remember(self, entry: StepEntry, result: TrainResult) -> None:
+    def _add_pace(self, entry: StepEntry, result: TrainResult) -> None:
         rows = result.epoch_rows
         if not rows:
             return
         epoch = max(epoch_seconds(rows), result.trained_seconds) / len(rows)
         around = max(entry.seconds - epoch * len(rows), 0.0)
         planned = result.training_facts.arguments.get("epochs") or 0
-        self._paces[_pace_of(entry.inputs, self._stored_model(entry))] = _Timed(epoch, around, int(planned), entry.name)
+        self._paces[_pace_key(entry.inputs, self._stored_model(entry))] = _Pace(epoch, around, int(planned), entry.name)
 
     def _stored_model(self, entry: StepEntry) -> str | None:
         while entry.inputs["weights"] is None and entry.needs:
@@ -107,21 +107,21 @@ class Times:
 
 
 def measure(context: Context) -> None:
-    """Train one epoch of every kind of training whose pace is unknown, in a folder that vanishes, and note its time.
+    """Train one epoch, in a temporary folder, of each training whose pace is unknown, and record its duration.
 
-    A first epoch is slower than those that follow, so what is measured is rather too long than too short.
+    A first epoch is slower than later ones, so the estimate is too long rather than too short.
 
     Raises:
         UsageError: the study is running.
         Stopped: it was asked to stop.
-        TrainingError: an epoch failed; better now than at night.
+        TrainingError: an epoch failed.
     """
     if open_batches(context):
         with study_lock(context.workspace.folder):
             settle_batch(context)
     times = Times(context.ledger)
     trainings = {
-        _pace_of(step.inputs, _model(step)): (arm, number, step)
+        _pace_key(step.inputs, _start_weights(step)): (arm, number, step)
         for arm in context.study.arms
         for number, step in enumerate(train_steps(context, arm, context.study.seeds[0]))
         if not times.knows_pace(step)
@@ -131,38 +131,38 @@ def measure(context: Context) -> None:
     with study_lock(context.workspace.folder):
         for pace, (arm, number, step) in trainings.items():
             context.notify(Notice("started", f"measure {step.name}", {"why": "its pace is unknown", "kind": "measure"}))
-            epoch, around = _one_epoch(context, arm, number)
+            epoch, around = _time_one_epoch(context, arm, number)
             text = f"measured: an epoch of {step.name} takes {epoch:.3g} s"
             measured = MeasuredPace(pace, round(epoch, 4), round(around, 4))
             context.ledger.add(NoteEntry(text, measured=measured))
 
 
-def _one_epoch(context: Context, arm: Arm, number: int) -> tuple[float, float]:
-    """Return the seconds of an epoch of a stage, and of what comes before and after it."""
+def _time_one_epoch(context: Context, arm: Arm, number: int) -> tuple[float, float]:
+    """Return the seconds of one epoch of a stage, and of what comes before and after it."""
     recipe = recipe_of(context.ledger, arm.stages[number])
-    context.datasets.training_tree(arm.stages[number])  # written once for all runs, so no part of what one takes
-    begun = time.monotonic()
+    context.datasets.training_tree(arm.stages[number])  # written once for all runs, so not part of the measured time
+    started = time.monotonic()
     outcome = smoke(context, arm, number, recipe, stop=context.should_stop)
     epoch = epoch_seconds(EpochRow(report.to_body()) for report in outcome.reports)
-    return epoch, max(time.monotonic() - begun - epoch, 0.0)
+    return epoch, max(time.monotonic() - started - epoch, 0.0)
 
 
-def _model(step: Step[Any]) -> str | None:
-    """Return what the first stage of a chain of trainings starts from: it says which architecture all have."""
+def _start_weights(step: Step[Any]) -> str | None:
+    """Return the weights that the first stage of a chain starts from, which determine its architecture."""
     while step.inputs["weights"] is None and step.needs:
         step = step.needs[0]
     weights: str | None = step.inputs["weights"]
     return weights
 
 
-def _pace_of(inputs: Body, model: str | None) -> str:
-    """Return as a hash what the length of an epoch depends on: data, model, device, the recipe but for its ends."""
-    recipe = {name: value for name, value in inputs["recipe"].items() if name not in _LENGTH}
+def _pace_key(inputs: Body, model: str | None) -> str:
+    """Return the hash of what the pace depends on: data, task, device, weights and the arguments that change it."""
+    recipe = {name: value for name, value in inputs["recipe"].items() if name not in _NO_EFFECT_ON_PACE}
     kept = {name: inputs[name] for name in ("data", "task", "backend", "device")}
     return content_hash([kept, recipe, model])
 
 
-def _alike(entry: StepEntry, step: Step[Any]) -> bool:
+def _is_similar(entry: StepEntry, step: Step[Any]) -> bool:
     """Return whether a finished step did the same kind of work on as much data."""
     if step.KIND != "predict":
         return entry.name == step.name
@@ -171,6 +171,6 @@ def _alike(entry: StepEntry, step: Step[Any]) -> bool:
 
 
 def _seconds(entry: StepEntry) -> float:
-    """Return how long a step took; of a training that was paused, all attempts together."""
+    """Return how long a step took; for a training that was paused, all attempts together."""
     trained = TrainResult.from_body(entry.result).trained_seconds if entry.kind == "train" else 0.0
     return max(entry.seconds, trained)

@@ -1,6 +1,6 @@
-"""Recipes: what the trainer would refuse, in a recipe or as start weights, refused before anything is trained.
+"""Validation of recipes and start weights before training: refuse what the trainer would refuse later.
 
-`check` says the same with reasons; a flow may leave it out, and a later phase would be refused days later.
+`check` reports the same with reasons, but a flow may leave it out, and a later stage would then fail days later.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def require_known_arguments(study: Study) -> None:
         UsageError: which one, of which stage, and what was probably meant.
     """
     if study.backend != "ultralytics":
-        return  # another backend knows its own
+        return  # other backends have their own arguments
     for arm in study.arms:
         for number, stage in enumerate(arm.stages):
             for name, value in stage.recipe.items():
@@ -36,7 +36,7 @@ def require_weights_of_task(study: Study, stage: Stage) -> None:
     """Refuse start weights that were made for another task.
 
     Raises:
-        UsageError: they were.
+        UsageError: the checkpoint is of another task.
     """
     if study.backend != "ultralytics" or stage.weights is None:
         return
@@ -44,6 +44,6 @@ def require_weights_of_task(study: Study, stage: Stage) -> None:
     try:
         made_for = read_checkpoint(path).task if path.suffix == ".pt" else None
     except DataError:
-        return  # training says what is wrong with it
+        return  # training reports what is wrong with it
     if made_for not in (None, study.task):
         raise UsageError("weights of another task", where=path, expected=study.task, got=made_for)

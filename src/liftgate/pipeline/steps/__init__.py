@@ -1,10 +1,10 @@
-"""Steps: one class for each kind of step, with what its result depends on and the work.
+"""Steps: one class for each kind of step, with its inputs and its work.
 
 checking.py    findings of the study
-probing.py     can the start weights learn a few images by heart
-training.py    one stage for one seed; stage_run.py one attempt at it; stopping.py what may stop it
+probing.py     whether the start weights can overfit a few images
+training.py    one stage with one seed; stage_run.py one attempt at it; stopping.py what may stop it
 predicting.py  detections of an arm on a split
 measuring.py   evaluations and the verdict of a gate; thresholds.py of image-level gates; retention.py on old data
-recipe.py      a stage's recipe with the settled batch
-smoke.py       one epoch in a folder that vanishes
+recipe.py      a stage's recipe with the automatic batch
+smoke.py       one epoch in a temporary folder
 """

@@ -16,14 +16,14 @@ from liftgate.pipeline.step import Results, Step
 if TYPE_CHECKING:
     from liftgate import checks
 
-_NAMED = 5
-"""How many errors a run that stops names; `liftgate check` has them all"""
+_MAX_NAMED_ERRORS = 5
+"""The most errors that the message of a stopped run lists; `liftgate check` lists all"""
 _CHEAP = ("recipe", "weights", "splits.missing")
-"""Rules that look at the study and at names, at no image"""
+"""Rules that need the study and file names only, no images"""
 
 
 class CheckStep(Step[FindingsResult]):
-    """Looks for findings; it fails, and is not cached, while there are errors."""
+    """Checks the study; it fails, and is not cached, while there are errors."""
 
     KIND = "check"
     RESULT = FindingsResult
@@ -57,7 +57,7 @@ class CheckStep(Step[FindingsResult]):
 
 
 def cheap_errors(context: Context) -> list[Finding]:
-    """Return the errors that the check step is sure to find and that cost nothing to foresee."""
+    """Return the errors that the check step will find and that need no images to find."""
     from liftgate import checks
 
     subject = checks.Subject(datasets=context.datasets.all(), study=context.study)
@@ -66,15 +66,15 @@ def cheap_errors(context: Context) -> list[Finding]:
 
 
 def record_ignored(context: Context, found: checks.CheckResult) -> None:
-    """Write into the ledger which findings are ignored, and why."""
+    """Record in the ledger which findings are ignored, and why."""
     for one in found.ignored:
         context.ledger.add(IgnoreEntry(one.finding.id, one.finding.where, one.reason))
 
 
 def _errors(findings: Sequence[Finding]) -> FindingsError:
     errors = [f"  {one.id}, {one.where}: {one.message}" for one in findings if one.severity == "error"]
-    more = [f"  and {len(errors) - _NAMED} more"] if len(errors) > _NAMED else []
+    more = [f"  and {len(errors) - _MAX_NAMED_ERRORS} more"] if len(errors) > _MAX_NAMED_ERRORS else []
     return FindingsError(
-        "\n".join(["check found errors; nothing was trained", *errors[:_NAMED], *more]),
+        "\n".join(["check found errors; nothing was trained", *errors[:_MAX_NAMED_ERRORS], *more]),
         hint="`liftgate check` says more; an id under `ignore:` with a reason lets the study run all the same",
     )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _ENVIRONMENT = ("device", "version", "torch", "cuda", "python", "numpy")
 """Facts of a training that should be the same for both arms; `version` is the backend's."""
-_SHOWN_IMAGES = 40  # per evaluation, worst first: the ledger is no place for a hundred thousand rows
+_MAX_STORED_IMAGES = 40  # per evaluation, worst first: the ledger must stay small
 
 
 class EvaluateStep(Step[EvaluateResult]):
@@ -71,18 +71,22 @@ class EvaluateStep(Step[EvaluateResult]):
         name = f"{self._arm.name}-seed-{self._seed}-on-{gate.on}-{self.key[:12]}.json"
         write_json(context.workspace.evaluations / name, measured.to_dict())
         context.ledger.add(EvaluationEntry(self.key, measured.metrics, self._arm.name))
-        return EvaluateResult(self._arm.name, self._seed, gate.on, _trimmed(measured))
+        return EvaluateResult(self._arm.name, self._seed, gate.on, _with_worst_images(measured))
 
 
-def gate_step(context: Context, gate: Gate, around: VerdictContext) -> Step[GateResult]:
+def gate_step(context: Context, gate: Gate, verdict_context: VerdictContext) -> Step[GateResult]:
     """Return the step that decides a gate.
 
     Args:
         context: the study.
         gate: the gate.
-        around: what else of the arms' trainings limits its verdict.
+        verdict_context: adds caveats from the arms' trainings to its verdict.
     """
-    return ComparisonStep(context, gate, around) if gate.is_comparison else ClaimsStep(context, gate, around)
+    return (
+        ComparisonStep(context, gate, verdict_context)
+        if gate.is_comparison
+        else ClaimsStep(context, gate, verdict_context)
+    )
 
 
 class ComparisonStep(Step[GateResult]):
@@ -91,11 +95,11 @@ class ComparisonStep(Step[GateResult]):
     KIND = "gate"
     RESULT = GateResult
 
-    def __init__(self, context: Context, gate: Gate, around: VerdictContext) -> None:
-        self._context, self._gate, self._around = context, gate, around
+    def __init__(self, context: Context, gate: Gate, verdict_context: VerdictContext) -> None:
+        self._context, self._gate, self._verdict_context = context, gate, verdict_context
         self._arms = _ComparedArms(context, gate)
-        inputs = {"gate": gate.content_hash(), **_left_out(context, self._around.places)}
-        super().__init__(gate.name, inputs, (*self._arms.needs, *self._around.needs))
+        inputs = {"gate": gate.content_hash(), **_left_out(context, self._verdict_context.places)}
+        super().__init__(gate.name, inputs, (*self._arms.needs, *self._verdict_context.needs))
 
     def work(self, results: Results) -> GateResult:
         """Compare the arms and write the verdict into the ledger."""
@@ -108,7 +112,7 @@ class ComparisonStep(Step[GateResult]):
             seeds=self._context.study.seeds,
             costs=self._arms.durations(results) or None,
         )
-        return _record(self._context, self._gate, self._around.annotate(decided, results), comparison)
+        return _record_verdict(self._context, self._gate, self._verdict_context.annotate(decided, results), comparison)
 
 
 class ClaimsStep(Step[GateResult]):
@@ -117,9 +121,9 @@ class ClaimsStep(Step[GateResult]):
     KIND = "gate"
     RESULT = GateResult
 
-    def __init__(self, context: Context, gate: Gate, around: VerdictContext) -> None:
+    def __init__(self, context: Context, gate: Gate, verdict_context: VerdictContext) -> None:
         assert gate.arm is not None
-        self._context, self._gate, self._around = context, gate, around
+        self._context, self._gate, self._verdict_context = context, gate, verdict_context
         self._arm, seed = context.study.arm(gate.arm), context.study.seeds[0]
         self._evaluated = EvaluateStep(context, self._arm, seed, gate)
         comparisons = (one for one in context.study.gates if (one.treatment, one.on) == (gate.arm, gate.on))
@@ -127,8 +131,10 @@ class ClaimsStep(Step[GateResult]):
         needs: tuple[Step[Any], ...] = (PredictStep(context, self._arm, seed, gate), self._evaluated)
         for contribution in self._contributions:
             needs += contribution.needs
-        needs += self._around.needs
-        super().__init__(gate.name, {"gate": gate.content_hash(), **_left_out(context, self._around.places)}, needs)
+        needs += self._verdict_context.needs
+        super().__init__(
+            gate.name, {"gate": gate.content_hash(), **_left_out(context, self._verdict_context.places)}, needs
+        )
 
     def work(self, results: Results) -> GateResult:
         """Judge the claims and write the verdict into the ledger."""
@@ -137,13 +143,13 @@ class ClaimsStep(Step[GateResult]):
         evaluation = Evaluation.from_dict(results.of(self._evaluated).evaluation)
         seeds = self._context.study.seeds[:1] if self._arm.stages else ()
         decided = verdict.judge_claims(self._gate, evaluation, seeds=seeds)
-        for contribution in self._contributions:  # every control counts: any of them may explain it
+        for contribution in self._contributions:  # any of the controls may explain the result
             comparison = contribution.compare(results)
             decided = verdict.attribute(decided, comparison, control=str(contribution.gate.control))
-        return _record(self._context, self._gate, self._around.annotate(decided, results))
+        return _record_verdict(self._context, self._gate, self._verdict_context.annotate(decided, results))
 
 
-class _Measured(NamedTuple):
+class _MeasuredArm(NamedTuple):
     """One arm and seed of a comparison."""
 
     threshold: PredictStep | None
@@ -194,16 +200,16 @@ class _ComparedArms:
             totals[str(step.arm)] = totals.get(str(step.arm), 0.0) + results.of(step).training_facts.seconds
         return {arm: duration(seconds) for arm, seconds in totals.items()}
 
-    def _measured(self, arm: Arm, seed: int) -> _Measured:
+    def _measured(self, arm: Arm, seed: int) -> _MeasuredArm:
         context, gate = self._context, self.gate
-        return _Measured(
+        return _MeasuredArm(
             threshold_step(context, arm, seed, gate),
             PredictStep(context, arm, seed, gate),
             EvaluateStep(context, arm, seed, gate),
         )
 
     def _thresholds(self, results: Results) -> tuple[ImageLevelThreshold, ...]:
-        """Return from which score on images are flagged, control and treatment in turn; none: no image-level gate."""
+        """Return the image-level thresholds, control and treatment in turn; empty: no image-level metric."""
         pairs = zip(self._control, self._treatment, strict=True)
         found = [image_threshold(self._context, self.gate, one.threshold, results) for pair in pairs for one in pair]
         return tuple(one for one in found if one is not None)
@@ -241,8 +247,8 @@ def _left_out(context: Context, places: Collection[str]) -> dict[str, Any]:
     return {"left_out": counts} if counts else {}
 
 
-def _record(context: Context, gate: Gate, decided: Verdict, comparison: Comparison | None = None) -> GateResult:
-    """Add what the ledger holds against the verdict, and write it down."""
+def _record_verdict(context: Context, gate: Gate, decided: Verdict, comparison: Comparison | None = None) -> GateResult:
+    """Add caveats from the ledger to the verdict, and record it."""
     registration = record_gate(context.ledger, gate.name, gate.content_hash(), asdict(gate))
     opening = _open_lockbox(context, gate)
     caveats = [*decided.caveats]
@@ -253,15 +259,15 @@ def _record(context: Context, gate: Gate, decided: Verdict, comparison: Comparis
         within = "for a reason that the ledger has, where it would have been refused"
         caveats.append(f"contaminated: {gate.on} was opened {times if opening.number > opening.budget else within}")
     if opening is not None and opening.number > 1:
-        caveats.append(_reused(gate, opening, decided))
+        caveats.append(_reuse_caveat(gate, opening, decided))
     record = replace(decided, caveats=tuple(caveats)).to_dict()
     context.ledger.append(VerdictEntry.KIND, record)
     context.notify(Notice("verdict", gate.name, record))
     return GateResult(**record, comparison=None if comparison is None else comparison.to_dict())
 
 
-def _reused(gate: Gate, opening: Opening, decided: Verdict) -> str:
-    """What looking again and again costs: the best of k looks flatters."""
+def _reuse_caveat(gate: Gate, opening: Opening, decided: Verdict) -> str:
+    """Return the caveat for a split that was opened before: the best of several evaluations overstates."""
     text = f"look number {opening.number} at {gate.on}"
     if opening.elsewhere:
         text += f", {len(opening.elsewhere)} of them by {', '.join(dict.fromkeys(opening.elsewhere))}"
@@ -274,7 +280,7 @@ def _reused(gate: Gate, opening: Opening, decided: Verdict) -> str:
 
 
 def _open_lockbox(context: Context, gate: Gate) -> Opening | None:
-    """Record the look that a gate takes at a locked split; all arms and seeds of a gate are one look.
+    """Record that a gate opens a locked split; all arms and seeds of a gate are one opening.
 
     Raises:
         Refused: the declared openings are spent.
@@ -289,8 +295,8 @@ def _open_lockbox(context: Context, gate: Gate) -> Opening | None:
     return lockbox.open(name, split, gate.name, content_hash(sorted(looks)), truth=truth, reason=context.open_anyway)
 
 
-def _trimmed(evaluation: Evaluation) -> dict[str, Any]:
-    """Keep the worst images, each group's worst before any group's second: neighbours in a video fail alike."""
+def _with_worst_images(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the evaluation with only the worst images, first the worst of each group, then the second, and so on."""
     record = evaluation.to_dict()
     seen: dict[Any, int] = {}
     ranked = []
@@ -298,6 +304,6 @@ def _trimmed(evaluation: Evaluation) -> dict[str, Any]:
         group = row["group"] if row["group"] is not None else row["id"]
         seen[group] = seen.get(group, 0) + 1
         ranked.append((seen[group], row))
-    worst = sorted(ranked, key=lambda pair: pair[0])[:_SHOWN_IMAGES]  # stable: worst first among equals
+    worst = sorted(ranked, key=lambda pair: pair[0])[:_MAX_STORED_IMAGES]  # stable: worst first among equals
     record["images"] = [row for _, row in worst]
     return record

@@ -1,4 +1,4 @@
-"""Predict step: an arm's model over a split, through the validator path, stored as COCO results."""
+"""Predict step: run an arm's model on a split and store the detections as COCO results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFAULT_IMGSZ = 640
 
 
 class PredictStep(Step[PredictResult]):
-    """Runs an arm's model over the split of a gate."""
+    """Runs an arm's model on the split of a gate."""
 
     KIND = "predict"
     RESULT = PredictResult
@@ -34,21 +34,21 @@ class PredictStep(Step[PredictResult]):
 
         Args:
             context: the study.
-            arm: the arm; without stages, its off-the-shelf weights.
+            arm: the arm; without stages its own weights are used.
             seed: of its training.
-            gate: on whose images.
-            settings: imgsz, conf, iou …; None: those of the arm itself. Two models that are to be measured alike share
-                them.
+            gate: the gate whose images are predicted on.
+            settings: imgsz, conf, iou …; None: those of the arm. Pass them to measure two models with the same
+                settings.
         """
         self._context, self._arm, self._seed, self._on = context, arm, seed, gate.on
         study = context.study
         self._dataset, _, self._split = gate.on.rpartition(".")
         place = study.place("arms", arm.name, "weights")
-        self._given = None if arm.weights is None else resolve_weights(arm.weights, study.folder, place)
+        self._own_weights = None if arm.weights is None else resolve_weights(arm.weights, study.folder, place)
         self._settings = dict(prediction_settings(study, gate, arm) if settings is None else settings)
         self._trained: TrainStep | None = train_steps(context, arm, seed)[-1] if arm.stages else None
         inputs = {
-            "weights": None if self._given is None else self._given.identity,
+            "weights": None if self._own_weights is None else self._own_weights.identity,
             "data": context.datasets.fingerprint(self._dataset),
             "split": self._split,
             "settings": self._settings,
@@ -62,7 +62,7 @@ class PredictStep(Step[PredictResult]):
         """Predict in a child process.
 
         Raises:
-            DataError: images went or changed meanwhile.
+            DataError: images were removed or changed meanwhile.
         """
         context, study, workspace = self._context, self._context.study, self._context.workspace
         job = PredictJob(
@@ -78,7 +78,7 @@ class PredictStep(Step[PredictResult]):
             job,
             backend=study.backend,
             folder=workspace.folder / "work",
-            on_event=self._forward,
+            on_event=self._forward_event,
             stop=context.must_end,
         )
         context.datasets.require_unchanged_images(self._dataset)
@@ -94,39 +94,39 @@ class PredictStep(Step[PredictResult]):
         )
 
     def files(self, result: PredictResult) -> Mapping[Path, str | None]:
-        """Return the predictions file; its content is checked where it is read."""
+        """Return the predictions file; its content is checked when it is read."""
         return {self._context.workspace.folder / result.file: None}
 
     def predictions(self, results: Results) -> Predictions:
-        """Return the detections that this step left.
+        """Return the detections that this step has stored.
 
         Raises:
-            DataError: the file, or the settings beside it, are not what the ledger has of them.
+            DataError: the file or its settings differ from those in the ledger.
         """
         result = results.of(self)
         truth = self._context.datasets.truth(self._on)
         return coco.read_recorded(self._context.workspace.folder / result.file, truth, result.sha256)
 
     def _weights(self, results: Results) -> str:
-        if self._given is not None:
-            return self._given.path
+        if self._own_weights is not None:
+            return self._own_weights.path
         assert self._trained is not None
         trained = results.of(self._trained)
         path = self._context.workspace.folder / trained.best
-        if file_hash(path) != trained.sha256:  # read anew: the cache goes by size and time
+        if file_hash(path) != trained.sha256:  # hashed again: cached hashes rely on size and time
             hint = "delete it: the next run trains again"
             raise DataError("the weights are not those in the ledger: the file was changed", where=path, hint=hint)
         return str(path)
 
-    def _forward(self, event: Event) -> None:
+    def _forward_event(self, event: Event) -> None:
         self._context.notify(Notice("event", self.name, {"kind": event.kind, **event.to_body()}))
 
 
 def prediction_settings(study: Study, gate: Gate, arm: Arm) -> Json:
     """Return the settings of an arm's predictions: the study's `evaluation:`, with the image size of its training.
 
-    An arm without stages has no size of its own and takes the other arm's. Two arms trained at different sizes are each
-    measured at their own; the comparison then lists the difference.
+    An arm without stages takes the size of the other arm. Two arms trained at different sizes are each measured at
+    their own, and the comparison lists the difference.
     """
     settings = dict(study.evaluation)
     if "imgsz" not in settings:

@@ -1,7 +1,7 @@
-"""Probe steps: can the start weights learn a few of the images by heart, in minutes, on the CPU?
+"""Probe steps: test in minutes, on the CPU, whether the start weights can overfit a few of the images.
 
-Two steps for each pair of start weights and dataset: one trains and measures, and is cached whatever came out; one
-judges, and stops the run while there are errors. So an `ignore:` lets a study go on without another training.
+There are two steps for each pair of start weights and dataset: one trains and measures, and is cached whatever the
+result; one judges, and fails while there are errors. An `ignore:` then lets a study continue without a new training.
 """
 
 from __future__ import annotations
@@ -45,18 +45,20 @@ from liftgate.training.start_weights import resolve_weights
 if TYPE_CHECKING:
     from liftgate import checks
 
-LONGEST = 300.0
-"""Seconds after which a probe ends, whatever it has learned"""
-_MET = 0.5  # IoU
-_DEVICE = "cpu"  # where the study names none: a probe comes before the GPU is warm
+MAX_SECONDS = 300.0
+"""Seconds after which a probe ends, whatever its result"""
+_MATCH_IOU = 0.5  # IoU
+_DEVICE = "cpu"  # where the study names no device
 
-# What makes each backend learn by heart: no augmentation, no regularisation, no early stop. A small batch takes many
-# steps; Ultralytics warms up for at least 100 of them unless the recipe says otherwise.
-_AUGMENTS = "mosaic mixup cutmix copy_paste hsv_h hsv_s hsv_v degrees translate scale shear perspective flipud fliplr"
-_BY_HEART: Mapping[str, Json] = {
+# Recipes that let each backend overfit: no augmentation, no regularisation, no early stopping. A small batch gives many
+# steps; Ultralytics warms up for at least 100 steps unless the recipe says otherwise.
+_AUGMENTATIONS = (
+    "mosaic mixup cutmix copy_paste hsv_h hsv_s hsv_v degrees translate scale shear perspective flipud fliplr"
+)
+_OVERFIT_RECIPES: Mapping[str, Json] = {
     "toy": {"epochs": 40, "lr0": 0.2, "patience": 40, "batch": 4},
     "ultralytics": {
-        **dict.fromkeys((*_AUGMENTS.split(), "erasing", "bgr"), 0.0),
+        **dict.fromkeys((*_AUGMENTATIONS.split(), "erasing", "bgr"), 0.0),
         **{"epochs": 80, "patience": 80, "batch": 4, "nbs": 4, "optimizer": "AdamW", "lr0": 0.001, "lrf": 0.1},
         **{"warmup_epochs": 0.0, "weight_decay": 0.0, "close_mosaic": 0, "amp": False, "plots": False, "workers": 0},
     },
@@ -70,8 +72,8 @@ class _ProbeTask:
     weights: str
     dataset: str
     recipe: Json
-    most: int
-    """The largest image size that its arms train at"""
+    max_imgsz: int
+    """Largest image size that its arms train at"""
     arms: tuple[str, ...]
 
     @property
@@ -80,7 +82,7 @@ class _ProbeTask:
 
 
 class _ChosenImages(NamedTuple):
-    """Images to learn by heart, and others to be measured on afterwards."""
+    """Images to overfit, and others to measure on afterwards."""
 
     shown: Dataset
     others: Dataset
@@ -100,31 +102,31 @@ class _ChosenImages(NamedTuple):
 
 
 def probe_steps(context: Context) -> list[Step[FindingsResult]]:
-    """Return for each pair of start weights and dataset of the arms' first stages a step that judges its probe."""
-    return [JudgeStep(context, ProbeStep(context, task)) for task in _tasks(context)]
+    """Return one judging step for each pair of start weights and dataset of the arms' first stages."""
+    return [JudgeStep(context, ProbeStep(context, task)) for task in _probe_tasks(context)]
 
 
-def _tasks(context: Context) -> Iterator[_ProbeTask]:
+def _probe_tasks(context: Context) -> Iterator[_ProbeTask]:
     found: dict[str, _ProbeTask] = {}
     for arm in context.study.arms:
         if not arm.stages or arm.stages[0].weights is None:
             continue
         stage = arm.stages[0]
         own = {**stage.recipe, "epochs": max(80, int(stage.recipe.get("epochs", 0)))}
-        # A backend whose arguments are unknown here gets the stage's own recipe, and enough epochs.
-        recipe = _BY_HEART.get(context.study.backend, own)
+        # Backends without an entry use the stage's own recipe with enough epochs.
+        recipe = _OVERFIT_RECIPES.get(context.study.backend, own)
         size = stage.recipe.get("imgsz", DEFAULT_IMGSZ)
-        most = size if isinstance(size, int) else DEFAULT_IMGSZ
+        max_imgsz = size if isinstance(size, int) else DEFAULT_IMGSZ
         for source in stage.sources:
             key = content_hash([stage.weights, source, recipe])
-            same = found.get(key, _ProbeTask(str(stage.weights), source, recipe, most, ()))
+            same = found.get(key, _ProbeTask(str(stage.weights), source, recipe, max_imgsz, ()))
             arms = tuple(dict.fromkeys((*same.arms, arm.name)))
-            found[key] = replace(same, most=max(same.most, most), arms=arms)
+            found[key] = replace(same, max_imgsz=max(same.max_imgsz, max_imgsz), arms=arms)
     yield from found.values()
 
 
 class ProbeStep(Step[ProbeResult]):
-    """Trains on a few images, measures on the same, and is cached whatever came out."""
+    """Trains on a few images and measures on the same; cached whatever the result."""
 
     KIND = "probe"
     RESULT = ProbeResult
@@ -134,7 +136,7 @@ class ProbeStep(Step[ProbeResult]):
         study = context.study
         self._weights = resolve_weights(task.weights, study.folder)
         self._chosen = _ChosenImages.of(context.datasets.dataset(task.dataset))
-        self._recipe = {**task.recipe, "imgsz": choose_image_size(self._chosen.shown, task.most)}
+        self._recipe = {**task.recipe, "imgsz": choose_image_size(self._chosen.shown, task.max_imgsz)}
         inputs = {
             "weights": self._weights.identity,
             "data": context.datasets.fingerprint(task.dataset),
@@ -144,19 +146,19 @@ class ProbeStep(Step[ProbeResult]):
             "task": study.task,
             "backend": study.backend,
             "device": study.device or _DEVICE,
-            "longest": LONGEST,
+            "longest": MAX_SECONDS,
         }
         super().__init__(task.name, inputs)
 
     def work(self, results: Results) -> ProbeResult:
-        """Train on the chosen images, measure on the same, and return what came out as a LearnabilityResult."""
+        """Train on the chosen images, measure on the same, and return a LearnabilityResult."""
         study, folder = self._context.study, self._context.workspace.folder
         run = RunFolder.unfinished(folder, self.key) or RunFolder.create(
             folder, f"probe-{self.name.removeprefix('probe ')}", self.key, arm="probe", seed=study.seeds[0]
         )
         job = TrainJob(
             weights=self._weights.path,
-            data=self._tree(),
+            data=self._write_tree(),
             recipe=self._recipe,
             seed=study.seeds[0],
             task=study.task,
@@ -173,18 +175,18 @@ class ProbeStep(Step[ProbeResult]):
         return ProbeResult(run.name, probe.to_dict())
 
     def _train(self, run: RunFolder, job: TrainJob) -> Callable[[], float]:
-        """Train until the end or until the time is over; return the clock that counts all attempts together."""
+        """Train to the end or the time limit; return a clock of the seconds of all attempts together."""
         context = self._context
-        before, begun = run.read().seconds or 0.0, time.monotonic()
+        before, started = run.read().seconds or 0.0, time.monotonic()
 
         def seconds() -> float:
-            return round(before + time.monotonic() - begun, 3)
+            return round(before + time.monotonic() - started, 3)
 
         def on_event(event: Event) -> None:
             context.notify(Notice("event", self.name, {"kind": event.kind, **event.to_body()}))
 
         def stop() -> bool:
-            return bool(context.stop_reason()) or seconds() > LONGEST
+            return bool(context.stop_reason()) or seconds() > MAX_SECONDS
 
         try:
             watched = LiveDiagnosis(job.out, on_event)
@@ -213,7 +215,7 @@ class ProbeStep(Step[ProbeResult]):
         others, named = None, {}
         if chosen.others.images:
             predictions = self._predicted(run, job, chosen.others, "test")
-            others, named = evaluate(chosen.others, predictions), _named(chosen.others, predictions)
+            others, named = evaluate(chosen.others, predictions), _predicted_classes(chosen.others, predictions)
         rows = {name: row for name, row in shown.per_class.items() if row["n_objects"]}
         return LearnabilityResult(
             weights=task.weights,
@@ -230,13 +232,13 @@ class ProbeStep(Step[ProbeResult]):
             per_class={name: round(float(row["AP50"] or 0.0), 4) for name, row in rows.items()},
             objects={name: int(row["n_objects"] or 0) for name, row in rows.items()},
             too_small=too_small(chosen.shown, imgsz),
-            losses=tuple(round(_loss(row), 5) for row in epochs),
+            losses=tuple(round(_training_loss(row), 5) for row in epochs),
             scores=tuple(float(row.metrics.get("mAP50") or 0.0) for row in epochs),
             others_named=named,
         )
 
     def _predicted(self, run: RunFolder, job: TrainJob, truth: Dataset, split: str) -> Predictions:
-        """Return what the best weights find on one list of the probe's tree."""
+        """Return the detections of the best weights on one split of the probe's tree."""
         predict = PredictJob(
             weights=str(job.out / "weights" / "best.pt"),
             data=job.data,
@@ -250,8 +252,8 @@ class ProbeStep(Step[ProbeResult]):
         launch.predict(predict, backend=backend, folder=run.path, on_event=lambda event: None, stop=stop)
         return coco.read_predictions(predict.out, truth)
 
-    def _tree(self) -> Path:
-        """Write the training tree: val are the images of train again, test are the others."""
+    def _write_tree(self) -> Path:
+        """Write the training tree, in which val equals train and test has the other images; return its data.yaml."""
         folder = self._context.workspace.folder / "trees" / f"probe-{short(self.key)}"
         data_yaml = yolo.write(self._chosen.both, folder)
         write_text(folder / "val.txt", (folder / "train.txt").read_text(encoding="ascii"))
@@ -270,10 +272,10 @@ class JudgeStep(Step[FindingsResult]):
         super().__init__(f"judge {probed.name}", inputs, (probed,))
 
     def work(self, results: Results) -> FindingsResult:
-        """Judge what the probe learned.
+        """Judge the result of the probe.
 
         Raises:
-            FindingsError: it learned nothing, or what it learned holds nowhere else.
+            FindingsError: it did not learn, or does not generalise to the other images.
         """
         from liftgate import checks  # a plan applies no rules
 
@@ -281,7 +283,7 @@ class JudgeStep(Step[FindingsResult]):
         probe = LearnabilityResult.from_dict(results.of(self._probed).probe)
         subject = checks.Subject(datasets={}, study=None, probes=(probe,))
         found = checks.run(subject, select=["probe"], ignore=_probe_only(context.study.ignore))
-        _record(context, probe, found)
+        _record_findings(context, probe, found)
         for finding in found.findings:
             context.notify(warning(name, finding.message))
         if not found.ok:
@@ -295,7 +297,7 @@ class JudgeStep(Step[FindingsResult]):
         return FindingsResult({"probe": results.of(self._probed).probe, **found.to_dict()})
 
 
-def _loss(epoch: EpochRow) -> float:
+def _training_loss(epoch: EpochRow) -> float:
     return sum(float(value or 0.0) for name, value in epoch.losses.items() if not name.startswith("val/"))
 
 
@@ -303,8 +305,8 @@ def _ap50(evaluation: Evaluation) -> float:
     return round(float(evaluation.metrics["mAP50"] or 0.0), 4)
 
 
-def _named(truth: Dataset, predictions: Predictions) -> dict[str, dict[str, int]]:
-    """Class → class that the surest detection on an object (IoU 0.5) says → objects, of those that were found."""
+def _predicted_classes(truth: Dataset, predictions: Predictions) -> dict[str, dict[str, int]]:
+    """Return true class → class of the most confident detection on an object (IoU 0.5) → number of objects."""
     names = truth.classes
     found: dict[str, dict[str, int]] = {name: dict.fromkeys(names, 0) for name in names}
     place = {image: number for number, image in enumerate(predictions.images)}
@@ -312,15 +314,15 @@ def _named(truth: Dataset, predictions: Predictions) -> dict[str, dict[str, int]
         rows = np.flatnonzero((truth.labels.image == index) & ~truth.labels.crowd & ~truth.labels.ignore)
         rows_found = np.flatnonzero(predictions.image == place.get(image.id, -1))
         rows_found = rows_found[np.argsort(-predictions.scores[rows_found], kind="stable")]
-        meets = iou(truth.labels.boxes[rows], predictions.boxes[rows_found]) >= _MET
-        for row, met in zip(rows[meets.any(axis=1)], meets[meets.any(axis=1)], strict=True):
+        matches = iou(truth.labels.boxes[rows], predictions.boxes[rows_found]) >= _MATCH_IOU
+        for row, met in zip(rows[matches.any(axis=1)], matches[matches.any(axis=1)], strict=True):
             true, name = names[truth.labels.cls[row]], predictions.classes[predictions.cls[rows_found[met.argmax()]]]
             found[true][name] = found[true].get(name, 0) + 1
     return found
 
 
-def _record(context: Context, probe: LearnabilityResult, result: checks.CheckResult) -> None:
-    """Add to the findings of the study's last check, which the report shows, what this probe found."""
+def _record_findings(context: Context, probe: LearnabilityResult, result: checks.CheckResult) -> None:
+    """Add the findings of this probe to those of the study's last check, which the report shows."""
     study = context.study.content_hash()
     found = CheckEntry.from_body({"study": study, **result.to_dict()})
     before = [entry for entry in context.ledger.records(CheckEntry) if entry.study == study]

@@ -1,4 +1,4 @@
-"""Recipe of a stage as it is trained: with the batch that was settled for all arms where the study leaves it open."""
+"""Recipe of a stage as it is trained, with the automatic batch of the study."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from liftgate.study.records import Stage
 
 
 def recipe_of(ledger: Ledger, stage: Stage) -> Json:
-    """Return a stage's recipe with the settled batch; `auto` is left where it was not settled yet."""
+    """Return a stage's recipe with the batch that was chosen for `auto`; `auto` stays where none was chosen yet."""
     recipe = dict(stage.recipe)
     if is_auto_batch(recipe) and (batch := settled_batch(ledger)) is not None:
         recipe["batch"] = batch
@@ -17,7 +17,7 @@ def recipe_of(ledger: Ledger, stage: Stage) -> Json:
 
 
 def is_auto_batch(recipe: Json) -> bool:
-    """Return whether the batch is left to the machine: `auto`, or in Ultralytics' words -1 or a share of the memory.
+    """Return whether the batch is automatic: `auto`, or for Ultralytics -1 or a fraction of the memory.
 
     >>> [is_auto_batch({"batch": batch}) for batch in ("auto", -1, 0.7, 16)], is_auto_batch({})
     ([True, True, True, False], False)
@@ -27,6 +27,6 @@ def is_auto_batch(recipe: Json) -> bool:
 
 
 def settled_batch(ledger: Ledger) -> int | None:
-    """Return the batch that goes for all arms; None: it was not settled yet."""
+    """Return the automatic batch of all arms; None: not chosen yet."""
     settled = [note.batch for note in ledger.records(NoteEntry) if note.batch is not None]
     return settled[-1] if settled else None

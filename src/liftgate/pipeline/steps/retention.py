@@ -1,4 +1,4 @@
-"""Retention: what training on new data cost on the old, and what else of the trainings limits a verdict."""
+"""Retention: how much a model forgot of earlier data, and other caveats from the trainings of a gate's arms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ORDER = ("PASS", "MARGINAL", "FAIL")
 
 
 class RetentionCheck(NamedTuple):
-    """Old data of an arm, and the model before it trained on new data."""
+    """Earlier data of an arm, and the model before it was trained on new data."""
 
     place: str
     """dataset.split"""
@@ -27,10 +27,10 @@ class RetentionCheck(NamedTuple):
 
 
 def retention_checks(arm: Arm) -> Iterator[RetentionCheck]:
-    """Yield the old data that an arm may do worse on than before.
+    """Yield the earlier data on which an arm may have become worse, each with the model to compare with.
 
-    Unless the study says otherwise: val of every dataset that an earlier stage trained on and the last one does not,
-    as the model was when that stage ended.
+    By default: val of every dataset that an earlier stage trained on and the last one does not, with the model at the
+    end of that stage.
 
     >>> from liftgate.study.records import Stage
     >>> chain = Arm("two_stage", (Stage("big", weights="yolo.pt"), Stage("bench")))
@@ -40,8 +40,8 @@ def retention_checks(arm: Arm) -> Iterator[RetentionCheck]:
     if not arm.stages:
         return
     last = arm.stages[-1]
-    begin = max(number for number, stage in enumerate(arm.stages) if stage.weights is not None)
-    learned = {stage.data: number for number, stage in enumerate(arm.stages[:-1]) if number >= begin}
+    start = max(number for number, stage in enumerate(arm.stages) if stage.weights is not None)
+    learned = {stage.data: number for number, stage in enumerate(arm.stages[:-1]) if number >= start}
     places = arm.remember
     if places is None:
         places = tuple(f"{name}.val" for name in learned if name not in (*last.sources, last.data))
@@ -49,12 +49,14 @@ def retention_checks(arm: Arm) -> Iterator[RetentionCheck]:
         number = learned.get(place.rpartition(".")[0])
         if number is not None:
             yield RetentionCheck(place, Arm(f"{arm.name}-before", arm.stages[: number + 1]))
-        elif not str(arm.stages[begin].weights).endswith((".yaml", ".yml")):  # from scratch nothing was known
-            yield RetentionCheck(place, Arm(f"{arm.name}-before", weights=arm.stages[begin].weights))
+        elif not str(arm.stages[start].weights).endswith(
+            (".yaml", ".yml")
+        ):  # a model trained from scratch has nothing to forget
+            yield RetentionCheck(place, Arm(f"{arm.name}-before", weights=arm.stages[start].weights))
 
 
-class _MeasuredTwice(NamedTuple):
-    """One retention check with its predictions for every seed."""
+class _BeforeAndAfter(NamedTuple):
+    """One retention check with the predictions before and after, for every seed."""
 
     arm: Arm
     place: str
@@ -63,7 +65,7 @@ class _MeasuredTwice(NamedTuple):
 
 
 class VerdictContext:
-    """What belongs to a gate's verdict beyond its numbers: how its arms' trainings ended, and what they forgot."""
+    """Context of a gate's verdict: how the trainings of its arms ended, and what they forgot."""
 
     def __init__(self, context: Context, gate: Gate) -> None:
         self._context, self._gate = context, gate
@@ -85,7 +87,7 @@ class VerdictContext:
     def annotate(self, verdict: Verdict, results: Results) -> Verdict:
         """Return the verdict with caveats and evidence added.
 
-        Forgetting changes the word only where the gate limits it.
+        Forgetting changes the verdict only where the gate limits it.
         """
         caveats = [
             f"{result.arm} seed {result.seed}: {decision.reason}"
@@ -98,7 +100,7 @@ class VerdictContext:
             verdict = self._with_retention(verdict, check, results)
         return verdict
 
-    def _measured(self, arm: Arm, check: RetentionCheck) -> _MeasuredTwice:
+    def _measured(self, arm: Arm, check: RetentionCheck) -> _BeforeAndAfter:
         """Before and after for every seed, with the settings of the gate."""
         gate, study = replace(self._gate, on=check.place), self._context.study
         settings = prediction_settings(study, self._gate, arm)
@@ -106,16 +108,16 @@ class VerdictContext:
             tuple(PredictStep(self._context, one, seed, gate, settings=settings) for seed in study.seeds)
             for one in (check.before, arm)
         )
-        return _MeasuredTwice(arm, check.place, before, after)
+        return _BeforeAndAfter(arm, check.place, before, after)
 
-    def _with_retention(self, verdict: Verdict, check: _MeasuredTwice, results: Results) -> Verdict:
+    def _with_retention(self, verdict: Verdict, check: _BeforeAndAfter, results: Results) -> Verdict:
         from liftgate.evaluation.alignment import known_truth  # a plan measures nothing
         from liftgate.evaluation.seeds import compare_seeds
         from liftgate.evaluation.verdict import as_gain, decide
 
         gate = self._gate
         usual = "OKS-mAP50" if self._context.study.task == "pose" else "mAP50"
-        # Threats of the new data need not be classes of the old.
+        # Positive classes of the new data need not be classes of the earlier data.
         metric = usual if gate.metric is None or gate.metric in IMAGE_LEVEL else gate.metric
         spec = replace(ComparisonSpec.of_gate(gate), metric=metric, margin=0.0, claim="better")
         change = compare_seeds(
@@ -128,7 +130,7 @@ class VerdictContext:
         notes = dict.fromkeys(str(one["classes_note"]) for one in settings if one.get("classes_note"))
         if left_out := known_truth(self._context.datasets.truth(check.place)).note:
             notes[left_out] = None
-        sentence = _sentence(check, change, list(notes))
+        sentence = _forgetting_sentence(check, change, list(notes))
         row = {"kind": "forgetting", "arm": check.arm.name, "on": check.place, **change.to_dict()}
         verdict = replace(verdict, evidence=(*verdict.evidence, row), caveats=(*verdict.caveats, sentence))
         if gate.forget_at_most is None:
@@ -140,7 +142,7 @@ class VerdictContext:
         return replace(verdict, word=word, sentence=f"{word}: {why}.")
 
 
-def _sentence(check: _MeasuredTwice, change: Comparison, notes: list[str]) -> str:
+def _forgetting_sentence(check: _BeforeAndAfter, change: Comparison, notes: list[str]) -> str:
     delta, arm = change.delta, check.arm.name
     if change.control is None or change.treatment is None:
         return f"what {arm} forgot on {check.place} cannot be measured: {change.metric} is undefined there"

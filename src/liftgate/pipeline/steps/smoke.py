@@ -1,4 +1,4 @@
-"""Smoke run: one epoch of a stage on the real machine, in a folder that vanishes."""
+"""Smoke run: train one epoch of a stage on the real machine, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from liftgate.training.start_weights import StartWeights, resolve_weights
 
 
 def first_weights(context: Context, arm: Arm, number: int) -> StartWeights:
-    """Return what the chain of a stage starts from: what the stage before leaves is not there yet, and as large."""
+    """Return the weights that the chain of a stage starts from, as those of the previous stage do not exist yet."""
     name = next(stage.weights for stage in reversed(arm.stages[: number + 1]) if stage.weights is not None)
     return resolve_weights(name, context.study.folder)
 
 
 def smoke(context: Context, arm: Arm, number: int, recipe: Json, *, stop: Callable[[], bool]) -> launch.TrainOutcome:
-    """Train one epoch of a stage; only the numbers of what it left can be read, its files are gone.
+    """Train one epoch of a stage and return the outcome; its files are deleted.
 
     Args:
         context: the study.
         arm: the arm of the stage.
-        number: the stage, from 0.
-        recipe: what to train by; its number of epochs does not count.
-        stop: whether to stop.
+        number: of the stage, from 0.
+        recipe: of the training; its number of epochs is ignored.
+        stop: returns whether to stop.
 
     Raises:
         Stopped: `stop` asked for it.
-        TrainingError: the epoch failed; better now than at night.
+        TrainingError: the epoch failed.
     """
     study, stage = context.study, arm.stages[number]
     folder = Path(tempfile.mkdtemp(prefix="scratch-", dir=context.workspace.folder))

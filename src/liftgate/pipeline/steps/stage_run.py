@@ -1,7 +1,7 @@
-"""Run of a stage: one attempt to train it, in the run folder that an earlier attempt left or in a new one.
+"""Stage run: one attempt to train a stage, in the run folder of an unfinished attempt or in a new one.
 
-The order of what is written makes a kill harmless at any point: weights, decisions, the `run` entry, run.json, and
-last of all the `step` entry.
+Results are written in an order that makes a kill at any point harmless: weights, decisions, the `run` entry, run.json,
+and finally the `step` entry.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ class StageRun:
         self._stage = arm.stages[number - 1]
 
     def train(self, weights: str) -> TrainResult:
-        """Train from `weights`, or go on with the unfinished run of the same step, and put the run on record.
+        """Train from `weights`, or resume the unfinished run of the same step, and record the run.
 
         Raises:
-            Stopped: it was stopped, or the budget is spent; the same call goes on.
-            TrainingError: the stage cannot go on.
-            DataError: images went or changed meanwhile.
+            Stopped: it was stopped, or the budget is spent; the same call resumes it.
+            TrainingError: the training failed.
+            DataError: images were removed or changed meanwhile.
         """
         context, step = self._context, self._step
-        if (known := self._recorded()) is not None:
+        if (known := self._recorded_result()) is not None:
             return known
         folder = context.workspace.folder
         unfinished = RunFolder.unfinished(folder, step.key)
@@ -73,12 +73,12 @@ class StageRun:
         run.write_preflight(preflight(context.study.folder, study=context.study.name, **self._identity()))
         run.write_command(training_command(job))
         if unfinished is None:
-            self._take_over(run, job)
-        begun, before = time.monotonic(), run.read().seconds or 0.0
+            self._continue_stopped_run(run, job)
+        started, before = time.monotonic(), run.read().seconds or 0.0
         try:
             outcome = self._launch(job, run, ceiling)
         except Paused as pause:
-            seconds = round(before + time.monotonic() - begun, 3)
+            seconds = round(before + time.monotonic() - started, 3)
             if (stopped := _stopped_by_decision(job, run)) is not None:
                 return self._finish(run, job, stopped, seconds)
             run.update(state="paused", seconds=seconds)
@@ -86,15 +86,15 @@ class StageRun:
             reason = context.stop_reason() or ceiling.reason() or str(pause)
             raise Stopped(reason, where=run.path, hint=hint) from None
         except Stopped:  # at once, in the middle of an epoch
-            run.update(state="paused", seconds=round(before + time.monotonic() - begun, 3))
+            run.update(state="paused", seconds=round(before + time.monotonic() - started, 3))
             raise
         except TrainingError as error:
-            run.update(seconds=round(before + time.monotonic() - begun, 3))
+            run.update(seconds=round(before + time.monotonic() - started, 3))
             run.fail(error)
             raise
         finally:
             write_report(folder)
-        return self._finish(run, job, outcome, round(before + time.monotonic() - begun, 3))
+        return self._finish(run, job, outcome, round(before + time.monotonic() - started, 3))
 
     def _identity(self) -> Body:
         step = self._step
@@ -150,10 +150,10 @@ class StageRun:
     def _warn(self, message: str) -> None:
         self._context.notify(warning(self._step.name, message))
 
-    def _recorded(self) -> TrainResult | None:
-        """Return the run of this very step that the ledger holds as finished, when its weights are what they were.
+    def _recorded_result(self) -> TrainResult | None:
+        """Return the result of a finished run of this step in the ledger, if its weights are unchanged.
 
-        A kill between the run's entry and the step's leaves that: nothing has to be trained again.
+        It exists after a kill between the run's entry and the step's: nothing has to be trained again.
         """
         folder = self._context.workspace.folder
         entries = self._context.ledger.records(RunEntry)
@@ -166,11 +166,11 @@ class StageRun:
             write_report(folder)
         return result
 
-    def _take_over(self, run: RunFolder, job: TrainJob) -> None:
-        """Let a new run go on from one that a decision stopped and that differs from it only in what may stop it.
+    def _continue_stopped_run(self, run: RunFolder, job: TrainJob) -> None:
+        """Continue, in a new run, one that a decision stopped and that differs only in its decision points.
 
-        The old run stays as it was, and on record; a copy of its state is taken. Not when the new decisions would have
-        stopped it earlier: its weights have seen more epochs than that.
+        The old run stays unchanged and on record; its state is copied. This is not done if the new decision points
+        would have stopped it earlier, as its weights were trained for more epochs.
         """
         wanted = _without_decisions(self._step.inputs, [need.key for need in self._step.needs])
         for entry in reversed(self._context.ledger.records(StepEntry)):
@@ -188,20 +188,20 @@ class StageRun:
             shutil.copyfile(old.path / "events.jsonl", run.path / "events.jsonl")
             shutil.copytree(old.results / "weights", run.results / "weights", dirs_exist_ok=True)
             shutil.copytree(old.results / "state", run.results / "state.part")
-            (run.results / "state.part").rename(run.results / "state")  # last: a copy cut short is begun anew
+            (run.results / "state.part").rename(run.results / "state")  # last, so that an interrupted copy is not used
             self._warn(f"the decisions changed: it goes on from {old.name}, which they had stopped")
             return
 
     def _finish(self, run: RunFolder, job: TrainJob, outcome: launch.TrainOutcome, seconds: float) -> TrainResult:
-        """Keep the weights, and put the run, and what was decided about it, on record.
+        """Keep the weights, and record the run and the decisions about it.
 
         Raises:
-            DataError: images went or changed while it trained.
+            DataError: images were removed or changed during the training.
         """
         folder, ledger, record = self._context.workspace.folder, self._context.ledger, run.read()
-        self._demand_unchanged(run)
-        best = _keep(outcome.best, run.results / "best.pt")
-        last = _keep(outcome.last, run.results / "last.pt")
+        self._require_unchanged_images(run)
+        best = _link_weights(outcome.best, run.results / "best.pt")
+        last = _link_weights(outcome.last, run.results / "last.pt")
         judged = judge(job.decide, outcome.reports, ended=True)
         rows = [EpochRow(report.to_body()) for report in outcome.reports]
         result = TrainResult(
@@ -220,20 +220,20 @@ class StageRun:
             word=end_word(judged),
             decisions=tuple(DecisionRow(**one.to_dict()) for one in judged),
             expected=tuple(expected_rows(self._stage, rows)),
-            doctor=tuple(self._diagnosed(run, record)),
+            doctor=tuple(self._diagnose(run, record)),
         )
         known = ledger.records(DecisionEntry)
         for row in result.decisions:
             decision = DecisionEntry(step=self._step.key, run=result.run, arm=result.arm, **row.to_body())
-            if decision not in known:  # an attempt that was killed here has written it
+            if decision not in known:  # a killed attempt may have recorded it already
                 ledger.add(decision)
         ledger.add(RunEntry(self._step.key, result))
-        _mark_finished(run, result)  # after its entry: a run whose state is finished is not looked for again
+        _mark_finished(run, result)  # after its entry, so that a run marked finished is always in the ledger
         write_report(folder)
         return result
 
-    def _diagnosed(self, run: RunFolder, record: RunRecord) -> list[FindingRow]:
-        """Return what the doctor finds in a run, seen with those of other seeds; none where there is no curve."""
+    def _diagnose(self, run: RunFolder, record: RunRecord) -> list[FindingRow]:
+        """Return the doctor's findings on a run, compared with those of other seeds; empty without a curve."""
         folder = self._context.workspace.folder
         runs = [entry.result for entry in self._context.ledger.records(RunEntry)]
         alike = [
@@ -246,13 +246,13 @@ class StageRun:
             found = diagnose([*there, run.path])[-1].findings
         except DataError:
             return []
-        here = f"{folder}/"  # the ledger names no place of this machine
-        return [FindingRow.from_body(_without(here, finding.to_dict())) for finding in found]
+        prefix = f"{folder}/"  # the ledger contains no absolute paths
+        return [FindingRow.from_body(_without_prefix(prefix, finding.to_dict())) for finding in found]
 
-    def _demand_unchanged(self, run: RunFolder) -> None:
-        """Refuse a run whose images went or changed meanwhile: the ledger would name it as trained on what was read.
+    def _require_unchanged_images(self, run: RunFolder) -> None:
+        """Refuse a run whose images were removed or changed meanwhile.
 
-        Images that are gone may come back, and the run counts then. One that has learned from others never does.
+        With removed images the run can be resumed once they are back; a run with changed images cannot.
         """
         datasets = self._context.datasets
         for name in dict.fromkeys((*self._stage.sources, self._stage.data)):
@@ -270,7 +270,7 @@ def _mark_finished(run: RunFolder, result: TrainResult) -> None:
 
 
 def _stopped_by_decision(job: TrainJob, run: RunFolder) -> launch.TrainOutcome | None:
-    """Return what a run has left that a decision stopped, in this attempt or just before an earlier one was killed."""
+    """Return the outcome of a run that a decision stopped, in this attempt or in a killed one; None: none did."""
     epochs = [event for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochReport)]
     judged = judge(job.decide, epochs)
     return launch.stopped_outcome(job, run.path) if judged and judged[-1].said == "stop" else None
@@ -281,16 +281,16 @@ def _without_decisions(inputs: Body, needs: Iterable[str]) -> str:
     return json.dumps([kept, list(needs)], sort_keys=True)
 
 
-def _without(here: str, value: Any) -> Any:
+def _without_prefix(prefix: str, value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _without(here, item) for name, item in value.items()}
+        return {name: _without_prefix(prefix, item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_without(here, item) for item in value]
-    return value.replace(here, "") if isinstance(value, str) else value
+        return [_without_prefix(prefix, item) for item in value]
+    return value.replace(prefix, "") if isinstance(value, str) else value
 
 
-def _keep(source: Path, target: Path) -> Path:
-    """Put finished weights where people look for them, without a second copy on disk where links work."""
+def _link_weights(source: Path, target: Path) -> Path:
+    """Link finished weights to `target`, or copy them where hard links are not supported."""
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)

@@ -1,4 +1,4 @@
-"""Stopping: what may stop a training, how it ended, and how it went against the expected trajectory."""
+"""Stopping: decision points that may stop a training, how it ended, and its expected trajectory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_EPOCHS = 100
 
 
 def decision_points(study: Study, ledger: Ledger, arm: Arm, number: int, data: str) -> list[StoppingPoint]:
-    """Return everything that may stop a stage: its decision points, and the median rule where the study has it.
+    """Return the decision points of a stage, including those of the median rule where the study uses it.
 
     Args:
         study: the study.
@@ -39,7 +39,7 @@ def end_word(decisions: Sequence[StoppingDecision]) -> str:
 
 
 def expected_rows(stage: Stage, curve: Iterable[EpochRow]) -> list[ExpectedRow]:
-    """Return the expected trajectory against the actual one, one row per epoch that the study names.
+    """Compare the expected trajectory with the actual one, one row per epoch that the study names.
 
     >>> stage = Stage("bench", expect=(Expectation(1, 0.1, 0.2), Expectation(9, 0.3, 0.4)))
     >>> [row.said for row in expected_rows(stage, [EpochRow({"epoch": 1, "metrics": {"mAP50": 0.05}})])]
@@ -58,7 +58,7 @@ def _expected_row(one: Expectation, metric: str, row: EpochRow | None) -> Expect
 
 
 def _peer_curves(ledger: Ledger, arm: str, stage: Stage, number: int, data: str) -> list[list[float]]:
-    """Return the curves of other arms on the same data, at the same place of their chain, that were not stopped."""
+    """Return the curves of other arms in the same stage on the same data that were not stopped."""
     curves: dict[tuple[str, int], list[float]] = {}
     for entry in ledger.records(StepEntry):
         if entry.kind != "train" or entry.inputs["data"] != data:

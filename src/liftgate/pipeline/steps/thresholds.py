@@ -1,4 +1,4 @@
-"""From which score on a gate's images are flagged: given, or chosen on another split by the arm's predictions there."""
+"""Image-level thresholds of a gate: given, or chosen on another split from the arm's predictions there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from liftgate.study.records import Arm, Gate
 
 
 def threshold_step(context: Context, arm: Arm, seed: int, gate: Gate) -> PredictStep | None:
-    """Return the arm's predictions on the split that its threshold is chosen on; None: it is not chosen by any."""
+    """Return the step that predicts the split on which the threshold is chosen; None: it is given."""
     if gate.threshold is None or gate.threshold.on is None:
         return None
     return PredictStep(context, arm, seed, replace(gate, on=gate.threshold.on))
@@ -21,7 +21,7 @@ def threshold_step(context: Context, arm: Arm, seed: int, gate: Gate) -> Predict
 def image_threshold(
     context: Context, gate: Gate, chosen_by: PredictStep | None, results: Results
 ) -> ImageLevelThreshold | None:
-    """Return from which score on an image of one arm is flagged; None: the gate is not about whole images.
+    """Return the image-level threshold of one arm; None: the gate has no image-level metric.
 
     Args:
         context: the study.

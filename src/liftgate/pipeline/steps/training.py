@@ -1,4 +1,4 @@
-"""Train steps: one executed stage for one seed, in a run folder of its own."""
+"""Train step: train one stage of an arm with one seed, in its own run folder."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class TrainStep(Step[TrainResult]):
         study, stage = context.study, arm.stages[number - 1]
         name = f"train {arm.name}" + (f" stage {number}" if len(arm.stages) > 1 else "") + f" seed {seed}"
         place = study.place("arms", arm.name, number - 1, "weights")
-        self._given = None if stage.weights is None else resolve_weights(stage.weights, study.folder, place)
-        self._previous = previous if self._given is None else None
+        self._own_weights = None if stage.weights is None else resolve_weights(stage.weights, study.folder, place)
+        self._previous = previous if self._own_weights is None else None
         inputs = {
-            "weights": None if self._given is None else self._given.identity,
+            "weights": None if self._own_weights is None else self._own_weights.identity,
             "data": context.datasets.training_hash(stage),
             "recipe": recipe_of(context.ledger, stage),
             "seed": seed,
@@ -47,19 +47,19 @@ class TrainStep(Step[TrainResult]):
         return self._arm.stages[self._number - 1]
 
     def work(self, results: Results) -> TrainResult:
-        """Train, or go on with the unfinished run of the same step."""
+        """Train, or resume the unfinished run of the same step."""
         from liftgate.pipeline.steps.stage_run import StageRun  # a plan trains nothing
 
-        if self._given is not None:
-            weights = self._given.path
+        if self._own_weights is not None:
+            weights = self._own_weights.path
         else:
             assert self._previous is not None
-            left = results.of(self._previous).weights(self.stage.weights_from)
-            weights = str(self._context.workspace.folder / left)
+            weights_file = results.of(self._previous).weights(self.stage.weights_from)
+            weights = str(self._context.workspace.folder / weights_file)
         return StageRun(self._context, self, self._arm, self._number, self._seed).train(weights)
 
     def files(self, result: TrainResult) -> Mapping[Path, str | None]:
-        """Return the best weights, and the last where the next stage starts from them."""
+        """Return the best weights, and the last ones where the next stage starts from them."""
         folder = self._context.workspace.folder
         kept: dict[Path, str | None] = {folder / result.best: result.sha256}
         following = self._arm.stages[self._number : self._number + 1]
@@ -77,7 +77,7 @@ def train_steps(context: Context, arm: Arm, seed: int) -> list[TrainStep]:
 
 
 def _optional_inputs(study: Study, stage: Stage) -> Body:
-    """Return what only some runs depend on; the key of a run that has none of it stays what it was."""
+    """Return inputs that only some runs have; leaving out empty ones keeps the keys of other runs unchanged."""
     optional = {
         "select": stage.select,
         "decide": [asdict(point) for point in stage.decide],
