@@ -1,7 +1,7 @@
 """The public names: one function for each verb of the command line, and the types that they take and return.
 
-`import liftgate` has them all: this is its one table. A name is imported when it is first used, so that
-`import liftgate` costs nothing and `liftgate.evaluate` does not load what trains.
+`import liftgate` provides them all from this table. A name is imported at its first use, so that `import liftgate` is
+fast and `liftgate.evaluate` does not import what trains.
 
 >>> import liftgate
 >>> sorted(liftgate.__all__)[:3]

@@ -1,9 +1,9 @@
-"""YAML, JSON and XML that strangers wrote: the one place where Liftgate parses them.
+"""Parse untrusted YAML, JSON and XML; nothing else in Liftgate does.
 
 A text of a kilobyte can cost a parser gigabytes, minutes or the process: aliases inside aliases, a hundred thousand
-brackets, a number of a million digits, entities inside entities. Every function here counts before it builds, and
-stops at `Limits` with a `DocumentError`. Nothing here runs code, opens another file or uses the network: YAML tags
-other than the plain ones, external entities and DTDs are refused.
+brackets, a number of a million digits, entities inside entities. Every function here counts values before it builds
+them, and raises `DocumentError` when `Limits` are exceeded. Nothing here runs code, opens another file or uses the
+network: YAML tags other than the plain ones, external entities and DTDs are refused.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 # PyYAML reads 1:30:00 in base 60, one digit at a time, each step longer than the one before.
-_XML_CHUNK = 1 << 15  # small: its elements wait together for their turn
+_XML_CHUNK = 1 << 15  # small: all elements of a chunk are held at once
 _NUMBER = re.compile(r"[-+.:_0-9a-fxo]+", re.IGNORECASE)
 # A string that is not closed matches to the end: to look for others inside it would be quadratic.
 _JSON_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 class DocumentError(ValueError):
-    """A document is not well-formed, or exceeds a limit."""
+    """A document is malformed, or exceeds a limit."""
 
     def __init__(self, problem: str, line: int | None = None) -> None:
         super().__init__(problem if line is None else f"line {line}: {problem}")
@@ -45,20 +45,20 @@ class DocumentError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a document may cost."""
+    """Limits on the size of a document."""
 
     size: int = 4 << 20
     """Bytes"""
     depth: int = 50
-    """Lists, mappings or elements inside each other"""
+    """Nesting of lists, mappings or elements"""
     nodes: int = 400_000
-    """Values, keys included; of YAML after aliases are replaced by what they stand for"""
+    """Values, including keys; in YAML after expansion of aliases"""
     number_length: int = 400
     """Characters of a number"""
 
 
 SMALL = Limits(size=1 << 20, depth=50, nodes=50_000)
-"""For settings that a person writes: a mapping, merge rules, a run's arguments."""
+"""For settings that people write: a mapping, merge rules, a run's arguments."""
 LARGE = Limits(size=1 << 30, depth=50, nodes=100_000_000)
 """For files that have a line for every image or detection."""
 
@@ -67,8 +67,8 @@ def read_limited(path: Path, limits: Limits = SMALL) -> bytes:
     """Return the bytes of a regular file, at most `limits.size` of them.
 
     Raises:
-        DocumentError: it is larger, or no regular file (a pipe or a device may never end).
-        OSError: it cannot be read.
+        DocumentError: the file is too large, or not a regular file (a pipe or a device may never end).
+        OSError: the file cannot be read.
     """
     if path.exists() and not path.is_file():
         raise DocumentError("not a regular file")
@@ -84,7 +84,7 @@ def load_yaml(path: Path, limits: Limits = SMALL) -> Any:
 
     Raises:
         DocumentError: not UTF-8, not YAML, or over a limit.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     return parse_yaml(read_limited(path, limits), limits)
 
@@ -96,7 +96,7 @@ def parse_yaml(text: str | bytes, limits: Limits = SMALL) -> Any:
     {'names': {0: 'cat', 1: 'dog'}}
     >>> parse_yaml("a: &a [x, x]\nb: [*a, *a]", Limits(nodes=10))
     Traceback (most recent call last):
-    liftgate.documents.DocumentError: line 1: more than 10 values, counting what aliases stand for
+    liftgate.documents.DocumentError: line 1: more than 10 values, after expansion of aliases
 
     Raises:
         DocumentError: not UTF-8, not YAML, a tag that is not plain, or over a limit.
@@ -118,11 +118,11 @@ def parse_yaml(text: str | bytes, limits: Limits = SMALL) -> Any:
 def compose_yaml(
     text: str, limits: Limits = SMALL, *, merge_keys: bool = True, loader: type[yaml.SafeLoader] | None = None
 ) -> yaml.Node | None:
-    """Return the root node of one YAML document after counting what it would become; None: it is empty.
+    """Return the root node of one YAML document, after counting its expanded values; None: it is empty.
 
     Args:
         text: the document.
-        limits: of depth, nodes and number lengths.
+        limits: limits of depth, nodes and number lengths.
         merge_keys: False refuses `<<`: 24 lines of merges make 16 million keys.
         loader: None: libyaml's, where it is installed.
 
@@ -160,13 +160,13 @@ def load_json(path: Path, limits: Limits = SMALL) -> Any:
 
     Raises:
         DocumentError: not JSON, or over a limit.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     return parse_json(read_limited(path, limits), limits)
 
 
 def parse_json(text: str | bytes, limits: Limits = SMALL) -> Any:
-    """Return the value of a JSON document. NaN and Infinity, which are no JSON but are written by many, are read.
+    """Return the value of a JSON document. NaN and Infinity, which are not JSON but common, are accepted.
 
     >>> parse_json('{"a": [1, 2]}')
     {'a': [1, 2]}
@@ -183,7 +183,7 @@ def parse_json(text: str | bytes, limits: Limits = SMALL) -> Any:
         return json.loads(decoded)
     except json.JSONDecodeError as error:
         raise DocumentError(f"{error.msg} at column {error.colno}", error.lineno) from None
-    except (ValueError, RecursionError) as error:  # an integer of more digits than Python converts
+    except (ValueError, RecursionError) as error:  # an integer with more digits than Python converts
         raise DocumentError(str(error).split(";")[0]) from None
 
 
@@ -193,7 +193,7 @@ class XmlEvent(NamedTuple):
     kind: Literal["start", "end"]
     element: Element
     depth: int
-    """Elements that are open at this moment, this one counted at its start and no more at its end"""
+    """Number of open elements; this one is counted at its start, not at its end"""
 
 
 def parse_xml(data: bytes, limits: Limits = Limits()) -> Element:
@@ -246,10 +246,10 @@ def iterate_xml(file: IO[bytes], limits: Limits = Limits()) -> Iterator[XmlEvent
 
 
 class _BoundedReader:
-    """Hands bytes of an XML on, and stops where one tag or text has no end.
+    """Reads the bytes of an XML file, and stops at a tag or text that is too long.
 
-    No tag, attribute or text has a `<` in it, so what lies between two of them is one piece. Expat before 2.6 reads a
-    piece again from its start with every chunk.
+    No tag, attribute or text contains `<`, so the bytes between two of them are one token. Expat before 2.6 parses an
+    incomplete token again from its start with every chunk.
     """
 
     def __init__(self, file: IO[bytes], largest: int) -> None:
@@ -267,7 +267,7 @@ class _BoundedReader:
 
 
 def _loader() -> Any:
-    # libyaml where there is one: twenty times as fast. It would follow a deep nest until its stack is gone, so events
+    # libyaml if installed: twenty times as fast. Deep nesting would exhaust its stack, so events
     # are counted first.
     import yaml
 
@@ -275,7 +275,7 @@ def _loader() -> Any:
 
 
 def _scan_events(text: str, limits: Limits, merge_keys: bool, loader: type[yaml.SafeLoader]) -> None:
-    """Stop at what costs a YAML library minutes, gigabytes or the process: events come one by one, nothing is built."""
+    """Refuse text that would cost a YAML library minutes or gigabytes, by its events, before nodes are built."""
     import yaml
 
     depth = count = 0
@@ -300,7 +300,7 @@ def _scan_events(text: str, limits: Limits, merge_keys: bool, loader: type[yaml.
 
 
 def _check_aliases(root: yaml.Node, limits: Limits) -> None:
-    """Stop where aliases stand for too much, or for themselves: nine lines can mean a billion values.
+    """Refuse aliases that expand to too many values, or to themselves: nine lines can expand to a billion values.
 
     An anchor comes before its aliases and is measured once, so the recursion is no deeper than the text is nested.
     """
@@ -320,9 +320,9 @@ def _check_aliases(root: yaml.Node, limits: Limits) -> None:
                 below = measure(child)
                 count, depth = count + below[0], max(depth, below[1] + 1)
         if count > limits.nodes:
-            raise DocumentError(f"more than {limits.nodes:,} values, counting what aliases stand for", line)
+            raise DocumentError(f"more than {limits.nodes:,} values, after expansion of aliases", line)
         if depth > limits.depth:
-            raise DocumentError(f"nested more than {limits.depth} deep, counting what aliases stand for", line)
+            raise DocumentError(f"nested more than {limits.depth} deep, after expansion of aliases", line)
         unfinished.discard(id(node))
         measured[id(node)] = (count, depth)
         return count, depth

@@ -1,18 +1,18 @@
 """The errors that Liftgate raises on purpose.
 
     LiftgateError                 exit 1   something failed while running
-    ├── UsageError                exit 2   the caller's words or files are off
+    ├── UsageError                exit 2   invalid arguments or input files
     │   ├── StudyError                     study.yaml: a typo, a contradiction, a missing key
     │   └── DataError                      a data set or predictions file that cannot be read at all
     ├── FindingsError             exit 3   `check` found something of severity error
     ├── TrainingError             exit 1   a stage did not finish
     │   └── OutOfMemory
-    ├── LedgerError               exit 1   the record is damaged or was touched
+    ├── LedgerError               exit 1   the ledger is damaged or was changed
     ├── Refused                   exit 2   not allowed: a remote for confidential data, a spent lockbox
     └── Stopped                   exit 12  a decision point, the budget or a person stopped it
 
-An error says what is wrong, where (file:line, or arm and seed), what was expected and what was there, and a hint
-that a person can act on. What is wrong with a *row* of a data set is no error but a finding: the rest is read.
+An error states what is wrong, where (file:line, or arm and seed), what was expected and what was found, and a hint on
+what to do. An invalid *row* of a data set is not an error but a finding: the rest is read.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class LiftgateError(Exception):
 
 
 class UsageError(LiftgateError):
-    """The caller's words or files are off: nothing was started."""
+    """Invalid arguments or input files: nothing was started."""
 
     exit_code = 2
 
 
 class StudyError(UsageError):
-    """study.yaml cannot be understood; `where` is file:line."""
+    """study.yaml is invalid; `where` is file:line."""
 
 
 class DataError(UsageError):
@@ -74,7 +74,7 @@ class DataError(UsageError):
 
 
 class Refused(UsageError):
-    """The study or the lockbox does not allow it."""
+    """The study or the lockbox does not allow the operation."""
 
 
 class FindingsError(LiftgateError):
@@ -102,4 +102,4 @@ class Stopped(LiftgateError):
 
 
 class Decided(Stopped):
-    """A decision point stopped an arm, and the study asks nothing about that: the same command would say so again."""
+    """A decision point stopped an arm, and no step of the flow depends on it: running again gives the same result."""

@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders: a reader, or a crash, never finds half of one."""
+"""Write files and folders atomically: neither a reader nor a crash leaves an incomplete one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from liftgate.paths import lexical
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder where Liftgate keeps what can be made again: $XDG_CACHE_HOME/liftgate.
+    """Return the folder of data that Liftgate can make again: $XDG_CACHE_HOME/liftgate.
 
     Raises:
         RuntimeError: there is no home folder.
@@ -27,7 +27,7 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def state_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder where Liftgate keeps what it must not forget: $XDG_STATE_HOME/liftgate.
+    """Return the folder of data that Liftgate must keep: $XDG_STATE_HOME/liftgate.
 
     Raises:
         RuntimeError: there is no home folder.
@@ -38,7 +38,7 @@ def state_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 @contextlib.contextmanager
 def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file that takes the place of `path` when the block ends well, and vanishes when it does not.
+    """Open a temporary file that replaces `path` if the block succeeds, and is deleted if it fails.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
@@ -67,11 +67,11 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 in one atomic step.
 
-    A file name that is no UTF-8 gets its own bytes back: a list of such names still leads to the files.
+    File names that are not UTF-8 are written with their original bytes, so that lists of them remain valid.
     """
     try:
         data = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half of a surrogate pair, as "\ud800" in JSON makes one: it has no bytes
+    except UnicodeEncodeError:  # half of a surrogate pair, as from "\ud800" in JSON: it has no bytes
         data = text.encode("utf-8", "backslashreplace")
     write_bytes(path, data)
 
@@ -86,7 +86,7 @@ def write_json(path: Path, value: object) -> None:
     """Write `value` as JSON with sorted keys, in one atomic step: the same value gives the same bytes.
 
     NaN and infinity are refused (ValueError): they are not JSON, and a metric that is NaN must be null. Bytes of a
-    file name that are no UTF-8 become escapes, which readers turn back.
+    file name that are not UTF-8 become escapes, which readers decode.
     """
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_bytes(path, f"{text}\n".encode("utf-8", "backslashreplace"))
@@ -94,17 +94,17 @@ def write_json(path: Path, value: object) -> None:
 
 @contextlib.contextmanager
 def atomic_folder(folder: Path, own_files: Callable[[str], bool] | None = None) -> Iterator[Path]:
-    """Yield an empty folder that is renamed to `folder` when the block ends well, and vanishes when it does not.
+    """Yield an empty folder that is renamed to `folder` if the block succeeds, and is deleted if it fails.
 
-    A file that came into `folder` meanwhile is never deleted: an absent or empty folder is replaced by the system, in
-    one step that fails where it is not empty.
+    A file that was added to `folder` meanwhile is never deleted: the system replaces a missing or empty folder in one
+    step, which fails if it is not empty.
 
     Args:
-        folder: absent or empty, or holding nothing but files that may be replaced.
-        own_files: says of a file, by its path relative to `folder`, whether it may be replaced; None: none may.
+        folder: missing, empty, or with only files that may be replaced.
+        own_files: returns, for a file's path relative to `folder`, whether it may be replaced; None: no file may.
 
     Raises:
-        DataError: `folder` holds other files.
+        DataError: `folder` has other files.
     """
     folder = lexical(folder)
     folder = folder.resolve() if folder.is_symlink() else folder
@@ -126,7 +126,7 @@ def atomic_folder(folder: Path, own_files: Callable[[str], bool] | None = None) 
 
 def _replace_own_folder(folder: Path, part: Path, own_files: Callable[[str], bool]) -> None:
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old.part")
-    folder.rename(old)  # first: nothing comes into it any more
+    folder.rename(old)  # first: nothing can be added to it any more
     others = [] if old.is_dir() else [folder.name]
     for place, _, names in os.walk(old):
         relative = Path(place).relative_to(old)
@@ -140,17 +140,17 @@ def _replace_own_folder(folder: Path, part: Path, own_files: Callable[[str], boo
 
 
 def require_empty(folder: Path) -> None:
-    """Refuse a `folder` that exists and is not an empty folder.
+    """Raise an error if `folder` exists and is not an empty folder.
 
     Raises:
-        DataError: it holds files, or is a file.
+        DataError: it has files, or is a file.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError("the folder is not empty", where=folder, hint="name a new folder: no existing file is replaced")
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut."""
+    """Sync `folder` to disk, so that a rename in it survives a power failure."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

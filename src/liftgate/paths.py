@@ -1,4 +1,4 @@
-"""Paths: absolute, but never resolved."""
+"""Make paths absolute without following links."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 def lexical(path: Path | str) -> Path:
     """Return the absolute path without `.` and `..`; links are not followed.
 
-    Not Path.resolve(): a linked image has its label beside the link, not beside what it points to.
+    Not Path.resolve(): the label of a linked image is next to the link, not next to its target.
 
     >>> lexical("/a/b/../c").as_posix()
     '/a/c'

@@ -1,4 +1,4 @@
-"""Progress of long work. The command line draws it; a caller in Python passes a function, or nothing."""
+"""Report the progress of long work. The command line shows it; Python callers may pass a function."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 class Progress(Protocol):
-    """Called with what is being done, how many are done and how many there are in all."""
+    """Callback with the name of the work, the number of items done, and their total."""
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Note that `done` of `total` items of `what` are done."""
+        """Report that `done` of `total` items of the work `what` are done."""
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -38,7 +38,7 @@ def report_progress(items: Sequence[T], what: str, progress: Progress) -> Iterat
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time in words.
+    """Return a duration as text.
 
     >>> duration(8.4), duration(95), duration(7384)
     ('8 s', '1 min 35 s', '2 h 03 min')

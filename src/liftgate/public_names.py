@@ -1,4 +1,4 @@
-"""Public names that are imported at their first use, and functions that refuse an unknown keyword before any work."""
+"""Import public names at their first use, and make public functions refuse unknown keyword arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def lazy_names(package: str, functions: Mapping[str, str], types: Mapping[str, s
     """Return the `__getattr__` of a package.
 
     Args:
-        package: its name, where pickle finds the functions.
+        package: name of the package, as pickle stores it.
         functions: name → module that defines it, or `module:name there`.
         types: the same for classes.
     """
@@ -34,10 +34,15 @@ def lazy_names(package: str, functions: Mapping[str, str], types: Mapping[str, s
 
 
 def refuse_unknown_arguments(function: Callable[P, T], package: str, name: str) -> Callable[P, T]:
-    """Return a public function that refuses an unknown keyword argument as the command line does, before any work.
+    """Wrap a public function so that it refuses unknown keyword arguments before any work.
+
+    Args:
+        function: the function.
+        package: name of its public package, as pickle stores it.
+        name: its public name.
 
     Raises:
-        UsageError: when it is called with a keyword that it does not have; the hint names the nearest that it has.
+        UsageError: by the wrapped function, for an unknown keyword; the hint names the nearest one.
     """
     import inspect  # 10 ms, which `import liftgate` need not wait for
 
@@ -45,7 +50,7 @@ def refuse_unknown_arguments(function: Callable[P, T], package: str, name: str) 
     known = [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
     if rest := next((one.name for one in parameters if one.kind == one.VAR_KEYWORD), None):
         options = next(iter(typing.get_args(typing.get_type_hints(function)[rest])), None)
-        if not typing.is_typeddict(options):  # the function itself says which it takes
+        if not typing.is_typeddict(options):  # the function validates its own keywords
             return function
         known += options.__annotations__
 

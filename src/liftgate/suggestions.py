@@ -1,4 +1,4 @@
-"""The name that somebody who mistyped one probably meant."""
+"""Suggest the known name that is nearest to a mistyped one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 
 def nearest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the known name that is most like `word`, or None where none is like it.
+    """Return the known name that is most similar to `word`, or None if none is similar.
 
-    Case and leading dashes do not count. `cutoff`: least similarity, from 0 to 1 (difflib's ratio).
+    Case and leading dashes are ignored. `cutoff` is the least similarity, from 0 to 1 (difflib's ratio).
 
     >>> nearest("metirc", ["metric", "margin"]), nearest("--grups", ["--groups", "--json"])
     ('metric', '--groups')
     """
-    import difflib  # only where somebody mistyped: `--help` and every good command do without
+    import difflib  # only for a mistyped name: `--help` and valid commands do not need it
 
     by_bare = {name.lstrip("-").lower(): name for name in known}
     match = difflib.get_close_matches(str(word).lstrip("-").lower(), by_bare, n=1, cutoff=cutoff)
@@ -21,7 +21,7 @@ def nearest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | No
 
 
 def did_you_mean(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return a hint that names the nearest known name, or None where none is near.
+    """Return a hint that names the nearest known name, or None if none is near.
 
     >>> did_you_mean("lro", ["lr0", "epochs"])
     'did you mean lr0?'
@@ -31,7 +31,7 @@ def did_you_mean(word: object, known: Iterable[str], cutoff: float = 0.6) -> str
 
 
 def suggestion(word: object, known: Iterable[str]) -> str:
-    """Return a hint: the nearest known name, or else all of them.
+    """Return a hint with the nearest known name, or else with all of them.
 
     >>> suggestion("chekc", ["check", "train"])
     'did you mean check?'

@@ -1,4 +1,4 @@
-"""Names from strangers' files made safe to print: control characters and marks that turn text around become visible.
+"""Make names from untrusted files safe to print: control characters and bidirectional marks become visible escapes.
 
 A class or file may be called `\\x1b[2J` (it clears the terminal), hold a line break (it forges a line of output) or a
 mark that lets `gpj.exe` read as `exe.jpg`. Everything that prints or writes a report goes through here.
@@ -14,7 +14,7 @@ _IN_LINE = re.compile(f"[{_HIDDEN}\t\n]")
 
 
 def visible_text(text: str) -> str:
-    r"""Return text of several lines whose other control characters and bidirectional marks are written as escapes.
+    r"""Return multi-line text with its other control characters and bidirectional marks as escapes.
 
     >>> print(visible_text("a\x1b[2J\u202eb\n"), end="")
     a\u001b[2J\u202eb
@@ -23,7 +23,7 @@ def visible_text(text: str) -> str:
 
 
 def visible_line(text: str) -> str:
-    r"""Return the same for one line, such as a name or a cell: line breaks and tabs are escapes too.
+    r"""Return text for one line, such as a name or a table cell: line breaks and tabs become escapes too.
 
     >>> print(visible_line("a\nerror: b"))
     a\u000aerror: b

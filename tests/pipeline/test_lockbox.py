@@ -270,7 +270,7 @@ def test_a_damaged_ledger_of_the_index_is_refused_or_named_beside_the_numbers(
     with pytest.raises(Refused, match="ledger of the study colours cannot be verified") as caught:
         liftgate.evaluate(truth, found)
     assert caught.value.where == str(ledger) and "--open-anyway --reason" in str(caught.value.hint)
-    with pytest.raises(UsageError, match="takes a reason"):
+    with pytest.raises(UsageError, match="needs a reason"):
         liftgate.evaluate(truth, found, open_anyway=" ")
     measured = liftgate.evaluate(truth, found, open_anyway="the disk failed")
     assert measured.settings["contaminated"].endswith("its locks are not known; measured anyway: the disk failed")

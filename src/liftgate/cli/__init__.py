@@ -1,7 +1,7 @@
-"""The command line: one small file per verb; it parses, calls `liftgate.api` and renders.
+"""The command line: one small module per verb, which parses arguments, calls `liftgate.api` and prints the result.
 
-Only the module of the verb on the command line is imported, so `liftgate --help` costs no more than Python itself.
-Data goes to stdout, talk goes to stderr. Exit codes and JSON: docs/output.md.
+Only the module of the verb on the command line is imported, so `liftgate --help` starts as fast as Python itself.
+Data go to stdout, messages to stderr. Exit codes and JSON: docs/output.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from liftgate.cli.streams import escape_control_characters, escape_unencodable, 
 from liftgate.errors import LiftgateError
 from liftgate.visible import visible_text
 
-# verb → what it does: a study from first to last, then what needs none, then the record. Modules: liftgate.cli.VERB.
+# verb → what it does: on a study, in order; then without a study; then the ledger. Modules: liftgate.cli.VERB.
 VERBS = {
     "demo": "the whole story on the CPU in minutes",
     "init": "write a study to edit, from a template",
@@ -29,9 +29,9 @@ VERBS = {
     "explain": "what a finding means, why it matters, how to fix it",
     "plan": "what would run, what is cached and why, hours and money",
     "cost": "what a study costs on machines to rent or to buy",
-    "run": "run a study, or go on with it",
+    "run": "run a study, or resume it",
     "status": "the state of studies, from any shell",
-    "logs": "what a running study says",
+    "logs": "the logs of a study",
     "stop": "pause a running study, from any shell",
     "report": "a study's report again: HTML, Markdown, tables and figures",
     "ask": "predictions of an HTTP API on a truth set, to evaluate and compare",
@@ -39,7 +39,7 @@ VERBS = {
     "compare": "the paired verdict on two detectors' predictions",
     "size": "how many images and groups a claim needs",
     "doctor": "what went wrong in any Ultralytics run, with the evidence",
-    "ledger": "what happened, and whether the record is untouched",
+    "ledger": "show the ledger, and verify that it was not changed",
 }
 
 _OS_HINT = "the same command goes on once that is seen to; LIFTGATE_TRACEBACK=1 shows where it happened"
@@ -55,7 +55,7 @@ _OS_HINTS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; no traceback reaches the user."""
+    """Run one command and return its exit code; errors are printed without a traceback."""
     open_closed_streams()
     escape_unencodable()
     escape_control_characters()
@@ -74,9 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted: the same command goes on from here", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `liftgate … | head` is no failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `liftgate … | head` is not an error
         return 0
-    except OSError as error:  # a full disk, a folder that may not be written: the machine's, not ours
+    except OSError as error:  # a full disk, a folder without write permission: not a fault of Liftgate
         if os.environ.get("LIFTGATE_TRACEBACK"):
             raise
         where = "" if error.filename is None else f" ({_shortened(str(error.filename))})"
@@ -92,9 +92,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _limit_threads_and_gc() -> None:
-    # What numpy's linear algebra multiplies here is small, and its threads then wait for more at full speed.
+    # Liftgate's matrices are small, and numpy's linear algebra threads would spin while they wait for work.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # A command makes many small records and keeps them: looking through them all for cycles finds none.
+    # A command keeps many small records: searching them all for cycles takes time and finds none.
     gc.set_threshold(100_000, 50, 100)
 
 

@@ -1,4 +1,4 @@
-"""`liftgate ask`: an HTTP API's predictions on a truth set."""
+"""`liftgate ask`: get predictions of an HTTP API on a truth set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--api-url", required=True, metavar="URL", help="where images are posted")
     parser.add_argument("--mapping", required=True, type=Path, help="how images are posted and answers read (YAML)")
     parser.add_argument(
-        "--out", required=True, type=Path, metavar="JSON", help="COCO results; the raw answers are saved beside it"
+        "--out", required=True, type=Path, metavar="JSON", help="COCO results; the raw answers are saved next to it"
     )
     parser.add_argument("--rate", metavar="N/s", help="requests at most: 2/s, 30/min")
     parser.add_argument("--at-once", type=int, default=1, help="requests in flight (default: %(default)s)")

@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="DIR",
         help="write a corrected copy of the data (labels, data.yaml, images as links; of a study also study.yaml) "
-        "into a new folder, and check it; boxes are moved only with `--fix labels.geometry` beside it",
+        "into a new folder, and check it; boxes are moved only with `--fix labels.geometry` too",
     )
     parser.add_argument(
         "--page", type=Path, metavar="HTML", help="write the findings with pictures: boxes both ways, pairs of copies"
@@ -100,13 +100,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _unreadable(path: Path, error: LiftgateError) -> dict[str, str]:
-    """The finding of data that cannot be read at all; its id is that of a path that leads nowhere."""
+    """Return the finding for data that cannot be read at all; its id is that of a missing path."""
     where = str(error.where or path)
     return {"id": "data.path", "severity": "error", "where": where, "message": error.what, "hint": error.hint or ""}
 
 
 def _fixed(args: argparse.Namespace) -> Path:
-    """Write a fixed copy of the data, or of a study's, and return its data.yaml or study.yaml."""
+    """Write a fixed copy of a data set or of a study's data, and return its data.yaml or study.yaml."""
     from liftgate.checks.fixes.dataset_fixes import fix_dataset, fix_lines, write_fixed
     from liftgate.data.formats.read import read
     from liftgate.study.study_file import is_study
@@ -127,15 +127,15 @@ def _fixed(args: argparse.Namespace) -> Path:
 
 
 def _fix_target(args: argparse.Namespace) -> tuple[Path, tuple[str, ...]]:
-    """The folder of the fixed copy, and the fixes that are named: `--fix DIR --fix labels.geometry`."""
+    """Return the folder of the fixed copy and the named fixes: `--fix DIR --fix labels.geometry`."""
     from liftgate.checks.fixes.dataset_fixes import GEOMETRY
 
     named = tuple(word for word in args.fix if word == GEOMETRY)
     folders = [word for word in args.fix if word != GEOMETRY]
     if len(folders) > 1:
         raise UsageError("--fix takes one folder", got=", ".join(folders), expected=f"DIR, and {GEOMETRY}")
-    beside = args.path.parent if args.path.is_file() else args.path
-    return Path(folders[0]) if folders else beside.with_name(f"{beside.absolute().name}-fixed"), named
+    data_folder = args.path.parent if args.path.is_file() else args.path
+    return Path(folders[0]) if folders else data_folder.with_name(f"{data_folder.absolute().name}-fixed"), named
 
 
 def _before_and_after(args: argparse.Namespace, folder: Path) -> Path:
@@ -165,7 +165,7 @@ def _fixed_study(path: Path, folder: Path, named: tuple[str, ...]) -> Path:
 
 
 def _ignore_reasons(words: list[str]) -> dict[str, str]:
-    """`--ignore ID` and `--ignore ID=REASON`, may be repeated; several ids are separated by commas."""
+    """Return id → reason from `--ignore ID` and `--ignore ID=REASON`; several ids are separated by commas."""
     reasons: dict[str, str] = {}
     for word in words:
         ids, equals, reason = word.partition("=")
@@ -193,13 +193,13 @@ def _show(result: CheckResult, *, quiet: bool) -> None:
 
 
 def _geometry(name: str, found: Mapping[str, Any]) -> str:
-    """Return the answer of the label geometry probe; "fits" is no finding and is shown all the same."""
+    """Return the result of the label geometry probe, which is shown even if it is no finding ("fits")."""
     why = found.get("why") or f"{found['images']} images, boxes as stored: z {found['z']:.1f}"
     return f"label geometry of {name}: {found['answer']} ({why})"
 
 
 def _show_group(console: Console, findings: list[Finding]) -> None:
-    """One heading, every place, one hint where they agree on it."""
+    """Print findings of one kind: a heading, every place, and the hint once if all have the same."""
     first = findings[0]
     colour = _COLOURS[first.severity]
     console.print(f"[{colour}]{first.severity}[/{colour}] [bold]{first.id}[/bold]")
@@ -228,7 +228,7 @@ def _summary(result: CheckResult) -> str:
 
 
 def _short_path(where: str) -> str:
-    """Shorten a path below the working directory, as a person would type it."""
+    """Return a path below the working directory relative to it."""
     with contextlib.suppress(OSError, ValueError):
         return where.replace(f"{Path.cwd()}/", "", 1)
     return where

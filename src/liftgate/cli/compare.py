@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _named(paths: Sequence[Path]) -> dict[str, Path]:
-    """Treatments by name: as given before `=`, else the file's stem, else (where two have it) all of its path."""
+    """Return name → path of the treatments: the name before `=`, else the file's stem, else (if ambiguous) its path."""
     names = []
     for path in paths:
         name, equals, file = str(path).partition("=")
@@ -75,7 +75,7 @@ def _named(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def text(comparison: Comparison) -> str:
-    """The verdict, its numbers, and what limits it."""
+    """Return the text of a comparison: the verdict, its numbers, and what limits it."""
     delta = comparison.delta
     lines = [
         f"{comparison.verdict}: {comparison.reason}",
@@ -97,7 +97,7 @@ def text(comparison: Comparison) -> str:
 
 
 def several(comparisons: Comparisons) -> str:
-    """One line for each treatment, the best word first."""
+    """Return a table with a line for each treatment, the best verdict first."""
     first = next(iter(comparisons.treatments.values()))
     lines = [
         f"{comparisons.verdict}: {comparisons.metric} of {len(comparisons.treatments)} treatments against the control "
@@ -121,7 +121,7 @@ def several(comparisons: Comparisons) -> str:
 
 
 def _extras(comparison: Comparison) -> Iterator[str]:
-    """Shown, and no verdict goes by it."""
+    """Yield statistics that do not affect the verdict."""
     parts = []
     if comparison.p_value is not None:
         parts.append(f"p of no difference {comparison.p_value:.3f}")
@@ -159,7 +159,7 @@ def _slices(comparison: Comparison) -> Iterator[str]:
 
 
 def _images(comparison: Comparison) -> Iterator[str]:
-    """The images that changed most, both ways."""
+    """Yield the images that got better and worse most."""
     for word, sign in (("better", 1), ("worse", -1)):
         rows = [row for row in comparison.images if row["change"] * sign > 0][:_SHOWN_IMAGES]
         if rows:

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="REGION",
-        help="confidential data may be there (beside the file's allowed_regions); may be given again",
+        help="confidential data may be there (in addition to the file's allowed_regions); may be given again",
     )
     add_overrides(parser)
     add_json(parser)

@@ -1,4 +1,4 @@
-"""`liftgate data`: the data room. Each sub-verb is a module liftgate.cli.data_NAME."""
+"""`liftgate data`: verbs on data sets. Each sub-verb is a module liftgate.cli.data_NAME."""
 
 from __future__ import annotations
 

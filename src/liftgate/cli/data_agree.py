@@ -1,4 +1,4 @@
-"""`liftgate data agree --a LABELS --b LABELS`: how far annotators agree."""
+"""`liftgate data agree --a LABELS --b LABELS`: measure how far annotators agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`liftgate data corrections EXPORTED CORRECTED`: what people changed of pre-labels."""
+"""`liftgate data corrections EXPORTED CORRECTED`: count what people changed in pre-labels."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
         before = read(args.exported / XML, images=args.exported / "images", progress=bar)
         terms = known_terms(before)
         before = with_terms(before, terms)
-        beside = args.exported / GROUPS_FILE
-        if rule := args.groups or (str(beside.absolute()) if beside.is_file() else None):
+        groups_file = args.exported / GROUPS_FILE
+        if rule := args.groups or (str(groups_file.absolute()) if groups_file.is_file() else None):
             before = assign_groups(before, rule, base=Path.cwd())
         if args.server:
             _pull(args)
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pull(args: argparse.Namespace) -> None:
-    """Nothing of ours is sent, so confidential labels may come home from wherever they are."""
+    """Fetch the labels; nothing is sent, so confidential labels may be fetched from any server."""
     from liftgate.data.prelabels.server import pull
     from liftgate.data.remote.hosts import plain_http_warning, require_allowed_host
 

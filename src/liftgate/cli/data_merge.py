@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_parts(parser: argparse.ArgumentParser) -> None:
-    """Add what merge and mix share."""
+    """Add the arguments that merge and mix share."""
     parser.add_argument("parts", nargs="+", metavar="[NAME=]DATA", help=READS)
     parser.add_argument(
         "--rules",
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def print_emptied(emptied: Mapping[str, int], *, backgrounds: bool) -> None:
-    """Say what becomes of images that lose all their boxes."""
+    """Print what happens to images that lose all their boxes."""
     outcome = "stay as backgrounds" if backgrounds else "are left out (--backgrounds keeps them)"
     for name, count in emptied.items():
         say(f"{count} images of {name} lose all their boxes and {outcome}")

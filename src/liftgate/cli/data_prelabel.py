@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_server(parser: argparse.ArgumentParser, verb: str, summary: str, *, sends: bool = True) -> None:
-    """Add the arguments of push and pull; what only fetches needs no permission to send."""
+    """Add the arguments of push and pull; those that permit sending only if `sends`."""
     group = parser.add_argument_group("a CVAT server (the `cvat` extra)")
     group.add_argument(verb, dest="server", metavar="URL", help=summary)
     group.add_argument("--organisation", metavar="SLUG", help="of CVAT, whose task it is")

@@ -46,7 +46,7 @@ def add_groups(parser: argparse.ArgumentParser) -> None:
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
-    """Add what a user may say of a data set, where no card says it."""
+    """Add --licence and other terms of a data set, for data without a card."""
     terms = parser.add_argument_group("what is known of the data (else its card says)")
     terms.add_argument("--licence", metavar="SPDX", help="such as CC-BY-4.0")
     terms.add_argument("--origin", choices=("real", "synthetic"), help="photographed, or made (default real)")
@@ -79,13 +79,13 @@ def source_of(args: argparse.Namespace) -> DatasetSource:
 
 
 def print_faults(faults: ReadFaults) -> None:
-    """Say on stderr what the readers left out, for it is in no result."""
+    """Print on stderr what the readers left out, which is in no result."""
     for line in faults.lines:
         say(f"note: {line}")
 
 
 def print_losses(losses: Sequence[Loss]) -> None:
-    """Say on stderr what was read and is not in the copy, or is there in another form."""
+    """Print on stderr which content of the source is missing or changed in the copy."""
     for loss in losses:
         say(f"not held: {loss.what} ({loss.count:,}, such as {loss.example})")
 
@@ -101,7 +101,7 @@ def print_splits(rows: Sequence[SplitCounts]) -> None:
 
 
 def print_table(lines: Sequence[Sequence[object]]) -> None:
-    """Print columns: the first to the left, the others to the right."""
+    """Print columns: the first aligned left, the others right."""
     shown = [[visible_line(str(cell)) for cell in line] for line in lines]
     widths = [max(len(line[at]) for line in shown) for at in range(len(shown[0]))]
     for first, *others in shown:

@@ -68,7 +68,7 @@ def _single_val(val: Sequence[Path]) -> Path | None:
 
 
 def table(evaluation: Evaluation) -> str:
-    """The metrics as text, in COCO's order, with what a reader must know before believing them."""
+    """Return the metrics as text, in COCO's order, with notes on their limits."""
     from liftgate.stats.interval import percent, sample
 
     level = percent(evaluation.level)
@@ -114,8 +114,8 @@ def _settings_and_remarks(evaluation: Evaluation) -> Iterator[str]:
     if (ece := evaluation.calibration.get("ece")) is not None:
         n = evaluation.calibration["n_detections"]
         yield f"calibration error {ece:.3f} over {n} detections in 10 bins (no interval: small samples inflate it)"
-    if (beside := evaluation.as_ultralytics) and None not in beside.values():
-        numbers = ", ".join(f"{name.removeprefix('ultralytics_')} {value:.3f}" for name, value in beside.items())
+    if (ultralytics := evaluation.as_ultralytics) and None not in ultralytics.values():
+        numbers = ", ".join(f"{name.removeprefix('ultralytics_')} {value:.3f}" for name, value in ultralytics.items())
         yield f"by Ultralytics' formulas: {numbers} (its precision and recall are at the best F1)"
 
 
@@ -125,7 +125,7 @@ def _f1(evaluation: Evaluation) -> Iterator[tuple[float | None, float]]:
 
 
 def _slices(evaluation: Evaluation) -> Iterator[str]:
-    """One line for each slice."""
+    """Yield a line for each slice."""
     if not evaluation.slices:
         return
     names = [
@@ -156,7 +156,7 @@ def _pck(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _errors(evaluation: Evaluation) -> Iterator[str]:
-    """Types of mistakes, and the pairs of classes that are taken for each other most."""
+    """Yield the types of errors, and the pairs of classes that are confused most."""
     if not (errors := evaluation.errors):
         return
     title = f"mistakes at confidence ≥ {errors['conf']:g}"

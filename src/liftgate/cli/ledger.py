@@ -1,4 +1,4 @@
-"""`liftgate ledger show / verify`: what happened, and whether the record is untouched."""
+"""`liftgate ledger show / verify`: show the ledger, and verify that it was not changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show = actions.add_parser("show", help="what happened, in order")
     show.add_argument("--kind", choices=KINDS, metavar="KIND", help="only entries of one kind: " + ", ".join(KINDS))
     show.add_argument("--hash", metavar="HASH", help="only entries that a hash of a report is about, and where in them")
-    verify = actions.add_parser("verify", help="whether the record is untouched")
+    verify = actions.add_parser("verify", help="verify that the ledger was not changed")
     verify.add_argument("--head", metavar="HASH", help="a hash that the ledger must hold, such as the one in a report")
     for action in (show, verify):
         action.add_argument("ledger", type=Path, metavar="STUDY or ledger.sqlite")
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _require_ledger(ledger: Ledger) -> None:
-    """Refuse a file without a head file next to it: more likely the wrong file than a damaged ledger."""
+    """Raise an error for a file without a head file: more likely a wrong file than a damaged ledger."""
     if not ledger.path.exists() or ledger.path.stat().st_size == 0:
         raise UsageError("there is no ledger yet", where=ledger.path, hint="`liftgate run STUDY` begins one")
     if ledger.is_foreign():
@@ -89,7 +89,7 @@ def _verify(ledger: Ledger, args: argparse.Namespace) -> int:
 
 
 def _summary_line(entry: Entry) -> str:
-    """Return one line that says what an entry is about."""
+    """Return a one-line summary of an entry."""
     body = entry.body
     if entry.kind == "lockbox":
         return f"{body['dataset']}.{body['split']} opening {body['number']} of {body['budget']} for {body['purpose']}"

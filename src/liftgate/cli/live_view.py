@@ -1,4 +1,4 @@
-"""Shows a run as it goes: one line per step, one live bar per training."""
+"""Show the progress of a run: one line per step, one live bar per training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NoticePrinter:
             self._screen.say(f"  {notice.kind:<8} {notice.step}: {body['why']}")
         elif notice.kind == "started":
             self._screen.say(f"  running  {notice.step} ({body['why']})")
-            if kind in ("train", "predict"):  # the others say themselves how far they are
+            if kind in ("train", "predict"):  # the others report their progress themselves
                 self._screen.begin(notice.step)
         elif notice.kind == "done":
             self._screen.end(notice.step)
@@ -43,7 +43,7 @@ class NoticePrinter:
 
 
 def _epoch_detail(row: EpochRow) -> str:
-    """Training losses and validation mAP of an epoch, and the time left by that epoch's own."""
+    """Return training losses and validation mAP of an epoch, and the time left by that epoch's duration."""
     losses = {
         name.removeprefix("train/").removesuffix("_loss"): value
         for name, value in row.losses.items()

@@ -1,4 +1,4 @@
-"""`liftgate logs STUDY [-f]`: what a running study says."""
+"""`liftgate logs STUDY [-f]`: show the logs of a study."""
 
 from __future__ import annotations
 

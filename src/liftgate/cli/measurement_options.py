@@ -12,7 +12,7 @@ PREDICTIONS = "COCO results, FiftyOne JSON, CSV of answers, or folder of YOLO tx
 
 
 def add_measuring(parser: argparse.ArgumentParser) -> None:
-    """Options of every verb that measures."""
+    """Add the options of every verb that computes metrics."""
     parser.add_argument("--split", help="split to measure (default: val, where the truth has one)")
     parser.add_argument(
         "--groups", metavar="RULE", help="regex with (?P<group>…), CSV with image,group; folder, exif or name-time"
@@ -25,7 +25,7 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
 
 
 def add_breakdown(parser: argparse.ArgumentParser) -> None:
-    """Options of evaluate and compare: slices, and screening of whole images."""
+    """Add the options of evaluate and compare: slices, and screening of whole images."""
     parser.add_argument(
         "--by", metavar="RULE", help="slice by slice: FILE.csv#COLUMN, regex with one (?P<name>…), folder or group"
     )
@@ -44,7 +44,7 @@ def add_breakdown(parser: argparse.ArgumentParser) -> None:
 
 
 def measuring(args: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments of the API from what `add_measuring` and `add_breakdown` read."""
+    """Return the keyword arguments of the API from the options of `add_measuring` and `add_breakdown`."""
     names = (
         "split",
         "groups",

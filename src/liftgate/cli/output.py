@@ -1,4 +1,4 @@
-"""Output of every verb: JSON on stdout, messages and progress on stderr."""
+"""Print output of all verbs: JSON on stdout, messages and progress on stderr."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from liftgate.visible import visible_text
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Give a verb its --json."""
+    """Add --json to a verb."""
     parser.add_argument("--json", action="store_true", help="data as JSON on stdout")
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Give a verb its --set KEY=VALUE; `args.overrides` becomes a dict. The environment comes first."""
+    """Add --set KEY=VALUE to a verb; `args.overrides` becomes a dict, which begins with those of the environment."""
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -33,7 +33,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 
 def add_open_anyway(parser: argparse.ArgumentParser) -> None:
-    """Give a verb its --open-anyway --reason TEXT (or the text at once)."""
+    """Add --open-anyway --reason TEXT to a verb (the text may follow --open-anyway directly)."""
     parser.add_argument(
         "--open-anyway", nargs="?", const="", metavar="REASON",
         help="look at what a study locks, beyond what was declared; its ledger keeps who and why, and what is measured "
@@ -43,7 +43,7 @@ def add_open_anyway(parser: argparse.ArgumentParser) -> None:
 
 
 def reason_to_open(args: argparse.Namespace) -> str | None:
-    """The reason of --open-anyway; None: nothing is to be opened.
+    """Return the reason of --open-anyway; None: the option is not given.
 
     Raises:
         UsageError: one of the two options without the other.
@@ -52,7 +52,7 @@ def reason_to_open(args: argparse.Namespace) -> str | None:
         return None
     reason = " ".join(text for text in (args.open_anyway, args.reason) if text).strip()
     if args.open_anyway is None or not reason:
-        hint = '--open-anyway --reason "labels were mended"'
+        hint = '--open-anyway --reason "labels were corrected"'
         raise UsageError("--open-anyway and --reason go together", got=reason or "no reason", hint=hint)
     return reason
 
@@ -80,19 +80,19 @@ def environment_overrides(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def emit_json(value: object) -> None:
-    """Print one JSON value on stdout; NaN is refused. What is not UTF-8 gets its letters as escapes."""
+    """Print one JSON value on stdout; NaN is refused. Text that is not UTF-8 becomes escapes."""
     plain = (getattr(sys.stdout, "encoding", None) or "utf-8").lower() not in ("utf-8", "utf8")
     print(json.dumps(value, indent=2, ensure_ascii=plain, allow_nan=False))
 
 
 def say(text: str = "") -> None:
-    """Print a message on stderr; what a stranger's name may hide in it becomes visible."""
+    """Print a message on stderr, with control characters in it as visible escapes."""
     print(visible_text(text), file=sys.stderr)
 
 
 @contextlib.contextmanager
 def progress() -> Iterator[Screen]:
-    """Yield a Screen: bars with the time left on a terminal, now and then a line elsewhere."""
+    """Yield a Screen: progress bars with the time left on a terminal, occasional lines elsewhere."""
     screen = Bars() if sys.stderr.isatty() else Lines()
     with screen:
         yield screen
@@ -102,7 +102,7 @@ class Screen(contextlib.AbstractContextManager["Screen"]):
     """A `liftgate.progress.Progress` that can also print messages between its bars."""
 
     def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
-        """Show how far the work is."""
+        """Show that `done` of `total` items are done."""
         raise NotImplementedError
 
     def begin(self, what: str) -> None:
@@ -120,7 +120,7 @@ class Screen(contextlib.AbstractContextManager["Screen"]):
 
 
 class Bars(Screen):
-    """One bar for each piece of work, gone when it is done; work under half a second shows none."""
+    """A progress bar for each piece of work, removed at its end; none for work under half a second."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -154,7 +154,7 @@ class Bars(Screen):
         self._bars.stop()
 
     def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
-        """Draw how far the work is."""
+        """Update the bar of the work."""
         begun = self._begun.setdefault(what, time.monotonic())
         if what not in self._tasks:
             if time.monotonic() - begun < 0.5 and not detail:
@@ -180,7 +180,7 @@ class Bars(Screen):
 
 
 class Lines(Screen):
-    """For logs: a line with detail at once, others at most every ten seconds for each piece of work."""
+    """Progress as lines, for logs: at most one in ten seconds for each piece of work, those with detail at once."""
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""The argument parser: an unknown word is one clear error, with the nearest known one."""
+"""Argument parser that reports an unknown argument as one error, with the nearest known one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from liftgate.suggestions import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that raises UsageError with the nearest known word, or the --help to read."""
+    """An ArgumentParser that raises UsageError; its hint is the nearest known argument, or the --help to read."""
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print below a page of usage."""
@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=near or f"{self.prog} --help")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """Refuse what is left over here, where the verb's options are known, rather than above."""
+        """Refuse unknown arguments in the verb's parser, where its options are known, not in the parent's."""
         words, rest = super().parse_known_args(args, namespace)
         if rest:
             options = [option for action in self._actions for option in action.option_strings]

@@ -1,4 +1,4 @@
-"""`liftgate run STUDY`: run a study, or go on with it."""
+"""`liftgate run STUDY`: run a study, or resume it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from liftgate.cli.output import add_json, add_open_anyway, add_overrides, emit_j
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `liftgate run`."""
     parser.add_argument("study", type=Path, help="study.yaml")
-    parser.add_argument("--detach", action="store_true", help="go on without this shell; talk goes to run.log")
+    parser.add_argument("--detach", action="store_true", help="run without this shell; messages go to run.log")
     parser.add_argument(
         "--time-limit",
         metavar="TIME",
@@ -86,7 +86,7 @@ def _detach(args: argparse.Namespace, time_limit: float | None) -> int:
 
 
 class Pause:
-    """A request to pause: the first signal requests it, a second Ctrl-C or SIGTERM stops at once."""
+    """A request to pause: the first signal requests it, a second Ctrl-C or SIGTERM stops immediately."""
 
     def __init__(self) -> None:
         self._requested = False
@@ -109,7 +109,7 @@ class Pause:
 def pausing() -> Iterator[Pause]:
     """Turn Ctrl-C, SIGTERM and a closed terminal into a pause at the next epoch boundary.
 
-    Where a closed terminal is to be ignored (`nohup`), it is.
+    A closed terminal is ignored if the process ignores it already (`nohup`).
     """
     pause = Pause()
     before = {
@@ -128,7 +128,7 @@ def _redirect_output_to_devnull() -> None:
     """Send what is printed from now on to /dev/null: writing to a closed terminal would fail during the pause."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
-        # isatty() says no to a terminal that is gone; it still is a character device.
+        # isatty() is False for a closed terminal, which still is a character device.
         if stat.S_ISCHR(os.fstat(stream).st_mode):
             os.dup2(nowhere, stream)
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""`liftgate size`: how many images and groups a claim needs, and what those at hand can tell."""
+"""`liftgate size`: how many images and groups a claim needs, and what the available ones can show."""
 
 from __future__ import annotations
 

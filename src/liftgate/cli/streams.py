@@ -1,4 +1,4 @@
-"""Standard streams: closed ones are opened, and what a terminal cannot show is spelled."""
+"""Prepare the standard streams: open closed ones, and escape what a terminal cannot show."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from io import TextIOWrapper
 from liftgate.visible import visible_text
 
 _SIGNS = {"…": "...", "→": "->", "×": "x", "≥": ">=", "≤": "<=", "−": "-", "–": "-", "≈": "~", "√": "sqrt", "±": "+-"}
-_SPELLED = str.maketrans(_SIGNS)
+_TO_ASCII = str.maketrans(_SIGNS)
 
 
 def open_closed_streams() -> None:
@@ -20,20 +20,21 @@ def open_closed_streams() -> None:
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            os.dup2(os.open(os.devnull, os.O_RDWR), number)  # the lowest free number may be the very one: then a no-op
+            # No-op if `open` returned `number` itself, the lowest free descriptor.
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def escape_unencodable() -> None:
-    """Spell what a stream cannot encode: LC_ALL=C has no `→`, and UTF-8 no file name that is not text."""
-    codecs.register_error("liftgate.spelled", _spelled)
+    """Escape what a stream cannot encode, such as `→` with LC_ALL=C, or file names that are not UTF-8."""
+    codecs.register_error("liftgate.escape", _escaped)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # pytest's own are none
-            stream.reconfigure(errors="liftgate.spelled")
+        if isinstance(stream, TextIOWrapper):  # pytest replaces them with others
+            stream.reconfigure(errors="liftgate.escape")
 
 
 def escape_control_characters() -> None:
-    """Let no name in a stranger's file steer the terminal: stdout gets control characters as escapes."""
+    """Print control characters on stdout as escapes, so that names in untrusted files cannot control the terminal."""
     stream = sys.stdout
     if isinstance(stream, TextIOWrapper) and not hasattr(stream, "write_as_given"):
         write = stream.write
@@ -41,9 +42,9 @@ def escape_control_characters() -> None:
         stream.write = lambda text: write(visible_text(text))  # type: ignore[method-assign]
 
 
-def _spelled(error: UnicodeError) -> tuple[str, int]:
+def _escaped(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    text = error.object[error.start : error.end].translate(_SPELLED)
-    # `\udce9` for a byte that is no text: what JSON writes as well.
+    text = error.object[error.start : error.end].translate(_TO_ASCII)
+    # `\udce9` for a byte that is not text, as in JSON.
     return text.encode("ascii", "backslashreplace").decode("ascii"), error.end

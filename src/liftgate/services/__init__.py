@@ -1,5 +1,5 @@
-"""**Services**: the verbs on files, as plain functions.
+"""**Services**: the verbs of the command line as plain functions on files.
 
-Each reads what it is given, does the work with the rooms below and returns a typed result; the command line and the
-Python API only pass arguments on and print.
+Each reads its input, does the work with the packages below and returns a typed result; the command line and the Python
+API only pass arguments on and print.
 """

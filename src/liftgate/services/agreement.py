@@ -1,4 +1,4 @@
-"""From the label sets of annotators, as files, to how far they agree."""
+"""Compute the agreement of annotators from the files of their label sets."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def agree(
 
     Args:
         paths: data.yaml, COCO JSON, Pascal VOC folder or CVAT XML of each annotator.
-        names: of the annotators, in order.
+        names: names of the annotators, in order.
         images: folder of the images, where the labels do not name it.
         groups: regex with (?P<group>…), CSV with columns image,group, `folder`, `exif` or `name-time`.
-        level: of the intervals.
-        iou: overlap that makes two boxes one object.
+        level: confidence level of the intervals.
+        iou: least IoU at which two boxes are the same object.
         missing_is_empty: a frame without a label file has no objects; default: it is not labelled yet.
-        seed: of the bootstrap that is shown.
-        progress: called as the work goes on.
+        seed: seed of the bootstrap intervals, which are shown in addition.
+        progress: called during the work.
 
     Raises:
         DataError: a label set cannot be read, or they have no frame in common.
@@ -75,14 +75,14 @@ def draw_overlap_of(
 
 
 def annotator_names(paths: Sequence[Path]) -> list[str]:
-    """The shortest ends of the paths that tell them apart; a, b, c … where one path is given twice.
+    """Return names of annotators: the shortest differing ends of the paths; a, b, c … if a path is given twice.
 
     >>> annotator_names([Path("ann/data.yaml"), Path("ben/data.yaml")])
     ['ann', 'ben']
     """
     parts = [path.absolute().with_suffix("").parts for path in paths]
     while len({part[-1] for part in parts}) == 1 and min(len(part) for part in parts) > 2:
-        parts = [part[:-1] for part in parts]  # data.yaml in every one: the folder tells
+        parts = [part[:-1] for part in parts]  # data.yaml in all of them: use the folder
     for depth in range(1, max(len(part) for part in parts) + 1):
         names = ["/".join(part[-depth:]) for part in parts]
         if len(set(names)) == len(names):

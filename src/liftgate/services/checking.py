@@ -35,10 +35,10 @@ def check(
         images: folder of the images, where the labels do not name it.
         select: only these ids or families of findings.
         ignore: id or family → the reason, which is recorded.
-        page: also write the findings with pictures to this HTML file.
-        command: the command line that writes the page, which the page shows.
+        page: HTML file to which the findings are also written, with pictures.
+        command: command line to show on the page.
         overrides: changes to a study, dotted key → value, as `--set` gives them.
-        progress: called as the work goes on.
+        progress: called during the work.
 
     Raises:
         UsageError: the source cannot be read, or `select` or `ignore` names no finding.

@@ -1,4 +1,4 @@
-"""Convert a dataset from files to files, and say what is not in the copy."""
+"""Convert a dataset to another format, and report what is lost."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from liftgate.services.dataset_source import DatasetSource, ReadFaults, SourceOp
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """A dataset that was written in another format."""
+    """Result of a conversion."""
 
     from_format: str
     to_format: str
     files: tuple[Path, ...]
     n_images: int
-    """Images that were written"""
+    """Number of images that were written"""
     n_objects: int
     n_images_read: int
     n_objects_read: int
     losses: tuple[Loss, ...]
-    """What was read and is not in the copy, or is there in another form"""
+    """Content of the source that is missing or changed in the copy"""
     faults: ReadFaults
-    """What could not be read in the first place"""
+    """Content of the source that could not be read"""
     read_back: ReadBack | None
-    """How the copy differs from the source; None without `verify`"""
+    """Differences of the copy from the source; None without `verify`"""
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
@@ -70,7 +70,7 @@ def convert(
         **options: how to read `data` (see `SourceOptions`).
 
     Returns:
-        The files, what was written, and what was lost on the way.
+        The files, the numbers of images and objects, and what was lost.
 
     Raises:
         DataError: unknown format, `out` is not empty, or no image can be written.

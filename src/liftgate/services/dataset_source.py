@@ -1,4 +1,4 @@
-"""Where a dataset comes from and how it is read: what every verb of the data room takes."""
+"""Options for reading a dataset, shared by all verbs on data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from liftgate.progress import Progress, silent
 
 @dataclass(frozen=True, slots=True)
 class DatasetSource:
-    """A dataset on disk and how it is to be read."""
+    """A dataset on disk, with options for reading it."""
 
     path: Path | str
     images: Path | str | None = None
@@ -29,11 +29,11 @@ class DatasetSource:
     """A frozen split CSV; None: the source's own splits"""
     keep: Sequence[str] | None = None
     declared: DeclaredTerms | None = None
-    """What its user says of licence, origin, consent and confidentiality"""
+    """Licence, origin, consent and confidentiality as the user declares them"""
     keypoints: Sequence[str] | None = None
-    """Only these, in this order"""
+    """Only these keypoints, in this order"""
     backgrounds: bool = True
-    """Whether images stay that have lost all their boxes to `keep`"""
+    """Whether images stay that lose all their boxes by `keep`"""
 
     def open(self, progress: Progress = silent, *, unlabelled: bool = False) -> Dataset:
         """Return the dataset with its terms, classes, groups and split.
@@ -43,7 +43,7 @@ class DatasetSource:
             unlabelled: accept unlabelled frames (a frames.csv, or a folder with one).
 
         Raises:
-            DataError: it cannot be read, or one of the settings does not fit it.
+            DataError: it cannot be read, or one of the options does not fit it.
         """
         path = Path(self.path)
         if unlabelled and _is_frames(path):
@@ -62,7 +62,7 @@ class DatasetSource:
 
 
 class SourceOptions(TypedDict, total=False):
-    """How a dataset is to be read: the fields of `DatasetSource` beside its path."""
+    """Options for reading a dataset: the fields of `DatasetSource` except its path."""
 
     images: Path | str | None
     groups: str | None
@@ -74,7 +74,7 @@ class SourceOptions(TypedDict, total=False):
 
 
 def source_of(data: Path | str | DatasetSource, **options: Unpack[SourceOptions]) -> DatasetSource:
-    """Return `data` as a DatasetSource, with `options` in place of its own settings.
+    """Return `data` as a DatasetSource, with `options` instead of its own.
 
     >>> source_of("set/data.yaml", groups="folder").groups
     'folder'
@@ -101,12 +101,12 @@ def read_dataset(
 
 @dataclass(frozen=True, slots=True)
 class ReadFaults:
-    """What the readers of a verb's sources met: what they left out is in no result."""
+    """Faults in the sources of a verb. Rows that readers left out are in no result."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
-    """kind of fault → how often"""
+    """kind of fault → how often it occurs"""
     unread_images: Sequence[str] = ()
-    """ids of images of whose labels nothing could be read"""
+    """Ids of images with labels from which no object could be read"""
     lines: Sequence[str] = ()
     """One sentence for each source that has faults"""
 
@@ -116,7 +116,7 @@ class ReadFaults:
 
 
 def faults_of(*datasets: Dataset) -> ReadFaults:
-    """Return the faults of one or several datasets, and the images of which nothing could be read."""
+    """Return the faults of one or several datasets, and the images whose labels could not be read."""
     faults = [fault for dataset in datasets for fault in dataset.faults]
     unread = [
         image.id
@@ -129,5 +129,5 @@ def faults_of(*datasets: Dataset) -> ReadFaults:
 
 
 def _is_frames(path: Path) -> bool:
-    """Whether a list of frames is meant; a bare folder of images says nothing of groups, and may be a mistake."""
+    """Return whether a path is a frames.csv or a folder with one; a bare folder of images may be a mistake."""
     return path.suffix.lower() == ".csv" or ((path / MANIFEST).is_file() and not is_dataset(path))

@@ -1,4 +1,4 @@
-"""The verbs on predictions: read the files, refuse what a study locks, evaluate or compare, return the record."""
+"""Evaluate and compare predictions from files; images that a study locks are refused."""
 
 from __future__ import annotations
 
@@ -57,24 +57,24 @@ def evaluate(
 
     Args:
         truth: COCO JSON, data.yaml, VOC folder, or a Dataset.
-        predictions: a file, folder or object, see `read_predictions`.
+        predictions: a file, folder or object; see `read_predictions`.
         groups: regex with (?P<group>…), CSV with columns image,group, or `folder`.
         split: which split; default val, where the truth has one.
         images: folder of the images, where the labels do not name it.
-        level: of the intervals.
+        level: confidence level of the intervals.
         conf: confidence threshold of recall, precision and false positives.
         sigmas: OKS sigmas: `coco`, one number, or one for each keypoint.
         common: evaluate only the images that were predicted on; `settings["common"]` then names what was left out.
         by: rule that gives each image its slice, see `slice_images`; adds every metric slice by slice.
         errors: add the types of mistakes.
         pck: normalisers with a fraction, as `box_diagonal=0.05`.
-        threats: positive classes of the image-level metrics.
-        threshold: score from which on an image is flagged; or `f1`, `recall=0.9` or `false_alarms=0.05`, which choose
+        threats: positive classes of the image-level metrics (screening).
+        threshold: least score of a flagged image; or `f1`, `recall=0.9` or `false_alarms=0.05`, which choose
             it with the predictions `val` on val.
-        val: predictions on val that the threshold is chosen by.
-        val_truth: truth of val, where that is another file.
+        val: predictions on val by which the threshold is chosen.
+        val_truth: truth of val, if that is another file.
         open_anyway: reason to evaluate images that a study has locked. Its ledger records the opening, and
-            `settings["contaminated"]` travels with the numbers.
+            `settings["contaminated"]` marks the result.
         progress: called with the number of items done and in all.
 
     Raises:
@@ -124,30 +124,30 @@ def compare(
 
     Args:
         truth: COCO JSON, data.yaml, VOC folder, or a Dataset.
-        control: predictions of the model that is there.
+        control: predictions of the present model.
         treatment: predictions of the model that may replace it.
-        metric: what they are compared by.
-        margin: the least gain that is worth having.
+        metric: the metric that is compared.
+        margin: the least worthwhile gain.
         rule: `interval`, or `point` to replay a published gate.
         claim: `better`, or `equal` to show that they differ by less than the margin.
         groups: as in `evaluate`.
         split: as in `evaluate`.
         images: as in `evaluate`.
-        level: of the interval; a claim of equality is decided by one of 2·level − 1.
+        level: confidence level of the interval; a claim of equality is decided by one of level 2·level − 1.
         conf: as in `evaluate`.
         sigmas: as in `evaluate`.
-        common: compare on the images that both were run on; `caveats` then names what was left out.
+        common: compare on the images that both were predicted on; `caveats` then names what was left out.
         by: as in `evaluate`.
         threats: as in `evaluate`.
         threshold: as in `evaluate`.
-        val: predictions of control and treatment on val, where the threshold of each is chosen.
+        val: predictions of control and treatment on val, by which the threshold of each is chosen.
         val_truth: as in `evaluate`.
         open_anyway: as in `evaluate`.
         progress: as in `evaluate`.
 
     Raises:
         Refused: as `evaluate`.
-        UsageError: as `evaluate`, or the metric, the level or the margin make no sense.
+        UsageError: as `evaluate`, or an invalid metric, level or margin.
     """
     spec = ComparisonSpec(metric, margin, rule, claim, level, conf, sigmas)
     spec.validate()
@@ -186,7 +186,7 @@ def compare_arms(
     open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> Comparisons:
-    """Compare several named treatments with one control; their intervals hold all at once.
+    """Compare several named treatments with one control, with simultaneous intervals.
 
     Args:
         truth: as in `compare`.
@@ -249,20 +249,20 @@ def size_models(
     open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> SizeAnswer:
-    """Return how many groups show that two models differ by `difference`, planned from a pilot's predictions.
+    """Return how many groups are needed to show a `difference` of two models, planned from a pilot's predictions.
 
     Args:
         truth: as in `compare`.
         control: as in `compare`.
         treatment: as in `compare`.
-        difference: the difference that is hoped for.
+        difference: the difference to detect.
         metric: as in `compare`.
         margin: as in `compare`.
         groups: as in `compare`.
         split: as in `compare`.
         images: as in `compare`.
         level: as in `compare`.
-        power: chance that the comparison then passes.
+        power: probability that the comparison passes.
         conf: as in `compare`.
         sigmas: as in `compare`.
         common: as in `compare`.

@@ -1,4 +1,4 @@
-"""What `evaluate` and `compare` compute with: truth, predictions, thresholds, and whether a study locks the images."""
+"""Read the inputs of `evaluate` and `compare`, and refuse images that a study locks."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 
 class EvidenceInputs(NamedTuple):
-    """What the files held, ready to be computed with."""
+    """Contents of the files, ready to be evaluated."""
 
     truth: Dataset
     predictions: tuple[Predictions, ...]
     thresholds: tuple[ImageLevelThreshold, ...]
-    """Of each model; empty where no image-level metrics are wanted"""
+    """One for each model; empty without image-level metrics"""
     slices: dict[str, str] | None
     contaminated: str
-    """Which locked split was opened, and why; empty: none"""
+    """Which locked split was opened, and why; empty: none was"""
     common: str | None
-    """Which images were left out"""
+    """Which images were left out; None: none"""
 
     def remarks(self) -> dict[str, str]:
-        """Return what must be read beside the numbers, by its name in `Evaluation.settings`."""
+        """Return the remarks that belong to the metrics, by their names in `Evaluation.settings`."""
         odd = "; ".join(dict.fromkeys(text for one in self.predictions if (text := odd_predictions(one))))
         texts = {
             "contaminated": self.contaminated, "common": self.common, "truth_faults": faults_of_truth(self.truth),
@@ -46,7 +46,7 @@ class EvidenceInputs(NamedTuple):
         return {name: text for name, text in texts.items() if text}
 
     def caveats(self) -> tuple[str, ...]:
-        """Return the same as sentences."""
+        """Return the remarks as sentences."""
         odd = dict.fromkeys(odd_predictions(one) for one in self.predictions)
         return tuple(text for text in (self.contaminated, self.common, faults_of_truth(self.truth), *odd) if text)
 
@@ -60,7 +60,7 @@ def read_inputs(
     open_anyway: str | None,
     image_level: ImageLevelRequest,
 ) -> EvidenceInputs:
-    """Return everything that the metrics of some predictions on one data set are computed from.
+    """Read everything that the metrics of predictions on one data set are computed from.
 
     Args:
         dataset: the truth.
@@ -84,7 +84,7 @@ def read_inputs(
 
 
 def require_unlocked(truth: Dataset, sources: Sequence[PredictionsSource], reason: str | None) -> str:
-    """Refuse images that a study locks; with a reason record the opening and return a sentence on what it means.
+    """Refuse images that a study locks; with a reason, record the opening and return a sentence about it.
 
     Raises:
         Refused: they are locked, or a ledger that may lock them cannot be verified, and no reason is given.
@@ -92,11 +92,11 @@ def require_unlocked(truth: Dataset, sources: Sequence[PredictionsSource], reaso
     notes = []
     locked, unverified = search_locks(truth, nearby_folders(truth))
     if reason is not None and (locked or unverified) and not reason.strip():
-        raise UsageError("opening what is locked takes a reason", hint='--open-anyway --reason "labels were mended"')
+        raise UsageError("opening a locked split needs a reason", hint='--open-anyway --reason "labels were corrected"')
     for found in locked:
         place = f"{found.dataset}.{found.split} of the study {found.study}"
         if reason is None:
-            hint = 'measure on val; or --open-anyway --reason "…", which its ledger keeps as one more look'
+            hint = 'measure on val; or --open-anyway --reason "…", which its ledger records as one more opening'
             raise found.refusal(truth, hint)
         purpose = "liftgate on " + ", ".join(_name(source) for source in sources)
         open_outside_study(found, purpose, content_hash([_subject(s) for s in sources]), truth.truth_hash(), reason)
@@ -121,13 +121,13 @@ def _subject(source: PredictionsSource) -> object:
     if isinstance(source, Predictions):
         return source.content_hash()
     if not isinstance(source, str | Path):
-        return secrets.token_hex(16)  # objects of another library: every opening is a new one
+        return secrets.token_hex(16)  # objects of another library have no identity: every opening counts
     path = Path(source)
     return [str(path), path.stat().st_mtime_ns if path.exists() else 0]
 
 
 def odd_predictions(predictions: Predictions) -> str:
-    """Return what was unusual in the predictions and was read all the same; empty: nothing."""
+    """Return a remark on unusual predictions that were accepted; empty: none."""
     scores, ids = (predictions.settings.get(key) for key in ("scores_outside_0_1", "image_ids_respelled"))
     texts = list(predictions.notes)
     most = predictions.settings.get("max_det")

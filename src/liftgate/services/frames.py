@@ -1,4 +1,4 @@
-"""Frames of videos, and which of them to label next: `frames` and `sample` of `liftgate.data`."""
+"""Extract frames of videos, and choose those to label next: `frames` and `sample` of `liftgate.data`."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def frames(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Extraction:
-    """Write frames of videos into a folder, with frames.csv and a card beside them.
+    """Write frames of videos into a folder, with frames.csv and a card.
 
     Args:
         sources: videos, or folders of videos or images.
         out: folder for the frames.
         request: seconds between frames, window, JPEG quality and groups.
-        per: at most so many videos of each stratum, as `camera=3`.
+        per: most videos of each stratum, as `camera=3`.
         seed: which ones `per` takes.
-        camera: where a video's camera is named: `folder`, a regex, or the name itself.
-        category: where its category is named: `folder` or a regex.
-        buffer: the videos are segments that a recorder writes and drops.
-        terms: licence, origin, consent and confidentiality, where no card names them.
+        camera: how a video's camera is named: `folder`, a regex, or the name itself.
+        category: how its category is named: `folder` or a regex.
+        buffer: options for videos that are segments of a rolling buffer.
+        terms: licence, origin, consent and confidentiality, if no card has them.
         workers: threads; default: two for each core.
-        progress: called as the work goes on.
+        progress: called during the work.
 
     Raises:
-        UsageError: a request out of range, PyAV missing, or `out` holds frames of another request.
+        UsageError: a request out of range, PyAV missing, or `out` has frames of another request.
     """
     request = request or Request()
     given = [sources] if isinstance(sources, str | Path) else sources
@@ -79,12 +79,12 @@ def sample(
         challenger: log of another model on the same frames.
         never: splits (`split.csv` or `split.csv:NAME`) whose groups are never chosen from.
         copy: folder that the chosen frames are copied to.
-        progress: called as the work goes on.
+        progress: called during the work.
 
     Raises:
         UsageError: a number of the request is out of range.
         DataError: frames, a log or a split cannot be read.
-        Refused: frames do not say whether they are of a locked group.
+        Refused: a group is locked and the group of a frame is unknown.
     """
     logs = [None if path is None else Path(path) for path in (champion, challenger)]
     result = choose_sample(Path(source), request, champion=logs[0], challenger=logs[1], never=never, progress=progress)

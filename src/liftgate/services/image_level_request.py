@@ -17,7 +17,7 @@ from liftgate.ledger.lockbox import require_unlocked
 
 @dataclass(frozen=True)
 class ImageLevelRequest:
-    """The request for image-level metrics: positive classes, and how each model's threshold is chosen."""
+    """Options of image-level metrics: positive classes, and how each model's threshold is chosen."""
 
     positive_classes: Sequence[str]
     threshold: float | str | None

@@ -1,4 +1,4 @@
-"""Merge datasets, or mix them for one training, from files to files."""
+"""Merge datasets, or mix them for one training, and write the result."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from liftgate.progress import Progress, silent
 from liftgate.services.dataset_source import ReadFaults, faults_of
 
 MAPPING = "classes.csv"
-"""Beside a merged data set: which class of which part became which; empty: dropped"""
+"""File in a merged data set: the class that each class of each part became; empty: dropped"""
 
 
 @dataclass(frozen=True, slots=True)
 class MergeResult:
-    """What a merge did, or would do."""
+    """Result of a merge, or of its plan."""
 
     classes: tuple[ClassMapping, ...]
     conflicts: tuple[Conflict, ...]
     emptied: Mapping[str, int]
-    """data set → its images that lose all their boxes, because their classes are dropped"""
+    """data set → number of images that lose all their boxes, because their classes are dropped"""
     backgrounds: bool
-    """Whether these stay, as images without objects"""
+    """Whether these images stay, as background images"""
     faults: ReadFaults
     files: tuple[Path, ...] = ()
     """Empty: nothing was written"""
@@ -48,7 +48,7 @@ class MergeResult:
     mapping: Path | None = None
     terms: Terms | None = None
     n_images: int = 0
-    """Images that were written"""
+    """Number of images that were written"""
     n_objects: int = 0
     n_images_read: int = 0
     n_objects_read: int = 0
@@ -80,7 +80,7 @@ class MergeResult:
 
 @dataclass(frozen=True, slots=True)
 class MixResult:
-    """A training tree that was mixed from several data sets."""
+    """Result of a mix: a training tree from several data sets."""
 
     data_yaml: Path
     mapping: Path
@@ -88,7 +88,7 @@ class MixResult:
     training_entries: Mapping[str, int]
     """data set → entries of train.txt"""
     left_out: Mapping[str, int]
-    """data set → its val and test images that were left out"""
+    """data set → number of val and test images that were left out"""
     emptied: Mapping[str, int]
     backgrounds: bool
     losses: tuple[Loss, ...]
@@ -125,12 +125,12 @@ def merge(
 
     Args:
         parts: paths, or `NAME=path`.
-        out: a new folder; None: only say what would become of classes, and the conflicts.
+        out: a new folder; None: only return the mapping of classes and the conflicts.
         to: the format to write.
         rules: a YAML or CSV file (`read_merge_rules`).
-        keep: only these classes of the result.
+        keep: only these of the resulting classes.
         backgrounds: keep images that lose all their boxes.
-        accept: kinds of conflict to let be.
+        accept: kinds of conflict to accept.
         progress: called while files are read and written.
 
     Raises:
@@ -177,14 +177,14 @@ def mix(
     accept: Collection[str] = (),
     progress: Progress = silent,
 ) -> MixResult:
-    """Write one training tree from several data sets, some seen more often; val and test are never mixed.
+    """Write one training tree from several data sets, with repeats or weights; val and test are never mixed.
 
     Args:
         parts: paths, or `NAME=path`.
         out: a new folder.
         repeats: data set → how often its training images are seen per epoch.
         weights: data set → its share of an epoch, instead of `repeats`.
-        seed: draws which images are seen once more where weights give a fraction.
+        seed: seed of the draw for fractions of `weights`.
         held_out: the data set that val and test come from; None: the only one that has any.
         rules: as for `merge`.
         keep: as for `merge`.
@@ -193,7 +193,8 @@ def mix(
         progress: called while files are read and written.
 
     Raises:
-        DataError: as `merge`; an unknown data set, weights that are not positive, or more than one set to measure on.
+        DataError: as `merge`; an unknown data set, weights that are not positive, or val or test in several sets
+        without `held_out`.
     """
     planned = _plan(parts, rules, keep, backgrounds, progress)
     mixed = mix_datasets(
@@ -238,18 +239,18 @@ def _listed_repeats(repeats: Mapping[str, int], dataset: Dataset) -> dict[str, i
 
 
 class _Planned(NamedTuple):
-    """A plan, and what its card says beside it."""
+    """A plan, and what the card of its result needs."""
 
     plan: MergePlan
     terms: tuple[tuple[str, Terms], ...]
     """Of each data set"""
     backgrounds: bool
     words: str
-    """Of the command line"""
+    """Options of the command line, for the card"""
     hashes: Mapping[str, str]
 
     def emptied(self) -> dict[str, int]:
-        """Return, by data set, the number of its images that lose all their boxes; only where there are any."""
+        """Return data set → number of images that lose all their boxes, without zeros."""
         masks = zip(self.plan.names, self.plan.emptied(), strict=True)
         return {name: count for name, mask in masks if (count := int(mask.sum()))}
 

@@ -1,4 +1,4 @@
-"""The verbs on a study that runs or has run: `status`, `logs` and `stop`. They load nothing that trains or measures."""
+"""`status`, `logs` and `stop` of a study that runs or has run. They import nothing that trains or evaluates."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def status(paths: str | Path | Sequence[str | Path] = ".") -> tuple[Status, ...]
     """Return the state of studies that run or have run.
 
     Args:
-        paths: a study.yaml, a folder in and below which results are looked for, or several of them.
+        paths: study.yaml files, or folders that are searched for results.
 
     Raises:
-        UsageError: there is no such study or folder.
+        UsageError: no such study or folder.
     """
     given = [paths] if isinstance(paths, str | Path) else paths
     folders = [folder for path in map(Path, given) for folder in _folders(path)]
@@ -28,7 +28,7 @@ def status(paths: str | Path | Sequence[str | Path] = ".") -> tuple[Status, ...]
 
 
 def logs(study: str | Path, *, lines: int = 20, follow_on: bool = False) -> Iterator[Passage]:
-    """Return the last lines of a study's logs; with `follow_on` also new ones, until its run ends.
+    """Yield the last lines of a study's logs; with `follow_on` also new ones, until its run ends.
 
     Args:
         study: study.yaml, or the folder of its results.
@@ -43,11 +43,11 @@ def logs(study: str | Path, *, lines: int = 20, follow_on: bool = False) -> Iter
 
 
 def stop(study: str | Path, how: Literal["epoch", "now", "never mind"] = "epoch") -> Status:
-    """Ask a running study to stop after this epoch or now, or take that back; return its state.
+    """Request a running study to stop after this epoch or now, or cancel the request; return its state.
 
     Args:
         study: study.yaml, or the folder of its results.
-        how: after this epoch, now, or "never mind", which takes the request back.
+        how: "epoch" (after this epoch), "now", or "never mind", which cancels the request.
 
     Raises:
         UsageError: there is no such study, or it is not running.

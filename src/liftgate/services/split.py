@@ -26,7 +26,7 @@ from liftgate.services.dataset_source import DatasetSource, ReadFaults, SourceOp
 
 @dataclass(frozen=True, slots=True)
 class StratumGroups:
-    """How the groups of one stratum are spread over the splits."""
+    """Number of groups of one stratum in each split."""
 
     stratum: str
     groups: Mapping[str, int]
@@ -39,7 +39,7 @@ class StratumGroups:
 
 @dataclass(frozen=True, slots=True)
 class WrittenSplit:
-    """One split as it was frozen."""
+    """One frozen split."""
 
     path: Path
     """Its CSV"""
@@ -68,7 +68,7 @@ class WrittenSplit:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutProof:
-    """A held-out set that was proved to share no image and no group with the data."""
+    """Proof that a held-out set shares no image and no group with the data."""
 
     data: str
     n_images: int
@@ -81,7 +81,7 @@ class HeldOutProof:
 
 @dataclass(frozen=True, slots=True)
 class SplitResult:
-    """What `split` froze: one split, or several folds."""
+    """Result of `split`: one frozen split, or several folds."""
 
     seed: int
     splits: tuple[WrittenSplit, ...]
@@ -114,23 +114,23 @@ def split(
 ) -> SplitResult:
     """Split a dataset by group and freeze it: split.csv, one list file per split and, for YOLO, a data.yaml in `out`.
 
-    Images are named by their absolute path in the list files and stay where they are.
+    List files have absolute paths; images stay where they are.
 
     Args:
         data: a dataset, or unlabelled frames (frames.csv, or a folder with one).
         out: a new folder.
         ratios: of train, val and test.
         seed: the same seed gives the same split.
-        extend: an older split, which stays as it is; only new images are assigned.
-        folds: make so many splits into train and val instead (split-1.csv …).
-        apart: held-out sets, proved first to share nothing with the data.
-        apart_groups: the rule for their groups; None: the same as for the data.
+        extend: an existing split, which does not change; only new images are assigned.
+        folds: number of splits into train and val to make instead (split-1.csv …).
+        apart: held-out sets that must be disjoint from the data.
+        apart_groups: rule for their groups; None: the same as for the data.
         stratify: a rule as for slices (`frames.csv#category`), whose values are spread over the splits.
         progress: called while files are read.
         **options: how to read `data` (see `SourceOptions`).
 
     Raises:
-        DataError: `out` holds a frozen split already, or a held-out set shares images or groups.
+        DataError: `out` has a frozen split already, or a held-out set shares images or groups.
     """
     source, out = source_of(data, **options), Path(out)
     if folds is not None and extend is not None:
@@ -164,7 +164,7 @@ def split(
 def _freeze(
     split: Split, dataset: Dataset, strata: Mapping[str, str], folder: Path, home: Path, suffix: str
 ) -> WrittenSplit:
-    """Write one split into `folder`, which will be called `home`."""
+    """Write one split into `folder`, which will be renamed to `home`."""
     applied = split.apply(dataset)
     _write_lists(applied, folder, home, suffix)
     frozen = home / split.write(folder / f"split{suffix}.csv").name
@@ -202,7 +202,7 @@ def _write_lists(dataset: Dataset, folder: Path, home: Path, suffix: str) -> Non
             raise DataError("a list file cannot hold this name", where=repr(broken[0]), hint="rename the file")
         write_text(folder / name, "".join(f"{path}\n" for path in paths))
     if dataset.format == "yolo":
-        # The keys that say where things are become ours; what may run (download) or misleads (roboflow) goes.
+        # Paths are replaced; keys that run code (download) or mislead (roboflow) are dropped.
         gone = {"path", "train", "val", "validation", "test", "download", "roboflow"}
         kept = {key: value for key, value in dataset.raw.items() if key not in gone}
         places = {"path": str(lexical(home))} | lists

@@ -1,4 +1,4 @@
-"""From one or several data sets, as files, to everything that `liftgate data stats` shows."""
+"""Read and measure data sets: everything that `liftgate data stats` shows."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from liftgate.services.dataset_source import DatasetSource
 
 @dataclass(frozen=True, slots=True)
 class DatasetStatistics:
-    """Data sets, what was measured of each, and how far the others are from the first."""
+    """Data sets, the overview of each, and the difference of each other one from the first."""
 
     datasets: tuple[Dataset, ...]
     views: tuple[Overview, ...]
     sides: tuple[DatasetDifference, ...]
-    """The second, third … beside the first"""
+    """Differences of the second, third … data set from the first"""
 
     @property
     def difference(self) -> DatasetDifference | None:
-        """The second beside the first."""
+        """Difference of the second data set from the first; None: there is only one."""
         return self.sides[0] if self.sides else None
 
     @property
     def comparison(self) -> tuple[ComparedSet, ...]:
-        """A row for each data set."""
+        """A table row for each data set."""
         return comparison_table(self.views, self.sides)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON values: the first data set on top, the second below `against`, all of them in `comparison`."""
+        """Return plain JSON values: the first data set, the second as `against`, and all of them in `comparison`."""
         record = self.views[0].to_dict()
         if not self.sides:
             return record

@@ -1,4 +1,4 @@
-"""The verbs that plan and run a study: `plan`, `cost`, `run`, `detach` and `report`."""
+"""Plan and run a study: `plan`, `cost`, `run`, `detach` and `report`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from liftgate.study.study_file import load
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run of a study left."""
+    """Result of running a study."""
 
     verdicts: Mapping[str, Body]
     """gate → its verdict, in the order of the flow"""
@@ -44,18 +44,18 @@ def plan(
     should_stop: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> tuple[Planned, ...]:
-    """Return what `run` would do, step by step: what is cached and why, what it will take and cost.
+    """Return what `run` would do, step by step: what is cached and why, and its time and cost.
 
     Args:
         study: path of study.yaml.
         overrides: dotted key → value, as `--set` gives them.
-        measure: first train one epoch of every kind of training whose pace is unknown; its time goes into the ledger.
-        notify: called with every notice of what is measured.
+        measure: first train one epoch of every kind of training whose speed is unknown; the ledger records its time.
+        notify: called with every notice while measuring.
         should_stop: called while it measures; True stops it.
         progress: called as data are read.
 
     Raises:
-        UsageError: the study cannot be read, or cannot run as it is.
+        UsageError: the study cannot be read or cannot run.
     """
     context = replace(_open(study, overrides, progress), notify=notify, should_stop=should_stop)
     if measure:
@@ -77,13 +77,13 @@ def cost(
     Args:
         study: path of study.yaml.
         prices: path of prices.yaml.
-        hours: hours of training, where they are better known than by the ledger.
-        allow_regions: where confidential data may be, beside what the file allows.
+        hours: hours of training; None: as the ledger has them.
+        allow_regions: regions where confidential data may be, in addition to those in the file.
         overrides: dotted key → value, as `--set` gives them.
         progress: called as data are read.
 
     Raises:
-        UsageError: the study, the prices or the hours are off.
+        UsageError: the study, the prices or the hours are invalid.
     """
     if hours is not None and not 0 < hours < 1e6:
         raise UsageError("--hours counts hours of training", got=hours, expected="more than 0")
@@ -107,22 +107,22 @@ def run(
     progress: Progress = silent,
     open_anyway: str | None = None,
 ) -> RunResult:
-    """Run a study, or go on with it; what is cached by content is not done again. Writes the report at the end.
+    """Run or resume a study and write its report; steps whose results are cached by content are skipped.
 
     Args:
         study: path of study.yaml.
         overrides: dotted key → value, as `--set` gives them.
         notify: called with a notice of every step, epoch and verdict.
         should_stop: called ten times a second; True pauses at the next epoch boundary.
-        time_limit: seconds after which it must have paused.
-        progress: called as the work goes on.
+        time_limit: seconds within which it pauses.
+        progress: called during the work.
         open_anyway: the reason why a locked split may be opened beyond its declared budget.
 
     Raises:
-        Stopped: it paused, or the budget is spent; the same call goes on.
+        Stopped: it was paused, or the budget is spent; the same call resumes it.
         FindingsError: `check` found errors.
         TrainingError: a training did not finish.
-        UsageError: the study cannot be read, or cannot run as it is.
+        UsageError: the study cannot be read or cannot run.
     """
     context = replace(
         _open(study, overrides, progress),
@@ -134,7 +134,7 @@ def run(
     try:
         gates = runner.execute(context)
     except LiftgateError:
-        if context.ledger.entries("flow"):  # what is known so far, also of a run that was stopped
+        if context.ledger.entries("flow"):  # results so far, also of a run that was stopped
             with contextlib.suppress(LiftgateError):
                 _write_report(context)
         raise
@@ -149,12 +149,12 @@ def detach(
     time_limit: float | None = None,
     open_anyway: str | None = None,
 ) -> Detached:
-    """Start `run` in a process that outlives the shell, and return when it is at work. It appends to run.log.
+    """Start `run` in a process that outlives the shell, and return once it works. It appends to run.log.
 
     Args:
         study: path of study.yaml.
         overrides: dotted key → value, as `--set` gives them.
-        time_limit: seconds after which it must have paused.
+        time_limit: seconds within which it pauses.
         open_anyway: the reason why a locked split may be opened beyond its declared budget.
 
     Raises:
@@ -171,14 +171,14 @@ def detach(
 
 
 def report(study: str | Path, *, overrides: Mapping[str, str] | None = None) -> Path:
-    """Write the HTML report of what the ledger of a study holds, and return its path.
+    """Write the HTML report of a study from its ledger, and return its path.
 
     Args:
         study: path of study.yaml.
         overrides: dotted key → value, as `--set` gives them.
 
     Raises:
-        UsageError: the study never ran.
+        UsageError: the study has not been run.
     """
     context = _open(study, overrides, silent)
     if not context.ledger.entries("study"):
@@ -188,7 +188,7 @@ def report(study: str | Path, *, overrides: Mapping[str, str] | None = None) -> 
 
 def _write_report(context: Context) -> Path:
     """Write report.html, and the folder report/ for a paper: Markdown, tables as CSV and LaTeX, figures."""
-    from liftgate.reporting import render, write_paper  # with Jinja, which planning does without
+    from liftgate.reporting import render, write_paper  # imports Jinja, which planning does not need
     from liftgate.reporting.gather import gather_report
 
     content = gather_report(context.study, context.workspace, context.ledger, context.datasets.all())

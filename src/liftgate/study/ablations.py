@@ -1,4 +1,4 @@
-"""Ablations: from one arm and values to try, arms that differ from it in one thing, and the gates that compare them."""
+"""Expand ablations: an arm and values to try become arms with one changed argument, and gates that compare them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AnyArm = list[StageKeys] | ModelKeys | TrainedKeys
 
 
 def variants(name: str, arm: AnyArm) -> Iterator[Variant]:
-    """Yield the variants of an arm; a value that the arm has already makes none."""
+    """Yield the variants of an arm; a value that the arm already has is skipped."""
     if not isinstance(arm, TrainedKeys):
         return
     for argument, values in arm.ablate.items():
@@ -35,7 +35,7 @@ def variants(name: str, arm: AnyArm) -> Iterator[Variant]:
 
 
 def variant_name(name: str, argument: str, value: object) -> str:
-    """Return the name of a variant, or of the gate that judges it.
+    """Return the name of a variant, or of its gate.
 
     >>> variant_name("base", "fliplr", 0.5), variant_name("base", "cos_lr", True)
     ('base-fliplr-0.5', 'base-cos_lr-true')
@@ -45,7 +45,7 @@ def variant_name(name: str, argument: str, value: object) -> str:
 
 
 def expand_arms(arms: Mapping[str, AnyArm]) -> dict[str, list[StageKeys] | ModelKeys]:
-    """Return every arm with its variants after it, stages in one form."""
+    """Return every arm, followed by its variants, with stages as lists."""
     found: dict[str, list[StageKeys] | ModelKeys] = {}
     for name, arm in arms.items():
         found[name] = arm.stages if isinstance(arm, TrainedKeys) else arm
@@ -54,7 +54,7 @@ def expand_arms(arms: Mapping[str, AnyArm]) -> dict[str, list[StageKeys] | Model
 
 
 def expand_gates(gates: Mapping[str, GateKeys], arms: Mapping[str, AnyArm]) -> dict[str, dict[str, GateKeys]]:
-    """Return for each gate as written what it expands to: itself, or one gate per treatment or variant of an arm."""
+    """Return for each gate in the file the gates it expands to: itself, or one per treatment or variant of an arm."""
     found: dict[str, dict[str, GateKeys]] = {}
     for name, gate in gates.items():
         if gate.treatments is not None:
@@ -82,7 +82,7 @@ def _compared(name: str, gate: GateKeys, of: list[Variant]) -> Iterator[tuple[st
 
 
 def _shared(level: float, questions: int) -> float:
-    """Level of each of several questions of one family (Bonferroni): without it one of n would "help" by chance."""
+    """Return the level of each of several gates of one family (Bonferroni): otherwise one of n would pass by chance."""
     return round(1 - (1 - level) / max(questions, 1), 6)
 
 

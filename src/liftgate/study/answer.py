@@ -1,4 +1,4 @@
-"""Answer: the one verdict of a study, by the gate that it names or by the gates of its last decision."""
+"""Find the answer of a study: the verdict of the gate that it names, or of the gates of its last decision."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WORST_FIRST: tuple[VerdictWord, ...] = ("FAIL", "MARGINAL", "PASS")
 
 
 class Answer(NamedTuple):
-    """What a study answers."""
+    """The answer of a study."""
 
     word: VerdictWord
     gate: str
@@ -19,10 +19,10 @@ class Answer(NamedTuple):
 
 
 def answer_of(study: Study, words: Mapping[str, str]) -> Answer | None:
-    """Return the answer of a study; None: no gate that could answer was decided.
+    """Return the answer of a study; None: no such gate was decided.
 
-    The last decision is made by the last gates of the flow that were decided with no other step between them. A gate
-    that waits for the verdict of another begins a decision of its own.
+    The last decision is that of the last decided gates of the flow with no other step between them. A gate that waits
+    for the verdict of another begins a new decision.
 
     Args:
         study: the study.
@@ -45,7 +45,7 @@ def _last_decision(study: Study, words: Mapping[str, str]) -> tuple[str, ...]:
     follows = False  # the step before was a gate of the same decision
     for step in study.flow:
         if step.name not in words:
-            follows = follows and any(gate.name == step.name for gate in study.gates)  # a skipped gate parts nothing
+            follows = follows and any(gate.name == step.name for gate in study.gates)  # skipped gates do not count
             continue
         if not follows or set(last) & _waits_for(step):
             last = []

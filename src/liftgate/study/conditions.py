@@ -1,6 +1,6 @@
-"""Conditions on a validation metric, as decision points write them: `mAP50 > 0.40`. Nothing else is understood.
+"""Conditions on a validation metric, as decision points have them: `mAP50 > 0.40`. No other form is accepted.
 
-A grammar of three words was chosen over evaluating an expression: a study may be a stranger's file.
+A grammar of three words was chosen over evaluating an expression, because a study may be an untrusted file.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _SIGNS: Mapping[str, Callable[[float, float], bool]] = {
 
 
 class Condition(NamedTuple):
-    """A metric of an epoch against a number."""
+    """A comparison of an epoch's metric with a number."""
 
     metric: str
     sign: str
     number: float
 
     def holds(self, value: float | None) -> bool:
-        """Whether a value fulfils it; one that is no number fulfils nothing.
+        """Return whether a value fulfils the condition; None and NaN fulfil none.
 
         >>> parse_condition("mAP50 > 0.40").holds(0.41), parse_condition("mAP50 > 0.40").holds(None)
         (True, False)
@@ -44,7 +44,7 @@ class Condition(NamedTuple):
 
 
 def with_metric_of(text: str, other: str) -> str:
-    """Return a condition that is short of its metric with that of another one; any other text as it is.
+    """Return a condition without a metric with that of another condition; other text unchanged.
 
     >>> with_metric_of("> 0.30", "mAP50 > 0.40")
     'mAP50 > 0.30'
@@ -57,7 +57,7 @@ def parse_condition(text: str) -> Condition:
     """Read `METRIC SIGN NUMBER`.
 
     Raises:
-        ValueError: with a message and, where there is one, a hint.
+        ValueError: the text has another form; its arguments are a message and, if there is one, a hint.
 
     >>> parse_condition("mAP50-95>=.3")
     Condition(metric='mAP50-95', sign='>=', number=0.3)

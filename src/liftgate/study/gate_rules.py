@@ -1,4 +1,4 @@
-"""What must hold inside a gate, and between a gate and the study: arms, places, metrics, thresholds, margins."""
+"""Check gates: their arms, splits, metrics, thresholds and margins, by themselves and against the study."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from liftgate.suggestions import suggestion
 
 
 def check_gates(draft: PartialStudy, source: Source) -> None:
-    """Note in `source` what no gate may say."""
+    """Add a problem to `source` for each mistake in a gate."""
     for name, gate in draft.gates.items():
         path: Path = ("gates", name)
         for metric in (gate.metric, *(claim.metric for claim in gate.claims)):
@@ -52,7 +52,7 @@ def _ablation_gate(draft: PartialStudy, gate: GateKeys, path: Path, source: Sour
 
 
 def _screening(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
-    """Metrics of whole images need threats and a threshold; a threshold is never chosen where it judges."""
+    """Check image-level metrics: they need threats and a threshold, which is not chosen on the gate's own split."""
     of_images = [m for m in (gate.metric, *(claim.metric for claim in gate.claims)) if m in SCREENING]
     if of_images and not gate.threats:
         source.add_problem(

@@ -1,4 +1,4 @@
-"""`--set key=value`: one key of a study replaced before it is checked, so an override obeys every rule of the file."""
+"""Apply `--set key=value`: replace a key of a study before it is validated, so that the same rules apply."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 from liftgate.study.yaml_source import Path, Problem, Source, dotted, read
 from liftgate.suggestions import suggestion
 
-# Mappings that a study may leave out; an override may write into them all the same.
+# Mappings that a study may omit; an override may create them.
 _OPTIONAL = ("budget", "evaluation", "recipe", "ignore", "openings", "gates")
 
 
 def apply(source: Source, key: str, value: Any) -> None:
-    """Put `value` at the dotted `key` of the document; what does not fit becomes a problem of the document.
+    """Set the dotted `key` of the document to `value`; a key that does not fit becomes a problem of the document.
 
-    A string is read as YAML, so `seeds=[0, 1]` is a list and `epochs=3` a number. The last word may be new (the keys'
-    own check says whether it exists); the words before it must be there.
+    A string is read as YAML, so `seeds=[0, 1]` is a list and `epochs=3` a number. The last part of the key may be new
+    (validation finds unknown keys); the parts before it must exist.
     """
     label = f"--set {key}"
     if isinstance(value, str):
@@ -48,7 +48,7 @@ def _split(key: str) -> list[str]:
 
 
 def _step(source: Source, parent: Any, path: Path, word: str, label: str, *, last: bool) -> str | int | None:
-    """Return the key or index that `word` means inside `parent`; None, and a problem, if there is none."""
+    """Return the key or index of `parent` that `word` names; if there is none, add a problem and return None."""
     if isinstance(parent, list):
         if word.isascii() and word.isdigit() and int(word) < len(parent):
             return int(word)

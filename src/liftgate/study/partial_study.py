@@ -1,4 +1,4 @@
-"""The well-formed part of a study that may have mistakes elsewhere: what the rules between keys check."""
+"""The valid part of a study that may have mistakes elsewhere, and checks of names and splits in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from liftgate.suggestions import suggestion
 
 @dataclass(frozen=True, slots=True)
 class PartialStudy:
-    """The well-formed entries of each section, and every name that the section has, well-formed or not."""
+    """The valid entries of each section, and all names in the section, also of invalid entries."""
 
     datasets: Mapping[str, DatasetKeys]
     arms_as_written: Mapping[str, AnyArm]
@@ -37,30 +37,30 @@ class PartialStudy:
 
     @property
     def arm_names(self) -> tuple[str, ...]:
-        """Names of arms, as written and expanded."""
+        """Names of arms, in the file and expanded."""
         return tuple(dict.fromkeys((*self.names["arms"], *self.arms)))
 
     @property
     def gate_names(self) -> tuple[str, ...]:
-        """Names of gates, as written and expanded."""
+        """Names of gates, in the file and expanded."""
         return tuple(
             dict.fromkeys((*self.names["gates"], *(one for some in self.expanded_gates.values() for one in some)))
         )
 
 
 def require_known(source: Source, path: Path, word: str, kind: str, names: Iterable[str]) -> bool:
-    """Return whether `word` is one of `names`; if not, note the problem, with the nearest name."""
+    """Return whether `word` is one of `names`; if not, add a problem with the nearest name."""
     names = tuple(names)
     if word in names:
         return True
-    if not names:  # the section is missing or no mapping: that problem is noted already
+    if not names:  # the section is missing or not a mapping, which is a problem already
         return False
     source.add_problem(path, f"no {kind} `{word}`", suggestion(word, names))
     return False
 
 
 def require_unlocked_splits(draft: PartialStudy, places: Iterable[str], path: Path, source: Source) -> None:
-    """Note a problem for each split of old data that is locked or unknown: it is evaluated for every gate."""
+    """Add a problem for each split of old data that is locked (it is evaluated for every gate) or unknown."""
     for place in places:
         dataset, dot, split = place.partition(".")
         if not dot or not split:
@@ -74,7 +74,7 @@ def require_unlocked_splits(draft: PartialStudy, places: Iterable[str], path: Pa
 
 
 def require_split(draft: PartialStudy, place: str, path: Path, source: Source) -> None:
-    """Note a problem unless `place` is DATASET.SPLIT of a known data set."""
+    """Add a problem unless `place` is DATASET.SPLIT of a known data set."""
     dataset, dot, split = place.partition(".")
     if not dot or not split:
         source.add_problem(path, f"expected DATASET.SPLIT, got `{place}`", f"for example {dataset}.test")

@@ -1,4 +1,4 @@
-"""The frozen records of a study. They hold the question, never a result; paths are as the YAML has them."""
+"""The frozen records of a study. They contain the question, never a result; paths are as in the YAML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Task = Literal["detect", "pose"]
 Rule = Literal["interval", "point"]
 Use = Literal["research", "commercial"]
 ClaimWord = Literal["better", "equal"]
-"""What a comparison is to show; `equal` means within ± margin, by two one-sided tests"""
+"""Claim of a comparison; `equal` means within ± margin, by two one-sided tests"""
 VerdictWord = Literal["PASS", "MARGINAL", "FAIL"]
 ArmWord = Literal["FINISHED", "CAREFUL", "STOPPED"]
 """How the training of an arm ended"""
@@ -27,7 +27,7 @@ class DatasetSpec:
     path: str
     """data.yaml, COCO JSON or VOC folder, relative to study.yaml; COCO and VOC may need `images`."""
     images: str | None = None
-    """Folder of the images where the label format does not say (COCO)."""
+    """Folder of the images, for label formats that do not name it (COCO)."""
     groups: str | None = None
     """Regex with (?P<group>…), CSV with columns image,group, `folder`, `exif` or `name-time`."""
     split: str | None = None
@@ -39,7 +39,7 @@ class DatasetSpec:
     """Only these classes; None: all."""
     lock: tuple[str, ...] = ()
     openings: Mapping[str, int] = field(default_factory=dict)
-    """locked split → how often it may be opened; not named: once for each gate on it"""
+    """locked split → how often it may be opened; default: once for each gate on it"""
     licence: str | None = None
     origin: Literal["real", "synthetic"] = "real"
     confidential: bool = False
@@ -61,7 +61,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision point: what a run looks like after epoch `at` says whether it goes on."""
+    """A decision point: whether a run continues after epoch `at`, by its metrics until then."""
 
     at: int
     continue_if: str
@@ -72,7 +72,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the watched metric should be after an epoch."""
+    """Expected range of the watched metric after an epoch."""
 
     epoch: int
     low: float
@@ -84,33 +84,33 @@ class Stage:
     """One training run: start weights + dataset + recipe."""
 
     data: str
-    """The dataset; of a mix, the one whose val the run is validated on"""
+    """Name of the dataset; of a mix, the one whose val is used for validation"""
     weights: str | None = None
-    """Official name, file, model YAML; None: what the stage before left."""
+    """Official name, file or model YAML; None: weights of the previous stage."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """Training arguments in Ultralytics' own names."""
     mix: tuple[Part, ...] = ()
-    """What it trains on; empty: all of `data`"""
+    """Parts of the training data; empty: all of `data`"""
     weights_from: Literal["best", "last"] = "best"
-    """Which weights of the stage before it goes on from"""
+    """Which weights of the previous stage it starts from"""
     select: str | None = None
-    """Metric on val that the best epoch and early stopping go by; None: the trainer's own"""
+    """Metric on val for the best epoch and early stopping; None: the trainer's own"""
     decide: tuple[Decision, ...] = ()
     expect: tuple[Expectation, ...] = ()
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Datasets whose training images it sees."""
+        """Names of the datasets whose training images it uses."""
         return tuple(part.dataset for part in self.mix) or (self.data,)
 
     @property
     def watched(self) -> str:
-        """The metric that expectations are about."""
+        """The metric of `expect`: `select`, else mAP50."""
         return self.select or "mAP50"
 
     @property
     def described_data(self) -> str:
-        """What it trains on and is validated on, in words: `synthetic + 100 of real × 8, validated on real`."""
+        """Training and validation data in words: `synthetic + 100 of real × 8, validated on real`."""
         mixed = " + ".join(str(part) for part in self.mix)
         if not mixed:
             return self.data
@@ -136,12 +136,12 @@ class Claim:
     metric: str
     at_least: float | None = None
     at_most: float | None = None
-    """For metrics of which less is better; exactly one of the two is given"""
+    """For metrics where lower is better; exactly one of the two is given"""
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """From which score on an image is flagged: a number, or a rule by which it is chosen on another split."""
+    """Least score of a flagged image: a number, or a rule by which it is chosen on another split."""
 
     at: float | None = None
     on: str | None = None
@@ -173,11 +173,11 @@ class Gate:
     conf: float | None = None
     """Confidence threshold of rates (recall, precision, false positives per image); None: 0.25."""
     forget_at_most: float | None = None
-    """How much the score on old data may fall; None: it is reported and not judged"""
+    """How much the score on old data may fall; None: reported without a verdict"""
     threats: tuple[str, ...] = ()
     """Classes that image-level metrics (accuracy, detection_rate, false_alarm_rate, AUC) screen for"""
     threshold: Threshold | None = None
-    """From which score on an image is flagged; only with `threats`"""
+    """Least score of a flagged image; only with `threats`"""
 
     @property
     def is_comparison(self) -> bool:
@@ -185,7 +185,7 @@ class Gate:
         return self.control is not None
 
     def content_hash(self) -> str:
-        """A gate that changes in any word is a new gate."""
+        """Return the hash of the gate: any change makes it a new gate."""
         return content_hash(self)
 
 
@@ -218,14 +218,14 @@ class EarlyKill:
     """Stop a run that is hopeless compared with those that finished before it (the median rule)."""
 
     after: int = 10
-    """Epochs that every run has"""
+    """Epochs before the first check: every run has at least these"""
     runs: int = 3
     """Finished runs of other arms on the same data that are needed to judge"""
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """The whole question."""
+    """A whole study."""
 
     name: str
     question: str
@@ -248,14 +248,14 @@ class Study:
     answer: str | None = None
     """The gate that answers the question; None: the gates of the last decision, by their worst word"""
     log: tuple[str, ...] = ()
-    """Where else every epoch's numbers go: tensorboard, mlflow, wandb"""
+    """Further loggers of every epoch: tensorboard, mlflow, wandb"""
     source: Path | None = field(default=None, compare=False)
     """study.yaml, absolute"""
     places: Mapping[tuple[str | int, ...], str] = field(default_factory=dict, compare=False, repr=False)
     """Path of a key → file:line, for messages"""
 
     def line(self, *path: str | int) -> str:
-        """Return file:line of a key, or of the entry that it belongs to; empty where nothing is known."""
+        """Return file:line of a key, or of the entry that it belongs to; empty if unknown."""
         if path[:1] == ("arms",) and ("arms", path[1], "stages") in self.places:
             path = ("arms", path[1], "stages", *path[2:])
         return next((self.places[path[:depth]] for depth in range(len(path), 1, -1) if path[:depth] in self.places), "")
@@ -279,7 +279,7 @@ class Study:
         return next(arm for arm in self.arms if arm.name == name)
 
     def content_hash(self) -> str:
-        """Hash of the question: gates, recipes, data as declared; not where it lies."""
+        """Return the hash of the study: gates, recipes, data as declared; not its path."""
         parts = {name: getattr(self, name) for name in self.__slots__ if name not in ("source", "places")}
         if self.answer is None:  # a study without the key keeps the hash that it had before there was one
             del parts["answer"]

@@ -1,6 +1,6 @@
-"""What must hold between the keys of a study: names that exist, an order that works, ceilings that can be kept.
+"""Check rules between the keys of a study: known names, a valid order of the flow, enforceable ceilings.
 
-Each rule looks at the entries that are well-formed by themselves, so one typo hides no other mistake.
+Each rule checks the entries that are valid by themselves, so that one typo does not hide other mistakes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from liftgate.suggestions import suggestion
 
 
 def check(draft: PartialStudy, source: Source) -> None:
-    """Note in `source` every contradiction in the draft."""
+    """Add a problem to `source` for every contradiction in the draft."""
     for rule in (_datasets, _arms, _ablations, check_gates, _names, _flow, _order, _answer, _budget, _seeds, _log):
         rule(draft, source)
 
@@ -203,7 +203,7 @@ def _flow(draft: PartialStudy, source: Source) -> None:
 def _condition(
     draft: PartialStudy, step: StepKeys, path: Path, before: tuple[list[str], list[str]], source: Source
 ) -> None:
-    """A condition names gates and arms of earlier steps, with verdicts or outcomes that they can have."""
+    """Check that a condition names gates and arms of earlier steps, with possible verdicts or outcomes."""
     seen, trained = before
     for condition in step.when:
         for name, words in condition.items():
@@ -238,7 +238,7 @@ def _step_arms(draft: PartialStudy, step: StepKeys, path: Path, source: Source) 
 
 
 def _order(draft: PartialStudy, source: Source) -> None:
-    """A gate about a trained arm comes after the step that trains it."""
+    """Check that a gate about a trained arm comes after the step that trains it."""
     trained: set[str] = set()
     for index, step in draft.flow.items():
         if step.step == "train":

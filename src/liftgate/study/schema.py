@@ -1,6 +1,6 @@
-"""The keys of study.yaml for editors (JSON Schema) and people (docs/study.md), both made from the models at the door.
+"""Write the reference of study.yaml for editors (JSON Schema) and people (docs/study.md), from the pydantic models.
 
-`python -m liftgate.study.schema docs` writes both files again; a test says when that is due.
+`python -m liftgate.study.schema docs` writes both files; a test fails when they are out of date.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of study.yaml, as editors use it for completion and hints.
 
     It describes each key by itself; what must hold between keys (names that exist, the order of the flow) only
-    `document.load` knows.
+    `study_file.load` checks.
     """
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Liftgate study"}
     keys: dict[str, Any] = _tidied(StudyKeys.model_json_schema())
@@ -141,7 +141,7 @@ def _default(value: object) -> str:
 
 
 def _kind(entry: Mapping[str, Any]) -> str:
-    """Return what a value looks like, in a few words."""
+    """Return a short description of the values of a key."""
     if "$ref" in entry:
         return "mapping"
     if "enum" in entry:
@@ -170,7 +170,7 @@ def _limits(entry: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _tidied(value: Any) -> Any:
-    """Leave out what only makes editors' hints longer: titles, and `null` for keys that may be left out."""
+    """Return the schema without titles and without `null` for optional keys, which only lengthen editors' hints."""
     if isinstance(value, list):
         return [_tidied(item) for item in value]
     if not isinstance(value, dict):

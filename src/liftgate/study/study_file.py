@@ -1,6 +1,6 @@
-"""The file study.yaml: load it as a `Study`, recognise it, or read its name alone.
+"""Load study.yaml as a `Study`, recognise it, or read only its name.
 
-Only `load` needs the parser, and with it pydantic; `liftgate status` does without.
+Only `load` imports the parser, and with it pydantic; `liftgate status` does not need them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
             as YAML.
 
     Raises:
-        StudyError: the file cannot be read, or has mistakes; all of them are named at once.
+        StudyError: the file cannot be read or has mistakes; the message lists all of them.
     """
     from liftgate.study.study_parser import parse  # with pydantic: most of what reading a study costs
 
@@ -35,7 +35,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
 
 
 def study_name(path: Path) -> str:
-    """Return the name of the study in a study.yaml, which says where its results are; mistakes elsewhere do not matter.
+    """Return the name in a study.yaml, which names the folder of its results; other mistakes in the file are ignored.
 
     Raises:
         StudyError: the file cannot be read, or has no name.
@@ -46,7 +46,7 @@ def study_name(path: Path) -> str:
 
 
 def is_study(path: Path) -> bool:
-    """Return whether a YAML file is (meant to be) a study and no data.yaml; it need not be free of mistakes."""
+    """Return whether a YAML file is a study, possibly with mistakes, and not a data.yaml."""
     if path.suffix.lower() not in (".yaml", ".yml") or not path.is_file():
         return False
     try:

@@ -1,6 +1,6 @@
 """Parse study.yaml: text → values with lines → keys that pydantic accepts → rules between them → frozen records.
 
-Every mistake is reported at once, each with line, key and, where a word is near, what was probably meant.
+All mistakes are reported at once, each with its line, key and, if a name is similar, a suggestion.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _reading_order(problem: Problem) -> tuple[str, int, str]:
 
 
 def _validate(document: Source) -> yaml_keys.StudyKeys | None:
-    """Check keys one by one, then the rules between those that are well-formed."""
+    """Validate each key by itself, then the rules between the valid ones."""
     valid = None
     bad: set[KeyPath] = set()
     try:
@@ -115,7 +115,7 @@ def _validate(document: Source) -> yaml_keys.StudyKeys | None:
 
 
 def _key_path(loc: tuple[str | int, ...], value: Any) -> KeyPath:
-    """Leave out of a pydantic location what is no key of the document: the tags of its unions, `[key]`."""
+    """Return a pydantic location without parts that are not keys of the document: tags of unions, `[key]`."""
     path: KeyPath = ()
     for step in loc:
         inside = (isinstance(value, dict) and step in value) or (
@@ -128,7 +128,7 @@ def _key_path(loc: tuple[str | int, ...], value: Any) -> KeyPath:
 
 
 def _message_and_hint(details: Any, path: KeyPath) -> tuple[str, str | None]:
-    """Return what pydantic found as a message and a hint."""
+    """Return an error of pydantic as a message and a hint."""
     kind, context, last = details["type"], details.get("ctx", {}), str(details["loc"][-1])
     if kind == "missing":
         return f"the key `{last}` is missing", None
@@ -152,7 +152,7 @@ def _message_and_hint(details: Any, path: KeyPath) -> tuple[str, str | None]:
 
 
 def _correction(kind: str, given: object, path: KeyPath) -> str | None:
-    """Return how to write what was probably meant by a value of the wrong type."""
+    """Return a hint with the probable correction of a value of the wrong type."""
     if kind == "list_type" and isinstance(given, str | int | float) and not isinstance(given, bool):
         return f"write {{weights: {given}}}" if path[:-1] == ("arms",) else f"write [{given}]"
     if kind == "bool_type" and str(given).lower() in ("yes", "on", "no", "off"):
@@ -194,7 +194,7 @@ def _gate_keys(below: KeyPath) -> type[gate_keys.Keys]:
 
 
 def _arm_keys(below: KeyPath) -> type[gate_keys.Keys]:
-    """`below`: the arm's name, `stages` where it is written, number of the stage, and what is inside."""
+    """Return the model of keys at `below`: the arm's name, `stages` if present, index of the stage, and the rest."""
     inside = below[2:] if len(below) > 1 and below[1] == "stages" else below[1:]
     if not inside:
         return yaml_keys.TrainedKeys

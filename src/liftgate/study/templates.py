@@ -1,4 +1,4 @@
-"""Templates: studies to edit, written by `liftgate init` into a folder of their own."""
+"""Write studies to edit from templates, for `liftgate init`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ TEMPLATES = {
     "measure-first": "Is the model good enough as it is? Train only if a gate says no, and then show that it helped.",
     "two-stage": "Does pre-training on a large related set beat training on one's own data alone?",
     "runbook": "One person, months of fine-tuning: smoke test, short baselines, one change at a time.",
-    "improve": "A model that is stuck: recipe, then data, then a smaller model, each only if the one before says so.",
+    "improve": "A model that is stuck: recipe, then data, then a smaller model, each if the one before did not help.",
     "kill-switch": "Does synthetic data lift the real model, or does the control explain it?",
 }
 MORE_DATA = {"two-stage": "big/data.yaml", "improve": "second/data.yaml", "kill-switch": "synthetic/data.yaml"}
-"""Path of the second data set where none is given; measure-first needs none."""
+"""Placeholder of the second data set's path; measure-first needs none."""
 
 
 @dataclass(frozen=True)
 class TemplateInputs:
-    """What a template leaves open. Paths are relative to where the command is given, or absolute."""
+    """Values that a template needs. Paths are relative to the working directory, or absolute."""
 
     data: Path | None = None
     more_data: Path | None = None
@@ -48,7 +48,7 @@ def init(
     cls: str = TemplateInputs.cls,
     groups: str | None = None,
 ) -> Path:
-    """Write a study to edit into `folder` and return its study.yaml. The words are those of `TemplateInputs`.
+    """Write a study to edit into `folder` and return its study.yaml. The other arguments are those of `TemplateInputs`.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +68,7 @@ def write(folder: Path, template: str, inputs: TemplateInputs) -> Path:
     Raises:
         UsageError: no such template, data that is not there, or a file that would be overwritten; nothing is written.
     """
-    from liftgate.study.schema import schema_text  # both load pydantic, which `--help` need not wait for
+    from liftgate.study.schema import schema_text  # both import pydantic, which `--help` does not need
     from liftgate.study.study_parser import parse
 
     _known(template)
@@ -86,7 +86,7 @@ def write(folder: Path, template: str, inputs: TemplateInputs) -> Path:
         raise UsageError("this is a file, not a folder", where=folder)
     if there := [path for path in texts if path.exists()]:
         raise UsageError("it exists already, and nothing is overwritten", where=there[0], hint="name another folder")
-    parse(texts[study], source=study)  # a word given on the command line may not fit: better now than on disk
+    parse(texts[study], source=study)  # validate the arguments before anything is written
     for path, text in texts.items():
         write_text(path, text)
     return study
@@ -120,7 +120,7 @@ def _values(folder: Path, template: str, inputs: TemplateInputs) -> dict[str, An
 
 
 def _path_from(folder: Path, path: Path) -> str:
-    """Return a path as study.yaml in `folder` has to name it; one that was given absolute stays so."""
+    """Return a path relative to `folder`, as study.yaml there needs it; an absolute one is unchanged."""
     return (
         path.as_posix() if path.is_absolute() else Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
     )
@@ -136,7 +136,7 @@ def _rendered(name: str, values: dict[str, Any]) -> str:
 
 
 def _yaml(value: object) -> str:
-    """Return a word as YAML: bare where that is safe, else in double quotes.
+    """Return text as YAML: plain if that is safe, else in double quotes.
 
     >>> _yaml("yolov8n.pt"), _yaml("my data: 1"), _yaml("no")
     ('yolov8n.pt', '"my data: 1"', '"no"')

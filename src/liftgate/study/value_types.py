@@ -1,4 +1,4 @@
-"""The kinds of value that keys of study.yaml take: what is accepted, how it is read, its JSON schema."""
+"""Types of values in study.yaml: what is accepted, how it is converted, its JSON schema."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _groups(rule: str) -> str:
 
 
 def _recipe(value: object) -> object:
-    """Take `epochs=3 imgsz=256` as well as a mapping."""
+    """Accept `epochs=3 imgsz=256` as well as a mapping."""
     if not isinstance(value, str):
         return value
     try:
@@ -72,12 +72,12 @@ def _recipe(value: object) -> object:
 
 
 def one_or_more(value: object) -> object:
-    """Take `word` for `[word]`."""
+    """Accept `word` for `[word]`."""
     return [value] if isinstance(value, str) else value
 
 
 def _device(value: object) -> object:
-    """Take 0 and [0, 1] as well as the trainer's own words."""
+    """Accept 0 and [0, 1] as well as the trainer's own names of devices."""
     if isinstance(value, list) and value and all(isinstance(one, int) and not isinstance(one, bool) for one in value):
         return ",".join(map(str, value))
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -134,7 +134,7 @@ def _epoch_metric(name: str) -> str:
 
 
 def _expected(value: object) -> object:
-    """Take `{25: [0.12, 0.15]}`: YAML's keys are words here, epochs are numbers."""
+    """Accept `{25: [0.12, 0.15]}`: keys of the YAML are strings here, epochs are numbers."""
     if not isinstance(value, dict):
         return value
     for epoch, band in value.items():
@@ -162,7 +162,7 @@ Expected = Annotated[
     ),
 ]
 
-# A few arguments for editors to complete; the checks know them all and say which do not exist.
+# A few arguments for editors to complete; `check` knows all of them.
 _USUAL_ARGUMENTS = (
     "epochs imgsz batch patience optimizer lr0 lrf momentum weight_decay warmup_epochs cos_lr freeze amp workers "
     "nbs close_mosaic mosaic mixup fliplr flipud degrees translate scale hsv_h hsv_s hsv_v fraction cache dropout"

@@ -1,9 +1,9 @@
-"""The words that a study may use where it does not make up a name itself."""
+"""Fixed names in a study: steps, verdicts, metrics, differences and reserved arguments."""
 
 from __future__ import annotations
 
 VERBS = ("check", "probe", "baseline", "train", "report")
-"""Steps of `flow:`, apart from the study's own gates."""
+"""Steps of `flow:`, in addition to the study's own gates."""
 
 PLANNED_VERBS = ("compare", "export", "shadow", "promote", "sample")
 """Steps of the design that this version does not have; a study with one of them is refused with that reason."""
@@ -11,7 +11,7 @@ PLANNED_VERBS = ("compare", "export", "shadow", "promote", "sample")
 VERDICTS = ("PASS", "MARGINAL", "FAIL")
 
 ARM_WORDS = ("FINISHED", "CAREFUL", "STOPPED")
-"""How the training of an arm ended: to its end; to its end, but a decision point was not met; stopped by one."""
+"""How the training of an arm ended: completed; completed, but only `careful_if` of a decision point held; stopped."""
 
 METRICS = (
     "mAP50-95",
@@ -62,12 +62,12 @@ EPOCH_METRICS = (
     "pose_precision",
     "pose_recall",
 )
-"""What an epoch reports of val, by the trainer's own formulas: the best epoch and decision points go by these."""
+"""Metrics of an epoch on val, by the trainer's own formulas, for the best epoch and decision points."""
 
 LOWER_IS_BETTER = ("false_positives_per_image", "false_alarm_rate", "ms_per_image")
 
 GROUP_RULES = ("folder", "exif", "name-time")
-"""Ways to find an image's group beside a regular expression and a CSV file."""
+"""Rules for groups, in addition to a regular expression and a CSV file."""
 
 DIFFERENCES = ("stages", "data", "weights", "recipe", "select")
 """What two arms of a comparison may differ in; `recipe.NAME` names one training argument."""
@@ -91,4 +91,4 @@ RESERVED_ARGUMENTS = {
     "cfg": "a recipe is written in the study, where the study's hash covers it",
     "time": "it makes the number of epochs depend on the machine: `epochs` says it, `budget` sets a ceiling",
 }
-"""Training arguments that are not a recipe's to set, and who sets them."""
+"""Training arguments that a recipe may not set → the reason, or the key that sets them."""

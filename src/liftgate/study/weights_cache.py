@@ -1,4 +1,4 @@
-"""Where start weights are looked for: next to the study, then in the weights cache, never on a server."""
+"""Find start weights: next to the study, then in the weights cache, never on a server."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from liftgate.files import cache_folder
 
 
 def weights_cache() -> Path:
-    """Return the folder where official weights are looked for; put them there by hand."""
+    """Return the folder of official weights, to which the user copies them."""
     return cache_folder() / "weights"
 
 
 def places(name: str, folder: Path) -> tuple[Path, ...]:
-    """Return where weights of a study in `folder` may lie, in the order in which they are looked for.
+    """Return the places of weights of a study in `folder`, in the order in which they are searched.
 
-    The cache is for names: a path to a file that is gone is not answered with another file of its name.
+    The cache is used only for bare names: a path to a missing file is not replaced with another file of its name.
     """
     given = Path(name).expanduser() if name.startswith("~") else Path(name)
-    beside = folder / given
-    return (beside, weights_cache() / given) if given.name == str(given) else (beside,)
+    local = folder / given
+    return (local, weights_cache() / given) if given.name == str(given) else (local,)
 
 
 def find(name: str, folder: Path) -> Path | None:
-    """Return the file of weights that a study in `folder` names, or None."""
+    """Return the file of the weights that a study in `folder` names, or None."""
     return next((place for place in places(name, folder) if place.is_file()), None)
 
 
 def nearest(name: str, folder: Path) -> Path | None:
-    """Return the weights in the same places whose name is nearest, if any is near."""
+    """Return the weights in these places with the most similar name; None: none is similar."""
     for place in places(name, folder):
         there = {file.name: file for file in place.parent.glob("*.pt")} if place.parent.is_dir() else {}
         if close := suggestions.nearest(place.name, there):

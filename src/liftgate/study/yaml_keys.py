@@ -1,6 +1,6 @@
-"""Every key of study.yaml, as pydantic models: what is accepted, and the words that the reference and editors show.
+"""Every key of study.yaml as pydantic models, with the descriptions for the reference and for editors.
 
-pydantic stays at this door. `study_parser.py` turns these into the frozen records that the other rooms see.
+`study_parser.py` converts these models to the frozen records that other packages use.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""YAML text as plain values, with the line of every key.
+"""Read YAML as plain values, with the line of every key.
 
-PyYAML's own `load` is not used: it drops line numbers, lets the second of two equal keys win, reads the key
-`on` as True and `1e-3` as a string (YAML 1.1), and an alias bomb of a kilobyte fills the memory. So the text is
-composed into nodes and read here by the core schema of YAML 1.2: `true`/`false` only, numbers as everybody writes
-them, keys always strings. Anchors, aliases and `<<` merges work, within a budget.
+PyYAML's own `load` is not used: it drops line numbers, lets the second of two equal keys win, reads the key `on` as
+True and `1e-3` as a string (YAML 1.1), and an alias bomb of a kilobyte fills the memory. So the text is composed into
+nodes and read here by the core schema of YAML 1.2: `true`/`false` only, numbers in their usual forms, keys always
+strings. Anchors, aliases and `<<` merges work, within a budget.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SYNTAX_HINTS = {
     "expected ',' or '}'": "a mapping ends with }",
     "scanning a quoted scalar": "the closing quote is missing",
 }
-"""What PyYAML says → what a person does about it"""
+"""Message of PyYAML → hint"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ class Source:
         return self.places.get(path, f"{self.name}:1")
 
     def drop_places(self, path: Path) -> None:
-        """Drop the places of everything below `path`: it has been replaced."""
+        """Drop the places of all keys below `path`, whose value has been replaced."""
         self.places = {known: place for known, place in self.places.items() if known[: len(path)] != path}
 
     def add_problem(self, path: Path, message: str, hint: str | None = None) -> None:
-        """Note a problem at a key."""
+        """Add a problem at a key."""
         self.problems.append(Problem(self.where(path), path, message, hint))
 
 
@@ -100,7 +100,7 @@ def read(text: str, name: str) -> Source:
         source.add_problem((), f"larger than {MAX_BYTES // 1024} KiB: a study is a page of text")
         return source
     try:
-        node = compose_yaml(text, _LIMITS, loader=yaml.SafeLoader)  # whose messages say more than libyaml's
+        node = compose_yaml(text, _LIMITS, loader=yaml.SafeLoader)  # its messages are better than libyaml's
         if node is not None:
             source.value = _Reader(source).value(node, ())
     except DocumentError as error:
@@ -147,7 +147,7 @@ class _TooMany(Exception):
 
 
 class _Reader:
-    """Turns nodes into values and notes their places."""
+    """Converts nodes to values and records their places."""
 
     def __init__(self, source: Source) -> None:
         self.source = source

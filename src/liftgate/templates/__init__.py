@@ -1,4 +1,4 @@
-"""Texts that `liftgate init` fills in: a folder with a study.yaml.j2 for each template, and the README.md of all.
+"""Jinja templates of `liftgate init`: a folder with a study.yaml.j2 for each, and one README.md.
 
-`liftgate.study.templates` reads them. No module is in here, and none may be: the floor below everything keeps it so.
+`liftgate.study.templates` renders them. This package has no modules; import-linter keeps it so.
 """

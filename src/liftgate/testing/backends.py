@@ -1,11 +1,11 @@
-"""Contract of a backend as tests: subclass `BackendContract` in a test file, name the backend, and these tests apply.
+"""Contract tests of a backend: subclass `BackendContract` in a test file and name the backend to run them.
 
     class TestMine(BackendContract):
         backend = "my_package.mine:Mine"
         recipe = {"epochs": 6}
 
-Each test runs the backend the way Liftgate does, in a child process. One training and one that is paused are made once
-and shared by the tests.
+Each test runs the backend as Liftgate does, in a child process. One training and one paused training are made once and
+shared by the tests.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def write_tree(folder: Path, *, train: int = 16, held_out: int = 6, size: tuple[
     """Write a small training tree (red and blue rectangles on noise) and return its data.yaml.
 
     Args:
-        folder: made; holds images, labels, train.txt, val.txt, test.txt and data.yaml.
+        folder: created, with images, labels, train.txt, val.txt, test.txt and data.yaml.
         train: number of training images.
         held_out: number of val and of test images.
         size: width and height in pixels.
@@ -73,7 +73,7 @@ class _Ran(NamedTuple):
 
 
 class BackendContract:
-    """The laws of backends/base.py."""
+    """Tests of the laws in backends/base.py."""
 
     backend: ClassVar[str]
     recipe: ClassVar[Json]
@@ -83,7 +83,7 @@ class BackendContract:
     _made: ClassVar[dict[tuple[str, str], Any]] = {}
 
     def weights(self, tree: Path) -> str:
-        """Return what a training starts from; a model YAML (here: an empty one) means from scratch."""
+        """Return the start weights of a training; a model YAML (here: an empty one) means from scratch."""
         path = tree.parent / "model.yaml"
         path.write_text("{}\n")
         return str(path)
@@ -105,18 +105,18 @@ class BackendContract:
             assert [int(row[self.epochs_in_csv]) for row in rows] == expected
 
     def test_an_epoch_report_has_losses_metrics_and_learning_rate(self, tmp_path_factory: Any) -> None:
-        """Check what a report holds."""
+        """Check that the report of each epoch has losses, metrics and learning rate."""
         ran = self._run(tmp_path_factory, "whole")
         report = next(event for event in ran.events if isinstance(event, EpochReport))
         assert report.losses and report.lr
         assert {"mAP50", "mAP50-95", "precision", "recall"} <= report.metrics.keys()
 
     def test_a_paused_run_goes_on_to_the_same_model(self, tmp_path_factory: Any) -> None:
-        """Check laws 4 and 6: a paused run ends with the model of one that was left alone."""
+        """Check laws 4 and 6: a paused run ends with the same model as one without a pause."""
         ran = self._run(tmp_path_factory, "paused")
         assert ran.pauses == 1
         begun = [event.resumed_after for event in ran.events if isinstance(event, StartedEvent)]
-        assert begun[0] == 0 and begun[1] >= 1, "it went on, it did not begin anew"
+        assert begun[0] == 0 and begun[1] >= 1, "it resumed, it did not start again"
         assert self._predicted(tmp_path_factory, "paused") == self._predicted(tmp_path_factory, "whole")
 
     def test_the_same_job_again_returns_at_once(self, tmp_path_factory: Any) -> None:
@@ -156,7 +156,7 @@ class BackendContract:
         else:
             raise AssertionError("the recipe was taken")
 
-    # What the tests look at, made once per backend.
+    # Runs that the tests share, made once per backend.
 
     def _once(self, name: str, make: Any) -> Any:
         key = (type(self).__qualname__, name)

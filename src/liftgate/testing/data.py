@@ -1,4 +1,4 @@
-"""A small data factory: pictures, YOLO folders and in-memory datasets for tests. Everything is made from a seed."""
+"""Factory of test data: images, YOLO folders and in-memory datasets, all generated from a seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from liftgate.data.core.dataset import Dataset, Image, Labels
 
 
 def picture(path: Path, size: tuple[int, int] = (64, 48), seed: int = 0, orientation: int = 1) -> Path:
-    """Write a picture of coloured noise (`size` is width, height as stored) and return its path."""
+    """Write an image of coloured noise (`size`: width, height as stored) and return its path."""
     from PIL import Image as Picture
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ def yolo_folder(
     size: tuple[int, int] = (64, 48),
     **keys: Any,
 ) -> Path:
-    """Write images/, labels/ and data.yaml, and return the latter.
+    """Write images/, labels/ and data.yaml, and return the path of data.yaml.
 
     `labels` maps a name such as `train/a.jpg` to the text of its label file (None: no file); its first part is the
     split. `keys` are further keys of data.yaml.
