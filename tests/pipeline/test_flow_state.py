@@ -14,6 +14,7 @@ from liftgate import api
 from liftgate.errors import Stopped, StudyError, UsageError
 from liftgate.hashing import file_hash
 from liftgate.ledger import Ledger
+from liftgate.ledger.runs import RunFolder
 from liftgate.pipeline import spending
 from liftgate.pipeline.notice import Notice
 from liftgate.study.conditions import Condition, parse_condition
@@ -81,8 +82,7 @@ def test_a_run_that_was_killed_just_after_the_decision_stays_decided(write_study
     events = (folder / "events.jsonl").read_text()
     # As a kill between the report of epoch 2 and the pause leaves it: unfinished, no paused event, no ledger entry.
     (folder / "events.jsonl").write_text("".join(line for line in events.splitlines(True) if '"paused"' not in line))
-    record = (folder / "run.json").read_text().replace('"finished"', '"running"')
-    (folder / "run.json").write_text(record)
+    RunFolder(folder).update(state="running")
     for ledger in (path.parent / "runs/colours").glob("ledger.sqlite*"):
         ledger.unlink()
     api.run(path)

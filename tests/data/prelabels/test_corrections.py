@@ -181,7 +181,7 @@ def test_from_a_folder_of_frames_to_a_corrected_set_as_typed(
     out, err = capsys.readouterr()
     assert "precision of the pre-labels at IoU 0.5: 0.8000 [" in out
     assert "95%" in out
-    assert "6 images in 5 groups" in out, "one group has neither pre-label nor object"
+    assert "6 images in 6 groups, effectively 5" in out, "one group has neither pre-label nor object"
     assert "draw 25.5" in err
 
 
