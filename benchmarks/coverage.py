@@ -222,7 +222,7 @@ def one_run(cell: Cell, seed: int, truth: dict[str, tuple[float, float]]) -> dic
         )
         one = interval_of_one(arms[0], metric, groups)
         true, difference = truth[metric][0], truth[metric][1] - truth[metric][0]
-        value = [float(replicates(arm, metric, groups.of_image, groups.all())[0]) for arm in arms]
+        value = [float(replicates(arm, metric, groups.of_image, groups.sample_weights())[0]) for arm in arms]
         row = [one is not None and one.established, one is not None and holds(one, true)]
         if any(math.isnan(number) for number in value):
             rows[metric] = [*row, False, False, False, False]
@@ -241,7 +241,7 @@ def interval_of_one(arm: MatchedPredictions, metric: str, groups: Units) -> Inte
         return average_intervals(arm.table, (metric,), groups, 0.95, design_effect=False)[1].get(metric)
     if metric in RATES:
         assert arm.point is not None
-        value = replicates(arm, metric, groups.of_image, groups.all())[0]
+        value = replicates(arm, metric, groups.of_image, groups.sample_weights())[0]
         return None if math.isnan(value) else rate_interval(arm.point, metric, groups, 0.95)
     assert arm.image_level is not None
     return image_level_interval(arm.image_level, metric, groups, 0.95)

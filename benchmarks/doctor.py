@@ -127,12 +127,12 @@ def per_project(runs: list[Run]) -> Iterator[str]:
 def left_out(traces: Path) -> Iterator[str]:
     """Choose the thresholds on all projects but one, and score that one: are they fitted to these runs?"""
     grid = list(product((0.06, 0.08, 0.1, 0.12, 0.15), (0.85, 0.9, 0.95)))
-    before = ending_rules.WORTH, ending_rules.NEARLY_ALL
+    before = ending_rules.MIN_GAIN, ending_rules.NEARLY_SATURATED
     scored = {}
     for setting in grid:
-        ending_rules.WORTH, ending_rules.NEARLY_ALL = setting  # type: ignore[misc]
+        ending_rules.MIN_GAIN, ending_rules.NEARLY_SATURATED = setting  # type: ignore[misc]
         scored[setting] = public(traces)
-    ending_rules.WORTH, ending_rules.NEARLY_ALL = before  # type: ignore[misc]
+    ending_rules.MIN_GAIN, ending_rules.NEARLY_SATURATED = before  # type: ignore[misc]
     kept: list[Run] = []
     for project in sorted({run.project for run in scored[before]}):
 

@@ -422,7 +422,7 @@ SOUND_PACKAGES = {"torch": Package("2.15.0"), "numpy": Package("2.4.6"), "opencv
 
 def on_a_machine(id_: str, *, study: dict[str, object] | None = None, **facts: object) -> None:
     """A plant that is a machine, on top of a sound one."""
-    sound = {"now": time.time(), "free": 500 * GIB, "gpus": (24 * GIB,), "packages": SOUND_PACKAGES}
+    sound = {"now": time.time(), "free_disk": 500 * GIB, "gpu_memory": (24 * GIB,), "packages": SOUND_PACKAGES}
 
     def plant(small: SmallSet) -> Subject:
         subject = small.subject(**({"flow": (FlowStep("train"),), "recipe": SGD} | (study or {})))
@@ -442,7 +442,7 @@ on_a_machine("environment.disk", free_disk=50_000_000)
 on_a_machine("environment.disk", free_disk=150_000_000, study={"weights": "yolov8n.pt", "seeds": (0, 1, 2, 3)})
 on_a_machine("environment.gpu_memory", study={"weights": "yolov8x.pt", **LARGE})
 on_a_machine("environment.clock", now=0.0)
-on_a_machine("environment.clock", zone="Europe/Nowhere")
+on_a_machine("environment.clock", unknown_zone="Europe/Nowhere")
 
 
 # ---- licences

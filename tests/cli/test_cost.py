@@ -45,7 +45,7 @@ def test_a_plan_says_unknown_until_an_epoch_was_measured(
     path = str(write_study(budget={"usd": 5, "usd_per_hour": 1.0}))
     assert main(["plan", path]) == 0
     said = capsys.readouterr().out
-    assert said.count("time unknown") == 2 and "nobody can say for how long" in said
+    assert said.count("time unknown") == 2 and "for how long is unknown" in said
     assert main(["plan", path, "--measure", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["total"]["trainings_unknown"] == 0 and plan["total"]["steps_unknown"] == 6

@@ -233,8 +233,10 @@ class Ledger:
                     return True
             with self._connection("ro") as db:
                 columns = {row[1] for row in db.execute("PRAGMA table_info(entries)")}
-        except (OSError, LedgerError):
+        except OSError:
             return False
+        except LedgerError as error:
+            return getattr(error.__cause__, "sqlite_errorname", "") == "SQLITE_NOTADB"
         return not {b"seq", b"kind", b"body", b"previous", b"hash"} <= columns
 
     @property
