@@ -183,3 +183,9 @@ def test_only_one_module_parses_yaml_json_and_xml_of_strangers() -> None:
     assert {name: line for name, line in found.items() if name not in OWN_FILES} == {}
     yaml_or_xml = {name: line for name, line in found.items() if "json" not in line}
     assert yaml_or_xml == {}, "YAML and XML are parsed in documents.py alone"
+
+
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-7", "shift_jis", "no-such-encoding"])
+def test_an_encoding_that_cannot_be_read_is_an_error_with_words(encoding: str) -> None:
+    with pytest.raises(DocumentError):
+        parse_xml(f'<?xml version="1.0" encoding="{encoding}"?><a/>'.encode())

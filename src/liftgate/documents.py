@@ -241,7 +241,9 @@ def iterate_xml(file: IO[bytes], limits: Limits = Limits()) -> Iterator[XmlEvent
         raise DocumentError(str(error), error.position[0]) from None
     except DefusedXmlException as error:
         raise DocumentError(f"{type(error).__name__}: {error}"[:200]) from None
-    except (LookupError, UnicodeError) as error:  # an encoding that Python does not know
+    except (LookupError, ValueError) as error:  # an encoding that Python does not know, or that expat cannot read
+        if isinstance(error, DocumentError):
+            raise
         raise DocumentError(str(error)[:200]) from None
 
 

@@ -209,6 +209,8 @@ def line_with_dots(tmp_path: Path, truth: Path, private: Path) -> None:
 def other_root(tmp_path: Path, truth: Path, private: Path) -> None:
     (private.parent / "images" / "val").mkdir(parents=True)
     private.rename(private.parent / "images" / "val" / "passport.png")
+    (private.parent / "labels" / "val").mkdir(parents=True)
+    (private.parent / "labels" / "val" / "passport.txt").write_text("1 .5 .5 .5 .5\n")
     lines = [line for line in truth.read_text().splitlines() if not line.startswith("path:")]
     truth.write_text("\n".join([f"path: {private.parent}", *lines]) + "\n")
 
