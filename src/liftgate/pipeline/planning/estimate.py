@@ -37,7 +37,7 @@ class Estimate(NamedTuple):
     """What it is based on, in a few words"""
 
 
-UNKNOWN = Estimate(None, "nothing like it was pace yet")
+UNKNOWN = Estimate(None, "nothing like it was timed yet")
 
 
 class _Pace(NamedTuple):
