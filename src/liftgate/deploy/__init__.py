@@ -1,1 +1,1 @@
-"""Work with deployed models: request predictions from a model behind an HTTP API."""
+"""Models in use: exports with their cards, a runtime without torch, and models behind an HTTP API."""
