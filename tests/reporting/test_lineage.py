@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from liftgate.hashing import content_hash
+from liftgate.ledger.last_run import LastRun, TrainedStage, trained_stages
 from liftgate.ledger.records import StepEntry
 from liftgate.ledger.results import GateResult, PredictResult, TrainResult
 from liftgate.reporting.content import LineageNode
-from liftgate.reporting.last_run import LastRun, TrainedStage, trained_stages
 from liftgate.reporting.lineage import setting_differences, verdict_lineage
 from liftgate.study.records import Gate
 

@@ -6,6 +6,7 @@ records.py    one typed record for each kind of entry
 results.py    one typed record for the result of each kind of step
 lookup.py     search entries by a hash in a report
 gates.py      versions of gates: a changed gate is a new one, and both are recorded
+last_run.py   runs of a study, with their steps and results
 step_costs.py time and cost of steps
 lockbox.py    openings of locked test splits, counted against the declared budget
 workspace.py  paths of a study's ledger, predictions, runs and reports

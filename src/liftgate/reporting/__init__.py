@@ -1,6 +1,5 @@
 """Reports: a study's ledger as HTML, Markdown, tables and figures. Nothing is computed here.
 
-last_run.py       the newest run of a study, with its steps and results
 gather.py         from the ledger to a ReportContent
 content.py        ReportContent: everything that a report shows
 lineage.py        from a verdict back to recipe, weights and data

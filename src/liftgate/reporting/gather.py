@@ -15,6 +15,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.ledger.chain import Ledger
+from liftgate.ledger.last_run import LastRun, TrainedStage, read_last_run, trained_stages
 from liftgate.ledger.records import CheckEntry, DataEntry, FlowEntry, GateEntry, StepEntry, VerdictEntry
 from liftgate.ledger.results import ClaimRow, EvaluateResult, GateResult, PredictResult
 from liftgate.ledger.workspace import Workspace
@@ -30,7 +31,6 @@ from liftgate.reporting.content import (
     SplitRow,
 )
 from liftgate.reporting.curves import precision_recall_charts, training_charts
-from liftgate.reporting.last_run import LastRun, TrainedStage, read_last_run, trained_stages
 from liftgate.reporting.lineage import format_setting, setting_differences, verdict_lineage
 from liftgate.reporting.pictures import picture
 from liftgate.reporting.run_rows import as_finding, cost_rows, run_rows

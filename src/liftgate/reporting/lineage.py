@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from liftgate.checks.arm_differences import is_declared
 from liftgate.hashing import content_hash
+from liftgate.ledger.last_run import LastRun, StepInputs, TrainedStage
 from liftgate.ledger.records import StepEntry
 from liftgate.ledger.results import GateResult, PredictResult, TrainResult
 from liftgate.reporting.content import LineageNode, SettingDifference
-from liftgate.reporting.last_run import LastRun, StepInputs, TrainedStage
 from liftgate.study.records import Gate
 
 _NODE_KINDS = {"gate": "verdict", "evaluate": "evaluation"}

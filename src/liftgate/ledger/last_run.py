@@ -1,4 +1,4 @@
-"""The newest run of a study as its ledger has it: the steps that it went through, with their results."""
+"""Runs of a study as its ledger has them: the steps that each went through, with their results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TrainedStage:
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The steps that the newest `flow` entry names, in the order in which they were recorded."""
+    """The steps that a `flow` entry names, such as the newest, in the order in which they were recorded."""
 
     flow: FlowEntry | None
     """None: the study has not run."""
@@ -34,6 +34,16 @@ class LastRun:
         """Return the steps of this run that a step rests on."""
         by_key = {one.key: one for one in self.steps}
         return tuple(by_key[key] for key in step.needs.values() if key in by_key)
+
+    def all_needs(self, step: StepEntry) -> tuple[StepEntry, ...]:
+        """Return the steps of this run that a step rests on, directly or not, each once."""
+        found: dict[str, StepEntry] = {}
+        waiting = [step]
+        while waiting:
+            new = [need for need in self.needs(waiting.pop()) if need.key not in found]
+            found.update((need.key, need) for need in new)
+            waiting += new
+        return tuple(found.values())
 
     def gate(self, name: str) -> StepEntry | None:
         """Return the step of a gate; None: the run did not evaluate it."""
@@ -50,10 +60,18 @@ def read_last_run(ledger: Ledger) -> LastRun:
 
     The ledger may hold many runs: a report shows one of them.
     """
-    flows = ledger.records(FlowEntry)
-    wanted = set(flows[-1].steps) if flows else set()
-    newest = {step.key: step for step in ledger.records(StepEntry) if step.key in wanted}
-    return LastRun(flows[-1] if flows else None, tuple(newest.values()))
+    runs = read_runs(ledger)
+    return runs[-1] if runs else LastRun(None, ())
+
+
+def read_runs(ledger: Ledger) -> tuple[LastRun, ...]:
+    """Return all runs of a study, oldest first, each with the newest result of every step that it names."""
+    newest = {step.key: step for step in ledger.records(StepEntry)}
+    runs = []
+    for flow in ledger.records(FlowEntry):
+        wanted = set(flow.steps)
+        runs.append(LastRun(flow, tuple(step for key, step in newest.items() if key in wanted)))
+    return tuple(runs)
 
 
 def trained_stages(steps: Sequence[StepEntry]) -> tuple[TrainedStage, ...]:
