@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftgate.hashing import content_hash, file_hash
+from liftgate.hashing import OMITTED_AT_DEFAULT, content_hash, file_hash
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
 values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
@@ -77,6 +77,22 @@ def test_records_enums_and_arrays_are_told_apart_by_type() -> None:
         np.zeros(2, np.int64),
     ]
     assert len({content_hash(value) for value in different}) == len(different)
+
+
+def test_a_field_that_was_added_later_changes_no_hash_until_it_is_used() -> None:
+    @dataclass(frozen=True)
+    class Before:
+        x: int
+
+    @dataclass(frozen=True)
+    class After:
+        x: int
+        y: int | None = field(default=None, metadata=OMITTED_AT_DEFAULT)
+        z: dict[str, str] = field(default_factory=dict, metadata=OMITTED_AT_DEFAULT)
+
+    Before.__name__ = After.__name__ = "Record"
+    assert content_hash(After(1)) == content_hash(Before(1))
+    assert len({content_hash(one) for one in (After(1), After(1, 2), After(1, 0), After(1, None, {"a": "b"}))}) == 4
 
 
 def test_an_array_hashes_by_value_not_by_memory_layout_or_byte_order() -> None:

@@ -4,7 +4,8 @@ Every value is written with a tag for its type before it is hashed, so that `1`,
 `["ab"]` is not `["a", "b"]`. (A hash of `repr` or of JSON fails at one of these: JSON does not keep key
 types and NaN, `repr` changes between Python versions.) Paths, times and unknown objects are refused: they make a
 hash depend on the machine. Frozen dataclasses are hashed by class name and fields, so a renamed field is a new value;
-a field with `compare=False` is left out of the hash.
+a field with `compare=False` is left out of the hash,
+and so is one with the metadata OMITTED_AT_DEFAULT that has its default value.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+OMITTED_AT_DEFAULT: Mapping[str, bool] = {"omitted_at_default": True}
+"""Metadata of a field that was added later: a record that does not use it keeps the hash that it had before"""
 _CHUNK = 1 << 20
 
 
@@ -79,11 +82,19 @@ def _feed(value: Any, out: Callable[[bytes], None]) -> None:
         _feed(sorted(content_hash(item) for item in value), lambda part: out(b"u" + part))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         _tagged(b"d", type(value).__name__.encode(), out)
-        _feed({f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}, out)
+        _feed({f.name: getattr(value, f.name) for f in dataclasses.fields(value) if _is_hashed(value, f)}, out)
     elif hasattr(value, "dtype") and hasattr(value, "tobytes"):
         _feed_array(value, out)
     else:
         raise TypeError(f"no content hash for {type(value).__name__}: it would depend on the machine")
+
+
+def _is_hashed(record: Any, field: dataclasses.Field[Any]) -> bool:
+    if not field.metadata.get("omitted_at_default"):
+        return field.compare
+    made = field.default_factory
+    default = field.default if made is dataclasses.MISSING else made()
+    return field.compare and getattr(record, field.name) != default
 
 
 def _tagged(tag: bytes, payload: bytes, out: Callable[[bytes], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -41,6 +42,17 @@ def test_interval_rule_at_a_margin_of_two_points(low: float, high: float, word: 
 )
 def test_point_rule(gain: float, word: str) -> None:
     assert decide(Interval(gain, None, None, 0.95, "published", 0, 0), 0.02, "point") == word
+
+
+@pytest.mark.parametrize("groups", [1, 4, 5])
+def test_a_published_point_gate_is_replayed_on_few_groups_and_says_so(groups: int) -> None:
+    few = Interval(0.03, None, None, 0.95, "none", 100, groups)
+    comparison = replace(compare_published("mAP50", 0.5, 0.53, margin=0.02), delta=few)
+    gate = Gate("lift", "real.test", rule="point", metric="mAP50", treatment="A", control="v1", margin=0.02)
+    plain, replayed = (judge_comparison(one, comparison) for one in (gate, replace(gate, published="Doe 2024")))
+    assert (plain.word, replayed.word) == ("MARGINAL" if groups < 5 else "PASS", "PASS")
+    assert "replayed as published (Doe 2024)" in replayed.sentence and "published" not in plain.sentence
+    assert any("because Doe 2024 did" in caveat for caveat in replayed.caveats) == (groups < 5)
 
 
 def test_not_significant_is_not_equal() -> None:

@@ -446,6 +446,23 @@ def test_the_hash_covers_gates_recipes_and_data_and_not_where_the_file_lies() ->
         assert parse(with_line(old, new)).content_hash() != study.content_hash(), new
 
 
+def test_keys_that_came_later_leave_the_hashes_of_studies_without_them_as_they_were() -> None:
+    study = parse(BUILT)
+    assert study.gates[0].content_hash() == "139c23dd848745bdc554e6b64d299a533e6fc2e99c0ab4c1f89212ff131e54d8"
+    assert study.content_hash() == "f6cc00be315742f080b096328e978e259cb71cbd7577c75429c2ee078713bf3a"
+    for old, new in (
+        ("margin: 0.01", "margin: 0.01, rule: point, published: the paper"),
+        ("margin: 0.01", "margin: 0.01, by: folder"),
+        ("lock: [test]", "lock: [test], rename: {Cone: cone}"),
+    ):
+        assert parse(with_line(old, new)).content_hash() != study.content_hash(), new
+
+
+def test_only_a_point_rule_is_replayed_from_a_publication() -> None:
+    said = mistakes(with_line("margin: 0.01", "margin: 0.01, published: the paper"))
+    assert "only a point rule is replayed" in said and "rule: point" in said
+
+
 def test_a_study_is_the_same_record_each_time(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(BUILT)
     assert isinstance(load(tmp_path / "study.yaml"), Study)

@@ -24,12 +24,15 @@ SETTLING_CHANCE = 0.8
 """Probability with which the number of groups that a verdict names would settle it"""
 
 
-def decide(gain: Interval, margin: float, rule: Rule = "interval", claim: ClaimWord = "better") -> VerdictWord:
+def decide(
+    gain: Interval, margin: float, rule: Rule = "interval", claim: ClaimWord = "better", *, published: bool = False
+) -> VerdictWord:
     """Return the verdict on a gain: the decision rule itself.
 
     Interval rule: PASS when the lower bound reaches the margin, FAIL when the upper bound is below it, else MARGINAL,
     so also when no interval can be established. Point rule: PASS from the margin up, MARGINAL from 0 to it, else FAIL;
-    under five groups it never passes, except for published numbers, which have no groups. Equal: PASS when the
+    under five groups it never passes, except for published numbers, which have no groups, and a published rule that is
+    replayed. Equal: PASS when the
     interval (of level 1 − 2α: two one-sided tests) lies inside ± margin, FAIL when it lies outside, else MARGINAL.
 
     Args:
@@ -37,13 +40,14 @@ def decide(gain: Interval, margin: float, rule: Rule = "interval", claim: ClaimW
         margin: the least gain that counts.
         rule: `interval` or `point`.
         claim: `better` or `equal`.
+        published: whether a published rule is replayed.
 
     >>> [decide(Interval((a + b) / 2, a, b, .95, "t", 100, 20), 2.0) for a, b in [(2.1, 4), (.5, 3), (-1, 1.5)]]
     ['PASS', 'MARGINAL', 'FAIL']
     """
     if rule == "point":
         word: VerdictWord = "PASS" if gain.estimate >= margin else "MARGINAL" if gain.estimate >= 0 else "FAIL"
-        return "MARGINAL" if word == "PASS" and not _enough_for_points(gain) else word
+        return "MARGINAL" if word == "PASS" and not (published or _enough_for_points(gain)) else word
     if gain.low is None or gain.high is None:
         return "MARGINAL"
     if claim == "equal":
@@ -95,6 +99,7 @@ def explain_verdict(
     names: tuple[str, str],
     claim: ClaimWord = "better",
     settled_by: str = "",
+    published: str | None = None,
 ) -> str:
     """Return the sentence that explains the verdict on a comparison.
 
@@ -106,10 +111,11 @@ def explain_verdict(
         names: of control and treatment.
         claim: `better` or `equal`.
         settled_by: what would settle it, in words; empty: a number of groups is computed.
+        published: where the point rule was published that is replayed; None: none is.
     """
     control, treatment = names
     gain = as_gain(delta, metric)
-    word = decide(gain, margin, rule, claim)
+    word = decide(gain, margin, rule, claim, published=published is not None)
     sentence_start = (
         f"{metric} of {treatment} is {_difference_text(gain.estimate, metric)} {control}'s{_evidence_text(delta)}"
     )
@@ -117,7 +123,7 @@ def explain_verdict(
     if rule == "point":
         reached = gain.estimate >= margin and word == "MARGINAL"
         points = _FEW_FOR_POINTS if reached else _POINT_WORDS[word].format(margin=wanted)
-        return f"{sentence_start}; point rule: {points}."
+        return f"{sentence_start}; {_point_rule_text(published)}: {points}."
     if not delta.established:
         return f"{sentence_start}: nothing is settled, {delta.note or 'no interval can be established'}."
     if claim == "equal":
@@ -159,13 +165,13 @@ def judge_comparison(
     names = (gate.control or "control", gate.treatment or "treatment")
     metric = gate.metric or comparison.metric
     gain = as_gain(comparison.delta, metric)
-    word = decide(gain, gate.margin, gate.rule, gate.claim)
+    word = decide(gain, gate.margin, gate.rule, gate.claim, published=gate.published is not None)
     unsettled = word == "MARGINAL" and gate.rule == "interval"
     needed = groups_that_settle(gain, gate.margin, gate.claim) if unsettled else None
     if comparison.settled_by:
         needed = comparison.groups_needed
     explanation = explain_verdict(
-        metric, comparison.delta, gate.margin, gate.rule, names, gate.claim, comparison.settled_by
+        metric, comparison.delta, gate.margin, gate.rule, names, gate.claim, comparison.settled_by, gate.published
     )
     sentence = f"{word}: {explanation}"
     if costs:
@@ -178,7 +184,8 @@ def judge_comparison(
         "word": word,
         "groups_needed": needed,
     }
-    caveats = [*_sample_caveats(comparison.delta), *_seed_caveats(seeds), *comparison.caveats]
+    sample = _sample_caveats(comparison.delta, gate.published)
+    caveats = [*sample, *_seed_caveats(seeds), *comparison.caveats]
     declared = {word.rpartition(".")[2] for word in gate.differ}
     undeclared = [line for line in comparison.differences if line.partition(":")[0] not in declared]
     if undeclared:
@@ -194,14 +201,15 @@ def judge_claims(gate: Gate, evaluation: Evaluation, *, seeds: Sequence[int] = (
         evaluation: of the model.
         seeds: seeds that the arm was trained with.
     """
-    rows = [_claim_row(claim, evaluation, gate.rule) for claim in gate.claims]
+    rows = [_claim_row(claim, evaluation, gate.rule, gate.published) for claim in gate.claims]
     words: list[VerdictWord] = [row["word"] for row in rows]
     word: VerdictWord = max(words, key=_BEST_TO_WORST.index, default="MARGINAL")
     if len(rows) == 1:  # the verdict begins with its word
         rows[0]["sentence"] = rows[0]["sentence"].replace(f": {word}", "", 1)
     parts = "; ".join(row["sentence"] for row in rows)
     intervals = [evaluation.intervals[claim.metric] for claim in gate.claims if claim.metric in evaluation.intervals]
-    caveats = [*(_sample_caveats(intervals[0]) if intervals else []), *_seed_caveats(seeds)]
+    sample = _sample_caveats(intervals[0], gate.published) if intervals else []
+    caveats = [*sample, *_seed_caveats(seeds)]
     if left_out := evaluation.settings.get("left_out"):
         caveats.append(str(left_out))
     return Verdict(gate.name, gate.content_hash(), word, f"{word}: {parts}.", tuple(rows), tuple(caveats))
@@ -244,7 +252,11 @@ _POINT_WORDS: Mapping[VerdictWord, str] = {
 }
 
 
-def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule) -> dict[str, Any]:
+def _point_rule_text(published: str | None) -> str:
+    return "point rule" if published is None else f"point rule replayed as published ({published})"
+
+
+def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule, published: str | None) -> dict[str, Any]:
     value, interval = evaluation.metrics.get(claim.metric), evaluation.intervals.get(claim.metric)
     threshold, side = (claim.at_least, "at least") if claim.at_most is None else (claim.at_most, "at most")
     assert threshold is not None
@@ -274,7 +286,7 @@ def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule) -> dict[str, An
     gain, wanted = (interval, threshold) if claim.at_most is None else (_negated(interval), -threshold)
     if rule == "point":
         passes = gain.estimate >= wanted
-        word = "FAIL" if not passes else "PASS" if _enough_for_points(gain) else "MARGINAL"
+        word = "FAIL" if not passes else "PASS" if published or _enough_for_points(gain) else "MARGINAL"
     else:
         word = decide(gain, wanted)
     groups = _groups_for_claim(interval, threshold) if word == "MARGINAL" and rule == "interval" else None
@@ -282,6 +294,8 @@ def _claim_row(claim: Claim, evaluation: Evaluation, rule: Rule) -> dict[str, An
     sentence = f"{claim.metric} {value:.4f}{_evidence_text(interval)} against {side} {threshold:g}: {word}"
     if groups is not None:
         sentence += f", about {images} images in {groups} groups would settle it with {SETTLING_CHANCE:.0%} chance"
+    elif rule == "point" and published:
+        sentence += f", {_point_rule_text(published)}"
     elif word == "MARGINAL" and rule == "point":
         sentence += f", {_FEW_FOR_POINTS}"
     elif word == "MARGINAL" and not interval.established:
@@ -354,13 +368,14 @@ def _evidence_text(interval: Interval) -> str:
     return f"{bounds} ({interval.basis})"
 
 
-def _sample_caveats(interval: Interval) -> list[str]:
+def _sample_caveats(interval: Interval, published: str | None) -> list[str]:
     if not interval.n_images:  # published numbers: the sentence says that there is no interval
         return []
     count = interval.informative
     some = f"{count} groups" if count == interval.n_groups else f"{count} of {interval.n_groups} groups inform it"
     if count < MIN_GROUPS:
-        return [f"only {some}: no interval can be established, {MIN_GROUPS} are the least"]
+        replayed = "" if published is None else f"; judged by point values because {published} did"
+        return [f"only {some}: no interval can be established, {MIN_GROUPS} are the least{replayed}"]
     notes = [interval.note] if interval.one_group_dominates and interval.note else []
     return [*notes, f"only {some}: the interval itself is uncertain"] if count < FEW_GROUPS else notes
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.faults import unknown_truth
-from liftgate.data.core.filters import keep_classes
+from liftgate.data.core.filters import keep_classes, rename_classes
 from liftgate.data.core.fingerprint import fingerprint, image_signatures
 from liftgate.data.formats import yolo
 from liftgate.data.formats.read import read
@@ -198,6 +198,9 @@ class StudyDatasets:
         with self._naming_study_key(spec, "path"):
             dataset = read(folder / spec.path, images=images, name=spec.name, progress=self._progress)
         dataset = replace(dataset, origin=spec.origin, licence=spec.licence, confidential=spec.confidential)
+        if spec.rename:
+            with self._naming_study_key(spec, "rename"):
+                dataset = rename_classes(dataset, spec.rename)
         if spec.keep is not None:
             with self._naming_study_key(spec, "keep"):
                 dataset = keep_classes(dataset, spec.keep)

@@ -86,6 +86,11 @@ class GateKeys(Keys):
         default="interval",
         description="interval: the whole interval decides. point: point values only, for replaying published gates.",
     )
+    published: Text | None = Field(
+        default=None,
+        description="With rule: point: where the rule was published, as the report names it. The gate is then replayed "
+        "as it was, also on fewer than five groups, where point values do not pass otherwise; the verdict says so.",
+    )
     level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Confidence level of the interval.")
     conf: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None, description="Confidence threshold of recall, precision and rates per image; default 0.25."
@@ -99,6 +104,11 @@ class GateKeys(Keys):
         default=None,
         description="From which score on an image is flagged: a number, or a rule to choose it on another split: "
         "{on: bench.val, by: false_alarms, target: 0.05}.",
+    )
+    by: Text | None = Field(
+        default=None,
+        description="Slices in which every metric is measured too, for the report: FILE.csv#COLUMN, a regular "
+        "expression with one (?P<name>…), folder, exif, name-time or group. They have no part in the verdict.",
     )
     forget_at_most: Annotated[float, Field(ge=0, le=1)] | None = Field(
         default=None,

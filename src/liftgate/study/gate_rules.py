@@ -20,6 +20,8 @@ def check_gates(draft: PartialStudy, source: Source) -> None:
                     path, f"`{metric}` is a metric of keypoints, and the task is {draft.task}", "task: pose"
                 )
         require_split(draft, gate.on, (*path, "on"), source)
+        if gate.published is not None and gate.rule != "point":
+            source.add_problem((*path, "published"), "only a point rule is replayed", "rule: point")
         _screening(draft, gate, path, source)
         if gate.ablation is not None:
             _ablation_gate(draft, gate, path, source)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from liftgate.hashing import content_hash
+from liftgate.hashing import OMITTED_AT_DEFAULT, content_hash
 
 Task = Literal["detect", "pose"]
 Rule = Literal["interval", "point"]
@@ -43,6 +43,8 @@ class DatasetSpec:
     licence: str | None = None
     origin: Literal["real", "synthetic"] = "real"
     confidential: bool = False
+    rename: Mapping[str, str] = field(default_factory=dict, metadata=OMITTED_AT_DEFAULT)
+    """class of the source → its name in this study; `keep` and gates use the new names"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ class Arm:
     """The model of an arm without stages."""
     remember: tuple[str, ...] | None = None
     """`dataset.split` of old data that forgetting is measured on; None: val of earlier stages' data; (): not at all"""
+    imgsz: int | None = field(default=None, metadata=OMITTED_AT_DEFAULT)
+    """Of an arm without stages: the one image size that it is measured at; None: chosen, see `measured_sizes`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,10 @@ class Gate:
     """Classes that image-level metrics (accuracy, detection_rate, false_alarm_rate, AUC) screen for"""
     threshold: Threshold | None = None
     """Least score of a flagged image; only with `threats`"""
+    published: str | None = field(default=None, metadata=OMITTED_AT_DEFAULT)
+    """Where the rule of a point gate was published, which is then replayed even on under five groups"""
+    by: str | None = field(default=None, metadata=OMITTED_AT_DEFAULT)
+    """Rule that gives each image its slice; None: no slices"""
 
     @property
     def is_comparison(self) -> bool:

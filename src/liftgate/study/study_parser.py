@@ -273,7 +273,7 @@ def _dataset(name: str, entry: yaml_keys.DatasetKeys) -> DatasetSpec:
 def _arms(name: str, entry: AnyArm, select: str | None) -> Iterator[Arm]:
     """Yield an arm and its variants."""
     if isinstance(entry, yaml_keys.ModelKeys):
-        yield Arm(name, weights=entry.weights)
+        yield Arm(name, weights=entry.weights, imgsz=entry.imgsz)
         return
     remember: tuple[str, ...] | None = None
     if isinstance(entry, yaml_keys.TrainedKeys):

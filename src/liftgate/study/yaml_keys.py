@@ -61,8 +61,14 @@ class DatasetKeys(Keys):
         "run freezes it: an image keeps its split when labels are corrected and images added.",
     )
     split_seed: Annotated[int, Field(ge=0)] = Field(default=0, description="Seed of the split that `ratios` makes.")
+    rename: dict[Text, Text] = Field(
+        default={},
+        description="Classes by other names, so that they are the same throughout the study: {Blue Cone: blue_cone}. "
+        "Two that get one name are one class.",
+    )
     keep: Annotated[list[Text], Field(min_length=1)] | None = Field(
-        default=None, description="Only these classes; the boxes of all others are left out."
+        default=None,
+        description="Only these classes (by the names of `rename`); the boxes of all others are left out.",
     )
     lock: list[Name] = Field(
         default=[], description="Splits in the lockbox: every look at them is counted and recorded."
@@ -161,6 +167,12 @@ class ModelKeys(Keys):
     """An arm without training: the model as it is."""
 
     weights: Text = Field(description="The model: an official name or a file.")
+    imgsz: Annotated[int, Field(ge=32)] | None = Field(
+        default=None,
+        description="The one image size in pixels that it is measured at. Default: the size of `evaluation`; else, as "
+        "the control of a trained arm, both the size that it was trained for and that of the other arm, of which the "
+        "better one counts; by itself the size that it was trained for.",
+    )
 
 
 class TrainedKeys(Keys):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from liftgate.data.core.dataset import Dataset, Keypoints
-from liftgate.data.core.filters import keep_classes, keep_keypoints
+from liftgate.data.core.filters import keep_classes, keep_keypoints, rename_classes
 from liftgate.errors import DataError
 from liftgate.testing import data as factory
 
@@ -28,6 +28,17 @@ def test_an_unknown_class_suggests_the_near_word() -> None:
         keep_classes(factory.dataset(2), ["cta"])
     with pytest.raises(DataError, match="no class to keep"):
         keep_classes(factory.dataset(2), [])
+
+
+def test_renamed_classes_keep_their_boxes_and_two_of_one_name_are_joined() -> None:
+    made = factory.dataset(6, classes=("Cat", "dog", "kitten"))
+    named = rename_classes(made, {"Cat": "cat", "kitten": "cat"})
+    assert (named.classes, named.category_ids) == (("cat", "dog"), (1, 2))
+    becomes = {"Cat": "cat", "dog": "dog", "kitten": "cat"}
+    before = [becomes[made.classes[cls]] for cls in made.labels.cls]
+    assert [named.classes[cls] for cls in named.labels.cls] == before
+    with pytest.raises(DataError, match="did you mean Cat"):
+        rename_classes(made, {"cta": "cat"})
 
 
 def skeleton() -> Dataset:

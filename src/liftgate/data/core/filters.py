@@ -1,4 +1,4 @@
-"""Keep only some classes or keypoints of a dataset."""
+"""Keep only some classes or keypoints of a dataset, or give classes other names."""
 
 from __future__ import annotations
 
@@ -51,6 +51,32 @@ def keep_classes(dataset: Dataset, names: Sequence[str], *, backgrounds: bool = 
         np.bincount(labels.image, minlength=count) == 0
     )
     return result.take(~emptied)
+
+
+def rename_classes(dataset: Dataset, names: Mapping[str, str]) -> Dataset:
+    """Return the dataset with classes by other names; classes that get the same name are joined at the first one.
+
+    Args:
+        dataset: the data set.
+        names: old name → new name; classes that it does not name keep theirs.
+
+    Raises:
+        DataError: a name is not a class; the hint has the nearest class.
+    """
+    for name in names:
+        if name not in dataset.classes:
+            hint = did_you_mean(name, dataset.classes)
+            expected = ", ".join(dataset.classes[:12])
+            raise DataError("no such class to rename", where=dataset.source, expected=expected, got=name, hint=hint)
+    called = [names.get(name, name) for name in dataset.classes]
+    classes = tuple(dict.fromkeys(called))
+    place = np.array([classes.index(name) for name in called], dtype=np.int64)
+    return replace(
+        dataset,
+        classes=classes,
+        category_ids=tuple(dataset.category_ids[called.index(name)] for name in classes),
+        labels=replace(dataset.labels, cls=place[dataset.labels.cls]),
+    )
 
 
 def keep_keypoints(dataset: Dataset, names: Sequence[str] | Mapping[str, str]) -> Dataset:

@@ -112,6 +112,9 @@ class ComparisonStep(Step[GateResult]):
             seeds=self._context.study.seeds,
             costs=self._arms.durations(results) or None,
         )
+        if self._gate.published is not None:  # the comparison itself does not know that a published rule is replayed
+            reason = decided.sentence.removeprefix(f"{decided.word}: ")
+            comparison = replace(comparison, verdict=decided.word, reason=reason)
         return _record_verdict(self._context, self._gate, self._verdict_context.annotate(decided, results), comparison)
 
 

@@ -135,7 +135,8 @@ class VerdictContext:
         verdict = replace(verdict, evidence=(*verdict.evidence, row), caveats=(*verdict.caveats, sentence))
         if gate.forget_at_most is None:
             return verdict
-        word = decide(as_gain(change.delta, change.metric), -gate.forget_at_most, gate.rule)
+        gain = as_gain(change.delta, change.metric)
+        word = decide(gain, -gate.forget_at_most, gate.rule, published=gate.published is not None)
         if _ORDER.index(word) <= _ORDER.index(verdict.word):
             return verdict
         why = f"the gate says {verdict.word}, but it may forget at most {gate.forget_at_most:g}, and {sentence}"
