@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.checks.class_lists import class_list_conflicts
 from liftgate.checks.fault_findings import fault_findings, faults_of_kind
 from liftgate.checks.finding import Finding, Severity
 from liftgate.checks.messages import first_few, plural
@@ -32,8 +33,13 @@ def mismatch(subject: Subject) -> Iterator[Finding]:
     figure is wrong, or merely low. Ultralytics refuses a wrong `nc` and drops each image with a number that is not
     in the list; another order goes unnoticed. Numbers that begin at 1 give every object its neighbour's name.
 
-    Fix: make `names` one list in one order everywhere; if the lowest number in use is 1, subtract one in the label
-    files.
+    In a study the names of all data are compared before anything is trained: between the parts of a mix, from stage to
+    stage, and with what the gates measure. Predictions belong to the truth by the names of their classes, so
+    `Blue Cone` never finds a `blue_cone`, and a stage on `one` to `six` teaches nothing about `RBC` and `WBC`. Where
+    nothing could be learned or measured it is an error; a spelling that does no harm, a warning.
+
+    Fix: make `names` one list in one order everywhere, or give a data set the study's names with `rename:`, which the
+    hint spells out where it is obvious; if the lowest number in use is 1, subtract one in the label files.
     """
     for name, dataset in subject.datasets.items():
         for finding in itertools.chain(_lists(dataset), _numbers(dataset), _beside(dataset)):
@@ -41,7 +47,10 @@ def mismatch(subject: Subject) -> Iterator[Finding]:
     pairs = itertools.combinations(subject.datasets.items(), 2)
     for (name, dataset), (other, second) in pairs:
         yield from _order(name, dataset.classes, other, second.classes)
-    yield from _gates(subject)
+    for one in class_list_conflicts(subject):
+        yield mismatch.finding(
+            one.where, one.message, hint=one.hint, severity=one.severity, unseen=list(one.names), rename=one.rename
+        )
 
 
 def _lists(dataset: Dataset) -> Iterator[Finding]:
@@ -94,27 +103,6 @@ def _order(name: str, classes: Sequence[str], other: str, second: Sequence[str])
             f"{classes[number]!r} in {name}, {second[number]!r} in {other}"
         )
         yield mismatch.finding(f"{name}, {other}", message, orders={name: list(classes), other: list(second)})
-
-
-def _gates(subject: Subject) -> Iterator[Finding]:
-    """What a gate measures and the arm's last stage never saw."""
-    study = subject.study
-    for gate in study.gates if study else ():
-        measured = gate.on.rpartition(".")[0] or gate.on
-        truth = subject.datasets.get(measured)
-        for arm_name in filter(None, (gate.treatment, gate.control, gate.arm)):
-            arm = next((arm for arm in study.arms if arm.name == arm_name), None) if study else None
-            trained = subject.datasets.get(arm.stages[-1].data) if arm and arm.stages else None
-            if truth is None or trained is None:
-                continue
-            unseen = [one for one in truth.classes if one not in trained.classes]
-            if unseen:
-                message = (
-                    f"gate {gate.name} measures {plural(len(unseen), 'class', 'classes')} on {measured} that "
-                    f"{trained.name}, which arm {arm_name} ends on, does not have: {first_few(unseen)}"
-                )
-                hint = "keep only the classes that both have (`keep:`), or end the arm on the data that has them"
-                yield mismatch.finding(f"gate {gate.name}", message, hint=hint, unseen=unseen)
 
 
 @dataset_rule("classes.absent", "warning")

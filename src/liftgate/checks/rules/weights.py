@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from liftgate.checks.finding import Finding
+from liftgate.checks.class_maps import rename_hint, spelled_alike
+from liftgate.checks.finding import Finding, Severity
 from liftgate.checks.messages import first_few, plural
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
@@ -132,16 +133,33 @@ def classes(subject: Subject) -> Iterator[Finding]:
             have = {one.casefold() for one in held.names.values()}
             lacking = [one for one in truth.classes if one.casefold() not in have]
             if lacking:
+                pairs = spelled_alike(lacking, tuple(held.names.values()))
                 whole = len(lacking) == len(truth.classes)
                 message = (
                     f"arm {name} is measured by gate {gate.name} on {plural(len(lacking), 'class', 'classes')} that "
                     f"{path.name} does not have ({first_few(lacking)}); it has {len(held.names)}, such as "
                     f"{first_few(list(held.names.values())[:3])}"
                 )
-                # A control that cannot know the classes is an honest zero; a treatment that cannot is a mistake.
-                control = gate.control == name
-                severity = "info" if control else "error" if whole else "warning"
-                yield classes.finding(f"arm {name}", message, severity=severity, lacking=lacking)  # type: ignore[arg-type]
+                in_order = whole and len(held.names) == len(truth.classes) and not pairs
+                if in_order:
+                    message += "; its numbers would be taken for these classes in order, which is a guess"
+                specs = {spec.name: spec for spec in study.datasets} if study else {}
+                dataset = gate.on.rpartition(".")[0]
+                yield classes.finding(
+                    f"arm {name}",
+                    message,
+                    hint=rename_hint(specs.get(dataset), dataset, pairs) if pairs else None,
+                    severity=_severity(bool(pairs) or in_order, whole, gate.control == name),
+                    lacking=lacking,
+                    rename=pairs,
+                )
+
+
+def _severity(is_mistake: bool, whole: bool, control: bool) -> Severity:
+    """Return how severe it is that a model lacks classes: a control that cannot know them is an honest zero."""
+    if is_mistake:
+        return "error"
+    return "info" if control else "error" if whole else "warning"
 
 
 @rule("weights.task", "warning", "error")
