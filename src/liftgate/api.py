@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from liftgate.services.evidence import evaluate as evaluate
     from liftgate.services.evidence import size as size
     from liftgate.services.evidence import size_models as size_models
+    from liftgate.services.prediction import PredictionResult as PredictionResult
+    from liftgate.services.prediction import predict as predict
     from liftgate.services.running import logs as logs
     from liftgate.services.running import status as status
     from liftgate.services.running import stop as stop
@@ -70,6 +72,7 @@ VERBS = {
     "init": "liftgate.study.templates",
     "logs": "liftgate.services.running",
     "plan": "liftgate.services.study_runs",
+    "predict": "liftgate.services.prediction",
     "report": "liftgate.services.study_runs",
     "run": "liftgate.services.study_runs",
     "size": "liftgate.services.evidence",
@@ -97,6 +100,7 @@ TYPES = {
     "Interval": "liftgate.stats.interval",
     "LiftgateError": "liftgate.errors",
     "Planned": "liftgate.pipeline.runner",
+    "PredictionResult": "liftgate.services.prediction",
     "Predictions": "liftgate.data.core.predictions",
     "RunResult": "liftgate.services.study_runs",
     "SizeAnswer": "liftgate.evaluation.sample_size",
@@ -120,6 +124,7 @@ __all__ = [
     "Interval",
     "LiftgateError",
     "Planned",
+    "PredictionResult",
     "Predictions",
     "RunResult",
     "SizeAnswer",
@@ -138,6 +143,7 @@ __all__ = [
     "init",
     "logs",
     "plan",
+    "predict",
     "report",
     "run",
     "size",

@@ -90,6 +90,41 @@ class PredictJob:
     device: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DetectJob:
+    """Images to detect on with one model, labelled or not, one by one and padded to a square."""
+
+    weights: str
+    images: Path
+    """JSON object: image id → absolute path of the file"""
+    task: str
+    out: Path
+    """Predictions file to write: COCO results JSON, category_id = the model's own class counted from 1"""
+    settings: Json = field(default_factory=dict)
+    """imgsz (None: that of the training), conf, iou, max_det"""
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportJob:
+    """One model to write in one format."""
+
+    weights: str
+    format: str
+    """onnx, openvino, torchscript, ncnn, tensorrt, litert, executorch"""
+    precision: str
+    """fp32 or fp16"""
+    out: Path
+    """Folder to write the model into; exists"""
+    imgsz: int | None = None
+    """None: that of the training"""
+    opset: int | None = None
+    """Of ONNX; None: the exporter's choice"""
+    nms: bool = False
+    """Whether non-maximum suppression becomes part of the model, with a confidence of 0.25"""
+    device: str | None = None
+
+
 class Paused(Exception):
     """The job was requested to stop and has saved a state to resume from."""
 
@@ -117,4 +152,22 @@ class Backend(Protocol):
 
         Raises:
             TrainingError: images were left out, or the model cannot be run.
+        """
+
+
+class Exporter(Protocol):
+    """A backend that can also write models in other formats, and detect on images without a data set."""
+
+    def detect(self, job: DetectJob, emit: Emit) -> Json:
+        """Write detections to `job.out` and return the settings that were used, with the model's classes.
+
+        Raises:
+            TrainingError: an image could not be read, or the model cannot be run.
+        """
+
+    def export(self, job: ExportJob, emit: Emit) -> Json:
+        """Write the model into `job.out` and return its facts: path, task, classes, keypoints, imgsz, versions.
+
+        Raises:
+            TrainingError: the model cannot be written in this format.
         """

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from liftgate.backends.base import DecisionPoint, MedianPoint, PredictJob, TrainJob
+from liftgate.backends.base import DecisionPoint, DetectJob, ExportJob, MedianPoint, PredictJob, TrainJob
 from liftgate.backends.events import Json
 from liftgate.files import write_json
 from liftgate.training.events import to_json_value
 
 _IGNORED_FIELDS = ("resume", "reported", "decide", "out", "weights", "data")
-Verb = Literal["train", "predict"]
+Verb = Literal["train", "predict", "detect", "export"]
+Job = TrainJob | PredictJob | DetectJob | ExportJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class JobFile:
 
     verb: Verb
     backend: str
-    job: TrainJob | PredictJob
+    job: Job
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -58,10 +59,14 @@ class JobFile:
         """
         raw = json.loads(path.read_text(encoding="utf-8"))
         fields = dict(raw["job"])
-        for name in ("data", "out"):
+        for name in {"data", "images", "out"} & fields.keys():
             fields[name] = Path(fields[name])
         if raw["verb"] == "predict":
             return cls("predict", raw["backend"], PredictJob(**fields))
+        if raw["verb"] == "detect":
+            return cls("detect", raw["backend"], DetectJob(**fields))
+        if raw["verb"] == "export":
+            return cls("export", raw["backend"], ExportJob(**fields))
         fields["decide"] = tuple(_read_point(point) for point in fields.get("decide", ()))
         return cls("train", raw["backend"], TrainJob(**fields))
 

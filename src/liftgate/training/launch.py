@@ -20,7 +20,7 @@ from pathlib import Path
 
 from liftgate import errors
 from liftgate.backends import sidecar
-from liftgate.backends.base import Paused, PredictJob, TrainJob
+from liftgate.backends.base import DetectJob, ExportJob, Paused, PredictJob, TrainJob
 from liftgate.backends.events import (
     DoneEvent,
     Emit,
@@ -137,6 +137,45 @@ def predict(
         session.events.unlink(missing_ok=True)
         job.out.parent.mkdir(parents=True, exist_ok=True)
         return session.run(JobFile("predict", backend, job))
+
+
+def detect(job: DetectJob, *, backend: str, folder: Path, on_event: Emit) -> Json:
+    """Write detections to `job.out` in a child process and return the settings that were used.
+
+    Args:
+        job: what to detect on.
+        backend: name of a backend, or `package.module:Class`.
+        folder: the job's own folder.
+        on_event: called with every event of the child.
+
+    Raises:
+        UsageError: the backend cannot do it.
+        TrainingError: an image cannot be read, or the model cannot be loaded or run.
+    """
+    return _run_once(JobFile("detect", backend, job), folder, on_event)
+
+
+def export(job: ExportJob, *, backend: str, folder: Path, on_event: Emit) -> Json:
+    """Write a model in another format into `job.out`, in a child process, and return its facts.
+
+    Args:
+        job: what to write.
+        backend: name of a backend, or `package.module:Class`.
+        folder: the job's own folder.
+        on_event: called with every event of the child.
+
+    Raises:
+        UsageError: the backend cannot do it.
+        TrainingError: the model cannot be loaded, or cannot be written in this format.
+    """
+    return _run_once(JobFile("export", backend, job), folder, on_event)
+
+
+def _run_once(work: JobFile, folder: Path, on_event: Emit) -> Json:
+    folder.mkdir(parents=True, exist_ok=True)
+    with _Session(folder, work.verb, on_event, never) as session:
+        session.events.unlink(missing_ok=True)
+        return session.run(work)
 
 
 def stopped_outcome(job: TrainJob, folder: Path) -> TrainOutcome | None:

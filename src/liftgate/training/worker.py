@@ -14,11 +14,12 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from liftgate.backends import load
-from liftgate.backends.base import Paused, PredictJob, TrainJob
+from liftgate.backends.base import DetectJob, Exporter, Paused, PredictJob, TrainJob
 from liftgate.backends.events import DoneEvent, Emit, EpochReport, Event, FailedEvent, Json, LogEvent, PausedEvent
-from liftgate.errors import LiftgateError
+from liftgate.errors import LiftgateError, UsageError
 from liftgate.training import ranks
 from liftgate.training.events import EventFile, read_events
 from liftgate.training.job import JobFile
@@ -58,8 +59,12 @@ def _run(work: JobFile, emit: Emit, should_stop: Callable[[], bool], earlier: Se
         rules = StoppingRules(work.job.decide, earlier)
         with PowerMeter(work.job.device) as meter:
             return backend.train(work.job, meter.wrap(_judging(emit, rules)), lambda: rules.stops or should_stop())
-    assert isinstance(work.job, PredictJob)
-    return backend.predict(work.job, emit)
+    if isinstance(work.job, PredictJob):
+        return backend.predict(work.job, emit)
+    exporter = cast(Exporter, backend)
+    if not hasattr(exporter, work.verb):
+        raise UsageError(f"the backend {work.backend!r} cannot {work.verb}", hint="weights of Ultralytics can")
+    return exporter.detect(work.job, emit) if isinstance(work.job, DetectJob) else exporter.export(work.job, emit)
 
 
 def _judging(emit: Emit, rules: StoppingRules) -> Emit:

@@ -3,7 +3,8 @@
 Training is Ultralytics' own, unchanged. Added at its seams (trainer.py): a side-car after every epoch from which a
 killed run goes on exactly (on the CPU: to the same bits), checkpoints that are replaced as a whole, and a record of
 what silently changes an experiment (a batch halved, a checkpoint reloaded after NaN, an optimizer of its own choice).
-Predictions come from its validator (predictor.py), so they are the ones behind its own figures.
+Predictions of a split come from its validator (predictor.py), so they are the ones behind its own figures; detections
+on any images from its predictor (detector.py), as a program would get them; exports from its exporter (exporter.py).
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import ultralytics
 from ultralytics.engine.trainer import BaseTrainer
 from ultralytics.utils import SETTINGS
 
-from liftgate.backends.base import Paused, PredictJob, TrainJob
+from liftgate.backends.base import DetectJob, ExportJob, Paused, PredictJob, TrainJob
 from liftgate.backends.events import Emit, Json, StartedEvent
 from liftgate.backends.recipe_arguments import check_recipe
-from liftgate.backends.ultralytics import predictor
+from liftgate.backends.ultralytics import detector, exporter, predictor
 from liftgate.backends.ultralytics.log import LogListener, explain_error
 from liftgate.backends.ultralytics.machine import versions
 from liftgate.backends.ultralytics.safe_loading import demand_safe_loading
@@ -59,6 +60,16 @@ class Ultralytics:
         """Write the validator's own predictions; see `Backend.predict`."""
         demand_safe_loading()
         return predictor.predict(job, emit)
+
+    def detect(self, job: DetectJob, emit: Emit) -> Json:
+        """Write the predictor's own detections; see `Exporter.detect`."""
+        demand_safe_loading()
+        return detector.detect(job, emit)
+
+    def export(self, job: ExportJob, emit: Emit) -> Json:
+        """Write the model with Ultralytics' own exporter; see `Exporter.export`."""
+        demand_safe_loading()
+        return exporter.export(job, emit)
 
 
 def _supported() -> str:

@@ -1,0 +1,297 @@
+"""The contract of an export that others made, from what its file says; what it does not say is named.
+
+Ultralytics writes classes, task and size into ONNX metadata and beside OpenVINO models; Geti writes labels, padding and
+scale into OpenVINO's model XML; a bare file says nothing. The rest is taken as Ultralytics' models have it, and listed
+as missing, because a wrong guess (channels, scale, order of classes) gives plausible wrong detections.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from liftgate.deploy.export.card import (
+    ExportCard,
+    Format,
+    InputContract,
+    OutputContract,
+    Precision,
+    Source,
+    Task,
+    card_files,
+    find_card,
+    read_card,
+)
+from liftgate.deploy.runtime.sessions import ModelFacts, Port, Session, open_onnx, open_openvino
+from liftgate.documents import DocumentError, Limits, load_yaml, parse_xml, parse_yaml, read_limited
+from liftgate.errors import DataError
+
+_UNKNOWN_HASH = "0" * 64
+_METADATA = Limits(size=1 << 20, depth=8, nodes=20_000)
+_XML = Limits(size=64 << 20, depth=60, nodes=2_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedExport:
+    """An export with its contract, wherever that comes from."""
+
+    card: ExportCard
+    folder: Path
+    """That the card's paths are relative to"""
+    missing: tuple[str, ...] = ()
+    """What the file does not say and was assumed, in sentences; empty for an export with a card"""
+
+    @property
+    def path(self) -> Path:
+        """The model's file or folder."""
+        return self.folder / self.card.model
+
+    @property
+    def has_card(self) -> bool:
+        """Whether it has a card of Liftgate's."""
+        return not self.missing
+
+
+@dataclass(slots=True)
+class _Said:
+    """What a file says about itself."""
+
+    author: str = ""
+    task: str | None = None
+    classes: tuple[str, ...] | None = None
+    keypoints: tuple[int, int] | None = None
+    nms: bool | None = None
+    channels: Literal["RGB", "BGR"] | None = None
+    scale: float | None = None
+    pad: int | None = None
+    letterbox: Literal["centre", "top-left", "stretch"] | None = None
+    imgsz: tuple[int, int] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def describe_export(path: Path, classes: tuple[str, ...] | None = None) -> DescribedExport:
+    """Return an export with its contract: from its card, else from what the file says.
+
+    Args:
+        path: a folder with a card, a card, an .onnx, an .xml or a folder with one.
+        classes: names for a file that has none; None: `class 0`, `class 1` …
+
+    Raises:
+        DataError: the card or the file cannot be read, or its output is none that Liftgate knows.
+        UsageError: the runtime is not installed.
+    """
+    if (card_path := find_card(path)) is not None and _is_of(card_path, path):
+        return DescribedExport(read_card(card_path), card_path.parent)
+    format_, model = _format_of(path)
+    session: Session = open_onnx(model, threads=1) if format_ == "onnx" else open_openvino(model, threads=1)
+    said = _onnx_metadata(session.facts) if format_ == "onnx" else _openvino_metadata(model)
+    return _described(model, format_, session.facts, said, classes)
+
+
+def _is_of(card_path: Path, path: Path) -> bool:
+    """Return whether a card beside a file is about that file: a folder may hold other models too."""
+    if path in (card_path.parent, card_path):
+        return True
+    card = read_card(card_path, check_files=False)
+    model = card_path.parent / card.model
+    return path == model or model in path.parents
+
+
+def _format_of(path: Path) -> tuple[Format, Path]:
+    if not path.exists():
+        raise DataError("no such model", where=path)
+    if path.suffix == ".onnx":
+        return "onnx", path
+    if path.suffix == ".xml":
+        return "openvino", path
+    if path.is_dir():
+        for kind, pattern in (("openvino", "*.xml"), ("onnx", "*.onnx")):
+            found = sorted(path.glob(pattern))
+            if len(found) == 1:
+                return ("openvino" if kind == "openvino" else "onnx"), found[0]
+            if found:
+                raise DataError(
+                    "several models in one folder", where=path, got=", ".join(one.name for one in found[:4])
+                )
+    known = "a folder with card.json, an .onnx, an OpenVINO .xml, or a .pt"
+    raise DataError("not a model that Liftgate can run", where=path, expected=known, got=path.suffix or "a folder")
+
+
+def _described(
+    path: Path, format_: Format, facts: ModelFacts, said: _Said, classes: tuple[str, ...] | None
+) -> DescribedExport:
+    missing: list[str] = []
+    entry = _input(path, facts, said, missing)
+    output = _output(path, facts, said, classes, missing)
+    task: Task = "pose" if output.keypoints is not None else "detect"
+    if said.task not in (None, task):
+        raise DataError("a model of another task", where=path, expected="detect or pose", got=said.task)
+    files = card_files(path.parent, path.name)
+    if format_ == "openvino":
+        files += card_files(path.parent, path.with_suffix(".bin").name)
+    missing.append("the weights that it was made from, the data, and their licences")
+    precision: Precision = "fp16" if entry.dtype == "float16" else "fp32"
+    card = ExportCard(
+        format=format_,
+        precision=precision,
+        task=task,
+        model=path.name,
+        files=files,
+        input=entry,
+        output=output,
+        weights=Source(said.author or "unknown", _UNKNOWN_HASH),
+        notes=tuple(said.notes),
+    )
+    return DescribedExport(card, path.parent, tuple(missing))
+
+
+def _input(path: Path, facts: ModelFacts, said: _Said, missing: list[str]) -> InputContract:
+    port = facts.inputs[0]
+    if len(facts.inputs) != 1 or len(port.shape) != 4:
+        got = ", ".join(f"{one.name} {one.shape}" for one in facts.inputs)
+        raise DataError("not the input of a detector", where=path, expected="one image, four sides", got=got)
+    layout: Literal["NCHW", "NHWC"] = "NHWC" if port.shape[3] == 3 and port.shape[1] != 3 else "NCHW"
+    batch, height, width = port.shape[0], *(port.shape[2:] if layout == "NCHW" else port.shape[1:3])
+    if height is None or width is None:
+        if said.imgsz is None:
+            missing.append("the size of the input: 640 is taken")
+        height, width = said.imgsz or (640, 640)
+    for name, value, taken in (
+        ("the order of channels", said.channels, "RGB"),
+        ("the scale of pixels", said.scale, "1/255" if port.dtype != "uint8" else "none: the input is of bytes"),
+        ("how an image is fitted", said.letterbox, "centred letterbox"),
+        ("the padding's value", said.pad, "114"),
+    ):
+        if value is None:
+            missing.append(f"{name}: {taken} is taken")
+    if port.dtype not in ("float32", "float16", "uint8"):
+        raise DataError("an input of a type that Liftgate does not give", where=path, got=port.dtype)
+    return InputContract(
+        height=height,
+        width=width,
+        batch=batch,
+        channels=said.channels or "RGB",
+        layout=layout,
+        dtype=port.dtype,  # type: ignore[arg-type]
+        scale=1 / 255 if said.scale is None else said.scale,
+        letterbox=said.letterbox or "centre",
+        pad=114 if said.pad is None else said.pad,
+    )
+
+
+def _output(
+    path: Path, facts: ModelFacts, said: _Said, classes: tuple[str, ...] | None, missing: list[str]
+) -> OutputContract:
+    port = facts.outputs[0]
+    points = 0 if said.keypoints is None else said.keypoints[0] * said.keypoints[1]
+    inside = len(port.shape) == 3 and port.shape[2] == 6 + points and (said.nms is not False or port.shape[1] == 300)
+    if len(port.shape) != 3:
+        raise DataError("an output that Liftgate does not know", where=path, got=_ports(facts.outputs), hint=_OUTPUTS)
+    names = said.classes or classes
+    if inside:
+        if names is None:
+            raise DataError("the file has no class names", where=path, hint="--classes a,b,c, in the model's order")
+        missing.append("the confidence below which the file gives no detection: curves and mAP may be cut there")
+        return OutputContract("detections", port.shape, names, "xyxy", nms=True, keypoints=said.keypoints)
+    channels = port.shape[1]
+    if names is None:
+        if channels is None or channels <= 4 + points:
+            raise DataError(
+                "an output that Liftgate does not know", where=path, got=_ports(facts.outputs), hint=_OUTPUTS
+            )
+        names = tuple(f"class {number}" for number in range(channels - 4 - points))
+        missing.append("the names of the classes: numbers are taken")
+    elif classes is not None and said.classes is None:
+        missing.append("the names of the classes: those that were given are taken")
+    if channels is not None and channels != 4 + len(names) + points:
+        what = "the output does not fit the classes that the file names"
+        raise DataError(what, where=path, expected=4 + len(names) + points, got=channels)
+    return OutputContract("anchors", port.shape, names, keypoints=said.keypoints)
+
+
+_OUTPUTS = "known are (batch, 4 + classes, anchors) and (batch, n, 6) with NMS inside"
+
+
+def _ports(ports: tuple[Port, ...]) -> str:
+    return ", ".join(f"{port.name} {port.shape}" for port in ports)
+
+
+def _onnx_metadata(facts: ModelFacts) -> _Said:
+    return _ultralytics(facts.metadata)
+
+
+def _openvino_metadata(path: Path) -> _Said:
+    beside = path.parent / "metadata.yaml"
+    if beside.is_file():
+        try:
+            document = load_yaml(beside, _METADATA)
+        except (DocumentError, OSError) as error:
+            raise DataError("the metadata beside the model cannot be read", where=beside, got=str(error)) from None
+        if isinstance(document, dict):
+            return _ultralytics({str(key): value for key, value in document.items()})
+    return _model_info(path)
+
+
+def _ultralytics(metadata: Mapping[str, object]) -> _Said:
+    """Return what Ultralytics' metadata say; values are text in ONNX, parsed in YAML."""
+    names = _value(metadata.get("names"))
+    shape, size = _value(metadata.get("kpt_shape")), _value(metadata.get("imgsz"))
+    arguments = _value(metadata.get("args"))
+    said = _Said(author=_text(metadata.get("author")), task=_text(metadata.get("task")) or None)
+    if isinstance(names, dict) and names:
+        said.classes = tuple(str(names[key]) for key in sorted(names))
+    if isinstance(names, list) and names:
+        said.classes = tuple(map(str, names))
+    if isinstance(shape, list) and len(shape) == 2:
+        said.keypoints = (int(shape[0]), int(shape[1]))
+    if isinstance(size, list) and len(size) == 2:
+        said.imgsz = (int(size[0]), int(size[1]))
+    if isinstance(arguments, dict):
+        said.nms = bool(arguments.get("nms")) or _text(metadata.get("end2end")) == "True"
+    if said.author == "Ultralytics":  # what its models are made for
+        said.channels, said.scale, said.pad, said.letterbox = "RGB", 1 / 255, 114, "centre"
+    return said
+
+
+def _model_info(path: Path) -> _Said:
+    """Return what OpenVINO's model XML says in `rt_info/model_info`, as Geti and model_api write it."""
+    try:
+        root = parse_xml(read_limited(path, _XML), _XML)
+    except DocumentError as error:
+        raise DataError("the model's XML cannot be read", where=error.place(path), got=error.problem) from None
+    info = root.find("./rt_info/model_info")
+    values = {} if info is None else {item.tag: item.get("value", "") for item in info}
+    said = _Said(author=f"OpenVINO model_info {values['model_type']}" if values.get("model_type") else "")
+    if labels := values.get("labels", "").split():
+        said.classes = tuple(labels)
+    if "reverse_input_channels" in values:
+        said.channels = "RGB" if values["reverse_input_channels"].lower() in ("yes", "true", "1") else "BGR"
+    if "pad_value" in values and re.fullmatch(r"\d{1,3}", values["pad_value"]):
+        said.pad = int(values["pad_value"])
+    scales = re.findall(r"[\d.]+", values.get("scale_values", ""))
+    if scales and len(set(scales)) == 1 and float(scales[0]) > 0:
+        said.scale = 1 / float(scales[0])
+    fits = {"standard": "stretch", "fit_to_window": "top-left", "fit_to_window_letterbox": "centre"}
+    fit = fits.get(values.get("resize_type", ""))
+    if fit is not None:
+        said.letterbox = fit  # type: ignore[assignment]
+    if (means := values.get("mean_values", "").split()) and any(float(one) for one in means):
+        said.notes.append(f"mean values {' '.join(means)} are subtracted by the caller: Liftgate does not")
+    return said
+
+
+def _value(value: object) -> object:
+    """Return a value that is text in ONNX metadata as what it says: a list or mapping as Python prints it."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_yaml(value, _METADATA)
+    except DocumentError:
+        return None
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,219 @@
+"""Runtimes behind one interface: open a model file, give it a tensor, get its output."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.errors import DataError, UsageError
+
+Tensor = NDArray[np.generic]
+Shape = tuple[int | None, ...]
+
+_INSTALL = "pip install '.[export]' in the clone of Liftgate"
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One input or output of a model."""
+
+    name: str
+    shape: Shape
+    """None: any"""
+    dtype: str
+    """As numpy names it: float32, float16, uint8 …"""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a model file says about itself."""
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    runtime: str = ""
+    """Name and version of what runs it"""
+
+
+class Session(Protocol):
+    """A model that is loaded and ready."""
+
+    facts: ModelFacts
+
+    def run(self, tensor: Tensor) -> list[Tensor]:
+        """Return the outputs for one input."""
+
+
+def open_onnx(path: Path, *, threads: int | None = None) -> Session:
+    """Open an ONNX file in ONNX Runtime, on the CPU.
+
+    Args:
+        path: the .onnx file.
+        threads: threads of one inference; None: the runtime's own choice.
+
+    Raises:
+        UsageError: onnxruntime is not installed.
+        DataError: the file is damaged, a file of its weights is missing, or it needs what the runtime does not have.
+    """
+    return _OnnxSession(path, threads)
+
+
+def open_openvino(path: Path, *, threads: int | None = None) -> Session:
+    """Open an OpenVINO model (its .xml, or the folder with it) on the CPU; see `open_onnx`."""
+    return _OpenvinoSession(path, threads)
+
+
+class _OnnxSession:
+    def __init__(self, path: Path, threads: int | None) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the import, else it writes files
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise UsageError(f"ONNX models need onnxruntime: {error}", where=path, hint=_INSTALL) from None
+        _require_file(path)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        if threads is not None:
+            options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime has an exception class for each kind of failure
+            raise _explained(error, path) from None
+        self.facts = ModelFacts(
+            tuple(
+                Port(one.name, _sides(one.shape), _DTYPES.get(one.type, one.type)) for one in self._session.get_inputs()
+            ),
+            tuple(
+                Port(one.name, _sides(one.shape), _DTYPES.get(one.type, one.type))
+                for one in self._session.get_outputs()
+            ),
+            dict(self._session.get_modelmeta().custom_metadata_map),
+            f"ONNX Runtime {onnxruntime.__version__}",
+        )
+
+    def run(self, tensor: Tensor) -> list[Tensor]:
+        outputs: list[Tensor] = self._session.run(None, {self.facts.inputs[0].name: tensor})
+        return outputs
+
+
+class _OpenvinoSession:
+    def __init__(self, path: Path, threads: int | None) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise UsageError(f"OpenVINO models need openvino: {error}", where=path, hint=_INSTALL) from None
+        if path.is_dir():
+            found = sorted(path.glob("*.xml"))
+            if len(found) != 1:
+                raise DataError("not one OpenVINO model", where=path, expected="one .xml", got=f"{len(found)}")
+            path = found[0]
+        _require_file(path)
+        weights = path.with_suffix(".bin")
+        if not weights.is_file():
+            raise DataError("the model's weights are missing", where=weights, hint="copy both files, .xml and .bin")
+        properties: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        if threads is not None:
+            properties["INFERENCE_NUM_THREADS"] = threads
+        try:
+            core = openvino.Core()
+            model = core.read_model(str(path))
+            self._model = core.compile_model(model, "CPU", properties)
+        except Exception as error:
+            raise _explained(error, path) from None
+        self.facts = ModelFacts(
+            tuple(_port(one) for one in model.inputs),
+            tuple(_port(one) for one in model.outputs),
+            {"path": str(path)},
+            f"OpenVINO {openvino.__version__.partition('-')[0]}",
+        )
+
+    def run(self, tensor: Tensor) -> list[Tensor]:
+        found = self._model(tensor)
+        return [np.asarray(found[index]) for index in range(len(self.facts.outputs))]
+
+
+class _OpenvinoPort(Protocol):
+    """What is used of an input or output of an OpenVINO model."""
+
+    partial_shape: object
+    element_type: object
+
+    def get_any_name(self) -> str:
+        """Return one of its names."""
+
+
+def _port(port: _OpenvinoPort) -> Port:
+    name = ""
+    with contextlib.suppress(RuntimeError):  # an output without a name
+        name = port.get_any_name()
+    sides = [text.strip() for text in str(port.partial_shape).strip("[]").split(",")]
+    shape = tuple(int(text) if text.isdigit() else None for text in sides)
+    kind = re.sub(r".*'(\w+)'.*", r"\1", str(port.element_type))
+    return Port(name, shape, _DTYPES.get(kind, kind))
+
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(uint8)": "uint8",
+    "tensor(int64)": "int64",
+    "f32": "float32",
+    "float32": "float32",
+    "f16": "float16",
+    "u8": "uint8",
+    "i64": "int64",
+}
+
+_CAUSES = (
+    (
+        r"external data|External data|file_size|\.data\b.*(No such|not exist)",
+        "a file of the model's weights is missing",
+    ),
+    (
+        r"official support for domain|opset \d+ is under development|Unsupported opset|opset_import|ai\.onnx opset",
+        "it needs a newer opset",
+    ),
+    (r"No Op registered for|is not a registered function|Fatal error: \S+ is not|custom op", "it has operations"),
+    (r"Protobuf parsing failed|INVALID_PROTOBUF|ModelProto does not have a graph|Unable to read the model", "damaged"),
+    (r"empty weights data|incorrect weights|Empty weights|bin file|out of bounds|weights", "damaged weights"),
+)
+_WORDS = {
+    "a file of the model's weights is missing": ("a file of the model's weights is missing", "copy the whole folder"),
+    "it needs a newer opset": ("the model needs an opset that the runtime does not have", "export it at a lower opset"),
+    "it has operations": (
+        "the model has operations that the runtime does not have",
+        "Liftgate loads no libraries of custom operations: export it without them",
+    ),
+    "damaged": ("the file is no model, or only a part of one", "copy or export it again"),
+    "damaged weights": ("the model's weights are damaged or cut short", "copy or export it again"),
+}
+
+
+def _explained(error: Exception, path: Path) -> DataError:
+    text = " ".join(str(error).split())
+    for pattern, kind in _CAUSES:
+        if re.search(pattern, text):
+            what, hint = _WORDS[kind]
+            return DataError(what, where=path, got=_shortened(text), hint=hint)
+    return DataError("the runtime cannot open the model", where=path, got=_shortened(text))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 240 else f"{text[:120]} … {text[-110:]}"
+
+
+def _sides(shape: list[int | str | None]) -> Shape:
+    return tuple(side if isinstance(side, int) and side > 0 else None for side in shape)
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise DataError("no such model", where=path)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liftgate.deploy.runtime.sessions import open_onnx, open_openvino
+from liftgate.errors import DataError, UsageError
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from deploy.colours import write_detector  # noqa: E402  (it needs onnx)
+
+
+def test_a_model_says_what_it_takes_and_gives(tmp_path: Path) -> None:
+    session = open_onnx(write_detector(tmp_path / "a.onnx"), threads=1)
+    assert session.facts.inputs[0].shape == (1, 3, 128, 128)
+    assert session.facts.inputs[0].dtype == "float32"
+    assert session.facts.outputs[0].shape == (1, 7, 64)
+    assert session.facts.metadata["task"] == "detect"
+    assert session.run(np.zeros((1, 3, 128, 128), np.float32))[0].shape == (1, 7, 64)
+
+
+def test_openvino_gives_the_same_numbers(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino")
+    path = write_detector(tmp_path / "a.onnx")
+    openvino.save_model(openvino.convert_model(str(path)), tmp_path / "a.xml", compress_to_fp16=False)
+    tensor = np.random.default_rng(0).random((1, 3, 128, 128), np.float32)
+    one, other = open_onnx(path, threads=1), open_openvino(tmp_path / "a.xml", threads=1)
+    assert np.abs(one.run(tensor)[0] - other.run(tensor)[0]).max() < 1e-4
+    assert other.facts.inputs[0].shape == (1, 3, 128, 128)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-400])
+
+
+def with_missing_weights(path: Path) -> None:
+    model = onnx.load(path)
+    onnx.save_model(model, path, save_as_external_data=True, location="weights.data", size_threshold=0)
+    (path.parent / "weights.data").unlink()
+
+
+def with_new_opset(path: Path) -> None:
+    model = onnx.load(path)
+    model.opset_import[0].version = 99
+    path.write_bytes(model.SerializeToString())
+
+
+def with_custom_operation(path: Path) -> None:
+    model = onnx.load(path)
+    model.graph.node[-1].op_type, model.graph.node[-1].domain = "Mystery", "com.example"
+    model.opset_import.append(onnx.helper.make_opsetid("com.example", 1))
+    path.write_bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut, "only a part of one"),
+        (lambda path: path.write_bytes(b"<html>"), "no model"),
+        (lambda path: path.write_bytes(b""), "model"),
+        (with_missing_weights, "a file of the model's weights is missing"),
+        (with_new_opset, "needs an opset"),
+        (with_custom_operation, "operations that the runtime does not have"),
+    ],
+)
+def test_a_damaged_or_foreign_file_is_one_error_with_its_cause(
+    tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    path = write_detector(tmp_path / "a.onnx")
+    damage(path)
+    with pytest.raises(DataError, match=message) as caught:
+        open_onnx(path, threads=1)
+    assert str(path) in str(caught.value)
+
+
+def test_an_openvino_model_without_its_weights_is_an_error(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    (tmp_path / "a.xml").write_text("<net/>")
+    with pytest.raises(DataError, match="weights are missing"):
+        open_openvino(tmp_path / "a.xml")
+    (tmp_path / "a.bin").write_bytes(b"")
+    with pytest.raises(DataError, match=r"no model|cannot open"):
+        open_openvino(tmp_path / "a.xml")
+
+
+def test_a_missing_runtime_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_detector(tmp_path / "a.onnx")
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    with pytest.raises(UsageError, match=r"\.\[export\]"):
+        open_onnx(path)
