@@ -1,4 +1,4 @@
-"""The catalogue: one module per family, one function per rule. A module dropped in here is found by itself."""
+"""The catalogue of rules: one module per family, one function per rule; every module here is imported."""
 
 from __future__ import annotations
 

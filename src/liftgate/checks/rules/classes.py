@@ -1,4 +1,4 @@
-"""Classes: lists that disagree, names that say nothing, classes with too few objects to learn or measure."""
+"""Rules about classes: lists that disagree, meaningless names, classes with too few objects to learn or measure."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _NUMBER = re.compile(r"(class|item|object|label|category|cls)?[ _-]*\d+", re.IGN
 def mismatch(subject: Subject) -> Iterator[Finding]:
     """Class lists that disagree: nc against names, numbers that no name has, the same names in another order.
 
-    A detector knows numbers. If number 0 is `cat` in one place and `dog` in the other, everything trains and every
-    figure is wrong, or merely low. Ultralytics refuses a wrong `nc` and drops each image with a number that is not
-    in the list; another order goes unnoticed. Numbers that begin at 1 give every object its neighbour's name.
+    A detector only knows class numbers. If number 0 is `cat` in one place and `dog` in the other, everything trains and
+    every figure is wrong, or merely low. Ultralytics refuses a wrong `nc` and drops each image with a number that is
+    not in the list; another order goes unnoticed. Numbers that start at 1 give every object the name of the next class.
 
     In a study the names of all data are compared before anything is trained: between the parts of a mix, from stage to
     stage, and with what the gates measure. Predictions belong to the truth by the names of their classes, so
@@ -74,7 +74,7 @@ def _numbers(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _beside(dataset: Dataset) -> Iterator[Finding]:
-    """A classes.txt beside the labels, as LabelImg writes it, that numbers the same names in another order."""
+    """Yield a finding for a classes.txt beside the labels (LabelImg) that lists the same names in another order."""
     folders = {image.label.parent for image in dataset.images if image.label is not None} | {dataset.root}
     for file in sorted(folder / "classes.txt" for folder in folders if dataset.format == "yolo"):
         try:
@@ -89,13 +89,13 @@ def _beside(dataset: Dataset) -> Iterator[Finding]:
                 f"the same classes in another order: number {number} is {from_file[number]!r} here, "
                 f"{dataset.classes[number]!r} in {dataset.source.name}"
             )
-            hint = "labelling tools number by classes.txt: draw the boxes of one image with their names, and see which"
+            hint = "labelling tools number by classes.txt: draw the boxes of one image with their names to see"
             orders = {"classes.txt": from_file, "names": list(dataset.classes)}
             yield mismatch.finding(file, message, hint=hint, severity="warning", orders=orders)
 
 
 def _order(name: str, classes: Sequence[str], other: str, second: Sequence[str]) -> Iterator[Finding]:
-    """The same names in another order, between two data sets of one study."""
+    """Yield a finding where two data sets of one study list the same names in another order."""
     if set(classes) == set(second) and tuple(classes) != tuple(second):
         number = next(i for i, (a, b) in enumerate(zip(classes, second, strict=False)) if a != b)
         message = (
@@ -115,7 +115,7 @@ def absent(dataset: Dataset) -> Iterator[Finding]:
     Fix: label some, drop the class from the list (`keep:`), or split again with the rare classes spread.
     """
     if not len(dataset.labels):
-        return  # no labels at all: labels.missing or data.empty speak
+        return  # no labels at all: labels.missing or data.empty report it
     for split, boxes in _per_split(dataset):
         lacking = [name for name, count in zip(dataset.classes, boxes, strict=True) if count == 0]
         if lacking:
@@ -144,8 +144,8 @@ def rare(dataset: Dataset) -> Iterator[Finding]:
 def imbalance(dataset: Dataset) -> Iterator[Finding]:
     """One class has a hundred times the training boxes of another.
 
-    The mean over classes counts both alike, and training sees one of them a hundred times as often. That is how the
-    world is; the rare class decides what the mean says, with the widest interval.
+    The mean over classes weights both equally, while training sees one of them a hundred times as often. This is
+    common; the rare class, with the widest interval, then dominates the mean.
 
     Fix: label more of the rare class, show its images more often (`repeat:` in a mix), and read the score per class.
     """
@@ -167,12 +167,12 @@ def imbalance(dataset: Dataset) -> Iterator[Finding]:
 def skew(dataset: Dataset) -> Iterator[Finding]:
     """A class whose share of the objects differs by more than 10 points between train and what is measured.
 
-    Val or test then ask another question than train answers: another camera, another season, or a split by folder
-    where folders hold classes. Only differences beyond the chance of drawing these images or groups (five standard
-    errors) are reported.
+    Val or test then come from another distribution than train: another camera, another season, or a split by folder
+    where each folder holds one class. Only differences beyond the chance of drawing these images or groups (five
+    standard errors) are reported.
 
-    Fix: split again by group with `liftgate data split`, which spreads the classes; or keep it, where production is
-    like test, and say so.
+    Fix: split again by group with `liftgate data split`, which spreads the classes; or keep it
+    where production is like test, and document it.
     """
     counts, keys, splits = _counts(dataset)
     if "train" not in dataset.splits:
@@ -191,7 +191,7 @@ def skew(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _counts(dataset: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.object_]]:
-    """(n, classes) counted objects of every image, (n,) number of its group, (n,) its split."""
+    """Return (n, classes) objects of each image, (n,) number of its group and (n,) its split."""
     table = np.zeros((len(dataset.images), len(dataset.classes)))
     counted = ~dataset.labels.crowd & ~dataset.labels.ignore
     np.add.at(table, (dataset.labels.image[counted], dataset.labels.cls[counted]), 1)
@@ -203,7 +203,7 @@ def _counts(dataset: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64], N
 def _shares(
     counts: NDArray[np.float64], keys: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """(classes,) share of the objects and its standard error over groups; None where there are too few of them."""
+    """Return (classes,) share of the objects and its standard error over groups; None where groups are too few."""
     groups, place = np.unique(keys, return_inverse=True)
     table = np.zeros((len(groups), counts.shape[1]))
     np.add.at(table, place, counts)
@@ -236,7 +236,7 @@ def names(dataset: Dataset) -> Iterator[Finding]:
         yield names.finding(dataset.source, f"near-duplicates among the class names: {named}", twins=duplicates)
 
 
-# Words in front of a name that set nothing apart. Any other makes another thing of it: fire truck, person-seatbelt.
+# Leading words that do not change the class; any other word does: fire truck, person-seatbelt.
 _EMPTY_TEXT = """
     mobile cell cellular smart a an the my class object type kind
 """
@@ -244,10 +244,10 @@ _EMPTY = frozenset(_EMPTY_TEXT.split())
 
 
 def _near_duplicates(a: str, b: str) -> bool:
-    """Equal but for case, spaces, plural s; or with a word in front that sets nothing apart (phone, Mobile phone)."""
+    """Return whether names differ in case, spaces, plural s or an empty first word only (phone, Mobile phone)."""
     first, second = (re.sub(r"[\s_-]+", " ", name).strip().casefold() for name in (a, b))
     if a == b or not first or not second:
-        return False  # classes.mismatch speaks of doubled names
+        return False  # classes.mismatch reports equal names
     if first == second or first.rstrip("s") == second.rstrip("s") or first.replace(" ", "") == second.replace(" ", ""):
         return True
     longer, shorter = (first, second) if len(first) > len(second) else (second, first)
@@ -255,7 +255,7 @@ def _near_duplicates(a: str, b: str) -> bool:
 
 
 def _per_split(dataset: Dataset) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """Boxes of each class in each split of train, val, test; in all images where nothing is split."""
+    """Yield each split with its number of boxes per class; `all images` where there are no splits."""
     counted = dataset.labels.cls[~dataset.labels.crowd & ~dataset.labels.ignore]
     image = dataset.labels.image[~dataset.labels.crowd & ~dataset.labels.ignore]
     size = len(dataset.classes)

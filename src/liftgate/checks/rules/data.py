@@ -1,4 +1,4 @@
-"""The data set as a whole: where it lies, what its file declares."""
+"""Rules about a data set as a whole: its paths, and what its data.yaml declares."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ _ELSEWHERE = frozenset(_ELSEWHERE_TEXT.split())
 
 @rule("data.path", "error", "warning")
 def path(subject: Subject) -> Iterator[Finding]:
-    """Paths in a data.yaml that lead nowhere, or somewhere else for the trainer than for you.
+    """Paths in a data.yaml that do not exist, or that the trainer resolves to another place than you expect.
 
     Ultralytics resolves a relative `path:` against the working directory, then against a global data sets folder,
     never against the YAML's own folder: the same file trains on other images, or none, depending on where the
-    command was typed. Roboflow writes `train: ../train/images`, which is right only by a repair that newer versions
-    make. Liftgate resolves against the YAML's folder and hands the trainer a file of its own with absolute paths;
+    command was typed. Roboflow writes `train: ../train/images`, which is right only because newer versions
+    correct it. Liftgate resolves against the YAML's folder and hands the trainer a file of its own with absolute paths;
     what cannot be resolved at all is an error.
 
     Fix: put the data.yaml beside `images/`, leave `path:` out, and write splits as `train: images/train`.
     """
     for name, dataset in subject.datasets.items():
-        # COCO and VOC labels without their images can still be evaluated against; a study has to look at pixels.
+        # COCO and VOC labels without images can still be evaluated against; a study needs the pixels.
         pixels: Severity = "error" if subject.study or dataset.format == "yolo" else "warning"
         for finding in fault_findings(path, dataset, {**_PATH, "images_missing": pixels}):
             yield replace(finding, data={"dataset": name, **finding.data})
@@ -71,8 +71,8 @@ def path(subject: Subject) -> Iterator[Finding]:
 def download_key(dataset: Dataset) -> Iterator[Finding]:
     """A data.yaml with a `download:` key.
 
-    Ultralytics runs it, as a shell command or as Python, when the val images are not found: a data set from a
-    stranger is then a program from a stranger. Liftgate never runs it and never passes the YAML on.
+    Ultralytics runs it, as a shell command or as Python, when the val images are not found: a data set from an
+    untrusted source is then a program from an untrusted source. Liftgate never runs it and never passes the YAML on.
 
     Fix: read what it does, download by hand, delete the key.
     """
@@ -87,7 +87,7 @@ def download_key(dataset: Dataset) -> Iterator[Finding]:
 def empty(dataset: Dataset) -> Iterator[Finding]:
     """A data set without images, or with images and not one label.
 
-    Everything downstream would run and mean nothing.
+    Training and evaluation would run without a meaningful result.
 
     Fix: check the path; for YOLO, labels lie in a folder `labels` beside `images`, with the same names.
     """
@@ -106,10 +106,10 @@ def empty(dataset: Dataset) -> Iterator[Finding]:
 
 @dataset_rule("data.reading", "warning", "info")
 def reading(dataset: Dataset) -> Iterator[Finding]:
-    """Something else that could not be taken as it stands while reading.
+    """Other parts of the data set that are ambiguous or could not be read.
 
-    Ids that stand twice, lines of a list file that name no image, images in two records: each is read in one way
-    here and may be read in another by the next tool.
+    Repeated ids, lines of a list file that name no image, images in two records: Liftgate reads each of them in one
+    way, and another tool may read it in another.
 
     Fix: correct the named place; each message says what was read instead.
     """

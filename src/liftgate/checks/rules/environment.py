@@ -1,4 +1,4 @@
-"""Environment: can this machine carry the plan? Silent where there is no study, or nothing is known."""
+"""Rules about this machine: package versions, disk, GPU memory, clock. Without a study they find nothing."""
 
 from __future__ import annotations
 
@@ -43,15 +43,17 @@ def versions(subject: Subject) -> Iterator[Finding]:
 
     NumPy 2 beside a torch or an OpenCV that was built for NumPy 1 installs without a warning and fails when the first
     image is loaded: NumPy 2 against an old Ultralytics is on the list of pitfalls of the bus-passenger project. Pairs
-    that are known to fail are errors; a package that says it needs another version of a neighbour than the one that
-    is installed is a warning. Only what training stands on is looked at, in the installed packages' own records.
+    that are known to fail are errors; a package that requires another version of a package than the installed one is a
+    warning. Only packages that training depends on are checked, by their own metadata.
 
     Fix: install again in a fresh environment, from Liftgate's locked requirements or with its extra `train`; pip
     then takes versions that fit.
     """
     if subject.study is None or subject.study.backend != "ultralytics":
         return
-    if importlib.util.find_spec("packaging") is None:  # Ultralytics brings it: without it nothing is to be compared
+    if (
+        importlib.util.find_spec("packaging") is None
+    ):  # Ultralytics depends on it: without it there is nothing to compare
         return
     have = subject.machine.packages
     known = set()
@@ -70,11 +72,11 @@ def versions(subject: Subject) -> Iterator[Finding]:
 
 @rule("environment.disk", "warning", "error")
 def disk(subject: Subject) -> Iterator[Finding]:
-    """Too little free disk for the plan.
+    """Too little free disk space for the study.
 
-    While a model trains, two generations of everything that is needed to go on lie beside its weights: about 32 bytes
-    for each parameter. What stays is two checkpoints a run, the labels of the training tree and the predictions.
-    Counted is the least that will be written; it is an error when not even one training fits.
+    While a model trains, two generations of the state to resume from are kept beside its weights: about 32 bytes per
+    parameter. Afterwards two checkpoints per run remain, with the labels of the training tree and the predictions.
+    The estimate is a lower bound; it is an error when not even one training fits.
 
     Fix: free some space, put the study on another disk, or take `save_period` out of the recipe.
     """
@@ -100,10 +102,10 @@ def disk(subject: Subject) -> Iterator[Finding]:
 def gpu_memory(subject: Subject) -> Iterator[Finding]:
     """A batch that cannot fit into the GPU's memory.
 
-    Ultralytics then halves the batch in the first epoch and goes on: the arms of a comparison no longer have one
-    recipe. Counted is the least that training keeps: weights, gradients, the optimiser, the moving average, and the
-    tensors of the forward pass that the backward pass needs (measured once for each published model; half of it under
-    mixed precision). The truth is a third to a half more, so silence promises nothing.
+    Ultralytics then halves the batch in the first epoch and continues: the arms of a comparison no longer have the same
+    recipe. The estimate is a lower bound of what training keeps: weights, gradients, the optimiser, the moving average,
+    and the tensors of the forward pass that the backward pass needs (measured once for each published model; half of it
+    under mixed precision). The actual need is a third to a half more, so that no finding does not mean that it fits.
 
     Fix: a smaller `batch` in every arm (gradients are collected to `nbs` anyway), a smaller imgsz or model.
     """
@@ -133,7 +135,7 @@ def clock(subject: Subject) -> Iterator[Finding]:
     """A clock that is wrong, or a time zone that this machine does not know.
 
     Run folders are named by the time, the ledger's entries and every log carry it, and time limits and costs are
-    counted by it. A board without a battery starts in a year that is long gone: then files are from the future. A
+    counted by it. A board without a battery starts in a past year: files are then dated in the future. A
     time zone that is not installed is silently taken for UTC.
 
     Fix: set the clock (`timedatectl set-ntp true`); for the zone install tzdata, or correct TZ.

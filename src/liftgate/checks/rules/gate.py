@@ -1,4 +1,4 @@
-"""Gates: those that cannot fail, and arms that would have two figures."""
+"""Rules about gates: gates that cannot fail, and arms measured at two image sizes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from liftgate.study.records import Arm, Gate, Study
 def vacuous(subject: Subject) -> Iterator[Finding]:
     """A gate that cannot fail, or that chance alone passes.
 
-    A verdict is worth what it could have refused. A control that does not know a single class of the data scores 0, and
-    anything beats it. A point comparison without a margin passes where both models are equal. A margin of less than one
-    object of the split, or less than what drawing other images would change, is decided by chance. And a treatment
-    that also stands against a fixed number is credited with treatment − control: without a margin, no contribution at
-    all is enough.
+    A verdict is only informative if it could have been negative. A control that does not know a single class of the
+    data scores 0, and anything beats it. A point comparison without a margin passes where both models are equal. A
+    margin of less than one object of the split, or less than the variation between samples of images, is decided by
+    chance. And a treatment that is also compared with a fixed number is credited with treatment − control: without a
+    margin, no contribution at all is enough.
 
     Fix: give the gate a margin that would be worth having, use `rule: interval`, and take a control that could win: a
     model fine-tuned without the treatment, not one that was trained for other classes.
@@ -41,8 +41,8 @@ def image_sizes(subject: Subject) -> Iterator[Finding]:
     """An arm that would be measured at two image sizes in one study.
 
     A model that is not trained here has no image size of its own and is measured at that of the arm that it is compared
-    with, or at 640 pixels by itself. With two sizes it has two figures for the same metric, and which one a
-    sentence quotes is not to be seen from the sentence.
+    with, or at 640 pixels by itself. With two sizes it has two values of the same metric, and a sentence that
+    quotes one of them does not say which.
 
     Fix: `evaluation: {imgsz: N}` measures every arm at one size.
     """
@@ -98,7 +98,7 @@ def _blind(subject: Subject, gate: Gate) -> Iterator[tuple[str, str]]:
     if dataset is None or not known or not dataset.classes:
         return
     if not {_plain(one) for one in known} & {_plain(one) for one in dataset.classes}:
-        message = f"`{control.name}` knows none of the classes of {name} (it knows {first_few(sorted(known)[:5])})"
+        message = f"`{control.name}` has none of the classes of {name} (it has {first_few(sorted(known)[:5])})"
         yield message, "take a control that was trained for these classes"
 
 

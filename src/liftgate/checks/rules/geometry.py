@@ -1,4 +1,4 @@
-"""Geometry: do the boxes lie where the objects are?"""
+"""Rule about label geometry: do the boxes lie where the objects are?"""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from liftgate.data.core.dataset import Dataset
 def geometry(subject: Subject) -> Iterator[Finding]:
     """Boxes that do not lie where the objects are: transposed, mirrored, rotated, scaled, in pixels, of another image.
 
-    At most 120 images are judged, without a model, by three witnesses that compare an image's own boxes with those of
-    other images in the same picture. *Edges*: under the sides of right boxes the picture has a step, beside them less
-    of one; margins that people leave around objects are tried and not held against them. *Patches*: right boxes hold
-    what the boxes of other images do not, in colour, brightness and texture. *Location*: that content lies in the
-    middle of right boxes and not beside them. If the boxes with x and y exchanged fit and the boxes as stored do not,
-    the converter exchanged them. So it is with a corner written where the centre belongs, two corners for centre and
-    size, pixels or per cent for fractions, a scale, labels that slipped by one image. In the luggage X-ray project
+    At most 120 images are judged, without a model, by three kinds of evidence that compare an image's own boxes with
+    those of other images, placed in the same image. *Edges*: the sides of right boxes lie on stronger gradients than
+    lines beside them, at the margin that people left around objects. *Patches*: right boxes hold content that the boxes
+    of other images do not, in colour, brightness and texture. *Location*: that content lies inside right boxes and not
+    beside them. If the boxes with x and y exchanged fit and the boxes as stored do not, the converter exchanged them.
+    Likewise for a corner in place of the centre, two corners in place of centre and size, pixels or per cent in place
+    of fractions, a scale, and labels shifted by one image. In the luggage X-ray project
     mAP50 was stuck at 0.2 and every hyper-parameter was tried; the labels had been read x before y where they were
     written y before x, on a grid of 1000 instead of 1024.
 
-    It is an error only when a witness is sure of another reading, no other witness speaks for the boxes as stored, and
-    both halves of the data agree. Frames of a fixed camera count as one. Where nothing stands out (few scenes, a camera
-    that never moves, objects that look like their surroundings) the answer is "not decidable", which says nothing
-    against the labels. A scale of less than 3% is within what people draw. Where some images clearly fit one way and
-    some another, part of the labels may be made another way: a warning. `check` shows the answer also where it is
-    "fits".
+    It is an error only where the evidence for another reading is significant, none contradicts it, and both halves of
+    the data agree. Frames of a fixed camera count as one scene. Without significant evidence (few scenes, a fixed
+    camera, objects that look like the background) the answer is "not decidable", which says nothing against the labels.
+    An error of scale below 3% is within the precision of drawing. Where some images clearly fit as stored and some
+    under another reading, part of the labels may have the mistake: a warning. `check` shows the answer also where it
+    is "fits".
 
     Fix: look at the examples with their boxes drawn both ways (`liftgate check … --page check.html`), then correct the
     converter as the message says and export again. `--fix DIR` changes boxes only where

@@ -1,4 +1,4 @@
-"""Images: files that cannot be read, are stored oddly, or show nothing."""
+"""Rules about images: unreadable files, unusual formats and sizes, missing or too many backgrounds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def unreadable(subject: Subject) -> Iterator[Finding]:
     """
     for name, dataset in subject.datasets.items():
         if faults_of_kind(dataset, "images_missing"):
-            continue  # data.path says once that the folder is not there
+            continue  # data.path reports the missing folder once
         facts = subject.scan(name).facts
         bad = [(image, fact.error) for image, fact in zip(dataset.images, facts, strict=True) if fact.error]
         if bad:
@@ -133,14 +133,14 @@ def mode(subject: Subject) -> Iterator[Finding]:
 
 @dataset_rule("images.exif_rotation", "warning", "error", "info")
 def exif_rotation(dataset: Dataset) -> Iterator[Finding]:
-    """Images that a camera turned by a note (EXIF), where labels may be drawn on the unturned picture.
+    """Images with an EXIF rotation, where labels may be drawn on the unrotated image.
 
-    Ultralytics loads the image turned. Boxes drawn in a tool that ignores the note lie elsewhere then, and only on
-    the phone pictures that were held upright. The size that labels give decides nothing: Label Studio writes the
-    stored size beside boxes of the turned picture. Boxes that fit into one of the two frames only decide, else the
-    geometry probe on these images alone; else it cannot be known.
+    Ultralytics loads the image rotated. Boxes drawn in a tool that ignores EXIF are then misplaced, and only on photos
+    taken with an upright phone. The image size in the labels does not decide it: Label Studio writes the stored size
+    beside boxes of the rotated image. Boxes that fit into only one of the two frames decide it, else the geometry probe
+    on these images alone; otherwise it is unknown.
 
-    Fix: turn the pixels and drop the note (for example `exiftran -ai`), then check the boxes.
+    Fix: rotate the pixels and remove the EXIF tag (for example `exiftran -ai`), then check the boxes.
     """
     turned = [image.id for image in dataset.images if image.orientation != 1]
     if not turned:
@@ -149,13 +149,13 @@ def exif_rotation(dataset: Dataset) -> Iterator[Finding]:
     data = {**examples(turned), "frame": frame}
     message = f"{plural(len(turned), 'image carries', 'images carry')} an EXIF rotation: {first_few(turned)}"
     if frame == "stored":
-        message += f"; their boxes are drawn on the unturned picture ({why})"
+        message += f"; their boxes are drawn on the unrotated image ({why})"
         yield exif_rotation.finding(dataset.source, message, severity="error", **data)
     elif frame == "upright":
         message += f"; their boxes are right ({why})"
         yield exif_rotation.finding(dataset.source, message, severity="info", **data)
     elif faults_of_kind(dataset, "size_rotated"):
-        message += "; their labels give the unturned size: whether the boxes are turned too cannot be known"
+        message += "; their labels give the unrotated size: whether the boxes are unrotated too is unknown"
         hint = "draw the boxes of one such image and look"
         yield exif_rotation.finding(dataset.source, message, hint=hint, **data)
     else:
@@ -163,7 +163,7 @@ def exif_rotation(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _frame_of_labels(dataset: Dataset) -> tuple[str, str]:
-    """The frame that boxes of images turned by a quarter are drawn in: upright, stored or unknown; and why."""
+    """Return the frame in which boxes of images rotated by 90° are drawn (upright, stored or unknown), and why."""
     labels, turn = dataset.labels, {6: "clockwise", 8: "anticlockwise"}
     quarter = np.array([image.orientation in turn for image in dataset.images], dtype=np.bool_)
     rows = np.flatnonzero(quarter[labels.image]) if len(quarter) else np.zeros(0, dtype=np.int64)
@@ -239,13 +239,13 @@ def mixed_sizes(dataset: Dataset) -> Iterator[Finding]:
 
 @dataset_rule("images.format", "warning", "info")
 def format_(dataset: Dataset) -> Iterator[Finding]:
-    """Picture files that Ultralytics does not take, or repairs behind your back.
+    """Image files that Ultralytics does not read, or modifies without asking.
 
-    A GIF is dropped, and so is what has a suffix that the loader does not know (`.jfif`, `.jxl`, a film). A JPEG
+    A GIF is dropped, and so is what has a suffix that the loader does not know (`.jfif`, `.jxl`, a video). A JPEG
     without its end marker is decoded, and then written over the original: the data set changes its bytes, and with
     them every hash, by being trained on.
 
-    Fix: save them anew as JPEG or PNG before anything else.
+    Fix: convert them to JPEG or PNG first.
     """
     yield from fault_findings(format_, dataset, {"image_format": "warning", "jpeg_end": "info"})
     odd = [file for folder in sorted({image.path.parent for image in dataset.images}) for file in _passed_over(folder)]

@@ -1,4 +1,4 @@
-"""Files of labels: there, readable, each its own, of the kind that the task needs, not older than their cache."""
+"""Rules about label files: unreadable, missing, orphaned, copied, of another kind, or with a stale cache."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def unreadable(dataset: Dataset) -> Iterator[Finding]:
 def missing(dataset: Dataset) -> Iterator[Finding]:
     """Images without a label file.
 
-    Ultralytics takes them for background: nothing is there. If they were simply not labelled yet, the detector is
-    taught not to see what it should see, and everything it finds on them counts as a false positive. A deliberate
-    background has an empty label file, which says that somebody looked.
+    Ultralytics treats them as background. If they were simply not labelled yet, the detector is trained not to see
+    what it should see, and everything it finds on them counts as a false positive. A deliberate
+    background has an empty label file, which says that somebody checked it.
 
     Fix: label them, write an empty file for a true background, or leave the images out.
     """
@@ -77,7 +77,7 @@ def same_file(dataset: Dataset) -> Iterator[Finding]:
     """Different images with exactly the same boxes.
 
     Two pictures never have three or more objects at the same sub-pixel places, and five have not even one: a label
-    file was copied, an augmented copy was saved beside its source, or a box was drawn once for a whole film.
+    file was copied, an augmented copy was saved beside its source, or a box was drawn once for a whole video.
 
     Fix: look at the named images; keep the one that fits.
     """
@@ -88,7 +88,7 @@ def same_file(dataset: Dataset) -> Iterator[Finding]:
         file = dataset.images[index].label
         if dataset.format == "yolo" and file is not None:
             if file in files:
-                continue  # a.jpg and a.png: images.names speaks of them
+                continue  # a.jpg and a.png: images.names reports them
             files.add(file)
         seen[rows.tobytes()].append(index)
     groups = [group for group in seen.values() if len(group) > 1 and _is_telling(tables[group[0]], len(group))]
@@ -102,7 +102,7 @@ def same_file(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _tables(dataset: Dataset) -> dict[int, NDArray[np.float64]]:
-    """Class and box of every object of each image that has any, in an order that does not depend on the file's."""
+    """Return image index → (n, 5) class and box of its objects, sorted; only images with objects."""
     labels = dataset.labels
     order = np.argsort(labels.image, kind="stable")
     bounds = np.searchsorted(labels.image[order], np.arange(len(dataset.images) + 1))
@@ -116,7 +116,7 @@ def _tables(dataset: Dataset) -> dict[int, NDArray[np.float64]]:
 
 
 def _is_telling(table: NDArray[np.float64], images: int) -> bool:
-    """Three objects never lie alike twice; one or two do by chance, but not in many images, unless at the edge."""
+    """Return whether equal boxes are evidence: three or more, or one or two in many images and not at the edge."""
     return len(table) >= 3 or (images >= _OFTEN and bool((table[:, 1:3] > 0).all()))
 
 
@@ -147,7 +147,7 @@ def stale_cache(dataset: Dataset) -> Iterator[Finding]:
 
     Ultralytics reads labels once and keeps them in `labels.cache`. It reads them anew when the names or the summed
     size of the files change, and not when a 3 became a 5: corrected labels are then trained on as they were. Liftgate
-    trains on a tree of its own and is not fooled; your own `yolo train` may be.
+    writes its own training tree and is not affected; your own `yolo train` may be.
 
     Fix: delete the `.cache` files.
     """

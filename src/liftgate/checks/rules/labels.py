@@ -1,4 +1,4 @@
-"""Labels: rows that are lost, boxes that cannot be right."""
+"""Rules about labels: rows that are dropped, and boxes that cannot be right."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def malformed(dataset: Dataset) -> Iterator[Finding]:
 def zero_area(dataset: Dataset) -> Iterator[Finding]:
     """Boxes without width or height.
 
-    A box of no area is a slip of the hand: an object was meant and none is labelled. Ultralytics lets it pass and
+    A box without area is a drawing mistake: an object was meant, and none is labelled. Ultralytics lets it pass and
     its box loss cannot learn from it; the object beneath counts as background, and a detection of it counts as
     wrong. It spoils one object, not the run, so it is a warning. (BCCD, a public set of blood cells, has two:
     BloodImage_00338 and BloodImage_00343.)
@@ -131,7 +131,7 @@ def zero_area(dataset: Dataset) -> Iterator[Finding]:
             f"{plural(len(flat), 'box has', 'boxes have')} no area, "
             f"{share:.1%} of all; the first {_ONE_BY_ONE} are named above"
         )
-        grave = share > 0.05  # no slip of the hand any more: columns are mixed up
+        grave = share > 0.05  # not single mistakes any more: columns are mixed up
         yield zero_area.finding(dataset.source, message, severity="error" if grave else "warning", **examples(places))
 
 
@@ -239,7 +239,7 @@ def two_classes(dataset: Dataset) -> Iterator[Finding]:
 
 @dataset_rule("labels.crowded", "info")
 def crowded(dataset: Dataset) -> Iterator[Finding]:
-    """Images with more objects than a detector may answer, or far more than all other images have.
+    """Images with more objects than a detector may return, or far more than all other images.
 
     Ultralytics gives at most `max_det` boxes per image, 300 by default: what is beyond can never be found. An image
     with three times the objects of the fullest hundredth is a contact sheet, or the labels of several images in one.
@@ -267,13 +267,13 @@ def crowded(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _sides(dataset: Dataset) -> NDArray[np.float64]:
-    """(n, 2) width and height of every box; 0 where it is inside out."""
+    """Return (n, 2) width and height of every box; 0 where right < left or bottom < top."""
     boxes = dataset.labels.boxes
     return np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0)
 
 
 def _sizes(dataset: Dataset) -> NDArray[np.float64]:
-    """(n, 2) width and height of the image of every box."""
+    """Return (n, 2) width and height of the image of every box."""
     per_image = np.array([image.upright for image in dataset.images], dtype=np.float64).reshape(-1, 2)
     return per_image[dataset.labels.image]
 
@@ -285,7 +285,7 @@ def _outside(dataset: Dataset) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     slack = np.maximum(sizes * _TOLERANCE, 1.0)
     sticks = np.any((boxes[:, :2] < -slack) | (boxes[:, 2:] > sizes + slack), axis=1)
     beyond = np.any((boxes[:, 2:] <= 0) | (boxes[:, :2] >= sizes), axis=1)
-    flat = np.any(boxes[:, 2:] <= boxes[:, :2], axis=1)  # labels.zero_area speaks of those
+    flat = np.any(boxes[:, 2:] <= boxes[:, :2], axis=1)  # labels.zero_area reports those
     sound = known & ~flat
     return np.logical_and(sticks, sound), np.logical_and(beyond, sound)
 
@@ -296,7 +296,12 @@ def _class_name(dataset: Dataset, row: int) -> str:
 
 
 def overlapping_pairs(dataset: Dataset, *, same_class: bool = True) -> Iterator[tuple[int, int]]:
-    """Pairs of rows of one image whose boxes are (nearly) the same; each row is the second of at most one pair."""
+    """Yield pairs of rows of one image whose boxes have IoU ≥ 0.95; a row is the second of at most one pair.
+
+    Args:
+        dataset: images and labels.
+        same_class: whether the two boxes must have the same class, or different ones.
+    """
     labels = dataset.labels
     order = np.argsort(labels.image, kind="stable")
     bounds = np.searchsorted(labels.image[order], np.arange(len(dataset.images) + 1))

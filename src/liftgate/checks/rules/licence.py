@@ -1,4 +1,4 @@
-"""Licences: declared, compatible with each other, and with the use that the study declares."""
+"""Rules about licences: missing ones, and conflicts with each other or with the declared use."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def conflict(subject: Subject) -> Iterator[Finding]:
     """Data whose licences do not allow what an arm does with them, or not together, or not for the declared use.
 
     A study may say what its model is for (`use: commercial`). An arm that trains on data under a licence that forbids
-    commercial use is then an error: the two lines contradict each other, whatever the model scores. Non-commercial
-    data trained into a model that begins from AGPL weights, or beside share-alike data, leaves nobody who may pass it
-    on: one demands what the other forbids. No-derivatives data may arguably not be trained on at all. This is a
-    reading of names, not legal advice.
+    commercial use is then an error: the two lines contradict each other, whatever the model scores. Non-commercial data
+    trained into a model that begins from AGPL weights, or beside share-alike data, gives a model that nobody may
+    distribute: one licence demands what the other forbids. No-derivatives data may arguably not be trained on at all.
+    This is a reading of names, not legal advice.
 
     Fix: take other data for the arm that ships; keep the restricted data for measuring only. If you hold another
     permission, write its name as the `licence:`, or ignore this finding with that reason.
@@ -65,7 +65,7 @@ _Conflict = tuple[str, str, str | None]
 
 
 def _use(subject: Subject, licences: dict[str, str], obliges: dict[str, frozenset[str]]) -> _Conflict | None:
-    """What the declared use forbids: commerce with data that allow none."""
+    """Return the conflict of non-commercial data with `use: commercial`, or None."""
     bound = [name for name in obliges if obliges[name] & {"no commercial use", "research only"}]
     if subject.study is None or subject.study.use != "commercial" or not bound:
         return None
@@ -77,7 +77,7 @@ def _use(subject: Subject, licences: dict[str, str], obliges: dict[str, frozense
 def _together(
     subject: Subject, arm: Arm, licences: dict[str, str], obliges: dict[str, frozenset[str]]
 ) -> _Conflict | None:
-    """Data for no commercial use beside what demands that every use is allowed."""
+    """Return the conflict of non-commercial data with share-alike data or AGPL weights, or None."""
     bound = [name for name in obliges if obliges[name] & {"no commercial use", "research only"}]
     free = [name for name in obliges if "share alike" in obliges[name] and name not in bound]
     weights = arm.stages[0].weights if arm.stages else None
@@ -101,7 +101,7 @@ def _trained_on(subject: Subject, arm: Arm) -> dict[str, str]:
 
 
 def _obligations(licence: str) -> frozenset[str]:
-    """What a licence obliges to: by its SPDX name, or by the words of one that has none."""
+    """Return the obligations of a licence by its SPDX name, or by the words of a name that is not SPDX."""
     known = obligations(licence)
     if known is not None:
         # `proprietary` and `internal` are mostly one's own, and then allow their owner everything.

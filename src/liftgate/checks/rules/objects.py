@@ -1,4 +1,4 @@
-"""Objects: are they large enough for the image size that the recipe trains at?"""
+"""Rule about object sizes: are objects large enough at the image size of the recipe?"""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def tiny(subject: Subject) -> Iterator[Finding]:
 
 
 def _fractions(dataset: Dataset) -> NDArray[np.float64]:
-    """(n,) √area of every counted box, as a fraction of its image's longer side."""
+    """Return (n,) √area of every counted box as a fraction of its image's longer side."""
     labels = dataset.labels
     longer = np.array([max(image.width, image.height) for image in dataset.images], dtype=np.float64)[labels.image]
     box = np.maximum(labels.boxes[:, 2:] - labels.boxes[:, :2], 0).prod(axis=1)
@@ -72,7 +72,7 @@ def _fractions(dataset: Dataset) -> NDArray[np.float64]:
 
 
 def _sizes(subject: Subject, name: str, dataset: Dataset) -> Iterator[tuple[int, str]]:
-    """Every imgsz that this data set is trained at, and where that is set."""
+    """Yield every imgsz that this data set is trained at, and the stage."""
     if subject.study is None:
         yield DEFAULT_IMGSZ, str(dataset.source)
     seen = set()

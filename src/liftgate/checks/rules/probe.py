@@ -1,4 +1,4 @@
-"""Findings of the learnability probe (`probe` in a study's flow). Without a probe these rules are silent."""
+"""Rules about the learnability probe (`probe` in a study's flow). Without a probe they find nothing."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from liftgate.checks.subject import Subject
 
 @rule("probe.not_learned", "error", "warning")
 def not_learned(subject: Subject) -> Iterator[Finding]:
-    """A model that cannot learn a handful of the images by heart.
+    """A model that cannot memorise a few of the images.
 
     A detector that is shown the same two dozen images for some minutes, without augmentation, ends with AP50 near 1 on
-    them: it need not understand anything. Where it does not, the boxes do not lie on the objects, classes change from
+    them: it does not have to generalise. Where it does not, the boxes do not lie on the objects, classes change from
     image to image, or the start weights do not fit, and days of training on all images will not help: in the
     luggage X-ray project a converter had in all likelihood transposed every box, and three phases of training looked
     for the fault in the recipe. An error when the score stayed low and more epochs would have changed nothing; a
@@ -45,11 +45,11 @@ def not_learned(subject: Subject) -> Iterator[Finding]:
 
 @rule("probe.by_heart_only", "warning")
 def by_heart_only(subject: Subject) -> Iterator[Finding]:
-    """A model that learned a handful of images by heart, and of other images of the same kind finds nothing.
+    """A model that memorised a few images and finds nothing in other images of the same kind.
 
-    Networks also learn what does not hang together: a tiny YOLO learned two dozen images whose boxes had been exchanged
-    with those of other images, to AP50 0.96. Asked about images that it was not shown, it found nothing, while with the
-    right boxes it found nearly all. So labels that lie beside the objects show here. Data that are merely hard, or with
+    Networks also memorise unrelated labels: a tiny YOLO learned two dozen images whose boxes had been exchanged with
+    those of other images, to AP50 0.96. On held-out images it found nothing, while with the right boxes it found nearly
+    all objects. So this finds boxes that do not lie on the objects. Data that are merely hard, or with
     many classes, may look the same after two dozen images: this is a warning, never an error.
 
     Fix: look at `labels.geometry` of `liftgate check` and at twenty images with their boxes drawn. If they are right,
@@ -70,7 +70,7 @@ def by_heart_only(subject: Subject) -> Iterator[Finding]:
 
 @rule("probe.class_never_learned", "warning")
 def class_never_learned(subject: Subject) -> Iterator[Finding]:
-    """A class that a model never learns on the very images that it is shown, while it learns others.
+    """A class that a model does not learn on its training images, while it learns others.
 
     Its objects are labelled in some images and not in others, carry another class's number, or cannot be distinguished
     from another class by their appearance. Classes whose objects are mostly smaller than a cell of the detector at the
@@ -90,11 +90,11 @@ def class_never_learned(subject: Subject) -> Iterator[Finding]:
 
 @rule("probe.classes_by_chance", "warning")
 def classes_by_chance(subject: Subject) -> Iterator[Finding]:
-    """Classes that a model finds and cannot tell apart on images that it was not shown.
+    """Classes whose objects a model detects but confuses on held-out images.
 
     A network also memorises which class number belongs to which box: on blood cells with random classes,
-    AP50 was 0.92 on the images shown. On others of the same kind it found the cells and named them by chance. So
-    class numbers show that were mixed up in an export, or on which two annotators never agreed. Two dozen images are
+    AP50 was 0.92 on the training images. On held-out images it found the cells and classified them at random. So this
+    finds class numbers that were mixed up in an export, or on which annotators did not agree. Two dozen images are
     few for classes that differ in details: this is a warning, never an error.
 
     Fix: look at twenty objects of each of the named classes; compare the class list with the labelling tool's. If

@@ -1,4 +1,4 @@
-"""Recipes: arguments that Ultralytics ignores, refuses, or that have another effect than expected."""
+"""Rules about recipes: arguments that Ultralytics ignores or refuses, or that have an unexpected effect."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _DIRECTION = re.compile(r"(?<![a-z])(left|right|links|rechts|gauche|droite|port|
 
 @rule("recipe.lr_ignored", "error", "warning")
 def lr_ignored(subject: Subject) -> Iterator[Finding]:
-    """A learning rate or momentum that `optimizer=auto` throws away.
+    """A learning rate or momentum that `optimizer=auto` ignores.
 
-    `optimizer` is `auto` unless you say otherwise, and auto ignores `lr0` and `momentum`: it counts optimiser steps
+    `optimizer` is `auto` by default, and auto ignores `lr0` and `momentum`: it counts optimiser steps
     and takes MuSGD (earlier: SGD) at 0.01 above 10,000 of them, else AdamW at 0.002 · 5 / (4 + classes). The log
     has one line about it. In the Formula Student project the fine-tuning stage set 0.001 and ran at 0.01:
     validation fell from 0.7536 to 0.6278 in two epochs and took 38 epochs to come back. Of 89 public training runs,
@@ -63,7 +63,7 @@ def lr_ignored(subject: Subject) -> Iterator[Finding]:
             f"{choice.momentum:g} will be used instead ({images:,} images make {choice.iterations:,} iterations)"
         )
         used = {"optimizer": choice.optimizer, "lr0": choice.lr0, "momentum": choice.momentum}
-        hint = f"say `optimizer: SGD` to have {requested}, or leave {' and '.join(ignored)} out and let auto choose"
+        hint = f"set `optimizer: SGD` to use {requested}, or leave {' and '.join(ignored)} out and let auto choose"
         yield lr_ignored.finding(
             place.where,
             message,
@@ -77,13 +77,13 @@ def lr_ignored(subject: Subject) -> Iterator[Finding]:
 
 @rule("recipe.lr_high", "warning")
 def lr_high(subject: Subject) -> Iterator[Finding]:
-    """A learning rate that destroys what the start weights know.
+    """A learning rate that makes the start weights forget what they learned.
 
-    A stage that goes on from trained weights with the rate of a training from scratch forgets first and learns
+    A stage that continues from trained weights with the rate of a training from scratch forgets first and learns
     again later, if the epochs last. And Ultralytics' default lr0 of 0.01 is SGD's: `optimizer: AdamW` alone runs
     Adam ten times too fast.
 
-    Fix: for a later stage take a tenth of the first stage's rate; for Adam and its kin 0.0005 to 0.002.
+    Fix: for a later stage take a tenth of the first stage's rate; for Adam and its variants 0.0005 to 0.002.
     """
     for place in _trained(subject):
         recipe = place.stage.recipe
@@ -150,7 +150,7 @@ def value(subject: Subject) -> Iterator[Finding]:
 def confounded(subject: Subject) -> Iterator[Finding]:
     """Arms of a comparison that differ in more than the declared thing.
 
-    The verdict is then about everything that differs, together. Differences that are written nowhere count too: with
+    The verdict is then about all differences together. Implicit differences count too: with
     more images, `optimizer=auto` passes 10,000 iterations and takes another optimiser. In the kill-switch project a
     gate passed because both arms had a bug fixed; what the synthetic data did was minus 2.3 points.
 
@@ -183,7 +183,7 @@ def warmup(subject: Subject) -> Iterator[Finding]:
 
     During warm-up the rate rises from near zero: a run that is mostly warm-up has hardly been trained. The default
     is 3 epochs, which is long for a run of 5. A warm-up of less than an epoch is a matter of few steps: the full rate
-    then meets an optimiser that has seen next to nothing, which costs start weights what they know.
+    then meets an optimiser that has seen next to nothing, which makes start weights forget.
 
     Fix: set `warmup_epochs` to a tenth of the epochs, or train longer.
     """
@@ -206,7 +206,7 @@ def warmup(subject: Subject) -> Iterator[Finding]:
 
 @rule("recipe.few_steps", "info")
 def few_steps(subject: Subject) -> Iterator[Finding]:
-    """A run that hardly takes a step.
+    """A run with very few optimiser steps.
 
     Gradients are collected until 64 images (`nbs`) are seen, whatever the batch: on a small set with few epochs
     only tens of steps remain, and the model looks as if it could not learn. A public one-batch set looked dead for
@@ -270,7 +270,7 @@ def close_mosaic(subject: Subject) -> Iterator[Finding]:
 
 @rule("recipe.fraction", "warning")
 def fraction(subject: Subject) -> Iterator[Finding]:
-    """A fraction of the training images that is no sample of them.
+    """A fraction of the training images that is not a random sample of them.
 
     `fraction: 0.1` takes the first tenth in the order of the file names: the first video, the first day, the first
     class. Liftgate's own `take` draws by a seed, the same images for every arm.
@@ -288,10 +288,10 @@ def fraction(subject: Subject) -> Iterator[Finding]:
 
 @rule("recipe.classes", "warning")
 def classes(subject: Subject) -> Iterator[Finding]:
-    """Classes taken out by the recipe: their images stay, as backgrounds.
+    """Classes removed by the recipe, whose images stay as backgrounds.
 
     `classes: [0]` drops the labels of all others and keeps the images, also those on which nothing is left;
-    `single_cls` makes every object one class. The data set that is measured on still has them all.
+    `single_cls` makes every object one class. The data set of the evaluation still has all of them.
 
     Fix: `keep: [NAME]` beside the data set in the study: training and measuring then mean the same classes.
     """
@@ -307,7 +307,7 @@ def classes(subject: Subject) -> Iterator[Finding]:
 
 @rule("recipe.fliplr", "warning")
 def fliplr(subject: Subject) -> Iterator[Finding]:
-    """Mirroring while classes say left and right.
+    """Horizontal flips of classes that have left and right variants.
 
     `fliplr` is 0.5 unless set. A mirrored `turn_left` sign is a `turn_right` sign with the wrong label: half of the
     training contradicts the other half.
@@ -330,7 +330,7 @@ def imgsz(subject: Subject) -> Iterator[Finding]:
     Objects then have another size for the network than those it learnt; at 416 instead of 640 the small ones go
     first.
 
-    Fix: give `evaluation: {imgsz: …}` the size of the recipes, or make it the question of the study.
+    Fix: set `evaluation: {imgsz: …}` to the size of the recipes, or compare sizes in a study of their own.
     """
     measured = subject.study.evaluation.get("imgsz") if subject.study else None
     for arm in subject.study.arms if subject.study and isinstance(measured, int) else ():
@@ -342,13 +342,13 @@ def imgsz(subject: Subject) -> Iterator[Finding]:
 
 
 def _trained(subject: Subject) -> Iterator[StageInArm]:
-    """Stages whose recipe is Ultralytics'."""
+    """Yield the stages that Ultralytics trains."""
     if subject.study and subject.study.backend == "ultralytics":
         yield from subject.stages
 
 
 def _rate(subject: Subject, place: StageInArm) -> float | None:
-    """The learning rate that a stage will really have; None where it cannot be known."""
+    """Return the learning rate that a stage will use; None where it is unknown."""
     recipe = place.stage.recipe
     if not is_auto(recipe):
         return numeric_argument(recipe, "lr0", 0.01)

@@ -1,4 +1,4 @@
-"""Splits: what is tested must not have been trained on."""
+"""Rules about splits: leaks between train and evaluation splits, and missing or small splits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
 
 _MEASURED = frozenset({"val", "test"})
-_SIBLING = 0.9  # correlation, mirrored and turned, that proves a shared source name right
+_SIBLING = 0.9  # correlation over mirroring and rotation that confirms a shared source name
 _FEW = 20  # images below which a split measures nothing
 
 
@@ -55,10 +55,10 @@ def same(subject: Subject) -> Iterator[Finding]:
 
 @dataset_rule("splits.leak_group", "error", "warning")
 def leak_group(dataset: Dataset) -> Iterator[Finding]:
-    """Groups that lie in more than one split.
+    """Groups with images in more than one split.
 
-    Frames of one video, slides of one patient, pictures of one session resemble each other more than anything the
-    model will meet. With a group on both sides, the test measures memory, and the interval that counts groups is
+    Frames of one video, slides of one patient, pictures of one session resemble each other more than any image that the
+    model will see in use. With a group on both sides, the test measures memory, and the interval that counts groups is
     too narrow. It is the first pitfall on the list of the bus-passenger project: the split had to be rebuilt by
     file prefix.
 
@@ -88,8 +88,8 @@ def leak_group(dataset: Dataset) -> Iterator[Finding]:
 def leak_exact(subject: Subject) -> Iterator[Finding]:
     """The same picture on both sides of a split, or in the training data of another data set of the study.
 
-    Compared are decoded pixels, not bytes: the same picture saved as PNG and BMP, or with other metadata, is the
-    same. A pre-training set that contains the benchmark's test images is the same fault one step earlier.
+    Decoded pixels are compared, not bytes, so that the format and the metadata do not matter. A pre-training set that
+    contains the benchmark's test images is the same fault one step earlier.
 
     Fix: take the copies out of train, and see splits.leak_near: exact copies seldom come alone.
     """
@@ -186,7 +186,7 @@ def leak_time(subject: Subject) -> Iterator[Finding]:
         found = compare_neighbours(dataset, subject.scan(name))
         if found and found.is_sequence:
             message = (
-                f"{plural(found.pairs, 'pair')} of neighbours by number across train and the rest are alike "
+                f"{plural(found.pairs, 'pair')} of neighbours by number across train and the rest look alike "
                 f"(correlation {found.neighbours:.2f}; other pairs of the same sequence {found.strangers:.2f}): "
                 f"{found.example[0]}, {found.example[1]}"
             )
@@ -298,7 +298,7 @@ def unassigned(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _sides(subject: Subject, pair: CopyPair) -> tuple[str, str] | None:
-    """Return the two sides (`dataset.split`) that a pair connects and should not; None: it may."""
+    """Return the two splits (`dataset.split`) between which a pair is a leak; None: it is no leak."""
     a, b = pair.first, pair.second
     first, second = a.image.split, b.image.split
     if first is None or second is None:
@@ -323,7 +323,7 @@ def _by_sides(subject: Subject, pairs: Sequence[CopyPair]) -> dict[tuple[str, st
 
 
 def _share(subject: Subject, key: tuple[str, str], pairs: Sequence[CopyPair]) -> str:
-    """Say how many images of the measured side are concerned: a pair for each frame of a film is no measure."""
+    """Return, for a message, how many images of the measured split are affected, rather than how many pairs."""
     measured = {one.name for pair in pairs for one in (pair.first, pair.second) if _side(one) == key[1]}
     name, _, split = key[1].rpartition(".")
     total = sum(image.split == split for image in subject.datasets[name].images)

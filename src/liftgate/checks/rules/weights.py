@@ -1,4 +1,4 @@
-"""Weights: there, whole, harmless, and of the right kind."""
+"""Rules about weights: missing, unreadable, untrusted, or with the wrong classes or task."""
 
 from __future__ import annotations
 
@@ -112,9 +112,8 @@ def untrusted(subject: Subject) -> Iterator[Finding]:
 def classes(subject: Subject) -> Iterator[Finding]:
     """An off-the-shelf model whose classes are not those of the data it is measured on.
 
-    A detector answers with numbers. Measured on data where the numbers mean something else, it scores near zero
-    however good it is. Weights that are trained further may have other classes: training builds the last layer
-    anew.
+    A detector returns class numbers. On data where the numbers mean other classes it scores near zero however good it
+    is. Weights to be trained further may have other classes, because training replaces the last layer.
 
     Fix: keep only the classes that the model has, under its names (`keep: [person]`), or train an arm on this
     data.
@@ -156,7 +155,7 @@ def classes(subject: Subject) -> Iterator[Finding]:
 
 
 def _severity(is_mistake: bool, whole: bool, control: bool) -> Severity:
-    """Return how severe it is that a model lacks classes: a control that cannot know them is an honest zero."""
+    """Return how severe it is that a model lacks classes: without them a control is a legitimate 0."""
     if is_mistake:
         return "error"
     return "info" if control else "error" if whole else "warning"
@@ -166,9 +165,9 @@ def _severity(is_mistake: bool, whole: bool, control: bool) -> Severity:
 def task(subject: Subject) -> Iterator[Finding]:
     """Weights made for another task than the study's.
 
-    `yolov8n.pt` finds boxes and has no keypoints to train; `-seg`, `-cls` and `-obb` weights answer other questions.
-    The file says what its model is; where it is not there yet, an official name does. Training refuses such weights,
-    which of a later stage is days later.
+    `yolov8n.pt` detects boxes and has no keypoints; `-seg`, `-cls` and `-obb` weights are for other tasks. The task is
+    read from the file, or from a published name where the file is missing. Training refuses such weights, for a later
+    stage only after days.
 
     Fix: for pose take the `-pose` weights, for detection the plain ones.
     """
@@ -190,7 +189,7 @@ def task(subject: Subject) -> Iterator[Finding]:
 
 
 def _named(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Every place that names weights, and the name."""
+    """Yield every place in the study that names weights, and the name."""
     for place in subject.stages:
         if place.stage.weights:
             yield place.at("weights"), place.stage.weights
@@ -201,7 +200,7 @@ def _named(subject: Subject) -> Iterator[tuple[str, str]]:
 
 
 def _weights_files(subject: Subject) -> Iterator[tuple[str, Path]]:
-    """Yield every file of weights that the study names, once: pickles and model YAMLs."""
+    """Yield each weights file that the study names once: pickles and model YAMLs."""
     seen: set[Path] = set()
     for where, weights in _named(subject):
         path = find(weights, subject.study_folder)
@@ -211,7 +210,7 @@ def _weights_files(subject: Subject) -> Iterator[tuple[str, Path]]:
 
 
 def _read(path: Path) -> Checkpoint | None:
-    """The checkpoint, or None where weights.unreadable says what is wrong."""
+    """Return the checkpoint; None where weights.unreadable reports the error."""
     try:
         return read_checkpoint(path)
     except DataError:

@@ -1,7 +1,7 @@
-"""Names that a detector's checkpoint may hold, exactly as Python resolves them; any other name in one is suspicious.
+"""List the names that a detector's checkpoint may import, exactly as Python resolves them; others are suspicious.
 
-Three kinds: classes of which instances are made without calling them, functions and types that are called, and names
-that only stand there as values. A class of the first kind must not be called: building an Ultralytics model from a
+Three kinds: classes that are instantiated without a call, functions and types that are called, and names that are only
+used as values. A class of the first kind must not be called: building an Ultralytics model from a
 description evaluates text of that description.
 """
 
@@ -137,7 +137,7 @@ def _table(text: str) -> frozenset[GlobalName]:
 
 
 def _exported(classes: frozenset[GlobalName], package: str) -> frozenset[GlobalName]:
-    """The same classes where their package exports them, as checkpoints of older versions name them."""
+    """Return the same classes as exported by their package, the names in checkpoints of older versions."""
     return frozenset(GlobalName(package, name.attribute) for name in classes if name.module.startswith(f"{package}."))
 
 
@@ -147,5 +147,5 @@ CREATED = _DEFINED | _exported(_DEFINED, "torch.nn.modules") | _exported(_DEFINE
 CALLED = _table(_CALLED)
 """Functions and types that are called to rebuild a value, and do no more than that with any argument."""
 VALUES = _table(_VALUES)
-"""Types that stand in a checkpoint as values."""
+"""Types that a checkpoint contains as values"""
 ALLOWED = CREATED | CALLED | VALUES

@@ -15,11 +15,11 @@ from liftgate.suggestions import nearest
 OPTIMIZERS = ("SGD", "MuSGD", "Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSProp", "auto")
 DEFAULT_EPOCHS, DEFAULT_BATCH, DEFAULT_NBS, DEFAULT_IMGSZ = 100, 16, 64, 640
 DEFAULT_PATIENCE, DEFAULT_WARMUP, DEFAULT_CLOSE_MOSAIC, DEFAULT_FLIPLR = 100, 3.0, 10, 0.5
-_MANY_ITERATIONS = 10_000  # above it, optimizer=auto takes SGD's cousin; up to it, AdamW
+_MUSGD_ITERATIONS = 10_000  # above it, optimizer=auto uses MuSGD; up to it, AdamW
 
 
 class Argument(NamedTuple):
-    """What Ultralytics takes for one argument."""
+    """Type and range of one argument."""
 
     kind: type
     low: float = -math.inf
@@ -27,7 +27,7 @@ class Argument(NamedTuple):
 
 
 class AutoChoice(NamedTuple):
-    """What optimizer=auto settles on."""
+    """The choice of optimizer=auto."""
 
     optimizer: str
     lr0: float
@@ -35,26 +35,34 @@ class AutoChoice(NamedTuple):
     iterations: int
 
 
-def _each(names: str, kind: type, low: float = -math.inf, high: float = math.inf) -> dict[str, Argument]:
+def _arguments(names: str, kind: type, low: float = -math.inf, high: float = math.inf) -> dict[str, Argument]:
     return dict.fromkeys(names.split(), Argument(kind, low, high))
 
 
-# float: an integer will do. object: several kinds are taken, nothing is checked.
+# float: integers are accepted too. object: several types are accepted, nothing is checked.
 ARGUMENTS: Mapping[str, Argument] = {
-    **_each("epochs nbs max_det mask_ratio vid_stride", int, 1),
-    **_each("patience seed", int, 0),
-    **_each("workers close_mosaic line_width save_period opset", int),
-    **_each("warmup_epochs box cls dfl pose kobj rle angle dlog dgrad dis degrees shear time workspace batch", float),
-    **_each("dropout lr0 lrf cls_pw momentum weight_decay warmup_momentum warmup_bias_lr", float, 0, 1),
-    **_each("hsv_h hsv_s hsv_v translate perspective flipud fliplr bgr mosaic mixup cutmix copy_paste", float, 0, 1),
-    **_each("erasing conf iou multi_scale dlam", float, 0, 1),
-    **_each("save exist_ok verbose deterministic single_cls rect cos_lr overlap_mask val save_json dnn plots", bool),
-    **_each("show save_txt save_conf save_crop save_frames show_labels show_conf show_boxes visualize augment", bool),
-    **_each("agnostic_nms retina_masks stream_buffer optimize dynamic simplify nms profile channels_last", bool),
-    **_each("cls_remap", bool),
-    **_each("optimizer split copy_paste_mode auto_augment", str),
-    **_each("task mode model data imgsz cache device project name pretrained resume amp fraction freeze", object),
-    **_each("compile source embed classes format quantize distill_model cfg tracker scale half int8", object),
+    **_arguments("epochs nbs max_det mask_ratio vid_stride", int, 1),
+    **_arguments("patience seed", int, 0),
+    **_arguments("workers close_mosaic line_width save_period opset", int),
+    **_arguments(
+        "warmup_epochs box cls dfl pose kobj rle angle dlog dgrad dis degrees shear time workspace batch", float
+    ),
+    **_arguments("dropout lr0 lrf cls_pw momentum weight_decay warmup_momentum warmup_bias_lr", float, 0, 1),
+    **_arguments(
+        "hsv_h hsv_s hsv_v translate perspective flipud fliplr bgr mosaic mixup cutmix copy_paste", float, 0, 1
+    ),
+    **_arguments("erasing conf iou multi_scale dlam", float, 0, 1),
+    **_arguments(
+        "save exist_ok verbose deterministic single_cls rect cos_lr overlap_mask val save_json dnn plots", bool
+    ),
+    **_arguments(
+        "show save_txt save_conf save_crop save_frames show_labels show_conf show_boxes visualize augment", bool
+    ),
+    **_arguments("agnostic_nms retina_masks stream_buffer optimize dynamic simplify nms profile channels_last", bool),
+    **_arguments("cls_remap", bool),
+    **_arguments("optimizer split copy_paste_mode auto_augment", str),
+    **_arguments("task mode model data imgsz cache device project name pretrained resume amp fraction freeze", object),
+    **_arguments("compile source embed classes format quantize distill_model cfg tracker scale half int8", object),
 }
 
 REMOVED = ("label_smoothing", "save_hybrid", "crop_fraction", "keras", "hide_labels", "hide_conf", "end2end")
@@ -62,7 +70,7 @@ REMOVED = ("label_smoothing", "save_hybrid", "crop_fraction", "keras", "hide_lab
 
 
 def nearest_argument(name: str) -> str | None:
-    """Return the argument that somebody who typed `name` probably meant.
+    """Return the argument that a mistyped `name` probably means, or None.
 
     >>> nearest_argument("learning_rate"), nearest_argument("epoch"), nearest_argument("bananas")
     ('lr0', 'epochs', None)
@@ -75,13 +83,13 @@ def nearest_argument(name: str) -> str | None:
 
 
 def refusal(name: str, value: Any) -> str | None:
-    """Return why Ultralytics would refuse `value` for the argument `name`; None: it takes it.
+    """Return why Ultralytics would refuse `value` for the argument `name`; None: it is accepted.
 
     >>> refusal("lr0", "0.01")
     "expected a number from 0 to 1, got '0.01'"
     >>> refusal("epochs", 10)
     """
-    if value is None or (name == "batch" and value == "auto"):  # Liftgate settles it, for all arms alike
+    if value is None or (name == "batch" and value == "auto"):  # Liftgate chooses the batch, the same for all arms
         return None
     if name == "optimizer" and isinstance(value, str):
         known = {one.lower() for one in OPTIMIZERS}
@@ -119,13 +127,13 @@ def auto_choice(n_images: int, n_classes: int, recipe: Mapping[str, Any]) -> Aut
     """
     batch = max(_batch(recipe), numeric_argument(recipe, "nbs", DEFAULT_NBS))
     iterations = math.ceil(n_images / batch) * int(numeric_argument(recipe, "epochs", DEFAULT_EPOCHS))
-    if iterations > _MANY_ITERATIONS:
+    if iterations > _MUSGD_ITERATIONS:
         return AutoChoice("MuSGD", 0.01, 0.9, iterations)
     return AutoChoice("AdamW", round(0.002 * 5 / (4 + n_classes), 6), 0.9, iterations)
 
 
 def optimizer_steps(n_images: int, recipe: Mapping[str, Any]) -> int:
-    """Return how many steps the optimiser takes in a run (Ultralytics 8.4).
+    """Return the number of optimiser steps in a run (Ultralytics 8.4).
 
     Gradients of round(nbs / batch) batches are collected for one step; during warm-up that number rises from 1.
 
@@ -147,7 +155,7 @@ def optimizer_steps(n_images: int, recipe: Mapping[str, Any]) -> int:
 
 
 def _is_batch(value: float) -> bool:
-    """Whether it is a number of images, a share of the memory, or left to the machine (-1)."""
+    """Return whether it is a number of images, a fraction of the GPU memory, or -1 (automatic)."""
     return value == -1 or 0 < value < 1 or (1 <= value < 2**31 and value == int(value))
 
 
@@ -158,7 +166,7 @@ def _batch(recipe: Mapping[str, Any]) -> float:
 
 
 def numeric_argument(recipe: Mapping[str, Any], name: str, default: float) -> float:
-    """Return a numeric argument, or its default where it is missing or no number (that is another finding)."""
+    """Return a numeric argument, or its default where it is missing or not a number (recipe.value reports that)."""
     value = recipe.get(name)
     usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if usable and value is not None else float(default)

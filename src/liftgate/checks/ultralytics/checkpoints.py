@@ -1,7 +1,7 @@
-"""What a checkpoint holds, read without executing anything.
+"""Read what a checkpoint contains without executing it.
 
 A `.pt` file is a zip with a pickle inside (before torch 1.6: pickles one after another, before 0.1.10 a tar archive of
-pickles), and a pickle is a program: loading one from a stranger runs it. Here its instructions are followed on inert
+pickles), and a pickle is a program: loading it runs it. Here its instructions are followed on inert
 values (pickle_reader.py), and picklescan, which keeps a list of names that attacks use, judges the names too. Time and
 memory have limits, whatever the file claims about itself.
 """
@@ -39,7 +39,7 @@ _TASKS = {
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a checkpoint file says about itself."""
+    """The names and facts in a checkpoint file."""
 
     globals: tuple[str, ...]
     """Every `module.name` that loading it would import, sorted"""
@@ -54,15 +54,15 @@ class Checkpoint:
 
     @property
     def task(self) -> str | None:
-        """What the model in it was made for, by its class; None: no class that is known."""
+        """Return the task of the model, by its class; None: the class is unknown."""
         return next((_TASKS[name] for name in self.globals if name in _TASKS), None)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Return what a `.pt` file holds, without loading it.
+    """Return what a `.pt` file contains, without loading it.
 
     Raises:
-        DataError: it is no checkpoint, or only a part of one, or larger than any, with the likely reason.
+        DataError: the file is no checkpoint, truncated, or too large; the message has the likely reason.
     """
     try:
         stat = path.stat()
@@ -76,7 +76,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 @lru_cache(maxsize=64)
 def _read_once(path: Path, size: int, written: int, inode: int) -> Checkpoint | DataError:
-    """What is in a file, or what is wrong with it: four rules ask for the same file."""
+    """Return the checkpoint or the error; cached, because four rules read the same file."""
     try:
         return _read(path, size)
     except DataError as error:

@@ -1,4 +1,4 @@
-"""What of a model YAML would run as code: Ultralytics evaluates the activation, and calls what a layer's name names."""
+"""Find parts of a model YAML that would run as code: Ultralytics evaluates `activation` and calls layers by name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_plain_activation(text: str) -> bool:
 
 
 def hostile_parts(path: Path) -> tuple[str, ...]:
-    """Return what of a model YAML would run as code, as it stands there; nothing: it only builds layers.
+    """Return the parts of a model YAML that would run as code; empty where it only builds layers.
 
     Raises:
         DataError: it is no YAML of a model, or too large for one.

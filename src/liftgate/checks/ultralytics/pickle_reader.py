@@ -1,4 +1,4 @@
-"""Follows a pickle's instructions on inert values: which names it would import, what it would call, what it holds.
+"""Follow a pickle's instructions on inert values: which names it would import and call, and what it contains.
 
 Nothing is imported or called. A named global becomes its name, a call becomes a mark of what it would return. What is
 called, created or changed has to be what a checkpoint needs, exactly as Python would resolve it; anything else is noted
@@ -21,7 +21,7 @@ from liftgate.checks.ultralytics.model_description import is_plain_activation
 
 MAX_STEPS = 1_000_000
 """Instructions that are followed, in about a second; the largest detectors with optimizer take a third of them"""
-_MAX_NOTES = 40
+_MAX_HOSTILE = 40
 _SHOWN = 120  # characters of a name
 
 _MARK = object()
@@ -33,7 +33,7 @@ class _Set(list[Any]):
 
 @dataclass
 class PickleReader:
-    """What was found so far in the pickles of one file."""
+    """The names and facts found so far in the pickles of one file."""
 
     names: set[GlobalName] = field(default_factory=set)
     """Every name that loading would import"""
@@ -42,9 +42,9 @@ class PickleReader:
     unknown: dict[str, None] = field(default_factory=dict)
     """Names of other packages, which a detector does not need"""
     classes: list[Any] = field(default_factory=list)
-    """Values that stand under the key `names`"""
+    """Values of the key `names`"""
     facts: dict[str, str] = field(default_factory=dict)
-    """Text that stands under keys of ABOUT"""
+    """Text values of the keys in ABOUT"""
     result: Any = None
     """What the last pickle leaves on the stack"""
     steps: int = 0
@@ -66,12 +66,12 @@ class PickleReader:
         self.result = stack[-1] if stack else None
 
     def note(self, what: str) -> None:
-        """Note something hostile."""
-        if len(self.hostile) < _MAX_NOTES:
+        """Record something hostile."""
+        if len(self.hostile) < _MAX_HOSTILE:
             self.hostile.setdefault(what)
 
     def fact(self, key: object, value: object) -> None:
-        """Note what stands under a key of a dictionary or of an object's attributes."""
+        """Record the value of a key of a dictionary or of an object's attributes."""
         if key == "names" and isinstance(value, dict | list) and len(self.classes) < 16:
             self.classes.append(value)
         elif key in ABOUT and isinstance(value, str):
@@ -92,7 +92,7 @@ class _Run:
         self.protocol = 0
 
     def step(self, opcode: pickletools.OpcodeInfo, argument: Any) -> None:
-        """Do what one instruction does."""
+        """Execute one instruction on inert values."""
         handler = _HANDLERS.get(opcode.name)
         if handler is not None:
             handler(self, argument)
@@ -234,7 +234,7 @@ class _Run:
             self.reader.names.add(name)
         if name not in ALLOWED:
             kind = self.reader.unknown if is_foreign(name) else self.reader.hostile
-            if len(kind) < _MAX_NOTES:
+            if len(kind) < _MAX_HOSTILE:
                 kind.setdefault(_short(str(name)))
         self.stack.append(name)
 
@@ -248,7 +248,7 @@ class _Run:
         self._instantiate(called, arguments)
 
     def _instantiate(self, called: Any, arguments: list[Any]) -> None:
-        """Python calls it, but creates a class that gets no arguments."""
+        """Call it, or create it where it is a class without arguments, as Python does."""
         if isinstance(called, GlobalName) and called in CREATED and not arguments:
             self.stack.append(Made(called))
         else:

@@ -1,4 +1,4 @@
-"""The models that Ultralytics publishes (as of 8.4): their file names, their sizes, what training one keeps in memory.
+"""List the models that Ultralytics publishes (as of 8.4): file names, sizes, and memory needed to train them.
 
 Sizes are measured, not read off a page: each model was built from its description (Ultralytics 8.4.190, 80 classes) and
 run forward in training mode on the CPU in float32 at 256 pixels; counted is the storage, each once, of every tensor
@@ -15,7 +15,7 @@ from liftgate import suggestions
 
 
 class ModelSize(NamedTuple):
-    """What a model takes."""
+    """The size of a model."""
 
     parameters: float
     """Millions"""
@@ -49,7 +49,7 @@ _NAME = re.compile(r"(yolo(?:v8|11|12|26)[nsmlx])(?:-pose)?\.(?:pt|ya?ml)")
 
 
 def model_size(weights: str | None) -> ModelSize | None:
-    """Return what a model takes by the name of its weights; None for one that was not measured.
+    """Return the size of a model by the name of its weights; None for one that was not measured.
 
     Pose models take a little more than their detectors, whose figures stand for them.
 
@@ -82,7 +82,7 @@ OFFICIAL = frozenset(
 
 
 def nearest_official(name: str) -> str | None:
-    """Return the published name that somebody probably meant.
+    """Return the published name that a mistyped name probably means, or None.
 
     >>> nearest_official("yolo8n.pt"), nearest_official("yolov11n.pt")
     ('yolov8n.pt', 'yolo11n.pt')
