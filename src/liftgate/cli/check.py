@@ -223,7 +223,9 @@ def _summary(result: CheckResult) -> str:
     ignored = f", {len(result.ignored)} ignored" if result.ignored else ""
     scanned = f"{result.n_images:,} images, {result.n_boxes:,} boxes, {len(result.rules)} rules"
     return (
-        f"{found}{ignored} ({scanned}). `liftgate explain ID` says more." if parts else f"{found}{ignored} ({scanned})."
+        f"{found}{ignored} ({scanned}). `liftgate explain ID` has details."
+        if parts
+        else f"{found}{ignored} ({scanned})."
     )
 
 

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         for line in offer.break_even:
             print(f"{'':<{width}}  {_break_even(line)}")
     if costs.hours is None:
-        say("hint: `liftgate plan --measure` trains one epoch to find out; --hours H says it")
+        say("hint: `liftgate plan --measure` trains one epoch to find out; --hours H sets it")
     return 0
 
 

@@ -47,7 +47,7 @@ def add_groups(parser: argparse.ArgumentParser) -> None:
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
     """Add --licence and other terms of a data set, for data without a card."""
-    terms = parser.add_argument_group("what is known of the data (else its card says)")
+    terms = parser.add_argument_group("terms of the data (default: those of its card)")
     terms.add_argument("--licence", metavar="SPDX", help="such as CC-BY-4.0")
     terms.add_argument("--origin", choices=("real", "synthetic"), help="photographed, or made (default real)")
     terms.add_argument("--consent", metavar="TEXT", help="how the people in the images agreed")

@@ -136,7 +136,7 @@ def odd_predictions(predictions: Predictions) -> str:
         if full:
             texts.append(f"{full} images have as many detections as max_det ({most}) allowed: there may have been more")
     if scores:
-        texts.append(f"{scores} scores lie outside 0 … 1: AP ranks by them, but a confidence threshold means nothing")
+        texts.append(f"{scores} scores are outside 0 … 1: AP ranks by them, but a confidence threshold means nothing")
     if ids:
         texts.append(f'{ids} image ids of predictions and truth differ in type (2299, "2299"): they were matched')
     return "; ".join(texts)

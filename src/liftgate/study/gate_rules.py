@@ -38,7 +38,7 @@ def check_gates(draft: PartialStudy, source: Source) -> None:
             _claims(draft, gate, path, source)
         else:
             hint = "treatment, control, metric and margin; or arm and claims"
-            source.add_problem(path, "the gate says neither which arms it compares nor which arm it is about", hint)
+            source.add_problem(path, "the gate has neither arms to compare nor an arm to make claims about", hint)
 
 
 def _ablation_gate(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
@@ -50,7 +50,7 @@ def _ablation_gate(draft: PartialStudy, gate: GateKeys, path: Path, source: Sour
     if gate.metric is None:
         source.add_problem(path, "a comparison needs `metric`")
     for key in sorted({"treatment", "treatments", "control", "differ", "arm", "claims"} & gate.model_fields_set):
-        source.add_problem((*path, key), f"`ablation` says already what is compared, so `{key}` cannot")
+        source.add_problem((*path, key), f"`ablation` already determines what is compared, so remove `{key}`")
 
 
 def _screening(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
@@ -134,4 +134,4 @@ def _direction(claim: ClaimKeys, path: Path, source: Source) -> None:
         why = "less" if less else "more"
         source.add_problem((*path, other), f"of `{claim.metric}` {why} is better: `{other}` would reward the worse")
     elif getattr(claim, wanted) is None:
-        source.add_problem(path, f"the claim says no number: the key `{wanted}` is missing")
+        source.add_problem(path, f"the claim has no number: the key `{wanted}` is missing")

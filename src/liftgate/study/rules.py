@@ -49,7 +49,7 @@ def _datasets(draft: PartialStudy, source: Source) -> None:
                 )
         for locked in dataset.lock:
             if locked in ("train", "val") and _trained_on(draft, name):
-                message = f"`{locked}` cannot be locked: training on `{name}` looks at it in every epoch"
+                message = f"`{locked}` cannot be locked: training on `{name}` evaluates it in every epoch"
                 source.add_problem((*path, "lock"), message)
         for split in dataset.openings:
             if split not in dataset.lock:

@@ -15,7 +15,7 @@ from liftgate.files import write_text
 from liftgate.suggestions import did_you_mean
 
 TEMPLATES = {
-    "measure-first": "Is the model good enough as it is? Train only if a gate says no, and then show that it helped.",
+    "measure-first": "Is the model good enough as it is? Train only if a gate fails, and then show that it helped.",
     "two-stage": "Does pre-training on a large related set beat training on one's own data alone?",
     "runbook": "One person, months of fine-tuning: smoke test, short baselines, one change at a time.",
     "improve": "A model that is stuck: recipe, then data, then a smaller model, each if the one before did not help.",

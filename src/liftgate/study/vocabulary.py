@@ -76,8 +76,8 @@ RESERVED_ARGUMENTS = {
     "data": "the stage's own `data` names the dataset",
     "model": "the stage's own `weights` names the start weights",
     "pretrained": "the stage's own `weights` names the start weights",
-    "seed": "`seeds` of the study says how often each arm is run",
-    "task": "`task` of the study says it",
+    "seed": "`seeds` of the study sets how often each arm is run",
+    "task": "`task` of the study sets it",
     "mode": "a stage is always training",
     "device": "`device` of the study is the same for all arms",
     "project": "Liftgate makes the run folder",
@@ -89,6 +89,6 @@ RESERVED_ARGUMENTS = {
     "val": "every epoch is validated: the best checkpoint is chosen by it",
     "split": "the best checkpoint is chosen on val; test is for the verdict",
     "cfg": "a recipe is written in the study, where the study's hash covers it",
-    "time": "it makes the number of epochs depend on the machine: `epochs` says it, `budget` sets a ceiling",
+    "time": "it makes the number of epochs depend on the machine: `epochs` sets it, `budget` sets a ceiling",
 }
 """Training arguments that a recipe may not set → the reason, or the key that sets them."""

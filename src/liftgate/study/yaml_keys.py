@@ -75,7 +75,7 @@ class DatasetKeys(Keys):
     )
     openings: dict[Name, Annotated[int, Field(ge=1)]] = Field(
         default={},
-        description="How often a locked split may be looked at, declared before. "
+        description="How often a locked split may be opened, declared before. "
         "Default: once for each gate on that split.",
     )
     licence: Text | None = Field(default=None, description="Licence of the images, as the report shows it.")
@@ -291,7 +291,7 @@ class StudyKeys(Keys):
     """A study: the whole question in one file."""
 
     study: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$")] = Field(
-        description="Name of the study; its runs lie in runs/NAME beside study.yaml."
+        description="Name of the study; its runs are in runs/NAME next to study.yaml."
     )
     question: Text = Field(description="The question in one sentence, as the report asks it.")
     task: Literal["detect", "pose"] = Field(default="detect", description="Boxes, or boxes with keypoints.")

@@ -49,7 +49,7 @@ def _by_regex(dataset: Dataset, rule: str) -> dict[str, str | None]:
     except re.error as error:
         raise DataError("the regex for slices is broken", where=f"{rule} at {error.pos}", got=error.msg) from None
     if len(pattern.groupindex) != 1:
-        raise DataError("a regex for slices names one thing", expected="one (?P<name>…)", got=rule)
+        raise DataError("a regex for slices needs exactly one named group", expected="one (?P<name>…)", got=rule)
     (name,) = pattern.groupindex
     matches = {
         image.id: pattern.search(PurePosixPath(image.id).name) or pattern.search(image.id) for image in dataset.images

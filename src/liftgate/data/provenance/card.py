@@ -172,7 +172,7 @@ def _body(card: Card) -> str:
         f"| obliges to | {'unknown' if required is None else ', '.join(required) or 'nothing'} |",
         f"| may be passed on | {'no: ' + hindrance if hindrance else 'yes, under the licence'} |",
         f"| origin | {card.terms.origin} |",
-        f"| consent of the people shown | {_plain(card.terms.consent or 'not said')} |",
+        f"| consent of the people shown | {_plain(card.terms.consent or 'not stated')} |",
         f"| confidential | {'yes: nothing of it may leave this machine' if card.terms.confidential else 'no'} |",
         "",
         "| split | images | groups | objects |",
@@ -186,7 +186,7 @@ def _body(card: Card) -> str:
         lines += ["", "| made from | licence | origin | confidential | consent |", "|---|---|---|---|---|"]
         lines += [
             f"| {_plain(name)} | {_plain(part.licence or 'unknown')} | {part.origin} | "
-            f"{'yes' if part.confidential else 'no'} | {_plain(part.consent or 'not said')} |"
+            f"{'yes' if part.confidential else 'no'} | {_plain(part.consent or 'not stated')} |"
             for name, part in card.parts
         ]
     if card.faults:

@@ -114,7 +114,7 @@ def _phase(source: FrameSource, request: Request) -> tuple[float, tuple[Fault, .
     if source.kind != "segment":
         return 0.0, ()
     if source.started is None:
-        return 0.0, (Fault("segment_no_clock", str(source.path), "its name tells no time"),)
+        return 0.0, (Fault("segment_no_clock", str(source.path), "its name has no time"),)
     clock = source.started.hour * 3600 + source.started.minute * 60 + source.started.second
     return -(clock + request.window.start) % request.every, ()  # by the clock, whatever segment they are in
 

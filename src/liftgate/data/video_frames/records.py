@@ -108,10 +108,10 @@ FAULTS: dict[str, str] = {
     "video_gone": "the file went away while it was read (a rolling buffer does that)",
     "video_no_stream": "the file holds sound only",
     "video_no_frames": "no frame can be decoded, or none carries a time stamp",
-    "video_cut": "the video ends before its header says it does; the frames after that are missing",
+    "video_cut": "the video ends before the end by its header; the frames after that are missing",
     "video_short": "the video ends before the requested window begins",
     "video_damaged": "some packets cannot be decoded; frames next to them may be missing",
-    "segment_no_clock": "the name of a segment tells no time, so frames are counted from each segment's own beginning",
+    "segment_no_clock": "the name of a segment has no time, so frames are counted from each segment's own beginning",
     "stream_lost": "the camera could not be reached, or the connection ended early",
     "image_unreadable": "an image cannot be decoded",
 }

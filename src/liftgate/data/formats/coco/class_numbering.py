@@ -87,7 +87,7 @@ def guess_numbering(path: Path, results: CocoResults, dataset: Dataset, image: N
     for name in others:
         found = vote(right[usual], right[name])
         if found.answer == 2:
-            got = f"{found.second} detections lie on an object of their class as {name}, {found.first} as {usual}"
+            got = f"{found.second} detections match an object of their class as {name}, {found.first} as {usual}"
             raise DataError(
                 "the class numbers fit the truth in another reading", where=path,
                 expected=f"{usual}, as they are read by default", got=got,

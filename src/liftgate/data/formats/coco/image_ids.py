@@ -153,7 +153,7 @@ class ImageIds:
         hits = [matched_class(self._dataset, column[rows], boxes) >= 0 for column in (by_id, by_number)]
         found = vote(hits[0], hits[1])
         if found.answer == 2:
-            got = f"{found.second} boxes lie on an object as numbers of file names, {found.first} as ids of the truth"
+            got = f"{found.second} boxes match an object as numbers of file names, {found.first} as ids of the truth"
             hint = (
                 "give the images by file_name in every row, as newer versions of Ultralytics do, or by the truth's ids"
             )
@@ -169,7 +169,7 @@ class ImageIds:
         same = [name for name in images if PurePosixPath(name).stem.isdigit() and int(PurePosixPath(name).stem) == id_]
         return DataError(
             "several images have the number of this image_id", where=path, got=f"{id_}: {', '.join(same[:4])}",
-            hint="rows with a file_name, or an image_id as text, tell them apart",
+            hint="a file_name in every row, or image_ids as text, would distinguish them",
         )  # fmt: skip
 
 

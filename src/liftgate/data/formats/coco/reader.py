@@ -159,7 +159,7 @@ def _images(
     files = [place / (safe_path(row.file_name, place) or "unnamed") for row in rows]
     headers = read_headers(files, progress) if folder else [ImageHeader() for _ in rows]
     if not folder and rows:
-        faults.append(Fault("images_missing", str(source), f"none of {len(rows)} images found beside the JSON"))
+        faults.append(Fault("images_missing", str(source), f"none of {len(rows)} images found next to the JSON"))
     found: list[Image] = []
     by_id: dict[Id, int] = {}
     taken: set[str] = set()

@@ -242,7 +242,7 @@ def _dataset(found: _Found, images: Path | None, name: str | None, progress: Pro
     files = [_file(folder or source.parent, frame.name) for frame in frames]
     headers = read_headers(files, progress) if folder else [ImageHeader() for _ in frames]
     if not folder and frames:
-        faults.append(Fault("images_missing", str(source), f"none of {len(frames)} images found beside the XML"))
+        faults.append(Fault("images_missing", str(source), f"none of {len(frames)} images found next to the XML"))
     used = {shape.label for frame in frames for shape in frame.shapes}
     classes = [label for label in found.labels if label not in found.points or label in used]
     classes += sorted(used - set(classes))

@@ -77,11 +77,11 @@ def _parse_row(
     if len(words) in (6, 7) and not n_keypoints and _is_track(words):
         return (
             "row_columns",
-            f"{len(words)} columns, expected {wanted}: the last looks like a track's number (yolo track)",
+            f"{len(words)} columns, expected {wanted}: the last seems to be a track id (yolo track)",
         )
     outline = not n_keypoints and len(words) > 6 and len(words) % 2 == 1
     if len(words) != wanted and not outline:
-        hint = ": the sixth looks like a confidence" if len(words) == 6 and not n_keypoints else ""
+        hint = ": the sixth seems to be a confidence" if len(words) == 6 and not n_keypoints else ""
         return "row_columns", f"{len(words)} columns, expected {wanted}{hint}"
     try:
         values = [float(word) for word in words]
