@@ -13,19 +13,19 @@ from liftgate.errors import UsageError
 
 
 class KnownTruth(NamedTuple):
-    """The images of a truth on which it is known what there is to find."""
+    """The truth without images whose labels could not be read."""
 
     truth: Dataset
     left_out: frozenset[str]
-    """Ids of the other images"""
+    """Ids of the images without readable labels"""
     note: str
     """What was left out, as a sentence; empty: nothing"""
 
 
 def known_truth(truth: Dataset) -> KnownTruth:
-    """Return the truth without the images that have labels of which no object could be read.
+    """Return the truth without images whose labels were damaged, so that none of their objects could be read.
 
-    What is on these is unknown: counted as empty, every detection on them would be a false positive.
+    Their objects are unknown: if they counted as empty, every detection on them would be a false positive.
 
     Raises:
         UsageError: no image is left.

@@ -268,15 +268,17 @@ def judge(pairs: Sequence[Agreement], at_least: float, on: GateOn = "kappa") -> 
     if on == "kappa" and all(len(pair.categories) <= 2 for pair in pairs):  # the class, and `none`
         parts = [judge(pairs, at_least, part) for part in _ONE_CLASS]
         worst = min(parts, key=lambda part: ("FAIL", "MARGINAL", "PASS").index(part.word))
-        said = " ".join(part.sentence for part in parts)
+        outcome_text = " ".join(part.sentence for part in parts)
         why = "With one class kappa of matched boxes measures nothing; F1 and presence per image decide instead"
-        return replace(worst, sentence=f"{why}: {said}")
+        return replace(worst, sentence=f"{why}: {outcome_text}")
     pair = weakest(pairs, on)
     value, name = _coefficient(pair, on), on.replace("_", " ")
     among = f" ({pair.a} and {pair.b}, the pair that agrees least)" if len(pairs) > 1 else ""
     if value.low is None or value.high is None:
-        said = "is undefined" if not np.isfinite(value.estimate) else f"is {value.estimate:.4f}, without an interval"
-        sentence = f"{name}{among} {said} ({value.basis}): {value.note}."
+        outcome_text = (
+            "is undefined" if not np.isfinite(value.estimate) else f"is {value.estimate:.4f}, without an interval"
+        )
+        sentence = f"{name}{among} {outcome_text} ({value.basis}): {value.note}."
         return AgreementVerdict("MARGINAL", sentence, on, at_least, (pair.a, pair.b))
     word: VerdictWord = "PASS" if value.low >= at_least else "FAIL" if value.high < at_least else "MARGINAL"
     outcome = {"PASS": "is reached", "FAIL": "is ruled out", "MARGINAL": "is neither reached nor ruled out"}[word]

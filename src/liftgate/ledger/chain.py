@@ -223,7 +223,7 @@ class Ledger:
     def is_foreign(self) -> bool:
         """Return whether the file is something else under this name: it has no head file, and no table of entries.
 
-        A file of which this cannot be told, such as one that may not be read, counts as a ledger.
+        A file for which this is unknown, such as one without read permission, counts as a ledger.
         """
         if self.head_path.exists() or not self.path.is_file():
             return not self.head_path.exists()

@@ -152,16 +152,15 @@ class Lockbox:
             )  # fmt: skip
 
     def _openings_elsewhere(self, truth: str) -> tuple[list[str], list[UnverifiedLedger]]:
-        """Return the study of every opening of this truth in the ledgers beside this one, and the damaged ledgers."""
+        """Return the study of every opening of this truth in neighbouring ledgers, and the damaged ledgers."""
         found: list[str] = []
         unverified: list[UnverifiedLedger] = []
         folder = self.ledger.path.resolve().parent.parent
         around = _ledgers(folder, "*") if truth else []
-        # A ledger by itself in some folder has strangers beside that; only `runs/` holds studies and nothing else.
+        # Only a folder `runs/` holds nothing but studies; elsewhere files next to a ledger may be of any kind.
         in_results = "runs" in (folder.name, self.ledger.path.absolute().parent.parent.name)
-        for path in sorted(
-            {path.resolve() for path in around}
-        ):  # resolved: a symbolic link to a results folder is no second study
+        # Resolved: a symbolic link to a results folder is no second study.
+        for path in sorted({path.resolve() for path in around}):
             if path != self.ledger.path.resolve():
                 try:
                     openings = [one for one in Ledger(path).records(LockboxEntry) if one.truth == truth]
@@ -211,7 +210,7 @@ class LockedSplit(NamedTuple):
 
 
 class UnverifiedLedger(NamedTuple):
-    """A ledger that is damaged or cannot be read: what it locks, and how often that was opened, is not known."""
+    """A ledger that is damaged or cannot be read: its locks and openings are unknown."""
 
     path: Path
     error: LedgerError
@@ -224,7 +223,7 @@ class UnverifiedLedger(NamedTuple):
         """Return the error for a command that would measure without knowing these locks.
 
         Args:
-            open_anyway: whether the command can be given a reason to go on.
+            open_anyway: whether the command accepts a reason to continue.
         """
         hint = f"`liftgate ledger verify {self.path}` says what is wrong; {self.error.hint or 'restore it from a copy'}"
         hint += '; or --open-anyway --reason "…", and the result is marked contaminated' if open_anyway else ""

@@ -36,7 +36,7 @@ def record_locked_images(
     known: Mapping[str, str | None],
     progress: Progress = silent,
 ) -> dict[str, str]:
-    """Write by what the images of locked splits are recognised, once for every state of the data.
+    """Write the identities of the images of locked splits, once for every state of the data.
 
     Args:
         folder: of the study's results.
@@ -44,8 +44,8 @@ def record_locked_images(
         dataset: with all its splits.
         splits: the locked ones.
         fingerprint: of the data set.
-        known: split → SHA-256 of its file, by the ledger; None: an older ledger, which has no hash of it. A file that
-            is not in here, or is another one, is written anew.
+        known: split → SHA-256 of its file in the ledger; None: an older ledger without it. A file that is missing here
+            or has another hash is written again.
         progress: called while images are read.
 
     Returns:
@@ -73,10 +73,10 @@ def read_locked_images(
         name: of the data set in the study.
         split: the locked one.
         fingerprint: of the data set.
-        sha256: of the file, by the ledger; None: an older ledger.
+        sha256: of the file, from the ledger; None: an older ledger.
 
     Raises:
-        LedgerError: the file is not the one whose hash the ledger has.
+        LedgerError: the file does not have the hash that is in the ledger.
     """
     path = _file(folder, name, split, fingerprint)
     try:
@@ -91,7 +91,7 @@ def read_locked_images(
 
 
 def register_ledger(ledger: Path, environment: Mapping[str, str] = os.environ) -> None:
-    """Put a ledger into the user's index, so that its locks hold in every folder of this machine."""
+    """Add a ledger to the user's index, so that its locks apply in every folder of this machine."""
     if environment.get(SWITCH, "").lower() == "off":
         return
     with contextlib.suppress(OSError, RuntimeError):  # a home that cannot be written has no index

@@ -70,8 +70,8 @@ class Times:
             return Estimate(_seconds(same), "it took this before")
         if step.KIND == "train":
             return self._training(step)
-        alike = [entry for entry in self._steps.values() if entry.kind == step.KIND and _is_similar(entry, step)]
-        return Estimate(_seconds(alike[-1]), f"as {alike[-1].name}") if alike else UNKNOWN
+        similar = [entry for entry in self._steps.values() if entry.kind == step.KIND and _is_similar(entry, step)]
+        return Estimate(_seconds(similar[-1]), f"as {similar[-1].name}") if similar else UNKNOWN
 
     def knows_pace(self, step: Step[Any]) -> bool:
         """Return whether the pace of a training's epochs is known."""
@@ -113,7 +113,7 @@ def measure(context: Context) -> None:
 
     Raises:
         UsageError: the study is running.
-        Stopped: it was asked to stop.
+        Stopped: a stop was requested.
         TrainingError: an epoch failed.
     """
     if open_batches(context):

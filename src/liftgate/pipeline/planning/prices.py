@@ -1,4 +1,4 @@
-"""Prices: what the hours of a study cost on machines that are rented by the hour, managed, or bought."""
+"""Prices: the cost of a study on machines that are rented, managed or bought."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ Kind = Literal["rented", "managed", "bought"]
 
 
 class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One machine that could do the work."""
+    """One machine, as prices.yaml describes it."""
 
     kind: Kind
     usd_per_hour: Positive | None = None
-    """Of a bought machine: what running it costs (power, say)"""
+    """Of a bought machine: its running costs, such as power"""
     usd: Positive | None = None
     """The price of a bought machine"""
     region: str | None = None
-    """Where the data would be; `on-premises` for a machine of one's own"""
+    """Region of the machine; `on-premises` for one's own"""
     speed: Positive = 1.0
-    """How many hours of the machine that was measured it does in one"""
+    """Speed relative to the machine that was measured"""
     note: str = ""
 
 
 class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a prices.yaml says."""
+    """Contents of prices.yaml."""
 
     options: dict[str, Any]
     allowed_regions: tuple[str, ...] = ()
-    """Where confidential data may be"""
+    """Regions where confidential data are allowed"""
 
 
 @dataclass(frozen=True, slots=True)
 class BreakEven:
-    """From when on a bought machine is cheaper than one paid by the hour."""
+    """Point from which a bought machine is cheaper than one paid by the hour."""
 
     against: str
     hours: float | None
@@ -53,20 +53,20 @@ class BreakEven:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a study costs on one option."""
+    """Cost of a study on one machine."""
 
     name: str
     kind: Kind
     region: str | None
     allowed: bool
-    """The study's data may be there"""
+    """Whether the study's data are allowed on it"""
     why_not: str
     usd_per_hour: float | None
     usd_once: float
     hours: float | None
     """Of one whole study on this machine; None: unknown"""
     usd_per_study: float | None
-    """Without the price of the machine; None: the hours are unknown, or what running it costs"""
+    """Without the price of the machine; None: hours or running costs are unknown"""
     break_even: tuple[BreakEven, ...]
     """Of a bought machine, against each that is paid by the hour"""
     note: str
@@ -74,7 +74,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What the training of a study costs."""
+    """Cost of the training of a study."""
 
     hours: float | None
     """Of the whole study; None: unknown"""
@@ -83,7 +83,7 @@ class Costs:
     offers: tuple[Offer, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return asdict(self)
 
 
@@ -91,7 +91,7 @@ def read_prices(path: Path) -> tuple[dict[str, Option], tuple[str, ...]]:
     """Return the options by name, and the regions where confidential data may be.
 
     Raises:
-        UsageError: the file cannot be read, or an option is off.
+        UsageError: the file cannot be read, or an option is invalid.
     """
     try:
         source = read(path.read_bytes().decode("utf-8-sig"), str(path))
@@ -118,7 +118,7 @@ def read_prices(path: Path) -> tuple[dict[str, Option], tuple[str, ...]]:
 def offers(
     options: dict[str, Option], hours: float | None, *, confidential: Sequence[str], allowed: Sequence[str]
 ) -> tuple[Offer, ...]:
-    """Return what each option costs.
+    """Return the cost of the study on each machine.
 
     Args:
         options: by name.

@@ -67,7 +67,7 @@ class EvaluateStep(Step[EvaluateResult]):
             self._predicted.predictions(results),
             EvaluationSpec.of_gate(gate, image_threshold(context, gate, self._threshold, results)),
         )
-        # Whole, with classes, images and groups: nobody has to open the lockbox again for a table.
+        # In full, with classes, images and groups, so that the lockbox is not opened again for a table.
         name = f"{self._arm.name}-seed-{self._seed}-on-{gate.on}-{self.key[:12]}.json"
         write_json(context.workspace.evaluations / name, measured.to_dict())
         context.ledger.add(EvaluationEntry(self.key, measured.metrics, self._arm.name))
@@ -245,7 +245,7 @@ def _differing(values: dict[str, dict[str, None]]) -> Iterable[str]:
 
 
 def _left_out(context: Context, places: Collection[str]) -> dict[str, Any]:
-    """Return the input that tells results apart from those of versions that counted unread images as empty."""
+    """Return a step input that distinguishes results from those of versions that counted unread images as empty."""
     counts = context.datasets.left_out(places)
     return {"left_out": counts} if counts else {}
 

@@ -33,7 +33,7 @@ def smoke(context: Context, arm: Arm, number: int, recipe: Json, *, stop: Callab
         stop: returns whether to stop.
 
     Raises:
-        Stopped: `stop` asked for it.
+        Stopped: `stop` returned True.
         TrainingError: the epoch failed.
     """
     study, stage = context.study, arm.stages[number]
