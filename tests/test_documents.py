@@ -149,7 +149,7 @@ def test_no_text_gives_anything_but_a_value_or_a_document_error(text: str) -> No
 
 
 OWN_FILES = {
-    "ledger/chain.py": "entries that Liftgate wrote, checked by hash",
+    "ledger/entry.py": "entries that Liftgate wrote, checked by hash",
     "ledger/head_file.py": "number and hash that Liftgate wrote",
     "ledger/runs.py": "run.json",
     "locks.py": "who holds a lock",

@@ -1,6 +1,7 @@
 """Ledger: the append-only, hash-chained record of a study, and the folders of its training runs.
 
 chain.py      Ledger: append, read, verify
+entry.py      one entry, and the row that stores it
 head_file.py  sequence number and hash of the last entry
 records.py    one typed record for each kind of entry
 results.py    one typed record for the result of each kind of step
@@ -14,6 +15,7 @@ runs.py       one folder for each training run, and REPORT.md, a table of all
 preflight.py  machine, versions and git state before a run
 """
 
-from liftgate.ledger.chain import KINDS, Entry, Ledger
+from liftgate.ledger.chain import KINDS, Ledger
+from liftgate.ledger.entry import Entry
 
 __all__ = ["KINDS", "Entry", "Ledger"]

@@ -9,18 +9,16 @@ files are rewritten, only a head hash kept elsewhere, such as in a report, detec
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from liftgate.errors import LedgerError
 from liftgate.hashing import short
+from liftgate.ledger.entry import HASHED, Entry, R, Row, canonical_body
 from liftgate.ledger.head_file import RECOVERY_HINT, Head, HeadFile
 from liftgate.ledger.records import (
     Body,
@@ -57,7 +55,6 @@ RECORDS: tuple[type[LedgerRecord], ...] = (
     NoteEntry,
 )
 KINDS = tuple(record.KIND for record in RECORDS)
-R = TypeVar("R", bound=LedgerRecord)
 ORIGIN = "0" * 64
 """The previous hash of the first entry"""
 
@@ -83,70 +80,6 @@ _COLUMNS = (
     "seq, time, kind, body, previous, hash, typeof(time) = 'text' AND typeof(kind) = 'text' AND "
     "typeof(body) = 'text' AND typeof(previous) = 'text' AND typeof(hash) = 'text'"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the ledger."""
-
-    seq: int
-    """Sequence number: 1, 2, 3 …"""
-    time: str
-    """UTC, ISO 8601, by this machine's clock, which may be wrong; `seq` gives the order"""
-    kind: str
-    body: Body
-    """Plain JSON values."""
-    previous: str
-    """Hash of the previous entry"""
-    hash: str
-    """Hash of all the other fields"""
-
-    def parse(self, record: type[R]) -> R:
-        """Return the body as a typed record.
-
-        Raises:
-            LedgerError: it lacks a value or has one of another type; the message names the entry.
-        """
-        try:
-            return record.from_body(self.body)
-        except LedgerError as error:
-            raise LedgerError(f"entry {self.seq} cannot be read: {error.what}", hint=error.hint) from None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-# The bytes that `hashing.content_hash` hashes for a list of seq, time, kind, body and previous.
-_HASHED = b"l1:5i%d:%ds%d:%bs%d:%bs%d:%bs64:%b"
-
-
-class _Row(NamedTuple):
-    """A row of the table, not decoded."""
-
-    seq: int
-    time: bytes
-    kind: bytes
-    body: bytes
-    previous: bytes
-    hash: bytes
-    is_text: int
-
-    def content_hash(self) -> bytes:
-        """Return the hash of the list of seq, time, kind, body and previous, as `hashing.content_hash` defines it."""
-        parts = (len(self.time), self.time, len(self.kind), self.kind, len(self.body), self.body, self.previous)
-        return sha256(_HASHED % (len(str(self.seq)), self.seq, *parts)).hexdigest().encode()
-
-    def entry(self) -> Entry:
-        """Decode a row whose hash was checked."""
-        return Entry(
-            self.seq,
-            self.time.decode(),
-            self.kind.decode(),
-            json.loads(self.body),
-            self.previous.decode(),
-            self.hash.decode(),
-        )
 
 
 class Ledger:
@@ -262,7 +195,7 @@ class Ledger:
             raise LedgerError(f"no entry has the hash {short(head)}: it was cut off or rewritten", where=self.path)
         return len(self._checked)
 
-    def _read(self, kind: str | None) -> list[_Row]:
+    def _read(self, kind: str | None) -> list[Row]:
         # Read the head before the rows: a writer may add rows meanwhile, and the head must not be ahead of them.
         head = self._head_file.read()
         if not self.path.exists() or self.path.stat().st_size == 0:  # empty after a first append that failed
@@ -272,7 +205,7 @@ class Ledger:
             db.execute("BEGIN")  # one snapshot of the file for all statements
             return self._checked_rows(db, kind, head)
 
-    def _append(self, kind: str, decide: Callable[[Sequence[Entry]], Body | None]) -> _Row | None:
+    def _append(self, kind: str, decide: Callable[[Sequence[Entry]], Body | None]) -> Row | None:
         head = self._head_file.read()
         with self._connection("rwc") as db:
             # A rollback journal, not WAL: WAL loses pages on a reset before SQLite 3.51.3, and fails on network file
@@ -303,7 +236,7 @@ class Ledger:
                     raise
             return row
 
-    def _checked_rows(self, db: sqlite3.Connection, kind: str | None, head: Head | None) -> list[_Row]:
+    def _checked_rows(self, db: sqlite3.Connection, kind: str | None, head: Head | None) -> list[Row]:
         """Return the rows of a kind (None: all) after checking all entries that were not checked before.
 
         Of entries checked before, those that are returned are compared with their known hash.
@@ -313,14 +246,14 @@ class Ledger:
                 head, self._checked
             )  # a process killed in the first append leaves a file without a table
             return []
-        found: list[_Row] = []
+        found: list[Row] = []
         known = len(self._checked)
         if db.execute("SELECT COUNT(*) FROM entries WHERE seq <= ?", (known,)).fetchone() != (known,):
             self._checked, known = [], 0  # check all again, to find the missing one
         if known and kind != "":
             condition, values = ("", (known,)) if kind is None else (" AND kind = ?", (known, kind))
             for cells in db.execute(f"SELECT {_COLUMNS} FROM entries WHERE seq <= ?{condition} ORDER BY seq", values):
-                row = _Row(*cells)
+                row = Row(*cells)
                 if not row.is_text or not row.content_hash() == row.hash == self._checked[row.seq - 1]:
                     raise self._changed_entry(row.seq)
                 found.append(row)
@@ -328,7 +261,7 @@ class Ledger:
         self._head_file.check(head, self._checked)
         return found
 
-    def _check_rest(self, db: sqlite3.Connection, kind: bytes | None, found: list[_Row]) -> None:
+    def _check_rest(self, db: sqlite3.Connection, kind: bytes | None, found: list[Row]) -> None:
         """Check the entries that were not checked before; add those of a kind (None: all) to `found`."""
         last = self._checked[-1] if self._checked else ORIGIN.encode()
         expected = len(self._checked)
@@ -337,16 +270,16 @@ class Ledger:
             seq, time, row_kind, body, previous, hash_, is_text = cells
             expected += 1
             if not is_text or seq != expected or previous != last:
-                raise self._broken_link(_Row(*cells), expected, last)
+                raise self._broken_link(Row(*cells), expected, last)
             parts = (len(str(seq)), seq, len(time), time, len(row_kind), row_kind, len(body), body, previous)
-            if sha256(_HASHED % parts).hexdigest().encode() != hash_:
+            if sha256(HASHED % parts).hexdigest().encode() != hash_:
                 raise self._changed_entry(seq)
             self._checked.append(hash_)
             last = hash_
             if kind is None or row_kind == kind:
-                found.append(_Row(*cells))
+                found.append(Row(*cells))
 
-    def _broken_link(self, row: _Row, expected: int, last: bytes) -> LedgerError:
+    def _broken_link(self, row: Row, expected: int, last: bytes) -> LedgerError:
         """Return the error for a row that should be entry `expected` and follow one whose hash is `last`."""
         if row.seq != expected:
             got = f"entry {row.seq} in its place"
@@ -365,11 +298,11 @@ class Ledger:
         what = f"entry {seq} was changed: its hash is not that of its content"
         return LedgerError(what, where=self.path, hint=RECOVERY_HINT)
 
-    def _next_row(self, kind: str, body: Body) -> _Row:
+    def _next_row(self, kind: str, body: Body) -> Row:
         time = self._clock().astimezone(UTC).isoformat(timespec="microseconds")
         previous = self._checked[-1] if self._checked else ORIGIN.encode()
-        text = _canonical(kind, body)
-        row = _Row(len(self._checked) + 1, time.encode(), kind.encode(), text.encode(), previous, b"", 1)
+        text = canonical_body(kind, body)
+        row = Row(len(self._checked) + 1, time.encode(), kind.encode(), text.encode(), previous, b"", 1)
         return row._replace(hash=row.content_hash())
 
     @contextlib.contextmanager
@@ -398,24 +331,3 @@ def _statements(script: str) -> list[str]:
             statements.append(part)
             part = ""
     return statements
-
-
-def _canonical(kind: str, body: Body) -> str:
-    """Return the body as canonical JSON: equal values give equal text."""
-    try:
-        _require_string_keys(body)
-        return json.dumps(body, sort_keys=True, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise LedgerError(f"the body of a `{kind}` entry is not plain JSON: {error}") from None
-
-
-def _require_string_keys(value: object) -> None:
-    # json.dumps writes the key 1 as "1", so the value read back would differ.
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise TypeError(f"the key {key!r} is not a string")
-            _require_string_keys(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _require_string_keys(item)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from liftgate.ledger.chain import Entry, Ledger
+from liftgate.ledger.chain import Ledger
+from liftgate.ledger.entry import Entry
 from liftgate.ledger.records import Body, GateEntry, VerdictEntry
 
 

@@ -20,7 +20,8 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.fingerprint import file_hashes, name_signature
 from liftgate.errors import LedgerError, LiftgateError, Refused
 from liftgate.hashing import short
-from liftgate.ledger.chain import Entry, Ledger
+from liftgate.ledger.chain import Ledger
+from liftgate.ledger.entry import Entry
 from liftgate.ledger.locked_images import indexed_ledgers, read_locked_images
 from liftgate.ledger.records import Body, DataEntry, LockboxEntry, SplitSummary
 from liftgate.ledger.workspace import Workspace

@@ -7,7 +7,7 @@ from typing import Any
 
 from liftgate.errors import UsageError
 from liftgate.hashing import content_hash
-from liftgate.ledger.chain import Entry
+from liftgate.ledger.entry import Entry
 
 MIN_DIGITS = 6
 """The fewest digits of a hash that can be searched; fewer match too much"""
