@@ -51,9 +51,7 @@ def versions(subject: Subject) -> Iterator[Finding]:
     """
     if subject.study is None or subject.study.backend != "ultralytics":
         return
-    if (
-        importlib.util.find_spec("packaging") is None
-    ):  # Ultralytics depends on it: without it there is nothing to compare
+    if importlib.util.find_spec("packaging") is None:  # Ultralytics needs it: nothing to compare without it
         return
     have = subject.machine.packages
     known = set()
