@@ -156,7 +156,7 @@ def test_an_off_the_shelf_arm_and_a_gate_against_fixed_numbers() -> None:
         ("'^(?P<group>[^_]+)_'", "fodler", "did you mean folder?"),
         ("lock: [test]", "ratios: [0.7, 0.2, 0.2]", "expected shares that sum to 1, got 1.1"),
         ("lock: [test]", "ratios: [0.7, 0.3]", "datasets.bench.ratios: "),
-        ("lock: [test]", "lock: [val]", "`val` cannot be locked: training on `bench` looks at it"),
+        ("lock: [test]", "lock: [val]", "`val` cannot be locked: training on `bench` evaluates it"),
         ("lock: [test]", "openings: {test: 2}", "datasets.bench.openings.test: `test` is not locked"),
         ("lock: [test]", "lock: [test], openings: {test: 0}", "datasets.bench.openings.test: expected"),
         ("study: cones-two-stage", "study: ../../etc", "study.yaml:1: study: expected a name of letters"),
