@@ -34,4 +34,4 @@ def test_boxes_that_fit_the_stored_frame_only_are_an_error(small: SmallSet) -> N
 def test_boxes_that_fit_both_frames_cannot_be_known(small: SmallSet) -> None:
     found = exif_finding(small.read(), (5, 5, 30, 30))
     assert (found.severity, found.data["frame"]) == ("warning", "unknown")
-    assert "cannot be known" in found.message
+    assert "is unknown" in found.message
