@@ -21,6 +21,8 @@ from typing import Any
 OMITTED_AT_DEFAULT: Mapping[str, bool] = {"omitted_at_default": True}
 """Metadata of a field that was added later: a record that does not use it keeps the hash that it had before"""
 _CHUNK = 1 << 20
+_ITEMS = 1 << 16
+"""Items of an array that are copied to be hashed at once"""
 
 
 def content_hash(value: object) -> str:
@@ -117,4 +119,6 @@ def _feed_array(value: Any, out: Callable[[bytes], None]) -> None:
     if value.dtype.hasobject:
         raise TypeError("no content hash for an array of objects")
     _tagged(b"a", f"{little.dtype.str}{value.shape}".encode(), out)
-    out(little.tobytes())
+    flat = little.reshape(-1)  # a view, where the rows lie one after the other
+    for begin in range(0, flat.size, _ITEMS):
+        out(flat[begin : begin + _ITEMS].tobytes())

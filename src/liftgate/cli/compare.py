@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import liftgate
-from liftgate.cli.measurement_options import PREDICTIONS, add_breakdown, add_measuring, measuring
+from liftgate.cli.measurement_options import PREDICTIONS, add_breakdown, add_measuring, measuring, share_one_heap
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress
 from liftgate.errors import EXIT_CODES, UsageError
 
@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Run `liftgate compare` and return its exit code."""
     from liftgate.data.detections import prefetch
 
+    share_one_heap()
     control = prefetch(args.control)  # while all that measures is imported
     treatments = {name: prefetch(path) for name, path in _named(args.treatment).items()}
     options = {"metric": args.metric, "margin": args.margin, "rule": args.rule, "claim": args.claim, "val": args.val}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import liftgate
-from liftgate.cli.measurement_options import PREDICTIONS, add_breakdown, add_measuring, measuring
+from liftgate.cli.measurement_options import PREDICTIONS, add_breakdown, add_measuring, measuring, share_one_heap
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, say
 from liftgate.errors import UsageError
 
@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Run `liftgate evaluate` and return its exit code."""
     from liftgate.data.detections import prefetch
 
+    share_one_heap()
     predictions = prefetch(args.predictions)  # while all that measures is imported
     with progress() as bar:
         evaluation = liftgate.evaluate(

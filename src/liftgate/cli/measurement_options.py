@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 from pathlib import Path
 from typing import Any
 
 from liftgate.cli.output import reason_to_open
+
+_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 PREDICTIONS = "COCO results, FiftyOne JSON, CSV of answers, or folder of YOLO txt"
 
@@ -22,6 +26,16 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", type=float, default=0.95, help="level of intervals (default: %(default)s)")
     parser.add_argument("--sigmas", help="OKS sigmas: coco, one number, or one for each keypoint with commas between")
     parser.add_argument("--common", action="store_true", help="only images that were predicted on; the result says so")
+
+
+def share_one_heap() -> None:
+    """Let all threads of this process allocate from one heap, before the first starts; only where glibc is used.
+
+    Each thread has a heap of its own otherwise, and what it frees there stays taken: 30 MB of 220 at the scale of COCO.
+    Compiled code allocates nothing, so threads do not wait for each other.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def add_breakdown(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ true positives only: between them it can only be lower, and so does not change t
 
 from __future__ import annotations
 
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,6 +19,7 @@ from liftgate.kernels.average_precision import weighted_ap
 from liftgate.kernels.matching import ALL_BITS, IOU_THRESHOLDS
 
 _COLUMNS_PER_BATCH = 64  # measured with AVX-512: 0.58 ms per draw with 32 columns, 0.39 ms with 64
+_THREADS_FROM = 5 * 10**6  # detections × weightings, about 5 ms: below, threads cost more than they save
 _N_THRESHOLDS = len(IOU_THRESHOLDS)
 
 
@@ -40,7 +42,8 @@ def average_precision(
     a = SIZES.index(size)
     # Leave out rows that count at no threshold in this size range, and those beyond COCO's limit.
     live = (table.skip[a] != ALL_BITS) & (table.rank < table.limit)
-    start = np.concatenate([[0], np.cumsum(live)])[table.start].astype(np.int64)
+    in_class = [np.count_nonzero(live[first:last]) for first, last in itertools.pairwise(table.start.tolist())]
+    start = np.concatenate([[0], np.cumsum(in_class)]).astype(np.int64)
     columns = (start, unit[table.image[live]], table.hit[a][live] & ~table.skip[a][live], table.skip[a][live])
     positives = table.positives(size, unit, len(weights)) @ weights
     out = np.full((len(table.classes), _N_THRESHOLDS, weights.shape[1]), np.nan)
@@ -55,8 +58,9 @@ def average_precision(
         out[:, :, first : first + _COLUMNS_PER_BATCH] = result
 
     batches = range(0, weights.shape[1], _COLUMNS_PER_BATCH)
-    if len(batches) == 1:
-        batch(0)
+    if len(batches) == 1 or int(live.sum()) * weights.shape[1] < _THREADS_FROM:
+        for first in batches:
+            batch(first)
     else:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(batch, batches))
@@ -87,9 +91,12 @@ def recall(
     masks = table.hit[a] & ~table.skip[a]
     live = np.flatnonzero((masks != 0) & (table.rank < min(max_detections, table.limit)))
     n_units, n_classes = len(weights), len(table.classes)
-    cell = table.cls[live] * n_units + unit[table.image[live]]
-    bits = [(masks[live] >> t) & 1 for t in range(_N_THRESHOLDS)]
-    true = np.stack([np.bincount(cell, bit, minlength=n_classes * n_units) for bit in bits])
+    cls = np.searchsorted(table.start, live, side="right") - 1
+    cell = cls * n_units + unit[table.image[live]]
+    masks = masks[live]
+    true = np.stack(
+        [np.bincount(cell[(masks >> t) & 1 > 0], minlength=n_classes * n_units) for t in range(_N_THRESHOLDS)]
+    ).astype(np.float64)
     # One matrix product for all: many small ones spend their time starting threads.
     found = (true.reshape(_N_THRESHOLDS * n_classes, n_units) @ weights).reshape(_N_THRESHOLDS, n_classes, -1)
     positives = np.broadcast_to(table.positives(size, unit, n_units) @ weights, found.shape)

@@ -174,12 +174,34 @@ def paired_difference(
     difference = second - first
     if math.isnan(difference[0]):
         raise UsageError(f"{metric} is undefined here", hint="is there any truth of that kind, and any detection?")
-    counted, simple = groups_of_difference(*arms, metric, groups), _simple_variance(n_images, arms, spec, groups)
-    delta = bootstrap_se_t(
-        float(difference[0]), difference[1:], spec.interval_level, n_images=n_images, units=groups.count,
-        groups=counted, simple_variance=simple,
-    )  # fmt: skip
+    simple = _simple_variance(n_images, arms, spec, groups)
+    delta = difference_interval(arms, metric, (first, second), groups, spec.interval_level, simple)
     return PairedDifference(float(first[0]), float(second[0]), delta, difference[1:])
+
+
+def difference_interval(
+    arms: tuple[MatchedPredictions, MatchedPredictions],
+    metric: str,
+    values: tuple[NDArray[np.float64], NDArray[np.float64]],
+    groups: Units,
+    level: float,
+    simple_variance: float | None = None,
+) -> Interval:
+    """Return the interval of treatment − control.
+
+    Args:
+        arms: both models' matched predictions.
+        metric: name of the metric.
+        values: of control and treatment, each (1 + D,): of the sample, then of each draw of groups.
+        groups: resampling units of the images.
+        level: of the interval.
+        simple_variance: variance if every image were a group of its own; gives the design effect.
+    """
+    difference = values[1] - values[0]
+    return bootstrap_se_t(
+        float(difference[0]), difference[1:], level, n_images=len(groups.of_image), units=groups.count,
+        groups=groups_of_difference(*arms, metric, groups), simple_variance=simple_variance,
+    )  # fmt: skip
 
 
 def _simple_variance(

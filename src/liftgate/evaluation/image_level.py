@@ -20,6 +20,7 @@ from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import align, known_truth
 from liftgate.evaluation.metric_options import ImageLevelThreshold as ImageLevelThreshold
 
+_UNIT_PAIRS_UP_TO = 50  # squared units by images: above, measured, sorted images are quicker than pairs of units
 Rule = Literal["f1", "recall", "false_alarms"]
 RULES: tuple[Rule, ...] = ("f1", "recall", "false_alarms")
 
@@ -161,27 +162,41 @@ def _auc(
     positive: NDArray[np.bool_], score: NDArray[np.float64], unit: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return P(score of a positive > score of a negative), ties counted half, under every weighting."""
-    _, step = np.unique(score, return_inverse=True)
-    steps = int(step.max(initial=-1)) + 1
+    if len(weights) ** 2 < _UNIT_PAIRS_UP_TO * len(score):
+        return _auc_of_unit_pairs(positive, score, unit, weights)
+    order = np.argsort(score, kind="stable")
+    ordered = score[order]
+    first_of_step = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(order)])
     out = np.full(weights.shape[1], np.nan)
-    block = max(1, 10**7 // max(1, steps))  # to bound the memory of (steps, columns) arrays
-    for first in range(0, weights.shape[1], block):
-        columns = weights[:, first : first + block]
-        above = _weight_per_score(step[positive], unit[positive], columns, steps)
-        below = _weight_per_score(step[~positive], unit[~positive], columns, steps)
+    block = max(1, 2 * 10**6 // max(1, len(order)))  # to bound the memory of (images, columns) arrays
+    for first in range(0, weights.shape[1] if len(order) else 0, block):
+        columns = weights[unit[order], first : first + block]
+        kind = positive[order, None]
+        above, below = (np.add.reduceat(np.where(mask, columns, 0.0), first_of_step) for mask in (kind, ~kind))
         pairs = above.sum(axis=0) * below.sum(axis=0)
         won = (above * (np.cumsum(below, axis=0) - below / 2)).sum(axis=0)
         np.divide(won, pairs, out=out[first : first + block], where=pairs > 0)
     return out
 
 
-def _weight_per_score(
-    step: NDArray[np.int64], unit: NDArray[np.int64], weights: NDArray[np.float64], steps: int
+def _auc_of_unit_pairs(
+    positive: NDArray[np.bool_], score: NDArray[np.float64], unit: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return (steps, L) the summed weight of the images at each distinct score."""
-    total = np.zeros((steps, weights.shape[1]))
-    np.add.at(total, step, weights[unit])
-    return total
+    """Return `_auc` from the pairs of images that each pair of units wins: quick where units are few."""
+    number = len(weights) + 1  # the last holds the images outside of all units
+    below = score[~positive]
+    order = np.argsort(below, kind="stable")
+    reached = np.zeros((len(order) + 1, number))
+    reached[np.arange(1, len(order) + 1), unit[~positive][order]] = 1
+    np.cumsum(reached, axis=0, out=reached)
+    place = [np.searchsorted(below[order], score[positive], side) for side in ("left", "right")]
+    of_unit = np.zeros((number, int(positive.sum())))
+    of_unit[unit[positive], np.arange(of_unit.shape[1])] = 1
+    pairs = (of_unit @ ((reached[place[0]] + reached[place[1]]) / 2))[:-1, :-1]
+    won = (weights * (pairs @ weights)).sum(axis=0)
+    all_pairs = (of_unit.sum(axis=1)[:-1] @ weights) * (reached[-1, :-1] @ weights)
+    result: NDArray[np.float64] = np.divide(won, all_pairs, out=np.full(len(won), np.nan), where=all_pairs > 0)
+    return result
 
 
 def roc_auc(positive: ArrayLike, score: ArrayLike, max_fpr: float = 1.0) -> float | None:

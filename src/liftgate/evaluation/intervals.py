@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liftgate.evaluation.image_level import ImageLevelScores, image_level_fraction, image_level_rate
 from liftgate.evaluation.informative_groups import groups_of_average, groups_of_image_level
@@ -44,13 +45,34 @@ def average_intervals(
     for name, row in replicates.items():
         values[name] = None if math.isnan(row[0]) else float(row[0])
         if not math.isnan(row[0]):
-            counted = groups_of_average(table, (COCO | OKS)[name], groups)
-            intervals[name] = bootstrap_se_t(
-                float(row[0]), row[1:], level, n_images=n_images, groups=counted, units=groups.count,
-                simple_variance=simple.get(name), logit=True,
-                unseen_variance=_unseen_variance(table, (COCO | OKS)[name], groups),
-            )  # fmt: skip
+            intervals[name] = average_interval(table, name, row, groups, level, simple.get(name))
     return values, intervals
+
+
+def average_interval(
+    table: MatchTable,
+    name: str,
+    replicates: NDArray[np.float64],
+    groups: Units,
+    level: float,
+    simple_variance: float | None = None,
+) -> Interval:
+    """Return the interval of one COCO or OKS metric.
+
+    Args:
+        table: the matched detections.
+        name: of the metric.
+        replicates: (1 + D,) its value, then that of each draw of groups.
+        groups: resampling units of the images.
+        level: of the interval.
+        simple_variance: variance if every image were a group of its own; gives the design effect.
+    """
+    metric = (COCO | OKS)[name]
+    return bootstrap_se_t(
+        float(replicates[0]), replicates[1:], level, n_images=int((groups.group < groups.n_groups).sum()),
+        groups=groups_of_average(table, metric, groups), units=groups.count, simple_variance=simple_variance,
+        logit=True, unseen_variance=_unseen_variance(table, metric, groups),
+    )  # fmt: skip
 
 
 def _unseen_variance(table: MatchTable, metric: AveragedMetric, groups: Units) -> float:
@@ -119,13 +141,23 @@ def image_level_interval(answers: ImageLevelScores, name: str, groups: Units, le
             return None
         alone = image_units(n_images)
         single = image_level_rate(answers, name, alone.of_image, alone.draws(IMAGE_DRAWS))
-        return bootstrap_se_t(
-            float(values[0]), values[1:], level, n_images=n_images, units=groups.count, logit=True,
-            groups=groups_of_image_level(answers, name, groups),
-            simple_variance=bootstrap_variance(single[0], single[1:], alone.count),
-        )  # fmt: skip
+        return auc_interval(answers, values, groups, level, bootstrap_variance(single[0], single[1:], alone.count))
     top, bottom = image_level_fraction(answers, name)
     if not bottom.any():
         return None
     k, n = (np.bincount(groups.group, column, minlength=groups.n_groups) for column in (top, bottom))
     return korn_graubard(k, n, level, n_images=n_images)
+
+
+def auc_interval(
+    answers: ImageLevelScores,
+    replicates: NDArray[np.float64],
+    groups: Units,
+    level: float,
+    simple_variance: float | None = None,
+) -> Interval:
+    """Return the interval of AUC; arguments as of `average_interval`."""
+    return bootstrap_se_t(
+        float(replicates[0]), replicates[1:], level, n_images=len(answers.score), units=groups.count, logit=True,
+        groups=groups_of_image_level(answers, "AUC", groups), simple_variance=simple_variance,
+    )  # fmt: skip

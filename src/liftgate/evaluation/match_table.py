@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -30,6 +30,8 @@ SIZES = tuple(SIZE_RANGES)
 MAX_DETECTIONS = {"iou": 100, "oks": 20}
 """AP and AR count the best this many detections of each image and class; rates at a threshold count all of them."""
 
+_DETECTIONS_PER_PART = 1 << 16  # that are matched at once: similarities and boxes of a part take a few megabytes
+
 _IMAGE_LEVEL_HINT = (
     "accuracy, detection rate and false-alarm rate of images need no boxes: liftgate.evaluation.image_level"
 )
@@ -48,18 +50,18 @@ class MatchTable:
     classes: tuple[str, ...]
     start: NDArray[np.int64]
     """(K+1,) where the rows of each class begin"""
-    image: NDArray[np.int64]
+    image: NDArray[np.int32]
     """(n,) index into images"""
     score: NDArray[np.float64]
-    rank: NDArray[np.int64]
+    rank: NDArray[np.int32]
     """(n,) 0 for the best detection of its image and class"""
-    row: NDArray[np.int64]
+    row: NDArray[np.int32]
     """(n,) row of the Predictions"""
     hit: NDArray[np.uint16]
     """(A, n) bit t: matched at IOU_THRESHOLDS[t] in this size range"""
     skip: NDArray[np.uint16]
     """(A, n) bit t: neither right nor wrong (matched to a crowd, or outside the size range)"""
-    found: NDArray[np.int64]
+    found: NDArray[np.int32]
     """(n,) row of the Labels that it is matched to at IoU 0.5, or −1"""
     label_image: NDArray[np.int64]
     """(m,) image of each object"""
@@ -127,33 +129,37 @@ def match(
     _require_same_classes_and_images(truth, predictions)
     limit = MAX_DETECTIONS[similarity] if max_detections is None else max_detections
     place = {image.id: index for index, image in enumerate(truth.images)}
-    index = np.array([place[id_] for id_ in predictions.images], dtype=np.int64)
-    image = index[predictions.image] if len(predictions) else np.empty(0, dtype=np.int64)
+    index = np.array([place[id_] for id_ in predictions.images], dtype=np.int32)
+    image = index[predictions.image] if len(predictions) else np.empty(0, dtype=np.int32)
     tie_rank, labels, n_images = _tie_ranks(truth), truth.labels, len(truth.images)
     ordered = _order_detections(predictions, tie_rank[image], n_images)
     label_cell = labels.cls * n_images + tie_rank[labels.image] if len(labels) else labels.cls
-    label_order = np.argsort(label_cell, kind="stable")
-    runs = _runs(ordered.cell, label_cell[label_order])
-    offsets = np.concatenate([[0], np.cumsum((runs[:, 1] - runs[:, 0]) * (runs[:, 3] - runs[:, 2]))]).astype(np.int64)
-
-    boxes = _with_sides(predictions.boxes, predictions.sides, ordered.order)
-    objects, object_boxes = labels.take(label_order), _with_sides(labels.boxes, labels.sides, label_order)
-    pairs = np.zeros(offsets[-1])
-    if similarity == "iou":
-        box_similarity(boxes, object_boxes, objects.crowd, runs, offsets, pairs)
-    else:
+    label_order = np.argsort(label_cell, kind="stable").astype(np.int32)
+    objects, object_boxes = (
+        labels.take(label_order.astype(np.int64)),
+        _with_sides(labels.boxes, labels.sides, label_order),
+    )
+    ranges, uncounted = np.array(list(SIZE_RANGES.values())), _uncounted(truth, labels, similarity)
+    uncounted_sorted = np.ascontiguousarray(uncounted[:, label_order])
+    if similarity == "oks":
         points, spread = _keypoints(truth, predictions, sigmas)
         of_objects = np.ascontiguousarray(objects.keypoints)
-        oks_similarity(points[ordered.order], of_objects, object_boxes, objects.area, spread, runs, offsets, pairs)
-
-    ranges, uncounted = np.array(list(SIZE_RANGES.values())), _uncounted(truth, labels, similarity)
     hit, skip = (np.zeros((len(ranges), len(ordered.order)), dtype=np.uint16) for _ in range(2))
-    found, max_objects = np.zeros(len(ordered.order), dtype=np.int64), int((runs[:, 3] - runs[:, 2]).max(initial=0))
-    greedy_match(
-        pairs, runs, offsets, boxes[:, 4] * boxes[:, 5], np.ascontiguousarray(uncounted[:, label_order]), objects.crowd,
-        ranges, IOU_THRESHOLDS, ordered.place, np.empty(max_objects, dtype=np.int64),
-        np.empty(max_objects, dtype=np.bool_), np.empty(len(ordered.order)), hit, skip, found,
-    )  # fmt: skip
+    found = np.zeros(len(ordered.order), dtype=np.int32)
+    for part in _parts(ordered.cell):
+        order, runs = ordered.order[part], _runs(ordered.cell[part], label_cell[label_order])
+        width = runs[:, 3] - runs[:, 2]
+        offsets = np.concatenate([[0], np.cumsum((runs[:, 1] - runs[:, 0]) * width)]).astype(np.int64)
+        boxes, pairs = _with_sides(predictions.boxes, predictions.sides, order), np.zeros(offsets[-1])
+        if similarity == "iou":
+            box_similarity(boxes, object_boxes, objects.crowd, runs, offsets, pairs)
+        else:
+            oks_similarity(points[order], of_objects, object_boxes, objects.area, spread, runs, offsets, pairs)
+        greedy_match(
+            pairs, runs, offsets, boxes[:, 4] * boxes[:, 5], uncounted_sorted, objects.crowd, ranges, IOU_THRESHOLDS,
+            ordered.place[part], np.empty(width.max(initial=0), dtype=np.int64),
+            np.empty(width.max(initial=0), dtype=np.bool_), np.empty(len(order)), hit, skip, found,
+        )  # fmt: skip
     found -= 1
     rows = ordered.rows
     return MatchTable(
@@ -167,7 +173,7 @@ def match(
         row=rows,
         hit=hit,
         skip=skip,
-        found=np.where(found >= 0, label_order[found] if len(label_order) else -1, -1),
+        found=np.where(found >= 0, label_order[found] if len(label_order) else np.int32(-1), np.int32(-1)),
         label_image=labels.image,
         label_class=labels.cls,
         counted=~uncounted,
@@ -178,15 +184,15 @@ def match(
 class _DetectionOrder(NamedTuple):
     """The detections in the two orders that are needed: for matching, and in the table."""
 
-    order: NDArray[np.int64]
+    order: NDArray[np.int32]
     """Rows by class, image and score: the order of matching"""
     cell: NDArray[np.int64]
     """Class and image of each of `order`, as one number"""
-    place: NDArray[np.int64]
+    place: NDArray[np.int32]
     """Position of each of `order` in `rows`"""
-    rows: NDArray[np.int64]
+    rows: NDArray[np.int32]
     """Rows by class and score: the order of the table"""
-    rank: NDArray[np.int64]
+    rank: NDArray[np.int32]
     """Rank of each of `rows` within its image and class"""
 
 
@@ -197,12 +203,25 @@ def _order_detections(predictions: Predictions, tie: NDArray[np.int64], n_images
     cell = (predictions.cls * n_images + tie)[order]
     rank = _rank_within(cell)
     rows = stable_order(predictions.cls, best_first)
-    rank_of, place_of = np.empty((2, len(predictions)), dtype=np.int64)
-    rank_of[order], place_of[rows] = rank, np.arange(len(rows))
+    rank_of, place_of = np.empty((2, len(predictions)), dtype=np.int32)
+    rank_of[order], place_of[rows] = rank, np.arange(len(rows), dtype=np.int32)
     return _DetectionOrder(order, cell, place_of[order], rows, rank_of[rows])
 
 
-def _with_sides(boxes: Boxes, file_sides: NDArray[np.float64] | None, order: NDArray[np.int64]) -> NDArray[np.float64]:
+def _parts(cell: NDArray[np.int64]) -> Iterator[slice]:
+    """Divide the detections, sorted by `cell` (n,), into parts of whole cells that bound the memory of matching."""
+    begin = 0
+    while begin < len(cell):
+        end = begin + _DETECTIONS_PER_PART
+        if end < len(cell):
+            end = int(np.searchsorted(cell, cell[end], side="left"))
+            if end <= begin:  # one cell is larger than a part
+                end = int(np.searchsorted(cell, cell[begin], side="right"))
+        yield slice(begin, min(end, len(cell)))
+        begin = end
+
+
+def _with_sides(boxes: Boxes, file_sides: NDArray[np.float64] | None, order: NDArray[np.int32]) -> NDArray[np.float64]:
     """Return (n, 6) boxes of the rows `order`, as `boxes_with_sides` writes them."""
     out = np.empty((len(order), 6))
     file_sides = np.empty((0, 2)) if file_sides is None else file_sides
@@ -235,11 +254,13 @@ def _tie_ranks(truth: Dataset) -> NDArray[np.int64]:
     return ranks
 
 
-def _rank_within(cell: NDArray[np.int64]) -> NDArray[np.int64]:
+def _rank_within(cell: NDArray[np.int64]) -> NDArray[np.int32]:
     """Return the rank of each row within its run of equal cells."""
-    index = np.arange(len(cell))
-    first = np.concatenate([[True], cell[1:] != cell[:-1]]) if len(cell) else np.empty(0, dtype=np.bool_)
-    ranks: NDArray[np.int64] = index - np.maximum.accumulate(np.where(first, index, 0)) if len(cell) else index
+    index = np.arange(len(cell), dtype=np.int32)
+    if not len(cell):
+        return index
+    first = np.concatenate([[True], cell[1:] != cell[:-1]])
+    ranks: NDArray[np.int32] = index - np.maximum.accumulate(np.where(first, index, np.int32(0)))
     return ranks
 
 

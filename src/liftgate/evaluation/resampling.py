@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -47,8 +48,7 @@ class Units:
 
     def draws(self, count: int = DRAWS) -> NDArray[np.float64]:
         """Return (U, 1 + count) weights: the sample itself, then bootstrap draws; the same in every call."""
-        drawn = bootstrap_weights(self.count, count, np.random.default_rng(_DRAW_SEED))
-        return np.concatenate([self.sample_weights(), drawn], axis=1)
+        return _draws(self.count, count)
 
     def within(self, inside: NDArray[np.bool_]) -> Units:
         """Return these units of the images `inside` (n,) as units of all n images.
@@ -67,6 +67,15 @@ class Units:
     def method(self, name: str) -> str:
         """Return a method's name, with the number of blocks that it draws, if any."""
         return f"{name} over {self.count} blocks of groups" if self.blocked else name
+
+
+@functools.lru_cache(maxsize=4)
+def _draws(units: int, count: int) -> NDArray[np.float64]:
+    """Return (units, 1 + count) weights; kept, because every metric of an evaluation asks for the same ones."""
+    drawn = bootstrap_weights(units, count, np.random.default_rng(_DRAW_SEED))
+    weights = np.concatenate([np.ones((units, 1)), drawn], axis=1)
+    weights.flags.writeable = False
+    return weights
 
 
 def affordable_draws(n_detections: int) -> int:

@@ -80,7 +80,12 @@ def _type_key(value: Any) -> str:
         return "float64" if isinstance(value, float) else "int64"
     if not value.flags.c_contiguous:
         raise ValueError("a kernel takes C-contiguous arrays")
-    return f"{value.dtype.name}[{value.ndim}]"
+    return f"{_dtype_name(value.dtype)}[{value.ndim}]"
+
+
+@functools.cache
+def _dtype_name(dtype: np.dtype[Any]) -> str:
+    return dtype.name  # numpy puts it together anew at every call
 
 
 def load_kernel(function: types.FunctionType, type_keys: TypeKeys) -> Callable[..., Any]:

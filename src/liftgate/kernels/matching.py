@@ -24,7 +24,7 @@ _TINY = float(np.spacing(1.0))
 
 @compiled
 def boxes_with_sides(
-    boxes: NDArray[np.float64], file_sides: NDArray[np.float64], order: NDArray[np.int64], out: NDArray[np.float64]
+    boxes: NDArray[np.float64], file_sides: NDArray[np.float64], order: NDArray[np.int32], out: NDArray[np.float64]
 ) -> None:
     """Write left, top, right, bottom, width, height of the rows `order` into `out`, with sides as in the COCO file.
 
@@ -150,13 +150,13 @@ def greedy_match(
     crowd: NDArray[np.bool_],
     ranges: NDArray[np.float64],
     thresholds: NDArray[np.float64],
-    to: NDArray[np.int64],
+    to: NDArray[np.int32],
     order: NDArray[np.int64],
     taken: NDArray[np.bool_],
     top: NDArray[np.float64],
     hit: NDArray[np.uint16],
     skip: NDArray[np.uint16],
-    found: NDArray[np.int64],
+    found: NDArray[np.int32],
 ) -> None:
     """Match the detections of every run, best score first, and write `hit`, `skip` and `found`.
 
@@ -175,9 +175,9 @@ def greedy_match(
         order: scratch memory, as long as the most objects of a run.
         taken: scratch memory, as long as the most objects of a run.
         top: (n,) scratch memory.
-        hit: (A, n) bit t is set when the detection is matched at thresholds[t], to any object.
-        skip: (A, n) bit t is set when it counts neither as right nor as wrong.
-        found: (n,) 1 + the object that it is matched to at thresholds[0] in range 0, or 0.
+        hit: (A, N) bit t is set when the detection is matched at thresholds[t], to any object.
+        skip: (A, N) bit t is set when it counts neither as right nor as wrong.
+        found: (N,) 1 + the object that it is matched to at thresholds[0] in range 0, or 0.
     """
     for run in range(len(runs)):
         d0, d1, g0, g1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]

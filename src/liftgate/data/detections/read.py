@@ -38,7 +38,12 @@ class PrefetchedResults:
         self._thread.join()
         if self._error is not None:
             raise self._error
-        return coco.read_predictions(self.path, dataset, self._rows)
+        return coco.read_predictions(self.path, dataset, self._take())
+
+    def _take(self) -> coco.CocoResults | None:
+        """Return the rows and forget them: they take as much memory as the predictions. None: they are read again."""
+        rows, self._rows = self._rows, None
+        return rows
 
 
 PredictionsSource = Path | str | Predictions | Mapping[str, Any] | Iterable[Any] | PrefetchedResults

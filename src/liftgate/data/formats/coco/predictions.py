@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.boxes import Boxes, xywh_to_xyxy, xyxy_to_xywh
+from liftgate.boxes import Boxes, xyxy_to_xywh
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats.coco.class_numbering import OPTIONS, Numbering, guess_numbering, numberings
@@ -60,7 +60,7 @@ def read_predictions(
     Args:
         path: the results file.
         dataset: the truth.
-        results: the file's rows where they have been read already.
+        results: the file's rows where they have been read already; they are used up.
         numbering: `category ids`, `class from 0` or `class from 1`; None: as the settings say.
 
     Raises:
@@ -91,16 +91,20 @@ def read_predictions(
         details["scores_outside_0_1"] = outside  # ranking by them is sound, a threshold or calibration is not
     answers = settings.get("answers") == "image"
     boxes = np.full((len(kept), 4), np.nan) if answers else _boxes(path, results, kept)
+    sides = np.ascontiguousarray(boxes[:, 2:])
+    boxes[:, 2:] += boxes[:, :2]  # now left, top, right, bottom
+    if len(kept) < len(results):
+        image, cls = image[kept], cls[kept]
     return Predictions(
         images=tuple(dataset.images[index].id for index in looked_at),
         classes=dataset.classes,
-        image=image[kept],
-        cls=cls[kept],
-        boxes=xywh_to_xyxy(boxes),
-        scores=results.score[kept],
+        image=image,
+        cls=cls,
+        boxes=boxes,
+        scores=results.score[kept] if len(kept) < len(results) else results.score,
         keypoints=_points(path, results, kept, n_keypoints) if n_keypoints else None,
         settings=details,
-        sides=boxes[:, 2:],
+        sides=sides,
         notes=tuple(note for note in (counted.note, images.note) if note),
         guessed_numbering=counted.name if counted.guessed and len(kept) else "",
         has_boxes=answers or not len(kept) or bool(np.isfinite(results.boxes[kept, 0]).any()),
@@ -194,8 +198,10 @@ def _class_column(path: Path, results: CocoResults, numbering: Numbering) -> NDA
 
 def _boxes(path: Path, results: CocoResults, kept: NDArray[np.int64]) -> Boxes:
     """Return (n, 4) left, top, width, height of the rows `kept`; without a bbox, the box around the keypoints."""
-    boxes = results.boxes[kept]
+    boxes = results.boxes[kept] if len(kept) < len(results) else results.boxes
     missing = np.flatnonzero(np.isnan(boxes[:, 0]))
+    if len(missing) and boxes is results.boxes:
+        boxes = boxes.copy()  # which rows have a box of their own is asked again
     for place, points in zip(missing, spread(results, kept[missing]), strict=True):
         if not len(points):
             raise DataError("a detection without bbox", where=f"{path}: [{kept[place]}]")

@@ -30,7 +30,7 @@ SCAN_FROM = 8 << 20
 """Least size in bytes of a file that is scanned: below, msgspec takes less time than loading the compiled scanner
 (docs/benchmarks.md)"""
 
-CHUNK_BYTES = 16 << 20
+CHUNK_BYTES = 4 << 20
 _LEAST_ROW = 32  # bytes; `{"image_id":1,"category_id":1,"score":1}` has more
 
 
