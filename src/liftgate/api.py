@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from liftgate.checks.run import CheckResult as CheckResult
     from liftgate.data.core.dataset import Dataset as Dataset
     from liftgate.data.core.predictions import Predictions as Predictions
+    from liftgate.deploy.registry.promotion import Promotion as Promotion
+    from liftgate.deploy.registry.store import RegistryCheck as RegistryCheck
+    from liftgate.deploy.registry.version import ModelVersion as ModelVersion
     from liftgate.deploy.remote_predictions.predict import ApiPredictions as ApiPredictions
     from liftgate.deploy.remote_predictions.predict import predict_api_files as ask
     from liftgate.diagnosis import Diagnosis as Diagnosis
@@ -45,6 +48,13 @@ if TYPE_CHECKING:
     from liftgate.services.evidence import evaluate as evaluate
     from liftgate.services.evidence import size as size
     from liftgate.services.evidence import size_models as size_models
+    from liftgate.services.models import add_export as add_export
+    from liftgate.services.models import add_model as add_model
+    from liftgate.services.models import list_models as list_models
+    from liftgate.services.models import promote as promote
+    from liftgate.services.models import rollback as rollback
+    from liftgate.services.models import show_model as show_model
+    from liftgate.services.models import verify_models as verify_models
     from liftgate.services.prediction import PredictionResult as PredictionResult
     from liftgate.services.prediction import predict as predict
     from liftgate.services.running import logs as logs
@@ -60,6 +70,8 @@ if TYPE_CHECKING:
     from liftgate.study.templates import init as init
 
 VERBS = {
+    "add_export": "liftgate.services.models",
+    "add_model": "liftgate.services.models",
     "ask": "liftgate.deploy.remote_predictions.predict:predict_api_files",
     "check": "liftgate.services.checking",
     "compare": "liftgate.services.evidence",
@@ -70,11 +82,15 @@ VERBS = {
     "evaluate": "liftgate.services.evidence",
     "explain": "liftgate.diagnosis",
     "init": "liftgate.study.templates",
+    "list_models": "liftgate.services.models",
     "logs": "liftgate.services.running",
     "plan": "liftgate.services.study_runs",
     "predict": "liftgate.services.prediction",
+    "promote": "liftgate.services.models",
     "report": "liftgate.services.study_runs",
+    "rollback": "liftgate.services.models",
     "run": "liftgate.services.study_runs",
+    "show_model": "liftgate.services.models",
     "size": "liftgate.services.evidence",
     "size_difference": "liftgate.evaluation.sample_size",
     "size_kappa": "liftgate.evaluation.sample_size",
@@ -83,6 +99,7 @@ VERBS = {
     "size_seeds": "liftgate.evaluation.sample_size",
     "status": "liftgate.services.running",
     "stop": "liftgate.services.running",
+    "verify_models": "liftgate.services.models",
 }
 """Public function → module where it is defined, and its name there where that is another"""
 
@@ -99,9 +116,12 @@ TYPES = {
     "Finding": "liftgate.checks.finding",
     "Interval": "liftgate.stats.interval",
     "LiftgateError": "liftgate.errors",
+    "ModelVersion": "liftgate.deploy.registry.version",
     "Planned": "liftgate.pipeline.runner",
     "PredictionResult": "liftgate.services.prediction",
     "Predictions": "liftgate.data.core.predictions",
+    "Promotion": "liftgate.deploy.registry.promotion",
+    "RegistryCheck": "liftgate.deploy.registry.store",
     "RunResult": "liftgate.services.study_runs",
     "SizeAnswer": "liftgate.evaluation.sample_size",
     "Status": "liftgate.pipeline.control.status",
@@ -123,14 +143,19 @@ __all__ = [
     "Finding",
     "Interval",
     "LiftgateError",
+    "ModelVersion",
     "Planned",
     "PredictionResult",
     "Predictions",
+    "Promotion",
+    "RegistryCheck",
     "RunResult",
     "SizeAnswer",
     "Status",
     "UsageError",
     "Verdict",
+    "add_export",
+    "add_model",
     "ask",
     "check",
     "compare",
@@ -141,11 +166,15 @@ __all__ = [
     "evaluate",
     "explain",
     "init",
+    "list_models",
     "logs",
     "plan",
     "predict",
+    "promote",
     "report",
+    "rollback",
     "run",
+    "show_model",
     "size",
     "size_difference",
     "size_kappa",
@@ -154,6 +183,7 @@ __all__ = [
     "size_seeds",
     "status",
     "stop",
+    "verify_models",
 ]
 
 

@@ -40,6 +40,7 @@ VERBS = {
     "compare": "the paired verdict on two detectors' predictions",
     "size": "how many images and groups a claim needs",
     "doctor": "what went wrong in any Ultralytics run, with the evidence",
+    "models": "versions of models with their evidence: register, promote, roll back, verify",
     "ledger": "show the ledger, and verify that it was not changed",
 }
 

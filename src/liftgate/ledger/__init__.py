@@ -5,6 +5,7 @@ entry.py      one entry, and the row that stores it
 head_file.py  sequence number and hash of the last entry
 records.py    one typed record for each kind of entry
 results.py    one typed record for the result of each kind of step
+model_records.py   entries of a registry of models
 lookup.py     search entries by a hash in a report
 gates.py      versions of gates: a changed gate is a new one, and both are recorded
 last_run.py   runs of a study, with their steps and results

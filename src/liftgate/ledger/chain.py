@@ -20,6 +20,7 @@ from liftgate.errors import LedgerError
 from liftgate.hashing import short
 from liftgate.ledger.entry import HASHED, Entry, R, Row, canonical_body
 from liftgate.ledger.head_file import RECOVERY_HINT, Head, HeadFile
+from liftgate.ledger.model_records import ModelExportEntry, PromotionEntry, VersionEntry
 from liftgate.ledger.records import (
     Body,
     CheckEntry,
@@ -53,6 +54,9 @@ RECORDS: tuple[type[LedgerRecord], ...] = (
     IgnoreEntry,
     LockboxEntry,
     NoteEntry,
+    VersionEntry,
+    ModelExportEntry,
+    PromotionEntry,
 )
 KINDS = tuple(record.KIND for record in RECORDS)
 ORIGIN = "0" * 64
@@ -194,6 +198,20 @@ class Ledger:
         if head is not None and not any(known.startswith(head.encode()) for known in self._checked):
             raise LedgerError(f"no entry has the hash {short(head)}: it was cut off or rewritten", where=self.path)
         return len(self._checked)
+
+    def copy_to(self, path: Path) -> None:
+        """Write a copy of the ledger, with its head file; entries that are appended meanwhile may be in it.
+
+        Raises:
+            LedgerError: the ledger is damaged, or the copy cannot be written.
+        """
+        entries = self.verify()
+        if not entries:
+            raise LedgerError("there is nothing to copy: the ledger is empty", where=self.path)
+        copy = Ledger(path)
+        with self._connection("rw") as db, copy._connection("rwc") as target:
+            db.backup(target)
+        copy._head_file.write(self._checked[:entries])
 
     def _read(self, kind: str | None) -> list[Row]:
         # Read the head before the rows: a writer may add rows meanwhile, and the head must not be ahead of them.

@@ -1,0 +1,10 @@
+"""Registry of models: versions with their evidence, and which of them is the champion.
+
+version.py       names of versions and of their files
+store.py         Registry: registers versions, reads and verifies them
+promotion.py     which version is the champion: promote and roll back
+evidence.py      what a study's ledger says about certain weights
+contents.py      the files of a version, from a study
+model_card.py    the card of a version, for people
+registered.py    compare a file of a registry with its recorded hash before it is used
+"""

@@ -1,0 +1,180 @@
+"""Which version is the champion: promote one, or go back to the one before.
+
+The newest `promotion` entry of the registry's ledger names the champion, and nothing else does. Appending it is one
+transaction, so at any moment, also after a kill, there is exactly one champion (or none before the first promotion).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from liftgate.deploy.registry.evidence import RERUN_HINT, judgement_on
+from liftgate.deploy.registry.store import Registry
+from liftgate.deploy.registry.version import ModelVersion, product_name
+from liftgate.errors import LedgerError, Refused, UsageError
+from liftgate.ledger.chain import Entry, Ledger
+from liftgate.ledger.model_records import PromotionEntry
+from liftgate.ledger.records import Body
+
+NO_STUDY = "it was registered without a study, so no verdict allows it"
+_OVERRIDE_HINT = 'or --override --reason "…": the ledger keeps who and why'
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What promote or rollback did."""
+
+    champion: str
+    replaces: str | None
+    """The champion before; None: there was none"""
+    changed: bool
+    """False: it was the champion already, and nothing was recorded"""
+    basis: str
+    """What allowed it, in words"""
+    override: bool = False
+    caveats: tuple[str, ...] = ()
+    """What limits the verdict that allowed it"""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Whether the verdict of a version allows its promotion."""
+
+    refusal: str
+    """Why not; empty: it does"""
+    basis: str
+    """The verdict that allows it, and where it was checked"""
+    gate_hash: str | None = None
+    caveats: tuple[str, ...] = ()
+
+
+def promote(registry: Registry, name: str, *, override: str | None, who: str) -> Promotion:
+    """Make a version the champion if its verdict allows that, or if a person overrides it with a reason.
+
+    Args:
+        registry: the registry.
+        name: of the version.
+        override: why it is promoted although its verdict does not allow that; None: no override.
+        who: recorded with it.
+
+    Raises:
+        Refused: the verdict does not allow it, and there is no override.
+        DataError: one of its files is missing or was changed; no override helps.
+        LedgerError: the registry's ledger or the study's was changed.
+        UsageError: there is no such version, or it is already the champion.
+    """
+    version = registry.open(name)
+    permission = promotion_permission(registry, version)
+    if permission.refusal and override is None:
+        hint = f"{_way_out(version)}; {_OVERRIDE_HINT}"
+        what = f"{version.version} is not promoted: {permission.refusal}"
+        raise Refused(what, where=registry.folder, hint=hint)
+    overridden = bool(permission.refusal)
+    basis = f"overridden, although {permission.refusal}" if overridden else permission.basis
+    before: list[str | None] = []
+
+    def decide(entries: Sequence[Entry]) -> Body | None:
+        stack = champions(entry.parse(PromotionEntry) for entry in entries)
+        before.append(stack[-1] if stack else None)
+        if before[-1] == version.version:
+            return None
+        return PromotionEntry(
+            action="promote",
+            version=version.version,
+            replaces=before[-1],
+            override=overridden,
+            reason=override if overridden else None,
+            basis=basis,
+            gate_hash=None if overridden else permission.gate_hash,
+            who=who,
+        ).to_body()
+
+    entry = registry.ledger.append_if(PromotionEntry.KIND, decide)
+    return Promotion(version.version, before[-1], entry is not None, basis, overridden, permission.caveats)
+
+
+def roll_back(registry: Registry, *, reason: str | None, who: str) -> Promotion:
+    """Make the champion before the present one the champion again; its files are checked first.
+
+    Raises:
+        UsageError: there is no champion before.
+        DataError: a file of that version is missing or was changed.
+    """
+    while True:
+        registry.require_exists()
+        wanted = _previous(registry, registry.ledger.records(PromotionEntry))
+        registry.open(wanted)
+        before: list[str] = []
+
+        def decide(entries: Sequence[Entry], wanted: str = wanted, before: list[str] = before) -> Body | None:
+            stack = champions(entry.parse(PromotionEntry) for entry in entries)
+            if len(stack) < 2 or stack[-2] != wanted:
+                return None  # another process promoted or rolled back meanwhile: look again
+            before.append(stack[-1])
+            basis = f"the champion before {stack[-1]}"
+            return PromotionEntry("rollback", wanted, stack[-1], reason=reason, basis=basis, who=who).to_body()
+
+        if registry.ledger.append_if(PromotionEntry.KIND, decide) is not None:
+            return Promotion(wanted, before[-1], True, f"the champion before {before[-1]}")
+
+
+def champions(promotions: Iterable[PromotionEntry]) -> list[str]:
+    """Return the champions that a rollback goes through, oldest first; the last is the champion.
+
+    >>> promoted = [PromotionEntry("promote", name) for name in ("v0", "v0.1")]
+    >>> champions([*promoted, PromotionEntry("rollback", "v0"), PromotionEntry("promote", "v0.2")])
+    ['v0', 'v0.2']
+    """
+    stack: list[str] = []
+    for one in promotions:
+        if one.action == "rollback":
+            stack = [*stack[:-2], one.version]
+        else:
+            stack.append(one.version)
+    return stack
+
+
+def promotion_permission(registry: Registry, version: ModelVersion) -> Permission:
+    """Return whether the verdict of a version allows its promotion, from the ledgers where it is recorded.
+
+    The copy of the study's ledger that was registered with the version is verified and read again. Where the study's
+    own ledger is still in its place, it must continue that copy, and its newest answer about these weights counts.
+
+    Raises:
+        LedgerError: the copy was changed.
+    """
+    recorded = version.entry.verdict
+    if recorded is None:
+        return Permission(NO_STUDY, "")
+    copy = Ledger(version.folder / product_name("ledger", version.version, ".sqlite"))
+    copy.verify(recorded.head)
+    judgement, basis = judgement_on(copy, version.weights_hash, registry.folder), "the copy of the study's ledger"
+    live = Ledger(registry.folder / recorded.ledger)
+    if live.path.is_file():
+        try:
+            live.verify(recorded.head)
+        except LedgerError as error:
+            what = "the study's ledger is no longer the one that it was registered from"
+            return Permission(f"{what}: {error.what}", "")
+        judgement, basis = judgement_on(live, version.weights_hash, registry.folder), "the study's ledger"
+    if judgement is None:
+        return Permission("no run of its study has an answer about these weights", "")
+    verdict = judgement.verdict
+    text = f"{verdict.word} of {verdict.gate} in {verdict.study}, checked in {basis}"
+    return Permission(judgement.refusal, text, verdict.gate_hash, verdict.caveats)
+
+
+def _previous(registry: Registry, promotions: Sequence[PromotionEntry]) -> str:
+    stack = champions(promotions)
+    if len(stack) < 2:
+        got = f"{stack[-1]} is the only champion so far" if stack else "no version was promoted yet"
+        hint = "`liftgate models promote VERSION` makes any other version the champion"
+        raise UsageError("there is no champion to go back to", where=registry.folder, got=got, hint=hint)
+    return stack[-2]
+
+
+def _way_out(version: ModelVersion) -> str:
+    if version.entry.verdict is None:
+        return "register it from a study whose answer is PASS"
+    return RERUN_HINT if version.entry.verdict.word == "PASS" else "register a version whose verdict is PASS"

@@ -1,0 +1,35 @@
+"""Compare a file of a registry with its recorded hash before it is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from liftgate.deploy.registry.store import Registry
+from liftgate.deploy.registry.version import ModelVersion
+from liftgate.ledger.model_records import VersionEntry
+
+_DEPTH = 5
+"""Folders above a file in which a registry is looked for: models/v0/exports/onnx/weights/model.bin"""
+
+
+def require_registered_content(path: Path) -> ModelVersion | None:
+    """Return the version that a model's file or folder belongs to, after comparing that version's files; else None.
+
+    Args:
+        path: of a model, anywhere.
+
+    Raises:
+        DataError: it lies in a registered version, of which a file is missing, was changed or was added.
+        LedgerError: the registry's ledger was changed.
+    """
+    place = path.absolute()
+    for folder in list(place.parents)[:_DEPTH]:
+        registry = Registry(folder)
+        if not registry.ledger.path.is_file() or registry.ledger.is_foreign():
+            continue
+        if not registry.ledger.entries(VersionEntry.KIND):
+            return None
+        home = place.relative_to(folder).parts[0]
+        known = {one.version for one in registry.versions()}
+        return registry.open(home) if home in known else None
+    return None

@@ -1,0 +1,343 @@
+"""Registry: a folder of model versions, and the ledger that says what is registered.
+
+Only the ledger counts. A version exists from the moment at which its entry is appended, after its files are in place;
+a folder without an entry is no version. docs/decisions/0020-one-ledger-entry-names-the-champion.md says why.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from liftgate.deploy.registry.version import ModelVersion, parse_version, product_name
+from liftgate.documents import DocumentError, load_json
+from liftgate.errors import DataError, LedgerError, UsageError
+from liftgate.files import atomic_folder, fsync_folder, write_json
+from liftgate.hashing import file_hash, short
+from liftgate.ledger.chain import Ledger
+from liftgate.ledger.model_records import ModelExportEntry, PromotionEntry, VersionEntry
+from liftgate.ledger.records import StudyEntry
+from liftgate.locks import waiting_lock
+from liftgate.suggestions import suggestion
+
+EXPORTS = "exports"
+"""Folder of exports below that of a version"""
+CHAMPION = "champion"
+"""Name that stands for the version in use"""
+# The last is what a process leaves that is killed while it writes the head file; the next append writes it again.
+_OWN = re.compile(r"ledger\.sqlite(\.head|\.lock|-journal)?|registry\.lock|\.ledger\.sqlite\.head\.\w+\.part")
+_UNFINISHED = re.compile(r"\.v[\d.]+\.\d+(\.old)?\.part|\.export\.\w+\.part")
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One thing in a registry's folder that is not as it was recorded."""
+
+    version: str
+    """Empty: none in particular"""
+    file: str
+    """Relative to the registry's folder"""
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryCheck:
+    """What `verify` found."""
+
+    versions: int
+    files: int
+    champion: str | None
+    head: str
+    """Hash of the ledger's newest entry"""
+    damages: tuple[Damage, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is as it was recorded."""
+        return not self.damages
+
+
+class Registry:
+    """A folder of model versions with a ledger."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.ledger = Ledger(self.folder / "ledger.sqlite")
+
+    def require_exists(self) -> None:
+        """Raise an error if there is no registry in the folder.
+
+        Raises:
+            UsageError: no registry, or the folder of a study's results.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError("a registry is a folder", where=self.folder)
+        if not self.ledger.path.exists() and not self.ledger.head_path.exists():
+            hint = "`liftgate models add STUDY` registers the first version; --registry FOLDER names another folder"
+            raise UsageError("there is no registry of models yet", where=self.folder, hint=hint)
+        self._require_not_of_a_study()
+
+    def _require_not_of_a_study(self) -> None:
+        if self.ledger.path.exists() and (self.ledger.is_foreign() or self.ledger.entries(StudyEntry.KIND)):
+            hint = "--registry names the folder of the registry, such as `models`"
+            raise UsageError("this folder holds something else than a registry", where=self.folder, hint=hint)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock under which files are added; one process at a time, others wait."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._require_not_of_a_study()
+        with waiting_lock(self.folder / "registry.lock"):
+            yield
+
+    def versions(self) -> tuple[ModelVersion, ...]:
+        """Return all versions in order of their numbers; their files are not opened.
+
+        Raises:
+            LedgerError: the ledger was changed.
+        """
+        exports = self.ledger.records(ModelExportEntry)
+        champion = self.champion_name()
+        found = [
+            _model_version(self.folder, entry.parse(VersionEntry), entry.time, exports, champion)
+            for entry in self.ledger.entries(VersionEntry.KIND)
+        ]
+        return tuple(sorted(found, key=lambda one: parse_version(one.version)))
+
+    def champion_name(self) -> str | None:
+        """Return the version in use; None: none was promoted yet."""
+        promotions = self.ledger.records(PromotionEntry)
+        return promotions[-1].version if promotions else None
+
+    def find(self, name: str) -> ModelVersion:
+        """Return a version by its name, or the champion by `champion`; its files are not opened.
+
+        Raises:
+            UsageError: there is no such version.
+        """
+        self.require_exists()
+        versions = self.versions()
+        known = [one.version for one in versions]
+        if name == CHAMPION:
+            found = next((one for one in versions if one.is_champion), None)
+            if found is None:
+                hint = "`liftgate models promote VERSION` makes one the champion"
+                raise UsageError("no version is the champion yet", where=self.folder, got=", ".join(known), hint=hint)
+            return found
+        found = next((one for one in versions if one.version == name), None)
+        if found is None:
+            hint = suggestion(name, known)
+            expected = ", ".join(known) or "no version yet"
+            raise UsageError("no such version", where=self.folder, expected=expected, got=name, hint=hint)
+        return found
+
+    def open(self, name: str) -> ModelVersion:
+        """Return a version whose files were all compared with their recorded hashes.
+
+        Raises:
+            UsageError: there is no such version.
+            DataError: one of its files is missing, was changed or was added.
+        """
+        version = self.find(name)
+        if damages := list(version_damages(self.folder, version)):
+            more = f" (and {len(damages) - 1} more)" if len(damages) > 1 else ""
+            raise DataError(
+                f"{version.version} is not as it was registered: {damages[0].problem}{more}",
+                where=self.folder / damages[0].file,
+                hint="restore it from a copy; `liftgate models verify` lists all",
+            )
+        return version
+
+    def register(
+        self, version: str, entry: VersionEntry, fill: Callable[[Path], None], exports: Mapping[str, Path] = {}
+    ) -> ModelVersion:
+        """Register a version: write its files, then append its entry. Call it under `locked`.
+
+        Args:
+            version: its name.
+            entry: its entry; `files` is filled in here.
+            fill: writes all files into an empty folder.
+            exports: name of a folder below `exports/` → file or folder to copy there.
+
+        Raises:
+            UsageError: the version exists already.
+            DataError: a folder of that name holds files of others.
+        """
+        if version in {one.version for one in self.versions()}:
+            hint = "a version is never replaced: leave out --version, and the next number is taken"
+            raise UsageError("this version is registered already", where=self.folder, got=version, hint=hint)
+        self._remove_unfinished()
+        home, manifest = self.folder / version, product_name("files", version, ".json")
+        left = _left_by_a_killed_registration(home, manifest)
+        with atomic_folder(home, own_files=left.__contains__) as part:
+            fill(part)
+            for name, source in exports.items():
+                copy_export(source, part / EXPORTS / name)
+            files = hashes_below(part)
+            write_json(part / manifest, files)
+            files[manifest] = file_hash(part / manifest)
+        try:
+            self.ledger.add(replace(entry, version=version, files=files))
+        except LedgerError:
+            if version not in {one.version for one in self.versions()}:
+                shutil.rmtree(home, ignore_errors=True)
+            raise
+        return self.find(version)
+
+    def add_export(self, version: ModelVersion, name: str, source: Path, who: str) -> ModelVersion:
+        """Copy an export below a registered version and record it. Call it under `locked`.
+
+        Raises:
+            UsageError: the version has an export of that name.
+        """
+        place = f"{EXPORTS}/{name}"
+        if place in version.exports:
+            hint = "--as NAME gives it another name; a registered export is never replaced"
+            raise UsageError(f"{version.version} has an export of this name", where=self.folder, got=name, hint=hint)
+        home = version.folder / place
+        home.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".export.", suffix=".part") as part:
+            copy_export(source, Path(part) / name)
+            found = hashes_below(Path(part) / name)
+            if home.exists() and hashes_below(home) != found:
+                hint = "move it away, or --as NAME"
+                raise DataError("a folder that is not registered is in the way", where=home, hint=hint)
+            if not home.exists():  # else left by the same command, killed before its entry
+                (Path(part) / name).rename(home)
+                fsync_folder(home.parent)
+        files = {f"{place}/{file}": content for file, content in found.items()}
+        try:
+            self.ledger.add(ModelExportEntry(version.version, place, files, who))
+        except LedgerError:
+            shutil.rmtree(home, ignore_errors=True)
+            raise
+        return self.find(version.version)
+
+    def verify(self) -> RegistryCheck:
+        """Check the ledger's chain again and compare every file of every version with its recorded hash.
+
+        Raises:
+            LedgerError: the chain is broken.
+            UsageError: there is no registry.
+        """
+        self.require_exists()
+        self.ledger.verify()
+        versions = self.versions()
+        damages = [damage for one in versions for damage in version_damages(self.folder, one)]
+        damages += _strangers(self.folder, {one.version for one in versions})
+        known = {one.version for one in versions}
+        damages += [
+            Damage(one.version, self.ledger.path.name, f"a promotion names {one.version}, which is not registered")
+            for one in self.ledger.records(PromotionEntry)
+            if one.version not in known
+        ]
+        files = sum(len(one.files) for one in versions)
+        return RegistryCheck(len(versions), files, self.champion_name(), self.ledger.head, tuple(damages))
+
+    def _remove_unfinished(self) -> None:
+        """Remove folders of registrations that were killed: the lock is ours, so that none of them is at work."""
+        for path in self.folder.iterdir():
+            if _UNFINISHED.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+
+
+def version_damages(registry: Path, version: ModelVersion) -> Iterator[Damage]:
+    """Yield what is not as it was registered in the folder of a version."""
+    home = version.version
+    if not version.folder.is_dir() or version.folder.is_symlink():
+        yield Damage(home, home, "the folder is gone" if not version.folder.exists() else "no folder of its own")
+        return
+    for name, expected in sorted(version.files.items()):
+        path = version.folder / name
+        if path.is_symlink() or not path.is_file():
+            yield Damage(home, f"{home}/{name}", "the file is gone")
+        elif (found := file_hash(path)) != expected:
+            problem = f"it was changed: SHA-256 {short(found)} instead of {short(expected)}"
+            yield Damage(home, f"{home}/{name}", problem)
+    others = sorted(set(_names_below(version.folder)) - version.files.keys())
+    for name in others:
+        yield Damage(home, f"{home}/{name}", "it was not registered: somebody put it there")
+
+
+def hashes_below(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file below a folder, by its path there."""
+    return {name: file_hash(folder / name) for name in _names_below(folder)}
+
+
+def copy_export(source: Path, target: Path) -> None:
+    """Copy a file, or a folder without links, to a new folder.
+
+    Raises:
+        DataError: there is nothing to copy, or a link in it.
+    """
+    if not source.exists():
+        raise DataError("no such export", where=source)
+    if source.is_file():
+        target.mkdir(parents=True)
+        shutil.copyfile(source, target / source.name)
+        return
+    names = _names_below(source)
+    if not names:
+        raise DataError("the export is an empty folder", where=source)
+    for name in names:
+        if (source / name).is_symlink():
+            raise DataError("the export has a link", where=source / name, hint="copy the file itself there")
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target / name)
+
+
+def _names_below(folder: Path) -> list[str]:
+    found = []
+    for place, folders, names in os.walk(folder):
+        links = [name for name in folders if (Path(place) / name).is_symlink()]
+        found += [(Path(place) / name).relative_to(folder).as_posix() for name in (*names, *links)]
+    return sorted(found)
+
+
+def _model_version(
+    folder: Path, entry: VersionEntry, time: str, exports: list[ModelExportEntry], champion: str | None
+) -> ModelVersion:
+    own = [one for one in exports if one.version == entry.version]
+    files = dict(entry.files)
+    for one in own:
+        files |= one.files
+    exports_of = sorted({"/".join(name.split("/")[:2]) for name in files if name.startswith(f"{EXPORTS}/")})
+    return ModelVersion(
+        entry=entry,
+        folder=folder / entry.version,
+        registered=time,
+        files=files,
+        exports=tuple(exports_of),
+        is_champion=entry.version == champion,
+    )
+
+
+def _strangers(folder: Path, known: set[str]) -> Iterator[Damage]:
+    for path in sorted(folder.iterdir()):
+        if path.name in known or _OWN.fullmatch(path.name):
+            continue
+        if _UNFINISHED.fullmatch(path.name):
+            problem = "left by a registration that did not finish; the next one removes it"
+        else:
+            problem = "it was not registered"
+        yield Damage("", path.name, problem)
+
+
+def _left_by_a_killed_registration(home: Path, manifest: str) -> frozenset[str]:
+    """Return the files of an unregistered folder if they are exactly what a registration wrote into it; else none."""
+    try:
+        written = load_json(home / manifest)
+        found = hashes_below(home)
+    except (OSError, DocumentError):
+        return frozenset()
+    found.pop(manifest, None)
+    return frozenset({manifest, *found}) if found == written else frozenset()

@@ -1,0 +1,281 @@
+"""The registry of models: register a study's model or a file, show, promote, roll back, verify."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.provenance.declared_terms import DeclaredTerms, known_terms
+from liftgate.data.provenance.licences import Terms
+from liftgate.data.splits.split import Split
+from liftgate.deploy.registry import promotion
+from liftgate.deploy.registry.contents import StudyModel, VersionContents, copy_weights, study_model
+from liftgate.deploy.registry.evidence import judgement_on
+from liftgate.deploy.registry.promotion import Promotion
+from liftgate.deploy.registry.store import Registry, RegistryCheck
+from liftgate.deploy.registry.version import ModelVersion, next_version, parse_version, product_name, safe_name
+from liftgate.errors import DataError, LiftgateError, UsageError
+from liftgate.hashing import file_hash
+from liftgate.ledger.chain import Ledger
+from liftgate.ledger.model_records import VersionEntry
+from liftgate.ledger.records import DataEntry, FrozenSplit
+from liftgate.pipeline.datasets import StudyDatasets
+from liftgate.progress import Progress, silent
+from liftgate.study.records import Arm, Study
+from liftgate.study.study_file import load
+from liftgate.suggestions import suggestion
+
+DEFAULT_REGISTRY = "models"
+_ULTRALYTICS_LICENCE = "AGPL-3.0"
+_WEIGHTS = (".pt", ".onnx", ".json", ".pth", ".engine", ".torchscript", ".tflite", ".pte")
+
+
+def add_model(
+    source: str | Path,
+    *,
+    registry: str | Path = DEFAULT_REGISTRY,
+    arm: str | None = None,
+    seed: int | None = None,
+    version: str | None = None,
+    name: str | None = None,
+    weights_licence: str | None = None,
+    exports: Mapping[str, str | Path] | None = None,
+    overrides: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> ModelVersion:
+    """Register a version: an arm of a study with everything that its ledger has on it, or a weights file alone.
+
+    Args:
+        source: study.yaml, or a weights file (which no verdict stands for).
+        registry: folder of the registry; made if it is missing.
+        arm: of the study; None: the arm that the study's answer is about.
+        seed: of its training; None: the study's first.
+        version: v0, v0.1, …; None: the next one.
+        name: first part of the files' names; None: the start weights' and the study's name.
+        weights_licence: None: AGPL-3.0 for what Ultralytics trained, else unknown.
+        exports: name → file or folder of an export to keep with it.
+        overrides: dotted key → value of the study, as `--set` gives them.
+        progress: called as data are read.
+
+    Raises:
+        UsageError: the study has not run, the arm was not measured, or the version exists.
+        DataError: a file is not the one that the study's ledger names.
+        LedgerError: one of the ledgers was changed.
+    """
+    store, path = Registry(Path(registry)), Path(source)
+    if version is not None:
+        parse_version(version)
+    copies = {safe_name(key): Path(value) for key, value in (exports or {}).items()}
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        if arm is not None or seed is not None or overrides:
+            raise UsageError("arm, seed and overrides are of a study", where=path, expected="study.yaml")
+        return _add_file(store, path, version, name, weights_licence, copies)
+    study = load(path, overrides or {})
+    chosen = _arm(study, arm)
+    model = study_model(study, chosen, study.seeds[0] if seed is None else seed)
+    if weights_licence is None and study.backend == "ultralytics":
+        weights_licence = _ULTRALYTICS_LICENCE
+    terms, splits, notes = _data(study, model, progress)
+    with store.locked():
+        found = judgement_on(Ledger(model.workspace.ledger), model.weights_hash, store.folder)
+        contents = VersionContents(
+            version=version or next_version(one.version for one in store.versions()),
+            name=_name(store, name, f"{_stem(chosen)}_{study.name}"),
+            verdict=None if found is None else found.verdict,
+            model=model,
+            terms=terms,
+            splits=splits,
+            weights_licence=weights_licence,
+            notes=notes,
+        )
+        return store.register(contents.version, contents.entry(_user()), contents.write, copies)
+
+
+def add_export(
+    version: str, export: str | Path, *, registry: str | Path = DEFAULT_REGISTRY, name: str | None = None
+) -> ModelVersion:
+    """Keep an export with a registered version, such as an engine that was built on its device later.
+
+    Args:
+        version: v0, v0.1, … or `champion`.
+        export: file, or folder with its card.
+        registry: folder of the registry.
+        name: of the export there; None: the name of the file or folder.
+
+    Raises:
+        UsageError: there is no such version, or it has an export of that name.
+        DataError: a file of the version is not as it was registered.
+    """
+    store = Registry(Path(registry))
+    store.require_exists()
+    with store.locked():
+        return store.add_export(store.open(version), safe_name(name or Path(export).stem), Path(export), _user())
+
+
+def list_models(*, registry: str | Path = DEFAULT_REGISTRY) -> tuple[ModelVersion, ...]:
+    """Return all versions of a registry, oldest first, without opening their files.
+
+    Args:
+        registry: folder of the registry.
+
+    Raises:
+        UsageError: there is no registry.
+        LedgerError: its ledger was changed.
+    """
+    store = Registry(Path(registry))
+    store.require_exists()
+    return store.versions()
+
+
+def show_model(version: str = "champion", *, registry: str | Path = DEFAULT_REGISTRY) -> ModelVersion:
+    """Return one version, after comparing all its files with their recorded hashes.
+
+    Args:
+        version: v0, v0.1, … or `champion`.
+        registry: folder of the registry.
+
+    Raises:
+        UsageError: there is no such version.
+        DataError: a file is missing, was changed or was added.
+    """
+    return Registry(Path(registry)).open(version)
+
+
+def promote(version: str, *, registry: str | Path = DEFAULT_REGISTRY, override: str | None = None) -> Promotion:
+    """Make a version the champion, if the verdict that it was registered with allows that.
+
+    Args:
+        version: v0, v0.1, …
+        registry: folder of the registry.
+        override: reason to promote it although no verdict allows that; recorded.
+
+    Raises:
+        Refused: the verdict does not allow it.
+        DataError: a file of the version is not as it was registered.
+        LedgerError: the registry's ledger, or the copy of the study's, was changed.
+    """
+    if override is not None and not override.strip():
+        raise UsageError("an override needs a reason", hint='--override --reason "the old camera is gone"')
+    return promotion.promote(Registry(Path(registry)), version, override=override, who=_user())
+
+
+def rollback(*, registry: str | Path = DEFAULT_REGISTRY, reason: str | None = None) -> Promotion:
+    """Make the champion before the present one the champion again; twice: the one before that.
+
+    Args:
+        registry: folder of the registry.
+        reason: recorded with it.
+
+    Raises:
+        UsageError: there is no champion to go back to.
+        DataError: a file of that version is not as it was registered.
+    """
+    return promotion.roll_back(Registry(Path(registry)), reason=reason, who=_user())
+
+
+def verify_models(*, registry: str | Path = DEFAULT_REGISTRY) -> RegistryCheck:
+    """Check the registry's ledger and compare every file of every version with its recorded hash.
+
+    Args:
+        registry: folder of the registry.
+
+    Raises:
+        UsageError: there is no registry.
+        LedgerError: its ledger was changed.
+    """
+    return Registry(Path(registry)).verify()
+
+
+def _add_file(
+    store: Registry, path: Path, version: str | None, name: str | None, licence: str | None, exports: Mapping[str, Path]
+) -> ModelVersion:
+    if not path.is_file() or path.suffix.lower() not in _WEIGHTS:
+        expected = f"study.yaml, or a file that ends with {', '.join(_WEIGHTS)}"
+        raise UsageError("no model to register", where=path, expected=expected)
+    with store.locked():
+        number = version or next_version(one.version for one in store.versions())
+        named = _name(store, name, path.stem)
+        weights = product_name(named, number, path.suffix.lower())
+        entry = VersionEntry(number, named, weights, {}, weights_licence=licence, who=_user())
+        expected = file_hash(path)
+        return store.register(number, entry, lambda folder: copy_weights(path, folder / weights, expected), exports)
+
+
+def _arm(study: Study, name: str | None) -> Arm:
+    """Return the arm of that name; None: the one that the study's answering gate is about."""
+    names = [arm.name for arm in study.arms]
+    if name is not None:
+        if name not in names:
+            raise UsageError("no such arm", where=study.source, got=name, hint=suggestion(name, names))
+        return study.arm(name)
+    about = {gate.treatment or gate.arm for gate in study.gates if study.answer in (None, gate.name)}
+    if len(about) == 1 and (only := about.pop()) is not None:
+        return study.arm(only)
+    raise UsageError("several arms could be meant", where=study.source, expected="--arm NAME", got=", ".join(names))
+
+
+def _stem(arm: Arm) -> str:
+    first = arm.stages[0].weights if arm.stages else arm.weights
+    return Path(first or arm.name).stem
+
+
+def _name(store: Registry, given: str | None, otherwise: str) -> str:
+    """Return the name of a version: as given, else that of the newest version, else the default."""
+    known = [one.entry.name for one in store.versions()]
+    return safe_name(given) if given is not None else known[-1] if known else safe_name(otherwise)
+
+
+def _data(
+    study: Study, model: StudyModel, progress: Progress
+) -> tuple[dict[str, Terms], dict[str, bytes], tuple[str, ...]]:
+    """Return terms and split of each data set that the model was made or measured with, and what could not be had."""
+    datasets = StudyDatasets(study, model.workspace, progress)
+    recorded = {one.dataset: one for one in Ledger(model.workspace.ledger).records(DataEntry)}
+    used = [one.on.rpartition(".")[0] for one in model.evaluations]
+    used += [name for stage in model.arm.stages for name in (*stage.sources, stage.data)]
+    terms: dict[str, Terms] = {}
+    splits: dict[str, bytes] = {}
+    notes: list[str] = []
+    for name in dict.fromkeys(used):
+        spec = study.dataset(name)
+        declared = DeclaredTerms(spec.licence, spec.origin, spec.confidential)
+        try:
+            dataset = datasets.dataset(name)
+            if name not in recorded or datasets.fingerprint(name) != recorded[name].fingerprint:
+                raise DataError(f"the data set {name} is not as the run recorded it")
+        except (LiftgateError, OSError) as error:
+            terms[name] = Terms(spec.licence, spec.origin, spec.confidential)
+            reason = error.what if isinstance(error, LiftgateError) else str(error.strerror)
+            notes.append(f"The split of {name} is not among the files: {reason}.")
+            continue
+        terms[name] = known_terms(dataset, declared)
+        if (table := _split_table(dataset, recorded[name].split, model)) is not None:
+            splits[name] = table
+    return terms, splits, tuple(notes)
+
+
+def _split_table(dataset: Dataset, frozen: FrozenSplit | None, model: StudyModel) -> bytes | None:
+    """Return the CSV of a data set's split: the frozen one, else the data set's own; None: it has none.
+
+    Raises:
+        DataError: the frozen split is not the one in the ledger.
+    """
+    if frozen is not None:
+        path = model.workspace.folder / frozen.file
+        if not path.is_file() or file_hash(path) != frozen.sha256:
+            raise DataError("the frozen split is not the one in the ledger", where=path)
+        return path.read_bytes()
+    placed = [image for image in dataset.images if image.split]
+    if not placed:
+        return None
+    return Split({one.id: str(one.split) for one in placed}, {one.id: one.key for one in placed}).to_csv()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # in a container the user id may have no name
+        return f"uid {os.getuid()}"

@@ -1,0 +1,253 @@
+"""Registering a version: its files and their names, from the study's ledger, without opening a lockbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+import liftgate
+from liftgate.deploy.registry.version import next_version, parse_version
+from liftgate.errors import DataError, UsageError
+from liftgate.hashing import file_hash
+from liftgate.ledger import Ledger
+from liftgate.ledger.records import LockboxEntry
+from liftgate.ledger.results import RunEntry
+from pipeline.gated import wait_until
+from processes import running
+
+
+def ledger_of(study: Path) -> Ledger:
+    return Ledger(study.parent / "runs/colours/ledger.sqlite")
+
+
+def weights_of(study: Path, arm: str = "long") -> Path:
+    (found,) = [one.result for one in ledger_of(study).records(RunEntry) if one.result.arm == arm]
+    return study.parent / "runs/colours" / found.best
+
+
+def test_a_version_holds_the_products_by_their_names(study: Path, registry: Path) -> None:
+    version = liftgate.add_model(study, registry=registry, name="yolov8n_lbzf")
+    assert version.folder == registry / "v0" and version.weights.name == "yolov8n_lbzf_v0.pt"
+    names = {path.name for path in version.folder.iterdir()}
+    assert {"eval_v0.json", "dataset_split_v0.csv", "data_v0.yaml", "model_card_v0.md", "verdict_v0.json"} <= names
+    assert {"data_card_v0.json", "results_v0.csv", "args_v0.yaml", "study_v0.yaml", "ledger_v0.sqlite"} <= names
+    assert file_hash(version.weights) == file_hash(weights_of(study)) == version.weights_hash
+    assert {name: file_hash(version.folder / name) for name in version.files} == dict(version.files)
+
+
+def test_versions_count_up_and_keep_their_name(registered: Callable[[int], Path], study: Path) -> None:
+    registry = registered(2)
+    liftgate.add_model(study, registry=registry, version="v1", name="other")
+    liftgate.add_model(study, registry=registry)
+    versions = liftgate.list_models(registry=registry)
+    assert [one.version for one in versions] == ["v0", "v0.1", "v1", "v1.1"]
+    assert [one.weights.name for one in versions][1:] == ["start_colours_v0.1.pt", "other_v1.pt", "other_v1.1.pt"]
+
+
+def test_the_evaluation_is_the_studys_own_and_no_lockbox_is_opened_again(study: Path, registry: Path) -> None:
+    openings = ledger_of(study).records(LockboxEntry)
+    before = ledger_of(study).head
+    version = liftgate.add_model(study, registry=registry)
+    assert openings and ledger_of(study).head == before, "registering appends nothing to the study's ledger"
+    ours = json.loads(version.product("eval", ".json").read_text())
+    (file,) = (study.parent / "runs/colours/evaluations").glob("long-seed-0-*.json")
+    theirs = json.loads(file.read_text())
+    assert {name: ours[name] for name in theirs} == theirs
+    assert ours["intervals"]["mAP50"][0] > 0 and ours["n_groups"] == 12 and ours["per_class"] and ours["method"]
+    assert (ours["on"], ours["arm"], ours["all_images"], ours["verdict"]["word"]) == (
+        "scenes.test",
+        "long",
+        True,
+        "PASS",
+    )
+    assert len(ours["images"]) == 12
+
+
+def test_the_split_is_the_data_sets_own_or_the_frozen_one(study: Path, registry: Path) -> None:
+    version = liftgate.add_model(study, registry=registry)
+    rows = version.product("dataset_split", ".csv").read_text().splitlines()
+    assert rows[0] == "image,group,split" and len(rows) == 1 + 24 + 12 + 12
+    assert sum(row.endswith(",test") for row in rows) == 12
+
+
+def test_the_card_says_what_the_verdict_says_and_what_it_does_not(study: Path, registry: Path) -> None:
+    version = liftgate.add_model(study, registry=registry, weights_licence="AGPL-3.0")
+    text = version.product("model_card", ".md").read_text()
+    verdict = json.loads(version.product("verdict", ".json").read_text())
+    assert verdict["gate_hash"] in text and "Verdict: PASS" in text and "12 images in 12 groups" in text
+    assert verdict["rule"]["margin"] == 0.05 and verdict["result"]["comparison"]["verdict"] == "PASS"
+    assert "What the verdict does not say" in text and "this checkpoint" in text and "confounded" in text
+    assert "AGPL-3.0" in text and "CC-BY-4.0 (keep the notice, name the authors)" in text
+    data = json.loads(version.product("data_card", ".json").read_text())
+    assert (
+        data["licence"] == "CC-BY-4.0" and data["trained_on"] == ["scenes"] and data["measured_on"] == ["scenes.test"]
+    )
+    assert {row["split"]: row["n_images"] for row in data["datasets"][0]["splits"]} == {
+        "train": 24,
+        "val": 12,
+        "test": 12,
+    }
+
+
+def test_an_unknown_licence_is_not_written_as_none_needed(study: Path, registry: Path) -> None:
+    changed = yaml.safe_load(study.read_text())
+    del changed["datasets"]["scenes"]["licence"]
+    study.write_text(yaml.safe_dump(changed, sort_keys=False))
+    liftgate.run(study)
+    version = liftgate.add_model(study, registry=registry)
+    assert version.entry.data_licence is None and version.entry.weights_licence is None
+    text = version.product("model_card", ".md").read_text()
+    assert "training data: unknown, which allows nothing for certain" in text and "weights: unknown" in text
+
+
+def test_names_of_others_are_made_visible_in_the_card(study: Path, registry: Path) -> None:
+    changed = yaml.safe_load(study.read_text()) | {"question": "a <b>\x1b[2J`x`\u202e | y"}
+    study.write_text(yaml.safe_dump(changed, sort_keys=False))
+    liftgate.run(study)
+    version = liftgate.add_model(study, registry=registry, name="../../etc/\u202epasswd")
+    assert version.weights.parent == registry / "v0" and version.weights.name == "etc-passwd_v0.pt"
+    text = version.product("model_card", ".md").read_text()
+    assert "\x1b" not in text and "\u202e" not in text and "<b>" not in text.replace("\\<b\\>", "")
+
+
+def test_a_file_without_a_study_is_a_version_without_a_verdict(tmp_path: Path, registry: Path) -> None:
+    (tmp_path / "old.pt").write_bytes(b"weights of last year")
+    version = liftgate.add_model(tmp_path / "old.pt", registry=registry)
+    assert version.weights.name == "old_v0.pt" and version.entry.verdict is None
+    with pytest.raises(UsageError, match="no model to register"):
+        liftgate.add_model(tmp_path / "nowhere.pt", registry=registry)
+
+
+def test_exports_are_kept_with_a_version_at_once_or_later(study: Path, registry: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model_openvino"
+    folder.mkdir()
+    (folder / "model.xml").write_text("<net/>")
+    (folder / "card.json").write_text("{}")
+    (tmp_path / "model.engine").write_bytes(b"engine")
+    version = liftgate.add_model(study, registry=registry, exports={"openvino": folder})
+    assert version.exports == ("exports/openvino",) and "exports/openvino/card.json" in version.files
+    version = liftgate.add_export("v0", tmp_path / "model.engine", registry=registry)
+    assert version.exports == ("exports/model", "exports/openvino")
+    assert liftgate.verify_models(registry=registry).ok
+    with pytest.raises(UsageError, match="an export of this name"):
+        liftgate.add_export("v0", tmp_path / "model.engine", registry=registry)
+    (version.folder / "exports/openvino/model.xml").write_text("<other/>")
+    with pytest.raises(DataError, match="v0 is not as it was registered"):
+        liftgate.show_model("v0", registry=registry)
+
+
+def test_what_is_not_what_the_ledger_names_is_not_registered(study: Path, registry: Path) -> None:
+    (file,) = (study.parent / "runs/colours/evaluations").glob("long-seed-0-*.json")
+    text = file.read_text()
+    file.write_text(text.replace('"recall": 0.', '"recall": 1.', 1))
+    with pytest.raises(DataError, match="evaluation is not the one in the ledger") as refused:
+        liftgate.add_model(study, registry=registry)
+    assert str(file) in str(refused.value)
+    file.write_text(text)
+    weights_of(study).write_bytes(b"other weights")
+    with pytest.raises(DataError, match="weights are not those in the ledger"):
+        liftgate.add_model(study, registry=registry)
+    assert not (registry / "v0").exists()
+
+
+def test_an_evaluation_whose_file_is_gone_comes_from_the_ledger_and_says_so(study: Path, registry: Path) -> None:
+    (file,) = (study.parent / "runs/colours/evaluations").glob("long-seed-0-*.json")
+    file.unlink()
+    ours = json.loads(liftgate.add_model(study, registry=registry).product("eval", ".json").read_text())
+    assert ours["all_images"] is False and ours["metrics"]["mAP50"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"arm": "lnog"}, "did you mean long?"),
+        ({"seed": 7}, "was not trained"),
+        ({"version": "1.0"}, "not the name of a version"),
+        ({"overrides": {"seeds": "[0, 1]"}}, "has not run as it is written"),
+    ],
+)
+def test_a_mistake_registers_nothing(study: Path, registry: Path, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        liftgate.add_model(study, registry=registry, **arguments)  # type: ignore[arg-type]
+    assert message in str(refused.value) and not registry.exists()
+
+
+def test_a_version_is_never_replaced(registered: Callable[[int], Path], study: Path) -> None:
+    registry = registered(1)
+    with pytest.raises(UsageError, match="registered already"):
+        liftgate.add_model(study, registry=registry, version="v0")
+
+
+def test_the_results_of_a_study_are_no_registry(study: Path) -> None:
+    runs = study.parent / "runs/colours"
+    before = ledger_of(study).head
+    for call in (lambda: liftgate.list_models(registry=runs), lambda: liftgate.add_model(study, registry=runs)):
+        with pytest.raises(UsageError, match="something else than a registry"):
+            call()
+    assert ledger_of(study).head == before
+    with pytest.raises(UsageError, match="no registry of models yet"):
+        liftgate.list_models(registry=study.parent / "nowhere")
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "liftgate", "models", *map(str, words)]
+
+
+def test_a_full_disk_registers_nothing_and_says_so_in_one_error(tmp_path: Path, registry: Path) -> None:
+    (tmp_path / "big.pt").write_bytes(bytes(1 << 20))
+
+    def limit() -> None:  # the write that passes the limit fails, as on a full disk
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, 1 << 19))
+
+    add = command("add", tmp_path / "big.pt", "--registry", registry)
+    done = subprocess.run(add, capture_output=True, text=True, preexec_fn=limit)
+    assert done.returncode == 1 and done.stderr.count("error:") == 1 and "Traceback" not in done.stderr
+    assert [path.name for path in registry.iterdir()] == ["registry.lock"]
+    assert subprocess.run(add, capture_output=True).returncode == 0
+    assert liftgate.verify_models(registry=registry).ok
+
+
+def test_a_registration_that_is_killed_leaves_nothing_half_registered(tmp_path: Path, registry: Path) -> None:
+    (tmp_path / "big.pt").write_bytes(os.urandom(60 << 20))
+    add = command("add", tmp_path / "big.pt", "--registry", registry)
+    with running(add, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_until(lambda: list(registry.glob(".v0.*.part/*")), "the copy to begin")
+        process.kill()
+    assert not (registry / "v0").exists() and list(registry.glob(".v0.*.part"))
+    with pytest.raises(UsageError, match="no registry of models yet"):
+        liftgate.list_models(registry=registry)
+    assert subprocess.run(add, capture_output=True).returncode == 0, "the next one goes on"
+    check = liftgate.verify_models(registry=registry)
+    assert check.ok and check.versions == 1 and not list(registry.glob(".v0.*.part"))
+
+
+def test_a_complete_folder_without_an_entry_is_replaced_and_another_is_not(tmp_path: Path, registry: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(b"a")
+    liftgate.add_model(tmp_path / "a.pt", registry=registry)
+    for name in ("ledger.sqlite", "ledger.sqlite.head"):  # as killed between the rename and the entry
+        (registry / name).unlink()
+    assert liftgate.add_model(tmp_path / "a.pt", registry=registry).version == "v0"
+    (registry / "v0.1").mkdir()
+    (registry / "v0.1" / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match="holds other files"):
+        liftgate.add_model(tmp_path / "a.pt", registry=registry)
+    assert (registry / "v0.1" / "notes.txt").read_text() == "mine"
+    assert [one.problem for one in liftgate.verify_models(registry=registry).damages] == ["it was not registered"]
+
+
+def test_names_of_versions_are_ordered_by_their_numbers() -> None:
+    assert sorted(["v0.10", "v0.2", "v1", "v0"], key=parse_version) == ["v0", "v0.2", "v0.10", "v1"]
+    assert next_version(["v0", "v0.9", "v0.10"]) == "v0.11"
+    for wrong in ("0", "v", "v01", "v0.", "v-1", "v0/..", "V0", "v0.1 "):
+        with pytest.raises(UsageError):
+            parse_version(wrong)
