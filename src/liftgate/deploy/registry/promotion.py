@@ -13,7 +13,8 @@ from liftgate.deploy.registry.evidence import RERUN_HINT, judgement_on
 from liftgate.deploy.registry.store import Registry
 from liftgate.deploy.registry.version import ModelVersion, product_name
 from liftgate.errors import LedgerError, Refused, UsageError
-from liftgate.ledger.chain import Entry, Ledger
+from liftgate.ledger.chain import Ledger
+from liftgate.ledger.entry import Entry
 from liftgate.ledger.model_records import PromotionEntry
 from liftgate.ledger.records import Body
 
