@@ -9,6 +9,7 @@ from liftgate.cli.output import add_json, emit_json, say
 from liftgate.errors import UsageError
 from liftgate.hashing import short
 from liftgate.ledger import KINDS, Entry, Ledger
+from liftgate.ledger.model_records import PromotionEntry, VersionEntry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -95,11 +96,8 @@ def _summary_line(entry: Entry) -> str:
         return f"{body['dataset']}.{body['split']} opening {body['number']} of {body['budget']} for {body['purpose']}"
     if entry.kind == "gate" and body["replaces"]:
         return f"{body['gate']}, in place of {short(body['replaces'])}"
-    if entry.kind == "promotion":
-        before = f" instead of {body['replaces']}" if body.get("replaces") else ""
-        return f"{body['action']}: {body['version']}{before} ({body['basis']})"[:240]
-    if entry.kind == "version":
-        return f"{body['version']} of {body['name']}, {len(body['files'])} files"
+    if entry.kind in (PromotionEntry.KIND, VersionEntry.KIND):
+        return str(entry.parse(PromotionEntry if entry.kind == PromotionEntry.KIND else VersionEntry))[:240]
     for key in ("sentence", "text", "name", "gate", "run", "arm", "dataset", "id", "ended"):
         if isinstance(body.get(key), str) and body[key]:
             return " ".join(body[key].split())[:240]  # a verdict's sentence, with what it rests on, is about 200 long

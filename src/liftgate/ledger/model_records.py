@@ -60,6 +60,9 @@ class VersionEntry(LedgerRecord):
     """Whether it was trained on confidential data"""
     who: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.version} of {self.name}, {len(self.files)} files"
+
 
 @dataclass(frozen=True, slots=True)
 class ModelExportEntry(LedgerRecord):
@@ -95,3 +98,7 @@ class PromotionEntry(LedgerRecord):
     gate_hash: str | None = None
     """Of the verdict that allowed it"""
     who: str = ""
+
+    def __str__(self) -> str:
+        before = f" instead of {self.replaces}" if self.replaces else ""
+        return f"{self.action}: {self.version}{before} ({self.basis})"
