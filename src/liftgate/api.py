@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from liftgate.evaluation.sample_size import size_kappa as size_kappa
     from liftgate.evaluation.sample_size import size_rate as size_rate
     from liftgate.evaluation.sample_size import size_seeds as size_seeds
+    from liftgate.judging.compare import JudgedComparison as JudgedComparison
+    from liftgate.judging.plan import JudgementPlan as JudgementPlan
     from liftgate.pipeline.control.detach import Detached as Detached
     from liftgate.pipeline.control.status import Status as Status
     from liftgate.pipeline.planning.prices import Costs as Costs
@@ -48,6 +50,9 @@ if TYPE_CHECKING:
     from liftgate.services.evidence import evaluate as evaluate
     from liftgate.services.evidence import size as size
     from liftgate.services.evidence import size_models as size_models
+    from liftgate.services.judging import DrawnJudgements as DrawnJudgements
+    from liftgate.services.judging import compare_judgements as compare_judgements
+    from liftgate.services.judging import judge as judge
     from liftgate.services.models import add_export as add_export
     from liftgate.services.models import add_model as add_model
     from liftgate.services.models import list_models as list_models
@@ -76,6 +81,7 @@ VERBS = {
     "check": "liftgate.services.checking",
     "compare": "liftgate.services.evidence",
     "compare_arms": "liftgate.services.evidence",
+    "compare_judgements": "liftgate.services.judging",
     "cost": "liftgate.services.study_runs",
     "detach": "liftgate.services.study_runs",
     "doctor": "liftgate.diagnosis",
@@ -83,6 +89,7 @@ VERBS = {
     "explain": "liftgate.diagnosis",
     "init": "liftgate.study.templates",
     "list_models": "liftgate.services.models",
+    "judge": "liftgate.services.judging",
     "logs": "liftgate.services.running",
     "plan": "liftgate.services.study_runs",
     "predict": "liftgate.services.prediction",
@@ -112,9 +119,12 @@ TYPES = {
     "Dataset": "liftgate.data.core.dataset",
     "Detached": "liftgate.pipeline.control.detach",
     "Diagnosis": "liftgate.diagnosis",
+    "DrawnJudgements": "liftgate.services.judging",
     "Evaluation": "liftgate.evaluation.records",
     "Finding": "liftgate.checks.finding",
     "Interval": "liftgate.stats.interval",
+    "JudgedComparison": "liftgate.judging.compare",
+    "JudgementPlan": "liftgate.judging.plan",
     "LiftgateError": "liftgate.errors",
     "ModelVersion": "liftgate.deploy.registry.version",
     "Planned": "liftgate.pipeline.runner",
@@ -139,9 +149,12 @@ __all__ = [
     "Dataset",
     "Detached",
     "Diagnosis",
+    "DrawnJudgements",
     "Evaluation",
     "Finding",
     "Interval",
+    "JudgedComparison",
+    "JudgementPlan",
     "LiftgateError",
     "ModelVersion",
     "Planned",
@@ -160,12 +173,14 @@ __all__ = [
     "check",
     "compare",
     "compare_arms",
+    "compare_judgements",
     "cost",
     "detach",
     "doctor",
     "evaluate",
     "explain",
     "init",
+    "judge",
     "list_models",
     "logs",
     "plan",

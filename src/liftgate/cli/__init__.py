@@ -38,6 +38,7 @@ VERBS = {
     "ask": "predictions of an HTTP API on a truth set, to evaluate and compare",
     "evaluate": "metrics with intervals, for any detector's predictions",
     "compare": "the paired verdict on two detectors' predictions",
+    "judge": "what two models disagree about, judged by yes or no: a verdict without labels",
     "size": "how many images and groups a claim needs",
     "doctor": "what went wrong in any Ultralytics run, with the evidence",
     "models": "versions of models with their evidence: register, promote, roll back, verify",

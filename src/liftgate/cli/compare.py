@@ -1,4 +1,4 @@
-"""`liftgate compare`: the paired verdict on two detectors' predictions, or on several against one."""
+"""`liftgate compare`: the paired verdict on two detectors' predictions, by labels or by judgements, or on several."""
 
 from __future__ import annotations
 
@@ -14,26 +14,37 @@ from liftgate.errors import EXIT_CODES, UsageError
 
 if TYPE_CHECKING:
     from liftgate.evaluation.records import Comparison, Comparisons
+    from liftgate.judging.compare import JudgedComparison
 
 _SHOWN_CLASSES = 10
 _SHOWN_IMAGES = 3
+_OF_LABELS = ("split", "groups", "images", "sigmas", "common", "by", "threats", "threshold", "val", "val_truth")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `liftgate compare`."""
-    parser.add_argument("--truth", required=True, type=Path, help="COCO JSON, data.yaml or VOC folder")
+    parser.add_argument("--truth", type=Path, help="COCO JSON, data.yaml or VOC folder")
     parser.add_argument("--control", required=True, type=Path, help=f"{PREDICTIONS}, of the old model")
     parser.add_argument(
         "--treatment", required=True, type=Path, action="append", metavar="[NAME=]TREATMENT",
         help="the same, of the new model; give it again for several: their intervals then hold all at once",
     )  # fmt: skip
-    parser.add_argument("--metric", default="mAP50-95", help="what to compare (default: %(default)s)")
+    parser.add_argument("--metric", help="what to compare (default: mAP50-95; by judgements recall)")
     parser.add_argument("--margin", type=float, default=0.0, help="how much better is worth it (default: %(default)s)")
     parser.add_argument(
         "--claim", choices=("better", "equal"), default="better",
         help="equal: they differ by less than the margin, by two one-sided tests (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--rule", choices=("interval", "point"), default="interval", help="default: %(default)s")
+    judging = parser.add_argument_group("without labels", "by answers about where the two differ: see `liftgate judge`")
+    judging.add_argument(
+        "--judgements", type=Path, action="append", metavar="CSV", help="answers.csv of the page; once for each person"
+    )
+    judging.add_argument("--draw", type=Path, help="draw.json of `liftgate judge` (default: beside the answers)")
+    judging.add_argument(
+        "--conflicts", choices=("refuse", "unsure"), default="refuse",
+        help="what two people answered differently: settle it first, or count it as doubt (default: %(default)s)",
+    )  # fmt: skip
     add_measuring(parser)
     add_breakdown(parser)
     add_open_anyway(parser)
@@ -44,10 +55,22 @@ def run(args: argparse.Namespace) -> int:
     """Run `liftgate compare` and return its exit code."""
     from liftgate.data.detections import prefetch
 
+    if (args.truth is None) == (args.judgements is None):
+        raise UsageError("what is compared against?", expected="--truth LABELS, or --judgements answers.csv")
+    if args.judgements is not None:
+        return _by_judgements(args)
+    if args.draw is not None:
+        raise UsageError("--draw belongs to --judgements", got=args.draw)
     share_one_heap()
     control = prefetch(args.control)  # while all that measures is imported
     treatments = {name: prefetch(path) for name, path in _named(args.treatment).items()}
-    options = {"metric": args.metric, "margin": args.margin, "rule": args.rule, "claim": args.claim, "val": args.val}
+    options = {
+        "metric": args.metric or "mAP50-95",
+        "margin": args.margin,
+        "rule": args.rule,
+        "claim": args.claim,
+        "val": args.val,
+    }
     result: Comparison | Comparisons
     with progress() as bar:
         if len(treatments) == 1:
@@ -60,6 +83,51 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(text(result) if len(treatments) == 1 else several(result))  # type: ignore[arg-type]
     return EXIT_CODES[result.verdict]
+
+
+def _by_judgements(args: argparse.Namespace) -> int:
+    if len(args.treatment) > 1 or args.rule != "interval":
+        raise UsageError("judgements compare two models, by their interval", got=f"{len(args.treatment)} treatments")
+    unused = [name for name in _OF_LABELS if getattr(args, name)]
+    if unused:
+        raise UsageError(
+            "the draw has fixed the images, their groups and what counts as a detection",
+            got=", ".join(f"--{name.replace('_', '-')}" for name in unused), hint="give these to `liftgate judge`",
+        )  # fmt: skip
+    result = liftgate.compare_judgements(
+        args.draw or args.judgements[0].parent, args.judgements, args.control, args.treatment[0],
+        metric=args.metric or "recall", margin=args.margin, claim=args.claim, level=args.level,
+        conflicts_unsure=args.conflicts == "unsure",
+    )  # fmt: skip
+    if args.json:
+        emit_json(result.to_dict())
+    else:
+        print(judged_text(result))
+    return EXIT_CODES[result.verdict]
+
+
+def judged_text(result: JudgedComparison) -> str:
+    """Return the text of a comparison by judgements."""
+    found, answers = result.difference, result.answers
+    right, made = found.true_positives, found.detections
+    lines = [
+        *text(result.comparison).split("\nnote: ", 1)[0].splitlines(),
+        f"{'':<16} true positives about {right[0]:,.0f} and {right[1]:,.0f} of {made[0]:,} and {made[1]:,} detections; "
+        f"objects found by either about {found.objects_found:,.0f}, missed by both about {found.objects_missed:,.0f}",
+    ]
+    if (shares := found.shares) is not None:
+        lines.append(
+            f"{'':<16} its variance: {shares.groups:.0%} between groups, {shares.disagreements:.0%} from judging only "
+            f"a sample of the disagreements, {shares.agreed:.0%} from the audit of agreed pairs, {shares.missed:.0%} "
+            "from that of missed objects"
+        )
+    if (kappa := answers.kappa) is not None:
+        lines.append(f"{'':<16} {len(answers.people)} people, kappa {kappa} on {answers.n_shared} shared answers")
+    return "\n".join([*lines, *(f"note: {note}" for note in _notes(result.comparison))])
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    return [*comparison.caveats, *([comparison.delta.note] if comparison.delta.note else [])]
 
 
 def _named(paths: Sequence[Path]) -> dict[str, Path]:
@@ -93,8 +161,7 @@ def text(comparison: Comparison) -> str:
     ]
     if comparison.differences:
         lines += ["", "confounded, the two also differ in:", *(f"  {line}" for line in comparison.differences)]
-    notes = [*comparison.caveats, *([delta.note] if delta.note else [])]
-    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
+    return "\n".join([*lines, *(f"note: {note}" for note in _notes(comparison))])
 
 
 def several(comparisons: Comparisons) -> str:

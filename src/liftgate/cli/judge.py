@@ -1,0 +1,82 @@
+"""`liftgate judge CONTROL TREATMENT --images FOLDER --out DIR`: what two models disagree about, for a person."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from pathlib import Path
+
+import liftgate
+from liftgate.cli.measurement_options import PREDICTIONS
+from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, reason_to_open, say
+from liftgate.errors import UsageError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `liftgate judge`."""
+    parser.add_argument("control", type=Path, help=f"{PREDICTIONS}, of the old model")
+    parser.add_argument("treatment", type=Path, help="the same, of the new model, on the same images")
+    parser.add_argument(
+        "--images", required=True, type=Path, metavar="DIR",
+        help="folder of images, frames.csv, or a data set, whose labels are not used",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="DIR", help="a new folder for draw.json, draw.csv and judge.html")
+    parser.add_argument("--plan", action="store_true", help="only say how many judgements it takes; write nothing")
+    parser.add_argument(
+        "--budget", type=int, metavar="N",
+        help="judgements (default: as many as make the interval about 1.4 times as wide as labels would)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--groups", metavar="RULE", help="regex with (?P<group>…), CSV with image,group; folder, exif or name-time"
+    )
+    parser.add_argument("--split", help="of a data set")
+    parser.add_argument("--classes", nargs="+", default=(), metavar="NAME", help="where nothing names them, in order")
+    parser.add_argument(
+        "--conf", type=float, default=0.25, help="detections below are not there (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draw (default: %(default)s)")
+    parser.add_argument("--common", action="store_true", help="only images that both were predicted on")
+    add_open_anyway(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run `liftgate judge` and return its exit code."""
+    if (args.out is None) != args.plan:
+        raise UsageError("--out DIR writes the page, --plan only plans it", expected="one of the two")
+    with progress() as bar:
+        drawn = liftgate.judge(
+            args.control, args.treatment, args.images, args.out, budget=args.budget, groups=args.groups,
+            split=args.split, classes=args.classes, conf=args.conf, seed=args.seed, common=args.common,
+            open_anyway=reason_to_open(args), progress=bar,
+        )  # fmt: skip
+    plan = drawn.plan
+    if args.json:
+        emit_json(
+            {
+                "questions": plan.questions,
+                "kinds": dict(plan.kinds),
+                "units": dict(plan.units),
+                "agreement": plan.agreement,
+                "boxes": plan.boxes,
+                "n_images": plan.n_images,
+                "n_groups": plan.n_groups,
+                "width": plan.width,
+                "pays": plan.pays,
+                "draw": drawn.draw.hash,
+                "seed": args.seed,
+                "folder": None if drawn.folder is None else str(drawn.folder),
+            }
+        )
+        return 0
+    print(textwrap.fill(plan.text, 100))
+    if drawn.folder is not None:
+        page = drawn.folder / "judge.html"
+        print(f"\nopen {page} in a browser, answer, save answers.csv; then:")
+        print(
+            f"  liftgate compare --judgements answers.csv --draw {drawn.folder} --control {args.control} "
+            f"--treatment {args.treatment} --metric recall --margin 0.0"
+        )
+    elif not plan.pays:
+        say("nothing was written")
+    return 0

@@ -1,0 +1,141 @@
+"""The paired verdict on two models from judgements: difference, interval by groups, and where its width comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from liftgate.errors import UsageError
+from liftgate.evaluation.records import Comparison
+from liftgate.evaluation.verdict import as_gain, decide, explain_verdict, groups_that_settle
+from liftgate.judging.answers import Answers
+from liftgate.judging.draw import Draw
+from liftgate.judging.estimate import JUDGED_METRICS, JudgedDifference, JudgedMetric, judged_difference
+from liftgate.judging.outcomes import design_of, outcomes_of
+from liftgate.stats.interval import Interval
+from liftgate.stats.multiplicity import t_p_value
+from liftgate.study.records import ClaimWord
+from liftgate.suggestions import suggestion
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class JudgedComparison:
+    """A comparison by judgements, with what it rests on."""
+
+    comparison: Comparison
+    difference: JudgedDifference
+    answers: Answers
+    draw: str
+    """Hash of the draw"""
+
+    @property
+    def verdict(self) -> str:
+        """PASS, MARGINAL or FAIL."""
+        return self.comparison.verdict
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values: those of a comparison, and `judgements`."""
+        found, shares = self.difference, self.difference.shares
+        kappa = self.answers.kappa
+        return self.comparison.to_dict() | {
+            "judgements": {
+                "draw": self.draw,
+                "n_answers": len(self.answers.by_question),
+                "people": list(self.answers.people),
+                "n_unsure": self.answers.unsure,
+                "conflicts": list(self.answers.conflicts),
+                "kappa": None if kappa is None else kappa.estimate,
+                "kappa_interval": None if kappa is None else [kappa.low, kappa.high],
+                "n_shared": self.answers.n_shared,
+                "seconds": self.answers.seconds,
+                "true_positives": list(found.true_positives),
+                "detections": list(found.detections),
+                "objects_found": found.objects_found,
+                "objects_missed": found.objects_missed,
+                "doubt": found.doubt,
+                "variance_shares": None if shares is None else shares._asdict(),
+            }
+        }
+
+    def __repr__(self) -> str:
+        return f"JudgedComparison({self.verdict}: {self.comparison.reason})"
+
+
+def require_judged_metric(metric: str) -> JudgedMetric:
+    """Return the metric if judgements can answer it.
+
+    Raises:
+        UsageError: it needs labels of every object and the score of every detection.
+    """
+    for known in JUDGED_METRICS:
+        if known == metric:
+            return known
+    hint = (
+        suggestion(metric, JUDGED_METRICS)
+        or "average precision needs every detection of every score: label, or `data sample`"
+    )
+    raise UsageError(f"{metric} cannot be judged by yes or no", expected=", ".join(JUDGED_METRICS), hint=hint)
+
+
+def compare_answers(
+    draw: Draw,
+    answers: Answers,
+    *,
+    metric: str = "recall",
+    margin: float = 0.0,
+    claim: ClaimWord = "better",
+    level: float = 0.95,
+) -> JudgedComparison:
+    """Compare two models by the answers to a draw.
+
+    Args:
+        draw: the questions and their probabilities.
+        answers: one to each of them.
+        metric: one of JUDGED_METRICS.
+        margin: the least gain that counts; of `equal`, the largest difference that counts as none.
+        claim: `better` or `equal`.
+        level: of the interval.
+
+    Raises:
+        UsageError: a metric that judgements do not answer, a claim without a margin, or nothing is defined.
+    """
+    judged = require_judged_metric(metric)
+    if not 0.5 < level < 1:
+        raise UsageError("a level lies between 0.5 and 1", got=level, hint="95% is 0.95")
+    if claim == "equal" and not margin > 0:
+        raise UsageError("to be equal means to differ by less than a margin", got=margin, hint="--margin 0.01")
+    at = level if claim == "better" else round(2 * level - 1, 12)
+    found = judged_difference(design_of(draw), outcomes_of(draw, answers), judged, at)
+    delta = found.delta
+    if delta.estimate != delta.estimate:
+        raise UsageError(f"{metric} is undefined here", hint="was any detection judged to be right?")
+    gain = as_gain(delta, metric)
+    word = decide(gain, margin, "interval", claim)
+    comparison = Comparison(
+        metric=metric, control=found.control, treatment=found.treatment, delta=delta, margin=margin, claim=claim,
+        verdict=word, reason=explain_verdict(metric, delta, margin, "interval", ("control", "treatment"), claim),
+        groups_needed=groups_that_settle(gain, margin, claim) if word == "MARGINAL" else None,
+        caveats=tuple(_caveats(draw, answers, found)), p_value=_p_value(delta),
+    )  # fmt: skip
+    return JudgedComparison(comparison, found, answers, draw.hash)
+
+
+def _p_value(delta: Interval) -> float | None:
+    if not delta.established or delta.standard_error is None:
+        return None
+    return float(t_p_value(delta.estimate, delta.standard_error, delta.degrees))
+
+
+def _caveats(draw: Draw, answers: Answers, found: JudgedDifference) -> list[str]:
+    notes = [
+        f"judged, not labelled: {len(draw.questions)} answers about two models at confidence {draw.conf:g} and IoU "
+        "0.5; it says nothing about other thresholds"
+    ]
+    if answers.unsure:
+        notes.append(f"{answers.unsure} answers are in doubt, and move the difference by {found.doubt:.4f} in all: "
+                     "the interval holds both ends")  # fmt: skip
+    if answers.conflicts:
+        notes.append(f"{len(answers.conflicts)} questions were answered differently by two people, and count as unsure")
+    if not any(":" not in image.group or not image.group.startswith("image:") for image in draw.images):
+        notes.append("no groups are known: every image counts as one, which is too sure where images are near-copies")
+    return notes

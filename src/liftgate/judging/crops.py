@@ -1,0 +1,63 @@
+"""Cut what a question is about out of its image, with enough around it to see what it is."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+from liftgate.errors import DataError
+
+_AROUND, _LEAST_SIDE, _LARGEST_SIDE, _WHOLE_SIDE = 0.9, 96.0, 560, 1024
+_QUALITY = 82
+
+Box = tuple[float, float, float, float]
+
+
+class Crop(NamedTuple):
+    """A part of an image."""
+
+    jpeg: str
+    """Base64"""
+    window: Box
+    """The part, xyxy in pixels of the image upright"""
+
+
+def crop(path: Path, boxes: tuple[Box, ...]) -> Crop:
+    """Return the part of an image around `boxes`, upright; the whole image where there are none.
+
+    Raises:
+        DataError: the image cannot be read.
+    """
+    import PIL.Image
+    import PIL.ImageOps
+
+    try:
+        with PIL.Image.open(path) as opened:
+            picture = PIL.ImageOps.exif_transpose(opened).convert("RGB")
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        raise DataError("an image that cannot be read cannot be judged", where=path, got=str(error)[:200]) from None
+    window = _window(picture.size, boxes)
+    left, top, right, bottom = (round(value) for value in window)
+    part = picture.crop((left, top, right, bottom))
+    largest = _LARGEST_SIDE if boxes else _WHOLE_SIDE
+    part.thumbnail((largest, largest))
+    out = io.BytesIO()
+    part.save(out, "JPEG", quality=_QUALITY)
+    return Crop(base64.b64encode(out.getvalue()).decode("ascii"), window)
+
+
+def _window(size: tuple[int, int], boxes: tuple[Box, ...]) -> Box:
+    """Return the boxes' surroundings, in whole pixels inside the image."""
+    if not boxes:
+        return 0.0, 0.0, float(size[0]), float(size[1])
+    low = [min(box[axis] for box in boxes) for axis in (0, 1)]
+    high = [max(box[axis + 2] for box in boxes) for axis in (0, 1)]
+    side = max(_LEAST_SIDE, (1 + 2 * _AROUND) * max(high[0] - low[0], high[1] - low[1]))
+    edges: list[tuple[float, float]] = []
+    for axis in (0, 1):
+        length = min(side, float(size[axis]))
+        start = min(max(0.0, (low[axis] + high[axis] - length) / 2), size[axis] - length)
+        edges.append((float(int(start)), min(float(size[axis]), float(int(start + length + 1)))))
+    return edges[0][0], edges[1][0], edges[0][1], edges[1][1]

@@ -1,0 +1,330 @@
+"""Estimate the difference of two models from answers about a drawn sample of their detections, by groups.
+
+What is identified. Every detection is a true positive or a false one, so with N detections of each model known, the
+difference of true positives is a sum over the units (pairs of detections, and detections without a partner), the
+difference of false positives is ΔN − ΔTP, and precision follows. Recall and F1 need the number of objects: those found
+by either model are a sum over units too; those that both missed are estimated from the images of the audit.
+
+A sum over units is estimated without bias from units drawn with known probabilities. The interval draws groups, as that
+of `compare` with labels, so that it holds what varies between groups and what the draw of units adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.evaluation.resampling import IMAGE_DRAWS, image_units
+from liftgate.evaluation.resampling import Units as Resampling
+from liftgate.evaluation.resampling import units as resampling_units
+from liftgate.judging.pairing import KINDS, Units
+from liftgate.judging.sizes import chance_of_difference
+from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance
+from liftgate.stats.groups import GroupCount, count_groups
+from liftgate.stats.interval import Interval
+from liftgate.stats.unequal_sampling import estimated_values, sampling_variance, stratum_means
+
+Floats = NDArray[np.float64]
+JudgedMetric = Literal["recall", "precision", "F1", "false_positives_per_image", "true_positives_per_image"]
+JUDGED_METRICS: tuple[JudgedMetric, ...] = get_args(JudgedMetric)
+NEED_MISSED = ("recall", "F1")
+"""Metrics that need the number of objects which both models missed"""
+
+# Columns of the totals.
+_TP_CONTROL, _TP_TREATMENT, _FOUND, _MISSED, _N_CONTROL, _N_TREATMENT, _IMAGES = range(7)
+_BIN_OF, _MOST_BINS = 8, 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """What the answers say, with doubts counted once against the treatment and once in its favour."""
+
+    unit: NDArray[np.int64]
+    """(s,) units that were judged"""
+    against: Floats
+    """(s, 3) control right, treatment right, object found by either: 0 or 1, doubts counted against the treatment"""
+    in_favour: Floats
+    """(s, 3) the same, doubts counted in favour of the treatment"""
+    image: NDArray[np.int64]
+    """(r,) images that were searched for objects which both models missed"""
+    fewest: Floats
+    """(r,) how many these are at least"""
+    most: Floats
+    """(r,) how many these are at most; infinite: unknown"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    """The units, the images and the probabilities with which they were drawn."""
+
+    units: Units
+    score: Floats
+    """(n,) confidence of each unit"""
+    probability: Floats
+    """(n,) inclusion probability of each unit"""
+    image_probability: Floats
+    """(n_images,) inclusion probability of each image in the search for missed objects"""
+    empty: NDArray[np.bool_]
+    """(n_images,) images on which neither model found anything"""
+    groups: Sequence[str]
+    """(n_images,) group of each image"""
+
+
+class VarianceShares(NamedTuple):
+    """Where the variance of the difference comes from; the shares add up to 1."""
+
+    groups: float
+    """What varies between groups: labels of everything would have it too"""
+    disagreements: float
+    """That only a sample of the disagreements was judged"""
+    agreed: float
+    """The audit of agreed pairs"""
+    missed: float
+    """The audit of images for objects that both missed"""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedDifference:
+    """The difference of two models by one metric, estimated from answers."""
+
+    control: float
+    treatment: float
+    delta: Interval
+    true_positives: tuple[float, float]
+    """Estimated, of control and treatment"""
+    detections: tuple[int, int]
+    objects_found: float
+    """By either model, estimated"""
+    objects_missed: float
+    """By both, estimated"""
+    doubt: float
+    """How far the answers "unsure" alone move the estimate, in all"""
+    shares: VarianceShares | None
+    """None: no variance could be estimated"""
+
+
+def judged_difference(
+    design: Design, outcomes: Outcomes, metric: JudgedMetric, level: float = 0.95
+) -> JudgedDifference:
+    """Estimate treatment − control of a metric, with an interval that holds under the draw of units and of groups.
+
+    Args:
+        design: units, images, probabilities, groups.
+        outcomes: the answers.
+        metric: one of JUDGED_METRICS.
+        level: of the interval.
+    """
+    groups = resampling_units(list(design.groups))
+    cases = [_Case(design, outcomes, metric, values, missed) for values, missed in _scenarios(outcomes)]
+    found = [case.interval(groups, level) for case in cases]
+    estimates = [interval.estimate for interval in found]
+    delta = _union(found)
+    middle = [float(np.mean([case.values()[arm] for case in cases])) for arm in (0, 1)]
+    totals = np.mean([case.sums for case in cases], axis=0)
+    return JudgedDifference(
+        middle[0], middle[1], delta,
+        (float(totals[_TP_CONTROL]), float(totals[_TP_TREATMENT])),
+        (int(totals[_N_CONTROL]), int(totals[_N_TREATMENT])),
+        float(totals[_FOUND]), float(totals[_MISSED]), max(estimates) - min(estimates),
+        cases[0].shares(delta),
+    )  # fmt: skip
+
+
+def _scenarios(outcomes: Outcomes) -> list[tuple[Floats, Floats]]:
+    """Return the ways to resolve doubts whose results enclose all others: values of units, and numbers missed."""
+    unknown = np.isinf(outcomes.most)
+    most = np.where(unknown, _beyond(outcomes), outcomes.most)
+    sure = bool((outcomes.against == outcomes.in_favour).all())
+    values = [outcomes.against] if sure else [outcomes.against, outcomes.in_favour]
+    missed = [outcomes.fewest] if bool((outcomes.fewest == most).all()) else [outcomes.fewest, most]
+    return [(one, number) for one in values for number in missed]
+
+
+def _beyond(outcomes: Outcomes) -> float:
+    """Return a number of objects that no image holds: with it recall and F1 differ by nothing."""
+    return 1e9 + float(outcomes.fewest.max(initial=0.0))
+
+
+class _Case:
+    """One way to resolve the doubts: totals by image, and what follows from them."""
+
+    def __init__(
+        self, design: Design, outcomes: Outcomes, metric: JudgedMetric, values: Floats, missed: Floats
+    ) -> None:
+        self.design, self.outcomes, self.metric, self.judged, self.missed = design, outcomes, metric, values, missed
+        units, n_images = design.units, len(design.groups)
+        self.strata = _strata(units, design.score, outcomes.unit)
+        self.by_unit = estimated_values(values, outcomes.unit, design.probability, self.strata)
+        self.by_image = np.zeros((n_images, 7))
+        for column in range(3):
+            self.by_image[:, column] = np.bincount(units.image, self.by_unit[:, column], minlength=n_images)
+        if len(outcomes.image):
+            self.by_image[:, _MISSED] = estimated_values(
+                missed[:, None], outcomes.image, design.image_probability, design.empty.astype(np.int64)
+            )[:, 0]
+        self.by_image[:, _N_CONTROL] = np.bincount(units.image[units.control >= 0], minlength=n_images)
+        self.by_image[:, _N_TREATMENT] = np.bincount(units.image[units.treatment >= 0], minlength=n_images)
+        self.by_image[:, _IMAGES] = 1
+        self.sums = self.by_image.sum(axis=0)
+
+    def values(self) -> tuple[float, float]:
+        """Value of the metric of control and treatment."""
+        first, second = metric_values(self.metric, self.sums)
+        return float(first), float(second)
+
+    def interval(self, groups: Resampling, level: float) -> Interval:
+        """Interval of the difference, from draws of groups."""
+        control, treatment = self.values()
+        return bootstrap_se_t(
+            treatment - control, self._draws(groups, groups.draws())[1:], level, n_images=len(self.by_image),
+            units=groups.count, groups=self._informative(groups), simple_variance=self._simple_variance(groups),
+            unseen_variance=self.unseen_variance(),
+        )  # fmt: skip
+
+    def _draws(self, groups: Resampling, weights: Floats) -> Floats:
+        by_unit = np.zeros((groups.count, self.by_image.shape[1]))
+        np.add.at(by_unit, groups.of_image, self.by_image)
+        first, second = metric_values(self.metric, weights.T @ by_unit)
+        return np.asarray(second - first, dtype=np.float64)
+
+    def _simple_variance(self, groups: Resampling) -> float | None:
+        if groups.n_groups == len(self.by_image):
+            return None
+        alone = image_units(len(self.by_image))
+        drawn = self._draws(alone, alone.draws(IMAGE_DRAWS))
+        return bootstrap_variance(float(drawn[0]), drawn[1:], alone.count)
+
+    def _informative(self, groups: Resampling) -> GroupCount:
+        """Count the groups in which the models differ, by what the metric divides by there."""
+        units, count = self.design.units, groups.n_groups
+        if self.metric in NEED_MISSED:  # expected objects, without the noise of the draw
+            expected = stratum_means(
+                self.judged, 1 / self.design.probability[self.outcomes.unit], self.strata[self.outcomes.unit],
+                int(self.strata.max(initial=-1)) + 1,
+            )[self.strata, _FOUND] if len(self.outcomes.unit) else np.ones(len(units))  # fmt: skip
+            weight = np.bincount(groups.group[units.image], expected, minlength=count)
+        elif self.metric == "precision":
+            number = self.by_image[:, _N_CONTROL] + self.by_image[:, _N_TREATMENT]
+            weight = np.bincount(groups.group, number, minlength=count)
+        else:
+            weight = np.bincount(groups.group, minlength=count).astype(np.float64)
+        differs = ~units.agreed
+        differs[self.outcomes.unit] |= self.judged[:, 0] != self.judged[:, 1]
+        apart = np.bincount(groups.group[units.image[differs]], minlength=count) > 0
+        return count_groups(np.where(apart, weight, 0.0), count)
+
+    def gradient(self) -> Floats:
+        """Derivative (7,) of the difference by each total."""
+        slopes = np.zeros(len(self.sums))
+        for column in range(len(self.sums)):
+            step = max(1.0, abs(self.sums[column])) * 1e-5
+            shifted = np.stack([self.sums, self.sums])
+            shifted[0, column] -= step
+            shifted[1, column] += step
+            first, second = metric_values(self.metric, shifted)
+            slopes[column] = float(np.diff(second - first)[0]) / (2 * step)
+        return np.nan_to_num(slopes)
+
+    def _design_variances(self) -> tuple[float, float, float]:
+        """Variance that the draw adds: disagreements, agreed pairs, images."""
+        design, outcomes, slopes = self.design, self.outcomes, self.gradient()
+        weights = 1 / design.probability[outcomes.unit]
+        stratum = self.strata[outcomes.unit]
+        means = stratum_means(self.judged, weights, stratum, int(self.strata.max(initial=-1)) + 1)
+        residual = (self.judged - means[stratum]) @ slopes[:3]
+        agreed = design.units.agreed[outcomes.unit]
+        parts = [
+            sampling_variance(residual[rows], design.probability[outcomes.unit][rows], stratum[rows])
+            for rows in (~agreed, agreed)
+        ]
+        kind = design.empty[outcomes.image].astype(np.int64)
+        p = design.image_probability[outcomes.image]
+        spread = 0.0
+        if len(outcomes.image):
+            level = stratum_means(self.missed[:, None], 1 / p, kind, 2)[kind, 0]
+            spread = sampling_variance((self.missed - level) * slopes[_MISSED], p, kind)
+        return parts[0], parts[1], spread
+
+    def unseen_variance(self) -> float:
+        """Variance of differences in agreed pairs that the audit may have missed, beyond what it found.
+
+        A sample of agreed pairs in which none differs does not show that none does. Half a difference is added to
+        those that the audit found, and spread over all pairs as the size measure expects them.
+        """
+        design, sampled = self.design, self.outcomes.unit
+        agreed = design.units.agreed
+        chance = chance_of_difference(design.units.overlap)
+        mine = sampled[agreed[sampled]]
+        seen = float(np.sum(self.judged[agreed[sampled], 0] != self.judged[agreed[sampled], 1]))
+        scale = (seen + 0.5) / max(float(chance[mine].sum()), 1e-9) if len(mine) else 1.0
+        slopes = self.gradient()
+        effect = float(abs(slopes[_TP_CONTROL]) + abs(slopes[_TP_TREATMENT])) / 2
+        p = design.probability[agreed]
+        expected = float(np.sum((1 - p) / p * np.minimum(scale * chance[agreed], 1.0))) * effect**2
+        return max(0.0, expected - self._design_variances()[1])
+
+    def shares(self, delta: Interval) -> VarianceShares | None:
+        """Shares of the variance by its sources."""
+        if delta.standard_error is None or not delta.standard_error > 0:
+            return None
+        total = delta.standard_error**2
+        disagreements, agreed, missed = self._design_variances()
+        agreed += self.unseen_variance()
+        sampled = disagreements + agreed + missed
+        scale = min(1.0, total / sampled) if sampled else 1.0  # both are estimates
+        parts = [part * scale / total for part in (disagreements, agreed, missed)]
+        return VarianceShares(max(0.0, 1 - sum(parts)), *parts)
+
+
+def metric_values(metric: JudgedMetric, totals: Floats) -> tuple[Floats, Floats]:
+    """Return the metric of control and treatment from (…, 7) totals; NaN where it is undefined."""
+    right = totals[..., _TP_CONTROL], totals[..., _TP_TREATMENT]
+    made = totals[..., _N_CONTROL], totals[..., _N_TREATMENT]
+    objects, images = totals[..., _FOUND] + totals[..., _MISSED], totals[..., _IMAGES]
+    if metric == "recall":
+        first, second = (_divide(tp, objects) for tp in right)
+    elif metric == "precision":
+        first, second = (_divide(tp, n) for tp, n in zip(right, made, strict=True))
+    elif metric == "F1":
+        first, second = (_divide(2 * tp, n + objects) for tp, n in zip(right, made, strict=True))
+    elif metric == "false_positives_per_image":
+        first, second = (_divide(n - tp, images) for tp, n in zip(right, made, strict=True))
+    else:
+        first, second = (_divide(tp, images) for tp in right)
+    return first, second
+
+
+def _divide(above: Floats, below: Floats) -> Floats:
+    return np.asarray(
+        np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.asarray(below) > 0), dtype=np.float64
+    )
+
+
+def _strata(units: Units, score: Floats, sampled: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (n,) strata: kinds, divided by confidence where enough of a kind were judged."""
+    strata = np.zeros(len(units), dtype=np.int64)
+    taken = 0
+    for kind in range(len(KINDS)):
+        inside = units.kind == kind
+        judged = score[sampled[inside[sampled]]]
+        bins = int(np.clip(len(judged) // _BIN_OF, 1, _MOST_BINS))
+        edges = np.quantile(judged, np.arange(1, bins) / bins) if bins > 1 else np.empty(0)
+        strata[inside] = taken + np.searchsorted(edges, score[inside], side="right")
+        taken += bins
+    return strata
+
+
+def _union(found: Sequence[Interval]) -> Interval:
+    """Return the interval that holds all of `found`; not established where one of them is not."""
+    estimate = (min(one.estimate for one in found) + max(one.estimate for one in found)) / 2
+    if len(found) == 1:
+        return found[0]
+    worst = max(found, key=lambda one: (one.low is None, one.standard_error or 0.0))
+    if worst.low is None:
+        return replace(worst, estimate=estimate)
+    low, high = min(one.low or 0.0 for one in found), max(one.high or 0.0 for one in found)
+    return replace(worst, estimate=estimate, low=low, high=high, note=worst.note)

@@ -1,0 +1,71 @@
+"""The page on which questions are answered: one HTML file with its pictures, offline, by keyboard or by touch."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import TypedDict
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.files import write_text
+from liftgate.judging.crops import crop
+from liftgate.judging.draw import MISSED, Draw, Mark, Question
+from liftgate.progress import Progress, silent
+
+_DATA = "/*DATA*/null"
+
+
+class _Rectangle(TypedDict):
+    cls: str
+    box: tuple[float, float, float, float]
+
+
+class _Card(TypedDict):
+    id: str
+    kind: str
+    jpeg: str
+    window: tuple[float, float, float, float]
+    marks: list[_Rectangle]
+    surer: list[_Rectangle]
+
+
+def write_page(draw: Draw, dataset: Dataset, path: Path, *, progress: Progress = silent) -> Path:
+    """Write the page and return its path. It does not say which model a box is of, nor how sure the model was.
+
+    Args:
+        draw: the questions.
+        dataset: the images.
+        path: of the HTML file.
+        progress: called with the number of pictures cut and in all.
+
+    Raises:
+        DataError: an image cannot be read.
+    """
+    paths = {image.id: image.path for image in dataset.images}
+    cards = []
+    for done, question in enumerate(draw.questions, 1):
+        cards.append(_card(question, paths[draw.images[question.image].id]))
+        progress("pictures", done, len(draw.questions))
+    content = {"draw": draw.hash, "classes": list(draw.classes), "cards": cards}
+    data = json.dumps(content, ensure_ascii=True).replace("<", "\\u003c")
+    template = files("liftgate.judging").joinpath("page.html").read_text(encoding="utf-8")
+    before, after = template.split(_DATA)
+    write_text(path, before + data + after)
+    return path
+
+
+def _card(question: Question, image: Path) -> _Card:
+    whole = question.kind == MISSED
+    shown = () if whole else tuple(mark.box for mark in question.marks)
+    part = crop(image, shown)
+    kind = "missed" if whole else "pair" if len(question.marks) == 2 else "single"
+    return _Card(
+        id=question.id, kind=kind, jpeg=part.jpeg, window=part.window,
+        marks=[_rectangle(mark) for mark in question.marks], surer=[_rectangle(mark) for mark in question.surer],
+    )  # fmt: skip
+
+
+def _rectangle(mark: Mark) -> _Rectangle:
+    left, top, right, bottom = (round(value, 2) for value in mark.box)
+    return _Rectangle(cls=mark.cls, box=(left, top, right, bottom))

@@ -1,0 +1,97 @@
+"""Say before anybody clicks: how many judgements there will be, how precise they will be, and whether they pay."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.judging.draw import LEAST_BUDGET, MISSED, Draw
+from liftgate.judging.pairing import KINDS, Units
+from liftgate.judging.sizes import LARGEST_WEIGHT, size_measure
+from liftgate.stats.unequal_sampling import inclusion_probabilities
+
+_WIDTH = 1.4
+"""The default budget makes the interval about so many times as wide as labels of everything would"""
+_MOST_OF_BOXES = 0.75
+"""From so many judgements for each box on, drawing the boxes is the better buy: they answer every question"""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgementPlan:
+    """What judging two models would take."""
+
+    questions: int
+    """Judgements that will be asked for"""
+    kinds: Mapping[str, int]
+    """Of which kind they are"""
+    units: Mapping[str, int]
+    """How many units there are of each kind, drawn or not"""
+    agreement: float
+    """Share of the models' detections on which they agree"""
+    boxes: int
+    """About how many boxes the labels of these images would have"""
+    n_images: int
+    n_groups: int
+    width: float
+    """How much wider than with labels of everything the interval will be, about"""
+    pays: bool
+
+    @property
+    def text(self) -> str:
+        """The plan in sentences."""
+        differ = sum(count for kind, count in self.units.items() if kind != "agreed")
+        drawn = sum(count for kind, count in self.kinds.items() if kind not in ("agreed", MISSED))
+        return (
+            f"{self.questions} judgements ({drawn} of {differ:,} disagreements, {self.kinds['agreed']} of "
+            f"{self.units['agreed']:,} agreed pairs, {self.kinds[MISSED]} of {self.n_images:,} images searched for "
+            f"objects that both missed) instead of about {self.boxes:,} boxes to draw; the models agree in "
+            f"{self.agreement:.0%} of their detections. The interval will be about {self.width:.2f} times as wide as "
+            "labels would give" + ("." if self.pays else _UNPAID.format(share=self.questions / max(1, self.boxes)))
+        )
+
+
+_UNPAID = (
+    ". It will not pay: that is {share:.2f} judgements for each box. These models are too far apart to be judged by "
+    "their disagreements; draw the boxes, or fewer of them by `liftgate data sample`"
+)
+
+
+def plan_of(draw: Draw) -> JudgementPlan:
+    """Return the plan of a draw."""
+    units = draw.units.units()
+    score, p = (np.array(column, dtype=np.float64) for column in (draw.units.score, draw.units.probability))
+    boxes = expected_boxes(units)
+    return JudgementPlan(
+        questions=len(draw.questions), kinds=draw.counts(), units={kind: units.count(kind) for kind in KINDS},
+        agreement=units.agreement, boxes=boxes, n_images=len(draw.images),
+        n_groups=len({image.group for image in draw.images}), width=_width(size_measure(units, score), p),
+        pays=len(draw.questions) <= _MOST_OF_BOXES * boxes,
+    )  # fmt: skip
+
+
+def expected_boxes(units: Units) -> int:
+    """Return about how many objects there are: agreed detections, and half of those that only one model has."""
+    single = (units.control < 0) | (units.treatment < 0)
+    return math.ceil(int((~single).sum()) + 0.5 * int(single.sum()))
+
+
+def default_budget(units: Units, score: NDArray[np.float64]) -> int:
+    """Return the number of judgements that makes the interval about 1.4 times as wide as labels would."""
+    size = size_measure(units, score)
+    low, high = min(LEAST_BUDGET, len(units)), len(units)
+    while low < high:
+        middle = (low + high) // 2
+        if _width(size, inclusion_probabilities(size, middle, floor=1 / LARGEST_WEIGHT)) > _WIDTH:
+            low = middle + 1
+        else:
+            high = middle
+    return max(LEAST_BUDGET, math.ceil(low / 0.94))
+
+
+def _width(size: NDArray[np.float64], probability: NDArray[np.float64]) -> float:
+    """Return √(1 + variance of the draw / variance between groups), the latter as if units were independent."""
+    return math.sqrt(1 + float(np.sum((1 - probability) / probability * size**2)) / float(np.sum(size**2)))

@@ -1,0 +1,42 @@
+"""How much each unit may contribute to the difference of two models, before anybody has looked: the size measure."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.data.core.predictions import Predictions
+from liftgate.judging.pairing import Units
+
+LARGEST_WEIGHT = 40.0
+"""No answer stands for more than this many units"""
+_LEAST_SPREAD = 0.35
+"""Standard deviation of right or wrong that even a very sure detection is granted"""
+
+
+def scores_of(units: Units, control: Predictions, treatment: Predictions) -> NDArray[np.float64]:
+    """Return (n,) the confidence of each unit: of its detection, or the mean of both."""
+    first = np.where(units.control >= 0, _take(control.scores, units.control), np.nan)
+    second = np.where(units.treatment >= 0, _take(treatment.scores, units.treatment), np.nan)
+    both = np.stack([first, second])
+    counts = np.isfinite(both).sum(axis=0)
+    return np.asarray(np.nansum(both, axis=0) / np.maximum(counts, 1), dtype=np.float64)
+
+
+def chance_of_difference(overlap: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the assumed probability that one box of an agreed pair fits its object at IoU 0.5 and the other does not.
+
+    It only steers the draw; what the audit finds decides. Measured: docs/judging.md.
+    """
+    return np.asarray(np.clip(0.3 * (1 - overlap) ** 1.4, 0.002, 0.5), dtype=np.float64)
+
+
+def size_measure(units: Units, score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n,) the assumed standard deviation of each unit's contribution to the difference of true positives."""
+    spread = np.sqrt(np.clip(score * (1 - score), _LEAST_SPREAD**2, None))
+    pair = (units.control >= 0) & (units.treatment >= 0)
+    return np.where(units.agreed, np.sqrt(chance_of_difference(units.overlap)), np.where(pair, 0.7, spread))
+
+
+def _take(values: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    return values[np.maximum(rows, 0)] if len(values) else np.zeros(len(rows))

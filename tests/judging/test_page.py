@@ -1,0 +1,211 @@
+"""The page in a real browser: 200 answers by keyboard alone, offline, and their file decides."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import liftgate
+from judging.two_models import Models, Person, two_models
+from liftgate.cli import main
+from liftgate.data.formats.coco.predictions import write_predictions
+from liftgate.judging.draw import MISSED, Draw
+from liftgate.judging.draw_files import read_draw
+from liftgate.testing.data import picture
+
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+KEYS = {"yes": "y", "no": "n", "unsure": "u", "both": "y", "neither": "n", "first": "1", "second": "2"}
+GROUPS = r"^(?P<group>g\d+)_"
+
+
+class Study(NamedTuple):
+    models: Models
+    control: Path
+    treatment: Path
+    images: Path
+    folder: Path
+    draw: Draw
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    root = tmp_path_factory.mktemp("judge")
+    models = two_models(5, groups=10, per_group=12)
+    for number, image in enumerate(models.truth.images):
+        picture(root / "images" / image.id, (640, 640) if number < 2 else (64, 64), seed=number)
+    control = write_predictions(models.control, models.truth, root / "old.json")
+    treatment = write_predictions(models.treatment, models.truth, root / "new.json")
+    options = ["--images", str(root / "images"), "--classes", "cat", "dog", "--groups", GROUPS, "--budget", "200"]
+    assert main(["judge", str(control), str(treatment), *options, "--out", str(root / "judging")]) == 0
+    folder = root / "judging"
+    return Study(models, control, treatment, root / "images", folder, read_draw(folder))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = os.environ.get("LIFTGATE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no chromium on this machine: the page is not looked at in a browser")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=QUIET)
+        yield opened
+        opened.close()
+
+
+def keys_of(word: str) -> list[str]:
+    return [KEYS[word]] if word in KEYS else list(word) if len(word) == 1 else ["u", "u"]
+
+
+def test_two_hundred_answers_without_a_mouse_and_a_pause_in_between(browser: Any, study: Study, tmp_path: Path) -> None:
+    person, url = Person(study.models), (study.folder / "judge.html").as_uri()
+    context = browser.new_context(viewport={"width": 1280, "height": 860}, offline=True, accept_downloads=True)
+    complaints: list[str] = []
+
+    def opened() -> Any:
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request", lambda one: complaints.append(one.url) if not one.url.startswith(("file:", "data:")) else None
+        )
+        page.goto(url)
+        return page
+
+    page = opened()
+    page.keyboard.type("Ann")
+    page.keyboard.press("Enter")
+    assert len(study.draw.questions) == 200
+    for index in range(100):
+        for key in keys_of(person.word(study.draw, index)):
+            page.keyboard.press(key)
+    page.keyboard.press("n")  # a slip, and back
+    page.keyboard.press("Backspace")
+    assert page.locator("#count").inner_text() == "101 of 200"
+    page.close()
+    page = opened()  # another day
+    assert "Go on at 101 of 200" in page.locator("#begin").inner_text()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Space")  # hides the boxes
+    assert page.locator("#stage").get_attribute("class") == "bare"
+    for index in range(100, 200):
+        for key in keys_of(person.word(study.draw, index)):
+            page.keyboard.press(key)
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    answers = tmp_path / "answers.csv"
+    download.value.save_as(answers)
+    assert complaints == []
+    context.close()
+    result = liftgate.compare_judgements(study.folder, answers, study.control, study.treatment, metric="recall")
+    expected = [person.word(study.draw, index) for index in range(200)]
+    assert list(result.answers.by_question.values()) == expected
+    assert result.answers.people == ("Ann",)
+    truth = liftgate.compare(study.models.truth, study.models.control, study.models.treatment, metric="recall")
+    assert result.comparison.delta.low <= truth.delta.estimate <= result.comparison.delta.high
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_it_fits_a_phone_and_a_desk_and_answers_to_touch(browser: Any, study: Study, scheme: str, width: int) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": 780}, color_scheme=scheme, offline=True, has_touch=True
+    )
+    page = context.new_page()
+    page.goto((study.folder / "judge.html").as_uri())
+    page.locator("#begin").tap()
+    for _ in range(6):
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        buttons = page.locator("#keys button")
+        for place in range(buttons.count()):
+            box = buttons.nth(place).bounding_box()
+            assert box["height"] >= 44 and box["width"] >= 44
+        buttons.nth(0).tap()
+    assert page.locator("#count").inner_text() == "7 of 200"
+    context.close()
+
+
+def test_the_page_names_neither_the_models_nor_their_confidence(study: Study) -> None:
+    text = (study.folder / "judge.html").read_text()
+    data = json.loads(text.split("const DATA = ", 1)[1].split(";\nconst NAME", 1)[0])
+    assert set(data["cards"][0]) == {"id", "kind", "jpeg", "window", "marks", "surer"}
+    assert all(set(mark) == {"cls", "box"} for card in data["cards"] for mark in card["marks"])
+    assert "old.json" not in text
+
+
+def test_a_class_that_is_a_script_stays_text(browser: Any, study: Study, tmp_path: Path) -> None:
+    names = ["</script><script>window.bad=1</script>", "<img src=x onerror=window.bad=1>"]
+    options = ["--images", str(study.images), "--budget", "40", "--out", str(tmp_path / "odd"), "--classes", *names]
+    assert main(["judge", str(study.control), str(study.treatment), *options]) == 0
+    page = browser.new_page()
+    page.goto((tmp_path / "odd" / "judge.html").as_uri())
+    page.keyboard.press("Enter")
+    assert page.evaluate("window.bad") is None
+    assert page.locator("#stage svg").count() == 1
+    page.close()
+
+
+def test_compare_by_judgements_on_the_command_line(study: Study, tmp_path: Path, capsys: Any) -> None:
+    from liftgate.judging.answers import answers_table
+
+    answers = tmp_path / "answers.csv"
+    answers.write_bytes(answers_table(study.draw, Person(study.models).answers(study.draw)))
+    arms = ["--control", str(study.control), "--treatment", str(study.treatment), "--judgements", str(answers)]
+    words = ["compare", *arms, "--draw", str(study.folder), "--metric", "precision", "--margin", "-0.5"]
+    capsys.readouterr()
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("PASS: precision of treatment is") and "from the audit of agreed pairs" in text
+    assert "10 groups" in text
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] == "PASS" and found["n_groups"] == 10 and found["judgements"]["n_answers"] == 200
+    assert set(found["judgements"]["variance_shares"]) == {"groups", "disagreements", "agreed", "missed"}
+
+
+def test_bad_input_is_refused_and_nothing_is_written(study: Study, tmp_path: Path, capsys: Any) -> None:
+    from liftgate.judging.answers import answers_table
+
+    answers = tmp_path / "answers.csv"
+    answers.write_bytes(answers_table(study.draw, Person(study.models).answers(study.draw)))
+    arms = ["--control", str(study.control), "--treatment", str(study.treatment)]
+    changed = tmp_path / "changed.json"
+    changed.write_text(study.control.read_text().replace('"score":0.', '"score":0.1', 1))
+    by = ["--judgements", str(answers), "--draw", str(study.folder)]
+    where = ["--images", str(study.images), "--classes", "cat", "dog"]
+    two = [str(study.control), str(study.treatment)]
+    cases = {
+        "are not those that the questions were drawn from": ["compare", "--control", str(changed), *arms[2:], *by],
+        "control are not those": ["compare", "--control", arms[3], "--treatment", arms[1], *by],
+        "what is compared against": ["compare", *arms],
+        "the draw has fixed the images": ["compare", *arms, *by, "--groups", "folder"],
+        "cannot be judged": ["compare", *arms, *by, "--metric", "mAP50"],
+        "cannot read the draw": ["compare", *arms, "--judgements", str(answers)],
+        "one of the two": ["judge", *two, *where],
+        "the folder is not empty": ["judge", *two, *where, "--out", str(study.folder)],
+        "too few judgements": ["judge", *two, *where, "--out", str(tmp_path / "a"), "--budget", "3"],
+        "neither model detects anything": ["judge", *two, *where, "--out", str(tmp_path / "a"), "--conf", "1"],
+        "not a rule for groups": ["judge", *two, *where, "--out", str(tmp_path / "a"), "--groups", "video"],
+    }
+    for message, words in cases.items():
+        assert main(words) == 2, message
+        complaint = capsys.readouterr().err
+        assert message in complaint and "Traceback" not in complaint
+    assert not (tmp_path / "a").exists()
+    assert {one.kind for one in study.draw.questions} >= {MISSED}
+
+
+def test_an_image_that_cannot_be_read_is_named_before_anything_is_written(study: Study, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    shutil.copytree(study.images, images)
+    broken = images / study.draw.images[study.draw.questions[0].image].id
+    broken.write_bytes(broken.read_bytes()[:200])
+    words = ["judge", str(study.control), str(study.treatment), "--images", str(images), "--classes", "cat", "dog"]
+    assert main([*words, "--groups", GROUPS, "--budget", "200", "--out", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
