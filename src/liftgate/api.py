@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from liftgate.services.evidence import evaluate as evaluate
     from liftgate.services.evidence import size as size
     from liftgate.services.evidence import size_models as size_models
+    from liftgate.services.exporting import ExportResult as ExportResult
+    from liftgate.services.exporting import export as export
     from liftgate.services.judging import DrawnJudgements as DrawnJudgements
     from liftgate.services.judging import compare_judgements as compare_judgements
     from liftgate.services.judging import judge as judge
@@ -87,6 +89,7 @@ VERBS = {
     "doctor": "liftgate.diagnosis",
     "evaluate": "liftgate.services.evidence",
     "explain": "liftgate.diagnosis",
+    "export": "liftgate.services.exporting",
     "init": "liftgate.study.templates",
     "judge": "liftgate.services.judging",
     "list_models": "liftgate.services.models",
@@ -121,6 +124,7 @@ TYPES = {
     "Diagnosis": "liftgate.diagnosis",
     "DrawnJudgements": "liftgate.services.judging",
     "Evaluation": "liftgate.evaluation.records",
+    "ExportResult": "liftgate.services.exporting",
     "Finding": "liftgate.checks.finding",
     "Interval": "liftgate.stats.interval",
     "JudgedComparison": "liftgate.judging.compare",
@@ -151,6 +155,7 @@ __all__ = [
     "Diagnosis",
     "DrawnJudgements",
     "Evaluation",
+    "ExportResult",
     "Finding",
     "Interval",
     "JudgedComparison",
@@ -179,6 +184,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "explain",
+    "export",
     "init",
     "judge",
     "list_models",

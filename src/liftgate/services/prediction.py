@@ -21,7 +21,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats.coco import read_results, write_predictions
 from liftgate.data.formats.read import is_dataset, read
 from liftgate.data.sampling.frames import unlabelled_dataset
-from liftgate.deploy.export.card import Task, UseSettings
+from liftgate.deploy.export.card import Task, UseSettings, find_card, read_card
 from liftgate.deploy.export.described import DescribedExport, describe_export
 from liftgate.deploy.runtime.predict import load_model, predict_dataset, with_thresholds
 from liftgate.errors import DataError, Refused, UsageError
@@ -93,7 +93,7 @@ def predict(
     else:
         export = describe_export(path, tuple(classes) or None)
         chosen = with_thresholds(export.card.use, conf, iou, max_det)
-        made = _predict_export(export, dataset, chosen, imgsz=imgsz, progress=progress)
+        made = predict_export(export, dataset, chosen, imgsz=imgsz, device=device, progress=progress)
     result = in_classes_of(made, dataset)
     if out is not None:
         write_predictions(result.predictions, result.dataset, out)
@@ -187,7 +187,8 @@ def trusted_task(path: Path) -> tuple[Task, tuple[str, ...]]:
         DataError: it is no checkpoint, or of another task.
     """
     if path.suffix.lower() == ".torchscript":
-        return "detect", ("a TorchScript file says no task: boxes are taken",)
+        card = None if find_card(path) is None else read_card(path)
+        return ("detect", ("a TorchScript file says no task: boxes are taken",)) if card is None else (card.task, ())
     held: Checkpoint = read_checkpoint(path)
     if held.hostile:
         hint = "`liftgate check` lists all of it; take the weights from their author's own page"
@@ -224,9 +225,21 @@ def in_classes_of(made: PredictionResult, dataset: Dataset) -> PredictionResult:
     return PredictionResult(predictions, dataset, (*made.notes, *([note] if note else [])))
 
 
-def _predict_export(
-    export: DescribedExport, dataset: Dataset, use: UseSettings, *, imgsz: int | None, progress: Progress
+def predict_export(
+    export: DescribedExport,
+    dataset: Dataset,
+    use: UseSettings,
+    *,
+    imgsz: int | None = None,
+    device: str | None = None,
+    progress: Progress = silent,
 ) -> PredictionResult:
+    """Return the detections of an export in its own classes, without torch where its format allows that.
+
+    Raises:
+        UsageError: a format that does not run here, or another imgsz than the export's.
+        DataError: an image cannot be read, or the output does not fit the card.
+    """
     entry = export.card.input
     if imgsz is not None and (imgsz, imgsz) != (entry.height, entry.width):
         what, got = "an export has the size that it was made with", str(imgsz)
@@ -236,6 +249,9 @@ def _predict_export(
     if export.card.output.nms:
         cut = "an unknown confidence" if least is None else f"confidence {least:g}"
         notes.append(f"non-maximum suppression is inside the file: nothing below {cut} comes out, so mAP is cut there")
+    if export.card.format == "torchscript":
+        made = predict_checkpoint(export.path, dataset, use, imgsz=entry.height, device=device, progress=progress)
+        return replace(made, notes=(*notes, *made.notes))
     model = load_model(export.card, export.folder)
     return PredictionResult(predict_dataset(model, dataset, use=use, progress=progress), dataset, tuple(notes))
 

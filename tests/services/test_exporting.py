@@ -1,0 +1,146 @@
+"""Exports of a real checkpoint, made once for all tests here."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liftgate.deploy.export.calibration import read_calibration
+from liftgate.deploy.export.card import read_card
+from liftgate.errors import DataError, Refused, UsageError
+from liftgate.services.exporting import ExportResult, export
+from liftgate.services.prediction import PredictionResult, predict
+
+pytest.importorskip("ultralytics")
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from deploy.colours import GROUPS, write_images
+from deploy.tiny_checkpoint import write_checkpoint
+
+pytestmark = [pytest.mark.train, pytest.mark.xdist_group("exports")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(folder: Path) -> Path:
+    return write_checkpoint(folder / "tiny", keypoints=2)
+
+
+@pytest.fixture(scope="module")
+def images(folder: Path) -> Path:
+    """Images of odd sizes, wider and higher than the input, upright and turned."""
+    data = write_images(folder / "set", 34, split="train", size=(97, 131))
+    write_images(folder / "set", 6, split="test", size=(211, 73), seed=1)
+    return data
+
+
+@pytest.fixture(scope="module")
+def made(checkpoint: Path, images: Path, folder: Path) -> ExportResult:
+    return export(
+        checkpoint, folder / "out", precisions=["fp32", "int8"], data=images, groups=GROUPS, imgsz=64, n_calibration=32
+    )
+
+
+@pytest.fixture(scope="module")
+def reference(checkpoint: Path, folder: Path, made: ExportResult) -> PredictionResult:
+    return predict(checkpoint, folder / "set/images", imgsz=64)
+
+
+def test_an_export_has_a_card_that_says_what_it_is(made: ExportResult, checkpoint: Path) -> None:
+    card = read_card(made.folder / "onnx-fp32")
+    assert (card.format, card.precision, card.task) == ("onnx", "fp32", "pose")
+    assert (card.input.height, card.input.width) == (64, 64)
+    assert card.output.classes == ("cat", "dog")
+    assert card.output.keypoints == (2, 3)
+    assert card.opset
+    assert card.weights.name == checkpoint.name
+    assert card.data is not None
+    assert dict(card.versions)["ultralytics"]
+
+
+def test_an_export_in_float_finds_what_the_checkpoint_finds(
+    made: ExportResult, reference: PredictionResult, folder: Path
+) -> None:
+    found = predict(made.folder / "onnx-fp32", folder / "set/images").predictions
+    truth = reference.predictions
+    assert found.images == truth.images
+    assert len(found) == len(truth) > 200
+    assert np.array_equal(found.image, truth.image)
+    assert np.array_equal(found.cls, truth.cls)
+    assert np.abs(found.boxes - truth.boxes).max() <= 0.05
+    assert np.abs(found.scores - truth.scores).max() <= 1e-4
+    assert found.keypoints is not None
+    assert truth.keypoints is not None
+    assert np.abs(found.keypoints - truth.keypoints).max() <= 0.05
+
+
+def test_an_int8_export_names_its_calibration_images(made: ExportResult) -> None:
+    card = read_card(made.folder / "onnx-int8")
+    assert card.calibration is not None
+    assert (card.calibration.split, card.calibration.n_images, card.calibration.n_groups) == ("train", 32, 6)
+    listed = read_calibration(made.folder / "onnx-int8", card.calibration)
+    assert all(one.image.startswith("images/train/") for one in listed)
+    assert card.n_bytes < 0.5 * read_card(made.folder / "onnx-fp32").n_bytes
+
+
+def test_the_checkpoint_and_its_folder_are_left_as_they_were(made: ExportResult, checkpoint: Path) -> None:
+    assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["home", "tiny.pt", "tiny.yaml"]
+    assert sorted(path.name for path in made.folder.iterdir()) == ["onnx-fp32", "onnx-int8"]
+    assert not list(made.folder.parent.glob(".out*"))
+
+
+def test_half_a_checkpoint_is_an_error_and_writes_nothing(checkpoint: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half.pt"
+    half.write_bytes(checkpoint.read_bytes()[:100_000])
+    with pytest.raises(DataError):
+        export(half, tmp_path / "out", imgsz=64)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["half.pt"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"formats": ["onx"]}, "did you mean onnx"),
+        ({"formats": []}, "no format is named"),
+        ({"precisions": ["int4"]}, "no precision 'int4'"),
+        ({"formats": ["torchscript"], "precisions": ["int8"]}, "not exported in int8"),
+        ({"precisions": ["int8"]}, "--data"),
+        ({"imgsz": 1}, "imgsz is out of range"),
+        ({"opset": 99}, "opset is out of range"),
+        ({"precisions": ["int8"], "nms": True}, "do not go together"),
+        ({"formats": ["executorch"]}, "executorch needs executorch.*environment of its own"),
+    ],
+)
+def test_a_wrong_argument_is_an_error_before_anything_starts(
+    checkpoint: Path, tmp_path: Path, change: dict[str, object], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "socket", None)
+    arguments: dict[str, object] = {"model": checkpoint, "out": tmp_path / "out", **change}
+    with pytest.raises(UsageError, match=f"(?s){message}"):
+        export(**arguments)  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_with_files_is_not_touched(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(UsageError, match="not empty"):
+        export(checkpoint, tmp_path, imgsz=64)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_weights_that_would_run_code_are_refused(tmp_path: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "evil.pt", "w") as archive:
+        archive.writestr("evil/data.pkl", b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.")
+        archive.writestr("evil/version", "3\n")
+    with pytest.raises(Refused, match="could run code"):
+        export(tmp_path / "evil.pt", tmp_path / "out", imgsz=64)
