@@ -134,7 +134,7 @@ def test_it_fits_a_phone_and_a_desk_and_answers_to_touch(browser: Any, study: St
 def test_the_page_names_neither_the_models_nor_their_confidence(study: Study) -> None:
     text = (study.folder / "judge.html").read_text()
     data = json.loads(text.split("const DATA = ", 1)[1].split(";\nconst NAME", 1)[0])
-    assert set(data["cards"][0]) == {"id", "kind", "jpeg", "window", "marks", "surer"}
+    assert set(data["cards"][0]) == {"id", "kind", "jpeg", "window", "marks", "surer", "turn"}
     assert all(set(mark) == {"cls", "box"} for card in data["cards"] for mark in card["marks"])
     assert "old.json" not in text
 

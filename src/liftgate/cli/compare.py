@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import liftgate
-from liftgate.cli.measurement_options import PREDICTIONS, add_breakdown, add_measuring, measuring, share_one_heap
+from liftgate.cli.measurement_options import (
+    DEFAULT_LEVEL,
+    PREDICTIONS,
+    add_breakdown,
+    add_measuring,
+    measuring,
+    share_one_heap,
+)
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress
 from liftgate.errors import EXIT_CODES, UsageError
 
@@ -30,10 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the same, of the new model; give it again for several: their intervals then hold all at once",
     )  # fmt: skip
     parser.add_argument("--metric", help="what to compare (default: mAP50-95; by judgements recall)")
-    parser.add_argument("--margin", type=float, default=0.0, help="how much better is worth it (default: %(default)s)")
+    parser.add_argument("--margin", type=float, help="how much better is worth it (default: 0)")
     parser.add_argument(
-        "--claim", choices=("better", "equal"), default="better",
-        help="equal: they differ by less than the margin, by two one-sided tests (default: %(default)s)",
+        "--claim", choices=("better", "equal"),
+        help="equal: they differ by less than the margin, by two one-sided tests (default: better)",
     )  # fmt: skip
     parser.add_argument("--rule", choices=("interval", "point"), default="interval", help="default: %(default)s")
     judging = parser.add_argument_group("without labels", "by answers about where the two differ: see `liftgate judge`")
@@ -66,9 +73,9 @@ def run(args: argparse.Namespace) -> int:
     treatments = {name: prefetch(path) for name, path in _named(args.treatment).items()}
     options = {
         "metric": args.metric or "mAP50-95",
-        "margin": args.margin,
+        "margin": args.margin or 0.0,
         "rule": args.rule,
-        "claim": args.claim,
+        "claim": args.claim or "better",
         "val": args.val,
     }
     result: Comparison | Comparisons
@@ -96,7 +103,7 @@ def _by_judgements(args: argparse.Namespace) -> int:
         )  # fmt: skip
     result = liftgate.compare_judgements(
         args.draw or args.judgements[0].parent, args.judgements, args.control, args.treatment[0],
-        metric=args.metric or "recall", margin=args.margin, claim=args.claim, level=args.level,
+        metric=args.metric, margin=args.margin, claim=args.claim, level=_given_level(args),
         conflicts_unsure=args.conflicts == "unsure",
     )  # fmt: skip
     if args.json:
@@ -104,6 +111,11 @@ def _by_judgements(args: argparse.Namespace) -> int:
     else:
         print(judged_text(result))
     return EXIT_CODES[result.verdict]
+
+
+def _given_level(args: argparse.Namespace) -> float | None:
+    """Return the level where it is not the default: a draw with `until` has its own."""
+    return None if args.level == DEFAULT_LEVEL else float(args.level)
 
 
 def judged_text(result: JudgedComparison) -> str:
@@ -121,6 +133,8 @@ def judged_text(result: JudgedComparison) -> str:
             f"a sample of the disagreements, {shares.agreed:.0%} from the audit of agreed pairs, {shares.missed:.0%} "
             "from that of missed objects"
         )
+    if result.progress is not None:
+        lines.append(f"{'':<16} {result.progress.text(result.verdict)}")
     if (kappa := answers.kappa) is not None:
         lines.append(f"{'':<16} {len(answers.people)} people, kappa {kappa} on {answers.n_shared} shared answers")
     return "\n".join([*lines, *(f"note: {note}" for note in _notes(result.comparison))])

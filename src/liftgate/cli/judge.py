@@ -36,6 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default: %(default)s)")
     parser.add_argument("--common", action="store_true", help="only images that both were predicted on")
+    stop = parser.add_argument_group("stop when it is settled", "questions group by group; `compare` after any of them")
+    stop.add_argument("--until", metavar="METRIC", help="what to settle, such as precision; with --study: a gate of it")
+    stop.add_argument("--study", type=Path, metavar="STUDY", help="study.yaml whose gate --until names")
+    stop.add_argument("--margin", type=float, default=0.0, help="the least worthwhile gain (default: %(default)s)")
+    stop.add_argument("--level", type=float, default=0.95, help="of the intervals at all looks (default: %(default)s)")
     add_open_anyway(parser)
     add_json(parser)
 
@@ -44,11 +49,20 @@ def run(args: argparse.Namespace) -> int:
     """Run `liftgate judge` and return its exit code."""
     if (args.out is None) != args.plan:
         raise UsageError("--out DIR writes the page, --plan only plans it", expected="one of the two")
+    if args.study is not None and args.until is None:
+        raise UsageError("--study names the study of the gate that --until names", got=args.study)
+    until = None
+    if args.until is not None:
+        from liftgate.judging.draw import Until
+        from liftgate.services.judging import until_gate
+
+        fixed = Until(args.until, args.margin, level=args.level)
+        until = fixed if args.study is None else until_gate(args.study, args.until)
     with progress() as bar:
         drawn = liftgate.judge(
             args.control, args.treatment, args.images, args.out, budget=args.budget, groups=args.groups,
             split=args.split, classes=args.classes, conf=args.conf, seed=args.seed, common=args.common,
-            open_anyway=reason_to_open(args), progress=bar,
+            until=until, open_anyway=reason_to_open(args), progress=bar,
         )  # fmt: skip
     plan = drawn.plan
     if args.json:
@@ -70,12 +84,14 @@ def run(args: argparse.Namespace) -> int:
         )
         return 0
     print(textwrap.fill(plan.text, 100))
+    if until is not None:
+        print(f"\nuntil {until.metric} is settled at a margin of {until.margin:g}: it may take fewer; save at any time")
     if drawn.folder is not None:
         page = drawn.folder / "judge.html"
         print(f"\nopen {page} in a browser, answer, save answers.csv; then:")
         print(
             f"  liftgate compare --judgements answers.csv --draw {drawn.folder} --control {args.control} "
-            f"--treatment {args.treatment} --metric recall --margin 0.0"
+            f"--treatment {args.treatment}" + ("" if until else " --metric recall --margin 0.0")
         )
     elif not plan.pays:
         say("nothing was written")

@@ -13,6 +13,8 @@ from liftgate.cli.output import reason_to_open
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 PREDICTIONS = "COCO results, FiftyOne JSON, CSV of answers, or folder of YOLO txt"
+DEFAULT_LEVEL = 0.95
+"""Level of intervals where none is given"""
 
 
 def add_measuring(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +25,7 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
     parser.add_argument("--conf", type=float, default=0.25, help="confidence threshold of rates (default: %(default)s)")
-    parser.add_argument("--level", type=float, default=0.95, help="level of intervals (default: %(default)s)")
+    parser.add_argument("--level", type=float, default=DEFAULT_LEVEL, help="level of intervals (default: %(default)s)")
     parser.add_argument("--sigmas", help="OKS sigmas: coco, one number, or one for each keypoint with commas between")
     parser.add_argument("--common", action="store_true", help="only images that were predicted on; the result says so")
 

@@ -16,6 +16,7 @@ from liftgate.data.core.csv_tables import read_table, table_bytes
 from liftgate.errors import DataError
 from liftgate.hashing import short
 from liftgate.judging.draw import MISSED, Draw, Question
+from liftgate.judging.part import judged_part
 from liftgate.stats.agreement import kappa_interval
 from liftgate.stats.interval import Interval
 
@@ -102,6 +103,9 @@ def merge_answers(draw: Draw, answers: Sequence[Answer], *, conflicts_unsure: bo
         answers: of one person or of several.
         conflicts_unsure: count what people answered differently as unsure; otherwise it is refused.
 
+    Returns:
+        Answers: of a draw with `until`, only to the questions of the groups that are complete.
+
     Raises:
         DataError: a question without an answer, one answered twice by a person, or people who disagree.
     """
@@ -111,6 +115,8 @@ def merge_answers(draw: Draw, answers: Sequence[Answer], *, conflicts_unsure: bo
             hint = "one file for each person; if these are two people, their files need different names"
             raise DataError(f"{one.question} is answered twice by {one.person}", hint=hint)
         table[one.question][one.person] = one.answer
+    if draw.until is not None:
+        draw = judged_part(draw, table)
     if open_ := [one.id for one in draw.questions if one.id not in table]:
         raise DataError(
             f"{len(open_)} of {len(draw.questions)} questions have no answer, such as {open_[0]}",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from liftgate.errors import UsageError
@@ -12,10 +13,45 @@ from liftgate.judging.answers import Answers
 from liftgate.judging.draw import Draw
 from liftgate.judging.estimate import JUDGED_METRICS, JudgedDifference, JudgedMetric, judged_difference
 from liftgate.judging.outcomes import design_of, outcomes_of
+from liftgate.judging.part import judged_part
+from liftgate.stats.always_valid import always_valid_p_value
 from liftgate.stats.interval import Interval
 from liftgate.stats.multiplicity import t_p_value
 from liftgate.study.records import ClaimWord
 from liftgate.suggestions import suggestion
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far judging group by group has come."""
+
+    groups: int
+    """Judged so far"""
+    all_groups: int
+    questions_left: int
+    more: int | None
+    """About how many more answers would settle it with 80% chance; None: settled, or no number is known"""
+
+    @property
+    def enough(self) -> bool:
+        """Whether the questions that are left may settle it."""
+        return self.more is not None and self.more <= self.questions_left
+
+    def text(self, verdict: str) -> str:
+        """Return what to do next, in a sentence."""
+        done = f"{self.groups} of {self.all_groups} groups judged"
+        if verdict != "MARGINAL":
+            return f"{done}: settled, stop here ({self.questions_left} questions are left)"
+        if not self.questions_left:
+            return f"{done}: nothing is left to judge, and it is not settled"
+        if self.more is None:
+            return f"{done}: go on ({self.questions_left} questions are left); how many it takes is not known yet"
+        if self.enough:
+            return f"{done}: go on, about {self.more} more answers would settle it ({self.questions_left} are left)"
+        return (
+            f"{done}: about {self.more} more answers would be needed, and only {self.questions_left} are left: these "
+            "images are not expected to settle it"
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -27,6 +63,8 @@ class JudgedComparison:
     answers: Answers
     draw: str
     """Hash of the draw"""
+    progress: Progress | None = None
+    """Of a draw that may stop after any group"""
 
     @property
     def verdict(self) -> str:
@@ -54,6 +92,7 @@ class JudgedComparison:
                 "objects_missed": found.objects_missed,
                 "doubt": found.doubt,
                 "variance_shares": None if shares is None else shares._asdict(),
+                "progress": None if self.progress is None else asdict(self.progress),
             }
         }
 
@@ -100,29 +139,43 @@ def compare_answers(
         UsageError: a metric that judgements do not answer, a claim without a margin, or nothing is defined.
     """
     judged = require_judged_metric(metric)
+    part = draw if draw.until is None else judged_part(draw, answers.by_question)
     if not 0.5 < level < 1:
         raise UsageError("a level lies between 0.5 and 1", got=level, hint="95% is 0.95")
     if claim == "equal" and not margin > 0:
         raise UsageError("to be equal means to differ by less than a margin", got=margin, hint="--margin 0.01")
     at = level if claim == "better" else round(2 * level - 1, 12)
-    found = judged_difference(design_of(draw), outcomes_of(draw, answers), judged, at)
+    found = judged_difference(
+        design_of(part), outcomes_of(part, answers), judged, at, always_valid=draw.until is not None
+    )
     delta = found.delta
     if delta.estimate != delta.estimate:
         raise UsageError(f"{metric} is undefined here", hint="was any detection judged to be right?")
     gain = as_gain(delta, metric)
     word = decide(gain, margin, "interval", claim)
+    needed = groups_that_settle(gain, margin, claim) if word == "MARGINAL" else None
     comparison = Comparison(
         metric=metric, control=found.control, treatment=found.treatment, delta=delta, margin=margin, claim=claim,
         verdict=word, reason=explain_verdict(metric, delta, margin, "interval", ("control", "treatment"), claim),
-        groups_needed=groups_that_settle(gain, margin, claim) if word == "MARGINAL" else None,
-        caveats=tuple(_caveats(draw, answers, found)), p_value=_p_value(delta),
+        groups_needed=needed, caveats=tuple(_caveats(part, answers, found)), p_value=_p_value(delta),
     )  # fmt: skip
-    return JudgedComparison(comparison, found, answers, draw.hash)
+    progress = None if draw.until is None else _progress(draw, part, needed)
+    return JudgedComparison(comparison, found, answers, draw.hash, progress)
+
+
+def _progress(draw: Draw, part: Draw, needed: int | None) -> Progress:
+    """Return how far the judging is; the groups that are needed take as many answers as those that were judged."""
+    judged = len({image.group for image in part.images})
+    more = None if needed is None else math.ceil((needed - judged) * len(part.questions) / judged)
+    return Progress(judged, len(draw.group_order), len(draw.questions) - len(part.questions), more)
 
 
 def _p_value(delta: Interval) -> float | None:
     if not delta.established or delta.standard_error is None:
         return None
+    if delta.method == "always-valid-t":
+        effective = delta.n_groups if delta.groups_effective is None else delta.groups_effective
+        return always_valid_p_value(delta.estimate / delta.standard_error, delta.degrees, effective)
     return float(t_p_value(delta.estimate, delta.standard_error, delta.degrees))
 
 
@@ -136,6 +189,6 @@ def _caveats(draw: Draw, answers: Answers, found: JudgedDifference) -> list[str]
                      "the interval holds both ends")  # fmt: skip
     if answers.conflicts:
         notes.append(f"{len(answers.conflicts)} questions were answered differently by two people, and count as unsure")
-    if not any(":" not in image.group or not image.group.startswith("image:") for image in draw.images):
+    if all(image.group.startswith("image:") for image in draw.images):
         notes.append("no groups are known: every image counts as one, which is too sure where images are near-copies")
     return notes

@@ -17,6 +17,7 @@ from liftgate.hashing import content_hash
 from liftgate.judging.pairing import KINDS, NEAR, Units
 from liftgate.judging.sizes import LARGEST_WEIGHT, scores_of, size_measure
 from liftgate.stats.unequal_sampling import inclusion_probabilities, systematic_sample
+from liftgate.study.records import ClaimWord
 
 Model = Literal["control", "treatment"]
 MISSED = "missed"
@@ -79,6 +80,18 @@ class DrawnModel:
 
 
 @dataclass(frozen=True, slots=True)
+class Until:
+    """What the judging is to settle, fixed before the first answer: it may then stop after any group."""
+
+    metric: str
+    margin: float
+    claim: ClaimWord = "better"
+    level: float = 0.95
+    gate: str = ""
+    """Name and hash of a study's gate; empty: none"""
+
+
+@dataclass(frozen=True, slots=True)
 class UnitColumns:
     """The units, drawn or not, as plain columns of one length."""
 
@@ -111,6 +124,10 @@ class Draw:
     """Of each image, to be searched for objects that both models missed"""
     questions: tuple[Question, ...]
     """In the order in which they are asked"""
+    until: Until | None = None
+    """Not None: the questions come group by group, and answers to the first groups are enough"""
+    group_order: tuple[str, ...] = ()
+    """With `until`: all groups in the random order in which they are asked about"""
     format: int = 1
 
     @property
@@ -138,6 +155,7 @@ def draw_questions(
     conf: float,
     budget: int,
     seed: int,
+    until: Until | None = None,
 ) -> Draw:
     """Draw `budget` questions, or all that there are.
 
@@ -150,6 +168,7 @@ def draw_questions(
         conf: confidence threshold of `units`.
         budget: number of questions.
         seed: of the draw.
+        until: what the judging is to settle; None: all questions are answered before anything is computed.
 
     Raises:
         UsageError: the budget is too small, or there is nothing to judge.
@@ -172,9 +191,16 @@ def draw_questions(
     ]
     asked += [(MISSED, int(i), -1, float(of_images.probability[i])) for i in np.flatnonzero(of_images.drawn)]
     digits = len(str(len(asked)))
+    order = rng.permutation(len(asked))
+    turns: tuple[str, ...] = ()
+    if until is not None:
+        keys = [image.key for image in dataset.images]
+        turns = tuple(str(name) for name in rng.permutation(sorted(set(keys))))
+        turn = {name: place for place, name in enumerate(turns)}
+        order = np.array(sorted(order.tolist(), key=lambda index: turn[keys[asked[index][1]]]), dtype=np.int64)
     questions = tuple(
         _question(f"q{place:0{digits}d}", asked[index], units, marks, bool(rng.integers(2)))
-        for place, index in enumerate(rng.permutation(len(asked)), 1)
+        for place, index in enumerate(order, 1)
     )
     return Draw(
         control=models[0],
@@ -186,6 +212,8 @@ def draw_questions(
         units=_columns(units, score, of_units.probability),
         image_probability=tuple(of_images.probability.tolist()),
         questions=questions,
+        until=until,
+        group_order=turns,
     )
 
 

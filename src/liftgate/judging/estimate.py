@@ -11,6 +11,7 @@ of `compare` with labels, so that it holds what varies between groups and what t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
@@ -23,9 +24,11 @@ from liftgate.evaluation.resampling import Units as Resampling
 from liftgate.evaluation.resampling import units as resampling_units
 from liftgate.judging.pairing import KINDS, Units
 from liftgate.judging.sizes import chance_of_difference
+from liftgate.stats.always_valid import always_valid_quantile
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance
 from liftgate.stats.groups import GroupCount, count_groups
-from liftgate.stats.interval import Interval
+from liftgate.stats.interval import MIN_GROUPS, Interval
+from liftgate.stats.rates import interval_over_groups, not_established
 from liftgate.stats.unequal_sampling import estimated_values, sampling_variance, stratum_means
 
 Floats = NDArray[np.float64]
@@ -37,6 +40,7 @@ NEED_MISSED = ("recall", "F1")
 # Columns of the totals.
 _TP_CONTROL, _TP_TREATMENT, _FOUND, _MISSED, _N_CONTROL, _N_TREATMENT, _IMAGES = range(7)
 _BIN_OF, _MOST_BINS = 8, 4
+_A_FEW = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +112,7 @@ class JudgedDifference:
 
 
 def judged_difference(
-    design: Design, outcomes: Outcomes, metric: JudgedMetric, level: float = 0.95
+    design: Design, outcomes: Outcomes, metric: JudgedMetric, level: float = 0.95, *, always_valid: bool = False
 ) -> JudgedDifference:
     """Estimate treatment − control of a metric, with an interval that holds under the draw of units and of groups.
 
@@ -117,12 +121,15 @@ def judged_difference(
         outcomes: the answers.
         metric: one of JUDGED_METRICS.
         level: of the interval.
+        always_valid: whether the interval holds after every group that is judged, all at once.
     """
     groups = resampling_units(list(design.groups))
     cases = [_Case(design, outcomes, metric, values, missed) for values, missed in _scenarios(outcomes)]
-    found = [case.interval(groups, level) for case in cases]
+    found = [case.always_valid(groups, level) if always_valid else case.interval(groups, level) for case in cases]
     estimates = [interval.estimate for interval in found]
     delta = _union(found)
+    if metric in NEED_MISSED and np.isinf(outcomes.most).any():
+        delta = _reaching_zero(delta)
     middle = [float(np.mean([case.values()[arm] for case in cases])) for arm in (0, 1)]
     totals = np.mean([case.sums for case in cases], axis=0)
     return JudgedDifference(
@@ -135,18 +142,24 @@ def judged_difference(
 
 
 def _scenarios(outcomes: Outcomes) -> list[tuple[Floats, Floats]]:
-    """Return the ways to resolve doubts whose results enclose all others: values of units, and numbers missed."""
-    unknown = np.isinf(outcomes.most)
-    most = np.where(unknown, _beyond(outcomes), outcomes.most)
+    """Return ways to resolve the doubts that enclose all others: values of units, and numbers of missed objects.
+
+    A number without an upper end is taken as 0 to a few here; `_reaching_zero` does the rest. F1 need not be monotonic
+    in the number of objects, so some numbers in between are tried too.
+    """
+    most = np.where(np.isinf(outcomes.most), outcomes.fewest + _A_FEW, outcomes.most)
     sure = bool((outcomes.against == outcomes.in_favour).all())
     values = [outcomes.against] if sure else [outcomes.against, outcomes.in_favour]
-    missed = [outcomes.fewest] if bool((outcomes.fewest == most).all()) else [outcomes.fewest, most]
-    return [(one, number) for one in values for number in missed]
+    shares = (0.0,) if bool((outcomes.fewest == most).all()) else (0.0, 0.25, 0.5, 0.75, 1.0)
+    return [(one, outcomes.fewest + share * (most - outcomes.fewest)) for one in values for share in shares]
 
 
-def _beyond(outcomes: Outcomes) -> float:
-    """Return a number of objects that no image holds: with it recall and F1 differ by nothing."""
-    return 1e9 + float(outcomes.fewest.max(initial=0.0))
+def _reaching_zero(delta: Interval) -> Interval:
+    """Return the interval where any number of objects may have been missed: with very many, nothing differs."""
+    if delta.low is None or delta.high is None:
+        return delta
+    note = delta.note or "of some images it is not known how many objects were missed: recall may differ by nothing"
+    return replace(delta, low=min(delta.low, 0.0), high=max(delta.high, 0.0), note=note)
 
 
 class _Case:
@@ -184,6 +197,22 @@ class _Case:
             units=groups.count, groups=self._informative(groups), simple_variance=self._simple_variance(groups),
             unseen_variance=self.unseen_variance(),
         )  # fmt: skip
+
+    def always_valid(self, groups: Resampling, level: float) -> Interval:
+        """Interval that holds at every look, from the linearised contributions of the groups."""
+        control, treatment = self.values()
+        estimate, count, method = treatment - control, self._informative(groups), "always-valid-t"
+        n_images, total = len(self.by_image), groups.n_groups
+        if count.informative < MIN_GROUPS:
+            return not_established(estimate, level, method, n_images, count)
+        parts = np.bincount(groups.group, self.by_image @ self.gradient(), minlength=total)
+        error = math.sqrt(total / (total - 1) * float(np.sum(parts**2)) + self.unseen_variance())
+        half = always_valid_quantile(level, count.degrees, count.effective) * error
+        if not (math.isfinite(half) and error > 0 and math.isfinite(estimate)):
+            note = "not established: too few groups for an interval that holds at every look"
+            return not_established(estimate, level, method, n_images, count, note)
+        bounds = (estimate - half, estimate + half)
+        return interval_over_groups(count, estimate, bounds, level, method, n_images, standard_error=error)
 
     def _draws(self, groups: Resampling, weights: Floats) -> Floats:
         by_unit = np.zeros((groups.count, self.by_image.shape[1]))

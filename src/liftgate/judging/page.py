@@ -28,6 +28,8 @@ class _Card(TypedDict):
     window: tuple[float, float, float, float]
     marks: list[_Rectangle]
     surer: list[_Rectangle]
+    turn: int
+    """Place of its group in the order of groups, from 1; 0: questions are in no order of groups"""
 
 
 def write_page(draw: Draw, dataset: Dataset, path: Path, *, progress: Progress = silent) -> Path:
@@ -43,11 +45,13 @@ def write_page(draw: Draw, dataset: Dataset, path: Path, *, progress: Progress =
         DataError: an image cannot be read.
     """
     paths = {image.id: image.path for image in dataset.images}
+    turns = {group: place for place, group in enumerate(draw.group_order, 1)}
     cards = []
     for done, question in enumerate(draw.questions, 1):
-        cards.append(_card(question, paths[draw.images[question.image].id]))
+        image = draw.images[question.image]
+        cards.append(_card(question, paths[image.id], turns.get(image.group, 0)))
         progress("pictures", done, len(draw.questions))
-    content = {"draw": draw.hash, "classes": list(draw.classes), "cards": cards}
+    content = {"draw": draw.hash, "classes": list(draw.classes), "groups": len(draw.group_order), "cards": cards}
     data = json.dumps(content, ensure_ascii=True).replace("<", "\\u003c")
     template = files("liftgate.judging").joinpath("page.html").read_text(encoding="utf-8")
     before, after = template.split(_DATA)
@@ -55,7 +59,7 @@ def write_page(draw: Draw, dataset: Dataset, path: Path, *, progress: Progress =
     return path
 
 
-def _card(question: Question, image: Path) -> _Card:
+def _card(question: Question, image: Path, turn: int) -> _Card:
     whole = question.kind == MISSED
     shown = () if whole else tuple(mark.box for mark in question.marks)
     part = crop(image, shown)
@@ -63,6 +67,7 @@ def _card(question: Question, image: Path) -> _Card:
     return _Card(
         id=question.id, kind=kind, jpeg=part.jpeg, window=part.window,
         marks=[_rectangle(mark) for mark in question.marks], surer=[_rectangle(mark) for mark in question.surer],
+        turn=turn,
     )  # fmt: skip
 
 

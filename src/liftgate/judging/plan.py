@@ -16,6 +16,8 @@ from liftgate.stats.unequal_sampling import inclusion_probabilities
 
 _WIDTH = 1.4
 """The default budget makes the interval about so many times as wide as labels of everything would"""
+_DESIGN_EFFECT = 2.0
+"""How much more groups vary than units that are independent would; measured by benchmarks/labels.py"""
 _MOST_OF_BOXES = 0.75
 """From so many judgements for each box on, drawing the boxes is the better buy: they answer every question"""
 
@@ -93,5 +95,6 @@ def default_budget(units: Units, score: NDArray[np.float64]) -> int:
 
 
 def _width(size: NDArray[np.float64], probability: NDArray[np.float64]) -> float:
-    """Return √(1 + variance of the draw / variance between groups), the latter as if units were independent."""
-    return math.sqrt(1 + float(np.sum((1 - probability) / probability * size**2)) / float(np.sum(size**2)))
+    """Return √(1 + variance of the draw / variance between groups) as the size measure expects them."""
+    between = _DESIGN_EFFECT * float(np.sum(size**2))
+    return math.sqrt(1 + float(np.sum((1 - probability) / probability * size**2)) / between)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from liftgate.files import atomic_folder, require_empty
 from liftgate.hashing import content_hash, file_hash, short
 from liftgate.judging.answers import merge_answers, read_answers
 from liftgate.judging.compare import JudgedComparison, compare_answers, require_judged_metric
-from liftgate.judging.draw import Draw, DrawnModel, draw_questions
+from liftgate.judging.draw import Draw, DrawnModel, Until, draw_questions
 from liftgate.judging.draw_files import PAGE, read_draw, write_draw
 from liftgate.judging.page import write_page
 from liftgate.judging.pairing import pair_detections
@@ -30,9 +30,9 @@ from liftgate.judging.plan import JudgementPlan, default_budget, plan_of
 from liftgate.judging.sizes import scores_of
 from liftgate.progress import Progress, silent
 from liftgate.services.evidence_inputs import require_unlocked
-
-if TYPE_CHECKING:
-    from liftgate.study.records import ClaimWord
+from liftgate.study.records import ClaimWord
+from liftgate.study.study_file import load
+from liftgate.suggestions import suggestion
 
 
 class DrawnJudgements(NamedTuple):
@@ -57,6 +57,7 @@ def judge(
     conf: float = 0.25,
     seed: int = 0,
     common: bool = False,
+    until: Until | None = None,
     open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> DrawnJudgements:
@@ -74,6 +75,8 @@ def judge(
         conf: confidence from which detections count.
         seed: of the draw.
         common: use only the images that both were predicted on.
+        until: what is to be settled: the questions then come group by group, and `compare_judgements` may be asked
+            after any of them, with intervals that hold at every look.
         open_anyway: as in `evaluate`.
         progress: called with the number of items done and in all.
 
@@ -83,6 +86,8 @@ def judge(
     """
     if not 0 <= conf <= 1:
         raise UsageError("a confidence threshold lies in 0 … 1", got=conf)
+    if until is not None:
+        require_judged_metric(until.metric)
     folder = None if out is None else Path(out)
     if folder is not None:
         require_empty(folder)
@@ -97,12 +102,34 @@ def judge(
     names = _names(control, treatment)
     models = (DrawnModel(names[0], source_hash(control)), DrawnModel(names[1], source_hash(treatment)))
     wanted = default_budget(units, scores_of(units, first, second)) if budget is None else budget
-    draw = draw_questions(dataset, first, second, units, models=models, conf=conf, budget=wanted, seed=seed)
+    draw = draw_questions(
+        dataset, first, second, units, models=models, conf=conf, budget=wanted, seed=seed, until=until
+    )
     if folder is not None:
         with atomic_folder(folder) as part:
             write_page(draw, dataset, part / PAGE, progress=progress)
             write_draw(draw, part)
     return DrawnJudgements(plan_of(draw), draw, folder)
+
+
+def until_gate(study: Path | str, name: str) -> Until:
+    """Return what a gate of a study asks for, to judge until it is settled.
+
+    Args:
+        study: study.yaml.
+        name: of a gate that compares two arms.
+
+    Raises:
+        UsageError: no such gate, or one that judgements cannot answer.
+    """
+    gates = {gate.name: gate for gate in load(Path(study)).gates}
+    if name not in gates:
+        raise UsageError(f"no gate {name!r}", where=study, hint=suggestion(name, gates))
+    gate = gates[name]
+    if not gate.is_comparison or gate.rule != "interval":
+        raise UsageError(f"{name} is no comparison by intervals, which is what judgements decide", where=study)
+    require_judged_metric(gate.metric or "")
+    return Until(gate.metric or "", gate.margin, gate.claim, gate.level, f"{name} {gate.content_hash()}")
 
 
 def compare_judgements(
@@ -111,10 +138,10 @@ def compare_judgements(
     control: PredictionsSource,
     treatment: PredictionsSource,
     *,
-    metric: str = "recall",
-    margin: float = 0.0,
-    claim: ClaimWord = "better",
-    level: float = 0.95,
+    metric: str | None = None,
+    margin: float | None = None,
+    claim: ClaimWord | None = None,
+    level: float | None = None,
     conflicts_unsure: bool = False,
 ) -> JudgedComparison:
     """Compare two models by a person's answers about where they differ.
@@ -124,18 +151,19 @@ def compare_judgements(
         answers: answers.csv of the page; several for several people.
         control: the predictions that were drawn from: they must be the same as then.
         treatment: of the other model.
-        metric: recall, precision, F1, false_positives_per_image or true_positives_per_image.
-        margin: the least worthwhile gain.
-        claim: `better` or `equal`.
-        level: of the interval.
+        metric: recall (the default), precision, F1, false_positives_per_image or true_positives_per_image.
+        margin: the least worthwhile gain; default 0.
+        claim: `better` (the default) or `equal`.
+        level: of the interval; default 0.95.
         conflicts_unsure: count what people answered differently as unsure; otherwise it is refused.
 
     Raises:
         UsageError: the draw was edited, predictions changed, or the answers are not of this draw, not complete,
             contradictory, or given twice.
     """
-    require_judged_metric(metric)
     drawn = draw if isinstance(draw, Draw) else read_draw(Path(draw))
+    asked = _question_of(drawn, metric, margin, claim, level)
+    require_judged_metric(asked.metric)
     for role, source, expected in (("control", control, drawn.control), ("treatment", treatment, drawn.treatment)):
         if (got := source_hash(source)) != expected.predictions:
             raise DataError(
@@ -146,7 +174,34 @@ def compare_judgements(
     files = [answers] if isinstance(answers, str | Path) else list(answers)
     given = [answer for file in files for answer in read_answers(Path(file), drawn)]
     merged = merge_answers(drawn, given, conflicts_unsure=conflicts_unsure)
-    return compare_answers(drawn, merged, metric=metric, margin=margin, claim=claim, level=level)
+    return compare_answers(
+        drawn, merged, metric=asked.metric, margin=asked.margin, claim=asked.claim, level=asked.level
+    )
+
+
+def _question_of(
+    draw: Draw, metric: str | None, margin: float | None, claim: ClaimWord | None, level: float | None
+) -> Until:
+    """Return what is compared: what the draw has fixed, else what is given.
+
+    Raises:
+        UsageError: the draw has fixed something else.
+    """
+    fixed = draw.until or Until("recall", 0.0)
+    asked = Until(
+        fixed.metric if metric is None else metric, fixed.margin if margin is None else margin,
+        fixed.claim if claim is None else claim, fixed.level if level is None else level, fixed.gate,
+    )  # fmt: skip
+    if draw.until is not None and asked != draw.until:
+        raise UsageError(
+            "what is to be settled was fixed before the first answer", expected=_asked_text(draw.until),
+            got=_asked_text(asked), hint="leave --metric, --margin, --claim and --level out",
+        )  # fmt: skip
+    return asked
+
+
+def _asked_text(until: Until) -> str:
+    return f"{until.metric}, margin {until.margin:g}, {until.claim}, level {until.level:g}"
 
 
 def source_hash(source: PredictionsSource) -> str:

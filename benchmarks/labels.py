@@ -1,0 +1,338 @@
+"""Do verdicts from few labels hold? Simulated and real models, judged as far as a budget allows, against all labels.
+
+    python benchmarks/labels.py simulated [--runs 200] > benchmarks/labels.txt
+    python benchmarks/labels.py stopping [--runs 200]
+    python benchmarks/labels.py real --truth data.yaml --control old.json --treatment new.json [--groups RULE]
+
+`simulated`: videos whose objects differ in how hard they are, and two models that find most of the same ones; the true
+difference is that of thousands of videos. `real`: groups of a labelled set are drawn with replacement, as studies that
+could have been. A person who answers by the labels judges a drawn part. The table says how often the interval covers
+the truth (`real`: what all labels of the drawn study say), how often a gate at the true difference passes (false PASS,
+2.5% promised), how much wider the interval is than that of labels (and what the plan announced), and how often the
+verdict is that of all labels, over margins from −2 to +4 points. `stopping`: the same videos judged group by group,
+up to 40, with a look after every group from the fifth on: how often a gate at the true difference ever passes, and at how
+many groups and judgements a gate 6 points below the true difference passes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.data.core.dataset import Dataset, Image, Labels
+from liftgate.data.core.predictions import Predictions
+from liftgate.data.detections import read_predictions
+from liftgate.evaluation.alignment import align
+from liftgate.evaluation.compare import compare
+from liftgate.evaluation.match_table import match
+from liftgate.evaluation.spec import ComparisonSpec
+from liftgate.evaluation.truth import read_truth
+from liftgate.evaluation.verdict import as_gain, decide
+from liftgate.judging.answers import Answer, merge_answers
+from liftgate.judging.compare import compare_answers
+from liftgate.judging.draw import MISSED, Draw, DrawnModel, Until, draw_questions
+from liftgate.judging.pairing import pair_detections
+from liftgate.judging.plan import plan_of
+from liftgate.stats.interval import Interval
+
+CONF = 0.25
+METRICS = ("recall", "precision", "false_positives_per_image")
+MARGINS = (-0.02, -0.01, 0.0, 0.01, 0.02, 0.04)
+
+
+class Models(NamedTuple):
+    truth: Dataset
+    control: Predictions
+    treatment: Predictions
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One kind of study."""
+
+    groups: int
+    sizes: str
+    kind: str
+    share: float
+    """Judgements for each box"""
+
+
+KINDS = {
+    "near": {"apart": 0.15, "made_up": 0.1, "shift": (0.05, 0.015), "skill": (1.0, 1.25), "taste": 0.1},
+    "middle": {"apart": 0.4, "made_up": 0.3, "shift": (0.05, 0.02), "skill": (1.0, 1.3), "taste": 0.15},
+    "far": {"apart": 1.0, "made_up": 0.6, "shift": (0.05, 0.03), "skill": (0.6, 1.2), "taste": 0.15},
+}
+
+
+def simulated(rng: np.random.Generator, groups: int, sizes: str, kind: str, per_group: int = 12) -> Models:
+    """Two models on made-up videos."""
+    how = KINDS[kind]
+    number = np.full(groups, per_group)
+    if sizes == "zipf":
+        share = 1 / np.arange(1, groups + 1)
+        number = np.maximum(2, (groups * per_group * share / share.sum()).astype(int))
+    images: list[Image] = []
+    labels: list[tuple[float, ...]] = []
+    found: tuple[list[tuple[float, ...]], ...] = ([], [])
+    for group in range(groups):
+        hard, taste = rng.normal(0, 0.6), rng.normal(0, how["taste"])
+        for frame in range(number[group]):
+            index, name = len(images), f"g{group:04d}_{frame:03d}.jpg"
+            images.append(Image(name, Path("/x"), 640, 640, group=f"g{group:04d}", label=Path("/x")))
+            places = rng.permutation(36)
+            objects = min(30, int(rng.poisson(3)))
+            for place in places[:objects]:
+                box, cls = _box(place, rng), int(rng.integers(2))
+                labels.append((index, cls, *box))
+                size = np.tile(box[2:] - box[:2], 2)
+                effort, shared = rng.normal(hard, 1), rng.normal(0, how["shift"][0], 4)
+                for model, own in enumerate(found):
+                    ease = how["skill"][model] - effort + rng.normal(0, how["apart"]) + (taste if model else -taste)
+                    if ease > -2:
+                        moved = 2 * size * (shared + rng.normal(0, how["shift"][1], 4))
+                        seen = cls if rng.uniform() > 0.05 else 1 - cls
+                        own.append((index, seen, *(box + moved), 1 / (1 + np.exp(-1.2 * ease))))
+            for place in places[objects : objects + rng.poisson(0.2)]:  # both models take it for something
+                box, cls = _box(place, rng), int(rng.integers(2))
+                for own in found:
+                    own.append((index, cls, *(box + rng.normal(0, 3, 4)), rng.uniform(0.15, 0.7)))
+            for own in found:
+                for place in rng.permutation(places[32:])[: rng.poisson(how["made_up"])]:
+                    own.append((index, int(rng.integers(2)), *_box(place, rng), rng.uniform(0.15, 0.6)))
+    table = np.array(labels)
+    columns = (table[:, 0].astype(int), table[:, 1].astype(int), table[:, 2:])
+    truth = Dataset("made", Path("/x"), Path("/x/d.yaml"), "yolo", ("a", "b"), tuple(images), Labels.build(*columns))
+    return Models(truth, *(_predictions(truth, np.array(rows)) for rows in found))
+
+
+def _box(place: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    left, top = 100 * (place % 6) + 20, 100 * (place // 6) + 20
+    width, height = rng.uniform(40, 80, 2)
+    return np.array([left, top, left + width, top + height])
+
+
+def _predictions(truth: Dataset, rows: NDArray[np.float64]) -> Predictions:
+    names = tuple(image.id for image in truth.images)
+    whole = rows[:, :2].astype(np.int64)
+    return Predictions(names, truth.classes, whole[:, 0], whole[:, 1], rows[:, 2:6], rows[:, 6])
+
+
+def resampled(models: Models, rng: np.random.Generator, groups: int | None = None) -> Models:
+    """Groups drawn with replacement; a group that is drawn twice is two groups."""
+    keys = np.array(models.truth.groups, dtype=object)
+    names = np.unique(keys.astype(str))
+    chosen = rng.choice(names, groups or len(names))
+    index = np.concatenate([np.flatnonzero(keys == name) for name in chosen])
+    copy = np.repeat(np.arange(len(chosen)), [int((keys == name).sum()) for name in chosen])
+    images = tuple(
+        replace(models.truth.images[i], id=f"{c}/{models.truth.images[i].id}", group=f"{c}", coco_id=None)
+        for i, c in zip(index, copy, strict=True)
+    )
+    rows, image = _rows_of(models.truth.labels.image, index)
+    labels = replace(models.truth.labels.take(rows), image=image)
+    truth = replace(models.truth, images=images, labels=labels)
+    return Models(truth, *(_taken(one, truth, index) for one in models[1:]))
+
+
+def _taken(predictions: Predictions, truth: Dataset, index: NDArray[np.int64]) -> Predictions:
+    rows, image = _rows_of(predictions.image, index)
+    columns = (predictions.cls[rows], predictions.boxes[rows], predictions.scores[rows])
+    return Predictions(tuple(one.id for one in truth.images), predictions.classes, image, *columns)
+
+
+def _rows_of(image: NDArray[np.int64], index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    parts = [np.flatnonzero(image == i) for i in index]
+    place = np.repeat(np.arange(len(index)), [len(part) for part in parts])
+    return np.concatenate(parts), place
+
+
+def judge_by_labels(models: Models, draw: Draw) -> list[Answer]:
+    """Answers of a person who knows the labels."""
+    right, found = {}, np.zeros(len(models.truth.labels), dtype=np.bool_)
+    for name, one in (("control", models.control), ("treatment", models.treatment)):
+        table = match(models.truth, one)
+        hits = (table.score >= CONF) & (table.hit[0] & 1 != 0) & (table.skip[0] & 1 == 0)
+        right[name] = np.zeros(len(one), dtype=np.bool_)
+        right[name][table.row[hits]] = True
+        found[table.found[hits]] = True
+    counted = ~(models.truth.labels.crowd | models.truth.labels.ignore)
+    missed = np.bincount(models.truth.labels.image[~found & counted], minlength=len(models.truth.images))
+    pair = {(True, True): "both", (True, False): "first", (False, True): "second", (False, False): "neither"}
+    answers = []
+    for question in draw.questions:
+        if question.kind == MISSED:
+            word = str(missed[question.image])
+        else:
+            rows = {"control": draw.units.control[question.unit], "treatment": draw.units.treatment[question.unit]}
+            fits = tuple(bool(right[mark.model][rows[mark.model]]) for mark in question.marks)
+            word = pair[fits] if len(fits) == 2 else ("yes" if fits[0] else "no")
+        answers.append(Answer(question.id, word, "labels", None))
+    return answers
+
+
+class Study(NamedTuple):
+    """One study, judged and labelled."""
+
+    judged: Interval
+    labelled: Interval
+    width: float
+    """Announced"""
+    agreement: float
+    share: float
+    """Judgements for each box"""
+
+
+def one_study(models: Models, share: float, metrics: tuple[str, ...], seed: int) -> dict[str, Study]:
+    """Judge a study with a budget, and compare with all its labels."""
+    units = pair_detections(models.control, models.treatment, CONF)
+    boxes = len(models.truth.labels)
+    names = (DrawnModel("old", ""), DrawnModel("new", ""))
+    draw = draw_questions(
+        models.truth, models.control, models.treatment, units, models=names, conf=CONF, budget=round(share * boxes),
+        seed=seed,
+    )  # fmt: skip
+    answers = merge_answers(draw, judge_by_labels(models, draw))
+    plan, found = plan_of(draw), {}
+    for metric in metrics:
+        judged = compare_answers(draw, answers, metric=metric).comparison.delta
+        labelled = compare(models.truth, models.control, models.treatment, ComparisonSpec(metric=metric)).delta
+        found[metric] = Study(judged, labelled, plan.width, plan.agreement, plan.questions / boxes)
+    return found
+
+
+HEADER = (
+    f"{'study':<26} {'metric':<26} {'agree':>5} {'looks/box':>9} {'runs':>5} {'cover':>6} {'labels':>6} "
+    f"{'false PASS':>10} {'width':>5} {'said':>5}  same verdict at margins "
+    f"{', '.join(f'{margin:+.2f}' for margin in MARGINS)}"
+)
+
+
+def line(name: str, metric: str, studies: list[Study], truth: float | None) -> str:
+    """One row of the table."""
+    both = [one for one in studies if one.judged.established and one.labelled.established]
+    at = [one.labelled.estimate if truth is None else truth for one in both]
+    cover = [one.judged.low <= value <= one.judged.high for one, value in zip(both, at, strict=True)]
+    labels = [one.labelled.low <= value <= one.labelled.high for one, value in zip(both, at, strict=True)]
+    gains = [as_gain(one.judged, metric) for one in both]
+    sign = -1 if metric.startswith("false") else 1
+    passed = [gain.low > sign * value for gain, value in zip(gains, at, strict=True)]
+    width = [(o.judged.high - o.judged.low) / (o.labelled.high - o.labelled.low) for o in both]
+    same = []
+    for margin in MARGINS:
+        words = [[decide(as_gain(one, metric), margin) for one in (o.judged, o.labelled)] for o in both]
+        same.append(np.mean([first == second for first, second in words]))
+    agreement, share = np.mean([o.agreement for o in studies]), np.mean([o.share for o in studies])
+    rates = (100 * np.mean(values) for values in (cover, labels, passed))
+    return (
+        f"{name:<26} {metric:<26} {agreement:>5.2f} {share:>9.2f} {len(both):>5} "
+        + "{:>6.1f} {:>6.1f} {:>10.1f} ".format(*rates)
+        + f"{np.median(width):>5.2f} {np.mean([o.width for o in both]):>5.2f}  "
+        + " ".join(f"{100 * value:5.1f}" for value in same)
+    )
+
+
+def true_differences(kind: str) -> dict[str, float]:
+    """The differences in many videos of the process."""
+    parts: dict[str, list[float]] = {metric: [] for metric in METRICS}
+    for seed in range(4):
+        models = simulated(np.random.default_rng(10**6 + seed), 800, "even", kind)
+        for metric in METRICS:
+            spec = ComparisonSpec(metric=metric)
+            parts[metric].append(compare(models.truth, models.control, models.treatment, spec).delta.estimate)
+    return {metric: float(np.mean(values)) for metric, values in parts.items()}
+
+
+def run_simulated(runs: int) -> Iterator[str]:
+    """Rows of all cells."""
+    for kind, share in (("near", 0.25), ("middle", 0.25), ("far", 0.5)):
+        truth = true_differences(kind)
+        for groups, sizes in ((8, "even"), (20, "even"), (20, "zipf"), (40, "even")):
+            found: dict[str, list[Study]] = {metric: [] for metric in METRICS}
+            for seed in range(runs):
+                models = simulated(np.random.default_rng([groups, seed]), groups, sizes, kind)
+                for metric, study in one_study(models, share, METRICS, seed).items():
+                    found[metric].append(study)
+            for metric in METRICS:
+                yield line(f"{kind}, {groups} {sizes}", metric, found[metric], truth[metric])
+
+
+def run_stopping(runs: int) -> Iterator[str]:
+    """Rows of judging group by group with a look after every group."""
+    for kind, share in (("near", 0.25), ("middle", 0.25), ("far", 0.5)):
+        truth = true_differences(kind)
+        for metric in ("recall", "precision"):
+            false, settled, judged, asked = 0, 0, [], []
+            for seed in range(runs):
+                models = simulated(np.random.default_rng([7, seed]), 40, "even", kind)
+                units = pair_detections(models.control, models.treatment, CONF)
+                budget, names = round(share * len(models.truth.labels)), (DrawnModel("old", ""), DrawnModel("new", ""))
+                draw = draw_questions(
+                    models.truth, models.control, models.treatment, units, models=names, conf=CONF, budget=budget,
+                    seed=seed, until=Until(metric, truth[metric]),
+                )  # fmt: skip
+                answers = judge_by_labels(models, draw)
+                group_of = {one.id: draw.images[one.image].group for one in draw.questions}
+                looks = []
+                for count in range(5, 41):
+                    done = set(draw.group_order[:count])
+                    kept = [one for one in answers if group_of[one.question] in done]
+                    looks.append(compare_answers(draw, merge_answers(draw, kept), metric=metric).comparison.delta)
+                lows = [-np.inf if one.low is None else one.low for one in looks]
+                false += max(lows) > truth[metric]
+                easy = [place for place, low in enumerate(lows) if low >= truth[metric] - 0.06]
+                settled += bool(easy)
+                if easy:
+                    done = set(draw.group_order[: easy[0] + 5])
+                    judged.append(easy[0] + 5)
+                    asked.append(sum(group in done for group in group_of.values()))
+            yield (
+                f"{kind:<10} {metric:<12} {runs:>5} runs, ever false PASS {100 * false / runs:4.1f}%; 6 points below: "
+                f"passes in {100 * settled / runs:3.0f}%, at {np.median(judged or [np.nan]):.0f} groups and "
+                f"{np.median(asked or [np.nan]):.0f} judgements (median)"
+            )
+
+
+def run_real(args: argparse.Namespace) -> Iterator[str]:
+    """Rows of one labelled set."""
+    truth = read_truth(args.truth, groups=args.groups, split=args.split, images=args.images)
+    models = Models(truth, *(align(truth, read_predictions(path, truth)) for path in (args.control, args.treatment)))
+    for share in args.share:
+        found: dict[str, list[Study]] = {metric: [] for metric in METRICS}
+        for seed in range(args.runs):
+            drawn = resampled(models, np.random.default_rng(seed))
+            for metric, study in one_study(drawn, share, METRICS, seed).items():
+                found[metric].append(study)
+        for metric in METRICS:
+            yield line(args.name, metric, found[metric], None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("simulated", "stopping", "real"))
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--truth", type=Path)
+    parser.add_argument("--control")
+    parser.add_argument("--treatment")
+    parser.add_argument("--images", type=Path)
+    parser.add_argument("--split")
+    parser.add_argument("--groups")
+    parser.add_argument("--name", default="real")
+    parser.add_argument("--share", type=float, nargs="+", default=[0.25, 0.5])
+    args = parser.parse_args()
+    if args.what == "stopping":
+        rows = run_stopping(args.runs)
+    else:
+        print(HEADER, flush=True)
+        rows = run_simulated(args.runs) if args.what == "simulated" else run_real(args)
+    for row in rows:
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
