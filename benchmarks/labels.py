@@ -10,8 +10,8 @@ could have been. A person who answers by the labels judges a drawn part. The tab
 the truth (`real`: what all labels of the drawn study say), how often a gate at the true difference passes (false PASS,
 2.5% promised), how much wider the interval is than that of labels (and what the plan announced), and how often the
 verdict is that of all labels, over margins from −2 to +4 points. `stopping`: the same videos judged group by group,
-up to 40, with a look after every group from the fifth on: how often a gate at the true difference ever passes, and at how
-many groups and judgements a gate 6 points below the true difference passes.
+up to 40, with a look after every group from the fifth on: how often a gate at the true difference ever passes, and at
+how many groups and judgements a gate 6 points below the true difference passes.
 """
 
 from __future__ import annotations
