@@ -53,7 +53,7 @@ def test_looking_after_every_unit_and_stopping_keeps_the_error_where_a_t_test_lo
     n = np.arange(1, most + 1)
     mean = np.cumsum(values, axis=1) / n
     variance = (np.cumsum(values**2, axis=1) - n * mean**2) / np.maximum(n - 1, 1)
-    t = np.abs(mean) / np.sqrt(variance / n)
+    t = np.abs(mean) / np.sqrt(np.where(n > 1, variance, 1.0) / n)
     looks = range(4, most)
     false = np.any([t[:, i] > always_valid_quantile(0.95, i, i + 1) for i in looks], axis=0).mean()
     peeked = np.any([t[:, i] > t_quantile(0.95, i) for i in looks], axis=0).mean()

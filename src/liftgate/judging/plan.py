@@ -18,8 +18,6 @@ _WIDTH = 1.4
 """The default budget makes the interval about so many times as wide as labels of everything would"""
 _DESIGN_EFFECT = 2.0
 """How much more groups vary than units that are independent would; measured by benchmarks/labels.py"""
-_MOST_OF_BOXES = 0.75
-"""From so many judgements for each box on, drawing the boxes is the better buy: they answer every question"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,16 @@ class JudgementPlan:
     n_groups: int
     width: float
     """How much wider than with labels of everything the interval will be, about"""
-    pays: bool
+
+    @property
+    def boxes_for_width(self) -> int:
+        """About how many boxes, on images drawn at random, would give as narrow an interval."""
+        return math.ceil(self.boxes / self.width**2)
+
+    @property
+    def pays(self) -> bool:
+        """Whether that is more boxes than there are judgements; they would answer more questions, too."""
+        return self.questions <= self.boxes_for_width
 
     @property
     def text(self) -> str:
@@ -52,13 +59,14 @@ class JudgementPlan:
             f"{self.units['agreed']:,} agreed pairs, {self.kinds[MISSED]} of {self.n_images:,} images searched for "
             f"objects that both missed) instead of about {self.boxes:,} boxes to draw; the models agree in "
             f"{self.agreement:.0%} of their detections. The interval will be about {self.width:.2f} times as wide as "
-            "labels would give" + ("." if self.pays else _UNPAID.format(share=self.questions / max(1, self.boxes)))
+            f"labels would give; about {self.boxes_for_width:,} boxes on images drawn at random would do as well."
+            + ("" if self.pays else _UNPAID)
         )
 
 
 _UNPAID = (
-    ". It will not pay: that is {share:.2f} judgements for each box. These models are too far apart to be judged by "
-    "their disagreements; draw the boxes, or fewer of them by `liftgate data sample`"
+    " It will not pay: these models are too far apart to be judged by their disagreements; draw the boxes, which "
+    "answer every question."
 )
 
 
@@ -71,7 +79,6 @@ def plan_of(draw: Draw) -> JudgementPlan:
         questions=len(draw.questions), kinds=draw.counts(), units={kind: units.count(kind) for kind in KINDS},
         agreement=units.agreement, boxes=boxes, n_images=len(draw.images),
         n_groups=len({image.group for image in draw.images}), width=_width(size_measure(units, score), p),
-        pays=len(draw.questions) <= _MOST_OF_BOXES * boxes,
     )  # fmt: skip
 
 
