@@ -226,6 +226,26 @@ class EvaluateResult(LedgerRecord):
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredAt(LedgerRecord):
+    """Settings that one arm of a gate was measured with."""
+
+    arm: str
+    imgsz: int | tuple[int, ...] | None
+    """Pixels; None: the backend does not say"""
+    kept_conf: float | None
+    """Detections below this confidence were not kept"""
+    nms_iou: float | None
+    predictions: str
+    """`Predictions.content_hash()`"""
+    conf: float | None = None
+    """Confidence threshold of rates; None: the gate has no metric that depends on it"""
+    iou: float | None = None
+    """IoU from which a detection has found an object; None: as `conf`"""
+    better_of: tuple[tuple[int | tuple[int, ...] | None, float | None], ...] = ()
+    """(image size, the gate's metric) of a control that was measured at several sizes"""
+
+
+@dataclass(frozen=True, slots=True)
 class GateResult(VerdictEntry):
     """The verdict of a gate, with its comparison."""
 
@@ -234,6 +254,12 @@ class GateResult(VerdictEntry):
 
     comparison: Body | None = None
     """As `Comparison.to_dict` writes it; None: claims about one arm"""
+
+    @property
+    def measured_at(self) -> tuple[MeasuredAt, ...]:
+        """Settings of each arm, the control first; empty: an older version did not record them."""
+        rows = self.evidence[0].get("measured_at", ()) if self.evidence else ()
+        return tuple(MeasuredAt.from_body(row) for row in rows)
 
     @property
     def claims(self) -> tuple[ClaimRow, ...]:

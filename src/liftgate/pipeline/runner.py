@@ -237,6 +237,7 @@ def _steps_of(context: Context, flow_step: FlowStep) -> Sequence[Step[Any]]:
     # Imported here: each kind of step imports the packages that do its work, which the types of a plan do not need.
     from liftgate.pipeline.steps.checking import CheckStep
     from liftgate.pipeline.steps.measuring import EvaluateStep, gate_step
+    from liftgate.pipeline.steps.predicting import all_settings
     from liftgate.pipeline.steps.probing import probe_steps
     from liftgate.pipeline.steps.retention import VerdictContext
     from liftgate.pipeline.steps.training import train_steps
@@ -251,9 +252,10 @@ def _steps_of(context: Context, flow_step: FlowStep) -> Sequence[Step[Any]]:
         return [step for seed in study.seeds for arm in arms for step in train_steps(context, arm, seed)]
     if flow_step.name == "baseline":
         return [
-            EvaluateStep(context, arm, study.seeds[0], gate)
+            EvaluateStep(context, arm, study.seeds[0], gate, settings)
             for gate in study.gates
             for arm in _untrained_arms(study, gate)
+            for settings in all_settings(study, gate, arm)
         ]
     gate = next((gate for gate in study.gates if gate.name == flow_step.name), None)
     return [] if gate is None else [gate_step(context, gate, VerdictContext(context, gate))]

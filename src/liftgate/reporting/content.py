@@ -13,6 +13,7 @@ from typing import Literal
 
 from liftgate.checks.finding import Finding
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
+from liftgate.ledger.results import MeasuredAt
 from liftgate.stats.interval import Interval
 from liftgate.study.records import Gate, VerdictWord
 
@@ -172,6 +173,8 @@ class GateContent:
     trace: LineageNode | None = None
     late: bool = False
     """Whether it was recorded after a verdict of its name"""
+    measured_at: tuple[MeasuredAt, ...] = ()
+    """Settings of the arms' measurement, in the order of `arms`; empty: not recorded"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,8 @@ def _gate(
     run: LastRun,
     datasets: Mapping[str, Dataset],
 ) -> GateContent:
-    needs = _gate_steps(gate, run.needs(step))
     result = GateResult.from_body(step.result)
+    needs = _gate_steps(gate, run.needs(step), result)
     comparison = None if result.comparison is None else Comparison.from_dict(result.comparison)
     roles: tuple[tuple[str | None, Role], ...] = (
         (gate.control, "control"),
@@ -117,18 +117,31 @@ def _gate(
         differences=_differences(gate, needs.trained),
         galleries=tuple(_galleries(workspace, gate, needs.predicted, comparison, arms, datasets)),
         charts=tuple(precision_recall_charts(study, arms)),
+        measured_at=result.measured_at,
         trace=verdict_lineage(step, run),
         late=_is_late(ledger, gate, result.gate_hash),
     )
 
 
-def _gate_steps(gate: Gate, needs: Sequence[StepEntry]) -> _GateSteps:
+def _gate_steps(gate: Gate, needs: Sequence[StepEntry], verdict: GateResult) -> _GateSteps:
+    # A control that was measured at two image sizes has two evaluations; the verdict is about one of them.
+    used = {(one.arm, one.predictions) for one in verdict.measured_at if one.better_of}
+    chosen = {arm for arm, _ in used}
     predicted = [PredictResult.from_body(step.result) for step in needs if step.kind == "predict"]
     evaluated = [EvaluateResult.from_body(step.result) for step in needs if step.kind == "evaluate"]
     return _GateSteps(
         trained_stages(needs),
-        [result for result in predicted if result.on == gate.on],  # not those that measure retention on older data
-        sorted((result for result in evaluated if result.on == gate.on), key=lambda result: result.seed),
+        [  # not those that measure retention on older data
+            one for one in predicted if one.on == gate.on and (one.arm not in chosen or (one.arm, one.sha256) in used)
+        ],
+        sorted(
+            (
+                one
+                for one in evaluated
+                if one.on == gate.on and (one.arm not in chosen or (one.arm, one.evaluation["predictions"]) in used)
+            ),
+            key=lambda one: one.seed,
+        ),
     )
 
 

@@ -68,7 +68,8 @@ def _gate(gate: GateContent) -> list[str]:
             parts += ["Every seed", _table(("Metric", "Seed", *names), _seed_rows(gate, measured, seeds))]
             parts.append(f"Of seed {seeds[0]}:")
         parts.append(_table(("Metric", *names, "Interval of, sample"), _figure_rows(gate, measured)))
-        parts += [f"{_plain(arm.name)}: {_plain(arm.description)}" for arm in measured]
+        sizes = {one.arm: f", measured at image size {one.imgsz}" for one in gate.measured_at if one.imgsz is not None}
+        parts += [f"{_plain(arm.name)}: {_plain(arm.description)}{_plain(sizes.get(arm.name, ''))}" for arm in measured]
     parts.append(f"Gate hash `{_code(verdict.gate_hash)}`")
     return parts
 

@@ -9,30 +9,39 @@ from liftgate.stats.interval import Interval
 
 Rows = list[tuple[object, ...]]
 _BASIS = ("value", "low", "high", "level", "method", "n_images", "n_groups")
+_SETTINGS = ("imgsz", "conf", "iou", "kept_conf", "nms_iou")
 
 
 def verdict_rows(content: ReportContent) -> Rows:
     """Return a row for every comparison and every claim: the measured value, the threshold and the verdict."""
-    rows: Rows = [("gate", "metric", "of", *_BASIS, "against", "verdict")]
+    rows: Rows = [("gate", "metric", "of", *_BASIS, "against", "verdict", *_SETTINGS)]
     for gate in content.gates:
-        name, word = gate.gate.name, gate.verdict.word
+        name, word, settings = gate.gate.name, gate.verdict.word, _settings(gate)
         if gate.comparison:
             of = f"{gate.gate.treatment} - {gate.gate.control}"
             rows.append(
-                (name, gate.comparison.metric, of, *_basis(gate.comparison.delta), gate.comparison.margin, word)
+                (
+                    name,
+                    gate.comparison.metric,
+                    of,
+                    *_basis(gate.comparison.delta),
+                    gate.comparison.margin,
+                    word,
+                    *settings,
+                )
             )
         for one in gate.claims:
             against = f"{one.side} {one.at_least:g}"
-            rows.append((name, one.metric, gate.gate.arm, *_basis(one.value), against, one.word))
+            rows.append((name, one.metric, gate.gate.arm, *_basis(one.value), against, one.word, *settings))
     return rows
 
 
 def figure_rows(gate: GateContent) -> Rows:
     """Return a row per metric, arm and seed: value, interval, method and sample; an untrained arm has no seed."""
     return [
-        ("metric", "arm", "seed", *_BASIS),
+        ("metric", "arm", "seed", *_BASIS, *_SETTINGS),
         *(
-            (metric, arm.name, seed, *_measured(evaluation, metric))
+            (metric, arm.name, seed, *_measured(evaluation, metric), *_settings(gate, arm.name))
             for metric in metric_names(gate)
             for arm in gate.arms
             for seed, evaluation in _by_seed(arm)
@@ -53,6 +62,16 @@ def class_rows(gate: GateContent) -> Rows:
             for arm, seed, evaluation in measured
         ]
     return rows
+
+
+def _settings(gate: GateContent, arm: str | None = None) -> tuple[object, ...]:
+    """Return the settings of the measurement, of one arm or of all; where these differ, `control / treatment`."""
+    rows = [one for one in gate.measured_at if arm in (None, one.arm)]
+    columns = [[getattr(one, name) for one in rows] for name in _SETTINGS]
+    return tuple(
+        None if not values else values[0] if len(set(values)) == 1 else " / ".join(map(str, values))
+        for values in columns
+    )
 
 
 def _by_seed(arm: ArmContent) -> list[tuple[int | None, Evaluation]]:

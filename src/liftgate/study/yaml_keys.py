@@ -274,8 +274,8 @@ class EvaluationKeys(Keys):
 
     imgsz: Annotated[int, Field(ge=32)] | None = Field(
         default=None,
-        description="Image size in pixels. Default: the size that the arm was trained at; of a model as it is, the "
-        "other arm's, else 640.",
+        description="Image size in pixels. Default: the size that the arm was trained at; for a model as it is, see "
+        "`imgsz` of the arm.",
     )
     conf: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None, description="Detections below this confidence are not kept at all; keep it low for mAP."

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from liftgate.checks.finding import Finding
+from liftgate.checks.image_sizes import measured_sizes
 from liftgate.checks.messages import first_few
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
-from liftgate.checks.ultralytics.arguments import DEFAULT_IMGSZ
 from liftgate.checks.ultralytics.checkpoints import read_checkpoint
 from liftgate.errors import DataError
 from liftgate.study.records import Arm, Gate, Study
@@ -40,31 +40,27 @@ def vacuous(subject: Subject) -> Iterator[Finding]:
 def image_sizes(subject: Subject) -> Iterator[Finding]:
     """An arm that would be measured at two image sizes in one study.
 
-    A model that is not trained here has no image size of its own and is measured at that of the arm that it is compared
-    with, or at 640 pixels by itself. With two sizes it has two values of the same metric, and a sentence that
-    quotes one of them does not say which.
+    A model that is not trained here is measured by itself at the size that it was trained for, and as a control at that
+    of the other arm too, where the better one counts. With two sizes it has two values of the same metric, and two
+    gates may speak of different ones.
 
-    Fix: `evaluation: {imgsz: N}` measures every arm at one size.
+    Fix: `imgsz: N` beside its `weights`, or `evaluation: {imgsz: N}` for every arm, measures it at one size.
     """
     study = subject.study
     if study is None or "imgsz" in study.evaluation:
         return
     for arm in (arm for arm in study.arms if not arm.stages):
-        sizes = {gate.name: _size(study, gate) for gate in study.gates if arm.name in _arms(gate)}
-        if len(set(sizes.values())) > 1:
-            message = "measured at " + first_few([f"{size} px by `{name}`" for name, size in sizes.items()])
-            hint = f"evaluation: {{imgsz: {max(sizes.values())}}}"
-            yield image_sizes.finding(study.place("arms", arm.name), f"`{arm.name}` is {message}", hint=hint)
+        sizes = {gate.name: measured_sizes(study, gate, arm) for gate in study.gates if arm.name in _arms(gate)}
+        if len({frozenset(some) for some in sizes.values()}) > 1:
+            named = [f"{' and '.join(map(str, some))} px by `{name}`" for name, some in sizes.items()]
+            largest = max((size for some in sizes.values() for size in some if isinstance(size, int)), default=640)
+            hint = f"`imgsz: {largest}` beside its weights, or evaluation: {{imgsz: {largest}}}"
+            message = f"`{arm.name}` is measured at {first_few(named)}"
+            yield image_sizes.finding(study.place("arms", arm.name), message, hint=hint)
 
 
 def _arms(gate: Gate) -> tuple[str | None, ...]:
     return (gate.arm, gate.treatment, gate.control)
-
-
-def _size(study: Study, gate: Gate) -> int:
-    trained = [study.arm(name) for name in (gate.arm, gate.treatment, gate.control) if name is not None]
-    sizes = [arm.stages[-1].recipe.get("imgsz", DEFAULT_IMGSZ) for arm in trained if arm.stages]
-    return sizes[0] if sizes and isinstance(sizes[0], int) else DEFAULT_IMGSZ
 
 
 def _without_margin(study: Study, gate: Gate) -> Iterator[tuple[str, str]]:

@@ -52,6 +52,9 @@ class Checkpoint:
     unknown: tuple[str, ...] = ()
     """Names of other packages, which a detector's checkpoint does not need"""
 
+    image_size: int | None = None
+    """Pixels of the longer side that it was trained with; None: it does not say"""
+
     @property
     def task(self) -> str | None:
         """Return the task of the model, by its class; None: the class is unknown."""
@@ -204,7 +207,14 @@ def _checkpoint(reader: PickleReader) -> Checkpoint:
     about = {key: reader.facts[key] for key in sorted(reader.facts)}
     hostile = dict.fromkeys([*reader.hostile, *_listed_by_picklescan(reader.names)])
     unknown = tuple(name for name in reader.unknown if name not in hostile)
-    return Checkpoint(tuple(sorted(map(str, reader.names))), names, about, tuple(hostile), unknown)
+    globals_ = tuple(sorted(map(str, reader.names)))
+    return Checkpoint(globals_, names, about, tuple(hostile), unknown, _image_size(reader.image_size))
+
+
+def _image_size(value: object) -> int | None:
+    """Return a plausible `imgsz`: one number, or the larger of height and width."""
+    numbers = [one for one in (value if isinstance(value, list) else [value]) if type(one) is int]
+    return max(numbers) if numbers and all(32 <= one <= 1 << 15 for one in numbers) else None
 
 
 def _listed_by_picklescan(names: set[GlobalName]) -> list[str]:

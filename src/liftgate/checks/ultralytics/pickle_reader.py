@@ -43,6 +43,8 @@ class PickleReader:
     """Names of other packages, which a detector does not need"""
     classes: list[Any] = field(default_factory=list)
     """Values of the key `names`"""
+    image_size: object = None
+    """The last value of the key `imgsz`"""
     facts: dict[str, str] = field(default_factory=dict)
     """Text values of the keys in ABOUT"""
     result: Any = None
@@ -76,6 +78,8 @@ class PickleReader:
             self.classes.append(value)
         elif key in ABOUT and isinstance(value, str):
             self.facts.setdefault(str(key), value[:1000])
+        elif key == "imgsz" and isinstance(value, int | list):
+            self.image_size = value
         elif key == "activation" and isinstance(value, str) and not is_plain_activation(value):
             self.note(f"activation {_short(value)!r}")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import math
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from liftgate.backends.events import Json
 from liftgate.evaluation.image_level import ImageLevelThreshold
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.evaluation.spec import DEFAULT_CONF, ComparisonSpec, EvaluationSpec
@@ -14,17 +16,19 @@ from liftgate.hashing import content_hash
 from liftgate.ledger.gates import record_gate
 from liftgate.ledger.lockbox import Lockbox, Opening
 from liftgate.ledger.records import EvaluationEntry, VerdictEntry
-from liftgate.ledger.results import EvaluateResult, GateResult
+from liftgate.ledger.results import EvaluateResult, GateResult, MeasuredAt
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.notice import Notice
 from liftgate.pipeline.step import Results, Step
-from liftgate.pipeline.steps.predicting import PredictStep
+from liftgate.pipeline.steps.measured_at import measured_at, with_settings
+from liftgate.pipeline.steps.predicting import PredictStep, all_settings, prediction_settings
 from liftgate.pipeline.steps.thresholds import image_threshold, threshold_step
 from liftgate.pipeline.steps.training import train_steps
 from liftgate.progress import duration
 from liftgate.stats.distributions import normal_quantile
 from liftgate.stats.multiplicity import optimism
 from liftgate.study.records import Arm, Gate
+from liftgate.study.vocabulary import LOWER_IS_BETTER
 
 if TYPE_CHECKING:
     from liftgate.pipeline.steps.retention import VerdictContext
@@ -40,10 +44,19 @@ class EvaluateStep(Step[EvaluateResult]):
     KIND = "evaluate"
     RESULT = EvaluateResult
 
-    def __init__(self, context: Context, arm: Arm, seed: int, gate: Gate) -> None:
+    def __init__(self, context: Context, arm: Arm, seed: int, gate: Gate, settings: Json | None = None) -> None:
+        """Plan the evaluation of one arm and seed.
+
+        Args:
+            context: the study.
+            arm: the arm.
+            seed: of its training.
+            gate: the gate that asks for it.
+            settings: of the predictions; None: those of the arm.
+        """
         self._context, self._arm, self._seed, self._gate = context, arm, seed, gate
-        self._predicted = PredictStep(context, arm, seed, gate)
-        self._threshold = threshold_step(context, arm, seed, gate)
+        self._predicted = PredictStep(context, arm, seed, gate, settings=settings)
+        self._threshold = threshold_step(context, arm, seed, gate, settings)
         inputs: dict[str, Any] = {"conf": DEFAULT_CONF if gate.conf is None else gate.conf, "level": gate.level}
         if gate.threats:
             inputs |= {"threats": list(gate.threats), "threshold": gate.threshold and asdict(gate.threshold)}
@@ -105,7 +118,7 @@ class ComparisonStep(Step[GateResult]):
         """Compare the arms and write the verdict into the ledger."""
         from liftgate.evaluation import verdict
 
-        comparison = self._arms.compare(results)
+        comparison, measured = self._arms.compare(results), self._arms.settings(results)
         decided = verdict.judge_comparison(
             self._gate,
             comparison,
@@ -115,7 +128,8 @@ class ComparisonStep(Step[GateResult]):
         if self._gate.published is not None:  # the comparison itself does not know that a published rule is replayed
             reason = decided.sentence.removeprefix(f"{decided.word}: ")
             comparison = replace(comparison, verdict=decided.word, reason=reason)
-        return _record_verdict(self._context, self._gate, self._verdict_context.annotate(decided, results), comparison)
+        decided = with_settings(self._verdict_context.annotate(decided, results), measured)
+        return _record_verdict(self._context, self._gate, decided, comparison)
 
 
 class ClaimsStep(Step[GateResult]):
@@ -131,7 +145,8 @@ class ClaimsStep(Step[GateResult]):
         self._evaluated = EvaluateStep(context, self._arm, seed, gate)
         comparisons = (one for one in context.study.gates if (one.treatment, one.on) == (gate.arm, gate.on))
         self._contributions = [_ComparedArms(context, one) for one in comparisons]
-        needs: tuple[Step[Any], ...] = (PredictStep(context, self._arm, seed, gate), self._evaluated)
+        self._predicted = PredictStep(context, self._arm, seed, gate)
+        needs: tuple[Step[Any], ...] = (self._predicted, self._evaluated)
         for contribution in self._contributions:
             needs += contribution.needs
         needs += self._verdict_context.needs
@@ -149,7 +164,9 @@ class ClaimsStep(Step[GateResult]):
         for contribution in self._contributions:  # any of the controls may explain the result
             comparison = contribution.compare(results)
             decided = verdict.attribute(decided, comparison, control=str(contribution.gate.control))
-        return _record_verdict(self._context, self._gate, self._verdict_context.annotate(decided, results))
+        used = [measured_at(self._gate, results.of(self._predicted))]
+        decided = with_settings(self._verdict_context.annotate(decided, results), used)
+        return _record_verdict(self._context, self._gate, decided)
 
 
 class _MeasuredArm(NamedTuple):
@@ -168,11 +185,13 @@ class _ComparedArms:
         self.gate = gate
         self._context = context
         arms = (context.study.arm(gate.control), context.study.arm(gate.treatment))
-        self._control, self._treatment = ([self._measured(arm, seed) for seed in context.study.seeds] for arm in arms)
+        self._controls, (self._treatment, *_) = (self._at_every_size(arm) for arm in arms)
         self._trained = [
             step for arm in arms for seed in context.study.seeds for step in train_steps(context, arm, seed)
         ]
-        measured = [one for pair in zip(self._control, self._treatment, strict=True) for one in pair]
+        first, *others = self._controls
+        measured = [one for pair in zip(first, self._treatment, strict=True) for one in pair]
+        measured += [one for other in others for one in other]
         self.needs: tuple[Step[Any], ...] = (
             *(one.threshold for one in measured if one.threshold is not None),
             *(one.predicted for one in measured),
@@ -184,14 +203,16 @@ class _ComparedArms:
         """Return treatment − control over all seeds, with everything that differs beyond the declared difference."""
         from liftgate.evaluation.seeds import compare_seeds
 
-        gate = self.gate
+        gate, controls = self.gate, self._better_control(results)
         comparison = compare_seeds(
             self._context.datasets.truth(gate.on),
-            [one.predicted.predictions(results) for one in self._control],
+            [one.predicted.predictions(results) for one in controls],
             [one.predicted.predictions(results) for one in self._treatment],
             ComparisonSpec.of_gate(gate, self._thresholds(results)),
         )
         declared = tuple(f"{name.removeprefix('recipe.')}:" for name in gate.differ)
+        if len(self._controls) > 1:  # measured at both sizes, so that the better one is the control
+            declared = (*declared, "imgsz:")
         differences = [text for text in comparison.differences if not text.startswith(declared)]
         beyond = (*differences, *self._undeclared(), *self._facts_that_differ(results))
         return replace(comparison, differences=tuple(dict.fromkeys(beyond)))
@@ -203,17 +224,44 @@ class _ComparedArms:
             totals[str(step.arm)] = totals.get(str(step.arm), 0.0) + results.of(step).training_facts.seconds
         return {arm: duration(seconds) for arm, seconds in totals.items()}
 
-    def _measured(self, arm: Arm, seed: int) -> _MeasuredArm:
+    def settings(self, results: Results) -> list[MeasuredAt]:
+        """Return the settings of the predictions that were compared, the control first."""
+        controls, gate = self._better_control(results), self.gate
+        control, treatment = (measured_at(gate, results.of(some[0].predicted)) for some in (controls, self._treatment))
+        if len(self._controls) > 1:
+            sizes = {
+                results.of(some[0].predicted).settings.get("imgsz"): _value(gate, some, results)
+                for some in self._controls
+            }
+            control = replace(control, better_of=tuple((size, value) for size, value in sizes.items()))
+        return [control, treatment]
+
+    def _at_every_size(self, arm: Arm) -> list[list[_MeasuredArm]]:
+        """Return for each size that an arm is measured at its steps for every seed."""
+        return [
+            [self._measured(arm, seed, settings) for seed in self._context.study.seeds]
+            for settings in all_settings(self._context.study, self.gate, arm)
+        ]
+
+    def _measured(self, arm: Arm, seed: int, settings: Json) -> _MeasuredArm:
         context, gate = self._context, self.gate
         return _MeasuredArm(
-            threshold_step(context, arm, seed, gate),
-            PredictStep(context, arm, seed, gate),
-            EvaluateStep(context, arm, seed, gate),
+            threshold_step(context, arm, seed, gate, settings),
+            PredictStep(context, arm, seed, gate, settings=settings),
+            EvaluateStep(context, arm, seed, gate, settings),
         )
+
+    def _better_control(self, results: Results) -> list[_MeasuredArm]:
+        """Return the control at the size at which it is better, by the gate's own metric: that is harder to beat."""
+        worst = math.inf if self.gate.metric in LOWER_IS_BETTER else -math.inf
+        values = [_value(self.gate, some, results) for some in self._controls]
+        ranked = [worst if value is None else value for value in values]
+        best = min(ranked) if self.gate.metric in LOWER_IS_BETTER else max(ranked)
+        return self._controls[ranked.index(best)]
 
     def _thresholds(self, results: Results) -> tuple[ImageLevelThreshold, ...]:
         """Return the image-level thresholds, control and treatment in turn; empty: no image-level metric."""
-        pairs = zip(self._control, self._treatment, strict=True)
+        pairs = zip(self._better_control(results), self._treatment, strict=True)
         found = [image_threshold(self._context, self.gate, one.threshold, results) for pair in pairs for one in pair]
         return tuple(one for one in found if one is not None)
 
@@ -238,6 +286,12 @@ class _ComparedArms:
             if facts.batch_halved:
                 halved[f"batch of {step.arm}, halved after running out of memory"] = None
         return [*_differing(values), *halved]
+
+
+def _value(gate: Gate, measured: Sequence[_MeasuredArm], results: Results) -> float | None:
+    """Return the gate's metric of the first seed."""
+    evaluation = Evaluation.from_dict(results.of(measured[0].evaluated).evaluation)
+    return evaluation.metrics.get(str(gate.metric))
 
 
 def _differing(values: dict[str, dict[str, None]]) -> Iterable[str]:
@@ -293,7 +347,13 @@ def _open_lockbox(context: Context, gate: Gate) -> Opening | None:
     if not lockbox.locks(name, split):
         return None
     arms = [context.study.arm(arm) for arm in (gate.arm, gate.control, gate.treatment) if arm is not None]
-    looks = [PredictStep(context, arm, seed, gate).key for arm in arms for seed in context.study.seeds]
+    # By one size each: an untrained control at a second one is the same question, and no further opening.
+    usual = {arm.name: prediction_settings(context.study, gate, arm) for arm in arms}
+    looks = [
+        PredictStep(context, arm, seed, gate, settings=usual[arm.name]).key
+        for arm in arms
+        for seed in context.study.seeds
+    ]
     truth = context.datasets.truth(gate.on).truth_hash()
     return lockbox.open(name, split, gate.name, content_hash(sorted(looks)), truth=truth, reason=context.open_anyway)
 

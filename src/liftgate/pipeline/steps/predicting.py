@@ -7,6 +7,7 @@ from pathlib import Path
 
 from liftgate.backends.base import PredictJob
 from liftgate.backends.events import Event, Json
+from liftgate.checks.image_sizes import measured_sizes, usual_size
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
 from liftgate.errors import DataError
@@ -19,8 +20,6 @@ from liftgate.pipeline.steps.training import TrainStep, train_steps
 from liftgate.study.records import Arm, Gate, Study
 from liftgate.training import launch
 from liftgate.training.start_weights import resolve_weights
-
-DEFAULT_IMGSZ = 640
 
 
 class PredictStep(Step[PredictResult]):
@@ -45,7 +44,8 @@ class PredictStep(Step[PredictResult]):
         self._dataset, _, self._split = gate.on.rpartition(".")
         place = study.place("arms", arm.name, "weights")
         self._own_weights = None if arm.weights is None else resolve_weights(arm.weights, study.folder, place)
-        self._settings = dict(prediction_settings(study, gate, arm) if settings is None else settings)
+        usual = all_settings(study, gate, arm)[0]
+        self._settings = dict(usual if settings is None else settings)
         self._trained: TrainStep | None = train_steps(context, arm, seed)[-1] if arm.stages else None
         inputs = {
             "weights": None if self._own_weights is None else self._own_weights.identity,
@@ -56,6 +56,8 @@ class PredictStep(Step[PredictResult]):
             "device": study.device,
         }
         label = f"predict {arm.name}" + (f" seed {seed}" if arm.stages else "") + f" on {gate.on}"
+        if not arm.stages and self._settings["imgsz"] != usual["imgsz"]:
+            label += f" at {self._settings['imgsz']} px"
         super().__init__(label, inputs, () if self._trained is None else (self._trained,))
 
     def work(self, results: Results) -> PredictResult:
@@ -128,13 +130,10 @@ def prediction_settings(study: Study, gate: Gate, arm: Arm) -> Json:
     An arm without stages takes the size of the other arm. Two arms trained at different sizes are each measured at
     their own, and the comparison lists the difference.
     """
-    settings = dict(study.evaluation)
-    if "imgsz" not in settings:
-        names = [arm.name, gate.treatment, gate.control]
-        sizes = (_trained_size(study.arm(name)) for name in names if name is not None)
-        settings["imgsz"] = next((size for size in sizes if size is not None), DEFAULT_IMGSZ)
-    return settings
+    return {**study.evaluation, "imgsz": usual_size(study, gate, arm)}
 
 
-def _trained_size(arm: Arm) -> int | None:
-    return arm.stages[-1].recipe.get("imgsz", DEFAULT_IMGSZ) if arm.stages else None
+def all_settings(study: Study, gate: Gate, arm: Arm) -> tuple[Json, ...]:
+    """Return the settings of every prediction that an arm is measured by; several only of an untrained control."""
+    usual = prediction_settings(study, gate, arm)
+    return tuple({**usual, "imgsz": size} for size in measured_sizes(study, gate, arm))

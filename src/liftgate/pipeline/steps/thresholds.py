@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from liftgate.backends.events import Json
 from liftgate.evaluation.image_level import ImageLevelThreshold, ThresholdRule, choose_image_threshold
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.step import Results
@@ -11,11 +12,21 @@ from liftgate.pipeline.steps.predicting import PredictStep
 from liftgate.study.records import Arm, Gate
 
 
-def threshold_step(context: Context, arm: Arm, seed: int, gate: Gate) -> PredictStep | None:
-    """Return the step that predicts the split on which the threshold is chosen; None: it is given."""
+def threshold_step(
+    context: Context, arm: Arm, seed: int, gate: Gate, settings: Json | None = None
+) -> PredictStep | None:
+    """Return the step that predicts the split on which the threshold is chosen; None: it is given.
+
+    Args:
+        context: the study.
+        arm: the arm.
+        seed: of its training.
+        gate: the gate.
+        settings: of the predictions; None: those of the arm.
+    """
     if gate.threshold is None or gate.threshold.on is None:
         return None
-    return PredictStep(context, arm, seed, replace(gate, on=gate.threshold.on))
+    return PredictStep(context, arm, seed, replace(gate, on=gate.threshold.on), settings=settings)
 
 
 def image_threshold(
