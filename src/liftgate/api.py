@@ -5,7 +5,7 @@ fast and `liftgate.evaluate` does not import what trains.
 
 >>> import liftgate
 >>> sorted(liftgate.__all__)[:3]
-['ApiPredictions', 'CheckResult', 'Comparison']
+['ApiPredictions', 'BenchResult', 'CheckResult']
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from liftgate.checks.run import CheckResult as CheckResult
     from liftgate.data.core.dataset import Dataset as Dataset
     from liftgate.data.core.predictions import Predictions as Predictions
+    from liftgate.deploy.bench.records import BenchResult as BenchResult
     from liftgate.deploy.registry.promotion import Promotion as Promotion
     from liftgate.deploy.registry.store import RegistryCheck as RegistryCheck
     from liftgate.deploy.registry.version import ModelVersion as ModelVersion
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from liftgate.pipeline.control.status import Status as Status
     from liftgate.pipeline.planning.prices import Costs as Costs
     from liftgate.pipeline.runner import Planned as Planned
+    from liftgate.services.benching import bench as bench
     from liftgate.services.checking import check as check
     from liftgate.services.evidence import compare as compare
     from liftgate.services.evidence import compare_arms as compare_arms
@@ -80,6 +82,7 @@ VERBS = {
     "add_export": "liftgate.services.models",
     "add_model": "liftgate.services.models",
     "ask": "liftgate.deploy.remote_predictions.predict:predict_api_files",
+    "bench": "liftgate.services.benching",
     "check": "liftgate.services.checking",
     "compare": "liftgate.services.evidence",
     "compare_arms": "liftgate.services.evidence",
@@ -115,6 +118,7 @@ VERBS = {
 
 TYPES = {
     "ApiPredictions": "liftgate.deploy.remote_predictions.predict",
+    "BenchResult": "liftgate.deploy.bench.records",
     "CheckResult": "liftgate.checks.run",
     "Comparison": "liftgate.evaluation.records",
     "Comparisons": "liftgate.evaluation.records",
@@ -146,6 +150,7 @@ TYPES = {
 
 __all__ = [
     "ApiPredictions",
+    "BenchResult",
     "CheckResult",
     "Comparison",
     "Comparisons",
@@ -175,6 +180,7 @@ __all__ = [
     "add_export",
     "add_model",
     "ask",
+    "bench",
     "check",
     "compare",
     "compare_arms",

@@ -42,6 +42,7 @@ VERBS = {
     "judge": "what two models disagree about, judged by yes or no: a verdict without labels",
     "size": "how many images and groups a claim needs",
     "doctor": "what went wrong in any Ultralytics run, with the evidence",
+    "bench": "time, memory and energy of models side by side, measured in turns",
     "models": "versions of models with their evidence: register, promote, roll back, verify",
     "ledger": "show the ledger, and verify that it was not changed",
 }

@@ -10,6 +10,7 @@ drawing.py        positions of intervals and charts on the page
 number_format.py  how a number is written
 page.py           the HTML page
 markdown.py, latex.py, tables.py, paper.py   the folder of tables and figures
+pareto.py         accuracy over latency of several models
 dataset_pages/    pages about data sets, findings, copies and annotators
 """
 
