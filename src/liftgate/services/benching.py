@@ -18,7 +18,6 @@ from liftgate.errors import UsageError
 from liftgate.evaluation.truth import read_truth
 from liftgate.files import write_text
 from liftgate.progress import Progress, silent
-from liftgate.services.evidence import evaluate
 from liftgate.services.prediction import CHECKPOINTS, predict, read_images, resolve_model, trusted_task
 
 _MOST_IMAGES = 32
@@ -169,6 +168,8 @@ def _accuracy(
     open_anyway: str | None,
     progress: Progress,
 ) -> Accuracy:
+    from liftgate.services.evidence import evaluate  # timing alone needs none of it
+
     size = imgsz if model.checkpoint else None
     found = predict(model.path, truth, imgsz=size, device=device, progress=progress)
     evaluation = evaluate(truth, found.predictions, open_anyway=open_anyway)
