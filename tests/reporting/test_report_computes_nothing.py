@@ -13,7 +13,7 @@ from liftgate.ledger.results import TrainResult
 from liftgate.reporting.run_rows import cost_rows
 
 ROOM = Path(__file__).parents[2] / "src" / "liftgate" / "reporting"
-POSITIONS = {"drawing.py", "paper.py", "pictures.py", "number_format.py"}
+POSITIONS = {"drawing.py", "paper.py", "pareto.py", "pictures.py", "number_format.py"}
 """Where a value lies on the page, how large a picture is, and how a number is rounded"""
 AGGREGATES = {"sum", "fsum", "mean", "median", "quantile", "average", "round"}
 

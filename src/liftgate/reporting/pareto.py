@@ -79,8 +79,8 @@ def pareto_picture(points: Sequence[ParetoPoint], *, title: str, x_label: str, y
 
 
 def _dominates(other: ParetoPoint, one: ParetoPoint) -> bool:
-    faster, better = one.latency.estimate - other.latency.estimate, other.accuracy.estimate - one.accuracy.estimate
-    return faster >= 0 and better >= 0 and (faster > 0 or better > 0)
+    mine, theirs = (one.latency.estimate, one.accuracy.estimate), (other.latency.estimate, other.accuracy.estimate)
+    return theirs[0] <= mine[0] and theirs[1] >= mine[1] and theirs != mine
 
 
 def _ends(value: Interval) -> tuple[float, float, float]:
