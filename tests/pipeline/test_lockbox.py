@@ -15,7 +15,7 @@ import liftgate
 from liftgate import api
 from liftgate.cli import main
 from liftgate.data.formats.read import read
-from liftgate.errors import Refused, UsageError
+from liftgate.errors import Refused, StudyError, UsageError
 from liftgate.ledger.lockbox import locked_by
 from liftgate.ledger.locked_images import read_locked_images
 from liftgate.ledger.records import SplitSummary
@@ -241,19 +241,43 @@ def test_images_that_no_study_locks_are_not_refused(
     liftgate.evaluate(away / "data.yaml", found)
 
 
+@pytest.mark.parametrize("how", COPIES)
 def test_a_threshold_is_not_chosen_on_copies_of_the_images_that_are_judged(
-    write_study: Write, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    how: str, write_study: Write, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     write_study()
     away = tmp_path_factory.mktemp("away")
     root = tmp_path / "scenes"
-    copies = _yolo(root, away / "copy", _as_jpeg)
+    copies = COPIES[how](root, away / "copy")
     found = away / "found.json"
     found.write_text("[]")
     with pytest.raises(UsageError, match="chosen on images that it is judged by"):
         liftgate.evaluate(
             root / "data.yaml", found, split="test", threats=["red"], threshold="f1", val=found, val_truth=copies
         )
+
+
+@pytest.mark.parametrize("saved_again", [False, True])
+def test_renamed_copies_within_one_data_set_are_the_same_images_in_files_and_in_studies(
+    saved_again: bool, write_study: Write, tmp_path: Path
+) -> None:
+    gate = {"arm": "long", "on": "scenes.test", "threats": ["red"], "threshold": {"on": "scenes.val"}}
+    gate["claims"] = [{"metric": "accuracy", "at_least": 0.6}]
+    study = write_study(gates={"enough": gate}, flow=["train", "enough"])
+    root, found = tmp_path / "scenes", tmp_path / "found.json"
+    with Image.open(root / "images/test004.png") as picture:
+        picture.save(root / "images/val000.png", compress_level=1) if saved_again else None
+    if not saved_again:
+        shutil.copy(root / "images/test004.png", root / "images/val000.png")
+    shutil.copy(root / "labels/test004.txt", root / "labels/val000.txt")
+    found.write_text("[]")
+    with pytest.raises(UsageError, match="judged by") as caught:
+        liftgate.evaluate(root / "data.yaml", found, split="test", threats=["red"], threshold="f1", val=found)
+    assert "1 images in both, such as images/val000" in str(caught.value)
+    with pytest.raises(StudyError, match="images that it judges") as refused:
+        liftgate.run(study)
+    assert "study.yaml:" in str(refused.value.where) and "gates.enough.threshold.on" in str(refused.value.where)
+    assert not list(tmp_path.glob("runs/*/*train*")) and not list(tmp_path.glob("runs/**/best.pt"))
 
 
 def test_a_damaged_ledger_of_the_index_is_refused_or_named_beside_the_numbers(

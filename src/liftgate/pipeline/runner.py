@@ -222,8 +222,12 @@ class _FlowRun:
         if self._later_steps_checked:
             return
         self._later_steps_checked = True
+        from liftgate.pipeline.steps.thresholds import require_unjudged_images
+
         study, datasets = self._context.study, self._context.datasets
         require_known_arguments(study)
+        for gate in study.gates:
+            require_unjudged_images(self._context, gate)
         for flow_step in study.flow:
             _steps_of(self._context, flow_step)
             for stage in (stage for arm in _arms_trained_by(study, flow_step) for stage in arm.stages):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liftgate.data.core.dataset import Dataset
-from liftgate.data.core.image_identity import ImageIdentities
+from liftgate.data.core.image_identity import images_in_both
 from liftgate.data.detections import PredictionsSource, read_predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.image_level import ImageLevelThreshold, ThresholdRule, choose_image_threshold
@@ -66,11 +66,11 @@ class ImageLevelRequest:
             return (ImageLevelThreshold(positive, number),) * models
         val = read_truth(self.val_truth, images=self.images)
         require_unlocked(val, "a threshold is chosen on images that are not locked")
-        if shared := _shared_images(val, evaluated):
+        if shared := images_in_both(val, evaluated):
             where = self.val_truth.source if isinstance(self.val_truth, Dataset) else self.val_truth
             raise UsageError(
                 "the threshold would be chosen on images that it is judged by", where=where,
-                got=f"{shared} images in both",
+                got=f"{len(shared)} images in both, such as {shared[0]}",
                 hint="--split test to judge on test, --val-truth to choose elsewhere",
             )  # fmt: skip
         rule = ThresholdRule.parse(str(self.threshold))
@@ -81,10 +81,3 @@ class ImageLevelRequest:
             return None if self.threshold is None else float(self.threshold)
         except ValueError:
             return None
-
-
-def _shared_images(val: Dataset, evaluated: Dataset) -> int:
-    """Return how many images of `val` are evaluated too: by name within one data set, by content elsewhere."""
-    if val.root == evaluated.root:
-        return len({image.id for image in val.images} & {image.id for image in evaluated.images})
-    return int(ImageIdentities.of(evaluated).shared_with(val).sum())

@@ -159,6 +159,16 @@ class ImageIdentities:
             raise ValueError(f"no image identities: {error}") from error
 
 
+def images_in_both(first: Dataset, second: Dataset) -> tuple[str, ...]:
+    """Return the ids of the images of one data set that are in another too, whatever they are called there.
+
+    By content, as a locked split is recognised; and by name, where both are parts of one data set.
+    """
+    names = {image.id for image in second.images} if first.root == second.root else set()
+    same = ImageIdentities.of(second).shared_with(first)
+    return tuple(image.id for image, found in zip(first.images, same, strict=True) if found or image.id in names)
+
+
 def _boxes(dataset: Dataset) -> list[NDArray[np.float64]]:
     """Return for each image its boxes as shares of its sides, shape (n, 4), every column sorted."""
     sides = np.array([(image.width, image.height) * 2 for image in dataset.images], dtype=np.float64).reshape(-1, 4)

@@ -22,7 +22,7 @@ from liftgate.pipeline.notice import Notice
 from liftgate.pipeline.step import Results, Step
 from liftgate.pipeline.steps.measured_at import measured_at, with_settings
 from liftgate.pipeline.steps.predicting import PredictStep, all_settings, prediction_settings
-from liftgate.pipeline.steps.thresholds import image_threshold, threshold_step
+from liftgate.pipeline.steps.thresholds import image_threshold, require_unjudged_images, threshold_step
 from liftgate.pipeline.steps.training import train_steps
 from liftgate.progress import duration
 from liftgate.stats.distributions import normal_quantile
@@ -74,6 +74,7 @@ class EvaluateStep(Step[EvaluateResult]):
         from liftgate.evaluation.evaluate import evaluate  # a plan measures nothing
 
         gate, context = self._gate, self._context
+        require_unjudged_images(context, gate)
         _open_lockbox(context, gate)
         measured = evaluate(
             context.datasets.truth(gate.on),

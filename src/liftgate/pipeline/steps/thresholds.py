@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from liftgate.backends.events import Json
+from liftgate.data.core.image_identity import images_in_both
+from liftgate.errors import StudyError
 from liftgate.evaluation.image_level import ImageLevelThreshold, ThresholdRule, choose_image_threshold
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.step import Results
@@ -27,6 +29,26 @@ def threshold_step(
     if gate.threshold is None or gate.threshold.on is None:
         return None
     return PredictStep(context, arm, seed, replace(gate, on=gate.threshold.on), settings=settings)
+
+
+def require_unjudged_images(context: Context, gate: Gate) -> None:
+    """Refuse a threshold that would be chosen on images that it judges, whatever data set and names they come by.
+
+    Raises:
+        StudyError: which images.
+    """
+    rule = gate.threshold
+    if rule is None or rule.on is None:
+        return
+    shared = images_in_both(context.datasets.truth(rule.on), context.datasets.truth(gate.on))
+    if shared:
+        raise StudyError(
+            f"the threshold of the gate `{gate.name}` would be chosen on images that it judges",
+            where=context.study.place("gates", gate.name, "threshold", "on"),
+            expected=f"images of {rule.on} that are not in {gate.on}",
+            got=f"{len(shared)} in both, such as {shared[0]}",
+            hint="choose it on a split of other images",
+        )
 
 
 def image_threshold(
