@@ -17,8 +17,28 @@ what to do. An invalid *row* of a data set is not an error but a finding: the re
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Sequence
+
 EXIT_CODES = {"PASS": 0, "FAIL": 10, "MARGINAL": 11}
 """Exit code of a verdict; those of errors are their classes' `exit_code`."""
+
+
+_OS_HINT = "the same command goes on once that is seen to; LIFTGATE_TRACEBACK=1 shows where it happened"
+_OS_HINTS = {
+    errno.ENOSPC: "make room on the disk: the same command goes on",
+    errno.EDQUOT: "your quota is used up: make room, then the same command goes on",
+    errno.EACCES: "this user may not use it: change its permissions, or run as its owner",
+    errno.EPERM: "this user may not use it: change its permissions, or run as its owner",
+    errno.ENOTDIR: "this is a file, and a folder is needed: name another",
+    errno.EROFS: "nothing can be written there: name another folder, or copy the study to one",
+    errno.ENAMETOOLONG: "a shorter path",
+}
+
+
+def os_error_hint(error: OSError) -> str:
+    """Return what to do about an error of the operating system."""
+    return _OS_HINTS.get(error.errno or 0, _OS_HINT)
 
 
 class LiftgateError(Exception):
@@ -39,8 +59,11 @@ class LiftgateError(Exception):
         expected: object = None,
         got: object = None,
         hint: str | None = None,
+        further: Sequence[str] = (),
     ) -> None:
         self.what = what
+        self.further = tuple(further)
+        """Lines after the first one, where one error is a list"""
         self.where = None if where is None else str(where)
         self.expected = None if expected is None else str(expected)
         self.got = None if got is None else str(got)
@@ -48,15 +71,20 @@ class LiftgateError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        text = self.what
+        text = "".join([_one_line(self.what), *(f"\n{_one_line(line)}" for line in self.further)])
         if self.where:
-            text += f" ({self.where})"
+            text += f" ({_one_line(self.where)})"
         contrast = [f"{word} {value}" for word, value in (("expected", self.expected), ("got", self.got)) if value]
         if contrast:
-            text += ": " + ", ".join(contrast)
+            text += _one_line(": " + ", ".join(contrast))
         if self.hint:
-            text += f"\nhint: {self.hint}"
+            text += f"\nhint: {_one_line(self.hint)}"
         return text
+
+
+def _one_line(text: str) -> str:
+    """Return text in which a line break, as in a file's name, is an escape: it must not look like another message."""
+    return text.replace("\n", "\\u000a")
 
 
 class UsageError(LiftgateError):

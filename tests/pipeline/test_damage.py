@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from liftgate import api
+from liftgate.backends import sidecar
 from liftgate.errors import DataError, LedgerError, LiftgateError
+from liftgate.files import write_text
+from liftgate.training.events import read_events
 
 Write = Callable[..., Path]
 RATIOS = {"scenes": {"path": "scenes/data.yaml", "licence": "CC0-1.0", "ratios": [0.5, 0.2, 0.3]}}
@@ -32,6 +37,7 @@ def study(write_study: Write) -> Path:
 def test_damage_is_noticed_by_whatever_uses_the_file(study: Path) -> None:
     results = study.parent / "runs" / "colours"
     (run, _) = sorted(results.glob("2*"))
+    scenes = study.parent / "scenes" / "data.yaml"
     uses: list[tuple[Path, bytes, type[LiftgateError], list[Callable[[], object]]]] = [
         (results / "ledger.sqlite", b'"word":"', LedgerError, [
             lambda: api.status([study]), lambda: api.report(study), lambda: api.plan(study), lambda: api.run(study),
@@ -45,6 +51,13 @@ def test_damage_is_noticed_by_whatever_uses_the_file(study: Path) -> None:
         (next((results / "predictions").glob("long-*[0-9a-f].json")), b'"score":', DataError, [
             lambda: api.report(study),
         ]),
+        (next((results / "predictions").glob("long-*[0-9a-f].json")), b'"score":', DataError, [
+            lambda: api.evaluate(scenes, path, split="test", common=True),
+        ]),
+        (next((results / "predictions").glob("long-*.settings.json")), b'"backend": "', DataError, [
+            lambda: api.evaluate(scenes, path.with_name(path.name.replace(".settings", "")), split="test", common=True),
+        ]),
+        (run / "results" / "args.yaml", b"epochs: ", DataError, [lambda: api.doctor(run)]),
         (run / "results" / "results.csv", b"\n1", DataError, [lambda: api.doctor(run)]),
         (run / "run.json", b'"seconds": ', LedgerError, [lambda: api.doctor(run)]),
     ]  # fmt: skip
@@ -83,3 +96,46 @@ def test_weights_are_hashed_again_before_they_predict(study: Path) -> None:
         flip(weights, 3)
     states = {line.step: line.state for line in api.plan(study)}
     assert states["train long seed 0"] == "run", "damaged weights are no result"
+
+
+def test_a_damaged_cache_costs_time_and_changes_nothing(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    caches = study.parent / "caches"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(caches))
+    before = [api.check(study).to_dict(), [(line.step, line.state) for line in api.plan(study)]]
+    for name, table in (("hashes", "sealed"), ("checks", None)):
+        with contextlib.closing(sqlite3.connect(caches / "liftgate" / f"{name}.sqlite")) as cache, cache:
+            tables = [row[0] for row in cache.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            for one in (table,) if table else tables:
+                column = "sha256" if table else "record"
+                changed = cache.execute(f'UPDATE "{one}" SET {column} = replace({column}, "4", "5")').rowcount
+                assert changed > 10
+    assert [api.check(study).to_dict(), [(line.step, line.state) for line in api.plan(study)]] == before
+
+
+def test_a_damaged_status_is_not_shown(study: Path) -> None:
+    now = study.parent / "runs" / "colours" / "now.json"
+    before = api.status([study])[0].to_dict()
+    now.write_text(now.read_text().replace('"finished"', '"paused!!"'))
+    assert api.status([study])[0].to_dict() == before
+    now.write_text(now.read_text().replace('"paused!!"', '"paused"'))
+    assert api.status([study])[0].to_dict() == before
+
+
+def test_what_a_paused_training_reported_is_compared_with_its_checksum(study: Path) -> None:
+    for name in ("long", "short"):
+        run = next((study.parent / "runs" / "colours").glob(f"2*_{name}-*"))
+        events = run / "events.jsonl"
+        flip(events, events.read_bytes().index(b'"mAP50": ') + 9)
+        with pytest.raises(DataError, match="what the training reported was changed"):
+            read_events(events)
+
+
+def test_no_training_goes_on_from_a_damaged_state(tmp_path: Path) -> None:
+    for epoch in (1, 2):
+        sidecar.commit(tmp_path, epoch, lambda path: write_text(path, "a" * 99), [])
+    newest, older = sidecar.generations(tmp_path)
+    assert (newest.damage(), older.damage()) == ("", "")
+    flip(newest.state, 50)
+    assert (newest.damage(), older.damage()) == ("state.bin", "")
+    flip(older.folder / "sha256.json", 20)
+    assert older.damage()

@@ -3,10 +3,12 @@
 A generation is a folder `state/epoch-00007` with the backend's own state and hard links to the files of that moment
 (results.csv, best.pt, last.pt), which take no extra space because those files are replaced and never modified. It is
 written to a temporary folder and renamed, so that a kill, a full disk or a power cut leaves the previous generation.
+Hashes of its files lie in it, so that no training goes on from a state that was damaged on the disk.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,10 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from liftgate.files import fsync_folder
+from liftgate.hashing import file_hash
 
 _NAME = re.compile(r"epoch-(\d{5,})")
 _N_GENERATIONS = 2
 STATE = "state.bin"
+_HASHES = "sha256.json"
 
 
 class Generation(NamedTuple):
@@ -32,6 +36,17 @@ class Generation(NamedTuple):
     def state(self) -> Path:
         """Return the path of the backend's own state."""
         return self.folder / STATE
+
+    def damage(self) -> str:
+        """Return which file is not as it was written; empty: none. A generation of an older version has no hashes."""
+        listed = self.folder / _HASHES
+        if not listed.exists():
+            return ""
+        try:
+            written = json.loads(listed.read_bytes())
+            return next((name for name, known in written.items() if file_hash(self.folder / name) != known), "")
+        except (OSError, ValueError, AttributeError) as error:
+            return f"{_HASHES}: {error}"
 
 
 def commit(out: Path, epoch: int, save: Callable[[Path], None], files: Iterable[str]) -> None:
@@ -65,6 +80,9 @@ def finish(out: Path, epoch: int, part: Path, save: Callable[[Path], None]) -> N
     """Write the state, flush all files to disk and rename the folder; this can be slow."""
     try:
         save(part / STATE)
+        files = [path for path in sorted(part.rglob("*")) if path.is_file()]
+        hashes = {path.relative_to(part).as_posix(): file_hash(path) for path in files}
+        (part / _HASHES).write_text(json.dumps(hashes), encoding="utf-8")
         for path in part.rglob("*"):
             if path.is_file():
                 _sync(path)

@@ -31,7 +31,7 @@ from liftgate.backends.events import Emit, EpochReport, Json, StartedEvent, Warn
 from liftgate.backends.recipe_arguments import check_recipe
 from liftgate.backends.training_tree import Tree, label_path, read_tree
 from liftgate.boxes import Boxes, cxcywh_to_xyxy, iou
-from liftgate.errors import DataError, UsageError
+from liftgate.errors import DataError, TrainingError, UsageError
 from liftgate.files import write_bytes, write_text
 from liftgate.hashing import file_hash
 
@@ -204,14 +204,15 @@ def _initial_state(job: TrainJob, tree: Tree) -> _State:
 
 
 def _restore_state(job: TrainJob) -> _State | None:
-    for generation in sidecar.generations(job.out) if job.resume else ():
-        try:
+    if not job.resume:
+        return None
+    for generation in sidecar.generations(job.out):
+        if not generation.damage():
             state = _State(**json.loads(generation.state.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            continue
-        sidecar.restore_files(generation, job.out, _FILES)
-        return state
-    return None
+            sidecar.restore_files(generation, job.out, _FILES)
+            return state
+    hint = "delete the run's folder to begin anew"
+    raise TrainingError("no saved state of this run can be read", where=job.out / "state", hint=hint)
 
 
 def _scenes(tree: Tree, split: str) -> list[_Scene]:

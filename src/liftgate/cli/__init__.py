@@ -7,7 +7,6 @@ Data go to stdout, messages to stderr. Exit codes and JSON: docs/output.md.
 from __future__ import annotations
 
 import argparse
-import errno
 import gc
 import importlib
 import os
@@ -17,8 +16,8 @@ from collections.abc import Sequence
 from liftgate._version import __version__
 from liftgate.cli.parser import Parser
 from liftgate.cli.streams import escape_control_characters, escape_unencodable, open_closed_streams
-from liftgate.errors import LiftgateError
-from liftgate.visible import visible_text
+from liftgate.errors import LiftgateError, os_error_hint
+from liftgate.visible import visible_line, visible_text
 
 # verb → what it does: on a study, in order; then without a study; then the ledger. Modules: liftgate.cli.VERB.
 VERBS = {
@@ -45,17 +44,6 @@ VERBS = {
     "bench": "time, memory and energy of models side by side, measured in turns",
     "models": "versions of models with their evidence: register, promote, roll back, verify",
     "ledger": "show the ledger, and verify that it was not changed",
-}
-
-_OS_HINT = "the same command goes on once that is seen to; LIFTGATE_TRACEBACK=1 shows where it happened"
-_OS_HINTS = {
-    errno.ENOSPC: "make room on the disk: the same command goes on",
-    errno.EDQUOT: "your quota is used up: make room, then the same command goes on",
-    errno.EACCES: "this user may not use it: change its permissions, or run as its owner",
-    errno.EPERM: "this user may not use it: change its permissions, or run as its owner",
-    errno.ENOTDIR: "this is a file, and a folder is needed: name another",
-    errno.EROFS: "nothing can be written there: name another folder, or copy the study to one",
-    errno.ENAMETOOLONG: "a shorter path",
 }
 
 
@@ -85,13 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("LIFTGATE_TRACEBACK"):
             raise
         where = "" if error.filename is None else f" ({_shortened(str(error.filename))})"
-        print(visible_text(f"error: {error.strerror or error}{where}"), file=sys.stderr)
-        print(f"hint: {_OS_HINTS.get(error.errno or 0, _OS_HINT)}", file=sys.stderr)
+        print(visible_line(f"error: {error.strerror or error}{where}"), file=sys.stderr)
+        print(f"hint: {os_error_hint(error)}", file=sys.stderr)
         return 1
     except Exception as error:
         if os.environ.get("LIFTGATE_TRACEBACK"):
             raise
-        print(visible_text(f"error: {type(error).__name__}: {error}"), file=sys.stderr)
+        print(visible_line(f"error: {type(error).__name__}: {error}"), file=sys.stderr)
         print("hint: this is a fault in liftgate; LIFTGATE_TRACEBACK=1 shows where", file=sys.stderr)
         return 1
 

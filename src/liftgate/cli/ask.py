@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 from liftgate.errors import UsageError
 
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json({"out": str(args.out), **counts, "p50_ms": result.p50_ms, "p95_ms": result.p95_ms})
         return 0
-    print(args.out)
+    show(args.out)
     say(f"{counts['n_images']} images, {counts['n_detections']} detections; {result.n_saved} answers were saved before")
     if result.p50_ms is not None:
         say(f"per image: median {result.p50_ms:.0f} ms, 95% within {result.p95_ms:.0f} ms, {args.at_once} at once")

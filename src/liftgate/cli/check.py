@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from liftgate.cli import output
 from liftgate.errors import FindingsError, LiftgateError, UsageError
+from liftgate.visible import visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -186,10 +187,10 @@ def _show(result: CheckResult, *, quiet: bool) -> None:
         _show_group(console, list(group))
     for one in result.ignored:
         console.print(f"ignored [bold]{one.finding.id}[/bold] ", end="")
-        console.print(f"({one.reason}): {one.finding.message}", style="dim", markup=False)
+        console.print(visible_line(f"({one.reason}): {one.finding.message}"), style="dim", markup=False)
     for name, found in result.geometry.items():
-        console.print(_geometry(name, found), style="dim", markup=False)
-    console.print(_summary(result), markup=False)
+        console.print(visible_line(_geometry(name, found)), style="dim", markup=False)
+    console.print(visible_line(_summary(result)), markup=False)
 
 
 def _geometry(name: str, found: Mapping[str, Any]) -> str:
@@ -205,12 +206,12 @@ def _show_group(console: Console, findings: list[Finding]) -> None:
     console.print(f"[{colour}]{first.severity}[/{colour}] [bold]{first.id}[/bold]")
     hints = {finding.hint for finding in findings}
     for finding in findings:
-        console.print(f"  {_short_path(finding.where)}", style="dim", markup=False)
-        console.print(f"    {finding.message}", markup=False)
+        console.print(visible_line(f"  {_short_path(finding.where)}"), style="dim", markup=False)
+        console.print(visible_line(f"    {finding.message}"), markup=False)
         if len(hints) > 1:
-            console.print(f"    hint: {finding.hint}", style="green", markup=False)
+            console.print(visible_line(f"    hint: {finding.hint}"), style="green", markup=False)
     if len(hints) == 1:
-        console.print(f"  hint: {first.hint}", style="green", markup=False)
+        console.print(visible_line(f"  hint: {first.hint}"), style="green", markup=False)
     console.print()
 
 

@@ -16,7 +16,7 @@ from liftgate.cli.measurement_options import (
     measuring,
     share_one_heap,
 )
-from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress
+from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, show
 from liftgate.errors import EXIT_CODES, UsageError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(result.to_dict())
     else:
-        print(text(result) if len(treatments) == 1 else several(result))  # type: ignore[arg-type]
+        show(*(text(result) if len(treatments) == 1 else several(result)))  # type: ignore[arg-type]
     return EXIT_CODES[result.verdict]
 
 
@@ -157,8 +157,8 @@ def _named(paths: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def text(comparison: Comparison) -> str:
-    """Return the text of a comparison: the verdict, its numbers, and what limits it."""
+def text(comparison: Comparison) -> list[str]:
+    """Return the lines of a comparison: the verdict, its numbers, and what limits it."""
     delta = comparison.delta
     lines = [
         f"{comparison.verdict}: {comparison.reason}",
@@ -175,10 +175,10 @@ def text(comparison: Comparison) -> str:
     ]
     if comparison.differences:
         lines += ["", "confounded, the two also differ in:", *(f"  {line}" for line in comparison.differences)]
-    return "\n".join([*lines, *(f"note: {note}" for note in _notes(comparison))])
+    return [*lines, *(f"note: {note}" for note in _notes(comparison))]
 
 
-def several(comparisons: Comparisons) -> str:
+def several(comparisons: Comparisons) -> list[str]:
     """Return a table with a line for each treatment, the best verdict first."""
     first = next(iter(comparisons.treatments.values()))
     lines = [
@@ -199,7 +199,7 @@ def several(comparisons: Comparisons) -> str:
     notes = dict.fromkeys(
         note for one in comparisons.treatments.values() for note in (*one.caveats, one.delta.note) if note
     )
-    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
+    return [*lines, *(f"note: {note}" for note in notes)]
 
 
 def _extras(comparison: Comparison) -> Iterator[str]:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.output import add_json, add_overrides, emit_json, progress, say
+from liftgate.cli.output import add_json, add_overrides, emit_json, progress, say, show
 
 if TYPE_CHECKING:
     from liftgate.pipeline.planning.prices import BreakEven, Offer
@@ -45,15 +45,15 @@ def run(args: argparse.Namespace) -> int:
         emit_json(costs.to_dict())
         return 0
     known = "unknown" if costs.hours is None else f"{costs.hours:.3g} hours"
-    print(f"training of the whole study: {known} ({costs.basis})")
-    print(f"spent so far: {costs.spent_hours:.3g} hours")
+    show(f"training of the whole study: {known} ({costs.basis})")
+    show(f"spent so far: {costs.spent_hours:.3g} hours")
     width = max(len(offer.name) for offer in costs.offers)
     for offer in costs.offers:
-        print(f"{offer.name:<{width}}  {offer.kind:<8} {_price(offer)}")
+        show(f"{offer.name:<{width}}  {offer.kind:<8} {_price(offer)}")
         if not offer.allowed:
-            print(f"{'':<{width}}  not allowed: {offer.why_not}")
+            show(f"{'':<{width}}  not allowed: {offer.why_not}")
         for line in offer.break_even:
-            print(f"{'':<{width}}  {_break_even(line)}")
+            show(f"{'':<{width}}  {_break_even(line)}")
     if costs.hours is None:
         say("hint: `liftgate plan --measure` trains one epoch to find out; --hours H sets it")
     return 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.data_source import add_groups, add_images
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 from liftgate.errors import EXIT_CODES, UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _draw(args: argparse.Namespace) -> int:
     if args.json:
         emit_json({"seed": args.seed, "images": [{"image": image, "group": group or None} for image, group in rows]})
     elif not args.out:
-        print("\n".join(image for image, _ in rows))
+        show(*(image for image, _ in rows))
     say(f"{len(rows)} images of {len(set(drawn.groups))} groups, seed {args.seed}")
     return 0
 
@@ -109,7 +109,7 @@ def _print_agreements(found: Sequence[Agreement], verdict: AgreementVerdict | No
     from liftgate.stats.interval import sample
 
     for pair in found:
-        print(f"{pair.a} and {pair.b}: {sample(pair.n_images, pair.n_groups)}, {pair.n_matched:,} of "
+        show(f"{pair.a} and {pair.b}: {sample(pair.n_images, pair.n_groups)}, {pair.n_matched:,} of "
               f"{pair.n_a:,} and {pair.n_b:,} boxes matched at IoU {pair.iou:g}")  # fmt: skip
         for label, value in (
             ("kappa", pair.kappa),
@@ -119,19 +119,19 @@ def _print_agreements(found: Sequence[Agreement], verdict: AgreementVerdict | No
             ("presence kappa", pair.presence_kappa),
             ("presence AC1", pair.presence_ac1),
         ):
-            print(f"  {label:<15} {_words(value)}")
+            show(f"  {label:<15} {_words(value)}")
         width = max([5, *(len(entry.name) for entry in pair.per_class)])
-        print(f"  {'class':<{width}}  {'a':>6} {'b':>6} {'agreed':>6} {'kappa':>7} {'F1':>7}")
+        show(f"  {'class':<{width}}  {'a':>6} {'b':>6} {'agreed':>6} {'kappa':>7} {'F1':>7}")
         for entry in pair.per_class:
-            print(f"  {entry.name:<{width}}  {entry.n_a:>6} {entry.n_b:>6} {entry.n_agreed:>6} "
+            show(f"  {entry.name:<{width}}  {entry.n_a:>6} {entry.n_b:>6} {entry.n_agreed:>6} "
                   f"{entry.kappa.estimate:>7.4f} {entry.f1_50.estimate:>7.4f}")  # fmt: skip
         if pair.disagreements:
             worst = ", ".join(f"{case.image} ({case.count})" for case in pair.disagreements[:3])
-            print(f"  they differ on {len(pair.disagreements):,} images; worst: {worst}")
+            show(f"  they differ on {len(pair.disagreements):,} images; worst: {worst}")
         for note in pair.notes:
             say(f"note: {note}")
     if verdict is not None:
-        print(f"{verdict.word}: {verdict.sentence}")
+        show(f"{verdict.word}: {verdict.sentence}")
 
 
 def _words(value: Interval) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.data_source import add_source, print_faults, print_losses, source_of
-from liftgate.cli.output import add_json, emit_json, progress
+from liftgate.cli.output import add_json, emit_json, progress, show
 
 if TYPE_CHECKING:
     from liftgate.data.formats.read_back import ReadBack
@@ -34,9 +34,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(done.to_dict())
     else:
-        print(f"{done.n_images:,} images, {done.n_objects:,} objects: {done.from_format} → {done.to_format}")
+        show(f"{done.n_images:,} images, {done.n_objects:,} objects: {done.from_format} → {done.to_format}")
         for path in done.files:
-            print(path)
+            show(path)
     print_faults(done.faults)
     print_losses(done.losses)
     if done.read_back is not None and not args.json:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_read_back(found: ReadBack, n_read: int) -> None:
     away = "" if found.largest_px is None else f", every side within {found.largest_px:.2g} px"
-    print(f"read back: {found.n_objects:,} of {n_read:,} objects{away}")
+    show(f"read back: {found.n_objects:,} of {n_read:,} objects{away}")
     for what, count in (
         ("images missing", found.images_missing),
         ("objects missing", found.objects_missing),
@@ -55,4 +55,4 @@ def _print_read_back(found: ReadBack, n_read: int) -> None:
         ("visibility changed", found.visibility_changed),
     ):
         if count:
-            print(f"  {what}: {count:,}")
+            show(f"  {what}: {count:,}")

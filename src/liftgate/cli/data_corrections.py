@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from liftgate.cli.data_prelabel import add_server
 from liftgate.cli.data_source import add_groups, print_table
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     _print_corrections(found)
     if args.out:
-        print("\n".join(str(file) for file in written.files))
+        show(*written.files)
     return 0
 
 
@@ -89,7 +89,7 @@ def _pull(args: argparse.Namespace) -> None:
 def _print_corrections(found: Corrections) -> None:
     from liftgate.stats.interval import sample
 
-    print(f"{sample(found.n_images, found.n_groups)}: {found.n_prelabels} pre-labels became {found.n_objects} objects")
+    show(f"{sample(found.n_images, found.n_groups)}: {found.n_prelabels} pre-labels became {found.n_objects} objects")
     lines: list[list[object]] = [
         ["class", "kept", "moved", "IoU", "relabelled", "deleted", "added", "precision", "recall"]
     ]
@@ -101,10 +101,10 @@ def _print_corrections(found: Corrections) -> None:
     print_table(lines)
     for name, value in (("precision", found.total.precision), ("recall", found.total.recall)):
         if value is not None:
-            print(f"{name} of the pre-labels at IoU 0.5: {value}{'; ' + value.note if value.note else ''}")
+            show(f"{name} of the pre-labels at IoU 0.5: {value}{'; ' + value.note if value.note else ''}")
     for old, new, count in found.relabelled[:10]:
-        print(f"relabelled: {old} → {new} ({count})")
-    print(
+        show(f"relabelled: {old} → {new} ({count})")
+    show(
         f"about {found.minutes_saved:.0f} minutes saved: {found.minutes_with:.0f} with pre-labels, "
         f"{found.minutes_without:.0f} if every object had been drawn"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.data_source import READS, add_images
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for link in links[:_MAX_SHOWN]:
         across = f"  across {link.first.image.split} and {link.second.image.split}" if link.crosses else ""
-        print(f"{link.kind:<6}  {link.first.name} = {link.second.name}{across}")
+        show(f"{link.kind:<6}  {link.first.name} = {link.second.name}{across}")
     if len(links) > _MAX_SHOWN:
         say(f"… and {len(links) - _MAX_SHOWN:,} more pairs; --json has them all, --page shows them")
     crossing = sum(record["crossing"].values())
     counted = f"{record['n_images']:,} images, {len(links):,} pairs ({crossing:,} across splits)"
-    print(f"{counted}, {record['n_groups']:,} groups")
+    show(f"{counted}, {record['n_groups']:,} groups")
     for path in (*record["groups_files"], *([record["page"]] if record["page"] else [])):
         say(f"wrote {path}")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json({"folder": str(got.folder), "version": got.version, "sha256": got.sha256, "bytes": got.size})
     else:
-        print(got.folder)
+        show(got.folder)
         say(f"{got.version}: {got.size:,} bytes, sha256 {got.sha256}")
     return 0
 

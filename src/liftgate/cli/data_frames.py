@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.data_source import add_terms, declared_terms_of
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     found = findings(outcome.faults)
     for finding in found:
         say(f"{finding['severity']} {finding['id']}  {finding['where']}")
-        say(f"  {finding['message']}\n  hint: {finding['hint']}")
+        say(f"  {finding['message']}", f"  hint: {finding['hint']}")
     if args.json:
         emit_json(
             {
@@ -116,9 +116,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         groups = len({row.group for row in outcome.frames})
         counted = f"{len(outcome.frames)} frames in {groups} group{'s' * (groups != 1)}"
-        print(f"{counted}, {outcome.n_written} of them new: {outcome.manifest}")
+        show(f"{counted}, {outcome.n_written} of them new: {outcome.manifest}")
         if outcome.n_repeated:
-            print(f"{outcome.n_repeated} requests fell on a frame that was taken already")
+            show(f"{outcome.n_repeated} requests fell on a frame that was taken already")
     return 0 if outcome.frames else 1
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from liftgate.cli.data_convert import FORMATS
 from liftgate.cli.data_source import READS, print_faults, print_losses, print_table
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 
 OUT = "a new folder; images become links"
 
@@ -73,9 +73,9 @@ def run(args: argparse.Namespace) -> int:
         say(f"conflict, {conflict.kind}: {conflict.message}")
     print_emptied(done.emptied, backgrounds=done.backgrounds)
     if done.files:
-        print(f"{done.n_images:,} images, {done.n_objects:,} objects → {args.to}")
+        show(f"{done.n_images:,} images, {done.n_objects:,} objects → {args.to}")
     for path in done.files:
-        print(path)
+        show(path)
     return 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from liftgate.cli.data_merge import OUT, add_parts, print_emptied
 from liftgate.cli.data_source import print_faults, print_losses, print_splits
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 from liftgate.errors import UsageError
 
 
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print_splits(done.splits)
     shares = ", ".join(f"{name} {count}" for name, count in done.training_entries.items())
-    print(f"{sum(done.training_entries.values())} training entries an epoch: {shares}")
-    print(done.data_yaml)
+    show(f"{sum(done.training_entries.values())} training entries an epoch: {shares}")
+    show(done.data_yaml)
     print_emptied(done.emptied, backgrounds=done.backgrounds)
     for name, count in done.left_out.items():
         say(f"left out: {count} val and test images of {name}")

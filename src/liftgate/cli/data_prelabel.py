@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.data_source import READS, add_images, add_terms, declared_terms_of
-from liftgate.cli.output import Screen, add_json, emit_json, progress, say
+from liftgate.cli.output import Screen, add_json, emit_json, progress, say, show
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.data.prelabels import export_prelabels, with_prelabels
     from liftgate.data.provenance.declared_terms import known_terms, with_terms
     from liftgate.data.remote.hosts import plain_http_warning, require_allowed_host
+    from liftgate.ledger.recorded_files import require_unchanged_predictions
 
     if not 0 <= args.conf <= 1:
         raise UsageError("--conf is out of range", expected="0 to 1", got=args.conf)
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
             )
             if note := plain_http_warning(args.server):
                 bar.say(f"note: {note}")
+        require_unchanged_predictions(args.predictions)
         labelled = with_prelabels(with_terms(frames, terms), read_predictions(args.predictions, frames), args.conf)
         made = export_prelabels(
             labelled,
@@ -77,13 +79,13 @@ def run(args: argparse.Namespace) -> int:
         counts = {"n_images": made.n_images, "n_prelabels": made.n_prelabels, "n_without_predictions": left_out}
         emit_json({"folder": str(made.folder), "files": files, **counts, "conf": args.conf, "task": task})
         return 0
-    print(f"{made.n_images} frames, {made.n_prelabels} pre-labels from confidence {args.conf:g} on")
+    show(f"{made.n_images} frames, {made.n_prelabels} pre-labels from confidence {args.conf:g} on")
     for file in made.files:
-        print(file)
+        show(file)
     if left_out:
         say(f"left out: {left_out} frames without predictions of the model")
     if task is not None:
-        print(f"task {task} on {args.server}")
+        show(f"task {task} on {args.server}")
     else:
         say(f"in CVAT: a task with {made.folder}/labels.json and images.zip, then Upload annotations")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 from liftgate.errors import UsageError
 
 
@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.data.sampling import SamplingRequest, sample
     from liftgate.data.sampling.records import REASONS, SHARES
     from liftgate.data.sampling.sample import copy_frames, write_sample
+    from liftgate.ledger.recorded_files import require_unchanged_predictions
 
     shares = dict(SHARES)
     if args.share:
@@ -54,6 +55,9 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError("not a reason", expected=", ".join(REASONS), got=", ".join(unknown))
         shares = {reason: given.get(reason, 0.0) for reason in SHARES}
     request = SamplingRequest(args.budget, args.seed, shares, args.conf, args.low, args.near)
+    for log in (args.champion, args.challenger):
+        if log is not None:
+            require_unchanged_predictions(log)
     with progress() as screen:
         result = sample(
             args.frames,
@@ -88,13 +92,13 @@ def run(args: argparse.Namespace) -> int:
             }
         )
     else:
-        print(f"{len(result.chosen)} of {result.n_frames} frames chosen, seed {args.seed}: {args.out}")
+        show(f"{len(result.chosen)} of {result.n_frames} frames chosen, seed {args.seed}: {args.out}")
         for reason, tally in tallies.items():
-            print(f"  {reason:<15} {tally['given']:>5} of {tally['wanted']} wanted, {tally['candidates']} candidates")
+            show(f"  {reason:<15} {tally['given']:>5} of {tally['wanted']} wanted, {tally['candidates']} candidates")
         if result.n_locked:
-            print(f"  {result.n_locked} frames left out: their groups are locked")
+            show(f"  {result.n_locked} frames left out: their groups are locked")
         if len(result.chosen) < args.budget:
-            print("  fewer than the budget: the others are near-copies of these, locked or unreadable")
+            show("  fewer than the budget: the others are near-copies of these, locked or unreadable")
     for log in result.logs:
         if log.n_unknown:
             say(f"{log.path}: {log.n_unknown} rows are about images that are not among the frames")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.data_source import add_images, print_faults
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 from liftgate.errors import Refused
 
 if TYPE_CHECKING:
@@ -63,23 +63,23 @@ def run(args: argparse.Namespace) -> int:
             }
         )
     else:
-        print(f"{made.sha256}  {args.out}")
+        show(f"{made.sha256}  {args.out}")
         say(f"{len(made.files):,} files of {made.name}; keep the hash somewhere else, and the manifest is proof")
     return 0
 
 
 def _print_difference(found: SnapshotDifference, manifest: Path) -> None:
     if found.same:
-        print(f"the same: {found.n_files:,} files as in {manifest}")
+        show(f"the same: {found.n_files:,} files as in {manifest}")
         return
     for word, names in (("changed", found.changed), ("vanished", found.vanished), ("appeared", found.appeared)):
         for name in names[:_SHOWN]:
-            print(f"{word:<9} {name}")
+            show(f"{word:<9} {name}")
         if len(names) > _SHOWN:
-            print(f"{word:<9} … and {len(names) - _SHOWN:,} more (--json names all)")
+            show(f"{word:<9} … and {len(names) - _SHOWN:,} more (--json names all)")
     for sentence in found.sentences:
         say(f"note: {sentence}")
-    print(
+    show(
         f"not the same: {len(found.changed):,} changed, {len(found.vanished):,} vanished, "
         f"{len(found.appeared):,} appeared"
     )

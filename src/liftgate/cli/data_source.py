@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.output import say
+from liftgate.cli.output import say, show
 from liftgate.visible import visible_line
 
 if TYPE_CHECKING:
@@ -106,4 +106,4 @@ def print_table(lines: Sequence[Sequence[object]]) -> None:
     widths = [max(len(line[at]) for line in shown) for at in range(len(shown[0]))]
     for first, *others in shown:
         cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
-        print("  ".join(cells).rstrip())
+        show("  ".join(cells).rstrip())

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from liftgate.cli.data_source import add_source, print_faults, print_splits, print_table, source_of
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             shown = list(frozen.strata[0].groups)
             rows = [[row.stratum, *(row.groups[name] for name in shown)] for row in frozen.strata]
             print_table([["groups of", *shown], *rows])
-        print(f"{frozen.path}  sha256 {frozen.sha256[:12]}  seed {args.seed}")
+        show(f"{frozen.path}  sha256 {frozen.sha256[:12]}  seed {args.seed}")
     for proof in done.apart:
         say(f"{proof.data}: disjoint, {proof.n_images} images compared by their bytes, groups by name")
     return 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.data_source import READS, add_groups, add_images
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _print_overview(view: Overview, prefix: str) -> None:
     from liftgate.stats.interval import sample
 
     c = view.counts
-    print(f"{c.name} ({c.format}): {sample(c.n_images, c.n_groups)}, {c.n_objects:,} objects")
+    show(f"{c.name} ({c.format}): {sample(c.n_images, c.n_groups)}, {c.n_objects:,} objects")
     rows: list[Sequence[str]] = [("split", "images", "groups", "objects", "empty", "unlabelled")]
     rows += [
         tuple(f"{value:,}" if isinstance(value, int) else str(value or "none") for value in (
@@ -102,7 +102,7 @@ def _print_overview(view: Overview, prefix: str) -> None:
     _table(rows)
     if limits:
         seen = ", ".join(f"{share:.1%} under {limit} px" for limit, share in view.under.items())
-        print(f"at imgsz {view.imgsz}: {seen}; sizes are √(width × height)")
+        show(f"at imgsz {view.imgsz}: {seen}; sizes are √(width × height)")
     for line in remarks(view):
         say(f"note: {prefix}{line}")
 
@@ -127,18 +127,18 @@ def _print_comparison(sets: Sequence[ComparedSet]) -> None:
         ("images of the first", lambda row: number(row.shared_images, ",")),
         ("groups of the first", lambda row: number(row.shared_groups, ",")),
     ]
-    print("side by side")
+    show("side by side")
     _table([("", *(row.name for row in sets)), *((title, *map(value, sets)) for title, value in shown)])
 
 
 def _print_distances(sides: Sequence[DatasetDifference], views: Sequence[Overview]) -> None:
     first, *others = (view.name for view in views)
-    print(f"distance from {first}: 0 the same, 1 nothing in common; in brackets what chance gives")
+    show(f"distance from {first}: 0 the same, 1 nothing in common; in brackets what chance gives")
     titles = {d.name: d.title for side in sides for d in side.distances}
     rows: list[Sequence[str]] = [("measure", *others)]
     rows += [(title, *(_distance(side, name) for side in sides)) for name, title in titles.items()]
     _table(rows)
-    print("+ more than chance, = no more than chance, ? unknown: fewer than 5 groups")
+    show("+ more than chance, = no more than chance, ? unknown: fewer than 5 groups")
 
 
 def _distance(side: DatasetDifference, name: str) -> str:
@@ -156,4 +156,4 @@ def _table(rows: Sequence[Sequence[str]]) -> None:
             cell.ljust(width) if not i else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        print("  " + "  ".join(cells).rstrip())
+        show("  " + "  ".join(cells).rstrip())

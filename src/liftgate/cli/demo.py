@@ -21,8 +21,13 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.demo import walkthrough
 
     with progress() as screen, pausing() as pause:
+
+        def say(text: str) -> None:
+            for line in text.split("\n"):  # of the demo's own words
+                screen.say(line)
+
         result = walkthrough.run_demo(
-            args.dir, screen.say, notify=NoticePrinter(screen), should_stop=pause.requested, progress=screen
+            args.dir, say, notify=NoticePrinter(screen), should_stop=pause.requested, progress=screen
         )
     if args.json:
         emit_json(

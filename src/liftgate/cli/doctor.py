@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.output import add_json, emit_json, say
+from liftgate.cli.output import add_json, emit_json, say, show
 
 if TYPE_CHECKING:
     from liftgate.diagnosis import Diagnosis
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         emit_json(values[0] if len(values) == 1 else {"runs": values})
     else:
         for diagnosis in diagnoses:
-            print("\n".join(_lines(diagnosis)))
+            show(*_lines(diagnosis))
     severities = {finding.severity for diagnosis in diagnoses for finding in diagnosis.findings}
     if not severities and not args.json:
         say("nothing that this trace can show is wrong; what it cannot show: leakage between splits, wrong labels")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import liftgate
 from liftgate.cli.measurement_options import PREDICTIONS, add_breakdown, add_measuring, measuring, share_one_heap
-from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, say
+from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, say, show
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(evaluation.to_dict())
         return 0
-    print(table(evaluation))
+    show(*table(evaluation))
     if evaluation.n_groups == evaluation.n_images:
         say("hint: every image counts as independent; if they are frames of videos, say so with --groups")
     return 0
@@ -68,8 +68,8 @@ def _single_val(val: Sequence[Path]) -> Path | None:
     return val[0] if val else None
 
 
-def table(evaluation: Evaluation) -> str:
-    """Return the metrics as text, in COCO's order, with notes on their limits."""
+def table(evaluation: Evaluation) -> list[str]:
+    """Return the metrics as lines of text, in COCO's order, with notes on their limits."""
     from liftgate.stats.interval import percent, sample
 
     level = percent(evaluation.level)
@@ -92,7 +92,7 @@ def table(evaluation: Evaluation) -> str:
     lines += [*_settings_and_remarks(evaluation), *_slices(evaluation), *_pck(evaluation), *_errors(evaluation)]
     common = evaluation.settings.get("common")
     notes = [*([common] if common else []), *sorted({i.note for i in evaluation.intervals.values() if i.note})]
-    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
+    return [*lines, *(f"note: {note}" for note in notes)]
 
 
 def _settings_and_remarks(evaluation: Evaluation) -> Iterator[str]:

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
             return 0
         width = max(len(rule.id) for rule in rules)
         for rule in rules:
-            print(f"{rule.id:<{width}}  {rule.severity:<7}  {rule.summary}")
+            output.show(f"{rule.id:<{width}}  {rule.severity:<7}  {rule.summary}")
         return 0
     text = explain(args.id)
     if args.json:
@@ -35,5 +35,5 @@ def run(args: argparse.Namespace) -> int:
         fix = rule.fix
         output.emit_json({name: getattr(rule, name) for name in fields} | {"mend": fix})
         return 0
-    print(text, end="")
+    output.show(*text.rstrip("\n").split("\n"))
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate.cli.output import add_json, emit_json, say
+from liftgate.cli.output import add_json, emit_json, say, show
 from liftgate.study.templates import MORE_DATA, TEMPLATES, TemplateInputs, write
 
 
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json({"study": str(study), "template": args.template})
         return 0
-    print(study)
+    show(study)
     if args.data is None:
         say(f"next: put the path of your data into {study}")
     if args.more_data is None and args.template in MORE_DATA:

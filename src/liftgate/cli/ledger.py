@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate.cli.output import add_json, emit_json, say
+from liftgate.cli.output import add_json, emit_json, say, show
 from liftgate.errors import UsageError
 from liftgate.hashing import short
 from liftgate.ledger import KINDS, Entry, Ledger
@@ -70,11 +70,9 @@ def _show(ledger: Ledger, args: argparse.Namespace) -> int:
     for entry in entries:
         back = " (the clock went back)" if entry.time < latest else ""
         latest = max(latest, entry.time)
-        print(
-            f"{entry.seq:>5}  {entry.time[:19]}Z  {short(entry.hash)}  {entry.kind:<10}  {_summary_line(entry)}{back}"
-        )
+        show(f"{entry.seq:>5}  {entry.time[:19]}Z  {short(entry.hash)}  {entry.kind:<10}  {_summary_line(entry)}{back}")
         for place in places.get(entry.seq, ()):
-            print(f"{'':>29}{place}")
+            show(f"{'':>29}{place}")
     return 0
 
 
@@ -83,7 +81,7 @@ def _verify(ledger: Ledger, args: argparse.Namespace) -> int:
     if args.json:
         emit_json({"ok": True, "ledger": str(ledger.path), "entries": count, "head": ledger.head})
         return 0
-    print(f"untouched: {count} {'entry' if count == 1 else 'entries'}, head {short(ledger.head)}")
+    show(f"untouched: {count} {'entry' if count == 1 else 'entries'}, head {short(ledger.head)}")
     if args.head is None:
         say("hint: who rewrites ledger and head file together is only caught by a hash kept elsewhere: --head HASH")
     return 0

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from liftgate.errors import UsageError
-from liftgate.visible import visible_text
+from liftgate.visible import visible_line
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -85,9 +85,14 @@ def emit_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=plain, allow_nan=False))
 
 
-def say(text: str = "") -> None:
-    """Print a message on stderr, with control characters in it as visible escapes."""
-    print(visible_text(text), file=sys.stderr)
+def show(*lines: object) -> None:
+    """Print lines on stdout; what a name of another person hides, such as a line break, becomes a visible escape."""
+    print("\n".join(visible_line(str(line)) for line in lines))
+
+
+def say(*lines: str) -> None:
+    """Print lines of a message on stderr, as `show` does."""
+    print("\n".join(map(visible_line, lines)), file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -155,6 +160,7 @@ class Bars(Screen):
 
     def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
         """Update the bar of the work."""
+        what, detail = visible_line(what), visible_line(detail)
         begun = self._begun.setdefault(what, time.monotonic())
         if what not in self._tasks:
             if time.monotonic() - begun < 0.5 and not detail:
@@ -176,7 +182,7 @@ class Bars(Screen):
 
     def say(self, text: str) -> None:
         """Print a message above the bars."""
-        self._bars.console.print(visible_text(text), markup=False, highlight=False, soft_wrap=True)
+        self._bars.console.print(visible_line(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class Lines(Screen):

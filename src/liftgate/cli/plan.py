@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.live_view import NoticePrinter
-from liftgate.cli.output import add_json, add_overrides, emit_json, progress
+from liftgate.cli.output import add_json, add_overrides, emit_json, progress, show
 from liftgate.cli.run import pausing
 from liftgate.progress import duration
 
@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     width = max((len(line.step) for line in lines), default=0)
     for line in lines:
-        print(f"{line.state:<9} {line.step:<{width}}  {line.why}{_expected_cost(line)}")
-    print(f"{len(work)} of {len(lines)} steps would run{_total_text(work)}")
+        show(f"{line.state:<9} {line.step:<{width}}  {line.why}{_expected_cost(line)}")
+    show(f"{len(work)} of {len(lines)} steps would run{_total_text(work)}")
     return 0
 
 

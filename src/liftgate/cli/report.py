@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate.cli.output import add_json, add_overrides, emit_json, say
+from liftgate.cli.output import add_json, add_overrides, emit_json, say, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +23,6 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json({"report": str(page), "folder": str(page.with_suffix(""))})
     else:
-        print(page)
+        show(page)
         say(f"tables and figures: {page.with_suffix('')}")
     return 0

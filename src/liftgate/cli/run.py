@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from liftgate.cli.live_view import NoticePrinter
-from liftgate.cli.output import add_json, add_open_anyway, add_overrides, emit_json, progress, reason_to_open, say
+from liftgate.cli.output import add_json, add_open_anyway, add_overrides, emit_json, progress, reason_to_open, say, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         for verdict in result.verdicts.values():
-            print(verdict["sentence"])
-        print(f"report: {result.report}")
+            show(verdict["sentence"])
+        show(f"report: {result.report}")
     return result.exit_code
 
 
@@ -77,8 +77,8 @@ def _detach(args: argparse.Namespace, time_limit: float | None) -> int:
             }
         )
         return 0
-    print(f"running as process {begun.owner.pid}" if begun.owner else "it has ended already")
-    print(f"  liftgate status {args.study}\n  liftgate logs -f {args.study}\n  liftgate stop {args.study}")
+    show(f"running as process {begun.owner.pid}" if begun.owner else "it has ended already")
+    show(*(f"  liftgate {verb} {args.study}" for verb in ("status", "logs -f", "stop")))
     say(f"log: {begun.log}")
     if not begun.awake:
         say("hint: nothing here keeps the machine awake (no systemd-inhibit that works): see that it does not sleep")
@@ -102,7 +102,7 @@ class Pause:
         elif self._requested:
             raise KeyboardInterrupt
         self._requested = True
-        say("\npausing after this epoch; once more stops at once. The same command goes on.")
+        say("", "pausing after this epoch; once more stops at once. The same command goes on.")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 from liftgate.cli.measurement_options import PREDICTIONS, add_measuring, measuring
-from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress
+from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -90,5 +90,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(answer.to_dict())
     else:
-        print(textwrap.fill(answer.text, 100))
+        show(*textwrap.wrap(answer.text, 100))
     return 0

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.output import add_json, emit_json, say
+from liftgate.cli.output import add_json, emit_json, say, show
 from liftgate.progress import duration
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     if not found:
         say("no study has run here")
     for status in found:
-        print("\n".join(_lines(status)))
+        show(*_lines(status))
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Literal
 
-from liftgate.cli.output import add_json, emit_json
+from liftgate.cli.output import add_json, emit_json, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(status.to_dict())
     elif how == "never mind":
-        print(f"{status.study}: taken back; it goes on, unless that epoch has just ended (process {status.pid})")
+        show(f"{status.study}: taken back; it goes on, unless that epoch has just ended (process {status.pid})")
     else:
         when = "at once" if args.now else "after this epoch, or before the next step"
-        print(f"{status.study}: stops {when}; `liftgate run` goes on later (process {status.pid})")
+        show(f"{status.study}: stops {when}; `liftgate run` goes on later (process {status.pid})")
     return 0

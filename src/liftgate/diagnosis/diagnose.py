@@ -13,7 +13,7 @@ from liftgate.diagnosis import ending_rules, learning_rules, record_rules, sched
 from liftgate.diagnosis.symptom import Symptom
 from liftgate.diagnosis.trace import Trace, filled, read_trace
 from liftgate.errors import UsageError
-from liftgate.ledger.runs import require_unchanged
+from liftgate.ledger.recorded_files import require_unchanged_predictions, require_unchanged_run
 
 _MIN_EPOCHS = 15  # epochs under which most rules cannot judge the shape of a curve
 
@@ -104,7 +104,7 @@ def diagnose(
     """
     traces = [read_trace(path) for path in paths]
     for trace in traces:
-        require_unchanged(trace.source)
+        require_unchanged_run(trace.source.parent)
     repeats = _repeats(traces)
     found = [_with_findings(examine(trace), [repeats[i]] if i in repeats else []) for i, trace in enumerate(traces)]
     if truth is None and predictions is None:
@@ -193,6 +193,7 @@ def _class_symptoms(truth: Path, predictions: Path, split: str | None) -> Iterat
 
     measured = read_truth(truth, split=split)
     require_unlocked(measured, "use val for the doctor")
+    require_unchanged_predictions(predictions)
     whole = read(truth)
     trained = whole.split("train") if "train" in whole.splits else None
     return classes_never_found(measured, read_predictions(predictions, measured), trained)

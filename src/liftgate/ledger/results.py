@@ -190,6 +190,8 @@ class RunEntry(LedgerRecord):
 class PredictResult(LedgerRecord):
     """Predictions of one model on one split."""
 
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"file_sha256", "settings_sha256"})
+
     arm: str
     seed: int
     on: str
@@ -201,6 +203,10 @@ class PredictResult(LedgerRecord):
     settings: Body
     """Settings that the backend reports"""
     n_detections: int = 0
+    file_sha256: str | None = None
+    """Of the file's bytes, by which it is recognised outside the study too; None: an older ledger"""
+    settings_sha256: str | None = None
+    """Of the bytes of its settings file"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from liftgate.errors import DataError, LedgerError
+from liftgate.errors import LedgerError
 from liftgate.files import replacing, write_json, write_text
 from liftgate.hashing import content_hash, file_hash, short
 from liftgate.ledger.records import Body
@@ -29,7 +29,8 @@ UNFINISHED: tuple[State, ...] = ("running", "paused", "failed")
 """States that a run can be resumed from: a killed run stays `running`, one whose child was killed is `failed`"""
 
 
-_RECORDED_FILES = ("results/results.csv", "results/args.yaml")
+RECORDED_FILES = ("results/results.csv", "results/args.yaml")
+"""Files of a finished run whose hashes run.json has"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,7 @@ class RunFolder:
             seconds=facts.get("seconds"),
             weights=weights,
             facts={name: value for name, value in facts.body.items() if name not in ("best_epoch", "seconds")},
-            files={name: file_hash(self.path / name) for name in _RECORDED_FILES if (self.path / name).is_file()},
+            files={name: file_hash(self.path / name) for name in RECORDED_FILES if (self.path / name).is_file()},
         )
         write_text(self.summary, _summary(self.name, record))
         return record
@@ -221,24 +222,6 @@ class RunFolder:
     def pause(self) -> RunRecord:
         """Mark the run paused; the same step resumes in this folder."""
         return self.update(state="paused")
-
-
-def require_unchanged(path: Path) -> None:
-    """Refuse a file of a finished run that was changed since the run ended; other files pass.
-
-    Raises:
-        DataError: the file was changed.
-        LedgerError: the run's record was changed.
-    """
-    run = RunFolder(path.absolute().parent.parent)
-    name = f"{path.absolute().parent.name}/{path.name}"
-    if name not in _RECORDED_FILES or not run.record_path.is_file():
-        return
-    written = run.read().files.get(name)
-    if written is not None and (found := file_hash(path)) != written:
-        what = f"{path.name} was changed since the run ended"
-        hint = "restore it from a copy; the report's curves are drawn from the ledger"
-        raise DataError(what, where=path, expected=short(written), got=short(found), hint=hint)
 
 
 def run_folders(runs: Path) -> Iterator[RunFolder]:

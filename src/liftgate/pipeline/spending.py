@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from liftgate.backends.events import EpochReport, Event, StartedEvent
-from liftgate.errors import LedgerError
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import Spent
 from liftgate.ledger.results import EpochRow, RunEntry, TrainingFacts, TrainResult
@@ -79,15 +78,11 @@ def _spent_by_unfinished(run: RunFolder) -> Spent:
 
 def _unfinished_seconds(run: RunFolder) -> float:
     epochs = epoch_seconds(reported_epochs(run))
-    try:
-        record = run.read()
-    except LedgerError:
-        return epochs
+    if not run.record_path.is_file():
+        return epochs  # killed while its folder was made
+    record = run.read()
     return max(record.seconds or 0.0, epochs - TrainingFacts(record.facts).continued_seconds)
 
 
 def _read_run_events(run: RunFolder) -> list[Event]:
-    try:
-        return read_events(run.path / "events.jsonl")
-    except (OSError, ValueError, KeyError):
-        return []  # a damaged folder has nothing that could be counted
+    return read_events(run.path / "events.jsonl")

@@ -18,6 +18,7 @@ from liftgate.evaluation.image_level import ImageLevelThreshold
 from liftgate.evaluation.truth import faults_of_truth
 from liftgate.hashing import content_hash
 from liftgate.ledger.lockbox import nearby_folders, open_outside_study, search_locks
+from liftgate.ledger.recorded_files import require_unchanged_predictions
 
 if TYPE_CHECKING:
     from liftgate.services.image_level_request import ImageLevelRequest
@@ -71,10 +72,15 @@ def read_inputs(
         image_level: the image-level metrics that are wanted.
 
     Raises:
+        DataError: predictions of a study are not those in its ledger.
         Refused: a study locks these images, or those that the threshold would be chosen on.
         UsageError: predictions cannot be read, or the two do not belong together.
     """
+    for source in sources:
+        require_unchanged(source)
     contaminated = require_unlocked(dataset, sources, open_anyway)
+    for source in image_level.val:
+        require_unchanged(source)
     thresholds = image_level.choose(dataset, len(sources))
     found, note = read_all_predictions(sources, dataset), None
     if common:
@@ -106,6 +112,19 @@ def require_unlocked(truth: Dataset, sources: Sequence[PredictionsSource], reaso
             raise ledger.refusal()
         notes.append(f"contaminated: {ledger}; measured anyway: {reason}")
     return "; ".join(notes)
+
+
+def require_unchanged(source: PredictionsSource) -> None:
+    """Refuse a file of a study's predictions that is not as its ledger has it.
+
+    Raises:
+        DataError: the file or its settings were changed.
+        LedgerError: the ledger is damaged.
+    """
+    if isinstance(source, PrefetchedResults):
+        source = source.path
+    if isinstance(source, str | Path):
+        require_unchanged_predictions(Path(source))
 
 
 def _name(source: PredictionsSource) -> str:

@@ -12,6 +12,7 @@ from liftgate.data.sampling.sample import copy_frames, write_sample
 from liftgate.data.video_frames import Extraction, NamingRules, Quota, Request, extract, find_sources
 from liftgate.data.video_frames.origin import frames_terms, write_frames_card
 from liftgate.data.video_frames.sources import RollingBuffer
+from liftgate.ledger.recorded_files import require_unchanged_predictions
 from liftgate.progress import Progress, silent
 
 
@@ -87,6 +88,9 @@ def sample(
         Refused: a group is locked and the group of a frame is unknown.
     """
     logs = [None if path is None else Path(path) for path in (champion, challenger)]
+    for log in logs:
+        if log is not None:
+            require_unchanged_predictions(log)
     result = choose_sample(Path(source), request, champion=logs[0], challenger=logs[1], never=never, progress=progress)
     if copy is not None:
         copy_frames([one.frame for one in result.chosen], Path(copy), progress)

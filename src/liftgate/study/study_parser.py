@@ -50,8 +50,8 @@ class InvalidStudy(StudyError):
             key = dotted(only.path)
             super().__init__(f"{key}: {only.message}" if key else only.message, where=only.where, hint=only.hint)
         else:
-            listed = "\n".join(f"{problem}" for problem in problems)
-            super().__init__(f"{len(problems)} mistakes in {name}\n{listed}")
+            lines = [line for problem in problems for line in problem.lines()]
+            super().__init__(f"{len(problems)} mistakes in {name}", further=lines)
 
 
 def parse(text: str, *, source: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Study:

@@ -53,10 +53,11 @@ class Problem:
     message: str
     hint: str | None = None
 
-    def __str__(self) -> str:
+    def lines(self) -> list[str]:
+        """Return the mistake, and its hint where it has one."""
         key = dotted(self.path)
         text = f"{self.where}: {key}: {self.message}" if key else f"{self.where}: {self.message}"
-        return f"{text}\n  hint: {self.hint}" if self.hint else text
+        return [text, f"  hint: {self.hint}"] if self.hint else [text]
 
 
 @dataclass(slots=True)

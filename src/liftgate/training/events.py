@@ -1,4 +1,7 @@
-"""Write and follow events.jsonl: the child process appends events, one JSON line each, and the parent reads them."""
+"""Write and follow events.jsonl: the child process appends events, one JSON line each, and the parent reads them.
+
+Each line has a checksum: what an unfinished training reported is known from this file alone, and goes into the ledger.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,13 @@ import json
 import math
 import os
 import threading
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from liftgate.backends.events import Event, read_event
+from liftgate.errors import DataError
 
 
 class EventFile:
@@ -23,9 +28,8 @@ class EventFile:
 
     def emit(self, event: Event) -> None:
         """Append one event."""
-        line = json.dumps(
-            {"kind": event.kind, "body": to_json_value(event.to_body())}, allow_nan=False, ensure_ascii=False
-        )
+        content = {"kind": event.kind, "body": to_json_value(event.to_body())}
+        line = json.dumps(content | {"crc": _checksum(content)}, allow_nan=False, ensure_ascii=False)
         with self._lock, self._path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
             file.flush()
@@ -57,14 +61,18 @@ class EventTail:
             if not line.endswith(b"\n"):
                 return
             self._position += len(line)
-            yield _parse(line)
+            yield _parse(line, self._path)
 
 
 def read_events(path: Path) -> list[Event]:
-    """Return every complete event of a file; an empty list where there is no file."""
+    """Return every complete event of a file; an empty list where there is no file.
+
+    Raises:
+        DataError: an event was changed since it was written.
+    """
     if not path.exists():
         return []
-    return [_parse(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    return [_parse(line, path) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def to_json_value(value: Any) -> Any:
@@ -86,9 +94,20 @@ def to_json_value(value: Any) -> Any:
     return str(value)
 
 
-def _parse(line: bytes) -> Event:
-    raw = json.loads(line)
-    return read_event(raw["kind"], raw["body"])
+def _parse(line: bytes, path: Path) -> Event:
+    try:
+        raw = json.loads(line)
+        written = raw.pop("crc", None)  # absent: version 0.1.0 wrote none
+        if written is None or written == _checksum(raw):
+            return read_event(raw["kind"], raw["body"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    hint = f"restore it from a copy, or move {path.parent.name} away: the training begins anew"
+    raise DataError("what the training reported was changed since", where=path, got=repr(line[:80]), hint=hint)
+
+
+def _checksum(content: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
 def _truncate_incomplete_line(path: Path) -> None:

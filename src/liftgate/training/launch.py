@@ -7,6 +7,7 @@ Files in the job's folder: train.json, events.jsonl and train.log (for predictio
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import shutil
@@ -33,7 +34,7 @@ from liftgate.backends.events import (
     StartedEvent,
 )
 from liftgate.backends.sandbox import sandbox_environment
-from liftgate.errors import LiftgateError, TrainingError, UsageError
+from liftgate.errors import LiftgateError, TrainingError, UsageError, os_error_hint
 from liftgate.locks import FolderLock
 from liftgate.training.events import EventTail, read_events
 from liftgate.training.job import JobFile
@@ -327,7 +328,10 @@ class _Session:
             hint = last.hint or f"details are in {self.log}"
             return kind(last.what, where=last.where, expected=last.expected, got=last.got, hint=hint)
         how = f"signal {-child.returncode}" if child.returncode < 0 else f"exit code {child.returncode}"
-        hint = f"the end of {self.log}: {_last_line(self.log)}"
+        last_line = _last_line(self.log)
+        hint = f"the end of {self.log}: {last_line}"
+        if os.strerror(errno.ENOSPC) in last_line:
+            hint = f"{os_error_hint(OSError(errno.ENOSPC, ''))}; {hint}"
         if child.returncode == -signal.SIGKILL:
             hint = "the system may have run out of memory: a smaller batch, or fewer workers; the same command goes on"
         return TrainingError("the child process ended without a report", where=self.folder, got=how, hint=hint)

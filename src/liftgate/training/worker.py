@@ -19,7 +19,7 @@ from typing import cast
 from liftgate.backends import load
 from liftgate.backends.base import DetectJob, Exporter, Paused, PredictJob, TrainJob
 from liftgate.backends.events import DoneEvent, Emit, EpochReport, Event, FailedEvent, Json, LogEvent, PausedEvent
-from liftgate.errors import LiftgateError, UsageError
+from liftgate.errors import LiftgateError, UsageError, os_error_hint
 from liftgate.training import ranks
 from liftgate.training.events import EventFile, read_events
 from liftgate.training.job import JobFile
@@ -46,7 +46,8 @@ def main(argv: list[str]) -> int:
         return 1
     except Exception as error:
         traceback.print_exc()
-        emit(FailedEvent(type=type(error).__name__, what=f"{type(error).__name__}: {error}"))
+        hint = os_error_hint(error) if isinstance(error, OSError) and error.errno else None
+        emit(FailedEvent(type=type(error).__name__, what=f"{type(error).__name__}: {error}", hint=hint))
         return 1
     else:
         emit(DoneEvent(extra=facts))

@@ -85,11 +85,13 @@ def newest_state(job: TrainJob, emit: Emit) -> tuple[sidecar.Generation, Any]:
         TrainingError: there are generations and none can be read; to begin anew silently would hide the loss.
     """
     for generation in sidecar.generations(job.out):
+        found = generation.damage()
         try:
-            return generation, read_state(generation.state)
+            if not found:
+                return generation, read_state(generation.state)
         except Exception as error:
-            message = f"the state of epoch {generation.epoch} is damaged ({type(error).__name__}): going back one"
-            emit(WarningEvent(message=message))
+            found = type(error).__name__
+        emit(WarningEvent(message=f"the state of epoch {generation.epoch} is damaged ({found}): going back one"))
     hint = "train.log may say why; delete the run's folder to begin anew"
     raise TrainingError("no saved state of this run can be read", where=job.out / "state", hint=hint)
 

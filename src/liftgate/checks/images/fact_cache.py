@@ -1,6 +1,7 @@
 """Cache facts about image files in SQLite, in the user's cache folder, valid until a file changes.
 
-An error of the cache never fails a check: where it cannot be opened, read or written, every file is read again.
+An error of the cache never fails a check: where it cannot be opened, read or written, every file is read again. Each
+row has a hash of its own, so that a damaged cache costs time and changes no finding.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from liftgate.files import cache_folder
+from liftgate.hashing import row_hash
 
 Record = TypeVar("Record", bound=NamedTuple)
 _PATHS_PER_QUERY = 500
@@ -28,7 +30,7 @@ class FactCache(Generic[Record]):
     """
 
     def __init__(self, table: str, record_type: type[Record]) -> None:
-        self._table = f'"{table}"'
+        self._table = f'"{table} sealed"'
         self._record_type = record_type
         self._connection: sqlite3.Connection | None = None
 
@@ -40,7 +42,7 @@ class FactCache(Generic[Record]):
             # Losing the cache in a crash costs seconds; an fsync per batch costs more.
             self._connection.execute("PRAGMA synchronous=OFF")
             self._connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {self._table} (path BLOB PRIMARY KEY, stamp TEXT, record TEXT)"
+                f"CREATE TABLE IF NOT EXISTS {self._table} (path BLOB PRIMARY KEY, stamp TEXT, record TEXT, seal TEXT)"
             )
         return self
 
@@ -62,11 +64,11 @@ class FactCache(Generic[Record]):
             for begin in range(0, len(keys), _PATHS_PER_QUERY):
                 some = keys[begin : begin + _PATHS_PER_QUERY]
                 marks = ",".join("?" * len(some))
-                query = f"SELECT path, stamp, record FROM {self._table} WHERE path IN ({marks})"
-                for key, stamp, text in self._connection.execute(query, some):
-                    if stamp == _size_and_mtime(names[key]):
+                query = f"SELECT path, stamp, record, seal FROM {self._table} WHERE path IN ({marks})"
+                for key, stamp, text, seal in self._connection.execute(query, some):
+                    if seal == row_hash(key, stamp, text) and stamp == _size_and_mtime(names[key]):
                         known[names[key]] = self._decode(text)
-        except (sqlite3.Error, ValueError, TypeError):
+        except (sqlite3.Error, ValueError, TypeError, KeyError):  # a damaged file; or one of another version
             return {}
         return known
 
@@ -80,7 +82,8 @@ class FactCache(Generic[Record]):
             if (stamp := _size_and_mtime(path)) is not None
         ]
         with contextlib.suppress(sqlite3.Error):
-            self._connection.executemany(f"INSERT OR REPLACE INTO {self._table} VALUES (?, ?, ?)", rows)
+            sealed = [(*row, row_hash(*row)) for row in rows]
+            self._connection.executemany(f"INSERT OR REPLACE INTO {self._table} VALUES (?, ?, ?, ?)", sealed)
             self._connection.commit()
 
     def _decode(self, text: str) -> Record:

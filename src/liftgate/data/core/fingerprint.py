@@ -1,7 +1,8 @@
 """Fingerprint: one hash of a dataset's content, the same wherever its files are stored.
 
 It covers the bytes of every image, its labels, group and split, and the classes; not the folder, not the format, not
-the order of files. Hashing the images is what costs, so a file's hash is remembered by path, size and time of change.
+the order of files. Hashing the images is what costs, so a file's hash is remembered by path, size and time of change;
+each row of that cache has a hash of its own, so that a damaged one costs time and changes nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from liftgate.data.core.dataset import Dataset, Image
 from liftgate.files import cache_folder
-from liftgate.hashing import content_hash, file_hash
+from liftgate.hashing import content_hash, file_hash, row_hash
 from liftgate.progress import Progress, silent
 
 _THREADS = min(8, 2 * (os.cpu_count() or 1))
@@ -118,7 +119,9 @@ def _open_cache() -> sqlite3.Connection:
 
 
 def _create_table(cache: sqlite3.Connection) -> sqlite3.Connection:
-    cache.execute("CREATE TABLE IF NOT EXISTS hash (path TEXT PRIMARY KEY, size INT, mtime INT, sha256 TEXT)")
+    cache.execute(
+        "CREATE TABLE IF NOT EXISTS sealed (path TEXT PRIMARY KEY, size INT, mtime INT, sha256 TEXT, seal TEXT)"
+    )
     return cache
 
 
@@ -126,18 +129,19 @@ def _recall(cache: sqlite3.Connection, stamps: Sequence[_Stamp]) -> dict[_Stamp,
     known: dict[_Stamp, str] = {}
     for stamp in stamps:
         try:
-            row = cache.execute("SELECT sha256 FROM hash WHERE path=? AND size=? AND mtime=?", stamp).fetchone()
-        except (sqlite3.Error, UnicodeEncodeError):
+            found = cache.execute("SELECT sha256, seal FROM sealed WHERE path=? AND size=? AND mtime=?", stamp)
+            row = found.fetchone()
+            if row and row[1] == row_hash(*stamp, row[0]):  # else a damaged cache: the file is hashed again
+                known[stamp] = row[0]
+        except (sqlite3.Error, UnicodeError, TypeError):
             continue
-        if row:
-            known[stamp] = row[0]
     return known
 
 
 def _remember(cache: sqlite3.Connection, fresh: Mapping[_Stamp, str]) -> None:
-    rows = [(*stamp, hash_) for stamp, hash_ in fresh.items() if stamp[0].isprintable()]
+    rows = [(*stamp, hash_, row_hash(*stamp, hash_)) for stamp, hash_ in fresh.items() if stamp[0].isprintable()]
     try:
         with cache:
-            cache.executemany("INSERT OR REPLACE INTO hash VALUES (?, ?, ?, ?)", rows)
+            cache.executemany("INSERT OR REPLACE INTO sealed VALUES (?, ?, ?, ?, ?)", rows)
     except sqlite3.Error:
         pass

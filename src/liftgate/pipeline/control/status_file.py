@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from liftgate.files import write_json
+from liftgate.hashing import content_hash
 from liftgate.ledger.records import Body
 from liftgate.ledger.results import EpochRow, ExpectedRow
 from liftgate.pipeline.epoch_timer import EpochTimer
@@ -91,12 +92,16 @@ class StatusWriter:
     def _write(self, **changes: Any) -> None:
         self._status = replace(self._status, time=datetime.now(UTC).isoformat(timespec="seconds"), **changes)
         with contextlib.suppress(OSError):  # on a full disk the training continues without a status
-            write_json(self._path, self._status.to_dict())
+            content = json.loads(json.dumps(self._status.to_dict()))  # tuples become lists, as when read back
+            write_json(self._path, content | {"sha256": content_hash(content)})
 
 
 def read_status(folder: Path) -> RunStatus | None:
-    """Return the last status that a run wrote; None: it never ran, or with another version."""
+    """Return the last status that a run wrote; None: it never ran, or with another version, or the file is damaged."""
     try:
-        return msgspec.convert(json.loads((folder / _NAME).read_bytes()), RunStatus)
-    except (OSError, ValueError):
+        content = json.loads((folder / _NAME).read_bytes())
+        written = content.pop("sha256", None)
+        known = written in (None, content_hash(content))  # None: version 0.1.0 wrote no hash
+        return msgspec.convert(content, RunStatus) if known else None
+    except (OSError, ValueError, AttributeError, TypeError):
         return None

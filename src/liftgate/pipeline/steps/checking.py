@@ -75,6 +75,7 @@ def _errors(findings: Sequence[Finding]) -> FindingsError:
     errors = [f"  {one.id}, {one.where}: {one.message}" for one in findings if one.severity == "error"]
     more = [f"  and {len(errors) - _MAX_NAMED_ERRORS} more"] if len(errors) > _MAX_NAMED_ERRORS else []
     return FindingsError(
-        "\n".join(["check found errors; nothing was trained", *errors[:_MAX_NAMED_ERRORS], *more]),
+        "check found errors; nothing was trained",
+        further=[*errors[:_MAX_NAMED_ERRORS], *more],
         hint="`liftgate check` says more; an id under `ignore:` with a reason lets the study run all the same",
     )

@@ -93,6 +93,8 @@ class PredictStep(Step[PredictResult]):
             sha256=predictions.content_hash(),
             settings=dict(used),
             n_detections=len(predictions),
+            file_sha256=file_hash(job.out),
+            settings_sha256=file_hash(coco.settings_path(job.out)),
         )
 
     def files(self, result: PredictResult) -> Mapping[Path, str | None]:
