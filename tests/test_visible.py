@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import liftgate
 from liftgate.reporting.latex import escape_latex
 from liftgate.reporting.page import environment
 from liftgate.reporting.paper import as_csv
@@ -34,6 +35,14 @@ HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 def test_what_is_hidden_in_a_name_becomes_visible(shown: str) -> None:
     assert not HIDDEN.search(shown)
     assert "u001b" in shown and "u202e" in shown
+
+
+def test_verbs_print_by_one_pair_of_functions() -> None:
+    cli = Path(liftgate.__file__).parent / "cli"
+    for path in cli.glob("*.py"):
+        found = re.findall(r"(?<![.\w])print\(", path.read_text(encoding="utf-8"))
+        allowed = path.name in ("__init__.py", "output.py", "logs.py")  # errors; show and say; lines of other logs
+        assert allowed or not found, f"{path.name}: show() and say() of liftgate.cli.output print"
 
 
 def test_text_without_anything_hidden_stays_as_it_is() -> None:

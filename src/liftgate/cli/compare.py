@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,7 @@ def _by_judgements(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(result.to_dict())
     else:
-        print(judged_text(result))
+        show(*judged_text(result))
     return EXIT_CODES[result.verdict]
 
 
@@ -118,12 +119,12 @@ def _given_level(args: argparse.Namespace) -> float | None:
     return None if args.level == DEFAULT_LEVEL else float(args.level)
 
 
-def judged_text(result: JudgedComparison) -> str:
-    """Return the text of a comparison by judgements."""
+def judged_text(result: JudgedComparison) -> list[str]:
+    """Return the lines of a comparison by judgements."""
     found, answers = result.difference, result.answers
     right, made = found.true_positives, found.detections
     lines = [
-        *text(result.comparison).split("\nnote: ", 1)[0].splitlines(),
+        *itertools.takewhile(lambda line: not line.startswith("note: "), text(result.comparison)),
         f"{'':<16} true positives about {right[0]:,.0f} and {right[1]:,.0f} of {made[0]:,} and {made[1]:,} detections; "
         f"objects found by either about {found.objects_found:,.0f}, missed by both about {found.objects_missed:,.0f}",
     ]
@@ -137,7 +138,7 @@ def judged_text(result: JudgedComparison) -> str:
         lines.append(f"{'':<16} {result.progress.text(result.verdict)}")
     if (kappa := answers.kappa) is not None:
         lines.append(f"{'':<16} {len(answers.people)} people, kappa {kappa} on {answers.n_shared} shared answers")
-    return "\n".join([*lines, *(f"note: {note}" for note in _notes(result.comparison))])
+    return [*lines, *(f"note: {note}" for note in _notes(result.comparison))]
 
 
 def _notes(comparison: Comparison) -> list[str]:

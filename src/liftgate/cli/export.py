@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         emit_json({"out": str(result.folder), "exports": cards, "notes": list(result.notes)})
         return 0
     for one in result.exports:
-        print(one.folder)
+        show(one.folder)
         say(f"{one.card.format} {one.card.precision}, {one.card.n_bytes / 1e6:.1f} MB")
     for note in result.notes:
         say(f"note: {note}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import liftgate
 from liftgate.cli.measurement_options import PREDICTIONS
-from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, reason_to_open, say
+from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, reason_to_open, say, show
 from liftgate.errors import UsageError
 
 
@@ -83,13 +83,14 @@ def run(args: argparse.Namespace) -> int:
             }
         )
         return 0
-    print(textwrap.fill(plan.text, 100))
+    show(*textwrap.wrap(plan.text, 100))
     if until is not None:
-        print(f"\nuntil {until.metric} is settled at a margin of {until.margin:g}: it may take fewer; save at any time")
+        what = f"until {until.metric} is settled at a margin of {until.margin:g}"
+        show("", f"{what}: it may take fewer; save at any time")
     if drawn.folder is not None:
         page = drawn.folder / "judge.html"
-        print(f"\nopen {page} in a browser, answer, save answers.csv; then:")
-        print(
+        show("", f"open {page} in a browser, answer, save answers.csv; then:")
+        show(
             f"  liftgate compare --judgements answers.csv --draw {drawn.folder} --control {args.control} "
             f"--treatment {args.treatment}" + ("" if until else " --metric recall --margin 0.0")
         )

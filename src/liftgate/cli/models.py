@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.output import add_json, add_overrides, emit_json, progress, say
+from liftgate.cli.output import add_json, add_overrides, emit_json, progress, say, show
 from liftgate.errors import UsageError
 from liftgate.hashing import short
 
@@ -103,9 +103,9 @@ def _registered(version: ModelVersion, args: argparse.Namespace) -> int:
     if args.json:
         emit_json(_row(version))
         return 0
-    print(f"registered {version.version}: {version.folder}")
+    show(f"registered {version.version}: {version.folder}")
     for name in sorted(version.files):
-        print(f"  {name}")
+        show(f"  {name}")
     verdict = version.entry.verdict
     say(
         f"hint: `liftgate models promote {version.version}`"
@@ -127,7 +127,7 @@ def _list(args: argparse.Namespace) -> int:
     for one in versions:
         verdict = one.entry.verdict
         word = "no verdict" if verdict is None else verdict.word
-        print(
+        show(
             f"{'*' if one.is_champion else ' '} {one.version:<8} {word:<10} {one.registered[:19]}Z  {one.entry.weights}"
         )
     say(f"champion: {champion or 'none yet'}")
@@ -136,18 +136,17 @@ def _list(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     from liftgate import api
-    from liftgate.visible import visible_text
 
     version = api.show_model(args.model, registry=args.registry)
     card = version.product("model_card", ".md")
     if args.json:
         emit_json(_row(version) | {"files": dict(version.files)})
         return 0
-    print(f"{version.version}{', the champion' if version.is_champion else ''}: {version.folder}")
-    print(f"{len(version.files)} files, all as they were registered {version.registered[:19]}Z")
+    show(f"{version.version}{', the champion' if version.is_champion else ''}: {version.folder}")
+    show(f"{len(version.files)} files, all as they were registered {version.registered[:19]}Z")
     if card.is_file():
-        print()
-        print(visible_text(card.read_text("utf-8")), end="")
+        show("")
+        show(*card.read_text("utf-8").rstrip("\n").split("\n"))
     return 0
 
 
@@ -172,10 +171,10 @@ def _promoted(done: Promotion, args: argparse.Namespace) -> int:
         emit_json({name: getattr(done, name) for name in names} | {"caveats": list(done.caveats)})
         return 0
     if not done.changed:
-        print(f"{done.champion} is the champion already; nothing was recorded")
+        show(f"{done.champion} is the champion already; nothing was recorded")
         return 0
     before = f" instead of {done.replaces}" if done.replaces else ""
-    print(f"champion: {done.champion}{before} ({done.basis})")
+    show(f"champion: {done.champion}{before} ({done.basis})")
     for caveat in done.caveats:
         say(f"! {caveat}")
     return 0
@@ -199,7 +198,7 @@ def _verify(args: argparse.Namespace) -> int:
         )
     elif found.ok:
         champion = found.champion or "none yet"
-        print(
+        show(
             f"untouched: {found.versions} versions, {found.files} files, head {short(found.head)}; champion {champion}"
         )
     for one in found.damages:

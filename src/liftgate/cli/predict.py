@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from liftgate.cli.output import add_json, emit_json, progress, say
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         settings = {name: value for name, value in found.settings.items() if name != "images"}
         emit_json({"out": str(args.out), **counts, "settings": settings, "notes": list(result.notes)})
         return 0
-    print(args.out)
+    show(args.out)
     say(f"{counts['n_images']} images, {counts['n_detections']} detections with confidence {conf:g} or more")
     for note in result.notes:
         say(f"note: {note}")
