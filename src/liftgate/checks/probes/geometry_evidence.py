@@ -17,6 +17,7 @@ Answer = Literal["fits", "does not fit", "not decidable"]
 
 # Calibrated on 19 sound sets of many kinds and planted mistakes; benchmarks/geometry.py has the counts.
 _EDGE_Z, _EDGE_Z_ALONE = 4.5, 6.0  # z of the ridge: with other evidence, and alone
+_BOTH_EDGE_Z, _BOTH_GAIN_Z = 4.0, 2.8  # z of the ridge, and of the patches' gain, where both are for a reading
 _EDGE_RATIO, _EDGE_GAIN = 1.8, 3.0  # ratio and difference in z by which another reading must exceed the stored one
 _EDGE_LEAD = 1.25  # ratio in z by which the stored reading must exceed all others to count for itself
 _PATCH_Z, _PATCH_GAIN_Z, _PATCH_GAIN_Z_ALONE = 5.0, 3.5, 4.5  # z of the ranking, and of its gain over the stored boxes
@@ -30,12 +31,20 @@ _SCALE_TOLERANCE = 0.03  # within which edges and location agree on a scale
 _MIXED_SHARE, _MIXED_MIN_SCENES = 0.15, 4  # of scenes that clearly fit another reading
 _MIXED_GAIN = 0.35  # by which the share of patches ranked correctly must be higher in such a scene
 _N_HALVINGS = 20
+_N_BOOTSTRAPS, _PEAK_SHARE = 200, 0.98  # share of bootstraps whose best reading is of the same kind
+_PEAK_GAIN_Z = 4.0  # z of the gain over the stored boxes, in all evidence on small errors together
+_AGREED_PEAK_GAIN_Z = 2.7  # the same where location alone points there by one standard error
 
 CORNERS = ("corner-for-centre", "centre-for-corner")
 """Readings that take a corner for the centre, or the other way round"""
 _FAR_READINGS = tuple(name for name in READING_NAMES if name != STORED and name not in CORNERS)
 FULL_SCALE = SCALES.index(1.0)
 """Column of the boxes' own size among the scales"""
+_AS_STORED = "stored"
+NEAR_KINDS = np.array(
+    [*CORNERS, *(_AS_STORED if abs(scale - 1) < _MIN_SCALE_ERROR else "<" if scale < 1 else ">" for scale in SCALES)]
+)
+"""Kind of mistake of each column of the evidence on small errors: corner, centre, and every scale"""
 
 
 class Evidence(NamedTuple):
@@ -87,6 +96,9 @@ class SceneEvidence:
     """(n, 2 + scales) location of the corner readings and of every scale, each at its best spread"""
     edge_scale: Floats
     """(scales,) |z| of the ridge at the best margin and shift"""
+    near: Floats
+    """(n, 2 + scales) gain over the stored boxes in location, edges and, for the corner readings, patches; each in
+    units of its standard deviation over scenes"""
 
     @classmethod
     def of(cls, scenes: GeometryTables) -> SceneEvidence:
@@ -98,14 +110,20 @@ class SceneEvidence:
         centre = best[:, FULL_SCALE, : SHIFTS.index(-0.375) + 1]
         central = best[:, :, CENTRAL]
         scaled = (_largest_mean_column(central[:, i]) for i in range(len(SCALES)))
-        columns = [_largest_mean_column(corner), _largest_mean_column(centre), *scaled]
+        located = np.stack([_largest_mean_column(corner), _largest_mean_column(centre), *scaled], axis=1)
+        corners = [READING_NAMES.index(name) for name in CORNERS]
+        ranked = np.repeat(scenes.ranks[:, :1], located.shape[1], axis=1)
+        ranked[:, :2] = scenes.ranks[:, corners]
+        ridges = np.stack([_largest_ridge(scenes.edges[:, i]) for i in corners], axis=1)
+        edged = np.concatenate([ridges, _ridge_by_scale(scenes.edge_scales)], axis=1)
         return cls(
             scenes,
             edge=np.abs(z_over_scenes(scenes.edges)).max(axis=-1),
             rank=z_over_scenes(scenes.ranks),
             gain=z_over_scenes(scenes.ranks - scenes.ranks[:, :1]),
-            located=np.stack(columns, axis=1),
+            located=located,
             edge_scale=np.abs(z_over_scenes(scenes.edge_scales)).max(axis=(1, 2)),
+            near=sum((_standardised_gain(values) for values in (located, edged, ranked)), np.zeros_like(located)),
         )
 
     def far_mistakes(self) -> list[str]:
@@ -119,29 +137,61 @@ class SceneEvidence:
     def _is_far_mistake(self, i: int) -> bool:
         edges_for = self.edge[i] >= max(_EDGE_Z, _EDGE_RATIO * self.edge[0], self.edge[0] + _EDGE_GAIN)
         edges_against = self.edge[0] >= max(_EDGE_Z, _EDGE_LEAD * self.edge[i])
+        edges_lean = self.edge[i] >= max(_BOTH_EDGE_Z, _EDGE_LEAD * self.edge[0]) and self.edge[i] >= self.edge.max()
         patches_for = self.rank[i] >= _PATCH_Z and self.gain[i] >= _PATCH_GAIN_Z
         patches_against = self.gain[i] <= _AGAINST_Z
         if edges_for and patches_for:
+            return True
+        if edges_lean and self.rank[i] >= _PATCH_Z and self.gain[i] >= _BOTH_GAIN_Z:
             return True
         if patches_for and self.gain[i] >= _PATCH_GAIN_Z_ALONE:
             return not edges_against
         return bool(edges_for and self.edge[i] >= _EDGE_Z_ALONE and not patches_against)
 
-    def near_mistake(self) -> str | None:
-        """Return the corner or scale reading that fits significantly better than all others, or None."""
+    def near_mistakes(self) -> list[str]:
+        """Return corner and scale readings that fit significantly better than the stored boxes.
+
+        Several where the kinds of evidence name different ones.
+        """
+        together, apart = self._stable_peak(), self._located_mistake()
+        names = {}
+        for column, evidence in ((apart, self.located), (together, self.near)):
+            if column is not None:
+                name = CORNERS[column] if column < 2 else scaled_by(1 / _best_scale(evidence[:, 2:]))
+                names[NEAR_KINDS[column]] = name
+        return list(names.values())
+
+    def _stable_peak(self) -> int | None:
+        """Return the column at which all evidence together peaks, if it does so in nearly every bootstrap; or None."""
+        n = len(self.scenes)
+        weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=_N_BOOTSTRAPS)
+        kinds = NEAR_KINDS[(weights @ self.near).argmax(axis=1)]
+        best = int(self.near.mean(axis=0).argmax())
+        kind = NEAR_KINDS[best]
+        if kind == _AS_STORED or (kinds == kind).mean() < _PEAK_SHARE:
+            return None
+        gain = z_over_scenes(self.located - self.located[:, [2 + FULL_SCALE]])[best]
+        if gain <= (_AGAINST_Z if best < 2 else 0.0):
+            return None
+        enough = _AGREED_PEAK_GAIN_Z if gain >= 1 else _PEAK_GAIN_Z
+        return best if z_over_scenes(self.near)[best] >= enough else None
+
+    def _located_mistake(self) -> int | None:
+        """Return the column of the reading that location names, edges not being against it, or edges alone; or None."""
         gain = z_over_scenes(self.located - self.located[:, [2 + FULL_SCALE]])
-        tried = [0, 1, *(2 + i for i, scale in enumerate(SCALES) if abs(scale - 1) >= _MIN_SCALE_ERROR)]
-        best = max(tried, key=lambda column: self.located[:, column].mean())
+        tried = np.flatnonzero(NEAR_KINDS != _AS_STORED)
+        best = int(tried[self.located[:, tried].mean(axis=0).argmax()])
         if gain[best] >= _LOCATION_Z and self._lead(best) >= _RIVAL_Z:
             if best >= 2:
-                return scaled_by(1 / self.best_scale()) if self._is_scale(best - 2, gain[best]) else None
+                at_peak = NEAR_KINDS[2 + self.located[:, 2:].mean(axis=0).argmax()] != _AS_STORED
+                return best if at_peak and self._is_scale(best - 2, gain[best]) else None
             if self._is_corner(best, gain[best]):
-                return CORNERS[best]
+                return best
         for i, name in enumerate(CORNERS):  # where content does not decide, edges may
             edge = self.edge[READING_NAMES.index(name)]
             lead = max(_EDGE_RATIO * self.edge[0], self.edge[0] + _EDGE_GAIN, _EDGE_LEAD * self.edge_scale.max())
             if edge >= max(_EDGE_Z, lead) and gain[i] > _AGAINST_Z:
-                return name
+                return i
         return None
 
     def _is_corner(self, i: int, gain: float) -> bool:
@@ -151,12 +201,10 @@ class SceneEvidence:
         return bool(edges_agree or (gain >= _LOCATION_Z_ALONE and not edges_against))
 
     def _is_scale(self, i: int, gain: float) -> bool:
-        edge_best = int(self.edge_scale.argmax())
-        edges_agree = (
-            abs(SCALES[edge_best] - SCALES[i]) <= _SCALE_TOLERANCE
-            and abs(SCALES[edge_best] - 1) >= _MIN_SCALE_ERROR / 2
-            and self.edge_scale[edge_best] >= max(_AGREEING_EDGE_Z, _SCALE_EDGE_LEAD * self.edge_scale[FULL_SCALE])
-        )
+        there = np.abs(np.array(SCALES) - SCALES[i]) <= _SCALE_TOLERANCE
+        there &= np.abs(np.array(SCALES) - 1) >= _MIN_SCALE_ERROR / 2
+        edge = float(self.edge_scale[there].max())
+        edges_agree = edge >= max(_AGREEING_EDGE_Z, _SCALE_EDGE_LEAD * self.edge_scale[FULL_SCALE])
         edges_against = self.edge_scale[FULL_SCALE] >= max(_EDGE_Z, _EDGE_LEAD * self.edge_scale[i])
         return bool(edges_agree or (gain >= _LOCATION_Z_ALONE and not edges_against))
 
@@ -167,22 +215,13 @@ class SceneEvidence:
         other = rivals[self.located[:, rivals].mean(axis=0).argmax()]
         return float(z_over_scenes(self.located[:, [column]] - self.located[:, [other]])[0])
 
-    def best_scale(self) -> float:
-        """Return the factor at the maximum of a parabola through the best three scales."""
-        mean = self.located[:, 2:].mean(axis=0)
-        best = int(np.clip(mean.argmax(), 1, len(SCALES) - 2))
-        around = slice(best - 1, best + 2)
-        a, b, _ = np.polyfit(np.array(SCALES[around]) - SCALES[best], mean[around], 2)
-        top = SCALES[best] - b / (2 * a) if a < 0 else SCALES[best]
-        return float(np.clip(top, SCALES[best - 1], SCALES[best + 1]))
-
     def sure_scale(self) -> float | None:
         """Return the scale at which content lies significantly better than in the stored boxes, or None."""
         gain = z_over_scenes(self.located - self.located[:, [2 + FULL_SCALE]])
         best = int(self.located[:, 2:].mean(axis=0).argmax())
         if abs(SCALES[best] - 1) < _MIN_SCALE_ERROR / 2 or gain[2 + best] < _LOCATION_Z_ALONE:
             return None
-        return self.best_scale()
+        return _best_scale(self.located[:, 2:])
 
     def is_stored_on_objects(self) -> bool:
         """Return whether the stored boxes significantly lie on objects, by their edges or by their content."""
@@ -230,21 +269,13 @@ class SceneEvidence:
             if self.gain[i] > 0:
                 return self.scenes.ranks[:, i] - self.scenes.ranks[:, 0]
             return np.abs(self._ridge(i)) - np.abs(self._ridge(0))
-        if name in CORNERS:
-            column = CORNERS.index(name)
-        else:
-            column = 2 + int(np.abs(np.array(SCALES) - 1 / scale_factor(name)).argmin())
-        ahead: Floats = self.located[:, column] - self.located[:, 2 + FULL_SCALE]
-        if name in CORNERS and ahead.mean() <= 0:  # edges alone decided
-            return np.abs(self._ridge(READING_NAMES.index(name))) - np.abs(self._ridge(0))
-        return ahead
+        scaled = 0.0 if name in CORNERS else 1 / scale_factor(name)
+        column = CORNERS.index(name) if name in CORNERS else 2 + int(np.abs(np.array(SCALES) - scaled).argmin())
+        located = self.located[:, column] - self.located[:, 2 + FULL_SCALE]
+        return max(self.near[:, column], located, key=lambda gain: float(z_over_scenes(gain[:, None])[0]))
 
     def _ridge(self, i: int) -> Floats:
-        """Return (n,) the ridge at the margin of largest |z|, with the sign that makes its mean positive."""
-        z = z_over_scenes(self.scenes.edges[:, i])
-        margin = int(np.abs(z).argmax())
-        ridge: Floats = self.scenes.edges[:, i, margin] * (np.sign(z[margin]) or 1.0)
-        return ridge
+        return _largest_ridge(self.scenes.edges[:, i])
 
     def decision(self, answer: Answer, name: str | None = None, mixed_with: str | None = None) -> Decision:
         """Return the answer with the evidence for every reading, the named one first."""
@@ -271,6 +302,41 @@ def _largest_mean_column(values: Floats) -> Floats:
     """Return (n,) the column of (n, k) with the largest mean."""
     column: Floats = values[:, int(values.mean(axis=0).argmax())]
     return column
+
+
+def _largest_ridge(ridges: Floats) -> Floats:
+    """Return (n,) the ridge of (n, margins) at the margin of largest |z|, signed so that its mean is positive."""
+    z = z_over_scenes(ridges)
+    margin = int(np.abs(z).argmax())
+    ridge: Floats = ridges[:, margin] * (np.sign(z[margin]) or 1.0)
+    return ridge
+
+
+def _ridge_by_scale(ridges: Floats) -> Floats:
+    """Return (n, scales) the ridge of (n, scales, shifts, margins) at one shift and margin: those of largest |z|."""
+    flat = ridges.reshape(*ridges.shape[:2], -1)
+    z = z_over_scenes(flat)
+    scale, place = np.unravel_index(np.abs(z).argmax(), z.shape)
+    signed: Floats = flat[:, :, place] * (np.sign(z[scale, place]) or 1.0)
+    return signed
+
+
+def _best_scale(evidence: Floats) -> float:
+    """Return the factor at the maximum of a parabola through the best three scales of evidence (n, scales)."""
+    mean = evidence.mean(axis=0)
+    best = int(np.clip(mean.argmax(), 1, len(SCALES) - 2))
+    around = slice(best - 1, best + 2)
+    a, b, _ = np.polyfit(np.array(SCALES[around]) - SCALES[best], mean[around], 2)
+    top = SCALES[best] - b / (2 * a) if a < 0 else SCALES[best]
+    return float(np.clip(top, SCALES[best - 1], SCALES[best + 1]))
+
+
+def _standardised_gain(values: Floats) -> Floats:
+    """Return (n, 2 + scales) the gain over the stored boxes, in units of its standard deviation over scenes."""
+    gain = values - values[:, [2 + FULL_SCALE]]
+    spread = gain.std(axis=0)
+    scaled: Floats = gain / (spread[spread > 0].mean() if spread.any() else 1.0)
+    return scaled
 
 
 def z_over_scenes(values: Floats) -> Floats:

@@ -165,15 +165,15 @@ def decide(tables: GeometryTables) -> Decision:
     evidence = SceneEvidence.of(scenes)
     if len(scenes) < MIN_SCENES:
         return evidence.decision("not decidable")
-    far, near = evidence.far_mistakes(), evidence.near_mistake()
+    far, near = evidence.far_mistakes(), evidence.near_mistakes()
     if len(far) == 1 and evidence.holds_in_halves(far[0]):
         return evidence.decision("does not fit", far[0])
     if far:
         return evidence.decision("not decidable", far[0])
-    if near is not None and evidence.holds_in_halves(near):
-        return evidence.decision("does not fit", near)
+    if len(near) == 1 and evidence.holds_in_halves(near[0]):
+        return evidence.decision("does not fit", near[0])
     mixed = evidence.mixed_with()
-    if mixed is None and near is None and evidence.fits():
+    if mixed is None and not near and evidence.fits():
         return evidence.decision("fits")
     return evidence.decision("not decidable", mixed, mixed)
 
