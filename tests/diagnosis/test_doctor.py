@@ -40,8 +40,9 @@ def rng(seed: int = 0) -> np.random.Generator:
     jitter=st.floats(0.0, 0.03),
 )
 def test_a_sound_run_is_quiet(tmp_path: Path, seed: int, n: int, top: float, share: float, jitter: float) -> None:
-    curve = learned(n, top, share * n, rng(seed), jitter)
-    assert ids(write(tmp_path / "run", curve)) == []
+    """Of one in a thousand curves with a noise of 15% an info says that it may have risen still; never more."""
+    findings = diagnose([write(tmp_path / "run", learned(n, top, share * n, rng(seed), jitter))])[0].findings
+    assert [one.id for one in findings if one.severity != "info"] == []
 
 
 @quick

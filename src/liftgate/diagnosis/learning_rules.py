@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from liftgate.diagnosis.schedule import extreme_learning_rate, lower_learning_rate, planned_epochs, read_schedule
 from liftgate.diagnosis.signals import Floats, nan_median, noise, smooth, sparkline, theil_sen
 from liftgate.diagnosis.symptom import Symptom
-from liftgate.diagnosis.trace import Trace, filled, head_curves
+from liftgate.diagnosis.trace import Trace, filled, head_curves, without_gaps
 
 _BATCHES = re.compile(r"^ *\d+/\d+ .*100%\D+(\d+)/\1 ", re.MULTILINE)  # the progress bar of a finished epoch
 _MIN_COUNT = 300  # batches, after which every recorded sound run had detected something
@@ -52,20 +52,21 @@ def non_finite_loss(trace: Trace) -> Iterator[Symptom]:
 def never_learned(trace: Trace) -> Iterator[Symptom]:
     """Report a head that detects nothing long after warm-up, or whose training loss is exactly 0."""
     for head, objects in _HEADS.items():
-        curve = trace.column(f"metrics/mAP50({head})")
-        if curve is None or not len(curve) or not np.isfinite(curve).all():
+        curve = without_gaps(trace.column(f"metrics/mAP50({head})"))
+        if curve is None:
             continue
         best = float(curve.max())
         others = [trace.column(f"metrics/mAP50({other})") for other in _HEADS if other != head]
-        beside = max((float(values.max()) for values in others if values is not None and len(values)), default=0.0)
+        beside = max((float(np.nanmax(values, initial=0.0)) for values in others if values is not None), default=0.0)
         untrained = _untrained_loss(trace, head) if best < 0.1 else None
         dead_beside_others = not curve.any() and beside > 0.5 and len(trace) >= 20
         early = _batches(trace) * len(trace) < _MIN_COUNT or _warmed_up_throughout(trace)
         planned = planned_epochs(trace)
         over = planned is not None and int(trace.epochs[-1]) >= 0.9 * planned and len(trace) >= 10
         if untrained is None and not dead_beside_others:
-            found_nothing = best < 0.02 and (over or (_had_its_chance(trace) and not early))
-            lost_all = best < 0.05 and over and len(trace) >= 20 and nan_median(curve[-5:]) < 0.005
+            over_long = over and len(trace) >= 20
+            found_nothing = best < (0.03 if over_long else 0.02) and (over or (_had_its_chance(trace) and not early))
+            lost_all = best < 0.05 and over_long and nan_median(curve[-5:]) < 0.005
             if not found_nothing and not lost_all:
                 continue
         high = extreme_learning_rate(trace)
@@ -206,8 +207,8 @@ def diverged(trace: Trace) -> Iterator[Symptom]:
     """
     n = len(trace)
     for name, curve, head in head_curves(trace) if n >= 10 else ():
-        loss, able = trace.summed("train/", head), np.flatnonzero(curve >= 0.05)
-        if loss is None or not np.isfinite(loss).all() or not len(able):
+        loss, able = without_gaps(trace.summed("train/", head)), np.flatnonzero(curve >= 0.05)
+        if loss is None or not len(able):
             continue
         level = smooth(loss)
         best = int(able[0] + np.argmin(level[able[0] :]))
@@ -240,8 +241,8 @@ def overfit(trace: Trace) -> Iterator[Symptom]:
         return
     tail = max(5, n // 10)
     for name, curve, head in head_curves(trace):
-        train, val = trace.summed("train/", head), trace.summed("val/", head)
-        if train is None or val is None or not np.isfinite(train).all():
+        train, val = without_gaps(trace.summed("train/", head)), trace.summed("val/", head)
+        if train is None or val is None:
             continue
         level = smooth(curve)
         best = int(np.nanargmax(level))
@@ -297,13 +298,14 @@ def oscillation(trace: Trace) -> Iterator[Symptom]:
     if rows.sum() < 12:
         return
     for name, curve, head in head_curves(trace):
-        val = trace.summed("val/", head)
-        if val is None or not np.isfinite(val).all():
+        val = without_gaps(trace.summed("val/", head))
+        if val is None:
             continue
         part, loss = curve[rows], val[rows]
-        swing = noise(part)
-        if swing < max(0.05, 0.12 * nan_median(part)) or noise(loss) < 0.1 * nan_median(loss):
-            continue
+        swing, least = noise(part), max(0.05, 0.12 * nan_median(part))
+        shaken = noise(loss) / nan_median(loss)
+        if swing < least or shaken < max(0.05, 0.1 * least / swing):
+            continue  # the wider the metric swings, the less the loss has to
         together = float(np.corrcoef(np.diff(part), np.diff(loss))[0, 1])
         if together > -0.5:
             continue
@@ -333,8 +335,8 @@ def plateau(trace: Trace) -> Iterator[Symptom]:
     if rows.sum() < 25:
         return
     for name, curve, head in head_curves(trace):
-        loss = trace.summed("train/", head)
-        if loss is None or not np.isfinite(loss).all():
+        loss = without_gaps(trace.summed("train/", head))
+        if loss is None:
             continue
         part, losses = curve[rows], loss[rows]
         third, level, swing = len(part) // 3, nan_median(part), noise(part)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from liftgate.diagnosis.signals import Floats
-from liftgate.diagnosis.trace import Trace
+from liftgate.diagnosis.trace import Trace, without_gaps
 
 
 class Schedule(NamedTuple):
@@ -38,11 +38,10 @@ class Schedule(NamedTuple):
 def read_schedule(trace: Trace) -> Schedule | None:
     """Return the schedule; None where the file has no usable learning rate."""
     rate = trace.learning_rate
-    if rate is None or len(rate) < 3:
-        return None
-    if not np.isfinite(rate[-1]):  # the last line was cut off
+    if rate is not None and len(rate) >= 3 and not np.isfinite(rate[-1]):  # the last line was cut off
         rate = np.concatenate([rate[:-1], rate[-2:-1]])
-    if not np.isfinite(rate).all() or rate.max() <= 0:
+    rate = without_gaps(rate)
+    if rate is None or len(rate) < 3 or rate.max() <= 0:
         return None
     peak_row = int(np.argmax(rate))
     planned = _epochs_argument(trace) or _end_of_linear_decay(rate, peak_row)

@@ -37,6 +37,7 @@ _OTHER_TRAINERS = {
 }
 """File that a run folder of another trainer has → who writes it"""
 _LOGS = ("train.log", "../train.log", "log.txt", "nohup.out")
+_FAR_BACK = 5  # epochs: further than a resumed run goes back
 _TWO_HEADED = ("_om", "_oo")  # losses of YOLOv10: one-to-many and one-to-one assignment
 _LOSS_LIMIT = 1e15  # losses are clipped here, so that their sums stay finite
 _MAX_LOG_BYTES = 20_000_000  # bytes read of a log's end
@@ -122,9 +123,9 @@ def read_trace(path: Path) -> Trace:
     numbers, rows = _epoch_numbers(names, table)
     begins, interleaved = _run_starts(numbers)
     others = [tuple(int(_number(row[0])) for row in run[1:] if row[0].isdecimal()) for run in earlier]
-    others += [tuple(map(int, part)) for part in np.split(numbers, begins)[:-1]] if begins else []
+    others += [tuple(map(int, _from_one(part))) for part in np.split(numbers, begins)[:-1]] if begins else []
     start = begins[-1] if begins and not interleaved else 0
-    epochs, keep, repeated = _last_rows(numbers[start:], rows[start:])
+    epochs, keep, repeated = _last_rows(_from_one(numbers[start:]), rows[start:])
     columns = {name: table[keep, i] for i, name in enumerate(names) if name != "epoch"}
     run = source.parent
     gaps = tuple(int(e) for e in np.setdiff1d(np.arange(1, epochs[-1] + 1), epochs)) if len(epochs) else ()
@@ -172,22 +173,24 @@ def head_curves(trace: Trace, metrics: Sequence[str] = ("mAP50-95", "mAP50")) ->
     """
     for head in "BPM":
         for name in metrics:
-            curve = _without_gaps(trace.column(f"metrics/{name}({head})"))
+            curve = without_gaps(trace.column(f"metrics/{name}({head})"))
             if curve is not None and curve.max() > 0:
                 yield Curve(f"{name}({head})", curve, head)
                 break
-    top1 = _without_gaps(trace.column("metrics/accuracy_top1"))
+    top1 = without_gaps(trace.column("metrics/accuracy_top1"))
     if top1 is not None:
         yield Curve("top-1 accuracy", top1, None)
 
 
-def _without_gaps(values: Floats | None) -> Floats | None:
-    if values is None or not len(values) or not np.isfinite(values[0]):
+def without_gaps(values: Floats | None) -> Floats | None:
+    """Return a curve whose missing values are those of the epoch before; None where more than a tenth is missing."""
+    if values is None or not len(values):
         return None
     known = np.isfinite(values)
     if known.mean() < 0.9:
         return None
-    filled_from: Floats = values[np.maximum.accumulate(np.where(known, np.arange(len(values)), 0))]
+    place = np.maximum.accumulate(np.where(known, np.arange(len(values)), 0))
+    filled_from: Floats = values[np.maximum(place, int(known.argmax()))]
     return filled_from
 
 
@@ -264,29 +267,34 @@ def _number(cell: str) -> float:
 
 
 def _epoch_numbers(names: list[str], table: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return epochs from 1 in the order of the file, and the row of each."""
+    """Return epochs in the order of the file, as they are counted there, and the row of each."""
     counted = np.arange(1.0, len(table) + 1)
     raw = table[:, names.index("epoch")] if "epoch" in names else counted
     if not ((raw >= 0) & (raw < 1e6)).any():
         raw = counted  # no number in the whole column
     rows = np.flatnonzero((raw >= 0) & (raw < 1e6))
-    numbers = raw[rows].astype(np.int64)
-    if len(numbers) and numbers.min() == 0:
-        numbers = numbers + 1  # counted from 0 until 8.0.2xx
-    return numbers, rows
+    return raw[rows].astype(np.int64), rows
+
+
+def _from_one(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the epochs of one run, counted from 1; versions until 8.0.2xx count from 0."""
+    return numbers + 1 if len(numbers) and numbers.min() == 0 else numbers
 
 
 def _run_starts(numbers: NDArray[np.int64]) -> tuple[list[int], bool]:
     """Return where further runs begin in a file, and whether they are mixed instead of one after the other.
 
-    A further run begins where the numbers fall back to the first epoch. A run that was resumed falls back too, but to a
-    later one; a first epoch that is there twice in a row was trained again after a kill.
+    A further run begins where the numbers fall back to the first epoch, or from far to the second: one version counts
+    from 0 and another from 1. A run that was resumed falls back too, but to a later one; a first epoch that is there
+    twice in a row was trained again after a kill.
     """
     if len(numbers) < 2:
         return [], False
     first = int(numbers.min())
     back = np.flatnonzero(np.diff(numbers) <= 0) + 1
-    begins = [int(row) for row in back if numbers[row] == first and numbers[row - 1] > first]
+    begins = [int(row) for row in back if numbers[row] == first < numbers[row - 1]]
+    begins += [int(row) for row in back if numbers[row] == first + 1 and numbers[row - 1] > first + _FAR_BACK]
+    begins.sort()
     mixed = len(back) > 3 and len(back) > 0.3 * len(numbers) and len(back) > len(begins)
     return ([int(back[0])], True) if mixed else (begins, False)
 
