@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from liftgate.services.evidence import evaluate as evaluate
     from liftgate.services.evidence import size as size
     from liftgate.services.evidence import size_models as size_models
+    from liftgate.services.export_proof import ExportProofs as ExportProofs
+    from liftgate.services.export_proof import prove_exports as prove_exports
     from liftgate.services.exporting import ExportResult as ExportResult
     from liftgate.services.exporting import export as export
     from liftgate.services.judging import DrawnJudgements as DrawnJudgements
@@ -100,6 +102,7 @@ VERBS = {
     "plan": "liftgate.services.study_runs",
     "predict": "liftgate.services.prediction",
     "promote": "liftgate.services.models",
+    "prove_exports": "liftgate.services.export_proof",
     "report": "liftgate.services.study_runs",
     "rollback": "liftgate.services.models",
     "run": "liftgate.services.study_runs",
@@ -128,6 +131,7 @@ TYPES = {
     "Diagnosis": "liftgate.diagnosis",
     "DrawnJudgements": "liftgate.services.judging",
     "Evaluation": "liftgate.evaluation.records",
+    "ExportProofs": "liftgate.services.export_proof",
     "ExportResult": "liftgate.services.exporting",
     "Finding": "liftgate.checks.finding",
     "Interval": "liftgate.stats.interval",
@@ -160,6 +164,7 @@ __all__ = [
     "Diagnosis",
     "DrawnJudgements",
     "Evaluation",
+    "ExportProofs",
     "ExportResult",
     "Finding",
     "Interval",
@@ -198,6 +203,7 @@ __all__ = [
     "plan",
     "predict",
     "promote",
+    "prove_exports",
     "report",
     "rollback",
     "run",

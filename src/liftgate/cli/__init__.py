@@ -34,7 +34,7 @@ VERBS = {
     "stop": "pause a running study, from any shell",
     "report": "a study's report again: HTML, Markdown, tables and figures",
     "predict": "detections of any model on any images, labelled or not",
-    "export": "a checkpoint in other formats and precisions, with a card beside each",
+    "export": "a checkpoint in other formats and precisions, and the proof of what each costs",
     "ask": "predictions of an HTTP API on a truth set, to evaluate and compare",
     "evaluate": "metrics with intervals, for any detector's predictions",
     "compare": "the paired verdict on two detectors' predictions",

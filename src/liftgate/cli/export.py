@@ -1,17 +1,22 @@
-"""`liftgate export`: a checkpoint in other formats and precisions, with a card beside each."""
+"""`liftgate export`: a checkpoint in other formats and precisions, and the proof of what each costs."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from liftgate.cli.output import add_json, emit_json, progress, say, show
+from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, reason_to_open, say, show
+from liftgate.errors import EXIT_CODES, UsageError
+
+if TYPE_CHECKING:
+    from liftgate.deploy.export.agreement import Agreement
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `liftgate export`."""
     parser.add_argument("model", metavar="MODEL", help="a .pt")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write, missing or empty")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write, missing or empty")
     parser.add_argument(
         "--formats", default="onnx", metavar="A,B,…",
         help="onnx, openvino, torchscript, ncnn, tensorrt, litert, executorch (default: %(default)s)",
@@ -24,11 +29,45 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nms", action="store_true", help="suppression inside the file; cuts confidences below 0.25")
     parser.add_argument("--calibration", type=int, default=128, metavar="N", help="images (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw of calibration images (default: %(default)s)")
+    proof = parser.add_argument_group("proof: what an export costs in accuracy")
+    proof.add_argument("--prove", type=Path, metavar="TRUTH", help="COCO JSON, data.yaml or VOC folder to measure on")
+    proof.add_argument(
+        "--exports",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="prove these, which are there already, and export nothing",
+    )
+    proof.add_argument("--split", help="split of the truth (default: val, where it has one)")
+    proof.add_argument(
+        "--margin", type=float, default=0.01, help="of mAP50-95 that counts as equal (default: %(default)s)"
+    )
+    proof.add_argument("--conf", type=float, default=0.25, help="operating point (default: %(default)s)")
+    add_open_anyway(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run `liftgate export` and return its exit code."""
+    """Run `liftgate export` and return its exit code: that of the verdict where exports are proved."""
+    if args.exports and args.prove is None:
+        raise UsageError("--exports names what to prove", hint="--prove data.yaml --split test")
+    if args.exports and args.out:
+        raise UsageError("--exports writes no exports", got="--out", hint="leave one of the two out")
+    if not args.exports and args.out is None:
+        raise UsageError("where to write?", hint="--out exports")
+    code = 0
+    printed: dict[str, object] = {}
+    folders = args.exports or []
+    if not folders:
+        folders, printed = _export(args)
+    if args.prove is not None:
+        code = _prove(args, folders, printed)
+    if args.json:
+        emit_json(printed)
+    return code
+
+
+def _export(args: argparse.Namespace) -> tuple[list[Path], dict[str, object]]:
     import msgspec
 
     from liftgate.services.exporting import export
@@ -48,16 +87,59 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             progress=bar,
         )
-    if args.json:
-        cards = {str(one.folder): msgspec.to_builtins(one.card) for one in result.exports}
-        emit_json({"out": str(result.folder), "exports": cards, "notes": list(result.notes)})
-        return 0
-    for one in result.exports:
+    for one in result.exports if not args.json else ():
         show(one.folder)
         say(f"{one.card.format} {one.card.precision}, {one.card.n_bytes / 1e6:.1f} MB")
     for note in result.notes:
         say(f"note: {note}")
-    return 0
+    cards = {str(one.folder): msgspec.to_builtins(one.card) for one in result.exports}
+    return [one.folder for one in result.exports], {
+        "out": str(result.folder),
+        "exports": cards,
+        "notes": list(result.notes),
+    }
+
+
+def _prove(args: argparse.Namespace, folders: list[Path], printed: dict[str, object]) -> int:
+    from liftgate.services.export_proof import PROOF, prove_exports
+
+    with progress() as bar:
+        result = prove_exports(
+            args.model,
+            folders,
+            args.prove,
+            split=args.split,
+            groups=args.groups,
+            margin=args.margin,
+            conf=args.conf,
+            out=None if args.out is None else args.out / PROOF,
+            open_anyway=reason_to_open(args),
+            progress=bar,
+        )
+    printed["proof"] = result.to_dict()
+    for one in result.proofs:
+        say(f"{one.name}: {one.word}, {one.reason}")
+        if one.cost is not None and one.agreement is not None:
+            say(f"  mAP50-95 {one.cost.delta}")
+            say(f"  {_agreement_text(one.agreement, one.best_conf)}")
+        for symptom in one.symptoms:
+            say(f"  {symptom.id}: {symptom.message}")
+        for note in one.notes:
+            say(f"  note: {note}")
+    return EXIT_CODES[result.word]
+
+
+def _agreement_text(found: Agreement, best_conf: tuple[float, float] | None) -> str:
+    parts = [f"{found.n_pairs} of {found.n_reference} detections paired"]
+    if found.median_iou is not None and found.low_iou is not None:
+        parts.append(f"boxes: median IoU {found.median_iou:.3f}, 5% below {found.low_iou:.3f}")
+    if found.rank is not None:
+        parts.append(f"scores: rank correlation {found.rank:.3f}")
+    if best_conf is not None:
+        parts.append(f"confidence of the best F1 {best_conf[0]:.3f} → {best_conf[1]:.3f}")
+    if found.same_class is not None:
+        parts.append(f"classes: {found.same_class:.1%} the same")
+    return "; ".join(parts)
 
 
 def _words(text: str) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.deploy.export.card import ExportCard, InputContract, UseSettings
+from liftgate.deploy.runtime.device import require_device
 from liftgate.deploy.runtime.images import Pixels, read_pixels
 from liftgate.deploy.runtime.letterbox import input_tensor, letterbox
 from liftgate.deploy.runtime.sessions import Port, Session, open_onnx, open_openvino
@@ -58,6 +59,8 @@ def load_model(card: ExportCard, folder: Path, *, threads: int | None = None) ->
         UsageError: a format that does not run here, or its package is not installed.
         DataError: the file cannot be opened, or is another model than the card says.
     """
+    if card.device is not None:
+        require_device(card.device, folder / card.model)
     opener = _OPEN.get(card.format)
     if opener is None:
         hint = "TensorRT engines run on the device that built them: `liftgate export --on-target`"

@@ -1,0 +1,190 @@
+"""How far an export's detections agree with its reference's, apart by kind: boxes, scores, classes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from liftgate.boxes import iou
+from liftgate.data.core.predictions import Predictions
+
+SAME_PIXELS, SAME_SCORE = 0.05, 1e-4
+"""Within these two detections count as the same"""
+_PAIRED = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Detections of a reference from a confidence on, each paired with the export's best at its place."""
+
+    n_reference: int
+    n_export: int
+    """Of the export, from the same confidence on"""
+    n_pairs: int
+    """Reference detections with a partner: IoU of at least 0.5, of any class"""
+    median_iou: float | None
+    """Of the pairs; None: there are none"""
+    low_iou: float | None
+    """5% of the pairs are below"""
+    offset: tuple[float, float] | None
+    """Median difference of the pairs' centres, pixels of the image, x and y"""
+    offset_error: tuple[float, float] | None
+    """Standard error of these"""
+    same_class: float | None
+    """Share of the pairs"""
+    renamed: tuple[tuple[str, str, int, int], ...]
+    """(class, what the export calls it, how often, of how many pairs) where that is most often another class"""
+    rank: float | None
+    """Spearman's rank correlation of the pairs' scores; None: fewer than 10 pairs"""
+    slope: float | None
+    """Of the export's scores over the reference's"""
+    image_rank: float | None
+    """Rank correlation of the best score of each image and class, wherever the boxes are"""
+    identical: bool
+    """Whether all detections, of any confidence, are the same: 0 without a partner, ≤ 0.05 px, ≤ 1e-4 of score"""
+
+    @property
+    def paired(self) -> float | None:
+        """Share of the reference's detections that have a partner; None: it has none."""
+        return self.n_pairs / self.n_reference if self.n_reference else None
+
+
+def compare_detections(reference: Predictions, export: Predictions, conf: float) -> Agreement:
+    """Return how far two models' detections on the same images agree.
+
+    Args:
+        reference: detections of the checkpoint.
+        export: detections of the export, with the same classes.
+        conf: the confidence from which detections are used.
+    """
+    pairs: list[tuple[int, int, float]] = []
+    strong = reference.scores >= conf
+    for image in range(len(reference.images)):
+        mine = np.flatnonzero((reference.image == image) & strong)
+        theirs = np.flatnonzero(export.image == image)
+        pairs += _pairs(reference, export, mine, theirs)
+    first = np.array([one for one, _, _ in pairs], dtype=np.int64)
+    second = np.array([one for _, one, _ in pairs], dtype=np.int64)
+    overlap = np.array([value for _, _, value in pairs])
+    centres = _centres(export, second) - _centres(reference, first)
+    scores, others = reference.scores[first], export.scores[second]
+    return Agreement(
+        n_reference=int(strong.sum()),
+        n_export=int((export.scores >= conf).sum()),
+        n_pairs=len(pairs),
+        median_iou=float(np.median(overlap)) if pairs else None,
+        low_iou=float(np.quantile(overlap, 0.05)) if pairs else None,
+        offset=_two(np.median(centres, axis=0)) if pairs else None,
+        offset_error=_two(_error_of_median(centres)) if pairs else None,
+        same_class=float((reference.cls[first] == export.cls[second]).mean()) if pairs else None,
+        renamed=_renamed(reference, export, first, second),
+        rank=_rank_correlation(scores, others),
+        slope=_slope(scores, others),
+        image_rank=_rank_correlation(_best(reference).ravel(), _best(export).ravel()),
+        identical=are_identical(reference, export),
+    )
+
+
+def are_identical(one: Predictions, other: Predictions) -> bool:
+    """Return whether both have the same detections, within 0.05 pixels and 1e-4 of score."""
+    if len(one) != len(other) or one.images != other.images:
+        return False
+    for image in range(len(one.images)):
+        mine, theirs = (np.flatnonzero(each.image == image) for each in (one, other))
+        if not _are_same(one, other, mine, theirs):
+            return False
+    return True
+
+
+def _are_same(one: Predictions, other: Predictions, mine: NDArray[np.int64], theirs: NDArray[np.int64]) -> bool:
+    if len(mine) != len(theirs):
+        return False
+    free = np.ones(len(theirs), dtype=np.bool_)
+    for row in mine:
+        near = (
+            free
+            & (other.cls[theirs] == one.cls[row])
+            & (np.abs(other.scores[theirs] - one.scores[row]) <= SAME_SCORE)
+            & (np.abs(other.boxes[theirs] - one.boxes[row]).max(axis=1) <= SAME_PIXELS)
+        )
+        found = np.flatnonzero(near)
+        if not len(found):
+            return False
+        free[found[0]] = False
+    return True
+
+
+def _pairs(
+    reference: Predictions, export: Predictions, mine: NDArray[np.int64], theirs: NDArray[np.int64]
+) -> list[tuple[int, int, float]]:
+    # As many as the reference has, and some more: among hundreds of weak ones anything has a partner.
+    most = max(2 * len(mine), len(mine) + 5)
+    theirs = theirs[np.argsort(-export.scores[theirs], kind="stable")][:most]
+    if not len(mine) or not len(theirs):
+        return []
+    overlaps = iou(reference.boxes[mine], export.boxes[theirs])
+    free = np.ones(len(theirs), dtype=np.bool_)
+    found = []
+    for place in np.argsort(-reference.scores[mine], kind="stable"):
+        there = np.flatnonzero(free & (overlaps[place] >= _PAIRED))
+        if len(there):
+            best = max(there.tolist(), key=lambda at: (float(export.scores[theirs[at]]), float(overlaps[place, at])))
+            free[best] = False
+            found.append((int(mine[place]), int(theirs[best]), float(overlaps[place, best])))
+    return found
+
+
+def _renamed(
+    reference: Predictions, export: Predictions, first: NDArray[np.int64], second: NDArray[np.int64]
+) -> tuple[tuple[str, str, int, int], ...]:
+    found = []
+    for cls, name in enumerate(reference.classes):
+        named = Counter(export.cls[second[reference.cls[first] == cls]].tolist())
+        if not named:
+            continue
+        other, count = named.most_common(1)[0]
+        if other != cls and count >= 3:
+            found.append((name, export.classes[other], count, named.total()))
+    return tuple(found)
+
+
+def _best(predictions: Predictions) -> NDArray[np.float64]:
+    """Return the (images, classes) best score; 0 where there is none."""
+    best = np.zeros((len(predictions.images), len(predictions.classes)))
+    np.maximum.at(best, (predictions.image, predictions.cls), predictions.scores)
+    return best
+
+
+def _centres(predictions: Predictions, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    boxes = predictions.boxes[rows]
+    centres: NDArray[np.float64] = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return centres
+
+
+def _error_of_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    spread = np.median(np.abs(values - np.median(values, axis=0)), axis=0)
+    error: NDArray[np.float64] = 1.2533 * 1.4826 * spread / np.sqrt(len(values))
+    return error
+
+
+def _rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
+    if len(one) < 10:
+        return None
+    first, second = rankdata(one), rankdata(other)
+    if first.std() == 0 or second.std() == 0:
+        return None
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _slope(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
+    if len(one) < 10 or one.std() < 0.02:
+        return None
+    return float(np.polyfit(one, other, 1)[0])
+
+
+def _two(values: NDArray[np.float64]) -> tuple[float, float]:
+    return float(values[0]), float(values[1])

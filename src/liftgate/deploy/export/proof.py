@@ -1,0 +1,175 @@
+"""What an export costs in accuracy: the paired difference from its reference on the same images, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
+from liftgate.deploy.export.agreement import Agreement, compare_detections
+from liftgate.deploy.export.symptoms import Symptom, symptoms_of
+from liftgate.evaluation.compare import compare
+from liftgate.evaluation.match_table import match
+from liftgate.evaluation.records import Comparison
+from liftgate.evaluation.spec import ComparisonSpec
+from liftgate.study.records import VerdictWord
+
+TRIPWIRE = 20
+"""Images that a broken export is found on, before the long run"""
+_COMMON = ("imgsz", "conf", "iou", "max_det", "rect", "task")
+
+
+@dataclass(frozen=True, slots=True)
+class ProofSpec:
+    """What an export has to show."""
+
+    margin: float = 0.01
+    """The largest difference of mAP50-95 that counts as none"""
+    conf: float = 0.25
+    """The operating point"""
+    level: float = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class ExportProof:
+    """Verdict on one export, with its evidence."""
+
+    name: str
+    """Folder of the export"""
+    word: VerdictWord
+    reason: str
+    n_images: int
+    """Measured; of a broken export those of the tripwire"""
+    n_groups: int
+    symptoms: tuple[Symptom, ...] = ()
+    agreement: Agreement | None = None
+    cost: Comparison | None = None
+    """mAP50-95, export − reference; None: not measured"""
+    at_conf: Mapping[str, Comparison] | None = None
+    """recall and precision at the operating point"""
+    best_conf: tuple[float, float] | None = None
+    """Confidence of the best F1, of reference and export"""
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {
+            "name": self.name,
+            "verdict": self.word,
+            "reason": self.reason,
+            "n_images": self.n_images,
+            "n_groups": self.n_groups,
+            "symptoms": [{"id": one.id, "message": one.message, "broken": one.broken} for one in self.symptoms],
+            "agreement": None if self.agreement is None else asdict(self.agreement),
+            "cost": None if self.cost is None else self.cost.to_dict(),
+            "at_conf": None if self.at_conf is None else {name: one.to_dict() for name, one in self.at_conf.items()},
+            "best_conf": None if self.best_conf is None else list(self.best_conf),
+            "notes": list(self.notes),
+        }
+
+
+def broken_proof(
+    name: str, symptoms: Sequence[Symptom], n_images: int, n_groups: int, agreement: Agreement | None = None
+) -> ExportProof:
+    """Return the proof of an export that was not measured further: FAIL, with the first symptom as the reason."""
+    first = next(one for one in symptoms if one.broken)
+    where = f"on {n_images} images" if n_images else "before any image"
+    reason = f"broken ({first.id}): {first.message}; found {where}, so it was not measured further"
+    return ExportProof(name, "FAIL", reason, n_images, n_groups, tuple(symptoms), agreement)
+
+
+def prove(
+    name: str,
+    truth: Dataset,
+    reference: Predictions,
+    export: Predictions,
+    spec: ProofSpec,
+    known: Sequence[Symptom] = (),
+) -> ExportProof:
+    """Return the proof of an export from its detections and its reference's.
+
+    Args:
+        name: of the export.
+        truth: the images, their objects and groups.
+        reference: detections of the checkpoint, in the truth's classes.
+        export: detections of the export, in the truth's classes.
+        spec: margin, operating point and level.
+        known: symptoms of its card.
+    """
+    first, second = (_plain(one) for one in (reference, export))
+    agreement = compare_detections(first, second, spec.conf)
+    symptoms = (*known, *symptoms_of(agreement, spec.conf))
+    cost = compare(truth, first, second, _equal(spec, "mAP50-95"))
+    at_conf = {metric: compare(truth, first, second, _equal(spec, metric)) for metric in ("recall", "precision")}
+    word, reason = _verdict(agreement, cost, symptoms)
+    return ExportProof(
+        name=name,
+        word=word,
+        reason=reason,
+        n_images=len(truth.images),
+        n_groups=len(set(truth.groups)),
+        symptoms=symptoms,
+        agreement=agreement,
+        cost=cost,
+        at_conf=at_conf,
+        best_conf=(best_confidence(truth, first), best_confidence(truth, second)),
+        notes=_notes(cost, truth),
+    )
+
+
+def best_confidence(truth: Dataset, predictions: Predictions) -> float:
+    """Return the confidence at which F1 at IoU 0.5, of all classes together, is largest."""
+    table = match(truth, predictions)
+    bit = np.uint16(1)
+    judged = table.skip[0] & bit == 0
+    right = (judged & (table.hit[0] & bit != 0))[judged]
+    scores = table.score[judged]
+    if not len(scores):
+        return float("nan") if not len(table.score) else 0.0
+    order = np.argsort(-scores, kind="stable")
+    f1 = 2 * np.cumsum(right[order]) / (np.arange(1, len(order) + 1) + int(table.counted[0].sum()))
+    return float(scores[order][int(np.argmax(f1))])
+
+
+def tripwire_images(truth: Dataset, n_images: int = TRIPWIRE) -> Dataset:
+    """Return some images of a truth, of as many groups as possible, those with objects first."""
+    has = np.zeros(len(truth.images), dtype=np.bool_)
+    has[truth.labels.image] = True
+    seen: dict[str, int] = {}
+    turns = []
+    for index, key in enumerate(truth.groups):
+        seen[key] = seen.get(key, -1) + 1
+        turns.append((not has[index], seen[key], index))
+    chosen = sorted(index for _, _, index in sorted(turns)[:n_images])
+    return truth.take(np.array(chosen, dtype=np.int64))
+
+
+def _equal(spec: ProofSpec, metric: str) -> ComparisonSpec:
+    return ComparisonSpec(metric, spec.margin, claim="equal", level=spec.level, conf=spec.conf)
+
+
+def _verdict(agreement: Agreement, cost: Comparison, symptoms: Sequence[Symptom]) -> tuple[VerdictWord, str]:
+    broken = [one for one in symptoms if one.broken]
+    if broken:
+        return "FAIL", f"broken ({broken[0].id}): {broken[0].message}"
+    if agreement.identical:
+        # Without variance there is no interval; the same detections need none: every metric of them is the same.
+        return "PASS", "the same detections as the reference, within 0.05 pixels and 1e-4 of score"
+    return cost.verdict, cost.reason.replace("treatment", "the export").replace("control", "the reference")
+
+
+def _notes(cost: Comparison, truth: Dataset) -> tuple[str, ...]:
+    notes = list(cost.caveats)
+    if cost.verdict == "MARGINAL" and cost.groups_needed:
+        per_group = len(truth.images) / max(len(set(truth.groups)), 1)
+        images = round(cost.groups_needed * per_group)
+        notes.insert(0, f"{cost.groups_needed} groups like these (about {images} images) would settle it")
+    return tuple(notes)
+
+
+def _plain(predictions: Predictions) -> Predictions:
+    """Return predictions with the settings that have to be equal: runtime and precision are what is compared."""
+    return replace(predictions, settings={name: predictions.settings.get(name) for name in _COMMON})

@@ -1,0 +1,231 @@
+"""The ways in which exports fail in the field, planted one by one: each is found and named by its kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from liftgate.deploy.export.calibration import draw_calibration
+from liftgate.deploy.export.card import ExportCard, Source, TargetDevice, read_card, write_card
+from liftgate.deploy.export.finish import Origin, WrittenModel, finish_export
+from liftgate.errors import UsageError
+from liftgate.services.export_proof import ExportProofs, prove_exports
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from deploy.colours import CLASSES, GROUPS, SIZE, write_detector, write_images  # noqa: E402  (it needs onnx)
+from liftgate.data.formats.read import read  # noqa: E402
+from liftgate.data.grouping.groups import assign_groups  # noqa: E402
+
+ORIGIN = Origin(Source("best.pt", "ab" * 32))
+WRITTEN = WrittenModel("model.onnx", "detect", CLASSES, (SIZE, SIZE))
+
+
+def write_export(folder: Path, origin: Origin = ORIGIN, **plant: object) -> Path:
+    write_detector(folder / "model.onnx", **plant)  # type: ignore[arg-type]
+    finish_export(folder, WRITTEN, "onnx", "fp32", origin)
+    return folder
+
+
+def edited(folder: Path, change: Callable[[ExportCard], ExportCard]) -> Path:
+    write_card(change(read_card(folder)), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("set")
+    write_images(folder, 40, n_groups=8, split="train", seed=5)
+    write_images(folder, 40, n_groups=8, split="val", seed=6, brightness=0.4, noise=60)
+    return write_images(folder, 36, n_groups=12, split="test")
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_export(tmp_path_factory.mktemp("reference") / "onnx-fp32")
+
+
+def calibrated(folder: Path, data: Path, split: str = "train", n_images: int = 32) -> Path:
+    """An export that says that it was calibrated on images of a split."""
+    dataset = assign_groups(read(data).split(split), GROUPS, base=folder)
+    as_train = dataset.with_images([replace(one, split="train") for one in dataset.images])
+    drawn = draw_calibration(as_train, n_images=32)
+    images = drawn.images[:n_images]
+    write_export(folder)
+    from liftgate.deploy.export.calibration import CalibrationSet, calibration_hash
+
+    record = replace(drawn.record, n_images=len(images), sha256=calibration_hash(images))
+    CalibrationSet(record, images, ()).write(folder)
+    return edited(folder, lambda card: replace(card, precision="int8", calibration=record))
+
+
+def proved(reference: Path, export: Path, data: Path) -> ExportProofs:
+    return prove_exports(reference, [export], data, split="test", groups=GROUPS)
+
+
+def test_an_export_that_finds_the_same_passes_without_an_interval(tmp_path: Path, reference: Path, data: Path) -> None:
+    proof = proved(reference, write_export(tmp_path / "same"), data).proofs[0]
+    assert (proof.word, proof.symptoms) == ("PASS", ())
+    assert proof.agreement is not None
+    assert proof.agreement.identical
+    assert proof.cost is not None
+    assert proof.cost.delta.estimate == 0
+    assert proof.n_images == 36
+    assert "the same detections" in proof.reason
+
+
+def test_a_small_difference_is_judged_by_its_interval(tmp_path: Path, reference: Path, data: Path) -> None:
+    proof = proved(reference, write_export(tmp_path / "near", shift=0.2), data).proofs[0]
+    assert proof.symptoms == ()
+    assert proof.cost is not None
+    assert proof.cost.claim == "equal"
+    assert proof.word == proof.cost.verdict
+    assert proof.at_conf is not None
+    assert set(proof.at_conf) == {"recall", "precision"}
+    assert proof.best_conf is not None
+
+
+def test_a_sound_calibration_raises_nothing(tmp_path: Path, reference: Path, data: Path) -> None:
+    assert proved(reference, calibrated(tmp_path / "int8", data), data).proofs[0].symptoms == ()
+
+
+PLANTED: dict[str, Callable[[Path, Path], Path]] = {
+    "contract.channels": lambda folder, data: edited(
+        write_export(folder), lambda card: replace(card, input=replace(card.input, channels="BGR"))
+    ),
+    "boxes.lost": lambda folder, data: write_export(folder, dead_boxes=True),
+    "calibration.few": lambda folder, data: calibrated(folder, data, n_images=8),
+    "calibration.domain": lambda folder, data: calibrated(folder, data, "val"),
+    "scores.scaled": lambda folder, data: write_export(folder, squeeze=0.3),
+    "contract.nms": lambda folder, data: with_suppression(folder),
+    "classes.order": lambda folder, data: write_export(folder, order=(0, 2, 1)),
+    "boxes.moved": lambda folder, data: write_export(folder, shift=1.0),
+    "weights.other": lambda folder, data: write_export(folder, Origin(Source("old.pt", "cd" * 32))),
+    "file.unusable": lambda folder, data: cut(write_export(folder)),
+    "device.unusable": lambda folder, data: edited(
+        write_export(folder), lambda card: replace(card, device=TargetDevice("Orin NX", "540.4", "TensorRT 10.9"))
+    ),
+    "calibration.leak": lambda folder, data: calibrated(folder, data, "test"),
+}
+
+
+@pytest.mark.parametrize("symptom", PLANTED)
+def test_a_planted_failure_is_found_and_named(tmp_path: Path, reference: Path, data: Path, symptom: str) -> None:
+    proof = proved(reference, PLANTED[symptom](tmp_path / "export", data), data).proofs[0]
+    assert symptom in [one.id for one in proof.symptoms], proof.symptoms
+    if symptom not in ("calibration.domain", "contract.nms"):  # these limit the numbers, and do not break the export
+        assert proof.word == "FAIL"
+        assert proof.n_images <= 20, "found before the long run"
+
+
+def with_suppression(folder: Path) -> Path:
+    """An export with suppression inside, whose rows end at a confidence of 0.25."""
+    path = write_detector(folder / "model.onnx")
+    model = onnx.load(path)
+    graph, helper, number = model.graph, onnx.helper, onnx.numpy_helper.from_array
+    graph.initializer.extend(
+        [
+            number(np.array([0.5], np.float32), "half"),
+            number(np.array([2, 2], np.int64), "two_two"),
+            number(np.array([0.25], np.float32), "limit"),
+            number(np.array([4, 3], np.int64), "four_three"),
+        ]
+    )
+    graph.node.extend(
+        [
+            helper.make_node("Transpose", ["output0"], ["rows"], perm=[0, 2, 1]),
+            helper.make_node("Split", ["rows", "four_three"], ["places", "chances"], axis=2),
+            helper.make_node("Split", ["places", "two_two"], ["centres", "sizes"], axis=2),
+            helper.make_node("Mul", ["sizes", "half"], ["halves"]),
+            helper.make_node("Sub", ["centres", "halves"], ["low"]),
+            helper.make_node("Add", ["centres", "halves"], ["high"]),
+            helper.make_node("ReduceMax", ["chances"], ["best"], axes=[2], keepdims=1),
+            helper.make_node("ArgMax", ["chances"], ["which"], axis=2, keepdims=1),
+            helper.make_node("Cast", ["which"], ["number"], to=1),
+            helper.make_node("Greater", ["best", "limit"], ["above"]),
+            helper.make_node("Cast", ["above"], ["kept"], to=1),
+            helper.make_node("Mul", ["best", "kept"], ["score"]),
+            helper.make_node("Concat", ["low", "high", "score", "number"], ["chosen"], axis=2),
+        ]
+    )
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info("chosen", onnx.TensorProto.FLOAT, [1, 64, 6]))
+    onnx.save(model, path)
+    finish_export(folder, WRITTEN, "onnx", "fp32", ORIGIN, nms=True)
+    return folder
+
+
+def cut(folder: Path) -> Path:
+    path = folder / "model.onnx"
+    path.write_bytes(path.read_bytes()[:-500])
+    return folder
+
+
+def test_a_file_that_was_replaced_is_named_as_another_one(tmp_path: Path, reference: Path, data: Path) -> None:
+    folder = write_export(tmp_path / "stale")
+    write_detector(folder / "model.onnx", shift=3)
+    proof = proved(reference, folder, data).proofs[0]
+    assert (proof.word, proof.symptoms[0].kind) == ("FAIL", "file")
+    assert "not the file of the card" in proof.reason
+
+
+def test_every_export_gets_its_proof_and_the_worst_decides(tmp_path: Path, reference: Path, data: Path) -> None:
+    exports = [write_export(tmp_path / "good"), cut(write_export(tmp_path / "cut"))]
+    result = prove_exports(reference, exports, data, split="test", groups=GROUPS, out=tmp_path / "proof.json")
+    assert [one.word for one in result.proofs] == ["PASS", "FAIL"]
+    assert result.word == "FAIL"
+    written = json.loads((tmp_path / "proof.json").read_text())
+    assert [one["name"] for one in written["proofs"]] == ["good", "cut"]
+    assert written == msgspec.json.decode(msgspec.json.encode(result.to_dict()))
+
+
+def test_the_exports_of_others_are_measured_all_the_same(tmp_path: Path, reference: Path, data: Path) -> None:
+    bare = write_detector(tmp_path / "theirs.onnx")
+    proof = proved(reference, bare, data).proofs[0]
+    assert proof.word == "PASS"
+    assert any("does not say" in note for note in proof.notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"margin": 0.0}, "margin above 0"),
+        ({"conf": 3.0}, "confidence"),
+        ({"split": "vall"}, "no split"),
+        ({"exports": []}, "no export"),
+        ({"reference": "nothing.pt"}, "no such model"),
+    ],
+)
+def test_a_wrong_argument_is_one_error(reference: Path, data: Path, change: dict[str, object], message: str) -> None:
+    arguments: dict[str, object] = {
+        "reference": reference,
+        "exports": [reference],
+        "truth": data,
+        "split": "test",
+        **change,
+    }
+    with pytest.raises(UsageError, match=message):
+        prove_exports(**arguments)  # type: ignore[arg-type]
+
+
+def test_the_command_exits_by_the_worst_verdict(
+    tmp_path: Path, reference: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from liftgate.cli import main
+
+    good, bad = write_export(tmp_path / "good"), write_export(tmp_path / "bad", dead_boxes=True)
+    rest = ["--prove", str(data), "--split", "test", "--groups", GROUPS]
+    assert main(["export", str(reference), "--exports", str(good), *rest]) == 0
+    assert "good: PASS" in capsys.readouterr().err
+    assert main(["export", str(reference), "--exports", str(good), str(bad), *rest, "--json"]) == 10
+    printed = json.loads(capsys.readouterr().out)
+    assert [one["verdict"] for one in printed["proof"]["proofs"]] == ["PASS", "FAIL"]
+    assert main(["export", str(reference), "--exports", str(good)]) == 2
+    assert main(["export", str(reference)]) == 2
