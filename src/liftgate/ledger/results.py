@@ -295,6 +295,20 @@ class ClaimRow(LedgerRecord):
 
 
 @dataclass(frozen=True, slots=True)
+class SpeedResult(LedgerRecord):
+    """Time per image of one model on one machine."""
+
+    arm: str
+    seed: int
+    value: Body
+    """Milliseconds per image, as the fields of an `Interval`, whose groups are blocks of time"""
+    same_model: float
+    """Ratio of the model to itself in another process: what the machine's noise did"""
+    machine: str
+    """Processor, threads and load, in words"""
+
+
+@dataclass(frozen=True, slots=True)
 class FindingsResult(LedgerRecord):
     """Findings of a check; readers use the `check` entry instead."""
 

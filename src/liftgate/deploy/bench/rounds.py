@@ -55,6 +55,8 @@ class BenchPlan:
     imgsz: int | None = None
     device: str | None = None
     seed: int = 0
+    level: float = 0.95
+    """Of the intervals"""
 
 
 @dataclass(slots=True)
@@ -98,7 +100,7 @@ def measure(
     speeds = tuple(_speed(lane, plan) for lane in own)
     reference = own[0]
     ratios = [
-        _ratio(lane, reference, again, batch)
+        _ratio(lane, reference, again, batch, plan.level)
         for lane in (again, *own[1:])
         for batch in plan.batches
         if all(one.blocks[batch] for one in (lane, reference, again))
@@ -158,9 +160,8 @@ def _take_turns(lanes: Sequence[_Lane], plan: BenchPlan, meter: EnergyMeter, pro
 
 def _speed(lane: _Lane, plan: BenchPlan) -> ModelSpeed:
     opened = lane.opened
-    batches = [
-        _batch_speed(batch, lane.blocks[batch], lane.joules[batch]) for batch in plan.batches if lane.blocks[batch]
-    ]
+    measured = [batch for batch in plan.batches if lane.blocks[batch]]
+    batches = [_batch_speed(batch, lane.blocks[batch], lane.joules[batch], plan.level) for batch in measured]
     skipped = [str(batch) for batch in plan.batches if not lane.blocks[batch]]
     notes = [*lane.model.notes, *opened.notes]
     if skipped:
@@ -187,13 +188,13 @@ def _speed(lane: _Lane, plan: BenchPlan) -> ModelSpeed:
     )
 
 
-def _batch_speed(batch: int, blocks: Sequence[Block], joules: Sequence[float | None]) -> BatchSpeed:
+def _batch_speed(batch: int, blocks: Sequence[Block], joules: Sequence[float | None], level: float) -> BatchSpeed:
     stages = [np.concatenate([getattr(one, name) for one in blocks]) for name in ("pre", "inference", "post")]
     total = np.sum(stages, axis=0)
     group = np.repeat(np.arange(len(blocks)), [len(one.pre) for one in blocks])
     n_images = len(total) * batch
     p50, p90, p95, p99 = np.percentile(total, (50, 90, 95, 99)).tolist()
-    interval = median_interval(total / batch, group)
+    interval = median_interval(total / batch, group, level)
     known = [one for one in joules if one is not None]
     return BatchSpeed(
         batch=batch,
@@ -214,13 +215,13 @@ def _batch_speed(batch: int, blocks: Sequence[Block], joules: Sequence[float | N
     )
 
 
-def _ratio(lane: _Lane, reference: _Lane, again: _Lane, batch: int) -> SpeedRatio:
+def _ratio(lane: _Lane, reference: _Lane, again: _Lane, batch: int, level: float) -> SpeedRatio:
     base = [_block_median(one) for one in reference.blocks[batch]]
 
     def over_base(other: _Lane) -> Interval:
         blocks = (*other.blocks[batch], *reference.blocks[batch])
         n_images = batch * sum(len(one.pre) for one in blocks)
-        return block_ratio([_block_median(one) for one in other.blocks[batch]], base, n_images)
+        return block_ratio([_block_median(one) for one in other.blocks[batch]], base, n_images, level)
 
     ratio, same = over_base(lane), over_base(again)
     return SpeedRatio(lane.model.name, reference.model.name, batch, ratio, same, judge_ratio(ratio, same))

@@ -22,6 +22,7 @@ from liftgate.pipeline.notice import Notice
 from liftgate.pipeline.step import Results, Step
 from liftgate.pipeline.steps.measured_at import measured_at, with_settings
 from liftgate.pipeline.steps.predicting import PredictStep, all_settings, prediction_settings
+from liftgate.pipeline.steps.speed import speed_caveats, speed_step, with_speed
 from liftgate.pipeline.steps.thresholds import image_threshold, require_unjudged_images, threshold_step
 from liftgate.pipeline.steps.training import train_steps
 from liftgate.progress import duration
@@ -147,7 +148,9 @@ class ClaimsStep(Step[GateResult]):
         comparisons = (one for one in context.study.gates if (one.treatment, one.on) == (gate.arm, gate.on))
         self._contributions = [_ComparedArms(context, one) for one in comparisons]
         self._predicted = PredictStep(context, self._arm, seed, gate)
+        self._speed = speed_step(context, self._arm, seed, gate, self._predicted)
         needs: tuple[Step[Any], ...] = (self._predicted, self._evaluated)
+        needs += () if self._speed is None else (self._speed,)
         for contribution in self._contributions:
             needs += contribution.needs
         needs += self._verdict_context.needs
@@ -160,8 +163,10 @@ class ClaimsStep(Step[GateResult]):
         from liftgate.evaluation import verdict
 
         evaluation = Evaluation.from_dict(results.of(self._evaluated).evaluation)
+        speed = None if self._speed is None else results.of(self._speed)
         seeds = self._context.study.seeds[:1] if self._arm.stages else ()
-        decided = verdict.judge_claims(self._gate, evaluation, seeds=seeds)
+        decided = verdict.judge_claims(self._gate, with_speed(evaluation, speed), seeds=seeds)
+        decided = replace(decided, caveats=(*decided.caveats, *speed_caveats(speed)))
         for contribution in self._contributions:  # any of the controls may explain the result
             comparison = contribution.compare(results)
             decided = verdict.attribute(decided, comparison, control=str(contribution.gate.control))

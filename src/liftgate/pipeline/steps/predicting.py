@@ -68,7 +68,7 @@ class PredictStep(Step[PredictResult]):
         """
         context, study, workspace = self._context, self._context.study, self._context.workspace
         job = PredictJob(
-            weights=self._weights(results),
+            weights=self.weights(results),
             data=context.datasets.tree(self._dataset),
             split=self._split,
             task=study.task,
@@ -111,7 +111,12 @@ class PredictStep(Step[PredictResult]):
         truth = self._context.datasets.truth(self._on)
         return coco.read_recorded(self._context.workspace.folder / result.file, truth, result.sha256)
 
-    def _weights(self, results: Results) -> str:
+    def weights(self, results: Results) -> str:
+        """Return the path of the weights, which were compared with the ledger.
+
+        Raises:
+            DataError: a trained file was changed.
+        """
         if self._own_weights is not None:
             return self._own_weights.path
         assert self._trained is not None
