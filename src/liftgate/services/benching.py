@@ -13,7 +13,6 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.deploy.bench.energy import EnergyMeter
 from liftgate.deploy.bench.records import Accuracy, BatchSpeed, BenchResult, ModelSpeed
 from liftgate.deploy.bench.rounds import BenchModel, BenchPlan, measure, this_machine
-from liftgate.deploy.registry.registered import require_registered_content
 from liftgate.errors import UsageError
 from liftgate.evaluation.truth import read_truth
 from liftgate.files import write_text
@@ -135,7 +134,6 @@ def _bench_models(given: Sequence[str | Path]) -> list[BenchModel]:
     found = []
     for one in given:
         path = resolve_model(one)
-        require_registered_content(path)
         checkpoint = path.suffix.lower() in CHECKPOINTS
         notes = trusted_task(path)[1] if checkpoint else ()
         found.append(BenchModel(path.name, path, checkpoint, notes))

@@ -23,6 +23,7 @@ from liftgate.data.formats.read import is_dataset, read
 from liftgate.data.sampling.frames import unlabelled_dataset
 from liftgate.deploy.export.card import Task, UseSettings, find_card, read_card
 from liftgate.deploy.export.described import DescribedExport, describe_export
+from liftgate.deploy.registry.registered import require_registered_content
 from liftgate.deploy.runtime.predict import load_model, predict_dataset, with_thresholds
 from liftgate.errors import DataError, Refused, UsageError
 from liftgate.files import write_text
@@ -81,7 +82,7 @@ def predict(
     Raises:
         Refused: loading the checkpoint could run code.
         UsageError: no such model or images, or a value that is not possible.
-        DataError: an image, a card or an export cannot be read.
+        DataError: an image, a card or an export cannot be read, or a registered model was changed.
         TrainingError: the child process failed.
     """
     use = with_thresholds(UseSettings(), conf, iou, max_det)
@@ -105,14 +106,15 @@ def resolve_model(model: Path | str) -> Path:
 
     Raises:
         UsageError: there is no such model.
+        DataError: it lies in a registry of models, and is not as it was registered.
     """
     path = Path(model)
-    if path.exists():
-        return path.resolve()
-    if (found := find(str(model), Path.cwd())) is not None:
-        return found.resolve()
-    hint = "a .pt, a folder that `liftgate export` wrote, an .onnx, or an OpenVINO .xml; Liftgate downloads nothing"
-    raise UsageError("no such model", got=str(model), hint=hint)
+    found = path if path.exists() else find(str(model), Path.cwd())
+    if found is None:
+        hint = "a .pt, a folder that `liftgate export` wrote, an .onnx, or an OpenVINO .xml; Liftgate downloads nothing"
+        raise UsageError("no such model", got=str(model), hint=hint)
+    require_registered_content(found.resolve())
+    return found.resolve()
 
 
 def read_images(images: Dataset | Path | str, *, split: str | None = None, progress: Progress = silent) -> Dataset:

@@ -190,8 +190,12 @@ def test_a_checkpoint_that_would_run_something_is_refused(tmp_path: Path) -> Non
 def test_a_registered_model_that_was_changed_is_refused(folder: Path, tmp_path: Path) -> None:
     version = liftgate.add_model(folder / "a.onnx", registry=tmp_path / "models")
     version.weights.write_bytes(b"other")
-    with pytest.raises(DataError, match="v0 is not as it was registered"):
-        liftgate.bench(version.weights, blocks=1, seconds=0.01)
+    for call in (
+        lambda: liftgate.bench(version.weights, blocks=1, seconds=0.01),
+        lambda: liftgate.predict(version.weights, folder / "data/images/test"),
+    ):
+        with pytest.raises(DataError, match="v0 is not as it was registered"):
+            call()
 
 
 def test_a_process_that_dies_is_one_error(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ _MAX_YAML = 1 << 20
 class MeasuredOn:
     """One evaluation of a model, with the split that it was measured on."""
 
+    step: str
+    """Key of the evaluate step"""
     on: str
     evaluation: Body
     whole: bool
@@ -130,7 +132,7 @@ def _measured(step: StepEntry, result: EvaluateResult, workspace: Workspace) -> 
     """
     path = workspace.evaluations / f"{result.arm}-seed-{result.seed}-on-{result.on}-{step.key[:12]}.json"
     if not path.is_file():
-        return MeasuredOn(result.on, result.evaluation, whole=False)
+        return MeasuredOn(step.key, result.on, result.evaluation, whole=False)
     try:
         whole = load_json(path, LARGE)
     except DocumentError as error:
@@ -142,7 +144,7 @@ def _measured(step: StepEntry, result: EvaluateResult, workspace: Workspace) -> 
         what = "the evaluation is not the one in the ledger: the file was changed"
         hint = "restore it from a copy, or move it away: the ledger's has all but the images that went well"
         raise DataError(what, where=path, hint=hint)
-    return MeasuredOn(result.on, {**recorded, "images": images}, whole=True)
+    return MeasuredOn(step.key, result.on, {**recorded, "images": images}, whole=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,11 @@ class VersionContents:
     @property
     def primary(self) -> MeasuredOn:
         """The evaluation that the verdict rests on; without one, the first."""
+        gate = None if self.verdict is None else self.model.run.gate(self.verdict.gate)
+        judged = set() if gate is None else {need.key for need in self.model.run.all_needs(gate)}
         on = None if self.verdict is None else _gate_on(self.model, self.verdict)
-        return next((one for one in self.model.evaluations if one.on == on), self.model.evaluations[0])
+        of_gate = (one for one in self.model.evaluations if one.step in judged and one.on == on)
+        return next(of_gate, self.model.evaluations[0])
 
     def entry(self, who: str) -> VersionEntry:
         """Return the version's entry, without the hashes of its files."""
