@@ -76,10 +76,11 @@ def test_nothing_counted_in_any_group_still_leaves_an_upper_bound() -> None:
 def test_cluster_ratio_follows_its_formula() -> None:
     y, x = np.array([3, 5, 2, 8, 4, 6]), np.array([10, 12, 9, 14, 11, 10])
     ratio = y.sum() / x.sum()
-    error = math.sqrt(6 / 5 * np.sum((y - ratio * x) ** 2)) / x.sum()
+    error = math.sqrt(np.sum((y - ratio * x) ** 2 / (1 - x / x.sum()))) / x.sum()  # corrected for leverage
     interval = cluster_ratio_t(y, x, n_images=66)
     half = t_quantile(0.95, x.sum() ** 2 / np.sum(x**2) - 1) * error  # effective groups − 1
-    assert interval.high == pytest.approx(ratio + half)
+    assert interval.low == pytest.approx(ratio - half)
+    assert interval.high == pytest.approx(ratio * math.exp(half / ratio)), "counts are skewed: the log scale"
 
 
 def test_bootstrap_draws_keep_their_multiplicity() -> None:

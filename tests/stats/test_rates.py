@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liftgate.stats.rates import clopper_pearson, korn_graubard, wilson
+from liftgate.stats.rates import clopper_pearson, korn_graubard, ratio_variance, wilson
 
 
 def test_wilson_equals_the_published_figures() -> None:
@@ -40,6 +40,15 @@ def test_korn_graubard_follows_its_formula() -> None:
     interval = korn_graubard(k, n)
     assert interval.n_effective == pytest.approx(n_effective)
     assert (interval.low, interval.high) == pytest.approx(clopper_pearson(rate * n_effective, n_effective))
+
+
+def test_the_variance_of_equal_groups_is_the_usual_one_and_that_of_uneven_groups_larger() -> None:
+    k, even, uneven = np.array([4.0, 9, 7, 8, 6, 8]), np.full(6, 10.0), np.array([60.0, 10, 10, 10, 10, 10])
+    rate = k.sum() / 60
+    assert ratio_variance(k, even) == pytest.approx(6 / 5 * np.sum((k - rate * 10) ** 2) / 60**2)
+    top = np.array([30.0, 9, 7, 8, 6, 8])
+    usual = 6 / 5 * np.sum((top - top.sum() / 110 * uneven) ** 2) / 110**2
+    assert ratio_variance(top, uneven) > 1.3 * usual, "the large group pulls the rate towards itself"
 
 
 def test_under_five_groups_nothing_is_established() -> None:

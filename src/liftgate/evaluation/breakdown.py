@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.evaluation.informative_groups import class_groups_of_difference, groups_of_difference
-from liftgate.evaluation.matched_predictions import MatchedPredictions, class_replicates, replicates
+from liftgate.evaluation.matched_predictions import MatchedPredictions, class_replicates, replicates, scale_of
 from liftgate.evaluation.metric_names import IMAGE_LEVEL
 from liftgate.evaluation.resampling import Units, affordable_draws, images_by_slice, units
-from liftgate.stats.clustered import bootstrap_se_t
-from liftgate.stats.multiplicity import holm, t_p_value
+from liftgate.stats.differences import difference_t, two_sided_p_value
+from liftgate.stats.interval import Interval
+from liftgate.stats.multiplicity import holm
 
 _UNTESTED = frozenset({"best_confidence_median"})
 """Metrics without a valid test within one class or slice (a median): only the values are reported."""
@@ -46,10 +47,11 @@ def compare_classes(
     p_values = np.full(len(delta), np.nan)
     if metric not in _UNTESTED:
         counted = class_groups_of_difference(first, second, metric, groups)
-        for k, row in enumerate(delta):
-            interval = bootstrap_se_t(float(row[0]), row[1:], n_images=0, groups=counted[k], units=groups.count)
-            if interval.standard_error is not None:
-                p_values[k] = float(t_p_value(interval.estimate, interval.standard_error, interval.degrees))
+        for k in range(len(delta)):
+            interval = difference_t(
+                one[k], two[k], n_images=0, groups=counted[k], units=groups.count, scale=scale_of(metric)
+            )
+            p_values[k] = _p_value(interval)
     adjusted = holm(p_values)
     return {
         name: {
@@ -99,17 +101,21 @@ def compare_slices(
         row |= {"method": "bootstrap-se-t", "p_holm": None, "note": "", "groups_effective": counted.effective}
         p = math.nan
         if not math.isnan(delta[0]):
-            interval = bootstrap_se_t(
-                float(delta[0]), delta[1:], level, n_images=int(inside.sum()), groups=counted, units=groups.count
+            interval = difference_t(
+                one, two, level, n_images=int(inside.sum()), groups=counted, units=groups.count, scale=scale_of(metric)
             )
             row["interval"], row["note"] = [interval.low, interval.high], interval.note
-            if interval.standard_error is not None and metric not in _UNTESTED:
-                p = float(t_p_value(interval.estimate, interval.standard_error, interval.degrees))
+            p = math.nan if metric in _UNTESTED else _p_value(interval)
         rows[name] = row
         p_values.append(p)
     for row, adjusted in zip(rows.values(), holm(p_values), strict=True):
         row["p_holm"] = _number(adjusted)
     return rows
+
+
+def _p_value(interval: Interval) -> float:
+    found = two_sided_p_value(interval)
+    return math.nan if found is None else found
 
 
 def _number(value: float | NDArray[np.float64]) -> float | None:

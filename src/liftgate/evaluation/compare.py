@@ -16,15 +16,15 @@ from liftgate.evaluation.alignment import known_truth, require_same_images
 from liftgate.evaluation.breakdown import compare_classes, compare_slices
 from liftgate.evaluation.group_hints import group_caveats
 from liftgate.evaluation.informative_groups import groups_of_difference
-from liftgate.evaluation.matched_predictions import MatchedPredictions, match_for_metric, replicates
+from liftgate.evaluation.matched_predictions import MatchedPredictions, match_for_metric, replicates, scale_of
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS
 from liftgate.evaluation.records import Comparison, ImageChange
 from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, image_units, units
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.verdict import PUBLISHED, as_gain, decide, explain_verdict, groups_that_settle
-from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance
+from liftgate.stats.clustered import bootstrap_variance
+from liftgate.stats.differences import difference_t, two_sided_p_value
 from liftgate.stats.interval import Interval
-from liftgate.stats.multiplicity import t_p_value
 
 MAX_NAMED_IMAGES = 50
 """The most images that a comparison lists"""
@@ -100,9 +100,6 @@ def build_comparison(
     gain = as_gain(delta, metric)
     word = decide(gain, spec.margin, spec.rule, spec.claim)
     unsettled = word == "MARGINAL" and spec.rule == "interval"
-    p_value = None
-    if delta.established and delta.standard_error is not None:
-        p_value = float(t_p_value(delta.estimate, delta.standard_error, delta.degrees))
     slices = spec.slices
     return Comparison(
         metric=metric,
@@ -124,7 +121,7 @@ def build_comparison(
             *_limit_notes(arms, metric),
             *group_caveats(truth),
         ),
-        p_value=p_value,
+        p_value=two_sided_p_value(delta),
         percentile=_percentile_interval(pair, spec.interval_level),
         probability_better=_probability_better(gain),
     )
@@ -197,10 +194,9 @@ def difference_interval(
         level: of the interval.
         simple_variance: variance if every image were a group of its own; gives the design effect.
     """
-    difference = values[1] - values[0]
-    return bootstrap_se_t(
-        float(difference[0]), difference[1:], level, n_images=len(groups.of_image), units=groups.count,
-        groups=groups_of_difference(*arms, metric, groups), simple_variance=simple_variance,
+    return difference_t(
+        *values, level, n_images=int((groups.group < groups.n_groups).sum()), units=groups.count,
+        groups=groups_of_difference(*arms, metric, groups), scale=scale_of(metric), simple_variance=simple_variance,
     )  # fmt: skip
 
 
@@ -228,10 +224,10 @@ def _percentile_interval(pair: PairedDifference, level: float) -> tuple[float, f
 
 def _probability_better(gain: Interval) -> float | None:
     """Return the share of the t distribution around the gain above 0; equivalent to the two-sided p-value."""
-    if not gain.established or gain.standard_error is None:
+    p_value = two_sided_p_value(gain)
+    if p_value is None:
         return None
-    tail = float(t_p_value(gain.estimate, gain.standard_error, gain.degrees)) / 2
-    return 1 - tail if gain.estimate > 0 else tail
+    return 1 - p_value / 2 if gain.estimate > 0 else p_value / 2
 
 
 def _most_changed_images(truth: Dataset, arms: Sequence[MatchedPredictions], metric: str) -> tuple[ImageChange, ...]:

@@ -18,6 +18,7 @@ from liftgate.evaluation.metrics import averaged_metrics, class_averages, rate
 from liftgate.evaluation.oks_sigmas import resolve_sigmas
 from liftgate.evaluation.operating_point import OperatingPoint, operating_point
 from liftgate.evaluation.spec import ComparisonSpec
+from liftgate.stats.rates import Scale
 
 
 class MatchedPredictions(NamedTuple):
@@ -94,3 +95,10 @@ def class_replicates(
         return class_averages(arm.table, average, unit, weights)
     each = (operating_point(arm.table, conf, cls) for cls in range(len(arm.table.classes)))
     return np.stack([rate(point, metric, unit, weights) for point in each])
+
+
+def scale_of(metric: str) -> Scale | None:
+    """Return the scale on which the interval of one model's metric is symmetric; None: no such scale is used."""
+    if metric == "best_confidence_median":
+        return None
+    return "log" if metric == "false_positives_per_image" else "logit"

@@ -22,10 +22,10 @@ from liftgate.evaluation.matched_predictions import match_for_metric
 from liftgate.evaluation.records import Comparisons
 from liftgate.evaluation.resampling import units
 from liftgate.evaluation.spec import ComparisonSpec
-from liftgate.stats.clustered import with_half_width
-from liftgate.stats.distributions import normal_quantile, t_quantile, t_tails
+from liftgate.stats.differences import at_level, two_sided_p_value
+from liftgate.stats.distributions import normal_quantile, t_tails
 from liftgate.stats.interval import Interval
-from liftgate.stats.multiplicity import MaxT, max_t, t_p_value
+from liftgate.stats.multiplicity import MaxT, max_t
 
 _INFINITE_DEGREES = 1e9  # with so many degrees of freedom t is normal
 _SEED = 20_260_102  # fixed, so that the simulated factor is reproducible; with 200,000 draws its error is about 0.005
@@ -82,14 +82,13 @@ def _simultaneous(pairs: Sequence[PairedDifference], level: float) -> tuple[list
 
 
 def _simultaneous_interval(delta: Interval, level: float, count: int) -> Interval:
-    if not delta.established or delta.standard_error is None or count == 1:
+    if not delta.established or count == 1:
         return delta
-    method = f"{delta.method}, max-t of {count}"
-    return replace(with_half_width(delta, t_quantile(level, delta.degrees) * delta.standard_error), method=method)
+    return replace(at_level(delta, level), method=f"{delta.method}, max-t of {count}")
 
 
 def _adjusted_p_value(delta: Interval, family: MaxT) -> float:
-    if not delta.established or delta.standard_error is None:
+    alone = two_sided_p_value(delta)
+    if alone is None:
         return math.nan
-    alone = float(t_p_value(delta.estimate, delta.standard_error, delta.degrees))
     return float(family.p_values(normal_quantile(1 - alone) if alone > 0 else math.inf))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from liftgate.errors import UsageError
 from liftgate.evaluation.records import Comparison
+from liftgate.stats.differences import error_of_width
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import percent
 from liftgate.stats.rates import wilson
@@ -228,7 +229,7 @@ def size_from_pilot(
         UsageError: the pilot has too few groups, or the difference is not above the margin.
     """
     _require_level_and_power(level, power)
-    error = pilot.delta.standard_error
+    error = error_of_width(pilot.delta)
     if error is None:
         raise UsageError("the pilot has no interval to plan from", got=pilot.delta.note)
     if difference <= margin:

@@ -2,7 +2,7 @@
 
 The mean over seeds of treatment − control has two sources of variance: the groups that were sampled for the test, and
 the seeds. They add (Bouthillier et al. 2021): SE² = mean of the seeds' own SE² over groups + s²(differences between
-seeds)/k. Degrees of degrees are by Satterthwaite, those of the groups being effective groups − 1. With two seeds the
+seeds)/k. Degrees of freedom are by Satterthwaite, those of the groups being effective groups − 1. With two seeds the
 spread is too uncertain for that: the half widths of groups and of seeds, each with its own t, are added.
 """
 
@@ -23,6 +23,7 @@ from liftgate.evaluation.metric_names import LESS_IS_BETTER
 from liftgate.evaluation.records import Comparison
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.verdict import as_gain, decide, explain_verdict, groups_that_settle
+from liftgate.stats.differences import error_of_width
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import Interval
 from liftgate.stats.seeds import MIN_SEEDS, probability_better
@@ -122,7 +123,7 @@ class _VarianceComponents(NamedTuple):
 
     @classmethod
     def of(cls, each: Sequence[Comparison]) -> _VarianceComponents | None:
-        errors = [one.delta.standard_error for one in each if one.delta.standard_error is not None]
+        errors = [error for one in each if (error := error_of_width(one.delta)) is not None]
         if not each[0].delta.established or len(errors) < len(each):
             return None
         deltas = np.array([one.delta.estimate for one in each])

@@ -8,7 +8,6 @@ only. The delete-one-group jackknife fails for average precision, which is not s
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import GroupCount, count_groups
 from liftgate.stats.interval import MIN_GROUPS, Interval
-from liftgate.stats.rates import clopper_pearson, effective_trials, interval_over_groups, not_established
+from liftgate.stats.rates import (
+    clopper_pearson,
+    effective_trials,
+    interval_over_groups,
+    not_established,
+    ratio_variance,
+    transformed_bounds,
+)
 
 _MANY_DRAWS = 1000
 """From so many draws on, the uncertainty of the bootstrap variance itself is neglected"""
@@ -102,8 +108,7 @@ def bootstrap_se_t(
     half = t_quantile(level, degrees_of(groups, count, np.size(draws))) * error
     low, high = estimate - half, estimate + half
     if logit:
-        at, half = math.log(estimate / (1 - estimate)), half / (estimate * (1 - estimate))
-        low, high = _expit(at - half), _expit(at + half)
+        low, high = transformed_bounds(estimate, half, "logit")
     effect = design_effect(variance, simple_variance)
     worth = None if effect is None else n_images / max(effect, 1.0)  # at most the images that there are
     return interval_over_groups(groups, estimate, (low, high), level, method, n_images, effect, worth, error)
@@ -134,8 +139,8 @@ def cluster_ratio_t(
 ) -> Interval:
     """Return the interval of Σ numerator / Σ denominator over groups, by the linearised cluster SE and t; not below 0.
 
-    If the numerator is 0 in all groups, the upper bound is that of a Poisson count of zero in as many units as there
-    are effective groups.
+    Counts are skewed, so the upper bound is that of the log scale, which is further away. If the numerator is 0 in all
+    groups, it is that of a Poisson count of zero in as many units as there are effective groups.
 
     Args:
         numerator: (G,) such as false positives, by group.
@@ -154,8 +159,7 @@ def cluster_ratio_t(
         return interval_over_groups(
             groups, 0.0, (0.0, upper), level, "poisson-zero", n_images, n_effective=groups.effective
         )
-    count = groups.informative
-    variance = count / (count - 1) * float(np.sum((y - ratio * x) ** 2)) / total**2
+    variance = ratio_variance(y, x)
     error = math.sqrt(variance)
     if error == 0:
         note = f"not established: it is {ratio:g} in every group, and data that never vary tell no width"
@@ -163,10 +167,8 @@ def cluster_ratio_t(
     half = t_quantile(level, groups.degrees) * error
     effect = design_effect(variance, simple_variance)
     worth = None if effect is None else n_images / max(effect, 1.0)
-    low = max(0.0, ratio - half)
-    return interval_over_groups(
-        groups, ratio, (low, ratio + half), level, "cluster-se-t", n_images, effect, worth, error
-    )
+    low, high = max(0.0, ratio - half), transformed_bounds(ratio, half, "log").high
+    return interval_over_groups(groups, ratio, (low, high), level, "cluster-se-t", n_images, effect, worth, error)
 
 
 def median_interval(
@@ -194,10 +196,9 @@ def median_interval(
     method = "woodruff-korn-graubard"
     if groups.informative < MIN_GROUPS:
         return not_established(median, level, method, count, groups)
-    below = np.bincount(group, weights=(column < median) + 0.5 * (column == median))
+    below = np.bincount(group, weights=(column < median) + 0.5 * (column == median)).astype(np.float64)
     share = float(below.sum()) / count
-    informative = groups.informative
-    variance = informative / (informative - 1) * float(np.sum((below - share * sizes) ** 2)) / count**2
+    variance = ratio_variance(below, sizes.astype(np.float64))
     # Half-counted ties shrink the variance of a 0/1 variable; never trust more than independent images would allow.
     variance = max(variance, 0.25 / count) if share else variance
     n_effective, effect = effective_trials(0.5, variance, count, groups, level)
@@ -209,12 +210,3 @@ def median_interval(
         note = f"not established: most values are {median:g}, and data that do not vary tell no width"
         return not_established(median, level, method, count, groups, note)
     return interval_over_groups(groups, median, (lower, upper), level, method, count, effect, n_effective)
-
-
-def with_half_width(interval: Interval, half: float) -> Interval:
-    """Return the interval with another half width around its estimate."""
-    return replace(interval, low=interval.estimate - half, high=interval.estimate + half)
-
-
-def _expit(value: float) -> float:
-    return 1 / (1 + math.exp(-value)) if value > -700 else 0.0

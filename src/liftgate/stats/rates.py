@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from liftgate.stats.distributions import beta_quantile, normal_quantile, t_quantile
 from liftgate.stats.groups import GroupCount, count_groups
 from liftgate.stats.interval import MIN_GROUPS, Interval
+
+Scale = Literal["logit", "log"]
+"""On which the interval of a share, or of a count, is symmetric"""
 
 
 class Bounds(NamedTuple):
@@ -46,13 +49,31 @@ def clopper_pearson(hits: float, trials: float, level: float = 0.95) -> Bounds:
     return Bounds(low, high)
 
 
+def transformed_bounds(estimate: float, half: float, scale: Scale) -> Bounds:
+    """Return the interval estimate ± half, made on another scale by the delta method.
+
+    >>> [round(bound, 3) for bound in transformed_bounds(0.02, 0.02, "logit")]
+    [0.007, 0.054]
+    """
+    if scale == "log":
+        factor = math.exp(min(700.0, half / estimate))
+        return Bounds(estimate / factor, estimate * factor)
+    at, half = math.log(estimate / (1 - estimate)), half / (estimate * (1 - estimate))
+    return Bounds(_expit(at - half), _expit(at + half))
+
+
+def _expit(value: float) -> float:
+    return 1 / (1 + math.exp(-value)) if value > -700 else 0.0
+
+
 def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_images: int | None = None) -> Interval:
     """Return the interval of Σ hits / Σ trials over groups (Korn & Graubard 1998).
 
-    The between-group variance gives an effective number of trials, corrected for its own uncertainty by (z/t)² and at
-    most the number of trials; Clopper–Pearson is applied to it. t has effective groups − 1 degrees of freedom, so that
-    uneven groups count as fewer. Where all trials are hits, or none, the variance holds no information, and the
-    effective groups count as trials. Groups without trials do not count.
+    The between-group variance, corrected for leverage (`ratio_variance`), gives an effective number of trials,
+    corrected for its own uncertainty by (z/t)² and at most the number of trials; Clopper–Pearson is applied to it. t
+    has effective groups − 1 degrees of freedom, so that uneven groups count as fewer. Where all trials are hits, or
+    none, the variance holds no information, and the effective groups count as trials. Groups without trials do not
+    count.
 
     Args:
         hits: (G,) number of hits in each group.
@@ -74,10 +95,26 @@ def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_
     images = int(total) if n_images is None else n_images
     if groups.informative < MIN_GROUPS:
         return not_established(rate, level, "korn-graubard", images, groups)
-    variance = groups.informative / (groups.informative - 1) * float(np.sum((k - rate * n) ** 2)) / total**2
-    n_effective, design_effect = effective_trials(rate, variance, total, groups, level)
+    n_effective, design_effect = effective_trials(rate, ratio_variance(k, n), total, groups, level)
     low, high = clopper_pearson(rate * n_effective, n_effective, level)
     return interval_over_groups(groups, rate, (low, high), level, "korn-graubard", images, design_effect, n_effective)
+
+
+def ratio_variance(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> float:
+    """Return the variance of Σ numerator / Σ denominator between groups, corrected for leverage.
+
+    The residual of a group that holds a share h of the denominator is too small by √(1 − h), because the group pulls
+    the ratio towards itself (Bell & McCaffrey 2002). With equal groups this is the usual factor G/(G − 1).
+
+    Args:
+        numerator: (G,) by group.
+        denominator: (G,) by group; at least two are above 0.
+    """
+    some = denominator > 0
+    y, x = numerator[some], denominator[some]
+    total = float(x.sum())
+    residual = y - float(y.sum()) / total * x
+    return float(np.sum(residual**2 / (1 - x / total))) / total**2
 
 
 def effective_trials(
