@@ -12,7 +12,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.compare import compare
-from liftgate.evaluation.seeds import compare_seeds
+from liftgate.evaluation.seeds import VarianceComponents, compare_seeds
 from liftgate.evaluation.spec import ComparisonSpec
 
 GROUPS, FRAMES = 12, 5
@@ -91,10 +91,10 @@ def test_arms_with_different_numbers_of_runs_are_refused() -> None:
 def test_where_the_seeds_disagree_more_seeds_are_asked_for_and_not_groups() -> None:
     """More images of the same test would not tell whether the next seed is better."""
     data, controls = runs([0.5, 0.5, 0.5], 0)
-    _, treatments = runs([0.5, 0.75, 0.95], 1)
+    _, treatments = runs([0.66, 0.84, 0.99], 1)
     result = compare_seeds(data, controls, treatments, ComparisonSpec(metric="recall", margin=0.0))
     assert (result.verdict, result.groups_needed) == ("MARGINAL", None)
-    asked = re.search(r"with about (\d+) seeds instead of 3 the interval would be narrow enough", result.reason)
+    asked = re.search(r"about (\d+) seeds instead of 3 would settle it with 80% chance", result.reason)
     assert asked is not None and int(asked[1]) > 3
     # With as many seeds that are like these, it is settled.
     more = int(asked[1]) // 3 + 1
@@ -110,4 +110,36 @@ def test_where_the_test_images_leave_it_open_more_groups_are_asked_for() -> None
     result = compare_seeds(data, controls, treatments, ComparisonSpec(metric="recall", margin=0.0))
     assert result.verdict == "MARGINAL"
     assert result.groups_needed is not None and result.groups_needed > GROUPS
-    assert f"more seeds alone would not settle it; about {result.groups_needed} groups" in result.reason
+    assert f"more seeds alone would not settle it; about {result.groups_needed} groups and" in result.reason
+    assert "would, with 80% chance if that is the true difference" in result.reason
+
+
+@pytest.mark.parametrize("of_seeds", [0.0, 0.3, 1.0, 30.0])
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_the_interval_holds_however_much_of_the_variance_is_between_seeds(seeds: int, of_seeds: float) -> None:
+    """4,000 simulated studies with 8 groups: coverage and the chance to pass a margin that is the truth."""
+    rng, trials = np.random.default_rng([seeds, int(10 * of_seeds)]), 4000
+    runs_of = rng.normal(0, np.sqrt(of_seeds), (trials, seeds))
+    estimates = rng.normal(0, 1, trials) + runs_of.mean(axis=1)
+    groups, between = rng.chisquare(7, trials) / 7, runs_of.var(axis=1, ddof=1)
+    halves = np.array(
+        [VarianceComponents(g, s, 7.0, 0.95, seeds).half_width for g, s in zip(groups, between, strict=True)]
+    )
+    assert np.mean(np.abs(estimates) <= halves) >= 0.94
+    assert np.mean(estimates - halves > 0) <= 0.03
+
+
+@pytest.mark.parametrize("of_seeds", [1.0, 5.0])
+def test_as_many_seeds_as_are_named_settle_it_with_the_chance_that_is_named(of_seeds: float) -> None:
+    """300 pilots of three seeds on 40 groups; after each, as many seeds as it asks for, if it asks for any."""
+    rng, room, settled, asked = np.random.default_rng(3), 3.0, 0, 0
+    for _ in range(300):
+        pilot = VarianceComponents(rng.chisquare(39) / 39 * 0.1, rng.chisquare(2) / 2 * of_seeds, 39.0, 0.95, 3)
+        seeds = next((k for k in range(4, 101) if pilot.settled(room, k)), None)
+        if pilot.half_width <= room or seeds is None:
+            continue
+        asked += 1
+        new = rng.normal(room, np.sqrt(of_seeds), seeds)  # the measured difference is the true one
+        half = VarianceComponents(pilot.of_groups, float(new.var(ddof=1)), 39.0, 0.95, seeds).half_width
+        settled += new.mean() - half > 0
+    assert asked > 50 and settled / asked >= 0.8

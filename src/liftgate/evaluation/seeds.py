@@ -2,12 +2,14 @@
 
 The mean over seeds of treatment − control has two sources of variance: the groups that were sampled for the test, and
 the seeds. They add (Bouthillier et al. 2021): SE² = mean of the seeds' own SE² over groups + s²(differences between
-seeds)/k. Degrees of freedom are by Satterthwaite, those of the groups being effective groups − 1. With two seeds the
-spread is too uncertain for that: the half widths of groups and of seeds, each with its own t, are added.
+seeds)/k. Each component has degrees of freedom of its own, effective groups − 1 and seeds − 1: the interval's half
+width is the root of the sum of both squared half widths, so that it holds with two seeds as with many. Three are the
+least for a claim about the recipe.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,11 +24,12 @@ from liftgate.evaluation.compare import compare
 from liftgate.evaluation.metric_names import LESS_IS_BETTER
 from liftgate.evaluation.records import Comparison
 from liftgate.evaluation.spec import ComparisonSpec
-from liftgate.evaluation.verdict import as_gain, decide, explain_verdict, groups_that_settle
+from liftgate.evaluation.verdict import SETTLING_CHANCE, as_gain, decide, explain_verdict
 from liftgate.stats.differences import error_of_width
-from liftgate.stats.distributions import t_quantile
+from liftgate.stats.distributions import normal_quantile, t_quantile
 from liftgate.stats.interval import Interval
-from liftgate.stats.seeds import MIN_SEEDS, probability_better
+from liftgate.stats.sample_size import fewest_groups, upper_sd
+from liftgate.stats.seeds import probability_better
 
 _MOST_SEEDS = 100
 """The most seeds that are considered"""
@@ -68,10 +71,11 @@ def compare_seeds(
         estimate=float(deltas.mean()),
         method=f"{first.delta.method}, {len(each)} seeds",
     )
-    components = _VarianceComponents.of(each)
+    components = VarianceComponents.of(each)
     if components is not None:
-        half, error = components.half_width(len(each)), math.sqrt(components.variance(len(each)))
-        delta = replace(delta, low=delta.estimate - half, high=delta.estimate + half, standard_error=error)
+        half = components.half_width
+        low, high = delta.estimate - half, delta.estimate + half
+        delta = replace(delta, low=low, high=high, standard_error=components.standard_error)
     gain = as_gain(delta, first.metric)
     word = decide(gain, first.margin, rule, first.claim)
     groups, settled_by = None, ""
@@ -106,7 +110,7 @@ def _probability_better(each: Sequence[Comparison]) -> float | None:
     return 1 - share if each[0].metric in LESS_IS_BETTER else share
 
 
-class _VarianceComponents(NamedTuple):
+class VarianceComponents(NamedTuple):
     """Variance components of the mean difference over seeds.
 
     The group component is the mean of the seeds' own squared standard errors: all seeds share the test images, so it
@@ -118,52 +122,77 @@ class _VarianceComponents(NamedTuple):
     of_seeds: float
     """Variance of the difference of a single seed"""
     degrees: float
-    """Degrees of degrees of the group component: effective groups − 1"""
+    """Degrees of freedom of the group component: effective groups − 1"""
     level: float
+    seeds: int
 
     @classmethod
-    def of(cls, each: Sequence[Comparison]) -> _VarianceComponents | None:
+    def of(cls, each: Sequence[Comparison]) -> VarianceComponents | None:
+        """Return the components of one comparison per seed; None where one of them has no interval."""
         errors = [error for one in each if (error := error_of_width(one.delta)) is not None]
         if not each[0].delta.established or len(errors) < len(each):
             return None
         deltas = np.array([one.delta.estimate for one in each])
         of_groups, of_seeds = float(np.mean(np.square(errors))), float(np.var(deltas, ddof=1))
         degrees = min(one.delta.degrees for one in each)
-        return cls(of_groups, of_seeds, degrees, each[0].delta.level)
+        return cls(of_groups, of_seeds, degrees, each[0].delta.level, len(each))
 
-    def variance(self, seeds: int) -> float:
-        return self.of_groups + self.of_seeds / seeds
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the mean difference."""
+        return math.sqrt(self.of_groups + self.of_seeds / self.seeds)
 
-    def half_width(self, seeds: int) -> float:
-        """Return half the width of the interval with this many seeds."""
-        total = self.variance(seeds)
-        if seeds < MIN_SEEDS:
-            groups = t_quantile(self.level, self.degrees) * math.sqrt(self.of_groups)
-            return groups + t_quantile(self.level, seeds - 1) * math.sqrt(self.of_seeds / seeds)
-        parts = ((self.of_groups, self.degrees), (self.of_seeds / seeds, seeds - 1))
-        degrees = total**2 / sum(part**2 / df for part, df in parts) if total > 0 else seeds - 1
-        return t_quantile(self.level, degrees) * math.sqrt(total)
+    @property
+    def half_width(self) -> float:
+        """Half the width of the interval: the half widths of both components, squared and added.
+
+        Satterthwaite's degrees of freedom, of the sum of the variances, are too many by chance where few seeds happen
+        to agree: with three seeds that dominate, they covered 92.5%.
+        """
+        return math.hypot(
+            t_quantile(self.level, self.degrees) * math.sqrt(self.of_groups),
+            t_quantile(self.level, self.seeds - 1) * math.sqrt(self.of_seeds / self.seeds),
+        )
+
+    def settled(self, room: float, seeds: int, groups: int | None = None) -> bool:
+        """Return whether so many new seeds, and groups, leave the interval within `room` with SETTLING_CHANCE.
+
+        Variances are taken at their upper bounds, as they are estimates (`upper_sd`).
+
+        Args:
+            room: distance of the measured difference, taken as the true one, from the margin.
+            seeds: number of training runs.
+            groups: effective number of new groups; None: the same test images.
+        """
+        of_seeds = upper_sd(math.sqrt(self.of_seeds), self.seeds - 1) / math.sqrt(seeds)
+        half, spread = t_quantile(self.level, self.degrees) * math.sqrt(self.of_groups), 0.0
+        if groups is not None:
+            spread = upper_sd(math.sqrt(self.of_groups * (self.degrees + 1)), self.degrees) / math.sqrt(groups)
+            half = t_quantile(self.level, groups - 1) * spread
+        half = math.hypot(half, t_quantile(self.level, seeds - 1) * of_seeds)
+        return half + normal_quantile(2 * SETTLING_CHANCE - 1) * math.hypot(spread, of_seeds) <= room
 
 
 def _what_settles(
-    components: _VarianceComponents, gain: Interval, first: Comparison, seeds: int
+    components: VarianceComponents, gain: Interval, first: Comparison, seeds: int
 ) -> tuple[int | None, str]:
-    """Return what would settle a MARGINAL verdict if the difference and variances stay: groups needed, and in words.
+    """Return what would settle a MARGINAL verdict if the difference is the true one: groups needed, and in words.
 
     More groups do not reduce the variance over seeds, so more seeds are tried first.
     """
     estimate = abs(gain.estimate) if first.claim == "equal" else gain.estimate
     room = abs(estimate - first.margin)
-    enough = next((k for k in range(seeds + 1, _MOST_SEEDS + 1) if components.half_width(k) <= room), None)
+    chance = f"with {SETTLING_CHANCE:.0%} chance if that is the true difference"
+    enough = next((k for k in range(seeds + 1, _MOST_SEEDS + 1) if components.settled(room, k)), None)
     if enough is not None:
-        # Where the interval just reaches the margin: how often new seeds then decide was not measured.
-        narrow = "the interval would be narrow enough if the estimate and its variances stay as they are"
-        return None, f"with about {enough} seeds instead of {seeds} {narrow}"
-    of_groups = replace(gain, standard_error=math.sqrt(components.of_groups))
-    groups = groups_that_settle(of_groups, first.margin, first.claim)
-    if groups is None:
-        return None, "neither more seeds nor more groups would settle it"
-    return groups, f"more seeds alone would not settle it; about {groups} groups and more seeds would"
+        return None, f"about {enough} seeds instead of {seeds} would settle it {chance}"
+    for more in (seeds, 2 * seeds, 5 * seeds, _MOST_SEEDS):
+        effective = fewest_groups(functools.partial(components.settled, room, more)) if room > 0 else None
+        if effective is not None:
+            groups = max(gain.n_groups + 1, math.ceil(effective * gain.n_groups / (components.degrees + 1)))
+            with_seeds = f" and {more} seeds" if more > seeds else f" and {seeds} seeds again"
+            return groups, f"more seeds alone would not settle it; about {groups} groups{with_seeds} would, {chance}"
+    return None, "neither more seeds nor more groups would settle it"
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
