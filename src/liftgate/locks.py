@@ -1,7 +1,7 @@
 """Lock a folder, so that one process at a time works in it.
 
 The lock is `flock` on a file, held open by the process and by every child that inherits the handle: the kernel
-releases it when the last of them ends, so that a crash or reboot leaves no stale lock. The text in the file only says
+releases it when the last of them ends, so that a crash or reboot leaves no stale lock. The text in the file only names
 which process is the owner, or was.
 """
 
@@ -39,7 +39,7 @@ class LockOwner:
         return cls(pid, process_start(pid), socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
-    def here(self) -> bool:
+    def is_local(self) -> bool:
         """Return whether it is, or was, a process of this machine."""
         return self.host == socket.gethostname()
 
@@ -50,7 +50,7 @@ class LockOwner:
 
     def describe_exit(self) -> str:
         """Return, for a message, why the owner no longer holds its lock."""
-        if not self.here:
+        if not self.is_local:
             return f"process {self.pid} on {self.host} is gone"
         now = process_start(self.pid)
         if process_start(os.getpid()).partition(":")[0] != self.started.partition(":")[0]:

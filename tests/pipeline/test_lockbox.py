@@ -48,7 +48,7 @@ def test_a_second_study_on_the_same_test_split_is_told_of_the_first(studied: tup
         api.run(write(study="other"))
     twice = {"scenes": {**LOCKED["scenes"], "openings": {"test": 2}}}
     verdict = api.run(write(study="other", datasets=twice)).verdicts["enough"]
-    (caveat,) = [caveat for caveat in verdict["caveats"] if "look number 2" in caveat]
+    (caveat,) = [caveat for caveat in verdict["caveats"] if "opening number 2" in caveat]
     assert "1 of them by colours" in caveat and "flatter" in caveat
 
 

@@ -387,7 +387,7 @@ def test_predictions_of_weights_that_were_lost_and_came_back_different_are_made_
     ledger.append("step", body)
     planned = {line.step: (line.state, line.why) for line in api.plan(path)}
     assert planned["train long seed 0"][0] == "cached"
-    why = "train long seed 0 was made anew and is not the same"
+    why = "train long seed 0 was made again and differs"
     assert planned["predict long seed 0 on scenes.test"] == ("run", why)
     assert planned["predict short seed 0 on scenes.test"][0] == "cached"
 

@@ -22,7 +22,7 @@ def match_classes(model: Sequence[str], dataset: Sequence[str]) -> tuple[dict[in
     """Return model class → data set class, matched by name, and a note for the user or None.
 
     Classes that the data set does not have are dropped. With no name in common but equally many classes, they are
-    matched in order; otherwise nothing can be detected. The note says so.
+    matched in order; otherwise nothing can be detected, as the note reports.
 
     >>> match_classes(["person", "car"], ["Person"])
     ({0: 0}, None)

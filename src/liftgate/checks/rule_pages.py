@@ -19,7 +19,7 @@ from liftgate.files import write_text
 _HEAD = """# Findings
 
 What `liftgate check` looks for. Every id has a page; `liftgate explain ID` prints it. An *error* stops a run, a
-*warning* deserves a look, *info* is worth knowing. The severity that stands first is the usual one; the
+*warning* deserves attention, *info* is worth knowing. The first severity is the usual one; the
 others are reported where the figures are graver or milder.
 
 `--select` takes ids and families, `--ignore ID=REASON` keeps a finding out of the way and in the record

@@ -13,7 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `liftgate ask`."""
     parser.add_argument("--truth", required=True, type=Path, help="COCO JSON, data.yaml or VOC folder: its images")
     parser.add_argument("--split", help="split to ask about (default: val, where the truth has one)")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where labels do not name it")
     parser.add_argument("--api-url", required=True, metavar="URL", help="where images are posted")
     parser.add_argument("--mapping", required=True, type=Path, help="how images are posted and answers read (YAML)")
     parser.add_argument(

@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--groups", metavar="RULE", help="regex with (?P<group>…), CSV, `folder`, `exif` or `name-time`"
     )
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where labels do not name it")
     parser.add_argument("--select", metavar="IDS", action="append", help="only these ids or families, comma-separated")
     parser.add_argument(
         "--ignore",

@@ -8,7 +8,7 @@ from typing import Any
 
 SUBVERBS = {
     "frames": "images out of videos, cameras and folders",
-    "convert": "write as YOLO, COCO, Pascal VOC or CVAT, and say what is lost",
+    "convert": "write as YOLO, COCO, Pascal VOC or CVAT, and report what is lost",
     "merge": "several data sets as one, conflicts first",
     "fetch": "a data set version from Roboflow",
     "mix": "a training set from several, some seen more often; val and test never mixed",

@@ -1,4 +1,4 @@
-"""`liftgate data convert DATA --to FORMAT --out DIR`: write as YOLO, COCO, Pascal VOC or CVAT, and say what is lost."""
+"""`liftgate data convert DATA --to FORMAT --out DIR`: write YOLO, COCO, Pascal VOC or CVAT, and report what is lost."""
 
 from __future__ import annotations
 

@@ -23,7 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for what CVAT imports")
     parser.add_argument("--to", nargs="+", choices=("cvat", "coco", "yolo"), default=["cvat"], help="cvat always")
     parser.add_argument("--conf", type=float, default=0.25, help="detections below are left out (default 0.25)")
-    parser.add_argument("--classes", nargs="+", metavar="NAME", help="of bare frames, where the predictions do not say")
+    parser.add_argument(
+        "--classes", nargs="+", metavar="NAME", help="of bare frames, where predictions do not name them"
+    )
     add_images(parser)
     add_terms(parser)
     add_server(parser, "--push", "make a task of it on this CVAT server (token in CVAT_ACCESS_TOKEN)")

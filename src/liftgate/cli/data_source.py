@@ -36,7 +36,7 @@ def add_source(parser: argparse.ArgumentParser, *, frozen: bool = True) -> None:
 
 def add_images(parser: argparse.ArgumentParser) -> None:
     """Add --images."""
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where labels do not name it")
 
 
 def add_groups(parser: argparse.ArgumentParser) -> None:

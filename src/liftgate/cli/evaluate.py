@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     show(*table(evaluation))
     if evaluation.n_groups == evaluation.n_images:
-        say("hint: every image counts as independent; if they are frames of videos, say so with --groups")
+        say("hint: every image counts as independent; if they are frames of videos, give --groups")
     return 0
 
 

@@ -23,7 +23,7 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--groups", metavar="RULE", help="regex with (?P<group>…), CSV with image,group; folder, exif or name-time"
     )
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where the labels do not say")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where labels do not name it")
     parser.add_argument("--conf", type=float, default=0.25, help="confidence threshold of rates (default: %(default)s)")
     parser.add_argument("--level", type=float, default=DEFAULT_LEVEL, help="level of intervals (default: %(default)s)")
     parser.add_argument("--sigmas", help="OKS sigmas: coco, one number, or one for each keypoint with commas between")

@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `liftgate size`."""
     claims = parser.add_subparsers(dest="claim", metavar="CLAIM", required=True)
 
-    rate = claims.add_parser("rate", help="a rate (recall, say) is at least so much")
+    rate = claims.add_parser("rate", help="a rate (such as recall) is at least so much")
     rate.add_argument("--at-least", type=float, required=True, help="the claim: 0.95")
     rate.add_argument("--true", type=float, required=True, help="what it really is, as you hope: 0.98")
     _add_plan(rate)

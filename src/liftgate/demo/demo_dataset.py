@@ -26,7 +26,7 @@ N_VIDEOS, N_FRAMES = 40, 8
 _TRAIN, _VAL = 18, 4  # videos; the rest is test
 _WANTED, _OTHERS = 4, 1  # digits in a video: of the three classes, and of the seven others
 _EMPTY = (7, 30)  # videos without any of the three classes: background images
-_LEAKED = (24, 31, 37)  # test videos of which every second frame went to train
+_LEAKED = (24, 31, 37)  # test videos whose every second frame went to train
 TRANSPOSED = [1, 0, 3, 2]
 """Order of x, y, width and height as the exporter wrote them"""
 _IN_PIXELS = 11  # the train video whose labels were exported in pixels instead of fractions
@@ -44,8 +44,8 @@ def build_dataset(folder: Path, seed: int = 0) -> DemoDataset:
     """Write the data set to `folder` and return the path of its data.yaml; a complete data set is left as it is.
 
     No written digit is in two videos, so a split by video is a split by handwriting too. Three faults are
-    planted: the exporter wrote y before x, which no hyper-parameter mends; frames of three videos are in train and in
-    test; one video's labels are in pixels.
+    planted: the exporter wrote y before x, which no hyper-parameter corrects; frames of three videos are in train and
+    in test; one video's labels are in pixels.
 
     Raises:
         UsageError: scikit-learn, which ships the handwriting, is not installed.

@@ -76,7 +76,7 @@ def _is_in_pixels(label: Path) -> bool:
 
 
 def _write_labels(dataset: Dataset, folder: Path, transposed: bool) -> None:
-    """Write the label files anew: rows in pixels divided by the image's size, x before y."""
+    """Rewrite the label files: rows in pixels divided by the image's size, x before y."""
     for image in dataset.images:
         if image.label is None:
             continue

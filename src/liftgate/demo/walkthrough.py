@@ -59,9 +59,9 @@ def run_demo(
         f"the classes are {', '.join(demo_dataset.CLASSES)}.\n"
         "   Frames of one video are near-copies, so Liftgate counts videos, not frames.\n"
     )
-    say("2. A look before any work: liftgate check")
+    say("2. Before any work: liftgate check")
     _print_findings(api.check(delivered.data_yaml, groups=demo_dataset.GROUPS, progress=progress), folder, say)
-    say("\n3. Mending, beside the delivery and not in it")
+    say("\n3. Repair, in a copy and not in the delivery")
     _print_repair(repair(delivered.data_yaml, folder / "mended"), folder, say)
     study = _write_study(folder)
     say("\n4. Checked again, now with the study")
@@ -143,12 +143,12 @@ def _print_findings(result: CheckResult, folder: Path, say: Callable[[str], None
 
 def _print_repair(mended: RepairedDataset, folder: Path, say: Callable[[str], None]) -> None:
     if mended.transposed:
-        say("   every label file: y stood before x, which no hyper-parameter mends; exchanged back")
+        say("   every label file: y was written before x, which no hyper-parameter corrects; exchanged back")
     if mended.in_pixels:
         first, *_, last = sorted(mended.in_pixels) * 2
         say(f"   {first} … {last}: rows in pixels, divided by the image's size")
     if mended.groups_in_several_splits:
-        say(f"   {', '.join(mended.groups_in_several_splits)}: lay in train and in test; split again, by video")
+        say(f"   {', '.join(mended.groups_in_several_splits)}: were in train and in test; split again, by video")
     split = mended.split
     shares = ", ".join(
         f"{name} {sum(place == name for place in split.assignment.values())} frames of "

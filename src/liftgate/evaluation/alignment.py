@@ -37,7 +37,7 @@ def known_truth(truth: Dataset) -> KnownTruth:
     if unknown.all():
         raise UsageError(
             "no object of the truth could be read", where=truth.source, expected="images whose labels can be read",
-            got=f"{len(ids)} images whose labels cannot, such as {ids[0]!r}", hint="`liftgate check` says why",
+            got=f"{len(ids)} images whose labels cannot, such as {ids[0]!r}", hint="`liftgate check` shows why",
         )  # fmt: skip
     note = (
         f"{len(ids)} of {len(truth.images)} images of the truth are left out: no object of their labels could be read, "

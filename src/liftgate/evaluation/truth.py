@@ -69,7 +69,7 @@ def faults_of_truth(dataset: Dataset) -> str:
     if not kept:
         return note
     counts = ", ".join(f"{kind} {number}" for kind, number in Counter(kept).most_common())
-    faults = f"the truth was read with faults ({counts}): `liftgate check` says where"
+    faults = f"the truth was read with faults ({counts}): `liftgate check` shows where"
     return f"{faults}; {note}" if note else faults
 
 
@@ -99,4 +99,6 @@ def _require_objects(dataset: Dataset, where: object) -> None:
     kinds = Counter(f.kind for f in dataset.faults if f.kind in UNREAD_OBJECTS or f.kind == "label_orphan")
     if kinds:
         got = ", ".join(f"{kind} {number}" for kind, number in kinds.most_common())
-        raise UsageError("no object of the truth could be read", where=where, got=got, hint="`liftgate check` says why")
+        raise UsageError(
+            "no object of the truth could be read", where=where, got=got, hint="`liftgate check` shows why"
+        )

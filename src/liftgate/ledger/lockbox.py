@@ -81,7 +81,7 @@ class Lockbox:
 
         Args:
             dataset: name in the study.
-            split: a split that `locks` says is locked.
+            split: a split for which `locks` returns True.
             purpose: why, such as the name of the gate.
             subject_hash: hash of the predictions; the same purpose and subject again is no new opening.
             truth: hash of the labels that the predictions are measured against.

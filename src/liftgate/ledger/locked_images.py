@@ -87,7 +87,7 @@ def read_locked_images(
         if sha256 is None:
             return None
     what = f"by which images of {name}.{split} are recognised is not what the ledger has the hash of"
-    raise LedgerError(what, where=path, hint="restore the file from a copy; the study's next run writes it anew")
+    raise LedgerError(what, where=path, hint="restore the file from a copy; the study's next run writes it again")
 
 
 def register_ledger(ledger: Path, environment: Mapping[str, str] = os.environ) -> None:

@@ -41,7 +41,7 @@ def foreseen_excess(budget: Budget, used: Spent, seconds: float, devices: int = 
 
 
 class Ceiling:
-    """Enforces the budget while a stage trains: says when to pause because the rest does not pay for another epoch.
+    """Enforces the budget while a stage trains: reports when to pause because the rest does not pay for another epoch.
 
     >>> now = 0.0
     >>> ceiling = Ceiling(Budget(gpu_hours=2.0), Spent(1.0, 1.0, None), clock=lambda: now)

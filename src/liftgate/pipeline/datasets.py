@@ -82,7 +82,7 @@ class StudyDatasets:
         """
         if fingerprint(self.dataset(name), progress=self._progress) != self.fingerprint(name):
             where = self.study.folder / self.study.dataset(name).path
-            hint = "bring them back, and the same command goes on; left as they are, it begins anew on what is there"
+            hint = "bring them back, and the same command goes on; left as they are, it starts over on what is there"
             raise DataError(
                 f"images of {name} went or changed during the run; nothing was kept", where=where, hint=hint
             )
@@ -232,7 +232,7 @@ class StudyDatasets:
         entries = Ledger(self._workspace.ledger).records(DataEntry)
         known = [entry.split.sha256 for entry in entries if entry.split is not None and entry.split.file == place]
         if known and (found := file_hash(frozen)) not in known:
-            hint = "restore it from a copy, or delete it: the next run makes a split anew, which is another test set"
+            hint = "restore it from a copy, or delete it: the next run makes a new split, which is another test set"
             what = "the frozen split was changed: it is not the one in the ledger"
             raise DataError(what, where=frozen, expected=short(known[-1]), got=short(found), hint=hint)
 

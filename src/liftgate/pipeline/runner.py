@@ -154,7 +154,7 @@ class _FlowRun:
                 result = self._result_of(step)
                 self._state.record(step, result)
                 if end := self._state.ends_the_study(step, result, flow[place + 1 :]):
-                    hint = "a later step with `when: {ARM: STOPPED}` would say what follows"
+                    hint = "a later step with `when: {ARM: STOPPED}` would define what follows"
                     raise Decided(end, where=self._context.study.source, hint=hint)
                 if isinstance(result, GateResult):
                     self.gates[step.name] = result

@@ -152,7 +152,7 @@ class Cache:
             need = next((need for need in step.needs if need.name == name), None)
             if need is not None and self._output_hash(need) not in (content, ""):
                 # For example lost weights that were trained again, which on a GPU does not give the same.
-                return f"{name} was made anew and is not the same"
+                return f"{name} was made again and differs"
         return ""
 
     def _output_hash(self, step: Step[Any]) -> str:

@@ -191,7 +191,7 @@ def _description(arm: Arm) -> str:
 
 
 def _file_name(weights: str | None) -> str:
-    """Return the name of a file without its folders, which say nothing elsewhere; its hash is in the record."""
+    """Return the name of a file without its folders, which mean nothing elsewhere; its hash is in the record."""
     return Path(weights).name if weights and Path(weights).is_absolute() else weights or ""
 
 

@@ -14,7 +14,7 @@ from liftgate.study.records import Gate
 
 _NODE_KINDS = {"gate": "verdict", "evaluate": "evaluation"}
 """Kind of a step → kind of its node, where they differ"""
-# Of the arguments that a trainer says it used: where it wrote, and what other rows of the table say already.
+# Arguments as recorded by a trainer that are left out: where it wrote, and what other rows of the table show.
 _NOT_SETTINGS = frozenset(
     "data model name project save_dir resume exist_ok mode seed task device pretrained".split()  # noqa: SIM905
 )
@@ -41,12 +41,12 @@ def setting_differences(
     """Return what the last stages of two arms were trained with differently, as the trainer reports it.
 
     Args:
-        gate: says which settings may differ.
+        gate: names the settings that may differ.
         control: its stages of one seed, in order; empty: it was not trained.
         treatment: the same.
 
     Returns:
-        Nothing where one arm was not trained: the arms' descriptions then say what differs.
+        Nothing where one arm was not trained: the arms' descriptions then show what differs.
     """
     if not control or not treatment:
         return ()

@@ -166,7 +166,7 @@ def _place(name: str, order: Sequence[str]) -> int:
 
 
 def _without_word(sentence: str, word: str) -> str:
-    """Return the sentence without the verdict's word, which stands above it."""
+    """Return the sentence without the verdict's word, which is shown above it."""
     return sentence.removeprefix(f"{word}: ")
 
 

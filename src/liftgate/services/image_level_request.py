@@ -35,7 +35,7 @@ class ImageLevelRequest:
         if not self.positive_classes:
             if self.threshold is not None or self.val:
                 raise UsageError(
-                    "a threshold is of images with threats", hint="--threats gun,knife says which classes are one"
+                    "a threshold is of images with threats", hint="--threats gun,knife names the classes that are one"
                 )
             return
         if self.threshold is None:

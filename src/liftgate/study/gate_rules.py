@@ -58,7 +58,7 @@ def _screening(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) 
     of_images = [m for m in (gate.metric, *(claim.metric for claim in gate.claims)) if m in SCREENING]
     if of_images and not gate.threats:
         source.add_problem(
-            path, f"`{of_images[0]}` is of whole images: `threats` says which classes are one", "threats: [gun]"
+            path, f"`{of_images[0]}` is of whole images: `threats` names the classes that are one", "threats: [gun]"
         )
     if gate.threats and not of_images:
         source.add_problem(

@@ -104,7 +104,7 @@ def _data(draft: PartialStudy, stage: StageKeys, path: Path, source: Source) -> 
         here: Path = (*path, "data", index)
         require_known(source, (*here, "dataset"), part.dataset, "dataset", known)
         if part.dataset in _sources(stage)[:index]:
-            source.add_problem((*here, "dataset"), f"`{part.dataset}` is in the mix twice", "say `repeat: 2`")
+            source.add_problem((*here, "dataset"), f"`{part.dataset}` is in the mix twice", "write `repeat: 2`")
     if len(stage.data) > 1 and stage.val is None:
         hint = f"for example val: {stage.data[-1].dataset}"
         source.add_problem(path, "a mix of several datasets needs `val`: val and test are never mixed", hint)

@@ -46,7 +46,7 @@ class DatasetKeys(Keys):
         "relative to study.yaml."
     )
     images: Text | None = Field(
-        default=None, description="Folder of the images, where the label file does not say (COCO)."
+        default=None, description="Folder of the images, where the label file does not name it (COCO)."
     )
     groups: Groups | None = Field(
         default=None,
@@ -70,9 +70,7 @@ class DatasetKeys(Keys):
         default=None,
         description="Only these classes (by the names of `rename`); the boxes of all others are left out.",
     )
-    lock: list[Name] = Field(
-        default=[], description="Splits in the lockbox: every look at them is counted and recorded."
-    )
+    lock: list[Name] = Field(default=[], description="Splits in the lockbox: every opening is counted and recorded.")
     openings: dict[Name, Annotated[int, Field(ge=1)]] = Field(
         default={},
         description="How often a locked split may be opened, declared before. "
@@ -176,7 +174,7 @@ class ModelKeys(Keys):
 
 
 class TrainedKeys(Keys):
-    """An arm with more to say than its stages."""
+    """An arm with settings besides its stages."""
 
     stages: Annotated[list[StageKeys], Field(min_length=1)] = Field(description="Its stages.")
     select: EpochMetric | None = Field(default=None, description="`select` of every stage that has none of its own.")
@@ -184,7 +182,7 @@ class TrainedKeys(Keys):
         default={},
         description="Training arguments and the values to try: {fliplr: [0, 0.5]} makes one more arm for each value "
         "that the recipe does not have already, ARM-fliplr-0, which differs from this one in that value alone, in "
-        "every stage. (Say this arm's own value in its recipe, or a default is trained twice.) "
+        "every stage. (Set this arm's own value in its recipe, or a default is trained twice.) "
         "A gate with `ablation: ARM` compares each of them with this arm.",
     )
     remember: Annotated[list[Text], BeforeValidator(one_or_more)] | Literal[False] | None = Field(
@@ -319,7 +317,7 @@ class StudyKeys(Keys):
     budget: BudgetKeys = Field(default=BudgetKeys(), description="Ceilings of money and time.")
     use: Literal["research", "commercial"] | None = Field(
         default=None,
-        description="What the trained model is for: `check` says where a licence of the data does not allow it.",
+        description="What the trained model is for: `check` reports where a licence of the data does not allow it.",
     )
     ignore: dict[Text, Text] = Field(default={}, description="Findings to ignore: id → the reason, which is recorded.")
     evaluation: EvaluationKeys = Field(default=EvaluationKeys(), description="How predictions are made, for every arm.")

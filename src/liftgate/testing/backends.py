@@ -94,7 +94,7 @@ class BackendContract:
         for name in ("weights/best.pt", "weights/last.pt", "results.csv", "args.yaml"):
             assert (ran.outcome.out / name).stat().st_size > 0
 
-    def test_every_epoch_is_reported_once_and_stands_once_in_the_curve(self, tmp_path_factory: Any) -> None:
+    def test_every_epoch_is_reported_once_and_is_once_in_the_curve(self, tmp_path_factory: Any) -> None:
         """Check law 3: each epoch is reported once, also across a pause."""
         for name in ("whole", "paused"):
             ran = self._run(tmp_path_factory, name)
@@ -111,7 +111,7 @@ class BackendContract:
         assert report.losses and report.lr
         assert {"mAP50", "mAP50-95", "precision", "recall"} <= report.metrics.keys()
 
-    def test_a_paused_run_goes_on_to_the_same_model(self, tmp_path_factory: Any) -> None:
+    def test_a_paused_run_ends_with_the_same_model(self, tmp_path_factory: Any) -> None:
         """Check laws 4 and 6: a paused run ends with the same model as one without a pause."""
         ran = self._run(tmp_path_factory, "paused")
         assert ran.pauses == 1

@@ -27,7 +27,7 @@ project=/runs name=x-by-hand exist_ok=True
     lines = [
         "#!/bin/sh",
         "# The same training without Liftgate: needs `pip install ultralytics` of the version in preflight.json.",
-        "# On the CPU it gives the same bits. On a GPU add amp=False, or amp=bf16 where Liftgate's args.yaml says so.",
+        "# On the CPU it gives the same bits. On a GPU add amp=False, or amp=bf16 where Liftgate's args.yaml has it.",
         *([f"# best.pt here goes by mAP50-95; Liftgate's went by {job.select}."] if job.select else []),
         "set -eu",
         " ".join(["yolo", job.task, "train", *map(shlex.quote, arguments)]),

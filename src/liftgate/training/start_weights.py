@@ -34,7 +34,7 @@ def resolve_weights(name: str, folder: Path, place: str = "") -> StartWeights:
         place: file and line in the study, for the message.
 
     Raises:
-        UsageError: there is no such file; the hint says where to put it.
+        UsageError: there is no such file; the hint names where to put it.
     """
     if found := find(name, folder):
         path = found.resolve()

@@ -145,7 +145,7 @@ def _text(value: float | None) -> str:
 
 
 class StoppingRules:
-    """Applies the rules while a run trains: takes every epoch report and says whether the run must stop."""
+    """Applies the rules while a run trains: takes every epoch report and decides whether the run must stop."""
 
     def __init__(self, points: Sequence[StoppingPoint], earlier: Sequence[EpochReport] = ()) -> None:
         """Start with the reports of the epochs before a pause, `earlier`."""

@@ -75,13 +75,13 @@ def test_stop_pauses_after_the_epoch_says_who_asked_and_the_same_command_finishe
     assert api.stop(path).state == "stopping"
     gate.wait_until_told(to_pause=True)
     gate.open()
-    with pytest.raises(Stopped, match=r"stopped after this epoch, as .*@.* asked at 20"):
+    with pytest.raises(Stopped, match=r"stopped after this epoch, requested by .*@.* at 20"):
         running.result(60)
     paused = one(path)
     assert (paused.state, paused.pid, paused.epoch) == ("paused", None, 2)
     assert "as " in paused.reason
     ended = Ledger(results(path) / "ledger.sqlite").entries("flow")[-1].body["ended"]
-    assert ended.startswith("stopped after this epoch, as ")
+    assert ended.startswith("stopped after this epoch, requested by ")
     assert api.run(path).exit_code == 0
     assert rows(path) == [1, 2, 3, 4, 5, 6]
     assert one(path).state == "finished" and one(path).verdicts == {"enough": "PASS"}

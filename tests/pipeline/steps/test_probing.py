@@ -81,7 +81,7 @@ def test_sound_images_are_learned_by_heart_and_the_run_goes_on(write_study: Writ
     found = probe["result"]["probe"]
     assert (found["n_images"], found["arms"]) == (24, ["short", "long"])
     assert found["ap50"] > 0.9 and set(found["per_class"]) == {"red", "blue"}
-    assert any("learned 24 images by heart" in notice.body.get("message", "") for notice in said)
+    assert any("memorised 24 images" in notice.body.get("message", "") for notice in said)
 
 
 def test_the_probe_has_a_run_folder_that_says_how_to_repeat_it(write_study: Write) -> None:

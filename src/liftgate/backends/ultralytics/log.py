@@ -53,7 +53,7 @@ def warn_of_dropped_images(trainer: Any, tree: Tree, emit: Emit) -> None:
 
 
 def explain_error(error: Exception) -> LiftgateError:
-    """Return an error from inside the trainer as one that says what to do."""
+    """Return an error from inside the trainer as one with a hint."""
     text = f"{type(error).__name__}: {error}".splitlines()[0]
     if "out of memory" in str(error).lower():
         return OutOfMemory("the device ran out of memory", got=text, hint="a smaller `batch` or `imgsz`")

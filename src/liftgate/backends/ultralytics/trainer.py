@@ -36,7 +36,7 @@ _NEVER = 1 << 60  # an accumulation that no batch number reaches
 
 
 class TrainingRun:
-    """One attempt at one training job: what Liftgate keeps beside the trainer."""
+    """One attempt at one training job: what Liftgate keeps in addition to the trainer."""
 
     def __init__(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> None:
         self.job, self.emit, self.should_stop = job, emit, should_stop
@@ -92,18 +92,18 @@ class ResumableTrainerMixin(AtomicCheckpointMixin):
     """Mixed into a trainer: exact state at the end of every epoch, and the way back into it."""
 
     run: TrainingRun
-    asked: dict[str, object]
+    requested: dict[str, object]
     """optimizer, lr0 and batch as the recipe has them: the trainer writes over its arguments"""
     _final = False
     step_at = -1
     """Number of the batch after which the optimizer last stepped; the loop keeps it in a local variable"""
     _batch_number = -1
     _accumulate: int | None = None  # the trainer's own value, while a step is held back
-    _held_back = False  # after a resume: until the step is due that the run left alone would take
+    _held_back = False  # after a resume: until the step at which the uninterrupted run would step
 
     def attach(self: Any, run: TrainingRun) -> None:
         """Tie the trainer to its run; to be called before `train`."""
-        self.run, self.asked = run, {"optimizer": self.args.optimizer, "lr0": self.args.lr0}
+        self.run, self.requested = run, {"optimizer": self.args.optimizer, "lr0": self.args.lr0}
         for name in ("on_train_start", "on_train_epoch_start", "on_train_batch_end", "on_fit_epoch_end"):
             self.add_callback(name, getattr(type(self), name))
 
@@ -162,9 +162,9 @@ class ResumableTrainerMixin(AtomicCheckpointMixin):
 
     def on_train_epoch_start(self: Any) -> None:
         """Record a batch that was halved; after a resume, restore what feeds the epoch."""
-        if self.batch_size != self.asked.setdefault("batch", self.batch_size):
+        if self.batch_size != self.requested.setdefault("batch", self.batch_size):
             self.run.halved.append(self.batch_size)
-            self.asked["batch"] = self.batch_size
+            self.requested["batch"] = self.batch_size
             self.step_at = -1
             message = f"out of memory: the batch was halved to {self.batch_size}"
             self.run.emit(WarningEvent(message=message, fact="batch_halved", extra={"batch": self.batch_size}))
@@ -214,7 +214,7 @@ class ResumableTrainerMixin(AtomicCheckpointMixin):
         return reloaded
 
     def on_fit_epoch_end(self: Any) -> None:
-        """Write the side-car of the epoch beside the next one's training, report the epoch, and pause where asked."""
+        """Write the epoch's side-car during the next epoch, report the epoch, and pause on request."""
         if self._final or RANK > 0:
             return  # after the final evaluation it is called once more; of several ranks the first reports
         report = epoch_report(self, peak_memory_mb(self.device))

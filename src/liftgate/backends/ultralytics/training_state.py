@@ -82,7 +82,7 @@ def newest_state(job: TrainJob, emit: Emit) -> tuple[sidecar.Generation, Any]:
     """Return the newest generation that can be read, and its state.
 
     Raises:
-        TrainingError: there are generations and none can be read; to begin anew silently would hide the loss.
+        TrainingError: generations exist and none can be read; a silent new start would hide the loss.
     """
     for generation in sidecar.generations(job.out):
         found = generation.damage()
@@ -92,7 +92,7 @@ def newest_state(job: TrainJob, emit: Emit) -> tuple[sidecar.Generation, Any]:
         except Exception as error:
             found = type(error).__name__
         emit(WarningEvent(message=f"the state of epoch {generation.epoch} is damaged ({found}): going back one"))
-    hint = "train.log may say why; delete the run's folder to begin anew"
+    hint = "train.log may have the reason; delete the run's folder to start over"
     raise TrainingError("no saved state of this run can be read", where=job.out / "state", hint=hint)
 
 
@@ -136,7 +136,7 @@ def restore_data_stream(trainer: Any, model: Any, state: Any, rank: int = 0) -> 
             dataset.load_image(i)
     if loader.num_workers == 0:
         loader.iterator = loader._get_iterator()
-        for _ in range(len(loader)):  # let the sampler stand where an epoch has ended: what it draws next depends on it
+        for _ in range(len(loader)):  # leave the sampler as it is at the end of an epoch: its next draws depend on it
             next(loader.iterator._sampler_iter)
     loader.generator.set_state(state["generator"])
     version, inner, gauss = state["random"]

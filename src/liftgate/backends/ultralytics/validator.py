@@ -77,7 +77,7 @@ def build_validator(job: PredictJob, settings: Mapping[str, object], scratch: Pa
 
 
 def _task_of(model: Any) -> str | None:
-    """Return the task of a model or an export; None where it does not say."""
+    """Return the task of a model or an export; None where it is not recorded."""
     inner = getattr(model, "model", None)
     task = guess_model_task(inner) if isinstance(inner, torch.nn.Module) else getattr(model, "task", None)
     return None if task is None else str(task)

@@ -181,7 +181,7 @@ def _correct_geometry(dataset: Dataset, log: _FixLog) -> Dataset:
     reason = None
     if name.endswith((NEXT, PREVIOUS)):
         reason = "labels of other images need a person"
-    elif dataset.keypoints is not None:  # the probe says nothing about keypoints
+    elif dataset.keypoints is not None:  # the probe does not measure keypoints
         reason = "keypoints would have to be moved too"
     elif not done.confirmed_by:
         reason = "images that the decision did not use do not confirm it"

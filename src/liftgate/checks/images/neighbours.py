@@ -54,12 +54,12 @@ def frame_name(stem: str) -> FrameName | None:
 
 
 class NeighbourSimilarity(NamedTuple):
-    """How alike neighbours in different splits are, compared with random pairs (`strangers`) of the same sequences."""
+    """How alike neighbours in different splits are, compared with random pairs of the same sequences."""
 
     pairs: int
     neighbours: float
     """mean correlation of the grey thumbnails of neighbours in different splits"""
-    strangers: float
+    random_pairs: float
     """the same of random pairs in different splits of the same sequences"""
     z: float
     """the difference in standard errors"""
@@ -74,7 +74,7 @@ class NeighbourSimilarity(NamedTuple):
 
         All images of a fixed camera resemble each other, so that their gap in correlation is small.
         """
-        gap = self.neighbours - self.strangers
+        gap = self.neighbours - self.random_pairs
         return self.z >= MIN_Z and (gap >= MIN_CORRELATION_GAP or self.superiority >= MIN_SUPERIORITY)
 
 
@@ -90,7 +90,7 @@ def compare_neighbours(dataset: Dataset, scan: ImageScan) -> NeighbourSimilarity
     crossing: list[tuple[int, int]] = []
     sequences = []
     rng = np.random.default_rng(0)
-    strangers: list[tuple[int, int]] = []
+    random_pairs: list[tuple[int, int]] = []
     for stem, members in sorted(_sequences(dataset, scan.readable).items()):
         found = _neighbours_across_splits(dataset, members)
         if not found:
@@ -101,16 +101,16 @@ def compare_neighbours(dataset: Dataset, scan: ImageScan) -> NeighbourSimilarity
         # Random pairs from the same sequence, so that the two kinds of pairs do not differ in their scenes.
         for a, b in rng.integers(0, len(order), (_RANDOM_PAIRS * len(found), 2)):
             if abs(a - b) > 10 * _MAX_STEPS and dataset.images[order[a]].split != dataset.images[order[b]].split:
-                strangers.append((order[a], order[b]))
-    if len(crossing) < _MIN_PAIRS or len(strangers) < _MIN_PAIRS:
+                random_pairs.append((order[a], order[b]))
+    if len(crossing) < _MIN_PAIRS or len(random_pairs) < _MIN_PAIRS:
         return None
-    near, far = (_correlations(scan, pairs[:_MAX_PAIRS]) for pairs in (crossing, strangers))
+    near, far = (_correlations(scan, pairs[:_MAX_PAIRS]) for pairs in (crossing, random_pairs))
     error = np.sqrt(near.var(ddof=1) / len(near) + far.var(ddof=1) / len(far))
     a, b = crossing[int(near.argmax())]
     return NeighbourSimilarity(
         pairs=len(crossing),
         neighbours=float(near.mean()),
-        strangers=float(far.mean()),
+        random_pairs=float(far.mean()),
         z=float((near.mean() - far.mean()) / error) if error > 0 else 0.0,
         superiority=_superiority(near, far),
         sequences=tuple(sequences),
@@ -140,7 +140,7 @@ def _sequences(dataset: Dataset, readable: NDArray[np.bool_]) -> dict[str, list[
 
 
 def _neighbours_across_splits(dataset: Dataset, members: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the index pairs of consecutively numbered images of which one is in train and one in another split."""
+    """Return the index pairs of consecutively numbered images, one in train and one in another split."""
     steps = [b - a for (a, _), (b, _) in pairwise(members)]
     median_step = float(np.median(steps)) or 1.0
     return [

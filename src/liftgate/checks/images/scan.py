@@ -1,6 +1,6 @@
 """Decode every image of a data set once for all rules: is it readable, its size and mode, hash and thumbnail.
 
-Every image is decoded to its end (a header says nothing about a truncated download), JPEG in grey and, when large,
+Every image is decoded to its end (a header does not show a truncated download), JPEG in grey and, when large,
 at a half, a quarter or an eighth of its size: libjpeg then skips most of the arithmetic and still reads every byte.
 Other formats are halved as often after decoding, so that one picture in two formats gets the same hash. Threads,
 not processes: libjpeg and zlib release the interpreter's lock, and nothing has to be pickled. ImageFacts are cached by

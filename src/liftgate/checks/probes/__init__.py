@@ -1,1 +1,1 @@
-"""Measure what labels and pixels say together: label geometry, flip_idx, and learnability."""
+"""Measure labels and pixels together: label geometry, flip_idx, and learnability."""

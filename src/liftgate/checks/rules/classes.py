@@ -21,7 +21,7 @@ from liftgate.data.core.dataset import Dataset
 _RARE = 20  # boxes to learn from: a floor. In one project a class of 115 boxes was still found 0 times
 _LONGEST_LIST = 1 << 20  # bytes of a classes.txt
 _IMBALANCE = 100
-_SKEW, _CERTAIN, _FEW_GROUPS = 0.1, 5.0, 10  # points of share, standard errors, groups that say how it varies
+_SKEW, _CERTAIN, _FEW_GROUPS = 0.1, 5.0, 10  # points of share, standard errors, groups that show how it varies
 _NUMBER = re.compile(r"(class|item|object|label|category|cls)?[ _-]*\d+", re.IGNORECASE)
 
 
@@ -42,7 +42,7 @@ def mismatch(subject: Subject) -> Iterator[Finding]:
     hint spells out where it is obvious; if the lowest number in use is 1, subtract one in the label files.
     """
     for name, dataset in subject.datasets.items():
-        for finding in itertools.chain(_lists(dataset), _numbers(dataset), _beside(dataset)):
+        for finding in itertools.chain(_lists(dataset), _numbers(dataset), _labelling_tool_list(dataset)):
             yield replace(finding, data={"dataset": name, **finding.data})
     pairs = itertools.combinations(subject.datasets.items(), 2)
     for (name, dataset), (other, second) in pairs:
@@ -73,7 +73,7 @@ def _numbers(dataset: Dataset) -> Iterator[Finding]:
         yield replace(finding, hint="no row has class 0: the numbers seem to begin at 1") if shifted else finding
 
 
-def _beside(dataset: Dataset) -> Iterator[Finding]:
+def _labelling_tool_list(dataset: Dataset) -> Iterator[Finding]:
     """Yield a finding for a classes.txt beside the labels (LabelImg) that lists the same names in another order."""
     folders = {image.label.parent for image in dataset.images if image.label is not None} | {dataset.root}
     for file in sorted(folder / "classes.txt" for folder in folders if dataset.format == "yolo"):
@@ -110,7 +110,7 @@ def absent(dataset: Dataset) -> Iterator[Finding]:
     """Classes without a single box in a split.
 
     A class absent from train cannot be learnt; its average precision of 0 pulls the mean down by 1/n. A class absent
-    from val or test is not measured, and nothing in the mean says so.
+    from val or test is not measured, which the mean does not show.
 
     Fix: label some, drop the class from the list (`keep:`), or split again with the rare classes spread.
     """

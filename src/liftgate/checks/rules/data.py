@@ -96,7 +96,7 @@ def empty(dataset: Dataset) -> Iterator[Finding]:
             yield empty.finding(dataset.source, "there is no image")
     elif not len(dataset.labels):
         lost = len(faults_dropping_image(dataset))
-        of_rows = f": none of {plural(lost, 'row')} can be used as it stands" if lost else ""
+        of_rows = f": none of {plural(lost, 'row')} can be used unchanged" if lost else ""
         message = f"{plural(len(dataset.images), 'image')} and not one labelled object{of_rows}"
         hint = "see the findings about labels: all images are concerned" if lost else None
         yield empty.finding(dataset.source, message, hint=hint)
@@ -111,7 +111,7 @@ def reading(dataset: Dataset) -> Iterator[Finding]:
     Repeated ids, lines of a list file that name no image, images in two records: Liftgate reads each of them in one
     way, and another tool may read it in another.
 
-    Fix: correct the named place; each message says what was read instead.
+    Fix: correct the named place; each message names what was read instead.
     """
     yield from fault_findings(reading, dataset, _OTHER)
     known = set(_OTHER) | set(_PATH) | _ELSEWHERE

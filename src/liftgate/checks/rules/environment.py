@@ -143,7 +143,7 @@ def clock(subject: Subject) -> Iterator[Finding]:
     machine = subject.machine
     newest = max(_written(subject), default=None)
     if newest is not None and newest[0] > machine.now + _DAY:
-        message = f"the clock says {_day(machine.now)}, and {newest[1]} was written on {_day(newest[0])}"
+        message = f"the clock shows {_day(machine.now)}, but {newest[1]} was written on {_day(newest[0])}"
         yield clock.finding("this machine's clock", message, now=machine.now, newest=newest[0])
     if machine.unknown_zone is not None:
         message = f"TZ names {machine.unknown_zone}, which is not installed: times are in UTC under a false name"
@@ -162,7 +162,7 @@ def _holds(have: Mapping[str, Package], package: str, versions: str) -> bool:
 
 
 def _broken(packages: Mapping[str, Package]) -> Iterator[tuple[str, str, str]]:
-    """Yield package, neighbour and the versions of it that the package says it needs and does not have."""
+    """Yield each package, a package that it requires, and the required versions that are not installed."""
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 

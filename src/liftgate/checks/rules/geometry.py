@@ -31,13 +31,13 @@ def geometry(subject: Subject) -> Iterator[Finding]:
 
     It is an error only where the evidence for another reading is significant, none contradicts it, and both halves of
     the data agree. Frames of a fixed camera count as one scene. Without significant evidence (few scenes, a fixed
-    camera, objects that look like the background) the answer is "not decidable", which says nothing against the labels.
-    An error of scale below 3% is within the precision of drawing. Where some images clearly fit as stored and some
-    under another reading, part of the labels may have the mistake: a warning. `check` shows the answer also where it
-    is "fits".
+    camera, objects that look like the background) the answer is "not decidable", which is no evidence against the
+    labels. An error of scale below 3% is within the precision of drawing. Where some images clearly fit as stored and
+    some under another reading, part of the labels may have the mistake: a warning. `check` shows the answer also
+    where it is "fits".
 
     Fix: look at the examples with their boxes drawn both ways (`liftgate check … --page check.html`), then correct the
-    converter as the message says and export again. `--fix DIR` changes boxes only where
+    converter as the message describes and export again. `--fix DIR` changes boxes only where
     `--fix labels.geometry` is given too, and where images that the decision did not use confirm it.
     """
     for name, dataset in subject.datasets.items():
@@ -50,7 +50,7 @@ def geometry(subject: Subject) -> Iterator[Finding]:
                 "frames of a fixed camera, and images with the same boxes, count as one"
             )
             data: dict[str, Any] = {"dataset": name, "answer": "not decidable", "images": 0}
-            hint = "draw the boxes of a few images and look"
+            hint = "draw the boxes of a few images and check them"
             yield geometry.finding(dataset.source, message, hint=hint, severity="info", **data)
 
 
@@ -77,7 +77,7 @@ def _findings(name: str, dataset: Dataset, found: Geometry) -> Iterator[Finding]
     else:
         message = (
             f"not decidable: on {judged} neither the boxes as stored (edges z {found.stored.z:.1f}) nor another way "
-            f"to read them stands out (best: {found.best.transform}, {found.best.gain:+.1f} standard errors)"
+            f"to read them is significant (best: {found.best.transform}, {found.best.gain:+.1f} standard errors)"
         )
         hint = "draw the boxes of a few images and look (`--page`); more images make it decidable"
         yield geometry.finding(dataset.source, message, hint=hint, severity="info", **details)

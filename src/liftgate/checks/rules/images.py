@@ -77,7 +77,7 @@ def mostly_background(dataset: Dataset) -> Iterator[Finding]:
     """More than half of the training images show no object.
 
     Backgrounds up to a tenth keep false positives down; beyond that every epoch spends most of its time on images that
-    teach one thing. Labels that were lost in an export look like this too.
+    teach only once. Labels that were lost in an export look like this too.
 
     Fix: leave most of them out of train (keep them in val and test, where production has them); if they should show
     something, export the labels again.
@@ -156,7 +156,7 @@ def exif_rotation(dataset: Dataset) -> Iterator[Finding]:
         yield exif_rotation.finding(dataset.source, message, severity="info", **data)
     elif faults_of_kind(dataset, "size_rotated"):
         message += "; their labels give the unrotated size: whether the boxes are unrotated too is unknown"
-        hint = "draw the boxes of one such image and look"
+        hint = "draw the boxes of one such image and check them"
         yield exif_rotation.finding(dataset.source, message, hint=hint, **data)
     else:
         yield exif_rotation.finding(dataset.source, message, severity="info", **data)
@@ -197,7 +197,7 @@ def _frame_of_labels(dataset: Dataset) -> tuple[str, str]:
 
 @dataset_rule("images.size", "warning")
 def size(dataset: Dataset) -> Iterator[Finding]:
-    """Images whose size is not what the labels say, tiny ones, and strips.
+    """Images whose size differs from that in the labels, tiny ones, and strips.
 
     Labels made on another size are right only if the tool used fractions. Ultralytics drops images under 10 pixels;
     one under 32 is a thumbnail or a crop, smaller than a cell of the coarsest grid. A strip (20:1) keeps a twentieth

@@ -39,7 +39,7 @@ def missing(dataset: Dataset) -> Iterator[Finding]:
 
     Ultralytics treats them as background. If they were simply not labelled yet, the detector is trained not to see
     what it should see, and everything it finds on them counts as a false positive. A deliberate
-    background has an empty label file, which says that somebody checked it.
+    background has an empty label file, which states that it was checked.
 
     Fix: label them, write an empty file for a true background, or leave the images out.
     """
@@ -145,7 +145,7 @@ def outlines(dataset: Dataset) -> Iterator[Finding]:
 def stale_cache(dataset: Dataset) -> Iterator[Finding]:
     """A `.cache` file beside the labels that is older than they are.
 
-    Ultralytics reads labels once and keeps them in `labels.cache`. It reads them anew when the names or the summed
+    Ultralytics reads labels once and keeps them in `labels.cache`. It reads them again when the names or the summed
     size of the files change, and not when a 3 became a 5: corrected labels are then trained on as they were. Liftgate
     writes its own training tree and is not affected; your own `yolo train` may be.
 
@@ -161,4 +161,4 @@ def stale_cache(dataset: Dataset) -> Iterator[Finding]:
     for folder, written in sorted(newest.items()):
         for cache in (folder.with_suffix(".cache"), folder / "labels.cache"):
             if cache.is_file() and cache.stat().st_mtime < written:
-                yield stale_cache.finding(cache, f"older than the labels in {folder.name}, which it stands for")
+                yield stale_cache.finding(cache, f"older than the labels in {folder.name}, from which it was made")

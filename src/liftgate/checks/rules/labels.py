@@ -23,7 +23,7 @@ _SLIVER = 50.0
 _WHOLE = 0.95
 _SAME_BOX = 0.95  # IoU from which two boxes of one class are one object drawn twice
 _CROWDED = 300  # Ultralytics' max_det
-_BUSY, _MANY_IMAGES = 50, 20  # objects that are many anywhere, and images that say what is usual
+_BUSY, _MANY_IMAGES = 50, 20  # objects that are many anywhere, and images that show what is usual
 
 
 @dataset_rule("labels.out_of_range", "error", "warning")
@@ -33,7 +33,7 @@ def out_of_range(dataset: Dataset) -> Iterator[Finding]:
     Ultralytics takes YOLO coordinates from −0.01 to 1.01. One row beyond that and the whole image is left out, of
     training and of validation, with a line in the log that is easily missed. In formats with pixels (COCO, Pascal VOC)
     a box that sticks out a little is cut at the edge and harmless; one that lies outside as a whole, or more than
-    one box in twenty sticking out, says that labels and images do not belong together: other size, other scale,
+    one box in twenty sticking out, shows that labels and images do not belong together: other size, other scale,
     rotated.
 
     Fix: open the named images with their boxes drawn. A few: correct or delete the rows. Many: the export used
@@ -81,7 +81,7 @@ def dropped_image(dataset: Dataset) -> Iterator[Finding]:
 def malformed(dataset: Dataset) -> Iterator[Finding]:
     """Rows that are no box: wrong number of columns, no number, NaN, a box without coordinates or inside out.
 
-    Liftgate leaves such a row out and says so; Ultralytics leaves out the whole image. Boxes and outlines (segments)
+    Liftgate leaves such a row out and reports it; Ultralytics leaves out the whole image. Boxes and outlines (segments)
     mixed in one file do the same. A negative width is a corner taken for a size, or left for right.
 
     Fix: correct the named rows, or export again: a detection row has 5 columns, a pose row 5 + keypoints × 2 or 3.
@@ -105,7 +105,7 @@ def zero_area(dataset: Dataset) -> Iterator[Finding]:
     wrong. It spoils one object, not the run, so it is a warning. (BCCD, a public set of blood cells, has two:
     BloodImage_00338 and BloodImage_00343.)
 
-    Fix: draw the box anew, or delete the row if there is nothing.
+    Fix: draw the box again, or delete the row if there is nothing.
     """
     boxes = dataset.labels.boxes
     flat = np.flatnonzero((boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1]))
@@ -180,7 +180,7 @@ def whole_image(dataset: Dataset) -> Iterator[Finding]:
     A box around everything is what tools write for "this image shows a …" (a label for classification), or a
     drag over the whole canvas. It is right for close-ups.
 
-    Fix: look at the named images; if they were labelled for classification, label them anew.
+    Fix: look at the named images; if they were labelled for classification, label them again.
     """
     labels, sizes = dataset.labels, _sizes(dataset)
     full = sizes.prod(axis=1)
@@ -244,7 +244,7 @@ def crowded(dataset: Dataset) -> Iterator[Finding]:
     Ultralytics gives at most `max_det` boxes per image, 300 by default: what is beyond can never be found. An image
     with three times the objects of the fullest hundredth is a contact sheet, or the labels of several images in one.
 
-    Fix: raise max_det in the evaluation, or cut the images into tiles; look at the ones that stand out.
+    Fix: raise max_det in the evaluation, or cut the images into tiles; look at those with the most objects.
     """
     counts = np.bincount(dataset.labels.image, minlength=len(dataset.images))
     full = np.flatnonzero(counts > _CROWDED)

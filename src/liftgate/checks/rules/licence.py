@@ -37,7 +37,7 @@ def missing(subject: Subject) -> Iterator[Finding]:
 def conflict(subject: Subject) -> Iterator[Finding]:
     """Data whose licences do not allow what an arm does with them, or not together, or not for the declared use.
 
-    A study may say what its model is for (`use: commercial`). An arm that trains on data under a licence that forbids
+    A study may declare the use of its model (`use: commercial`). An arm that trains on data whose licence forbids
     commercial use is then an error: the two lines contradict each other, whatever the model scores. Non-commercial data
     trained into a model that begins from AGPL weights, or beside share-alike data, gives a model that nobody may
     distribute: one licence demands what the other forbids. No-derivatives data may arguably not be trained on at all.
@@ -70,7 +70,7 @@ def _use(subject: Subject, licences: dict[str, str], obliges: dict[str, frozense
     if subject.study is None or subject.study.use != "commercial" or not bound:
         return None
     certain = any(obligations(licences[name]) is not None for name in bound)  # an SPDX name, not a word in a sentence
-    message = f"the study says `use: commercial`, and this trains on {_named(bound, licences)}, for no commercial use"
+    message = f"the study declares `use: commercial`, and this trains on {_named(bound, licences)}: no commercial use"
     return "error" if certain else "warning", message, None
 
 
@@ -88,10 +88,10 @@ def _together(
         return None
     other = _named(free, licences) if free else f"{weights} (AGPL-3.0, Ultralytics)"
     message = (
-        f"trains on {_named(bound, licences)}, for no commercial use, together with {other}, "
+        f"trains on {_named(bound, licences)}: no commercial use, together with {other}, "
         "which allows every use and demands the same of what comes from it"
     )
-    hint = "say `use: research` in the study if the model is never passed on; else take other data"
+    hint = "set `use: research` in the study if the model is never passed on; else take other data"
     return "warning", message, None if free else hint
 
 

@@ -56,7 +56,7 @@ def flip_idx(subject: Subject) -> Iterator[Finding]:
         if (
             given is not None
             and len(given) == len(points.names)
-            and any(not 0 <= goes < len(given) or given[goes] != i for i, goes in enumerate(given))
+            and any(not 0 <= partner < len(given) or given[partner] != i for i, partner in enumerate(given))
         ):
             message = (
                 f"flip_idx {','.join(map(str, given))} does not undo "
@@ -140,7 +140,7 @@ def sigmas(subject: Subject) -> Iterator[Finding]:
     Unless there are 17 keypoints, Ultralytics takes 1/n for each, which is generous: with 3 keypoints the same
     predictions scored mAP50 .981, and .0066 with sigma 0.05. Two projects' OKS-mAP cannot be compared without them.
 
-    Fix: write `kpt_oks_sigmas` into the data.yaml, one for each keypoint; 0.05 is common where nobody measured the
+    Fix: write `kpt_oks_sigmas` into the data.yaml, one for each keypoint; 0.05 is common where nobody has measured the
     annotators' spread.
     """
     for name, dataset in subject.datasets.items():
@@ -154,7 +154,7 @@ def sigmas(subject: Subject) -> Iterator[Finding]:
 
 @dataset_rule("pose.visibility", "warning", "info")
 def visibility(dataset: Dataset) -> Iterator[Finding]:
-    """Visibility flags that say nothing, or keypoints that are never labelled.
+    """Visibility flags without information, or keypoints that are never labelled.
 
     Flags that are 2 everywhere mean that hidden points were guessed or that the exporter writes a constant; a
     keypoint that is 0 everywhere is never learnt, and drags OKS down for everybody.
@@ -180,7 +180,7 @@ def visibility(dataset: Dataset) -> Iterator[Finding]:
 def outside(dataset: Dataset) -> Iterator[Finding]:
     """Keypoints that lie outside the box of their object.
 
-    A few stick out where the box was drawn around the visible part. Many say that keypoints and boxes come from
+    A few stick out where the box was drawn around the visible part. Many show that keypoints and boxes come from
     different images or scales.
 
     Fix: look at the named objects; export keypoints and boxes from the same tool at once.
@@ -218,7 +218,7 @@ def outside(dataset: Dataset) -> Iterator[Finding]:
 
 def _contradicts(given: Sequence[int], proposed: Sequence[int]) -> bool:
     """Return whether a pair that follows from the names is missing in `given`; further pairs are allowed."""
-    return any(goes != i and given[i] != goes for i, goes in enumerate(proposed))
+    return any(partner != i and given[i] != partner for i, partner in enumerate(proposed))
 
 
 def _mirrored(subject: Subject, name: str) -> str | None:

@@ -106,7 +106,7 @@ def classes_by_chance(subject: Subject) -> Iterator[Finding]:
             continue
         confused = first_few(f"{a} / {b}" for a, b in pairs)
         message = (
-            f"{_setting(probe)}, it learned them by heart (AP50 {probe.ap50:.2f}); on {probe.n_others} others it finds "
+            f"{_setting(probe)}, it memorised them (AP50 {probe.ap50:.2f}); on {probe.n_others} others it finds "
             f"objects and does not distinguish {confused}"
         )
         data = {**probe.to_dict(), "pairs": [list(pair) for pair in pairs]}

@@ -26,7 +26,7 @@ _FEW = 20  # images below which a split measures nothing
 def same(subject: Subject) -> Iterator[Finding]:
     """Validation or test images that are the training images.
 
-    Of 26 public data.yaml files, four validate on the training images and one has val = test. The score then says how
+    Of 26 public data.yaml files, four validate on the training images and one has val = test. The score then shows how
     well the model remembers. Validating on test is milder: early stopping has looked at the test set.
 
     Fix: split by group, for example `liftgate data split`, and name the three lists in the data.yaml.
@@ -187,7 +187,7 @@ def leak_time(subject: Subject) -> Iterator[Finding]:
         if found and found.is_sequence:
             message = (
                 f"{plural(found.pairs, 'pair')} of neighbours by number across train and the rest look alike "
-                f"(correlation {found.neighbours:.2f}; other pairs of the same sequence {found.strangers:.2f}): "
+                f"(correlation {found.neighbours:.2f}; other pairs of the same sequence {found.random_pairs:.2f}): "
                 f"{found.example[0]}, {found.example[1]}"
             )
             yield leak_time.finding(
@@ -196,7 +196,7 @@ def leak_time(subject: Subject) -> Iterator[Finding]:
                 dataset=name,
                 pairs=found.pairs,
                 neighbours=round(found.neighbours, 4),
-                strangers=round(found.strangers, 4),
+                strangers=round(found.random_pairs, 4),
                 z=round(found.z, 1),
                 ahead=round(found.superiority, 3),
                 sequences=list(found.sequences[:50]),

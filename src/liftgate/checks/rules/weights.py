@@ -93,7 +93,7 @@ def untrusted(subject: Subject) -> Iterator[Finding]:
             described = path.suffix in _DESCRIPTIONS
             held = Checkpoint((), hostile=hostile_parts(path)) if described else read_checkpoint(path)
         except DataError:
-            continue  # weights.unreadable says what is wrong
+            continue  # weights.unreadable reports the error
         if held.hostile:
             shown = first_few("a name made while running" if name == "?" else name for name in held.hostile)
             message = f"loading it could run code: {shown}"

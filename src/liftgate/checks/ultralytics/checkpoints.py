@@ -140,7 +140,7 @@ def _demand_small_directory(path: Path, file: IO[bytes], size: int) -> None:
             int.from_bytes(end[at + 12 : at + 16], "little"),
         )
         wide = end.rfind(b"PK\x06\x06", 0, at)
-        if wide >= 0 and at - wide >= 56:  # zip64 says it once more, with more digits
+        if wide >= 0 and at - wide >= 56:  # zip64 repeats it with more digits
             entries = max(entries if entries < 0xFFFF else 0, int.from_bytes(end[wide + 32 : wide + 40], "little"))
             length = max(length if length < 0xFFFFFFFF else 0, int.from_bytes(end[wide + 40 : wide + 48], "little"))
         if entries > _MOST_ENTRIES or length > _LARGEST_DIRECTORY:

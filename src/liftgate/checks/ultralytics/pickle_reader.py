@@ -3,7 +3,7 @@
 Nothing is imported or called. A named global becomes its name, a call becomes a mark of what it would return. What is
 called, created or changed has to be what a checkpoint needs, exactly as Python would resolve it; anything else is noted
 as hostile, among it every way to reach a function by a detour: attributes named with dots, the extension registry,
-methods that a stranger's attributes put in the place of `append`, classes that are called instead of created.
+methods that untrusted attributes replace, such as `append`, classes that are called instead of created.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ _NAME = re.compile(r"(yolo(?:v8|11|12|26)[nsmlx])(?:-pose)?\.(?:pt|ya?ml)")
 def model_size(weights: str | None) -> ModelSize | None:
     """Return the size of a model by the name of its weights; None for one that was not measured.
 
-    Pose models take a little more than their detectors, whose figures stand for them.
+    Pose models take a little more than their detectors, whose figures are used for them.
 
     >>> model_size("weights/yolov8n-pose.pt")
     ModelSize(parameters=3.16, kept=470)

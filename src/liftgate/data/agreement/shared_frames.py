@@ -40,7 +40,7 @@ class SharedFrames:
 def shared_frames(a: Dataset, b: Dataset, *, missing_is_empty: bool = False) -> SharedFrames:
     """Pair the images of two label sets by id, else by file name, else by stem.
 
-    A frame for which one of them has no labels at all is left out: in a set of 2,500 of which 50 are labelled,
+    A frame for which one of them has no labels at all is left out: in a set of 2,500 with 50 labelled,
     the others are not empty. With `missing_is_empty` they count as labelled and empty, for tools that write no file
     for an empty frame.
 

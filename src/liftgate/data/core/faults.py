@@ -85,7 +85,7 @@ def fault_line(dataset: Dataset) -> str:
         if len(unread)
         else ""
     )
-    return f"{dataset.name} was read with faults ({kinds}{more}): `liftgate check` says where"
+    return f"{dataset.name} was read with faults ({kinds}{more}): `liftgate check` shows where"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ KINDS: dict[str, FaultKind] = {
     "jpeg_end": FaultKind(
         "a JPEG does not end with its end marker: cut off, or something is appended",
         "keeps it",
-        "decodes what is there and writes the file anew, in place",
+        "decodes what is there and rewrites the file in place",
     ),
     "images_missing": FaultKind("none of the images is there", "believes the sizes in the labels", "stops", "dataset"),
     "size_differs": FaultKind("the labels' image size is not the file's", "believes the file", _NOT_READ),

@@ -31,7 +31,7 @@ class PredictionsBuilder:
     def __init__(
         self, dataset: Dataset, *, others: Literal["refuse", "drop"] = "refuse", hint: str | None = None
     ) -> None:
-        """Begin with no image covered; `hint` says what to do about an unknown class."""
+        """Begin with no image covered; `hint` is the hint for an unknown class."""
         self.dataset = dataset
         self._hint = hint
         self._others = others

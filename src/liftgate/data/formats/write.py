@@ -51,7 +51,7 @@ def write_dataset(
     out, losses = images_left_out(dataset, to)
     if len(out) and out.all():
         reasons = "; ".join(f"{loss.what} ({loss.count})" for loss in losses)
-        raise DataError("no image can be written", where=dataset.source, got=reasons, hint="`liftgate check` says why")
+        raise DataError("no image can be written", where=dataset.source, got=reasons, hint="`liftgate check` shows why")
     if objects := int(np.sum(out[dataset.labels.image])):
         losses += (Loss("objects on images that are left out", objects, losses[0].example),)
     kept = dataset.take(~out) if out.any() else dataset

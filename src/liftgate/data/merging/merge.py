@@ -132,7 +132,7 @@ def plan_merge(
     ]
     classes = tuple(dict.fromkeys([name for name in (*order, *keep) if name in occurring] + occurring))
     index = {name: place for place, name in enumerate(classes)}
-    conflicts += [*_alike(classes), *_skeletons(datasets, names), *_same_images(datasets, names, progress)]
+    conflicts += [*_similar_names(classes), *_skeletons(datasets, names), *_same_images(datasets, names, progress)]
     places = tuple(tuple(-1 if new is None else index[new] for new in row) for row in wanted)
     return MergePlan(tuple(datasets), names, classes, places, tuple(conflicts))
 
@@ -197,7 +197,7 @@ def _becomes(old: str, own: ClassRules, everywhere: ClassRules) -> str | None:
     return old
 
 
-def _alike(classes: Sequence[str]) -> Iterator[Conflict]:
+def _similar_names(classes: Sequence[str]) -> Iterator[Conflict]:
     spelled: dict[str, list[str]] = defaultdict(list)
     for name in classes:
         plain = unicodedata.normalize("NFKD", name).casefold()
@@ -219,15 +219,17 @@ def _skeletons(datasets: Sequence[Dataset], names: Sequence[str]) -> Iterator[Co
             if first is not other:
                 yield Conflict("keypoints", f"of {names[0]} and {name} only one has keypoints")
         elif first.names != other.names:
-            here, there = (f"{len(k.names)}: {', '.join(k.names[:6])} …" for k in (first, other))
-            yield Conflict("keypoints", f"{names[0]} has {here} and {name} {there}")
+            of_first, of_other = (f"{len(k.names)}: {', '.join(k.names[:6])} …" for k in (first, other))
+            yield Conflict("keypoints", f"{names[0]} has {of_first} and {name} {of_other}")
         else:
-            for what, mine, theirs in (
+            for field, in_first, in_other in (
                 ("flip_idx", first.flip_idx, other.flip_idx),
                 ("sigmas", first.sigmas, other.sigmas),
             ):
-                if mine is not None and theirs is not None and mine != theirs:
-                    yield Conflict("keypoints", f"{what} is {list(mine)} in {names[0]} and {list(theirs)} in {name}")
+                if in_first is not None and in_other is not None and in_first != in_other:
+                    yield Conflict(
+                        "keypoints", f"{field} is {list(in_first)} in {names[0]} and {list(in_other)} in {name}"
+                    )
 
 
 def _skeleton(datasets: Sequence[Dataset]) -> Keypoints | None:

@@ -110,14 +110,14 @@ def prove_disjoint(dataset: Dataset, held_out: Dataset, *, progress: Progress = 
     groups = {image.group for image in dataset.images if image.group} & {
         image.group for image in held_out.images if image.group
     }
-    ours = file_hashes([image.path for image in dataset.images], progress)
-    theirs = file_hashes([image.path for image in held_out.images], progress)
-    if missing := sum(hash_ is None for hash_ in (*ours, *theirs)):
+    hashes = file_hashes([image.path for image in dataset.images], progress)
+    held_out_hashes = file_hashes([image.path for image in held_out.images], progress)
+    if missing := sum(hash_ is None for hash_ in (*hashes, *held_out_hashes)):
         raise DataError(
             "nothing can be proved of images that are not there", where=held_out.source, got=f"{missing} images"
         )
-    known = {hash_: image.id for image, hash_ in zip(dataset.images, ours, strict=True)}
-    shared = [(image.id, known[h]) for image, h in zip(held_out.images, theirs, strict=True) if h in known]
+    known = {hash_: image.id for image, hash_ in zip(dataset.images, hashes, strict=True)}
+    shared = [(image.id, known[h]) for image, h in zip(held_out.images, held_out_hashes, strict=True) if h in known]
     if groups or shared:
         shared_parts = [f"{len(groups)} groups ({', '.join(sorted(groups)[:5])})"] if groups else []
         shared_parts += [f"{len(shared)} images ({shared[0][0]} is {shared[0][1]})"] if shared else []

@@ -107,7 +107,7 @@ _REPORT_EVERY = 0.5  # seconds
 class _OpenVideo(threading.local):
     """The open video of each thread: its next unit of work is often of the same video, and opening takes long."""
 
-    def __init__(self, threads: int) -> None:  # called anew in every thread
+    def __init__(self, threads: int) -> None:  # called again in every thread
         self._threads = threads
         self._video: Video | None = None
 

@@ -33,7 +33,7 @@ from liftgate.errors import LiftgateError, UsageError
 from liftgate.evaluation.truth import read_truth
 from liftgate.progress import Progress, silent
 
-_CLASS_HINT = "names: {WORD: CLASS} in the mapping says which class it is, names: {WORD: null} leaves it out"
+_CLASS_HINT = "names: {WORD: CLASS} in the mapping gives its class, names: {WORD: null} leaves it out"
 _FAILURES_WHEN_DOWN = 3
 """Images in a row without an answer after which the API counts as down"""
 
@@ -104,7 +104,7 @@ def predict_api(
         Refused: the data are confidential, an image lies outside the folders, or the API redirects.
         UsageError: the address, a header or the mapping is not valid.
         DataError: an image is missing, or an answer does not fit the mapping.
-        LiftgateError: the API is down, or images got no answer; the same call asks for those that are missing.
+        LiftgateError: the API is down, or images got no answer; the same call requests those that are missing.
     """
     policy = policy or RequestPolicy()
     require_allowed_host(
@@ -194,7 +194,7 @@ class _Collected:
     def error(self, url: str, what: str) -> LiftgateError:
         image, reason = list(self.failed.items())[-1]
         hint = (
-            f"{len(self.answers)} of {self.n_images} images are answered and saved; the same command asks for the rest"
+            f"{len(self.answers)} of {self.n_images} images are answered and saved; the same command requests the rest"
         )
         return LiftgateError(what, where=urlsplit(url).hostname, got=f"for {image!r}: {reason}", hint=hint)
 

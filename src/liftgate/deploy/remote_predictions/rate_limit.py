@@ -1,4 +1,4 @@
-"""When the next request may start: at most so many a second, and none while the server asks for a pause."""
+"""Limit the rate of requests: a maximum per second, and none while the server demands a pause."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _ANSWER_NODES = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class RequestPolicy:
-    """How fast, how often and how long an API is asked."""
+    """How fast, how often and for how long requests are sent to an API."""
 
     rate: float | None = None
     """Requests per second at most; None: as fast as it answers"""

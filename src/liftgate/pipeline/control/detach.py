@@ -45,7 +45,7 @@ def detach(command: Sequence[str], folder: Path) -> Detached:
 
     Raises:
         UsageError: the study is running already.
-        TrainingError: it ended at once; the end of its log says why.
+        TrainingError: it ended at once; the end of its log has the reason.
     """
     if (owner := holder(folder)) is not None:
         hint = "`liftgate status` shows it, `liftgate stop` pauses it"
@@ -81,7 +81,7 @@ def _wait_for_lock(child: int, folder: Path) -> LockOwner | None:
             last = [line for passage in tail(folder, 3) if passage.path.name == RUN_LOG for line in passage.lines]
             raise TrainingError("the run ended at once", where=folder / RUN_LOG, got=" ".join(last)[-300:])
         time.sleep(_POLL_INTERVAL)
-    raise TrainingError("the run does not begin", where=folder / RUN_LOG, hint="`liftgate logs` shows what it says")
+    raise TrainingError("the run does not begin", where=folder / RUN_LOG, hint="`liftgate logs` shows its log")
 
 
 def _scope_command(name: str) -> list[str]:

@@ -103,7 +103,7 @@ class StopReasons:
         if request is not None:
             return str(request)
         if self._context.should_stop():
-            return "paused, as asked"
+            return "paused on request"
         return self._deadline.reason(self._timer.seconds) if self._deadline else ""
 
 

@@ -36,7 +36,7 @@ class StopRequest:
 
     def __str__(self) -> str:
         how = "at once" if self.when == "now" else "after this epoch"
-        return f"stopped {how}, as {self.by} asked at {self.time}"
+        return f"stopped {how}, requested by {self.by} at {self.time}"
 
 
 def request_stop(folder: Path, when: When) -> LockOwner:

@@ -83,7 +83,7 @@ class Times:
             return UNKNOWN
         epochs = step.inputs["recipe"].get("epochs", pace.epochs)
         if not isinstance(epochs, int | float) or not epochs:
-            return Estimate(None, "the recipe does not say how many epochs")
+            return Estimate(None, "the recipe does not set the number of epochs")
         basis = f"{epochs} epochs of {duration(pace.epoch) if pace.epoch >= 1 else f'{pace.epoch:.2g} s'}"
         return Estimate(pace.around + epochs * pace.epoch, f"{basis}, by {pace.name}")
 

@@ -77,5 +77,5 @@ def _errors(findings: Sequence[Finding]) -> FindingsError:
     return FindingsError(
         "check found errors; nothing was trained",
         further=[*errors[:_MAX_NAMED_ERRORS], *more],
-        hint="`liftgate check` says more; an id under `ignore:` with a reason lets the study run all the same",
+        hint="`liftgate check` has details; an id under `ignore:` with a reason lets the study run all the same",
     )

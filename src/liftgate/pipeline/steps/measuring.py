@@ -331,15 +331,15 @@ def _record_verdict(context: Context, gate: Gate, decided: Verdict, comparison: 
 
 def _reuse_caveat(gate: Gate, opening: Opening, decided: Verdict) -> str:
     """Return the caveat for a split that was opened before: the best of several evaluations overstates."""
-    text = f"look number {opening.number} at {gate.on}"
+    text = f"opening number {opening.number} of {gate.on}"
     if opening.elsewhere:
         text += f", {len(opening.elsewhere)} of them by {', '.join(dict.fromkeys(opening.elsewhere))}"
     bounds = next((row["interval"] for row in decided.evidence if row.get("interval", [None])[0] is not None), None)
     if bounds is None:
-        return f"{text}: the best of several looks flatters"
+        return f"{text}: the best of several openings overstates"
     error = (bounds[1] - bounds[0]) / (2 * normal_quantile(gate.level))
     much = optimism(opening.number, error)
-    return f"{text}: the best of {opening.number} looks may flatter by up to {much:.3f} (95%)"
+    return f"{text}: the best of {opening.number} openings may overstate by up to {much:.3f} (95%)"
 
 
 def _open_lockbox(context: Context, gate: Gate) -> Opening | None:
@@ -355,13 +355,15 @@ def _open_lockbox(context: Context, gate: Gate) -> Opening | None:
     arms = [context.study.arm(arm) for arm in (gate.arm, gate.control, gate.treatment) if arm is not None]
     # By one size each: an untrained control at a second one is the same question, and no further opening.
     usual = {arm.name: prediction_settings(context.study, gate, arm) for arm in arms}
-    looks = [
+    predictions = [
         PredictStep(context, arm, seed, gate, settings=usual[arm.name]).key
         for arm in arms
         for seed in context.study.seeds
     ]
     truth = context.datasets.truth(gate.on).truth_hash()
-    return lockbox.open(name, split, gate.name, content_hash(sorted(looks)), truth=truth, reason=context.open_anyway)
+    return lockbox.open(
+        name, split, gate.name, content_hash(sorted(predictions)), truth=truth, reason=context.open_anyway
+    )
 
 
 def _with_worst_images(evaluation: Evaluation) -> dict[str, Any]:

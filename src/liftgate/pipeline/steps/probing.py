@@ -51,7 +51,7 @@ _MATCH_IOU = 0.5  # IoU
 _DEVICE = "cpu"  # where the study names no device
 
 # Recipes that let each backend overfit: no augmentation, no regularisation, no early stopping. A small batch gives many
-# steps; Ultralytics warms up for at least 100 steps unless the recipe says otherwise.
+# steps; Ultralytics warms up for at least 100 steps unless the recipe sets it.
 _AUGMENTATIONS = (
     "mosaic mixup cutmix copy_paste hsv_h hsv_s hsv_v degrees translate scale shear perspective flipud fliplr"
 )
@@ -288,9 +288,9 @@ class JudgeStep(Step[FindingsResult]):
             context.notify(warning(name, finding.message))
         if not found.ok:
             first = found.findings[0]
-            hint = f"{first.hint}; `liftgate explain {first.id}` says more, `ignore:` with a reason lets the study run"
+            hint = f"{first.hint}; `liftgate explain {first.id}` has details; to run anyway, `ignore:` it with a reason"
             raise FindingsError(first.message, where=first.where, hint=hint)
-        message = f"learned {probe.n_images} images by heart in {probe.epochs} epochs: AP50 {probe.ap50:.2f}"
+        message = f"memorised {probe.n_images} images in {probe.epochs} epochs: AP50 {probe.ap50:.2f}"
         message += "" if probe.others_ap50 is None else f", on {probe.n_others} others {probe.others_ap50:.2f}"
         if not found.findings:
             context.notify(Notice("event", name, {"kind": "note", "message": message}))

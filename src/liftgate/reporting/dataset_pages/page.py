@@ -23,7 +23,7 @@ def render_dataset(content: DatasetPage, path: Path) -> Path:
 
 @cache
 def templates() -> Environment:
-    """The report's environment with this room's templates in front: autoescape stays on, names come from strangers."""
+    """The report's environment with this room's templates in front; autoescape stays on, since names are untrusted."""
     import jinja2
 
     base = environment()
@@ -41,7 +41,7 @@ def templates() -> Environment:
 
 
 def share(value: float | None) -> str:
-    """A share as people say it.
+    """A share in everyday words.
 
     >>> share(0.2418), share(0.0083), share(0.0004), share(0.0), share(0.9996), share(None)
     ('24%', '0.8%', '<0.1%', '0%', '>99.9%', '–')

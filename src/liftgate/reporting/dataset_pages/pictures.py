@@ -49,14 +49,14 @@ class LabelledPicture:
         return tuple(dict.fromkeys(mark.kind for mark in self.marks))
 
 
-def labelled_picture(dataset: Dataset, index: int, looks: Sequence[str]) -> LabelledPicture:
-    """Return a picture of one image with its labels; `looks` has the style of each class."""
+def labelled_picture(dataset: Dataset, index: int, styles: Sequence[str]) -> LabelledPicture:
+    """Return a picture of one image with its labels; `styles` has the style of each class."""
     image = dataset.images[index]
     rows = np.flatnonzero(dataset.labels.image == index)
     classes = dataset.labels.cls[rows]
     quiet = int(np.bincount(classes).argmax()) if len(rows) > CROWDED else -1
     marks = [
-        DrawnLabel(box_corners(dataset.labels.boxes, row), "" if cls == quiet else dataset.classes[cls], looks[cls])
+        DrawnLabel(box_corners(dataset.labels.boxes, row), "" if cls == quiet else dataset.classes[cls], styles[cls])
         for row, cls in zip(rows.tolist(), classes.tolist(), strict=True)
     ]
     note = f"{len(rows)} objects" if len(rows) != 1 else "1 object"
