@@ -14,7 +14,7 @@ from liftgate.cli.output import add_json, emit_json, progress, say, show
 from liftgate.errors import EXIT_CODES, UsageError
 
 if TYPE_CHECKING:
-    from liftgate.evaluation.label_agreement import Agreement, AgreementVerdict
+    from liftgate.evaluation.agreement_records import Agreement, AgreementVerdict
     from liftgate.stats.interval import Interval
 
 _ON = ("kappa", "f1_50", "presence_kappa", "presence_ac1")

@@ -10,7 +10,8 @@ import numpy as np
 
 from liftgate.data.agreement import NONE, ObjectMatches, SharedFrames
 from liftgate.data.core.dataset import Dataset
-from liftgate.evaluation.label_agreement import Agreement, AgreementVerdict, ComparedAnnotators, by_annotator
+from liftgate.evaluation.agreement_records import Agreement, AgreementVerdict
+from liftgate.evaluation.label_agreement import ComparedAnnotators, by_annotator
 from liftgate.files import write_text
 from liftgate.reporting.dataset_pages.page import templates
 from liftgate.reporting.dataset_pages.pictures import DrawnLabel, LabelledPicture, box_corners, drawing_size
