@@ -58,6 +58,13 @@ def test_the_table_of_public_names_loads_nothing_heavy() -> None:
     assert python(code).strip() == "[]"
 
 
+@pytest.mark.parametrize("verb", ["run", "plan", "cost", "check", "doctor", "explain"])
+def test_a_verb_loads_neither_scipy_nor_pydantic_before_it_works(verb: str) -> None:
+    heavy = [name for name in HEAVY if name not in ("numpy", "yaml", "sqlite3", "PIL")]
+    code = f"import sys\nfrom liftgate.api import {verb}\nprint([name for name in {heavy} if name in sys.modules])"
+    assert python(code).strip() == "[]"
+
+
 def test_the_status_of_a_study_is_told_without_what_trains_or_renders(tmp_path: Path) -> None:
     # Reading a whole study takes pydantic, which is most of what this command cost.
     study = tmp_path / "study.yaml"
