@@ -11,7 +11,7 @@ import pytest
 from liftgate.backends.base import TrainJob
 from liftgate.backends.events import EpochReport, Event
 from liftgate.backends.toy import Toy
-from liftgate.errors import UsageError
+from liftgate.errors import TrainingError, UsageError
 from liftgate.testing.backends import BackendContract, write_tree
 
 
@@ -60,3 +60,15 @@ def test_pose_is_refused(tmp_path: Path) -> None:
     job = TrainJob("model.yaml", write_tree(tmp_path / "tree"), {}, 0, "pose", tmp_path / "out")
     with pytest.raises(UsageError, match="boxes only"):
         Toy().train(job, lambda event: None, lambda: False)
+
+
+def test_where_no_saved_state_can_be_read_nothing_starts_over(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree")
+    _train(tree, tmp_path / "out", epochs=2)
+    states = sorted((tmp_path / "out" / "state").glob("*/state.bin"))
+    for path in states:
+        path.write_text('{"centroids": [], "of a later version": 1}')
+    job = TrainJob(str(tmp_path / "model.yaml"), tree, {"epochs": 4}, 0, "detect", tmp_path / "out", resume=True)
+    with pytest.raises(TrainingError, match="no saved state of this run can be read"):
+        Toy().train(job, lambda event: None, lambda: False)
+    assert sorted((tmp_path / "out" / "state").glob("*/state.bin")) == states

@@ -53,7 +53,7 @@ def test_status_logs_and_stop_while_it_runs(one_arm: Write, gate: Gate, capsys: 
     with running(follow, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as following:
         assert main(["stop", str(path)]) == 0
         assert "stops after this epoch" in capsys.readouterr().out
-        assert "stops after this epoch, as " in (_status(path, capsys, "stopping") or "")
+        assert "stops after this epoch, requested by " in (_status(path, capsys, "stopping") or "")
         assert main(["stop", str(path), "--never-mind"]) == 0
         gate.wait_until_told(to_pause=False)
         gate.let_pass(1)

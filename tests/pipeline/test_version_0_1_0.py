@@ -1,4 +1,7 @@
-"""A study that version 0.1.0 ran works on: its ledger verifies, and nothing that it had finished is done again."""
+"""A study that another version ran works on, or is refused in one sentence with nothing of it changed.
+
+The archives are studies on the toy backend, run by version 0.1.0: one to its end, one paused in its second training.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,31 @@ from pathlib import Path
 import pytest
 
 from liftgate import api
-from liftgate.ledger import Ledger
+from liftgate.errors import LedgerError, TrainingError
+from liftgate.ledger import KINDS, Ledger
+from liftgate.ledger.records import Body
 from liftgate.pipeline.notice import Notice
 
-ARCHIVE = Path(__file__).parents[1] / "files" / "study-0.1.0.tar.gz"
+FILES = Path(__file__).parents[1] / "files"
+
+
+def extract(name: str, folder: Path) -> Path:
+    """Return the study.yaml of an archive."""
+    with tarfile.open(FILES / name) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "study" / "study.yaml"
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """Return the study.yaml of a small study on the toy backend, with the results that version 0.1.0 left."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(tmp_path, filter="data")
-    return tmp_path / "study" / "study.yaml"
+    """Return a study that version 0.1.0 ran to its end."""
+    return extract("study-0.1.0.tar.gz", tmp_path)
+
+
+@pytest.fixture
+def paused(tmp_path: Path) -> Path:
+    """Return a study that version 0.1.0 paused after epoch 3 of 12 of its second training."""
+    return extract("paused-study-0.1.0.tar.gz", tmp_path)
 
 
 def test_every_step_is_still_cached(study: Path) -> None:
@@ -45,3 +61,49 @@ def test_status_and_report_read_it(study: Path) -> None:
     (status,) = api.status([study])
     assert (status.state, set(status.verdicts)) == ("finished", {"good_enough", "lift"})
     assert "good_enough" in api.report(study).read_text()
+
+
+def test_a_paused_run_is_resumed_after_its_last_epoch(paused: Path) -> None:
+    (status,) = api.status([paused])
+    assert (status.state, status.step, status.epoch) == ("paused", "train long seed 0", 3)
+    ledger = Ledger(paused.parent / "runs" / "colours" / "ledger.sqlite")
+    before = ledger.entries()
+    notices: list[Notice] = []
+    result = api.run(paused, notify=notices.append)
+    started = {notice.step: notice.body["why"] for notice in notices if notice.kind == "started"}
+    assert started["train long seed 0"] == "goes on after epoch 3 of 12"
+    assert "train short seed 0" not in started, "it was finished"
+    assert ledger.entries()[: len(before)] == before and ledger.verify() > len(before)
+    assert set(result.verdicts) == {"lift"}
+
+
+def test_a_paused_run_whose_states_cannot_be_read_is_refused_with_nothing_lost(paused: Path) -> None:
+    for state in paused.parent.glob("runs/colours/*/results/state/*/state.bin"):
+        state.write_text('{"of": "another version"}')
+    results = {path: path.read_bytes() for path in paused.parent.glob("runs/colours/*/results/**/*") if path.is_file()}
+    with pytest.raises(TrainingError, match="no saved state of this run can be read") as caught:
+        api.run(paused)
+    assert "preflight.json" in str(caught.value.hint)
+    assert {path: path.read_bytes() for path in results} == results
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "message"),
+    [
+        ("novelty", {"a": 1}, "entry {} is of a kind that this version does not know: `novelty`"),
+        ("step", {"step": "x", "key": "0"}, "entry {} cannot be read"),
+    ],
+    ids=["a kind of entry", "a body"],
+)
+def test_a_ledger_of_a_newer_version_is_refused_unchanged(
+    study: Path, kind: str, body: Body, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(study.parent / "runs" / "colours" / "ledger.sqlite")
+    with monkeypatch.context() as newer:
+        newer.setattr("liftgate.ledger.chain.KINDS", [*KINDS, "novelty"])
+        seq = ledger.append(kind, body).seq
+    before = ledger.path.read_bytes()
+    with pytest.raises(LedgerError, match=message.format(seq)) as caught:
+        api.run(study)
+    assert "version of Liftgate" in str(caught.value.hint)
+    assert ledger.path.read_bytes() == before and ledger.verify() == seq

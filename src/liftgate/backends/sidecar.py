@@ -24,6 +24,11 @@ _NAME = re.compile(r"epoch-(\d{5,})")
 _N_GENERATIONS = 2
 STATE = "state.bin"
 _HASHES = "sha256.json"
+UNREADABLE_HINT = (
+    "finish it with the version of Liftgate that began it (preflight.json of the run names it), or delete the run's "
+    "folder to start over"
+)
+"""How to go on from states that this version cannot read"""
 
 
 class Generation(NamedTuple):

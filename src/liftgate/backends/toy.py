@@ -8,6 +8,7 @@ learning rate, seeds and start weights matter as they do for a network. It knows
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -204,15 +205,21 @@ def _initial_state(job: TrainJob, tree: Tree) -> _State:
 
 
 def _restore_state(job: TrainJob) -> _State | None:
+    """Return the newest saved state, with its files in place; None: the job does not resume.
+
+    Raises:
+        TrainingError: no saved state can be read: a silent new start would hide the loss.
+    """
     if not job.resume:
         return None
     for generation in sidecar.generations(job.out):
-        if not generation.damage():
+        if generation.damage():
+            continue
+        with contextlib.suppress(OSError, ValueError, TypeError):  # also a state of another version
             state = _State(**json.loads(generation.state.read_text(encoding="utf-8")))
             sidecar.restore_files(generation, job.out, _FILES)
             return state
-    hint = "delete the run's folder to begin anew"
-    raise TrainingError("no saved state of this run can be read", where=job.out / "state", hint=hint)
+    raise TrainingError("no saved state of this run can be read", where=job.out / "state", hint=sidecar.UNREADABLE_HINT)
 
 
 def _scenes(tree: Tree, split: str) -> list[_Scene]:

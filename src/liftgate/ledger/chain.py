@@ -149,6 +149,20 @@ class Ledger:
         """
         return [row.entry() for row in self._read(kind)]
 
+    def require_known_kinds(self) -> None:
+        """Refuse a ledger with entries of a kind that this version does not know, before anything is appended.
+
+        Raises:
+            LedgerError: a newer version wrote it.
+        """
+        for row in self._read(None):
+            if (kind := row.kind.decode()) not in KINDS:
+                raise LedgerError(
+                    f"entry {row.seq} is of a kind that this version does not know: `{kind}`",
+                    where=self.path,
+                    hint="a newer version of Liftgate wrote it: go on with that one",
+                )
+
     def records(self, record: type[R]) -> list[R]:
         """Return the entries of one kind, in order, as typed records.
 

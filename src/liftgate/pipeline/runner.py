@@ -100,9 +100,11 @@ def execute(context: Context) -> dict[str, GateResult]:
 
     Raises:
         FindingsError: `check` found errors.
+        LedgerError: a newer version wrote the ledger.
         TrainingError, Stopped, Paused: from the training; what is finished is kept.
     """
     with session(context) as context:
+        context.ledger.require_known_kinds()
         _record_declarations(context)
         if context.study.budget != Budget():
             plan(context)  # it warns of what it foresees
@@ -123,7 +125,7 @@ def exit_code(study: Study, gates: Mapping[str, GateResult]) -> int:
 
 
 class _FlowRun:
-    """One run run_flow the flow."""
+    """One run of the flow."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

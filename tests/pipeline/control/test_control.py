@@ -79,7 +79,7 @@ def test_stop_pauses_after_the_epoch_says_who_asked_and_the_same_command_finishe
         running.result(60)
     paused = one(path)
     assert (paused.state, paused.pid, paused.epoch) == ("paused", None, 2)
-    assert "as " in paused.reason
+    assert "requested by " in paused.reason
     ended = Ledger(results(path) / "ledger.sqlite").entries("flow")[-1].body["ended"]
     assert ended.startswith("stopped after this epoch, requested by ")
     assert api.run(path).exit_code == 0
@@ -257,7 +257,7 @@ def test_the_holder_is_known_while_it_lives_and_a_killed_one_holds_nothing(
     tmp_path: Path, other: subprocess.Popen[str]
 ) -> None:
     owner = holder(tmp_path)
-    assert owner is not None and owner.pid == other.pid and owner.here
+    assert owner is not None and owner.pid == other.pid and owner.is_local
     with pytest.raises(UsageError, match="running already") as refused, study_lock(tmp_path):
         pass
     assert str(other.pid) in str(refused.value)

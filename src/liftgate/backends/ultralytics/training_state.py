@@ -20,6 +20,11 @@ from liftgate.backends.events import Emit, EpochReport, WarningEvent
 from liftgate.backends.ultralytics.epoch import to_number
 from liftgate.errors import TrainingError
 
+_NAMES = """epoch versions report stop batch halved reloads elapsed model ema updates optimizer scaler stopper
+best_fitness fitness metrics criterion step_at grads buffer generator random numpy torch cuda"""
+_KEYS = frozenset(_NAMES.split())
+"""What `capture_state` saves"""
+
 
 def capture_state(trainer: Any, model: Any, report: EpochReport, versions: Mapping[str, str | None]) -> Any:
     """Return the state at the end of an epoch, in types that a safe load takes, every tensor copied to the CPU."""
@@ -82,18 +87,34 @@ def newest_state(job: TrainJob, emit: Emit) -> tuple[sidecar.Generation, Any]:
     """Return the newest generation that can be read, and its state.
 
     Raises:
-        TrainingError: generations exist and none can be read; a silent new start would hide the loss.
+        TrainingError: generations exist and none can be read, or the newest is of another version of Liftgate; a
+            silent new start would hide the loss.
     """
     for generation in sidecar.generations(job.out):
         found = generation.damage()
+        state = None
         try:
-            if not found:
-                return generation, read_state(generation.state)
+            state = None if found else read_state(generation.state)
         except Exception as error:
             found = type(error).__name__
+        if not found:
+            return generation, _require_known(state, generation.state)
         emit(WarningEvent(message=f"the state of epoch {generation.epoch} is damaged ({found}): going back one"))
-    hint = "train.log may have the reason; delete the run's folder to start over"
+    hint = f"train.log may have the reason; {sidecar.UNREADABLE_HINT}"
     raise TrainingError("no saved state of this run can be read", where=job.out / "state", hint=hint)
+
+
+def _require_known(state: Any, path: Path) -> Any:
+    """Return a state with everything that `capture_state` saves.
+
+    Raises:
+        TrainingError: another version of Liftgate saved it.
+    """
+    missing = sorted(_KEYS - set(state if isinstance(state, Mapping) else ()))
+    if missing:
+        message = "the saved state is of another version of Liftgate"
+        raise TrainingError(message, where=path, got=f"no {', '.join(missing)}", hint=sidecar.UNREADABLE_HINT)
+    return state
 
 
 def restore_training(trainer: Any, model: Any, state: Any) -> None:
