@@ -38,29 +38,37 @@ def paused(tmp_path: Path) -> Path:
     return extract("paused-study-0.1.0.tar.gz", tmp_path)
 
 
-def test_every_step_is_still_cached(study: Path) -> None:
-    states = {line.step: line.state for line in api.plan(study)}
-    assert {name: state for name, state in states.items() if state != "cached"} == {}
-    assert len(states) > 8
+def test_everything_but_evaluations_and_verdicts_is_still_cached(study: Path) -> None:
+    lines = api.plan(study)
+    again = [line for line in lines if line.state != "cached"]
+    assert {line.kind for line in again} == {"evaluate", "gate"} and len(lines) > len(again) + 3
+    evaluated = [line.why for line in again if line.kind == "evaluate"]
+    assert set(evaluated) == {"intervals and verdict rules are of version 2 now, not of 1"}
 
 
-def test_a_run_does_nothing_again_and_says_the_same(study: Path) -> None:
+def test_a_run_judges_again_by_the_present_rules_without_training_or_opening_anything(study: Path) -> None:
     ledger = Ledger(study.parent / "runs" / "colours" / "ledger.sqlite")
     before = ledger.entries()
     notices: list[Notice] = []
     result = api.run(study, notify=notices.append)
-    assert [notice.step for notice in notices if notice.kind == "started"] == []
-    assert ledger.entries() == before and ledger.verify() == len(before)
+    started = [notice.body["kind"] for notice in notices if notice.kind == "started"]
+    assert set(started) == {"evaluate", "gate"}
+    assert ledger.entries()[: len(before)] == before and ledger.verify() > len(before)
+    assert {entry.kind for entry in ledger.entries()[len(before) :]} == {"evaluation", "step", "verdict", "flow"}
     assert {name: gate["word"] for name, gate in result.verdicts.items()} == {
         "good_enough": "MARGINAL",
         "lift": "MARGINAL",
     }
+    assert all("Measured at image size" in gate["sentence"] for gate in result.verdicts.values())
+    assert "earlier" not in result.report.read_text() and "another version" not in result.report.read_text()
+    assert {line.state for line in api.plan(study)} == {"cached"}
 
 
 def test_status_and_report_read_it(study: Path) -> None:
     (status,) = api.status([study])
     assert (status.state, set(status.verdicts)) == ("finished", {"good_enough", "lift"})
-    assert "good_enough" in api.report(study).read_text()
+    page = api.report(study).read_text()
+    assert "good_enough" in page and "judges again from the stored predictions" in page
 
 
 def test_a_paused_run_is_resumed_after_its_last_epoch(paused: Path) -> None:

@@ -176,6 +176,8 @@ def damage(step: Step[R], result: R) -> str:
 def _describe_change(name: str, before: object, now: object) -> str:
     if before == now:
         return ""
+    if name == "statistics":
+        return f"intervals and verdict rules are of version {now} now, not of {before or 1}"
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         parts = [_describe_change(f"{name}.{key}", before.get(key), now.get(key)) for key in sorted({*before, *now})]
         return "; ".join(part for part in parts if part)

@@ -14,6 +14,7 @@ from liftgate.data.core.faults import unknown_truth
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
+from liftgate.evaluation.spec import STATISTICS
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.last_run import LastRun, TrainedStage, read_last_run, trained_stages
 from liftgate.ledger.records import CheckEntry, DataEntry, FlowEntry, GateEntry, StepEntry, VerdictEntry
@@ -78,7 +79,7 @@ def gather_report(study: Study, workspace: Workspace, ledger: Ledger, datasets: 
         versions=_versions(run.trained),
         hashes={"study": study.content_hash(), "ledger head": ledger.head},
         command=f"liftgate report {study.source.name if study.source else 'study.yaml'}",
-        notes=_notes(run.flow),
+        notes=(*_notes(run.flow), *_old_statistics(run, study)),
     )
 
 
@@ -347,3 +348,15 @@ def _notes(flow: FlowEntry | None) -> tuple[str, ...]:
         return ()
     ended = (f"The last run ended early: {flow.ended}",) if flow.ended else ()
     return (*ended, *(f"Skipped: {step} ({reason})" for step, reason in flow.skipped.items()))
+
+
+def _old_statistics(run: LastRun, study: Study) -> Iterable[str]:
+    """Yield a note where verdicts were reached with the intervals and rules of another version."""
+    steps = {gate.name: run.gate(gate.name) for gate in study.gates}
+    old = [name for name, step in steps.items() if step is not None and step.inputs.get("statistics") != STATISTICS]
+    if old:
+        yield (
+            f"The verdict of {', '.join(old)} has the intervals and rules of another version of Liftgate; those of "
+            "0.1.0 are too narrow for uneven groups. `liftgate run` judges again from the stored predictions, without "
+            "training"
+        )

@@ -49,6 +49,8 @@ def _of_gate(gate: GateContent) -> Iterator[tuple[str, str]]:
     if measured:
         yield f"{name}-figures.csv", as_csv(tables.figure_rows(gate))
         yield f"{name}-figures.tex", latex.figure_table(gate)
+        if slices := tables.slice_rows(gate):
+            yield f"{name}-slices.csv", as_csv(slices)
         if len(seeds_of(gate.arms)) > 1:
             yield f"{name}-seeds.tex", latex.seed_table(gate)
         if measured[0].per_class:

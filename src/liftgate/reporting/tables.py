@@ -64,6 +64,19 @@ def class_rows(gate: GateContent) -> Rows:
     return rows
 
 
+def slice_rows(gate: GateContent) -> Rows:
+    """Return a row per slice, metric, arm and seed; empty: the gate names no slices."""
+    rows: Rows = []
+    for arm in gate.arms:
+        for seed, evaluation in _by_seed(arm):
+            for name, part in evaluation.slices.items():
+                sample = (part["n_images"], part["n_groups"])
+                for metric, value in part["metrics"].items():
+                    basis = (value, *part["intervals"][metric], evaluation.level, part["methods"][metric], *sample)
+                    rows.append((name, metric, arm.name, seed, *basis))
+    return [("slice", "metric", "arm", "seed", *_BASIS), *rows] if rows else []
+
+
 def _settings(gate: GateContent, arm: str | None = None) -> tuple[object, ...]:
     """Return the settings of the measurement, of one arm or of all; where these differ, `control / treatment`."""
     rows = [one for one in gate.measured_at if arm in (None, one.arm)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from liftgate.backends.events import Json
 from liftgate.evaluation.image_level import ImageLevelThreshold
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
-from liftgate.evaluation.spec import DEFAULT_CONF, ComparisonSpec, EvaluationSpec
+from liftgate.evaluation.spec import DEFAULT_CONF, STATISTICS, ComparisonSpec, EvaluationSpec
 from liftgate.files import write_json
 from liftgate.hashing import content_hash
 from liftgate.ledger.gates import record_gate
@@ -23,6 +23,7 @@ from liftgate.pipeline.step import Results, Step
 from liftgate.pipeline.steps.measured_at import measured_at, with_settings
 from liftgate.pipeline.steps.predicting import PredictStep, all_settings, prediction_settings
 from liftgate.pipeline.steps.speed import speed_caveats, speed_step, with_speed
+from liftgate.pipeline.steps.slicing import groups_as_slices, named_slices
 from liftgate.pipeline.steps.thresholds import image_threshold, require_unjudged_images, threshold_step
 from liftgate.pipeline.steps.training import train_steps
 from liftgate.progress import duration
@@ -61,6 +62,8 @@ class EvaluateStep(Step[EvaluateResult]):
         inputs: dict[str, Any] = {"conf": DEFAULT_CONF if gate.conf is None else gate.conf, "level": gate.level}
         if gate.threats:
             inputs |= {"threats": list(gate.threats), "threshold": gate.threshold and asdict(gate.threshold)}
+        self._by = named_slices(context, gate)
+        inputs |= {"statistics": STATISTICS} | ({} if self._by is None else {"by": content_hash(self._by)})
         chosen_on = () if self._threshold is None or gate.threshold is None else (str(gate.threshold.on),)
         inputs |= _left_out(context, (gate.on, *chosen_on))
         needs = (self._predicted,) if self._threshold is None else (self._predicted, self._threshold)
@@ -77,14 +80,16 @@ class EvaluateStep(Step[EvaluateResult]):
         gate, context = self._gate, self._context
         require_unjudged_images(context, gate)
         _open_lockbox(context, gate)
-        measured = evaluate(
-            context.datasets.truth(gate.on),
-            self._predicted.predictions(results),
-            EvaluationSpec.of_gate(gate, image_threshold(context, gate, self._threshold, results)),
-        )
-        # In full, with classes, images and groups, so that the lockbox is not opened again for a table.
+        truth = context.datasets.truth(gate.on)
+        slices = groups_as_slices(truth) if self._by is None else self._by
+        spec = EvaluationSpec.of_gate(gate, image_threshold(context, gate, self._threshold, results))
+        measured = evaluate(truth, self._predicted.predictions(results), replace(spec, slices=slices))
+        # In full, with classes, slices, images and groups, so that the lockbox is not opened again for a table.
         name = f"{self._arm.name}-seed-{self._seed}-on-{gate.on}-{self.key[:12]}.json"
-        write_json(context.workspace.evaluations / name, measured.to_dict())
+        sliced_by = None if slices is None else gate.by or "group"
+        write_json(context.workspace.evaluations / name, {**measured.to_dict(), "sliced_by": sliced_by})
+        if self._by is None:  # groups are in the file only: the ledger must stay small
+            measured = replace(measured, slices={})
         context.ledger.add(EvaluationEntry(self.key, measured.metrics, self._arm.name))
         return EvaluateResult(self._arm.name, self._seed, gate.on, _with_worst_images(measured))
 
@@ -113,7 +118,7 @@ class ComparisonStep(Step[GateResult]):
     def __init__(self, context: Context, gate: Gate, verdict_context: VerdictContext) -> None:
         self._context, self._gate, self._verdict_context = context, gate, verdict_context
         self._arms = _ComparedArms(context, gate)
-        inputs = {"gate": gate.content_hash(), **_left_out(context, self._verdict_context.places)}
+        inputs = _verdict_inputs(context, gate, verdict_context)
         super().__init__(gate.name, inputs, (*self._arms.needs, *self._verdict_context.needs))
 
     def work(self, results: Results) -> GateResult:
@@ -154,9 +159,7 @@ class ClaimsStep(Step[GateResult]):
         for contribution in self._contributions:
             needs += contribution.needs
         needs += self._verdict_context.needs
-        super().__init__(
-            gate.name, {"gate": gate.content_hash(), **_left_out(context, self._verdict_context.places)}, needs
-        )
+        super().__init__(gate.name, _verdict_inputs(context, gate, verdict_context), needs)
 
     def work(self, results: Results) -> GateResult:
         """Judge the claims and write the verdict into the ledger."""
@@ -214,7 +217,7 @@ class _ComparedArms:
             self._context.datasets.truth(gate.on),
             [one.predicted.predictions(results) for one in controls],
             [one.predicted.predictions(results) for one in self._treatment],
-            ComparisonSpec.of_gate(gate, self._thresholds(results)),
+            replace(ComparisonSpec.of_gate(gate, self._thresholds(results)), slices=named_slices(self._context, gate)),
         )
         declared = tuple(f"{name.removeprefix('recipe.')}:" for name in gate.differ)
         if len(self._controls) > 1:  # measured at both sizes, so that the better one is the control
@@ -308,6 +311,12 @@ def _left_out(context: Context, places: Collection[str]) -> dict[str, Any]:
     """Return a step input that distinguishes results from those of versions that counted unread images as empty."""
     counts = context.datasets.left_out(places)
     return {"left_out": counts} if counts else {}
+
+
+def _verdict_inputs(context: Context, gate: Gate, verdict_context: VerdictContext) -> dict[str, Any]:
+    """Return what a verdict depends on beside the steps that it needs."""
+    left_out = _left_out(context, verdict_context.places)
+    return {"gate": gate.content_hash(), "statistics": STATISTICS, **left_out}
 
 
 def _record_verdict(context: Context, gate: Gate, decided: Verdict, comparison: Comparison | None = None) -> GateResult:
