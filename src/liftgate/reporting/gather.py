@@ -129,7 +129,9 @@ def _gate_steps(gate: Gate, needs: Sequence[StepEntry], verdict: GateResult) -> 
     used = {(one.arm, one.predictions) for one in verdict.measured_at if one.better_of}
     chosen = {arm for arm, _ in used}
     predicted = [PredictResult.from_body(step.result) for step in needs if step.kind == "predict"]
-    evaluated = [EvaluateResult.from_body(step.result) for step in needs if step.kind == "evaluate"]
+    steps = [step for step in needs if step.kind == "evaluate"]
+    steps = [step for step in steps if _is_evaluation_of(gate, step)] or steps  # or: the study was edited since
+    evaluated = [EvaluateResult.from_body(step.result) for step in steps]
     return _GateSteps(
         trained_stages(needs),
         [  # not those that measure retention on older data
@@ -144,6 +146,13 @@ def _gate_steps(gate: Gate, needs: Sequence[StepEntry], verdict: GateResult) -> 
             key=lambda one: one.seed,
         ),
     )
+
+
+def _is_evaluation_of(gate: Gate, step: StepEntry) -> bool:
+    """Return whether a step is an evaluation for this gate, and not for the comparison that credits its arm."""
+    conf = _DEFAULT_CONF if gate.conf is None else gate.conf
+    asked = (conf, gate.level, gate.by is not None)
+    return (step.inputs.get("conf"), step.inputs.get("level"), "by" in step.inputs) == asked
 
 
 def _is_late(ledger: Ledger, gate: Gate, gate_hash: str) -> bool:
