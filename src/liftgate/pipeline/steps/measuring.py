@@ -67,7 +67,7 @@ class EvaluateStep(Step[EvaluateResult]):
         chosen_on = () if self._threshold is None or gate.threshold is None else (str(gate.threshold.on),)
         inputs |= _left_out(context, (gate.on, *chosen_on))
         needs = (self._predicted,) if self._threshold is None else (self._predicted, self._threshold)
-        super().__init__(self._predicted.name.replace("predict", "evaluate", 1), inputs, needs)
+        super().__init__(self._predicted.name.replace("predict", "evaluate", 1) + _unusual(gate), inputs, needs)
 
     def work(self, results: Results) -> EvaluateResult:
         """Open the lockbox where the split is locked, and evaluate.
@@ -311,6 +311,19 @@ def _left_out(context: Context, places: Collection[str]) -> dict[str, Any]:
     """Return a step input that distinguishes results from those of versions that counted unread images as empty."""
     counts = context.datasets.left_out(places)
     return {"left_out": counts} if counts else {}
+
+
+def _unusual(gate: Gate) -> str:
+    """Return how a gate measures otherwise than most: the names of two evaluations of one arm must differ."""
+    rule = gate.threshold
+    at = "" if rule is None else f" at {rule.at:g}" if rule.on is None else f" by {rule.by} {rule.target} on {rule.on}"
+    parts = [
+        f"confidence {gate.conf:g}" if gate.conf not in (None, DEFAULT_CONF) else "",
+        f"level {gate.level:g}" if gate.level != 0.95 else "",
+        f"threats {', '.join(gate.threats)}{at}" if gate.threats else "",
+        f"slices {gate.by}" if gate.by is not None else "",
+    ]
+    return f" ({'; '.join(filter(None, parts))})" if any(parts) else ""
 
 
 def _verdict_inputs(context: Context, gate: Gate, verdict_context: VerdictContext) -> dict[str, Any]:
