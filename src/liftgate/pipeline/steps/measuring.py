@@ -22,8 +22,8 @@ from liftgate.pipeline.notice import Notice
 from liftgate.pipeline.step import Results, Step
 from liftgate.pipeline.steps.measured_at import measured_at, with_settings
 from liftgate.pipeline.steps.predicting import PredictStep, all_settings, prediction_settings
-from liftgate.pipeline.steps.speed import speed_caveats, speed_step, with_speed
 from liftgate.pipeline.steps.slicing import groups_as_slices, named_slices
+from liftgate.pipeline.steps.speed import speed_caveats, speed_step, with_speed
 from liftgate.pipeline.steps.thresholds import image_threshold, require_unjudged_images, threshold_step
 from liftgate.pipeline.steps.training import train_steps
 from liftgate.progress import duration
