@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from liftgate.evaluation.sample_size import size_rate as size_rate
     from liftgate.evaluation.sample_size import size_seeds as size_seeds
     from liftgate.judging.compare import JudgedComparison as JudgedComparison
+    from liftgate.judging.frame_design import FrameDraw as FrameDraw
     from liftgate.judging.plan import JudgementPlan as JudgementPlan
     from liftgate.pipeline.control.detach import Detached as Detached
     from liftgate.pipeline.control.status import Status as Status
@@ -71,6 +72,9 @@ if TYPE_CHECKING:
     from liftgate.services.running import logs as logs
     from liftgate.services.running import status as status
     from liftgate.services.running import stop as stop
+    from liftgate.services.sampled_evidence import compare_sample as compare_sample
+    from liftgate.services.sampled_evidence import draw_sample as draw_sample
+    from liftgate.services.sampled_evidence import evaluate_sample as evaluate_sample
     from liftgate.services.study_runs import RunResult as RunResult
     from liftgate.services.study_runs import cost as cost
     from liftgate.services.study_runs import detach as detach
@@ -89,10 +93,13 @@ VERBS = {
     "compare": "liftgate.services.evidence",
     "compare_arms": "liftgate.services.evidence",
     "compare_judgements": "liftgate.services.judging",
+    "compare_sample": "liftgate.services.sampled_evidence",
     "cost": "liftgate.services.study_runs",
     "detach": "liftgate.services.study_runs",
     "doctor": "liftgate.diagnosis",
+    "draw_sample": "liftgate.services.sampled_evidence",
     "evaluate": "liftgate.services.evidence",
+    "evaluate_sample": "liftgate.services.sampled_evidence",
     "explain": "liftgate.diagnosis",
     "export": "liftgate.services.exporting",
     "init": "liftgate.study.templates",
@@ -134,6 +141,7 @@ TYPES = {
     "ExportProofs": "liftgate.services.export_proof",
     "ExportResult": "liftgate.services.exporting",
     "Finding": "liftgate.checks.finding",
+    "FrameDraw": "liftgate.judging.frame_design",
     "Interval": "liftgate.stats.interval",
     "JudgedComparison": "liftgate.judging.compare",
     "JudgementPlan": "liftgate.judging.plan",
@@ -167,6 +175,7 @@ __all__ = [
     "ExportProofs",
     "ExportResult",
     "Finding",
+    "FrameDraw",
     "Interval",
     "JudgedComparison",
     "JudgementPlan",
@@ -190,10 +199,13 @@ __all__ = [
     "compare",
     "compare_arms",
     "compare_judgements",
+    "compare_sample",
     "cost",
     "detach",
     "doctor",
+    "draw_sample",
     "evaluate",
+    "evaluate_sample",
     "explain",
     "export",
     "init",

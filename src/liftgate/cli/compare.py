@@ -14,15 +14,19 @@ from liftgate.cli.measurement_options import (
     PREDICTIONS,
     add_breakdown,
     add_measuring,
+    add_sample,
     measuring,
+    of_sample,
     share_one_heap,
 )
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, show
 from liftgate.errors import EXIT_CODES, UsageError
 
 if TYPE_CHECKING:
+    from liftgate.data.detections import PredictionsSource
     from liftgate.evaluation.records import Comparison, Comparisons
     from liftgate.judging.compare import JudgedComparison
+    from liftgate.progress import Progress
 
 _SHOWN_CLASSES = 10
 _SHOWN_IMAGES = 3
@@ -55,6 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_measuring(parser)
     add_breakdown(parser)
+    add_sample(parser)
     add_open_anyway(parser)
     add_json(parser)
 
@@ -81,7 +86,9 @@ def run(args: argparse.Namespace) -> int:
     }
     result: Comparison | Comparisons
     with progress() as bar:
-        if len(treatments) == 1:
+        if args.sample is not None:
+            result = _on_sample(args, control, treatments, bar)
+        elif len(treatments) == 1:
             (treatment,) = treatments.values()
             result = liftgate.compare(args.truth, control, treatment, progress=bar, **options, **measuring(args))
         else:
@@ -91,6 +98,18 @@ def run(args: argparse.Namespace) -> int:
     else:
         show(*(text(result) if len(treatments) == 1 else several(result)))  # type: ignore[arg-type]
     return EXIT_CODES[result.verdict]
+
+
+def _on_sample(
+    args: argparse.Namespace, control: PredictionsSource, treatments: Mapping[str, PredictionsSource], bar: Progress
+) -> Comparison:
+    if len(treatments) > 1 or args.rule != "interval":
+        raise UsageError("a drawn sample compares two models, by their interval", got=f"{len(treatments)} treatments")
+    (treatment,) = treatments.values()
+    return liftgate.compare_sample(
+        args.truth, control, treatment, args.sample, metric=args.metric or "mAP50-95", margin=args.margin or 0.0,
+        claim=args.claim or "better", progress=bar, **of_sample(args),
+    )  # fmt: skip
 
 
 def _by_judgements(args: argparse.Namespace) -> int:

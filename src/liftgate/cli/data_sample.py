@@ -38,11 +38,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--conf", type=float, default=0.25, help="detections below are not there (default 0.25)")
     parser.add_argument("--low", type=float, default=0.5, help="confidence below is low (default 0.5)")
     parser.add_argument("--near", type=int, default=12, help="near-copies differ in at most N of 256 bits (default 12)")
+    design = parser.add_argument_group("to measure, not to train", "with recorded probabilities; see docs/judging.md")
+    design.add_argument("--for", dest="purpose", choices=("compare", "recall", "map"), help="what the labels are for")
+    design.add_argument("--groups", metavar="RULE", help="regex with (?P<group>…), CSV with image,group; folder …")
+    design.add_argument("--classes", nargs="+", default=(), metavar="NAME", help="where nothing names them, in order")
+    design.add_argument("--per-group", type=int, metavar="N", help="most images of one group (default: by the budget)")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate data sample` and return its exit code."""
+    if args.purpose is not None:
+        return _for_measuring(args)
     from liftgate.data.sampling import SamplingRequest, sample
     from liftgate.data.sampling.records import REASONS, SHARES
     from liftgate.data.sampling.sample import copy_frames, write_sample
@@ -103,6 +110,43 @@ def run(args: argparse.Namespace) -> int:
         if log.n_unknown:
             say(f"{log.path}: {log.n_unknown} rows are about images that are not among the frames")
     return 0 if result.chosen else 1
+
+
+def _for_measuring(args: argparse.Namespace) -> int:
+    from liftgate.data.sampling.records import CandidateFrame
+    from liftgate.data.sampling.sample import copy_frames
+    from liftgate.services.sampled_evidence import draw_sample
+
+    if args.champion is None or args.share:
+        raise UsageError("--for draws by predictions, not by reasons", expected="--champion FILE, and no --share")
+    with progress() as screen:
+        drawn = draw_sample(
+            args.frames, args.out, args.purpose, args.champion, args.challenger, budget=args.budget, groups=args.groups,
+            classes=args.classes, never=args.never, conf=args.conf, per_group=args.per_group, seed=args.seed,
+            progress=screen,
+        )  # fmt: skip
+        if args.copy:
+            root = args.frames if args.frames.is_dir() else args.frames.parent
+            copy_frames([CandidateFrame(name, root / name) for name in drawn.sample.images], args.copy, screen)
+    sample = drawn.sample
+    if args.json:
+        emit_json(
+            {
+                "sample": str(args.out),
+                "hash": sample.hash,
+                "for": sample.purpose,
+                "n_chosen": len(sample.images),
+                "n_groups": len(set(sample.groups)),
+                "n_frames": sample.n_frames,
+                "n_locked": drawn.locked,
+                "gain": drawn.gain,
+                "seed": sample.seed,
+            }
+        )
+    else:
+        print(f"{drawn.text}: {args.out}")
+        print(f"label all of them, then: liftgate evaluate or compare … --sample {args.out}")
+    return 0
 
 
 def _share(text: str) -> tuple[str, float]:

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import liftgate
-from liftgate.cli.measurement_options import PREDICTIONS, add_breakdown, add_measuring, measuring, share_one_heap
+from liftgate.cli.measurement_options import (
+    PREDICTIONS,
+    add_breakdown,
+    add_measuring,
+    add_sample,
+    measuring,
+    of_sample,
+    share_one_heap,
+)
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, say, show
 from liftgate.errors import UsageError
 
@@ -30,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="keypoints within a share of box_diagonal, max_side or torso:KEYPOINT,KEYPOINT: box_diagonal=0.05",
     )  # fmt: skip
     add_breakdown(parser)
+    add_sample(parser)
     add_open_anyway(parser)
     add_json(parser)
 
@@ -41,15 +50,18 @@ def run(args: argparse.Namespace) -> int:
     share_one_heap()
     predictions = prefetch(args.predictions)  # while all that measures is imported
     with progress() as bar:
-        evaluation = liftgate.evaluate(
-            args.truth,
-            predictions,
-            errors=args.errors,
-            pck=args.pck,
-            val=_single_val(args.val),
-            progress=bar,
-            **measuring(args),
-        )
+        if args.sample is not None:
+            evaluation = liftgate.evaluate_sample(args.truth, predictions, args.sample, progress=bar, **of_sample(args))
+        else:
+            evaluation = liftgate.evaluate(
+                args.truth,
+                predictions,
+                errors=args.errors,
+                pck=args.pck,
+                val=_single_val(args.val),
+                progress=bar,
+                **measuring(args),
+            )
     for name in ("contaminated", "truth_faults", "left_out", "remarks", "max_det_cut", "max_det_oks_cut", "no_boxes"):
         if name in evaluation.settings:
             say(f"warning: {evaluation.settings[name]}")

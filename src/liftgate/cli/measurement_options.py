@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from liftgate.cli.output import reason_to_open
+from liftgate.errors import UsageError
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
@@ -38,6 +39,30 @@ def share_one_heap() -> None:
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def add_sample(parser: argparse.ArgumentParser) -> None:
+    """Add --sample to evaluate and compare."""
+    parser.add_argument(
+        "--sample", type=Path, metavar="CSV",
+        help="sample.csv of `data sample --for`: only its images, each weighted by its inverse probability",
+    )  # fmt: skip
+
+
+def of_sample(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments of `evaluate_sample` and `compare_sample` from the options.
+
+    Raises:
+        UsageError: an option that a sample does not take.
+    """
+    refused = ("groups", "sigmas", "common", "by", "threats", "threshold", "val", "val_truth", "errors", "pck")
+    if unused := [name for name in refused if getattr(args, name, None)]:
+        raise UsageError(
+            "not on a drawn sample: it has its own groups, and only box metrics and rates are weighted",
+            got=", ".join(f"--{name.replace('_', '-')}" for name in unused),
+        )  # fmt: skip
+    options = {name: getattr(args, name) for name in ("split", "images", "level", "conf")}
+    return options | {"open_anyway": reason_to_open(args)}
 
 
 def add_breakdown(parser: argparse.ArgumentParser) -> None:

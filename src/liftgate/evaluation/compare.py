@@ -19,7 +19,7 @@ from liftgate.evaluation.informative_groups import groups_of_difference
 from liftgate.evaluation.matched_predictions import MatchedPredictions, match_for_metric, replicates, scale_of
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS
 from liftgate.evaluation.records import Comparison, ImageChange
-from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, image_units, units
+from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, image_units, units, weighted_units
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.verdict import PUBLISHED, as_gain, decide, explain_verdict, groups_that_settle
 from liftgate.stats.clustered import bootstrap_variance
@@ -68,7 +68,7 @@ def compare(
     both = (control, treatment)
     first, second = (match_for_metric(truth, one, spec, spec.threshold(i)) for i, one in enumerate(both))
     arms = (first, second)
-    groups = units(truth.groups)
+    groups = units(truth.groups) if spec.weights is None else weighted_units(truth.groups, spec.weights)
     pair = paired_difference(truth, arms, spec, groups)
     return build_comparison(truth, both, arms, pair, spec, groups, note=note)
 
@@ -204,7 +204,7 @@ def _simple_variance(
     n_images: int, arms: Sequence[MatchedPredictions], spec: ComparisonSpec, groups: Units
 ) -> float | None:
     """Return the variance of the difference if every image were a group of its own; None: every image is one."""
-    if groups.n_groups == n_images:
+    if groups.n_groups == n_images or groups.weight is not None:
         return None
     alone = image_units(n_images)
     weights = alone.draws(IMAGE_DRAWS)

@@ -122,11 +122,13 @@ def _object_information(table: MatchTable, metric: AveragedMetric, groups: Units
     inside = group < groups.n_groups
     group, cls = group[inside], cls[inside]
     number = np.bincount(cls, minlength=len(table.classes)).astype(np.float64)
-    return np.bincount(group, 1 / number[cls] ** 2, minlength=groups.n_groups).astype(np.float64)
+    found = np.bincount(group, 1 / number[cls] ** 2, minlength=groups.n_groups).astype(np.float64)
+    return found if groups.weight is None else found * groups.weight**2
 
 
 def _sum_by_group(weight: Floats, groups: Units) -> Floats:
-    return np.bincount(groups.group, weight, minlength=groups.n_groups + 1)[: groups.n_groups].astype(np.float64)
+    found = np.bincount(groups.group, weight, minlength=groups.n_groups + 1)[: groups.n_groups].astype(np.float64)
+    return found if groups.weight is None else found * groups.weight**2
 
 
 def _rate_information(point: OperatingPoint, name: str) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ class Units:
     group: NDArray[np.int64]
     """(n_images,) index of each image's group"""
     n_groups: int
+    weight: NDArray[np.float64] | None = None
+    """(U,) inverse inclusion probability of each unit of a drawn sample; None: every unit counts once"""
 
     @property
     def blocked(self) -> bool:
@@ -43,12 +45,13 @@ class Units:
         return self.count < self.n_groups
 
     def sample_weights(self) -> NDArray[np.float64]:
-        """Return (U, 1) weights of the sample itself: every unit once."""
-        return np.ones((self.count, 1))
+        """Return (U, 1) weights of the sample itself: every unit once, or as often as it stands for."""
+        return np.ones((self.count, 1)) if self.weight is None else self.weight[:, None].copy()
 
     def draws(self, count: int = DRAWS) -> NDArray[np.float64]:
         """Return (U, 1 + count) weights: the sample itself, then bootstrap draws; the same in every call."""
-        return _draws(self.count, count)
+        drawn = _draws(self.count, count)
+        return drawn if self.weight is None else drawn * self.weight[:, None]
 
     def within(self, inside: NDArray[np.bool_]) -> Units:
         """Return these units of the images `inside` (n,) as units of all n images.
@@ -97,6 +100,18 @@ def units(keys: Sequence[str], max_units: int = MAX_UNITS) -> Units:
         return Units(group, len(names), group, len(names))
     block = np.random.default_rng(_BLOCK_SEED).permutation(len(names)) % max_units
     return Units(block[group].astype(np.int64), max_units, group, len(names))
+
+
+def weighted_units(keys: Sequence[str], weight: Mapping[str, float]) -> Units:
+    """Return units of groups that were drawn with known probabilities, each with its weight; never blocks.
+
+    Args:
+        keys: group key of each image.
+        weight: group key → inverse inclusion probability of its images.
+    """
+    found = units(keys, max_units=max(1, len(set(keys))))
+    names = np.unique(np.array(keys, dtype=object).astype(str))
+    return replace(found, weight=np.array([weight[name] for name in names], dtype=np.float64))
 
 
 def image_units(n_images: int) -> Units:

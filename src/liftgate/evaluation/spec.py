@@ -72,6 +72,8 @@ class ComparisonSpec:
     """For image-level metrics: one for each model, the control first; with several seeds the two in turn"""
     slices: Mapping[str, str] | None = None
     """Image id → slice; if given, the difference in each slice is added"""
+    weights: Mapping[str, float] | None = None
+    """Group → inverse inclusion probability, of a drawn sample; None: the images are all that there are"""
 
     @property
     def interval_level(self) -> float:

@@ -91,11 +91,9 @@ def judge(
     folder = None if out is None else Path(out)
     if folder is not None:
         require_empty(folder)
-    dataset = _images(images, (control, treatment), classes, split, progress)
-    if groups is not None:
-        dataset = assign_groups(dataset, groups, base=Path.cwd())
+    dataset = unlabelled_images(images, (control, treatment), classes, groups, progress, split=split)
     require_unlocked(dataset, (control, treatment), open_anyway)
-    dataset, first, second = _aligned(dataset, (control, treatment), common)
+    dataset, (first, second) = aligned_predictions(dataset, (control, treatment), common=common)
     units = pair_detections(first, second, conf)
     if not len(units):
         raise UsageError("neither model detects anything at this confidence", got=f"--conf {conf:g}")
@@ -229,13 +227,29 @@ def source_hash(source: PredictionsSource) -> str:
         raise DataError("cannot read the predictions", where=path, got=error.strerror) from None
 
 
-def _images(
+def unlabelled_images(
     images: Path | str | Dataset,
     sources: Sequence[PredictionsSource],
     classes: Sequence[str],
-    split: str | None,
-    progress: Progress,
+    groups: str | None,
+    progress: Progress = silent,
+    *,
+    split: str | None = None,
 ) -> Dataset:
+    """Return images that need no labels, in the classes of the predictions.
+
+    Args:
+        images: folder of images, frames.csv, or a data set.
+        sources: predictions on them.
+        classes: names of the classes; empty: those that the data set or the predictions name.
+        groups: rule for groups; None: those of the images.
+        progress: called with the number of items done and in all.
+        split: of a data set; None: all of it.
+
+    Raises:
+        DataError: no images, or nothing names the classes.
+        UsageError: no such split.
+    """
     if isinstance(images, Dataset):
         dataset = images
     elif is_dataset(Path(images)):
@@ -243,12 +257,13 @@ def _images(
     else:
         known = classes or _declared_classes(sources)
         if not known:
-            hint = "--classes NAME NAME …, or a data.yaml or COCO JSON as --images"
+            hint = "--classes NAME NAME …, or a data.yaml or COCO JSON of the images"
             raise DataError("the classes are not known", where=images, hint=hint)
         dataset = unlabelled_dataset(Path(images), known, progress=progress)
     if split is not None and split not in dataset.splits:
         raise UsageError(f"no split {split!r}", where=dataset.source, expected=", ".join(dataset.splits) or "none")
-    return dataset if split is None else dataset.split(split)
+    dataset = dataset if split is None else dataset.split(split)
+    return dataset if groups is None else assign_groups(dataset, groups, base=Path.cwd())
 
 
 def _declared_classes(sources: Sequence[PredictionsSource]) -> tuple[str, ...]:
@@ -267,20 +282,29 @@ def _named_by(source: PredictionsSource) -> tuple[str, ...]:
     return named_classes(Path(path)) if isinstance(path, str | Path) else ()
 
 
-def _aligned(
-    dataset: Dataset, sources: Sequence[PredictionsSource], common: bool
-) -> tuple[Dataset, Predictions, Predictions]:
-    """Return the images that both models were run on, and their predictions on these, in the order of the images."""
-    first, second = read_all_predictions(sources, dataset)
-    if first.image_level or second.image_level:
+def aligned_predictions(
+    dataset: Dataset, sources: Sequence[PredictionsSource], *, common: bool = False
+) -> tuple[Dataset, list[Predictions]]:
+    """Return the images that all models were run on, and their predictions on these, in the order of the images.
+
+    Args:
+        dataset: the images.
+        sources: predictions of each model.
+        common: leave out images that some model was not run on; otherwise they are refused.
+
+    Raises:
+        UsageError: predictions of whole images, or of different images.
+    """
+    models = read_all_predictions(sources, dataset)
+    if any(one.image_level for one in models):
         raise UsageError("these are predictions of whole images: there is no box to judge")
     if common:
-        dataset, (first, second), _ = on_common_images(dataset, first, second)
-    require_same_images(first, second)
-    known = set(first.images)
+        dataset, models, _ = on_common_images(dataset, *models)
+    for other in models[1:]:
+        require_same_images(models[0], other)
+    known = set(models[0].images)
     dataset = dataset.take(np.array([image.id in known for image in dataset.images], dtype=np.bool_))
-    first, second = (_in_order(dataset, restrict_to_truth(dataset, one)) for one in (first, second))
-    return dataset, first, second
+    return dataset, [_in_order(dataset, restrict_to_truth(dataset, one)) for one in models]
 
 
 def _in_order(dataset: Dataset, predictions: Predictions) -> Predictions:

@@ -1,0 +1,137 @@
+"""A sample of images that was drawn with known, unequal probabilities: its file, and a truth restricted to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from liftgate.data.core.csv_tables import read_table, table_bytes
+from liftgate.data.core.dataset import Dataset
+from liftgate.documents import SMALL, DocumentError, load_json
+from liftgate.errors import DataError
+from liftgate.files import write_bytes, write_json
+from liftgate.hashing import content_hash, short
+
+COLUMNS = ("image", "group", "probability")
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnFrames:
+    """The images of a sample, each with its group and inclusion probability; one length."""
+
+    images: tuple[str, ...]
+    groups: tuple[str, ...]
+    probability: tuple[float, ...]
+    purpose: str
+    """`compare`, `recall` or `map`: what the probabilities were chosen for; any metric may be measured"""
+    seed: int
+    n_frames: int
+    """Images that could have been drawn"""
+    n_groups: int
+
+    @property
+    def hash(self) -> str:
+        """Hash of the sample."""
+        return content_hash(self)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Group → inverse inclusion probability of its images."""
+        return {group: 1 / p for group, p in zip(self.groups, self.probability, strict=True)}
+
+
+class _Described(NamedTuple):
+    sample: str
+    purpose: str
+    seed: int
+    n_frames: int
+    n_groups: int
+
+
+def write_sample(sample: DrawnFrames, path: Path) -> Path:
+    """Write sample.csv, and sample.json with its hash beside it."""
+    rows = zip(sample.images, sample.groups, map(repr, sample.probability), strict=True)
+    write_bytes(path, table_bytes(COLUMNS, rows))
+    described = {key: value for key, value in asdict(sample).items() if key in _Described._fields}
+    write_json(path.with_suffix(".json"), {"sample": sample.hash, **described})
+    return path
+
+
+def read_sample(path: Path) -> DrawnFrames:
+    """Read sample.csv with the sample.json beside it.
+
+    Raises:
+        DataError: it was edited, a probability is none or differs within a group, or an image is in it twice.
+    """
+    rows = read_table(path, COLUMNS)
+    beside = path.with_suffix(".json")
+    try:
+        described = msgspec.convert(load_json(beside, SMALL), dict[str, str | int])
+        found = _Described(**{key: value for key, value in described.items() if key in _Described._fields})  # type: ignore[arg-type]
+    except (OSError, DocumentError, msgspec.ValidationError, TypeError) as error:
+        hint = f"`liftgate data sample --for` writes both; keep {beside.name} beside {path.name}"
+        raise DataError("cannot read what the sample was drawn for", where=beside, got=str(error), hint=hint) from None
+    by_group: dict[str, float] = {}
+    seen: set[str] = set()
+    for line, row in rows:
+        p = _probability(row["probability"], f"{path}:{line}")
+        if row["image"] in seen:
+            raise DataError("an image is in the sample twice", where=f"{path}:{line}", got=row["image"])
+        if by_group.setdefault(row["group"], p) != p:
+            raise DataError(
+                "images of one group have two probabilities",
+                where=f"{path}:{line}",
+                expected=by_group[row["group"]],
+                got=p,
+            )
+        seen.add(row["image"])
+    columns = [tuple(row[name] for _, row in rows) for name in COLUMNS[:2]]
+    sample = DrawnFrames(
+        columns[0], columns[1], tuple(by_group[group] for group in columns[1]), found.purpose, found.seed,
+        found.n_frames, found.n_groups,
+    )  # fmt: skip
+    if sample.hash != found.sample:
+        raise DataError(
+            "the sample was edited: its probabilities no longer say how it was drawn", where=path,
+            expected=short(found.sample), got=short(sample.hash), hint="restore the file that `data sample` wrote",
+        )  # fmt: skip
+    return sample
+
+
+def on_sample(truth: Dataset, sample: DrawnFrames) -> Dataset:
+    """Return the truth on the sampled images, with the groups of the sample.
+
+    Raises:
+        DataError: a sampled image is not in the truth, or has no labels yet.
+    """
+    place = {image.id: index for index, image in enumerate(truth.images)}
+    labelled = set(truth.labels.image.tolist())
+    missing = [name for name in sample.images if name not in place]
+    if not missing:
+        missing = [n for n in sample.images if truth.images[place[n]].label is None and place[n] not in labelled]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(sample.images)} sampled images have no labels, such as {missing[0]}",
+            where=truth.source, expected="labels of every sampled image: those that are missing are rarely random",
+            hint="an image on which there is nothing has an empty label file",
+        )  # fmt: skip
+    index = np.array([place[name] for name in sample.images], dtype=np.int64)
+    group: Mapping[str, str] = dict(zip(sample.images, sample.groups, strict=True))
+    taken = truth.take(index)
+    return taken.with_images([replace(image, group=group[image.id]) for image in taken.images])
+
+
+def _probability(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 < value <= 1:
+        hint = "what cannot be drawn cannot be estimated"
+        raise DataError("not an inclusion probability", where=where, expected="above 0, at most 1", got=text, hint=hint)
+    return value

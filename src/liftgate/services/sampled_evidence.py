@@ -1,0 +1,182 @@
+"""Draw images to label with known probabilities, and evaluate and compare on such a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.detections import PredictionsSource
+from liftgate.data.sampling.locked import locked_frames, read_locked, refuse_unknown_groups
+from liftgate.data.sampling.records import CandidateFrame
+from liftgate.errors import UsageError
+from liftgate.evaluation import compare as comparing
+from liftgate.evaluation.drawn_sample import DrawnFrames, on_sample, read_sample, write_sample
+from liftgate.evaluation.records import Comparison, Evaluation
+from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
+from liftgate.evaluation.truth import Truth, read_truth
+from liftgate.evaluation.weighted_evaluation import evaluate_sample as evaluate_weighted
+from liftgate.hashing import short
+from liftgate.judging.frame_design import PURPOSES, FrameDraw, Purpose, draw_frames
+from liftgate.progress import Progress, silent
+from liftgate.services.evidence_inputs import EvidenceInputs, read_inputs
+from liftgate.services.image_level_request import ImageLevelRequest
+from liftgate.services.judging import aligned_predictions, unlabelled_images
+from liftgate.study.records import ClaimWord
+from liftgate.suggestions import suggestion
+
+
+def draw_sample(
+    frames: Path | str | Dataset,
+    out: Path | str | None,
+    purpose: Purpose,
+    control: PredictionsSource,
+    treatment: PredictionsSource | None = None,
+    *,
+    budget: int = 200,
+    groups: str | None = None,
+    classes: Sequence[str] = (),
+    never: Sequence[str] = (),
+    conf: float = 0.25,
+    per_group: int | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> FrameDraw:
+    """Draw the images to label for a measurement, with recorded probabilities.
+
+    Args:
+        frames: folder of images, frames.csv, or a data set, whose labels are not used.
+        out: sample.csv, with sample.json beside it; None: nothing is written.
+        purpose: `compare`, `recall` or `map`.
+        control: predictions of the model in use on these images.
+        treatment: of another model; needed for `compare`.
+        budget: number of images.
+        groups: as in `evaluate`.
+        classes: names of the classes, where nothing tells them.
+        never: `split.csv[:NAME]` whose groups are never drawn.
+        conf: confidence from which detections count.
+        per_group: most images of one group; None: so many that at least 20 groups, or all, are in the sample.
+        seed: of the draw.
+        progress: called with the number of items done and in all.
+
+    Raises:
+        Refused: it is unknown whether an image belongs to a locked group.
+        UsageError: an unknown purpose, predictions that do not belong to the images, or too small a budget.
+    """
+    if purpose not in PURPOSES:
+        raise UsageError(f"no purpose {purpose!r}", expected=", ".join(PURPOSES), hint=suggestion(purpose, PURPOSES))
+    if out is not None and Path(out).exists():
+        raise UsageError("the sample is there already", where=out, hint="another name: a drawn sample is not replaced")
+    sources = [control] if treatment is None else [control, treatment]
+    dataset = unlabelled_images(frames, sources, classes, groups, progress)
+    dataset, models = aligned_predictions(dataset, sources)
+    locks = [read_locked(text) for text in never]
+    candidates = [CandidateFrame(image.id, image.path, image.group or "") for image in dataset.images]
+    refuse_unknown_groups(candidates, locks)
+    locked = locked_frames(candidates, locks) if locks else np.zeros(len(candidates), dtype=np.bool_)
+    drawn = draw_frames(
+        dataset, models[0], models[1] if treatment is not None else None, purpose, budget=budget, seed=seed, conf=conf,
+        per_group=per_group, locked=locked,
+    )  # fmt: skip
+    if out is not None:
+        write_sample(drawn.sample, Path(out))
+    return drawn
+
+
+def evaluate_sample(
+    truth: Truth,
+    predictions: PredictionsSource,
+    sample: Path | str,
+    *,
+    split: str | None = None,
+    images: Path | str | None = None,
+    level: float = 0.95,
+    conf: float = 0.25,
+    open_anyway: str | None = None,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Evaluate predictions on the images of a drawn sample, each weighted by its inverse probability.
+
+    Args:
+        truth: labels; it lists every image that was predicted on, and has labels of those in the sample.
+        predictions: as in `evaluate`.
+        sample: sample.csv of `draw_sample`.
+        split: as in `evaluate`.
+        images: as in `evaluate`.
+        level: as in `evaluate`.
+        conf: as in `evaluate`.
+        open_anyway: as in `evaluate`.
+        progress: as in `evaluate`.
+
+    Raises:
+        Refused: as `evaluate`.
+        UsageError: as `evaluate`; the sample was edited, or an image of it has no labels.
+    """
+    spec = EvaluationSpec(level, conf)
+    spec.validate()
+    drawn = read_sample(Path(sample))
+    inputs = _inputs(read_truth(truth, split=split, images=images, progress=progress), [predictions], open_anyway)
+    found = evaluate_weighted(on_sample(inputs.truth, drawn), inputs.predictions[0], spec, drawn.weights)
+    return replace(found, settings={**found.settings, **inputs.remarks(), "sample": drawn.hash, "note": _note(drawn)})
+
+
+def compare_sample(
+    truth: Truth,
+    control: PredictionsSource,
+    treatment: PredictionsSource,
+    sample: Path | str,
+    *,
+    metric: str = "mAP50-95",
+    margin: float = 0.0,
+    claim: ClaimWord = "better",
+    split: str | None = None,
+    images: Path | str | None = None,
+    level: float = 0.95,
+    conf: float = 0.25,
+    open_anyway: str | None = None,
+    progress: Progress = silent,
+) -> Comparison:
+    """Compare two models on the images of a drawn sample, each weighted by its inverse probability.
+
+    Args:
+        truth: as in `evaluate_sample`.
+        control: as in `compare`.
+        treatment: as in `compare`.
+        sample: sample.csv of `draw_sample`.
+        metric: as in `compare`; not those of whole images.
+        margin: as in `compare`.
+        claim: as in `compare`.
+        split: as in `evaluate`.
+        images: as in `evaluate`.
+        level: as in `compare`.
+        conf: as in `evaluate`.
+        open_anyway: as in `evaluate`.
+        progress: as in `evaluate`.
+
+    Raises:
+        Refused: as `evaluate`.
+        UsageError: as `compare`; the sample was edited, or an image of it has no labels.
+    """
+    drawn = read_sample(Path(sample))
+    spec = ComparisonSpec(metric, margin, "interval", claim, level, conf, weights=drawn.weights)
+    spec.validate()
+    whole = read_truth(truth, split=split, images=images, progress=progress)
+    inputs = _inputs(whole, [control, treatment], open_anyway)
+    first, second = inputs.predictions
+    result = comparing.compare(on_sample(inputs.truth, drawn), first, second, spec)
+    return replace(result, images=(), caveats=(_note(drawn), *inputs.caveats(), *result.caveats))
+
+
+def _inputs(truth: Dataset, sources: Sequence[PredictionsSource], open_anyway: str | None) -> EvidenceInputs:
+    none = ImageLevelRequest((), None, (), truth, None)
+    return read_inputs(truth, sources, common=False, by=None, open_anyway=open_anyway, image_level=none)
+
+
+def _note(drawn: DrawnFrames) -> str:
+    return (
+        f"a sample of {len(drawn.images)} of {drawn.n_frames:,} images, drawn for {drawn.purpose} "
+        f"({short(drawn.hash)}): every image is weighted by its inverse probability"
+    )

@@ -1,0 +1,147 @@
+"""A drawn sample: known probabilities, weighted metrics, and nothing that was edited or is half labelled."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import liftgate
+from judging.two_models import Models, two_models
+from liftgate.cli import main
+from liftgate.data.core.predictions import Predictions
+from liftgate.data.formats import coco
+from liftgate.data.formats.coco.predictions import write_predictions
+from liftgate.errors import DataError, UsageError
+from liftgate.evaluation.compare import compare
+from liftgate.evaluation.drawn_sample import on_sample, read_sample
+from liftgate.evaluation.spec import ComparisonSpec
+from liftgate.judging.frame_design import draw_frames
+
+
+def differ_in(models: Models, share: float) -> Models:
+    """The treatment is the control, but for a share of the groups."""
+    groups = sorted(set(models.truth.groups))
+    some = set(groups[:: round(1 / share)])
+    inside = np.array([group in some for group in models.truth.groups])
+    old, new = models.control, models.treatment
+    rows = (np.flatnonzero(~inside[old.image]), np.flatnonzero(inside[new.image]))
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([getattr(one, name)[kept] for one, kept in zip((old, new), rows, strict=True)])
+
+    mixed = Predictions(old.images, old.classes, *(column(name) for name in ("image", "cls", "boxes", "scores")))
+    return models._replace(treatment=mixed)
+
+
+MODELS = differ_in(two_models(11, groups=80, per_group=3), 0.1)
+
+
+def test_groups_in_which_models_differ_are_drawn_more_often_and_none_never() -> None:
+    drawn = draw_frames(MODELS.truth, MODELS.control, MODELS.treatment, "compare", budget=60, seed=0)
+    sample = drawn.sample
+    assert abs(len(sample.images) - 60) <= 3 and drawn.gain > 1.15 and "worth about" in drawn.text
+    differ = set(sorted(set(MODELS.truth.groups))[::10])
+    in_them = np.mean([group in differ for group in set(sample.groups)])
+    assert in_them > 0.15  # of 10% of the groups
+    assert max(1 / p for p in sample.probability) <= 4 * 240 / 60 + 1e-9
+
+
+def test_weighted_estimates_are_unbiased_over_draws_and_closer_than_those_of_random_images() -> None:
+    spec = ComparisonSpec(metric="recall")
+    exact = compare(MODELS.truth, MODELS.control, MODELS.treatment, spec).delta.estimate
+    by_design, at_random = [], []
+    for seed in range(30):
+        sample = draw_frames(MODELS.truth, MODELS.control, MODELS.treatment, "compare", budget=60, seed=seed).sample
+        for weights, images, into in (
+            (sample.weights, sample.images, by_design),
+            (None, np.random.default_rng(seed).permutation([i.id for i in MODELS.truth.images])[:60], at_random),
+        ):
+            kept = MODELS.truth.take(np.isin([image.id for image in MODELS.truth.images], images))
+            arms = (restricted(one, kept.images) for one in MODELS[1:])
+            into.append(compare(kept, *arms, replace(spec, weights=weights)).delta.estimate - exact)
+    assert abs(np.mean(by_design)) < 3 * np.std(by_design) / np.sqrt(30)
+    assert np.std(by_design) < np.std(at_random)
+
+
+def restricted(predictions: Predictions, images: tuple[object, ...]) -> Predictions:
+    names = [image.id for image in images]  # type: ignore[attr-defined]
+    place = np.array([names.index(name) if name in names else -1 for name in predictions.images])
+    rows = place[predictions.image] >= 0
+    columns = (predictions.cls[rows], predictions.boxes[rows], predictions.scores[rows])
+    return Predictions(tuple(names), predictions.classes, place[predictions.image[rows]], *columns)
+
+
+def test_everything_drawn_is_the_plain_comparison_and_evaluation(tmp_path: Path) -> None:
+    out = tmp_path / "sample.csv"
+    drawn = liftgate.draw_sample(MODELS.truth, out, "compare", MODELS.control, MODELS.treatment, budget=10_000)
+    assert set(drawn.sample.probability) == {1.0}
+    found = liftgate.compare_sample(MODELS.truth, MODELS.control, MODELS.treatment, out, metric="mAP50")
+    plain = liftgate.compare(MODELS.truth, MODELS.control, MODELS.treatment, metric="mAP50")
+    assert found.delta.estimate == pytest.approx(plain.delta.estimate, abs=1e-12)
+    assert (found.delta.low, found.delta.high) == pytest.approx((plain.delta.low, plain.delta.high), abs=1e-9)
+    one = liftgate.evaluate_sample(MODELS.truth, MODELS.control, out)
+    all_ = liftgate.evaluate(MODELS.truth, MODELS.control)
+    for name in ("mAP50", "mAP50-95", "recall", "precision", "false_positives_per_image"):
+        assert one.metrics[name] == pytest.approx(all_.metrics[name], abs=1e-12)
+        assert one.intervals[name].established
+    assert one.per_class == {} and "sample" in one.settings
+
+
+@pytest.mark.parametrize("purpose", ["recall", "map"])
+def test_one_model_is_enough_to_draw_for_its_own_metrics(purpose: str) -> None:
+    drawn = liftgate.draw_sample(MODELS.truth, None, purpose, MODELS.control, budget=60)  # type: ignore[arg-type]
+    assert len(set(drawn.sample.groups)) >= 20
+    with pytest.raises(UsageError, match="both models"):
+        liftgate.draw_sample(MODELS.truth, None, "compare", MODELS.control)
+
+
+def test_on_the_command_line_and_what_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth = coco.write(MODELS.truth, tmp_path / "truth.json")
+    old = write_predictions(MODELS.control, MODELS.truth, tmp_path / "old.json")
+    new = write_predictions(MODELS.treatment, MODELS.truth, tmp_path / "new.json")
+    out, never = tmp_path / "sample.csv", tmp_path / "split.csv"
+    groups = r"^(?P<group>g\d+)_"
+    locked = [image.id for image in MODELS.truth.images if image.group in ("g00", "g10")]
+    never.write_text("image,split,group\n" + "".join(f"{name},test,{name[:3]}\n" for name in locked))
+    words = ["data", "sample", str(truth), "--for", "compare", "--champion", str(old), "--challenger", str(new)]
+    words += ["--groups", groups, "--budget", "60", "--never", str(never), "--out", str(out), "--json"]
+    assert main(words) == 0
+    told = json.loads(capsys.readouterr().out)
+    sample = read_sample(out)
+    assert told["n_chosen"] == len(sample.images) and told["n_locked"] == 6
+    assert not {"g00", "g10"} & set(sample.groups)
+    arms = ["--truth", str(truth), "--control", str(old), "--treatment", str(new), "--sample", str(out)]
+    assert main(["compare", *arms, "--metric", "recall", "--json"]) in (0, 10, 11)
+    found = json.loads(capsys.readouterr().out)
+    assert found["n_images"] == len(sample.images) and "every image is weighted" in found["caveats"][0]
+    assert main(["evaluate", "--truth", str(truth), "--predictions", str(old), "--sample", str(out)]) == 0
+    assert main(["compare", *arms, "--groups", groups]) == 2
+    assert "not on a drawn sample" in capsys.readouterr().err
+    assert main(words) == 2  # a drawn sample is not replaced
+    text = out.read_text()
+    for change, message in (
+        (text.replace(f",{sample.probability[0]!r}", ",1.0"), "edited"),
+        (text.replace(f",{sample.probability[0]!r}", ",0"), "not an inclusion probability"),
+        ("\n".join(text.splitlines()[:-1]) + "\n", "edited"),
+        (text + text.splitlines()[-1] + "\n", "twice"),
+    ):
+        out.write_text(change)
+        with pytest.raises(DataError, match=message):
+            read_sample(out)
+    out.write_text(text)
+    (tmp_path / "sample.json").unlink()
+    with pytest.raises(DataError, match="drawn for"):
+        read_sample(out)
+
+
+def test_a_sampled_image_without_labels_is_refused() -> None:
+    sample = draw_frames(MODELS.truth, MODELS.control, MODELS.treatment, "compare", budget=60, seed=0).sample
+    place = {image.id: index for index, image in enumerate(MODELS.truth.images)}[sample.images[0]]
+    images = [replace(one, label=None) if i == place else one for i, one in enumerate(MODELS.truth.images)]
+    labels = MODELS.truth.labels.take(MODELS.truth.labels.image != place)
+    with pytest.raises(DataError, match=r"1 of .* sampled images have no labels"):
+        on_sample(replace(MODELS.truth, images=tuple(images), labels=labels), sample)
