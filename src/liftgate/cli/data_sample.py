@@ -144,8 +144,8 @@ def _for_measuring(args: argparse.Namespace) -> int:
             }
         )
     else:
-        print(f"{drawn.text}: {args.out}")
-        print(f"label all of them, then: liftgate evaluate or compare … --sample {args.out}")
+        show(f"{drawn.text}: {args.out}")
+        show(f"label all of them, then: liftgate evaluate or compare … --sample {args.out}")
     return 0
 
 
