@@ -15,8 +15,8 @@ from liftgate.judging.estimate import JUDGED_METRICS, JudgedDifference, JudgedMe
 from liftgate.judging.outcomes import design_of, outcomes_of
 from liftgate.judging.part import judged_part
 from liftgate.stats.always_valid import always_valid_p_value
+from liftgate.stats.differences import two_sided_p_value
 from liftgate.stats.interval import Interval
-from liftgate.stats.multiplicity import t_p_value
 from liftgate.study.records import ClaimWord
 from liftgate.suggestions import suggestion
 
@@ -176,7 +176,7 @@ def _p_value(delta: Interval) -> float | None:
     if delta.method == "always-valid-t":
         effective = delta.n_groups if delta.groups_effective is None else delta.groups_effective
         return always_valid_p_value(delta.estimate / delta.standard_error, delta.degrees, effective)
-    return float(t_p_value(delta.estimate, delta.standard_error, delta.degrees))
+    return two_sided_p_value(delta)
 
 
 def _caveats(draw: Draw, answers: Answers, found: JudgedDifference) -> list[str]:

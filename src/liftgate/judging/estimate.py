@@ -25,10 +25,12 @@ from liftgate.evaluation.resampling import units as resampling_units
 from liftgate.judging.pairing import KINDS, Units
 from liftgate.judging.sizes import chance_of_difference
 from liftgate.stats.always_valid import always_valid_quantile
-from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance
+from liftgate.stats.clustered import bootstrap_variance
+from liftgate.stats.differences import difference_t
+from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import GroupCount, count_groups
-from liftgate.stats.interval import MIN_GROUPS, Interval
-from liftgate.stats.rates import interval_over_groups, not_established
+from liftgate.stats.interval import Interval
+from liftgate.stats.rates import not_established
 from liftgate.stats.unequal_sampling import estimated_values, sampling_variance, stratum_means
 
 Floats = NDArray[np.float64]
@@ -36,6 +38,7 @@ JudgedMetric = Literal["recall", "precision", "F1", "false_positives_per_image",
 JUDGED_METRICS: tuple[JudgedMetric, ...] = get_args(JudgedMetric)
 NEED_MISSED = ("recall", "F1")
 """Metrics that need the number of objects which both models missed"""
+_PER_IMAGE = ("false_positives_per_image", "true_positives_per_image")
 
 # Columns of the totals.
 _TP_CONTROL, _TP_TREATMENT, _FOUND, _MISSED, _N_CONTROL, _N_TREATMENT, _IMAGES = range(7)
@@ -190,41 +193,39 @@ class _Case:
         return float(first), float(second)
 
     def interval(self, groups: Resampling, level: float) -> Interval:
-        """Interval of the difference, from draws of groups."""
-        control, treatment = self.values()
-        return bootstrap_se_t(
-            treatment - control, self._draws(groups, groups.draws())[1:], level, n_images=len(self.by_image),
-            units=groups.count, groups=self._informative(groups), simple_variance=self._simple_variance(groups),
-            unseen_variance=self.unseen_variance(),
+        """Interval of the difference, from draws of groups, as `compare` with labels has it."""
+        first, second = self._draws(groups, groups.draws())
+        found = difference_t(
+            first, second, level, n_images=len(self.by_image), units=groups.count, groups=self._informative(groups),
+            scale="log" if self.metric in _PER_IMAGE else "logit", simple_variance=self._simple_variance(groups),
         )  # fmt: skip
+        if found.standard_error is None:
+            return found
+        return _widened(found, math.sqrt(1 + self.unseen_variance() / found.standard_error**2))
 
     def always_valid(self, groups: Resampling, level: float) -> Interval:
-        """Interval that holds at every look, from the linearised contributions of the groups."""
-        control, treatment = self.values()
-        estimate, count, method = treatment - control, self._informative(groups), "always-valid-t"
-        n_images, total = len(self.by_image), groups.n_groups
-        if count.informative < MIN_GROUPS:
-            return not_established(estimate, level, method, n_images, count)
-        parts = np.bincount(groups.group, self.by_image @ self.gradient(), minlength=total)
-        error = math.sqrt(total / (total - 1) * float(np.sum(parts**2)) + self.unseen_variance())
-        half = always_valid_quantile(level, count.degrees, count.effective) * error
-        if not (math.isfinite(half) and error > 0 and math.isfinite(estimate)):
+        """Interval that holds at every look: the one of a single look, wider by the ratio of their quantiles."""
+        once, method = self.interval(groups, level), "always-valid-t"
+        if not once.established:
+            return replace(once, method=method)
+        count = self._informative(groups)
+        factor = always_valid_quantile(level, count.degrees, count.effective) / t_quantile(level, once.degrees)
+        if math.isinf(factor):
             note = "not established: too few groups for an interval that holds at every look"
-            return not_established(estimate, level, method, n_images, count, note)
-        bounds = (estimate - half, estimate + half)
-        return interval_over_groups(count, estimate, bounds, level, method, n_images, standard_error=error)
+            return not_established(once.estimate, level, method, len(self.by_image), count, note)
+        return replace(_widened(once, factor), method=method, standard_error=once.standard_error)
 
-    def _draws(self, groups: Resampling, weights: Floats) -> Floats:
+    def _draws(self, groups: Resampling, weights: Floats) -> tuple[Floats, Floats]:
         by_unit = np.zeros((groups.count, self.by_image.shape[1]))
         np.add.at(by_unit, groups.of_image, self.by_image)
-        first, second = metric_values(self.metric, weights.T @ by_unit)
-        return np.asarray(second - first, dtype=np.float64)
+        return metric_values(self.metric, weights.T @ by_unit)
 
     def _simple_variance(self, groups: Resampling) -> float | None:
         if groups.n_groups == len(self.by_image):
             return None
         alone = image_units(len(self.by_image))
-        drawn = self._draws(alone, alone.draws(IMAGE_DRAWS))
+        first, second = self._draws(alone, alone.draws(IMAGE_DRAWS))
+        drawn = second - first
         return bootstrap_variance(float(drawn[0]), drawn[1:], alone.count)
 
     def _informative(self, groups: Resampling) -> GroupCount:
@@ -307,6 +308,17 @@ class _Case:
         scale = min(1.0, total / sampled) if sampled else 1.0  # both are estimates
         parts = [part * scale / total for part in (disagreements, agreed, missed)]
         return VarianceShares(max(0.0, 1 - sum(parts)), *parts)
+
+
+def _widened(interval: Interval, factor: float) -> Interval:
+    """Return the interval with both sides, and its standard error, longer by a factor."""
+    if interval.low is None or interval.high is None or interval.standard_error is None:
+        return interval
+    low, high = interval.estimate - interval.low, interval.high - interval.estimate
+    return replace(
+        interval, low=interval.estimate - factor * low, high=interval.estimate + factor * high,
+        standard_error=factor * interval.standard_error,
+    )  # fmt: skip
 
 
 def metric_values(metric: JudgedMetric, totals: Floats) -> tuple[Floats, Floats]:
