@@ -27,6 +27,7 @@ _SCALE_EDGE_LEAD = 1.15  # ratio in z of the edges at that scale to those unscal
 _RIVAL_Z = 1.0  # z between the best reading and the best of another kind
 _MIN_SCALE_ERROR = 0.03  # smaller errors of scale are within the precision of drawing
 _SCALE_TOLERANCE = 0.03  # within which edges and location agree on a scale
+_MAX_SCALE_DIFFERENCE = 0.05  # between what location and all evidence together estimate
 _MIXED_SHARE, _MIXED_MIN_SCENES = 0.15, 4  # of scenes that clearly fit another reading
 _MIXED_GAIN = 0.35  # by which the share of patches ranked correctly must be higher in such a scene
 _N_HALVINGS = 20
@@ -153,12 +154,14 @@ class SceneEvidence:
         Several where the kinds of evidence name different ones.
         """
         together, apart = self._stable_peak(), self._located_mistake()
-        names = {}
-        for column, evidence in ((apart, self.located), (together, self.near)):
-            if column is not None:
-                name = CORNERS[column] if column < 2 else scaled_by(1 / _best_scale(evidence[:, 2:]))
-                names[NEAR_KINDS[column]] = name
-        return list(names.values())
+        found = [column for column in (together, apart) if column is not None]
+        names = [CORNERS[column] for column in dict.fromkeys(found) if column < 2]
+        if max(found, default=0) >= 2:
+            scales = [1 / _best_scale(evidence[:, 2:]) for evidence in (self.near, self.located)]
+            if together is None or together < 2:
+                scales.reverse()
+            names += map(scaled_by, scales if abs(scales[0] - scales[1]) > _MAX_SCALE_DIFFERENCE else scales[:1])
+        return names
 
     def _stable_peak(self) -> int | None:
         """Return the column at which all evidence together peaks, if it does so in nearly every bootstrap; or None."""

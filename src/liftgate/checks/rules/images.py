@@ -5,7 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from liftgate.checks.fault_findings import fault_findings, faults_of_kind
 from liftgate.checks.finding import Finding
 from liftgate.checks.messages import examples, first_few, plural
-from liftgate.checks.probes.label_geometry import probe
+from liftgate.checks.probes.exif_frame import frame_of_labels
 from liftgate.checks.rule import dataset_rule, rule
 from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
@@ -145,7 +144,7 @@ def exif_rotation(dataset: Dataset) -> Iterator[Finding]:
     turned = [image.id for image in dataset.images if image.orientation != 1]
     if not turned:
         return
-    frame, why = _frame_of_labels(dataset)
+    frame, why = frame_of_labels(dataset)
     data = {**examples(turned), "frame": frame}
     message = f"{plural(len(turned), 'image carries', 'images carry')} an EXIF rotation: {first_few(turned)}"
     if frame == "stored":
@@ -159,40 +158,8 @@ def exif_rotation(dataset: Dataset) -> Iterator[Finding]:
         hint = "draw the boxes of one such image and check them"
         yield exif_rotation.finding(dataset.source, message, hint=hint, **data)
     else:
+        message += "; whether their boxes are drawn on the rotated image cannot be known from them"
         yield exif_rotation.finding(dataset.source, message, severity="info", **data)
-
-
-def _frame_of_labels(dataset: Dataset) -> tuple[str, str]:
-    """Return the frame in which boxes of images rotated by 90° are drawn (upright, stored or unknown), and why."""
-    labels, turn = dataset.labels, {6: "clockwise", 8: "anticlockwise"}
-    quarter = np.array([image.orientation in turn for image in dataset.images], dtype=np.bool_)
-    rows = np.flatnonzero(quarter[labels.image]) if len(quarter) else np.zeros(0, dtype=np.int64)
-    if not len(rows):
-        return "unknown", ""
-    upright = np.array([image.upright for image in dataset.images], dtype=np.float64)[labels.image]
-    ends, slack = labels.boxes[rows, 2:], 1 + 0.01 * upright[rows]
-    in_upright = (ends <= upright[rows] + slack).all(axis=1)
-    in_stored = (ends <= upright[rows, ::-1] + slack[:, ::-1]).all(axis=1)
-    only_upright, only_stored = int((in_upright & ~in_stored).sum()), int((in_stored & ~in_upright).sum())
-    if dataset.format != "yolo" and bool(only_upright) != bool(only_stored):
-        count, frame = (only_upright, "upright") if only_upright else (only_stored, "stored")
-        return frame, f"{plural(count, 'box fits', 'boxes fit')} into no other frame"
-    of_turned = replace(dataset, labels=labels.take(quarter[labels.image]))
-    found = probe(of_turned)
-    if found is not None and found.answer == "fits":
-        return "upright", f"the label geometry fits on {found.n_images} of these images"
-    boxes = labels.boxes.copy()
-    for number, image in enumerate(dataset.images):
-        if image.orientation in turn:
-            width, height = image.upright
-            own = labels.image == number
-            x1, y1, x2, y2 = boxes[own].T
-            turned = (width - y2, x1, width - y1, x2) if image.orientation == 6 else (y1, height - x2, y2, height - x1)
-            boxes[own] = np.stack(turned, axis=1)
-    found = probe(replace(of_turned, labels=replace(labels, boxes=boxes).take(quarter[labels.image])))
-    if found is not None and found.answer == "fits":
-        return "stored", f"turned with their pictures they fit on {found.n_images} of these images"
-    return "unknown", ""
 
 
 @dataset_rule("images.size", "warning")
