@@ -157,8 +157,8 @@ class SceneEvidence:
         found = [column for column in (together, apart) if column is not None]
         names = [CORNERS[column] for column in dict.fromkeys(found) if column < 2]
         if max(found, default=0) >= 2:
-            scales = [1 / _best_scale(evidence[:, 2:]) for evidence in (self.near, self.located)]
-            if together is None or together < 2:
+            scales = [1 / _best_scale(evidence[:, 2:]) for evidence in (self.located, self.near)]
+            if apart is None or apart < 2:
                 scales.reverse()
             names += map(scaled_by, scales if abs(scales[0] - scales[1]) > _MAX_SCALE_DIFFERENCE else scales[:1])
         return names
