@@ -109,8 +109,21 @@ def test_nothing_there_is_one_clear_error(tmp_path: Path, capsys: pytest.Capture
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_broken_yaml_is_json_for_programs_too(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data.write_text("train: [images\nnames: {")
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"train: [images\nnames: {",
+        b"",
+        b"just a word",
+        b"- a\n- b\n",
+        b"\xff\xfe\x00\x01",
+        b"train: images\n\tnames: [a]\n",
+        b"train: !!python/object/apply:os.system ['true']\n",
+        b"names: [a\n",
+    ],
+)
+def test_a_broken_yaml_is_json_for_programs_too(data: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    data.write_bytes(content)
     assert main(["check", str(data), "--json"]) == 2
     value = json.loads(capsys.readouterr().out)
     assert value["ok"] is False and value["findings"][0]["severity"] == "error"

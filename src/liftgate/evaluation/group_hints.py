@@ -10,7 +10,8 @@ from liftgate.data.core.dataset import Dataset
 
 # Regular expressions for common file names of video frames, the most specific first.
 _RULES = (
-    r"^(?P<group>.+?)[-_](?:mp4|avi|mov|mkv)[-_]\d+",  # street_mp4-107_jpg.rf.0a1b.jpg, street-mp4-12.jpg
+    # street_mp4-107_jpg.rf.0a1b.jpg, street-mp4-12.jpg, street.MOV_frame_7.png
+    r"^(?P<group>.+?)[-_.](?i:mp4|mov|avi|mkv|webm|mts|m4v|mpe?g|wmv|3gp)[-_]+(?:(?i:frame)[-_]*)?\d+",
     r"^(?P<group>.+?)[-_.]?frame[-_]?\d+",  # street_frame0012.jpg
     r"^(?P<group>.*\D.*?)[-_]\d{3,}\.[^.]+$",  # street_000.jpg, v12_0045.png
 )

@@ -10,14 +10,36 @@ from liftgate.checks import run
 
 @pytest.mark.parametrize(
     "names",
-    [["person-seatbelt", "seatbelt", "spoon"], ["fire truck", "truck", "spoon"], ["helmet", "no-helmet", "hot dog"]],
+    [
+        ["person-seatbelt", "seatbelt", "spoon"],
+        ["fire truck", "truck", "spoon"],
+        ["helmet", "no-helmet", "hot dog"],
+        ["with_mask", "without_mask", "wheel"],
+        ["left hand", "right hand", "hand"],
+        ["Fire", "Fire Extinguisher", "car"],
+        ["bus", "minibus", "racecar"],
+        ["tomato", "tomato leaf", "apple"],
+        ["door open", "door closed", "pineapple"],
+        ["T1", "T2", "ripe"],
+    ],
 )
 def test_another_thing_of_the_same_kind_is_no_duplicate(small: SmallSet, names: list[str]) -> None:
     small.keys(names=names)
     assert not run(small.subject(), select=["classes.names"]).findings
 
 
-def test_two_names_of_one_thing_are_reported(small: SmallSet) -> None:
-    small.keys(names=["phone", "Mobile phone", "spoon"])
+@pytest.mark.parametrize(
+    "twins",
+    [
+        ("phone", "Mobile phone"),
+        ("helmet", "Helmet"),
+        ("traffic light", "traffic_light"),
+        ("cars", "car"),
+        ("pot hole", "pothole"),
+        ("hard-hat", "Hard Hat"),
+    ],
+)
+def test_two_names_of_one_thing_are_reported(small: SmallSet, twins: tuple[str, str]) -> None:
+    small.keys(names=[*twins, "spoon"])
     (found,) = run(small.subject(), select=["classes.names"]).findings
-    assert found.data["twins"] == [["phone", "Mobile phone"]]
+    assert found.data["twins"] == [list(twins)]

@@ -17,7 +17,7 @@ from liftgate.data.core.dataset import Dataset
 
 _NUMBERED = re.compile(r"^(?P<stem>.*?)(?P<number>\d{2,})(?P<tail>\D*)$")
 _VIDEO_FRAME = re.compile(
-    r"^(?P<stem>.+[_.](?:mp4|mov|avi|mkv|webm|mts|m4v|mpe?g|wmv|3gp))[-_]+(?:frame[-_]*)?(?P<number>\d+)(?P<tail>\D*)$",
+    r"^(?P<stem>.+[-_.](?:mp4|mov|avi|mkv|webm|mts|m4v|mpe?g|wmv|3gp))[-_]+(?:frame[-_]*)?(?P<number>\d+)(?P<tail>\D*)$",
     re.IGNORECASE,
 )
 _ROBOFLOW_SUFFIX = re.compile(r"\.rf\.(?:[0-9a-f]{32}|[0-9A-Za-z]{20})$")

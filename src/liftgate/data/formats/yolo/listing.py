@@ -113,6 +113,9 @@ def _usual_places(own: Path, key: str, entry: str) -> Iterator[Path]:
     for name in names:
         yield from (own / "images" / name, own / name / "images", own.parent / name / "images")
         yield from (own / "images" / f"{name}2017", own / name, own.parent / "images" / name)
+    for below in ("data", "dataset", "datasets"):  # an archive that was unpacked beside its YAML
+        yield from (own / below / "images" / name for name in names)
+        yield from (own / below / name / "images" for name in names)
 
 
 def _origin(path: str) -> str:
