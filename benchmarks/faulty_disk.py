@@ -267,17 +267,17 @@ class Trial:
         lines = [line for path in self.home.glob("places-*.txt") for line in path.read_text().splitlines()]
         return dict(Counter(lines))
 
-    def lose_unsynced(self) -> int:
-        """Empty the files whose bytes had not been synced when the power went; return how many."""
+    def lose_unsynced(self) -> list[str]:
+        """Empty the files whose bytes had not been synced when the power went; return those with their final names."""
         lost = {tuple(pair) for path in self.home.glob("dirty-*.json") for pair in json.loads(path.read_text())}
-        count = 0
+        emptied = []
         for path in self.folder.rglob("*"):
             if path.is_file() and not path.is_symlink():
                 found = path.stat()
                 if (found.st_dev, found.st_ino) in lost and found.st_size:
                     os.truncate(path, 0)
-                    count += 1
-        return count
+                    emptied.append(str(path.relative_to(self.folder)))
+        return [name for name in emptied if ".part" not in name and not name.startswith("cache/")]
 
 
 def material(folder: Path) -> None:
@@ -314,7 +314,8 @@ def try_place(trial: Trial, source: Path, name: str, mode: str, place: str, at: 
     if not cut and at == 1:
         found.append("the place was not reached")
     if mode == "power":
-        trial.lose_unsynced()
+        emptied = trial.lose_unsynced()
+        found += [f"emptied under its name: {name}" for name in emptied if not name.endswith((".log", ".lock"))]
     again, text = trial.run(COMMANDS[name])
     refused = "no existing file is replaced" in text or "is there" in text or "not overwritten" in text
     if again != sound and not (refused and code in (0, 1, sound)):

@@ -189,3 +189,13 @@ def test_only_one_module_parses_yaml_json_and_xml_of_strangers() -> None:
 def test_an_encoding_that_cannot_be_read_is_an_error_with_words(encoding: str) -> None:
     with pytest.raises(DocumentError):
         parse_xml(f'<?xml version="1.0" encoding="{encoding}"?><a/>'.encode())
+
+
+@pytest.mark.parametrize("text", ["a: 1\nb: 2\na: 3\n", "x: {y: 1, y: 1}", "- {1: a, 1: b}"])
+def test_a_key_that_is_there_twice_is_refused(text: str) -> None:
+    with pytest.raises(DocumentError, match="is there twice"):
+        parse_yaml(text)
+
+
+def test_keys_that_only_look_alike_are_not_the_same_key() -> None:
+    assert parse_yaml("a: &x {k: 1}\nb: *x\n'1': s\n1: n\n") == {"a": {"k": 1}, "b": {"k": 1}, "1": "s", 1: "n"}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from liftgate.files import replacing, write_bytes, write_json, write_text
+from liftgate.errors import DataError
+from liftgate.files import atomic_folder, replacing, write_bytes, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -56,3 +59,50 @@ def test_written_files_are_as_readable_as_any_new_file(tmp_path: Path) -> None:
     write_bytes(tmp_path / "bytes", b"x")
     (tmp_path / "plain").write_text("x")
     assert {path.stat().st_mode for path in tmp_path.iterdir()} == {(tmp_path / "plain").stat().st_mode}
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from liftgate.files import atomic_folder, replacing
+kind, target = sys.argv[1], Path(sys.argv[2])
+with (replacing(target) if kind == "file" else atomic_folder(target, own_files=lambda name: name == "a")) as made:
+    made.write("half") if kind == "file" else (made / "a").write_text("half")
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_the_next_write_clears_what_a_killed_one_left(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "result"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", KILLED, kind, str(target)], check=False)
+    assert len(list(tmp_path.iterdir())) == 1 and not target.exists()
+    if kind == "file":
+        write_text(target, "whole")
+    else:
+        with atomic_folder(target) as part:
+            (part / "a").write_text("whole")
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_another_process_writes_is_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    with replacing(target) as slow:
+        slow.write("slow")
+        write_text(target, "quick")
+        assert target.read_text() == "quick"
+    assert target.read_text() == "slow"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_a_killed_process_had_moved_away_comes_back(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    pid = int(ended.stdout)
+    (tmp_path / f".out.{pid}.old.part").mkdir()
+    (tmp_path / f".out.{pid}.old.part" / "mine").write_text("mine")
+    (tmp_path / f".out.{pid}.part").mkdir()
+    with pytest.raises(DataError, match="holds other files"), atomic_folder(tmp_path / "out") as part:
+        (part / "a").write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "mine").read_text() == "mine"

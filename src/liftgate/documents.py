@@ -106,6 +106,7 @@ def parse_yaml(text: str | bytes, limits: Limits = SMALL) -> Any:
     decoded = decode(text, limits)
     try:
         node = compose_yaml(decoded, limits, merge_keys=False)
+        _refuse_repeated_keys(node)
         return None if node is None else _loader()(decoded).construct_document(node)
     except DocumentError:
         raise
@@ -330,6 +331,27 @@ def _check_aliases(root: yaml.Node, limits: Limits) -> None:
         return count, depth
 
     measure(root)
+
+
+def _refuse_repeated_keys(root: yaml.Node | None) -> None:
+    """Refuse a mapping that has a key twice: a reader takes the last one, and nobody notices the other."""
+    import yaml
+
+    seen: set[int] = set()
+    waiting = [root] if root is not None else []
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        keys: set[tuple[str, str]] = set()
+        for item in node.value if isinstance(node.value, list) else ():
+            waiting += item if isinstance(item, tuple) else (item,)
+            if isinstance(item, tuple) and isinstance(item[0], yaml.ScalarNode):
+                key = (item[0].tag, item[0].value)
+                if key in keys:
+                    raise DocumentError(f"the key {item[0].value!r:.60} is there twice", item[0].start_mark.line + 1)
+                keys.add(key)
 
 
 def _check_json(data: bytes, limits: Limits) -> None:

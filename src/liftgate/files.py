@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import itertools
 import json
 import os
+import re
 import shutil
-import tempfile
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -36,9 +39,25 @@ def state_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return (Path(given) if given else Path.home() / ".local" / "state") / "liftgate"
 
 
+def require_no_device(path: Path) -> None:
+    """Refuse a device, a pipe or a socket: to read one may never end, and to replace one destroys it.
+
+    Raises:
+        DataError: it is one; a file, a folder and nothing pass.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # not there; or no name at all
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise DataError("neither a file nor a folder", where=path, got="a device, a pipe or a socket")
+
+
 @contextlib.contextmanager
 def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file that replaces `path` if the block succeeds, and is deleted if it fails.
+
+    What a killed process left of an earlier attempt is written over.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
@@ -47,12 +66,12 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     >>> target.read_text()
     'whole'
     """
+    require_no_device(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".part")
-    temporary = Path(name)
+    temporary, handle = _locked_part(path)
     try:
         text = "b" not in mode
-        with os.fdopen(handle, mode, encoding="utf-8" if text else None, newline="" if text else None) as file:
+        with os.fdopen(os.dup(handle), mode, encoding="utf-8" if text else None, newline="" if text else None) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -61,7 +80,33 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(handle)  # last: until the file has its name, no other process may take it
     fsync_folder(path.parent)
+
+
+def _locked_part(path: Path) -> tuple[Path, int]:
+    """Return an empty file beside `path` that no other process writes, and the handle that keeps it so.
+
+    Its name is not random, so that the next writer takes what a killed process left; the lock is gone with the process.
+    """
+    for number in itertools.count():
+        part = path.with_name(f".{path.name[:80]}.{number}.part")
+        if part.is_symlink() or part.is_dir():  # not one of ours
+            continue
+        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if part.exists() and os.path.samestat(os.fstat(handle), part.stat()):  # else it has become another's result
+                os.ftruncate(handle, 0)
+                return part, handle
+        except BlockingIOError:
+            pass  # another process, or thread, is writing the same file
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+    raise AssertionError("itertools.count ended")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -108,6 +153,7 @@ def atomic_folder(folder: Path, own_files: Callable[[str], bool] | None = None) 
     """
     folder = lexical(folder)
     folder = folder.resolve() if folder.is_symlink() else folder
+    _clear_leftovers(folder)
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -122,6 +168,32 @@ def atomic_folder(folder: Path, own_files: Callable[[str], bool] | None = None) 
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Remove what killed processes left of attempts to write `folder`; give it back where one had moved it away."""
+    name = re.compile(re.escape(f".{folder.name}.") + r"(\d+)(\.old)?\.part")
+    found = sorted(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else []
+    for match in filter(None, map(name.fullmatch, found)):
+        if _is_running(int(match[1])):
+            continue
+        path = folder.with_name(match[0])
+        part = folder.with_name(f".{folder.name}.{match[1]}.part")
+        if match[2] and part.exists():  # it was killed before it knew whether other people's files are in there
+            if not folder.exists():
+                path.rename(folder)
+        elif path.exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _replace_own_folder(folder: Path, part: Path, own_files: Callable[[str], bool]) -> None:

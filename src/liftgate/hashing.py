@@ -11,6 +11,7 @@ and so is one with the metadata OMITTED_AT_DEFAULT that has its default value.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import struct
 from collections.abc import Callable, Mapping
@@ -61,6 +62,8 @@ def short(hash_: str) -> str:
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hex digits."""
     digest = hashlib.sha256()
+    if path.is_fifo():  # to open it would wait for ever
+        raise OSError(errno.EINVAL, "a pipe, and no file", str(path))
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)

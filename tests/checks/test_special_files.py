@@ -11,8 +11,11 @@ from types import FrameType
 import pytest
 
 from checks.small_set import SmallSet
+from liftgate import api
 from liftgate.checks import run
 from liftgate.cli import main
+from liftgate.errors import DataError
+from liftgate.files import write_text
 
 
 class Waited(BaseException):
@@ -71,3 +74,35 @@ def test_pipes_for_weights_groups_and_splits(small: SmallSet, capfd: pytest.Capt
     assert {finding.id for finding in found} == {"weights.missing"}
     assert main(["check", str(small.yaml), "--groups", str(small.root / "groups.csv")]) == 2
     assert "pipe" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["p.json", "p.csv", "p.jsonl", "w.pt", "run"])
+def test_no_verb_opens_a_pipe_or_replaces_a_device(
+    name: str, small: SmallSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(tmp_path / name)
+    data = str(small.root / "data.yaml")
+    reading = [
+        ["evaluate", "--truth", data, "--predictions", name],
+        ["compare", "--truth", data, "--control", name, "--treatment", name],
+        ["evaluate", "--truth", name, "--predictions", name],
+        ["doctor", name],
+        ["predict", name, str(small.root / "images"), "--out", "o.json"],
+        ["export", name, "--out", "exported"],
+        ["data", "sample", str(small.root / "images"), "--budget", "1", "--out", "s.csv", "--champion", name],
+        ["data", "stats", data, "--out", "/dev/null"],
+        ["check", data, "--groups", name],
+        ["cost", data, "--prices", name],
+    ]
+    for command in reading:
+        assert main(command) == 2, command
+        assert "a device, a pipe or a socket" in capfd.readouterr().err, command
+
+
+def test_predictions_of_a_pipe_are_refused_by_the_function_too(small: SmallSet, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.json")
+    with pytest.raises(DataError, match="neither a file nor a folder"):
+        api.evaluate(small.root / "data.yaml", tmp_path / "p.json")
+    with pytest.raises(DataError, match="neither a file nor a folder"):
+        write_text(Path("/dev/null"), "it would be a file now")

@@ -12,11 +12,13 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from liftgate._version import __version__
 from liftgate.cli.parser import Parser
 from liftgate.cli.streams import escape_control_characters, escape_unencodable, open_closed_streams
 from liftgate.errors import LiftgateError, os_error_hint
+from liftgate.files import require_no_device
 from liftgate.visible import visible_line, visible_text
 
 # verb → what it does: on a study, in order; then without a study; then the ledger. Modules: liftgate.cli.VERB.
@@ -57,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb = next((word for word in words if not word.startswith("-")), None)
     try:
         args = _parser(verb).parse_args(words)
+        _refuse_devices(args)
         return int(args.run(args))
     except SystemExit as stop:  # argparse: 0 after --help, 2 after bad usage
         return int(stop.code or 0)
@@ -82,6 +85,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(visible_line(f"error: {type(error).__name__}: {error}"), file=sys.stderr)
         print("hint: this is a fault in liftgate; LIFTGATE_TRACEBACK=1 shows where", file=sys.stderr)
         return 1
+
+
+def _refuse_devices(args: argparse.Namespace) -> None:
+    """Refuse devices, pipes and sockets among the paths of a command; other text is no path of one.
+
+    Raises:
+        DataError: one of them is one.
+    """
+    for value in vars(args).values():
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(one, str | Path):
+                require_no_device(Path(one))
 
 
 def _limit_threads_and_gc() -> None:

@@ -84,7 +84,9 @@ def write(folder: Path, template: str, inputs: TemplateInputs) -> Path:
     }
     if folder.exists() and not folder.is_dir():
         raise UsageError("this is a file, not a folder", where=folder)
-    if there := [path for path in texts if path.exists()]:
+    # What a killed `init` has written is no obstacle to the next one: the study comes last.
+    same = {path for path, text in texts.items() if path.is_file() and path.read_bytes() == text.encode()} - {study}
+    if there := [path for path in texts if path.exists() and path not in same]:
         raise UsageError("it exists already, and nothing is overwritten", where=there[0], hint="name another folder")
     parse(texts[study], source=study)  # validate the arguments before anything is written
     for path, text in texts.items():

@@ -15,6 +15,7 @@ from liftgate.data.detections.supervision import from_supervision
 from liftgate.data.formats import coco
 from liftgate.data.formats.coco.class_numbering import OPTIONS
 from liftgate.errors import DataError
+from liftgate.files import require_no_device
 
 
 class PrefetchedResults:
@@ -75,6 +76,7 @@ def read_predictions(source: PredictionsSource, dataset: Dataset) -> Predictions
     if not isinstance(source, str | Path):
         return fiftyone.from_samples(source, dataset)
     path, field = _split_field(Path(source))
+    require_no_device(path)
     if field in OPTIONS:
         require_readable(path, _LARGEST_STREAMED)
         return coco.read_predictions(path, dataset, numbering=OPTIONS[field])

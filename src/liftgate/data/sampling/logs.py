@@ -39,6 +39,7 @@ from liftgate.data.formats.coco.predictions import settings_path
 from liftgate.data.sampling.frames import parse_time
 from liftgate.data.sampling.records import CandidateFrame, FrameEntry, PredictionLog, Quality, Truth
 from liftgate.errors import DataError
+from liftgate.files import require_no_device
 
 _WORST: tuple[Quality, ...] = ("red", "yellow", "green")
 _TRUTH: Mapping[str, Truth] = {
@@ -129,6 +130,7 @@ def _looked_at(path: Path, names: ImageNames, n_frames: int) -> Iterable[int]:
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, object] | str]]:
     """Yield (place, row), or (place, message) for an invalid row."""
+    require_no_device(path)
     suffix = path.suffix.lower()
     if suffix == ".csv":
         for number, row in read_table(path, ("image",)):

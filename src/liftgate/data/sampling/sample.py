@@ -20,7 +20,7 @@ from liftgate.data.sampling.logs import read_log
 from liftgate.data.sampling.records import REASONS, CandidateFrame, ChosenFrame, PredictionLog, Sample, SamplingRequest
 from liftgate.data.sampling.signals import reason_scores
 from liftgate.errors import DataError, UsageError
-from liftgate.files import write_bytes
+from liftgate.files import replacing, write_bytes
 from liftgate.hashing import file_hash
 from liftgate.progress import Progress, silent
 
@@ -133,10 +133,8 @@ def copy_frames(frames: Sequence[CandidateFrame], folder: Path, progress: Progre
         if target.exists() and file_hash(target) != file_hash(frame.path):
             raise DataError("another file of this name is there", where=target, hint="another --copy folder")
     for number, (frame, target) in enumerate(zip(frames, targets, strict=True), 1):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
-        shutil.copyfile(frame.path, part)
-        part.replace(target)
+        with frame.path.open("rb") as source, replacing(target, "wb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
         progress("copying", number, len(frames))
     groups = {frame.group or frame.image for frame in frames}
     counts = {"frames": {"images": len(frames), "groups": len(groups), "objects": 0}}

@@ -99,7 +99,7 @@ def class_names(document: DataYaml) -> tuple[str, ...]:
     if not names:
         raise DataError("names is empty", where=document.where("names"), expected="at least one class")
     if odd := [name for name in names if not isinstance(name, str)]:
-        if any(isinstance(name, list | dict) for name in odd):
+        if any(isinstance(name, list | dict | bytes | set) for name in odd):
             raise DataError("a class name is no text", where=document.where("names"), got=_kind(odd[0]))
         document.fault("names_not_text", "names", f"YAML reads {odd[:5]} as no text: put quotes around it")
     if count is not None and count != len(names):
