@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,25 @@ def test_writing_and_reading_back(tmp_path: Path, truth: Dataset) -> None:
     assert found.settings["conf"] == 0.001
     again = coco.read_predictions(coco.write_predictions(found, truth, tmp_path / "q.json"), truth)
     assert again.content_hash() == found.content_hash()
+
+
+def test_detections_on_unlabelled_images_fit_a_data_set_that_numbers_its_classes_otherwise(
+    tmp_path: Path, truth: Dataset
+) -> None:
+    """Category 2 of the file is the dog, whatever class has the number 2 in the data set."""
+    unlabelled = replace(truth, classes=("bird", "dog", "cat"), category_ids=())
+    of_a_dog_and_a_cat = Predictions(
+        images=("val/a.jpg", "val/b.jpg"),
+        classes=unlabelled.classes,
+        image=np.array([0, 1]),
+        cls=np.array([1, 2]),
+        boxes=np.array([[1.0, 2, 11, 22], [5, 5, 9, 9]]),
+        scores=np.array([0.5, 0.4]),
+        settings={"category_numbering": "category ids"},
+    )
+    path = coco.write_predictions(of_a_dog_and_a_cat, unlabelled, tmp_path / "p.json")
+    found = coco.read_predictions(path, truth)
+    assert [truth.classes[i] for i in found.cls] == ["dog", "cat"]
 
 
 def test_keypoints_come_with_or_without_a_box(fixtures: Path) -> None:

@@ -114,7 +114,9 @@ def read_predictions(
 def write_predictions(predictions: Predictions, dataset: Dataset, path: Path) -> Path:
     """Write predictions as COCO results, with their settings next to them, and return `path`.
 
-    image_id is the image's COCO id where it has one, else its id; category_id is the dataset's.
+    image_id is the image's COCO id where it has one, else its id; category_id is the dataset's. Where these count the
+    classes from 1, the settings name the classes, so that the file can be read against a dataset that numbers them
+    otherwise.
     """
     ids = {image.id: image.id if image.coco_id is None else image.coco_id for image in dataset.images}
     category = dict(zip(dataset.classes, dataset.category_ids, strict=True))
@@ -133,8 +135,10 @@ def write_predictions(predictions: Predictions, dataset: Dataset, path: Path) ->
     if predictions.keypoints is not None:
         for row, points in zip(rows, predictions.keypoints, strict=True):
             row["keypoints"] = points.ravel().tolist()
-    reading = {"category_numbering": "category ids", "images": list(predictions.images)}
-    write_json(settings_path(path), dict(predictions.settings) | reading)
+    settings = {name: value for name, value in predictions.settings.items() if name != "category_numbering"}
+    counted = dataset.category_ids == tuple(range(1, len(dataset.classes) + 1))
+    meaning = {"classes": list(dataset.classes)} if counted else {"category_numbering": "category ids"}
+    write_json(settings_path(path), settings | meaning | {"images": list(predictions.images)})
     write_bytes(path, msgspec.json.encode(rows))
     return path
 
