@@ -14,7 +14,7 @@ import pytest
 import liftgate
 from judging.two_models import Models, Person, two_models
 from liftgate.cli import main
-from liftgate.data.formats.coco.predictions import write_predictions
+from liftgate.data.formats.coco.predictions import settings_path, write_predictions
 from liftgate.judging.draw import MISSED, Draw
 from liftgate.judging.draw_files import read_draw
 from liftgate.testing.data import picture
@@ -141,8 +141,13 @@ def test_the_page_names_neither_the_models_nor_their_confidence(study: Study) ->
 
 def test_a_class_that_is_a_script_stays_text(browser: Any, study: Study, tmp_path: Path) -> None:
     names = ["</script><script>window.bad=1</script>", "<img src=x onerror=window.bad=1>"]
-    options = ["--images", str(study.images), "--budget", "40", "--out", str(tmp_path / "odd"), "--classes", *names]
-    assert main(["judge", str(study.control), str(study.treatment), *options]) == 0
+    arms = []
+    for source in (study.control, study.treatment):
+        arm = Path(shutil.copy(source, tmp_path))
+        settings = json.loads(settings_path(source).read_text()) | {"classes": names}
+        settings_path(arm).write_text(json.dumps(settings))
+        arms.append(str(arm))
+    assert main(["judge", *arms, "--images", str(study.images), "--budget", "40", "--out", str(tmp_path / "odd")]) == 0
     page = browser.new_page()
     page.goto((tmp_path / "odd" / "judge.html").as_uri())
     page.keyboard.press("Enter")
