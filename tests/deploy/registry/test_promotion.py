@@ -95,6 +95,25 @@ def test_a_newer_answer_about_the_same_weights_counts(registered: Callable[[int]
         liftgate.promote("v0", registry=registry)
 
 
+def test_a_gate_that_was_changed_after_its_verdict_does_not_promote(study: Path, registry: Path) -> None:
+    gate = {"metric": "mAP50", "treatment": "long", "control": "short", "on": "scenes.test", "margin": 0.04}
+    run_study(study.parent, gates={"lift": gate})
+    verdict = liftgate.add_model(study, registry=registry).entry.verdict
+    assert verdict is not None and verdict.word == "PASS"
+    with pytest.raises(Refused, match="the gate lift was changed after its verdict was known"):
+        liftgate.promote("v0", registry=registry)
+
+
+def test_a_contaminated_pass_does_not_promote(study: Path, registry: Path) -> None:
+    changed = yaml.safe_load(study.read_text()) | {"study": "again"}
+    study.write_text(yaml.safe_dump(changed, sort_keys=False))
+    liftgate.run(study, open_anyway="a second look")
+    verdict = liftgate.add_model(study, registry=registry).entry.verdict
+    assert verdict is not None and verdict.word == "PASS"
+    with pytest.raises(Refused, match="contaminated"):
+        liftgate.promote("v0", registry=registry)
+
+
 def test_an_override_needs_a_reason_and_is_recorded(tmp_path: Path, registry: Path) -> None:
     (tmp_path / "old.pt").write_bytes(b"a")
     liftgate.add_model(tmp_path / "old.pt", registry=registry)

@@ -23,6 +23,15 @@ def test_a_registered_file_is_known_and_compared(registered: Callable[[int], Pat
     assert require_registered_content(registry / "loose.pt") is None
 
 
+def test_an_export_that_is_not_registered_is_not_loaded(registered: Callable[[int], Path]) -> None:
+    registry = registered(1)
+    (registry / "v0/exports/mine").mkdir(parents=True)
+    (registry / "v0/exports/mine/model.onnx").write_bytes(b"x")
+    with pytest.raises(DataError, match="this model is not registered"):
+        require_registered_content(registry / "v0/exports/mine/model.onnx")
+    assert require_registered_content(registry / "v0/start_colours_v0.pt") is not None
+
+
 def test_files_elsewhere_are_not_of_a_registry(study: Path) -> None:
     (weights,) = study.parent.glob("runs/colours/*_long-seed-0/results/weights/best.pt")
     assert require_registered_content(weights) is None

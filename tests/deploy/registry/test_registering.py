@@ -145,6 +145,33 @@ def test_exports_are_kept_with_a_version_at_once_or_later(study: Path, registry:
         liftgate.show_model("v0", registry=registry)
 
 
+def test_an_attach_that_was_killed_before_its_entry_goes_on(tmp_path: Path, registry: Path) -> None:
+    for name in ("a.pt", "model.engine"):
+        (tmp_path / name).write_bytes(name.encode())
+    version = liftgate.add_model(tmp_path / "a.pt", registry=registry)
+    (version.folder / "exports/model").mkdir(parents=True)
+    (version.folder / "exports/model/model.engine").write_bytes(b"model.engine")  # as killed after the rename
+    assert liftgate.show_model("v0", registry=registry).exports == (), "the version is as it was registered"
+    (problem,) = liftgate.verify_models(registry=registry).damages
+    assert problem.file == "v0/exports/model/model.engine"
+    assert liftgate.add_export("v0", tmp_path / "model.engine", registry=registry).exports == ("exports/model",)
+    assert liftgate.verify_models(registry=registry).ok
+    (version.folder / "exports/other").mkdir()
+    (version.folder / "exports/other/model.engine").write_bytes(b"somebody's")
+    with pytest.raises(DataError, match="in the way"):
+        liftgate.add_export("v0", tmp_path / "model.engine", registry=registry, name="other")
+    assert (version.folder / "exports/other/model.engine").read_bytes() == b"somebody's"
+
+
+def test_two_registrations_at_once_are_two_versions(tmp_path: Path, registry: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(os.urandom(8 << 20))
+    add = command("add", tmp_path / "a.pt", "--registry", registry)
+    both = [subprocess.Popen(add, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    check = liftgate.verify_models(registry=registry)
+    assert check.ok and [one.version for one in liftgate.list_models(registry=registry)] == ["v0", "v0.1"]
+
+
 def test_what_is_not_what_the_ledger_names_is_not_registered(study: Path, registry: Path) -> None:
     (file,) = (study.parent / "runs/colours/evaluations").glob("long-seed-0-*.json")
     text = file.read_text()

@@ -10,11 +10,14 @@ from pathlib import Path
 from liftgate.errors import LedgerError
 from liftgate.hashing import short
 from liftgate.ledger.chain import Ledger
+from liftgate.ledger.entry import Entry
 from liftgate.ledger.last_run import LastRun, StepInputs, read_runs
 from liftgate.ledger.model_records import VersionVerdict
-from liftgate.ledger.records import Body, GateEntry, LedgerRecord, StepEntry, StudyEntry, VerdictEntry
+from liftgate.ledger.records import GateEntry, LedgerRecord, StepEntry, StudyEntry, VerdictEntry
 from liftgate.ledger.results import GateResult, PredictResult, TrainResult
 
+_CONTAMINATED = "contaminated:"
+"""Begins the caveat of a locked split that was opened beyond its budget"""
 RERUN_HINT = "`liftgate run STUDY` decides its gates again"
 
 
@@ -39,6 +42,8 @@ class Judgement:
     verdict: VersionVerdict
     rests_on_weights: bool
     """Whether the gate measured these weights as its subject"""
+    late: bool = False
+    """Whether the gate was written when a verdict of its name was known already"""
 
     @property
     def refusal(self) -> str:
@@ -52,6 +57,10 @@ class Judgement:
             return f"the verdict of {verdict.gate} rests on other weights of {verdict.arm}, such as another seed's"
         if not verdict.complete:
             return "the study's last run with these weights ended before its end, so its answer may be another"
+        if self.late:
+            return f"the gate {verdict.gate} was changed after its verdict was known"
+        if any(caveat.startswith(_CONTAMINATED) for caveat in verdict.caveats):
+            return "the verdict is contaminated: its locked split was opened more often than declared"
         return ""
 
 
@@ -89,7 +98,8 @@ def _judgement(ledger: Ledger, run: LastRun, gate: StepEntry, weights: str, regi
     if result.word != run.flow.answer:
         what = f"the run's answer is {run.flow.answer}, and the gate that decides it says {result.word}"
         raise LedgerError(what, where=ledger.path)
-    subject = _GateSubject.from_body(_gate_body(ledger, result))
+    gate_entry = _gate_entry(ledger, result)
+    subject = _GateSubject.from_body(gate_entry.parse(GateEntry).body)
     rests = run.all_needs(gate)
     used = [one for step, one in _predictions(run) if step in rests and weights in _weights_of(run, step, one)]
     own = [one for one in used if one.arm == subject.name and one.on == subject.on]
@@ -111,7 +121,7 @@ def _judgement(ledger: Ledger, run: LastRun, gate: StepEntry, weights: str, regi
         head=ledger.head,
         complete=not run.flow.ended,
     )
-    return Judgement(verdict, bool(own))
+    return Judgement(verdict, bool(own), _is_late(ledger, gate_entry))
 
 
 def _predictions(run: LastRun) -> Iterator[tuple[StepEntry, PredictResult]]:
@@ -142,9 +152,16 @@ def _require_recorded(ledger: Ledger, result: GateResult) -> None:
     raise LedgerError(f"no entry has the verdict of {result.gate} as its step has it", where=ledger.path)
 
 
-def _gate_body(ledger: Ledger, result: GateResult) -> Body:
-    for gate in reversed(ledger.records(GateEntry)):
+def _gate_entry(ledger: Ledger, result: GateResult) -> Entry:
+    for entry in reversed(ledger.entries(GateEntry.KIND)):
+        gate = entry.parse(GateEntry)
         if gate.gate == result.gate and gate.gate_hash == result.gate_hash:
-            return gate.body
+            return entry
     what = f"the verdict of {result.gate} names a gate that was never recorded: {short(result.gate_hash)}"
     raise LedgerError(what, where=ledger.path, hint=RERUN_HINT)
+
+
+def _is_late(ledger: Ledger, gate_entry: Entry) -> bool:
+    name = gate_entry.parse(GateEntry).gate
+    verdicts = (entry for entry in ledger.entries(VerdictEntry.KIND) if entry.parse(VerdictEntry).gate == name)
+    return any(entry.seq < gate_entry.seq for entry in verdicts)

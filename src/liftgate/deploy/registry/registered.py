@@ -6,6 +6,7 @@ from pathlib import Path
 
 from liftgate.deploy.registry.store import Registry
 from liftgate.deploy.registry.version import ModelVersion
+from liftgate.errors import DataError
 from liftgate.ledger.model_records import VersionEntry
 
 _DEPTH = 5
@@ -19,7 +20,8 @@ def require_registered_content(path: Path) -> ModelVersion | None:
         path: of a model, anywhere.
 
     Raises:
-        DataError: it lies in a registered version, of which a file is missing, was changed or was added.
+        DataError: it lies in a registered version, and is not part of it, or a file of that version is missing, was
+            changed or was added.
         LedgerError: the registry's ledger was changed.
     """
     place = path.absolute()
@@ -29,7 +31,13 @@ def require_registered_content(path: Path) -> ModelVersion | None:
             continue
         if not registry.ledger.entries(VersionEntry.KIND):
             return None
-        home = place.relative_to(folder).parts[0]
-        known = {one.version for one in registry.versions()}
-        return registry.open(home) if home in known else None
+        home, *inside = place.relative_to(folder).parts
+        if home not in {one.version for one in registry.versions()}:
+            return None
+        version = registry.open(home)
+        name = "/".join(inside)
+        if inside and not any(known == name or known.startswith(f"{name}/") for known in version.files):
+            hint = f"`liftgate models attach {home} PATH` registers an export"
+            raise DataError("this model is not registered, and lies in a registered version", where=place, hint=hint)
+        return version
     return None

@@ -44,6 +44,8 @@ class Damage:
     file: str
     """Relative to the registry's folder"""
     problem: str
+    loose_export: bool = False
+    """Whether it is a file of an export that is not registered"""
 
     def __str__(self) -> str:
         return f"{self.file}: {self.problem}"
@@ -94,6 +96,8 @@ class Registry:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock under which files are added; one process at a time, others wait."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError("a registry is a folder", where=self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._require_not_of_a_study()
         with waiting_lock(self.folder / "registry.lock"):
@@ -143,12 +147,15 @@ class Registry:
     def open(self, name: str) -> ModelVersion:
         """Return a version whose files were all compared with their recorded hashes.
 
+        An export that is not registered, such as one whose `attach` was killed, is no part of the version: `verify`
+        names it, and nothing loads it.
+
         Raises:
             UsageError: there is no such version.
             DataError: one of its files is missing, was changed or was added.
         """
         version = self.find(name)
-        if damages := list(version_damages(self.folder, version)):
+        if damages := [one for one in version_damages(self.folder, version) if not one.loose_export]:
             more = f" (and {len(damages) - 1} more)" if len(damages) > 1 else ""
             raise DataError(
                 f"{version.version} is not as it was registered: {damages[0].problem}{more}",
@@ -203,6 +210,7 @@ class Registry:
         if place in version.exports:
             hint = "--as NAME gives it another name; a registered export is never replaced"
             raise UsageError(f"{version.version} has an export of this name", where=self.folder, got=name, hint=hint)
+        self._remove_unfinished()
         home = version.folder / place
         home.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".export.", suffix=".part") as part:
@@ -265,7 +273,8 @@ def version_damages(registry: Path, version: ModelVersion) -> Iterator[Damage]:
             yield Damage(home, f"{home}/{name}", problem)
     others = sorted(set(_names_below(version.folder)) - version.files.keys())
     for name in others:
-        yield Damage(home, f"{home}/{name}", "it was not registered: somebody put it there")
+        loose = name.startswith(f"{EXPORTS}/") and _export_of(name) not in version.exports
+        yield Damage(home, f"{home}/{name}", "it was not registered: somebody put it there", loose)
 
 
 def hashes_below(folder: Path) -> dict[str, str]:
@@ -310,7 +319,7 @@ def _model_version(
     files = dict(entry.files)
     for one in own:
         files |= one.files
-    exports_of = sorted({"/".join(name.split("/")[:2]) for name in files if name.startswith(f"{EXPORTS}/")})
+    exports_of = sorted({_export_of(name) for name in files if name.startswith(f"{EXPORTS}/")})
     return ModelVersion(
         entry=entry,
         folder=folder / entry.version,
@@ -319,6 +328,11 @@ def _model_version(
         exports=tuple(exports_of),
         is_champion=entry.version == champion,
     )
+
+
+def _export_of(name: str) -> str:
+    """Return `exports/NAME` of a file below it."""
+    return "/".join(name.split("/")[:2])
 
 
 def _strangers(folder: Path, known: set[str]) -> Iterator[Damage]:
