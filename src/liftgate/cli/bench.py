@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, reason_to_open, say
+from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, reason_to_open, say, show
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(result.to_dict())
         return 0
-    _print(result)
+    _show(result)
     if args.picture is not None:
         say(f"picture: {args.picture}")
     return 0
@@ -72,45 +72,46 @@ def _batches(text: str) -> list[int]:
         raise UsageError("--batch takes numbers", got=text, expected="such as 1,2,8") from None
 
 
-def _print(result: BenchResult) -> None:
+def _show(result: BenchResult) -> None:
     machine = result.machine
     load = "unknown" if machine.load is None else f"{machine.load:.1f}"
     pinned = ", ".join(map(str, machine.pinned_to))
-    print(f"{machine.processor}, {machine.threads} threads on cores {pinned} of {machine.cores}; load before {load}")
-    print(f"given: {result.images}; detections from confidence {result.conf:g}")
+    show(f"{machine.processor}, {machine.threads} threads on cores {pinned} of {machine.cores}; load before {load}")
+    show(f"given: {result.images}; detections from confidence {result.conf:g}")
     for model in result.models:
-        _print_model(model)
-    print()
+        _show_model(model)
+    show()
     for ratio in result.ratios:
-        print(_ratio_line(ratio))
+        show(_ratio_line(ratio))
     for one in result.accuracy:
-        print(f"{one.model}: {one.metric} {one.value}")
+        show(f"{one.model}: {one.metric} {one.value}")
     say(f"energy: {result.energy}")
 
 
-def _print_model(model: ModelSpeed) -> None:
-    print(f"\n{model.name}: {model.format} {model.precision}, {model.runtime}, input {model.input}")
-    print(
+def _show_model(model: ModelSpeed) -> None:
+    show()
+    show(f"{model.name}: {model.format} {model.precision}, {model.runtime}, input {model.input}")
+    show(
         f"  {model.size_bytes / 1e6:.1f} MB on disk, {model.memory_mb:.0f} MB resident (at most "
         f"{model.peak_memory_mb:.0f}), loaded in {model.load_seconds:.1f} s, first request {model.first_ms:.1f} ms, "
         f"{model.warm_up_calls} requests of warm-up"
     )
     widths = {"p50": 8, "p95": 8, "p99": 8, "images/s": 9, "pre": 7, "model": 8, "post": 7, "CPU ms": 8}
-    print("  batch " + " ".join(f"{name:>{width}}" for name, width in widths.items()))
+    show("  batch " + " ".join(f"{name:>{width}}" for name, width in widths.items()))
     for one in model.batches:
         p99 = "–" if one.p99_ms is None else f"{one.p99_ms:.2f}"
-        print(
+        show(
             f"  {one.batch:>5} {one.p50_ms:>8.2f} {one.p95_ms:>8.2f} {p99:>8} {one.images_per_second:>9.1f} "
             f"{one.pre_ms:>7.2f} {one.inference_ms:>8.2f} {one.post_ms:>7.2f} {one.cpu_ms_per_image:>8.2f}"
             + ("" if one.joules_per_image is None else f"  {one.joules_per_image:.3f} J per image")
         )
     for one in model.batches:
-        print(f"  batch {one.batch}: {_interval_text(one)}")
+        show(f"  batch {one.batch}: {_interval_text(one)}")
     if model.batches[0].batch == 1:
-        print(f"  MLPerf's single-stream figure (p90 at batch 1): {model.batches[0].p90_ms:.2f} ms")
+        show(f"  MLPerf's single-stream figure (p90 at batch 1): {model.batches[0].p90_ms:.2f} ms")
     last = model.batches[-1]
     if last.batch > 1:
-        print(f"  MLPerf's offline figure (throughput, batch {last.batch}): {last.images_per_second:.1f} images/s")
+        show(f"  MLPerf's offline figure (throughput, batch {last.batch}): {last.images_per_second:.1f} images/s")
     for text in model.missing:
         say(f"note: {model.name} does not say {text}")
     for text in model.notes:

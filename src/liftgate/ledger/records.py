@@ -237,11 +237,14 @@ class EvaluationEntry(LedgerRecord):
     """Metrics of one evaluation; the full evaluation is the result of its step."""
 
     KIND: ClassVar[str] = "evaluation"
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"sha256"})
 
     step: str
     """Key of the evaluate step"""
     metrics: Mapping[str, float | None]
     arm: str
+    sha256: str | None = None
+    """Of the file with the full evaluation; None: an older ledger"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from liftgate.hashing import file_hash, short
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.last_run import LastRun, read_runs, trained_stages
 from liftgate.ledger.model_records import VersionEntry, VersionVerdict
-from liftgate.ledger.records import Body, DataEntry, GateEntry, StepEntry
+from liftgate.ledger.records import Body, DataEntry, EvaluationEntry, GateEntry, StepEntry
 from liftgate.ledger.results import EvaluateResult, GateResult, TrainResult
 from liftgate.ledger.workspace import Workspace
 from liftgate.study.records import Arm, Study
@@ -26,6 +26,7 @@ from liftgate.study.weights_cache import find
 
 _LOG_FILES = ("results.csv", "args.yaml")
 _MAX_YAML = 1 << 20
+_NOT_IN_LEDGER = "the evaluation is not the one in the ledger: the file was changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,35 +117,42 @@ def _last_stage(run: LastRun, arm: Arm, seed: int, study: Study) -> TrainResult:
 
 
 def _evaluations(run: LastRun, workspace: Workspace, arm: Arm, seed: int) -> Sequence[MeasuredOn]:
+    hashes = {entry.step: entry.sha256 for entry in Ledger(workspace.ledger).records(EvaluationEntry)}
     found = []
     for step in run.of_kind("evaluate"):
         result = EvaluateResult.from_body(step.result)
         if (result.arm, result.seed) == (arm.name, seed):
-            found.append(_measured(step, result, workspace))
+            name = f"{result.arm}-seed-{result.seed}-on-{result.on}-{step.key[:12]}.json"
+            found.append(_measured(step, result, workspace.evaluations / name, hashes.get(step.key)))
     return found
 
 
-def _measured(step: StepEntry, result: EvaluateResult, workspace: Workspace) -> MeasuredOn:
+def _measured(step: StepEntry, result: EvaluateResult, path: Path, sha256: str | None) -> MeasuredOn:
     """Return an evaluation from its file, compared with the ledger; from the ledger where there is no file.
 
     Raises:
         DataError: the file disagrees with the ledger.
     """
-    path = workspace.evaluations / f"{result.arm}-seed-{result.seed}-on-{result.on}-{step.key[:12]}.json"
     if not path.is_file():
         return MeasuredOn(step.key, result.on, result.evaluation, whole=False)
+    hint = "restore it from a copy, or move it away: the ledger's has all but the images that went well"
+    if sha256 is not None and file_hash(path) != sha256:
+        raise DataError(_NOT_IN_LEDGER, where=path, expected=short(sha256), got=short(file_hash(path)), hint=hint)
     try:
         whole = load_json(path, LARGE)
     except DocumentError as error:
         raise DataError("an evaluation cannot be read", where=error.place(path), got=error.problem) from None
-    recorded = dict(result.evaluation)
-    worst = recorded.pop("images", [])
-    images = whole.pop("images", None) if isinstance(whole, dict) else None
-    if whole != recorded or not isinstance(images, list) or any(row not in images for row in worst):
-        what = "the evaluation is not the one in the ledger: the file was changed"
-        hint = "restore it from a copy, or move it away: the ledger's has all but the images that went well"
-        raise DataError(what, where=path, hint=hint)
-    return MeasuredOn(step.key, result.on, {**recorded, "images": images}, whole=True)
+    if not isinstance(whole, dict) or (sha256 is None and not _agrees(whole, result.evaluation)):
+        raise DataError(_NOT_IN_LEDGER, where=path, hint=hint)
+    return MeasuredOn(step.key, result.on, whole, whole=True)
+
+
+def _agrees(whole: Body, recorded: Body) -> bool:
+    """Whether a file of a ledger without its hash says what the ledger does, which has the worst images only."""
+    images, worst = whole.get("images"), recorded.get("images", [])
+    rest = {name: value for name, value in whole.items() if name != "images"}
+    known = {name: value for name, value in recorded.items() if name != "images"}
+    return rest == known and isinstance(images, list) and all(row in images for row in worst)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from liftgate.evaluation.image_level import ImageLevelThreshold
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.evaluation.spec import DEFAULT_CONF, STATISTICS, ComparisonSpec, EvaluationSpec
 from liftgate.files import write_json
-from liftgate.hashing import content_hash
+from liftgate.hashing import content_hash, file_hash
 from liftgate.ledger.gates import record_gate
 from liftgate.ledger.lockbox import Lockbox, Opening
 from liftgate.ledger.records import EvaluationEntry, VerdictEntry
@@ -87,10 +87,11 @@ class EvaluateStep(Step[EvaluateResult]):
         # In full, with classes, slices, images and groups, so that the lockbox is not opened again for a table.
         name = f"{self._arm.name}-seed-{self._seed}-on-{gate.on}-{self.key[:12]}.json"
         sliced_by = None if slices is None else gate.by or "group"
-        write_json(context.workspace.evaluations / name, {**measured.to_dict(), "sliced_by": sliced_by})
+        file = context.workspace.evaluations / name
+        write_json(file, {**measured.to_dict(), "sliced_by": sliced_by})
         if self._by is None:  # groups are in the file only: the ledger must stay small
             measured = replace(measured, slices={})
-        context.ledger.add(EvaluationEntry(self.key, measured.metrics, self._arm.name))
+        context.ledger.add(EvaluationEntry(self.key, measured.metrics, self._arm.name, file_hash(file)))
         return EvaluateResult(self._arm.name, self._seed, gate.on, _with_worst_images(measured))
 
 
