@@ -43,7 +43,7 @@ while True:
         assert "go back" in error.what, error
         continue
     if done.changed:
-        print("done", done.champion, done.replaces, flush=True)
+        print("done", done.entry, flush=True)
 """
 
 
@@ -53,6 +53,8 @@ class Found(NamedTuple):
     kills: int
     promotions: int
     """Entries of promotions and rollbacks in the end"""
+    reported: int
+    """Of these, how many a process reported before it was killed"""
     broken: int
     """Times that the chain, a file or the order of champions was not whole"""
     lost: int
@@ -74,7 +76,7 @@ def kill_loop(registry: Path, kills: int, seed: int = 0) -> Found:
     """Kill one of two processes that promote and roll back, `kills` times, and look after each."""
     random.seed(seed)
     liftgate.promote("v0", registry=registry)
-    begun, reported, broken, wrong = time.monotonic(), 1, 0, 0
+    begun, broken, wrong = time.monotonic(), 0, 0
     pair = [start(registry, 1), start(registry, 2)]
     outputs: list[str] = []
     try:
@@ -92,10 +94,11 @@ def kill_loop(registry: Path, kills: int, seed: int = 0) -> Found:
         for process in pair:
             process.kill()
             outputs.append(process.communicate()[0])
-    there = Ledger(registry / "ledger.sqlite").records(PromotionEntry)
-    reported += sum(line.startswith("done ") for output in outputs for line in output.splitlines(keepends=True))
+    there = {entry.hash for entry in Ledger(registry / "ledger.sqlite").entries(PromotionEntry.KIND)}
+    lines = [line for output in outputs for line in output.splitlines(keepends=True)]
+    reported = {line.split()[1] for line in lines if line.startswith("done ") and line.endswith("\n")}
     broken += not is_whole(registry)
-    return Found(kills, len(there), broken, max(0, reported - len(there)), wrong, time.monotonic() - begun)
+    return Found(kills, len(there), len(reported), broken, len(reported - there), wrong, time.monotonic() - begun)
 
 
 def is_whole(registry: Path) -> bool:
@@ -148,7 +151,8 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = kill_loop(make_registry(Path(folder)), args.kills)
-    print(f"{found.kills} kills in {found.seconds:.0f} s; {found.promotions} promotions and rollbacks")
+    print(f"{found.kills} kills in {found.seconds:.0f} s")
+    print(f"{found.promotions} promotions and rollbacks, {found.reported} of them reported before the kill")
     print(f"not exactly one champion: {found.more_or_fewer_champions}; broken: {found.broken}; lost: {found.lost}")
 
 

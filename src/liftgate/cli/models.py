@@ -167,7 +167,7 @@ def _rollback(args: argparse.Namespace) -> int:
 
 def _promoted(done: Promotion, args: argparse.Namespace) -> int:
     if args.json:
-        names = ("champion", "replaces", "changed", "basis", "override")
+        names = ("champion", "replaces", "changed", "basis", "override", "entry")
         emit_json({name: getattr(done, name) for name in names} | {"caveats": list(done.caveats)})
         return 0
     if not done.changed:

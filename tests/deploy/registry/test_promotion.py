@@ -240,7 +240,7 @@ def load_benchmark() -> ModuleType:
 @pytest.mark.promise
 def test_kills_and_two_at_once_leave_exactly_one_champion(registered: Callable[[int], Path]) -> None:
     found = load_benchmark().kill_loop(registered(3), kills=6)
-    assert found.kills == 6 and found.promotions > 6
+    assert found.kills == 6 and found.promotions >= found.reported >= 6
     assert (found.broken, found.lost, found.more_or_fewer_champions) == (0, 0, 0)
 
 

@@ -36,6 +36,8 @@ class Promotion:
     override: bool = False
     caveats: tuple[str, ...] = ()
     """What limits the verdict that allowed it"""
+    entry: str = ""
+    """Hash of its entry in the registry's ledger; empty: nothing was recorded"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,15 @@ def promote(registry: Registry, name: str, *, override: str | None, who: str) ->
         ).to_body()
 
     entry = registry.ledger.append_if(PromotionEntry.KIND, decide)
-    return Promotion(version.version, before[-1], entry is not None, basis, overridden, permission.caveats)
+    return Promotion(
+        champion=version.version,
+        replaces=before[-1],
+        changed=entry is not None,
+        basis=basis,
+        override=overridden,
+        caveats=permission.caveats,
+        entry="" if entry is None else entry.hash,
+    )
 
 
 def roll_back(registry: Registry, *, reason: str | None, who: str) -> Promotion:
@@ -116,8 +126,9 @@ def roll_back(registry: Registry, *, reason: str | None, who: str) -> Promotion:
             basis = f"the champion before {stack[-1]}"
             return PromotionEntry("rollback", wanted, stack[-1], reason=reason, basis=basis, who=who).to_body()
 
-        if registry.ledger.append_if(PromotionEntry.KIND, decide) is not None:
-            return Promotion(wanted, before[-1], True, f"the champion before {before[-1]}")
+        entry = registry.ledger.append_if(PromotionEntry.KIND, decide)
+        if entry is not None:
+            return Promotion(wanted, before[-1], True, f"the champion before {before[-1]}", entry=entry.hash)
 
 
 def champions(promotions: Iterable[PromotionEntry]) -> list[str]:
