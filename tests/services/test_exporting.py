@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import liftgate
 from liftgate.deploy.export.calibration import read_calibration
 from liftgate.deploy.export.card import read_card
 from liftgate.errors import DataError, Refused, UsageError
@@ -144,3 +145,45 @@ def test_weights_that_would_run_code_are_refused(tmp_path: Path) -> None:
         archive.writestr("evil/version", "3\n")
     with pytest.raises(Refused, match="could run code"):
         export(tmp_path / "evil.pt", tmp_path / "out", imgsz=64)
+
+
+def test_a_study_exports_the_model_of_an_arm_and_knows_it_again(checkpoint: Path, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        f"""
+study: deliver
+question: Does the model leave the study as a file that can be proved?
+task: pose
+datasets: {{set: {{path: {images}}}}}
+arms: {{ready: {{weights: {checkpoint}}}}}
+gates: {{}}
+flow: [{{step: export, arms: [ready]}}]
+device: cpu
+"""
+    )
+    liftgate.run(tmp_path / "study.yaml")
+    (card,) = (tmp_path / "runs/deliver/exports").glob("ready-*/onnx-fp32/card.json")
+    assert read_card(card).weights.name == checkpoint.name
+    assert [line.state for line in liftgate.plan(tmp_path / "study.yaml")] == ["cached"]
+    (card.parent / "model.onnx").write_bytes(b"another")
+    (line,) = liftgate.plan(tmp_path / "study.yaml")
+    assert (line.state, line.kind) == ("run", "export")
+    assert "damaged" in line.why
+
+
+def test_a_study_whose_backend_has_no_exporter_is_refused_before_it_trains(tmp_path: Path, images: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        f"""
+study: toy
+question: Is it said before the training that its model cannot be exported?
+task: detect
+backend: toy
+datasets: {{set: {{path: {images}}}}}
+arms: {{one: [{{weights: start.yaml, data: set, recipe: {{epochs: 1}}}}]}}
+gates: {{}}
+flow: [train, export]
+"""
+    )
+    (tmp_path / "start.yaml").write_text("classes: [red, green, blue]")
+    with pytest.raises(UsageError, match="cannot export"):
+        liftgate.run(tmp_path / "study.yaml")
+    assert not list((tmp_path / "runs/toy").glob("*_one*"))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from liftgate.errors import StudyError
+from liftgate.hashing import content_hash
 from liftgate.study.records import Arm, Claim, Decision, Expectation, FlowStep, Gate, Part, Stage, Study
 from liftgate.study.study_file import load
 from liftgate.study.study_parser import InvalidStudy, parse
@@ -28,10 +29,39 @@ def with_line(old: str, new: str) -> str:
     return BUILT.replace(old, new)
 
 
-def test_the_study_of_the_design_loads_but_for_the_steps_that_are_not_built() -> None:
-    said = mistakes(DESIGN)
-    assert said.startswith("flow.4: `export` is not built yet") and "(study.yaml:15)" in said
+def test_the_study_of_the_design_loads() -> None:
+    assert [step.name for step in parse(DESIGN).flow] == ["check", "probe", "train", "lift", "export"]
+
+
+def test_a_step_that_is_not_built_is_named() -> None:
+    said = mistakes(DESIGN.replace("export]", "shadow]"))
+    assert said.startswith("flow.4: `shadow` is not built yet") and "(study.yaml:15)" in said
     assert "mistakes" not in said, "and nothing else"
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("{step: export, formats: [onx]}", "did you mean onnx"),
+        ("{step: export, precisions: [int4]}", "int8"),
+        ("{step: export, arms: [nobody]}", "nobody"),
+        ("{step: report, formats: [onnx]}", "only export takes `formats`"),
+    ],
+)
+def test_what_an_export_step_may_say(step: str, said: str) -> None:
+    assert said in mistakes(DESIGN.replace("export]", f"{step}]"))
+
+
+def test_an_arm_is_trained_before_it_is_exported() -> None:
+    early = DESIGN.replace("[check, probe, train, lift, export]", "[{step: export, arms: [single]}, train, lift]")
+    assert "put `train` before the export" in mistakes(early)
+
+
+def test_formats_of_an_export_change_the_question_and_their_absence_does_not() -> None:
+    with_formats = parse(DESIGN.replace("export]", "{step: export, formats: [onnx, openvino]}]"))
+    assert with_formats.flow[-1].formats == ("onnx", "openvino")
+    assert with_formats.content_hash() != parse(DESIGN).content_hash()
+    assert content_hash(FlowStep("train")) == content_hash(FlowStep("train", formats=()))
 
 
 def test_every_word_of_the_design_reaches_its_record() -> None:

@@ -332,3 +332,26 @@ class ProbeResult(LedgerRecord):
     """Name of the run folder"""
     probe: Body = field(default_factory=dict)
     """As `Probe.to_dict` writes it"""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFile(LedgerRecord):
+    """One file of an export."""
+
+    path: str
+    """Relative to the folder of the ledger"""
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult(LedgerRecord):
+    """Exports of one arm's model."""
+
+    arm: str
+    seed: int
+    folder: str
+    """Relative to the folder of the ledger"""
+    weights_sha256: str
+    exports: tuple[str, ...]
+    """Names of the folders below, such as `onnx-fp32`"""
+    files: tuple[ExportedFile, ...]

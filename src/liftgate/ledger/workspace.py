@@ -40,6 +40,11 @@ class Workspace:
         return self.folder / "evaluations"
 
     @property
+    def exports(self) -> Path:
+        """Folder of exports: one folder for each export step and arm."""
+        return self.folder / "exports"
+
+    @property
     def report(self) -> Path:
         """report.html."""
         return self.folder / "report.html"

@@ -42,9 +42,8 @@ class FlowState:
         """Return why a step of the flow is skipped; empty: it is run."""
         if reason := unmet(flow_step, self.words):
             return reason
-        gate = next((gate for gate in self._study.gates if gate.name == flow_step.name), None)
         named = _names_in_conditions(flow_step)
-        for arm in trained_arms(self._study, gate) if gate else ():
+        for arm in _trained_arms_of(self._study, flow_step):
             if self.words.get(arm) == "STOPPED" and arm not in named:
                 return f"{arm} was stopped: {self._stopped[arm]}"
             if arm not in self._trained and (why := self._skipped.get(arm) or self._undecided.get(arm)):
@@ -63,8 +62,7 @@ class FlowState:
     def is_open(self, flow_step: FlowStep) -> bool:
         """Return whether the conditions of a step of the flow may still be decided: in a plan, before anything ran."""
         names = _names_in_conditions(flow_step)
-        gate = next((gate for gate in self._study.gates if gate.name == flow_step.name), None)
-        names |= set(trained_arms(self._study, gate) if gate else ())
+        names |= set(_trained_arms_of(self._study, flow_step))
         trained = {arm.name for arm in self._study.arms if arm.stages}
         gates = {gate.name for gate in self._study.gates}
         return any(name in trained | gates and name not in self.words and name not in self._skipped for name in names)
@@ -110,6 +108,30 @@ def trained_arms(study: Study, gate: Gate) -> list[str]:
     """Return the arms of a gate that are trained."""
     names = [name for name in (gate.arm, gate.control, gate.treatment) if name is not None]
     return [name for name in names if study.arm(name).stages]
+
+
+def exported_arms(study: Study, flow_step: FlowStep) -> list[str]:
+    """Return the arms that an export step of the flow exports.
+
+    Those that it names; else the one that the study's answer, or the last gate before it, is about; else all that are
+    trained.
+    """
+    if flow_step.arms is not None:
+        return list(flow_step.arms)
+    before = study.flow[: study.flow.index(flow_step)] if flow_step in study.flow else study.flow
+    names = [step.name for step in before] if study.answer is None else [study.answer]
+    gates = {gate.name: gate for gate in study.gates}
+    found = [gates[name] for name in names if name in gates]
+    arm = (found[-1].treatment or found[-1].arm) if found else None
+    return [one.name for one in study.arms if one.stages] if arm is None else [arm]
+
+
+def _trained_arms_of(study: Study, flow_step: FlowStep) -> list[str]:
+    """Return the trained arms that a gate or an export step of the flow is about."""
+    if flow_step.name == "export":
+        return [name for name in exported_arms(study, flow_step) if study.arm(name).stages]
+    gate = next((gate for gate in study.gates if gate.name == flow_step.name), None)
+    return trained_arms(study, gate) if gate else []
 
 
 def _names_in_conditions(flow_step: FlowStep) -> set[str]:

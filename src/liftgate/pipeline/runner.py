@@ -15,7 +15,7 @@ from liftgate.ledger.results import GateResult
 from liftgate.pipeline.budget import foreseen_excess
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.control.session import session
-from liftgate.pipeline.flow_state import FlowState
+from liftgate.pipeline.flow_state import FlowState, exported_arms
 from liftgate.pipeline.notice import Notice, warning
 from liftgate.pipeline.planning.auto_batch import open_batches, settle_batch
 from liftgate.pipeline.planning.estimate import Times
@@ -224,6 +224,7 @@ class _FlowRun:
         if self._later_steps_checked:
             return
         self._later_steps_checked = True
+        from liftgate.pipeline.steps.exporting import require_exportable
         from liftgate.pipeline.steps.thresholds import require_unjudged_images
 
         study, datasets = self._context.study, self._context.datasets
@@ -231,6 +232,8 @@ class _FlowRun:
         for gate in study.gates:
             require_unjudged_images(self._context, gate)
         for flow_step in study.flow:
+            if flow_step.name == "export":
+                require_exportable(study, flow_step)
             _steps_of(self._context, flow_step)
             for stage in (stage for arm in _arms_trained_by(study, flow_step) for stage in arm.stages):
                 require_weights_of_task(study, stage)
@@ -242,6 +245,7 @@ def _steps_of(context: Context, flow_step: FlowStep) -> Sequence[Step[Any]]:
     """Return the steps that one step of the flow consists of, in order; none for `report`."""
     # Imported here: each kind of step imports the packages that do its work, which the types of a plan do not need.
     from liftgate.pipeline.steps.checking import CheckStep
+    from liftgate.pipeline.steps.exporting import ExportStep
     from liftgate.pipeline.steps.measuring import EvaluateStep, gate_step
     from liftgate.pipeline.steps.predicting import all_settings
     from liftgate.pipeline.steps.probing import probe_steps
@@ -263,6 +267,8 @@ def _steps_of(context: Context, flow_step: FlowStep) -> Sequence[Step[Any]]:
             for arm in _untrained_arms(study, gate)
             for settings in all_settings(study, gate, arm)
         ]
+    if flow_step.name == "export":
+        return [ExportStep(context, study.arm(name), flow_step) for name in exported_arms(study, flow_step)]
     gate = next((gate for gate in study.gates if gate.name == flow_step.name), None)
     return [] if gate is None else [gate_step(context, gate, VerdictContext(context, gate))]
 

@@ -25,7 +25,7 @@ class Step(ABC, Generic[R]):
     """A unit of work. Each kind of step is a class that defines its inputs and how its result is computed."""
 
     KIND: ClassVar[str]
-    """check, probe, train, predict, evaluate or gate"""
+    """check, probe, train, predict, evaluate, export or gate"""
     RESULT: ClassVar[type[LedgerRecord]]
     """Class of the result"""
 

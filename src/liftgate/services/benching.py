@@ -13,11 +13,12 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.deploy.bench.energy import EnergyMeter
 from liftgate.deploy.bench.records import Accuracy, BatchSpeed, BenchResult, ModelSpeed
 from liftgate.deploy.bench.rounds import BenchModel, BenchPlan, measure, this_machine
+from liftgate.deploy.export.trusted import CHECKPOINTS, trusted_task
 from liftgate.errors import UsageError
 from liftgate.evaluation.truth import read_truth
 from liftgate.files import write_text
 from liftgate.progress import Progress, silent
-from liftgate.services.prediction import CHECKPOINTS, predict, read_images, resolve_model, trusted_task
+from liftgate.services.prediction import predict, read_images, resolve_model
 
 _MOST_IMAGES = 32
 """Images that are kept in memory and given to the models in turn"""

@@ -9,12 +9,13 @@ from pathlib import Path
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.deploy.export.agreement import compare_detections
+from liftgate.deploy.export.appearance import strange_looks
 from liftgate.deploy.export.calibration import CalibrationImage, read_calibration
 from liftgate.deploy.export.card import UseSettings
 from liftgate.deploy.export.described import DescribedExport, describe_export
-from liftgate.deploy.export.looks import strange_looks
 from liftgate.deploy.export.proof import ExportProof, ProofSpec, broken_proof, prove, tripwire_images
 from liftgate.deploy.export.symptoms import Symptom, symptoms_of, symptoms_of_card
+from liftgate.deploy.export.trusted import CHECKPOINTS
 from liftgate.deploy.runtime.predict import RUNS_HERE
 from liftgate.errors import DataError, UsageError
 from liftgate.evaluation.spec import ComparisonSpec
@@ -24,7 +25,6 @@ from liftgate.hashing import file_hash
 from liftgate.progress import Progress, silent
 from liftgate.services.evidence_inputs import require_unlocked
 from liftgate.services.prediction import (
-    CHECKPOINTS,
     in_classes_of,
     predict_checkpoint,
     predict_export,

@@ -14,24 +14,23 @@ from liftgate.backends.base import DetectJob
 from liftgate.backends.events import Event, WarningEvent
 from liftgate.backends.prediction_output import match_classes
 from liftgate.boxes import xywh_to_xyxy
-from liftgate.checks.ultralytics.checkpoints import Checkpoint, read_checkpoint
 from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.core.image_headers import SUFFIXES, read_headers
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats.coco import read_results, write_predictions
 from liftgate.data.formats.read import is_dataset, read
 from liftgate.data.sampling.frames import unlabelled_dataset
-from liftgate.deploy.export.card import Task, UseSettings, find_card, read_card
+from liftgate.deploy.export.card import UseSettings
 from liftgate.deploy.export.described import DescribedExport, describe_export
+from liftgate.deploy.export.trusted import CHECKPOINTS, trusted_task
 from liftgate.deploy.registry.registered import require_registered_content
 from liftgate.deploy.runtime.predict import load_model, predict_dataset, with_thresholds
-from liftgate.errors import DataError, Refused, UsageError
+from liftgate.errors import DataError, UsageError
 from liftgate.files import write_text
 from liftgate.progress import Progress, silent
 from liftgate.study.weights_cache import find
 from liftgate.training.launch import detect
 
-CHECKPOINTS = frozenset((".pt", ".pth"))
 _IN_CHILD = CHECKPOINTS | {".torchscript"}
 
 
@@ -179,28 +178,6 @@ def predict_checkpoint(
         predictions = _read_own_classes(out, [image.id for image in dataset.images], used)
     progress("predicting in the child process", len(dataset.images), len(dataset.images))
     return PredictionResult(predictions, dataset, (*notes, *warnings))
-
-
-def trusted_task(path: Path) -> tuple[Task, tuple[str, ...]]:
-    """Return the task of a checkpoint whose loading runs nothing, and notes for the user.
-
-    Raises:
-        Refused: loading it could run code.
-        DataError: it is no checkpoint, or of another task.
-    """
-    if path.suffix.lower() == ".torchscript":
-        card = None if find_card(path) is None else read_card(path)
-        return ("detect", ("a TorchScript file says no task: boxes are taken",)) if card is None else (card.task, ())
-    held: Checkpoint = read_checkpoint(path)
-    if held.hostile:
-        hint = "`liftgate check` lists all of it; take the weights from their author's own page"
-        raise Refused("loading these weights could run code", where=path, got=", ".join(held.hostile[:4]), hint=hint)
-    notes: tuple[str, ...] = ()
-    if held.unknown:
-        notes = (f"loading would import {', '.join(held.unknown[:4])}, which detectors do not need",)
-    if held.task not in (None, "detect", "pose"):
-        raise DataError("a model of another task", where=path, expected="detect or pose", got=held.task)
-    return ("pose" if held.task == "pose" else "detect"), notes
 
 
 def in_classes_of(made: PredictionResult, dataset: Dataset) -> PredictionResult:

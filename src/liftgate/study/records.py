@@ -205,9 +205,13 @@ class FlowStep:
     when: Mapping[str, tuple[VerdictWord | ArmWord, ...]] = field(default_factory=dict)
     """gate or arm → its allowed verdicts or outcomes; all must hold"""
     arms: tuple[str, ...] | None = None
-    """For train and baseline: only these arms; None: all that fit."""
+    """For train, baseline and export: only these arms; None: all that fit."""
     any_of: tuple[Mapping[str, tuple[VerdictWord | ArmWord, ...]], ...] = ()
     """Several conditions like `when`; one must hold"""
+    formats: tuple[str, ...] = field(default=(), metadata=OMITTED_AT_DEFAULT)
+    """For export; empty: onnx"""
+    precisions: tuple[str, ...] = field(default=(), metadata=OMITTED_AT_DEFAULT)
+    """For export; empty: fp32"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from liftgate.study.gate_rules import check_gates
 from liftgate.study.partial_study import PartialStudy, require_known, require_unlocked_splits
 from liftgate.study.vocabulary import (
     ARM_WORDS,
+    EXPORT_FORMATS,
+    EXPORT_PRECISIONS,
     PLANNED_VERBS,
     RESERVED_ARGUMENTS,
     VERBS,
@@ -224,10 +226,18 @@ def _condition(
 
 
 def _step_arms(draft: PartialStudy, step: StepKeys, path: Path, source: Source) -> None:
+    for key, words, known in (
+        ("formats", step.formats, EXPORT_FORMATS),
+        ("precisions", step.precisions, EXPORT_PRECISIONS),
+    ):
+        if words is not None and step.step != "export":
+            source.add_problem((*path, key), f"only export takes `{key}`, not `{step.step}`")
+        for index, word in enumerate(words or ()):
+            require_known(source, (*path, key, index), word, key.removesuffix("s"), known)
     if step.arms is None:
         return
-    if step.step not in ("train", "baseline"):
-        source.add_problem((*path, "arms"), f"only train and baseline take `arms`, not `{step.step}`")
+    if step.step not in ("train", "baseline", "export"):
+        source.add_problem((*path, "arms"), f"only train, baseline and export take `arms`, not `{step.step}`")
         return
     for index, name in enumerate(step.arms):
         here: Path = (*path, "arms", index)
@@ -243,6 +253,10 @@ def _order(draft: PartialStudy, source: Source) -> None:
     for index, step in draft.flow.items():
         if step.step == "train":
             trained |= set(step.arms if step.arms is not None else draft.arm_names)
+        for name in step.arms or () if step.step == "export" else ():
+            if isinstance(draft.arms.get(name), list) and name not in trained:
+                message = f"export needs the arm `{name}`, which no step before it trains"
+                source.add_problem(("flow", index), message, "put `train` before the export")
         for gate in draft.expanded_gates.get(step.step, {}).values():
             for arm in (gate.arm, gate.treatment, gate.control):
                 if arm is not None and isinstance(draft.arms.get(arm), list) and arm not in trained:

@@ -320,4 +320,4 @@ def _flow_steps(
     when, any_of = (conditions[0], ()) if len(conditions) == 1 else ({}, tuple(conditions))
     arms = None if step.arms is None else tuple(step.arms)
     for name in expanded_gates.get(step.step, (step.step,)):
-        yield FlowStep(name, when, arms, any_of)
+        yield FlowStep(name, when, arms, any_of, tuple(step.formats or ()), tuple(step.precisions or ()))

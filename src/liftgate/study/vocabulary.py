@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-VERBS = ("check", "probe", "baseline", "train", "report")
+VERBS = ("check", "probe", "baseline", "train", "export", "report")
 """Steps of `flow:`, in addition to the study's own gates."""
 
-PLANNED_VERBS = ("compare", "export", "shadow", "promote", "sample")
+PLANNED_VERBS = ("compare", "shadow", "promote", "sample")
 """Steps of the design that this version does not have; a study with one of them is refused with that reason."""
+
+EXPORT_FORMATS = ("onnx", "openvino", "torchscript", "ncnn", "tensorrt", "litert", "executorch")
+EXPORT_PRECISIONS = ("fp32", "fp16", "int8")
 
 VERDICTS = ("PASS", "MARGINAL", "FAIL")
 

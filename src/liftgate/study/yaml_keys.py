@@ -35,7 +35,7 @@ from liftgate.study.value_types import (
     When,
     one_or_more,
 )
-from liftgate.study.vocabulary import VERBS
+from liftgate.study.vocabulary import EXPORT_FORMATS, EXPORT_PRECISIONS, VERBS
 
 
 class DatasetKeys(Keys):
@@ -211,7 +211,7 @@ class StepKeys(Keys):
     """A step of the flow with a condition."""
 
     step: Text = Field(
-        description="check, probe, baseline, train, report, or the name of a gate.",
+        description="check, probe, baseline, train, export, report, or the name of a gate.",
         json_schema_extra={"anyOf": [{"enum": list(VERBS)}, {"type": "string"}]},
     )
     when: When = Field(
@@ -221,7 +221,15 @@ class StepKeys(Keys):
         json_schema_extra={"type": ["object", "array"]},
     )
     arms: Annotated[list[ArmName], Field(min_length=1)] | None = Field(
-        default=None, description="For train and baseline: only these arms."
+        default=None, description="For train, baseline and export: only these arms."
+    )
+    formats: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        default=None, description=f"For export: of {', '.join(EXPORT_FORMATS)} (default: onnx)."
+    )
+    precisions: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        default=None,
+        description=f"For export: of {', '.join(EXPORT_PRECISIONS)} (default: fp32). int8 calibrates on train of the "
+        "arm's last data.",
     )
 
 
