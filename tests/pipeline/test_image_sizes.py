@@ -15,6 +15,7 @@ from liftgate import api
 from liftgate.checks import Subject, run
 from liftgate.ledger import Ledger
 from liftgate.ledger.records import LockboxEntry
+from liftgate.pipeline.notice import Notice
 from liftgate.study.records import Arm, DatasetSpec, Gate, Stage, Study
 
 Write = Callable[..., Path]
@@ -41,8 +42,13 @@ def sized(write_study: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_better_of_two_sizes_is_the_control(sized: Callable[..., Path], tmp_path: Path) -> None:
-    study = sized({"weights": "shelf.pt"})
-    result = api.run(study)
+    target = {"arm": "tuned", "on": "scenes.test", "claims": [{"metric": "recall", "at_least": 0.2}]}
+    flow = ["baseline", "train", "lift", "target"]
+    study = sized({"weights": "shelf.pt"}, gates={"lift": LIFT, "target": target}, flow=flow)
+    notices: list[Notice] = []
+    result = api.run(study, notify=notices.append)
+    warned = [one.body["message"] for one in notices if one.body.get("kind") == "warning"]
+    assert any("the gate `target` asks for nothing new: `shelf` reaches it" in one for one in warned)
     verdict = result.verdicts["lift"]
     control, treatment = verdict["evidence"][0]["measured_at"]
     assert (control["imgsz"], treatment["imgsz"]) == (640, 160)
@@ -53,10 +59,10 @@ def test_the_better_of_two_sizes_is_the_control(sized: Callable[..., Path], tmp_
     assert not [line for line in verdict["comparison"]["differences"] if line.startswith("imgsz")]
     assert verdict["sentence"].partition(": ")[2] in " ".join(html.unescape(result.report.read_text()).split())
     ledger = Ledger(tmp_path / "runs/sizes/ledger.sqlite")
-    assert [one.number for one in ledger.records(LockboxEntry)] == [1], "two sizes are one look"
+    assert [one.purpose for one in ledger.records(LockboxEntry)] == ["lift", "target"], "two sizes are one look"
 
     folder = tmp_path / "runs/sizes/report"
-    (row,) = csv.DictReader((folder / "verdicts.csv").read_text().splitlines())
+    row = next(csv.DictReader((folder / "verdicts.csv").read_text().splitlines()))
     assert (row["imgsz"], row["conf"], row["iou"]) == ("640 / 160", "0.25", "0.5")
     figures = csv.DictReader((folder / "lift-figures.csv").read_text().splitlines())
     recall = {one["arm"]: one for one in figures if one["metric"] == "recall"}

@@ -48,6 +48,8 @@ class Subject:
     progress: Progress = silent
     probes: tuple[LearnabilityResult, ...] = ()
     """Results of learnability probes; without them the rules `probe.…` find nothing"""
+    measured: Mapping[tuple[str, str], Mapping[str, float | None]] = field(default_factory=dict)
+    """(arm, dataset.split) → its metrics, as far as the ledger has them"""
     _scans: dict[str, ImageScan] = field(default_factory=dict, repr=False, compare=False)
     _copies: list[tuple[CopyPair, ...]] = field(default_factory=list, repr=False, compare=False)
     _geometries: dict[str, Geometry | None] = field(default_factory=dict, repr=False, compare=False)

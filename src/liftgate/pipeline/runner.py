@@ -224,6 +224,7 @@ class _FlowRun:
         if self._later_steps_checked:
             return
         self._later_steps_checked = True
+        from liftgate.pipeline.steps.checking import warn_of_met_targets
         from liftgate.pipeline.steps.exporting import require_exportable
         from liftgate.pipeline.steps.thresholds import require_unjudged_images
 
@@ -239,6 +240,7 @@ class _FlowRun:
                 require_weights_of_task(study, stage)
                 if stage.mix:
                     datasets.training_tree(stage)
+        warn_of_met_targets(self._context)
 
 
 def _steps_of(context: Context, flow_step: FlowStep) -> Sequence[Step[Any]]:

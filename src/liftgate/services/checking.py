@@ -9,8 +9,10 @@ from liftgate import checks
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.read import read
 from liftgate.data.grouping.groups import assign_groups
+from liftgate.ledger.chain import Ledger
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.datasets import StudyDatasets
+from liftgate.pipeline.steps.checking import measured_arms
 from liftgate.progress import Progress, silent
 from liftgate.study.study_file import is_study, load
 
@@ -30,7 +32,7 @@ def check(
     """Return the findings in a study.yaml, or in one data set of any format.
 
     Args:
-        source: study.yaml, data.yaml, COCO JSON, Pascal VOC folder, or a data set in memory.
+        source: study.yaml or its folder, data.yaml, COCO JSON, Pascal VOC folder, or a data set in memory.
         groups: rule for the groups of a data set; a study has its own.
         images: folder of the images, where the labels do not name it.
         select: only these ids or families of findings.
@@ -44,10 +46,13 @@ def check(
         UsageError: the source cannot be read, or `select` or `ignore` names no finding.
     """
     checks.validate_selection(select, ignore)  # before data are read
+    if not isinstance(source, Dataset):
+        source = _study_inside(Path(source))
     if not isinstance(source, Dataset) and is_study(Path(source)):
         study = load(Path(source), overrides or {})
-        datasets = StudyDatasets(study, Workspace(study), progress).all()
-        subject = checks.Subject(datasets=datasets, study=study)
+        workspace = Workspace(study)
+        measured = measured_arms(Ledger(workspace.ledger)) if workspace.ledger.is_file() else {}
+        subject = checks.Subject(StudyDatasets(study, workspace, progress).all(), study, measured=measured)
         ignore = {**study.ignore, **(ignore or {})}
     else:
         dataset = (
@@ -64,3 +69,9 @@ def check(
 
         render_findings(findings_page(result, subject, command), Path(page))
     return result
+
+
+def _study_inside(path: Path) -> Path:
+    """Return the study.yaml in a folder, if there is one; else the path itself."""
+    inside = path / "study.yaml"
+    return inside if path.is_dir() and inside.is_file() and is_study(inside) else path

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from liftgate._version import __version__
 from liftgate.checks.finding import Finding
 from liftgate.errors import FindingsError
-from liftgate.ledger.records import IgnoreEntry
-from liftgate.ledger.results import FindingsResult
+from liftgate.ledger.chain import Ledger
+from liftgate.ledger.records import CheckEntry, IgnoreEntry, StepEntry
+from liftgate.ledger.results import EvaluateResult, FindingsResult
 from liftgate.pipeline.context import Context
+from liftgate.pipeline.notice import warning
 from liftgate.pipeline.step import Results, Step
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 _MAX_NAMED_ERRORS = 5
 """The most errors that the message of a stopped run lists; `liftgate check` lists all"""
+_GATES = "gate.vacuous"
 _CHEAP = ("recipe", "weights", "splits.missing")
 """Rules that need the study and file names only, no images"""
 
@@ -47,13 +51,42 @@ class CheckStep(Step[FindingsResult]):
         from liftgate import checks  # a plan applies no rules
 
         study, ledger = self._context.study, self._context.ledger
-        subject = checks.Subject(datasets=self._context.datasets.all(), study=study)
+        subject = checks.Subject(self._context.datasets.all(), study, measured=measured_arms(ledger))
         found = checks.run(subject, ignore=study.ignore, progress=self._context.progress)
         ledger.append("check", {"study": study.content_hash(), **found.to_dict()})
         record_ignored(self._context, found)
         if not found.ok:
             raise _errors(found.findings)
         return FindingsResult(found.to_dict())
+
+
+def measured_arms(ledger: Ledger) -> dict[tuple[str, str], Mapping[str, float | None]]:
+    """Return (arm, dataset.split) → the metrics of its newest evaluation in the ledger."""
+    steps = [step for step in ledger.records(StepEntry) if step.kind == "evaluate"]
+    results = [EvaluateResult.from_body(step.result) for step in steps]
+    return {(one.arm, one.on): one.evaluation.get("metrics", {}) for one in results}
+
+
+def warn_of_met_targets(context: Context) -> None:
+    """Before the first training, warn of gates that the measured baselines pass already, and record the findings."""
+    from liftgate import checks
+
+    study, ledger = context.study, context.ledger
+    measured = measured_arms(ledger)
+    if not measured:
+        return
+    subject = checks.Subject(datasets=context.datasets.all(), study=study, measured=measured)
+    found = checks.run(subject, select=[_GATES], ignore=study.ignore)
+    for finding in found.findings:
+        context.notify(warning("train", f"{finding.message} ({finding.hint})"))
+    before = [entry for entry in ledger.records(CheckEntry) if entry.study == study.content_hash()]
+    if before and found.findings:
+        new = CheckEntry.from_body({"study": study.content_hash(), **found.to_dict()}).findings
+        others = tuple(row for row in before[-1].findings if row.id != _GATES)
+        entry = replace(before[-1], findings=(*others, *new))
+        counts = {word: sum(row.severity == word for row in entry.findings) for word in found.counts}
+        if entry.findings != before[-1].findings:
+            ledger.add(replace(entry, counts=counts, ok=not counts["error"]))
 
 
 def cheap_errors(context: Context) -> list[Finding]:

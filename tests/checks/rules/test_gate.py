@@ -1,0 +1,120 @@
+"""Gates that cannot fail, cannot pass or are passed by chance are found before anything is measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from checks.plants import checkpoint
+from checks.small_set import SmallSet
+from liftgate.checks import Finding, Subject, run
+from liftgate.study.records import Arm, Claim, Gate, Stage
+
+STAGE = Stage("small", "yolov8n.pt", {"epochs": 60})
+ARMS = (Arm("base", (), weights="w.pt"), Arm("control", (STAGE,)), Arm("treatment", (replace(STAGE, recipe={}),)))
+
+
+def asked(small: SmallSet, *gates: Gate, arms: tuple[Arm, ...] = ARMS, **fields: Any) -> Subject:
+    subject = small.subject(arms=arms)
+    assert subject.study is not None
+    return replace(subject, study=replace(subject.study, gates=gates), **fields)
+
+
+def found(subject: Subject) -> list[Finding]:
+    return list(run(subject, select=["gate.vacuous"]).findings)
+
+
+def claims(*rows: Claim, **more: Any) -> Gate:
+    return Gate("enough", "small.test", arm="treatment", claims=rows, **more)
+
+
+def versus(**keys: Any) -> Gate:
+    return Gate(
+        "lift", **{"on": "small.test", "metric": "mAP50", "treatment": "treatment", "control": "control", **keys}
+    )
+
+
+@pytest.mark.parametrize(
+    ("gate", "says"),
+    [
+        (claims(Claim("mAP50", at_least=0.0)), "cannot fail"),
+        (claims(Claim("recall", at_least=-0.1)), "cannot fail"),
+        (claims(Claim("recall", at_least=0.5), Claim("precision", at_least=0.0)), "cannot fail"),
+        (claims(Claim("mAP50", at_least=95)), "cannot pass: mAP50 is at most 1, not 95"),
+        (claims(Claim("recall", at_least=1.0)), "cannot pass: no interval"),
+        (claims(Claim("false_alarm_rate", at_most=1.0), threats=("cup",)), "cannot fail"),
+        (claims(Claim("false_alarm_rate", at_most=-0.1), threats=("cup",)), "cannot pass"),
+        (claims(Claim("false_positives_per_image", at_most=-1.0)), "cannot pass"),
+        (versus(claim="equal", margin=1.0), "cannot fail: no two values"),
+        (versus(margin=-1.0), "cannot fail: no value of mAP50 is lower"),
+        (versus(margin=1.0), "cannot pass: no value of mAP50 is higher"),
+        (versus(control="treatment", margin=0.1), "compares a model with itself"),
+        (versus(control="twin", margin=0.1), "compares a model with itself"),
+        (versus(control="twin", margin=0.1, claim="equal"), "can only say equal"),
+    ],
+)
+def test_what_is_certain_before_any_number_exists_is_an_error(small: SmallSet, gate: Gate, says: str) -> None:
+    twin = replace(ARMS[2], name="twin")
+    certain = [one for one in found(asked(small, gate, arms=(*ARMS, twin))) if one.severity == "error"]
+    assert len(certain) == 1 and says in certain[0].message
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        claims(Claim("mAP50", at_least=0.5)),
+        claims(Claim("recall", at_least=1.0), rule="point"),
+        claims(Claim("false_positives_per_image", at_most=3.0)),
+        claims(Claim("ms_per_image", at_most=20.0)),
+        versus(margin=0.01),
+        versus(margin=-0.02),
+        versus(margin=0.02, claim="equal"),
+        versus(margin=0.5, rule="point"),
+        versus(metric="false_positives_per_image", margin=-1.0),
+    ],
+)
+def test_a_gate_that_can_go_either_way_is_no_finding(small: SmallSet, gate: Gate) -> None:
+    assert found(asked(small, gate)) == []
+
+
+def test_a_point_gate_within_what_chance_gives_is_named_unless_it_is_replayed(small: SmallSet) -> None:
+    (chance,) = found(asked(small, versus(margin=0.05, rule="point")))
+    assert chance.severity == "warning" and "is passed by chance" in chance.message and "groups" in chance.message
+    assert found(asked(small, versus(margin=0.05, rule="point", published="Doe 2024"))) == []
+
+
+def test_a_split_without_what_the_gate_counts_cannot_decide_it(small: SmallSet) -> None:
+    subject = asked(small, claims(Claim("mAP50", at_least=0.5)), versus(margin=0.1))
+    dataset = subject.datasets["small"]
+    bare = replace(dataset, labels=dataset.labels.take(np.zeros(len(dataset.labels), dtype=np.bool_)))
+    empty = found(replace(subject, datasets={"small": bare}))
+    assert [one.severity for one in empty] == ["error", "error"] and "has no object" in empty[0].message
+    threat = claims(Claim("detection_rate", at_least=0.5), threats=("cup",))
+    cups = dataset.labels.cls == dataset.classes.index("cup")
+    none = replace(dataset, labels=dataset.labels.take(~cups))
+    (without,) = found(replace(asked(small, threat), datasets={"small": none}))
+    assert without.severity == "error" and "no image of small.test has cup" in without.message
+
+
+@pytest.mark.parametrize(("baseline", "is_met"), [(0.31, True), (0.24, True), (0.2, False), (None, False)])
+@pytest.mark.parametrize("arm", ["base", "control"])
+def test_a_target_that_the_baseline_reaches_asks_for_nothing(
+    small: SmallSet, arm: str, baseline: float | None, is_met: bool
+) -> None:
+    gates = (claims(Claim("mAP50", at_least=0.24), rule="point"), versus(margin=0.1))
+    measured = {(arm, "small.test"): {"mAP50": baseline}, ("treatment", "small.test"): {"mAP50": 0.9}}
+    messages = [one.message for one in found(asked(small, *gates, measured=measured))]
+    assert [f"`{arm}` reaches it without the training" in one for one in messages] == [True] * is_met
+    both = (claims(Claim("mAP50", at_least=0.24), Claim("recall", at_least=0.9)), versus(margin=0.1))
+    assert not found(asked(small, *both, measured=measured)), "the other claim is not reached"
+
+
+def test_a_control_without_the_classes_is_beaten_by_anything(small: SmallSet) -> None:
+    checkpoint(small, {"model": {"names": {0: "person", 1: "car"}}})
+    (blind,) = found(asked(small, versus(control="base", margin=0.01)))
+    assert "`base` has none of the classes" in blind.message
+    checkpoint(small, {"model": {"names": {0: "Cups", 1: "car"}}})
+    assert not found(asked(small, versus(control="base", margin=0.01)))
