@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-RUNS = 25
+RUNS = 40
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +29,21 @@ def tallies_of(coverage: ModuleType, cell: object, runs: int) -> list[Any]:
     return [coverage.Tally(*values) for values in coverage.simulate(cell, runs)["tallies"]]
 
 
-def test_one_of_eight_groups_with_half_of_the_images_is_covered(coverage: ModuleType) -> None:
-    for tally in tallies_of(coverage, coverage.cells("tiny")[0], RUNS):
-        assert tally.established > 0.5 and tally.covers >= 0.84, tally
-        assert math.isnan(tally.difference_covers) or tally.difference_covers >= 0.84, tally
-        assert tally.false_pass <= 0.12 and tally.false_equal <= 0.12, tally
-        assert not coverage.broken(tally, RUNS)
+@pytest.mark.parametrize("number", range(8))
+def test_intervals_hold_where_data_are_uneven_rare_or_at_the_ends(coverage: ModuleType, number: int) -> None:
+    """A thinned matrix: what is promised, within three standard errors of 40 runs."""
+    cell = coverage.cells("tiny")[number]
+    for tally in tallies_of(coverage, cell, RUNS):
+        assert not coverage.broken(tally, RUNS, errors=3), f"{cell}: {tally}"
+
+
+def test_some_interval_is_given_in_every_cell_of_the_thinned_matrix(coverage: ModuleType) -> None:
+    for cell in coverage.cells("tiny"):
+        assert max(tally.established for tally in tallies_of(coverage, cell, 1)) > 0.5, cell
 
 
 def test_objects_in_three_of_twenty_groups_establish_nothing(coverage: ModuleType) -> None:
-    tallies = tallies_of(coverage, coverage.cells("tiny")[1], 8)
+    tallies = tallies_of(coverage, coverage.Cell(objects_in=0.15), 8)
     given = {tally.metric: tally.established + tally.difference_established for tally in tallies}
     for metric in ("recall", "mAP50", "mAP50-95", "best_confidence_median", "AUC"):
         assert given[metric] == 0, metric

@@ -32,6 +32,13 @@ def test_all_hit_counts_groups_not_frames() -> None:
     assert (interval.n_effective, interval.design_effect) == (8, 50)
 
 
+def test_the_lower_bound_does_not_leap_at_the_first_miss() -> None:
+    """The variance of misses that only one or two groups hold tells as little as that of none at all."""
+    lows = [korn_graubard([50 - (i < missed) for i in range(8)], [50] * 8).low for missed in range(7)]
+    assert lows[0] < lows[1] < lows[2] < 0.93, "from 8 trials to 400, step by step"
+    assert lows[5] == pytest.approx(clopper_pearson(395, 400).low)
+
+
 def test_korn_graubard_follows_its_formula() -> None:
     k, n = np.array([40, 50, 30, 45, 48, 38]), np.full(6, 50)
     rate = k.sum() / 300

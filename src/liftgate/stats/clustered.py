@@ -139,7 +139,8 @@ def cluster_ratio_t(
 ) -> Interval:
     """Return the interval of Σ numerator / Σ denominator over groups, by the linearised cluster SE and t; not below 0.
 
-    Counts are skewed, so the upper bound is that of the log scale, which is further away. If the numerator is 0 in all
+    Counts are skewed, so the upper bound is that of the log scale, which is further away, and degrees of freedom count
+    the groups that hold them (Kish, of the numerator + 1/2) where these are fewer. If the numerator is 0 in all
     groups, it is that of a Poisson count of zero in as many units as there are effective groups.
 
     Args:
@@ -164,7 +165,9 @@ def cluster_ratio_t(
     if error == 0:
         note = f"not established: it is {ratio:g} in every group, and data that never vary tell no width"
         return not_established(ratio, level, "cluster-se-t", n_images, groups, note)
-    half = t_quantile(level, groups.degrees) * error
+    # A few groups that hold most of the count are what the variance rests on.
+    degrees = max(1.0, min(groups.effective, count_groups(y + 0.5).effective) - 1)
+    half = t_quantile(level, degrees) * error
     effect = design_effect(variance, simple_variance)
     worth = None if effect is None else n_images / max(effect, 1.0)
     low, high = max(0.0, ratio - half), transformed_bounds(ratio, half, "log").high

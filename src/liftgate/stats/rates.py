@@ -72,8 +72,9 @@ def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_
     The between-group variance, corrected for leverage (`ratio_variance`), gives an effective number of trials,
     corrected for its own uncertainty by (z/t)² and at most the number of trials; Clopper–Pearson is applied to it. t
     has effective groups − 1 degrees of freedom, so that uneven groups count as fewer. Where all trials are hits, or
-    none, the variance holds no information, and the effective groups count as trials. Groups without trials do not
-    count.
+    none, the variance holds no information, and the effective groups count as trials; where fewer than five groups hold
+    the rarer of the two, hits or misses, it holds little, and a group counts as at most m^(e/5) trials, m being its
+    trials and e the number of these groups. Groups without trials do not count.
 
     Args:
         hits: (G,) number of hits in each group.
@@ -95,7 +96,8 @@ def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_
     images = int(total) if n_images is None else n_images
     if groups.informative < MIN_GROUPS:
         return not_established(rate, level, "korn-graubard", images, groups)
-    n_effective, design_effect = effective_trials(rate, ratio_variance(k, n), total, groups, level)
+    rarer = int(np.count_nonzero(k if rate < 0.5 else n - k))
+    n_effective, design_effect = effective_trials(rate, ratio_variance(k, n), total, groups, level, rarer)
     low, high = clopper_pearson(rate * n_effective, n_effective, level)
     return interval_over_groups(groups, rate, (low, high), level, "korn-graubard", images, design_effect, n_effective)
 
@@ -118,15 +120,27 @@ def ratio_variance(numerator: NDArray[np.float64], denominator: NDArray[np.float
 
 
 def effective_trials(
-    rate: float, variance: float, trials: float, groups: GroupCount, level: float
+    rate: float, variance: float, trials: float, groups: GroupCount, level: float, rarer: int = MIN_GROUPS
 ) -> tuple[float, float]:
-    """Return the effective number of trials after the (z/t)² correction, and the design effect before it."""
+    """Return the effective number of trials after the (z/t)² correction, and the design effect before it.
+
+    Args:
+        rate: of the hits.
+        variance: of the rate, between groups.
+        trials: in all groups.
+        groups: that hold trials.
+        level: of the interval.
+        rarer: groups that hold the rarer of hits and misses.
+    """
     simple = rate * (1 - rate)
     if simple == 0:
         return groups.effective, trials / groups.effective
     design_effect = variance / (simple / trials)
     correction = (normal_quantile(level) / t_quantile(level, groups.degrees)) ** 2
     n_effective = float(trials) if variance == 0 else min(float(trials), simple / variance * correction)
+    if rarer < MIN_GROUPS:  # from effective groups, where there is none of it, to all trials, where five groups hold it
+        most = groups.effective * (trials / groups.effective) ** (rarer / MIN_GROUPS)
+        n_effective = min(n_effective, most)
     return n_effective, design_effect
 
 
