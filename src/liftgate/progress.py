@@ -48,3 +48,12 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"
+
+
+def dollars(usd: float) -> str:
+    """Return US dollars and cents; a small amount is not written as nothing.
+
+    >>> dollars(1234.5), dollars(0.002), dollars(0.0)
+    ('$1,234.50', 'under $0.01', '$0.00')
+    """
+    return "under $0.01" if 0 < usd < 0.005 else f"${usd:,.2f}"

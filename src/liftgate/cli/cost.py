@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.output import add_json, add_overrides, emit_json, progress, say, show
+from liftgate.progress import dollars
 
 if TYPE_CHECKING:
     from liftgate.pipeline.planning.prices import BreakEven, Offer
@@ -63,7 +64,7 @@ def _price(offer: Offer) -> str:
     where = f", region {offer.region}" if offer.region else ""
     rate = "" if offer.usd_per_hour is None else f"${offer.usd_per_hour:,.2f} an hour, "
     once = f"${offer.usd_once:,.0f} once, " if offer.usd_once else ""
-    study = "unknown" if offer.usd_per_study is None else f"${offer.usd_per_study:,.2f}"
+    study = "unknown" if offer.usd_per_study is None else dollars(offer.usd_per_study)
     return f"{once}{rate}{study} for this study{where}"
 
 

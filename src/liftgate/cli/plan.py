@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from liftgate.cli.live_view import NoticePrinter
 from liftgate.cli.output import add_json, add_overrides, emit_json, progress, show
 from liftgate.cli.run import pausing
-from liftgate.progress import duration
+from liftgate.progress import dollars, duration
 
 if TYPE_CHECKING:
     from liftgate.pipeline.runner import Planned
@@ -56,7 +56,7 @@ def _expected_cost(line: Planned) -> str:
         return ""
     if line.expected is None:
         return f" (time unknown: {line.basis})" if line.kind == "train" else ""
-    usd = "" if line.usd is None else f", ${line.usd:,.2f}"
+    usd = "" if line.usd is None else f", {dollars(line.usd)}"
     length = f"about {duration(line.expected)}" if line.expected >= 1 else "under a second"
     return f" ({length}{usd}: {line.basis})"
 
@@ -79,7 +79,7 @@ def _total_text(work: Sequence[Planned]) -> str:
         return ""
     if total["steps_unknown"] == total["steps"]:
         return "; for how long is unknown: --measure trains one epoch to find out"
-    usd = "" if total["usd"] is None else f" and ${total['usd']:,.2f} of training"
+    usd = "" if total["usd"] is None else f" and {dollars(total['usd'])} of training"
     unknown = total["steps_unknown"]
     more = f", and {unknown} {'step' if unknown == 1 else 'steps'} of unknown length" if unknown else ""
     hint = "; --measure trains one epoch to find out" if total["trainings_unknown"] else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.output import add_json, emit_json, say, show
-from liftgate.progress import duration
+from liftgate.progress import dollars, duration
 
 if TYPE_CHECKING:
     from liftgate.pipeline.control.status import Status
@@ -61,7 +61,7 @@ def _lines(status: Status) -> list[str]:
     if status.hours * 3600 >= 1:
         parts = [f"{status.hours:.3g} hours"]
         parts += [f"{status.gpu_hours:.3g} GPU hours"] if status.gpu_hours > status.hours else []
-        parts += [f"${status.usd:,.2f}"] if status.usd is not None else []
+        parts += [dollars(status.usd)] if status.usd is not None else []
         parts += [f"{status.kwh:.3g} kWh"] if status.kwh is not None else []
         lines.append(f"  trained for {duration(status.hours * 3600)} ({', '.join(parts)})")
     if status.state == "paused":

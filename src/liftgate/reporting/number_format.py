@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from liftgate.progress import dollars
+
 MISSING = "–"
 _MINUS = "\u2212"
 
@@ -68,4 +70,4 @@ def money(usd: float | None) -> str:
     >>> money(1.6), money(None)
     ('$1.60', '–')
     """
-    return MISSING if usd is None else f"${usd:,.2f}"
+    return MISSING if usd is None else dollars(usd)

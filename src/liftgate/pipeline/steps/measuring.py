@@ -229,10 +229,11 @@ class _ComparedArms:
 
     def durations(self, results: Results) -> dict[str, str]:
         """Return how long each trained arm took, all stages and seeds together."""
-        totals: dict[str, float] = {}
+        found: dict[str, list[float]] = {}
         for step in self._trained:
-            totals[str(step.arm)] = totals.get(str(step.arm), 0.0) + results.of(step).training_facts.seconds
-        return {arm: duration(seconds) for arm, seconds in totals.items()}
+            found.setdefault(str(step.arm), []).append(results.of(step).training_facts.seconds)
+        # 0: the backend does not report it, and a sum of the others would be too little
+        return {arm: duration(sum(each)) if all(each) else "not recorded" for arm, each in found.items()}
 
     def settings(self, results: Results) -> list[MeasuredAt]:
         """Return the settings of the predictions that were compared, the control first."""

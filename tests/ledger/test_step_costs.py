@@ -1,0 +1,44 @@
+"""Every step of a run is counted in its costs, and what is not known is never written as nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from liftgate.ledger.records import Spent, StepEntry
+from liftgate.ledger.results import TrainResult
+from liftgate.ledger.step_costs import step_costs
+from liftgate.reporting.number_format import money
+from liftgate.reporting.run_rows import cost_rows
+
+KINDS = ("check", "probe", "predict", "evaluate", "speed", "export", "gate")
+TRAINED = TrainResult("run", "long", 1, 0, "best.pt", "last.pt", "", 3, (), {}, wall_seconds=7200.0).to_body()
+
+
+def steps(seconds: float = 2.0) -> list[StepEntry]:
+    """Return a step of each kind, two of which have one name."""
+    some = [StepEntry(f"{kind} long", kind, kind, {}, {}, seconds) for kind in KINDS]
+    twin = StepEntry("evaluate long", "evaluate", "evaluate-again", {}, {}, seconds)
+    return [*some, twin, StepEntry("train long", "train", "train", {}, TRAINED, seconds)]
+
+
+@pytest.mark.parametrize("rate", [None, 1.0, 0.0001])
+def test_each_step_counts_once_and_only_training_costs_money(rate: float | None) -> None:
+    costs = step_costs([*steps(), *steps()], rate)
+    assert len(costs.steps) == len(KINDS) + 2
+    assert costs.seconds == 2.0 * (len(KINDS) + 1) + 7200.0, "of a training that was paused all attempts count"
+    prices = {one.name: one.usd for one in costs.steps}
+    assert prices.pop("train long") == (None if rate is None else 2 * rate)
+    assert set(prices.values()) == {None}
+
+
+@pytest.mark.parametrize("rate", [None, 1.0, 0.0001])
+@pytest.mark.parametrize("spent", [None, Spent(2.0, 4.0, None), Spent(0.0, 0.0, None)])
+def test_no_row_of_the_report_says_that_something_unknown_or_small_was_free(
+    rate: float | None, spent: Spent | None
+) -> None:
+    rows = cost_rows(steps(), spent, rate)
+    each, total = rows[: len(KINDS) + 2], rows[len(KINDS) + 2]
+    assert total.total and total.seconds == sum(row.seconds for row in each)
+    assert "$0.00" not in {money(row.usd) for row in rows}
+    assert all((row.usd is None) == (money(row.usd) == "–") for row in rows)
+    assert rate is not None or {row.usd for row in rows} == {None}
