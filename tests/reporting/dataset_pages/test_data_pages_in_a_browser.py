@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from checks.small_set import SmallSet, build
+from liftgate.checks import run
 from liftgate.data.core.dataset import Dataset, Keypoints
 from liftgate.data.overview import compare_datasets, overview
 from liftgate.evaluation.label_agreement import agreements, judge
 from liftgate.reporting.dataset_pages import agreement_page, dataset_page, render_agreement, render_dataset
+from liftgate.reporting.dataset_pages.findings import findings_page, render_findings
 from liftgate.testing.data import dataset as make
 from liftgate.testing.data import picture
 from reporting.test_browser import CONTRAST, browser  # noqa: F401  (a fixture)
@@ -32,6 +36,19 @@ def real(name: str, folder: Path, seed: int) -> Dataset:
     return replace(made.with_images(images), labels=labels, keypoints=Keypoints(("nose", "left", "right")))
 
 
+def findings(folder: Path) -> Path:
+    """The page of a set with a box without area, a row outside its image, a copy and a text file for an image."""
+    build(folder / "sound")
+    small = SmallSet(folder / "sound", folder / "small")
+    small.add_row("0 0.5 0.5 0.0 0.2")
+    small.add_row("1 1.2 0.5 0.3 0.3", number=7)
+    shutil.copy(small.image(number=12), small.image(number=13))
+    small.image(number=16).write_text("sorry")
+    subject = small.subject()
+    content = findings_page(run(subject, select=["labels", "images"]), subject, "liftgate check data.yaml")
+    return render_findings(content, folder / "findings.html")
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
@@ -40,6 +57,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     shifted = replace(one, name="second", labels=one.labels.take(np.arange(len(one.labels)) % 7 != 0))
     compared = agreements([one, shifted], rng=np.random.default_rng(0))
     return {
+        "findings": findings(folder),
         "one": render_dataset(dataset_page([one], views[:1]), folder / "one.html"),
         "two": render_dataset(
             dataset_page([one, other], views, compare_datasets(one, other, *views)), folder / "two.html"
@@ -52,7 +70,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("name", ["one", "two", "agree"])
+@pytest.mark.parametrize("name", ["one", "two", "agree", "findings"])
 def test_the_page_opens_offline_without_complaint_or_request_fits_and_can_be_read(
     browser: Any,  # noqa: F811
     pages: dict[str, Path],
@@ -73,3 +91,17 @@ def test_the_page_opens_offline_without_complaint_or_request_fits_and_can_be_rea
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.evaluate(CONTRAST) == []
     context.close()
+
+
+def test_a_reason_beside_a_finding_is_an_ignore_of_the_next_check(
+    browser: Any,  # noqa: F811
+    pages: dict[str, Path],
+) -> None:
+    page = browser.new_page()
+    page.goto(pages["findings"].as_uri())
+    assert page.locator("#rejected").inner_text() == "nothing yet"
+    page.locator('[data-reject="labels.zero_area"]').fill("it's a mark")
+    shown = page.locator("#rejected").inner_text()
+    assert "liftgate check data.yaml --ignore 'labels.zero_area=it'\\''s a mark'" in shown
+    assert 'ignore:\n  labels.zero_area: "it\'s a mark"' in shown
+    page.close()

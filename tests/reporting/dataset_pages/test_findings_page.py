@@ -49,6 +49,19 @@ def test_a_named_row_is_drawn_as_stored_and_as_a_fix_writes_it(small: SmallSet, 
     assert [mark.kind for mark in before.marks].count("only-b") == 1 and len(after.marks) == len(before.marks) - 1
 
 
+@pytest.mark.parametrize(("row", "note"), [("1 0.9 0.5 0.3 0.3", "as stored"), ("1 1.3 0.5 0.2 0.2", "outside")])
+def test_a_row_that_could_not_be_used_is_drawn_from_its_file(small: SmallSet, row: str, note: str) -> None:
+    """It is in no label that was read; the part of it in the picture is marked."""
+    small.add_row(row.replace("0.9", "1.02"), number=7)
+    subject = small.subject()
+    ((found,),) = findings_page(run(subject, select=["labels.out_of_range"]), subject).groups
+    before, after = found.shots
+    (mark,) = before.of("only-b")
+    assert note in before.note and not after.of("only-b")
+    left, top, right, bottom = mark.xyxy
+    assert 0 <= left <= right <= before.width and 0 <= top < bottom <= before.height
+
+
 def test_at_most_twelve_examples_are_drawn(small: SmallSet, tmp_path: Path) -> None:
     for number in range(5, 25):
         small.add_row("0 0.5 0.5 0.0 0.2", "train", number)

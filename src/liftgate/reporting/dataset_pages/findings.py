@@ -134,11 +134,27 @@ def _with_labels(dataset: Dataset, index: int, line: int | None, note: str) -> L
     rows = np.flatnonzero(labels.image == index)
     scale = np.array([width, height] * 2) / np.maximum(np.array(image.upright * 2, dtype=np.float64), 1)
     pixels = labels.boxes[rows] * scale
-    marks = tuple(
+    marks = [
         DrawnLabel(box_corners(pixels, at), "", "only-b" if line is not None and labels.line[row] == line else "c1")
         for at, row in enumerate(rows)
-    )
-    return LabelledPicture(image.id, width, height, small_jpeg(image.path), marks, note)
+    ]
+    if line is not None and line not in labels.line[rows] and (unread := _unread_row(image, line)) is not None:
+        size = np.array([width, height], dtype=np.float64)
+        box = np.clip(cxcywh_to_xyxy(unread[None], size), 1, np.tile(size, 2) - 1)
+        marks.append(DrawnLabel(box_corners(box, 0), "", "only-b"))
+        if (box[0, 2:] - box[0, :2]).min() < 1:
+            note += ": the row lies outside the picture"
+    return LabelledPicture(image.id, width, height, small_jpeg(image.path), tuple(marks), note)
+
+
+def _unread_row(image: Image, line: int) -> Boxes | None:
+    """The box (4,) of a YOLO row that could not be used, as fractions of the image; None where it has no four."""
+    try:
+        row = Path(str(image.label)).read_text(encoding="utf-8", errors="replace").splitlines()[line - 1]
+        box = np.array([float(word) for word in row.split()[1:5]])
+    except (OSError, IndexError, ValueError):
+        return None
+    return box if len(box) == 4 and np.isfinite(box).all() and (np.abs(box) < 1e6).all() else None
 
 
 def _names(finding: Finding, pair: Mapping[str, str] | list[str]) -> tuple[str, ...]:
