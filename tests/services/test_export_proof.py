@@ -13,25 +13,17 @@ import pytest
 
 from liftgate.deploy.export.calibration import draw_calibration
 from liftgate.deploy.export.card import ExportCard, Source, TargetDevice, read_card, write_card
-from liftgate.deploy.export.finish import Origin, WrittenModel, finish_export
+from liftgate.deploy.export.finish import Origin, finish_export
 from liftgate.errors import UsageError
 from liftgate.services.export_proof import ExportProofs, prove_exports
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from deploy.colours import CLASSES, GROUPS, SIZE, write_detector, write_images  # noqa: E402  (it needs onnx)
+from deploy.colours import GROUPS, write_detector, write_images  # noqa: E402  (it needs onnx)
 from liftgate.data.formats.read import read  # noqa: E402
 from liftgate.data.grouping.groups import assign_groups  # noqa: E402
-
-ORIGIN = Origin(Source("best.pt", "ab" * 32))
-WRITTEN = WrittenModel("model.onnx", "detect", CLASSES, (SIZE, SIZE))
-
-
-def write_export(folder: Path, origin: Origin = ORIGIN, **plant: object) -> Path:
-    write_detector(folder / "model.onnx", **plant)  # type: ignore[arg-type]
-    finish_export(folder, WRITTEN, "onnx", "fp32", origin)
-    return folder
+from services.planted_exports import ORIGIN, WRITTEN, write_export  # noqa: E402
 
 
 def edited(folder: Path, change: Callable[[ExportCard], ExportCard]) -> Path:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `liftgate export`."""
-    parser.add_argument("model", metavar="MODEL", help="a .pt")
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="a .pt; with --on-target an ONNX export")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write, missing or empty")
     parser.add_argument(
         "--formats", default="onnx", metavar="A,B,…",
@@ -43,12 +43,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--margin", type=float, default=0.01, help="of mAP50-95 that counts as equal (default: %(default)s)"
     )
     proof.add_argument("--conf", type=float, default=0.25, help="operating point (default: %(default)s)")
+    target = parser.add_argument_group("on the device that will run it")
+    target.add_argument("--on-target", action="store_true", help="write a bundle that builds and checks there")
+    target.add_argument("--take", type=Path, metavar="RESULT", help="take the result folder of the device home")
+    target.add_argument("--bundle", type=Path, metavar="DIR", help="its bundle (default: the folder that RESULT is in)")
     add_open_anyway(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate export` and return its exit code: that of the verdict where exports are proved."""
+    if args.take is not None:
+        return _take(args)
+    if args.model is None:
+        raise UsageError("which model?", hint="liftgate export best.pt --out exports")
+    if args.on_target:
+        return _write_bundle(args)
     if args.exports and args.prove is None:
         raise UsageError("--exports names what to prove", hint="--prove data.yaml --split test")
     if args.exports and args.out:
@@ -65,6 +75,54 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(printed)
     return code
+
+
+def _write_bundle(args: argparse.Namespace) -> int:
+    from liftgate.services.export_target import export_on_target
+
+    if args.data is None or args.out is None:
+        raise UsageError("--on-target needs --data and --out", hint="--data data.yaml --out bundle")
+    (precision, *others) = _words(args.precisions)
+    if others:
+        raise UsageError("a bundle has one precision", got=args.precisions)
+    with progress() as bar:
+        record = export_on_target(
+            args.model,
+            args.data,
+            args.out,
+            precision=precision,
+            groups=args.groups,
+            n_calibration=args.calibration,
+            seed=args.seed,
+            progress=bar,
+        )
+    if args.json:
+        emit_json({"out": str(args.out), "bundle": record.id, "n_images": len(record.images)})
+        return 0
+    show(args.out)
+    say("copy it to the device, there: python3 run_on_target.py; copy its folder `result` back into the bundle, here:")
+    say(f"liftgate export --take {args.out}/result --out DIR")
+    return 0
+
+
+def _take(args: argparse.Namespace) -> int:
+    from liftgate.services.export_target import take_export
+
+    if args.out is None:
+        raise UsageError("where to write?", hint="--out exports/target")
+    taken = take_export(args.take, args.out, bundle=args.bundle)
+    broken = any(one.broken for one in taken.symptoms)
+    if args.json:
+        named = [{"id": one.id, "message": one.message} for one in taken.symptoms]
+        times = {"p50_ms": taken.milliseconds[0], "p95_ms": taken.milliseconds[1]}
+        emit_json({"out": str(taken.folder), "ok": not broken, "symptoms": named, **times})
+    else:
+        show(taken.folder)
+        say(taken.card.notes[-1])
+        say(_agreement_text(taken.agreement, None))
+        for one in taken.symptoms:
+            say(f"{one.id}: {one.message}")
+    return EXIT_CODES["FAIL"] if broken else 0
 
 
 def _export(args: argparse.Namespace) -> tuple[list[Path], dict[str, object]]:
