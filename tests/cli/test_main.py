@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from liftgate.cli import VERBS
+from liftgate.cli import VERBS, main
 from liftgate.ledger import Ledger
 
 
@@ -121,6 +121,21 @@ def test_json_is_alone_on_stdout(tmp_path: Path) -> None:
     done = liftgate("evaluate", "--truth", "truth.json", "--predictions", "found.json", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["n_images"] == 1
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_error_of_any_verb_is_json_where_json_is_asked_for(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [verb, "nowhere.yaml", "--json", "--nonsense"]
+    assert main(words) == 2
+    said = capsys.readouterr()
+    record = json.loads(said.out)
+    assert record["exit_code"] == 2 and record["error"]["what"] in said.err
+    assert record["error"].keys() == {"what", "where", "expected", "got", "hint"}
+
+
+def test_a_check_that_cannot_read_its_data_prints_one_json_value(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "nowhere.yaml", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["findings"][0]["id"] == "data.path"
 
 
 def test_a_place_that_cannot_be_written_is_the_users_to_mend(tmp_path: Path) -> None:

@@ -124,6 +124,25 @@ def test_the_command_says_where_the_study_is(tmp_path: Path, capsys: pytest.Capt
     assert json.loads(capsys.readouterr().out)["study"] == f"{tmp_path}/b/study.yaml"
 
 
+@pytest.mark.parametrize(
+    ("template", "words", "said"),
+    [
+        ("two-stage", ["--class", "dog"], "measure-first take it"),
+        ("kill-switch", ["--class", "dog"], "no use for --class"),
+        ("runbook", ["--more-data", "."], "no use for --more-data"),
+        ("runbok", ["--more-data", "."], "did you mean runbook"),
+    ],
+)
+def test_an_option_that_the_template_would_ignore_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], template: str, words: list[str], said: str
+) -> None:
+    assert main(["init", str(tmp_path / "a"), "--template", template, *words, "--json"]) == 2
+    streams = capsys.readouterr()
+    assert said in streams.err and not (tmp_path / "a").exists()
+    error = json.loads(streams.out)
+    assert error["exit_code"] == 2 and said in str(error["error"]["hint"]) + error["error"]["what"]
+
+
 STUDIES = sorted(path for path in EXAMPLES.glob("*.yaml") if "study:" in path.read_text(encoding="utf-8"))
 
 

@@ -16,7 +16,13 @@ from pathlib import Path
 
 from liftgate._version import __version__
 from liftgate.cli.parser import Parser
-from liftgate.cli.streams import escape_control_characters, escape_unencodable, open_closed_streams
+from liftgate.cli.streams import (
+    escape_control_characters,
+    escape_unencodable,
+    expect_json,
+    has_emitted_json,
+    open_closed_streams,
+)
 from liftgate.errors import LiftgateError, os_error_hint
 from liftgate.files import require_no_device
 from liftgate.visible import visible_line, visible_text
@@ -55,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     escape_unencodable()
     escape_control_characters()
     _limit_threads_and_gc()
+    expect_json()
     words = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in words if not word.startswith("-")), None)
     try:
@@ -65,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     except LiftgateError as error:
         print(visible_text(f"error: {error}"), file=sys.stderr)
+        _emit_error(words, error, error.exit_code)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here", file=sys.stderr)
@@ -78,13 +86,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = "" if error.filename is None else f" ({_shortened(str(error.filename))})"
         print(visible_line(f"error: {error.strerror or error}{where}"), file=sys.stderr)
         print(f"hint: {os_error_hint(error)}", file=sys.stderr)
+        found = LiftgateError(str(error.strerror or error), where=error.filename, hint=os_error_hint(error))
+        _emit_error(words, found, 1)
         return 1
     except Exception as error:
         if os.environ.get("LIFTGATE_TRACEBACK"):
             raise
         print(visible_line(f"error: {type(error).__name__}: {error}"), file=sys.stderr)
         print("hint: this is a fault in liftgate; LIFTGATE_TRACEBACK=1 shows where", file=sys.stderr)
+        _emit_error(words, LiftgateError(f"{type(error).__name__}: {error}"), 1)
         return 1
+
+
+def _emit_error(words: Sequence[str], error: LiftgateError, exit_code: int) -> None:
+    """Print an error as JSON on stdout, where a command is asked for JSON; its text is on stderr already."""
+    if "--json" not in words or has_emitted_json():
+        return
+    from liftgate.cli.output import emit_json
+
+    names = ("what", "where", "expected", "got", "hint")
+    emit_json({"error": {name: getattr(error, name) for name in names}, "exit_code": exit_code})
 
 
 def _refuse_devices(args: argparse.Namespace) -> None:

@@ -93,11 +93,22 @@ def run(args: argparse.Namespace) -> int:
         raise
     if args.page is not None:
         output.say(f"wrote {args.page}")
+    if missing := _missing_trainer(args):
+        output.say(missing)
     if args.json:
         output.emit_json(result.to_dict())
     else:
         _show(result, quiet=args.quiet)
     return 0 if result.ok else FindingsError.exit_code
+
+
+def _missing_trainer(args: argparse.Namespace) -> str:
+    """Return what `run` will need and this machine lacks, for a study; empty: nothing, or it is no study."""
+    from liftgate.pipeline.planning.recipes import missing_trainer
+    from liftgate.study.study_file import is_study, load
+
+    inside = args.path / "study.yaml" if args.path.is_dir() else args.path
+    return missing_trainer(load(inside, args.overrides)) if is_study(inside) else ""
 
 
 def _unreadable(path: Path, error: LiftgateError) -> dict[str, str]:

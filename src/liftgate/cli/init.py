@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from liftgate.cli.output import add_json, emit_json, say, show
-from liftgate.study.templates import MORE_DATA, TEMPLATES, TemplateInputs, write
+from liftgate.study.templates import MORE_DATA, TEMPLATES, TemplateInputs, require_used, write
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate init` and return its exit code."""
-    study = write(
-        args.folder, args.template, TemplateInputs(args.data, args.more_data, args.weights, args.cls, args.groups)
-    )
+    inputs = TemplateInputs(args.data, args.more_data, args.weights, args.cls, args.groups)
+    require_used(args.template, inputs)
+    study = write(args.folder, args.template, inputs)
     if args.json:
         emit_json({"study": str(study), "template": args.template})
         return 0

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from liftgate.cli.streams import note_json
 from liftgate.errors import UsageError
 from liftgate.visible import visible_line
 
@@ -81,6 +82,7 @@ def environment_overrides(environment: Mapping[str, str]) -> dict[str, str]:
 
 def emit_json(value: object) -> None:
     """Print one JSON value on stdout; NaN is refused. Text that is not UTF-8 becomes escapes."""
+    note_json()
     plain = (getattr(sys.stdout, "encoding", None) or "utf-8").lower() not in ("utf-8", "utf8")
     print(json.dumps(value, indent=2, ensure_ascii=plain, allow_nan=False))
 

@@ -48,3 +48,22 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     text = error.object[error.start : error.end].translate(_TO_ASCII)
     # `\udce9` for a byte that is not text, as in JSON.
     return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
+
+
+_emitted: list[bool] = []
+"""Whether this command has printed its JSON value"""
+
+
+def expect_json() -> None:
+    """Forget the JSON value of an earlier command of this process."""
+    _emitted.clear()
+
+
+def note_json() -> None:
+    """Note that the command prints its JSON value."""
+    _emitted.append(True)
+
+
+def has_emitted_json() -> bool:
+    """Return whether the command has printed a JSON value: a second one would make stdout unreadable."""
+    return bool(_emitted)

@@ -19,7 +19,7 @@ from liftgate.pipeline.flow_state import FlowState, exported_arms
 from liftgate.pipeline.notice import Notice, warning
 from liftgate.pipeline.planning.auto_batch import open_batches, settle_batch
 from liftgate.pipeline.planning.estimate import Times
-from liftgate.pipeline.planning.recipes import require_known_arguments, require_weights_of_task
+from liftgate.pipeline.planning.recipes import missing_trainer, require_known_arguments, require_weights_of_task
 from liftgate.pipeline.spending import resume_point, spent
 from liftgate.pipeline.step import Cache, R, Results, Step
 from liftgate.study.answer import answer_of
@@ -76,6 +76,9 @@ def plan(context: Context) -> list[Planned]:
     if any(line.kind == "check" and line.state == "run" for line in lines):
         _warn_of_findings(context)
     _warn_of_ceiling(context, lines)
+    needed = any(line.state == "run" and line.kind in ("train", "probe", "predict") for line in lines)
+    if needed and (missing := missing_trainer(study)):
+        context.notify(warning("train", missing))
     return lines
 
 

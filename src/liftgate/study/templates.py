@@ -59,7 +59,9 @@ def init(
         UsageError: as `write`.
     """
     first, second = (None if place is None else Path(place) for place in (data, more_data))
-    return write(Path(folder), template, TemplateInputs(first, second, weights, cls, groups))
+    inputs = TemplateInputs(first, second, weights, cls, groups)
+    require_used(template, inputs)
+    return write(Path(folder), template, inputs)
 
 
 def write(folder: Path, template: str, inputs: TemplateInputs) -> Path:
@@ -98,6 +100,27 @@ def _known(template: str) -> None:
     if template in TEMPLATES:
         return
     raise UsageError(f"no template `{template}`", expected=", ".join(TEMPLATES), hint=did_you_mean(template, TEMPLATES))
+
+
+def require_used(template: str, inputs: TemplateInputs) -> None:
+    """Refuse an option that the template would ignore.
+
+    Raises:
+        UsageError: which option, and which templates use it; no such template.
+    """
+    _known(template)
+    usual = TemplateInputs()
+    for name, value, option in (("more_data", inputs.more_data, "--more-data"), ("cls", inputs.cls, "--class")):
+        if value == getattr(usual, name) or name in _source(template):
+            continue
+        uses = [one for one in TEMPLATES if name in _source(one)]
+        hint = f"{', '.join(uses)} take it; leave it out"
+        raise UsageError(f"the template {template} has no use for {option}", got=value, hint=hint)
+
+
+def _source(template: str) -> str:
+    place = resources.files("liftgate").joinpath("templates", template, "study.yaml.j2")
+    return place.read_text(encoding="utf-8")
 
 
 def _values(folder: Path, template: str, inputs: TemplateInputs) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from liftgate import suggestions
@@ -21,6 +22,14 @@ def places(name: str, folder: Path) -> tuple[Path, ...]:
     given = Path(name).expanduser() if name.startswith("~") else Path(name)
     local = folder / given
     return (local, weights_cache() / given) if given.name == str(given) else (local,)
+
+
+_ASSETS = "https://github.com/ultralytics/assets/releases/download/v8.4.0"
+
+
+def fetch_command(name: str) -> str:
+    """Return the command that a person runs to fetch official weights; Liftgate itself downloads nothing."""
+    return f"curl -L --create-dirs -o {shlex.quote(str(weights_cache() / name))} {_ASSETS}/{shlex.quote(name)}"
 
 
 def find(name: str, folder: Path) -> Path | None:

@@ -11,9 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from liftgate.checks.ultralytics.published_models import OFFICIAL
 from liftgate.errors import UsageError
 from liftgate.hashing import content_hash, file_hash
-from liftgate.study.weights_cache import find, nearest, places
+from liftgate.study.weights_cache import fetch_command, find, nearest, places
 
 
 class StartWeights(NamedTuple):
@@ -44,8 +45,9 @@ def resolve_weights(name: str, folder: Path, place: str = "") -> StartWeights:
         if shipped is not None:
             return StartWeights(name, content_hash([name, _identity(shipped)]))
     close = nearest(name, folder)
+    fetch = f". To fetch it: {fetch_command(name)}" if name in OFFICIAL else ""
     here = " or at ".join(str(place) for place in places(name, folder))
-    hint = f"did you mean {close}?" if close else f"put the file at {here}; Liftgate downloads nothing"
+    hint = f"did you mean {close}?" if close else f"put the file at {here}; Liftgate downloads nothing{fetch}"
     raise UsageError("no such weights", where=place or folder, got=name, hint=hint)
 
 

@@ -15,7 +15,7 @@ from liftgate.checks.ultralytics.model_description import hostile_parts
 from liftgate.checks.ultralytics.published_models import OFFICIAL, nearest_official
 from liftgate.errors import DataError
 from liftgate.hashing import file_hash
-from liftgate.study.weights_cache import find, places
+from liftgate.study.weights_cache import fetch_command, find, places
 from liftgate.study.weights_cache import nearest as nearest_file
 
 _PICKLES = {".pt", ".pth", ".ckpt", ".bin", ".pkl"}
@@ -41,7 +41,7 @@ def missing(subject: Subject) -> Iterator[Finding]:
             continue  # a model description that comes with Ultralytics, from scratch
         if weights in OFFICIAL:
             where_to = " or at ".join(map(str, places(weights, subject.study_folder)))
-            message, fetch = f"{weights} is not on this machine", f"put the file at {where_to}"
+            message, fetch = f"{weights} is not on this machine", f"put it at {where_to}, or: {fetch_command(weights)}"
             yield missing.finding(where, message, hint=fetch, severity="warning", weights=weights)
             continue
         close = nearest_file(weights, subject.study_folder) or (

@@ -138,7 +138,11 @@ def make_split(
     names = sorted(set(keys))
     if len(names) < np.count_nonzero(wanted):
         raise DataError(
-            "fewer groups than splits", where=dataset.source, expected=np.count_nonzero(wanted), got=len(names)
+            "fewer groups than splits",
+            where=dataset.source,
+            expected=np.count_nonzero(wanted),
+            got=len(names),
+            hint="a finer rule for `groups`, more videos, or a share of 0 for a split: ratios: [0.8, 0.2, 0]",
         )
     place = {name: index for index, name in enumerate(names)}
     group_of = np.array([place[key] for key in keys], dtype=np.int64)

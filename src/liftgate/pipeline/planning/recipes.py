@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 from liftgate.backends.recipe_arguments import check_recipe, known_arguments
@@ -13,6 +14,14 @@ from liftgate.checks.ultralytics.checkpoints import read_checkpoint
 from liftgate.errors import DataError, UsageError
 from liftgate.study.records import Stage, Study
 from liftgate.training.start_weights import resolve_weights
+
+
+def missing_trainer(study: Study) -> str:
+    """Return which package `run` will need and this machine lacks, with the way to install it; empty: none."""
+    lacking = [name for name in ("ultralytics", "torch") if importlib.util.find_spec(name) is None]
+    if study.backend != "ultralytics" or not lacking:
+        return ""
+    return f"`liftgate run` needs {' and '.join(lacking)} on the machine that trains: pip install 'liftgate[train]'"
 
 
 def require_known_arguments(study: Study) -> None:
