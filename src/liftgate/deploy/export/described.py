@@ -25,6 +25,7 @@ from liftgate.deploy.export.card import (
     find_card,
     read_card,
 )
+from liftgate.deploy.runtime.predict import has_two_outputs
 from liftgate.deploy.runtime.sessions import ModelFacts, Port, Session, open_onnx, open_openvino
 from liftgate.documents import DocumentError, Limits, load_yaml, parse_xml, parse_yaml, read_limited
 from liftgate.errors import DataError
@@ -186,6 +187,8 @@ def _output(
     path: Path, facts: ModelFacts, said: _Said, classes: tuple[str, ...] | None, missing: list[str]
 ) -> OutputContract:
     port = facts.outputs[0]
+    if has_two_outputs(facts):
+        port = Port(port.name, (port.shape[0], port.shape[1], 6), port.dtype)
     points = 0 if said.keypoints is None else said.keypoints[0] * said.keypoints[1]
     inside = len(port.shape) == 3 and port.shape[2] == 6 + points and (said.nms is not False or port.shape[1] == 300)
     if len(port.shape) != 3:

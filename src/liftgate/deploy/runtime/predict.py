@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
@@ -14,7 +15,7 @@ from liftgate.deploy.export.card import ExportCard, InputContract, UseSettings
 from liftgate.deploy.runtime.device import require_device
 from liftgate.deploy.runtime.images import Pixels, read_pixels
 from liftgate.deploy.runtime.letterbox import input_tensor, letterbox
-from liftgate.deploy.runtime.sessions import Port, Session, open_onnx, open_openvino
+from liftgate.deploy.runtime.sessions import ModelFacts, Port, Session, Tensor, open_onnx, open_openvino
 from liftgate.deploy.runtime.suppression import Detections, choose_detections
 from liftgate.errors import DataError, UsageError
 from liftgate.progress import Progress, silent
@@ -43,7 +44,8 @@ class LoadedModel:
             DataError: the output does not have the shape that the card says, or is not a number.
         """
         fitted = letterbox(image, self.card.input)
-        output = self.session.run(input_tensor(fitted.pixels, self.card.input))[0]
+        outputs = self.session.run(input_tensor(fitted.pixels, self.card.input))
+        output = joined_outputs(outputs) if has_two_outputs(self.session.facts) else outputs[0]
         return choose_detections(output[0], self.card.output, fitted.placement, use or self.card.use)
 
 
@@ -139,10 +141,10 @@ def require_contract(card: ExportCard, session: Session, where: Path) -> None:
     facts = session.facts
     if len(facts.inputs) != 1:
         raise DataError("the model has several inputs", where=where, expected=1, got=len(facts.inputs))
-    for what, expected, port in (
-        ("input", input_shape(card.input), facts.inputs[0]),
-        ("output", card.output.shape, facts.outputs[0]),
-    ):
+    compared = [("input", input_shape(card.input), facts.inputs[0])]
+    if not has_two_outputs(facts):
+        compared.append(("output", card.output.shape, facts.outputs[0]))
+    for what, expected, port in compared:
         if not _fits(expected, port):
             hint = "the card is of another file, or was edited: export again"
             raise DataError(
@@ -151,6 +153,20 @@ def require_contract(card: ExportCard, session: Session, where: Path) -> None:
     if facts.inputs[0].dtype != card.input.dtype:
         got = facts.inputs[0].dtype
         raise DataError("the card is wrong about the input's type", where=where, expected=card.input.dtype, got=got)
+
+
+def has_two_outputs(facts: ModelFacts) -> bool:
+    """Return whether a model gives boxes with scores (1, n, 5) and labels (1, n) apart, as Geti's detectors do."""
+    if len(facts.outputs) < 2:
+        return False
+    boxes, labels = facts.outputs[:2]
+    return len(boxes.shape) == 3 and boxes.shape[2] == 5 and len(labels.shape) == 2
+
+
+def joined_outputs(outputs: Sequence[Tensor]) -> NDArray[np.float32]:
+    """Return boxes with scores (1, n, 5) and labels (1, n) as one output (1, n, 6)."""
+    boxes, labels = np.asarray(outputs[0], dtype=np.float32), np.asarray(outputs[1], dtype=np.float32)
+    return np.concatenate([boxes, labels[..., None]], axis=2)
 
 
 def input_shape(entry: InputContract) -> tuple[int | None, ...]:

@@ -1,0 +1,145 @@
+"""Exports that others made: what their file says is used, what it does not say is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from liftgate.deploy.export.described import DescribedExport, describe_export
+from liftgate.errors import DataError
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from deploy.colours import CLASSES, ULTRALYTICS, write_detector, write_images  # noqa: E402  (it needs onnx)
+from liftgate.services.prediction import predict  # noqa: E402
+from services.planted_exports import write_export  # noqa: E402
+
+
+def as_openvino(source: Path, folder: Path, info: dict[str, str] | None = None) -> Path:
+    openvino = pytest.importorskip("openvino")
+    model = openvino.convert_model(str(source))
+    for name, value in (info or {}).items():
+        model.set_rt_info(value, ["model_info", name])
+    folder.mkdir(parents=True, exist_ok=True)
+    openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
+    return folder / "model.xml"
+
+
+def missing(export: DescribedExport) -> str:
+    return "; ".join(export.missing)
+
+
+def test_a_card_leaves_nothing_open(tmp_path: Path) -> None:
+    export = describe_export(write_export(tmp_path / "onnx-fp32"))
+    assert export.has_card
+    assert export.missing == ()
+
+
+def test_a_card_beside_another_model_is_not_its_card(tmp_path: Path) -> None:
+    folder = write_export(tmp_path / "onnx-fp32")
+    other = write_detector(folder / "other.onnx")
+    assert not describe_export(other).has_card
+    assert describe_export(folder / "model.onnx").has_card
+
+
+def test_metadata_of_ultralytics_say_all_but_the_origin(tmp_path: Path) -> None:
+    export = describe_export(write_detector(tmp_path / "m.onnx"))
+    assert export.card.output.classes == CLASSES
+    assert export.card.input.channels == "RGB"
+    assert missing(export) == "the weights that it was made from, the data, and their licences"
+
+
+def test_metadata_of_ultralytics_lie_beside_an_openvino_model(tmp_path: Path) -> None:
+    path = as_openvino(write_detector(tmp_path / "m.onnx"), tmp_path / "ov")
+    document = {name: yaml.safe_load(value) for name, value in ULTRALYTICS.items()}
+    (path.parent / "metadata.yaml").write_text(yaml.safe_dump(document))
+    export = describe_export(path.parent)
+    assert (export.card.format, export.card.output.classes) == ("openvino", CLASSES)
+    assert len(export.missing) == 1
+
+
+def test_the_model_info_of_openvino_is_read_as_geti_writes_it(tmp_path: Path) -> None:
+    info = {
+        "model_type": "ssd",
+        "labels": "red green blue",
+        "resize_type": "fit_to_window_letterbox",
+        "pad_value": "114",
+        "scale_values": "255.0 255.0 255.0",
+        "reverse_input_channels": "True",
+    }
+    export = describe_export(as_openvino(write_detector(tmp_path / "m.onnx", metadata={}), tmp_path / "ov", info))
+    assert export.card.output.classes == CLASSES
+    assert (export.card.input.letterbox, export.card.input.pad) == ("centre", 114)
+    assert export.card.input.scale == pytest.approx(1 / 255)
+    assert "order of channels" not in missing(export)
+
+
+def test_boxes_and_labels_in_two_outputs_are_measured_all_the_same(tmp_path: Path) -> None:
+    path = write_detector(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    helper = onnx.helper
+    number = onnx.numpy_helper.from_array
+
+    model.graph.initializer.extend(
+        [
+            number(np.array([0.5], np.float32), "half"),
+            number(np.array([2, 2, 3], np.int64), "parts"),
+        ]
+    )
+    model.graph.node.extend(
+        [
+            helper.make_node("Transpose", ["output0"], ["rows"], perm=[0, 2, 1]),
+            helper.make_node("Split", ["rows", "parts"], ["centres", "sizes", "chances"], axis=2),
+            helper.make_node("Mul", ["sizes", "half"], ["halves"]),
+            helper.make_node("Sub", ["centres", "halves"], ["low"]),
+            helper.make_node("Add", ["centres", "halves"], ["high"]),
+            helper.make_node("ReduceMax", ["chances"], ["best"], axes=[2], keepdims=1),
+            helper.make_node("Concat", ["low", "high", "best"], ["places"], axis=2),
+            helper.make_node("ArgMax", ["chances"], ["labels"], axis=2, keepdims=0),
+        ]
+    )
+    del model.graph.output[:]
+    model.graph.output.extend(
+        [
+            helper.make_tensor_value_info("places", onnx.TensorProto.FLOAT, [1, 64, 5]),
+            helper.make_tensor_value_info("labels", onnx.TensorProto.INT64, [1, 64]),
+        ]
+    )
+    onnx.save(model, path)
+    export = describe_export(path)
+    assert (export.card.output.layout, export.card.output.nms) == ("detections", True)
+    assert "confidence below which" in missing(export)
+    write_images(tmp_path / "set", 2)
+    assert len(predict(path, tmp_path / "set/images/test", conf=0.25).predictions) == 10
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({**ULTRALYTICS, "names": "{0: 'red'}"}, "does not fit the classes"),
+        ({**ULTRALYTICS, "task": "segment"}, "another task"),
+    ],
+)
+def test_metadata_that_contradict_the_file_are_an_error(tmp_path: Path, metadata: dict[str, str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        describe_export(write_detector(tmp_path / "m.onnx", metadata=metadata))
+
+
+@pytest.mark.parametrize("names", ["{0: ", "[" * 200, "!!python/object:os.system", "x" * 100_000])
+def test_hostile_metadata_are_read_as_if_they_were_not_there(tmp_path: Path, names: str) -> None:
+    export = describe_export(write_detector(tmp_path / "m.onnx", metadata={**ULTRALYTICS, "names": names}))
+    assert "names of the classes" in missing(export)
+
+
+@pytest.mark.parametrize("name", ["m.tflite", "m.pt.zip", "folder"])
+def test_what_does_not_run_here_is_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.mkdir() if name == "folder" else path.write_bytes(b"x")
+    with pytest.raises(DataError, match="not a model that Liftgate can run"):
+        describe_export(path)
+    with pytest.raises(DataError, match="no such model"):
+        describe_export(tmp_path / "nothing")
