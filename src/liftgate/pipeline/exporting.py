@@ -159,6 +159,6 @@ def _copy(source: Path, folder: Path, name: str) -> None:
         shutil.copytree(source / name, folder / name)
     else:
         shutil.copyfile(source / name, folder / name)
-        for beside in source.glob(f"{Path(name).stem}.*"):  # weights of a large ONNX model
-            if beside.name != name and beside.is_file():
+        for pattern in (f"{name}.*", f"{Path(name).stem}.data"):  # weights of a large ONNX model
+            for beside in source.glob(pattern):
                 shutil.copyfile(beside, folder / beside.name)

@@ -15,8 +15,9 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from deploy.colours import CLASSES, ULTRALYTICS, write_detector, write_images  # noqa: E402  (it needs onnx)
+from liftgate.deploy.export.finish import finish_export  # noqa: E402
 from liftgate.services.prediction import predict  # noqa: E402
-from services.planted_exports import write_export  # noqa: E402
+from services.planted_exports import ORIGIN, WRITTEN, write_export  # noqa: E402
 
 
 def as_openvino(source: Path, folder: Path, info: dict[str, str] | None = None) -> Path:
@@ -143,3 +144,14 @@ def test_what_does_not_run_here_is_named(tmp_path: Path, name: str) -> None:
         describe_export(path)
     with pytest.raises(DataError, match="no such model"):
         describe_export(tmp_path / "nothing")
+
+
+def test_weights_beside_the_model_are_files_of_its_card(tmp_path: Path) -> None:
+    path = write_detector(tmp_path / "model.onnx")
+    onnx.save_model(onnx.load(path), path, save_as_external_data=True, location="model.onnx.data", size_threshold=1024)
+    card = finish_export(tmp_path, WRITTEN, "onnx", "fp32", ORIGIN)
+    assert [one.path for one in card.files] == ["model.onnx", "model.onnx.data"]
+    assert describe_export(tmp_path).has_card
+    (tmp_path / "model.onnx.data").unlink()
+    with pytest.raises(DataError, match="a file of the export is missing"):
+        describe_export(tmp_path)

@@ -10,6 +10,7 @@ import msgspec
 
 from liftgate.deploy.export.card import (
     CalibrationRecord,
+    CardFile,
     ExportCard,
     Format,
     InputContract,
@@ -100,7 +101,7 @@ def finish_export(
         precision=precision,
         task=written.task,
         model=written.model,
-        files=card_files(folder, written.model),
+        files=_files(folder, written.model),
         input=msgspec.convert({"height": written.imgsz[0], "width": written.imgsz[1], "dtype": dtype}, InputContract),
         output=OutputContract(
             layout="detections" if inside else "anchors",
@@ -129,6 +130,16 @@ def model_facts(path: Path, format_: Format) -> ModelFacts | None:
     if format_ == "onnx":
         return open_onnx(path, threads=1).facts
     return open_openvino(path, threads=1).facts if format_ == "openvino" else None
+
+
+def _files(folder: Path, model: str) -> tuple[CardFile, ...]:
+    """Return the model's files, with those of its weights that lie beside it (a large ONNX model keeps them apart)."""
+    files = card_files(folder, model)
+    path = folder / model
+    if path.is_file():
+        beside = (one for pattern in (f"{path.name}.*", f"{path.stem}.data") for one in sorted(folder.glob(pattern)))
+        files += tuple(one for found in beside for one in card_files(folder, found.name))
+    return files
 
 
 def _opset(path: Path) -> int | None:
