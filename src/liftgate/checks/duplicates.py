@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.checks.images.copies import LocatedImage, best_turned_correlation, correlation
+from liftgate.checks.images.copies import LocatedImage, best_turned_correlation, components, correlation
 from liftgate.checks.images.neighbours import MIN_CORRELATION_GAP, MIN_Z, frame_name
 from liftgate.checks.images.scan import ImageScan
 from liftgate.checks.subject import Subject
@@ -79,26 +79,14 @@ def group_names(subject: Subject, links: Sequence[Link]) -> dict[str, dict[str, 
 
     An image that is in two data sets has the same group in both.
     """
-    parent: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        parent.setdefault(name, name)
-        while parent[name] != name:
-            parent[name] = name = parent[parent[name]]
-        return name
-
-    def join(a: str, b: str) -> None:
-        first, second = sorted((root(a), root(b)))
-        parent[second] = first
-
+    pairs = [(link.first.name, link.second.name) for link in links]
     for name, dataset in subject.datasets.items():
         for image in dataset.images:
-            if image.group is not None:
-                join(LocatedImage(name, image).name, f"{name}: group {image.group}")
-    for link in links:
-        join(link.first.name, link.second.name)
+            located = LocatedImage(name, image).name
+            pairs.append((located, located if image.group is None else f"{name}: group {image.group}"))
+    group = components(pairs)
     return {
-        name: {image.id: root(LocatedImage(name, image).name) for image in dataset.images}
+        name: {image.id: group[LocatedImage(name, image).name] for image in dataset.images}
         for name, dataset in subject.datasets.items()
     }
 

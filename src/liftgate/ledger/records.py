@@ -275,7 +275,7 @@ class DecisionRow(LedgerRecord):
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionEntry(LedgerRecord):
+class DecisionEntry(DecisionRow):
     """A decision, with the training that it concerns."""
 
     KIND: ClassVar[str] = "decision"
@@ -285,12 +285,6 @@ class DecisionEntry(LedgerRecord):
     run: str
     """Name of the run folder"""
     arm: str
-    said: str
-    rule: str
-    epoch: int
-    metric: str
-    value: float | None
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,7 +147,16 @@ def best_turned_correlation(first: NDArray[np.uint8], second: NDArray[np.uint8])
 
 
 def copy_groups(pairs: Sequence[CopyPair]) -> dict[str, str]:
-    """Return image name → name of its group: the first image of the connected component (union-find)."""
+    """Return image name → name of its group: the first image of those that pairs connect."""
+    return components((pair.first.name, pair.second.name) for pair in pairs)
+
+
+def components(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return name → the first name, in alphabetical order, of its connected component (union-find).
+
+    >>> components([("b", "c"), ("a", "b"), ("d", "d")])
+    {'a': 'a', 'b': 'a', 'c': 'a', 'd': 'd'}
+    """
     parent: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -157,8 +166,8 @@ def copy_groups(pairs: Sequence[CopyPair]) -> dict[str, str]:
         return name
 
     for pair in pairs:
-        a, b = sorted((root(pair.first.name), root(pair.second.name)))
-        parent[b] = a
+        first, second = sorted(map(root, pair))
+        parent[second] = first
     return {name: root(name) for name in sorted(parent)}
 
 
