@@ -18,7 +18,8 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 from checks.plants import PLANTS  # noqa: E402
 from checks.small_set import SmallSet, build  # noqa: E402
 from checks.sound_sets import sound_sets  # noqa: E402
-from liftgate.checks import Subject, run  # noqa: E402
+from liftgate.checks.run import run  # noqa: E402
+from liftgate.checks.subject import Subject  # noqa: E402
 from liftgate.files import write_json  # noqa: E402
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from liftgate.checks import Subject
+from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.read import read
 from liftgate.study.records import Arm, DatasetSpec, Gate, Stage, Study

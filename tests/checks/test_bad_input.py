@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from checks.small_set import SmallSet
-from liftgate.checks import Subject, run
 from liftgate.checks.images.scan import read_facts
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.read import read
 from liftgate.data.formats.voc.annotation import SIDES

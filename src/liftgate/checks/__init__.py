@@ -16,22 +16,3 @@ machine.py            facts of this machine
 resource_needs.py     lower bounds of the disk space and GPU memory that a study needs
 rule_pages.py         writes the pages in docs/findings
 """
-
-from liftgate.checks.finding import Finding, Severity
-from liftgate.checks.rule import Rule
-from liftgate.checks.rules import catalogue
-from liftgate.checks.run import CheckResult, IgnoredFinding, explain, run, validate_selection
-from liftgate.checks.subject import Subject
-
-__all__ = [
-    "CheckResult",
-    "Finding",
-    "IgnoredFinding",
-    "Rule",
-    "Severity",
-    "Subject",
-    "catalogue",
-    "explain",
-    "run",
-    "validate_selection",
-]

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from liftgate.checks import CheckResult, Finding
+    from liftgate.checks.finding import Finding
+    from liftgate.checks.run import CheckResult
 
 _NO_REASON = "no reason given"
 _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}

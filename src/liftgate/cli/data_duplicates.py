@@ -17,9 +17,9 @@ from liftgate.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from liftgate.checks import Subject
     from liftgate.checks.duplicates import Link
     from liftgate.checks.images.copies import LocatedImage
+    from liftgate.checks.subject import Subject
     from liftgate.data.core.dataset import Dataset
     from liftgate.reporting.dataset_pages.pairs import PairImage
 
@@ -45,8 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate data duplicates` and return its exit code."""
-    from liftgate.checks import Subject
     from liftgate.checks.duplicates import find_links, group_names, summary
+    from liftgate.checks.subject import Subject
     from liftgate.services.dataset_source import DatasetSource
 
     if args.groups_out and args.groups_out.suffix.lower() != ".csv":

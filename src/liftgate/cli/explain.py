@@ -15,11 +15,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate explain` and return its exit code."""
-    from liftgate import checks
     from liftgate.checks.rule import Rule
+    from liftgate.checks.rules import catalogue
     from liftgate.diagnosis.catalogue import KINDS, Kind, explain
 
-    rules: tuple[Rule | Kind, ...] = (*checks.catalogue(), *KINDS)
+    rules: tuple[Rule | Kind, ...] = (*catalogue(), *KINDS)
     if args.id is None:
         if args.json:
             output.emit_json([{"id": r.id, "severity": r.severity, "summary": r.summary} for r in rules])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from liftgate import api
-from liftgate.checks import CheckResult
+from liftgate.checks.run import CheckResult
 from liftgate.demo import demo_dataset
 from liftgate.demo.repair import RepairedDataset, repair
 from liftgate.errors import UsageError

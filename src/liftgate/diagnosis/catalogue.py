@@ -5,8 +5,8 @@ from __future__ import annotations
 from textwrap import fill
 from typing import NamedTuple
 
-from liftgate import checks
 from liftgate.checks.finding import Severity
+from liftgate.checks.run import explain as explain_rule
 
 
 class Kind(NamedTuple):
@@ -196,4 +196,4 @@ def explain(id_: str) -> str:
         UsageError: no finding has this id; the hint names the most similar one.
     """
     kind = next((kind for kind in KINDS if kind.id == id_), None)
-    return checks.explain(id_) if kind is None else page(kind)
+    return explain_rule(id_) if kind is None else page(kind)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from liftgate import checks
+from liftgate.checks.run import CheckResult, validate_selection
+from liftgate.checks.run import run as run_rules
+from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.read import read
 from liftgate.data.grouping.groups import assign_groups
@@ -28,7 +30,7 @@ def check(
     command: str = "",
     overrides: Mapping[str, str] | None = None,
     progress: Progress = silent,
-) -> checks.CheckResult:
+) -> CheckResult:
     """Return the findings in a study.yaml, or in one data set of any format.
 
     Args:
@@ -45,14 +47,14 @@ def check(
     Raises:
         UsageError: the source cannot be read, or `select` or `ignore` names no finding.
     """
-    checks.validate_selection(select, ignore)  # before data are read
+    validate_selection(select, ignore)  # before data are read
     if not isinstance(source, Dataset):
         source = _study_inside(Path(source))
     if not isinstance(source, Dataset) and is_study(Path(source)):
         study = load(Path(source), overrides or {})
         workspace = Workspace(study)
         measured = measured_arms(Ledger(workspace.ledger)) if workspace.ledger.is_file() else {}
-        subject = checks.Subject(StudyDatasets(study, workspace, progress).all(), study, measured=measured)
+        subject = Subject(StudyDatasets(study, workspace, progress).all(), study, measured=measured)
         ignore = {**study.ignore, **(ignore or {})}
     else:
         dataset = (
@@ -62,8 +64,8 @@ def check(
         )
         if groups is not None:
             dataset = assign_groups(dataset, groups, base=Path.cwd())
-        subject = checks.Subject(datasets={dataset.name: dataset}, study=None)
-    result = checks.run(subject, select=select, ignore=ignore or {}, progress=progress)
+        subject = Subject(datasets={dataset.name: dataset}, study=None)
+    result = run_rules(subject, select=select, ignore=ignore or {}, progress=progress)
     if page is not None:
         from liftgate.reporting.dataset_pages.findings import findings_page, render_findings  # Jinja: only for a page
 

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from checks.small_set import texture
-from liftgate.checks import Subject
 from liftgate.checks.images.copies import NEAR_BITS, candidate_pairs
 from liftgate.checks.images.near_duplicates import near_pairs
 from liftgate.checks.images.scan import THUMB
+from liftgate.checks.subject import Subject
 from liftgate.data.formats.read import read
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from checks.plants import PLANTS
 from checks.small_set import SmallSet
-from liftgate.checks import run
 from liftgate.checks.probes.learnability import LearnabilityResult, indistinguishable_classes
+from liftgate.checks.run import run
 
 
 def probe(small: SmallSet, **counts: dict[str, int]) -> LearnabilityResult:

@@ -9,7 +9,8 @@ from PIL import Image
 
 from checks.mistakes import with_mistake
 from checks.small_set import SmallSet, build
-from liftgate.checks import Subject, run
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.reporting.dataset_pages.findings import MAX_EXAMPLES, findings_page, render_findings
 
 

@@ -17,7 +17,7 @@ from liftgate.pipeline.notice import warning
 from liftgate.pipeline.step import Results, Step
 
 if TYPE_CHECKING:
-    from liftgate import checks
+    from liftgate.checks.run import CheckResult
 
 _MAX_NAMED_ERRORS = 5
 """The most errors that the message of a stopped run lists; `liftgate check` lists all"""
@@ -48,11 +48,13 @@ class CheckStep(Step[FindingsResult]):
         Raises:
             FindingsError: it has errors.
         """
-        from liftgate import checks  # a plan applies no rules
+        # a plan applies no rules
+        from liftgate.checks.run import run as run_rules
+        from liftgate.checks.subject import Subject
 
         study, ledger = self._context.study, self._context.ledger
-        subject = checks.Subject(self._context.datasets.all(), study, measured=measured_arms(ledger))
-        found = checks.run(subject, ignore=study.ignore, progress=self._context.progress)
+        subject = Subject(self._context.datasets.all(), study, measured=measured_arms(ledger))
+        found = run_rules(subject, ignore=study.ignore, progress=self._context.progress)
         ledger.append("check", {"study": study.content_hash(), **found.to_dict()})
         record_ignored(self._context, found)
         if not found.ok:
@@ -69,14 +71,15 @@ def measured_arms(ledger: Ledger) -> dict[tuple[str, str], Mapping[str, float | 
 
 def warn_of_met_targets(context: Context) -> None:
     """Before the first training, warn of gates that the measured baselines pass already, and record the findings."""
-    from liftgate import checks
+    from liftgate.checks.run import run as run_rules
+    from liftgate.checks.subject import Subject
 
     study, ledger = context.study, context.ledger
     measured = measured_arms(ledger)
     if not measured:
         return
-    subject = checks.Subject(datasets=context.datasets.all(), study=study, measured=measured)
-    found = checks.run(subject, select=[_GATES], ignore=study.ignore)
+    subject = Subject(datasets=context.datasets.all(), study=study, measured=measured)
+    found = run_rules(subject, select=[_GATES], ignore=study.ignore)
     for finding in found.findings:
         context.notify(warning("train", f"{finding.message} ({finding.hint})"))
     before = [entry for entry in ledger.records(CheckEntry) if entry.study == study.content_hash()]
@@ -91,14 +94,15 @@ def warn_of_met_targets(context: Context) -> None:
 
 def cheap_errors(context: Context) -> list[Finding]:
     """Return the errors that the check step will find and that need no images to find."""
-    from liftgate import checks
+    from liftgate.checks.run import run as run_rules
+    from liftgate.checks.subject import Subject
 
-    subject = checks.Subject(datasets=context.datasets.all(), study=context.study)
-    found = checks.run(subject, select=_CHEAP, ignore=context.study.ignore).findings
+    subject = Subject(datasets=context.datasets.all(), study=context.study)
+    found = run_rules(subject, select=_CHEAP, ignore=context.study.ignore).findings
     return [finding for finding in found if finding.severity == "error"]
 
 
-def record_ignored(context: Context, found: checks.CheckResult) -> None:
+def record_ignored(context: Context, found: CheckResult) -> None:
     """Record in the ledger which findings are ignored, and why."""
     for one in found.ignored:
         context.ledger.add(IgnoreEntry(one.finding.id, one.finding.where, one.reason))

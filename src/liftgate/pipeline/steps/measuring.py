@@ -278,11 +278,11 @@ class _ComparedArms:
 
     def _undeclared(self) -> list[str]:
         """Name what the study itself sets differently in the arms without the gate declaring it."""
-        from liftgate import checks
         from liftgate.checks.arm_differences import arm_differences, undeclared
+        from liftgate.checks.subject import Subject
 
         study, gate = self._context.study, self.gate
-        subject = checks.Subject(self._context.datasets.all(), study)
+        subject = Subject(self._context.datasets.all(), study)
         differences = arm_differences(subject, study.arm(str(gate.control)), study.arm(str(gate.treatment)))
         return [str(one) for one in undeclared(gate, differences)]
 

@@ -43,7 +43,7 @@ from liftgate.training.events import read_events
 from liftgate.training.start_weights import resolve_weights
 
 if TYPE_CHECKING:
-    from liftgate import checks
+    from liftgate.checks.run import CheckResult
 
 MAX_SECONDS = 300.0
 """Seconds after which a probe ends, whatever its result"""
@@ -277,12 +277,14 @@ class JudgeStep(Step[FindingsResult]):
         Raises:
             FindingsError: it did not learn, or does not generalise to the other images.
         """
-        from liftgate import checks  # a plan applies no rules
+        # a plan applies no rules
+        from liftgate.checks.run import run as run_rules
+        from liftgate.checks.subject import Subject
 
         context, name = self._context, self._probed.name
         probe = LearnabilityResult.from_dict(results.of(self._probed).probe)
-        subject = checks.Subject(datasets={}, study=None, probes=(probe,))
-        found = checks.run(subject, select=["probe"], ignore=_probe_only(context.study.ignore))
+        subject = Subject(datasets={}, study=None, probes=(probe,))
+        found = run_rules(subject, select=["probe"], ignore=_probe_only(context.study.ignore))
         _record_findings(context, probe, found)
         for finding in found.findings:
             context.notify(warning(name, finding.message))
@@ -321,7 +323,7 @@ def _predicted_classes(truth: Dataset, predictions: Predictions) -> dict[str, di
     return found
 
 
-def _record_findings(context: Context, probe: LearnabilityResult, result: checks.CheckResult) -> None:
+def _record_findings(context: Context, probe: LearnabilityResult, result: CheckResult) -> None:
     """Add the findings of this probe to those of the study's last check, which the report shows."""
     study = context.study.content_hash()
     found = CheckEntry.from_body({"study": study, **result.to_dict()})

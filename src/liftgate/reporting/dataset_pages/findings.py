@@ -18,7 +18,9 @@ from liftgate.reporting.dataset_pages.pictures import DrawnLabel, LabelledPictur
 from liftgate.reporting.pictures import small_jpeg
 
 if TYPE_CHECKING:
-    from liftgate.checks import CheckResult, Finding, Subject
+    from liftgate.checks.finding import Finding
+    from liftgate.checks.run import CheckResult
+    from liftgate.checks.subject import Subject
     from liftgate.data.core.dataset import Dataset, Image
 
 T = TypeVar("T")
