@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from liftgate.checks import Subject, run
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.data.formats.read import read
 from liftgate.errors import LiftgateError
 

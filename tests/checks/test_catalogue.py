@@ -9,7 +9,9 @@ from PIL import Image as Picture
 
 from checks.plants import PLANTS, SIDES
 from checks.small_set import CLASSES, SmallSet
-from liftgate.checks import Subject, catalogue, run
+from liftgate.checks.rules import catalogue
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 
 IDS = [rule.id for rule in catalogue()]
 CASES = [(id_, plant) for id_ in IDS for plant in PLANTS.get(id_, ())]

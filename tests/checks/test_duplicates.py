@@ -13,8 +13,9 @@ from PIL import Image
 
 from checks.plants import film_cut_by_image
 from checks.small_set import SmallSet
-from liftgate.checks import Subject, run
 from liftgate.checks.duplicates import find_links, group_names
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.cli import main
 from liftgate.data.grouping.groups import assign_groups
 from liftgate.data.splits.split import make_split

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from PIL import Image as Picture
 
-from liftgate.checks import Subject, run
 from liftgate.checks.images.scan import scan_images
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.read import read
 

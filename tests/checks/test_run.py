@@ -7,7 +7,8 @@ import json
 import pytest
 
 from checks.small_set import SmallSet
-from liftgate.checks import catalogue, explain, run
+from liftgate.checks.rules import catalogue
+from liftgate.checks.run import explain, run
 from liftgate.errors import UsageError
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from checks.small_set import SmallSet
 from liftgate import api
-from liftgate.checks import run
+from liftgate.checks.run import run
 from liftgate.cli import main
 from liftgate.errors import DataError
 from liftgate.files import write_text

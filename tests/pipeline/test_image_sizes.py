@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from liftgate import api
-from liftgate.checks import Subject, run
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.ledger import Ledger
 from liftgate.ledger.records import LockboxEntry
 from liftgate.pipeline.notice import Notice

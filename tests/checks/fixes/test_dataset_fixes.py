@@ -14,8 +14,9 @@ from checks.mistakes import with_mistake
 from checks.plants import in_pixels
 from checks.small_set import SIDE, SmallSet
 from liftgate.boxes import iou
-from liftgate.checks import Subject, run
 from liftgate.checks.fixes.dataset_fixes import fix_dataset, write_fixed
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.cli import main
 from liftgate.data.formats.read import read
 

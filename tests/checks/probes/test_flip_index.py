@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from checks.small_set import SmallSet
-from liftgate.checks import Subject, run
 from liftgate.checks.probes.flip_index import best_flip, flip_from_positions, misfit
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset, Image, Keypoints, Labels
 
 # Left, up, to the front: metres. Whoever looks at us has the left side on the right of the picture.

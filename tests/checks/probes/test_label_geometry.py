@@ -12,11 +12,12 @@ import pytest
 from checks.mistakes import with_mistake
 from checks.small_set import SIDE, SmallSet
 from checks.sound_sets import sound_sets
-from liftgate.checks import Subject, run
 from liftgate.checks.probes.box_conventions import STORED, TRANSFORMS, scale_factor
 from liftgate.checks.probes.geometry_tables import measure
 from liftgate.checks.probes.label_geometry import decide, probe
 from liftgate.checks.probes.views import choose_views
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset, Labels
 
 MISTAKES = TRANSFORMS[1:]

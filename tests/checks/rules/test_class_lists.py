@@ -10,8 +10,10 @@ import yaml
 
 from checks.plants import checkpoint
 from checks.small_set import SmallSet
-from liftgate.checks import Finding, Subject, run
 from liftgate.checks.class_maps import rename_hint, spelled_alike
+from liftgate.checks.finding import Finding
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.filters import rename_classes
 from liftgate.study.records import Arm, DatasetSpec, Gate, Part, Stage, Study

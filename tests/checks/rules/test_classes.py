@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from checks.small_set import SmallSet
-from liftgate.checks import run
+from liftgate.checks.run import run
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from checks.small_set import SmallSet
-from liftgate.checks import run
+from liftgate.checks.run import run
 
 
 @pytest.mark.parametrize(

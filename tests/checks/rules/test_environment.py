@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 
 from checks.small_set import SmallSet
-from liftgate.checks import Finding, Subject, run
+from liftgate.checks.finding import Finding
 from liftgate.checks.machine import Machine, Package, inspect_machine
 from liftgate.checks.resource_needs import batch_memory, disk_need, largest_batch
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.study.records import Arm, FlowStep, Stage
 
 GIB = 1 << 30

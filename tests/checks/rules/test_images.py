@@ -9,7 +9,9 @@ import pytest
 from PIL import Image as Picture
 
 from checks.small_set import SmallSet
-from liftgate.checks import Finding, Subject, run
+from liftgate.checks.finding import Finding
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset, Fault, Labels
 
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from checks.small_set import SmallSet
-from liftgate.checks import Finding, Subject, run
+from liftgate.checks.finding import Finding
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 
 
 def conflicts(small: SmallSet, licence: str, **study: object) -> list[Finding]:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.small_set import SmallSet
-from liftgate.checks import run
 from liftgate.checks.probes.flip_index import flip_from_names
+from liftgate.checks.run import run
 
 _WORDS = """
     front_wheel_left front_wheel_right rear_wheel_left rear_wheel_right headlight_left headlight_right taillight_left

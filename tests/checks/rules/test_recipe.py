@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.small_set import SmallSet
-from liftgate.checks import Finding, Subject, run
+from liftgate.checks.finding import Finding
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.checks.ultralytics.arguments import ARGUMENTS, auto_choice, nearest_argument, optimizer_steps, refusal
 from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.study.records import Arm, Stage

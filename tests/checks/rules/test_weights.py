@@ -6,7 +6,7 @@ import numpy as np
 
 from checks.small_set import SmallSet
 from liftgate.backends import toy
-from liftgate.checks import run
+from liftgate.checks.run import run
 from liftgate.study.weights_cache import weights_cache
 
 

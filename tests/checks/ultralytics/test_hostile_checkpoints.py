@@ -19,7 +19,7 @@ import pytest
 from checks.small_set import SmallSet
 from checks.ultralytics.hostile_checkpoints import called, checkpoints, legacy, named, program, text, zipped
 from liftgate.backends.sandbox import sandbox_environment
-from liftgate.checks import run
+from liftgate.checks.run import run
 from liftgate.checks.ultralytics.allowed_names import ALLOWED, CREATED, GlobalName
 from liftgate.checks.ultralytics.checkpoints import Checkpoint, read_checkpoint
 from liftgate.checks.ultralytics.model_description import hostile_parts
