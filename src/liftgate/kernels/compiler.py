@@ -23,8 +23,6 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from liftgate.files import write_bytes
-
 TESTED_LLVMLITE = ("0.50",)
 """Tested releases of llvmlite, each for one release of numba: another numba may have another calling convention, and
 that would raise no exception."""
@@ -124,6 +122,8 @@ def _cached_or_compiled(function: types.FunctionType, type_keys: TypeKeys) -> tu
             symbol, _, whole = head.decode().partition(" ")
             if whole == hashlib.sha256(code).hexdigest():  # damaged code would not raise an exception, it would crash
                 return symbol, code
+    from liftgate.files import write_bytes  # only where nothing is cached yet
+
     symbol_name, code = compile_kernel(function, type_keys)
     for path in paths:
         with contextlib.suppress(OSError):
