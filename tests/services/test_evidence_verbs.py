@@ -262,7 +262,7 @@ def test_evaluate_screens_whole_images_at_a_threshold_that_val_chose(
     ("words", "says"),
     [
         (["--threats", "gun", "--threshold", "0.4"], "threats are classes of the truth"),
-        (["--threshold", "0.4"], "--threats gun,knife says"),
+        (["--threshold", "0.4"], "--threats gun,knife names"),
         (["--threats", "class0"], "from which score on"),
         (["--threats", "class0", "--threshold", "f1"], "with predictions of each model"),
         (["--threats", "class0", "--threshold", "f2", "--val", "val_good.json"], "got f2"),
@@ -343,7 +343,7 @@ def test_scores_that_are_no_confidences_rank_and_are_said_to_be_none(
     assert main(["evaluate", "--truth", files["truth"], "--predictions", str(logits), "--json"]) == 0
     ranked = json.loads(capsys.readouterr().out)
     assert ranked["metrics"]["mAP50-95"] == pytest.approx(usual["metrics"]["mAP50-95"])
-    assert "lie outside 0 … 1" in ranked["settings"]["remarks"] and ranked["calibration"] == {}
+    assert "are outside 0 … 1" in ranked["settings"]["remarks"] and ranked["calibration"] == {}
     assert main(["evaluate", "--truth", files["truth"], "--predictions", str(logits)]) == 0
     assert "warning: " in capsys.readouterr().err
 

@@ -106,7 +106,7 @@ def _parse(line: bytes, path: Path) -> Event:
     raise DataError("what the training reported was changed since", where=path, got=repr(line[:80]), hint=hint)
 
 
-def _checksum(content: Mapping[str, Any]) -> int:
+def _checksum(content: Mapping[str, object]) -> int:
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
