@@ -10,7 +10,9 @@ import pytest
 
 from checks.plants import checkpoint
 from checks.small_set import SmallSet
-from liftgate.checks import Finding, Subject, run
+from liftgate.checks.finding import Finding
+from liftgate.checks.run import run
+from liftgate.checks.subject import Subject
 from liftgate.study.records import Arm, Claim, Gate, Stage
 
 STAGE = Stage("small", "yolov8n.pt", {"epochs": 60})

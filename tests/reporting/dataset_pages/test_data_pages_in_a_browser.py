@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from checks.small_set import SmallSet, build
-from liftgate.checks import run
+from liftgate.checks.run import run
 from liftgate.data.core.dataset import Dataset, Keypoints
 from liftgate.data.overview import compare_datasets, overview
 from liftgate.evaluation.label_agreement import agreements, judge
