@@ -112,13 +112,13 @@ class AgreementVerdict:
     pair: tuple[str, str]
 
 
-def _interval_json(name: str, interval: Interval) -> dict[str, Any]:
+def _interval_json(name: str, interval: Interval) -> dict[str, object]:
     estimate = interval.estimate if np.isfinite(interval.estimate) else None
-    record: dict[str, Any] = {name: estimate, f"{name}_interval": [interval.low, interval.high]}
+    record: dict[str, object] = {name: estimate, f"{name}_interval": [interval.low, interval.high]}
     return record | ({f"{name}_note": interval.note} if interval.note else {})
 
 
-def _class_json(entry: ClassAgreement) -> dict[str, Any]:
+def _class_json(entry: ClassAgreement) -> dict[str, object]:
     record = asdict(entry)
     for name in ("kappa", "f1_50", "presence_kappa", "presence_ac1"):
         record |= _interval_json(name, getattr(entry, name))
