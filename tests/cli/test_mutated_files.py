@@ -41,6 +41,11 @@ STUDY = (
     "arms: {a: [{weights: w.yaml, data: d, recipe: {epochs: 1}}]}\n"
     "gates: {g: {arm: a, on: d.val, claims: [{metric: mAP50, at_least: 0.1}]}}\nflow: [check, train, g]\n"
 )
+LABELS = "0 .5 .5 .5 .5\n1 .2 .2 .1 .1\n0 .1 .1 .3 .1 .3 .3\n"
+SPLIT = "image,split,group\nimages/train/a.png,train,a\nimages/val/b.png,val,b\n"
+GROUPS = "image,group\nimages/train/a.png,one\nimages/val/b.png,two\n"
+SETTINGS = json.dumps({"images": [1], "category_numbering": "category ids", "imgsz": 640, "conf": 0.1, "max_det": 300})
+LOG = '{"image": "train/a.png", "detections": [{"class": "cat", "score": 0.5, "box": [1, 1, 5, 5]}]}\n{"image": "b"}\n'
 ASK = [
     "--truth",
     "truth.json",
@@ -68,6 +73,15 @@ CASES: dict[str, tuple[str, str, list[str]]] = {
         ["ask", "--mapping", "m.yaml", *ASK],
     ),
     "study": (STUDY, "s.yaml", ["plan", "s.yaml"]),
+    "YOLO labels": (LABELS, "y/labels/train/a.txt", ["check", "y/data.yaml"]),
+    "split CSV": (SPLIT, "split.csv", ["data", "stats", "y/data.yaml", "--split", "split.csv"]),
+    "groups CSV": (GROUPS, "g.csv", ["data", "stats", "y/data.yaml", "--groups", "g.csv"]),
+    "settings": (SETTINGS, "q.settings.json", ["evaluate", "--truth", "truth.json", "--predictions", "q.json"]),
+    "prediction log": (
+        LOG,
+        "log.jsonl",
+        ["data", "sample", "y/images", "--budget", "1", "--out", "s.csv", "--champion", "log.jsonl"],
+    ),
 }
 """What is changed, where it lies, the command that reads it"""
 
@@ -103,6 +117,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("run/results.csv", CURVE),
         ("run/args.yaml", ARGS),
         ("w.yaml", "nc: 2\n"),
+        ("q.json", RESULTS),
     ):
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)

@@ -36,7 +36,7 @@ from liftgate.data.grouping.groups import write_groups
 from liftgate.data.provenance.card import Card, require_card_place, write_card
 from liftgate.documents import LARGE, Limits, load_json, load_yaml
 from liftgate.errors import DataError, Refused
-from liftgate.files import atomic_folder, fsync_folder, require_empty, write_bytes, write_text
+from liftgate.files import atomic_folder, fsync_folder, require_empty, write_bytes, write_json, write_text
 from liftgate.hashing import content_hash, file_hash
 from liftgate.paths import lexical
 from liftgate.progress import Progress, report_progress, silent
@@ -72,10 +72,11 @@ def write(
     *,
     repeats: Mapping[str, int] | None = None,
     card: Card | None = None,
+    beside: Mapping[str, object] | None = None,
     progress: Progress = silent,
 ) -> Path:
     """Write the training tree and return its data.yaml; see `write_tree`."""
-    return write_tree(dataset, folder, repeats=repeats, card=card, progress=progress).data_yaml
+    return write_tree(dataset, folder, repeats=repeats, card=card, beside=beside, progress=progress).data_yaml
 
 
 def write_tree(
@@ -85,6 +86,7 @@ def write_tree(
     repeats: Mapping[str, int] | None = None,
     faithful: bool = False,
     card: Card | None = None,
+    beside: Mapping[str, object] | None = None,
     progress: Progress = silent,
 ) -> TrainingTree:
     """Write the training tree; an older tree of ours in `folder` is replaced, unless other files have come into it.
@@ -97,6 +99,7 @@ def write_tree(
         repeats: image id → how often a training image is seen per epoch (default 1; 0: not at all).
         faithful: keep boxes without area, for conversion.
         card: data card, written as README.md.
+        beside: name → value of JSON files that belong to it.
         progress: called after each file.
 
     Raises:
@@ -112,6 +115,8 @@ def write_tree(
         write_bytes(part / "manifest.json", _manifest(part, entries, dataset))
         if card is not None:
             write_card(card, part)
+        for name, value in (beside or {}).items():
+            write_json(part / name, value)
         os.sync()  # an fsync for each of 100,000 labels would take minutes
     fsync_folder(folder.parent)
     return TrainingTree(
