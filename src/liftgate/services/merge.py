@@ -214,7 +214,7 @@ def mix(
     left_out, losses = images_left_out(mixed.dataset, "yolo")
     written = mixed.dataset.take(~left_out)
     document = yolo.write(
-        written, Path(out), repeats=_listed_repeats(mixed.repeats, written), card=card, progress=progress
+        written, Path(out), repeats=_listed_repeats(mixed.repeats, written), portable=True, card=card, progress=progress
     )
     seen = dict.fromkeys(planned.plan.names, 0)
     for image in written.images:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -62,6 +63,16 @@ def test_the_yaml_is_our_own_with_an_absolute_path(tmp_path: Path) -> None:
         "val": "val.txt",
         "names": {0: "cat", 1: "dog"},
     }
+
+
+def test_a_copy_of_a_data_set_that_is_kept_reads_its_own_labels(tmp_path: Path) -> None:
+    dataset = read(yolo_folder(tmp_path / "set", {"train/a.jpg": ROW}))
+    document = yolo.write(dataset, tmp_path / "kept", portable=True)
+    assert str(tmp_path) not in document.read_text() and yolo.is_intact(document)
+    shutil.copytree(tmp_path / "kept", tmp_path / "copy", symlinks=True)
+    (tmp_path / "copy/labels/a.txt").write_text("1 0.5 0.5 0.25 0.25\n")
+    assert read(tmp_path / "copy/data.yaml").labels.cls.tolist() == [1]
+    assert read(document).labels.cls.tolist() == dataset.labels.cls.tolist() == [0]
 
 
 def test_names_that_collide_or_lead_astray_are_made_safe_and_can_be_traced_back(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def write_fixed(done: FixedDataset, folder: Path) -> Path:
     dataset = done.dataset
     if not dataset.splits:
         dataset = dataset.with_images([replace(image, split="train") for image in dataset.images])
-    return yolo.write(dataset, folder, beside={REPORT: done.to_dict()})
+    return yolo.write(dataset, folder, portable=True, beside={REPORT: done.to_dict()})
 
 
 def _drop_emptied_images(before: Dataset, dataset: Dataset, log: _FixLog) -> Dataset:

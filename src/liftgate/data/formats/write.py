@@ -55,9 +55,11 @@ def write_dataset(
     if objects := int(np.sum(out[dataset.labels.image])):
         losses += (Loss("objects on images that are left out", objects, losses[0].example),)
     kept = dataset.take(~out) if out.any() else dataset
-    if to == "yolo":  # its data.yaml names its own folder, so it appears whole by itself
+    if to == "yolo":  # it appears whole by itself
         everything = [image if image.split else replace(image, split="train") for image in kept.images]
-        tree = yolo.write_tree(kept.with_images(everything), folder, faithful=True, card=card, progress=progress)
+        tree = yolo.write_tree(
+            kept.with_images(everything), folder, faithful=True, portable=True, card=card, progress=progress
+        )
         files, names, n_objects = [tree.data_yaml], tree.names, tree.n_objects
     else:
         names, n_objects = _names(kept, to), len(kept.labels)

@@ -71,12 +71,15 @@ def write(
     folder: Path,
     *,
     repeats: Mapping[str, int] | None = None,
+    portable: bool = False,
     card: Card | None = None,
     beside: Mapping[str, object] | None = None,
     progress: Progress = silent,
 ) -> Path:
     """Write the training tree and return its data.yaml; see `write_tree`."""
-    return write_tree(dataset, folder, repeats=repeats, card=card, beside=beside, progress=progress).data_yaml
+    return write_tree(
+        dataset, folder, repeats=repeats, portable=portable, card=card, beside=beside, progress=progress
+    ).data_yaml
 
 
 def write_tree(
@@ -85,6 +88,7 @@ def write_tree(
     *,
     repeats: Mapping[str, int] | None = None,
     faithful: bool = False,
+    portable: bool = False,
     card: Card | None = None,
     beside: Mapping[str, object] | None = None,
     progress: Progress = silent,
@@ -98,6 +102,8 @@ def write_tree(
         folder: the tree's folder.
         repeats: image id → how often a training image is seen per epoch (default 1; 0: not at all).
         faithful: keep boxes without area, for conversion.
+        portable: leave `path` out of data.yaml, so that a copy of the folder reads its own labels: for a data set that
+            is kept. A tree that only a training uses names its place, and a moved one is not taken for it.
         card: data card, written as README.md.
         beside: name → value of JSON files that belong to it.
         progress: called after each file.
@@ -111,7 +117,7 @@ def write_tree(
     entries = _entries(dataset, _checked_repeats(dataset, repeats or {}), faithful, progress)
     with atomic_folder(folder, _own_file_test(folder)) as part:
         _write_files(part, entries, dataset, progress)
-        write_text(part / "data.yaml", _document(dataset, folder, entries))
+        write_text(part / "data.yaml", _document(dataset, None if portable else folder, entries))
         write_bytes(part / "manifest.json", _manifest(part, entries, dataset))
         if card is not None:
             write_card(card, part)
@@ -162,7 +168,7 @@ def is_intact(data_yaml: Path) -> bool:
     """
     folder = lexical(data_yaml.parent)
     try:
-        at_home = load_yaml(data_yaml, Limits())["path"] == str(folder)
+        at_home = load_yaml(data_yaml, Limits()).get("path", str(folder)) == str(folder)
         links = read_manifest(folder)
         manifest = load_json(folder / "manifest.json", LARGE)
         whole = manifest.pop("manifest_sha256") == content_hash(manifest) and manifest["sha256"] == _file_hashes(folder)
@@ -291,10 +297,10 @@ def _manifest(folder: Path, entries: Sequence[_Entry], dataset: Dataset) -> byte
     return json.dumps(manifest, indent=1).encode("ascii")
 
 
-def _document(dataset: Dataset, folder: Path, entries: Sequence[_Entry]) -> str:
+def _document(dataset: Dataset, folder: Path | None, entries: Sequence[_Entry]) -> str:
     left_out = len(dataset.images) - len(entries)
     rows = sum(entry.left_out for entry in entries)
-    keys: dict[str, object] = {"path": str(folder)}
+    keys: dict[str, object] = {} if folder is None else {"path": str(folder)}
     keys |= {split: f"{split}.txt" for split in dict.fromkeys(("train", "val", *dataset.splits))}
     keys["names"] = dict(enumerate(dataset.classes))
     if dataset.keypoints:
