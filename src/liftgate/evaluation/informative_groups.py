@@ -58,9 +58,19 @@ def groups_of_rate(point: OperatingPoint, name: str, groups: Units) -> GroupCoun
 
 
 def groups_of_image_level(scores: ImageLevelScores, name: str, groups: Units) -> GroupCount:
-    """Count the groups that inform an image-level metric; for AUC the rarer kind of image decides."""
+    """Count the groups that inform an image-level metric; for AUC the rarer kind of image decides.
+
+    Where most positive images have no detection, and so no score, only groups that hold a scored one show how far AUC
+    can move: at most these count.
+    """
     found = count_groups(_sum_by_group(_image_level_information(scores, name), groups), groups.n_groups)
-    return found._replace(informative=_groups_of_rarer_kind(scores, groups)) if name == "AUC" else found
+    if name != "AUC":
+        return found
+    scored = scores.positive & (scores.score > 0)
+    holding = int((_sum_by_group(scored.astype(np.float64), groups) > 0).sum())
+    return found._replace(
+        informative=_groups_of_rarer_kind(scores, groups), effective=max(1.0, min(found.effective, float(holding)))
+    )
 
 
 def groups_of_difference(

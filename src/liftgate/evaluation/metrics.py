@@ -50,11 +50,16 @@ def class_averages(
     table: MatchTable, metric: AveragedMetric, unit: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the metric of each class, shape (K, L); NaN where the weighting holds no truth of the class."""
+    return np.asarray(by_threshold(table, metric, unit, weights)[:, list(metric.thresholds)].mean(axis=1))
+
+
+def by_threshold(
+    table: MatchTable, metric: AveragedMetric, unit: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return AP or recall of each class at every IoU threshold, shape (K, 10, L)."""
     if metric.kind == "AP":
-        values = average_precision(table, unit, weights, size=metric.size)
-    else:
-        values = recall(table, unit, weights, size=metric.size, max_detections=metric.max_detections)
-    return np.asarray(values[:, list(metric.thresholds)].mean(axis=1))
+        return average_precision(table, unit, weights, size=metric.size)
+    return recall(table, unit, weights, size=metric.size, max_detections=metric.max_detections)
 
 
 def rate(
