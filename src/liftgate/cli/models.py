@@ -110,7 +110,7 @@ def _registered(version: ModelVersion, args: argparse.Namespace) -> int:
     say(
         f"hint: `liftgate models promote {version.version}`"
         if verdict and verdict.word == "PASS"
-        else "no PASS: see its card"
+        else "no verdict allows its promotion without --override"
     )
     return 0
 

@@ -14,10 +14,12 @@ from liftgate.data.splits.split import Split
 from liftgate.deploy.registry import promotion
 from liftgate.deploy.registry.contents import StudyModel, VersionContents, copy_weights, study_model
 from liftgate.deploy.registry.evidence import judgement_on
+from liftgate.deploy.registry.model_card import unstudied_card_text
 from liftgate.deploy.registry.promotion import Promotion
 from liftgate.deploy.registry.store import Registry, RegistryCheck
 from liftgate.deploy.registry.version import ModelVersion, next_version, parse_version, product_name, safe_name
 from liftgate.errors import DataError, LiftgateError, UsageError
+from liftgate.files import write_text
 from liftgate.hashing import file_hash
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.model_records import VersionEntry
@@ -201,7 +203,13 @@ def _add_file(
         weights = product_name(named, number, path.suffix.lower())
         entry = VersionEntry(number, named, weights, {}, weights_licence=licence, who=_user())
         expected = file_hash(path)
-        return store.register(number, entry, lambda folder: copy_weights(path, folder / weights, expected), exports)
+        card = unstudied_card_text(named, number, expected, licence)
+
+        def fill(folder: Path) -> None:
+            copy_weights(path, folder / weights, expected)
+            write_text(folder / product_name("model_card", number, ".md"), card)
+
+        return store.register(number, entry, fill, exports)
 
 
 def _arm(study: Study, name: str | None) -> Arm:

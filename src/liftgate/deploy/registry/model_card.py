@@ -78,6 +78,21 @@ def card_text(facts: CardFacts) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def unstudied_card_text(name: str, version: str, weights_hash: str, weights_licence: str | None) -> str:
+    """Return the card of a version that was registered as a file, without a study."""
+    parts = [
+        f"# {_plain(name)} {version}",
+        f"Weights `{weights_hash}`.",
+        "## Verdict",
+        "None: it was registered without a study. Nothing shows that it is good enough for anything.",
+        "## Data",
+        "Not known: neither what it was trained on nor what it was measured on.",
+        "## Licences",
+        "\n".join(_weights_licence(weights_licence)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 def _verdict(facts: CardFacts) -> list[str]:
     verdict = facts.verdict
     if verdict is None:
@@ -146,10 +161,7 @@ def _data_cells(row: DataRow) -> tuple[str, ...]:
 
 
 def _licences(facts: CardFacts) -> list[str]:
-    weights = _plain(facts.weights_licence or "unknown")
-    lines = [f"- weights: {weights}"]
-    if facts.weights_licence and "AGPL" in facts.weights_licence.upper():
-        lines.append(f"- {_AGPL}")
+    lines = _weights_licence(facts.weights_licence)
     if facts.terms is None:
         lines.append("- training data: not known")
     else:
@@ -159,6 +171,11 @@ def _licences(facts: CardFacts) -> list[str]:
         lines.append(f"- origin: {facts.terms.origin}" + ("; confidential" if facts.terms.confidential else ""))
         lines.append(f"- consent of people in the images: {_plain(facts.terms.consent or 'not known')}")
     return ["## Licences", "\n".join(lines)]
+
+
+def _weights_licence(licence: str | None) -> list[str]:
+    lines = [f"- weights: {_plain(licence or 'unknown')}"]
+    return [*lines, f"- {_AGPL}"] if licence and "AGPL" in licence.upper() else lines
 
 
 def _interval(value: Interval | None) -> tuple[str, str]:
