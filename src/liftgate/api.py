@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from liftgate.services.models import promote as promote
     from liftgate.services.models import rollback as rollback
     from liftgate.services.models import show_model as show_model
+    from liftgate.services.models import sign_model as sign_model
     from liftgate.services.models import verify_models as verify_models
     from liftgate.services.prediction import PredictionResult as PredictionResult
     from liftgate.services.prediction import predict as predict
@@ -114,6 +115,7 @@ VERBS = {
     "rollback": "liftgate.services.models",
     "run": "liftgate.services.study_runs",
     "show_model": "liftgate.services.models",
+    "sign_model": "liftgate.services.models",
     "size": "liftgate.services.evidence",
     "size_difference": "liftgate.evaluation.sample_size",
     "size_kappa": "liftgate.evaluation.sample_size",
@@ -220,6 +222,7 @@ __all__ = [
     "rollback",
     "run",
     "show_model",
+    "sign_model",
     "size",
     "size_difference",
     "size_kappa",

@@ -43,7 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     rollback = actions.add_parser("rollback", help="make the champion before the present one the champion again")
     rollback.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
     verify = actions.add_parser("verify", help="compare every file with its recorded hash, and check the ledger")
-    for action in (add, attach, listed, show, promote, rollback, verify):
+    verify.add_argument("--public-key", type=Path, metavar="PEM", help="verify the signature of every version, too")
+    sign = actions.add_parser("sign", help="sign all files of a version with a local key (extra: sign)")
+    sign.add_argument("model", metavar="VERSION", help="v0, v0.1, … or champion")
+    sign.add_argument("--key", required=True, type=Path, metavar="PEM", help="private key of an elliptic curve")
+    for action in (sign, add, attach, listed, show, promote, rollback, verify):
         action.add_argument(
             "--registry", type=Path, default=Path("models"), metavar="FOLDER", help="folder of the registry: models"
         )
@@ -60,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
         "promote": _promote,
         "rollback": _rollback,
         "verify": _verify,
+        "sign": _sign,
     }
     return actions[args.action](args)
 
@@ -180,10 +185,21 @@ def _promoted(done: Promotion, args: argparse.Namespace) -> int:
     return 0
 
 
+def _sign(args: argparse.Namespace) -> int:
+    from liftgate import api
+
+    path = api.sign_model(args.model, args.key, registry=args.registry)
+    if args.json:
+        emit_json({"version": args.model, "signature": str(path)})
+    else:
+        show(path)
+    return 0
+
+
 def _verify(args: argparse.Namespace) -> int:
     from liftgate import api
 
-    found = api.verify_models(registry=args.registry)
+    found = api.verify_models(registry=args.registry, public_key=args.public_key)
     if args.json:
         damages = [{"version": one.version, "file": one.file, "problem": one.problem} for one in found.damages]
         emit_json(

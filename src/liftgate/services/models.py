@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from liftgate.data.core.dataset import Dataset
@@ -16,6 +17,7 @@ from liftgate.deploy.registry.contents import StudyModel, VersionContents, copy_
 from liftgate.deploy.registry.evidence import judgement_on
 from liftgate.deploy.registry.model_card import unstudied_card_text
 from liftgate.deploy.registry.promotion import Promotion
+from liftgate.deploy.registry.signing import sign_version, verify_signature
 from liftgate.deploy.registry.store import Registry, RegistryCheck
 from liftgate.deploy.registry.version import ModelVersion, next_version, parse_version, product_name, safe_name
 from liftgate.errors import DataError, LiftgateError, UsageError
@@ -178,17 +180,41 @@ def rollback(*, registry: str | Path = DEFAULT_REGISTRY, reason: str | None = No
     return promotion.roll_back(Registry(Path(registry)), reason=reason, who=_user())
 
 
-def verify_models(*, registry: str | Path = DEFAULT_REGISTRY) -> RegistryCheck:
+def sign_model(version: str, key: str | Path, *, registry: str | Path = DEFAULT_REGISTRY) -> Path:
+    """Sign all files of a version with a local key, and return the path of the signature (extra `sign`).
+
+    Args:
+        version: v0, v0.1, … or `champion`.
+        key: private key of an elliptic curve, PEM.
+        registry: folder of the registry.
+
+    Raises:
+        UsageError: there is no such version, the key cannot be used, or model-signing is not installed.
+        DataError: a file of the version is not as it was registered.
+    """
+    store = Registry(Path(registry))
+    store.require_exists()
+    with store.locked():
+        return sign_version(store, store.open(version), Path(key))
+
+
+def verify_models(*, registry: str | Path = DEFAULT_REGISTRY, public_key: str | Path | None = None) -> RegistryCheck:
     """Check the registry's ledger and compare every file of every version with its recorded hash.
 
     Args:
         registry: folder of the registry.
+        public_key: also verify the signature of every version with this key.
 
     Raises:
-        UsageError: there is no registry.
+        UsageError: there is no registry, or the key cannot be used.
         LedgerError: its ledger was changed.
     """
-    return Registry(Path(registry)).verify()
+    store = Registry(Path(registry))
+    check = store.verify()
+    if public_key is None:
+        return check
+    found = (verify_signature(store, version, Path(public_key)) for version in store.versions())
+    return replace(check, damages=(*check.damages, *(one for one in found if one is not None)))
 
 
 def _add_file(

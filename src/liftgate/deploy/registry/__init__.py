@@ -6,5 +6,6 @@ promotion.py     which version is the champion: promote and roll back
 evidence.py      what a study's ledger says about certain weights
 contents.py      the files of a version, from a study
 model_card.py    the card of a version, for people
+signing.py       sign versions with a local key
 registered.py    compare a file of a registry with its recorded hash before it is used
 """

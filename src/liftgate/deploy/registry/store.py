@@ -28,10 +28,14 @@ from liftgate.suggestions import suggestion
 
 EXPORTS = "exports"
 """Folder of exports below that of a version"""
+SIGNATURES = "signatures"
+"""Folder of signatures, beside those of versions"""
 CHAMPION = "champion"
 """Name that stands for the version in use"""
 # The last is what a process leaves that is killed while it writes the head file; the next append writes it again.
-_OWN = re.compile(r"ledger\.sqlite(\.head|\.lock|-journal)?|registry\.lock|\.ledger\.sqlite\.head\.\w+\.part")
+_OWN = re.compile(
+    r"ledger\.sqlite(\.head|\.lock|-journal)?|registry\.lock|signatures|\.ledger\.sqlite\.head\.\w+\.part"
+)
 _UNFINISHED = re.compile(r"\.v[\d.]+\.\d+(\.old)?\.part|\.export\.\w+\.part")
 
 
