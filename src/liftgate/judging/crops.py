@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
+from liftgate.data.core.pictures import open_picture
 from liftgate.errors import DataError
 
 _AROUND, _LEAST_SIDE, _LARGEST_SIDE, _WHOLE_SIDE = 0.9, 96.0, 560, 1024
@@ -34,7 +35,7 @@ def crop(path: Path, boxes: tuple[Box, ...]) -> Crop:
     import PIL.ImageOps
 
     try:
-        with PIL.Image.open(path) as opened:
+        with open_picture(path) as opened:
             picture = PIL.ImageOps.exif_transpose(opened).convert("RGB")
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
         raise DataError("an image that cannot be read cannot be judged", where=path, got=str(error)[:200]) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.pictures import open_picture
 from liftgate.data.core.predictions import Predictions
 from liftgate.reporting.content import DrawnBox, Panel, Picture
 
@@ -58,7 +59,7 @@ def small_jpeg(path: Path, side: int = LONGEST_SIDE) -> bytes | None:
     import PIL.ImageOps
 
     try:
-        with PIL.Image.open(path) as opened:
+        with open_picture(path) as opened:
             if opened.width * opened.height > _MAX_PIXELS:
                 return None
             opened.draft("RGB", (side * 2, side * 2))  # JPEG: decode at a fraction of the size

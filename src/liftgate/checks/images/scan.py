@@ -27,6 +27,7 @@ from PIL import Image, UnidentifiedImageError
 from liftgate.checks.images.fact_cache import FactCache
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.perceptual_hash import difference_hash_64
+from liftgate.data.core.pictures import open_picture
 from liftgate.progress import Progress, silent
 
 THUMB = 16
@@ -127,7 +128,7 @@ def read_facts(path: Path) -> ImageFacts:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return _unreadable("not a regular file")  # opening a named pipe would wait for ever
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             return _facts_of(image)
     except FileNotFoundError:
         return _unreadable("there is no such file")
@@ -141,7 +142,7 @@ def pixel_hash(path: Path) -> str:
     Raises:
         OSError: the file cannot be read.
     """
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         pixels = image.convert("RGBA" if "A" in image.mode or "transparency" in image.info else "RGB")
     digest = hashlib.sha256(f"{pixels.mode}{pixels.size}".encode())
     digest.update(pixels.tobytes())
@@ -154,7 +155,7 @@ def full_dhash(path: Path) -> int:
     Raises:
         OSError: the file cannot be read.
     """
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         image.draft("L", image.size)
         return difference_hash_64(_grey(image))
 

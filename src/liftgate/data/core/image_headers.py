@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.data.core.dataset import Fault
+from liftgate.data.core.pictures import open_picture
 from liftgate.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -44,13 +45,13 @@ class ImageHeader:
 
 def read_header(path: Path) -> ImageHeader:
     """Read the header of one image file; a file that cannot be read gives size 0 and the reason, never an error."""
-    from PIL import Image, UnidentifiedImageError  # here: labels without images are measured without Pillow
+    from PIL import UnidentifiedImageError  # here: labels without images are measured without Pillow
 
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait for ever
             return ImageHeader(kind="image_unreadable", problem="not a regular file")
         with path.open("rb") as file:
-            with Image.open(file) as image:
+            with open_picture(file) as image:
                 width, height, orientation = _geometry(image)
                 form = image.format or "?"
             if width < 10 or height < 10:

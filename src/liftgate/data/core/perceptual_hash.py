@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from liftgate.data.core.pictures import open_picture
 from liftgate.progress import Progress, silent
 
 BITS = 256
@@ -91,7 +92,7 @@ def _brighter(grey: Image.Image, side: int, resample: Image.Resampling, least: i
 
 def _hash_file(path: Path) -> NDArray[np.uint64] | None:
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             if image.width * image.height > _MOST_PIXELS:
                 return None
             image.draft("L", (_DRAFT, _DRAFT))

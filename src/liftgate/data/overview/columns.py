@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset, Labels
+from liftgate.data.core.pictures import open_picture
 from liftgate.progress import Progress, silent
 
 Floats = NDArray[np.float64]
@@ -193,7 +194,7 @@ def _brightness_and_contrast(path: Path) -> tuple[float, float] | None:
     import PIL.Image
 
     try:
-        with warnings.catch_warnings(), PIL.Image.open(path) as opened:
+        with warnings.catch_warnings(), open_picture(path) as opened:
             warnings.simplefilter("ignore")  # damaged EXIF and the like: `check` reports it
             if opened.width * opened.height > _LARGEST:
                 return None

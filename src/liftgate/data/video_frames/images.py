@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from liftgate.data.core.dataset import Fault
+from liftgate.data.core.pictures import open_picture
 from liftgate.data.video_frames.records import FrameRow, FrameSource, Request
 from liftgate.data.video_frames.writing import group_of, save
 
@@ -68,6 +69,6 @@ def _decoded_size(path: Path) -> tuple[int, int]:
     """Decode all pixels and return the size as stored: a header alone does not show that a file is truncated."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             image.load()
             return image.size

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from scipy.stats import rankdata
 
+from liftgate.data.core.pictures import open_picture
+
 _SIDE = 8
 _MOST = 200
 _FARTHER, _TIMES = 0.9, 1.5
@@ -53,7 +55,7 @@ def _looks(paths: Sequence[Path]) -> NDArray[np.float64]:
 
 
 def _look(path: Path) -> NDArray[np.float64]:
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         image.draft("RGB", (128, 128))
         small = ImageOps.exif_transpose(image).convert("RGB").resize((64, 64), Image.Resampling.BOX)
     pixels = np.asarray(small, dtype=np.float64) / 255

@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from liftgate.data.core.dataset import Dataset, Image
+from liftgate.data.core.pictures import open_picture
 from liftgate.errors import DataError, Refused
 
 _FORMATS = ("AVIF", "BMP", "JPEG", "JPEG2000", "MPO", "PNG", "TIFF", "WEBP")
@@ -107,7 +108,7 @@ def require_picture(content: bytes) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata, and of sizes that are checked here
-            with PIL.Image.open(io.BytesIO(content), formats=_readable_formats()) as picture:
+            with open_picture(io.BytesIO(content), formats=_readable_formats()) as picture:
                 if picture.width * picture.height > _MAX_PIXELS:
                     raise NotAPicture(f"{picture.width} × {picture.height} pixels")
                 picture.load()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from liftgate.data.core.pictures import open_picture
 from liftgate.errors import DataError
 
 Pixels = NDArray[np.uint8]
@@ -27,7 +28,7 @@ def read_pixels(path: Path) -> Pixels:
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged EXIF; the size is checked here
-            with Image.open(file) as image:
+            with open_picture(file) as image:
                 if image.width * image.height > _LARGEST:
                     size = f"{image.width} × {image.height}"
                     raise DataError("the image is too large", where=path, expected=f"{_LARGEST:,} pixels", got=size)
