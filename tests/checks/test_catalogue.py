@@ -10,9 +10,10 @@ from PIL import Image as Picture
 from checks.plants import PLANTS, SIDES
 from checks.small_set import CLASSES, SmallSet
 from liftgate.checks.rules import catalogue
-from liftgate.checks.run import run
+from liftgate.checks.run import page, run
 from liftgate.checks.subject import Subject
 
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "findings"
 IDS = [rule.id for rule in catalogue()]
 CASES = [(id_, plant) for id_ in IDS for plant in PLANTS.get(id_, ())]
 
@@ -52,6 +53,13 @@ def test_only_what_is_certain_and_harmful_stops_a_run(id_: str, sound: Path, tmp
         for number, plant in enumerate(PLANTS[id_])
     ]
     assert any(not result.ok for result in results) == (id_ in STOPS.split())
+    # What check says, what `explain` prints and the line of the index name the same severities.
+    rule = next(rule for rule in catalogue() if rule.id == id_)
+    said = {finding.severity for result in results for finding in result.findings}
+    assert said and said <= {rule.severity, *rule.others}
+    assert f"Severity: {rule.severities}" in page(rule)
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    assert f"| [{id_}]({id_}.md) | {', '.join((rule.severity, *rule.others))} |" in index
 
 
 def test_every_rule_has_a_plant() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -149,6 +153,28 @@ def test_objects_that_fill_the_image_are_not_decidable(small: SmallSet) -> None:
     labels = Labels.build(whole.labels.image, whole.labels.cls, boxes)
     (found,) = run(Subject({"a": replace(whole, labels=labels)}), select=["labels.geometry"]).findings
     assert (found.severity, found.data["answer"]) == ("info", "not decidable")
+
+
+_DECIDE = """
+import json, sys
+from liftgate.checks.probes.label_geometry import probe
+from liftgate.data.formats.read import read
+found = probe(read(sys.argv[1]))
+evidence = [[one.transform, round(one.z, 6), round(one.gain, 6)] for one in found.decision.evidence]
+print(json.dumps([found.answer, evidence]))
+"""
+
+
+def test_threads_of_the_matrix_library_do_not_change_the_decision(small: SmallSet) -> None:
+    """They cannot be limited once numpy is imported; sums in another order differ in the last digits only."""
+
+    def decided(threads: int) -> object:
+        limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+        command = [sys.executable, "-P", "-c", _DECIDE, str(small.yaml)]
+        made = subprocess.run(command, env=os.environ | limits, capture_output=True, text=True, check=True)
+        return json.loads(made.stdout)
+
+    assert decided(1) == decided(4)
 
 
 def rewrite(small: SmallSet, change: Callable[[np.ndarray], np.ndarray]) -> None:
