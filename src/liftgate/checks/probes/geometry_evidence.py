@@ -23,10 +23,11 @@ _PATCH_Z, _PATCH_GAIN_Z, _PATCH_GAIN_Z_ALONE = 5.0, 3.5, 4.5  # z of the ranking
 _AGAINST_Z = -2.0  # z of the gain from which down it counts for the stored boxes
 _LOCATION_Z, _LOCATION_Z_ALONE = 2.0, 3.5  # z of the gain in location: with agreeing edges, and alone
 _AGREEING_EDGE_Z = 3.0  # z of a ridge that agrees with the location
-_SCALE_EDGE_LEAD = 1.15  # ratio in z of the edges at that scale to those unscaled
+_SCALE_EDGE_LEAD = 1.2  # ratio in z of the edges at that scale to those unscaled
 _RIVAL_Z = 1.0  # z between the best reading and the best of another kind
 _MIN_SCALE_ERROR = 0.03  # smaller errors of scale are within the precision of drawing
 _SCALE_TOLERANCE = 0.03  # within which edges and location agree on a scale
+_FEW_SCENES, _FEW_PEAK_GAIN_Z = 30, 4.5  # few scenes are often of a fixed camera: z that a scale needs there
 _MAX_SCALE_DIFFERENCE = 0.05  # between what location and all evidence together estimate
 _MIXED_SHARE, _MIXED_MIN_SCENES = 0.15, 4  # of scenes that clearly fit another reading
 _MIXED_GAIN = 0.35  # by which the share of patches ranked correctly must be higher in such a scene
@@ -161,6 +162,9 @@ class SceneEvidence:
             if apart is None or apart < 2:
                 scales.reverse()
             names += map(scaled_by, scales if abs(scales[0] - scales[1]) > _MAX_SCALE_DIFFERENCE else scales[:1])
+            by_edges, here = int(self.edge_scale.argmax()), int(np.abs(np.array(SCALES) - 1 / scales[0]).argmin())
+            if self.edge_scale[by_edges] >= max(_EDGE_Z, _EDGE_LEAD * self.edge_scale[here]):
+                names.append(scaled_by(1 / SCALES[by_edges]))
         return names
 
     def _stable_peak(self) -> int | None:
@@ -175,7 +179,9 @@ class SceneEvidence:
         gain = z_over_scenes(self.located - self.located[:, [2 + FULL_SCALE]])[best]
         if gain <= (_AGAINST_Z if best < 2 else 0.0):
             return None
-        enough = _AGREED_PEAK_GAIN_Z if gain >= 1 else _PEAK_GAIN_Z
+        enough = _PEAK_GAIN_Z if gain < 1 else _AGREED_PEAK_GAIN_Z
+        if best >= 2 and n < _FEW_SCENES:
+            enough = _FEW_PEAK_GAIN_Z
         return best if z_over_scenes(self.near)[best] >= enough else None
 
     def _located_mistake(self) -> int | None:
