@@ -108,6 +108,7 @@ def write_images(
     size: tuple[int, int] = (SIZE, SIZE),
     brightness: float = 1.0,
     noise: float = 12.0,
+    keypoints: int = 0,
 ) -> Path:
     """Write images of squares, with labels and data.yaml, and return its path; the group is the name's first part."""
     random = np.random.default_rng(seed)
@@ -124,11 +125,14 @@ def write_images(
             pixels[y : y + CELL, x : x + CELL, colour] = random.uniform(90, 255)
             centre = ((x + CELL / 2) / width, (y + CELL / 2) / height)
             rows.append(f"{colour} {centre[0]:.6f} {centre[1]:.6f} {CELL / width:.6f} {CELL / height:.6f}")
+            rows[-1] += f" {centre[0]:.6f} {centre[1]:.6f} 2" * keypoints
         pixels = np.clip(pixels * brightness + random.normal(0, noise, pixels.shape), 0, 255)
         stem = f"g{number % n_groups}_{number:03d}"
         Image.fromarray(pixels.astype(np.uint8)).save(folder / "images" / split / f"{stem}.png")
         (folder / "labels" / split / f"{stem}.txt").write_text("\n".join(rows) + "\n")
     document: dict[str, Any] = {"names": list(CLASSES)}
+    if keypoints:
+        document |= {"kpt_shape": [keypoints, 3], "flip_idx": list(range(keypoints))}
     for one in ("train", "val", "test"):
         if (folder / "images" / one).is_dir():
             document[one] = f"images/{one}"

@@ -26,7 +26,7 @@ for box, cls in zip(head.cv2, head.cv3):
     cls[-1].weight.data.normal_(0, 4.0); cls[-1].bias.data.fill_(-2.0)
 model.model.names = {0: "cat", 1: "dog"}
 model.model.args = {"imgsz": 64, "task": model.task}
-model.ckpt = {}
+model.ckpt = {"train_args": {"imgsz": 64, "task": model.task}}
 model.save(out)
 """
 

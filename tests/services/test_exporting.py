@@ -38,8 +38,8 @@ def checkpoint(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def images(folder: Path) -> Path:
     """Images of odd sizes, wider and higher than the input, upright and turned."""
-    data = write_images(folder / "set", 34, split="train", size=(97, 131))
-    write_images(folder / "set", 6, split="test", size=(211, 73), seed=1)
+    data = write_images(folder / "set", 34, split="train", size=(97, 131), keypoints=2)
+    write_images(folder / "set", 6, split="test", size=(211, 73), seed=1, keypoints=2)
     return data
 
 
@@ -155,17 +155,22 @@ question: Does the model leave the study as a file that can be proved?
 task: pose
 datasets: {{set: {{path: {images}}}}}
 arms: {{ready: {{weights: {checkpoint}}}}}
-gates: {{}}
-flow: [{{step: export, arms: [ready]}}]
+gates: {{any: {{arm: ready, on: set.test, rule: point, claims: [{{metric: mAP50, at_least: 0}}]}}}}
+flow: [any, export]
 device: cpu
+evaluation: {{imgsz: 64}}
 """
     )
     liftgate.run(tmp_path / "study.yaml")
     (card,) = (tmp_path / "runs/deliver/exports").glob("ready-*/onnx-fp32/card.json")
     assert read_card(card).weights.name == checkpoint.name
-    assert [line.state for line in liftgate.plan(tmp_path / "study.yaml")] == ["cached"]
+    assert {line.state for line in liftgate.plan(tmp_path / "study.yaml")} == {"cached"}
+    alone = liftgate.export(tmp_path / "study.yaml", tmp_path / "alone", formats=["torchscript"], imgsz=64)
+    assert alone.exports[0].card.weights == read_card(card).weights
+    with pytest.raises(UsageError, match="no such arm"):
+        liftgate.export(tmp_path / "study.yaml", tmp_path / "other", arm="redy")
     (card.parent / "model.onnx").write_bytes(b"another")
-    (line,) = liftgate.plan(tmp_path / "study.yaml")
+    *_, line = liftgate.plan(tmp_path / "study.yaml")
     assert (line.state, line.kind) == ("run", "export")
     assert "damaged" in line.why
 

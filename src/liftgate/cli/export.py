@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `liftgate export`."""
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a .pt; with --on-target an ONNX export")
+    parser.add_argument(
+        "model", nargs="?", metavar="MODEL", help="a .pt or study.yaml; with --on-target an ONNX export"
+    )
+    parser.add_argument("arm", nargs="?", metavar="ARM", help="of a study (default: the one that its answer is about)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write, missing or empty")
     parser.add_argument(
         "--formats", default="onnx", metavar="A,B,…",
@@ -134,6 +137,7 @@ def _export(args: argparse.Namespace) -> tuple[list[Path], dict[str, object]]:
         result = export(
             args.model,
             args.out,
+            arm=args.arm,
             formats=_words(args.formats),
             precisions=_words(args.precisions),
             data=args.data,

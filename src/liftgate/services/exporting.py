@@ -13,11 +13,14 @@ from liftgate.deploy.export.calibration import USUAL, draw_calibration
 from liftgate.deploy.export.card import ExportCard, Source
 from liftgate.deploy.export.formats import ExportTarget, plan_targets
 from liftgate.deploy.export.trusted import CHECKPOINTS, trusted_task
+from liftgate.deploy.registry.contents import chosen_arm, study_model
 from liftgate.errors import UsageError
 from liftgate.files import require_empty
+from liftgate.pipeline.datasets import StudyDatasets
 from liftgate.pipeline.exporting import ExportSettings, write_exports
 from liftgate.progress import Progress, silent
 from liftgate.services.prediction import resolve_model
+from liftgate.study.study_file import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ def export(
     model: Path | str,
     out: Path | str,
     *,
+    arm: str | None = None,
     formats: Sequence[str] = ("onnx",),
     precisions: Sequence[str] = ("fp32",),
     data: Dataset | Path | str | None = None,
@@ -55,11 +59,13 @@ def export(
     """Export a checkpoint: a folder with card, README and model for every format and precision.
 
     Args:
-        model: a .pt, or an official name whose file is on this machine.
+        model: a .pt, an official name whose file is on this machine, or a study.yaml that has run.
         out: the folder to write; missing or empty.
+        arm: of a study; None: the arm that its answer is about. Its first seed is exported.
         formats: of onnx, openvino, torchscript, ncnn, tensorrt, litert, executorch.
         precisions: of fp32, fp16, int8.
-        data: what the weights were trained on: named in the card, and calibrated on (its train) for int8.
+        data: what the weights were trained on: named in the card, and calibrated on (its train) for int8; of a study
+            the arm's last data set unless another is named.
         groups: regex with (?P<group>…), CSV with columns image,group, or `folder`; None: the data set's own.
         imgsz: size of the input; None: that of the training.
         opset: of ONNX; None: the exporter's choice.
@@ -71,10 +77,16 @@ def export(
     Raises:
         UsageError: an unknown word, a package that is not installed, no data for int8, or `out` is not empty.
         Refused: loading the checkpoint could run code.
+        DataError: the weights are not those in the study's ledger.
         TrainingError: the exporter failed. Nothing is written then.
     """
     targets = plan_targets(formats, precisions)
     path, out = resolve_model(model), Path(out)
+    if path.suffix.lower() in (".yaml", ".yml"):
+        path, trained_on = _model_of_study(path, arm, progress)
+        data = trained_on if data is None else data
+    elif arm is not None:
+        raise UsageError("an arm is of a study", where=path, expected="study.yaml", got=arm)
     if path.suffix.lower() not in CHECKPOINTS:
         raise UsageError("only a checkpoint can be exported", where=path, expected="a .pt", got=path.suffix)
     require_empty(out)
@@ -94,6 +106,16 @@ def export(
     )
     made = tuple(MadeExport(out / target.name, card) for target, card in zip(targets, cards, strict=True))
     return ExportResult(out, made, (*notes, *warnings))
+
+
+def _model_of_study(path: Path, arm: str | None, progress: Progress) -> tuple[Path, Dataset | None]:
+    """Return the weights of an arm as the study's ledger has them, and the data set of its last stage."""
+    study = load(path)
+    chosen = chosen_arm(study, arm)
+    found = study_model(study, chosen, study.seeds[0])
+    if not chosen.stages:
+        return found.weights, None
+    return found.weights, StudyDatasets(study, found.workspace, progress).dataset(chosen.stages[-1].data)
 
 
 def _require_possible(settings: ExportSettings, targets: Sequence[ExportTarget]) -> None:

@@ -13,7 +13,7 @@ from liftgate.data.provenance.declared_terms import DeclaredTerms, known_terms
 from liftgate.data.provenance.licences import Terms
 from liftgate.data.splits.split import Split
 from liftgate.deploy.registry import promotion
-from liftgate.deploy.registry.contents import StudyModel, VersionContents, copy_weights, study_model
+from liftgate.deploy.registry.contents import StudyModel, VersionContents, chosen_arm, copy_weights, study_model
 from liftgate.deploy.registry.evidence import judgement_on
 from liftgate.deploy.registry.model_card import unstudied_card_text
 from liftgate.deploy.registry.promotion import Promotion
@@ -30,7 +30,6 @@ from liftgate.pipeline.datasets import StudyDatasets
 from liftgate.progress import Progress, silent
 from liftgate.study.records import Arm, Study
 from liftgate.study.study_file import load
-from liftgate.suggestions import suggestion
 
 DEFAULT_REGISTRY = "models"
 _ULTRALYTICS_LICENCE = "AGPL-3.0"
@@ -78,7 +77,7 @@ def add_model(
             raise UsageError("arm, seed and overrides are of a study", where=path, expected="study.yaml")
         return _add_file(store, path, version, name, weights_licence, copies)
     study = load(path, overrides or {})
-    chosen = _arm(study, arm)
+    chosen = chosen_arm(study, arm)
     model = study_model(study, chosen, study.seeds[0] if seed is None else seed)
     if weights_licence is None and study.backend == "ultralytics":
         weights_licence = _ULTRALYTICS_LICENCE
@@ -236,19 +235,6 @@ def _add_file(
             write_text(folder / product_name("model_card", number, ".md"), card)
 
         return store.register(number, entry, fill, exports)
-
-
-def _arm(study: Study, name: str | None) -> Arm:
-    """Return the arm of that name; None: the one that the study's answering gate is about."""
-    names = [arm.name for arm in study.arms]
-    if name is not None:
-        if name not in names:
-            raise UsageError("no such arm", where=study.source, got=name, hint=suggestion(name, names))
-        return study.arm(name)
-    about = {gate.treatment or gate.arm for gate in study.gates if study.answer in (None, gate.name)}
-    if len(about) == 1 and (only := about.pop()) is not None:
-        return study.arm(only)
-    raise UsageError("several arms could be meant", where=study.source, expected="--arm NAME", got=", ".join(names))
 
 
 def _stem(arm: Arm) -> str:

@@ -23,6 +23,7 @@ from liftgate.ledger.results import EvaluateResult, GateResult, TrainResult
 from liftgate.ledger.workspace import Workspace
 from liftgate.study.records import Arm, Study
 from liftgate.study.weights_cache import find
+from liftgate.suggestions import suggestion
 
 _LOG_FILES = ("results.csv", "args.yaml")
 _MAX_YAML = 1 << 20
@@ -55,6 +56,23 @@ class StudyModel:
     trained: TrainResult | None
     """Its last stage; None: an arm without training"""
     evaluations: tuple[MeasuredOn, ...]
+
+
+def chosen_arm(study: Study, name: str | None) -> Arm:
+    """Return the arm of that name; None: the one that the study's answering gate is about.
+
+    Raises:
+        UsageError: no such arm, or several could be meant.
+    """
+    names = [arm.name for arm in study.arms]
+    if name is not None:
+        if name not in names:
+            raise UsageError("no such arm", where=study.source, got=name, hint=suggestion(name, names))
+        return study.arm(name)
+    about = {gate.treatment or gate.arm for gate in study.gates if study.answer in (None, gate.name)}
+    if len(about) == 1 and (only := about.pop()) is not None:
+        return study.arm(only)
+    raise UsageError("several arms could be meant", where=study.source, expected="--arm NAME", got=", ".join(names))
 
 
 def study_model(study: Study, arm: Arm, seed: int) -> StudyModel:
