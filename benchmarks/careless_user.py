@@ -203,6 +203,7 @@ def main() -> int:
             user.step()
             if number % 20 == 0:
                 user.verify()
+                print(f"{number} steps, {sum(user.codes.values())} commands, {len(user.wrong)} wrong", flush=True)
             for text in user.wrong[known:]:
                 print(f"step {number}: {text}\n  after: {'; '.join(user.history[-6:])}", flush=True)
         user.verify()

@@ -106,3 +106,10 @@ def test_a_folder_that_a_killed_process_had_moved_away_comes_back(tmp_path: Path
         (part / "a").write_text("new")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "mine").read_text() == "mine"
+
+
+def test_a_folder_is_no_place_for_a_file(tmp_path: Path) -> None:
+    (tmp_path / "out.html").mkdir()
+    with pytest.raises(DataError, match=r"this is a folder .*out\.html"):
+        write_text(tmp_path / "out.html", "page")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.html"]

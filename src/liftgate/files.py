@@ -67,6 +67,8 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     'whole'
     """
     require_no_device(path)
+    if path.is_dir():
+        raise DataError("a file is to be written, and this is a folder", where=path, hint="name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, handle = _locked_part(path)
     try:
