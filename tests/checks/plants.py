@@ -20,7 +20,8 @@ from liftgate.checks.machine import Machine, Package
 from liftgate.checks.probes.box_conventions import TRANSFORMS
 from liftgate.checks.probes.learnability import LearnabilityResult
 from liftgate.checks.subject import Subject
-from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.dataset import Dataset, Labels
+from liftgate.data.core.predictions import Predictions
 from liftgate.study.records import Arm, FlowStep, Gate, Part, Stage
 
 Plant = Callable[[SmallSet], Subject]
@@ -561,3 +562,53 @@ def _a_model_measured_at_two_sizes(small: SmallSet) -> Subject:
 
 
 __all__ = ["PLANTS", "Gate"]
+
+
+# ---- mistakes
+
+
+def sure_of(dataset: Dataset) -> Predictions:
+    """A model that finds every label, exactly."""
+    labels, names = dataset.labels, tuple(image.id for image in dataset.images)
+    return Predictions(names, dataset.classes, labels.image, labels.cls, labels.boxes, np.full(len(labels), 0.95))
+
+
+def contradicted(small: SmallSet, change: Callable[[Labels], Labels]) -> Subject:
+    """The labels with one mistake, and a model that sees what was there."""
+    dataset = small.read()
+    return Subject({"small": replace(dataset, labels=change(dataset.labels))}, predictions={"small": sure_of(dataset)})
+
+
+@plants("mistakes.missing")
+def _label_gone(small: SmallSet) -> Subject:
+    return contradicted(small, lambda labels: labels.take(np.arange(len(labels)) != 3))
+
+
+@plants("mistakes.spurious")
+def _label_of_nothing(small: SmallSet) -> Subject:
+    dataset = small.read()
+    seen = sure_of(dataset)
+    rows = np.arange(len(seen)) != 3
+    columns = (seen.image[rows], seen.cls[rows], seen.boxes[rows], seen.scores[rows])
+    found = Predictions(seen.images, seen.classes, *columns)
+    return Subject({"small": dataset}, predictions={"small": found})
+
+
+@plants("mistakes.class")
+def _other_class(small: SmallSet) -> Subject:
+    def change(labels: Labels) -> Labels:
+        cls = labels.cls.copy()
+        cls[3] = (cls[3] + 1) % len(CLASSES)
+        return replace(labels, cls=cls)
+
+    return contradicted(small, change)
+
+
+@plants("mistakes.box")
+def _shifted_box(small: SmallSet) -> Subject:
+    def change(labels: Labels) -> Labels:
+        boxes = labels.boxes.copy()
+        boxes[3, 0::2] += 0.5 * (boxes[3, 2] - boxes[3, 0])
+        return replace(labels, boxes=boxes)
+
+    return contradicted(small, change)

@@ -12,11 +12,13 @@ from liftgate.checks.images.scan import ImageScan, scan_images
 from liftgate.checks.machine import Machine, inspect_machine
 from liftgate.checks.probes.learnability import LearnabilityResult
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
 from liftgate.progress import Progress, silent
 from liftgate.study.records import Arm, Part, Stage, Study
 
 if TYPE_CHECKING:
     from liftgate.checks.probes.label_geometry import Geometry
+    from liftgate.checks.probes.label_mistakes import LabelMistake
 
 
 class StageInArm(NamedTuple):
@@ -50,9 +52,12 @@ class Subject:
     """Results of learnability probes; without them the rules `probe.…` find nothing"""
     measured: Mapping[tuple[str, str], Mapping[str, float | None]] = field(default_factory=dict)
     """(arm, dataset.split) → its metrics, as far as the ledger has them"""
+    predictions: Mapping[str, Predictions] = field(default_factory=dict)
+    """Data set → a model's predictions on it; without them the rules `mistakes.…` find nothing"""
     _scans: dict[str, ImageScan] = field(default_factory=dict, repr=False, compare=False)
     _copies: list[tuple[CopyPair, ...]] = field(default_factory=list, repr=False, compare=False)
     _geometries: dict[str, Geometry | None] = field(default_factory=dict, repr=False, compare=False)
+    _mistakes: dict[str, list[LabelMistake]] = field(default_factory=dict, repr=False, compare=False)
     _machine: list[Machine] = field(default_factory=list, repr=False, compare=False)
 
     def scan(self, name: str) -> ImageScan:
@@ -68,6 +73,16 @@ class Subject:
         if name not in self._geometries:
             self._geometries[name] = probe(self.datasets[name])
         return self._geometries[name]
+
+    def mistakes(self, name: str) -> list[LabelMistake]:
+        """Return likely mistakes in the labels of a data set; empty where there are no predictions on it."""
+        from liftgate.checks.probes.label_mistakes import find_mistakes
+
+        if name not in self.predictions:
+            return []
+        if name not in self._mistakes:
+            self._mistakes[name] = find_mistakes(self.datasets[name], self.predictions[name])
+        return self._mistakes[name]
 
     @property
     def machine(self) -> Machine:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import shlex
 import sys
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--groups", metavar="RULE", help="regex with (?P<group>…), CSV, `folder`, `exif` or `name-time`"
     )
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where labels do not name it")
+    parser.add_argument(
+        "--predictions", type=Path, metavar="FILE",
+        help="of a model that was trained on other images: adds likely mistakes in the labels (mistakes.…)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--review", type=Path, metavar="DIR", help="write a page there to accept or reject these mistakes by keyboard"
+    )
+    parser.add_argument(
+        "--reviewed", type=Path, metavar="CSV", help="answers.csv of that page: how many of all flagged are mistakes"
+    )
     parser.add_argument("--select", metavar="IDS", action="append", help="only these ids or families, comma-separated")
     parser.add_argument(
         "--ignore",
@@ -63,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.page is not None and args.page.is_dir():
         raise UsageError("--page is a folder", got=args.page, expected="the name of an HTML file")
+    if args.review is not None or args.reviewed is not None:
+        return _review(args)
     if args.fix is not None:
         if args.overrides:
             raise UsageError(
@@ -81,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
                 args.path,
                 groups=args.groups,
                 images=args.images,
+                predictions=args.predictions,
                 select=select,
                 ignore=ignored,
                 page=args.page,
@@ -110,6 +124,31 @@ def _missing_trainer(args: argparse.Namespace) -> str:
 
     inside = args.path / "study.yaml" if args.path.is_dir() else args.path
     return missing_trainer(load(inside, args.overrides)) if is_study(inside) else ""
+
+
+def _review(args: argparse.Namespace) -> int:
+    """Write the page of a review, or report what its answers say."""
+    from liftgate.services.checking import review_mistakes, reviewed_mistakes
+
+    if args.review is None:
+        raise UsageError("--reviewed needs the review that it answers", expected="--review DIR")
+    if args.reviewed is not None:
+        found = reviewed_mistakes(args.review, args.reviewed)
+        if args.json:
+            output.emit_json([asdict(one) for one in found])
+        else:
+            output.show(*(one.text for one in found))
+        return 0
+    if args.predictions is None:
+        raise UsageError("--review looks at what predictions contradict", expected="--predictions FILE")
+    with output.progress() as progress:
+        review = review_mistakes(
+            args.path, args.predictions, args.review, groups=args.groups, images=args.images, progress=progress
+        )
+    counts = ", ".join(f"{kind} {number}" for kind, number in review.flagged.items())
+    output.say(f"flagged: {counts}; to review: {len(review.items)} in {args.review / 'review.html'}")
+    output.say(f"then: liftgate check {args.path} --review {args.review} --reviewed answers.csv")
+    return 0
 
 
 def _unreadable(path: Path, error: LiftgateError) -> dict[str, str]:

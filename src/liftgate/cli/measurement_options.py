@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import ctypes
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from liftgate.cli.output import reason_to_open
 from liftgate.errors import UsageError
@@ -41,6 +41,16 @@ def share_one_heap() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
+class SampleOptions(TypedDict):
+    """Keyword arguments of `evaluate_sample` and `compare_sample`."""
+
+    split: str | None
+    images: Path | None
+    level: float
+    conf: float
+    open_anyway: str | None
+
+
 def add_sample(parser: argparse.ArgumentParser) -> None:
     """Add --sample to evaluate and compare."""
     parser.add_argument(
@@ -49,7 +59,7 @@ def add_sample(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def of_sample(args: argparse.Namespace) -> dict[str, Any]:
+def of_sample(args: argparse.Namespace) -> SampleOptions:
     """Return the keyword arguments of `evaluate_sample` and `compare_sample` from the options.
 
     Raises:
@@ -61,8 +71,9 @@ def of_sample(args: argparse.Namespace) -> dict[str, Any]:
             "not on a drawn sample: it has its own groups, and only box metrics and rates are weighted",
             got=", ".join(f"--{name.replace('_', '-')}" for name in unused),
         )  # fmt: skip
-    options = {name: getattr(args, name) for name in ("split", "images", "level", "conf")}
-    return options | {"open_anyway": reason_to_open(args)}
+    return SampleOptions(
+        split=args.split, images=args.images, level=args.level, conf=args.conf, open_anyway=reason_to_open(args)
+    )
 
 
 def add_breakdown(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from liftgate.errors import UsageError
 from liftgate.evaluation.records import Comparison
@@ -71,7 +70,7 @@ class JudgedComparison:
         """PASS, MARGINAL or FAIL."""
         return self.comparison.verdict
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain JSON values: those of a comparison, and `judgements`."""
         found, shares = self.difference, self.difference.shares
         kappa = self.answers.kappa

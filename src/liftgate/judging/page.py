@@ -52,10 +52,14 @@ def write_page(draw: Draw, dataset: Dataset, path: Path, *, progress: Progress =
         cards.append(_card(question, paths[image.id], turns.get(image.group, 0)))
         progress("pictures", done, len(draw.questions))
     content = {"draw": draw.hash, "classes": list(draw.classes), "groups": len(draw.group_order), "cards": cards}
-    data = json.dumps(content, ensure_ascii=True).replace("<", "\\u003c")
+    return write_page_of(json.dumps(content, ensure_ascii=True), path)
+
+
+def write_page_of(content: str, path: Path) -> Path:
+    """Write the page with its questions as JSON and return its path."""
     template = files("liftgate.judging").joinpath("page.html").read_text(encoding="utf-8")
     before, after = template.split(_DATA)
-    write_text(path, before + data + after)
+    write_text(path, before + content.replace("<", "\\u003c") + after)
     return path
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from liftgate.checks.probes.label_mistakes import find_mistakes
 from liftgate.checks.run import CheckResult, validate_selection
 from liftgate.checks.run import run as run_rules
 from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.detections import PredictionsSource, read_predictions
 from liftgate.data.formats.read import read
 from liftgate.data.grouping.groups import assign_groups
+from liftgate.errors import UsageError
+from liftgate.files import require_empty
+from liftgate.judging.review import Review, ReviewedKind, draw_review, read_review, reviewed, write_review
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.datasets import StudyDatasets
@@ -24,6 +29,7 @@ def check(
     *,
     groups: str | None = None,
     images: str | Path | None = None,
+    predictions: PredictionsSource | None = None,
     select: Sequence[str] | None = None,
     ignore: Mapping[str, str] | None = None,
     page: str | Path | None = None,
@@ -37,6 +43,7 @@ def check(
         source: study.yaml or its folder, data.yaml, COCO JSON, Pascal VOC folder, or a data set in memory.
         groups: rule for the groups of a data set; a study has its own.
         images: folder of the images, where the labels do not name it.
+        predictions: of a model that was trained on other images, on this data set: adds the findings `mistakes.…`.
         select: only these ids or families of findings.
         ignore: id or family → the reason, which is recorded.
         page: HTML file to which the findings are also written, with pictures.
@@ -51,6 +58,8 @@ def check(
     if not isinstance(source, Dataset):
         source = _study_inside(Path(source))
     if not isinstance(source, Dataset) and is_study(Path(source)):
+        if predictions is not None:
+            raise UsageError("predictions are checked against one data set", got="a study", hint="give its data.yaml")
         study = load(Path(source), overrides or {})
         workspace = Workspace(study)
         measured = measured_arms(Ledger(workspace.ledger)) if workspace.ledger.is_file() else {}
@@ -64,7 +73,8 @@ def check(
         )
         if groups is not None:
             dataset = assign_groups(dataset, groups, base=Path.cwd())
-        subject = Subject(datasets={dataset.name: dataset}, study=None)
+        found = {} if predictions is None else {dataset.name: read_predictions(predictions, dataset)}
+        subject = Subject(datasets={dataset.name: dataset}, study=None, predictions=found)
     result = run_rules(subject, select=select, ignore=ignore or {}, progress=progress)
     if page is not None:
         from liftgate.reporting.dataset_pages.findings import findings_page, render_findings  # Jinja: only for a page
@@ -77,3 +87,56 @@ def _study_inside(path: Path) -> Path:
     """Return the study.yaml in a folder, if there is one; else the path itself."""
     inside = path / "study.yaml"
     return inside if path.is_dir() and inside.is_file() and is_study(inside) else path
+
+
+def review_mistakes(
+    source: str | Path | Dataset,
+    predictions: PredictionsSource,
+    folder: str | Path,
+    *,
+    groups: str | None = None,
+    images: str | Path | None = None,
+    most: int = 100,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Review:
+    """Write a page on which a person accepts or rejects likely mistakes in labels.
+
+    Args:
+        source: data.yaml, COCO JSON, Pascal VOC folder, or a data set in memory.
+        predictions: of a model that was trained on other images.
+        folder: a new folder for review.html and review.json.
+        groups: rule for the groups of the data set.
+        images: folder of the images, where the labels do not name it.
+        most: mistakes of each kind, drawn at random where more are flagged.
+        seed: of the draw.
+        progress: called during the work.
+
+    Raises:
+        UsageError: the source cannot be read, nothing is flagged, or the folder is not empty.
+    """
+    require_empty(Path(folder))
+    dataset = source if isinstance(source, Dataset) else _read(source, images, progress)
+    if groups is not None:
+        dataset = assign_groups(dataset, groups, base=Path.cwd())
+    found = read_predictions(predictions, dataset)
+    review = draw_review(dataset, found, find_mistakes(dataset, found), most=most, seed=seed)
+    write_review(review, dataset, Path(folder), progress=progress)
+    return review
+
+
+def reviewed_mistakes(review: str | Path, answers: str | Path) -> list[ReviewedKind]:
+    """Return how many of the flagged labels are mistakes, by the answers of a review.
+
+    Args:
+        review: review.json, or its folder.
+        answers: answers.csv of the page.
+
+    Raises:
+        UsageError: the review was edited, or the answers are of another one, given twice or incomplete.
+    """
+    return reviewed(read_review(Path(review)), Path(answers))
+
+
+def _read(source: str | Path, images: str | Path | None, progress: Progress) -> Dataset:
+    return read(Path(source), images=None if images is None else Path(images), progress=progress)

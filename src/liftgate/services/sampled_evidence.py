@@ -24,7 +24,6 @@ from liftgate.judging.frame_design import PURPOSES, FrameDraw, Purpose, draw_fra
 from liftgate.progress import Progress, silent
 from liftgate.services.evidence_inputs import EvidenceInputs, read_inputs
 from liftgate.services.image_level_request import ImageLevelRequest
-from liftgate.services.judging import aligned_predictions, unlabelled_images
 from liftgate.study.records import ClaimWord
 from liftgate.suggestions import suggestion
 
@@ -66,6 +65,8 @@ def draw_sample(
         Refused: it is unknown whether an image belongs to a locked group.
         UsageError: an unknown purpose, predictions that do not belong to the images, or too small a budget.
     """
+    from liftgate.services.judging import aligned_predictions, unlabelled_images  # keeps the chain of imports short
+
     if purpose not in PURPOSES:
         raise UsageError(f"no purpose {purpose!r}", expected=", ".join(PURPOSES), hint=suggestion(purpose, PURPOSES))
     if out is not None and Path(out).exists():
