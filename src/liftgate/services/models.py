@@ -52,7 +52,7 @@ def add_model(
     """Register a version: an arm of a study with everything that its ledger has on it, or a weights file alone.
 
     Args:
-        source: study.yaml, or a weights file (which no verdict stands for).
+        source: study.yaml, or a weights file, which then has no verdict.
         registry: folder of the registry; made if it is missing.
         arm: of the study; None: the arm that the study's answer is about.
         seed: of its training; None: the study's first.

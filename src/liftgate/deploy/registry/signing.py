@@ -1,7 +1,7 @@
 """Sign versions with a local key, and verify the signatures, with OpenSSF's model-signing; nothing leaves the machine.
 
-A hash in the registry's ledger shows that a file is as it was registered, to whoever trusts the ledger. A signature
-shows it to whoever has the public key, also where the ledger is not: `signatures/v0.sig` covers the whole folder `v0`.
+A hash in the registry's ledger shows that a file is as it was registered, as far as the ledger is trusted. A signature
+shows it with the public key alone, also where the ledger is not: `signatures/v0.sig` covers the whole folder `v0`.
 """
 
 from __future__ import annotations

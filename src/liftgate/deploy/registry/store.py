@@ -31,7 +31,7 @@ EXPORTS = "exports"
 SIGNATURES = "signatures"
 """Folder of signatures, beside those of versions"""
 CHAMPION = "champion"
-"""Name that stands for the version in use"""
+"""Name for the version in use, whichever it is"""
 # The last is what a process leaves that is killed while it writes the head file; the next append writes it again.
 _OWN = re.compile(
     r"ledger\.sqlite(\.head|\.lock|-journal)?|registry\.lock|signatures|\.ledger\.sqlite\.head\.\w+\.part"
