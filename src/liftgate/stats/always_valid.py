@@ -4,8 +4,8 @@ The t statistic's likelihood ratio, mixed over effects that are normal with vari
 unit), is a martingale under the null whatever the scale is, so by Ville's inequality it exceeds 1/α at any time with
 probability at most α. For normal data that is exact from the second unit on. Lai 1976; Lindon, Ham, Tingley & Bojinov
 2022, "Anytime-valid linear models and regression adjusted causal inference in randomized experiments", whose published
-table the tests reproduce; Wang & Ramdas 2024. For sums over groups it is an approximation, checked by simulation
-(benchmarks/labels.txt).
+table the tests reproduce; Wang & Ramdas 2024. For sums over groups it is an approximation, which
+`benchmarks/labels.py stopping` simulates.
 """
 
 from __future__ import annotations
