@@ -110,7 +110,7 @@ def test_equal_and_several_treatments_are_gates_of_their_own(write_study: Write)
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"metric": "accuracy"}, "`threats` says which classes are one"),
+        ({"metric": "accuracy"}, "`threats` names the classes that are one"),
         ({"metric": "accuracy", "threats": ["red"]}, "`threshold` is missing"),
         ({"threats": ["red"], "threshold": 0.5}, "no metric of this gate is of whole images"),
         ({"threshold": 0.5}, "a threshold is of images with `threats`"),
@@ -167,9 +167,19 @@ def test_the_exit_code_is_that_of_the_answer_and_not_of_the_last_gate(write_stud
     assert result.exit_code == 10, "the worst word of the last decision"
     (status,) = api.status([path])
     assert (status.answer, status.answered_by) == ("FAIL", "hopeless")
-    lift = api.run(path, overrides={"answer": "lift"})
     words = {"PASS": 0, "FAIL": 10, "MARGINAL": 11}
-    assert lift.exit_code == words[str(lift.verdicts["lift"]["word"])]
+    for named in ("lift", "hopeless"):
+        again = api.run(path, overrides={"answer": named})
+        word = str(again.verdicts[named]["word"])
+        assert again.exit_code == words[word]
+        (status,) = api.status([path])
+        assert (status.answer, status.answered_by) == (word, named)
+        page, folder = again.report.read_text(), again.report.parent / "report"
+        assert f"<title>{word}: " in page
+        first = page.partition('class="verdict ')[2]
+        assert first.startswith(word) and f"Verdict of gate {named}" in first[:200], "the headline"
+        assert (folder / "report.md").read_text().partition("\n## ")[2].startswith(f"{word}: ")
+        assert (folder / "verdicts.csv").read_text().splitlines()[1].startswith(f"{named},")
 
 
 def test_a_target_counts_what_the_treatment_adds_to_every_control(write_study: Callable[..., Path]) -> None:
