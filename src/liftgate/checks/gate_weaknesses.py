@@ -81,7 +81,7 @@ def _same_model(study: Study, gate: Gate) -> Iterator[Weakness]:
     control, treatment = (study.arm(str(name)) for name in (gate.control, gate.treatment))
     if replace(control, name="") == replace(treatment, name=""):
         outcome = "can only say equal" if gate.claim == "equal" else "compares a model with itself"
-        yield Weakness(f"{outcome}: `{control.name}` and `{treatment.name}` are the same", "let them differ", "error")
+        yield Weakness(f"{outcome}: `{control.name}` and `{treatment.name}` are the same", "let them differ")
 
 
 def _impossible_margin(gate: Gate) -> Iterator[Weakness]:
@@ -89,11 +89,11 @@ def _impossible_margin(gate: Gate) -> Iterator[Weakness]:
         return
     hint = "margin: 0.01, or what a difference would have to be to matter"
     if gate.claim == "equal" and gate.margin >= 1:
-        yield Weakness(f"cannot fail: no two values of {gate.metric} differ by more than 1", hint, "error")
+        yield Weakness(f"cannot fail: no two values of {gate.metric} differ by more than 1", hint)
     elif gate.claim == "better" and gate.margin <= -1:
-        yield Weakness(f"cannot fail: no value of {gate.metric} is lower by more than 1", hint, "error")
+        yield Weakness(f"cannot fail: no value of {gate.metric} is lower by more than 1", hint)
     elif gate.claim == "better" and gate.margin >= 1:
-        yield Weakness(f"cannot pass: no value of {gate.metric} is higher by {gate.margin:g}", hint, "error")
+        yield Weakness(f"cannot pass: no value of {gate.metric} is higher by {gate.margin:g}", hint)
 
 
 def _without_margin(study: Study, gate: Gate) -> Iterator[Weakness]:
@@ -157,16 +157,16 @@ def _certain_claim(claim: Claim, gate: Gate) -> Iterator[Weakness]:
     metric, bounded = claim.metric, claim.metric not in _UNBOUNDED
     if claim.at_least is not None:
         if claim.at_least <= 0:
-            yield Weakness(f"cannot fail: every model has {metric} of at least {claim.at_least:g}", _TARGET, "error")
+            yield Weakness(f"cannot fail: every model has {metric} of at least {claim.at_least:g}", _TARGET)
         elif bounded and claim.at_least > 1:
-            yield Weakness(f"cannot pass: {metric} is at most 1, not {claim.at_least:g}", _PERCENT, "error")
+            yield Weakness(f"cannot pass: {metric} is at most 1, not {claim.at_least:g}", _PERCENT)
         elif bounded and claim.at_least == 1 and gate.rule == "interval":
-            yield Weakness(f"cannot pass: no interval shows that {metric} is 1", "a target below 1", "error")
+            yield Weakness(f"cannot pass: no interval shows that {metric} is 1", "a target below 1")
     elif claim.at_most is not None:
         if claim.at_most < 0:
-            yield Weakness(f"cannot pass: {metric} is never below 0", _TARGET, "error")
+            yield Weakness(f"cannot pass: {metric} is never below 0", _TARGET)
         elif bounded and claim.at_most >= 1:
-            yield Weakness(f"cannot fail: every model has {metric} of at most {claim.at_most:g}", _TARGET, "error")
+            yield Weakness(f"cannot fail: every model has {metric} of at most {claim.at_most:g}", _TARGET)
 
 
 _TARGET = "a target that a bad model would miss"

@@ -23,9 +23,9 @@ def vacuous(subject: Subject) -> Iterator[Finding]:
     chance. And a treatment that is also compared with a fixed number is credited with treatment − control: without a
     margin, no contribution at all is enough. A target that a baseline reaches already asks nothing of the training.
 
-    It is an error where it is certain before any number exists: a target of 0 or less, a rate of at most 1, a margin
-    wider than any difference can be, two arms that are the same model, a target that no model can reach, a split
-    without the objects that the metric counts.
+    Certain before any number exists are: a target of 0 or less, a rate of at most 1, a margin wider than any difference
+    can be, two arms that are the same model, a target that no model can reach. A split without the objects that the
+    metric counts cannot decide anything: that is an error.
 
     Fix: give the gate a margin that would be worth having, use `rule: interval`, and take a control that could win: a
     model fine-tuned without the treatment, not one that was trained for other classes.
