@@ -334,7 +334,7 @@ def _check_aliases(root: yaml.Node, limits: Limits) -> None:
 
 
 def _refuse_repeated_keys(root: yaml.Node | None) -> None:
-    """Refuse a mapping that has a key twice: a reader takes the last one, and nobody notices the other."""
+    """Refuse a mapping that has a key twice: a reader would silently take the last one."""
     import yaml
 
     seen: set[int] = set()

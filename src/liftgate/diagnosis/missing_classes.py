@@ -20,7 +20,7 @@ _MIN_CONFIDENCE = 0.25  # confidence from which a detection of another class cou
 
 
 def classes_never_found(truth: Dataset, predictions: Predictions, trained: Dataset | None = None) -> Iterator[Symptom]:
-    """Report each class of which no object is found at IoU 0.5, at any confidence.
+    """Report each class without a single object found at IoU 0.5, at any confidence.
 
     Args:
         truth: the labelled split.

@@ -45,7 +45,7 @@ class Units:
         return self.count < self.n_groups
 
     def sample_weights(self) -> NDArray[np.float64]:
-        """Return (U, 1) weights of the sample itself: every unit once, or as often as it stands for."""
+        """Return (U, 1) weights of the sample itself: every unit once, or as many times as units that it represents."""
         return np.ones((self.count, 1)) if self.weight is None else self.weight[:, None].copy()
 
     def draws(self, count: int = DRAWS) -> NDArray[np.float64]:

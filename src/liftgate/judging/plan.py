@@ -27,7 +27,7 @@ class JudgementPlan:
     questions: int
     """Judgements that will be asked for"""
     kinds: Mapping[str, int]
-    """Of which kind they are"""
+    """Their kind"""
     units: Mapping[str, int]
     """How many units there are of each kind, drawn or not"""
     agreement: float

@@ -9,7 +9,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.judging.pairing import Units
 
 LARGEST_WEIGHT = 40.0
-"""No answer stands for more than this many units"""
+"""No answer represents more than this many units"""
 _LEAST_SPREAD = 0.35
 """Standard deviation of right or wrong that even a very sure detection is granted"""
 

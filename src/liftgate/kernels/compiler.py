@@ -83,7 +83,7 @@ def _type_key(value: Any) -> str:
 
 @functools.cache
 def _dtype_name(dtype: np.dtype[Any]) -> str:
-    return dtype.name  # numpy puts it together anew at every call
+    return dtype.name  # numpy builds it again at every call
 
 
 def load_kernel(function: types.FunctionType, type_keys: TypeKeys) -> Callable[..., Any]:

@@ -102,7 +102,7 @@ def _parse(line: bytes, path: Path) -> Event:
             return read_event(raw["kind"], raw["body"])
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
-    hint = f"restore it from a copy, or move {path.parent.name} away: the training begins anew"
+    hint = f"restore it from a copy, or move {path.parent.name} away: the training starts over"
     raise DataError("what the training reported was changed since", where=path, got=repr(line[:80]), hint=hint)
 
 

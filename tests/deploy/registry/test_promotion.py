@@ -169,7 +169,7 @@ def link(path: Path) -> None:
         (change, "start_colours_v0.pt"),
         (lambda path: path.unlink(), "the file is gone"),
         (link, "the file is gone"),
-        (put, "somebody put it there"),
+        (put, "it was put there by hand"),
         (lambda path: shutil.rmtree(path.parent), "the folder is gone"),
     ],
 )

@@ -39,8 +39,8 @@ def conflict(subject: Subject) -> Iterator[Finding]:
 
     A study may declare the use of its model (`use: commercial`). An arm that trains on data whose licence forbids
     commercial use is then an error: the two lines contradict each other, whatever the model scores. Non-commercial data
-    trained into a model that begins from AGPL weights, or beside share-alike data, gives a model that nobody may
-    distribute: one licence demands what the other forbids. No-derivatives data may arguably not be trained on at all.
+    trained into a model that begins from AGPL weights, or beside share-alike data, gives a model that may not be
+    distributed: one licence demands what the other forbids. No-derivatives data may arguably not be trained on at all.
     This is a reading of names, not legal advice.
 
     Fix: take other data for the arm that ships; keep the restricted data for measuring only. If you hold another

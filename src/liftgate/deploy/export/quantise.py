@@ -48,7 +48,7 @@ class QuantiseJob:
     input: InputContract
     input_name: str
     whole: bool = False
-    """Quantise all operations, as the packages do unless told otherwise: to show what that costs"""
+    """Quantise all operations, as the packages do by default: to show what that costs"""
 
 
 def quantise(job: QuantiseJob) -> None:

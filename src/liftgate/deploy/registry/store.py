@@ -278,7 +278,7 @@ def version_damages(registry: Path, version: ModelVersion) -> Iterator[Damage]:
     others = sorted(set(_names_below(version.folder)) - version.files.keys())
     for name in others:
         loose = name.startswith(f"{EXPORTS}/") and _export_of(name) not in version.exports
-        yield Damage(home, f"{home}/{name}", "it was not registered: somebody put it there", loose)
+        yield Damage(home, f"{home}/{name}", "it was not registered: it was put there by hand", loose)
 
 
 def hashes_below(folder: Path) -> dict[str, str]:

@@ -130,7 +130,7 @@ def _chosen(examples: Sequence[T]) -> list[T]:
 
 
 def _with_labels(dataset: Dataset, index: int, line: int | None, note: str) -> LabelledPicture:
-    """An image with all of its boxes; the one of the named line stands out."""
+    """An image with all of its boxes; the one of the named line is highlighted."""
     image, labels = dataset.images[index], dataset.labels
     width, height = drawing_size(image)
     rows = np.flatnonzero(labels.image == index)
