@@ -140,8 +140,11 @@ def _third_of_scenes(views: Sequence[View], *, held_out: bool) -> list[View]:
 
 
 def _best_result(answers: Sequence[Geometry | None]) -> Geometry | None:
+    """Return the most certain of the answers for each unit; a unit that needs no scale besides comes first."""
     found = [one for one in answers if one is not None]
-    return max(found, key=lambda one: (one.answer == "does not fit", one.best.gain), default=None)
+    certain = [one for one in found if one.answer == "does not fit"]
+    plain = [one for one in certain if "scaled by" not in one.best.transform]
+    return max(plain or certain or found, key=lambda one: one.best.gain, default=None)
 
 
 def _probe_views(views: Sequence[View], unit: str = "") -> Geometry | None:
