@@ -159,10 +159,12 @@ def interval_over_groups(
     """Return an Interval with its group counts, and a note where one group dominates."""
     low, high = bounds
     if not note and low is not None and groups.effective < MIN_GROUPS - 1e-9:
-        note = (
-            f"one group dominates: the largest of {groups.total} holds {groups.largest_share:.0%} of what informs the "
-            f"number, so they are worth {groups.effective:.1f} even groups"
-        )
+        worth = f"{groups.total} groups are worth {groups.effective:.1f} even ones"
+        if groups.largest_share * MIN_GROUPS > 1:
+            share = f"{groups.largest_share:.0%} of what informs the number"
+            note = f"one group dominates: the largest holds {share}, so the {worth}"
+        else:
+            note = f"the {worth}: hits, or errors, lie in few of them"
     return Interval(
         estimate, low, high, level, method, n_images, groups.total, design_effect, n_effective, standard_error, note,
         groups.informative, groups.effective, groups.largest_share,
