@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,10 +23,27 @@ def test_a_class_that_the_model_lacks_is_said() -> None:
     assert note is not None and "helmet" in note
 
 
-def test_no_common_name_but_as_many_classes_are_taken_in_order_and_said() -> None:
-    mapping, note = match_classes(["0", "1"], ["cat", "dog"])
-    assert mapping == {0: 0, 1: 1}
-    assert note is not None and "0 → cat" in note
+@pytest.mark.parametrize("numbers", [["0", "1"], ["class_0", "class_1"], ["Class 1", "Class 2"], ["c-1", "c-2"]])
+def test_numbers_instead_of_names_are_taken_in_order_and_said(numbers: list[str]) -> None:
+    mapping, note = match_classes(numbers, ["cat", "dog"])
+    assert mapping == {0: 0, 1: 1} == match_classes(["cat", "dog"], numbers)[0]
+    assert note is not None and f"{numbers[0]} → cat" in note
+
+
+def test_one_class_by_another_name_is_taken_and_said() -> None:
+    mapping, note = match_classes(["plate"], ["license plate"])
+    assert mapping == {0: 0}
+    assert note is not None and "plate → license plate" in note
+
+
+@pytest.mark.parametrize(
+    "names", [["yellow_cone", "blue_cone"], ["Hund", "Katze"], ["v8", "cat"]], ids=["other order", "language", "mixed"]
+)
+def test_as_many_classes_by_other_names_are_never_taken_in_order(names: list[str]) -> None:
+    """The order is unknown, and an exchange of two classes would be a wrong number without a sign of it."""
+    mapping, note = match_classes(["blue cone", "yellow cone"], names)
+    assert mapping == {}
+    assert note is not None and "nothing can be detected" in note
 
 
 def test_no_common_name_and_other_numbers_detect_nothing_and_say_so() -> None:

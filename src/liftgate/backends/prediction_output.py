@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,14 @@ def match_classes(model: Sequence[str], dataset: Sequence[str]) -> tuple[dict[in
     """Return model class → data set class, matched by name, and a note for the user or None.
 
     Classes that the data set does not have are dropped. With no name in common but equally many classes, they are
-    matched in order; otherwise nothing can be detected, as the note reports.
+    matched in order where no other order is possible, or where one side has numbers instead of names; otherwise nothing
+    can be detected, as the note reports.
 
     >>> match_classes(["person", "car"], ["Person"])
     ({0: 0}, None)
-    >>> match_classes(["person", "car", "dog"], ["RBC", "WBC"])[0]
+    >>> match_classes(["class_0", "class_1"], ["cat", "dog"])[0]
+    {0: 0, 1: 1}
+    >>> match_classes(["blue cone", "yellow cone"], ["yellow_cone", "blue_cone"])[0]
     {}
     """
     places = {_key(name): j for j, name in enumerate(dataset)}
@@ -34,7 +38,7 @@ def match_classes(model: Sequence[str], dataset: Sequence[str]) -> tuple[dict[in
     if mapping:
         missing = [name for j, name in enumerate(dataset) if j not in mapping.values()]
         return mapping, f"the model has no class {', '.join(missing)}: it cannot find any" if missing else None
-    if len(model) == len(dataset):
+    if len(model) == len(dataset) and (len(model) == 1 or _only_numbers(model) or _only_numbers(dataset)):
         pairs = ", ".join(f"{a} → {b}" for a, b in zip(model, dataset, strict=True))
         return dict(enumerate(range(len(dataset)))), f"no class name in common: taken in order ({pairs})"
     note = "the model has no class of this data set by name: nothing can be detected"
@@ -99,6 +103,11 @@ def _triples(points: NDArray[Any]) -> NDArray[Any]:
 
 def _key(name: str) -> str:
     return name.strip().casefold()
+
+
+def _only_numbers(names: Sequence[str]) -> bool:
+    """Return whether names say no more than a number: `0`, `class_3`, `c7`."""
+    return all(re.fullmatch(r"(class|cls|c|category|label|id|object|obj|item)?[ _-]?\d+", _key(name)) for name in names)
 
 
 def _first_names(names: Sequence[str]) -> str:

@@ -199,6 +199,8 @@ def _initial_state(job: TrainJob, tree: Tree) -> _State:
     if not job.weights.endswith((".yaml", ".yml")):
         start = load_model(Path(job.weights))
         mapping, _ = prediction_output.match_classes(start.classes, tree.classes)
+        if not mapping and len(start.classes) == len(tree.classes):
+            mapping = dict(enumerate(range(len(tree.classes))))  # as a head of the same size keeps its weights
         for i, j in mapping.items():
             centroids[j] = start.centroids[i]
     return _State(centroids.tolist())

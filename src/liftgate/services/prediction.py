@@ -181,11 +181,19 @@ def predict_checkpoint(
 
 
 def in_classes_of(made: PredictionResult, dataset: Dataset) -> PredictionResult:
-    """Return predictions in the classes of a data set, matched by name; unlabelled images get the model's classes."""
+    """Return predictions in the classes of a data set, matched by name; unlabelled images get the model's classes.
+
+    Raises:
+        DataError: no class of the model is one of the data set.
+    """
     own = made.predictions.classes
     if not dataset.classes:
         return replace(made, dataset=replace(dataset, classes=own, category_ids=()))
     mapping, note = match_classes(own, dataset.classes)
+    if not mapping and own:
+        hint = "predict on the folder of the images, which keeps the model's classes; or rename those of the data set"
+        what, theirs = "no class in common", ", ".join(own[:5])
+        raise DataError(what, where=dataset.source, expected=theirs, got=", ".join(dataset.classes[:5]), hint=hint)
     table = np.array([mapping.get(number, -1) for number in range(len(own))], dtype=np.int64)
     cls = table[made.predictions.cls] if len(own) else made.predictions.cls
     kept = cls >= 0
