@@ -12,6 +12,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.provenance.declared_terms import DeclaredTerms, known_terms
 from liftgate.data.provenance.licences import Terms
 from liftgate.data.splits.split import Split
+from liftgate.deploy.export.trusted import CHECKPOINTS, harmless_checkpoint
 from liftgate.deploy.registry import promotion
 from liftgate.deploy.registry.contents import StudyModel, VersionContents, chosen_arm, copy_weights, study_model
 from liftgate.deploy.registry.evidence import judgement_on
@@ -65,7 +66,8 @@ def add_model(
 
     Raises:
         UsageError: the study has not run, the arm was not measured, or the version exists.
-        DataError: a file is not the one that the study's ledger names.
+        Refused: loading a weights file without a study could run code.
+        DataError: a file is not the one that the study's ledger names, or no checkpoint.
         LedgerError: one of the ledgers was changed.
     """
     store, path = Registry(Path(registry)), Path(source)
@@ -222,6 +224,8 @@ def _add_file(
     if not path.is_file() or path.suffix.lower() not in _WEIGHTS:
         expected = f"study.yaml, or a file that ends with {', '.join(_WEIGHTS)}"
         raise UsageError("no model to register", where=path, expected=expected)
+    if path.suffix.lower() in CHECKPOINTS:
+        harmless_checkpoint(path)
     with store.locked():
         number = version or next_version(one.version for one in store.versions())
         named = _name(store, name, path.stem)

@@ -115,8 +115,8 @@ def test_a_contaminated_pass_does_not_promote(study: Path, registry: Path) -> No
 
 
 def test_an_override_needs_a_reason_and_is_recorded(tmp_path: Path, registry: Path) -> None:
-    (tmp_path / "old.pt").write_bytes(b"a")
-    liftgate.add_model(tmp_path / "old.pt", registry=registry)
+    (tmp_path / "old.onnx").write_bytes(b"a")
+    liftgate.add_model(tmp_path / "old.onnx", registry=registry)
     with pytest.raises(Refused, match="registered without a study"):
         liftgate.promote("v0", registry=registry)
     with pytest.raises(UsageError, match="needs a reason"):

@@ -120,9 +120,9 @@ def test_names_of_others_are_made_visible_in_the_card(study: Path, registry: Pat
 
 
 def test_a_file_without_a_study_is_a_version_without_a_verdict(tmp_path: Path, registry: Path) -> None:
-    (tmp_path / "old.pt").write_bytes(b"weights of last year")
-    version = liftgate.add_model(tmp_path / "old.pt", registry=registry)
-    assert version.weights.name == "old_v0.pt" and version.entry.verdict is None
+    (tmp_path / "old.onnx").write_bytes(b"weights of last year")
+    version = liftgate.add_model(tmp_path / "old.onnx", registry=registry)
+    assert version.weights.name == "old_v0.onnx" and version.entry.verdict is None
     card = version.product("model_card", ".md").read_text()
     assert "Nothing shows that it is good enough" in card and "weights: unknown" in card
     with pytest.raises(UsageError, match="no model to register"):

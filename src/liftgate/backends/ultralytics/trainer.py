@@ -63,7 +63,11 @@ class TrainingRun:
 
     def _facts(self, trainer: Any) -> dict[str, object]:
         first = trainer.optimizer.param_groups[0]
-        used = {"name": type(trainer.optimizer).__name__, "lr0": first["initial_lr"], "lr0_asked": trainer.requested["lr0"]}
+        used = {
+            "name": type(trainer.optimizer).__name__,
+            "lr0": first["initial_lr"],
+            "lr0_asked": trainer.requested["lr0"],
+        }
         used |= {"name_asked": trainer.requested["optimizer"], "groups": len(trainer.optimizer.param_groups)}
         exact = trainer.device.type == "cpu" and trainer.train_loader.num_workers == 0 and trainer.world_size < 2
         return versions() | {

@@ -22,16 +22,27 @@ def trusted_task(path: Path) -> tuple[Task, tuple[str, ...]]:
     if path.suffix.lower() == ".torchscript":
         card = None if find_card(path) is None else read_card(path)
         return ("detect", ("a TorchScript file says no task: boxes are taken",)) if card is None else (card.task, ())
-    held: Checkpoint = read_checkpoint(path)
-    if held.hostile:
-        hint = "`liftgate check` lists all of it; take the weights from their author's own page"
-        raise Refused("loading these weights could run code", where=path, got=", ".join(held.hostile[:4]), hint=hint)
+    held = harmless_checkpoint(path)
     notes: tuple[str, ...] = ()
     if held.unknown:
         notes = (f"loading would import {', '.join(held.unknown[:4])}, which detectors do not need",)
     if held.task not in (None, "detect", "pose"):
         raise DataError("a model of another task", where=path, expected="detect or pose", got=held.task)
     return ("pose" if held.task == "pose" else "detect"), notes
+
+
+def harmless_checkpoint(path: Path) -> Checkpoint:
+    """Return what a checkpoint holds, read without loading it.
+
+    Raises:
+        Refused: loading it could run code.
+        DataError: it is no checkpoint.
+    """
+    held = read_checkpoint(path)
+    if held.hostile:
+        hint = "`liftgate check` lists all of it; take the weights from their author's own page"
+        raise Refused("loading these weights could run code", where=path, got=", ".join(held.hostile[:4]), hint=hint)
+    return held
 
 
 def weights_source(path: Path) -> Source:
