@@ -60,7 +60,12 @@ class Rule:
     @property
     def severities(self) -> str:
         """Return its severities as text for pages and lists, the usual one first."""
-        return self.severity + (f", or {' or '.join(self.others)} where the figures are" if self.others else "")
+        order = ("info", "warning", "error")
+        text = self.severity
+        for other in self.others:
+            graver = order.index(other) > order.index(self.severity)
+            text += f", or {other} where the figures are {'graver' if graver else 'milder'}"
+        return text
 
     def __call__(self, subject: Subject) -> list[Finding]:
         """Return the findings of this rule."""
