@@ -128,6 +128,21 @@ def test_mix_repeats_and_holds_out(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run(capsys, *words[:-1], tmp_path / "o", "--repeat", "8")[0] == 2
 
 
+@pytest.mark.parametrize("backgrounds", [True, False])
+def test_images_that_keep_no_box_are_counted(
+    backgrounds: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dog = ROW.replace("0", "1", 1)
+    labels = {"train/a.jpg": ROW, "train/b.jpg": dog, "train/c.jpg": ROW + dog, "train/d.jpg": "", "train/e.jpg": dog}
+    source = yolo_folder(tmp_path / "set", labels)
+    words = ["convert", str(source), "--to", "coco", "--out", str(tmp_path / "out"), "--keep", "cat"]
+    assert main(["data", *words, *(["--backgrounds"] if backgrounds else [])]) == 0
+    out, err = capsys.readouterr()
+    outcome = "stay as backgrounds" if backgrounds else "are left out (--backgrounds keeps them)"
+    assert f"2 images that had boxes of other classes only {outcome}" in err
+    assert out.startswith("5 images" if backgrounds else "3 images")
+
+
 def test_convert_says_where_and_what_is_lost(
     document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

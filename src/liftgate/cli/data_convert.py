@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.data_source import add_source, print_faults, print_losses, source_of
-from liftgate.cli.output import add_json, emit_json, progress, show
+from liftgate.cli.output import add_json, emit_json, progress, say, show
 
 if TYPE_CHECKING:
     from liftgate.data.formats.read_back import ReadBack
@@ -37,6 +37,9 @@ def run(args: argparse.Namespace) -> int:
         show(f"{done.n_images:,} images, {done.n_objects:,} objects: {done.from_format} → {done.to_format}")
         for path in done.files:
             show(path)
+    if done.emptied:
+        outcome = "stay as backgrounds" if args.backgrounds else "are left out (--backgrounds keeps them)"
+        say(f"{done.emptied:,} images that had boxes of other classes only {outcome}")
     print_faults(done.faults)
     print_losses(done.losses)
     if done.read_back is not None and not args.json:

@@ -27,6 +27,8 @@ class Conversion:
     n_objects: int
     n_images_read: int
     n_objects_read: int
+    emptied: int
+    """Number of images that lost all their boxes by `keep`"""
     losses: tuple[Loss, ...]
     """Content of the source that is missing or changed in the copy"""
     faults: ReadFaults
@@ -44,6 +46,7 @@ class Conversion:
             "n_objects": self.n_objects,
             "n_images_read": self.n_images_read,
             "n_objects_read": self.n_objects_read,
+            "emptied": self.emptied,
             "losses": [asdict(loss) for loss in self.losses],
             **self.faults.to_dict(),
             "read_back": None if self.read_back is None else self.read_back.to_dict(),
@@ -76,7 +79,7 @@ def convert(
         DataError: unknown format, `out` is not empty, or no image can be written.
     """
     source = source_of(data, **options)
-    dataset = source.open(progress)
+    dataset, emptied = source.open_and_count(progress)
     consent = known_terms(dataset, source.declared).consent
     card = build_card(dataset, f"liftgate data convert --to {to}", consent=consent)
     written = write_dataset(dataset, to, Path(out), card, progress=progress)
@@ -88,6 +91,7 @@ def convert(
         n_objects=written.n_objects,
         n_images_read=len(dataset.images),
         n_objects_read=len(dataset.labels),
+        emptied=emptied,
         losses=written.losses,
         faults=faults_of(dataset),
         read_back=read_back(dataset, written, progress=progress) if verify else None,

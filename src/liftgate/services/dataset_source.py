@@ -9,7 +9,7 @@ from typing import TypedDict, Unpack
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.faults import fault_counts, fault_line, unread_images
-from liftgate.data.core.filters import keep_classes, keep_keypoints
+from liftgate.data.core.filters import emptied_images, keep_classes, keep_keypoints
 from liftgate.data.formats.read import is_dataset, read
 from liftgate.data.grouping.groups import assign_groups
 from liftgate.data.provenance.declared_terms import DeclaredTerms, known_terms, with_terms
@@ -45,7 +45,11 @@ class DatasetSource:
         Raises:
             DataError: it cannot be read, or one of the options does not fit it.
         """
-        path = Path(self.path)
+        return self.open_and_count(progress, unlabelled=unlabelled)[0]
+
+    def open_and_count(self, progress: Progress = silent, *, unlabelled: bool = False) -> tuple[Dataset, int]:
+        """Return the dataset as `open` does, and how many images lose all their boxes by `keep`."""
+        path, emptied = Path(self.path), 0
         if unlabelled and _is_frames(path):
             dataset = unlabelled_dataset(path, progress=progress)
         else:
@@ -53,12 +57,15 @@ class DatasetSource:
             dataset = read(path, images=images, progress=progress)
         dataset = with_terms(dataset, known_terms(dataset, self.declared))
         if self.keep is not None:
-            dataset = keep_classes(dataset, self.keep, backgrounds=self.backgrounds)
+            before, dataset = dataset, keep_classes(dataset, self.keep)
+            lost = emptied_images(before, dataset)
+            emptied = int(lost.sum())
+            dataset = dataset if self.backgrounds else dataset.take(~lost)
         if self.keypoints is not None:
             dataset = keep_keypoints(dataset, self.keypoints)
         if self.groups is not None:
             dataset = assign_groups(dataset, self.groups, base=Path.cwd())
-        return dataset if self.split is None else read_split(Path(self.split)).apply(dataset)
+        return (dataset if self.split is None else read_split(Path(self.split)).apply(dataset)), emptied
 
 
 class SourceOptions(TypedDict, total=False):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from liftgate.data.core.dataset import Dataset, Keypoints
-from liftgate.data.core.filters import keep_classes, keep_keypoints, rename_classes
+from liftgate.data.core.filters import emptied_images, keep_classes, keep_keypoints, rename_classes
 from liftgate.errors import DataError
 from liftgate.testing import data as factory
 
@@ -77,11 +77,11 @@ def test_case_ks_24_become_14_with_the_flip_that_was_missing() -> None:
     assert kept.keypoints.flip_idx == tuple(flip)
 
 
-def test_images_that_lose_all_their_boxes_go_when_no_backgrounds_are_asked_for() -> None:
+def test_images_that_lose_all_their_boxes_stay_and_are_known() -> None:
     made = factory.dataset(12, classes=("cat", "dog"))
     cats = set(made.labels.image[made.labels.cls == 0].tolist())
     empty = set(range(12)) - set(made.labels.image.tolist())
-    kept = keep_classes(made, ["cat"], backgrounds=False)
-    assert {image.id for image in kept.images} == {made.images[i].id for i in cats | empty}
+    kept = keep_classes(made, ["cat"])
+    assert len(kept.images) == 12
     assert len(kept.labels) == int((made.labels.cls == 0).sum())
-    assert len(keep_classes(made, ["cat"]).images) == 12
+    assert np.flatnonzero(~emptied_images(made, kept)).tolist() == sorted(cats | empty)

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.errors import DataError
 from liftgate.suggestions import did_you_mean
 
 
-def keep_classes(dataset: Dataset, names: Sequence[str], *, backgrounds: bool = True) -> Dataset:
+def keep_classes(dataset: Dataset, names: Sequence[str]) -> Dataset:
     """Return the dataset with only these classes, in this order; the boxes of others are dropped.
 
-    An image that loses all its boxes stays as a background image unless `backgrounds` is False. Images that were empty
-    before always stay.
+    An image that loses all its boxes stays as a background image (see `emptied_images`).
 
     Raises:
         DataError: a name is not a class; the hint has the nearest class.
@@ -38,19 +38,18 @@ def keep_classes(dataset: Dataset, names: Sequence[str], *, backgrounds: bool = 
     new[old] = np.arange(len(old))
     kept = new[dataset.labels.cls] >= 0
     labels = dataset.labels.take(kept)
-    result = replace(
+    return replace(
         dataset,
         classes=tuple(wanted),
         category_ids=tuple(dataset.category_ids[index] for index in old),
         labels=replace(labels, cls=new[labels.cls]),
     )
-    if backgrounds:
-        return result
-    count = len(dataset.images)
-    emptied = (np.bincount(dataset.labels.image, minlength=count) > 0) & (
-        np.bincount(labels.image, minlength=count) == 0
-    )
-    return result.take(~emptied)
+
+
+def emptied_images(before: Dataset, after: Dataset) -> NDArray[np.bool_]:
+    """Return (n images,) whether an image had labels before, and has none after; the images are the same."""
+    had, has = (np.bincount(one.labels.image, minlength=len(one.images)) > 0 for one in (before, after))
+    return np.asarray(had & ~has)
 
 
 def rename_classes(dataset: Dataset, names: Mapping[str, str]) -> Dataset:
