@@ -61,7 +61,7 @@ class Rule:
     def severities(self) -> str:
         """Return its severities as text for pages and lists, the usual one first."""
         order = ("info", "warning", "error")
-        text = self.severity
+        text: str = self.severity
         for other in self.others:
             graver = order.index(other) > order.index(self.severity)
             text += f", or {other} where the figures are {'graver' if graver else 'milder'}"
