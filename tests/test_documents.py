@@ -162,6 +162,9 @@ OWN_FILES = {
     "checks/images/fact_cache.py": "a cache",
     "checks/rule_pages.py": "a file of the package's own sources",
     "backends/toy.py": "the toy backend's state",
+    "backends/sidecar.py": "hashes of a state that Liftgate wrote",
+    "deploy/bench/contender.py": "answers of a child process",
+    "deploy/bench/worker.py": "commands of the parent process",
     "testing/backends.py": "what a backend under test wrote",
     "data/formats/coco/document.py": "limits of its own, and messages that name the row",
 }

@@ -89,7 +89,7 @@ def load_yaml(path: Path, limits: Limits = SMALL) -> Any:
     return parse_yaml(read_limited(path, limits), limits)
 
 
-def parse_yaml(text: str | bytes, limits: Limits = SMALL) -> Any:
+def parse_yaml(text: str | bytes, limits: Limits = SMALL, *, repeated_keys: bool = False) -> Any:
     r"""Return the value of one YAML 1.1 document, as PyYAML's safe loader (and so Ultralytics) reads it.
 
     >>> parse_yaml("names: {0: cat, 1: dog}")
@@ -98,15 +98,21 @@ def parse_yaml(text: str | bytes, limits: Limits = SMALL) -> Any:
     Traceback (most recent call last):
     liftgate.documents.DocumentError: line 1: more than 10 values, after expansion of aliases
 
+    Args:
+        text: the document.
+        limits: of its size, depth and number of values.
+        repeated_keys: take the last value of a key that is there twice, as Ultralytics does; the caller reports it.
+
     Raises:
-        DocumentError: not UTF-8, not YAML, a tag that is not plain, or over a limit.
+        DocumentError: not UTF-8, not YAML, a tag that is not plain, a key that is there twice, or over a limit.
     """
     import yaml
 
     decoded = decode(text, limits)
     try:
         node = compose_yaml(decoded, limits, merge_keys=False)
-        _refuse_repeated_keys(node)
+        if not repeated_keys:
+            _refuse_repeated_keys(node)
         return None if node is None else _loader()(decoded).construct_document(node)
     except DocumentError:
         raise

@@ -174,13 +174,14 @@ def _breakable(name: str) -> str:
     """Return a name that may be wrapped after a dot or an underscore."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"([_.])(?=.)", r"\1<wbr>", str(escape(name))))
+    return Markup(re.sub(r"([_.])(?=.)", r"\1<wbr>", str(escape(visible_text(name)))))
 
 
 def _with_code(text: str) -> str:
     """Return text with what is between backticks as code; all of it escaped."""
     from markupsafe import Markup, escape
 
+    text = visible_text(text)
     parts = text.split("`")
     if len(parts) % 2 == 0:  # one backtick alone quotes nothing
         return escape(text)

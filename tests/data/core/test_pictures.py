@@ -19,7 +19,8 @@ from liftgate.deploy.remote_predictions.sendable_images import NotAPicture, requ
 @pytest.fixture(autouse=True)
 def patched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace `PIL.Image.open` as `ultralytics.utils.patches` does."""
-    original = PIL.Image.open
+    replaced = sys.modules.get("ultralytics.utils.patches")  # another test may have imported the real one
+    original = getattr(replaced, "_image_open", PIL.Image.open)
 
     def image_open(*args: Any, **kwargs: Any) -> PIL.Image.Image:
         try:

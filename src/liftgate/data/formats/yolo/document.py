@@ -49,7 +49,7 @@ def load_data_yaml(path: Path) -> DataYaml:
     """
     try:
         text = decode(read_limited(path, _LIMITS), _LIMITS)
-        keys = parse_yaml(text, _LIMITS)
+        keys = parse_yaml(text, _LIMITS, repeated_keys=True)  # a fault each, below
         node = compose_yaml(text, _LIMITS)
     except OSError as error:
         raise DataError("cannot read data.yaml", where=path, got=error.strerror) from None
