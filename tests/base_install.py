@@ -51,7 +51,15 @@ def main() -> None:
     assert call("compare", *where, *pair, "--metric", "recall", "--margin", "0.1")["verdict"] == "PASS"
     assert call("check", str(folder / "truth.json"))["ok"] is True
     assert subprocess.run([LIFTGATE, "explain", "splits.leak_group"], capture_output=True).returncode == 0
-    print("5 passed, 0 failed")
+    assert call("size", "rate", "--at-least", "0.95", "--true", "0.97")
+    rows = ["epoch,train/box_loss,metrics/mAP50(B),metrics/mAP50-95(B)"]
+    rows += [f"{n},{2 / n:.4f},{1 - 1 / n:.4f},{0.6 - 0.6 / n:.4f}" for n in range(1, 31)]
+    (folder / "results.csv").write_text("\n".join(rows))
+    assert call("doctor", str(folder / "results.csv"))["epochs"] == 30
+    drawn = ["--images", str(folder), "--classes", "cone", "--out", str(folder / "judged")]
+    call("judge", str(folder / "half.json"), str(folder / "good.json"), *drawn)
+    assert (folder / "judged" / "judge.html").is_file()
+    print("8 passed, 0 failed")
 
 
 if __name__ == "__main__":
