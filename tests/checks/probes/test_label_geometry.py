@@ -226,9 +226,9 @@ def test_every_mistake_in_real_labels_is_named_or_not_decidable(
     assert found is not None
     if mistake in SCALES:  # 2.4% is hardly more than a margin: found on some sets, and then by its name
         assert found.answer != "does not fit" or found.best.transform == mistake
-    elif "scaled" in mistake:
-        assert found.answer == "does not fit"
-        assert found.best.transform.startswith(mistake.partition("scaled")[0])
+    elif "scaled" in mistake:  # not decidable on some sets (benchmarks/geometry.txt), never called right
+        assert found.answer in ("does not fit", "not decidable")
+        assert found.answer == "not decidable" or found.best.transform.startswith(mistake.partition("scaled")[0])
     else:
         assert (found.answer, found.best.transform) == ("does not fit", mistake)
 
