@@ -148,9 +148,9 @@ def test_exports_are_kept_with_a_version_at_once_or_later(study: Path, registry:
 
 
 def test_an_attach_that_was_killed_before_its_entry_goes_on(tmp_path: Path, registry: Path) -> None:
-    for name in ("a.pt", "model.engine"):
+    for name in ("a.onnx", "model.engine"):
         (tmp_path / name).write_bytes(name.encode())
-    version = liftgate.add_model(tmp_path / "a.pt", registry=registry)
+    version = liftgate.add_model(tmp_path / "a.onnx", registry=registry)
     (version.folder / "exports/model").mkdir(parents=True)
     (version.folder / "exports/model/model.engine").write_bytes(b"model.engine")  # as killed after the rename
     assert liftgate.show_model("v0", registry=registry).exports == (), "the version is as it was registered"
@@ -166,8 +166,8 @@ def test_an_attach_that_was_killed_before_its_entry_goes_on(tmp_path: Path, regi
 
 
 def test_two_registrations_at_once_are_two_versions(tmp_path: Path, registry: Path) -> None:
-    (tmp_path / "a.pt").write_bytes(os.urandom(8 << 20))
-    add = command("add", tmp_path / "a.pt", "--registry", registry)
+    (tmp_path / "a.onnx").write_bytes(os.urandom(8 << 20))
+    add = command("add", tmp_path / "a.onnx", "--registry", registry)
     both = [subprocess.Popen(add, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
     check = liftgate.verify_models(registry=registry)
@@ -232,13 +232,13 @@ def command(*words: object) -> list[str]:
 
 
 def test_a_full_disk_registers_nothing_and_says_so_in_one_error(tmp_path: Path, registry: Path) -> None:
-    (tmp_path / "big.pt").write_bytes(bytes(1 << 20))
+    (tmp_path / "big.onnx").write_bytes(bytes(1 << 20))
 
     def limit() -> None:  # the write that passes the limit fails, as on a full disk
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, 1 << 19))
 
-    add = command("add", tmp_path / "big.pt", "--registry", registry)
+    add = command("add", tmp_path / "big.onnx", "--registry", registry)
     done = subprocess.run(add, capture_output=True, text=True, preexec_fn=limit)
     assert done.returncode == 1 and done.stderr.count("error:") == 1 and "Traceback" not in done.stderr
     assert [path.name for path in registry.iterdir()] == ["registry.lock"]
@@ -247,8 +247,8 @@ def test_a_full_disk_registers_nothing_and_says_so_in_one_error(tmp_path: Path, 
 
 
 def test_a_registration_that_is_killed_leaves_nothing_half_registered(tmp_path: Path, registry: Path) -> None:
-    (tmp_path / "big.pt").write_bytes(os.urandom(60 << 20))
-    add = command("add", tmp_path / "big.pt", "--registry", registry)
+    (tmp_path / "big.onnx").write_bytes(os.urandom(60 << 20))
+    add = command("add", tmp_path / "big.onnx", "--registry", registry)
     with running(add, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         wait_until(lambda: list(registry.glob(".v0.*.part/*")), "the copy to begin")
         process.kill()
@@ -261,15 +261,15 @@ def test_a_registration_that_is_killed_leaves_nothing_half_registered(tmp_path: 
 
 
 def test_a_complete_folder_without_an_entry_is_replaced_and_another_is_not(tmp_path: Path, registry: Path) -> None:
-    (tmp_path / "a.pt").write_bytes(b"a")
-    liftgate.add_model(tmp_path / "a.pt", registry=registry)
+    (tmp_path / "a.onnx").write_bytes(b"a")
+    liftgate.add_model(tmp_path / "a.onnx", registry=registry)
     for name in ("ledger.sqlite", "ledger.sqlite.head"):  # as killed between the rename and the entry
         (registry / name).unlink()
-    assert liftgate.add_model(tmp_path / "a.pt", registry=registry).version == "v0"
+    assert liftgate.add_model(tmp_path / "a.onnx", registry=registry).version == "v0"
     (registry / "v0.1").mkdir()
     (registry / "v0.1" / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match="holds other files"):
-        liftgate.add_model(tmp_path / "a.pt", registry=registry)
+        liftgate.add_model(tmp_path / "a.onnx", registry=registry)
     assert (registry / "v0.1" / "notes.txt").read_text() == "mine"
     assert [one.problem for one in liftgate.verify_models(registry=registry).damages] == ["it was not registered"]
 
