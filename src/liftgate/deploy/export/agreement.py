@@ -45,7 +45,8 @@ class Agreement:
     image_rank: float | None
     """Rank correlation of the best score of each image and class, wherever the boxes are"""
     identical: bool
-    """Whether all detections, of any confidence, are the same: 0 without a partner, ≤ 0.05 px, ≤ 1e-4 of score"""
+    """Whether all detections, of any confidence, are the same: 0 without a partner, boxes and keypoints within 0.05 px,
+    scores within 1e-4; False where there are none"""
 
     @property
     def paired(self) -> float | None:
@@ -90,8 +91,10 @@ def compare_detections(reference: Predictions, export: Predictions, conf: float)
 
 
 def are_identical(one: Predictions, other: Predictions) -> bool:
-    """Return whether both have the same detections, within 0.05 pixels and 1e-4 of score."""
-    if len(one) != len(other) or one.images != other.images:
+    """Return whether both have the same detections, within 0.05 pixels and 1e-4 of score; nothing is not the same."""
+    if not len(one) or len(one) != len(other) or one.images != other.images:
+        return False
+    if (one.keypoints is None) != (other.keypoints is None):
         return False
     for image in range(len(one.images)):
         mine, theirs = (np.flatnonzero(each.image == image) for each in (one, other))
@@ -111,6 +114,9 @@ def _are_same(one: Predictions, other: Predictions, mine: NDArray[np.int64], the
             & (np.abs(other.scores[theirs] - one.scores[row]) <= SAME_SCORE)
             & (np.abs(other.boxes[theirs] - one.boxes[row]).max(axis=1) <= SAME_PIXELS)
         )
+        if one.keypoints is not None and other.keypoints is not None:
+            away = np.abs(other.keypoints[theirs, :, :2] - one.keypoints[row, :, :2])
+            near &= away.reshape(len(theirs), -1).max(axis=1, initial=0) <= SAME_PIXELS
         found = np.flatnonzero(near)
         if not len(found):
             return False

@@ -15,6 +15,7 @@ from liftgate.evaluation.compare import compare
 from liftgate.evaluation.match_table import match
 from liftgate.evaluation.records import Comparison
 from liftgate.evaluation.spec import ComparisonSpec
+from liftgate.stats.interval import MIN_GROUPS
 from liftgate.study.records import VerdictWord
 
 TRIPWIRE = 20
@@ -104,7 +105,9 @@ def prove(
     symptoms = (*known, *symptoms_of(agreement, spec.conf))
     cost = compare(truth, first, second, _equal(spec, "mAP50-95"))
     at_conf = {metric: compare(truth, first, second, _equal(spec, metric)) for metric in ("recall", "precision")}
-    word, reason = _verdict(agreement, cost, symptoms)
+    word, reason = _verdict(agreement, cost, symptoms, spec, _groups_with_hits(truth, first, spec.conf))
+    if word == "PASS" and first.keypoints is not None and not agreement.identical:
+        word, reason = "MARGINAL", f"{reason}; the keypoints differ, and what that costs is not measured"
     return ExportProof(
         name=name,
         word=word,
@@ -118,6 +121,13 @@ def prove(
         best_conf=(best_confidence(truth, first), best_confidence(truth, second)),
         notes=_notes(cost, truth),
     )
+
+
+def _groups_with_hits(truth: Dataset, predictions: Predictions, conf: float) -> int:
+    """Return in how many groups a detection from the confidence on hits an object at IoU 0.5."""
+    table = match(truth, predictions)
+    hit = (table.hit[0] & np.uint16(1) != 0) & (table.score >= conf)
+    return len({truth.groups[image] for image in table.image[hit].tolist()})
 
 
 def best_confidence(truth: Dataset, predictions: Predictions) -> float:
@@ -151,13 +161,19 @@ def _equal(spec: ProofSpec, metric: str) -> ComparisonSpec:
     return ComparisonSpec(metric, spec.margin, claim="equal", level=spec.level, conf=spec.conf)
 
 
-def _verdict(agreement: Agreement, cost: Comparison, symptoms: Sequence[Symptom]) -> tuple[VerdictWord, str]:
+def _verdict(
+    agreement: Agreement, cost: Comparison, symptoms: Sequence[Symptom], spec: ProofSpec, informed: int
+) -> tuple[VerdictWord, str]:
+    """Return the word and its reason; `informed` is the number of groups in which the reference hits an object."""
     broken = [one for one in symptoms if one.broken]
     if broken:
         return "FAIL", f"broken ({broken[0].id}): {broken[0].message}"
-    if agreement.identical:
-        # Without variance there is no interval; the same detections need none: every metric of them is the same.
-        return "PASS", "the same detections as the reference, within 0.05 pixels and 1e-4 of score"
+    if agreement.identical and informed >= MIN_GROUPS and abs(cost.delta.estimate) <= spec.margin:
+        # Without variance there is no interval; detections that are the same, and hit objects, have none to estimate.
+        return (
+            "PASS",
+            f"the same detections as the reference, within 0.05 pixels and 1e-4 of score, in {informed} groups",
+        )
     return cost.verdict, cost.reason.replace("treatment", "the export").replace("control", "the reference")
 
 
