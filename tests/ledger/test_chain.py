@@ -57,6 +57,14 @@ def test_asking_for_a_ledger_writes_nothing(ledger: Ledger) -> None:
     assert not ledger.path.parent.exists()
 
 
+def test_an_empty_file_is_a_ledger_that_somebody_is_about_to_write(ledger: Ledger) -> None:
+    ledger.path.parent.mkdir()
+    ledger.path.touch()  # as SQLite leaves it between opening a new file and the first commit
+    assert not ledger.is_foreign() and ledger.entries() == []
+    ledger.path.write_bytes(b"notes of somebody\n")
+    assert ledger.is_foreign()
+
+
 def test_entries_come_back_as_they_were_written_in_order_and_by_kind(ledger: Ledger) -> None:
     first = ledger.append("note", {"text": "a"})
     second = ledger.append("gate", {"nested": {"list": [1, 2.5, None, True]}})

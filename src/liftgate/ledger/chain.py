@@ -174,14 +174,16 @@ class Ledger:
     def is_foreign(self) -> bool:
         """Return whether the file is something else under this name: it has no head file, and no table of entries.
 
-        A file for which this is unknown, such as one without read permission, counts as a ledger.
+        A file for which this is unknown, such as one without read permission, counts as a ledger; so does an empty one,
+        which another process may be about to write its first entry to.
         """
         if self.head_path.exists() or not self.path.is_file():
             return not self.head_path.exists()
         try:
             with self.path.open("rb") as file:
-                if file.read(len(_SQLITE)) != _SQLITE:
-                    return True
+                begin = file.read(len(_SQLITE))
+            if begin != _SQLITE:
+                return begin != b""
             with self._connection("ro") as db:
                 columns = {row[1] for row in db.execute("PRAGMA table_info(entries)")}
         except OSError:
