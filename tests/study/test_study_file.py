@@ -387,7 +387,8 @@ def test_an_override_obeys_the_same_rules_and_is_named_as_the_place() -> None:
     assert study.arm("single").stages[0].recipe["epochs"] == 3
     assert (study.seeds, study.device) == ((0, 1), "cpu")
     assert parse(BUILT, overrides={"evaluation.imgsz": "256"}).evaluation == {"imgsz": 256}
-    assert parse(BUILT, overrides={"ignore.box.zero-area": "known"}).ignore == {"box.zero-area": "known"}
+    for reason in ("known", "drawn so: a crack is a line", "one [of two"):
+        assert parse(BUILT, overrides={"ignore.box.zero-area": reason}).ignore == {"box.zero-area": reason}
     assert parse(BUILT, overrides={"seeds": [7]}).seeds == (7,)
 
 

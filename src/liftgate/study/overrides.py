@@ -18,15 +18,17 @@ def apply(source: Source, key: str, value: Any) -> None:
     (validation finds unknown keys); the parts before it must exist.
     """
     label = f"--set {key}"
+    words = _split(key)
     if isinstance(value, str):
         inner = read(value, label)
-        if inner.problems:
+        reason = words[0] == "ignore" and len(words) == 2
+        if inner.problems and not reason:
             source.problems.extend(inner.problems)
             return
-        value = inner.value
+        # A reason is a sentence, and a sentence with a colon is a mapping in YAML.
+        value = value if reason and (inner.problems or isinstance(inner.value, dict | list)) else inner.value
     if not isinstance(source.value, dict):
         return
-    words = _split(key)
     parent: Any = source.value
     path: Path = ()
     for depth, word in enumerate(words):
