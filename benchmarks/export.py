@@ -1,16 +1,17 @@
 """What exports cost in accuracy: formats × precisions of three models, naive quantisation beside ours, and their sizes.
 
-    python -P benchmarks/export.py FIXTURES OUT [--models bccd,yolov8n,yolo11n]
+    python -P benchmarks/export.py FIXTURES OUT [--models bccd,yolov8n,yolo11n,pose]
 
 FIXTURES has bccd, coco_cc and weights (see CONTRIBUTING.md). bccd is trained first: yolov8n, 6 epochs at 256. Images of
-coco_cc are too few to calibrate on, so its models have no INT8. Prints Markdown, which docs/benchmarks.md has.
+coco_cc are too few to calibrate on, so its models have no INT8. Prints Markdown, which docs/benchmarks.md has: what
+each export costs, and its time per image over that of onnx-fp32, in turns on one thread, with A/A beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,13 +40,16 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     chosen = args.models.split(",")
-    print("| model | export | verdict | mAP50-95, difference | boxes, median IoU | scores, rank | best F1 at | MB |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| model | export | verdict | mAP50-95, difference | boxes, median IoU | scores, rank | best F1 at "
+        "| time / onnx-fp32 | MB |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     if "bccd" in chosen:
         bccd(args.fixtures, args.out)
-    for name in ("yolov8n", "yolo11n"):
+    for name, start in (("yolov8n", "instances"), ("yolo11n", "instances"), ("pose", "person_keypoints")):
         if name in chosen:
-            coco(args.fixtures, args.out, name)
+            coco(args.fixtures, args.out, "yolov8n-pose" if name == "pose" else name, start)
 
 
 def bccd(fixtures: Path, out: Path) -> None:
@@ -56,16 +60,18 @@ def bccd(fixtures: Path, out: Path) -> None:
     judged = np.array([image.split in ("val", "test") for image in dataset.images])
     truth = dataset.take(judged)
     truth = truth.with_images([replace(image, split="test") for image in truth.images])
-    show("bccd", prove_exports(weights, exports, truth, split="test"), exports)
+    times = ratios(exports, fixtures / "bccd/JPEGImages")
+    show("bccd", prove_exports(weights, exports, truth, split="test"), exports, times)
 
 
-def coco(fixtures: Path, out: Path, name: str) -> None:
+def coco(fixtures: Path, out: Path, name: str, start: str) -> None:
     weights = fixtures / "weights" / f"{name}_coco_recon.pt"
-    files = sorted((fixtures / "coco_cc/annotations").glob("instances_*.json"))
+    files = sorted((fixtures / "coco_cc/annotations").glob(f"{start}_*.json"))
     exports = exported(weights, out / name, ["fp32", "fp16"], None, 640)
+    times = ratios(exports, fixtures / "coco_cc/images")
     for file in files:
         truth = read(file, images=fixtures / "coco_cc/images")
-        show(f"{name}, {file.stem}", prove_exports(weights, exports, truth), exports)
+        show(f"{name}, {file.stem}", prove_exports(weights, exports, truth), exports, times)
 
 
 def trained(dataset: Dataset, fixtures: Path, folder: Path) -> Path:
@@ -114,7 +120,18 @@ def hashed(path: Path) -> dict[str, object]:
     return {"sha256": file_hash(path), "bytes": path.stat().st_size}
 
 
-def show(model: str, result: ExportProofs, exports: Sequence[Path]) -> None:
+def ratios(exports: Sequence[Path], images: Path) -> dict[str, str]:
+    """Return the time per image of each export over that of the first, with the word that `bench` gives it."""
+    found = liftgate.bench(list(exports), images=images, batches=[1], blocks=8, seconds=0.4, threads=1)
+    texts = {exports[0].name: "1"}
+    for one in found.ratios:
+        value, same = one.ratio, one.same_model.estimate
+        bounds = f" [{value.low:.2f}, {value.high:.2f}]" if value.established else ""
+        texts[one.model] = f"{value.estimate:.2f}{bounds}, A/A {same:.2f}: {one.word}"
+    return texts
+
+
+def show(model: str, result: ExportProofs, exports: Sequence[Path], times: Mapping[str, str]) -> None:
     for proof, folder in zip(result.proofs, exports, strict=True):
         found, cost = proof.agreement, proof.cost
         size = f"{read_card(folder).n_bytes / 1e6:.1f}"
@@ -124,7 +141,9 @@ def show(model: str, result: ExportProofs, exports: Sequence[Path]) -> None:
         cells.append("–" if found is None or found.median_iou is None else f"{found.median_iou:.4f}")
         cells.append("–" if found is None or found.rank is None else f"{found.rank:.4f}")
         cells.append("–" if proof.best_conf is None else f"{proof.best_conf[0]:.3f} → {proof.best_conf[1]:.3f}")
-        print("| " + " | ".join([*cells, size]) + " |", flush=True)
+        if proof.keypoints is not None:
+            cells[3] += f"; OKS-mAP50-95 {proof.keypoints.delta}"
+        print("| " + " | ".join([*cells, times[folder.name], size]) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--margin", type=float, default=0.01, help="of mAP50-95 that counts as equal (default: %(default)s)"
     )
     proof.add_argument("--conf", type=float, default=0.25, help="operating point (default: %(default)s)")
+    proof.add_argument("--sigmas", help="OKS sigmas of a pose model: coco, one number, or one for each keypoint")
     target = parser.add_argument_group("on the device that will run it")
     target.add_argument("--on-target", action="store_true", help="write a bundle that builds and checks there")
     target.add_argument("--take", type=Path, metavar="RESULT", help="take the result folder of the device home")
@@ -174,6 +175,7 @@ def _prove(args: argparse.Namespace, folders: list[Path], printed: dict[str, obj
             groups=args.groups,
             margin=args.margin,
             conf=args.conf,
+            sigmas=args.sigmas,
             out=None if args.out is None else args.out / PROOF,
             open_anyway=reason_to_open(args),
             progress=bar,
@@ -183,6 +185,8 @@ def _prove(args: argparse.Namespace, folders: list[Path], printed: dict[str, obj
         say(f"{one.name}: {one.word}, {one.reason}")
         if one.cost is not None and one.agreement is not None:
             say(f"  mAP50-95 {one.cost.delta}")
+            if one.keypoints is not None:
+                say(f"  OKS-mAP50-95 {one.keypoints.delta}")
             say(f"  {_agreement_text(one.agreement, one.best_conf)}")
         for symptom in one.symptoms:
             say(f"  {symptom.id}: {symptom.message}")

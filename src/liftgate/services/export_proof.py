@@ -18,6 +18,7 @@ from liftgate.deploy.export.symptoms import Symptom, symptoms_of, symptoms_of_ca
 from liftgate.deploy.export.trusted import CHECKPOINTS
 from liftgate.deploy.runtime.predict import RUNS_HERE
 from liftgate.errors import DataError, UsageError
+from liftgate.evaluation.metric_options import Sigmas
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.truth import Truth, read_truth
 from liftgate.files import write_json
@@ -67,14 +68,16 @@ def prove_exports(
     margin: float = 0.01,
     conf: float = 0.25,
     level: float = 0.95,
+    sigmas: Sigmas = None,
     out: Path | str | None = None,
     open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> ExportProofs:
     """Measure what exports cost in accuracy against the model that they were made from.
 
-    The claim is `equal`: mAP50-95 differs by less than the margin, shown by a paired interval over groups, on the same
-    images through one path. A broken export is found on 20 images and not measured further.
+    The claim is `equal`: mAP50-95, and of a pose model OKS-mAP50-95, differ by less than the margin, shown by a paired
+    interval over groups, on the same images through one path. A broken export is found on 20 images and not measured
+    further.
 
     Args:
         reference: the .pt, or an export in fp32.
@@ -85,6 +88,8 @@ def prove_exports(
         margin: the largest difference that counts as none.
         conf: the operating point.
         level: of the intervals.
+        sigmas: OKS sigmas of a pose model: `coco`, one number or one for each keypoint; None: the truth's own, else
+            COCO's for COCO's 17 keypoints.
         out: where to write all of it as JSON; None: nowhere.
         open_anyway: reason to measure on images that a study locks.
         progress: called with the number of images and exports.
@@ -100,7 +105,7 @@ def prove_exports(
     source = resolve_model(reference)
     dataset = read_truth(truth, split=split, groups=groups, progress=progress)
     contaminated = require_unlocked(dataset, (), open_anyway)
-    work = _Work(source, dataset, ProofSpec(margin, conf, level), progress)
+    work = _Work(source, dataset, ProofSpec(margin, conf, level, sigmas), progress)
     proofs = tuple(work.prove(Path(export)) for export in exports)
     result = ExportProofs(source.name, proofs, contaminated)
     if out is not None:

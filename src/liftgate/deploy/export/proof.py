@@ -11,8 +11,10 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.deploy.export.agreement import Agreement, compare_detections
 from liftgate.deploy.export.symptoms import Symptom, symptoms_of
+from liftgate.errors import UsageError
 from liftgate.evaluation.compare import compare
 from liftgate.evaluation.match_table import match
+from liftgate.evaluation.metric_options import Sigmas
 from liftgate.evaluation.records import Comparison
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.stats.interval import MIN_GROUPS
@@ -20,6 +22,7 @@ from liftgate.study.records import VerdictWord
 
 TRIPWIRE = 20
 """Images that a broken export is found on, before the long run"""
+_WORST_FIRST: tuple[VerdictWord, ...] = ("FAIL", "MARGINAL", "PASS")
 _COMMON = ("imgsz", "conf", "iou", "max_det", "rect", "task")
 
 
@@ -28,10 +31,12 @@ class ProofSpec:
     """What an export has to show."""
 
     margin: float = 0.01
-    """The largest difference of mAP50-95 that counts as none"""
+    """The largest difference of mAP50-95, and of OKS-mAP50-95, that counts as none"""
     conf: float = 0.25
     """The operating point"""
     level: float = 0.95
+    sigmas: Sigmas = None
+    """OKS sigmas of a pose model; None: the truth's own, else COCO's for COCO's 17 keypoints"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ class ExportProof:
     agreement: Agreement | None = None
     cost: Comparison | None = None
     """mAP50-95, export − reference; None: not measured"""
+    keypoints: Comparison | None = None
+    """OKS-mAP50-95, export − reference; None: no pose model, or not measured"""
     at_conf: Mapping[str, Comparison] | None = None
     """recall and precision at the operating point"""
     best_conf: tuple[float, float] | None = None
@@ -66,6 +73,7 @@ class ExportProof:
             "symptoms": [{"id": one.id, "message": one.message, "broken": one.broken} for one in self.symptoms],
             "agreement": None if self.agreement is None else asdict(self.agreement),
             "cost": None if self.cost is None else self.cost.to_dict(),
+            "keypoints": None if self.keypoints is None else self.keypoints.to_dict(),
             "at_conf": None if self.at_conf is None else {name: one.to_dict() for name, one in self.at_conf.items()},
             "best_conf": None if self.best_conf is None else list(self.best_conf),
             "notes": list(self.notes),
@@ -106,8 +114,9 @@ def prove(
     cost = compare(truth, first, second, _equal(spec, "mAP50-95"))
     at_conf = {metric: compare(truth, first, second, _equal(spec, metric)) for metric in ("recall", "precision")}
     word, reason = _verdict(agreement, cost, symptoms, spec, _groups_with_hits(truth, first, spec.conf))
-    if word == "PASS" and first.keypoints is not None and not agreement.identical:
-        word, reason = "MARGINAL", f"{reason}; the keypoints differ, and what that costs is not measured"
+    keypoints, unmeasured = _keypoint_cost(truth, first, second, spec)
+    if not any(one.broken for one in symptoms) and not agreement.identical:
+        word, reason = _with_keypoints(word, reason, keypoints, unmeasured)
     return ExportProof(
         name=name,
         word=word,
@@ -117,9 +126,10 @@ def prove(
         symptoms=symptoms,
         agreement=agreement,
         cost=cost,
+        keypoints=keypoints,
         at_conf=at_conf,
         best_conf=(best_confidence(truth, first), best_confidence(truth, second)),
-        notes=_notes(cost, truth),
+        notes=_notes([cost] if keypoints is None else [cost, keypoints], truth),
     )
 
 
@@ -158,7 +168,8 @@ def tripwire_images(truth: Dataset, n_images: int = TRIPWIRE) -> Dataset:
 
 
 def _equal(spec: ProofSpec, metric: str) -> ComparisonSpec:
-    return ComparisonSpec(metric, spec.margin, claim="equal", level=spec.level, conf=spec.conf)
+    sigmas = spec.sigmas if metric.startswith("OKS") else None
+    return ComparisonSpec(metric, spec.margin, claim="equal", level=spec.level, conf=spec.conf, sigmas=sigmas)
 
 
 def _verdict(
@@ -174,16 +185,50 @@ def _verdict(
             "PASS",
             f"the same detections as the reference, within 0.05 pixels and 1e-4 of score, in {informed} groups",
         )
-    return cost.verdict, cost.reason.replace("treatment", "the export").replace("control", "the reference")
+    return cost.verdict, _reason_of(cost)
 
 
-def _notes(cost: Comparison, truth: Dataset) -> tuple[str, ...]:
-    notes = list(cost.caveats)
-    if cost.verdict == "MARGINAL" and cost.groups_needed:
-        per_group = len(truth.images) / max(len(set(truth.groups)), 1)
-        images = round(cost.groups_needed * per_group)
-        notes.insert(0, f"{cost.groups_needed} groups like these (about {images} images) would settle it")
-    return tuple(notes)
+def _reason_of(cost: Comparison) -> str:
+    return cost.reason.replace("treatment", "the export").replace("control", "the reference")
+
+
+def _keypoint_cost(
+    truth: Dataset, reference: Predictions, export: Predictions, spec: ProofSpec
+) -> tuple[Comparison | None, str]:
+    """Return what the export costs in OKS-mAP50-95, or why that is not measured; of boxes neither."""
+    if reference.keypoints is None and export.keypoints is None:
+        return None, ""
+    if truth.labels.keypoints is None:
+        return None, "the truth has no keypoints"
+    try:
+        return compare(truth, reference, export, _equal(spec, "OKS-mAP50-95")), ""
+    except UsageError as error:  # no sigmas, another number of keypoints, or one of the two has none
+        return None, "; ".join(part for part in (error.what, error.hint) if part)
+
+
+def _with_keypoints(
+    word: VerdictWord, reason: str, cost: Comparison | None, unmeasured: str
+) -> tuple[VerdictWord, str]:
+    """Return the word and its reason limited by what the keypoints cost: their own word, or at most MARGINAL."""
+    if cost is not None and _WORST_FIRST.index(cost.verdict) < _WORST_FIRST.index(word):
+        return cost.verdict, f"the boxes say {word}; keypoints: {_reason_of(cost)}"
+    if unmeasured and word == "PASS":
+        return "MARGINAL", f"{reason}; the keypoints differ, and what that costs is not measured: {unmeasured}"
+    return word, reason
+
+
+def _notes(costs: Sequence[Comparison], truth: Dataset) -> tuple[str, ...]:
+    notes = []
+    for cost in costs:
+        if cost.verdict == "MARGINAL" and cost.groups_needed:
+            images = images_of_groups(truth, cost.groups_needed)
+            notes.append(f"{cost.groups_needed} groups like these (about {images} images) would settle {cost.metric}")
+    return tuple(dict.fromkeys((*notes, *(caveat for cost in costs for caveat in cost.caveats))))
+
+
+def images_of_groups(truth: Dataset, n_groups: int) -> int:
+    """Return how many images that many groups like a truth's have."""
+    return round(n_groups * len(truth.images) / max(len(set(truth.groups)), 1))
 
 
 def _plain(predictions: Predictions) -> Predictions:
