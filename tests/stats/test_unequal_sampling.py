@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from liftgate.stats.unequal_sampling import (
     estimated_values,
+    imputed_values,
     inclusion_probabilities,
     sampling_variance,
     stratum_means,
@@ -71,3 +72,8 @@ def test_everything_sampled_is_everything_known() -> None:
     y = np.arange(6.0)[:, None]
     found = estimated_values(y, np.arange(6), np.ones(6), np.array([0, 0, 1, 1, 2, 2]))
     assert found == pytest.approx(y)
+
+
+def test_imputed_values_are_the_answers_where_there_are_any_and_their_mean_elsewhere() -> None:
+    values = imputed_values(np.array([[1.0], [0.0]]), np.array([0, 2]), np.full(4, 0.5), np.zeros(4, dtype=np.int64))
+    assert values[:, 0].tolist() == [1.0, 0.5, 0.0, 0.5]

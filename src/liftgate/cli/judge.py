@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", action="store_true", help="only say how many judgements it takes; write nothing")
     parser.add_argument(
         "--budget", type=int, metavar="N",
-        help="judgements (default: as many as make the interval about 1.4 times as wide as labels would)",
+        help="judgements (default: as many as make the interval about 1.15 times as wide as labels would)",
     )  # fmt: skip
     parser.add_argument(
         "--groups", metavar="RULE", help="regex with (?P<group>…), CSV with image,group; folder, exif or name-time"

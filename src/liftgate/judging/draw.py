@@ -14,9 +14,10 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.hashing import content_hash
+from liftgate.judging.allocation import allocate
 from liftgate.judging.pairing import KINDS, NEAR, Units
-from liftgate.judging.sizes import LARGEST_WEIGHT, scores_of, size_measure
-from liftgate.stats.unequal_sampling import inclusion_probabilities, systematic_sample
+from liftgate.judging.sizes import scores_of
+from liftgate.stats.unequal_sampling import systematic_sample
 from liftgate.study.records import ClaimWord
 
 Model = Literal["control", "treatment"]
@@ -25,7 +26,7 @@ MISSED = "missed"
 QUESTION_KINDS = (*KINDS, MISSED)
 
 LEAST_BUDGET = 20
-_AUDITED_PAIRS, _AUDITED_IMAGES = 10, 8  # at least, where there are so many
+_AUDITED_IMAGES = 8  # at least, where there are so many
 _IMAGE_SHARE = 0.06  # of the budget
 
 
@@ -220,19 +221,11 @@ def draw_questions(
 def _draw_units(
     units: Units, score: NDArray[np.float64], group: NDArray[np.int64], budget: int, rng: np.random.Generator
 ) -> _Sample:
-    """Draw units with probabilities proportional to size; disagreements and agreed pairs by numbers of their own."""
-    size = size_measure(units, score)
-    floor = 1 / LARGEST_WEIGHT
-    first = inclusion_probabilities(size, min(budget, len(units)), floor=floor)
-    agreed = units.agreed
-    probability, drawn = np.ones(len(units)), np.zeros(len(units), dtype=np.bool_)
-    pairs = min(int(agreed.sum()), max(_AUDITED_PAIRS, round(float(first[agreed].sum()))), budget)
-    for inside, number in ((~agreed, min(budget - pairs, int((~agreed).sum()))), (agreed, pairs)):
+    """Draw units with the allocated probabilities, spread over kinds and groups."""
+    probability, drawn = allocate(units, score, budget).probability, np.zeros(len(units), dtype=np.bool_)
+    for inside in (~units.agreed, units.agreed):
         rows = np.flatnonzero(inside)
-        if not len(rows):
-            continue
         rows = rows[np.lexsort((rng.uniform(size=len(rows)), group[units.image[rows]], units.kind[rows]))]
-        probability[rows] = inclusion_probabilities(size[rows], max(number, 1), floor=floor)
         drawn[rows] = systematic_sample(probability[rows], rng)
     return _Sample(probability, drawn)
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from liftgate.evaluation.resampling import IMAGE_DRAWS, image_units
 from liftgate.evaluation.resampling import Units as Resampling
 from liftgate.evaluation.resampling import units as resampling_units
+from liftgate.judging.allocation import audit_error
 from liftgate.judging.pairing import KINDS, Units
 from liftgate.judging.sizes import chance_of_difference
 from liftgate.stats.always_valid import always_valid_quantile
@@ -31,7 +32,12 @@ from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import GroupCount, count_groups
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import not_established
-from liftgate.stats.unequal_sampling import estimated_values, sampling_variance, stratum_means
+from liftgate.stats.unequal_sampling import (
+    estimated_values,
+    imputed_values,
+    sampling_variance,
+    stratum_means,
+)
 
 Floats = NDArray[np.float64]
 JudgedMetric = Literal["recall", "precision", "F1", "false_positives_per_image", "true_positives_per_image"]
@@ -174,18 +180,26 @@ class _Case:
         self.design, self.outcomes, self.metric, self.judged, self.missed = design, outcomes, metric, values, missed
         units, n_images = design.units, len(design.groups)
         self.strata = _strata(units, design.score, outcomes.unit)
-        self.by_unit = estimated_values(values, outcomes.unit, design.probability, self.strata)
+        self.shrink = self._audit()[1]
+        self.by_unit = self._shrunk(estimated_values(values, outcomes.unit, design.probability, self.strata))
         self.by_image = np.zeros((n_images, 7))
-        for column in range(3):
-            self.by_image[:, column] = np.bincount(units.image, self.by_unit[:, column], minlength=n_images)
+        self._add_units(self.by_image, self.by_unit)
+        searched = (missed[:, None], outcomes.image, design.image_probability, design.empty.astype(np.int64))
         if len(outcomes.image):
-            self.by_image[:, _MISSED] = estimated_values(
-                missed[:, None], outcomes.image, design.image_probability, design.empty.astype(np.int64)
-            )[:, 0]
+            self.by_image[:, _MISSED] = estimated_values(*searched)[:, 0]
         self.by_image[:, _N_CONTROL] = np.bincount(units.image[units.control >= 0], minlength=n_images)
         self.by_image[:, _N_TREATMENT] = np.bincount(units.image[units.treatment >= 0], minlength=n_images)
         self.by_image[:, _IMAGES] = 1
         self.sums = self.by_image.sum(axis=0)
+        self.expected = self.by_image.copy()
+        imputed = imputed_values(values, outcomes.unit, design.probability, self.strata)
+        self._add_units(self.expected, self._shrunk(imputed))
+        if len(outcomes.image):
+            self.expected[:, _MISSED] = imputed_values(*searched)[:, 0]
+
+    def _add_units(self, by_image: Floats, by_unit: Floats) -> None:
+        for column in range(3):
+            by_image[:, column] = np.bincount(self.design.units.image, by_unit[:, column], minlength=len(by_image))
 
     def values(self) -> tuple[float, float]:
         """Value of the metric of control and treatment."""
@@ -193,15 +207,33 @@ class _Case:
         return float(first), float(second)
 
     def interval(self, groups: Resampling, level: float) -> Interval:
-        """Interval of the difference, from draws of groups, as `compare` with labels has it."""
-        first, second = self._draws(groups, groups.draws())
+        """Interval of the difference, from draws of groups, as `compare` with labels has it.
+
+        How much longer than t · SE a side is where the models are near an end of the scale, is taken from the expected
+        answers: the draw's own noise is in both models alike, and would count as if their levels were unknown.
+        """
+        informative, weights = self._informative(groups), groups.draws()
+        first, second = self._draws(groups, weights, self.by_image)
         found = difference_t(
-            first, second, level, n_images=len(self.by_image), units=groups.count, groups=self._informative(groups),
-            scale="log" if self.metric in _PER_IMAGE else "logit", simple_variance=self._simple_variance(groups),
+            first, second, level, n_images=len(self.by_image), units=groups.count, groups=informative, scale=None,
+            simple_variance=self._simple_variance(groups),
         )  # fmt: skip
         if found.standard_error is None:
             return found
-        return _widened(found, math.sqrt(1 + self.unseen_variance() / found.standard_error**2))
+        found = _widened(found, math.sqrt(1 + self.unseen_variance() / found.standard_error**2))
+        return _lengthened(found, self._sides(groups, weights, informative, level))
+
+    def _sides(self, groups: Resampling, weights: Floats, informative: GroupCount, level: float) -> tuple[float, float]:
+        """Return how many times as long as t · SE the lower and the upper side are, at least 1."""
+        first, second = self._draws(groups, weights, self.expected)
+        wide = difference_t(
+            first, second, level, n_images=len(self.by_image), units=groups.count, groups=informative,
+            scale="log" if self.metric in _PER_IMAGE else "logit",
+        )  # fmt: skip
+        if wide.low is None or wide.high is None or not wide.standard_error:
+            return 1.0, 1.0
+        reach = t_quantile(level, wide.degrees) * wide.standard_error
+        return (wide.estimate - wide.low) / reach, (wide.high - wide.estimate) / reach
 
     def always_valid(self, groups: Resampling, level: float) -> Interval:
         """Interval that holds at every look: the one of a single look, wider by the ratio of their quantiles."""
@@ -215,16 +247,16 @@ class _Case:
             return not_established(once.estimate, level, method, len(self.by_image), count, note)
         return replace(_widened(once, factor), method=method, standard_error=once.standard_error)
 
-    def _draws(self, groups: Resampling, weights: Floats) -> tuple[Floats, Floats]:
-        by_unit = np.zeros((groups.count, self.by_image.shape[1]))
-        np.add.at(by_unit, groups.of_image, self.by_image)
+    def _draws(self, groups: Resampling, weights: Floats, by_image: Floats) -> tuple[Floats, Floats]:
+        by_unit = np.zeros((groups.count, by_image.shape[1]))
+        np.add.at(by_unit, groups.of_image, by_image)
         return metric_values(self.metric, weights.T @ by_unit)
 
     def _simple_variance(self, groups: Resampling) -> float | None:
         if groups.n_groups == len(self.by_image):
             return None
         alone = image_units(len(self.by_image))
-        first, second = self._draws(alone, alone.draws(IMAGE_DRAWS))
+        first, second = self._draws(alone, alone.draws(IMAGE_DRAWS), self.by_image)
         drawn = second - first
         return bootstrap_variance(float(drawn[0]), drawn[1:], alone.count)
 
@@ -277,25 +309,35 @@ class _Case:
         if len(outcomes.image):
             level = stratum_means(self.missed[:, None], 1 / p, kind, 2)[kind, 0]
             spread = sampling_variance((self.missed - level) * slopes[_MISSED], p, kind)
-        return parts[0], parts[1], spread
+        return parts[0], parts[1] * self.shrink**2, spread
 
-    def unseen_variance(self) -> float:
-        """Variance of differences in agreed pairs that the audit may have missed, beyond what it found.
+    def _audit(self) -> tuple[float, float]:
+        """Return the mean square error of the agreed pairs' net difference, and by how much its estimate is shrunk.
 
-        A sample of agreed pairs in which none differs does not show that none does. Half a difference is added to
-        those that the audit found, and spread over all pairs as the size measure expects them.
+        A sample of agreed pairs in which none differs does not show that none does: one more difference is added to
+        those that the audit found, as the size measure expects it, and spread over all pairs.
         """
         design, sampled = self.design, self.outcomes.unit
         agreed = design.units.agreed
         chance = chance_of_difference(design.units.overlap)
         mine = sampled[agreed[sampled]]
         seen = float(np.sum(self.judged[agreed[sampled], 0] != self.judged[agreed[sampled], 1]))
-        scale = (seen + 0.5) / max(float(chance[mine].sum()), 1e-9) if len(mine) else 1.0
+        scale = (seen + 1) / (float(chance[mine].sum()) + 1)
+        return audit_error(np.minimum(scale * chance[agreed], 1.0), design.probability[agreed])
+
+    def _shrunk(self, by_unit: Floats) -> Floats:
+        """Return (n, 3) estimates with the difference of agreed pairs shrunk towards none."""
+        agreed = self.design.units.agreed
+        middle = by_unit[agreed, :2].mean(axis=1, keepdims=True)
+        shrunk = by_unit.copy()
+        shrunk[agreed, :2] = middle + self.shrink * (by_unit[agreed, :2] - middle)
+        return shrunk
+
+    def unseen_variance(self) -> float:
+        """Mean square error of the agreed pairs' net difference, beyond the variance that the audit itself shows."""
         slopes = self.gradient()
         effect = float(abs(slopes[_TP_CONTROL]) + abs(slopes[_TP_TREATMENT])) / 2
-        p = design.probability[agreed]
-        expected = float(np.sum((1 - p) / p * np.minimum(scale * chance[agreed], 1.0))) * effect**2
-        return max(0.0, expected - self._design_variances()[1])
+        return max(0.0, self._audit()[0] * effect**2 - self._design_variances()[1])
 
     def shares(self, delta: Interval) -> VarianceShares | None:
         """Shares of the variance by its sources."""
@@ -319,6 +361,14 @@ def _widened(interval: Interval, factor: float) -> Interval:
         interval, low=interval.estimate - factor * low, high=interval.estimate + factor * high,
         standard_error=factor * interval.standard_error,
     )  # fmt: skip
+
+
+def _lengthened(interval: Interval, sides: tuple[float, float]) -> Interval:
+    """Return the interval with its lower and upper side longer by two factors."""
+    if interval.low is None or interval.high is None:
+        return interval
+    low, high = interval.estimate - interval.low, interval.high - interval.estimate
+    return replace(interval, low=interval.estimate - sides[0] * low, high=interval.estimate + sides[1] * high)
 
 
 def metric_values(metric: JudgedMetric, totals: Floats) -> tuple[Floats, Floats]:

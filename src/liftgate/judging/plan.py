@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.judging.allocation import allocate
 from liftgate.judging.draw import LEAST_BUDGET, MISSED, Draw
 from liftgate.judging.pairing import KINDS, Units
-from liftgate.judging.sizes import LARGEST_WEIGHT, size_measure
-from liftgate.stats.unequal_sampling import inclusion_probabilities
+from liftgate.judging.sizes import size_measure
 
-_WIDTH = 1.4
+_WIDTH = 1.15
 """The default budget makes the interval about so many times as wide as labels of everything would"""
 _DESIGN_EFFECT = 2.0
 """How much more groups vary than units that are independent would; measured by benchmarks/labels.py"""
@@ -73,12 +73,13 @@ _UNPAID = (
 def plan_of(draw: Draw) -> JudgementPlan:
     """Return the plan of a draw."""
     units = draw.units.units()
-    score, p = (np.array(column, dtype=np.float64) for column in (draw.units.score, draw.units.probability))
+    score = np.array(draw.units.score, dtype=np.float64)
+    asked = sum(one.kind != MISSED for one in draw.questions)
     boxes = expected_boxes(units)
     return JudgementPlan(
         questions=len(draw.questions), kinds=draw.counts(), units={kind: units.count(kind) for kind in KINDS},
         agreement=units.agreement, boxes=boxes, n_images=len(draw.images),
-        n_groups=len({image.group for image in draw.images}), width=_width(size_measure(units, score), p),
+        n_groups=len({image.group for image in draw.images}), width=_width(units, score, asked),
     )  # fmt: skip
 
 
@@ -89,19 +90,18 @@ def expected_boxes(units: Units) -> int:
 
 
 def default_budget(units: Units, score: NDArray[np.float64]) -> int:
-    """Return the number of judgements that makes the interval about 1.4 times as wide as labels would."""
-    size = size_measure(units, score)
+    """Return the number of judgements that makes the interval about 1.15 times as wide as labels would."""
     low, high = min(LEAST_BUDGET, len(units)), len(units)
     while low < high:
         middle = (low + high) // 2
-        if _width(size, inclusion_probabilities(size, middle, floor=1 / LARGEST_WEIGHT)) > _WIDTH:
+        if _width(units, score, middle) > _WIDTH:
             low = middle + 1
         else:
             high = middle
     return max(LEAST_BUDGET, math.ceil(low / 0.94))
 
 
-def _width(size: NDArray[np.float64], probability: NDArray[np.float64]) -> float:
+def _width(units: Units, score: NDArray[np.float64], judged: int) -> float:
     """Return √(1 + variance of the draw / variance between groups) as the size measure expects them."""
-    between = _DESIGN_EFFECT * float(np.sum(size**2))
-    return math.sqrt(1 + float(np.sum((1 - probability) / probability * size**2)) / between)
+    between = _DESIGN_EFFECT * float(np.sum(size_measure(units, score) ** 2))
+    return math.sqrt(1 + allocate(units, score, judged).variance / between)

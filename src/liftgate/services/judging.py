@@ -68,7 +68,7 @@ def judge(
         treatment: predictions of the model that may replace it, on the same images.
         images: folder of images, frames.csv, or a data set, whose labels are not used.
         out: a new folder for draw.json, draw.csv and judge.html; None: plan only.
-        budget: number of judgements; None: as many as make the interval about 1.4 times as wide as labels would.
+        budget: number of judgements; None: as many as make the interval about 1.15 times as wide as labels would.
         groups: regex with (?P<group>…), CSV with columns image,group, or `folder`.
         split: of a data set.
         classes: names of the classes, where neither images nor predictions tell them.

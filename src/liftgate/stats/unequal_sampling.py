@@ -88,12 +88,29 @@ def estimated_values(
     >>> estimated_values(np.array([[1.0], [0.0]]), np.array([0, 2]), np.full(4, 0.5), np.zeros(4, dtype=int)).ravel()
     array([ 1.5,  0.5, -0.5,  0.5])
     """
-    count = int(stratum.max(initial=-1)) + 1
     weights = 1 / probability[sampled]
-    expected = stratum_means(values, weights, stratum[sampled], count)[stratum]
+    expected = _expected(values, sampled, probability, stratum)
     corrected = expected.copy()
     corrected[sampled] += weights[:, None] * (values - expected[sampled])
     return np.asarray(corrected, dtype=np.float64)
+
+
+def imputed_values(
+    values: Floats, sampled: NDArray[np.int64], probability: Floats, stratum: NDArray[np.int64]
+) -> Floats:
+    """Return (n, k) the value of every sampled unit, and its stratum's mean for every other.
+
+    Their totals are biased where the mean does not fit, but lack the noise of the weights. Arguments as in
+    `estimated_values`.
+    """
+    expected = _expected(values, sampled, probability, stratum).copy()
+    expected[sampled] = values
+    return expected
+
+
+def _expected(values: Floats, sampled: NDArray[np.int64], probability: Floats, stratum: NDArray[np.int64]) -> Floats:
+    count = int(stratum.max(initial=-1)) + 1
+    return stratum_means(values, 1 / probability[sampled], stratum[sampled], count)[stratum]
 
 
 def sampling_variance(residuals: Floats, probability: Floats, stratum: NDArray[np.int64]) -> float:
