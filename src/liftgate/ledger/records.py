@@ -15,6 +15,8 @@ from liftgate.study.records import VerdictWord
 
 Body = Mapping[str, Any]
 """Plain JSON values by name, as an entry holds them."""
+CONTAMINATED = "contaminated:"
+"""How the caveat of a verdict begins whose locked split was opened more often than was declared"""
 
 
 @dataclass(frozen=True, slots=True)

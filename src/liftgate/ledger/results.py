@@ -270,8 +270,11 @@ class GateResult(VerdictEntry):
     @property
     def claims(self) -> tuple[ClaimRow, ...]:
         """What was measured for each claim; a claim whose metric is undefined has no row."""
-        rows = (row for row in self.evidence if row.get("kind") == "claim" and "method" in row)
-        return tuple(ClaimRow.from_body(row) for row in rows)
+        return tuple(ClaimRow.from_body(row) for row in self.evidence_of("claim") if "method" in row)
+
+    def evidence_of(self, kind: str) -> tuple[Body, ...]:
+        """Return the items of its evidence of one kind: claim, comparison, attribution or forgetting."""
+        return tuple(row for row in self.evidence if row.get("kind") == kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from liftgate.data.formats.read import read
 from liftgate.data.grouping.groups import assign_groups
 from liftgate.data.splits.folds import extend_split
 from liftgate.data.splits.split import Split, make_split, read_split
-from liftgate.errors import DataError, StudyError
+from liftgate.errors import DataError, LiftgateError, StudyError
 from liftgate.hashing import content_hash, file_hash, short
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import DataEntry, FrozenSplit, SplitSummary
@@ -49,6 +49,17 @@ class StudyDatasets:
     def all(self) -> dict[str, Dataset]:
         """Return every dataset of the study by name."""
         return {spec.name: self.dataset(spec.name) for spec in self.study.datasets}
+
+    def readable(self) -> tuple[dict[str, Dataset], dict[str, str]]:
+        """Return the datasets that can be read, by name, and why each of the others cannot: a report needs none."""
+        found: dict[str, Dataset] = {}
+        unreadable: dict[str, str] = {}
+        for spec in self.study.datasets:
+            try:
+                found[spec.name] = self.dataset(spec.name)
+            except (LiftgateError, OSError) as error:
+                unreadable[spec.name] = error.what if isinstance(error, LiftgateError) else str(error.strerror)
+        return found, unreadable
 
     def fingerprint(self, name: str) -> str:
         """Return the hash of a dataset's pixels, labels, groups and splits."""

@@ -2,6 +2,9 @@
 
 gather.py         from the ledger to a ReportContent
 content.py        ReportContent: everything that a report shows
+missing.py        what a study left and is no longer there
+plain_answer.py   the verdict for somebody who knows no statistics
+metric_words.py   a sentence for each metric
 lineage.py        from a verdict back to recipe, weights and data
 curves.py         charts of trainings and evaluations
 run_rows.py       rows about trainings and costs

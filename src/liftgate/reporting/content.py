@@ -175,6 +175,10 @@ class GateContent:
     """Whether it was recorded after a verdict of its name"""
     measured_at: tuple[MeasuredAt, ...] = ()
     """Settings of the arms' measurement, in the order of `arms`; empty: not recorded"""
+    contributions: tuple[Comparison, ...] = ()
+    """Of claims about a treatment: treatment − control, which limits the verdict"""
+    forgetting: tuple[Comparison, ...] = ()
+    """After − before the training, on older data"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,5 +271,11 @@ class ReportContent:
     """`study`, `ledger head`, …: 64 hex digits each."""
     command: str = ""
     """Command that writes this report again"""
+    run_command: str = ""
+    """Command that goes on with the study"""
+    unanswered: str = ""
+    """Why the question has no answer yet, although gates may have been judged; empty: the first gate answers it"""
+    missing: tuple[str, ...] = ()
+    """What the study left and is no longer there, or is not finished, and what is not shown because of it"""
     notes: tuple[str, ...] = ()
     """Remarks about the run as a whole"""

@@ -16,7 +16,7 @@ from liftgate.data.formats import coco
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.evaluation.spec import STATISTICS
 from liftgate.ledger.chain import Ledger
-from liftgate.ledger.last_run import LastRun, TrainedStage, read_last_run, trained_stages
+from liftgate.ledger.last_run import LastRun, TrainedStage, trained_stages
 from liftgate.ledger.records import CheckEntry, DataEntry, FlowEntry, GateEntry, StepEntry, VerdictEntry
 from liftgate.ledger.results import ClaimRow, EvaluateResult, GateResult, PredictResult
 from liftgate.ledger.workspace import Workspace
@@ -33,9 +33,12 @@ from liftgate.reporting.content import (
 )
 from liftgate.reporting.curves import precision_recall_charts, training_charts
 from liftgate.reporting.lineage import format_setting, setting_differences, verdict_lineage
+from liftgate.reporting.missing import last_recorded_steps, missing
+from liftgate.reporting.number_format import without_folders
 from liftgate.reporting.pictures import picture
 from liftgate.reporting.run_rows import as_finding, cost_rows, run_rows
 from liftgate.stats.interval import Interval
+from liftgate.study.answer import answer_of
 from liftgate.study.records import Arm, Gate, Study
 
 _MAX_PICTURES = 6
@@ -46,7 +49,13 @@ _SHOWN_SETTINGS = ("imgsz", "conf", "iou", "max_det", "rect", "batch", "device",
 _SEVERITIES = ("error", "warning", "info")
 
 
-def gather_report(study: Study, workspace: Workspace, ledger: Ledger, datasets: Mapping[str, Dataset]) -> ReportContent:
+def gather_report(
+    study: Study,
+    workspace: Workspace,
+    ledger: Ledger,
+    datasets: Mapping[str, Dataset],
+    unreadable: Mapping[str, str] | None = None,
+) -> ReportContent:
     """Return the report of the last run of a study.
 
     Args:
@@ -54,9 +63,10 @@ def gather_report(study: Study, workspace: Workspace, ledger: Ledger, datasets: 
         workspace: its folders.
         ledger: its record.
         datasets: by name; the pictures' pixels and truth.
+        unreadable: dataset → why it cannot be read any more; what needs it is left out.
     """
-    run = read_last_run(ledger)
-    answered_by = run.flow.answered_by if run.flow else None
+    run = last_recorded_steps(ledger)
+    answered_by = _answered_by(study, run)
     answers = [gate for gate in study.gates if gate.name == answered_by]
     others = [gate for gate in reversed(study.gates) if gate.name != answered_by]
     gates = [
@@ -67,7 +77,7 @@ def gather_report(study: Study, workspace: Workspace, ledger: Ledger, datasets: 
     findings, ignored, checked = _findings(ledger, study, run.flow)
     return ReportContent(
         study=study.name,
-        question=study.question,
+        question=without_folders(study.question),
         gates=tuple(gates),
         data=tuple(_split_rows(ledger, study)),
         findings=findings,
@@ -79,8 +89,30 @@ def gather_report(study: Study, workspace: Workspace, ledger: Ledger, datasets: 
         versions=_versions(run.trained),
         hashes={"study": study.content_hash(), "ledger head": ledger.head},
         command=f"liftgate report {study.source.name if study.source else 'study.yaml'}",
+        run_command=f"liftgate run {study.source.name if study.source else 'study.yaml'}",
+        unanswered="" if answers and run.gate(answers[0].name) else _why_unanswered(study, run.flow),
+        missing=tuple(missing(workspace, run, unreadable or {})),
         notes=(*_notes(run.flow), *_old_statistics(run, study)),
     )
+
+
+def _answered_by(study: Study, run: LastRun) -> str | None:
+    """Return the gate that answers the question, as the run recorded it or, in an older ledger, by its verdicts."""
+    if run.flow is None or run.flow.answered_by is not None or run.flow.answer is not None:
+        return run.flow.answered_by if run.flow else None
+    words = {step.name: GateResult.from_body(step.result).word for step in run.of_kind("gate")}
+    answer = answer_of(study, words)
+    return None if answer is None else answer.gate
+
+
+def _why_unanswered(study: Study, flow: FlowEntry | None) -> str:
+    if flow is None:
+        return "no run has come to its end"
+    if flow.ended:
+        return f"the last run ended early ({flow.ended.strip().rstrip('.')})"
+    if study.answer is not None and study.answer in flow.skipped:
+        return f"the gate that answers it, {study.answer}, was skipped ({flow.skipped[study.answer]})"
+    return "no gate that answers it has been judged" if study.gates else "the study has no gate"
 
 
 class _GateSteps(NamedTuple):
@@ -119,6 +151,8 @@ def _gate(
         galleries=tuple(_galleries(workspace, gate, needs.predicted, comparison, arms, datasets)),
         charts=tuple(precision_recall_charts(study, arms)),
         measured_at=result.measured_at,
+        contributions=tuple(Comparison.from_dict(row) for row in result.evidence_of("attribution")),
+        forgetting=tuple(Comparison.from_dict(row) for row in result.evidence_of("forgetting")),
         trace=verdict_lineage(step, run),
         late=_is_late(ledger, gate, result.gate_hash),
     )

@@ -15,6 +15,7 @@ from liftgate.files import write_text
 from liftgate.progress import duration
 from liftgate.reporting import drawing, number_format
 from liftgate.reporting.content import ArmContent, DrawnBox, Gallery, GateContent, Picture, ReportContent
+from liftgate.reporting.plain_answer import no_answer, plain_answer
 from liftgate.stats.interval import Interval, percent, sample
 from liftgate.study.vocabulary import METRICS
 from liftgate.visible import visible_text
@@ -84,6 +85,8 @@ def environment() -> Environment:
         sample=sample,
         signed=number_format.signed,
         verdict_signs=VERDICT_SIGNS,
+        plain_answer=plain_answer,
+        no_answer=no_answer,
         class_columns=class_columns,
         has_one_class=has_one_class,
         is_crowded=is_crowded,

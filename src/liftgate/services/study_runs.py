@@ -191,7 +191,8 @@ def _write_report(context: Context) -> Path:
     from liftgate.reporting import render, write_paper  # imports Jinja, which planning does not need
     from liftgate.reporting.gather import gather_report
 
-    content = gather_report(context.study, context.workspace, context.ledger, context.datasets.all())
+    datasets, unreadable = context.datasets.readable()
+    content = gather_report(context.study, context.workspace, context.ledger, datasets, unreadable)
     page = render(content, context.workspace.report)
     write_paper(content, page.with_suffix(""))
     return page

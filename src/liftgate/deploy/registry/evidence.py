@@ -13,11 +13,9 @@ from liftgate.ledger.chain import Ledger
 from liftgate.ledger.entry import Entry
 from liftgate.ledger.last_run import LastRun, StepInputs, read_runs
 from liftgate.ledger.model_records import VersionVerdict
-from liftgate.ledger.records import GateEntry, LedgerRecord, StepEntry, StudyEntry, VerdictEntry
+from liftgate.ledger.records import CONTAMINATED, GateEntry, LedgerRecord, StepEntry, StudyEntry, VerdictEntry
 from liftgate.ledger.results import GateResult, PredictResult, TrainResult
 
-_CONTAMINATED = "contaminated:"
-"""Begins the caveat of a locked split that was opened beyond its budget"""
 RERUN_HINT = "`liftgate run STUDY` decides its gates again"
 
 
@@ -59,7 +57,7 @@ class Judgement:
             return "the study's last run with these weights ended before its end, so its answer may be another"
         if self.late:
             return f"the gate {verdict.gate} was changed after its verdict was known"
-        if any(caveat.startswith(_CONTAMINATED) for caveat in verdict.caveats):
+        if any(caveat.startswith(CONTAMINATED) for caveat in verdict.caveats):
             return "the verdict is contaminated: its locked split was opened more often than declared"
         return ""
 

@@ -15,7 +15,7 @@ from liftgate.files import write_json
 from liftgate.hashing import content_hash, file_hash
 from liftgate.ledger.gates import record_gate
 from liftgate.ledger.lockbox import Lockbox, Opening
-from liftgate.ledger.records import EvaluationEntry, VerdictEntry
+from liftgate.ledger.records import CONTAMINATED, EvaluationEntry, VerdictEntry
 from liftgate.ledger.results import EvaluateResult, GateResult, MeasuredAt
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.notice import Notice
@@ -344,7 +344,7 @@ def _record_verdict(context: Context, gate: Gate, decided: Verdict, comparison: 
     if opening is not None and opening.contaminated:
         times = f"{opening.number} times, {opening.budget} were declared"
         within = "for a reason that the ledger has, where it would have been refused"
-        caveats.append(f"contaminated: {gate.on} was opened {times if opening.number > opening.budget else within}")
+        caveats.append(f"{CONTAMINATED} {gate.on} was opened {times if opening.number > opening.budget else within}")
     if opening is not None and opening.number > 1:
         caveats.append(_reuse_caveat(gate, opening, decided))
     record = replace(decided, caveats=tuple(caveats)).to_dict()

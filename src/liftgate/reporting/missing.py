@@ -1,0 +1,52 @@
+"""What a study left and is no longer there: the page says so, and shows the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from liftgate.ledger.chain import Ledger
+from liftgate.ledger.last_run import LastRun, read_last_run
+from liftgate.ledger.records import StepEntry
+from liftgate.ledger.results import PredictResult
+from liftgate.ledger.workspace import Workspace
+
+
+def last_recorded_steps(ledger: Ledger) -> LastRun:
+    """Return the last run; of a study of which no run came to its end, the steps that were recorded."""
+    run = read_last_run(ledger)
+    if run.flow is not None:
+        return run
+    return LastRun(None, tuple({step.key: step for step in ledger.records(StepEntry)}.values()))
+
+
+def missing(workspace: Workspace, run: LastRun, unreadable: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for everything that the record names and that is not there, or not finished.
+
+    Args:
+        workspace: the study's folders.
+        run: the steps that the report shows.
+        unreadable: dataset → why it cannot be read any more.
+    """
+    if run.flow is None and run.steps:
+        yield "No run has come to its end: it was killed, or is still going. What it had recorded is shown."
+    for name, reason in unreadable.items():
+        yield f"Dataset {name} cannot be read any more ({reason}): its pictures are left out; figures are as recorded."
+    for trained in run.trained:
+        name = trained.step.name.removeprefix("train ")
+        if not _is_there(workspace.folder, trained.result.best):
+            yield (
+                f"The weights of {name} are gone (runs folder, {trained.result.best}): its figures are from the "
+                "record, and cannot be measured again without training."
+            )
+    for step in run.of_kind("predict"):
+        result = PredictResult.from_body(step.result)
+        if not _is_there(workspace.folder, result.file):
+            yield (
+                f"The detections of {result.arm} seed {result.seed} on {result.on} are gone ({result.file}): its "
+                "pictures are left out."
+            )
+
+
+def _is_there(folder: Path, name: str) -> bool:
+    return (folder / name).is_file()
