@@ -1,6 +1,6 @@
 """Do the intervals hold? Simulated data with a known truth, in a matrix of what real data look like.
 
-    python -P benchmarks/coverage.py [--cells all|hostile|thin|tiny] [--jobs 2] [--runs N] [--results FILE]
+    python -P benchmarks/coverage.py [--cells all|many|hostile|thin|tiny] [--jobs 2] [--runs N] [--results FILE]
     python -P benchmarks/coverage.py --table FILE > benchmarks/coverage.txt
 
 A cell is a number of groups, how uneven they are, how many classes (with rare ones), how good the models are, and in
@@ -74,9 +74,12 @@ def cells(which: str) -> list[Cell]:
             Cell(groups=100, per_group=3, sizes="zipf"),
             Cell(process="copies"),
             Cell(process="beta", quality="near 1"),
+            Cell(groups=300, per_group=1, classes=20, rare=0.1, quality="near 1"),
         ]
     if which == "hostile":
         return hostile_cells()
+    if which == "many":
+        return sorted((cell for cell in cells("all") if cell.groups >= 100), key=lambda cell: -cell.groups)
     shapes = [(5, 30), (8, 30), (20, 12), (100, 5), (300, 2), (1000, 1)]
     kinds = [(1, 1.0), (3, 0.1), (20, 0.1)]
     if which == "thin":
@@ -151,7 +154,7 @@ HEADS = ("one: given", "covers", "PASS", "two: given", "covers", "PASS", "equal"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--runs", type=int, help="of each cell; default 200 up to 250 images, else 100")
-    parser.add_argument("--cells", choices=("all", "hostile", "thin", "tiny"), default="all")
+    parser.add_argument("--cells", choices=("all", "many", "hostile", "thin", "tiny"), default="all")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--results", type=Path, default=Path("coverage.jsonl"), help="a line for each cell")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many; the next call goes on")

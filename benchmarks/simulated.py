@@ -65,6 +65,8 @@ class Cell:
     objects_in: float = 1.0
     """Share of the groups that hold objects"""
     process: Process = "normal"
+    lift: float = LIFT
+    """By how much the second model is better; 0: both are alike but for chance"""
 
     def __str__(self) -> str:
         kind = f"{self.groups} × {self.per_group} {self.sizes}"
@@ -72,7 +74,8 @@ class Cell:
         kind += f" (half of them at {self.rare:.0%})" if self.rare < 1 else ""
         kind += f", {self.quality}" if self.quality != "middle" else ""
         kind += f", objects in {self.objects_in:.0%}" if self.objects_in < 1 else ""
-        return kind + (f", {self.process}" if self.process != "normal" else "")
+        kind += f", {self.process}" if self.process != "normal" else ""
+        return kind + (f", lift {self.lift:g}" if self.lift != LIFT else "")
 
 
 class Sample(NamedTuple):
@@ -114,7 +117,7 @@ def sample(cell: Cell, rng: np.random.Generator, *, sets: int = 1) -> Sample:
     shown = np.ones_like(sizes) if cell.process == "copies" else sizes
     scene = _scene(cell, shown, sets, rng)
     difficulty = _difficulty(cell, sizes, rng)
-    first, second = (_detections(cell, scene, difficulty + lift, rng) for lift in (0.0, LIFT))
+    first, second = (_detections(cell, scene, difficulty + lift, rng) for lift in (0.0, cell.lift))
     if cell.process == "copies":
         objects = _copied((scene.image, scene.cls, scene.boxes, scene.points), sizes)
         first, second = (_copied(columns, sizes) for columns in (first, second))

@@ -29,7 +29,7 @@ def tallies_of(coverage: ModuleType, cell: object, runs: int) -> list[Any]:
     return [coverage.Tally(*values) for values in coverage.simulate(cell, runs)["tallies"]]
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(9))
 def test_intervals_hold_where_data_are_uneven_rare_or_at_the_ends(coverage: ModuleType, number: int) -> None:
     """A thinned matrix: what is promised, within three standard errors of 40 runs."""
     cell = coverage.cells("tiny")[number]

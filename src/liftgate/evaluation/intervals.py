@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +10,11 @@ from numpy.typing import NDArray
 from liftgate.evaluation.image_level import ImageLevelScores, image_level_fraction, image_level_rate
 from liftgate.evaluation.informative_groups import groups_of_average, groups_of_image_level
 from liftgate.evaluation.match_table import MatchTable
-from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, RATES, AveragedMetric
-from liftgate.evaluation.metrics import averaged_metrics, by_threshold, has_objects, rate, rate_fraction
+from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, RATES
+from liftgate.evaluation.metrics import averaged_metrics, has_objects, rate, rate_fraction
 from liftgate.evaluation.operating_point import OperatingPoint
 from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, affordable_draws, image_units
-from liftgate.kernels.matching import IOU_THRESHOLDS
+from liftgate.evaluation.small_samples import SampleValues
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance, cluster_ratio_t, median_interval
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import korn_graubard
@@ -44,33 +43,12 @@ def average_intervals(
         simple = {name: bootstrap_variance(row[0], row[1:], alone.count) for name, row in of_images.items()}
     values: dict[str, float | None] = {}
     intervals: dict[str, Interval] = {}
-    in_sample = _SampleValues(table, groups)
+    in_sample = SampleValues(table, groups)
     for name, row in replicates.items():
         values[name] = None if math.isnan(row[0]) else float(row[0])
         if not math.isnan(row[0]):
             intervals[name] = average_interval(table, name, row, groups, level, simple.get(name), in_sample=in_sample)
     return values, intervals
-
-
-class _SampleValues:
-    """AP and recall of each class in the sample; those that several metrics share are computed once."""
-
-    def __init__(self, table: MatchTable, groups: Units) -> None:
-        self._table = table
-        self._unit = (groups.group < groups.n_groups).astype(np.int64)
-        self._found: dict[tuple[str, str, int], NDArray[np.float64]] = {}
-
-    def number(self, metric: AveragedMetric) -> NDArray[np.float64]:
-        """Return (K,) how many objects of each class count."""
-        return self._table.positives(metric.size, self._unit, 2)[:, 1]
-
-    def value(self, metric: AveragedMetric) -> NDArray[np.float64]:
-        """Return (K,) the metric of each class; NaN where the sample holds no object of it."""
-        key = (metric.kind, metric.size, metric.max_detections)
-        if key not in self._found:
-            every = replace(metric, thresholds=tuple(range(len(IOU_THRESHOLDS))))
-            self._found[key] = by_threshold(self._table, every, self._unit, np.array([[0.0], [1.0]]))[:, :, 0]
-        return np.asarray(self._found[key][:, list(metric.thresholds)].mean(axis=1))
 
 
 def average_interval(
@@ -81,7 +59,7 @@ def average_interval(
     level: float,
     simple_variance: float | None = None,
     *,
-    in_sample: _SampleValues | None = None,
+    in_sample: SampleValues | None = None,
 ) -> Interval:
     """Return the interval of one COCO or OKS metric.
 
@@ -95,25 +73,12 @@ def average_interval(
         in_sample: values of the classes, where they are shared with other metrics.
     """
     metric = (COCO | OKS)[name]
+    in_sample = in_sample or SampleValues(table, groups)
     return bootstrap_se_t(
         float(replicates[0]), replicates[1:], level, n_images=int((groups.group < groups.n_groups).sum()),
         groups=groups_of_average(table, metric, groups), units=groups.count, simple_variance=simple_variance,
-        logit=True, unseen_variance=_unseen_variance(in_sample or _SampleValues(table, groups), metric),
+        logit=True, unseen_variance=in_sample.unseen_variance(metric), bias=in_sample.bias(metric),
     )  # fmt: skip
-
-
-def _unseen_variance(in_sample: _SampleValues, metric: AveragedMetric) -> float:
-    """Return the variance that no draw shows: of classes whose value is within one object of 0 or 1.
-
-    A rare class whose few objects were all found is constant over the draws, but would not be in another sample. Its
-    objects then count as independent trials, plus the four of Agresti & Coull.
-    """
-    values, number = in_sample.value(metric), in_sample.number(metric)
-    known = (number > 0) & np.isfinite(values)
-    number, worth = number[known], values[known] * number[known]
-    extreme = (worth < 1) | (worth > number - 1)
-    share = (worth + 2) / (number + 4)
-    return float(np.sum((share * (1 - share) / number)[extreme])) / len(number) ** 2 if len(number) else 0.0
 
 
 def rate_intervals(

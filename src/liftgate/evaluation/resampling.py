@@ -23,6 +23,7 @@ IMAGE_DRAWS = 200
 
 _BLOCK_SEED = 20_260_101  # fixed: blocks must not depend on the caller or the order of the images
 _DRAW_SEED = 20_260_103  # fixed: the same data give the same interval
+_HALVES_SEED = 20_260_105
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +54,11 @@ class Units:
         drawn = _draws(self.count, count)
         return drawn if self.weight is None else drawn * self.weight[:, None]
 
+    def halves(self, pairs: int) -> NDArray[np.float64]:
+        """Return (U, 1 + 2 · pairs) weights: the sample itself, then random halves of it, each with its other half."""
+        halved = _halves(self.count, pairs)
+        return halved if self.weight is None else halved * self.weight[:, None]
+
     def within(self, inside: NDArray[np.bool_]) -> Units:
         """Return these units of the images `inside` (n,) as units of all n images.
 
@@ -64,12 +70,30 @@ class Units:
 
     def draws_within(self, count: int = DRAWS) -> NDArray[np.float64]:
         """Return (U + 1, 1 + count) the weights of `draws`, and weight 0 for the last unit of `within`."""
-        drawn = self.draws(count)
-        return np.concatenate([drawn, np.zeros((1, drawn.shape[1]))])
+        return _and_nothing(self.draws(count))
+
+    def halves_within(self, pairs: int) -> NDArray[np.float64]:
+        """Return (U + 1, 1 + 2 · pairs) the weights of `halves`, and weight 0 for the last unit of `within`."""
+        return _and_nothing(self.halves(pairs))
 
     def method(self, name: str) -> str:
         """Return a method's name, with the number of blocks that it draws, if any."""
         return f"{name} over {self.count} blocks of groups" if self.blocked else name
+
+
+def _and_nothing(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([weights, np.zeros((1, weights.shape[1]))])
+
+
+@functools.lru_cache(maxsize=4)
+def _halves(units: int, pairs: int) -> NDArray[np.float64]:
+    """Return (units, 1 + 2 · pairs) weights of 0 and 1; kept, as those of `_draws`."""
+    rng = np.random.default_rng(_HALVES_SEED)
+    first = (rng.random((pairs, units)).argsort(axis=1) < units // 2).T
+    weights = np.ones((units, 1 + 2 * pairs))
+    weights[:, 1::2], weights[:, 2::2] = first, ~first
+    weights.flags.writeable = False
+    return weights
 
 
 @functools.lru_cache(maxsize=4)

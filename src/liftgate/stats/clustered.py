@@ -72,6 +72,7 @@ def bootstrap_se_t(
     units: int | None = None,
     simple_variance: float | None = None,
     unseen_variance: float = 0.0,
+    bias: float = 0.0,
     logit: bool = False,
 ) -> Interval:
     """Return estimate ± t · standard deviation over draws of groups, with effective groups − 1 degrees of freedom.
@@ -86,6 +87,7 @@ def bootstrap_se_t(
         simple_variance: variance if every image were a group of its own; gives the design effect.
         unseen_variance: added to the variance; that of classes which are constant over the draws, such as a class whose
             few objects were all found.
+        bias: by how much the estimate is too high, below 0 too low; the interval reaches so much further on that side.
         logit: compute the interval on the logit scale, so that it stays within 0 … 1.
 
     Returns:
@@ -106,9 +108,10 @@ def bootstrap_se_t(
     variance += unseen_variance
     error = math.sqrt(variance)
     half = t_quantile(level, degrees_of(groups, count, np.size(draws))) * error
-    low, high = estimate - half, estimate + half
+    down, up = half + max(0.0, bias), half + max(0.0, -bias)
+    low, high = estimate - down, estimate + up
     if logit:
-        low, high = transformed_bounds(estimate, half, "logit")
+        low, high = (transformed_bounds(estimate, reach, "logit")[end] for end, reach in enumerate((down, up)))
     effect = design_effect(variance, simple_variance)
     worth = None if effect is None else n_images / max(effect, 1.0)  # at most the images that there are
     return interval_over_groups(groups, estimate, (low, high), level, method, n_images, effect, worth, error)

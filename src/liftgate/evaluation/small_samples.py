@@ -1,0 +1,102 @@
+"""Errors of average precision that no draw of groups shows, in the sample that there is.
+
+Three of them: rare classes that were all found, or all missed, are constant over the draws; precision is interpolated
+upwards, which favours few objects, so that a mean over many rare classes is too high by more than its standard error;
+and recall is read at 101 points, so that one class jumps by 1/101 where its largest recall passes a point.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.evaluation.match_table import SIZES, MatchTable
+from liftgate.evaluation.metric_names import AveragedMetric
+from liftgate.evaluation.metrics import by_threshold
+from liftgate.evaluation.resampling import Units
+from liftgate.kernels.matching import IOU_THRESHOLDS
+
+_PAIRS = 8
+"""Pairs of halves that the bias is read from; the two of a pair cancel what is not bias"""
+_BIAS_OF_HALVES = 1 / (math.sqrt(2) - 1)
+"""Bias of the sample ÷ what half of it adds, for a bias that falls with the root of the sample"""
+_HALF_A_STEP = 0.5 / 101
+_MANY_PARTS = 100
+"""Of so many classes and IoU thresholds together the jumps between recall points cancel"""
+
+Floats = NDArray[np.float64]
+
+
+class SampleValues:
+    """AP and recall of each class in the sample and in halves of it; what several metrics share is computed once."""
+
+    def __init__(self, table: MatchTable, groups: Units) -> None:
+        self._table = table
+        self._groups = groups
+        self._inside = (groups.group < groups.n_groups).astype(np.int64)
+        self._found: dict[tuple[str, str, int], Floats] = {}
+
+    def unseen_variance(self, metric: AveragedMetric) -> float:
+        """Return the variance that no draw shows: of classes at the ends of the scale, and of the recall points."""
+        return self._of_extreme_classes(metric) + self._of_recall_points(metric)
+
+    def bias(self, metric: AveragedMetric) -> float:
+        """Return by how much the sample's value is too high (below 0: too low), for being a small sample.
+
+        Halves of the groups are higher than the sample by some of what the sample itself is too high by.
+        """
+        if metric.kind != "AP":
+            return 0.0
+        values = self.by_class(metric)
+        known = np.isfinite(values[:, 0])
+        halves = values[known, 1:]
+        some = np.isfinite(halves)
+        mean = np.where(some, halves, 0.0).sum(axis=1) / np.maximum(1, some.sum(axis=1))
+        return float((mean - values[known, 0]).mean()) * _BIAS_OF_HALVES if known.any() else 0.0
+
+    def by_class(self, metric: AveragedMetric) -> Floats:
+        """Return (K, 1 + halves) the metric of each class; NaN where there is no object of it."""
+        key = (metric.kind, metric.size, metric.max_detections)
+        if key not in self._found:
+            every = replace(metric, thresholds=tuple(range(len(IOU_THRESHOLDS))))
+            pairs = _PAIRS if metric.kind == "AP" else 0
+            weights = self._groups.halves(pairs) if self._inside.all() else self._groups.halves_within(pairs)
+            self._found[key] = by_threshold(self._table, every, self._groups.of_image, weights)
+        return np.asarray(self._found[key][:, list(metric.thresholds)].mean(axis=1))
+
+    def _of_extreme_classes(self, metric: AveragedMetric) -> float:
+        """Return the variance of classes whose value is within one object of 0 or 1.
+
+        A rare class whose few objects were all found is constant over the draws, but would not be in another sample.
+        Its objects then count as independent trials, plus the four of Agresti & Coull.
+        """
+        values, number = self.by_class(metric)[:, 0], self._table.positives(metric.size, self._inside, 2)[:, 1]
+        known = (number > 0) & np.isfinite(values)
+        number, worth = number[known], values[known] * number[known]
+        extreme = (worth < 1) | (worth > number - 1)
+        share = (worth + 2) / (number + 4)
+        return float(np.sum((share * (1 - share) / number)[extreme])) / len(number) ** 2 if len(number) else 0.0
+
+    def _of_recall_points(self, metric: AveragedMetric) -> float:
+        """Return the square of half a step between recall points, at the precision that the last hit has."""
+        known = np.isfinite(self.by_class(metric)[:, 0])
+        parts = int(known.sum()) * len(metric.thresholds)
+        if metric.kind != "AP" or not 0 < parts < _MANY_PARTS:
+            return 0.0
+        last = np.stack([self._precision_of_last_hit(metric.size, t)[known] for t in metric.thresholds])
+        return float(np.sum((last * _HALF_A_STEP) ** 2)) / parts**2
+
+    def _precision_of_last_hit(self, size: str, threshold: int) -> Floats:
+        """Return (K,) precision of each class where its recall is largest; 0 where nothing was found."""
+        table, a, bit = self._table, SIZES.index(size), np.uint16(1 << threshold)
+        live = ((table.skip[a] & bit) == 0) & (table.rank < table.limit) & (self._inside[table.image] > 0)
+        hit = live & ((table.hit[a] & bit) != 0)
+        seen, true = np.append(0, np.cumsum(live)), np.append(0, np.cumsum(hit))
+        begin, end = table.start[:-1], table.start[1:]
+        at = np.flatnonzero(hit)
+        last = np.append(at, -1)[np.searchsorted(at, end) - 1] + 1  # rows up to the last hit before the class ends
+        last = np.maximum(last, begin)
+        return np.asarray((true[last] - true[begin]) / np.maximum(1, seen[last] - seen[begin]))
