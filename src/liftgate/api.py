@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from liftgate.pipeline.control.detach import Detached as Detached
     from liftgate.pipeline.control.status import Status as Status
     from liftgate.pipeline.planning.prices import Costs as Costs
+    from liftgate.pipeline.preparing import Preparation as Preparation
     from liftgate.pipeline.runner import Planned as Planned
     from liftgate.services.benching import bench as bench
     from liftgate.services.checking import check as check
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from liftgate.services.study_runs import cost as cost
     from liftgate.services.study_runs import detach as detach
     from liftgate.services.study_runs import plan as plan
+    from liftgate.services.study_runs import prepare as prepare
     from liftgate.services.study_runs import report as report
     from liftgate.services.study_runs import run as run
     from liftgate.stats.interval import Interval as Interval
@@ -109,6 +111,7 @@ VERBS = {
     "logs": "liftgate.services.running",
     "plan": "liftgate.services.study_runs",
     "predict": "liftgate.services.prediction",
+    "prepare": "liftgate.services.study_runs",
     "promote": "liftgate.services.models",
     "prove_exports": "liftgate.services.export_proof",
     "report": "liftgate.services.study_runs",
@@ -152,6 +155,7 @@ TYPES = {
     "Planned": "liftgate.pipeline.runner",
     "PredictionResult": "liftgate.services.prediction",
     "Predictions": "liftgate.data.core.predictions",
+    "Preparation": "liftgate.pipeline.preparing",
     "Promotion": "liftgate.deploy.registry.promotion",
     "RegistryCheck": "liftgate.deploy.registry.store",
     "RunResult": "liftgate.services.study_runs",
@@ -186,6 +190,7 @@ __all__ = [
     "Planned",
     "PredictionResult",
     "Predictions",
+    "Preparation",
     "Promotion",
     "RegistryCheck",
     "RunResult",
@@ -216,6 +221,7 @@ __all__ = [
     "logs",
     "plan",
     "predict",
+    "prepare",
     "promote",
     "prove_exports",
     "report",

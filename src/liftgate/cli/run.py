@@ -13,12 +13,16 @@ from types import FrameType
 
 from liftgate.cli.live_view import NoticePrinter
 from liftgate.cli.output import add_json, add_open_anyway, add_overrides, emit_json, progress, reason_to_open, say, show
+from liftgate.errors import FindingsError, UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `liftgate run`."""
     parser.add_argument("study", type=Path, help="study.yaml")
     parser.add_argument("--detach", action="store_true", help="run without this shell; messages go to run.log")
+    parser.add_argument(
+        "--prepare", action="store_true", help="check, write every training's folder with its command, run nothing"
+    )
     parser.add_argument(
         "--time-limit",
         metavar="TIME",
@@ -35,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     from liftgate import api
     from liftgate.pipeline.control.deadline import parse_time_limit
 
+    if args.prepare:
+        return _prepare(args)
     time_limit = None if args.time_limit is None else parse_time_limit(args.time_limit)
     if args.detach:
         return _detach(args, time_limit)
@@ -61,6 +67,37 @@ def run(args: argparse.Namespace) -> int:
             show(verdict["sentence"])
         show(f"report: {result.report}")
     return result.exit_code
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    """Prepare the study; exit code 3 where `run` would stop at the errors of the check."""
+    from liftgate import api
+
+    if args.detach or reason_to_open(args) or args.time_limit != (os.environ.get("LIFTGATE_TIME_LIMIT") or None):
+        got = "--detach" if args.detach else "--open-anyway" if reason_to_open(args) else "--time-limit"
+        raise UsageError("--prepare runs nothing and takes only --set and --json", got=got, hint=f"leave {got} out")
+    with progress() as screen:
+        prepared = api.prepare(args.study, overrides=args.overrides, progress=screen)
+    code = 0 if prepared.ok else FindingsError.exit_code
+    if args.json:
+        emit_json(
+            {
+                "ok": prepared.ok,
+                "issues": [issue.to_body() for issue in prepared.issues],
+                "runs": [{"step": run.step, "folder": str(run.folder)} for run in prepared.runs],
+                "waiting": [{"step": step, "why": why} for step, why in prepared.waiting],
+            }
+        )
+        return code
+    for issue in prepared.issues:
+        show(f"{issue.severity:<8} {issue.id}  {issue.where}: {issue.message}")
+    for run in prepared.runs:
+        show(f"prepared  {run.step}: {run.folder}")
+    for step, why in prepared.waiting:
+        show(f"waiting   {step}: {why}")
+    count = sum(issue.severity == "error" for issue in prepared.issues)
+    show(f"next: liftgate run {args.study}" if prepared.ok else f"not ok: `liftgate run` would stop at {count} errors")
+    return code
 
 
 def _detach(args: argparse.Namespace, time_limit: float | None) -> int:

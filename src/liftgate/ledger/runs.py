@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from liftgate.errors import LedgerError
 from liftgate.files import replacing, write_json, write_text
@@ -24,9 +24,10 @@ from liftgate.ledger.records import Body
 from liftgate.ledger.results import EpochRow, TrainingFacts
 from liftgate.progress import duration
 
-State = Literal["running", "paused", "finished", "failed"]
-UNFINISHED: tuple[State, ...] = ("running", "paused", "failed")
-"""States that a run can be resumed from: a killed run stays `running`, one whose child was killed is `failed`"""
+State = Literal["prepared", "running", "paused", "finished", "failed"]
+UNFINISHED: tuple[State, ...] = ("prepared", "running", "paused", "failed")
+"""States that a run goes on from: `prepared` has not begun, a killed run stays `running`, one whose child was killed is
+`failed`"""
 
 
 RECORDED_FILES = ("results/results.csv", "results/args.yaml")
@@ -104,11 +105,16 @@ class RunFolder:
     @classmethod
     def unfinished(cls, runs: Path, key: str) -> RunFolder | None:
         """Return the newest unfinished folder of the run `key`, to resume it; None: there is none."""
+        return cls.newest(runs, key, UNFINISHED)
+
+    @classmethod
+    def newest(cls, runs: Path, key: str, states: Sequence[State] = get_args(State)) -> RunFolder | None:
+        """Return the newest folder of the run `key` in one of the states; None: there is none."""
         for folder in reversed(list(run_folders(runs))):
             if not folder.record_path.is_file():
                 continue  # killed while it was created: nothing to resume; REPORT.md shows it
             record = folder.read()
-            if record.key == key and record.state in UNFINISHED:
+            if record.key == key and record.state in states:
                 return folder
         return None
 

@@ -12,7 +12,7 @@ from liftgate.errors import LiftgateError, UsageError
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import Body
 from liftgate.ledger.workspace import Workspace
-from liftgate.pipeline import runner, spending
+from liftgate.pipeline import preparing, runner, spending
 from liftgate.pipeline.context import Context, never
 from liftgate.pipeline.control.detach import Detached
 from liftgate.pipeline.control.detach import detach as start_detached
@@ -20,6 +20,7 @@ from liftgate.pipeline.datasets import StudyDatasets
 from liftgate.pipeline.notice import Notice, ignore_notice
 from liftgate.pipeline.planning.estimate import measure as measure_pace
 from liftgate.pipeline.planning.prices import Costs, offers, read_prices
+from liftgate.pipeline.preparing import Preparation
 from liftgate.pipeline.runner import Planned, training_hours
 from liftgate.progress import Progress, silent
 from liftgate.study.study_file import load
@@ -140,6 +141,24 @@ def run(
         raise
     verdicts = {name: result.to_body() for name, result in gates.items()}
     return RunResult(verdicts, _write_report(context), runner.exit_code(context.study, gates))
+
+
+def prepare(
+    study: str | Path, *, overrides: Mapping[str, str] | None = None, progress: Progress = silent
+) -> Preparation:
+    """Check a study and write a folder for every training to come, with preflight.json and command.sh; train nothing.
+
+    `run` trains in these folders. Called again, it writes both files again and makes no second folder.
+
+    Args:
+        study: path of study.yaml.
+        overrides: dotted key → value, as `--set` gives them.
+        progress: called as data are read.
+
+    Raises:
+        UsageError: the study cannot be read or cannot run, or is running.
+    """
+    return preparing.prepare(_open(study, overrides, progress))
 
 
 def detach(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from liftgate._version import __version__
 from liftgate.checks.finding import Finding
 from liftgate.errors import FindingsError
 from liftgate.ledger.chain import Ledger
-from liftgate.ledger.records import CheckEntry, IgnoreEntry, StepEntry
+from liftgate.ledger.records import Body, CheckEntry, FindingRow, IgnoreEntry, StepEntry
 from liftgate.ledger.results import EvaluateResult, FindingsResult
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.notice import warning
@@ -48,18 +48,50 @@ class CheckStep(Step[FindingsResult]):
         Raises:
             FindingsError: it has errors.
         """
-        # a plan applies no rules
-        from liftgate.checks.run import run as run_rules
-        from liftgate.checks.subject import Subject
-
         study, ledger = self._context.study, self._context.ledger
-        subject = Subject(self._context.datasets.all(), study, measured=measured_arms(ledger))
-        found = run_rules(subject, ignore=study.ignore, progress=self._context.progress)
+        found = check_study(self._context)
         ledger.append("check", {"study": study.content_hash(), **found.to_dict()})
         record_ignored(self._context, found)
         if not found.ok:
             raise _errors(found.findings)
         return FindingsResult(found.to_dict())
+
+
+def check_study(context: Context) -> CheckResult:
+    """Return what all rules find in the study and its data; nothing is recorded."""
+    # a plan applies no rules
+    from liftgate.checks.run import run as run_rules
+    from liftgate.checks.subject import Subject
+
+    subject = Subject(context.datasets.all(), context.study, measured=measured_arms(context.ledger))
+    return run_rules(subject, ignore=context.study.ignore, progress=context.progress)
+
+
+class CheckOutcome(NamedTuple):
+    """What preflight.json says of the check."""
+
+    ok: bool | None
+    """Whether it found no errors; None: nothing was checked"""
+    issues: tuple[FindingRow, ...] | None
+    """Errors and warnings; None: nothing was checked"""
+
+    @classmethod
+    def of(cls, found: CheckResult) -> CheckOutcome:
+        """Return what `check_study` found."""
+        rows = (FindingRow.from_body(one.to_dict()) for one in found.findings)
+        return cls(found.ok, tuple(row for row in rows if row.severity != "info"))
+
+    @classmethod
+    def recorded(cls, context: Context) -> CheckOutcome:
+        """Return what the ledger has of this study's last check."""
+        entries = [one for one in context.ledger.records(CheckEntry) if one.study == context.study.content_hash()]
+        if not entries:
+            return cls(None, None)
+        return cls(entries[-1].ok, tuple(row for row in entries[-1].findings if row.severity != "info"))
+
+    def to_body(self) -> Body:
+        """Return it as plain JSON values."""
+        return {"ok": self.ok, "issues": None if self.issues is None else [row.to_body() for row in self.issues]}
 
 
 def measured_arms(ledger: Ledger) -> dict[tuple[str, str], Mapping[str, float | None]]:

@@ -24,12 +24,13 @@ from liftgate.hashing import file_hash
 from liftgate.ledger.preflight import preflight
 from liftgate.ledger.records import Body, DecisionEntry, DecisionRow, FindingRow, StepEntry
 from liftgate.ledger.results import EpochRow, RunEntry, TrainResult
-from liftgate.ledger.runs import RunFolder, RunRecord, write_report
+from liftgate.ledger.runs import RunFolder, RunRecord, State, write_report
 from liftgate.pipeline.budget import Ceiling
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.notice import Notice, warning
 from liftgate.pipeline.spending import epoch_seconds
 from liftgate.pipeline.step import Step, damage
+from liftgate.pipeline.steps.checking import CheckOutcome
 from liftgate.pipeline.steps.stopping import decision_points, end_word, expected_rows
 from liftgate.study.records import Arm
 from liftgate.training import launch
@@ -61,18 +62,10 @@ class StageRun:
         folder = context.workspace.folder
         unfinished = RunFolder.unfinished(folder, step.key)
         ceiling = Ceiling.of(context, unfinished)
-        run = unfinished or RunFolder.create(
-            folder,
-            step.name.removeprefix("train "),
-            step.key,
-            arm=self._arm.name,
-            stage=self._number,
-            seed=self._seed,
-        )
-        job = self._job(weights, run)
-        run.write_preflight(preflight(context.study.folder, study=context.study.name, **self._identity()))
-        run.write_command(training_command(job))
-        if unfinished is None:
+        run = unfinished or self._new_folder("running")
+        job = self._write_before(weights, run, CheckOutcome.recorded(context))
+        if unfinished is None or run.read().state == "prepared":
+            run.update(state="running")
             self._continue_stopped_run(run, job)
         started, before = time.monotonic(), run.read().seconds or 0.0
         try:
@@ -95,6 +88,30 @@ class StageRun:
         finally:
             write_report(folder)
         return self._finish(run, job, outcome, round(before + time.monotonic() - started, 3))
+
+    def prepare(self, weights: str, checked: CheckOutcome) -> RunFolder:
+        """Write the run's folder with preflight.json and command.sh, and train nothing; `train` goes on in it.
+
+        Args:
+            weights: where the start weights are, or will be once the stage before is trained.
+            checked: what preflight.json says of the check.
+        """
+        folder = self._context.workspace.folder
+        run = RunFolder.unfinished(folder, self._step.key) or self._new_folder("prepared")
+        self._write_before(weights, run, checked)
+        return run
+
+    def _new_folder(self, state: State) -> RunFolder:
+        step, folder = self._step, self._context.workspace.folder
+        known: dict[str, Any] = {"arm": self._arm.name, "stage": self._number, "seed": self._seed, "state": state}
+        return RunFolder.create(folder, step.name.removeprefix("train "), step.key, **known)
+
+    def _write_before(self, weights: str, run: RunFolder, checked: CheckOutcome) -> TrainJob:
+        """Write what is known before the first epoch: preflight.json and command.sh."""
+        study, job = self._context.study, self._job(weights, run)
+        run.write_preflight(preflight(study.folder, study=study.name, **checked.to_body(), **self._identity()))
+        run.write_command(training_command(job))
+        return job
 
     def _identity(self) -> Body:
         step = self._step

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from liftgate.ledger.records import Body
 from liftgate.ledger.results import TrainResult
+from liftgate.ledger.runs import RunFolder
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.step import Results, Step
+from liftgate.pipeline.steps.checking import CheckOutcome
 from liftgate.pipeline.steps.recipe import recipe_of
 from liftgate.study.records import Arm, Stage, Study
 from liftgate.training.start_weights import resolve_weights
@@ -57,6 +59,18 @@ class TrainStep(Step[TrainResult]):
             weights_file = results.of(self._previous).weights(self.stage.weights_from)
             weights = str(self._context.workspace.folder / weights_file)
         return StageRun(self._context, self, self._arm, self._number, self._seed).train(weights)
+
+    def prepare(self, checked: CheckOutcome) -> RunFolder:
+        """Write the folder of this training, and train nothing; see `StageRun.prepare`."""
+        from liftgate.pipeline.steps.stage_run import StageRun
+
+        weights = self._own_weights and self._own_weights.path
+        if weights is None:  # where the stage before, finished or prepared as well, puts them
+            assert self._previous is not None
+            before = RunFolder.newest(self._context.workspace.folder, self._previous.key)
+            assert before is not None
+            weights = str(before.results / f"{self.stage.weights_from}.pt")
+        return StageRun(self._context, self, self._arm, self._number, self._seed).prepare(weights, checked)
 
     def files(self, result: TrainResult) -> Mapping[Path, str | None]:
         """Return the best weights, and the last ones where the next stage starts from them."""
