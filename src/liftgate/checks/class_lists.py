@@ -101,7 +101,7 @@ def _of_gate(subject: Subject, gate: Gate) -> Iterator[ClassListConflict]:
         message = f"{where} names threats that are no classes of {measured}: {first_few(strangers)}"
         hint = f"threats: {list(pairs.values())}" if pairs else f"classes: {first_few(truth.classes)}"
         yield ClassListConflict(where, message, hint, "error", strangers, pairs)
-    for arm in (one for one in study.arms if one.stages and one.name in (gate.treatment, gate.control, gate.arm)):
+    for arm in (one for one in study.arms if one.stages and one.name in gate.arm_names):
         learned = _learned(subject, arm.stages[-1])
         unseen = _missing(truth.classes, learned)
         if not learned or not unseen:

@@ -177,11 +177,11 @@ def _met_already(subject: Subject, gate: Gate) -> Iterator[Weakness]:
     """Yield the baselines, as far as they were measured, that reach the targets of a trained arm."""
     study = subject.study
     assert study is not None
-    arm = next((one for one in study.arms if one.name == gate.arm), None)
-    if arm is None or not arm.stages or not gate.claims:
+    arms = [one for one in study.arms if one.name in gate.arm_names and one.stages]
+    if not arms or not gate.claims:
         return
     baselines = [one.name for one in study.arms if not one.stages]
-    baselines += [str(one.control) for one in study.gates if one.is_comparison and one.treatment == gate.arm]
+    baselines += [str(one.control) for one in study.gates if one.is_comparison and one.treatment in gate.arm_names]
     for name in dict.fromkeys(baselines):
         values = subject.measured.get((name, gate.on), {})
         met = [(claim, value) for claim in gate.claims if _meets(claim, value := values.get(claim.metric))]

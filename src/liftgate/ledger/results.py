@@ -145,6 +145,11 @@ class TrainResult(LedgerRecord):
         """The report of each epoch."""
         return tuple(EpochRow(body) for body in self.curve)
 
+    def best_metric(self, name: str) -> float | None:
+        """Return a metric on val at the best epoch, as the trainer reports it; None: it reports none."""
+        best = self.training_facts.best_epoch
+        return next((row.metrics.get(name) for row in self.epoch_rows if row.epoch == best), None)
+
     def weights(self, which: Literal["best", "last"]) -> str:
         """Return the best or the last weights file, relative to the folder of the ledger."""
         return self.best if which == "best" else self.last

@@ -15,7 +15,7 @@ from liftgate.ledger.results import GateResult
 from liftgate.pipeline.budget import foreseen_excess
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.control.session import session
-from liftgate.pipeline.flow_state import FlowState, exported_arms
+from liftgate.pipeline.flow_state import FlowState, Winner, exported_arms
 from liftgate.pipeline.notice import Notice, warning
 from liftgate.pipeline.planning.auto_batch import open_batches, settle_batch
 from liftgate.pipeline.planning.estimate import Times
@@ -62,7 +62,7 @@ def plan(context: Context) -> list[Planned]:
             flow.skip(flow_step, reason, for_good=not undecided)
             continue
         flow.enter(flow_step)
-        steps = (step for step in _steps_of(context, flow_step) if not flow.stopped(step))
+        steps = (step for step in _steps_of(context, flow_step, flow) if not flow.stopped(step))
         for part in (part for step in steps for part in _with_needs(step)):
             if part.key in seen:
                 continue
@@ -183,11 +183,11 @@ class _FlowRun:
             context.ledger.add(entry)
 
     def _steps(self, flow_step: FlowStep) -> Sequence[Step[Any]]:
-        steps = _steps_of(self._context, flow_step)
+        steps = _steps_of(self._context, flow_step, self._state)
         parts = (part for step in steps for part in _with_needs(step))
         if any(part.KIND == "train" for part in parts) and open_batches(self._context):
             settle_batch(self._context)
-            steps = _steps_of(self._context, flow_step)
+            steps = _steps_of(self._context, flow_step, self._state)
         return steps
 
     def _result_of(self, step: Step[R]) -> R:
@@ -246,8 +246,11 @@ class _FlowRun:
         warn_of_met_targets(self._context)
 
 
-def _steps_of(context: Context, flow_step: FlowStep) -> Sequence[Step[Any]]:
-    """Return the steps that one step of the flow consists of, in order; none for `report`."""
+def _steps_of(context: Context, flow_step: FlowStep, state: FlowState | None = None) -> Sequence[Step[Any]]:
+    """Return the steps that one step of the flow consists of, in order; none for `report`.
+
+    A gate about the winner of several arms is about the one that `state` knows; without a state, about each of them.
+    """
     # Imported here: each kind of step imports the packages that do its work, which the types of a plan do not need.
     from liftgate.pipeline.steps.checking import CheckStep
     from liftgate.pipeline.steps.exporting import ExportStep
@@ -273,9 +276,14 @@ def _steps_of(context: Context, flow_step: FlowStep) -> Sequence[Step[Any]]:
             for settings in all_settings(study, gate, arm)
         ]
     if flow_step.name == "export":
-        return [ExportStep(context, study.arm(name), flow_step) for name in exported_arms(study, flow_step)]
+        names = exported_arms(study, flow_step) if state is None else state.exported(flow_step)
+        return [ExportStep(context, study.arm(name), flow_step) for name in names]
     gate = next((gate for gate in study.gates if gate.name == flow_step.name), None)
-    return [] if gate is None else [gate_step(context, gate, VerdictContext(context, gate))]
+    if gate is None or not gate.winner_of:
+        return [] if gate is None else [gate_step(context, gate, VerdictContext(context, gate))]
+    winners = [Winner(name, "") for name in gate.winner_of] if state is None else [state.winner(gate)]
+    judged = [(replace(gate, arm=winner.arm), winner.why) for winner in winners]
+    return [gate_step(context, one, VerdictContext(context, one), why) for one, why in judged]
 
 
 def _arms_trained_by(study: Study, flow_step: FlowStep) -> list[Arm]:
@@ -286,8 +294,7 @@ def _arms_trained_by(study: Study, flow_step: FlowStep) -> list[Arm]:
 
 
 def _untrained_arms(study: Study, gate: Gate) -> list[Arm]:
-    names = [name for name in (gate.arm, gate.control, gate.treatment) if name is not None]
-    return [arm for arm in (study.arm(name) for name in names) if not arm.stages]
+    return [arm for arm in map(study.arm, gate.arm_names) if not arm.stages]
 
 
 def _warn_of_findings(context: Context) -> None:

@@ -133,6 +133,8 @@ def _gate(
     datasets: Mapping[str, Dataset],
 ) -> GateContent:
     result = GateResult.from_body(step.result)
+    if gate.winner_of and result.measured_at:  # the arm that won is part of the result
+        gate = replace(gate, arm=result.measured_at[0].arm)
     needs = _gate_steps(gate, run.needs(step), result)
     comparison = None if result.comparison is None else Comparison.from_dict(result.comparison)
     roles: tuple[tuple[str | None, Role], ...] = (

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
-from liftgate.study.value_types import ArmName, Fraction, Metric, Name, Text, one_or_more
+from liftgate.study.value_types import ArmName, ArmOrWinner, Fraction, Metric, Name, Text, one_or_more
 
 
 class Keys(BaseModel):
@@ -80,7 +80,12 @@ class GateKeys(Keys):
         "recipe or recipe.NAME. Anything else that differs makes the comparison confounded.",
         json_schema_extra={"type": ["array", "string"]},
     )
-    arm: ArmName | None = Field(default=None, description="Claims: the arm that they are about.")
+    arm: ArmOrWinner | None = Field(
+        default=None,
+        description="Claims: the arm that they are about. winner(phase1, phase2): of these arms the one that is best "
+        "on val, by the metric in `select` (else mAP50) at its best epoch; an arm that was stopped or never trained "
+        "takes no part.",
+    )
     claims: list[ClaimKeys] = Field(default=[], description="Claims: all must hold; the verdict is the worst of them.")
     rule: Literal["interval", "point"] = Field(
         default="interval",

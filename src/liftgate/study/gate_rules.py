@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from liftgate.study.gate_keys import ClaimKeys, GateKeys, ThresholdKeys
 from liftgate.study.partial_study import PartialStudy, require_known, require_split, require_unlocked_splits
+from liftgate.study.value_types import candidates
 from liftgate.study.vocabulary import DIFFERENCES, LOWER_IS_BETTER, SCREENING
 from liftgate.study.yaml_keys import TrainedKeys
 from liftgate.study.yaml_source import Path, Source
@@ -117,6 +118,8 @@ def _margin(gate: GateKeys, path: Path, source: Source) -> None:
 def _claims(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
     if gate.arm is None:
         source.add_problem(path, "claims need `arm`", suggestion("", draft.names["arms"]))
+    elif some := candidates(gate.arm):
+        _winner(draft, gate, some, (*path, "arm"), source)
     else:
         require_known(source, (*path, "arm"), gate.arm, "arm", draft.arm_names)
     if not gate.claims:
@@ -125,6 +128,34 @@ def _claims(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> 
         _direction(claim, (*path, "claims", index), source)
     for key in sorted({"metric", "margin", "differ", "claim"} & gate.model_fields_set):
         source.add_problem((*path, key), f"`{key}` belongs to a comparison", "claims have their own `metric`")
+
+
+def _winner(draft: PartialStudy, gate: GateKeys, arms: tuple[str, ...], path: Path, source: Source) -> None:
+    """Check that trainings can rank the arms: on one val, by one metric, and not where the winner is judged."""
+    ranked: dict[tuple[str, str | None], str] = {}
+    for index, name in enumerate(arms):
+        if name in arms[:index]:
+            source.add_problem(path, f"`{name}` is named twice", "winner(phase1, phase2)")
+        elif require_known(source, path, name, "arm", draft.arm_names) and name in draft.arms:
+            stages = draft.arms[name]
+            if not isinstance(stages, list):
+                message = f"`{name}` is not trained: it has no figures on val by which it could win"
+                source.add_problem(path, message, "leave it out; a gate with `control:` compares with it")
+                continue
+            written, last = draft.arms_as_written.get(name), stages[-1]
+            usual = written.select if isinstance(written, TrainedKeys) else None
+            parts = last.data if isinstance(last.data, list) else []
+            val = last.val or (parts[-1].dataset if parts else str(last.data))
+            ranked.setdefault((val, last.select or usual), name)
+    if len(ranked) > 1:
+        (one, other, *_) = ranked.values()
+        message = f"`{one}` and `{other}` are validated on other images or by other metrics, which rank nothing"
+        source.add_problem(path, message, "the same `val` and `select` for all of them")
+    for val, _ in ranked:
+        if gate.on == f"{val}.val":
+            message = f"the winner is chosen on `{gate.on}`: judged there as well, it looks better than it is"
+            source.add_problem((*path[:-1], "on"), message, f"on: {val}.test")
+            return
 
 
 def _direction(claim: ClaimKeys, path: Path, source: Source) -> None:

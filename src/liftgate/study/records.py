@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -186,15 +186,23 @@ class Gate:
     """Where the rule of a point gate was published, which is then replayed even on under five groups"""
     by: str | None = field(default=None, metadata=OMITTED_AT_DEFAULT)
     """Rule that gives each image its slice; None: no slices"""
+    winner_of: tuple[str, ...] = field(default=(), metadata=OMITTED_AT_DEFAULT)
+    """Claims: arms of which the best on val is judged; `arm` is None until it is known which one that is"""
 
     @property
     def is_comparison(self) -> bool:
         """Whether it compares two arms."""
         return self.control is not None
 
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """The arms that it is about; of a winner that is not known yet, all that it may be."""
+        named = (self.arm, self.treatment, self.control)
+        return tuple(name for name in named if name is not None) or self.winner_of
+
     def content_hash(self) -> str:
-        """Return the hash of the gate: any change makes it a new gate."""
-        return content_hash(self)
+        """Return the hash of the gate: any change makes it a new gate. Which arm won is a result and no part of it."""
+        return content_hash(replace(self, arm=None) if self.winner_of else self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 from liftgate.study.ablations import variants
 from liftgate.study.gate_rules import check_gates
 from liftgate.study.partial_study import PartialStudy, require_known, require_unlocked_splits
+from liftgate.study.value_types import candidates
 from liftgate.study.vocabulary import (
     ARM_WORDS,
     EXPORT_FORMATS,
@@ -258,7 +259,7 @@ def _order(draft: PartialStudy, source: Source) -> None:
                 message = f"export needs the arm `{name}`, which no step before it trains"
                 source.add_problem(("flow", index), message, "put `train` before the export")
         for gate in draft.expanded_gates.get(step.step, {}).values():
-            for arm in (gate.arm, gate.treatment, gate.control):
+            for arm in (*(candidates(gate.arm) or (gate.arm,)), gate.treatment, gate.control):
                 if arm is not None and isinstance(draft.arms.get(arm), list) and arm not in trained:
                     message = f"the gate `{step.step}` needs the arm `{arm}`, which no step before it trains"
                     source.add_problem(("flow", index), message, "put `train` before the gate")

@@ -31,6 +31,7 @@ from liftgate.study.records import (
     Study,
     Threshold,
 )
+from liftgate.study.value_types import candidates
 from liftgate.study.yaml_source import Path as KeyPath
 from liftgate.study.yaml_source import Problem, Source, dotted, read
 from liftgate.suggestions import suggestion
@@ -141,7 +142,8 @@ def _message_and_hint(details: Any, path: KeyPath) -> tuple[str, str | None]:
         known = [word.strip(" '") for word in context["expected"].replace(" or ", ",").split(",")]
         return f"expected {', '.join(known)}, got {_quote(details['input'])}", suggestion(details["input"], known)
     if kind == "string_pattern_mismatch":
-        return f"expected a name of letters, digits, _ and -, got {_quote(details['input'])}", None
+        hint = "winner(phase1, phase2) takes two arms or more" if "winner" in str(details["input"]) else None
+        return f"expected a name of letters, digits, _ and -, got {_quote(details['input'])}", hint
     if kind == "model_type":
         return f"expected a mapping of keys, got {_quote(details['input'])}", None
     if kind == "too_short":
@@ -307,8 +309,10 @@ def _gate(name: str, entry: gate_keys.GateKeys) -> Gate:
     claims = tuple(Claim(claim.metric, claim.at_least, claim.at_most) for claim in entry.claims)
     rule = entry.threshold
     threshold = Threshold(**rule.model_dump()) if isinstance(rule, gate_keys.ThresholdKeys) else Threshold(at=rule)
+    if winner_of := candidates(entry.arm):
+        plain["arm"] = None
     more: dict[str, Any] = {"threats": tuple(entry.threats), "threshold": None if rule is None else threshold}
-    return Gate(name=name, claims=claims, differ=tuple(entry.differ), **more, **plain)
+    return Gate(name=name, claims=claims, differ=tuple(entry.differ), winner_of=winner_of, **more, **plain)
 
 
 def _flow_steps(

@@ -18,8 +18,22 @@ Scalar = str | bool | int | float
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$")]
 ArmName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
 """Name of an arm where it is referred to: an ablation's has the value in it, base-fliplr-0.5"""
+_ARM = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+ArmOrWinner = Annotated[str, StringConstraints(pattern=rf"^({_ARM}|winner\(\s*{_ARM}(\s*,\s*{_ARM})+\s*\))$")]
+"""Name of an arm, or `winner(a, b)`: the best of several"""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def candidates(arm: str | None) -> tuple[str, ...]:
+    """Return the arms of which a gate judges the winner; empty: it names one arm, or none.
+
+    >>> candidates("winner(phase1, phase2)"), candidates("phase1")
+    (('phase1', 'phase2'), ())
+    """
+    if arm is None or not arm.startswith("winner("):
+        return ()
+    return tuple(name.strip() for name in arm.removeprefix("winner(").removesuffix(")").split(","))
 
 
 def _ceiling(value: float) -> float:

@@ -10,7 +10,6 @@ from liftgate.checks.image_sizes import measured_sizes
 from liftgate.checks.messages import first_few
 from liftgate.checks.rule import rule
 from liftgate.checks.subject import Subject
-from liftgate.study.records import Gate
 
 
 @rule("gate.vacuous", "warning", "error")
@@ -54,14 +53,10 @@ def image_sizes(subject: Subject) -> Iterator[Finding]:
     if study is None or "imgsz" in study.evaluation:
         return
     for arm in (arm for arm in study.arms if not arm.stages):
-        sizes = {gate.name: measured_sizes(study, gate, arm) for gate in study.gates if arm.name in _arms(gate)}
+        sizes = {gate.name: measured_sizes(study, gate, arm) for gate in study.gates if arm.name in gate.arm_names}
         if len({frozenset(some) for some in sizes.values()}) > 1:
             named = [f"{' and '.join(map(str, some))} px by `{name}`" for name, some in sizes.items()]
             largest = max((size for some in sizes.values() for size in some if isinstance(size, int)), default=640)
             hint = f"`imgsz: {largest}` beside its weights, or evaluation: {{imgsz: {largest}}}"
             message = f"`{arm.name}` is measured at {first_few(named)}"
             yield image_sizes.finding(study.place("arms", arm.name), message, hint=hint)
-
-
-def _arms(gate: Gate) -> tuple[str | None, ...]:
-    return (gate.arm, gate.treatment, gate.control)

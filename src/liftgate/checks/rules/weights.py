@@ -121,7 +121,7 @@ def classes(subject: Subject) -> Iterator[Finding]:
     study = subject.study
     for gate in study.gates if study else ():
         truth = subject.datasets.get(gate.on.rpartition(".")[0])
-        for name in filter(None, (gate.treatment, gate.control, gate.arm)):
+        for name in gate.arm_names:
             arm = next((arm for arm in study.arms if arm.name == name), None) if study else None
             if truth is None or arm is None or arm.stages or not arm.weights:
                 continue

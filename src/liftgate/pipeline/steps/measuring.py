@@ -95,18 +95,19 @@ class EvaluateStep(Step[EvaluateResult]):
         return EvaluateResult(self._arm.name, self._seed, gate.on, _with_worst_images(measured))
 
 
-def gate_step(context: Context, gate: Gate, verdict_context: VerdictContext) -> Step[GateResult]:
+def gate_step(context: Context, gate: Gate, verdict_context: VerdictContext, won: str = "") -> Step[GateResult]:
     """Return the step that decides a gate.
 
     Args:
         context: the study.
         gate: the gate.
         verdict_context: adds caveats from the arms' trainings to its verdict.
+        won: why its arm is the winner of several; empty: the gate names the arm itself.
     """
     return (
         ComparisonStep(context, gate, verdict_context)
         if gate.is_comparison
-        else ClaimsStep(context, gate, verdict_context)
+        else ClaimsStep(context, gate, verdict_context, won)
     )
 
 
@@ -146,9 +147,9 @@ class ClaimsStep(Step[GateResult]):
     KIND = "gate"
     RESULT = GateResult
 
-    def __init__(self, context: Context, gate: Gate, verdict_context: VerdictContext) -> None:
+    def __init__(self, context: Context, gate: Gate, verdict_context: VerdictContext, won: str = "") -> None:
         assert gate.arm is not None
-        self._context, self._gate, self._verdict_context = context, gate, verdict_context
+        self._context, self._gate, self._verdict_context, self._won = context, gate, verdict_context, won
         self._arm, seed = context.study.arm(gate.arm), context.study.seeds[0]
         self._evaluated = EvaluateStep(context, self._arm, seed, gate)
         comparisons = (one for one in context.study.gates if (one.treatment, one.on) == (gate.arm, gate.on))
@@ -160,7 +161,8 @@ class ClaimsStep(Step[GateResult]):
         for contribution in self._contributions:
             needs += contribution.needs
         needs += self._verdict_context.needs
-        super().__init__(gate.name, _verdict_inputs(context, gate, verdict_context), needs)
+        chosen = {"won": won} if won else {}
+        super().__init__(gate.name, {**_verdict_inputs(context, gate, verdict_context), **chosen}, needs)
 
     def work(self, results: Results) -> GateResult:
         """Judge the claims and write the verdict into the ledger."""
@@ -170,7 +172,8 @@ class ClaimsStep(Step[GateResult]):
         speed = None if self._speed is None else results.of(self._speed)
         seeds = self._context.study.seeds[:1] if self._arm.stages else ()
         decided = verdict.judge_claims(self._gate, with_speed(evaluation, speed), seeds=seeds)
-        decided = replace(decided, caveats=(*decided.caveats, *speed_caveats(speed)))
+        caveats = (*((self._won,) if self._won else ()), *decided.caveats, *speed_caveats(speed))
+        decided = replace(decided, caveats=caveats)
         for contribution in self._contributions:  # any of the controls may explain the result
             comparison = contribution.compare(results)
             decided = verdict.attribute(decided, comparison, control=str(contribution.gate.control))
@@ -376,7 +379,7 @@ def _open_lockbox(context: Context, gate: Gate) -> Opening | None:
     lockbox = Lockbox.of_study(context.study, context.ledger)
     if not lockbox.locks(name, split):
         return None
-    arms = [context.study.arm(arm) for arm in (gate.arm, gate.control, gate.treatment) if arm is not None]
+    arms = [context.study.arm(arm) for arm in gate.arm_names]
     # By one size each: an untrained control at a second one is the same question, and no further opening.
     usual = {arm.name: prediction_settings(context.study, gate, arm) for arm in arms}
     predictions = [

@@ -70,8 +70,7 @@ class VerdictContext:
     def __init__(self, context: Context, gate: Gate) -> None:
         self._context, self._gate = context, gate
         study = context.study
-        names = [name for name in (gate.arm, gate.treatment, gate.control) if name is not None]
-        arms = [study.arm(name) for name in dict.fromkeys(names)]
+        arms = [study.arm(name) for name in dict.fromkeys(gate.arm_names)]
         self._trained = tuple(step for arm in arms for seed in study.seeds for step in train_steps(context, arm, seed))
         self._checks = [self._measured(arm, check) for arm in arms for check in retention_checks(arm)]
         self.needs: tuple[Step[Any], ...] = (
