@@ -26,7 +26,7 @@ def python(code: str, **env: str) -> str:
 def test_the_public_names_are_these() -> None:
     verbs = """add_export add_model ask bench check compare compare_arms compare_judgements compare_sample cost
     detach doctor draw_sample evaluate evaluate_sample explain export init judge list_models logs plan
-    predict promote prove_exports report rollback run show_model sign_model size size_difference size_kappa
+    predict prepare promote prove_exports report rollback run show_model sign_model size size_difference size_kappa
     size_models size_rate size_seeds status stop verify_models"""
     types = """ApiPredictions BenchResult CheckResult Comparison Comparisons Costs Dataset Detached Diagnosis
     DrawnJudgements Evaluation ExportProofs ExportResult Finding FrameDraw Interval JudgedComparison
