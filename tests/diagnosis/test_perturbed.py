@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from diagnosis.test_curves import CURVES, SOUND, SPOILT
+from diagnosis.traces import write
 from liftgate.diagnosis import diagnose
 
 Rows = list[list[str]]
@@ -115,3 +116,62 @@ def test_five_to_twelve_rows_get_a_word_and_no_diagnosis_of_a_shape(tmp_path: Pa
     if name == "pose_invisible":  # a keypoint loss of exactly 0
         sayable |= {"trace.never_learned"}
     assert ids and ids <= sayable
+
+
+@pytest.mark.parametrize("cut", [0.25, 0.35, 0.5, 0.65])
+@pytest.mark.parametrize("name", ["sound_s0", "sound_s1", "sgd_sound", "pose_sound", "cos", "patience_sound"])
+def test_a_run_that_is_cut_short_is_never_without_a_word(tmp_path: Path, name: str, cut: float) -> None:
+    """The rest of each of these curves shows that more epochs were worth it."""
+    rows = rows_of(name)
+    ids = set(found(tmp_path / "run", rows[: 1 + max(6, round(cut * (len(rows) - 1)))], name))
+    assert ids and ids <= {"trace.stopped_rising", "trace.too_short"}
+
+
+def test_one_epoch_without_validation_hides_no_rise_in_a_short_run(tmp_path: Path) -> None:
+    rows = rows_of("short_rising")
+    expected = found(tmp_path / "whole", rows, "short_rising")
+    changed = [list(row) for row in rows]
+    for i, name in enumerate(rows[0]):
+        if name.startswith(("val/", "metrics/")):
+            changed[2][i] = ""
+    assert "trace.stopped_rising" in expected
+    assert found(tmp_path / "run", changed, "short_rising") == expected
+
+
+def classified(rows: Rows) -> Rows:
+    """As a classifier writes it: one loss, accuracies in place of mAP."""
+    at = {name: i for i, name in enumerate(rows[0])}
+    named = {
+        "epoch": "epoch",
+        "train/loss": "train/box_loss",
+        "metrics/accuracy_top1": "metrics/mAP50-95(B)",
+        "metrics/accuracy_top5": "metrics/mAP50(B)",
+        "val/loss": "val/box_loss",
+        "lr/pg0": "lr/pg0",
+    }
+    return [list(named), *[[row[at[old]] for old in named.values()] for row in rows[1:]]]
+
+
+def segmented(rows: Rows) -> Rows:
+    """As a model with masks writes it: a second head that follows the first."""
+    at = {name: i for i, name in enumerate(rows[0])}
+    extra = {f"metrics/{one}(M)": at[f"metrics/{one}(B)"] for one in ("precision", "recall", "mAP50", "mAP50-95")}
+    extra |= {f"{part}/seg_loss": at[f"{part}/box_loss"] for part in ("train", "val")}
+    return [[*rows[0], *extra], *[[*row, *(row[i] for i in extra.values())] for row in rows[1:]]]
+
+
+@pytest.mark.parametrize("name", ["sound_s0", "sound_s1", "sgd_sound", "cos", "patience_sound"])
+@pytest.mark.parametrize("change", [classified, segmented])
+def test_sound_runs_of_other_tasks_are_quiet(tmp_path: Path, name: str, change: Callable[[Rows], Rows]) -> None:
+    assert found(tmp_path / "run", change(rows_of(name)), name) == []
+
+
+@pytest.mark.parametrize("change", [classified, segmented])
+def test_a_cut_run_of_another_task_is_named(tmp_path: Path, change: Callable[[Rows], Rows]) -> None:
+    assert "trace.stopped_rising" in found(tmp_path / "run", change(rows_of("patience_cut")), "patience_cut")
+
+
+def test_a_start_that_is_soon_overtaken_was_not_forgotten(tmp_path: Path) -> None:
+    """Under an automatic rate the first epochs often lose what little the start weights knew."""
+    curve = np.concatenate([[0.19], np.full(14, 0.05), 0.75 * (1 - np.exp(-np.arange(1, 46) / 8))])
+    assert "trace.forgetting" not in {one.id for one in diagnose([write(tmp_path / "run", curve)])[0].findings}

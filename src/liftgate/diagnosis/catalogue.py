@@ -66,9 +66,10 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "trace.patience_short",
         "info",
-        "A patience of ten epochs or fewer that ended a run early in its plan, at a high learning rate.",
+        "A patience of under 50 epochs that ended a run early in its plan, at a high learning rate.",
         "At a high rate metrics swing by more than they gain in so few epochs. Public runs with a patience of 5 "
-        "stopped at four fifths of their peak rate. Where a rise is certain, that is reported instead.",
+        "stopped at four fifths of their peak rate. Where a rise is certain or likely, that is "
+        "reported instead.",
         "`patience: 50`.",
     ),
     Kind(

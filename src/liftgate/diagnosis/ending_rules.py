@@ -13,7 +13,8 @@ from liftgate.diagnosis.symptom import Symptom
 from liftgate.diagnosis.trace import Curve, Trace, filled, head_curves
 
 _LARGE_LOSS_GAP = 3.0  # validation over training loss; sound runs end below 2
-_SHORT_PATIENCE = 10
+_LONG_PATIENCE = 50  # epochs without a gain, after which a plateau is one at any rate
+_LIKELY_LEVEL = 0.8  # of the interval of a slope that is likely, not certain
 MIN_GAIN = 0.1
 """Share of a metric that a rise over the last part of a run must gain, for more epochs to be worthwhile"""
 NEARLY_SATURATED = 0.9
@@ -49,21 +50,23 @@ class Rise(NamedTuple):
 
 
 def stopped_rising(trace: Trace) -> Iterator[Symptom]:
-    """Report a run that ended while a metric was still rising significantly."""
-    rise = find_rise(trace)
+    """Report a run that ended while a metric was still rising: significantly, or (info) probably."""
+    certain = find_rise(trace)
+    rise = certain or _likely_rise(trace)
     if rise is None:
         return
     last, planned, schedule = int(trace.epochs[-1]), planned_epochs(trace), read_schedule(trace)
     if planned is not None and last < planned:
         left = f", with {schedule.left:.0%} of the peak learning rate left" if schedule else ""
-        message = f"it ended at epoch {last} of {planned} while {rise.curve.name} was still rising{left}"
+        rising = "was still rising" if certain else "was probably still rising"
+        message = f"it ended at epoch {last} of {planned} while {rise.curve.name} {rising}{left}"
         causes, change = _causes_of_early_end(trace)
     else:
         message = f"all {last} epochs are over and {rise.curve.name} was still rising"
         causes, change = _causes_of_too_few_epochs(trace, last)
     yield Symptom(
         "trace.stopped_rising",
-        "info" if _is_common_rise(trace, rise) else "warning",
+        "info" if certain is None or _is_common_rise(trace, rise) else "warning",
         f"{message}: {rise.start:.4f} → {rise.end:.4f} over epochs {rise.first}–{last}",
         {
             "metric": rise.curve.name,
@@ -103,14 +106,14 @@ def _causes_of_too_few_epochs(trace: Trace, last: int) -> tuple[tuple[str, ...],
 
 
 def patience_short(trace: Trace) -> Iterator[Symptom]:
-    """Report a run that a short patience ended at a high learning rate, where no rise is significant."""
+    """Report a run that its patience ended at a high learning rate, where no rise is significant or likely."""
     patience, planned, schedule = trace.args.get("patience"), planned_epochs(trace), read_schedule(trace)
-    if not isinstance(patience, int) or not 0 < patience <= _SHORT_PATIENCE or planned is None or schedule is None:
+    if not isinstance(patience, int) or not 0 < patience < _LONG_PATIENCE or planned is None or schedule is None:
         return
     last = int(trace.epochs[-1])
     if last >= 0.7 * planned or schedule.left < 0.5 or not _ended_by_patience(trace, patience):
         return
-    if find_rise(trace) is not None:
+    if (find_rise(trace) or _likely_rise(trace)) is not None:
         return
     yield Symptom(
         "trace.patience_short",
@@ -118,7 +121,7 @@ def patience_short(trace: Trace) -> Iterator[Symptom]:
         f"patience={patience} ended it at epoch {last} of {planned}, at {schedule.left:.0%} of the peak learning rate",
         {"patience": patience, "epochs": [_best_epoch(trace), last], "planned": planned, "rate_left": schedule.left},
         ("metrics swing by more than they gain in so few epochs while the rate is high",),
-        {"patience": 50},
+        {"patience": _LONG_PATIENCE},
     )
 
 
@@ -142,6 +145,25 @@ def find_rise(trace: Trace) -> Rise | None:
             if excerpt and (np.diff(curve.values[given.epochs[-4:] - given.epochs[0]]) <= 0).any():
                 continue  # in an excerpt each of the last given epochs must rise
             if all(other.slope.high >= 0 for other in _other_heads(trace, rise)):
+                return rise
+    return None
+
+
+def _likely_rise(trace: Trace) -> Rise | None:
+    """Return a rise of at least 5% over the last half of a run that was cut short at a high rate, or None.
+
+    It is likely, not certain: metrics swing by more than they gain in so few epochs.
+    """
+    planned, schedule = planned_epochs(trace), read_schedule(trace)
+    if len(trace) < 6 or filled(trace) is not trace or planned is None or schedule is None or schedule.left < 0.5:
+        return None
+    if int(trace.epochs[-1]) >= 0.7 * planned:
+        return None
+    for metric in ("mAP50-95", "mAP50"):
+        for curve in head_curves(trace, (metric,)):
+            rise = _last_part(trace, curve, max(5, len(trace) // 2), _LIKELY_LEVEL)
+            enough = rise.gain >= max(0.05 * rise.end, 0.01)
+            if rise.certain and enough and all(other.slope.high >= 0 for other in _other_heads(trace, rise)):
                 return rise
     return None
 
@@ -179,13 +201,21 @@ def _rise_of_early_end(trace: Trace, curve: Curve) -> Rise | None:
 def _rise_at_planned_end(trace: Trace, curve: Curve) -> Rise | None:
     """Return a rise by a tenth over the last third of a complete schedule, unless mAP50 is above .9; else None.
 
-    With fewer than 20 epochs it is the last half, because a third has too few values.
+    With fewer than 20 epochs it is the last half, because a third has too few values; or the whole curve, where its
+    last third lies a tenth above the one before.
     """
     n = len(curve.values)
     part = _last_part(trace, curve, max(3, n // 2 if n < 20 else -(-n // 3)), 0.9)
-    if _final_map50(trace, curve) >= NEARLY_SATURATED or not part.certain or part.gain < max(MIN_GAIN * part.end, 0.01):
+    if _final_map50(trace, curve) >= NEARLY_SATURATED:
         return None
-    return part if _is_still_rising(part, curve.values) else None
+    if part.certain and part.gain >= max(MIN_GAIN * part.end, 0.01) and _is_still_rising(part, curve.values):
+        return part
+    third = n // 3
+    before, last = nan_median(curve.values[-2 * third : -third or None]), nan_median(curve.values[-third or None :])
+    if not 8 <= n < 20 or last - before < max(MIN_GAIN * last, 0.01) or curve.values[-1] < last:
+        return None
+    whole = _last_part(trace, curve, n, 0.99)
+    return whole if whole.certain else None
 
 
 def _is_common_rise(trace: Trace, rise: Rise) -> bool:

@@ -24,10 +24,11 @@ def non_finite_loss(trace: Trace) -> Iterator[Symptom]:
     last = int(trace.epochs[-1])
     for name, epochs in trace.non_finite.items():
         lasting = epochs[-1] == last and len(epochs) >= min(3, len(trace))
-        if name.startswith("train/") or (lasting and name.startswith(("val/", "metrics/"))):
+        in_training = name.startswith("train/")
+        if in_training or (lasting and name.startswith(("val/", "metrics/"))):
             yield Symptom(
                 "trace.nan",
-                "error",
+                "error" if in_training or len(epochs) >= 3 else "info",  # in validation it may be passing
                 f"{name} is NaN or infinite in {len(epochs)} of {len(trace)} epochs, first in epoch {epochs[0]}",
                 {"column": name, "epochs": list(epochs)},
                 (
@@ -177,6 +178,8 @@ def forgetting(trace: Trace) -> Iterator[Symptom]:
             continue
         if start - nan_median(below) < 0.3 * lost:
             continue  # the level stayed about the same, with one dip
+        if back and nan_median(curve[-3:]) >= 1.5 * start and len(below) < max(20, len(curve) / 3):
+            continue  # a start that was soon overtaken: little was known, and little was lost
         low = int(np.nanargmin(curve[1 : back if back else len(curve)])) + 1
         recovered = f"was back only at epoch {trace.epochs[back]}" if back else "never came back"
         yield Symptom(

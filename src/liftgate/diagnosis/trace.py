@@ -169,7 +169,7 @@ class Curve(NamedTuple):
 def head_curves(trace: Trace, metrics: Sequence[str] = ("mAP50-95", "mAP50")) -> Iterator[Curve]:
     """Yield for each head the first of `metrics` that exists and is not zero throughout.
 
-    Values missing in up to a tenth of the epochs are taken from the epoch before.
+    Values missing in up to a tenth of the epochs, or in one, are taken from the epoch before.
     """
     for head in "BPM":
         for name in metrics:
@@ -183,11 +183,14 @@ def head_curves(trace: Trace, metrics: Sequence[str] = ("mAP50-95", "mAP50")) ->
 
 
 def without_gaps(values: Floats | None) -> Floats | None:
-    """Return a curve whose missing values are those of the epoch before; None where more than a tenth is missing."""
+    """Return a curve whose missing values are those of the epoch before.
+
+    None where more than a tenth is missing; of four epochs or more, one may always be.
+    """
     if values is None or not len(values):
         return None
     known = np.isfinite(values)
-    if known.mean() < 0.9:
+    if known.mean() < 0.9 and not (len(values) >= 4 and (~known).sum() == 1):
         return None
     place = np.maximum.accumulate(np.where(known, np.arange(len(values)), 0))
     filled_from: Floats = values[np.maximum(place, int(known.argmax()))]
