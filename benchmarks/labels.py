@@ -1,8 +1,9 @@
 """Do verdicts from few labels hold? Simulated and real models, judged as far as a budget allows, against all labels.
 
-    python benchmarks/labels.py simulated [--runs 200] > benchmarks/labels.txt
-    python benchmarks/labels.py stopping [--runs 200]
-    python benchmarks/labels.py real --truth data.yaml --control old.json --treatment new.json [--groups RULE]
+    python -P benchmarks/labels.py simulated [--runs 200] > benchmarks/labels.txt
+    python -P benchmarks/labels.py stopping [--runs 200]
+    python -P benchmarks/labels.py sampling [--runs 200]
+    python -P benchmarks/labels.py real --truth data.yaml --control old.json --treatment new.json [--groups RULE]
 
 `simulated`: videos whose objects differ in how hard they are, and two models that find most of the same ones; the true
 difference is that of thousands of videos. `real`: groups of a labelled set are drawn with replacement, as studies that
@@ -31,12 +32,14 @@ from liftgate.data.detections import read_predictions
 from liftgate.evaluation.alignment import align
 from liftgate.evaluation.compare import compare
 from liftgate.evaluation.match_table import match
+from liftgate.evaluation.matched_predictions import match_for_metric, replicates
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.truth import read_truth
 from liftgate.evaluation.verdict import as_gain, decide
 from liftgate.judging.answers import Answer, merge_answers
 from liftgate.judging.compare import compare_answers
 from liftgate.judging.draw import MISSED, Draw, DrawnModel, Until, draw_questions
+from liftgate.judging.frame_design import draw_frames
 from liftgate.judging.pairing import pair_detections
 from liftgate.judging.plan import plan_of
 from liftgate.stats.interval import Interval
@@ -298,6 +301,63 @@ def run_stopping(runs: int) -> Iterator[str]:
             )
 
 
+def run_sampling(runs: int) -> Iterator[str]:
+    """Rows of images drawn by design against images and groups drawn at random."""
+    yield f"{'differ in':<10} {'metric':<26} {'by design':>9} {'images':>8} {'groups':>8}   ratio to images, groups; bias"
+    for share in (0.1, 0.2, 0.5, 1.0):
+        errors: dict[str, list[NDArray[np.float64]]] = {}
+        for seed in range(4):
+            models = _differing(simulated(np.random.default_rng([8, seed]), 300, "even", "middle", 4), share)
+            drawn = [_designs(models, 160, run) for run in range(runs)]
+            for metric in ("recall", "precision", "mAP50"):
+                errors.setdefault(metric, []).append(_errors(models, metric, drawn))
+        for metric, parts in errors.items():
+            found = np.concatenate(parts, axis=1)
+            design, images, groups = np.sqrt(np.mean(found**2, axis=1))
+            yield (
+                f"{share:<10} {metric:<26} {design:>9.4f} {images:>8.4f} {groups:>8.4f}   {design / images:.2f} "
+                f"{design / groups:.2f}; {found[0].mean():+.4f}"
+            )
+
+
+def _differing(models: Models, share: float) -> Models:
+    """The treatment is the control, but for a share of the groups."""
+    groups = sorted(set(models.truth.groups))
+    some = set(groups[:: round(1 / share)])
+    inside = np.array([group in some for group in models.truth.groups])
+    kept = [np.flatnonzero(mask[one.image]) for one, mask in ((models.control, ~inside), (models.treatment, inside))]
+    columns = (
+        np.concatenate([getattr(one, name)[rows] for one, rows in zip(models[1:], kept, strict=True)])
+        for name in ("image", "cls", "boxes", "scores")
+    )
+    return models._replace(treatment=Predictions(models.control.images, models.control.classes, *columns))
+
+
+def _designs(models: Models, budget: int, seed: int) -> list[NDArray[np.float64]]:
+    """Weight of every image: by design, of images drawn at random, of groups drawn at random."""
+    truth, rng = models.truth, np.random.default_rng(seed)
+    sample = draw_frames(truth, models.control, models.treatment, "compare", budget=budget, seed=seed).sample
+    weight = dict(zip(sample.images, (1 / p for p in sample.probability), strict=True))
+    by_design = np.array([weight.get(image.id, 0.0) for image in truth.images])
+    images = np.zeros(len(truth.images))
+    images[rng.permutation(len(images))[:budget]] = 1.0
+    names, group = np.unique(np.array(truth.groups).astype(str), return_inverse=True)
+    chosen = rng.permutation(len(names))[: round(budget * len(names) / len(images))]
+    return [by_design, images, np.isin(group, chosen).astype(np.float64)]
+
+
+def _errors(models: Models, metric: str, drawn: list[list[NDArray[np.float64]]]) -> NDArray[np.float64]:
+    """Return (3, runs) estimate less the difference by all labels."""
+    spec, alone = ComparisonSpec(metric=metric), np.arange(len(models.truth.images))
+    weights = np.array([[np.ones(len(alone))] * 3, *drawn])  # (1 + runs, 3, n)
+    flat = weights.reshape(-1, len(alone)).T
+    first, second = (
+        replicates(match_for_metric(models.truth, one, spec, None), metric, alone, flat) for one in models[1:]
+    )
+    values = (second - first).reshape(-1, 3).T
+    return values[:, 1:] - values[:, :1]
+
+
 def run_real(args: argparse.Namespace) -> Iterator[str]:
     """Rows of one labelled set."""
     truth = read_truth(args.truth, groups=args.groups, split=args.split, images=args.images)
@@ -314,7 +374,7 @@ def run_real(args: argparse.Namespace) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("simulated", "stopping", "real"))
+    parser.add_argument("what", choices=("simulated", "stopping", "sampling", "real"))
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--truth", type=Path)
     parser.add_argument("--control")
@@ -325,8 +385,8 @@ def main() -> None:
     parser.add_argument("--name", default="real")
     parser.add_argument("--share", type=float, nargs="+", default=[0.25, 0.5])
     args = parser.parse_args()
-    if args.what == "stopping":
-        rows = run_stopping(args.runs)
+    if args.what in ("stopping", "sampling"):
+        rows = run_stopping(args.runs) if args.what == "stopping" else run_sampling(args.runs)
     else:
         print(HEADER, flush=True)
         rows = run_simulated(args.runs) if args.what == "simulated" else run_real(args)
