@@ -19,19 +19,26 @@ from liftgate.hashing import content_hash
 from liftgate.reporting import ReportContent, render
 from liftgate.reporting.content import (
     ArmContent,
+    BrowsedImage,
     Chart,
     ClaimContent,
+    ConfidenceBin,
+    ConfusionMatrix,
     CostRow,
     DrawnBox,
     Gallery,
     GateContent,
     IgnoredFinding,
+    ImageBrowser,
     LineageNode,
     Panel,
     Picture,
     Series,
     SettingDifference,
+    SliceRow,
+    SliceTable,
     SplitRow,
+    ThresholdCurve,
 )
 from liftgate.stats.interval import Interval
 from liftgate.study.records import Claim, Gate
@@ -239,7 +246,7 @@ def _lift() -> GateContent:
                 "precision",
             ),
         ),
-        LineageNode(
+        trace=LineageNode(
             "verdict",
             "lift: MARGINAL",
             content_hash("verdict"),
@@ -248,6 +255,60 @@ def _lift() -> GateContent:
                 LineageNode("comparison", "two_stage − single", content_hash("comparison"), sides),
             ),
         ),
+        thresholds=tuple(_threshold_curve(arm, top) for arm, top in (("single", 0.82), ("two_stage", 0.8))),
+        confidences={
+            arm: tuple(ConfidenceBin(i / 10, (i + 1) / 10, 40 * (11 - i) + slot, 0.1 * i + 0.07) for i in range(10))
+            for slot, arm in enumerate(("single", "two_stage"))
+        },
+        confusions=tuple(ConfusionMatrix(arm, 0.25, CLASSES[:3], _CONFUSED) for arm in ("single", "two_stage")),
+        browser=ImageBrowser(
+            tuple(
+                BrowsedImage(
+                    _picture(20 + i),
+                    CLASSES[i % 2 : 4],
+                    (("missed",), ("background", "missed"), ())[i % 3],
+                    ("gained", "lost", "same")[i % 3],
+                    i % 2 == 0,
+                )
+                for i in range(9)
+            ),
+            689,
+            "Chosen: 5 drawn at random, then the worst.",
+        ),
+        slices=SliceTable(
+            "mAP50",
+            "group",
+            ("single", "two_stage"),
+            tuple(
+                SliceRow(
+                    f"team{i}",
+                    12 + i,
+                    3,
+                    (0.5 + i / 50, 0.49 + i / 45),
+                    None if i == 2 else Interval(-0.02 + i / 90, -0.06 + i / 90, 0.03 + i / 90, 0.95, "t", 12 + i, 6),
+                )
+                for i in range(8)
+            ),
+            24,
+        ),
+    )
+
+
+_CONFUSED = ((812, 14, 3, 201), (22, 744, 9, 188), (1, 6, 7, 31), (64, 58, 3, 0))
+
+
+def _threshold_curve(arm: str, top: float) -> ThresholdCurve:
+    right = [int(1900 * top * (1 - (i / 101) ** 3)) for i in range(101)]
+    found = [int(n * (1 + 2.5 * (1 - i / 101) ** 4)) for i, n in enumerate(right)]
+    return ThresholdCurve(
+        arm,
+        tuple(i / 100 for i in range(101)),
+        tuple(right),
+        tuple(found),
+        1900,
+        tuple(n / m for n, m in zip(right, found, strict=True)),
+        tuple(n / 1900 for n in right),
+        tuple(2 * n / (m + 1900) for n, m in zip(right, found, strict=True)),
     )
 
 

@@ -103,6 +103,76 @@ def test_the_button_turns_the_colours_and_the_page_remembers(browser: Any, page_
     context.close()
 
 
+def test_the_slider_counts_again_from_the_numbers_in_the_page_by_keyboard(browser: Any, page_file: Path) -> None:
+    content = sample()
+    curve = content.gates[0].thresholds[0]
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    page.focus(".slider input")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    at = 30
+    assert page.inner_text(".slider output") == "0.30"
+    cells = page.locator(".slider tbody tr").first.locator("td").all_inner_texts()
+    right, found = curve.n_right[at], curve.n_detections[at]
+    assert cells[:3] == [f"{right:,}", f"{curve.n_objects - right:,}", f"{found - right:,}"]
+    assert cells[3:] == [f"{value:.4f}" for value in (curve.precision[at], curve.recall[at], curve.f1[at])]
+    context.close()
+
+
+def test_images_are_filtered_and_looked_through_by_keyboard_alone(browser: Any, page_file: Path) -> None:
+    images = sample().gates[0].browser
+    assert images is not None
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(page_file.as_uri())
+    for name, value, wanted in (
+        ("change", "lost", [one for one in images.images if one.change == "lost"]),
+        ("kind", "background", [one for one in images.images if "background" in one.kinds]),
+        ("kind", "no error", [one for one in images.images if not one.kinds]),
+        ("class", "yellow_cone", [one for one in images.images if "yellow_cone" in one.classes]),
+        ("group", "team21", [one for one in images.images if one.picture.group == "team21"]),
+    ):
+        page.select_option(f".filters [name={name}]", value)
+        assert page.locator(".thumbs button").count() == len(wanted) > 0, name
+        page.select_option(f".filters [name={name}]", "")
+    page.check(".filters [name=random]")
+    assert page.locator(".thumbs button").count() == 5
+    page.uncheck(".filters [name=random]")
+
+    page.locator(".thumbs button").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("dialog").is_visible()
+    assert page.inner_text("dialog .where") == "1 of 9"
+    page.keyboard.press("ArrowLeft")
+    assert page.inner_text("dialog .where") == "9 of 9"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert images.images[1].picture.name in page.inner_text("dialog .about")
+    assert page.locator("dialog .truth").count() > 0
+    page.keyboard.press("t")
+    assert page.locator("dialog .truth").count() == 0 < page.locator("dialog .guess").count()
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog").is_visible()
+    assert page.evaluate("document.activeElement.closest('.thumbs') !== null"), "the focus goes back to the image"
+    assert complaints == []
+    context.close()
+
+
+def test_it_prints_as_a_pdf_of_a_few_pages(browser: Any, page_file: Path) -> None:
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    pdf = page.pdf(format="A4")
+    page.emulate_media(media="print")
+    assert pdf.startswith(b"%PDF") and 3 <= pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") <= 30
+    assert page.evaluate("[...document.querySelectorAll('.browser,.slider,button')].every(e => !e.offsetParent)")
+    context.close()
+
+
 def test_printed_pages_are_light_and_show_whole_hashes(browser: Any, page_file: Path) -> None:
     context = browser.new_context(color_scheme="dark", offline=True)
     page = context.new_page()

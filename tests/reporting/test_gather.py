@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from liftgate import api
 from liftgate.ledger import Ledger
+from liftgate.ledger.last_run import LastRun
+from liftgate.ledger.records import StepEntry
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.datasets import StudyDatasets
+from liftgate.reporting import ReportContent, render_html
 from liftgate.reporting.gather import gather_report
+from liftgate.reporting.missing import missing
+from liftgate.study.records import Study
 from liftgate.study.study_file import load
 from pipeline.conftest import write_study as write_study
 
@@ -76,3 +82,73 @@ def test_a_gate_that_was_changed_after_its_verdict_is_not_said_to_be_older_than_
     changed = api.run(path, overrides={"gates.lift.margin": "0.01"}).report.read_text()
     assert said not in changed and "known already" in changed
     assert said in api.run(path).report.read_text()
+
+
+def test_figures_beyond_the_metrics_are_those_of_the_recorded_evaluation(write_study: Callable[..., Path]) -> None:
+    scenes = {"path": "scenes/data.yaml", "licence": "CC0-1.0", "groups": r"^(?P<group>[a-z]+\d\d)"}
+    content, study = _content(write_study(datasets={"scenes": scenes}))
+    (gate,) = content.gates
+    for curve, arm in zip(gate.thresholds, gate.arms, strict=True):
+        assert arm.evaluation is not None and curve.arm == arm.name
+        at = curve.conf.index(0.25)
+        assert curve.n_right[at] == sum(row["tp"] for row in arm.evaluation.images)
+        assert curve.n_detections[at] - curve.n_right[at] == sum(row["fp"] for row in arm.evaluation.images)
+        assert curve.n_objects - curve.n_right[at] == sum(row["fn"] for row in arm.evaluation.images)
+        bins = gate.confidences[arm.name]
+        assert sum(one.n for one in bins) == arm.evaluation.calibration["n_detections"]
+    assert [one.arm for one in gate.confusions] == ["short", "long"]
+    for matrix, arm in zip(gate.confusions, gate.arms, strict=True):
+        found = sum(matrix.rows[k][k] for k in range(len(matrix.classes)))
+        assert arm.evaluation is not None and found == sum(row["tp"] for row in arm.evaluation.images)
+    assert gate.slices is not None and gate.slices.by == "group" and len(gate.slices.rows) > 1
+    assert study.name == content.study
+
+
+def test_what_was_deleted_is_named_and_the_rest_is_shown(write_study: Callable[..., Path]) -> None:
+    path = write_study()
+    api.run(path)
+    folder = Workspace(load(path)).folder
+    for weights in folder.rglob("best.*"):
+        weights.unlink()
+    for name in ("predictions", "evaluations"):
+        for file in (folder / name).iterdir():
+            file.unlink()
+    (path.parent / "scenes").rename(path.parent / "moved")
+    page = api.report(path).read_text()
+    assert "Missing or not finished" in page
+    assert "Dataset scenes cannot be read any more" in page
+    assert "The weights of short seed 0 are gone" in page
+    assert "The detections of long seed 0 on scenes.test are gone" in page
+    assert re.search(r'<p class="plain">.*(Yes|No|Not settled)[^<:]*: ', page)
+
+
+def test_a_run_that_was_killed_before_its_end_shows_what_it_recorded(write_study: Callable[..., Path]) -> None:
+    path = write_study()
+    api.run(path)
+    study = load(path)
+    workspace = Workspace(study)
+    steps = [entry for entry in Ledger(workspace.ledger).records(StepEntry) if entry.kind != "gate"]
+    lines = list(missing(workspace, LastRun(None, tuple(steps)), {}))
+    assert lines == ["No run has come to its end: it was killed, or is still going. What it had recorded is shown."]
+
+
+def test_a_gate_that_answers_and_was_skipped_leaves_no_answer(write_study: Callable[..., Path]) -> None:
+    gates = {
+        "enough": {"arm": "long", "on": "scenes.test", "claims": [{"metric": "mAP50", "at_least": 0.0001}]},
+        "lift": {"metric": "mAP50", "treatment": "long", "control": "short", "on": "scenes.test"},
+    }
+    flow = ["train", "enough", {"step": "lift", "when": {"enough": ["FAIL"]}}]
+    content, _ = _content(write_study(gates=gates, flow=flow, answer="lift"))
+    assert [gate.gate.name for gate in content.gates] == ["enough"]
+    assert content.unanswered.startswith("the gate that answers it, lift, was skipped")
+    page = render_html(content)
+    assert "No answer yet: the gate that answers it, lift, was skipped" in page
+    assert "<title>colours</title>" in page
+
+
+def _content(path: Path) -> tuple[ReportContent, Study]:
+    api.run(path)
+    study = load(path)
+    workspace = Workspace(study)
+    datasets = StudyDatasets(study, workspace).all()
+    return gather_report(study, workspace, Ledger(workspace.ledger), datasets), study

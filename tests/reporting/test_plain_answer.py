@@ -246,8 +246,8 @@ def test_a_claim_that_could_not_be_measured_is_not_settled() -> None:
 def test_the_recipe_is_not_praised_for_one_training() -> None:
     gate = compared(0.08, 0.18)
     once = replace(gate, arms=tuple(replace(arm, by_seed={0: arm.by_seed[0]}) for arm in gate.arms))
-    assert any("judged on training once" in line for line in plain_answer(once, CONTENT).does_not_say)
-    assert not any("judged on training" in line for line in plain_answer(gate, CONTENT).does_not_say)
+    assert any("its training was judged once" in line for line in plain_answer(once, CONTENT).does_not_say)
+    assert not any("its training was judged" in line for line in plain_answer(gate, CONTENT).does_not_say)
 
 
 def test_what_settles_a_marginal_verdict_is_the_next_step() -> None:

@@ -19,6 +19,15 @@ BINS = 10
 _BIT = np.uint16(1)  # IoU 0.5
 
 
+def bin_edges(bins: int) -> tuple[float, ...]:
+    """Return the edges of bins of equal width between 0 and 1.
+
+    >>> bin_edges(4)
+    (0.0, 0.25, 0.5, 0.75, 1.0)
+    """
+    return tuple(edge / bins for edge in range(bins + 1))
+
+
 def calibration(table: MatchTable, bins: int = BINS) -> dict[str, Any]:
     """Return `ece`, `n_detections` and, for each of `bins` bins of equal width, mean confidence, precision and count.
 

@@ -45,7 +45,10 @@ def _envelope(right: NDArray[np.bool_], total: int) -> NDArray[np.float64]:
     return np.append(best, 0.0)[at]
 
 
-def _by_confidence(score: NDArray[np.float64], right: NDArray[np.bool_], objects: int) -> dict[str, list[float | None]]:
+def _by_confidence(
+    score: NDArray[np.float64], right: NDArray[np.bool_], objects: int
+) -> dict[str, list[float | None] | list[int]]:
+    """Return precision, recall, F1 and their counts at 101 confidence thresholds, of all classes pooled."""
     conf = np.linspace(0, 1, 101)
     order = np.argsort(-score, kind="stable")
     n_detections = np.searchsorted(-score[order], -conf, side="right")  # detections with score ≥ conf
@@ -59,6 +62,9 @@ def _by_confidence(score: NDArray[np.float64], right: NDArray[np.bool_], objects
         "precision": _json_points(precision),
         "recall": _json_points(recall),
         "f1": _json_points(f1),
+        "n_right": true.tolist(),
+        "n_detections": n_detections.tolist(),
+        "n_objects": [objects] * len(conf),
     }
 
 

@@ -46,6 +46,8 @@ class ErrorTypes:
     confusion: NDArray[np.int64]
     """(K+1, K+1) true class (row) by predicted class (column); last row: no object there, last column: not detected"""
     classes: tuple[str, ...]
+    by_image: tuple[Mapping[str, int], ...] = ()
+    """Of each image of the truth, type → number, without those that are not there"""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -78,8 +80,23 @@ def errors_by_type(
     missed = _missed(truth, table, kind, target)
     count = {name: int(np.sum(kind == number)) for number, name in enumerate(TYPES)} | {"missed": int(missed.sum())}
     return ErrorTypes(
-        conf, count, _costs(table, kind, target, missed), _confusion(truth, table, kind, target), truth.classes
+        conf,
+        count,
+        _costs(table, kind, target, missed),
+        _confusion(truth, table, kind, target),
+        truth.classes,
+        _by_image(truth, table, kind, missed),
     )
+
+
+def _by_image(
+    truth: Dataset, table: MatchTable, kind: NDArray[np.int64], missed: NDArray[np.bool_]
+) -> tuple[Mapping[str, int], ...]:
+    counts = np.zeros((len(truth.images), len(TYPES)), dtype=np.int64)
+    wrong = kind >= 0
+    np.add.at(counts, (table.image[wrong], kind[wrong]), 1)
+    np.add.at(counts, (truth.labels.image[missed], np.full(int(missed.sum()), _MISSED)), 1)
+    return tuple({name: int(n) for name, n in zip(TYPES, row, strict=True) if n} for row in counts.tolist())
 
 
 def _above_confidence(table: MatchTable, conf: float) -> MatchTable:

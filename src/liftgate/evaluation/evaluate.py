@@ -17,7 +17,7 @@ from liftgate.evaluation.alignment import align, known_truth
 from liftgate.evaluation.average_precision import average_precision
 from liftgate.evaluation.calibration import calibration
 from liftgate.evaluation.curves import best_confidence, curves
-from liftgate.evaluation.error_types import errors_by_type
+from liftgate.evaluation.error_types import ErrorTypes, errors_by_type
 from liftgate.evaluation.image_level import ImageLevelScores, image_level_scores
 from liftgate.evaluation.intervals import average_intervals, image_level_intervals, rate_intervals
 from liftgate.evaluation.match_table import MAX_DETECTIONS, MatchTable, keypoints_of, match
@@ -98,6 +98,9 @@ def evaluate(
         estimates |= dict.fromkeys(of_boxes)
         intervals = {name: interval for name, interval in intervals.items() if name not in of_boxes}
         settings["no_boxes"] = NO_BOXES
+    errors = (
+        errors_by_type(truth, predictions, conf=conf, table=table) if spec.errors and predictions.has_boxes else None
+    )
     tables = [table]
     if truth.labels.keypoints is not None and _has_keypoints(truth, predictions, spec.sigmas):
         spread = resolve_sigmas(truth, spec.sigmas)
@@ -115,14 +118,14 @@ def evaluate(
         per_class=_class_rows(table, conf) if predictions.has_boxes else {},
         settings=settings,
         method=_method(groups) + ("" if threshold is None else f"; {_IMAGE_LEVEL_METHOD}"),
-        images=_image_rows(truth, point) if predictions.has_boxes else (),
+        images=_image_rows(truth, point, errors) if predictions.has_boxes else (),
         curves=curves(table) | {"best_confidence": best_confidence(point.best[has_objects(point)])},
         as_ultralytics=as_ultralytics(table),
         calibration={} if "scores_outside_0_1" in predictions.settings else calibration(table),
         slices={}
         if spec.slices is None
         else evaluate_slices(truth, spec.slices, tuple(tables), point, image_level, level),
-        errors=errors_by_type(truth, predictions, conf=conf, table=table).to_dict() if spec.errors else {},
+        errors={} if errors is None else errors.to_dict(),
         pck={str(one): pck(truth, predictions, one, level=level, table=table) for one in spec.pck},
         **common,
     )
@@ -196,11 +199,11 @@ def _image_level_rows(truth: Dataset, image_level: ImageLevelScores) -> tuple[Im
     )
 
 
-def _image_rows(truth: Dataset, point: OperatingPoint) -> tuple[ImageCounts, ...]:
+def _image_rows(truth: Dataset, point: OperatingPoint, errors: ErrorTypes | None) -> tuple[ImageCounts, ...]:
     """Return one row per image, worst first: lowest F1, then most errors, then by name."""
     f1, wrong = point.f1, point.false + point.missed
     order: NDArray[np.int64] = np.lexsort((np.array([image.id for image in truth.images]), -wrong, f1))
-    return tuple(
+    rows: list[ImageCounts] = [
         {
             "id": truth.images[i].id,
             "group": truth.images[i].group,
@@ -210,4 +213,8 @@ def _image_rows(truth: Dataset, point: OperatingPoint) -> tuple[ImageCounts, ...
             "best_confidence": float(point.best[i]),
         }
         for i in order
-    )
+    ]
+    if errors is not None:
+        for row, i in zip(rows, order, strict=True):
+            row["errors"] = errors.by_image[i]
+    return tuple(rows)

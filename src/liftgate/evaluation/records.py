@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from liftgate.evaluation import display
 from liftgate.evaluation.metric_names import LESS_IS_BETTER
@@ -21,6 +21,8 @@ class ImageCounts(TypedDict):
     fp: int
     fn: int
     best_confidence: float
+    errors: NotRequired[Mapping[str, int]]
+    """Error type → number, of those that are on it; where error types were asked for"""
 
 
 class ImageChange(TypedDict):

@@ -51,7 +51,8 @@ class EvaluationSpec:
     @classmethod
     def of_gate(cls, gate: Gate, threshold: ImageLevelThreshold | None = None) -> EvaluationSpec:
         """Return the evaluation that a gate of a study rests on."""
-        return cls(level=gate.level, conf=DEFAULT_CONF if gate.conf is None else gate.conf, threshold=threshold)
+        conf = DEFAULT_CONF if gate.conf is None else gate.conf
+        return cls(level=gate.level, conf=conf, threshold=threshold, errors=True)
 
 
 @dataclass(frozen=True, slots=True)

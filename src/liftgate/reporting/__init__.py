@@ -2,6 +2,9 @@
 
 gather.py         from the ledger to a ReportContent
 content.py        ReportContent: everything that a report shows
+evaluation_figures.py  thresholds, confidences, confusion, slices
+galleries.py      pictures where arms differ, and the worst
+browsing.py       images to look through
 missing.py        what a study left and is no longer there
 plain_answer.py   the verdict for somebody who knows no statistics
 metric_words.py   a sentence for each metric

@@ -30,6 +30,8 @@ class DrawnBox:
     """Name of the class."""
     score: float | None = None
     """Confidence of a detection; None: truth."""
+    points: tuple[tuple[float, float], ...] = ()
+    """Keypoints that are known, in pixels of the image upright"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,32 @@ class Gallery:
 
 
 @dataclass(frozen=True, slots=True)
+class BrowsedImage:
+    """An image of the browser, with what its filters go by."""
+
+    picture: Picture
+    classes: tuple[str, ...]
+    """Of its objects and detections"""
+    kinds: tuple[str, ...]
+    """Types of the last arm's errors on it; empty: none, or not recorded"""
+    change: str = ""
+    """`gained`, `lost` or `same`: objects found by the treatment against the control; empty: one arm"""
+    at_random: bool = False
+    """Whether it was drawn without looking at what happened on it"""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBrowser:
+    """Images of a gate to look through."""
+
+    images: tuple[BrowsedImage, ...]
+    n_images: int
+    """All that were measured"""
+    note: str
+    """How they were chosen"""
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """One line of a chart."""
 
@@ -95,6 +123,71 @@ class Chart:
     series: tuple[Series, ...]
     x_label: str = "epoch"
     y_label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdCurve:
+    """Counts of one arm at every confidence threshold, of all classes together, at IoU 0.5."""
+
+    arm: str
+    conf: tuple[float, ...]
+    n_right: tuple[int, ...]
+    """Detections at or above the threshold that found an object"""
+    n_detections: tuple[int, ...]
+    n_objects: int
+    precision: tuple[float | None, ...]
+    recall: tuple[float | None, ...]
+    f1: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceBin:
+    """Detections of one range of confidence."""
+
+    low: float
+    high: float
+    n: int
+    precision: float | None
+    """Share that is right; None: there are none"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionMatrix:
+    """Which classes one arm takes for which, at one confidence threshold."""
+
+    arm: str
+    conf: float
+    classes: tuple[str, ...]
+    rows: tuple[tuple[int, ...], ...]
+    """True class by predicted class; the last row: no object is there; the last column: not detected"""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRow:
+    """One slice, such as a video, with the value of each arm."""
+
+    name: str
+    n_images: int
+    n_groups: int
+    values: tuple[float | None, ...]
+    """Of each measured arm, in their order"""
+    delta: Interval | None = None
+    """treatment − control; None: one arm, or not compared in slices"""
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceTable:
+    """One metric by slices of the images."""
+
+    metric: str
+    by: str
+    """`group`, or the gate's `by:`"""
+    arms: tuple[str, ...]
+    rows: tuple[SliceRow, ...]
+    """Worst of the last arm first"""
+    n_slices: int = 0
+    """All that there are; more than rows: the others are in the file of the evaluation"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +268,12 @@ class GateContent:
     """Whether it was recorded after a verdict of its name"""
     measured_at: tuple[MeasuredAt, ...] = ()
     """Settings of the arms' measurement, in the order of `arms`; empty: not recorded"""
+    thresholds: tuple[ThresholdCurve, ...] = ()
+    confidences: Mapping[str, tuple[ConfidenceBin, ...]] = field(default_factory=dict)
+    """arm → its detections by confidence"""
+    confusions: tuple[ConfusionMatrix, ...] = ()
+    slices: SliceTable | None = None
+    browser: ImageBrowser | None = None
     contributions: tuple[Comparison, ...] = ()
     """Of claims about a treatment: treatment − control, which limits the verdict"""
     forgetting: tuple[Comparison, ...] = ()
@@ -262,6 +361,8 @@ class ReportContent:
     """False: the checks did not run."""
     charts: tuple[Chart, ...] = ()
     """Training curves."""
+    label_samples: tuple[Gallery, ...] = ()
+    """Training images with their labels, drawn at random: one gallery for each dataset"""
     runs: tuple[RunContent, ...] = ()
     """The trainings, in the order of the flow"""
     costs: tuple[CostRow, ...] = ()

@@ -82,6 +82,11 @@ def _key(arm: Arm, stage: int) -> tuple[str, int]:
     return (arm.name, 0 if stage == len(arm.stages) else stage)
 
 
+def arm_slots(study: Study) -> dict[str, int]:
+    """Return the line style of each arm."""
+    return {name: slot for (name, stage), slot in _slots(study).items() if stage == 0}
+
+
 def _slots(study: Study) -> dict[tuple[str, int], int]:
     """Return the style of each line: controls and treatments first, then other arms, then earlier stages."""
     ends = [name for gate in reversed(study.gates) for name in (gate.control, gate.treatment) if name is not None]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from liftgate.reporting.content import Chart
+from liftgate.reporting.content import Chart, SliceRow
 from liftgate.stats.interval import Interval
 
 Anchor = Literal["start", "middle", "end"]
@@ -83,6 +83,53 @@ def place_interval(value: Interval, references: Sequence[Reference]) -> Interval
         None if value.high is None else place(value.high),
         tuple(lines),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ForestDrawing:
+    """Differences of several slices on one axis, in per cent of its width."""
+
+    low: float
+    high: float
+    """Ends of the axis, as values"""
+    zero: float
+    rows: tuple[IntervalDrawing | None, ...]
+
+
+def place_forest(rows: Sequence[SliceRow]) -> ForestDrawing | None:
+    """Place the differences of slices on one axis that holds 0; None: there are none.
+
+    >>> delta = Interval(.1, 0., .2, .95, "t", 9, 9)
+    >>> drawn = place_forest([SliceRow("a", 9, 9, (.5, .6), delta), SliceRow("b", 9, 9, (.5, None))])
+    >>> drawn.low, drawn.high, round(drawn.rows[0].estimate), drawn.rows[1]
+    (0.0, 0.2, 50, None)
+    """
+    deltas = [row.delta for row in rows]
+    values = [v for one in deltas if one for v in (one.low, one.estimate, one.high) if v is not None]
+    if not values:
+        return None
+    place = _LinearScale(min(0.0, *values), max(0.0, *values), 3.0, 97.0)
+    drawn = tuple(
+        None
+        if one is None
+        else IntervalDrawing(
+            place(one.estimate),
+            None if one.low is None else place(one.low),
+            None if one.high is None else place(one.high),
+            (),
+        )
+        for one in deltas
+    )
+    return ForestDrawing(min(0.0, *values), max(0.0, *values), place(0.0), drawn)
+
+
+def share_of(value: float, whole: float) -> str:
+    """Return the length of a bar in per cent of the longest.
+
+    >>> share_of(3, 4), share_of(0, 0)
+    ('75.0', '0.0')
+    """
+    return f"{100 * value / whole:.1f}" if whole else "0.0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,6 @@ from typing import Any, NamedTuple
 from liftgate._version import __version__
 from liftgate.checks.finding import Finding
 from liftgate.data.core.dataset import Dataset
-from liftgate.data.core.faults import unknown_truth
-from liftgate.data.core.predictions import Predictions
-from liftgate.data.formats import coco
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.evaluation.spec import STATISTICS
 from liftgate.ledger.chain import Ledger
@@ -20,6 +17,7 @@ from liftgate.ledger.last_run import LastRun, TrainedStage, trained_stages
 from liftgate.ledger.records import CheckEntry, DataEntry, FlowEntry, GateEntry, StepEntry, VerdictEntry
 from liftgate.ledger.results import ClaimRow, EvaluateResult, GateResult, PredictResult
 from liftgate.ledger.workspace import Workspace
+from liftgate.reporting.browsing import image_browser, label_samples
 from liftgate.reporting.content import (
     ArmContent,
     ClaimContent,
@@ -31,18 +29,25 @@ from liftgate.reporting.content import (
     SettingDifference,
     SplitRow,
 )
-from liftgate.reporting.curves import precision_recall_charts, training_charts
+from liftgate.reporting.curves import arm_slots, precision_recall_charts, training_charts
+from liftgate.reporting.evaluation_figures import (
+    confidence_bins,
+    confusion_matrices,
+    read_full_evaluation,
+    slice_table,
+    threshold_charts,
+    threshold_curves,
+)
+from liftgate.reporting.galleries import ShownImages, galleries
 from liftgate.reporting.lineage import format_setting, setting_differences, verdict_lineage
 from liftgate.reporting.missing import last_recorded_steps, missing
 from liftgate.reporting.number_format import without_folders
-from liftgate.reporting.pictures import picture
+from liftgate.reporting.pictures import PictureBudget
 from liftgate.reporting.run_rows import as_finding, cost_rows, run_rows
 from liftgate.stats.interval import Interval
 from liftgate.study.answer import answer_of
 from liftgate.study.records import Arm, Gate, Study
 
-_MAX_PICTURES = 6
-"""Pictures of a gallery"""
 _DEFAULT_CONF = 0.25
 _SHOWN_SETTINGS = ("imgsz", "conf", "iou", "max_det", "rect", "batch", "device", "backend", "version")
 """Of a prediction; its settings file has the rest"""
@@ -69,8 +74,9 @@ def gather_report(
     answered_by = _answered_by(study, run)
     answers = [gate for gate in study.gates if gate.name == answered_by]
     others = [gate for gate in reversed(study.gates) if gate.name != answered_by]
+    budget = PictureBudget()
     gates = [
-        _gate(study, workspace, ledger, gate, step, run, datasets)
+        _gate(study, workspace, ledger, gate, step, run, datasets, budget)
         for gate in (*answers, *others)
         if (step := run.gate(gate.name)) is not None
     ]
@@ -84,6 +90,7 @@ def gather_report(
         ignored=ignored,
         checked=checked,
         charts=tuple(training_charts(study, [one.result for one in run.trained])),
+        label_samples=tuple(_label_samples(study, run, datasets, budget)),
         runs=run_rows(run.trained),
         costs=cost_rows(run.steps, run.flow.spent if run.flow else None, study.budget.usd_per_hour),
         versions=_versions(run.trained),
@@ -115,12 +122,17 @@ def _why_unanswered(study: Study, flow: FlowEntry | None) -> str:
     return "no gate that answers it has been judged" if study.gates else "the study has no gate"
 
 
+class _EvaluatedStep(NamedTuple):
+    step: StepEntry
+    result: EvaluateResult
+
+
 class _GateSteps(NamedTuple):
     """The steps that a gate rests on."""
 
     trained: Sequence[TrainedStage]
     predicted: Sequence[PredictResult]
-    evaluated: Sequence[EvaluateResult]
+    evaluated: Sequence[_EvaluatedStep]
 
 
 def _gate(
@@ -131,6 +143,7 @@ def _gate(
     step: StepEntry,
     run: LastRun,
     datasets: Mapping[str, Dataset],
+    budget: PictureBudget,
 ) -> GateContent:
     result = GateResult.from_body(step.result)
     if gate.winner_of and result.measured_at:  # the arm that won is part of the result
@@ -143,6 +156,12 @@ def _gate(
         (gate.arm, "measured"),
     )
     arms = [_arm(study.arm(name), role, needs) for name, role in roles if name is not None]
+    measured = [arm for arm in arms if arm.evaluation is not None]
+    in_full = _full_evaluations(workspace, ledger, needs, measured)
+    thresholds = tuple(threshold_curves(measured))
+    metric = gate.metric or (gate.claims[0].metric if gate.claims else "")
+    sliced = [in_full.get(arm.name) or arm.evaluation for arm in measured]
+    shown = ShownImages.load(workspace, gate, needs.predicted, measured, datasets)
     return GateContent(
         gate=gate,
         verdict=Verdict(result.gate, result.gate_hash, result.word, result.sentence, result.evidence, result.caveats),
@@ -150,8 +169,17 @@ def _gate(
         comparison=comparison,
         claims=tuple(_claim(row, gate.level) for row in result.claims),
         differences=_differences(gate, needs.trained),
-        galleries=tuple(_galleries(workspace, gate, needs.predicted, comparison, arms, datasets)),
-        charts=tuple(precision_recall_charts(study, arms)),
+        galleries=() if shown is None else tuple(galleries(shown, comparison, arms, budget)),
+        browser=None
+        if shown is None or not in_full
+        else image_browser(shown.truth, shown.loaded, in_full, conf=shown.conf, budget=budget),
+        charts=(*precision_recall_charts(study, arms), *threshold_charts(thresholds, arm_slots(study))),
+        thresholds=thresholds,
+        confidences=confidence_bins(measured),
+        confusions=tuple(confusion_matrices(measured)),
+        slices=slice_table(
+            metric, gate.by or "group", [arm.name for arm in measured], [one for one in sliced if one], comparison
+        ),
         measured_at=result.measured_at,
         contributions=tuple(Comparison.from_dict(row) for row in result.evidence_of("attribution")),
         forgetting=tuple(Comparison.from_dict(row) for row in result.evidence_of("forgetting")),
@@ -167,7 +195,7 @@ def _gate_steps(gate: Gate, needs: Sequence[StepEntry], verdict: GateResult) -> 
     predicted = [PredictResult.from_body(step.result) for step in needs if step.kind == "predict"]
     steps = [step for step in needs if step.kind == "evaluate"]
     steps = [step for step in steps if _is_evaluation_of(gate, step)] or steps  # or: the study was edited since
-    evaluated = [EvaluateResult.from_body(step.result) for step in steps]
+    evaluated = [_EvaluatedStep(step, EvaluateResult.from_body(step.result)) for step in steps]
     return _GateSteps(
         trained_stages(needs),
         [  # not those that measure retention on older data
@@ -177,11 +205,25 @@ def _gate_steps(gate: Gate, needs: Sequence[StepEntry], verdict: GateResult) -> 
             (
                 one
                 for one in evaluated
-                if one.on == gate.on and (one.arm not in chosen or (one.arm, one.evaluation["predictions"]) in used)
+                if one.result.on == gate.on
+                and (one.result.arm not in chosen or (one.result.arm, one.result.evaluation["predictions"]) in used)
             ),
-            key=lambda one: one.seed,
+            key=lambda one: one.result.seed,
         ),
     )
+
+
+def _full_evaluations(
+    workspace: Workspace, ledger: Ledger, needs: _GateSteps, arms: Sequence[ArmContent]
+) -> dict[str, Evaluation]:
+    """Return the first seed's evaluation of each arm with all its images and groups, where its file is as recorded."""
+    found = {}
+    for arm in arms:
+        first = next((one.step for one in needs.evaluated if one.result.arm == arm.name), None)
+        full = None if first is None else read_full_evaluation(workspace, ledger, first)
+        if full is not None:
+            found[arm.name] = full
+    return found
 
 
 def _is_evaluation_of(gate: Gate, step: StepEntry) -> bool:
@@ -212,7 +254,7 @@ def _differences(gate: Gate, trained: Sequence[TrainedStage]) -> tuple[SettingDi
 
 def _arm(arm: Arm, role: Role, needs: _GateSteps) -> ArmContent:
     evaluations = {
-        result.seed: Evaluation.from_dict(result.evaluation) for result in needs.evaluated if result.arm == arm.name
+        result.seed: Evaluation.from_dict(result.evaluation) for _, result in needs.evaluated if result.arm == arm.name
     }
     predicted = next((result for result in needs.predicted if result.arm == arm.name), None)
     settings = {} if predicted is None else predicted.settings
@@ -265,87 +307,15 @@ def _claim(row: ClaimRow, level: float) -> ClaimContent:
     )
 
 
-class _ImageOutcome(NamedTuple):
-    """What happened on one image."""
-
-    image: str
-    group: str | None
-    change: float
-    """Of F1 between the arms; 0: none, or one arm alone"""
-    note: str
-
-
-def _changed_images(comparison: Comparison) -> list[_ImageOutcome]:
-    return [
-        _ImageOutcome(row["id"], row["group"], row["change"], f"F1 {row['control']:.2f} → {row['treatment']:.2f}")
-        for row in comparison.images
-        if row.get("change")
-    ]
-
-
-def _mistaken_images(evaluation: Evaluation) -> list[_ImageOutcome]:
-    return [
-        _ImageOutcome(row["id"], row["group"], 0.0, f"{row['tp']} found, {row['fn']} missed, {row['fp']} false")
-        for row in evaluation.images
-        if row["fp"] or row["fn"]
-    ]
-
-
-def _galleries(
-    workspace: Workspace,
-    gate: Gate,
-    predicted: Sequence[PredictResult],
-    comparison: Comparison | None,
-    arms: Sequence[ArmContent],
-    datasets: Mapping[str, Dataset],
-) -> list[Gallery]:
-    name, _, split = gate.on.rpartition(".")
-    if name not in datasets:
-        return []
-    truth = datasets[name].split(split)
-    conf = gate.conf if gate.conf is not None else _DEFAULT_CONF
-    loaded = _load_predictions(workspace, predicted, truth, arms)
-    index = {image.id: number for number, image in enumerate(truth.images)}
-
-    def gallery(title: str, outcomes: Iterable[_ImageOutcome], note: str) -> Gallery:
-        shown = [one for one in _one_of_each_group(outcomes) if one.image in index]
-        pictures = (picture(truth, index[one.image], loaded, conf=conf, note=one.note) for one in shown)
-        return Gallery(title, tuple(pictures), note)
-
-    galleries: list[Gallery] = []
-    last = arms[-1]
-    if comparison is not None:
-        changed = _changed_images(comparison)
-        note = f"By the change of F1 per image at confidence {conf:g}, first seed; one image of each group."
-        galleries.append(gallery("Most harmed", (one for one in changed if one.change < 0), note))
-        galleries.append(gallery("Most improved", (one for one in changed if one.change > 0), note))
-    if last.evaluation is not None:
-        note = f"Most missed and falsely found objects at confidence {conf:g}; one image of each group."
-        galleries.append(gallery(f"Worst images of {last.name}", _mistaken_images(last.evaluation), note))
-    return [one for one in galleries if one.pictures]
-
-
-def _load_predictions(
-    workspace: Workspace, predicted: Sequence[PredictResult], truth: Dataset, arms: Sequence[ArmContent]
-) -> dict[str, Predictions]:
-    """Return the predictions of each arm's first seed, where their file is still there."""
-    loaded: dict[str, Predictions] = {}
-    unknown = unknown_truth(truth)
-    measured = (truth.take(~unknown) if unknown.any() else truth).truth_hash()
-    for arm in arms:
-        first = next((result for result in predicted if result.arm == arm.name), None)
-        if first is not None and (workspace.folder / first.file).is_file():
-            same = arm.evaluation is not None and arm.evaluation.truth == measured
-            loaded[arm.name] = coco.read_recorded(workspace.folder / first.file, truth, first.sha256 if same else None)
-    return loaded
-
-
-def _one_of_each_group(outcomes: Iterable[_ImageOutcome]) -> list[_ImageOutcome]:
-    """Return the first outcomes of different groups: six frames of one video are one picture six times."""
-    first: dict[str, _ImageOutcome] = {}
-    for outcome in outcomes:
-        first.setdefault(outcome.group or outcome.image, outcome)
-    return list(first.values())[:_MAX_PICTURES]
+def _label_samples(
+    study: Study, run: LastRun, datasets: Mapping[str, Dataset], budget: PictureBudget
+) -> Iterable[Gallery]:
+    """Yield pictures of each dataset that this run trained on."""
+    stages = [stage for one in run.trained for stage in study.arm(one.result.arm).stages]
+    used = {name for stage in stages for name in stage.sources}
+    for name, dataset in datasets.items():
+        if name in used and (gallery := label_samples(name, dataset, budget)) is not None:
+            yield gallery
 
 
 def _split_rows(ledger: Ledger, study: Study) -> list[SplitRow]:

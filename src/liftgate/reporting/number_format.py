@@ -147,3 +147,12 @@ def without_folders(text: str) -> str:
     'Does best.pt find every cone, and/or x.yaml?'
     """
     return _FOLDERS.sub("", text)
+
+
+def coordinate(value: float) -> float:
+    """Return a pixel coordinate with one decimal, for drawing.
+
+    >>> coordinate(12.3456)
+    12.3
+    """
+    return round(value, 1)

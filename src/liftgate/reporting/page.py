@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +16,16 @@ from liftgate.evaluation.records import Evaluation
 from liftgate.files import write_text
 from liftgate.progress import duration
 from liftgate.reporting import drawing, number_format
-from liftgate.reporting.content import ArmContent, DrawnBox, Gallery, GateContent, Picture, ReportContent
+from liftgate.reporting.content import (
+    ArmContent,
+    DrawnBox,
+    Gallery,
+    GateContent,
+    ImageBrowser,
+    Picture,
+    ReportContent,
+    ThresholdCurve,
+)
 from liftgate.reporting.plain_answer import no_answer, plain_answer
 from liftgate.stats.interval import Interval, percent, sample
 from liftgate.study.vocabulary import METRICS
@@ -71,6 +82,9 @@ def environment() -> Environment:
         number_format.money,
     ):
         made.filters[function.__name__] = function
+    made.filters["share_of"] = drawing.share_of
+    made.filters["curve_json"] = _curve_json
+    made.filters["browser_data"] = _browser_data
     made.filters["breakable"] = _breakable
     made.filters["with_code"] = _with_code
     made.filters["without_word"] = _without_word
@@ -80,6 +94,7 @@ def environment() -> Environment:
     made.globals.update(
         place_chart=drawing.place_chart,
         place_interval=drawing.place_interval,
+        place_forest=drawing.place_forest,
         Reference=drawing.Reference,
         number=number_format.number,
         sample=sample,
@@ -189,6 +204,46 @@ def _with_code(text: str) -> str:
     if len(parts) % 2 == 0:  # one backtick alone quotes nothing
         return escape(text)
     return Markup().join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
+
+
+def _curve_json(curves: Sequence[ThresholdCurve]) -> str:
+    """Return the counts that the page's slider reads, as JSON; the template escapes it."""
+    return json.dumps([asdict(one) for one in curves], separators=(",", ":"))
+
+
+def _browser_data(browser: ImageBrowser) -> list[dict[str, object]]:
+    """Return what the page's image browser reads, with names made visible."""
+    return [
+        {
+            "name": visible_text(one.picture.name),
+            "group": visible_text(one.picture.group or ""),
+            "width": one.picture.width,
+            "height": one.picture.height,
+            "jpeg": None if one.picture.jpeg is None else _data_uri(one.picture.jpeg),
+            "truth": _browser_boxes(one.picture.truth),
+            "panels": [
+                {"arm": visible_text(panel.arm), "boxes": _browser_boxes(panel.boxes)} for panel in one.picture.panels
+            ],
+            "note": visible_text(one.picture.note),
+            "classes": [visible_text(name) for name in one.classes],
+            "kinds": list(one.kinds),
+            "change": one.change,
+            "random": one.at_random,
+        }
+        for one in browser.images
+    ]
+
+
+def _browser_boxes(boxes: Iterable[DrawnBox]) -> list[dict[str, object]]:
+    return [
+        {
+            "xyxy": [number_format.coordinate(value) for value in box.xyxy],
+            "label": visible_text(box.label),
+            "score": box.score,
+            "points": [[number_format.coordinate(value) for value in point] for point in box.points],
+        }
+        for box in boxes
+    ]
 
 
 def _data_uri(jpeg: bytes) -> str:

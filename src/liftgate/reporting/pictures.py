@@ -15,7 +15,29 @@ from liftgate.reporting.content import DrawnBox, Panel, Picture
 
 LONGEST_SIDE = 320
 """Longest side of the copy in pixels: sharp enough at half the width of a page, about 10 to 20 KB."""
+PAGE_BYTES = 7_000_000
+"""Of all pictures of a page together, as base64: with the rest a page has at most 8 MB"""
 _MAX_PIXELS = 200_000_000  # a larger image is a bomb, or slide-scanner data that a report need not decode
+
+
+class PictureBudget:
+    """Bytes that the pictures of one page may still take."""
+
+    def __init__(self, limit: int = PAGE_BYTES) -> None:
+        self._left = limit
+
+    def take(self, made: Picture, keep: int = 0) -> bool:
+        """Return whether a picture still fits, and count it.
+
+        Args:
+            made: the picture.
+            keep: bytes to leave for others.
+        """
+        size = 4 * len(made.jpeg or b"") // 3 + 120 * (len(made.truth) + sum(len(panel.boxes) for panel in made.panels))
+        if self._left - size < keep:
+            return False
+        self._left -= size
+        return True
 
 
 def picture(
@@ -37,7 +59,15 @@ def picture(
         Panel(arm, _detections(predictions, record.id, conf), (panel_notes or {}).get(arm, ""))
         for arm, predictions in arms.items()
     )
-    boxes = [DrawnBox(_corners(truth.labels.boxes[row]), truth.classes[truth.labels.cls[row]]) for row in rows]
+    points = truth.labels.keypoints
+    boxes = [
+        DrawnBox(
+            _corners(truth.labels.boxes[row]),
+            truth.classes[truth.labels.cls[row]],
+            points=() if points is None else _known_points(points[row]),
+        )
+        for row in rows
+    ]
     return Picture(
         record.id,
         record.upright[0] or 1,
@@ -86,10 +116,21 @@ def _detections(predictions: Predictions, image: str, conf: float) -> tuple[Draw
     if image not in predictions.images:
         return ()
     rows = np.flatnonzero((predictions.image == predictions.images.index(image)) & (predictions.scores >= conf))
+    points = predictions.keypoints
     return tuple(
-        DrawnBox(_corners(predictions.boxes[r]), predictions.classes[predictions.cls[r]], float(predictions.scores[r]))
+        DrawnBox(
+            _corners(predictions.boxes[r]),
+            predictions.classes[predictions.cls[r]],
+            float(predictions.scores[r]),
+            () if points is None else _known_points(points[r]),
+        )
         for r in rows
     )
+
+
+def _known_points(points: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """Return x and y of keypoints (K, 3) that have a place: visibility, or confidence, above 0."""
+    return tuple((float(x), float(y)) for x, y, known in points if known > 0)
 
 
 def _corners(box: Sequence[float] | np.ndarray) -> tuple[float, float, float, float]:

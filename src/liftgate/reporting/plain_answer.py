@@ -255,7 +255,7 @@ def _repetition_limits(gate: GateContent) -> Iterator[str]:
         least = 1  # claims are asked of the first seed alone
     if least < MIN_SEEDS:
         times = "once" if least == 1 else f"{least} times"
-        yield f"Whether training again by the same recipe would come out the same: it was judged on training {times}."
+        yield f"Whether the same recipe comes out the same each time: its training was judged {times}."
     basis = gate.comparison.delta if gate.comparison else next((one.value for one in gate.claims), None)
     if basis is not None and basis.n_images and basis.informative < FEW_GROUPS:
         yield f"Much beyond these images: only {basis.informative} separate groups of them tell anything about it."
