@@ -303,7 +303,8 @@ def run_stopping(runs: int) -> Iterator[str]:
 
 def run_sampling(runs: int) -> Iterator[str]:
     """Rows of images drawn by design against images and groups drawn at random."""
-    yield f"{'differ in':<10} {'metric':<26} {'by design':>9} {'images':>8} {'groups':>8}   ratio to images, groups; bias"
+    numbers = f"{'by design':>9} {'images':>8} {'groups':>8}   ratio to images, groups; bias"
+    yield f"{'differ in':<10} {'metric':<26} {numbers}"
     for share in (0.1, 0.2, 0.5, 1.0):
         errors: dict[str, list[NDArray[np.float64]]] = {}
         for seed in range(4):

@@ -1,12 +1,14 @@
 """Likely mistakes in labels, by a model's predictions: objects without a label, empty labels, classes, boxes.
 
-Every suspicion is a number from 0 to 1 that ranks; it is no probability. A model finds the mistakes of labels that it
-was not trained on: predictions on its own training images agree with their mistakes.
+The labels themselves say what a mistake looks like: mistakes are planted beside them, and a regression finds how much
+more often their evidence (`mistake_evidence`) occurs among planted mistakes than among the labels as they are. Most of
+these are right, but not all, so the most frequent rate of mistakes that the labels allow is estimated from where the
+odds are largest. A suspicion is that rate times the odds: about the share of mistakes among labels with such evidence.
+A model finds the mistakes of labels that it was not trained on: predictions on its own training images agree with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,18 +16,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import iou
+from liftgate.checks.probes.mistake_evidence import ImageEvidence, image_evidence
 from liftgate.data.core.dataset import Dataset
-from liftgate.data.core.faults import unknown_truth
 from liftgate.data.core.predictions import Predictions
+from liftgate.stats.logistic import fit_logistic
 
 MistakeKind = Literal["missing", "spurious", "class", "box"]
 MISTAKE_KINDS: tuple[MistakeKind, ...] = get_args(MistakeKind)
 
 FLAGGED = 0.5
 """Suspicion from which a mistake is reported"""
-_SEEN = 0.05  # detections below say nothing
-_NEAR, _AT = 0.3, 0.5  # IoU of boxes about one object, and at one place
-_TIGHT = 0.6  # from here on a box is as good as people draw it
+_WORTH_KEEPING = 0.02
+_LARGEST_RATE = {"missing": 0.25, "spurious": 0.05, "class": 0.15, "box": 0.15}
+"""Most that is believed of a kind: labels with more mistakes do not show what is right"""
+_PLATEAU = {"missing": 0.75, "spurious": 0.5, "class": 0.25, "box": 0.25}
+"""Quantile of the planted mistakes' odds beyond which nearly every label is taken for a mistake"""
+_SHIFT = (0.35, 0.6)
+"""How far planted boxes are moved, in widths and heights"""
+_SEED = 20_260_104  # fixed: the same labels and predictions give the same findings
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +51,15 @@ class LabelMistake:
     detection: int
     """Row of the predictions that speaks against the label; −1: none does"""
     suspicion: float
+    """About the share of mistakes where the evidence is like this"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Image:
-    """Labels and detections of one image."""
+class _Suspect:
+    """A label or a detection with the odds of each kind of mistake."""
 
-    index: int
-    labels: NDArray[np.int64]
-    detections: NDArray[np.int64]
-    boxes: NDArray[np.float64]
-    """Of the detections"""
-    overlap: NDArray[np.float64]
-    """(labels, detections) IoU"""
-    same: NDArray[np.bool_]
-    """(labels, detections) whether the classes are the same"""
-    score: NDArray[np.float64]
+    mistake: LabelMistake
+    odds: float
 
 
 def find_mistakes(dataset: Dataset, predictions: Predictions) -> list[LabelMistake]:
@@ -65,97 +69,99 @@ def find_mistakes(dataset: Dataset, predictions: Predictions) -> list[LabelMista
         dataset: the labels; crowds, ignored objects and images whose labels could not be read are passed over.
         predictions: of a model that was trained on other images, in any of the data set's classes.
     """
-    known = ~unknown_truth(dataset)
-    place = {image.id: index for index, image in enumerate(dataset.images) if known[index]}
-    column = {name: index for index, name in enumerate(dataset.classes)}
-    to_class = np.array([column.get(name, -1) for name in predictions.classes], dtype=np.int64)
-    found: list[LabelMistake] = []
-    images = list(_images(dataset, predictions, place, to_class))
-    recall = _recall(dataset, images)
-    for one in images:
-        found += _of_image(one, dataset, recall)
-    return sorted(found, key=lambda mistake: (-mistake.suspicion, mistake.image, mistake.label, mistake.detection))
+    images = list(image_evidence(dataset, predictions))
+    found = _suspect_labels(dataset, images) + _suspect_detections(dataset, images)
+    found = [one for one in found if one.mistake.suspicion >= _WORTH_KEEPING]
+    order = sorted(found, key=lambda one: (-one.odds, one.mistake.image, one.mistake.label, one.mistake.detection))
+    return [one.mistake for one in order]
 
 
-def _images(
-    dataset: Dataset, predictions: Predictions, place: dict[str, int], to_class: NDArray[np.int64]
-) -> Iterator[_Image]:
-    labels, boxes = dataset.labels, predictions.boxes
-    by_label = _rows_by(labels.image, len(dataset.images))
-    by_detection = _rows_by(predictions.image, len(predictions.images))
-    for number, id_ in enumerate(predictions.images):
-        index = place.get(id_)
-        if index is None:
+def _suspect_labels(dataset: Dataset, images: list[ImageEvidence]) -> list[_Suspect]:
+    """Return every label, with the kind of mistake that it most likely is."""
+    shown = [(one, np.flatnonzero(~one.hidden)) for one in images]
+    places = [(one, int(place)) for one, rows in shown for place in rows]
+    if not places:
+        return []
+    planted = _planted(dataset, shown)
+    given = _labelled(dataset, [(one, one.label_cls[rows], one.label_boxes[rows], rows) for one, rows in shown])
+    kinds = [kind for kind, rows in planted.items() if len(rows)]
+    chances = np.stack([_chance(kind, planted[kind], given) for kind in kinds], axis=1)
+    suspects = []
+    for (one, place), row in zip(places, chances, strict=True):
+        kind, odds = kinds[int(row.argmax())], float(row.sum())
+        detection = -1 if kind == "spurious" else one.against(place, kind)
+        kind = "spurious" if detection < 0 else kind
+        suspects.append(
+            _Suspect(LabelMistake(kind, one.index, int(one.labels[place]), detection, min(1.0, odds)), odds)
+        )
+    return suspects
+
+
+def _chance(kind: MistakeKind, planted: Floats, given: Floats) -> Floats:
+    """Return (n,) expected number of mistakes for each label that is there with such evidence; above 1: surely one."""
+    odds = fit_logistic(planted, given)
+    rate = min(_LARGEST_RATE[kind], 1 / float(np.quantile(odds.odds(planted), _PLATEAU[kind])))
+    return rate * odds.odds(given)
+
+
+def _planted(dataset: Dataset, shown: list[tuple[ImageEvidence, Rows]]) -> dict[MistakeKind, Floats]:
+    """Return evidence about planted mistakes of each kind, as many as there are labels, or fewer."""
+    rng, labels, number = np.random.default_rng(_SEED), dataset.labels, len(dataset.classes)
+    parts: dict[MistakeKind, list[tuple[ImageEvidence, Rows, Floats, Rows]]] = {"class": [], "box": [], "spurious": []}
+    for one, rows in shown:
+        if not (count := len(rows)):
             continue
-        rows, detections = by_label[index], by_detection[number]
-        detections = detections[
-            (predictions.scores[detections] >= _SEEN) & (to_class[predictions.cls[detections]] >= 0)
-        ]
-        detections = detections[np.argsort(-predictions.scores[detections], kind="stable")]
-        same = labels.cls[rows][:, None] == to_class[predictions.cls[detections]][None, :]
-        overlap = iou(labels.boxes[rows], boxes[detections])
-        yield _Image(index, rows, detections, boxes[detections], overlap, same, predictions.scores[detections])
+        cls, boxes = one.label_cls[rows], one.label_boxes[rows]
+        if number > 1:
+            parts["class"].append((one, (cls + rng.integers(1, number, count)) % number, boxes, rows))
+        angle, far = rng.uniform(0, 2 * np.pi, count), rng.uniform(*_SHIFT, count)
+        move = np.stack([np.cos(angle), np.sin(angle)], axis=1) * far[:, None] * (boxes[:, 2:] - boxes[:, :2])
+        parts["box"].append((one, cls, boxes + np.tile(move, 2), rows))
+        other = rng.integers(0, len(labels), count)
+        size = np.minimum(labels.boxes[other, 2:] - labels.boxes[other, :2], one.size)
+        corner = rng.uniform(size=(count, 2)) * (one.size - size)
+        made = np.concatenate([corner, corner + size], axis=1)
+        free = iou(made, one.label_boxes).max(axis=1, initial=0.0) < 0.1
+        nobody = np.full(int(free.sum()), -1, dtype=np.int64)
+        parts["spurious"].append((one, labels.cls[other][free], made[free], nobody))
+    return {kind: _labelled(dataset, part) for kind, part in parts.items()}
 
 
-def _rows_by(image: NDArray[np.int64], count: int) -> list[NDArray[np.int64]]:
-    order = np.argsort(image, kind="stable").astype(np.int64)
-    return np.split(order, np.searchsorted(image[order], np.arange(1, count))) if count else []
+def _labelled(dataset: Dataset, parts: list[tuple[ImageEvidence, Rows, Floats, Rows]]) -> Floats:
+    """Return (n, F) evidence about labels, with their classes as columns."""
+    rows = [np.concatenate([one.of_labels(cls, boxes, own), _classes(dataset, cls)], axis=1)
+            for one, cls, boxes, own in parts]  # fmt: skip
+    return np.concatenate(rows) if rows else np.zeros((0, 0))
 
 
-def _recall(dataset: Dataset, images: list[_Image]) -> NDArray[np.float64]:
-    """Return (K,) the share of each class's labels near which anything is detected: how much silence says."""
-    seen, number = np.zeros(len(dataset.classes)), np.zeros(len(dataset.classes))
-    for one in images:
-        cls = dataset.labels.cls[one.labels]
-        near = (one.overlap >= _NEAR).any(axis=1) if one.overlap.size else np.zeros(len(cls), dtype=np.bool_)
-        np.add.at(seen, cls, near)
-        np.add.at(number, cls, 1)
-    return (seen + 1) / (number + 2)
-
-
-def _of_image(one: _Image, dataset: Dataset, recall: NDArray[np.float64]) -> Iterator[LabelMistake]:
+def _suspect_detections(dataset: Dataset, images: list[ImageEvidence]) -> list[_Suspect]:
+    """Return the detections without a label, compared with those that have one."""
     labels = dataset.labels
-    hidden = (labels.crowd | labels.ignore)[one.labels]
-    explained = np.zeros(len(one.detections), dtype=np.bool_)
-    taken = np.asarray(((one.overlap >= _TIGHT) & one.same).any(axis=0), dtype=np.bool_)
-    for place, row in enumerate(one.labels.tolist()):
-        if hidden[place]:
-            explained |= one.overlap[place] >= 0.1
-            continue
-        overlap, same = one.overlap[place], one.same[place]
-        explained |= overlap >= _NEAR
-        mistake = _of_label(one, row, overlap, same, taken, float(recall[labels.cls[row]]))
-        if mistake is not None:
-            yield mistake
-    kept: list[int] = []
-    for place in np.flatnonzero(
-        ~explained
-    ).tolist():  # surest first: a second detection of one object is no other object
-        if (iou(one.boxes[[place]], one.boxes[kept]) < _NEAR).all():
-            kept.append(place)
-            yield LabelMistake("missing", one.index, -1, int(one.detections[place]), float(one.score[place]))
+    area = np.log(np.prod(labels.boxes[:, 2:] - labels.boxes[:, :2], axis=1) + 1)
+    typical = np.array([np.median(area[labels.cls == c]) if (labels.cls == c).any() else 0.0
+                        for c in range(len(dataset.classes))])  # fmt: skip
+    rows: dict[bool, list[Floats]] = {True: [], False: []}
+    places: list[tuple[ImageEvidence, int]] = []
+    for one in images:
+        for at, matched, evidence in one.of_detections(typical):
+            rows[matched].append(np.concatenate([evidence, _classes(dataset, one.cls[[at]])[0]]))
+            if not matched:
+                places.append((one, at))
+    if not rows[True] or not places:
+        return []
+    chance = _chance_of_object(np.stack(rows[True]), np.stack(rows[False]))
+    return [
+        _Suspect(LabelMistake("missing", one.index, -1, int(one.detections[at]), min(1.0, float(odds))), float(odds))
+        for (one, at), odds in zip(places, chance, strict=True)
+    ]
 
 
-def _of_label(
-    one: _Image,
-    row: int,
-    overlap: NDArray[np.float64],
-    same: NDArray[np.bool_],
-    taken: NDArray[np.bool_],
-    recall: float,
-) -> LabelMistake | None:
-    """Return what is most likely wrong with one label, or None."""
-    own = float(one.score[same & (overlap >= _AT)].max(initial=0.0))
-    other = np.flatnonzero(~same & (overlap >= _AT))
-    if len(other) and (strength := float(one.score[other[0]]) * (1 - own)) >= FLAGGED:
-        return LabelMistake("class", one.index, row, int(one.detections[other[0]]), strength)
-    if not (same & (overlap >= _TIGHT)).any():
-        shifted = np.flatnonzero(same & (overlap >= 0.15) & ~taken)
-        if len(shifted):
-            best = shifted[0]
-            suspicion = float(one.score[best]) * min(1.0, (1 - float(overlap[best])) / (1 - _TIGHT))
-            return LabelMistake("box", one.index, row, int(one.detections[best]), suspicion)
-    support = float(one.score[overlap >= _NEAR].max(initial=0.0))
-    if support < FLAGGED and not len(other):
-        return LabelMistake("spurious", one.index, row, -1, (1 - support) ** 2 * recall**4)
-    return None
+def _chance_of_object(matched: Floats, alone: Floats) -> Floats:
+    """Return (n,) expected number of unlabelled objects for each detection that is alone with such evidence."""
+    fitted, scale = fit_logistic(matched, alone), len(matched) / len(alone)
+    plateau = scale * float(np.quantile(fitted.odds(matched), _PLATEAU["missing"]))
+    return min(_LARGEST_RATE["missing"], 1 / plateau) * scale * fitted.odds(alone)
+
+
+def _classes(dataset: Dataset, cls: Rows) -> Floats:
+    return np.asarray(cls[:, None] == np.arange(len(dataset.classes))[None, :], dtype=np.float64)
