@@ -34,9 +34,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.evaluation.compare import difference_interval
 from liftgate.evaluation.image_level import ImageLevelThreshold, image_level_scores
-from liftgate.evaluation.intervals import auc_interval, average_interval, image_level_interval, rate_interval
+from liftgate.evaluation.intervals import (
+    auc_interval,
+    average_interval,
+    difference_interval,
+    image_level_interval,
+    rate_interval,
+)
 from liftgate.evaluation.match_table import match
 from liftgate.evaluation.matched_predictions import MatchedPredictions, replicates
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, LESS_IS_BETTER, OKS, RATES

@@ -101,6 +101,28 @@ def test_the_same_predictions_differ_by_nothing_which_is_no_interval() -> None:
     assert result.images == () and result.probability_better is None
 
 
+def silent_in_half(groups: int = 16) -> tuple[Dataset, Predictions, Predictions]:
+    """The control finds nothing in about half of the images, so that its median is 0 in many draws of groups."""
+    data = truth([1] * (groups * 6), [f"v{i // 6:02}" for i in range(groups * 6)])
+    rng = np.random.default_rng(2)
+    share = np.repeat(rng.uniform(0.2, 0.75, groups), 6)
+    scores, silent = rng.uniform(0.3, 0.9, (2, len(share))), rng.random(len(share)) < share
+    control = [(i, BOX, scores[0, i]) for i in range(len(share)) if not silent[i]]
+    return data, said(control, data), said([(i, BOX, scores[1, i]) for i in range(len(share))], data)
+
+
+def test_a_median_that_is_0_in_many_draws_is_compared_by_the_intervals_of_both_models() -> None:
+    data, control, treatment = silent_in_half()
+    spec = ComparisonSpec(metric="best_confidence_median", slices={image.id: "all" for image in data.images})
+    found = compare(data, control, treatment, spec)
+    one, two = (evaluate(data, model).intervals["best_confidence_median"] for model in (control, treatment))
+    assert one.low == 0, "in many draws the control finds nothing in half of the images"
+    assert found.delta.high is not None and one.low is not None and two.high is not None
+    reach = np.hypot(one.estimate - one.low, two.high - two.estimate)
+    assert found.delta.high >= found.delta.estimate + reach - 1e-12
+    assert found.slices["all"]["interval"] == pytest.approx([found.delta.low, found.delta.high])
+
+
 def test_settings_that_differ_are_listed_and_make_it_confounded() -> None:
     data, control, treatment = two_models()
     result = compare(

@@ -85,3 +85,29 @@ def test_the_interval_reaches_down_by_the_bias_and_not_up() -> None:
 
 def test_recall_has_no_such_bias() -> None:
     assert values(*chance_hits(20, 0)).bias(COCO["AR_100"]) == 0
+
+
+def all_found_but_not_tightly(groups: int = 12, per_group: int = 10) -> tuple[Dataset, Predictions]:
+    """Every object is found at IoU 0.5; how tight the boxes are differs from object to object."""
+    rng = np.random.default_rng(0)
+    data = truth([1] * (groups * per_group), [f"v{i // per_group:02}" for i in range(groups * per_group)])
+    left, top, right, bottom = BOX
+    shift = rng.uniform(0, 10, len(data.images))
+    return data, said([(i, [left + shift[i], top, right + shift[i], bottom], 0.9) for i in range(len(shift))], data)
+
+
+def test_average_recall_counts_the_groups_that_move_it_though_none_misses_an_object() -> None:
+    """One effective group, as if no miss at IoU 0.5 meant that nothing is known, made the interval 12.7 errors wide."""
+    data, predictions = all_found_but_not_tightly()
+    interval = evaluate(data, predictions).intervals["AR_100"]
+    assert interval.high is not None and interval.groups_effective is not None
+    assert interval.groups_effective > 3
+    assert interval.high - interval.estimate < 0.1
+
+
+def test_average_recall_is_in_proportion_as_low_as_recall_may_be() -> None:
+    """No group misses an object, and still one in four might: what recall's own interval says holds for AR too."""
+    found = evaluate(*all_found_but_not_tightly())
+    recall, average = found.intervals["recall"], found.intervals["AR_100"]
+    assert recall.estimate == 1 and recall.low is not None and average.low is not None
+    assert average.low == pytest.approx(average.estimate * recall.low, rel=1e-6)

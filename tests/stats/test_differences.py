@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_weights
-from liftgate.stats.differences import at_level, difference_t, error_of_width, square_and_add, two_sided_p_value
+from liftgate.stats.differences import (
+    at_level,
+    difference_t,
+    error_of_width,
+    reach_of_both,
+    square_and_add,
+    two_sided_p_value,
+)
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import count_groups
+from liftgate.stats.interval import Interval
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -70,3 +78,19 @@ def test_another_level_lengthens_both_sides_alike() -> None:
     factor = t_quantile(0.99, 9) / t_quantile(0.95, 9)
     assert wider.high - wider.estimate == pytest.approx(factor * (interval.high - interval.estimate))  # type: ignore[operator]
     assert error_of_width(wider) == pytest.approx(factor * error_of_width(interval))  # type: ignore[operator]
+
+
+def interval(estimate: float, low: float | None, high: float | None) -> Interval:
+    return Interval(estimate, low, high, 0.95, "t", 100, 20, note="" if low is not None else "most values are 0")
+
+
+def test_a_difference_reaches_as_far_as_both_intervals_together_and_never_less() -> None:
+    both = interval(0.2, 0.17, 0.26), interval(0.5, 0.46, 0.52)
+    assert reach_of_both(interval(0.3, 0.28, 0.31), *both).low == pytest.approx(0.3 - np.hypot(0.06, 0.04))
+    assert reach_of_both(interval(0.3, 0.28, 0.31), *both).high == pytest.approx(0.3 + np.hypot(0.03, 0.02))
+    assert reach_of_both(interval(0.3, 0.1, 0.9), *both) == interval(0.3, 0.1, 0.9)
+
+
+def test_without_an_interval_of_both_there_is_none_of_the_difference() -> None:
+    found = reach_of_both(interval(0.3, 0.28, 0.31), interval(0.0, None, None), interval(0.3, 0.2, 0.4))
+    assert not found.established and found.note == "most values are 0" and found.standard_error is None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.evaluation.informative_groups import class_groups_of_difference, groups_of_difference
+from liftgate.evaluation.intervals import difference_interval
 from liftgate.evaluation.matched_predictions import MatchedPredictions, class_replicates, replicates, scale_of
 from liftgate.evaluation.metric_names import IMAGE_LEVEL
 from liftgate.evaluation.resampling import Units, affordable_draws, images_by_slice, units
@@ -101,9 +102,7 @@ def compare_slices(
         row |= {"method": "bootstrap-se-t", "p_holm": None, "note": "", "groups_effective": counted.effective}
         p = math.nan
         if not math.isnan(delta[0]):
-            interval = difference_t(
-                one, two, level, n_images=int(inside.sum()), groups=counted, units=groups.count, scale=scale_of(metric)
-            )
+            interval = difference_interval((first, second), metric, (one, two), groups, level)
             row["interval"], row["note"] = [interval.low, interval.high], interval.note
             p = math.nan if metric in _UNTESTED else _p_value(interval)
         rows[name] = row

@@ -15,15 +15,15 @@ from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import known_truth, require_same_images
 from liftgate.evaluation.breakdown import compare_classes, compare_slices
 from liftgate.evaluation.group_hints import group_caveats
-from liftgate.evaluation.informative_groups import groups_of_difference
-from liftgate.evaluation.matched_predictions import MatchedPredictions, match_for_metric, replicates, scale_of
+from liftgate.evaluation.intervals import difference_interval
+from liftgate.evaluation.matched_predictions import MatchedPredictions, match_for_metric, replicates
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS
 from liftgate.evaluation.records import Comparison, ImageChange
 from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, image_units, units, weighted_units
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.verdict import PUBLISHED, as_gain, decide, explain_verdict, groups_that_settle
 from liftgate.stats.clustered import bootstrap_variance
-from liftgate.stats.differences import difference_t, two_sided_p_value
+from liftgate.stats.differences import two_sided_p_value
 from liftgate.stats.interval import Interval
 
 MAX_NAMED_IMAGES = 50
@@ -174,30 +174,6 @@ def paired_difference(
     simple = _simple_variance(n_images, arms, spec, groups)
     delta = difference_interval(arms, metric, (first, second), groups, spec.interval_level, simple)
     return PairedDifference(float(first[0]), float(second[0]), delta, difference[1:])
-
-
-def difference_interval(
-    arms: tuple[MatchedPredictions, MatchedPredictions],
-    metric: str,
-    values: tuple[NDArray[np.float64], NDArray[np.float64]],
-    groups: Units,
-    level: float,
-    simple_variance: float | None = None,
-) -> Interval:
-    """Return the interval of treatment − control.
-
-    Args:
-        arms: both models' matched predictions.
-        metric: name of the metric.
-        values: of control and treatment, each (1 + D,): of the sample, then of each draw of groups.
-        groups: resampling units of the images.
-        level: of the interval.
-        simple_variance: variance if every image were a group of its own; gives the design effect.
-    """
-    return difference_t(
-        *values, level, n_images=int((groups.group < groups.n_groups).sum()), units=groups.count,
-        groups=groups_of_difference(*arms, metric, groups), scale=scale_of(metric), simple_variance=simple_variance,
-    )  # fmt: skip
 
 
 def _simple_variance(

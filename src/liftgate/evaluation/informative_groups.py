@@ -8,7 +8,8 @@ a rate, its number of trials.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,26 +31,53 @@ Floats = NDArray[np.float64]
 def groups_of_average(table: MatchTable, metric: AveragedMetric, groups: Units) -> GroupCount:
     """Count the groups that inform one model's average precision or recall.
 
-    Near 0 and 1 only groups that hold a hit, or an error, show how far the value can move: at most these count.
+    Near 0 and 1 only groups that hold a hit, or an error, show how far the value can move: at most these count. Of a
+    mean over IoU thresholds it is the geometric mean of two counts: at the first threshold, and over all of them in
+    the proportion of p (1 − p), p being the share of the objects that are found there. Where all are found at IoU 0.5,
+    the value still moves by the strict thresholds.
     """
-    information = _object_information(table, metric, groups)
-    found = count_groups(information, groups.n_groups)
-    bit = np.uint16(1 << metric.thresholds[0])
-    a = SIZES.index(metric.size)
-    hit = (table.hit[a] & ~table.skip[a] & bit) != 0
-    judged = ((table.skip[a] & bit) == 0) & (table.rank < table.limit)
-    hits = np.bincount(groups.group[table.image[hit]], minlength=groups.n_groups + 1)[: groups.n_groups]
-    counted = groups.group[table.label_image[table.counted[a]]]
-    missed = np.bincount(counted, minlength=groups.n_groups + 1)[: groups.n_groups] - hits
-    wrong = missed > 0
-    if metric.kind == "AP" and hit.any():
-        confident_wrong = judged & ~hit & (table.score >= np.median(table.score[hit]))
-        wrong |= (
-            np.bincount(groups.group[table.image[confident_wrong]], minlength=groups.n_groups + 1)[: groups.n_groups]
-            > 0
-        )
-    fewest = min(int((hits > 0).sum()), int(wrong.sum()))
-    return found._replace(effective=max(1.0, min(found.effective, float(fewest)))) if found.informative else found
+    found = count_groups(_object_information(table, metric, groups), groups.n_groups)
+    if not found.informative:
+        return found
+    each = [_of_threshold(table, metric, groups, t) for t in metric.thresholds]
+    weight = sum(one.weight for one in each)
+    mean = sum(one.weight * one.fewest for one in each) / weight if weight else 0.0
+    moving = math.sqrt(mean * max(1.0, each[0].fewest))
+    return found._replace(effective=max(1.0, min(found.effective, moving)))
+
+
+def found_by_group(
+    table: MatchTable, metric: AveragedMetric, groups: Units, threshold: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return (G,) how many objects of each group are found at an IoU threshold, and (G,) how many there are."""
+    a, bit = SIZES.index(metric.size), np.uint16(1 << threshold)
+    hit = ((table.hit[a] & ~table.skip[a] & bit) != 0) & (table.rank < min(metric.max_detections, table.limit))
+    objects = groups.group[table.label_image[table.counted[a]]]
+    return _count(groups.group[table.image[hit]], groups.n_groups), _count(objects, groups.n_groups)
+
+
+class _OfThreshold(NamedTuple):
+    fewest: float
+    """Groups that hold a hit, or those that hold an error, whichever are fewer"""
+    weight: float
+    """p (1 − p)"""
+
+
+def _of_threshold(table: MatchTable, metric: AveragedMetric, groups: Units, threshold: int) -> _OfThreshold:
+    hits, objects = found_by_group(table, metric, groups, threshold)
+    wrong = objects > hits
+    if metric.kind == "AP" and hits.any():
+        a, bit = SIZES.index(metric.size), np.uint16(1 << threshold)
+        hit, judged = (table.hit[a] & ~table.skip[a] & bit) != 0, (table.skip[a] & bit) == 0
+        confident = judged & ~hit & (table.rank < table.limit) & (table.score >= np.median(table.score[hit]))
+        wrong |= _count(groups.group[table.image[confident]], groups.n_groups) > 0
+    share = hits.sum() / max(1, objects.sum())
+    return _OfThreshold(float(min((hits > 0).sum(), wrong.sum())), float(share * (1 - share)))
+
+
+def _count(group: NDArray[np.int64], n_groups: int) -> NDArray[np.int64]:
+    """Return (G,) how often each group occurs; images outside a slice have group G, which is left out."""
+    return np.bincount(group, minlength=n_groups + 1)[:n_groups]
 
 
 def groups_of_rate(point: OperatingPoint, name: str, groups: Units) -> GroupCount:

@@ -1,21 +1,32 @@
-"""Intervals of one model's metrics: bootstrap for averages, Korn–Graubard for rates, Woodruff for the median."""
+"""Intervals of one model's metrics, and of the difference of two.
+
+Bootstrap for averages and differences, Korn–Graubard for rates, Woodruff for the median.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.evaluation.image_level import ImageLevelScores, image_level_fraction, image_level_rate
-from liftgate.evaluation.informative_groups import groups_of_average, groups_of_image_level
+from liftgate.evaluation.informative_groups import (
+    found_by_group,
+    groups_of_average,
+    groups_of_difference,
+    groups_of_image_level,
+)
 from liftgate.evaluation.match_table import MatchTable
-from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, RATES
+from liftgate.evaluation.matched_predictions import MatchedPredictions, scale_of
+from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, RATES, AveragedMetric
 from liftgate.evaluation.metrics import averaged_metrics, has_objects, rate, rate_fraction
 from liftgate.evaluation.operating_point import OperatingPoint
 from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, affordable_draws, image_units
 from liftgate.evaluation.small_samples import SampleValues
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance, cluster_ratio_t, median_interval
+from liftgate.stats.differences import difference_t, reach_of_both
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import korn_graubard
 
@@ -74,11 +85,24 @@ def average_interval(
     """
     metric = (COCO | OKS)[name]
     in_sample = in_sample or SampleValues(table, groups)
-    return bootstrap_se_t(
+    interval = bootstrap_se_t(
         float(replicates[0]), replicates[1:], level, n_images=int((groups.group < groups.n_groups).sum()),
         groups=groups_of_average(table, metric, groups), units=groups.count, simple_variance=simple_variance,
         logit=True, unseen_variance=in_sample.unseen_variance(metric), bias=in_sample.bias(metric),
     )  # fmt: skip
+    return interval if metric.kind == "AP" else _as_low_as_recall(interval, table, metric, groups)
+
+
+def _as_low_as_recall(interval: Interval, table: MatchTable, metric: AveragedMetric, groups: Units) -> Interval:
+    """Return the interval of an AR, in proportion as low as that of the recall at its first IoU threshold.
+
+    Where hardly a group misses an object, no draw shows what a group that does would change; the interval of a rate
+    knows how many such groups there may be.
+    """
+    found = korn_graubard(*found_by_group(table, metric, groups, metric.thresholds[0]), interval.level)
+    if interval.low is None or found.low is None or not found.estimate:
+        return interval
+    return replace(interval, low=min(interval.low, interval.estimate * found.low / found.estimate))
 
 
 def rate_intervals(
@@ -100,9 +124,8 @@ def rate_interval(point: OperatingPoint, name: str, groups: Units, level: float)
     """Return the interval of one of RATES."""
     n_images = len(point.true)
     if name == "best_confidence_median":
-        return median_interval(
-            point.best[has_objects(point)], groups.group[has_objects(point)], level, n_groups=groups.n_groups
-        )
+        counted = has_objects(point) & (groups.group < groups.n_groups)
+        return median_interval(point.best[counted], groups.group[counted], level, n_groups=groups.n_groups)
     top, bottom = rate_fraction(point, name)
     k, n = (np.bincount(groups.group, column, minlength=groups.n_groups) for column in (top, bottom))
     if name == "false_positives_per_image":
@@ -150,3 +173,36 @@ def auc_interval(
         float(replicates[0]), replicates[1:], level, n_images=len(answers.score), units=groups.count, logit=True,
         groups=groups_of_image_level(answers, "AUC", groups), simple_variance=simple_variance,
     )  # fmt: skip
+
+
+def difference_interval(
+    arms: tuple[MatchedPredictions, MatchedPredictions],
+    metric: str,
+    values: tuple[NDArray[np.float64], NDArray[np.float64]],
+    groups: Units,
+    level: float,
+    simple_variance: float | None = None,
+) -> Interval:
+    """Return the interval of treatment − control.
+
+    Args:
+        arms: both models' matched predictions.
+        metric: name of the metric.
+        values: of control and treatment, each (1 + D,): of the sample, then of each draw of groups.
+        groups: resampling units of the images.
+        level: of the interval.
+        simple_variance: variance if every image were a group of its own; gives the design effect.
+    """
+    delta = difference_t(
+        *values, level, n_images=int((groups.group < groups.n_groups).sum()), units=groups.count,
+        groups=groups_of_difference(*arms, metric, groups), scale=scale_of(metric), simple_variance=simple_variance,
+    )  # fmt: skip
+    if metric != "best_confidence_median" or not any(_often_zero(drawn, level) for drawn in values):
+        return delta
+    points = [arm.point for arm in arms if arm.point is not None]
+    return reach_of_both(delta, *(rate_interval(point, metric, groups, level) for point in points))
+
+
+def _often_zero(drawn: NDArray[np.float64], level: float) -> bool:
+    """Return whether a median is 0, because half of the images have no detection, in more draws than the tail holds."""
+    return float((drawn == 0).mean()) > (1 - level) / 2

@@ -202,11 +202,9 @@ def median_interval(
     method = "woodruff-korn-graubard"
     if groups.informative < MIN_GROUPS:
         return not_established(median, level, method, count, groups)
-    below = np.bincount(group, weights=(column < median) + 0.5 * (column == median)).astype(np.float64)
-    share = float(below.sum()) / count
-    variance = ratio_variance(below, sizes.astype(np.float64))
-    # Half-counted ties shrink the variance of a 0/1 variable; never trust more than independent images would allow.
-    variance = max(variance, 0.25 / count) if share else variance
+    # Where many values are the median itself (0 where nothing was found), those below it vary less than those up to it.
+    shares = [np.bincount(group, weights=side).astype(np.float64) for side in (column < median, column <= median)]
+    variance = max(0.25 / count, *(ratio_variance(share, sizes.astype(np.float64)) for share in shares))
     n_effective, effect = effective_trials(0.5, variance, count, groups, level)
     low, high = clopper_pearson(n_effective / 2, n_effective, level)
     ordered = np.sort(column)

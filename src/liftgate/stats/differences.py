@@ -58,6 +58,28 @@ def difference_t(
     return replace(interval, low=min(interval.low, wide.low), high=max(interval.high, wide.high))
 
 
+def reach_of_both(difference: Interval, first: Interval, second: Interval) -> Interval:
+    """Return a difference on neither side shorter than the square-and-add of both models' own intervals.
+
+    No correlation is assumed: for estimates whose draws are too coarse for one, such as a median that is 0 in many
+    draws. Without an interval of both models there is none.
+
+    Args:
+        difference: second − first.
+        first: of the one model alone, at the same level.
+        second: of the other.
+    """
+    if difference.low is None or difference.high is None:
+        return difference
+    if first.low is None or first.high is None or second.low is None or second.high is None:
+        note = first.note if first.low is None else second.note
+        return replace(difference, low=None, high=None, standard_error=None, note=note)
+    at = second.estimate - first.estimate
+    down = math.hypot(first.high - first.estimate, second.estimate - second.low)
+    up = math.hypot(first.estimate - first.low, second.high - second.estimate)
+    return replace(difference, low=min(difference.low, at - down), high=max(difference.high, at + up))
+
+
 def square_and_add(
     first: NDArray[np.float64],
     second: NDArray[np.float64],
