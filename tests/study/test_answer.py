@@ -46,5 +46,17 @@ def test_the_named_gate_answers_alone() -> None:
     assert answer_of(one, {"lift": "FAIL"}) is None, "it was not decided"
 
 
+def test_a_verdict_that_makes_the_named_gate_superfluous_answers_in_its_place() -> None:
+    waits = FlowStep("lift", when={"needed": ("FAIL", "MARGINAL")})
+    one = study("needed", "train", waits, answer="lift")
+    found = answer_of(one, {"needed": "PASS"})
+    assert found is not None and (found.word, found.gate) == ("PASS", "needed"), "nothing had to be trained"
+    assert answer_of(one, {"needed": "FAIL"}) is None, "its turn is still to come"
+    found = answer_of(one, {"needed": "FAIL", "lift": "MARGINAL"})
+    assert found is not None and (found.word, found.gate) == ("MARGINAL", "lift")
+    either = FlowStep("lift", any_of=({"needed": ("FAIL",)}, {"kill": ("PASS",)}))
+    assert answer_of(study("needed", "kill", either, answer="lift"), {"needed": "PASS"}) is None, "kill may still ask"
+
+
 def test_a_study_without_the_key_keeps_its_hash() -> None:
     assert study("train").content_hash() != study("train", answer="kill").content_hash()

@@ -47,8 +47,26 @@ def test_measure_first_asks_whether_the_model_is_good_enough_and_trains_only_if_
         ("best_confidence_median", 0.55),
     }
     assert not study.arm(gate.arm or "").stages
-    steps = {step.name: step for step in study.flow}
-    assert steps["train"].when == steps["lift"].when == {gate.name: ("FAIL", "MARGINAL")}
+    first = next(step for step in study.flow if step.name == "train")
+    lift = next(step for step in study.flow if step.name == "lift")
+    assert first.when == lift.when == {gate.name: ("FAIL", "MARGINAL")}
+    assert first.arms == ("tuned",), "the experiments come after the verdict"
+
+
+@pytest.mark.parametrize("template", ["measure-first", "two-stage", "runbook"])
+def test_a_held_out_set_of_its_own_has_a_gate_and_nothing_trains_on_it(tmp_path: Path, template: str) -> None:
+    (tmp_path / "winter.json").touch()
+    study = load(write(tmp_path / "a", template, TemplateInputs(held_out=(("winter", tmp_path / "winter.json"),))))
+    assert study.dataset("winter").ratios == (0, 0, 1) and study.dataset("winter").lock == ("test",)
+    (gate,) = [gate for gate in study.gates if gate.on == "winter.test"]
+    assert gate.name in [step.name for step in study.flow]
+    assert not any("winter" in (*stage.sources, stage.data) for arm in study.arms for stage in arm.stages)
+    assert study.answer not in (None, gate.name)
+
+
+def test_slices_are_those_that_were_asked_for(tmp_path: Path) -> None:
+    study = load(write(tmp_path / "a", "measure-first", TemplateInputs(by="folder")))
+    assert [gate.by for gate in study.gates if gate.name == "lift"] == ["folder"]
 
 
 def test_measure_first_with_a_second_set_trains_on_nothing_that_it_measures(tmp_path: Path) -> None:
@@ -59,7 +77,7 @@ def test_measure_first_with_a_second_set_trains_on_nothing_that_it_measures(tmp_
     )
     assert study.dataset("sample").ratios == (0, 0, 1)
     assert {stage.data for arm in study.arms for stage in arm.stages} == {"training"}
-    assert {gate.on for gate in study.gates} == {"sample.test"}
+    assert {gate.on for gate in study.gates} == {"sample.test", "training.val"}, "the experiments are judged on val"
 
 
 def test_a_path_given_from_here_is_written_as_seen_from_the_study(
@@ -130,6 +148,8 @@ def test_the_command_says_where_the_study_is(tmp_path: Path, capsys: pytest.Capt
         ("two-stage", ["--class", "dog"], "measure-first take it"),
         ("kill-switch", ["--class", "dog"], "no use for --class"),
         ("runbook", ["--more-data", "."], "no use for --more-data"),
+        ("improve", ["--held-out", "winter=."], "no use for --held-out: got winter"),
+        ("kill-switch", ["--by", "folder"], "no use for --by"),
         ("runbok", ["--more-data", "."], "did you mean runbook"),
     ],
 )
@@ -140,7 +160,7 @@ def test_an_option_that_the_template_would_ignore_is_refused(
     streams = capsys.readouterr()
     assert said in streams.err and not (tmp_path / "a").exists()
     error = json.loads(streams.out)
-    assert error["exit_code"] == 2 and said in str(error["error"]["hint"]) + error["error"]["what"]
+    assert error["exit_code"] == 2 and said in f"{streams.err}{error['error']['hint']}{error['error']['what']}"
 
 
 STUDIES = sorted(path for path in EXAMPLES.glob("*.yaml") if "study:" in path.read_text(encoding="utf-8"))

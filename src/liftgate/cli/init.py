@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from liftgate.cli.output import add_json, emit_json, say, show
@@ -31,12 +32,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--class", dest="cls", default=TemplateInputs.cls, help="measure-first: the class (default: %(default)s)"
     )
     parser.add_argument("--groups", metavar="RULE", help="regex with (?P<group>…), CSV, folder, exif or name-time")
+    parser.add_argument("--by", metavar="RULE", help="slices of the report, such as frames.csv#category")
+    parser.add_argument(
+        "--held-out", metavar="NAME=DATA", action="append", default=[], type=_named,
+        help="one more held-out set, all of it test: of the deployment, in winter, at night; may be given again",
+    )  # fmt: skip
     add_json(parser)
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, sign, path = text.partition("=")
+    if not sign or not path or not re.fullmatch(r"[A-Za-z_]\w*", name):
+        raise argparse.ArgumentTypeError(f"expected NAME=DATA, such as winter=winter/data.yaml, got {text!r}")
+    return name, Path(path)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate init` and return its exit code."""
-    inputs = TemplateInputs(args.data, args.more_data, args.weights, args.cls, args.groups)
+    inputs = TemplateInputs(
+        args.data, args.more_data, args.weights, args.cls, args.groups, args.by, tuple(args.held_out)
+    )
     require_used(args.template, inputs)
     study = write(args.folder, args.template, inputs)
     if args.json:

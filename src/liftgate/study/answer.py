@@ -35,9 +35,28 @@ def answer_of(study: Study, words: Mapping[str, str]) -> Answer | None:
     >>> answer_of(study, {"needed": "PASS"})
     Answer(word='PASS', gate='needed')
     """
-    gates = (study.answer,) if study.answer is not None else _last_decision(study, words)
+    gates = _last_decision(study, words)
+    if study.answer is not None:
+        gates = (study.answer,) if study.answer in words else _decided_instead(study, words)
     decided = [(word, gate) for word in _WORST_FIRST for gate in gates if words.get(gate) == word]
     return Answer(*decided[0]) if decided else None
+
+
+def _decided_instead(study: Study, words: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the gates whose verdicts make the answering gate superfluous; empty: none does.
+
+    A study that trains only where the model is not good enough is answered by "it is" as well.
+    """
+    found: list[str] = []
+    for step in study.flow:
+        if step.name != study.answer:
+            continue
+        for condition in filter(None, (step.when, *step.any_of)):
+            against = [name for name, allowed in condition.items() if name in words and words[name] not in allowed]
+            if not against:
+                return ()
+            found += against
+    return tuple(dict.fromkeys(found))
 
 
 def _last_decision(study: Study, words: Mapping[str, str]) -> tuple[str, ...]:

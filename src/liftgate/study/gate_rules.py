@@ -5,7 +5,7 @@ from __future__ import annotations
 from liftgate.study.gate_keys import ClaimKeys, GateKeys, ThresholdKeys
 from liftgate.study.partial_study import PartialStudy, require_known, require_split, require_unlocked_splits
 from liftgate.study.value_types import candidates
-from liftgate.study.vocabulary import DIFFERENCES, LOWER_IS_BETTER, SCREENING
+from liftgate.study.vocabulary import DIFFERENCES, LOWER_IS_BETTER, PCK, SCREENING
 from liftgate.study.yaml_keys import TrainedKeys
 from liftgate.study.yaml_source import Path, Source
 from liftgate.suggestions import suggestion
@@ -16,7 +16,7 @@ def check_gates(draft: PartialStudy, source: Source) -> None:
     for name, gate in draft.gates.items():
         path: Path = ("gates", name)
         for metric in (gate.metric, *(claim.metric for claim in gate.claims)):
-            if metric is not None and metric.startswith("OKS-") and draft.task != "pose":
+            if metric is not None and metric.startswith(("OKS-", PCK)) and draft.task != "pose":
                 source.add_problem(
                     path, f"`{metric}` is a metric of keypoints, and the task is {draft.task}", "task: pose"
                 )
@@ -106,6 +106,9 @@ def _comparison(draft: PartialStudy, gate: GateKeys, path: Path, source: Source)
 
 
 def _margin(gate: GateKeys, path: Path, source: Source) -> None:
+    if gate.metric == PCK:
+        hint = "OKS-mAP50-95 compares; a claim may be of PCK: {metric: PCK@0.05, at_least: 0.8}"
+        source.add_problem((*path, "metric"), "PCK is measured of each arm and not compared", hint)
     if gate.metric == "ms_per_image":
         source.add_problem(
             (*path, "metric"), "the time of a prediction is no sample to compare", "make it a claim: at_most"

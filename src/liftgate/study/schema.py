@@ -118,7 +118,8 @@ def _words() -> list[str]:
         "",
         f"- steps: {_coded(VERBS)}, and the names of gates. Not built yet: {_coded(PLANNED_VERBS)}.",
         f"- metrics: {_coded(METRICS)}. Twelve are COCO's of boxes, those with `OKS-` its ten of "
-        "keypoints (`task: pose`); the others are taken at the gate's `conf` and IoU 0.5.",
+        "keypoints (`task: pose`), and `PCK@0.05` counts keypoints within 5% of the box diagonal; the others are "
+        "taken at the gate's `conf` and IoU 0.5.",
         f"- metrics of an epoch, on val, by the trainer's own formulas: {_coded(EPOCH_METRICS)}.",
         f"- how the training of an arm ends: {_coded(ARM_WORDS)}.",
         f"- differences between the arms of a comparison: {_coded(DIFFERENCES)}, `recipe.NAME`.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -36,6 +37,10 @@ class TemplateInputs:
     weights: str = "yolov8n.pt"
     cls: str = "person"
     groups: str | None = None
+    by: str | None = None
+    """Slices of the report, such as frames.csv#category"""
+    held_out: tuple[tuple[str, Path], ...] = ()
+    """Further held-out sets, all of them test: name → data (from the deployment, in winter, at night)"""
 
 
 def init(
@@ -47,6 +52,8 @@ def init(
     weights: str = TemplateInputs.weights,
     cls: str = TemplateInputs.cls,
     groups: str | None = None,
+    by: str | None = None,
+    held_out: Mapping[str, Path | str] | None = None,
 ) -> Path:
     """Write a study to edit into `folder` and return its study.yaml. The other arguments are those of `TemplateInputs`.
 
@@ -59,7 +66,8 @@ def init(
         UsageError: as `write`.
     """
     first, second = (None if place is None else Path(place) for place in (data, more_data))
-    inputs = TemplateInputs(first, second, weights, cls, groups)
+    further = tuple((name, Path(place)) for name, place in (held_out or {}).items())
+    inputs = TemplateInputs(first, second, weights, cls, groups, by, further)
     require_used(template, inputs)
     return write(Path(folder), template, inputs)
 
@@ -74,7 +82,7 @@ def write(folder: Path, template: str, inputs: TemplateInputs) -> Path:
     from liftgate.study.study_parser import parse
 
     _known(template)
-    for path in (inputs.data, inputs.more_data):
+    for path in (inputs.data, inputs.more_data, *(place for _, place in inputs.held_out)):
         if path is not None and not path.exists():
             raise UsageError("no such data", where=path, hint="leave it out to fill in the path later")
     study = folder / "study.yaml"
@@ -110,12 +118,22 @@ def require_used(template: str, inputs: TemplateInputs) -> None:
     """
     _known(template)
     usual = TemplateInputs()
-    for name, value, option in (("more_data", inputs.more_data, "--more-data"), ("cls", inputs.cls, "--class")):
-        if value == getattr(usual, name) or name in _source(template):
+    for name, value, option in (
+        ("more_data", inputs.more_data, "--more-data"),
+        ("cls", inputs.cls, "--class"),
+        ("by", inputs.by, "--by"),
+        ("held_out", inputs.held_out, "--held-out"),
+    ):
+        if value == getattr(usual, name) or _uses(template, name):
             continue
-        uses = [one for one in TEMPLATES if name in _source(one)]
+        uses = [one for one in TEMPLATES if _uses(one, name)]
         hint = f"{', '.join(uses)} take it; leave it out"
-        raise UsageError(f"the template {template} has no use for {option}", got=value, hint=hint)
+        got = ", ".join(str(name) for name, _ in value) if isinstance(value, tuple) else value
+        raise UsageError(f"the template {template} has no use for {option}", got=got, hint=hint)
+
+
+def _uses(template: str, name: str) -> bool:
+    return re.search(rf"\b{name}(_line)?\b", "".join(re.findall(r"{[{%].*?[}%]}", _source(template)))) is not None
 
 
 def _source(template: str) -> str:
@@ -141,6 +159,8 @@ def _values(folder: Path, template: str, inputs: TemplateInputs) -> dict[str, An
         "weights": _path_from(folder, Path(weights)) if Path(weights).is_file() else weights,
         "cls": inputs.cls,
         "groups_line": groups,
+        "by_line": f"by: {_yaml(inputs.by)}" if inputs.by else "# by: frames.csv#category   # the result per slice too",
+        "held_out": [(name, _path_from(folder, place)) for name, place in inputs.held_out],
     }
 
 

@@ -16,6 +16,8 @@ VERDICTS = ("PASS", "MARGINAL", "FAIL")
 ARM_WORDS = ("FINISHED", "CAREFUL", "STOPPED")
 """How the training of an arm ended: completed; completed, but only `careful_if` of a decision point held; stopped."""
 
+PCK = "PCK@0.05"
+"""Share of keypoints within 5% of the box diagonal"""
 METRICS = (
     "mAP50-95",
     "mAP50",
@@ -48,10 +50,11 @@ METRICS = (
     "OKS-AR75",
     "OKS-AR_medium",
     "OKS-AR_large",
+    PCK,
 )
 """Metrics that a gate may name: COCO's twelve of boxes, rates at the gate's confidence threshold and IoU 0.5, and, for
-`task: pose`, COCO's ten of keypoints. Those of SCREENING are of whole images and need the gate's `threats`;
-ms_per_image is the time that predicting took, where it was recorded."""
+`task: pose`, COCO's ten of keypoints and PCK (claims only). Those of SCREENING are of whole images and need the gate's
+`threats`; ms_per_image is the time that predicting took, where it was recorded."""
 
 SCREENING = ("accuracy", "detection_rate", "false_alarm_rate", "AUC")
 

@@ -313,7 +313,7 @@ class StudyKeys(Keys):
         default=None,
         description="The gate whose verdict answers the question: headline, status and exit code follow it. Default: "
         "the worst verdict among the gates of the last decision, that is of the last gates of the flow with nothing "
-        "else between them.",
+        "else between them. Where the verdict of another gate makes it superfluous (`when:`), that verdict answers.",
     )
     flow: Annotated[list[Step], Field(min_length=1)] = Field(
         description="What is done, in order: check, probe, baseline, train, report and the names of gates."

@@ -20,6 +20,7 @@ from liftgate.ledger.results import EvaluateResult, GateResult, MeasuredAt
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.notice import Notice
 from liftgate.pipeline.step import Results, Step
+from liftgate.pipeline.steps.keypoints import pck_options, with_pck
 from liftgate.pipeline.steps.measured_at import measured_at, with_settings
 from liftgate.pipeline.steps.predicting import PredictStep, all_settings, prediction_settings
 from liftgate.pipeline.steps.slicing import groups_as_slices, named_slices
@@ -30,7 +31,7 @@ from liftgate.progress import duration
 from liftgate.stats.distributions import normal_quantile
 from liftgate.stats.multiplicity import optimism
 from liftgate.study.records import Arm, Gate
-from liftgate.study.vocabulary import LOWER_IS_BETTER
+from liftgate.study.vocabulary import LOWER_IS_BETTER, PCK
 
 if TYPE_CHECKING:
     from liftgate.pipeline.steps.retention import VerdictContext
@@ -64,6 +65,8 @@ class EvaluateStep(Step[EvaluateResult]):
             inputs |= {"threats": list(gate.threats), "threshold": gate.threshold and asdict(gate.threshold)}
         self._by = named_slices(context, gate)
         inputs |= {"statistics": STATISTICS} | ({} if self._by is None else {"by": content_hash(self._by)})
+        if context.study.task == "pose":
+            inputs["pck"] = PCK
         chosen_on = () if self._threshold is None or gate.threshold is None else (str(gate.threshold.on),)
         inputs |= _left_out(context, (gate.on, *chosen_on))
         needs = (self._predicted,) if self._threshold is None else (self._predicted, self._threshold)
@@ -83,7 +86,8 @@ class EvaluateStep(Step[EvaluateResult]):
         truth = context.datasets.truth(gate.on)
         slices = groups_as_slices(truth) if self._by is None else self._by
         spec = EvaluationSpec.of_gate(gate, image_threshold(context, gate, self._threshold, results))
-        measured = evaluate(truth, self._predicted.predictions(results), replace(spec, slices=slices))
+        spec = replace(spec, slices=slices, pck=pck_options(context.study, truth))
+        measured = with_pck(evaluate(truth, self._predicted.predictions(results), spec))
         # In full, with classes, slices, images and groups, so that the lockbox is not opened again for a table.
         name = f"{self._arm.name}-seed-{self._seed}-on-{gate.on}-{self.key[:12]}.json"
         sliced_by = None if slices is None else gate.by or "group"
