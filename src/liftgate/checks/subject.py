@@ -13,6 +13,7 @@ from liftgate.checks.machine import Machine, inspect_machine
 from liftgate.checks.probes.learnability import LearnabilityResult
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
+from liftgate.errors import LiftgateError
 from liftgate.progress import Progress, silent
 from liftgate.study.records import Arm, Part, Stage, Study
 
@@ -54,6 +55,8 @@ class Subject:
     """(arm, dataset.split) → its metrics, as far as the ledger has them"""
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
     """Data set → a model's predictions on it; without them the rules `mistakes.…` find nothing"""
+    unsplit: Mapping[str, LiftgateError] = field(default_factory=dict)
+    """Data set → why it could not be split"""
     _scans: dict[str, ImageScan] = field(default_factory=dict, repr=False, compare=False)
     _copies: list[tuple[CopyPair, ...]] = field(default_factory=list, repr=False, compare=False)
     _geometries: dict[str, Geometry | None] = field(default_factory=dict, repr=False, compare=False)

@@ -248,8 +248,8 @@ def write_report(runs: Path) -> Path:
             rows.append((folder.name, None))
     metrics = sorted({name for _, record in rows if record for name in record.metrics})
     head = ["run", "arm", "stage", "seed", "state", "epochs", "best epoch", *metrics, "time", "hash"]
-    lines = ["# Runs", "", _table_row(head), _table_row(["---"] * len(head))]
-    lines += [_table_row(_cells(name, record, metrics)) for name, record in rows]
+    lines = ["# Runs", "", table_row(head), table_row(["---"] * len(head))]
+    lines += [table_row(_cells(name, record, metrics)) for name, record in rows]
     lines += ["", "Metrics are of the validation split at the best epoch, as the trainer reports them.", ""]
     path = runs / "REPORT.md"
     write_text(path, "\n".join(lines))
@@ -266,9 +266,9 @@ def _cells(name: str, record: RunRecord | None, metrics: Sequence[str]) -> list[
         str(record.stage),
         str(record.seed),
         record.state,
-        _value_text(record.epochs),
-        _value_text(record.best_epoch),
-        *[_value_text(record.metrics.get(metric)) for metric in metrics],
+        value_text(record.epochs),
+        value_text(record.best_epoch),
+        *[value_text(record.metrics.get(metric)) for metric in metrics],
         _duration_text(record.seconds),
         short(record.key),
     ]
@@ -280,17 +280,17 @@ def _summary(name: str, record: RunRecord) -> str:
         "",
         f"- run: {name}",
         f"- arm {record.arm}, stage {record.stage}, seed {record.seed}: {record.state}",
-        f"- epochs: {_value_text(record.epochs)}, best {_value_text(record.best_epoch)}",
+        f"- epochs: {value_text(record.epochs)}, best {value_text(record.best_epoch)}",
         f"- wall time: {_duration_text(record.seconds)}",
         f"- hash of the run: {record.key}",
-        f"- SHA-256 of the best weights: {_value_text(record.weights)}",
+        f"- SHA-256 of the best weights: {value_text(record.weights)}",
     ]
     if record.error:
         head.append(f"- error: {' '.join(record.error.split())}")
-    table = [_table_row(["metric (validation, best epoch)", "value"]), _table_row(["---", "---"])]
-    table += [_table_row([metric, _value_text(value)]) for metric, value in sorted(record.metrics.items())]
+    table = [table_row(["metric (validation, best epoch)", "value"]), table_row(["---", "---"])]
+    table += [table_row([metric, value_text(value)]) for metric, value in sorted(record.metrics.items())]
     facts = [
-        f"- {key}: {_value_text(value)}" for key, value in sorted(record.facts.items()) if key != "args"
+        f"- {key}: {value_text(value)}" for key, value in sorted(record.facts.items()) if key != "args"
     ]  # args.yaml
     parts = [head, *([table] if record.metrics else []), *([facts] if facts else [])]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
@@ -300,17 +300,19 @@ def _duration_text(seconds: float | None) -> str:
     return "–" if seconds is None else duration(seconds)
 
 
-def _value_text(value: object) -> str:
+def value_text(value: object) -> str:
+    """Return a value for a cell: four digits of a number, – for None."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_value_text(part)}" for key, part in value.items()) or "none"
+        return ", ".join(f"{key} {value_text(part)}" for key, part in value.items()) or "none"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_value_text, value)) or "none"
+        return ", ".join(map(value_text, value)) or "none"
     if value is None:
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _table_row(cells: Sequence[str]) -> str:
+def table_row(cells: Sequence[str]) -> str:
+    """Return cells as a row of a Markdown table."""
     return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
 

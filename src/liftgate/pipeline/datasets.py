@@ -15,7 +15,7 @@ from liftgate.data.formats import yolo
 from liftgate.data.formats.read import read
 from liftgate.data.grouping.groups import assign_groups
 from liftgate.data.splits.folds import extend_split
-from liftgate.data.splits.split import Split, make_split, read_split
+from liftgate.data.splits.split import Split, TooFewGroups, make_split, read_split
 from liftgate.errors import DataError, LiftgateError, StudyError
 from liftgate.hashing import content_hash, file_hash, short
 from liftgate.ledger.chain import Ledger
@@ -60,6 +60,22 @@ class StudyDatasets:
             except (LiftgateError, OSError) as error:
                 unreadable[spec.name] = error.what if isinstance(error, LiftgateError) else str(error.strerror)
         return found, unreadable
+
+    def as_far_as_split(self) -> tuple[dict[str, Dataset], dict[str, TooFewGroups]]:
+        """Return every dataset by name, and why some of them are not split: they have fewer groups than splits.
+
+        For `check`, which finds other mistakes in them all the same.
+        """
+        found: dict[str, Dataset] = {}
+        unsplit: dict[str, TooFewGroups] = {}
+        for spec in self.study.datasets:
+            try:
+                found[spec.name] = self.dataset(spec.name)
+            except TooFewGroups as error:
+                whole = self._read(spec)
+                found[spec.name] = whole.with_images([replace(image, split=None) for image in whole.images])
+                unsplit[spec.name] = error
+        return found, unsplit
 
     def fingerprint(self, name: str) -> str:
         """Return the hash of a dataset's pixels, labels, groups and splits."""

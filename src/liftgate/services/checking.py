@@ -63,7 +63,8 @@ def check(
         study = load(Path(source), overrides or {})
         workspace = Workspace(study)
         measured = measured_arms(Ledger(workspace.ledger)) if workspace.ledger.is_file() else {}
-        subject = Subject(StudyDatasets(study, workspace, progress).all(), study, measured=measured)
+        datasets, unsplit = StudyDatasets(study, workspace, progress).as_far_as_split()
+        subject = Subject(datasets, study, measured=measured, unsplit=unsplit)
         ignore = {**study.ignore, **(ignore or {})}
     else:
         dataset = (

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from liftgate.errors import LiftgateError, UsageError
+from liftgate.ledger.all_runs import write_all_runs
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import Body
 from liftgate.ledger.workspace import Workspace
@@ -206,10 +207,11 @@ def report(study: str | Path, *, overrides: Mapping[str, str] | None = None) -> 
 
 
 def _write_report(context: Context) -> Path:
-    """Write report.html, and the folder report/ for a paper: Markdown, tables as CSV and LaTeX, figures."""
+    """Write report.html, the folder report/ for a paper, and runs/REPORT.md over all studies."""
     from liftgate.reporting import render, write_paper  # imports Jinja, which planning does not need
     from liftgate.reporting.gather import gather_report
 
+    write_all_runs(context.workspace.folder.parent)
     datasets, unreadable = context.datasets.readable()
     content = gather_report(context.study, context.workspace, context.ledger, datasets, unreadable)
     page = render(content, context.workspace.report)

@@ -235,6 +235,9 @@ def missing(subject: Subject) -> Iterator[Finding]:
 
     Fix: name the split in the data.yaml, or let the study make one (`ratios: [0.7, 0.15, 0.15]`).
     """
+    for name, error in subject.unsplit.items():
+        found = "" if error.got is None else f": {error.got} for {error.expected}"
+        yield missing.finding(error.where, f"{error.what}{found}", hint=error.hint, dataset=name)
     needed: dict[str, dict[str, str]] = defaultdict(dict)
     for place in subject.stages:
         needed[place.stage.data] |= {"val": place.where}
@@ -245,7 +248,7 @@ def missing(subject: Subject) -> Iterator[Finding]:
         needed[name].setdefault(split, f"gate {gate.name}")
     for name, splits in needed.items():
         dataset = subject.datasets.get(name)
-        if dataset is None:
+        if dataset is None or name in subject.unsplit:
             continue
         for split, who in splits.items():
             if split not in dataset.splits:

@@ -116,6 +116,10 @@ def read_split(path: Path) -> Split:
         raise DataError(error.what, where=path, got=error.got, hint=error.hint) from None
 
 
+class TooFewGroups(DataError):
+    """A data set has fewer groups than a split has parts."""
+
+
 def make_split(
     dataset: Dataset,
     ratios: Sequence[float] = (0.7, 0.15, 0.15),
@@ -131,13 +135,14 @@ def make_split(
         strata: image id → stratum (category, camera, …), whose groups are spread over the splits.
 
     Raises:
-        DataError: invalid ratios, or fewer groups than splits.
+        DataError: invalid ratios.
+        TooFewGroups: fewer groups than splits.
     """
     wanted = normalised_ratios(ratios)
     keys = dataset.groups
     names = sorted(set(keys))
     if len(names) < np.count_nonzero(wanted):
-        raise DataError(
+        raise TooFewGroups(
             "fewer groups than splits",
             where=dataset.source,
             expected=np.count_nonzero(wanted),

@@ -1,0 +1,119 @@
+"""REPORT.md beside the folders of several studies: every run in order, what changed from one to the next, and verdicts.
+
+What became better or worse is said by the verdicts of gates, not by the figures of two rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from liftgate.errors import LedgerError
+from liftgate.files import write_text
+from liftgate.hashing import short
+from liftgate.ledger.chain import Ledger
+from liftgate.ledger.records import VerdictEntry
+from liftgate.ledger.runs import RunFolder, RunRecord, run_folders, table_row, value_text
+from liftgate.progress import duration
+
+_SHOWN = ("mAP50", "mAP50-95", "pose_mAP50-95")
+"""Metrics of a row, as far as a run has them"""
+
+
+class _Run(NamedTuple):
+    study: str
+    folder: RunFolder
+    record: RunRecord | None
+    """None: unreadable"""
+    settings: Mapping[str, object]
+    """What it depends on: weights, data, seed, and each argument of the recipe"""
+
+
+def write_all_runs(results: Path) -> Path:
+    """Write REPORT.md over the runs and verdicts of all studies, and return its path.
+
+    Args:
+        results: the folder `runs/` that has a folder for each study.
+    """
+    folders = [path for path in sorted(results.iterdir()) if path.is_dir()] if results.is_dir() else []
+    runs = sorted((run for path in folders for run in _runs(path)), key=lambda run: (run.folder.name, run.study))
+    metrics = [name for name in _SHOWN if any(run.record and name in run.record.metrics for run in runs)]
+    head = ["run", "study", "arm", "state", "epochs", *metrics, "time", "changed since the run before"]
+    lines = ["# Runs of all studies", "", table_row(head), table_row(["---"] * len(head))]
+    lines += [table_row(_cells(run, runs[n - 1] if n else None, metrics)) for n, run in enumerate(runs)]
+    lines += [
+        "",
+        "Metrics are of val at the best epoch. Runs that differ in more than one thing show nothing of either.",
+        "",
+    ]
+    verdicts = [row for path in folders for row in _verdicts(path)]
+    if verdicts:
+        head = ["study", "gate", "verdict", "in words"]
+        lines += ["## Better or worse, by verdict", "", table_row(head), table_row(["---"] * len(head))]
+        lines += [*map(table_row, verdicts), ""]
+    path = results / "REPORT.md"
+    write_text(path, "\n".join(lines))
+    return path
+
+
+def _runs(study: Path) -> Iterator[_Run]:
+    for folder in run_folders(study):
+        record = None
+        with suppress(LedgerError):
+            record = folder.read()
+        yield _Run(study.name, folder, record, _settings(folder))
+
+
+def _settings(folder: RunFolder) -> dict[str, object]:
+    """Return what a run depends on, as its preflight.json has it; empty: it cannot be read."""
+    try:
+        facts = json.loads(folder.preflight.read_bytes())
+        recipe = {str(name): value for name, value in facts["recipe"].items()}
+        return {"weights": facts["weights"], "data": facts["data"], "seed": facts["seed"], **recipe}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _cells(run: _Run, before: _Run | None, metrics: list[str]) -> list[str]:
+    link = f"[{run.folder.name}]({run.study}/{run.folder.name}/)"
+    if run.record is None:
+        return [link, run.study, "", "unreadable", "", *[""] * len(metrics), "", ""]
+    record = run.record
+    arm = record.arm if record.stage == 1 else f"{record.arm}, stage {record.stage}"
+    time = "–" if record.seconds is None else duration(record.seconds)
+    values = [value_text(record.metrics.get(name)) for name in metrics]
+    return [link, run.study, arm, record.state, value_text(record.epochs), *values, time, _changed(run, before)]
+
+
+def _changed(run: _Run, before: _Run | None) -> str:
+    if before is None:
+        return ""
+    if not run.settings or not before.settings:
+        return "not known: no readable preflight.json"
+    names = [*before.settings, *(name for name in run.settings if name not in before.settings)]
+    changed = [_change(name, before.settings.get(name), run.settings.get(name)) for name in names]
+    return "; ".join(text for text in changed if text) or "nothing"
+
+
+def _change(name: str, before: object, now: object) -> str:
+    """Return a change in words; of weights and data, which are hashes, only that they changed."""
+    if before == now:
+        return ""
+    if any(isinstance(value, str) and len(value) == 64 for value in (before, now)):
+        return f"{name} {short(str(before))} → {short(str(now))}"
+    return f"{name} {value_text(before)} → {value_text(now)}"
+
+
+def _verdicts(study: Path) -> Iterator[list[str]]:
+    """Yield the newest verdict of each gate of a study."""
+    if not (study / "ledger.sqlite").is_file():
+        return
+    newest: dict[str, VerdictEntry] = {}
+    with suppress(LedgerError):
+        for verdict in Ledger(study / "ledger.sqlite").records(VerdictEntry):
+            newest[verdict.gate] = verdict
+    for verdict in newest.values():
+        yield [study.name, verdict.gate, verdict.word, verdict.sentence.removeprefix(f"{verdict.word}: ")]

@@ -1,0 +1,55 @@
+"""One table over the runs of all studies: what changed from one to the next, and the verdicts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from liftgate.ledger import Ledger
+from liftgate.ledger.all_runs import write_all_runs
+from liftgate.ledger.records import VerdictEntry
+from liftgate.ledger.runs import RunFolder
+
+
+def run(results: Path, study: str, minute: int, arm: str, **recipe: Any) -> RunFolder:
+    when = datetime(2026, 11, 5, 14, minute, tzinfo=UTC)
+    folder = RunFolder.create(results / study, arm, f"{study}{minute}", now=when, arm=arm)
+    folder.write_preflight({"weights": "a" * 64, "data": "b" * 64, "seed": 0, "recipe": recipe})
+    return folder
+
+
+def test_rows_are_in_order_of_time_over_all_studies_and_name_what_changed(tmp_path: Path) -> None:
+    run(tmp_path, "first", 1, "smoke", epochs=1, imgsz=416)
+    run(tmp_path, "second", 2, "long", epochs=1, imgsz=640)
+    run(tmp_path, "first", 3, "again", epochs=1, imgsz=640)
+    run(tmp_path, "first", 4, "other", epochs=80, imgsz=640, fliplr=0.0)
+    rows = [line for line in write_all_runs(tmp_path).read_text().splitlines() if line.startswith("| [2026")]
+    assert [row.split("|")[2].strip() for row in rows] == ["first", "second", "first", "first"]
+    assert [row.split("|")[-2].strip() for row in rows] == [
+        "",
+        "imgsz 416 → 640",
+        "nothing",
+        "epochs 1 → 80; fliplr – → 0",
+    ]
+    assert (tmp_path / "first").joinpath("../second").is_dir() and "(second/2026" in rows[1]
+
+
+def test_the_newest_verdict_of_each_gate_says_what_became_better(tmp_path: Path) -> None:
+    run(tmp_path, "first", 1, "smoke", epochs=1)
+    ledger = Ledger(tmp_path / "first" / "ledger.sqlite")
+    ledger.add(VerdictEntry("size", "h", "MARGINAL", "MARGINAL: not settled."))
+    ledger.add(VerdictEntry("size", "h", "PASS", "PASS: mAP50 is 0.02 higher."))
+    text = write_all_runs(tmp_path).read_text()
+    assert "| first | size | PASS | mAP50 is 0.02 higher. |" in text and "MARGINAL" not in text
+
+
+def test_a_run_that_cannot_be_read_is_a_row_and_no_end(tmp_path: Path) -> None:
+    run(tmp_path, "first", 1, "smoke", epochs=1).record_path.write_text("{")
+    run(tmp_path, "first", 2, "long", epochs=1).preflight.unlink()
+    text = write_all_runs(tmp_path).read_text()
+    assert "unreadable" in text and "not known: no readable preflight.json" in text
+
+
+def test_nothing_to_tell_is_an_empty_table(tmp_path: Path) -> None:
+    assert "| run | study |" in write_all_runs(tmp_path).read_text()
