@@ -30,7 +30,7 @@ def test_the_public_names_are_these() -> None:
     size_models size_rate size_seeds status stop verify_models"""
     types = """ApiPredictions BenchResult CheckResult Comparison Comparisons Costs Dataset Detached Diagnosis
     DrawnJudgements Evaluation ExportProofs ExportResult Finding FrameDraw Interval JudgedComparison
-    JudgementPlan LiftgateError ModelVersion Planned PredictionResult Predictions Preparation Promotion
+    JudgementPlan LiftgateError ModelVersion Plan Planned PredictionResult Predictions Preparation Promotion
     RegistryCheck RunResult SizeAnswer Status UsageError Verdict"""
     assert sorted(liftgate.__all__) == sorted(["__version__", "data", *verbs.split(), *types.split()])
 

@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from liftgate.services.sampled_evidence import compare_sample as compare_sample
     from liftgate.services.sampled_evidence import draw_sample as draw_sample
     from liftgate.services.sampled_evidence import evaluate_sample as evaluate_sample
+    from liftgate.services.study_runs import Plan as Plan
     from liftgate.services.study_runs import RunResult as RunResult
     from liftgate.services.study_runs import cost as cost
     from liftgate.services.study_runs import detach as detach
@@ -152,6 +153,7 @@ TYPES = {
     "JudgementPlan": "liftgate.judging.plan",
     "LiftgateError": "liftgate.errors",
     "ModelVersion": "liftgate.deploy.registry.version",
+    "Plan": "liftgate.services.study_runs",
     "Planned": "liftgate.pipeline.runner",
     "PredictionResult": "liftgate.services.prediction",
     "Predictions": "liftgate.data.core.predictions",
@@ -187,6 +189,7 @@ __all__ = [
     "JudgementPlan",
     "LiftgateError",
     "ModelVersion",
+    "Plan",
     "Planned",
     "PredictionResult",
     "Predictions",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from liftgate import display
 from liftgate.checks.finding import Finding
 from liftgate.checks.probes.label_geometry import Geometry
 from liftgate.checks.rule import Rule
@@ -51,6 +52,16 @@ class CheckResult:
         """Return how many findings there are of each severity."""
         found = Counter(finding.severity for finding in self.findings)
         return {severity: found[severity] for severity in ("error", "warning", "info")}
+
+    def _repr_html_(self) -> str:
+        colours = {"error": "#b91c1c", "warning": "#d97706", "info": "#6b7280"}
+        rows = [
+            {"severity": one.severity, "finding": one.id, "where": one.where, "message": one.message, "hint": one.hint}
+            for one in self.findings
+        ]
+        foot = f"{self.n_images:,} images, {self.n_boxes:,} boxes, {len(self.rules)} rules"
+        title = "No errors: a run may start" if self.ok else f"{self.counts['error']} errors: a run stops here"
+        return display.bar_svg(self.counts, colours) + display.html_table(title, rows, foot)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; other programs rely on the names."""

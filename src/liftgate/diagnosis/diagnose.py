@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from liftgate import display
 from liftgate.checks.finding import Finding
 from liftgate.diagnosis import ending_rules, learning_rules, record_rules, schedule_rules
 from liftgate.diagnosis.symptom import Symptom
-from liftgate.diagnosis.trace import Trace, filled, read_trace
+from liftgate.diagnosis.trace import Trace, filled, head_curves, read_trace
 from liftgate.errors import UsageError
 from liftgate.ledger.recorded_files import require_unchanged_predictions, require_unchanged_run
 
@@ -47,6 +48,19 @@ class Diagnosis:
     best_epoch: int | None
     """from 1, by Ultralytics' fitness; None: the file has no such column"""
     epochs: int
+    curve: tuple[float | None, ...] = field(default=(), repr=False)
+    """Validation metric of every epoch, to draw; empty: none was readable"""
+
+    def _repr_html_(self) -> str:
+        rows = [
+            {"severity": one.severity, "finding": one.id, "message": one.message, "hint": one.hint}
+            for one in self.findings
+        ]
+        best = "" if self.best_epoch is None else f", best epoch {self.best_epoch}"
+        mark = None if self.best_epoch is None else self.best_epoch - 1
+        picture = display.curve_svg(self.curve, mark, "validation metric by epoch")
+        title = f"{len(rows)} findings" if rows else "Nothing found"
+        return picture + display.html_table(title, rows, f"{self.source}: {self.epochs} epochs{best}")
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values; their names are part of the interface (docs/output.md)."""
@@ -127,7 +141,8 @@ def examine(trace: Trace) -> Diagnosis:
         findings.append(_nothing_detected_yet(trace))
     elif len(filled(trace)) < _MIN_EPOCHS and not findings:
         findings.append(_too_short(trace))
-    return Diagnosis(trace.source, tuple(findings), _best_epoch(trace), len(trace))
+    curve = next((curve.values for curve in head_curves(trace)), ())
+    return Diagnosis(trace.source, tuple(findings), _best_epoch(trace), len(trace), tuple(map(float, curve)))
 
 
 def _best_epoch(trace: Trace) -> int | None:
@@ -200,4 +215,4 @@ def _class_symptoms(truth: Path, predictions: Path, split: str | None) -> Iterat
 
 
 def _with_findings(diagnosis: Diagnosis, extra: Sequence[Finding]) -> Diagnosis:
-    return Diagnosis(diagnosis.source, (*diagnosis.findings, *extra), diagnosis.best_epoch, diagnosis.epochs)
+    return replace(diagnosis, findings=(*diagnosis.findings, *extra))

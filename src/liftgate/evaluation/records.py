@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NotRequired, TypedDict
 
-from liftgate.evaluation import display
+from liftgate import display
 from liftgate.evaluation.metric_names import LESS_IS_BETTER
 from liftgate.stats.interval import Interval, percent, sample
 from liftgate.study.records import ClaimWord, VerdictWord

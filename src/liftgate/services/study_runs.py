@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from liftgate import display
 from liftgate.errors import LiftgateError, UsageError
+from liftgate.evaluation.records import Comparison
 from liftgate.ledger.all_runs import write_all_runs
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import Body
+from liftgate.ledger.results import GateResult
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline import preparing, runner, spending
 from liftgate.pipeline.context import Context, never
@@ -23,7 +27,7 @@ from liftgate.pipeline.planning.estimate import measure as measure_pace
 from liftgate.pipeline.planning.prices import Costs, offers, read_prices
 from liftgate.pipeline.preparing import Preparation
 from liftgate.pipeline.runner import Planned, training_hours
-from liftgate.progress import Progress, silent
+from liftgate.progress import Progress, duration, silent
 from liftgate.study.study_file import load
 
 
@@ -36,6 +40,56 @@ class RunResult:
     report: Path
     exit_code: int
 
+    def _repr_html_(self) -> str:
+        parts = []
+        for name, verdict in self.verdicts.items():
+            result = GateResult.from_body(verdict)
+            compared = None if result.comparison is None else Comparison.from_dict(result.comparison)
+            if compared is not None and compared.delta.low is not None and compared.delta.high is not None:
+                low, high = compared.delta.low, compared.delta.high
+                parts.append(display.interval_svg(low, compared.delta.estimate, high, compared.margin, name))
+        rows = [
+            {"gate": name, "verdict": result.word, "in words": result.sentence}
+            for name, result in ((name, GateResult.from_body(body)) for name, body in self.verdicts.items())
+        ]
+        title = "Verdicts" if rows else "No gate was decided"
+        return "".join(parts) + display.html_table(
+            title, rows, f"report: {self.report}; liftgate.report(study) shows it"
+        )
+
+
+class Plan(tuple[Planned, ...]):
+    """What `run` would do, step by step."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        rows: list[display.Row] = [
+            {
+                "state": one.state,
+                "step": one.step,
+                "why": one.why,
+                "time": one.basis or "–" if one.expected is None else f"about {duration(one.expected)}",
+                "usd": one.usd,
+            }
+            for one in self
+        ]
+        counts = Counter[str](one.state for one in self)
+        colours = {"run": "#2563eb", "cached": "#16a34a", "skipped": "#9ca3af", "undecided": "#d97706"}
+        foot = f"{counts['run']} of {len(self)} steps would run"
+        return display.bar_svg({name: counts[name] for name in colours}, colours) + display.html_table(
+            "Plan", rows, foot
+        )
+
+
+class ReportPage(type(Path())):  # type: ignore[misc]  # the class of this system's paths
+    """Path of a report, which a notebook shows as the page."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return display.page_frame(self.read_text(encoding="utf-8"))
+
 
 def plan(
     study: str | Path,
@@ -45,7 +99,7 @@ def plan(
     notify: Callable[[Notice], None] = ignore_notice,
     should_stop: Callable[[], bool] = never,
     progress: Progress = silent,
-) -> tuple[Planned, ...]:
+) -> Plan:
     """Return what `run` would do, step by step: what is cached and why, and its time and cost.
 
     Args:
@@ -62,7 +116,7 @@ def plan(
     context = replace(_open(study, overrides, progress), notify=notify, should_stop=should_stop)
     if measure:
         measure_pace(context)
-    return tuple(runner.plan(context))
+    return Plan(runner.plan(context))
 
 
 def cost(
@@ -191,7 +245,7 @@ def detach(
 
 
 def report(study: str | Path, *, overrides: Mapping[str, str] | None = None) -> Path:
-    """Write the HTML report of a study from its ledger, and return its path.
+    """Write the HTML report of a study from its ledger, and return its path; a notebook shows the page.
 
     Args:
         study: path of study.yaml.
@@ -203,7 +257,7 @@ def report(study: str | Path, *, overrides: Mapping[str, str] | None = None) -> 
     context = _open(study, overrides, silent)
     if not context.ledger.entries("study"):
         raise UsageError("this study never ran", where=study, hint=f"liftgate run {study}")
-    return _write_report(context)
+    return ReportPage(_write_report(context))
 
 
 def _write_report(context: Context) -> Path:
