@@ -4,8 +4,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# Side by side, one process per core, long tests first. PYTEST_ARGS="-n 0" uses one process.
-PYTEST := $(BIN)/pytest -q -n logical --maxprocesses 8 --dist loadgroup
+# Side by side, long tests first; tests/conftest.py says in how many processes. PYTEST_ARGS="-n 0" uses one.
+PYTEST := $(BIN)/pytest -q -n auto --dist loadgroup
 
 .PHONY: demo test check lint install lock clean
 

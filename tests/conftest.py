@@ -15,9 +15,15 @@ from liftgate.testing.backends import BackendContract
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-# Every worker of pytest-xdist has one core: more threads of torch and BLAS would only compete for it.
+# The workers of pytest-xdist share the cores: more threads of torch and BLAS would only compete for them.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Use one worker more than there are cores, at most 8: many tests wait for a child process, a server or the disk."""
+    return min(8, len(os.sched_getaffinity(0)) + 1)
+
 
 # Started with `&`, `nohup` or by a job runner some signals may be ignored or blocked, and every child would inherit it:
 # Ctrl-C and a closed terminal are under test here.
