@@ -21,7 +21,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Use one worker more than there are cores, at most 8: many tests wait for a child process, a server or the disk."""
+    """Use one worker more than there are cores, at most 8: many tests wait for a child process or the disk."""
     return min(8, len(os.sched_getaffinity(0)) + 1)
 
 
@@ -53,11 +53,11 @@ def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest tests first, and tests that share a training or a browser in one worker, which makes it once."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Run tests that share a training or a browser in one worker, which makes it once, and begin with what is long."""
     for item in items:
         cls = getattr(item, "cls", None)
         if cls is not None and issubclass(cls, BackendContract):
             item.add_marker(pytest.mark.xdist_group(cls.__name__))
         elif "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("browser"))
+    items.sort(key=lambda item: not any(item.get_closest_marker(mark) for mark in ("slow", "promise", "xdist_group")))

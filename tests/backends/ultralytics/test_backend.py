@@ -67,6 +67,7 @@ open({path!r} + "-ready", "w").close()
 """
 
 
+@pytest.mark.slow
 def test_training_and_predicting_touch_no_network_and_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An audit hook in the child sees Python's sockets; without a network, native ones would fail (the next test)."""
     (tmp_path / "site").mkdir()
@@ -106,6 +107,7 @@ def test_training_needs_no_network(tmp_path: Path) -> None:
     assert (job.out / "weights" / "best.pt").is_file()
 
 
+@pytest.mark.slow
 def test_what_ultralytics_does_without_a_word_is_said(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", train=8, held_out=4)
     for name in ("train000", "test001"):
