@@ -58,3 +58,27 @@ def test_a_run_that_goes_on_after_a_pause_remembers_what_was_decided() -> None:
     assert rules.add(EpochReport(epoch=3, metrics={"mAP50": 0.0})) == [], "decided once, before the pause"
     stopped = StoppingRules(POINT, epochs(0.9, 0.1))
     assert stopped.stops
+
+
+def curve(end: float, epochs: int) -> list[float | None]:
+    return [end - (0.5 * epoch + 1) ** -0.9 for epoch in range(1, epochs + 1)]
+
+
+def test_a_forecast_stops_only_what_will_not_get_there() -> None:
+    points = decision_points([Decision(20, "forecast mAP50 > 0.5")], 100)
+    (good,) = judge(points, epochs(*curve(0.7, 20)))
+    assert good.said == "continue" and good.value is not None and good.value > 0.5
+    assert curve(0.7, 20)[-1] is not None and "forecast" in good.reason and "at 80% for epoch 100" in good.reason
+    (poor,) = judge(points, epochs(*curve(0.45, 20)))
+    assert poor.said == "stop" and "not forecast mAP50 > 0.5" in poor.reason
+
+
+def test_a_run_too_short_for_a_forecast_is_judged_by_what_it_has() -> None:
+    points = decision_points([Decision(20, "forecast mAP50 > 0.5")], 100)
+    (decision,) = judge(points, epochs(0.1, 0.2), ended=True)
+    assert decision.said == "stop" and "too few epochs for a forecast" in decision.reason
+
+
+def test_the_epochs_of_the_recipe_are_in_a_job_only_where_a_forecast_needs_them() -> None:
+    plain, ahead = decision_points([Decision(2, "mAP50 > 0.4"), Decision(9, "forecast mAP50 > 0.4")], 100)
+    assert (plain.epochs, ahead.epochs) == (None, 100)  # type: ignore[union-attr]

@@ -34,6 +34,8 @@ class DecisionPoint:
     """`mAP50 > 0.40`, see study/conditions.py"""
     careful_if: str | None = None
     otherwise: Literal["stop", "continue"] = "stop"
+    epochs: int | None = None
+    """Of the recipe, which forecasts are about; None: not known"""
     rule: Literal["decision point"] = "decision point"
 
 

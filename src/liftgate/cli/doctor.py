@@ -20,20 +20,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--truth", type=Path, help="what was predicted on: data.yaml, COCO JSON or VOC folder")
     parser.add_argument("--split", help="of the truth; default: val where it has one")
+    parser.add_argument(
+        "--forecast", nargs="?", type=int, const=0, metavar="EPOCH",
+        help="where the metrics will be after EPOCH (default: the last one that args.yaml plans)",
+    )  # fmt: skip
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate doctor` and return its exit code."""
     from liftgate.diagnosis import diagnose
+    from liftgate.diagnosis.forecast import forecast_run
 
     diagnoses = diagnose(args.runs, truth=args.truth, predictions=args.predictions, split=args.split)
+    ahead = [] if args.forecast is None else [forecast_run(run, args.forecast or None) for run in args.runs]
     if args.json:
         values = [diagnosis.to_dict() for diagnosis in diagnoses]
+        for value, found in zip(values, ahead, strict=False):
+            value["forecast"] = [one.to_dict() for one in found]
         emit_json(values[0] if len(values) == 1 else {"runs": values})
     else:
-        for diagnosis in diagnoses:
-            show(*_lines(diagnosis))
+        for number, diagnosis in enumerate(diagnoses):
+            show(*_lines(diagnosis), *(f"  forecast  {one.text}" for one in (ahead[number] if ahead else ())))
     severities = {finding.severity for diagnosis in diagnoses for finding in diagnosis.findings}
     if not severities and not args.json:
         say("nothing that this trace can show is wrong; what it cannot show: leakage between splits, wrong labels")

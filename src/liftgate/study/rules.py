@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from liftgate.study.ablations import variants
+from liftgate.study.conditions import FORECAST_EPOCHS, parse_condition
 from liftgate.study.gate_rules import check_gates
 from liftgate.study.partial_study import PartialStudy, require_known, require_unlocked_splits
 from liftgate.study.value_types import candidates
@@ -125,6 +126,9 @@ def _decisions(stage: StageKeys, path: Path, source: Source) -> None:
         here: Path = (*path, "decide", index, "at")
         if point.at > last:
             source.add_problem(here, f"the recipe ends after {last} epochs: this point is never reached")
+        ahead = any(text and parse_condition(text).forecast for text in (point.continue_if, point.careful_if))
+        if ahead and point.at < FORECAST_EPOCHS:
+            source.add_problem(here, f"a forecast needs at least {FORECAST_EPOCHS} epochs, got {point.at}")
         if index and point.at <= stage.decide[index - 1].at:
             source.add_problem(here, f"expected a later epoch than {stage.decide[index - 1].at}, got {point.at}")
     for epoch in stage.expect:

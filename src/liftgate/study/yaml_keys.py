@@ -96,8 +96,10 @@ class DecisionKeys(Keys):
     """A decision point of a stage, judged on val while it trains.
 
     Conditions are `METRIC SIGN NUMBER`, for example `mAP50 > 0.40`; `careful_if: "> 0.30"` is about the metric of
-    `continue_if`. A run that ends before its point is judged at its last epoch. After a stop the flow goes on where a
-    later step names the arm (`when: {ARM: STOPPED}`); where none does, the study ends with exit code 12.
+    `continue_if`. `forecast mAP50 > 0.5` is about the last epoch of the recipe, as far as the curve tells (from epoch
+    8 on): a run is stopped for it where even the kinder end of the 80% interval misses the number. A run that ends
+    before its point is judged at its last epoch. After a stop the flow goes on where a later step names the arm
+    (`when: {ARM: STOPPED}`); where none does, the study ends with exit code 12.
     """
 
     at: Annotated[int, Field(ge=1)] = Field(description="After which epoch.")

@@ -12,13 +12,23 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+import numpy as np
+
 from liftgate.backends.base import DecisionPoint, MedianPoint
 from liftgate.backends.events import EpochReport
 from liftgate.errors import UsageError
+from liftgate.stats.learning_curve import forecast
 from liftgate.study.conditions import Condition, parse_condition
 from liftgate.study.records import Decision
 
 StoppingPoint: TypeAlias = DecisionPoint | MedianPoint
+
+
+class _Seen(NamedTuple):
+    """What a condition is about."""
+
+    value: float | None
+    text: str
 
 
 class StoppingDecision(NamedTuple):
@@ -37,9 +47,22 @@ class StoppingDecision(NamedTuple):
         return self._asdict()
 
 
-def decision_points(decisions: Sequence[Decision]) -> list[StoppingPoint]:
-    """Return the decision points of a stage in the form of a job file."""
-    return [DecisionPoint(one.at, one.continue_if, one.careful_if, one.otherwise) for one in decisions]
+def decision_points(decisions: Sequence[Decision], epochs: int | None = None) -> list[StoppingPoint]:
+    """Return the decision points of a stage in the form of a job file.
+
+    Args:
+        decisions: of the stage.
+        epochs: of its recipe; forecasts are about the last one.
+    """
+    return [
+        DecisionPoint(one.at, one.continue_if, one.careful_if, one.otherwise, epochs if _looks_ahead(one) else None)
+        for one in decisions
+    ]
+
+
+def _looks_ahead(decision: Decision) -> bool:
+    conditions = (decision.continue_if, decision.careful_if)
+    return any(text is not None and parse_condition(text).forecast for text in conditions)
 
 
 def median_points(metric: str, peers: Sequence[Sequence[float]], *, after: int, epochs: int) -> list[StoppingPoint]:
@@ -94,14 +117,15 @@ def _apply(point: StoppingPoint, epochs: Sequence[EpochReport], ended: bool) -> 
         if last >= point.at and (decision := _apply_median_rule(point, epochs)):
             yield decision
     elif last >= point.at or (ended and epochs):
-        yield _decide(point, next((one for one in epochs if one.epoch == point.at), epochs[-1]))
+        yield _decide(point, epochs, next((one for one in epochs if one.epoch == point.at), epochs[-1]))
 
 
-def _decide(point: DecisionPoint, epoch: EpochReport) -> StoppingDecision:
+def _decide(point: DecisionPoint, epochs: Sequence[EpochReport], epoch: EpochReport) -> StoppingDecision:
     wanted = parse_condition(point.continue_if)
+    until = [one for one in epochs if one.epoch <= epoch.epoch]
     early = "" if epoch.epoch == point.at else f" (its last, before {point.at})"
-    value = _value(epoch, wanted.metric)
-    here = f"{wanted.metric} {_text(value)} after epoch {epoch.epoch}{early}"
+    seen = _seen(wanted, until, point)
+    value, here = seen.value, f"{seen.text} after epoch {epoch.epoch}{early}"
 
     def decision(said: Literal["continue", "careful", "stop"], reason: str) -> StoppingDecision:
         return StoppingDecision(said, point.rule, epoch.epoch, wanted.metric, value, reason)
@@ -109,9 +133,10 @@ def _decide(point: DecisionPoint, epoch: EpochReport) -> StoppingDecision:
     if wanted.holds(value):
         return decision("continue", f"{here}: {wanted}, it goes on")
     careful = None if point.careful_if is None else parse_condition(point.careful_if)
-    if careful is not None and careful.holds(_value(epoch, careful.metric)):
+    beside = seen if careful is None else _seen(careful, until, point)
+    if careful is not None and careful.holds(beside.value):
         return decision(
-            "careful", f"{_with_other(here, careful, wanted, epoch)}: {careful} but not {wanted}, it goes on with care"
+            "careful", f"{_with_other(here, careful, wanted, beside)}: {careful} but not {wanted}, it goes on with care"
         )
     if point.otherwise == "stop":
         return decision("stop", f"{here}: not {careful or wanted}, it stops")
@@ -128,10 +153,30 @@ def _apply_median_rule(point: MedianPoint, epochs: Sequence[EpochReport]) -> Sto
     return StoppingDecision("stop", point.rule, point.at, point.metric, best, reason)
 
 
-def _with_other(here: str, careful: Condition, wanted: Condition, epoch: EpochReport) -> str:
-    if careful.metric == wanted.metric:
-        return here
-    return f"{here}, {careful.metric} {_text(_value(epoch, careful.metric))}"
+def _with_other(here: str, careful: Condition, wanted: Condition, seen: _Seen) -> str:
+    same = (careful.metric, careful.forecast) == (wanted.metric, wanted.forecast)
+    return here if same else f"{here}, {seen.text}"
+
+
+def _seen(condition: Condition, epochs: Sequence[EpochReport], point: DecisionPoint) -> _Seen:
+    """Return what a condition is about: the metric of the last epoch, or the end of its forecast that is kinder.
+
+    A run is stopped for its forecast only where even the kinder end of the interval does not fulfil the condition.
+    """
+    value = _value(epochs[-1], condition.metric)
+    if not condition.forecast:
+        return _Seen(value, f"{condition.metric} {_text(value)}")
+    curve = np.full(epochs[-1].epoch, np.nan)
+    for one in epochs:
+        if (at := _value(one, condition.metric)) is not None:
+            curve[one.epoch - 1] = at
+    end = max(point.epochs or 0, epochs[-1].epoch)
+    found = forecast(curve, end)
+    if found is None:
+        return _Seen(value, f"{condition.metric} {_text(value)} (too few epochs for a forecast)")
+    kinder = found.high if condition.sign.startswith(">") else found.low
+    interval = f"[{found.low:.4g}, {found.high:.4g}] at {found.level:.0%}"
+    return _Seen(kinder, f"{condition.metric} {_text(value)}, forecast {found.value:.4g} {interval} for epoch {end},")
 
 
 def _value(epoch: EpochReport, metric: str) -> float | None:

@@ -26,10 +26,15 @@ def decision_points(study: Study, ledger: Ledger, arm: Arm, number: int, data: s
         data: hash of what the stage trains on.
     """
     stage = arm.stages[number - 1]
-    found = stopping_rules.decision_points(stage.decide)
+    found = stopping_rules.decision_points(stage.decide, _planned_epochs(stage))
     if study.early_kill is not None:
         found += _median_points(study.early_kill, _peer_curves(ledger, arm.name, stage, number, data), stage)
     return found
+
+
+def _planned_epochs(stage: Stage) -> int:
+    epochs = stage.recipe.get("epochs", DEFAULT_EPOCHS)
+    return epochs if isinstance(epochs, int) and not isinstance(epochs, bool) else DEFAULT_EPOCHS
 
 
 def end_word(decisions: Sequence[StoppingDecision]) -> str:
