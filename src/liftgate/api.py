@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from liftgate.judging.compare import JudgedComparison as JudgedComparison
     from liftgate.judging.frame_design import FrameDraw as FrameDraw
     from liftgate.judging.plan import JudgementPlan as JudgementPlan
+    from liftgate.judging.review import Review as Review
+    from liftgate.judging.review import ReviewedKind as ReviewedKind
     from liftgate.pipeline.control.detach import Detached as Detached
     from liftgate.pipeline.control.status import Status as Status
     from liftgate.pipeline.planning.prices import Costs as Costs
@@ -49,6 +51,9 @@ if TYPE_CHECKING:
     from liftgate.pipeline.runner import Planned as Planned
     from liftgate.services.benching import bench as bench
     from liftgate.services.checking import check as check
+    from liftgate.services.checking import mend_mistakes as mend_mistakes
+    from liftgate.services.checking import review_mistakes as review_mistakes
+    from liftgate.services.checking import reviewed_mistakes as reviewed_mistakes
     from liftgate.services.evidence import compare as compare
     from liftgate.services.evidence import compare_arms as compare_arms
     from liftgate.services.evidence import evaluate as evaluate
@@ -110,12 +115,15 @@ VERBS = {
     "judge": "liftgate.services.judging",
     "list_models": "liftgate.services.models",
     "logs": "liftgate.services.running",
+    "mend_mistakes": "liftgate.services.checking",
     "plan": "liftgate.services.study_runs",
     "predict": "liftgate.services.prediction",
     "prepare": "liftgate.services.study_runs",
     "promote": "liftgate.services.models",
     "prove_exports": "liftgate.services.export_proof",
     "report": "liftgate.services.study_runs",
+    "review_mistakes": "liftgate.services.checking",
+    "reviewed_mistakes": "liftgate.services.checking",
     "rollback": "liftgate.services.models",
     "run": "liftgate.services.study_runs",
     "show_model": "liftgate.services.models",
@@ -160,6 +168,8 @@ TYPES = {
     "Preparation": "liftgate.pipeline.preparing",
     "Promotion": "liftgate.deploy.registry.promotion",
     "RegistryCheck": "liftgate.deploy.registry.store",
+    "Review": "liftgate.judging.review",
+    "ReviewedKind": "liftgate.judging.review",
     "RunResult": "liftgate.services.study_runs",
     "SizeAnswer": "liftgate.evaluation.sample_size",
     "Status": "liftgate.pipeline.control.status",
@@ -196,6 +206,8 @@ __all__ = [
     "Preparation",
     "Promotion",
     "RegistryCheck",
+    "Review",
+    "ReviewedKind",
     "RunResult",
     "SizeAnswer",
     "Status",
@@ -222,12 +234,15 @@ __all__ = [
     "judge",
     "list_models",
     "logs",
+    "mend_mistakes",
     "plan",
     "predict",
     "prepare",
     "promote",
     "prove_exports",
     "report",
+    "review_mistakes",
+    "reviewed_mistakes",
     "rollback",
     "run",
     "show_model",

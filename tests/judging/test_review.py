@@ -11,15 +11,16 @@ import pytest
 
 import liftgate
 from judging.two_models import Models, box_in, two_models
-from liftgate.checks.probes.label_mistakes import FLAGGED, find_mistakes
+from liftgate.checks.probes.label_mistakes import FLAGGED, LabelMistake, find_mistakes
 from liftgate.cli import main
 from liftgate.data.core.csv_tables import table_bytes
-from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.dataset import Dataset, Labels
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
 from liftgate.data.formats.coco.predictions import write_predictions
 from liftgate.errors import DataError, UsageError
-from liftgate.judging.review import Review, draw_review, read_review, reviewed, write_review
+from liftgate.judging.mending import images_with, mend
+from liftgate.judging.review import Review, accepted_mistakes, draw_review, read_review, reviewed, write_review
 from liftgate.testing.data import picture
 
 MODELS: Models = two_models(12, groups=8, per_group=4)
@@ -146,3 +147,83 @@ def test_a_review_that_was_edited_or_has_nothing_to_show_is_refused(
         study = tmp_path / "study.yaml"
         study.write_text("study: tiny\ngates: {}\n")
         liftgate.check(study, predictions=tmp_path / "x.json")
+
+
+def test_accepted_mistakes_are_undone_in_a_copy_and_everything_else_stays(
+    review: tuple[Path, Review], tmp_path: Path
+) -> None:
+    """Of the three planted ones of each kind the first two are accepted, the third is rejected or in doubt."""
+    _, drawn = review
+    dataset, _ = planted()
+    file = tmp_path / "answers.csv"
+    words = ["yes", "yes", "no", "yes", "yes", "unsure", "yes", "yes", "no"]
+    file.write_bytes(answers(drawn, words))
+    accepted = accepted_mistakes(drawn, file)
+    assert [one.kind for one in accepted] == ["missing"] * 2 + ["class"] * 2 + ["box"] * 2
+    mended = mend(dataset, drawn, accepted).labels
+    before, truth = dataset.labels, MODELS.truth.labels
+    assert len(mended) == len(before) + 2
+
+    def rows(labels: Labels) -> set[tuple[float, ...]]:
+        return {
+            (int(i), int(c), *box) for i, c, box in zip(labels.image, labels.cls, labels.boxes.tolist(), strict=True)
+        }
+
+    wrong = rows(before) - rows(truth)
+    assert len(wrong) == 6 and len(rows(mended) - rows(truth)) == 2
+    assert len(rows(truth) - rows(mended)) == 3  # one of each kind
+    assert rows(before) & rows(truth) <= rows(mended)
+    named = {one.image for one in accepted}
+    assert {image.id for image in images_with(dataset, accepted).images} == named
+
+
+def test_a_spurious_label_that_is_accepted_is_deleted() -> None:
+    dataset, seen = MODELS.truth, surely(MODELS.truth)
+    flagged = [LabelMistake("spurious", int(dataset.labels.image[7]), 7, -1, 0.9)]
+    drawn = draw_review(dataset, seen, flagged)
+    mended = mend(dataset, drawn, drawn.items).labels
+    assert len(mended) == len(dataset.labels) - 1
+    assert not (mended.boxes == dataset.labels.boxes[7]).all(axis=1).any()
+
+
+def test_labels_that_changed_since_the_review_are_not_mended(review: tuple[Path, Review]) -> None:
+    _, drawn = review
+    with pytest.raises(DataError, match="changed since the review"):
+        mend(MODELS.truth, drawn, drawn.items)
+
+
+def test_the_command_writes_a_mended_copy_or_a_task_for_cvat(
+    review: tuple[Path, Review], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset, _ = planted()
+    image = picture(tmp_path / "one.jpg", (640, 640))
+    for one in dataset.images:
+        (tmp_path / one.id).write_bytes(image.read_bytes())
+    truth = coco.write(dataset, tmp_path / "truth.json")
+    given = liftgate.data.read(truth, images=tmp_path)
+    seen = write_predictions(surely(MODELS.truth), given, tmp_path / "seen.json")
+    drawn = liftgate.review_mistakes(truth, seen, tmp_path / "pages", images=tmp_path)
+    file = tmp_path / "answers.csv"
+    file.write_bytes(answers(drawn, ["yes"] * len(drawn.items)))
+    check = [
+        "check",
+        str(truth),
+        "--images",
+        str(tmp_path),
+        "--review",
+        str(tmp_path / "pages"),
+        "--reviewed",
+        str(file),
+    ]
+    assert main([*check, "--mend", str(tmp_path / "mended")]) == 0
+    mended = liftgate.data.read(tmp_path / "mended/data.yaml")
+    assert len(mended.labels) == len(MODELS.truth.labels) and "of 3 flagged" in capsys.readouterr().out
+    assert main([*check, "--mend", str(tmp_path / "task"), "--to", "cvat"]) == 0
+    assert len(liftgate.data.read(tmp_path / "task/annotations.xml").images) == len({one.image for one in drawn.items})
+    assert main([*check, "--mend", str(tmp_path / "mended")]) == 2  # not empty
+    assert main(["check", str(truth), "--mend", str(tmp_path / "x")]) == 2
+    assert main(["check", str(truth), "--to", "cvat"]) == 2
+    file.write_bytes(answers(drawn, ["no"] * len(drawn.items)))
+    with pytest.raises(UsageError, match="nothing was accepted"):
+        liftgate.mend_mistakes(truth, tmp_path / "pages", file, tmp_path / "none", images=tmp_path)
+    assert not (tmp_path / "none").exists()

@@ -45,6 +45,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reviewed", type=Path, metavar="CSV", help="answers.csv of that page: how many of all flagged are mistakes"
     )
+    parser.add_argument(
+        "--mend", type=Path, metavar="DIR",
+        help="with --reviewed: a copy of the data set in which the accepted mistakes are undone",
+    )  # fmt: skip
+    parser.add_argument(
+        "--to", choices=("yolo", "coco", "voc", "cvat"),
+        help="format of --mend (default: yolo); cvat: only the images with accepted mistakes, to be corrected by hand",
+    )  # fmt: skip
     parser.add_argument("--select", metavar="IDS", action="append", help="only these ids or families, comma-separated")
     parser.add_argument(
         "--ignore",
@@ -74,6 +82,10 @@ def run(args: argparse.Namespace) -> int:
 
     if args.page is not None and args.page.is_dir():
         raise UsageError("--page is a folder", got=args.page, expected="the name of an HTML file")
+    if args.to is not None and args.mend is None:
+        raise UsageError("--to is the format of --mend", got=args.to, expected="--mend DIR")
+    if args.mend is not None and args.reviewed is None:
+        raise UsageError("--mend undoes what a review accepted", expected="--review DIR --reviewed answers.csv")
     if args.review is not None or args.reviewed is not None:
         return _review(args)
     if args.fix is not None:
@@ -128,12 +140,19 @@ def _missing_trainer(args: argparse.Namespace) -> str:
 
 def _review(args: argparse.Namespace) -> int:
     """Write the page of a review, or report what its answers say."""
-    from liftgate.services.checking import review_mistakes, reviewed_mistakes
+    from liftgate.services.checking import mend_mistakes, review_mistakes, reviewed_mistakes
 
     if args.review is None:
         raise UsageError("--reviewed needs the review that it answers", expected="--review DIR")
     if args.reviewed is not None:
         found = reviewed_mistakes(args.review, args.reviewed)
+        if args.mend is not None:
+            with output.progress() as progress:
+                written = mend_mistakes(
+                    args.path, args.review, args.reviewed, args.mend, to=args.to or "yolo", groups=args.groups,
+                    images=args.images, progress=progress,
+                )  # fmt: skip
+            output.say(f"wrote {written.n_images} images with {written.n_objects} labels: {args.mend}")
         if args.json:
             output.emit_json([asdict(one) for one in found])
         else:

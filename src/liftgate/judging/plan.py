@@ -14,7 +14,7 @@ from liftgate.judging.draw import LEAST_BUDGET, MISSED, Draw
 from liftgate.judging.pairing import KINDS, Units
 from liftgate.judging.sizes import size_measure
 
-_WIDTH = 1.15
+DEFAULT_WIDTH = 1.15
 """The default budget makes the interval about so many times as wide as labels of everything would"""
 _DESIGN_EFFECT = 2.0
 """How much more groups vary than units that are independent would; measured by benchmarks/labels.py"""
@@ -94,7 +94,7 @@ def default_budget(units: Units, score: NDArray[np.float64]) -> int:
     low, high = min(LEAST_BUDGET, len(units)), len(units)
     while low < high:
         middle = (low + high) // 2
-        if _width(units, score, middle) > _WIDTH:
+        if _width(units, score, middle) > DEFAULT_WIDTH:
             low = middle + 1
         else:
             high = middle

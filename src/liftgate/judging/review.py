@@ -175,6 +175,26 @@ def reviewed(review: Review, answers: Path, level: float = 0.95) -> list[Reviewe
     Raises:
         DataError: answers to another review, given twice or incomplete.
     """
+    words = _words(review, answers)
+    return [_of_kind(review, kind, words, level) for kind in MISTAKE_KINDS if review.flagged.get(kind)]
+
+
+def accepted_mistakes(review: Review, answers: Path) -> list[ReviewItem]:
+    """Return the items that a person called mistakes; unsure ones are left as they are.
+
+    Args:
+        review: the questions.
+        answers: answers.csv of the page.
+
+    Raises:
+        DataError: as `reviewed`.
+    """
+    words = _words(review, answers)
+    return [one for one in review.items if words[one.id] == "yes"]
+
+
+def _words(review: Review, answers: Path) -> dict[str, str]:
+    """Return question → answer."""
     words: dict[str, str] = {}
     known = {one.id for one in review.items}
     for line, row in read_table(answers, ("draw", "question", "answer")):
@@ -193,7 +213,7 @@ def reviewed(review: Review, answers: Path, level: float = 0.95) -> list[Reviewe
             f"{len(missing)} of {len(review.items)} have no answer, such as {missing[0]}", where=answers,
             hint="open the page again, which goes on where it stopped",
         )  # fmt: skip
-    return [_of_kind(review, kind, words, level) for kind in MISTAKE_KINDS if review.flagged.get(kind)]
+    return words
 
 
 def _of_kind(review: Review, kind: str, words: Mapping[str, str], level: float) -> ReviewedKind:

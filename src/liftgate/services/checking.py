@@ -12,10 +12,20 @@ from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.detections import PredictionsSource, read_predictions
 from liftgate.data.formats.read import read
+from liftgate.data.formats.write import Written, write_dataset
 from liftgate.data.grouping.groups import assign_groups
 from liftgate.errors import UsageError
 from liftgate.files import require_empty
-from liftgate.judging.review import Review, ReviewedKind, draw_review, read_review, reviewed, write_review
+from liftgate.judging.mending import images_with, mend
+from liftgate.judging.review import (
+    Review,
+    ReviewedKind,
+    accepted_mistakes,
+    draw_review,
+    read_review,
+    reviewed,
+    write_review,
+)
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.datasets import StudyDatasets
@@ -137,6 +147,51 @@ def reviewed_mistakes(review: str | Path, answers: str | Path) -> list[ReviewedK
         UsageError: the review was edited, or the answers are of another one, given twice or incomplete.
     """
     return reviewed(read_review(Path(review)), Path(answers))
+
+
+def mend_mistakes(
+    source: str | Path | Dataset,
+    review: str | Path,
+    answers: str | Path,
+    folder: str | Path,
+    *,
+    to: str = "yolo",
+    groups: str | None = None,
+    images: str | Path | None = None,
+    progress: Progress = silent,
+) -> Written:
+    """Write a copy of a data set in which the mistakes that a person accepted are undone.
+
+    Spurious labels are deleted, wrong classes become the model's, wrong boxes are drawn as the model has them, and
+    missing objects get the model's box. Boxes of a model are drafts: `to="cvat"` writes only the images on which
+    something was accepted, for a person to correct.
+
+    Args:
+        source: the labels that were reviewed; they must be as they were then.
+        review: review.json, or its folder.
+        answers: answers.csv of the page.
+        folder: a new folder.
+        to: yolo, coco, voc or cvat.
+        groups: as in `review_mistakes`.
+        images: as in `review_mistakes`.
+        progress: called during the work.
+
+    Raises:
+        UsageError: as `reviewed_mistakes`; the labels were changed since, nothing was accepted, or the folder is not
+            empty.
+    """
+    require_empty(Path(folder))
+    drawn = read_review(Path(review))
+    accepted = accepted_mistakes(drawn, Path(answers))
+    if not accepted:
+        raise UsageError("nothing was accepted, so there is nothing to mend", where=answers)
+    dataset = source if isinstance(source, Dataset) else _read(source, images, progress)
+    if groups is not None:
+        dataset = assign_groups(dataset, groups, base=Path.cwd())
+    mended = mend(dataset, drawn, accepted)
+    if to == "cvat":
+        mended = images_with(mended, accepted)
+    return write_dataset(mended, to, Path(folder), progress=progress)
 
 
 def _read(source: str | Path, images: str | Path | None, progress: Progress) -> Dataset:

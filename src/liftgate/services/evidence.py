@@ -251,6 +251,8 @@ def size_models(
 ) -> SizeAnswer:
     """Return how many groups are needed to show a `difference` of two models, planned from a pilot's predictions.
 
+    Beside the images drawn at random: how many by design (`data sample --for compare`), and how many judgements.
+
     Args:
         truth: as in `compare`.
         control: as in `compare`.
@@ -273,11 +275,16 @@ def size_models(
         Refused: as `compare`.
         UsageError: as `compare`, the pilot has no interval, or the difference is not above the margin.
     """
+    from liftgate.services.size_ways import with_ways  # judging draws pictures: other measurements need none
+
+    ComparisonSpec(metric, margin, level=level, conf=conf, sigmas=sigmas).validate()
+    dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
     pilot = compare(
-        truth, control, treatment, metric=metric, margin=margin, groups=groups, split=split, images=images, level=level,
-        conf=conf, sigmas=sigmas, common=common, open_anyway=open_anyway, progress=progress,
+        dataset, control, treatment, metric=metric, margin=margin, level=level, conf=conf, sigmas=sigmas,
+        common=common, open_anyway=open_anyway, progress=progress,
     )  # fmt: skip
-    return size_from_pilot(pilot, difference, margin=margin, level=level, power=power)
+    answer = size_from_pilot(pilot, difference, margin=margin, level=level, power=power)
+    return with_ways(answer, dataset, (control, treatment), metric=metric, conf=conf, common=common)
 
 
 @overload

@@ -22,7 +22,7 @@ from liftgate.evaluation.weighted_evaluation import evaluate_sample as evaluate_
 from liftgate.hashing import short
 from liftgate.judging.frame_design import PURPOSES, FrameDraw, Purpose, draw_frames
 from liftgate.progress import Progress, silent
-from liftgate.services.evidence_inputs import EvidenceInputs, read_inputs
+from liftgate.services.evidence_inputs import EvidenceInputs, read_inputs, require_unlocked
 from liftgate.services.image_level_request import ImageLevelRequest
 from liftgate.study.records import ClaimWord
 from liftgate.suggestions import suggestion
@@ -62,7 +62,8 @@ def draw_sample(
         progress: called with the number of items done and in all.
 
     Raises:
-        Refused: it is unknown whether an image belongs to a locked group.
+        Refused: it is unknown whether an image belongs to a locked group, or a study locks images that `never` does not
+            name: they are known by content, wherever they lie.
         UsageError: an unknown purpose, predictions that do not belong to the images, or too small a budget.
     """
     from liftgate.services.judging import aligned_predictions, unlabelled_images  # keeps the chain of imports short
@@ -78,6 +79,8 @@ def draw_sample(
     candidates = [CandidateFrame(image.id, image.path, image.group or "") for image in dataset.images]
     refuse_unknown_groups(candidates, locks)
     locked = locked_frames(candidates, locks) if locks else np.zeros(len(candidates), dtype=np.bool_)
+    if not locked.all():
+        require_unlocked(dataset.take(~locked), sources, None)
     drawn = draw_frames(
         dataset, models[0], models[1] if treatment is not None else None, purpose, budget=budget, seed=seed, conf=conf,
         per_group=per_group, locked=locked,
