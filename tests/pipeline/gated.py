@@ -16,11 +16,11 @@ from liftgate.backends.base import TrainJob
 from liftgate.backends.events import Emit, Json
 from liftgate.backends.toy import Toy
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 def wait_until(holds: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """Return what `holds` returns when it is true; fail after a minute."""
+    """Return what `holds` returns when it is true; fail after three minutes."""
     end = time.monotonic() + patience
     while not (value := holds()):
         assert time.monotonic() < end, f"waited in vain for {what}"

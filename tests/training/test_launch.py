@@ -184,9 +184,9 @@ def _parent(job: TrainJob, epochs: int) -> AbstractContextManager[subprocess.Pop
 
 
 def _until(happens: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 180
     while not happens():
-        assert time.monotonic() < deadline, f"waited 30 s for {what}"
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.02)
 
 
@@ -201,7 +201,7 @@ def test_ctrl_c_pauses_at_the_epoch_boundary(job: TrainJob) -> None:
     with _parent(job, EPOCHS * 50) as parent:
         _read_until_epoch(parent)
         os.killpg(parent.pid, signal.SIGINT)
-        parent.communicate(timeout=30)
+        parent.communicate(timeout=180)
     assert parent.returncode == 75
     assert launch.read_events(job.out.parent / "events.jsonl")[-1].kind == "paused"
 
