@@ -140,7 +140,8 @@ def show(model: str, result: ExportProofs, exports: Sequence[Path], times: Mappi
         cells.append("not measured further" if cost is None else str(cost.delta))
         cells.append("–" if found is None or found.median_iou is None else f"{found.median_iou:.4f}")
         cells.append("–" if found is None or found.rank is None else f"{found.rank:.4f}")
-        cells.append("–" if proof.best_conf is None else f"{proof.best_conf[0]:.3f} → {proof.best_conf[1]:.3f}")
+        best = () if proof.best_conf is None else proof.best_conf
+        cells.append(" → ".join("none" if one is None else f"{one:.3f}" for one in best) or "–")
         if proof.keypoints is not None:
             cells[3] += f"; OKS-mAP50-95 {proof.keypoints.delta}"
         print("| " + " | ".join([*cells, times[folder.name], size]) + " |", flush=True)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from liftgate.judging.review import ReviewedKind as ReviewedKind
     from liftgate.pipeline.control.detach import Detached as Detached
     from liftgate.pipeline.control.status import Status as Status
+    from liftgate.pipeline.model_predictions import PredictionResult as PredictionResult
     from liftgate.pipeline.planning.prices import Costs as Costs
     from liftgate.pipeline.preparing import Preparation as Preparation
     from liftgate.pipeline.runner import Planned as Planned
@@ -74,7 +75,6 @@ if TYPE_CHECKING:
     from liftgate.services.models import show_model as show_model
     from liftgate.services.models import sign_model as sign_model
     from liftgate.services.models import verify_models as verify_models
-    from liftgate.services.prediction import PredictionResult as PredictionResult
     from liftgate.services.prediction import predict as predict
     from liftgate.services.running import logs as logs
     from liftgate.services.running import status as status
@@ -163,7 +163,7 @@ TYPES = {
     "ModelVersion": "liftgate.deploy.registry.version",
     "Plan": "liftgate.services.study_runs",
     "Planned": "liftgate.pipeline.runner",
-    "PredictionResult": "liftgate.services.prediction",
+    "PredictionResult": "liftgate.pipeline.model_predictions",
     "Predictions": "liftgate.data.core.predictions",
     "Preparation": "liftgate.pipeline.preparing",
     "Promotion": "liftgate.deploy.registry.promotion",

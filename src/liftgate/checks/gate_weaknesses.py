@@ -47,6 +47,10 @@ def weaknesses(subject: Subject, gate: Gate) -> Iterator[Weakness]:
         yield from _below_noise(subject, gate)
         yield from _blind(subject, gate)
         return
+    if gate.formats:
+        yield from _impossible_margin(gate)
+        yield from _calibrated_where_judged(study, gate)
+        return
     for claim in gate.claims:
         yield from _certain_claim(claim, gate)
     yield from _met_already(subject, gate)
@@ -94,6 +98,16 @@ def _impossible_margin(gate: Gate) -> Iterator[Weakness]:
         yield Weakness(f"cannot fail: no value of {gate.metric} is lower by more than 1", hint)
     elif gate.claim == "better" and gate.margin >= 1:
         yield Weakness(f"cannot pass: no value of {gate.metric} is higher by {gate.margin:g}", hint)
+
+
+def _calibrated_where_judged(study: Study, gate: Gate) -> Iterator[Weakness]:
+    dataset, _, split = gate.on.rpartition(".")
+    arms = [study.arm(name) for name in gate.arm_names]
+    calibrated = any(arm.stages and arm.stages[-1].data == dataset for arm in arms)
+    if "int8" in gate.precisions and split == "train" and calibrated:
+        yield Weakness(
+            f"cannot pass: int8 is calibrated on {gate.on}, where it judges", "judge on val or test", "error"
+        )
 
 
 def _without_margin(study: Study, gate: Gate) -> Iterator[Weakness]:

@@ -195,14 +195,15 @@ def _prove(args: argparse.Namespace, folders: list[Path], printed: dict[str, obj
     return EXIT_CODES[result.word]
 
 
-def _agreement_text(found: Agreement, best_conf: tuple[float, float] | None) -> str:
+def _agreement_text(found: Agreement, best_conf: tuple[float | None, float | None] | None) -> str:
     parts = [f"{found.n_pairs} of {found.n_reference} detections paired"]
     if found.median_iou is not None and found.low_iou is not None:
         parts.append(f"boxes: median IoU {found.median_iou:.3f}, 5% below {found.low_iou:.3f}")
     if found.rank is not None:
         parts.append(f"scores: rank correlation {found.rank:.3f}")
     if best_conf is not None:
-        parts.append(f"confidence of the best F1 {best_conf[0]:.3f} → {best_conf[1]:.3f}")
+        first, second = ("none" if one is None else f"{one:.3f}" for one in best_conf)
+        parts.append(f"confidence of the best F1 {first} → {second}")
     if found.same_class is not None:
         parts.append(f"classes: {found.same_class:.1%} the same")
     return "; ".join(parts)

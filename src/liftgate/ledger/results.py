@@ -267,6 +267,11 @@ class GateResult(VerdictEntry):
     """As `Comparison.to_dict` writes it; None: claims about one arm"""
 
     @property
+    def exports(self) -> tuple[ExportRow, ...]:
+        """What was found of each export; empty: the gate is not about exports."""
+        return tuple(ExportRow.from_body(row) for row in self.evidence if row.get("kind") == "export")
+
+    @property
     def measured_at(self) -> tuple[MeasuredAt, ...]:
         """Settings of each arm, the control first; empty: an older version did not record them."""
         rows = self.evidence[0].get("measured_at", ()) if self.evidence else ()
@@ -349,6 +354,24 @@ class ExportedFile(LedgerRecord):
     path: str
     """Relative to the folder of the ledger"""
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRow(LedgerRecord):
+    """What was found of one export: an item of `GateResult.evidence`."""
+
+    export: str
+    """Such as onnx-int8"""
+    word: VerdictWord
+    reason: str
+    symptoms: tuple[str, ...]
+    """Ids of what is wrong, or limits the proof, such as `boxes.lost`"""
+    agreement: Body
+    """Fields of an `Agreement`; empty: it could not be run"""
+    best_conf: tuple[float | None, float | None] | None
+    """Confidence of the best F1, of weights and export; None: nothing was found"""
+    predictions: tuple[ExportedFile, ...]
+    """Detections of weights and export; empty: it was broken, and not measured further"""
 
 
 @dataclass(frozen=True, slots=True)

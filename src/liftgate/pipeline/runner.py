@@ -238,6 +238,9 @@ class _FlowRun:
         for flow_step in study.flow:
             if flow_step.name == "export":
                 require_exportable(study, flow_step)
+            for gate in study.gates:
+                if gate.formats and gate.name == flow_step.name:
+                    require_exportable(study, gate)
             _steps_of(self._context, flow_step)
             for stage in (stage for arm in _arms_trained_by(study, flow_step) for stage in arm.stages):
                 require_weights_of_task(study, stage)

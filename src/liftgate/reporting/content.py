@@ -235,7 +235,12 @@ class ClaimContent:
     """Number that would settle it; None: settled, or unknown."""
     note: str = ""
     side: str = "at least"
-    """Or `at most`: then less is better"""
+    """Or `at most`: then less is better; or `within ±`: then the value is a difference"""
+
+    @property
+    def is_difference(self) -> bool:
+        """Whether the value is a difference of two models, which has to be small."""
+        return self.side == "within ±"
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,11 @@ def _of_gate(gate: GateContent) -> Iterator[tuple[str, str]]:
         title = f"{gate.comparison.metric}, {gate.gate.treatment} \u2212 {gate.gate.control}"
         yield f"{name}-difference.svg", interval_svg(gate.comparison.delta, against, title, signed=True)
     for one in gate.claims:
-        against = [drawing.Reference(one.at_least, number_format.number(one.at_least), one.side)]
-        yield f"{name}-{_slug(one.metric)}.svg", interval_svg(one.value, against, f"{one.metric}, {gate.gate.arm}")
+        ends = (-one.at_least, one.at_least) if one.is_difference else (one.at_least,)
+        text = number_format.signed if one.is_difference else number_format.number
+        against = [drawing.Reference(at, text(at), "margin" if one.is_difference else one.side) for at in ends]
+        title = f"{one.metric}, {gate.gate.arm}"
+        yield f"{name}-{_slug(one.metric)}.svg", interval_svg(one.value, against, title, signed=one.is_difference)
     for chart in gate.charts:
         yield from _of_chart(name, chart)
 

@@ -22,7 +22,8 @@ def answer_of(study: Study, words: Mapping[str, str]) -> Answer | None:
     """Return the answer of a study; None: no such gate was decided.
 
     The last decision is that of the last decided gates of the flow with no other step between them. A gate that waits
-    for the verdict of another begins a new decision.
+    for the verdict of another begins a new decision. A gate about exports belongs to the decision before it: that a
+    file is equal to its weights does not answer whether these are good.
 
     Args:
         study: the study.
@@ -62,11 +63,12 @@ def _decided_instead(study: Study, words: Mapping[str, str]) -> tuple[str, ...]:
 def _last_decision(study: Study, words: Mapping[str, str]) -> tuple[str, ...]:
     last: list[str] = []
     follows = False  # the step before was a gate of the same decision
+    exports = {gate.name for gate in study.gates if gate.formats}
     for step in study.flow:
         if step.name not in words:
             follows = follows and any(gate.name == step.name for gate in study.gates)  # skipped gates do not count
             continue
-        if not follows or set(last) & _waits_for(step):
+        if step.name not in exports and (not follows or set(last) & _waits_for(step)):
             last = []
         last.append(step.name)
         follows = True

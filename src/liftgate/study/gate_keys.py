@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from liftgate.study.value_types import ArmName, ArmOrWinner, Fraction, Metric, Name, Text, one_or_more
+from liftgate.study.vocabulary import EXPORT_FORMATS, EXPORT_PRECISIONS
 
 
 class Keys(BaseModel):
@@ -49,7 +50,8 @@ ThresholdKey = Annotated[
 class GateKeys(Keys):
     """One gate: a rule written before the numbers exist.
 
-    Either a comparison (`treatment`, `control`, `metric`, `margin`) or claims about one arm (`arm`, `claims`).
+    Either a comparison (`treatment`, `control`, `metric`, `margin`), or claims about one arm (`arm`, `claims`), or that
+    its exports are equal to its weights (`arm`, `formats`, `precisions`, `margin`).
     """
 
     on: Text = Field(description="Where it is measured: DATASET.SPLIT, for example bench.test.")
@@ -87,6 +89,18 @@ class GateKeys(Keys):
         "takes no part.",
     )
     claims: list[ClaimKeys] = Field(default=[], description="Claims: all must hold; the verdict is the worst of them.")
+    formats: Annotated[list[Text], BeforeValidator(one_or_more)] | None = Field(
+        default=None,
+        description="Exports: formats in which the model of `arm` is exported, each of which has to differ from its "
+        "weights by less than `margin` in mAP50-95 (and OKS-mAP50-95 of a pose model), on the same images: of "
+        f"{', '.join(EXPORT_FORMATS)}.",
+        json_schema_extra={"type": ["array", "string"]},
+    )
+    precisions: Annotated[list[Text], BeforeValidator(one_or_more)] | None = Field(
+        default=None,
+        description=f"Exports: of {', '.join(EXPORT_PRECISIONS)}, each of every format (default: fp32).",
+        json_schema_extra={"type": ["array", "string"]},
+    )
     rule: Literal["interval", "point"] = Field(
         default="interval",
         description="interval: the whole interval decides. point: point values only, for replaying published gates.",

@@ -5,7 +5,14 @@ from __future__ import annotations
 from liftgate.study.gate_keys import ClaimKeys, GateKeys, ThresholdKeys
 from liftgate.study.partial_study import PartialStudy, require_known, require_split, require_unlocked_splits
 from liftgate.study.value_types import candidates
-from liftgate.study.vocabulary import DIFFERENCES, LOWER_IS_BETTER, PCK, SCREENING
+from liftgate.study.vocabulary import (
+    DIFFERENCES,
+    EXPORT_FORMATS,
+    EXPORT_PRECISIONS,
+    LOWER_IS_BETTER,
+    PCK,
+    SCREENING,
+)
 from liftgate.study.yaml_keys import TrainedKeys
 from liftgate.study.yaml_source import Path, Source
 from liftgate.suggestions import suggestion
@@ -28,6 +35,9 @@ def check_gates(draft: PartialStudy, source: Source) -> None:
             _ablation_gate(draft, gate, path, source)
             continue
         compares = any(arms is not None for arms in (gate.treatment, gate.treatments, gate.control))
+        if gate.formats is not None or gate.precisions is not None:
+            _exports(draft, gate, path, source)
+            continue
         claims = gate.arm is not None or bool(gate.claims)
         if compares and claims:
             source.add_problem(
@@ -38,7 +48,7 @@ def check_gates(draft: PartialStudy, source: Source) -> None:
         elif claims:
             _claims(draft, gate, path, source)
         else:
-            hint = "treatment, control, metric and margin; or arm and claims"
+            hint = "treatment, control, metric and margin; or arm and claims; or arm, formats and margin"
             source.add_problem(path, "the gate has neither arms to compare nor an arm to make claims about", hint)
 
 
@@ -159,6 +169,36 @@ def _winner(draft: PartialStudy, gate: GateKeys, arms: tuple[str, ...], path: Pa
             message = f"the winner is chosen on `{gate.on}`: judged there as well, it looks better than it is"
             source.add_problem((*path[:-1], "on"), message, f"on: {val}.test")
             return
+
+
+_NOT_OF_EXPORTS = frozenset(
+    ("treatment", "treatments", "control", "metric", "differ", "claims", "threats", "threshold", "by", "published")
+)
+
+
+def _exports(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
+    """Check a gate that exports of an arm are equal to its weights."""
+    if gate.formats is None:
+        source.add_problem((*path, "precisions"), "precisions are of `formats`", "formats: [onnx]")
+    if gate.arm is None:
+        source.add_problem(path, "exports are of an arm: `arm` is missing", suggestion("", draft.names["arms"]))
+    elif some := candidates(gate.arm):
+        _winner(draft, gate, some, (*path, "arm"), source)
+    else:
+        require_known(source, (*path, "arm"), gate.arm, "arm", draft.arm_names)
+    for key, words, known in (
+        ("formats", gate.formats, EXPORT_FORMATS),
+        ("precisions", gate.precisions, EXPORT_PRECISIONS),
+    ):
+        for index, word in enumerate(words or ()):
+            require_known(source, (*path, key, index), word, key.removesuffix("s"), known)
+    for key in sorted(_NOT_OF_EXPORTS & gate.model_fields_set):
+        source.add_problem((*path, key), f"`{key}` has no meaning for exports, so remove it")
+    if gate.forget_at_most is not None:
+        source.add_problem((*path, "forget_at_most"), "an export forgets nothing that its weights know")
+    if not (gate.margin > 0 and gate.rule == "interval" and gate.level > 0.5):
+        hint = "margin: 0.01, with rule: interval and a level above 0.5"
+        source.add_problem((*path, "margin"), "to be equal means to differ by less than a margin above 0", hint)
 
 
 def _direction(claim: ClaimKeys, path: Path, source: Source) -> None:

@@ -157,7 +157,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A rule written before the numbers exist: a comparison of two arms, or claims about one arm."""
+    """A rule written before the numbers exist: a comparison of two arms, claims about one arm, or about its exports."""
 
     name: str
     on: str
@@ -188,6 +188,10 @@ class Gate:
     """Rule that gives each image its slice; None: no slices"""
     winner_of: tuple[str, ...] = field(default=(), metadata=OMITTED_AT_DEFAULT)
     """Claims: arms of which the best on val is judged; `arm` is None until it is known which one that is"""
+    formats: tuple[str, ...] = field(default=(), metadata=OMITTED_AT_DEFAULT)
+    """Formats in which the arm's model has to be equal to its weights; empty: the gate is not about exports"""
+    precisions: tuple[str, ...] = field(default=(), metadata=OMITTED_AT_DEFAULT)
+    """Of each of these formats"""
 
     @property
     def is_comparison(self) -> bool:

@@ -305,13 +305,17 @@ def _stage(entry: yaml_keys.StageKeys, select: str | None) -> Stage:
 
 
 def _gate(name: str, entry: gate_keys.GateKeys) -> Gate:
-    plain = entry.model_dump(exclude={"claims", "differ", "ablation", "treatments", "threats", "threshold"})
+    lists = {"claims", "differ", "ablation", "treatments", "threats", "threshold", "formats", "precisions"}
+    plain = entry.model_dump(exclude=lists)
     claims = tuple(Claim(claim.metric, claim.at_least, claim.at_most) for claim in entry.claims)
     rule = entry.threshold
     threshold = Threshold(**rule.model_dump()) if isinstance(rule, gate_keys.ThresholdKeys) else Threshold(at=rule)
     if winner_of := candidates(entry.arm):
         plain["arm"] = None
     more: dict[str, Any] = {"threats": tuple(entry.threats), "threshold": None if rule is None else threshold}
+    if entry.formats is not None:
+        plain |= {"metric": "mAP50-95", "claim": "equal"}
+        more |= {"formats": tuple(entry.formats), "precisions": tuple(entry.precisions or ("fp32",))}
     return Gate(name=name, claims=claims, differ=tuple(entry.differ), winner_of=winner_of, **more, **plain)
 
 

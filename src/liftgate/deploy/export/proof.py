@@ -58,8 +58,8 @@ class ExportProof:
     """OKS-mAP50-95, export − reference; None: no pose model, or not measured"""
     at_conf: Mapping[str, Comparison] | None = None
     """recall and precision at the operating point"""
-    best_conf: tuple[float, float] | None = None
-    """Confidence of the best F1, of reference and export"""
+    best_conf: tuple[float | None, float | None] | None = None
+    """Confidence of the best F1, of reference and export; None: it has no detection"""
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
@@ -140,15 +140,15 @@ def _groups_with_hits(truth: Dataset, predictions: Predictions, conf: float) -> 
     return len({truth.groups[image] for image in table.image[hit].tolist()})
 
 
-def best_confidence(truth: Dataset, predictions: Predictions) -> float:
-    """Return the confidence at which F1 at IoU 0.5, of all classes together, is largest."""
+def best_confidence(truth: Dataset, predictions: Predictions) -> float | None:
+    """Return the confidence at which F1 at IoU 0.5, of all classes together, is largest; None: no detection counts."""
     table = match(truth, predictions)
     bit = np.uint16(1)
     judged = table.skip[0] & bit == 0
     right = (judged & (table.hit[0] & bit != 0))[judged]
     scores = table.score[judged]
     if not len(scores):
-        return float("nan") if not len(table.score) else 0.0
+        return None
     order = np.argsort(-scores, kind="stable")
     f1 = 2 * np.cumsum(right[order]) / (np.arange(1, len(order) + 1) + int(table.counted[0].sum()))
     return float(scores[order][int(np.argmax(f1))])

@@ -26,6 +26,8 @@ class _GateSubject(LedgerRecord):
     on: str
     treatment: str | None = None
     arm: str | None = None
+    formats: tuple[str, ...] = ()
+    """Not empty: it is about exports of the arm"""
 
     @property
     def name(self) -> str:
@@ -40,6 +42,8 @@ class Judgement:
     verdict: VersionVerdict
     rests_on_weights: bool
     """Whether the gate measured these weights as its subject"""
+    about_exports: bool = False
+    """Whether the gate compares exports with these weights: it does not say whether these are good"""
     late: bool = False
     """Whether the gate was written when a verdict of its name was known already"""
 
@@ -51,6 +55,8 @@ class Judgement:
             return f"the study's answer is {verdict.word}, by the gate {verdict.gate}"
         if verdict.about != verdict.arm:
             return f"the study's answer is about {verdict.about}, and these weights are of {verdict.arm}"
+        if self.about_exports:
+            return f"the gate {verdict.gate} shows that exports equal these weights, not that the weights are good"
         if not self.rests_on_weights:
             return f"the verdict of {verdict.gate} rests on other weights of {verdict.arm}, such as another seed's"
         if not verdict.complete:
@@ -119,7 +125,7 @@ def _judgement(ledger: Ledger, run: LastRun, gate: StepEntry, weights: str, regi
         head=ledger.head,
         complete=not run.flow.ended,
     )
-    return Judgement(verdict, bool(own), _is_late(ledger, gate_entry))
+    return Judgement(verdict, bool(own), bool(subject.formats), _is_late(ledger, gate_entry))
 
 
 def _predictions(run: LastRun) -> Iterator[tuple[StepEntry, PredictResult]]:

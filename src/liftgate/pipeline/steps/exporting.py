@@ -12,7 +12,7 @@ from liftgate.pipeline.context import Context
 from liftgate.pipeline.notice import warning
 from liftgate.pipeline.step import Results, Step
 from liftgate.pipeline.steps.training import TrainStep, train_steps
-from liftgate.study.records import Arm, FlowStep, Study
+from liftgate.study.records import Arm, FlowStep, Gate, Study
 from liftgate.training.start_weights import resolve_weights
 
 
@@ -57,7 +57,7 @@ class ExportStep(Step[ExportResult]):
         context = self._context
         require_exportable(context.study, self._flow_step)
         targets = plan_targets(_formats(self._flow_step), _precisions(self._flow_step))
-        weights = self._weights(results)
+        weights = self.weights(results)
         trusted_task(weights)
         dataset = None if self._dataset is None else context.datasets.dataset(self._dataset)
         source = calibration = None
@@ -97,7 +97,12 @@ class ExportStep(Step[ExportResult]):
         """Return every file of the exports."""
         return {self._context.workspace.folder / one.path: one.sha256 for one in result.files}
 
-    def _weights(self, results: Results) -> Path:
+    def weights(self, results: Results) -> Path:
+        """Return the path of the weights, which were compared with the ledger.
+
+        Raises:
+            DataError: a trained file was changed.
+        """
         if self._own_weights is not None:
             return Path(self._own_weights.path)
         assert self._trained is not None
@@ -109,8 +114,20 @@ class ExportStep(Step[ExportResult]):
         return path
 
 
-def require_exportable(study: Study, flow_step: FlowStep) -> None:
-    """Refuse an export that could not be made, before anything is trained.
+def export_step(context: Context, gate: Gate) -> ExportStep:
+    """Return the step that makes the exports that a gate is about; the same as the flow's where it makes these."""
+    assert gate.arm is not None
+    step = ExportStep(
+        context, context.study.arm(gate.arm), FlowStep("export", formats=gate.formats, precisions=gate.precisions)
+    )
+    asked = [one for one in context.study.flow if one.name == "export"]
+    if (gate.formats, gate.precisions) not in [(_formats(one), _precisions(one)) for one in asked]:
+        step.name += f" for {gate.name}"  # two steps of a study have two names
+    return step
+
+
+def require_exportable(study: Study, wanted: FlowStep | Gate) -> None:
+    """Refuse an export that could not be made, before anything is trained; of the flow, or that a gate is about.
 
     Raises:
         UsageError: the backend has no exporter, a package is missing, or a format lacks a precision.
@@ -120,12 +137,12 @@ def require_exportable(study: Study, flow_step: FlowStep) -> None:
     if study.backend != "ultralytics":
         hint = "take `export` out of the flow; weights of Ultralytics can be exported"
         raise UsageError(f"the backend {study.backend!r} cannot export", where=study.source, hint=hint)
-    plan_targets(_formats(flow_step), _precisions(flow_step))
+    plan_targets(_formats(wanted), _precisions(wanted))
 
 
-def _formats(flow_step: FlowStep) -> tuple[str, ...]:
-    return flow_step.formats or ("onnx",)
+def _formats(wanted: FlowStep | Gate) -> tuple[str, ...]:
+    return wanted.formats or ("onnx",)
 
 
-def _precisions(flow_step: FlowStep) -> tuple[str, ...]:
-    return flow_step.precisions or ("fp32",)
+def _precisions(wanted: FlowStep | Gate) -> tuple[str, ...]:
+    return wanted.precisions or ("fp32",)

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from liftgate.backends.events import Json
 from liftgate.evaluation.image_level import ImageLevelThreshold
-from liftgate.evaluation.records import Comparison, Evaluation, Verdict
+from liftgate.evaluation.records import Comparison, Evaluation
 from liftgate.evaluation.spec import DEFAULT_CONF, STATISTICS, ComparisonSpec, EvaluationSpec
 from liftgate.files import write_json
 from liftgate.hashing import content_hash, file_hash
-from liftgate.ledger.gates import record_gate
-from liftgate.ledger.lockbox import Lockbox, Opening
-from liftgate.ledger.records import CONTAMINATED, EvaluationEntry, VerdictEntry
+from liftgate.ledger.records import EvaluationEntry
 from liftgate.ledger.results import EvaluateResult, GateResult, MeasuredAt
 from liftgate.pipeline.context import Context
-from liftgate.pipeline.notice import Notice
 from liftgate.pipeline.step import Results, Step
 from liftgate.pipeline.steps.keypoints import pck_options, with_pck
 from liftgate.pipeline.steps.measured_at import measured_at, with_settings
-from liftgate.pipeline.steps.predicting import PredictStep, all_settings, prediction_settings
+from liftgate.pipeline.steps.predicting import PredictStep, all_settings
 from liftgate.pipeline.steps.slicing import groups_as_slices, named_slices
 from liftgate.pipeline.steps.speed import speed_caveats, speed_step, with_speed
 from liftgate.pipeline.steps.thresholds import image_threshold, require_unjudged_images, threshold_step
 from liftgate.pipeline.steps.training import train_steps
+from liftgate.pipeline.steps.verdicts import left_out, open_lockbox, record_verdict
 from liftgate.progress import duration
-from liftgate.stats.distributions import normal_quantile
-from liftgate.stats.multiplicity import optimism
 from liftgate.study.records import Arm, Gate
 from liftgate.study.vocabulary import LOWER_IS_BETTER, PCK
 
@@ -68,7 +64,7 @@ class EvaluateStep(Step[EvaluateResult]):
         if context.study.task == "pose":
             inputs["pck"] = PCK
         chosen_on = () if self._threshold is None or gate.threshold is None else (str(gate.threshold.on),)
-        inputs |= _left_out(context, (gate.on, *chosen_on))
+        inputs |= left_out(context, (gate.on, *chosen_on))
         needs = (self._predicted,) if self._threshold is None else (self._predicted, self._threshold)
         super().__init__(self._predicted.name.replace("predict", "evaluate", 1) + _unusual(gate), inputs, needs)
 
@@ -82,7 +78,7 @@ class EvaluateStep(Step[EvaluateResult]):
 
         gate, context = self._gate, self._context
         require_unjudged_images(context, gate)
-        _open_lockbox(context, gate)
+        open_lockbox(context, gate)
         truth = context.datasets.truth(gate.on)
         slices = groups_as_slices(truth) if self._by is None else self._by
         spec = EvaluationSpec.of_gate(gate, image_threshold(context, gate, self._threshold, results))
@@ -108,6 +104,10 @@ def gate_step(context: Context, gate: Gate, verdict_context: VerdictContext, won
         verdict_context: adds caveats from the arms' trainings to its verdict.
         won: why its arm is the winner of several; empty: the gate names the arm itself.
     """
+    if gate.formats:
+        from liftgate.pipeline.steps.export_gate import ExportGateStep  # few studies have one
+
+        return ExportGateStep(context, gate, won)
     return (
         ComparisonStep(context, gate, verdict_context)
         if gate.is_comparison
@@ -142,7 +142,7 @@ class ComparisonStep(Step[GateResult]):
             reason = decided.sentence.removeprefix(f"{decided.word}: ")
             comparison = replace(comparison, verdict=decided.word, reason=reason)
         decided = with_settings(self._verdict_context.annotate(decided, results), measured)
-        return _record_verdict(self._context, self._gate, decided, comparison)
+        return record_verdict(self._context, self._gate, decided, comparison)
 
 
 class ClaimsStep(Step[GateResult]):
@@ -183,7 +183,7 @@ class ClaimsStep(Step[GateResult]):
             decided = verdict.attribute(decided, comparison, control=str(contribution.gate.control))
         used = [measured_at(self._gate, results.of(self._predicted))]
         decided = with_settings(self._verdict_context.annotate(decided, results), used)
-        return _record_verdict(self._context, self._gate, decided)
+        return record_verdict(self._context, self._gate, decided)
 
 
 class _MeasuredArm(NamedTuple):
@@ -316,12 +316,6 @@ def _differing(values: dict[str, dict[str, None]]) -> Iterable[str]:
     return (f"{name}: {' and '.join(found)}" for name, found in values.items() if len(found) > 1)
 
 
-def _left_out(context: Context, places: Collection[str]) -> dict[str, Any]:
-    """Return a step input that distinguishes results from those of versions that counted unread images as empty."""
-    counts = context.datasets.left_out(places)
-    return {"left_out": counts} if counts else {}
-
-
 def _unusual(gate: Gate) -> str:
     """Return how a gate measures otherwise than most: the names of two evaluations of one arm must differ."""
     rule = gate.threshold
@@ -337,64 +331,8 @@ def _unusual(gate: Gate) -> str:
 
 def _verdict_inputs(context: Context, gate: Gate, verdict_context: VerdictContext) -> dict[str, Any]:
     """Return what a verdict depends on beside the steps that it needs."""
-    left_out = _left_out(context, verdict_context.places)
-    return {"gate": gate.content_hash(), "statistics": STATISTICS, **left_out}
-
-
-def _record_verdict(context: Context, gate: Gate, decided: Verdict, comparison: Comparison | None = None) -> GateResult:
-    """Add caveats from the ledger to the verdict, and record it."""
-    registration = record_gate(context.ledger, gate.name, gate.content_hash(), asdict(gate))
-    opening = _open_lockbox(context, gate)
-    caveats = [*decided.caveats]
-    if registration.caveat is not None:
-        caveats.append(registration.caveat)
-    if opening is not None and opening.contaminated:
-        times = f"{opening.number} times, {opening.budget} were declared"
-        within = "for a reason that the ledger has, where it would have been refused"
-        caveats.append(f"{CONTAMINATED} {gate.on} was opened {times if opening.number > opening.budget else within}")
-    if opening is not None and opening.number > 1:
-        caveats.append(_reuse_caveat(gate, opening, decided))
-    record = replace(decided, caveats=tuple(caveats)).to_dict()
-    context.ledger.append(VerdictEntry.KIND, record)
-    context.notify(Notice("verdict", gate.name, record))
-    return GateResult(**record, comparison=None if comparison is None else comparison.to_dict())
-
-
-def _reuse_caveat(gate: Gate, opening: Opening, decided: Verdict) -> str:
-    """Return the caveat for a split that was opened before: the best of several evaluations overstates."""
-    text = f"opening number {opening.number} of {gate.on}"
-    if opening.elsewhere:
-        text += f", {len(opening.elsewhere)} of them by {', '.join(dict.fromkeys(opening.elsewhere))}"
-    bounds = next((row["interval"] for row in decided.evidence if row.get("interval", [None])[0] is not None), None)
-    if bounds is None:
-        return f"{text}: the best of several openings overstates"
-    error = (bounds[1] - bounds[0]) / (2 * normal_quantile(gate.level))
-    much = optimism(opening.number, error)
-    return f"{text}: the best of {opening.number} openings may overstate by up to {much:.3f} (95%)"
-
-
-def _open_lockbox(context: Context, gate: Gate) -> Opening | None:
-    """Record that a gate opens a locked split; all arms and seeds of a gate are one opening.
-
-    Raises:
-        Refused: the declared openings are spent.
-    """
-    name, _, split = gate.on.rpartition(".")
-    lockbox = Lockbox.of_study(context.study, context.ledger)
-    if not lockbox.locks(name, split):
-        return None
-    arms = [context.study.arm(arm) for arm in gate.arm_names]
-    # By one size each: an untrained control at a second one is the same question, and no further opening.
-    usual = {arm.name: prediction_settings(context.study, gate, arm) for arm in arms}
-    predictions = [
-        PredictStep(context, arm, seed, gate, settings=usual[arm.name]).key
-        for arm in arms
-        for seed in context.study.seeds
-    ]
-    truth = context.datasets.truth(gate.on).truth_hash()
-    return lockbox.open(
-        name, split, gate.name, content_hash(sorted(predictions)), truth=truth, reason=context.open_anyway
-    )
+    unread = left_out(context, verdict_context.places)
+    return {"gate": gate.content_hash(), "statistics": STATISTICS, **unread}
 
 
 def _with_worst_images(evaluation: Evaluation) -> dict[str, Any]:
