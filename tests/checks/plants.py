@@ -16,6 +16,7 @@ from PIL import Image
 
 from checks.mistakes import with_mistake
 from checks.small_set import CLASSES, SIDE, SmallSet
+from liftgate.checks.checked_model import CheckedModel
 from liftgate.checks.machine import Machine, Package
 from liftgate.checks.probes.box_conventions import TRANSFORMS
 from liftgate.checks.probes.learnability import LearnabilityResult
@@ -612,3 +613,22 @@ def _shifted_box(small: SmallSet) -> Subject:
         return replace(labels, boxes=boxes)
 
     return contradicted(small, change)
+
+
+# ---- model files
+
+
+def modelled(id_: str, **facts: object) -> None:
+    """A plant that is what was found out about a model file."""
+
+    def plant(small: SmallSet) -> Subject:
+        return Subject({}, models=(CheckedModel("theirs.onnx", **facts),))  # type: ignore[arg-type]
+
+    plants(id_)(plant)
+
+
+modelled("model.unusable", unusable="a file of the export is cut short: expected 12 bytes, got 4", hint="copy it again")
+modelled("model.contract", missing=("the order of channels: RGB is taken",))
+modelled("model.preparation", ignored=("images go through static-crop first: Liftgate does not do that",))
+modelled("model.limits", limits=("suppression is inside the file",))
+modelled("model.limits", limits=("it was calibrated on 8 images",))

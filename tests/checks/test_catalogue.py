@@ -45,7 +45,7 @@ STOPS = """
     labels.malformed labels.unreadable labels.missing images.unreadable splits.same splits.leak_group
     splits.leak_exact splits.leak_source splits.missing recipe.lr_ignored recipe.unknown recipe.value
     weights.missing weights.unreadable weights.untrusted weights.classes pose.flip_idx pose.kpt_shape
-    probe.not_learned environment.versions environment.disk licence.conflict
+    probe.not_learned environment.versions environment.disk licence.conflict model.unusable
 """
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from liftgate.checks.checked_model import CheckedModel
 from liftgate.checks.images.copies import CopyPair, find_copies
 from liftgate.checks.images.scan import ImageScan, scan_images
 from liftgate.checks.machine import Machine, inspect_machine
@@ -57,6 +58,8 @@ class Subject:
     """Data set → a model's predictions on it; without them the rules `mistakes.…` find nothing"""
     unsplit: Mapping[str, LiftgateError] = field(default_factory=dict)
     """Data set → why it could not be split"""
+    models: tuple[CheckedModel, ...] = ()
+    """Model files; without them the rules `model.…` find nothing"""
     _scans: dict[str, ImageScan] = field(default_factory=dict, repr=False, compare=False)
     _copies: list[tuple[CopyPair, ...]] = field(default_factory=list, repr=False, compare=False)
     _geometries: dict[str, Geometry | None] = field(default_factory=dict, repr=False, compare=False)

@@ -30,7 +30,7 @@ _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `liftgate check`."""
-    parser.add_argument("path", type=Path, help="study.yaml, data.yaml, COCO JSON or Pascal VOC folder")
+    parser.add_argument("path", type=Path, help="study.yaml, data.yaml, COCO JSON, Pascal VOC folder, or a model")
     parser.add_argument(
         "--groups", metavar="RULE", help="regex with (?P<group>…), CSV, `folder`, `exif` or `name-time`"
     )

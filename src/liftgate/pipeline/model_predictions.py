@@ -126,6 +126,7 @@ def predict_export(
         what, got = "an export has the size that it was made with", str(imgsz)
         raise UsageError(what, where=export.path, expected=f"{entry.width} × {entry.height}", got=got)
     notes = [f"the export does not say {one}" for one in export.missing]
+    notes += export.card.notes if export.missing else ()
     least = export.card.output.nms_conf
     if export.card.output.nms:
         cut = "an unknown confidence" if least is None else f"confidence {least:g}"

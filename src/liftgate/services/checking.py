@@ -31,6 +31,7 @@ from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.datasets import StudyDatasets
 from liftgate.pipeline.steps.checking import measured_arms
 from liftgate.progress import Progress, silent
+from liftgate.services.checked_models import inspect_model, is_model
 from liftgate.study.study_file import is_study, load
 
 
@@ -47,10 +48,11 @@ def check(
     overrides: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> CheckResult:
-    """Return the findings in a study.yaml, or in one data set of any format.
+    """Return the findings in a study.yaml, in one data set of any format, or in a model file.
 
     Args:
-        source: study.yaml or its folder, data.yaml, COCO JSON, Pascal VOC folder, or a data set in memory.
+        source: study.yaml or its folder, data.yaml, COCO JSON, Pascal VOC folder, or a data set in memory; or a model:
+            a .pt, an .onnx, an OpenVINO .xml, or the folder of an export.
         groups: rule for the groups of a data set; a study has its own.
         images: folder of the images, where the labels do not name it.
         predictions: of a model that was trained on other images, on this data set: adds the findings `mistakes.…`.
@@ -67,7 +69,14 @@ def check(
     validate_selection(select, ignore)  # before data are read
     if not isinstance(source, Dataset):
         source = _study_inside(Path(source))
-    if not isinstance(source, Dataset) and is_study(Path(source)):
+    if not isinstance(source, Dataset) and is_model(Path(source)):
+        given = (("groups", groups), ("images", images), ("predictions", predictions), ("page", page))
+        if named := [name for name, value in given if value is not None]:
+            raise UsageError(
+                "a model has no data", where=source, got=", ".join(named), hint="check the data set itself"
+            )
+        subject = Subject({}, models=(inspect_model(Path(source)),))
+    elif not isinstance(source, Dataset) and is_study(Path(source)):
         if predictions is not None:
             raise UsageError("predictions are checked against one data set", got="a study", hint="give its data.yaml")
         study = load(Path(source), overrides or {})

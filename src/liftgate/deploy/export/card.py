@@ -58,6 +58,10 @@ class InputContract:
     """Where the image lies on the input: its shape is kept except by `stretch`"""
     pad: int = 114
     """Value of the pixels around the image, 0–255"""
+    mean: tuple[float, ...] = ()
+    """Of each channel of the input, subtracted after `scale`; empty: none"""
+    deviation: tuple[float, ...] = ()
+    """Of each channel of the input, divided by after that; empty: none"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +277,7 @@ def readme_text(card: ExportCard) -> str:
         ("format", f"{card.format}, {card.precision}, {size}" + (f", opset {card.opset}" if card.opset else "")),
         ("task", card.task),
         ("input", f"{entry.width} × {entry.height} px, batch {entry.batch or 'any'}, {entry.layout}, {entry.dtype}"),
-        ("pixels", f"{entry.channels}, times {entry.scale:.6g}; letterbox {entry.letterbox}, padded with {entry.pad}"),
+        ("pixels", f"{entry.channels}, {_values_text(entry)}; letterbox {entry.letterbox}, padded with {entry.pad}"),
         ("output", f"{result.layout}, {shape}; boxes {result.boxes} in pixels of the input"),
         ("scores", f"0 to {result.score_scale:g}"),
         ("NMS", suppression),
@@ -296,6 +300,13 @@ def readme_text(card: ExportCard) -> str:
     lines += [f"{index}. {_plain(name)}" for index, name in enumerate(result.classes)]
     lines += ["", *(f"- `{one.path}`: SHA-256 `{one.sha256}`" for one in card.files), ""]
     return "\n".join([*lines, f"`{CARD}` says the same for programs.", ""])
+
+
+def _values_text(entry: InputContract) -> str:
+    text = f"times {entry.scale:.6g}"
+    if entry.mean:
+        text += f", less {', '.join(f'{one:g}' for one in entry.mean)}"
+    return text + (f", over {', '.join(f'{one:g}' for one in entry.deviation)}" if entry.deviation else "")
 
 
 def _source_text(source: Source) -> str:
@@ -332,13 +343,8 @@ def _require_consistent(card: ExportCard, path: Path) -> None:
 
 def _contradictions(card: ExportCard) -> list[tuple[str, object, object]]:
     """Return (what, expected, got) of every rule that the card breaks."""
-    entry, result, use = card.input, card.output, card.use
-    found: list[tuple[str, object, object]] = []
-    sizes = [entry.height, entry.width, *([] if entry.batch is None else [entry.batch])]
-    if min(sizes) < 1 or max(sizes) > 1 << 16:
-        found.append(("the input's size is not possible", "1 to 65,536", sizes))
-    if not 0 < entry.scale <= 1 or not 0 <= entry.pad <= 255:
-        found.append(("pixel values are not possible", "scale 0–1 and pad 0–255", (entry.scale, entry.pad)))
+    result, use = card.output, card.use
+    found = _wrong_input(card.input)
     if not result.classes or len(set(result.classes)) < len(result.classes):
         found.append(("class names", "at least one, each once", ", ".join(result.classes)))
     if not result.score_scale > 0:
@@ -365,6 +371,18 @@ def _contradictions(card: ExportCard) -> list[tuple[str, object, object]]:
         found.append(("a SHA-256", "64 hex digits", bad[0]))
     if card.precision == "int8" and card.format == "pt":
         found.append(("the precision of a checkpoint", "fp32 or fp16", card.precision))
+    return found
+
+
+def _wrong_input(entry: InputContract) -> list[tuple[str, object, object]]:
+    found: list[tuple[str, object, object]] = []
+    sizes = [entry.height, entry.width, *([] if entry.batch is None else [entry.batch])]
+    if min(sizes) < 1 or max(sizes) > 1 << 16:
+        found.append(("the input's size is not possible", "1 to 65,536", sizes))
+    if not 0 < entry.scale <= 1 or not 0 <= entry.pad <= 255:
+        found.append(("pixel values are not possible", "scale 0–1 and pad 0–255", (entry.scale, entry.pad)))
+    if {len(entry.mean), len(entry.deviation)} - {0, 3} or not all(one > 0 for one in entry.deviation):
+        found.append(("mean and deviation", "three each, deviations above 0", (entry.mean, entry.deviation)))
     return found
 
 

@@ -1,15 +1,14 @@
 """The contract of an export that others made, from what its file says; what it does not say is named.
 
 Ultralytics writes classes, task and size into ONNX metadata and beside OpenVINO models; Geti writes labels, padding and
-scale into OpenVINO's model XML; a bare file says nothing. The rest is taken as Ultralytics' models have it, and listed
-as missing, because a wrong guess (channels, scale, order of classes) gives plausible wrong detections.
+scale into OpenVINO's model XML; Roboflow puts files beside the model; a bare file says nothing. The rest is taken as
+Ultralytics' models have it, and listed as missing, because a wrong guess (channels, scale, order of classes) gives
+plausible wrong detections.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -25,14 +24,12 @@ from liftgate.deploy.export.card import (
     find_card,
     read_card,
 )
+from liftgate.deploy.export.stated import StatedContract, from_metadata, from_openvino, with_package_files
 from liftgate.deploy.runtime.predict import has_two_outputs
 from liftgate.deploy.runtime.sessions import ModelFacts, Port, Session, open_onnx, open_openvino
-from liftgate.documents import DocumentError, Limits, load_yaml, parse_xml, parse_yaml, read_limited
 from liftgate.errors import DataError
 
 _UNKNOWN_HASH = "0" * 64
-_METADATA = Limits(size=1 << 20, depth=8, nodes=20_000)
-_XML = Limits(size=64 << 20, depth=60, nodes=2_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +53,6 @@ class DescribedExport:
         return not self.missing
 
 
-@dataclass(slots=True)
-class _Said:
-    """What a file says about itself."""
-
-    author: str = ""
-    task: str | None = None
-    classes: tuple[str, ...] | None = None
-    keypoints: tuple[int, int] | None = None
-    nms: bool | None = None
-    channels: Literal["RGB", "BGR"] | None = None
-    scale: float | None = None
-    pad: int | None = None
-    letterbox: Literal["centre", "top-left", "stretch"] | None = None
-    imgsz: tuple[int, int] | None = None
-    notes: list[str] = field(default_factory=list)
-
-
 def describe_export(path: Path, classes: tuple[str, ...] | None = None) -> DescribedExport:
     """Return an export with its contract: from its card, else from what the file says.
 
@@ -88,7 +68,8 @@ def describe_export(path: Path, classes: tuple[str, ...] | None = None) -> Descr
         return DescribedExport(read_card(card_path), card_path.parent)
     format_, model = _format_of(path)
     session: Session = open_onnx(model, threads=1) if format_ == "onnx" else open_openvino(model, threads=1)
-    said = _onnx_metadata(session.facts) if format_ == "onnx" else _openvino_metadata(model)
+    said = from_metadata(session.facts.metadata) if format_ == "onnx" else from_openvino(model)
+    said = with_package_files(said, model.parent)
     return _described(model, format_, session.facts, said, classes)
 
 
@@ -122,7 +103,7 @@ def _format_of(path: Path) -> tuple[Format, Path]:
 
 
 def _described(
-    path: Path, format_: Format, facts: ModelFacts, said: _Said, classes: tuple[str, ...] | None
+    path: Path, format_: Format, facts: ModelFacts, said: StatedContract, classes: tuple[str, ...] | None
 ) -> DescribedExport:
     missing: list[str] = []
     entry = _input(path, facts, said, missing)
@@ -149,7 +130,7 @@ def _described(
     return DescribedExport(card, path.parent, tuple(missing))
 
 
-def _input(path: Path, facts: ModelFacts, said: _Said, missing: list[str]) -> InputContract:
+def _input(path: Path, facts: ModelFacts, said: StatedContract, missing: list[str]) -> InputContract:
     port = facts.inputs[0]
     if len(facts.inputs) != 1 or len(port.shape) != 4:
         got = ", ".join(f"{one.name} {one.shape}" for one in facts.inputs)
@@ -180,11 +161,13 @@ def _input(path: Path, facts: ModelFacts, said: _Said, missing: list[str]) -> In
         scale=1 / 255 if said.scale is None else said.scale,
         letterbox=said.letterbox or "centre",
         pad=114 if said.pad is None else said.pad,
+        mean=said.mean,
+        deviation=said.deviation,
     )
 
 
 def _output(
-    path: Path, facts: ModelFacts, said: _Said, classes: tuple[str, ...] | None, missing: list[str]
+    path: Path, facts: ModelFacts, said: StatedContract, classes: tuple[str, ...] | None, missing: list[str]
 ) -> OutputContract:
     port = facts.outputs[0]
     if has_two_outputs(facts):
@@ -197,8 +180,11 @@ def _output(
     if inside:
         if names is None:
             raise DataError("the file has no class names", where=path, hint="--classes a,b,c, in the model's order")
-        missing.append("the confidence below which the file gives no detection: curves and mAP may be cut there")
-        return OutputContract("detections", port.shape, names, "xyxy", nms=True, keypoints=said.keypoints)
+        if said.nms_conf is None:
+            missing.append("the confidence below which the file gives no detection: curves and mAP may be cut there")
+        return OutputContract(
+            "detections", port.shape, names, "xyxy", nms=True, nms_conf=said.nms_conf, keypoints=said.keypoints
+        )
     channels = port.shape[1]
     if names is None:
         if channels is None or channels <= 4 + points:
@@ -220,81 +206,3 @@ _OUTPUTS = "known are (batch, 4 + classes, anchors) and (batch, n, 6) with NMS i
 
 def _ports(ports: tuple[Port, ...]) -> str:
     return ", ".join(f"{port.name} {port.shape}" for port in ports)
-
-
-def _onnx_metadata(facts: ModelFacts) -> _Said:
-    return _ultralytics(facts.metadata)
-
-
-def _openvino_metadata(path: Path) -> _Said:
-    beside = path.parent / "metadata.yaml"
-    if beside.is_file():
-        try:
-            document = load_yaml(beside, _METADATA)
-        except (DocumentError, OSError) as error:
-            raise DataError("the metadata beside the model cannot be read", where=beside, got=str(error)) from None
-        if isinstance(document, dict):
-            return _ultralytics({str(key): value for key, value in document.items()})
-    return _model_info(path)
-
-
-def _ultralytics(metadata: Mapping[str, object]) -> _Said:
-    """Return what Ultralytics' metadata say; values are text in ONNX, parsed in YAML."""
-    names = _value(metadata.get("names"))
-    shape, size = _value(metadata.get("kpt_shape")), _value(metadata.get("imgsz"))
-    arguments = _value(metadata.get("args"))
-    said = _Said(author=_text(metadata.get("author")), task=_text(metadata.get("task")) or None)
-    if isinstance(names, dict) and names:
-        said.classes = tuple(str(names[key]) for key in sorted(names))
-    if isinstance(names, list) and names:
-        said.classes = tuple(map(str, names))
-    if isinstance(shape, list) and len(shape) == 2:
-        said.keypoints = (int(shape[0]), int(shape[1]))
-    if isinstance(size, list) and len(size) == 2:
-        said.imgsz = (int(size[0]), int(size[1]))
-    if isinstance(arguments, dict):
-        said.nms = bool(arguments.get("nms")) or _text(metadata.get("end2end")) == "True"
-    if said.author == "Ultralytics":  # what its models are made for
-        said.channels, said.scale, said.pad, said.letterbox = "RGB", 1 / 255, 114, "centre"
-    return said
-
-
-def _model_info(path: Path) -> _Said:
-    """Return what OpenVINO's model XML says in `rt_info/model_info`, as Geti and model_api write it."""
-    try:
-        root = parse_xml(read_limited(path, _XML), _XML)
-    except DocumentError as error:
-        raise DataError("the model's XML cannot be read", where=error.place(path), got=error.problem) from None
-    info = root.find("./rt_info/model_info")
-    values = {} if info is None else {item.tag: item.get("value", "") for item in info}
-    said = _Said(author=f"OpenVINO model_info {values['model_type']}" if values.get("model_type") else "")
-    if labels := values.get("labels", "").split():
-        said.classes = tuple(labels)
-    if "reverse_input_channels" in values:
-        said.channels = "RGB" if values["reverse_input_channels"].lower() in ("yes", "true", "1") else "BGR"
-    if "pad_value" in values and re.fullmatch(r"\d{1,3}", values["pad_value"]):
-        said.pad = int(values["pad_value"])
-    scales = re.findall(r"[\d.]+", values.get("scale_values", ""))
-    if scales and len(set(scales)) == 1 and float(scales[0]) > 0:
-        said.scale = 1 / float(scales[0])
-    fits = {"standard": "stretch", "fit_to_window": "top-left", "fit_to_window_letterbox": "centre"}
-    fit = fits.get(values.get("resize_type", ""))
-    if fit is not None:
-        said.letterbox = fit  # type: ignore[assignment]
-    if (means := values.get("mean_values", "").split()) and any(float(one) for one in means):
-        said.notes.append(f"mean values {' '.join(means)} are subtracted by the caller: Liftgate does not")
-    return said
-
-
-def _value(value: object) -> object:
-    """Return a value that is text in ONNX metadata as what it says: a list or mapping as Python prints it."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse_yaml(value, _METADATA)
-    except DocumentError:
-        return None
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)

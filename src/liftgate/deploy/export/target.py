@@ -199,7 +199,13 @@ def _require_possible(
     if (card.format, card.precision, card.output.layout) != ("onnx", "fp32", "anchors"):
         got = f"{card.format} {card.precision}, {card.output.layout}"
         raise UsageError("a bundle is made from an ONNX export", where=where, expected="onnx fp32, raw output", got=got)
-    if card.input.channels != "RGB" or card.input.dtype != "float32" or abs(card.input.scale * 255 - 1) > 1e-9:
+    if (
+        card.input.mean
+        or card.input.deviation
+        or card.input.channels != "RGB"
+        or card.input.dtype != "float32"
+        or abs(card.input.scale * 255 - 1) > 1e-9
+    ):
         raise UsageError("the script on the device knows RGB in 32-bit floats of 0 to 1", where=where)
     if len(images.images) < N_IMAGES:
         raise UsageError("too few images to compare", expected=f"{N_IMAGES} or more", got=len(images.images))

@@ -104,7 +104,7 @@ def input_tensor(pixels: Pixels, contract: InputContract) -> NDArray[np.generic]
 
     Args:
         pixels: RGB, of the input's size.
-        contract: order of channels and axes, type and scale.
+        contract: order of channels and axes, type, scale, mean and deviation.
     """
     ordered = pixels if contract.channels == "RGB" else pixels[..., ::-1]
     ordered = ordered.transpose(2, 0, 1) if contract.layout == "NCHW" else ordered
@@ -112,7 +112,12 @@ def input_tensor(pixels: Pixels, contract: InputContract) -> NDArray[np.generic]
         return np.ascontiguousarray(ordered[None])
     # Divided as the trainer does: 1/255 as a factor differs in the last bit.
     values = np.arange(256, dtype=np.float32) / np.float32(1 / contract.scale)
-    return values[np.ascontiguousarray(ordered[None])].astype(contract.dtype, copy=False)
+    tensor = values[np.ascontiguousarray(ordered[None])]
+    if contract.mean or contract.deviation:
+        each = (1, 3, 1, 1) if contract.layout == "NCHW" else (1, 1, 1, 3)
+        tensor = tensor - np.array(contract.mean or (0.0,) * 3, dtype=np.float32).reshape(each)
+        tensor = tensor / np.array(contract.deviation or (1.0,) * 3, dtype=np.float32).reshape(each)
+    return tensor.astype(contract.dtype, copy=False)
 
 
 class _Weights(NamedTuple):
