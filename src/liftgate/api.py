@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from liftgate.data.core.dataset import Dataset as Dataset
     from liftgate.data.core.predictions import Predictions as Predictions
     from liftgate.deploy.bench.records import BenchResult as BenchResult
+    from liftgate.deploy.registry.mirror import MirrorResult as MirrorResult
     from liftgate.deploy.registry.promotion import Promotion as Promotion
     from liftgate.deploy.registry.store import RegistryCheck as RegistryCheck
     from liftgate.deploy.registry.version import ModelVersion as ModelVersion
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from liftgate.services.models import add_export as add_export
     from liftgate.services.models import add_model as add_model
     from liftgate.services.models import list_models as list_models
+    from liftgate.services.models import mirror_models as mirror_models
     from liftgate.services.models import promote as promote
     from liftgate.services.models import rollback as rollback
     from liftgate.services.models import show_model as show_model
@@ -127,6 +129,7 @@ VERBS = {
     "rollback": "liftgate.services.models",
     "run": "liftgate.services.study_runs",
     "show_model": "liftgate.services.models",
+    "mirror_models": "liftgate.services.models",
     "sign_model": "liftgate.services.models",
     "size": "liftgate.services.evidence",
     "size_difference": "liftgate.evaluation.sample_size",
@@ -160,6 +163,7 @@ TYPES = {
     "JudgedComparison": "liftgate.judging.compare",
     "JudgementPlan": "liftgate.judging.plan",
     "LiftgateError": "liftgate.errors",
+    "MirrorResult": "liftgate.deploy.registry.mirror",
     "ModelVersion": "liftgate.deploy.registry.version",
     "Plan": "liftgate.services.study_runs",
     "Planned": "liftgate.pipeline.runner",
@@ -198,6 +202,7 @@ __all__ = [
     "JudgedComparison",
     "JudgementPlan",
     "LiftgateError",
+    "MirrorResult",
     "ModelVersion",
     "Plan",
     "Planned",
@@ -235,6 +240,7 @@ __all__ = [
     "list_models",
     "logs",
     "mend_mistakes",
+    "mirror_models",
     "plan",
     "predict",
     "prepare",

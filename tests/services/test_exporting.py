@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +150,32 @@ def test_weights_that_would_run_code_are_refused(tmp_path: Path) -> None:
         archive.writestr("evil/version", "3\n")
     with pytest.raises(Refused, match="could run code"):
         export(tmp_path / "evil.pt", tmp_path / "out", imgsz=64)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_a_full_disk_in_the_middle_of_an_export_writes_nothing_and_is_one_error(
+    checkpoint: Path, tmp_path: Path, name: str
+) -> None:
+    if name == "openvino":
+        pytest.importorskip("openvino")
+    most = checkpoint.stat().st_size + 4096  # the copy of the weights fits, the export does not
+
+    def limit() -> None:  # the write that passes the limit fails, as on a full disk
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "liftgate", "export", str(checkpoint), "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [*command, "--formats", name], capture_output=True, text=True, preexec_fn=limit,
+        env={**os.environ, "TMPDIR": str(scratch)},
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stderr.count("error:") == 1, done.stderr
+    assert "Traceback" not in done.stderr and str(scratch) not in done.stderr, "no path that is gone"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scratch"]
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_study_exports_the_model_of_an_arm_and_knows_it_again(checkpoint: Path, images: Path, tmp_path: Path) -> None:

@@ -47,7 +47,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sign = actions.add_parser("sign", help="sign all files of a version with a local key (extra: sign)")
     sign.add_argument("model", metavar="VERSION", help="v0, v0.1, … or champion")
     sign.add_argument("--key", required=True, type=Path, metavar="PEM", help="private key of an elliptic curve")
-    for action in (sign, add, attach, listed, show, promote, rollback, verify):
+    mirrored = actions.add_parser("mirror", help="versions and champion into MLflow's registry (extra: mlflow)")
+    mirrored.add_argument("--to", metavar="URI", help="of MLflow (default: MLFLOW_TRACKING_URI)")
+    mirrored.add_argument("--name", help="of the registered model there (default: that of the newest version)")
+    for action in (mirrored, sign, add, attach, listed, show, promote, rollback, verify):
         action.add_argument(
             "--registry", type=Path, default=Path("models"), metavar="FOLDER", help="folder of the registry: models"
         )
@@ -65,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         "rollback": _rollback,
         "verify": _verify,
         "sign": _sign,
+        "mirror": _mirror,
     }
     return actions[args.action](args)
 
@@ -193,6 +197,20 @@ def _sign(args: argparse.Namespace) -> int:
         emit_json({"version": args.model, "signature": str(path)})
     else:
         show(path)
+    return 0
+
+
+def _mirror(args: argparse.Namespace) -> int:
+    from liftgate import api
+
+    found = api.mirror_models(args.to, registry=args.registry, name=args.name)
+    if args.json:
+        versions = [{"version": one, "mlflow_version": number} for one, number in found.versions]
+        emit_json({"name": found.name, "champion": found.champion, "added": list(found.added), "versions": versions})
+        return 0
+    for one, number in found.versions:
+        show(f"{'*' if one == found.champion else ' '} {one:<8} is version {number} of {found.name}")
+    say(f"{len(found.added)} added; champion: {found.champion or 'none yet'}")
     return 0
 
 

@@ -16,6 +16,7 @@ from liftgate.deploy.export.trusted import CHECKPOINTS, harmless_checkpoint
 from liftgate.deploy.registry import promotion
 from liftgate.deploy.registry.contents import StudyModel, VersionContents, chosen_arm, copy_weights, study_model
 from liftgate.deploy.registry.evidence import judgement_on
+from liftgate.deploy.registry.mirror import MirrorResult, mirror
 from liftgate.deploy.registry.model_card import unstudied_card_text
 from liftgate.deploy.registry.promotion import Promotion
 from liftgate.deploy.registry.signing import sign_version, verify_signature
@@ -197,6 +198,31 @@ def sign_model(version: str, key: str | Path, *, registry: str | Path = DEFAULT_
     store.require_exists()
     with store.locked():
         return sign_version(store, store.open(version), Path(key))
+
+
+def mirror_models(
+    to: str | None = None, *, registry: str | Path = DEFAULT_REGISTRY, name: str | None = None
+) -> MirrorResult:
+    """Mirror versions and champion into MLflow's registry: names, hashes and verdicts, no files (extra `mlflow`).
+
+    Args:
+        to: address of MLflow, such as `sqlite:////srv/mlflow.db`; None: the environment's MLFLOW_TRACKING_URI.
+        registry: folder of the registry.
+        name: of the registered model there; None: the name of the newest version.
+
+    Raises:
+        UsageError: no address, mlflow is not installed, or there is no version.
+        Refused: a version was trained on confidential data, and the address is not on this machine.
+        DataError: MLflow has other weights under the name of a version.
+        LiftgateError: MLflow failed.
+    """
+    store = Registry(Path(registry))
+    store.require_exists()
+    address = to or os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not address:
+        raise UsageError("where is MLflow?", hint="--to sqlite:////srv/mlflow.db, or MLFLOW_TRACKING_URI")
+    with store.locked():
+        return mirror(store, address, name)
 
 
 def verify_models(*, registry: str | Path = DEFAULT_REGISTRY, public_key: str | Path | None = None) -> RegistryCheck:

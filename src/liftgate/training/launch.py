@@ -173,8 +173,9 @@ def export(job: ExportJob, *, backend: str, folder: Path, on_event: Emit) -> Jso
 
 
 def _run_once(work: JobFile, folder: Path, on_event: Emit) -> Json:
+    """Run a job whose folder does not outlive it, so that no message may point there."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _Session(folder, work.verb, on_event, never) as session:
+    with _Session(folder, work.verb, on_event, never, is_kept=False) as session:
         session.events.unlink(missing_ok=True)
         return session.run(work)
 
@@ -204,8 +205,11 @@ def stopped_outcome(job: TrainJob, folder: Path) -> TrainOutcome | None:
 class _Session:
     """One attempt at one job: holds the folder's lock, starts the child, forwards its events."""
 
-    def __init__(self, folder: Path, verb: str, on_event: Emit, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, folder: Path, verb: str, on_event: Emit, stop: Callable[[], bool], *, is_kept: bool = True
+    ) -> None:
         self.folder = folder
+        self._is_kept = is_kept
         self.job = folder / f"{verb}.json"
         self.events = folder / ("events.jsonl" if verb == "train" else f"{verb}-events.jsonl")
         self.log = folder / f"{verb}.log"
@@ -325,16 +329,18 @@ class _Session:
         if isinstance(last, FailedEvent):
             kind = getattr(errors, last.type, TrainingError)
             kind = kind if isinstance(kind, type) and issubclass(kind, LiftgateError) else TrainingError
-            hint = last.hint or f"details are in {self.log}"
+            kept = f"details are in {self.log}" if self._is_kept else f"its log ends with: {_last_line(self.log)}"
+            hint = last.hint or kept
             return kind(last.what, where=last.where, expected=last.expected, got=last.got, hint=hint)
         how = f"signal {-child.returncode}" if child.returncode < 0 else f"exit code {child.returncode}"
         last_line = _last_line(self.log)
-        hint = f"the end of {self.log}: {last_line}"
+        hint = f"the end of {self.log if self._is_kept else 'its log'}: {last_line}"
         if os.strerror(errno.ENOSPC) in last_line:
             hint = f"{os_error_hint(OSError(errno.ENOSPC, ''))}; {hint}"
         if child.returncode == -signal.SIGKILL:
             hint = "the system may have run out of memory: a smaller batch, or fewer workers; the same command goes on"
-        return TrainingError("the child process ended without a report", where=self.folder, got=how, hint=hint)
+        where = self.folder if self._is_kept else None
+        return TrainingError("the child process ended without a report", where=where, got=how, hint=hint)
 
 
 def _ended(child: subprocess.Popen[bytes]) -> bool:

@@ -61,6 +61,12 @@ def test_a_full_disk_is_called_one_whatever_the_trainer_calls_it(error: Exceptio
     assert "the same command goes on" in str(said.hint)
 
 
+def test_a_full_disk_under_an_export_is_not_told_as_one_of_a_training() -> None:
+    said = explain_error(RuntimeError("basic_ios::clear: iostream error"), exporting=True)
+    assert "the export could not be written: the disk is full" in str(said)
+    assert "epoch" not in str(said) and "TMPDIR" in str(said.hint)
+
+
 def test_box_metrics_have_metric_names_and_keypoint_metrics_say_so() -> None:
     assert [metric_name(f"metrics/{name}") for name in ("mAP50-95(B)", "precision(B)", "mAP50(P)")] == [
         "mAP50-95",

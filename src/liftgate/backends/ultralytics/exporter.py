@@ -53,7 +53,7 @@ def export(job: ExportJob, emit: Emit) -> Json:
         except LiftgateError:
             raise
         except Exception as error:
-            raise explain_error(error) from error
+            raise explain_error(error, exporting=True) from error
         path = Path(str(written or ""))
         if not written or not path.exists():
             raise TrainingError("the exporter wrote nothing", where=job.weights, got=job.format)

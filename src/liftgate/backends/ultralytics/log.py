@@ -52,14 +52,18 @@ def warn_of_dropped_images(trainer: Any, tree: Tree, emit: Emit) -> None:
             emit(WarningEvent(message=message, fact="dropped_images", extra={"images": lost}))
 
 
-def explain_error(error: Exception) -> LiftgateError:
-    """Return an error from inside the trainer as one with a hint."""
+def explain_error(error: Exception, *, exporting: bool = False) -> LiftgateError:
+    """Return an error from inside the trainer, or its exporter, as one with a hint."""
     text = f"{type(error).__name__}: {error}".splitlines()[0]
     if "out of memory" in str(error).lower():
         return OutOfMemory("the device ran out of memory", got=text, hint="a smaller `batch` or `imgsz`")
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or "inline_container" in text or "PytorchStreamWriter" in text:  # torch's own words for a short write
+    # The words of torch, and of OpenVINO, for a short write.
+    if full or any(word in text for word in ("inline_container", "PytorchStreamWriter", "iostream error")):
         got = f"{shutil.disk_usage('.').free / 1e6:,.1f} MB free"
+        if exporting:
+            hint = "make room, or set TMPDIR to a larger disk: exports are written there first"
+            return TrainingError("the export could not be written: the disk is full", got=got, hint=hint)
         hint = "make room: the same command goes on from the last epoch that was reported"
         return TrainingError("the state of an epoch could not be written: the disk is full", got=got, hint=hint)
     if isinstance(error, FileNotFoundError):
