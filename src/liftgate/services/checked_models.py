@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from liftgate.checks.checked_model import CheckedModel
-from liftgate.deploy.export.calibration import read_calibration
 from liftgate.deploy.export.card import find_card
-from liftgate.deploy.export.described import DescribedExport, describe_export
-from liftgate.deploy.export.symptoms import symptoms_of_card
 from liftgate.deploy.export.trusted import CHECKPOINTS, trusted_task
-from liftgate.deploy.runtime.predict import RUNS_HERE, load_model
 from liftgate.errors import DataError, Refused, UsageError
+
+if TYPE_CHECKING:
+    from liftgate.deploy.export.described import DescribedExport
 
 _FILES = CHECKPOINTS | {".onnx", ".xml", ".torchscript"}
 
@@ -34,6 +34,9 @@ def inspect_model(path: Path) -> CheckedModel:
     Args:
         path: the file, or the export's folder.
     """
+    from liftgate.deploy.export.described import describe_export  # a check of data needs none of it
+    from liftgate.deploy.runtime.predict import RUNS_HERE, load_model
+
     name = str(path)
     try:
         if path.suffix.lower() in CHECKPOINTS:
@@ -57,6 +60,9 @@ def inspect_model(path: Path) -> CheckedModel:
 
 
 def _symptoms(export: DescribedExport) -> list[str]:
+    from liftgate.deploy.export.calibration import read_calibration
+    from liftgate.deploy.export.symptoms import symptoms_of_card
+
     record = export.card.calibration
     images = () if record is None else read_calibration(export.folder, record)
     return [one.message for one in symptoms_of_card(export.card, calibration=images)]
