@@ -4,7 +4,8 @@
 
 Prints what benchmarks/geometry.txt keeps. `sound`: every sound set of the fixtures as stored, and resamples of its
 images (half of them bootstraps, half of them halves), each decided anew. `planted`: the answer to every mistake in the
-whole of each set. A scale is named rightly within 0.025 of its factor; half of the images transposed is never "fits".
+whole of each set, and to some in every second image: there "not decidable" is right where the mistake is named as that
+of a part. A scale is named rightly within 0.025 of its factor.
 --tables keeps what the witnesses measured, so that another decision is counted without opening an image.
 """
 
@@ -32,14 +33,15 @@ from liftgate.checks.probes.label_geometry import MIN_SCENES, decide  # noqa: E4
 from liftgate.checks.probes.views import choose_views  # noqa: E402
 from liftgate.data.core.dataset import Dataset  # noqa: E402
 
-HALF = "half of the images transposed"
-SCALES = ("scaled by 0.95", "scaled by 1.05", "scaled by 0.9", "scaled by 1.1")
+HALVES = {f"half of the images {mistake}": mistake for mistake in ("transposed", "mirrored", "corner-for-centre")}
+"""A mistake in the labels of every second image; right: "not decidable", and the mistake named as that of a part"""
+SCALES = ("scaled by 0.8", "scaled by 0.9", "scaled by 0.95", "scaled by 1.05", "scaled by 1.1", "scaled by 1.2")
 PLANTS = (
     *("transposed", "mirrored", "upside down", "rotated by 90° clockwise", "corner-for-centre", "centre-for-corner"),
     *SCALES,
     NEXT,
     PREVIOUS,
-    HALF,
+    *HALVES,
 )
 
 
@@ -47,9 +49,9 @@ def planted(dataset: Dataset, mistake: str) -> Dataset:
     """Return the data set with a mistake in all of its labels, or in those of every second image."""
     if mistake == STORED:
         return dataset
-    if mistake != HALF:
+    if mistake not in HALVES:
         return with_mistake(dataset, mistake)
-    wrong = with_mistake(dataset, "transposed").labels.boxes
+    wrong = with_mistake(dataset, HALVES[mistake]).labels.boxes
     boxes = np.where((dataset.labels.image % 2 == 0)[:, None], wrong, dataset.labels.boxes)
     return replace(dataset, labels=replace(dataset.labels, boxes=boxes))
 
@@ -69,6 +71,8 @@ def tables_of(dataset: Dataset, mistake: str, kept: Path | None) -> GeometryTabl
 
 def grade(decision: Decision | None, mistake: str) -> str:
     """Return right, wrong name, not decidable or fits."""
+    if mistake in HALVES and decision is not None and decision.mixed_with is not None:
+        return "right" if decision.mixed_with == HALVES[mistake] else f"wrong name: {decision.mixed_with}"
     if decision is None or decision.answer == "not decidable":
         return "not decidable"
     if decision.answer == "fits":
@@ -85,7 +89,8 @@ def resampled(tables: GeometryTables, draws: int) -> Counter[str]:
     answers: Counter[str] = Counter()
     for draw in range(draws):
         size = len(tables) if draw % 2 == 0 else len(tables) // 2
-        answers[decide(tables.take(rng.choice(len(tables), size, replace=draw % 2 == 0))).answer] += 1
+        decision = decide(tables.take(rng.choice(len(tables), size, replace=draw % 2 == 0)))
+        answers[f"in part {decision.mixed_with}" if decision.mixed_with else decision.answer] += 1
     return answers
 
 
@@ -110,7 +115,8 @@ def main() -> None:
             decision = decide(tables)
             took = f", {time.process_time() - begun:.1f} s" if args.tables is None else ""
             counts = resampled(tables, args.resamples)
-            counted = ", ".join(f"{one} {counts[one]:,}" for one in ("fits", "not decidable", "does not fit"))
+            kinds = dict.fromkeys(("fits", "not decidable", "does not fit", *sorted(counts)))
+            counted = ", ".join(f"{one} {counts[one]:,}" for one in kinds)
             print(f"  {name:18}{len(tables)}, {decision.n_scenes}{took}; {decision.answer}; {counted}", flush=True)
         print("\nplanted, over the sets: right, wrong name, not decidable, fits; below each what is not right")
         for mistake in args.plants:

@@ -59,25 +59,6 @@ class EdgeMap:
         ]
         return np.nan_to_num(nan_mean(np.stack(sides))).reshape(-1, len(MARGINS))
 
-    def ridge_by_scale(self, boxes: Floats, scales: Floats, shifts: Floats) -> Floats:
-        """Return the mean ridge of boxes (n, 4) whose coordinates are scaled about the top left corner of the image.
-
-        Each side is measured on the rows or columns of the unscaled box, so that scales are comparable.
-
-        Args:
-            boxes: cxcywh in fractions of the image.
-            scales: factors on the coordinates.
-            shifts: offsets right and down, in fractions of the box.
-
-        Returns:
-            Shape (scales, shifts, margins): mean over boxes.
-        """
-        size = np.array([self.vertical.shape[1], self.horizontal.shape[1]], dtype=np.float64)
-        x, y, w, h = (boxes * np.tile(size, 2)).T
-        axes = ((self.vertical, x, w, y, h), (self.horizontal, y, h, x, w))
-        found: Floats = np.mean([_ridge_along(*axis, scales, shifts) for axis in axes], axis=0)
-        return found
-
 
 def gradients(grey: Floats) -> tuple[Floats, Floats]:
     """Return absolute central differences of an image (H, W) along x and along y; 0 at the border."""
@@ -122,32 +103,3 @@ def _cumulative_gradient(gradient: Floats) -> Floats:
     width = gradient.shape[1]
     band = sum(padded[:, shift : shift + width] for shift in range(2 * _HALF_BAND + 1)) / (2 * _HALF_BAND + 1)
     return np.concatenate([np.zeros((1, width)), np.cumsum(band, axis=0)])
-
-
-def _ridge_along(
-    sums: Floats, at: Floats, length: Floats, middle: Floats, run: Floats, scales: Floats, shifts: Floats
-) -> Floats:
-    """Return (scales, shifts, margins): the ridge under the two sides that cross one axis, mean over boxes."""
-    long, wide = sums.shape[0] - 1, sums.shape[1]
-    low, high = (np.clip(middle + sign * _MIDDLE_SHARE * run / 2, 0, long) for sign in (-1, 1))
-    first = np.clip(low.astype(np.int64), 0, long - 1)
-    last = np.clip(np.maximum(high.astype(np.int64), first + 1), 1, long)
-    line = (sums[last] - sums[first]) / (last - first)[:, None]
-    aside = np.maximum(_OFFSET * length, _MIN_OFFSET)[:, None, None, None]
-    place = (at[:, None] + shifts * length[:, None])[:, None, :, None] * scales[:, None, None]
-    half = (length[:, None] * np.array(MARGINS) / 2)[:, None, None, :]
-
-    def under(position: Floats) -> Floats:
-        seen = (position >= 2) & (position < wide - 2)
-        column = np.clip(position, 0, wide - 1).astype(np.int64)
-        value = np.take_along_axis(line, column.reshape(len(line), -1), axis=1).reshape(column.shape)
-        return np.where(seen, value, np.nan)
-
-    sides = [
-        under(position) - nan_mean(np.stack([under(position - aside), under(position + aside)]))
-        for position in (place - half, place + half)
-    ]
-    ridge = np.nan_to_num(nan_mean(np.stack(sides)))
-    ridge[high - low < 3] = 0.0
-    mean: Floats = ridge.mean(axis=0) if len(ridge) else np.zeros(ridge.shape[1:])
-    return mean

@@ -14,16 +14,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.checks.probes.box_content import SCALES, SHIFTS, PatchSource, location, ranking
-from liftgate.checks.probes.box_conventions import NEXT, PREVIOUS, READINGS, STORED, read_boxes
+from liftgate.checks.probes.box_consistency import consistency, feature_channels
+from liftgate.checks.probes.box_conventions import NEXT, PREVIOUS, READINGS, read_boxes, scaled_by
 from liftgate.checks.probes.box_edges import MARGINS, EdgeMap
 from liftgate.checks.probes.views import Floats, View
 
-READING_NAMES = (*READINGS, NEXT, PREVIOUS)
+FACTORS = tuple(1.05**step for step in range(-6, 7) if step)
+"""Scales about the top left corner of the image that are tried, 0.75 to 1.34"""
+READING_NAMES = (*READINGS, NEXT, PREVIOUS, *(scaled_by(factor) for factor in FACTORS))
 """Readings, in the order of the tables' columns: as stored first"""
-CENTRAL = slice(SHIFTS.index(-0.125), SHIFTS.index(0.125) + 1)
-"""Shifts within the precision of drawing"""
-_MAX_SCALED_BOXES = 15  # boxes of one image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,14 +31,12 @@ class GeometryTables:
 
     scenes: NDArray[np.int64]
     """(n,) scene number of each image"""
+    sides: Floats
+    """(n,) pixels of the longer side of the reduced image: what limits the precision of a scale"""
     edges: Floats
     """(n, readings, margins) ridge under the sides of boxes"""
-    ranks: Floats
-    """(n, readings) share of pairs of patches ranked correctly, less one half"""
-    location: Floats
-    """(n, scales, shifts, spreads) learned score inside boxes less that beside them"""
-    edge_scales: Floats
-    """(n, scales, central shifts, margins) ridge of boxes scaled about the image's top left corner"""
+    content: Floats
+    """(n, readings, spreads) score learned for a reading, inside boxes less that beside them"""
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -49,46 +46,35 @@ class GeometryTables:
         return replace(
             self,
             scenes=self.scenes[rows],
+            sides=self.sides[rows],
             edges=self.edges[rows],
-            ranks=self.ranks[rows],
-            location=self.location[rows],
-            edge_scales=self.edge_scales[rows],
+            content=self.content[rows],
         )
 
     def by_scene(self) -> Self:
         """Return one row per scene: the mean over its images."""
-        numbers, place = np.unique(self.scenes, return_inverse=True)
-        share = np.zeros((len(numbers), len(place)))
-        share[place, np.arange(len(place))] = 1.0
-        share /= share.sum(axis=1, keepdims=True)
+        order = np.argsort(self.scenes, kind="stable")
+        numbers, starts, counts = np.unique(self.scenes[order], return_index=True, return_counts=True)
 
         def mean(values: Floats) -> Floats:
-            found: Floats = (share @ values.reshape(len(values), -1)).reshape(len(numbers), *values.shape[1:])
+            found: Floats = (np.add.reduceat(values[order], starts, axis=0).T / counts).T
             return found
 
-        return replace(
-            self,
-            scenes=numbers,
-            edges=mean(self.edges),
-            ranks=mean(self.ranks),
-            location=mean(self.location),
-            edge_scales=mean(self.edge_scales),
-        )
+        return replace(self, scenes=numbers, sides=mean(self.sides), edges=mean(self.edges), content=mean(self.content))
 
 
-def measure(views: Sequence[View]) -> GeometryTables:
-    """Return the tables of `views`, for every reading."""
+def measure(views: Sequence[View], names: Sequence[str] = READING_NAMES) -> GeometryTables:
+    """Return the tables of `views`, with a column for each reading in `names`."""
+    pairs = [[_own_and_other(view, name) for name in names] for view in views]
     with ThreadPoolExecutor() as pool:
-        edges = list(pool.map(_edge_measurements, views))
-        sources = list(pool.map(PatchSource.of, views))
-    pairs = {name: [_own_and_other(view, name) for view in views] for name in READING_NAMES}
-    ranks = np.stack([ranking(views, pairs[name], sources) for name in READING_NAMES], axis=1)
+        edges = list(pool.map(_ridges, views, pairs))
+    channels = feature_channels(views)
+    content = [consistency(views, channels, [by_name[i] for by_name in pairs]) for i in range(len(names))]
     return GeometryTables(
         scenes=np.array([view.scene for view in views], dtype=np.int64),
-        edges=np.array([by_reading for by_reading, _ in edges]),
-        ranks=ranks,
-        location=location(views, lambda boxes: boxes),
-        edge_scales=np.array([by_scale for _, by_scale in edges]),
+        sides=np.array([view.size.max() for view in views]),
+        edges=np.array(edges),
+        content=np.stack(content, axis=1),
     )
 
 
@@ -102,20 +88,16 @@ def _own_and_other(view: View, name: str) -> tuple[Floats, Floats]:
     return own, read_boxes(view.large(view.others), name)
 
 
-def _edge_measurements(view: View) -> tuple[Floats, Floats]:
-    """Return the ridges (readings, margins) and (scales, central shifts, margins) of a view."""
-    picture = EdgeMap.of(view)
-    groups = [boxes for name in READING_NAMES for boxes in _own_and_other(view, name)]
+def _ridges(view: View, pairs: Sequence[tuple[Floats, Floats]]) -> Floats:
+    """Return (readings, margins): the ridge under own boxes less that under those of other images."""
+    groups = [boxes for pair in pairs for boxes in pair]
     ends = np.cumsum([len(boxes) for boxes in groups])
-    ridges = np.split(picture.ridge(np.concatenate(groups)), ends[:-1])  # in one call, because the overhead is per call
+    # In one call, because the overhead is per call.
+    ridges = np.split(EdgeMap.of(view).ridge(np.concatenate(groups)), ends[:-1])
     means = [ridge.mean(axis=0) if len(ridge) else np.zeros(len(MARGINS)) for ridge in ridges]
-    by_reading = np.array(
-        [own - other if len(groups[2 * i]) else 0 * own for i, (own, other) in _enumerate_pairs(means)]
+    return np.array(
+        [
+            own - other if len(pair[0]) else 0 * own
+            for own, other, pair in zip(means[::2], means[1::2], pairs, strict=True)
+        ]
     )
-    own, other = (boxes[:: -(-len(boxes) // _MAX_SCALED_BOXES) or 1] for boxes in _own_and_other(view, STORED))
-    scales, shifts = np.array(SCALES), np.array(SHIFTS[CENTRAL])
-    return by_reading, picture.ridge_by_scale(own, scales, shifts) - picture.ridge_by_scale(other, scales, shifts)
-
-
-def _enumerate_pairs(means: Sequence[Floats]) -> list[tuple[int, tuple[Floats, Floats]]]:
-    return list(enumerate(zip(means[::2], means[1::2], strict=True)))

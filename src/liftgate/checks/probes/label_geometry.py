@@ -1,28 +1,25 @@
 """Decide without a model whether boxes lie where the objects are, or which mistake of a converter moved them.
 
-Boxes are read as stored and with each known mistake undone (`box_conventions.py`). Three kinds of evidence compare an
+Boxes are read as stored and with each known mistake undone (`box_conventions.py`). Two kinds of evidence compare an
 image's own boxes with those of other images, placed in the same image:
 
+- content (`box_consistency.py`): what is learned inside boxes under a reading, does it lie inside held-out boxes?
 - edges (`box_edges.py`): do the sides fall on steps in brightness, at the best margin?
-- patches (`box_content.py`): do the boxes hold content that those of other images do not?
-- location (`box_content.py`): does that content lie inside the boxes, or beside them?
 
-Edges and patches find mistakes that put boxes elsewhere (transposed, mirrored, rotated, another image's labels);
-location and edges find those that move them little (a corner for the centre, a scale). Strong evidence of one kind is
-enough where the other is inconclusive; weaker evidence of both kinds is enough where they agree; where they contradict
-each other, the answer is "not decidable" (`geometry_evidence.py` decides). The unit of all statistics is the scene
-(`views.py`), and z-values come from Student's t, so that few scenes give little certainty.
+Content decides where its peak over all readings is significant and leads over every other kind of mistake; edges may
+agree, contradict, or decide alone where content is inconclusive. Where they contradict each other, the answer is "not
+decidable" (`geometry_evidence.py` decides). The unit of all statistics is the scene (`views.py`), and z-values come
+from Student's t, so that few scenes give little certainty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from liftgate.checks.probes.box_content import SCALES, location
 from liftgate.checks.probes.box_conventions import (
     NEXT,
     PREVIOUS,
@@ -32,15 +29,14 @@ from liftgate.checks.probes.box_conventions import (
     scaled_by,
 )
 from liftgate.checks.probes.geometry_evidence import (
-    CORNERS,
-    FULL_SCALE,
     Answer,
     Decision,
     Evidence,
     SceneEvidence,
+    column_of,
     z_over_scenes,
 )
-from liftgate.checks.probes.geometry_tables import READING_NAMES, GeometryTables, measure
+from liftgate.checks.probes.geometry_tables import GeometryTables, measure
 from liftgate.checks.probes.views import Floats, View, choose_views
 from liftgate.data.core.dataset import Dataset, Image
 
@@ -168,17 +164,13 @@ def decide(tables: GeometryTables) -> Decision:
     evidence = SceneEvidence.of(scenes)
     if len(scenes) < MIN_SCENES:
         return evidence.decision("not decidable")
-    far, near = evidence.far_mistakes(), evidence.near_mistakes()
-    if len(far) == 1 and evidence.holds_in_halves(far[0]):
-        return evidence.decision("does not fit", far[0])
-    if far:
-        return evidence.decision("not decidable", far[0])
-    if len(near) == 1 and evidence.holds_in_halves(near[0]):
-        return evidence.decision("does not fit", near[0])
+    found = evidence.mistakes()
     mixed = evidence.mixed_with()
-    if mixed is None and not near and evidence.fits():
+    if len(found) == 1 and mixed is None and evidence.holds_in_halves(found[0]):
+        return evidence.decision("does not fit", found[0])
+    if mixed is None and not found and evidence.fits():
         return evidence.decision("fits")
-    return evidence.decision("not decidable", mixed, mixed)
+    return evidence.decision("not decidable", mixed or (found[0] if found else None), mixed)
 
 
 def _decision_in_unit(decision: Decision, tables: GeometryTables, unit: str) -> Decision:
@@ -188,8 +180,8 @@ def _decision_in_unit(decision: Decision, tables: GeometryTables, unit: str) -> 
     sure = named or evidence.is_stored_on_objects()
     first = decision.best if named else decision.stored
     name = f"{unit}, {decision.best.transform}" if named else unit
-    # Grids of 1000 and 1024 differ by 2%: the gain decides which of them is meant.
-    gain = float(evidence.located[:, 2 + FULL_SCALE].mean()) if not named else first.gain
+    # Grids of 1000 and 1024 differ by 2%: the content decides which of them is meant.
+    gain = float(evidence.content[:, 0].mean()) if not named else first.gain
     nowhere = Evidence(STORED, 0.0, 0.0, 0.0)
     return Decision(
         "does not fit" if sure else "not decidable",
@@ -201,32 +193,19 @@ def _decision_in_unit(decision: Decision, tables: GeometryTables, unit: str) -> 
 def _with_scale(decision: Decision, views: Sequence[View]) -> Decision:
     """Return the decision with a scale added to its reading where transposed boxes are significantly scaled too."""
     name = decision.best.transform
-    table = location(views, lambda boxes: read_boxes(boxes, name))
-    empty = np.zeros((len(views), len(READING_NAMES)))
-    tables = GeometryTables(
-        np.array([view.scene for view in views], dtype=np.int64),
-        empty[..., None],
-        empty,
-        table,
-        np.zeros((len(views), len(SCALES), 1, 1)),
-    )
-    scale = SceneEvidence.of(tables.by_scene()).sure_scale()
+    undone = [replace(view, own=read_boxes(view.own, name), others=read_boxes(view.others, name)) for view in views]
+    scale = SceneEvidence.of(measure(undone).by_scene()).sure_scale()
     if scale is None:
         return decision
-    named = decision.best._replace(transform=scaled_by(1 / scale, name))
+    named = decision.best._replace(transform=scaled_by(scale, name))
     return Decision(decision.answer, (decision.stored, named, *decision.evidence[2:]), decision.n_scenes)
 
 
 def _gain_by_image(tables: GeometryTables, name: str) -> Floats:
     """Return (n,) the gain of a reading in each image, to order the examples."""
-    if name in READING_NAMES and name not in CORNERS:
-        gain: Floats = tables.ranks[:, READING_NAMES.index(name)] - tables.ranks[:, 0]
-        return gain
-    if name in CORNERS:
-        edges: Floats = np.abs(tables.edges).max(axis=-1)
-        return edges[:, READING_NAMES.index(name)] - edges[:, 0]
-    gains: Floats = tables.location.max(axis=(1, 2, 3)) - tables.location[:, FULL_SCALE].max(axis=(1, 2))
-    return gains
+    content = tables.content.max(axis=-1)
+    gain: Floats = content[:, column_of(name)] - content[:, 0]
+    return gain
 
 
 def _example(view: View, name: str, in_unit: bool) -> GeometryExample:

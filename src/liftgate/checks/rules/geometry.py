@@ -19,13 +19,13 @@ from liftgate.data.core.dataset import Dataset
 def geometry(subject: Subject) -> Iterator[Finding]:
     """Boxes that do not lie where the objects are: transposed, mirrored, rotated, scaled, in pixels, of another image.
 
-    At most 120 images are judged, without a model, by three kinds of evidence that compare an image's own boxes with
-    those of other images, placed in the same image. *Edges*: the sides of right boxes lie on stronger gradients than
-    lines beside them, at the margin that people left around objects. *Patches*: right boxes hold content that the boxes
-    of other images do not, in colour, brightness and texture. *Location*: that content lies inside right boxes and not
-    beside them. If the boxes with x and y exchanged fit and the boxes as stored do not, the converter exchanged them.
-    Likewise for a corner in place of the centre, two corners in place of centre and size, pixels or per cent in place
-    of fractions, a scale, and labels shifted by one image. In the luggage X-ray project
+    At most 120 images are judged, without a model, by two kinds of evidence that compare an image's own boxes with
+    those of other images, placed in the same image. *Content*: for every reading, colour, brightness and texture are
+    learned inside the boxes as read so; under the right one they lie inside the boxes of images that were not learned
+    from, and not beside them. *Edges*: the sides of right boxes lie on stronger gradients than lines beside them, at
+    the margin that people left around objects. If the boxes with x and y exchanged fit and the boxes as stored do not,
+    the converter exchanged them. Likewise for a corner in place of the centre, two corners in place of centre and size,
+    pixels or per cent in place of fractions, a scale, and labels shifted by one image. In the luggage X-ray project
     mAP50 was stuck at 0.2 and every hyper-parameter was tried; the labels had been read x before y where they were
     written y before x, on a grid of 1000 instead of 1024.
 
