@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from liftgate.judging.plan import JudgementPlan as JudgementPlan
     from liftgate.judging.review import Review as Review
     from liftgate.judging.review import ReviewedKind as ReviewedKind
+    from liftgate.live.server import board as board
     from liftgate.pipeline.control.detach import Detached as Detached
     from liftgate.pipeline.control.status import Status as Status
     from liftgate.pipeline.model_predictions import PredictionResult as PredictionResult
@@ -100,6 +101,7 @@ VERBS = {
     "add_model": "liftgate.services.models",
     "ask": "liftgate.deploy.remote_predictions.predict:predict_api_files",
     "bench": "liftgate.services.benching",
+    "board": "liftgate.live.server",
     "check": "liftgate.services.checking",
     "compare": "liftgate.services.evidence",
     "compare_arms": "liftgate.services.evidence",
@@ -222,6 +224,7 @@ __all__ = [
     "add_model",
     "ask",
     "bench",
+    "board",
     "check",
     "compare",
     "compare_arms",

@@ -73,3 +73,20 @@ def test_an_unknown_torso_is_refused() -> None:
         pck(data, model, Pck("torso", 0.05, ("a", "hip")))
     with pytest.raises(UsageError, match="no labelled keypoint"):
         pck(data, model, Pck("torso", 0.05, ("a", "c")))
+
+
+def test_images_are_ranked_by_the_oks_thresholds_that_their_objects_reach() -> None:
+    data, model = pose()
+    points = model.keypoints
+    assert points is not None
+    placed = points.copy()
+    placed[:, :2, :2] = [[20.0, 20.0], [40.0, 20.0]]  # where they are
+    placed[3, :2, 0] += 4.0
+    placed[7, :2, 0] += 400.0
+    found = evaluate(data, replace(model, keypoints=placed), EvaluationSpec(sigmas=0.1))
+    oks = {row["id"]: row["oks"] for row in found.images}
+    names = [image.id for image in data.images]
+    assert oks[names[0]] == 1.0 and oks[names[7]] == 0.0
+    assert 0 < oks[names[3]] < 1
+    assert "oks" not in evaluate(replace(data, keypoints=None, labels=replace(data.labels, keypoints=None)),
+                                 replace(model, keypoints=None)).images[0]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +76,19 @@ def test_boxes_of_truth_and_of_confident_detections_come_along(tmp_path: Path) -
     assert [(box.label, box.score) for box in shown.panels[0].boxes] == [("dog", 0.9)]
     assert (shown.width, shown.height, shown.group, shown.note) == (100, 50, "g", "one found")
     assert picture(truth, 0, {}, conf=0.25).jpeg is None
+
+
+def test_keypoints_that_have_a_place_are_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    PIL.Image.new("RGB", (100, 50)).save(path)
+    labels = Labels.build([0], [0], [[10, 10, 60, 40]])
+    labels = replace(labels, keypoints=np.array([[[12.0, 13.0, 2.0], [0.0, 0.0, 0.0], [50.0, 30.0, 1.0]]]))
+    source = tmp_path / "data.yaml"
+    truth = Dataset("d", tmp_path, source, "yolo", ("car",), (Image("a.png", path, 100, 50),), labels)
+    predictions = Predictions(
+        ("a.png",), ("car",), np.array([0]), np.array([0]), np.array([[10.0, 10.0, 60.0, 40.0]]), np.array([0.9]),
+        keypoints=np.array([[[14.0, 15.0, 0.8], [1.0, 1.0, 0.0], [51.0, 31.0, 0.3]]]),
+    )  # fmt: skip
+    made = picture(truth, 0, {"new": predictions}, conf=0.25)
+    assert made.truth[0].points == ((12.0, 13.0), (50.0, 30.0))
+    assert made.panels[0].boxes[0].points == ((14.0, 15.0), (51.0, 31.0))

@@ -147,3 +147,28 @@ def test_predictions_do_not_depend_on_other_images(tmp_path: Path) -> None:
     rows = together.image == 2
     assert np.array_equal(together.boxes[rows], alone.boxes)
     assert np.array_equal(together.scores[rows], alone.scores)
+
+
+def test_a_page_shows_the_detections_and_the_labels_and_needs_nothing_else(tmp_path: Path) -> None:
+    data = write_images(tmp_path / "set", 3)
+    model = write_detector(tmp_path / "m.onnx")
+    result = predict(model, data, tmp_path / "p.json", page=tmp_path / "look.html")
+    page = (tmp_path / "look.html").read_text()
+    browsed = json.loads(page.partition('class="browser-data">')[2].partition("</script>")[0])
+    assert {one["name"] for one in browsed} == set(result.predictions.images)
+    for one in browsed:
+        rows = result.predictions.image == result.predictions.images.index(one["name"])
+        assert len(one["panels"][0]["boxes"]) == (rows & (result.predictions.scores >= 0.25)).sum()
+        assert one["truth"] and one["jpeg"].startswith("data:image/jpeg;base64,")
+    assert "What m.onnx finds" in page and "dashed white" in page
+    assert "http" not in page and "default-src 'none'" in page
+    assert len(page) < 8_000_000
+
+
+def test_a_page_without_labels_says_that_nothing_there_is_known_to_be_right(tmp_path: Path) -> None:
+    write_images(tmp_path / "set", 2)
+    predict(write_detector(tmp_path / "m.onnx"), tmp_path / "set/images/test", page=tmp_path / "look.html", conf=0.999)
+    page = (tmp_path / "look.html").read_text()
+    assert "nothing here says what is right" in page and "nothing found" in page
+    with pytest.raises(UsageError, match=r"an \.html"):
+        predict(tmp_path / "m.onnx", tmp_path / "set/images/test", page=tmp_path / "look.pdf")

@@ -41,6 +41,7 @@ VERBS = {
     "logs": "the logs of a study",
     "stop": "pause a running study, from any shell",
     "report": "a study's report again: HTML, Markdown, tables and figures",
+    "board": "a local page over all ledgers: what runs, what was decided",
     "predict": "detections of any model on any images, labelled or not",
     "export": "a checkpoint in other formats and precisions, and the proof of what each costs",
     "ask": "predictions of an HTTP API on a truth set, to evaluate and compare",

@@ -17,6 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, type=Path, metavar="JSON", help="COCO results, for evaluate and compare"
     )
+    parser.add_argument("--page", type=Path, metavar="HTML", help="also write a page with pictures of what was found")
     parser.add_argument("--split", help="split of a data set (default: all its images)")
     parser.add_argument("--conf", type=float, help="least confidence (default: 0.001, as mAP needs, or the card's)")
     parser.add_argument("--iou", type=float, help="limit of non-maximum suppression (default: 0.7, or the card's)")
@@ -43,15 +44,19 @@ def run(args: argparse.Namespace) -> int:
             imgsz=args.imgsz,
             device=args.device,
             classes=[name.strip() for name in args.classes.split(",")] if args.classes else (),
+            page=args.page,
             progress=bar,
         )
     found = result.predictions
     counts, conf = {"n_images": len(found.images), "n_detections": len(found)}, found.settings["conf"]
     if args.json:
         settings = {name: value for name, value in found.settings.items() if name != "images"}
-        emit_json({"out": str(args.out), **counts, "settings": settings, "notes": list(result.notes)})
+        page = {} if args.page is None else {"page": str(args.page)}
+        emit_json({"out": str(args.out), **page, **counts, "settings": settings, "notes": list(result.notes)})
         return 0
     show(args.out)
+    if args.page is not None:
+        show(args.page)
     say(f"{counts['n_images']} images, {counts['n_detections']} detections with confidence {conf:g} or more")
     for note in result.notes:
         say(f"note: {note}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,7 +22,7 @@ from liftgate.evaluation.image_level import ImageLevelScores, image_level_scores
 from liftgate.evaluation.intervals import average_intervals, image_level_intervals, rate_intervals
 from liftgate.evaluation.match_table import MAX_DETECTIONS, MatchTable, keypoints_of, match
 from liftgate.evaluation.metric_names import COCO, LATENCY, OKS, RATES
-from liftgate.evaluation.metrics import has_objects
+from liftgate.evaluation.metrics import has_objects, thresholds_reached
 from liftgate.evaluation.oks_sigmas import Sigmas, resolve_sigmas
 from liftgate.evaluation.operating_point import OperatingPoint, class_counts, operating_point
 from liftgate.evaluation.pck import pck
@@ -118,7 +118,7 @@ def evaluate(
         per_class=_class_rows(table, conf) if predictions.has_boxes else {},
         settings=settings,
         method=_method(groups) + ("" if threshold is None else f"; {_IMAGE_LEVEL_METHOD}"),
-        images=_image_rows(truth, point, errors) if predictions.has_boxes else (),
+        images=_image_rows(truth, point, errors, tables) if predictions.has_boxes else (),
         curves=curves(table) | {"best_confidence": best_confidence(point.best[has_objects(point)])},
         as_ultralytics=as_ultralytics(table),
         calibration={} if "scores_outside_0_1" in predictions.settings else calibration(table),
@@ -199,7 +199,9 @@ def _image_level_rows(truth: Dataset, image_level: ImageLevelScores) -> tuple[Im
     )
 
 
-def _image_rows(truth: Dataset, point: OperatingPoint, errors: ErrorTypes | None) -> tuple[ImageCounts, ...]:
+def _image_rows(
+    truth: Dataset, point: OperatingPoint, errors: ErrorTypes | None, tables: Sequence[MatchTable]
+) -> tuple[ImageCounts, ...]:
     """Return one row per image, worst first: lowest F1, then most errors, then by name."""
     f1, wrong = point.f1, point.false + point.missed
     order: NDArray[np.int64] = np.lexsort((np.array([image.id for image in truth.images]), -wrong, f1))
@@ -217,4 +219,8 @@ def _image_rows(truth: Dataset, point: OperatingPoint, errors: ErrorTypes | None
     if errors is not None:
         for row, i in zip(rows, order, strict=True):
             row["errors"] = errors.by_image[i]
+    for table in tables[1:]:  # of keypoints
+        for row, share in zip(rows, thresholds_reached(table)[order].tolist(), strict=True):
+            if not math.isnan(share):
+                row["oks"] = share
     return tuple(rows)

@@ -23,6 +23,8 @@ class ImageCounts(TypedDict):
     best_confidence: float
     errors: NotRequired[Mapping[str, int]]
     """Error type → number, of those that are on it; where error types were asked for"""
+    oks: NotRequired[float]
+    """Share of the ten OKS thresholds that its objects reach; where there are keypoints and objects"""
 
 
 class ImageChange(TypedDict):

@@ -54,7 +54,7 @@ def image_browser(
         if not budget.take(made):
             break
         kinds = tuple(after[image].get("errors", {})) or _kinds_by_count(after[image])
-        shown.append(BrowsedImage(made, _classes(made), kinds, change.get(image, ""), image in random))
+        shown.append(BrowsedImage(made, image_classes(made), kinds, change.get(image, ""), image in random))
     if not shown:
         return None
     picked = f"{min(_MAX_RANDOM, len(after)):,} drawn at random, then the worst"
@@ -80,7 +80,12 @@ def at_random(images: Iterable[str], count: int) -> list[str]:
     >>> at_random("abcdef", 2) == at_random("fedcba", 2)
     True
     """
-    return sorted(images, key=lambda image: content_hash(["drawn", image]))[:count]
+    return in_random_order(images)[:count]
+
+
+def in_random_order(images: Iterable[str]) -> list[str]:
+    """Return images in an order that says nothing about them, the same on every machine."""
+    return sorted(images, key=lambda image: content_hash(["drawn", image]))
 
 
 def _change(before: ImageCounts, after: ImageCounts) -> str:
@@ -97,7 +102,8 @@ def _note(row: ImageCounts) -> str:
     return f"{row['tp']} found, {row['fn']} missed, {row['fp']} false"
 
 
-def _classes(made: Picture) -> tuple[str, ...]:
+def image_classes(made: Picture) -> tuple[str, ...]:
+    """Return the classes of a picture's objects and detections, each once."""
     boxes = (*made.truth, *(box for panel in made.panels for box in panel.boxes))
     return tuple(dict.fromkeys(box.label for box in boxes))
 

@@ -72,8 +72,19 @@ class ShownImages(NamedTuple):
         return cls(truth, _load_predictions(workspace, predicted, truth, arms), conf)
 
 
+def _worst_keypoints(evaluation: Evaluation) -> list[_ImageOutcome]:
+    ranked = sorted((row for row in evaluation.images if "oks" in row), key=lambda row: row["oks"])
+    return [
+        _ImageOutcome(row["id"], row["group"], 0.0, f"{row['oks']:.2f} of OKS thresholds reached") for row in ranked
+    ]
+
+
 def galleries(
-    shown: ShownImages, comparison: Comparison | None, arms: Sequence[ArmContent], budget: PictureBudget
+    shown: ShownImages,
+    comparison: Comparison | None,
+    arms: Sequence[ArmContent],
+    in_full: Mapping[str, Evaluation],
+    budget: PictureBudget,
 ) -> list[Gallery]:
     """Return the images that changed most and those that the last arm does worst on."""
     truth, conf = shown.truth, shown.conf
@@ -92,6 +103,11 @@ def galleries(
         found.append(gallery("Most harmed", (one for one in changed if one.change < 0), note))
         found.append(gallery("Most improved", (one for one in changed if one.change > 0), note))
     if last.evaluation is not None:
+        worst = _worst_keypoints(in_full.get(last.name, last.evaluation))
+        note = (
+            "Objects reach the smallest share of OKS thresholds 0.50 to 0.95; points are keypoints; one of each group."
+        )
+        found.append(gallery(f"Keypoints of {last.name} placed worst", worst, note))
         note = f"Most missed and falsely found objects at confidence {conf:g}; one image of each group."
         found.append(gallery(f"Worst images of {last.name}", _mistaken_images(last.evaluation), note))
     return [one for one in found if one.pictures]

@@ -169,7 +169,7 @@ def _gate(
         comparison=comparison,
         claims=tuple(_claim(row, gate.level) for row in result.claims),
         differences=_differences(gate, needs.trained),
-        galleries=() if shown is None else tuple(galleries(shown, comparison, arms, budget)),
+        galleries=() if shown is None else tuple(galleries(shown, comparison, arms, in_full, budget)),
         browser=None
         if shown is None or not in_full
         else image_browser(shown.truth, shown.loaded, in_full, conf=shown.conf, budget=budget),

@@ -35,6 +35,7 @@ def predict(
     imgsz: int | None = None,
     device: str | None = None,
     classes: Sequence[str] = (),
+    page: Path | str | None = None,
     progress: Progress = silent,
 ) -> PredictionResult:
     """Predict with a model on images, labelled or not.
@@ -54,6 +55,7 @@ def predict(
         imgsz: size of the input of a .pt; None: that of its training. An export has its own.
         device: of a .pt.
         classes: names for an export that has none.
+        page: where to write a page with pictures, an .html; None: nowhere.
         progress: called with the number of images.
 
     Raises:
@@ -63,7 +65,7 @@ def predict(
         TrainingError: the child process failed.
     """
     use = with_thresholds(UseSettings(), conf, iou, max_det)
-    out = _checked_out(out)
+    out, page = _checked_out(out, ".json", "COCO results are"), _checked_out(page, ".html", "a page with pictures is")
     path = resolve_model(model)
     dataset = read_images(images, split=split, progress=progress)
     if path.suffix.lower() in _IN_CHILD:
@@ -75,6 +77,18 @@ def predict(
     result = in_classes_of(made, dataset)
     if out is not None:
         write_predictions(result.predictions, result.dataset, out)
+    if page is not None:
+        from liftgate.reporting.prediction_page import prediction_page, render_predictions  # Jinja, for pages alone
+
+        kept = result.predictions.settings.get("conf")
+        content = prediction_page(
+            path.name,
+            result.predictions,
+            result.dataset,
+            kept_conf=float(kept) if isinstance(kept, int | float) else 0.0,
+            notes=result.notes,
+        )
+        render_predictions(content, page)
     return result
 
 
@@ -128,12 +142,12 @@ def _one_image(path: Path) -> Dataset:
     return Dataset(path.stem, path.parent, path, "frames", (), (image,), Labels.build([], [], []))
 
 
-def _checked_out(out: Path | str | None) -> Path | None:
+def _checked_out(out: Path | str | None, suffix: str, what: str) -> Path | None:
     if out is None:
         return None
     path = Path(out)
-    if path.suffix.lower() != ".json":
-        raise UsageError("COCO results are a .json", where=path)
+    if path.suffix.lower() != suffix:
+        raise UsageError(f"{what} a {suffix}" if suffix != ".html" else f"{what} an {suffix}", where=path)
     if not path.absolute().parent.is_dir():
         raise UsageError("the folder of the results does not exist", where=path.absolute().parent)
     return path

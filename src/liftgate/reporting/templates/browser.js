@@ -14,6 +14,7 @@
   fill("group", unique(images.map(function (i) { return i.group || ""; })));
   fill("kind", unique(images.map(function (i) { return i.kinds; })).concat(images.some(function (i) { return !i.kinds.length; }) ? ["no error"] : []));
   fill("change", unique(images.map(function (i) { return i.change; })));
+  if (!images.some(function (i) { return i.random; })) { form.elements.random.closest("label").hidden = true; }
   function node(parent, name, values) {
     var made = document.createElementNS(SVG, name);
     Object.keys(values).forEach(function (key) { made.setAttribute(key, values[key]); });
