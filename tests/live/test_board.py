@@ -214,19 +214,22 @@ def tunnel(far_port: int) -> Iterator[int]:
 def address(running: Path) -> Iterator[str]:
     """The address that `liftgate board` prints, of a process of its own."""
     pytest.importorskip("uvicorn", reason="the extra `board` is not installed")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "liftgate", "board", str(running), "--port", "0", "--json"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    assert process.stdout is not None
-    text = ""
-    while not text.strip().endswith("}"):
-        line = process.stdout.readline()
-        assert line, "the board ended"
-        text += line
-    yield json.loads(text)["address"]
-    process.terminate()
-    process.wait(20)
+    command = [sys.executable, "-m", "liftgate", "board", str(running), "--port", "0", "--json"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdout is not None
+        text = ""
+        while not text.strip().endswith("}"):
+            line = process.stdout.readline()
+            assert line, "the board ended"
+            text += line
+        yield json.loads(text)["address"]
+        process.terminate()
 
 
 def test_in_a_browser_it_changes_by_itself_while_a_training_goes_on(

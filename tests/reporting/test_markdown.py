@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from liftgate.reporting import number_format, render_markdown
 from liftgate.reporting.content import ReportContent
+from liftgate.reporting.plain_answer import plain_answer
 from reporting.sample_report import sample, two_seeds
 
 
@@ -25,7 +26,8 @@ def test_what_a_caveat_says_already_is_not_said_again() -> None:
     assert gate.comparison
     caveat = f"confounded: the arms also differ in {gate.comparison.differences[0]}"
     told = replace(gate, verdict=replace(gate.verdict, caveats=(caveat,)))
-    assert render_markdown(replace(sample(), gates=(told,))).count("torch 2.15.0 for single") == 1
+    _, _, figures = render_markdown(replace(sample(), gates=(told,))).partition("## ")
+    assert figures.count("torch 2.15.0 for single") == 1
 
 
 def test_every_seed_has_its_row() -> None:
@@ -42,10 +44,21 @@ def test_words_from_strangers_are_no_markup() -> None:
 
 
 def test_nothing_measured_gives_a_short_text() -> None:
-    assert render_markdown(ReportContent("empty", "Anything?")) == "# Anything?\n\nStudy `empty`\n"
+    text = render_markdown(ReportContent("empty", "Anything?"))
+    assert text.startswith("# Anything?\n\nStudy `empty`\n\n**No answer yet: no gate has been judged yet.**")
+    assert "Run `liftgate run STUDY`:" in text and "##" not in text
 
 
 def test_numbers_are_written_as_on_the_page() -> None:
     value = sample().gates[0].arms[0].evaluation
     assert value
     assert number_format.number(value.metrics["mAP50"]) in render_markdown(sample())
+
+
+def test_it_begins_with_the_answer_of_the_page() -> None:
+    content = sample()
+    text = render_markdown(content).replace(chr(92), "")
+    answer = plain_answer(content.gates[0], content)
+    assert text.index(answer.sentence) < text.index(answer.next_step) < text.index("## MARGINAL")
+    assert all(f"- {line}" in text for line in answer.does_not_say)
+    assert "No answer yet" in render_markdown(replace(content, unanswered="the run was stopped"))

@@ -9,6 +9,7 @@ from liftgate.progress import duration
 from liftgate.reporting import number_format
 from liftgate.reporting.content import ArmContent, GateContent, ReportContent, RunContent
 from liftgate.reporting.page import gate_metrics, metric_names, seeds_of
+from liftgate.reporting.plain_answer import no_answer, plain_answer
 from liftgate.stats.interval import Interval
 from liftgate.visible import visible_line
 
@@ -18,6 +19,7 @@ _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[
 def render_markdown(content: ReportContent) -> str:
     """Return verdicts, differences, figures, findings and hashes as Markdown; names and messages are escaped."""
     parts = [f"# {_plain(content.question)}", f"Study `{_code(content.study)}`"]
+    parts += _first_screen(content)
     for gate in content.gates:
         parts += _gate(gate)
     parts += [f"- ! {_plain(note)}" for note in content.notes]
@@ -34,6 +36,18 @@ def render_markdown(content: ReportContent) -> str:
             "\n".join(f"- {_plain(name)} `{_code(value)}`" for name, value in content.hashes.items()),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _first_screen(content: ReportContent) -> list[str]:
+    """Return the plain answer, what it does not say and what to do next, as the page begins."""
+    answered = content.gates and not content.unanswered
+    plain = plain_answer(content.gates[0], content) if answered else no_answer(content)
+    parts = [f"**{_plain(plain.sentence)}**", f"What to do next: {_prose(plain.next_step)}"]
+    if plain.does_not_say:
+        parts += ["What this does not say:", "\n".join(f"- {_plain(line)}" for line in plain.does_not_say)]
+    if content.missing:
+        parts += ["Missing or not finished:", "\n".join(f"- ! {_plain(line)}" for line in content.missing)]
+    return parts
 
 
 def _gate(gate: GateContent) -> list[str]:
@@ -137,6 +151,19 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _plain(text: str) -> str:
     """Return text that Markdown shows as it is: no markup, no HTML, on one line."""
     return visible_line(" ".join(text.split())).translate(_SPECIAL)
+
+
+def _prose(text: str) -> str:
+    """Return text with what is between backticks as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one backtick alone quotes nothing
+        return _plain(text)
+    return "".join(f"`{_code(part)}`" if n % 2 else _plain_part(part) for n, part in enumerate(parts))
+
+
+def _plain_part(text: str) -> str:
+    """Return a part of a line: the spaces at its ends stay."""
+    return visible_line(text.replace("\n", " ")).translate(_SPECIAL)
 
 
 def _code(text: str) -> str:
