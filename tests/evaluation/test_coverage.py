@@ -13,14 +13,19 @@ import pytest
 RUNS = 40
 
 
-@pytest.fixture(scope="module")
-def coverage() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
-    spec = importlib.util.spec_from_file_location("benchmark_of_coverage", path)
+def loaded(name: str) -> ModuleType:
+    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"benchmark_of_{name}", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def coverage() -> ModuleType:
+    module = loaded("coverage")
     module.POPULATION = 16_000
     return module
 
@@ -48,3 +53,13 @@ def test_objects_in_three_of_twenty_groups_establish_nothing(coverage: ModuleTyp
     for metric in ("recall", "mAP50", "mAP50-95", "best_confidence_median", "AUC"):
         assert given[metric] == 0, metric
     assert given["false_positives_per_image"] > 0, "images without objects tell of false positives"
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_two_models_alike_have_no_class_and_no_slice_that_differs(number: int) -> None:
+    """A part of benchmarks/family_wise.py: at most 5% of the families, within three standard errors of 40 runs."""
+    family_wise = loaded("family_wise")
+    cell = family_wise.cells("few")[number]
+    for metric, families in family_wise.simulate(cell, RUNS).items():
+        for name, family in families.items():
+            assert family.found / RUNS <= 0.05 + 3 * (0.05 * 0.95 / RUNS) ** 0.5, f"{cell}, {metric}, {name}: {family}"

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+_MANY_GROUPS = 200
+"""So many groups leave t within 1% of the normal quantile: more of them need not be looked for"""
+
 
 def groups_of_average(table: MatchTable, metric: AveragedMetric, groups: Units) -> GroupCount:
     """Count the groups that inform one model's average precision or recall.
@@ -39,10 +42,13 @@ def groups_of_average(table: MatchTable, metric: AveragedMetric, groups: Units) 
     found = count_groups(_object_information(table, metric, groups), groups.n_groups)
     if not found.informative:
         return found
-    each = [_of_threshold(table, metric, groups, t) for t in metric.thresholds]
+    first = _of_threshold(table, metric, groups, metric.thresholds[0])
+    if first.fewest >= _MANY_GROUPS:
+        return found._replace(effective=min(found.effective, first.fewest))
+    each = [first, *(_of_threshold(table, metric, groups, t) for t in metric.thresholds[1:])]
     weight = sum(one.weight for one in each)
     mean = sum(one.weight * one.fewest for one in each) / weight if weight else 0.0
-    moving = math.sqrt(mean * max(1.0, each[0].fewest))
+    moving = math.sqrt(mean * max(1.0, first.fewest))
     return found._replace(effective=max(1.0, min(found.effective, moving)))
 
 
