@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from liftgate.cli.live_view import NoticePrinter
@@ -12,13 +13,19 @@ from liftgate.cli.run import pausing
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `liftgate demo`."""
-    parser.add_argument("dir", type=Path, nargs="?", default=Path("liftgate-demo"), metavar="DIR")
+    parser.add_argument("dir", type=Path, nargs="?", metavar="DIR", help="folder (default: liftgate-demo, -CASE)")
+    parser.add_argument(
+        "--case",
+        choices=("improve", "kill-switch"),
+        help="what a real project found out too late, on small data, without torch and in a minute",
+    )
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate demo`; exit code 0 when it ran to its end, whatever the verdict."""
-    from liftgate.demo import walkthrough
+    from liftgate.demo.cases import run_case
+    from liftgate.demo.walkthrough import run_demo
 
     with progress() as screen, pausing() as pause:
 
@@ -26,9 +33,9 @@ def run(args: argparse.Namespace) -> int:
             for line in text.split("\n"):  # of the demo's own words
                 screen.say(line)
 
-        result = walkthrough.run_demo(
-            args.dir, say, notify=NoticePrinter(screen), should_stop=pause.requested, progress=screen
-        )
+        told = run_demo if args.case is None else partial(run_case, args.case)
+        folder = args.dir or Path("liftgate-demo" if args.case is None else f"liftgate-demo-{args.case}")
+        result = told(folder, say, notify=NoticePrinter(screen), should_stop=pause.requested, progress=screen)
     if args.json:
         emit_json(
             {

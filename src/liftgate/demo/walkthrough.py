@@ -6,6 +6,7 @@ No result is hard-coded: all printed findings and verdicts come from this run.
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import textwrap
 import time
@@ -51,7 +52,9 @@ def run_demo(
     """
     begun = time.monotonic()
     _require_extras()
-    _require_demo_folder(folder)
+    require_demo_folder(folder)
+    if note := busy_note():
+        say(f"{note}\n")
     say("1. The data: real handwriting in drawn scenes")
     delivered = demo_dataset.build_dataset(folder / "delivered")
     say(
@@ -60,12 +63,12 @@ def run_demo(
         "   Frames of one video are near-copies, so Liftgate counts videos, not frames.\n"
     )
     say("2. Before any work: liftgate check")
-    _print_findings(api.check(delivered.data_yaml, groups=demo_dataset.GROUPS, progress=progress), folder, say)
+    print_findings(api.check(delivered.data_yaml, groups=demo_dataset.GROUPS, progress=progress), folder, say)
     say("\n3. Repair, in a copy and not in the delivery")
     _print_repair(repair(delivered.data_yaml, folder / "mended"), folder, say)
     study = _write_study(folder)
     say("\n4. Checked again, now with the study")
-    _print_findings(api.check(study, progress=progress), folder, say)
+    print_findings(api.check(study, progress=progress), folder, say)
     say(
         "\n5. The question: should digits be mirrored while training? fliplr 0.5 is the default,\n"
         "   but a mirrored 2 looks much like a 5. Two arms that differ in this and nothing else."
@@ -73,7 +76,7 @@ def run_demo(
     result = api.run(study, notify=notify, should_stop=should_stop, progress=progress)
     say("\n6. The answer")
     for verdict in result.verdicts.values():
-        _print_verdict(verdict, say)
+        print_verdict(verdict, say)
     seconds = time.monotonic() - begun
     say(f"\n   {seconds:.0f} s in all. The report, one file that works offline:\n   {result.report}")
     say(f"\n   Now change a word in {study} and `liftgate run` it:\n   only what depends on that word is done again.")
@@ -108,10 +111,24 @@ def _require_extras() -> None:
         )
 
 
-def _require_demo_folder(folder: Path) -> None:
+def busy_note() -> str:
+    """Return a sentence where other work on this machine will make the demo slow; empty: it is free enough."""
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if load < processors:
+        return ""
+    return f"This machine is busy (load {load:.0f} on {processors} processors): it takes longer than on a free one."
+
+
+def require_demo_folder(folder: Path) -> None:
+    """Refuse a folder that has something else in it.
+
+    Raises:
+        UsageError: it is a file, or not empty and not of a demo.
+    """
     if folder.exists() and not folder.is_dir():
         raise UsageError("the demo needs a folder", where=folder, got="a file")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "delivered").is_dir():
+    known = any((folder / name).is_dir() for name in ("delivered", "poses"))
+    if folder.is_dir() and any(folder.iterdir()) and not known:
         raise UsageError("not empty, and not a demo's folder", where=folder, hint="liftgate demo ANOTHER_FOLDER")
 
 
@@ -125,7 +142,8 @@ def _write_study(folder: Path) -> Path:
     return folder / "study.yaml"
 
 
-def _print_findings(result: CheckResult, folder: Path, say: Callable[[str], None]) -> None:
+def print_findings(result: CheckResult, folder: Path, say: Callable[[str], None]) -> None:
+    """Print errors and warnings, with paths relative to the demo's folder."""
     root = f"{folder.absolute()}/"
     for finding in result.findings:
         if finding.severity == "info":
@@ -158,7 +176,8 @@ def _print_repair(mended: RepairedDataset, folder: Path, say: Callable[[str], No
     say(f"   {shares}\n   frozen in {(folder / 'mended' / 'split.csv')} (SHA-256 {split.sha256[:12]}…)")
 
 
-def _print_verdict(verdict: Mapping[str, Any], say: Callable[[str], None]) -> None:
+def print_verdict(verdict: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """Print a verdict, its interval as a line, and what limits it."""
     word = verdict["word"]
     said = f"{word}  (gate {verdict['gate']})  {verdict['sentence'].removeprefix(f'{word}: ')}"
     say("\n" + textwrap.fill(said, 96, initial_indent=" " * 3, subsequent_indent=" " * 5))
