@@ -1,5 +1,6 @@
 # make demo   install, then the whole story on the CPU
 # make test   install, then all tests
+# make docs   install, then the documentation as a site in build/site
 # make check  install, then ruff, mypy, import-linter and the tests, but for slow ones that guard no promise
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +8,7 @@ INSTALLED := .venv/.installed
 # Side by side, long tests first; tests/conftest.py says in how many processes. PYTEST_ARGS="-n 0" uses one.
 PYTEST := $(BIN)/pytest -q -n auto --dist loadgroup
 
-.PHONY: demo test check lint install lock clean
+.PHONY: demo test check lint docs install lock clean
 
 demo: install
 	$(BIN)/liftgate demo
@@ -23,6 +24,13 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation as a site in build/site: offline, in an environment of its own, every link checked.
+docs: install requirements/docs.txt
+	$(PYTHON) -m venv .venv-docs
+	$(BIN)/uv pip install --quiet --python .venv-docs/bin/python --require-hashes -r requirements/docs.txt
+	$(BIN)/python docs/make_site.py build
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet -f build/mkdocs.yml
 
 install: $(INSTALLED)
 
@@ -42,7 +50,8 @@ lock:
 		--extra train --extra export --extra demo --extra frames --extra cvat --extra serve --extra board --extra log --group dev pyproject.toml -o requirements/all.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
 		pyproject.toml -o requirements/base.txt
+	echo "mkdocs-material>=9.5" | $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal - -o requirements/docs.txt
 	echo "uv" | $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal - -o requirements/uv.txt
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-docs build .mypy_cache .ruff_cache .pytest_cache .hypothesis
