@@ -53,6 +53,7 @@ def weaknesses(subject: Subject, gate: Gate) -> Iterator[Weakness]:
         return
     for claim in gate.claims:
         yield from _certain_claim(claim, gate)
+    yield from _other_operating_point(gate)
     yield from _met_already(subject, gate)
 
 
@@ -181,6 +182,16 @@ def _certain_claim(claim: Claim, gate: Gate) -> Iterator[Weakness]:
             yield Weakness(f"cannot pass: {metric} is never below 0", _TARGET)
         elif bounded and claim.at_most >= 1:
             yield Weakness(f"cannot fail: every model has {metric} of at most {claim.at_most:g}", _TARGET)
+
+
+def _other_operating_point(gate: Gate) -> Iterator[Weakness]:
+    """Yield a published precision or recall whose confidence threshold the gate does not state."""
+    rates = [claim.metric for claim in gate.claims if claim.metric in ("precision", "recall")]
+    if gate.published is not None and rates and gate.conf is None:
+        named = " and ".join(rates)
+        message = f"replays {named} as published, at confidence 0.25: at another one they are not comparable"
+        hint = "conf: the published threshold; where it is not known (Ultralytics' is at the best F1), leave them out"
+        yield Weakness(message, hint)
 
 
 _TARGET = "a target that a bad model would miss"

@@ -88,6 +88,15 @@ def test_a_point_gate_within_what_chance_gives_is_named_unless_it_is_replayed(sm
     assert found(asked(small, versus(margin=0.05, rule="point", published="Doe 2024"))) == []
 
 
+def test_a_published_rate_needs_the_confidence_that_it_was_published_at(small: SmallSet) -> None:
+    rates = (Claim("precision", at_least=0.84), Claim("recall", at_least=0.65))
+    (point,) = found(asked(small, claims(*rates, rule="point", published="the paper, Table 2")))
+    assert "precision and recall as published" in point.message and "conf:" in point.hint
+    stated = claims(*rates, rule="point", published="the paper, Table 2", conf=0.4)
+    assert found(asked(small, stated)) == []
+    assert found(asked(small, claims(Claim("mAP50", at_least=0.7), rule="point", published="Table 2"))) == []
+
+
 def test_a_split_without_what_the_gate_counts_cannot_decide_it(small: SmallSet) -> None:
     subject = asked(small, claims(Claim("mAP50", at_least=0.5)), versus(margin=0.1))
     dataset = subject.datasets["small"]

@@ -23,7 +23,8 @@ def vacuous(subject: Subject) -> Iterator[Finding]:
     margin, no contribution at all is enough. A target that a baseline reaches already asks nothing of the training.
 
     Certain before any number exists are: a target of 0 or less, a rate of at most 1, a margin wider than any difference
-    can be, two arms that are the same model, a target that no model can reach. A split without the objects that the
+    can be, two arms that are the same model, a target that no model can reach. A published precision or recall belongs
+    to an operating point: without its confidence threshold it is another number. A split without the objects that the
     metric counts cannot decide anything: that is an error.
 
     Fix: give the gate a margin that would be worth having, use `rule: interval`, and take a control that could win: a
