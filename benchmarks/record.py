@@ -15,8 +15,6 @@ import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 import traceback
@@ -29,34 +27,60 @@ import yaml
 from liftgate import api
 from liftgate.errors import LiftgateError, Stopped
 from liftgate.ledger import Ledger
+from liftgate.ledger.chain import KINDS
 from liftgate.pipeline.notice import Notice
 from liftgate.testing.backends import write_tree
 
-WRITER = """
-import sys, time
-from pathlib import Path
-from liftgate.ledger import Ledger
-path, who, end = Path(sys.argv[1]), sys.argv[2], time.monotonic() + float(sys.argv[3])
-number = 0
-while time.monotonic() < end:
-    begun = time.monotonic()
-    try:
-        entry = Ledger(path).append("note", {"text": f"{who} {number}"})
-        print("written", number, entry.seq, time.monotonic() - begun, flush=True)
-    except Exception as error:
-        print("denied", number, 0, 0, error, flush=True)
-    number += 1
-"""
 
+class Writer:
+    """A process that appends to a ledger and says in a file what was written and what was denied.
 
-def writer(path: Path, who: str, seconds: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITER, str(path), who, str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    A fork: a kill ends it like any other process, and it has no interpreter to start.
+    """
+
+    def __init__(self, path: Path, who: str, seconds: float) -> None:
+        self.who = who
+        self._said = path.with_name(f"{who}.txt")
+        self._said.touch()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                self._append(path, time.monotonic() + seconds)
+            finally:
+                os._exit(0)
+
+    def _append(self, path: Path, end: float) -> None:
+        number = 0
+        with self._said.open("w") as file:
+            while time.monotonic() < end:
+                begun = time.monotonic()
+                try:
+                    entry = Ledger(path).append("note", {"text": f"{self.who} {number}"})
+                    print("written", number, entry.seq, time.monotonic() - begun, file=file, flush=True)
+                except Exception as error:
+                    print("denied", number, 0, 0, repr(error), file=file, flush=True)
+                number += 1
+
+    def wait_for_first(self) -> None:
+        """Wait until it has written or been denied."""
+        while not self._said.stat().st_size:
+            time.sleep(0.002)
+
+    def kill(self) -> str:
+        """Kill it and return what it said."""
+        os.kill(self.pid, signal.SIGKILL)
+        return self.wait()
+
+    def wait(self) -> str:
+        """Wait until it has ended and return what it said."""
+        os.waitpid(self.pid, 0)
+        return self._said.read_text()
 
 
 def reports(output: str) -> list[list[str]]:
-    """Return the whole lines that a writer printed, as words."""
-    return [line.split(maxsplit=4) for line in output.splitlines() if len(line.split()) >= 4]
+    """Return the whole lines that a writer printed, as words; a kill may cut the last one."""
+    whole = output.split("\n")[:-1]
+    return [line.split(maxsplit=4) for line in whole]
 
 
 def audit(path: Path, outputs: dict[str, str]) -> tuple[int, int, int, float]:
@@ -78,19 +102,14 @@ def kills(count: int, folder: Path) -> None:
     """Kill one of two writers at a random moment, again and again."""
     path, outputs = folder / "ledger.sqlite", dict[str, str]()
     random.seed(0)
-    pair = [("a0", writer(path, "a0", 3600)), ("b0", writer(path, "b0", 3600))]
+    pair = [Writer(path, "a0", 3600), Writer(path, "b0", 3600)]
     for number in range(1, count + 1):
-        who, process = pair.pop(0)
-        assert process.stdout is not None
-        first = process.stdout.readline()  # it is at work
-        time.sleep(random.uniform(0.0, 0.2))
-        process.send_signal(signal.SIGKILL)
-        outputs[who] = first + process.communicate()[0]
-        name = f"{'ab'[number % 2]}{number}"
-        pair.append((name, writer(path, name, 3600)))
-    for who, process in pair:
-        process.send_signal(signal.SIGKILL)
-        outputs[who] = process.communicate()[0]
+        oldest = pair.pop(0)
+        oldest.wait_for_first()  # it is at work
+        time.sleep(random.uniform(0.0, 0.05))
+        outputs[oldest.who] = oldest.kill()
+        pair.append(Writer(path, f"{'ab'[number % 2]}{number}", 3600))
+    outputs |= {each.who: each.kill() for each in pair}
     entries, lost, denied, _ = audit(path, outputs)
     print(f"{count} kills, 2 writers: {entries} entries, {lost} acknowledged lost, {denied} written but denied")
 
@@ -98,8 +117,8 @@ def kills(count: int, folder: Path) -> None:
 def writers(count: int, seconds: float, folder: Path) -> None:
     """Let many processes append at once."""
     path = folder / "ledger.sqlite"
-    processes = {f"w{number}": writer(path, f"w{number}", seconds) for number in range(count)}
-    outputs = {who: process.communicate()[0] for who, process in processes.items()}
+    processes = [Writer(path, f"w{number}", seconds) for number in range(count)]
+    outputs = {each.who: each.wait() for each in processes}
     entries, lost, denied, worst = audit(path, outputs)
     errors = sum(words[0] == "denied" for output in outputs.values() for words in reports(output))
     print(f"{count} writers, {seconds:g} s: {entries} entries, {errors} errors, {lost} lost, {denied} denied,", end=" ")
@@ -278,9 +297,8 @@ def cost(entries: int, folder: Path) -> None:
     """Time the first check of a long ledger, and one by an object that has checked it before."""
     path = folder / "ledger.sqlite"
     ledger = Ledger(path)
-    while len(ledger.entries("")) == 0 or ledger.verify() < entries:
-        for number in range(1000):
-            ledger.append("note", {"text": f"entry {number}", "values": [number / 7] * 20})
+    for number in range(entries):  # of all kinds: an append compares the entries of its own kind
+        ledger.append(KINDS[number % len(KINDS)], {"text": f"entry {number}", "values": [number / 7] * 20})
     times = []
     for _ in range(5):
         fresh, begun = Ledger(path), time.process_time()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,8 +74,9 @@ def read_limited(path: Path, limits: Limits = SMALL) -> bytes:
     if path.exists() and not path.is_file():
         raise DocumentError("not a regular file")
     with path.open("rb") as file:
-        data = file.read(limits.size + 1)
-    if len(data) > limits.size:
+        too_large = os.fstat(file.fileno()).st_size > limits.size  # a gigabyte need not be read to be refused
+        data = b"" if too_large else file.read(limits.size + 1)
+    if too_large or len(data) > limits.size:
         raise DocumentError(f"larger than {_size_text(limits.size)}")
     return data
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from liftgate.documents import read_limited
 from liftgate.errors import LedgerError
 from liftgate.files import write_json
 
@@ -35,7 +36,7 @@ class HeadFile:
             LedgerError: the file cannot be read.
         """
         try:
-            head = json.loads(self.path.read_bytes())
+            head = json.loads(read_limited(self.path))
             seq, hash_ = head["seq"], head["hash"]
         except FileNotFoundError:
             return None

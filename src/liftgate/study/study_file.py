@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from liftgate.documents import read_limited
 from liftgate.errors import StudyError
 from liftgate.study.records import Study
 from liftgate.study.yaml_source import read
@@ -50,8 +51,8 @@ def is_study(path: Path) -> bool:
     if path.suffix.lower() not in (".yaml", ".yml") or not path.is_file():
         return False
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+        text = read_limited(path).decode("utf-8-sig")
+    except (OSError, ValueError):
         return False
     value = read(text, path.name).value
     if not isinstance(value, dict):
@@ -65,7 +66,7 @@ def _read_text(path: Path) -> str:
     try:
         if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
             raise StudyError("a study is a file", where=path, got="a device, a pipe or a socket")
-        raw = path.read_bytes()
+        raw = read_limited(path)
         text = raw.decode("utf-8-sig")
     except FileNotFoundError:
         raise StudyError("no such study", where=path, hint="`liftgate init DIR` writes one") from None

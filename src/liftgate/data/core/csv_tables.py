@@ -9,6 +9,9 @@ from pathlib import Path
 
 from liftgate.errors import DataError
 
+_LARGEST = 1 << 30
+"""Bytes: a row for each of ten million images; all rows are held at once"""
+
 
 def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     """Read a CSV with at least `columns`, as (line, row).
@@ -19,6 +22,9 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, 
     if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
         raise DataError("a CSV is a file", where=path, got="a folder, a device or a pipe")
     try:
+        if (size := path.stat().st_size) > _LARGEST:
+            expected = f"at most {_LARGEST:,} bytes"
+            raise DataError("too large for a CSV", where=path, expected=expected, got=f"{size:,}")
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             missing = [name for name in columns if name not in (reader.fieldnames or ())]

@@ -20,6 +20,7 @@ from liftgate.data.core.image_headers import read_headers
 from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.coco.reader import split_of
 from liftgate.data.formats.columns import LabelColumns
+from liftgate.documents import LARGE, DocumentError, read_limited
 from liftgate.errors import DataError
 from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
@@ -125,9 +126,11 @@ def _dataset(sources: Sequence[Path], folder: Path, shown: Path, name: str, prog
 
 def _parts(source: Path, faults: list[Fault]) -> list[_Part]:
     try:
-        lines = source.read_bytes().splitlines()
-    except OSError as error:
-        raise DataError("cannot read the file", where=source, got=error.strerror) from None
+        lines = read_limited(source, LARGE).splitlines()
+    except (OSError, DocumentError) as error:
+        raise DataError(
+            "cannot read the file", where=source, got=error.strerror if isinstance(error, OSError) else error
+        ) from None
     parts: list[_Part] = []
     decode = msgspec.json.Decoder(_Line).decode
     for number, line in enumerate(lines, 1):

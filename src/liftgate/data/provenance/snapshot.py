@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from liftgate.data.core.dataset import Dataset
+from liftgate.documents import LARGE, DocumentError, read_limited
 from liftgate.errors import DataError
 from liftgate.files import replacing
 from liftgate.hashing import content_hash, file_hash
@@ -113,9 +114,11 @@ def read_snapshot(path: Path) -> Snapshot:
         DataError: not a manifest, or changed after it was written.
     """
     try:
-        snapshot = msgspec.json.decode(path.read_bytes(), type=Snapshot)
-    except OSError as error:
-        raise DataError("the manifest cannot be read", where=path, got=error.strerror) from error
+        snapshot = msgspec.json.decode(read_limited(path, LARGE), type=Snapshot)
+    except (OSError, DocumentError) as error:
+        raise DataError(
+            "the manifest cannot be read", where=path, got=error.strerror if isinstance(error, OSError) else error
+        ) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError("not a snapshot's manifest", where=path, got=str(error)) from error
     if snapshot.format != FORMAT:

@@ -38,6 +38,7 @@ from liftgate.data.formats.coco.document import read_json
 from liftgate.data.formats.coco.predictions import settings_path
 from liftgate.data.sampling.frames import parse_time
 from liftgate.data.sampling.records import CandidateFrame, FrameEntry, PredictionLog, Quality, Truth
+from liftgate.documents import LARGE, DocumentError, read_limited
 from liftgate.errors import DataError
 from liftgate.files import require_no_device
 
@@ -142,9 +143,11 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, object] | str]]:
     if suffix not in (".jsonl", ".ndjson"):
         raise DataError("not a prediction log by its ending", where=path, expected=".json, .jsonl or .csv")
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError("cannot read the prediction log", where=path, got=error.strerror) from None
+        data = read_limited(path, LARGE)
+    except (OSError, DocumentError) as error:
+        raise DataError(
+            "cannot read the prediction log", where=path, got=error.strerror if isinstance(error, OSError) else error
+        ) from None
     for number, line in enumerate(data.splitlines(), 1):
         if not line.strip():
             continue

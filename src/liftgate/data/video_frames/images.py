@@ -13,6 +13,9 @@ from liftgate.data.core.dataset import Fault
 from liftgate.data.core.pictures import open_picture
 from liftgate.data.video_frames.records import FrameRow, FrameSource, Request
 from liftgate.data.video_frames.writing import group_of, save
+from liftgate.documents import Limits, read_limited
+
+_LARGEST = Limits(size=512 << 20)  # bytes of one image
 
 
 def thinned(sources: Sequence[FrameSource], request: Request) -> list[FrameSource]:
@@ -40,7 +43,7 @@ def copy_images(
     rows, faults = [], []
     for source in sources:
         try:
-            data = source.path.read_bytes()
+            data = read_limited(source.path, _LARGEST)
             width, height = _decoded_size(source.path)
         except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             faults.append(Fault("image_unreadable", str(source.path), f"{type(error).__name__}"))

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from liftgate.documents import read_limited
 from liftgate.errors import UsageError
 from liftgate.files import write_json
 from liftgate.locks import LockOwner
@@ -66,7 +67,7 @@ def withdraw(folder: Path) -> bool:
 def read(folder: Path, pid: int) -> StopRequest | None:
     """Return the request to process `pid`; None: there is none."""
     try:
-        request = StopRequest(**json.loads((folder / _NAME).read_bytes()))
+        request = StopRequest(**json.loads(read_limited(folder / _NAME)))
     except (OSError, ValueError, TypeError):
         return None
     return request if request.pid == pid else None

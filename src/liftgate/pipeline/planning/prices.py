@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from liftgate.documents import read_limited
 from liftgate.errors import UsageError
 from liftgate.study.yaml_source import read
 from liftgate.suggestions import suggestion
@@ -94,7 +95,7 @@ def read_prices(path: Path) -> tuple[dict[str, Option], tuple[str, ...]]:
         UsageError: the file cannot be read, or an option is invalid.
     """
     try:
-        source = read(path.read_bytes().decode("utf-8-sig"), str(path))
+        source = read(read_limited(path).decode("utf-8-sig"), str(path))
     except (OSError, ValueError) as error:
         raise UsageError(f"prices cannot be read: {error}", where=path) from None
     if source.problems:

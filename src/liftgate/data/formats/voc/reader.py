@@ -12,6 +12,7 @@ from liftgate.data.core.dataset import Dataset, Fault, Image
 from liftgate.data.core.image_headers import SUFFIXES, read_headers, reconcile_size
 from liftgate.data.formats.columns import LabelColumns
 from liftgate.data.formats.voc.annotation import VocAnnotation, parse_annotation
+from liftgate.documents import LARGE, DocumentError, read_limited
 from liftgate.errors import DataError
 from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
@@ -146,7 +147,10 @@ def _splits(folder: Path, stems: set[str]) -> tuple[dict[str, str], list[Fault]]
 def _list_lines(file: Path, stems: set[str]) -> Iterator[tuple[int, str]]:
     if not file.is_file():
         return
-    text = file.read_text("utf-8-sig", errors="surrogateescape")
+    try:
+        text = read_limited(file, LARGE).decode("utf-8-sig", "surrogateescape")
+    except (OSError, DocumentError) as error:
+        raise DataError("cannot read the list of a split", where=file, got=error) from None
     for number, line in enumerate(text.splitlines(), 1):
         stem = line.strip()
         if stem and stem not in stems:  # lists of one class have `stem 1` or `stem -1`

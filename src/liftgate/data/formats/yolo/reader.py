@@ -13,6 +13,7 @@ from liftgate.data.formats.columns import LabelColumns, whole_visibility
 from liftgate.data.formats.yolo import document as yaml_document
 from liftgate.data.formats.yolo.listing import base_folder, list_images
 from liftgate.data.formats.yolo.rows import LabelRows, parse_rows
+from liftgate.documents import DocumentError, decode, read_limited
 from liftgate.errors import DataError
 from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
@@ -51,8 +52,8 @@ def read_class_list(folder: Path, classes: Path, *, name: str | None = None, pro
     """
     folder = lexical(folder)
     try:
-        names = [line.strip() for line in classes.read_text("utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+        names = [line.strip() for line in decode(read_limited(classes)).splitlines() if line.strip()]
+    except (OSError, DocumentError) as error:
         raise DataError("cannot read the class names", where=classes, got=str(error)) from None
     document = yaml_document.DataYaml(lexical(classes), {"names": names, "train": "."}, {})
     document.base = folder
