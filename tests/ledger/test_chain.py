@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -414,3 +415,26 @@ def test_writers_wait_in_one_line(tmp_path: Path) -> None:
     assert all(writer.returncode == 0 for writer in writers)
     assert Ledger(path).verify() == 8 * 15
     assert max(waits) < 20.0, "5 s on a quiet machine: benchmarks/record.py measures it"
+
+
+def test_a_kill_in_the_middle_of_the_first_commit_leaves_no_error_behind(tmp_path: Path) -> None:
+    begun = tmp_path / "begun" / "ledger.sqlite"
+    begun.parent.mkdir()
+    db = sqlite3.connect(begun, isolation_level=None)
+    db.execute("PRAGMA cache_size = 1")  # pages go to the file before the commit
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, body TEXT)")
+    db.executemany("INSERT INTO entries (body) VALUES (?)", [("x" * 3000,)] * 40)
+    killed = Ledger(tmp_path / "killed" / "ledger.sqlite")
+    shutil.copytree(begun.parent, killed.path.parent)  # as the disk is at this moment: a file, and its journal
+    db.close()
+    assert killed.path.stat().st_size and list(killed.path.parent.glob("*-journal"))
+    assert not killed.is_foreign()
+    assert killed.entries() == []
+    assert killed.append("note", {"text": "a"}).seq == 1 and Ledger(killed.path).verify() == 1
+
+
+def test_a_ledger_lies_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / os.fsdecode(b"k\xfcche 50%20?#") / "ledger.sqlite")
+    ledger.append("note", {"text": "a"})
+    assert Ledger(ledger.path).verify() == 1 and not ledger.is_foreign()

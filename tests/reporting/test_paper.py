@@ -112,6 +112,11 @@ def test_words_from_strangers_are_text_in_latex_and_svg(tmp_path: Path) -> None:
     assert tags <= {"svg", "title", "text", "line", "circle"}
 
 
+@pytest.mark.parametrize("name", ["[2cm] cone", "*", "*[1em]"])
+def test_no_name_becomes_an_option_of_the_line_break_before_it(name: str) -> None:
+    assert not latex.escape_latex(name).startswith(("[", "*"))
+
+
 def test_a_class_that_looks_like_a_formula_stays_a_class(tmp_path: Path) -> None:
     write_paper(with_class("=cmd()"), tmp_path)
     assert "'=cmd()" in (tmp_path / "lift-classes.csv").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from liftgate.backends.events import Json
 from liftgate.boxes import xyxy_to_xywh
+from liftgate.data.core.safe_names import require_utf8_names
 from liftgate.files import replacing, write_json
 from liftgate.hashing import content_hash, file_hash
 
@@ -72,6 +73,7 @@ def write_predictions(
         file.write("[")
         first = True
         for image, found in images:
+            require_utf8_names([image], path)
             names.append(image)
             for row in _rows(image, found, mapping):
                 file.write(("\n" if first else ",\n") + json.dumps(row))

@@ -9,6 +9,7 @@ files are rewritten, only a head hash kept elsewhere, such as in a report, detec
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -175,16 +176,18 @@ class Ledger:
         """Return whether the file is something else under this name: it has no head file, and no table of entries.
 
         A file for which this is unknown, such as one without read permission, counts as a ledger; so does an empty one,
-        which another process may be about to write its first entry to.
+        file or database, which another process may be about to write its first entry to.
         """
         if self.head_path.exists() or not self.path.is_file():
             return not self.head_path.exists()
         try:
             with self.path.open("rb") as file:
                 begin = file.read(len(_SQLITE))
-            if begin != _SQLITE:
-                return begin != b""
-            with self._connection("ro") as db:
+            if begin != _SQLITE:  # with a journal, a process was killed in its first commit: SQLite undoes it
+                return begin != b"" and not self.path.with_name(f"{self.path.name}-journal").exists()
+            with self._connection("rw") as db:  # not "ro", which cannot undo what a killed process had begun
+                if not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+                    return False  # after a first append that was killed
                 columns = {row[1] for row in db.execute("PRAGMA table_info(entries)")}
         except OSError:
             return False
@@ -342,7 +345,7 @@ class Ledger:
     @contextlib.contextmanager
     def _connection(self, mode: str) -> Iterator[sqlite3.Connection]:
         try:
-            uri = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
+            uri = f"file:{quote(os.fsencode(self.path.absolute()))}?mode={mode}"
             db = sqlite3.connect(uri, uri=True, timeout=_TIMEOUT, isolation_level=None)
             try:
                 db.text_factory = bytes

@@ -8,7 +8,6 @@ on each line; LIFTGATE_LEDGER_INDEX=off neither writes nor reads it. Nothing of 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 from collections.abc import Mapping
@@ -18,12 +17,14 @@ import numpy as np
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.image_identity import ImageIdentities
-from liftgate.errors import LedgerError
-from liftgate.files import state_folder, write_text
+from liftgate.errors import DataError, LedgerError
+from liftgate.files import state_folder, write_bytes, write_text
 from liftgate.hashing import file_hash
+from liftgate.locks import waiting_lock
 from liftgate.progress import Progress, silent
 
 INDEX = "ledgers.txt"
+_LINE_BREAK = b"\0"  # for one in a path, which has no NUL: a line for each ledger
 SWITCH = "LIFTGATE_LEDGER_INDEX"
 
 
@@ -94,15 +95,14 @@ def register_ledger(ledger: Path, environment: Mapping[str, str] = os.environ) -
     """Add a ledger to the user's index, so that its locks apply in every folder of this machine."""
     if environment.get(SWITCH, "").lower() == "off":
         return
-    with contextlib.suppress(OSError, RuntimeError):  # a home that cannot be written has no index
+    with contextlib.suppress(OSError, RuntimeError, DataError):  # a home that cannot be written has no index
         index = state_folder(environment) / INDEX
         index.parent.mkdir(parents=True, exist_ok=True)
-        line = str(ledger.resolve())
-        with index.open("a+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            if line not in file.read().splitlines() and "\n" not in line:
-                file.write(f"{line}\n")
+        line = os.fsencode(ledger.resolve()).replace(b"\n", _LINE_BREAK)
+        with waiting_lock(index.with_name(f"{INDEX}.lock")):
+            lines = index.read_bytes().split(b"\n") if index.exists() else []
+            if line not in lines:
+                write_bytes(index, b"".join(known + b"\n" for known in (*filter(None, lines), line)))
 
 
 def indexed_ledgers(environment: Mapping[str, str] = os.environ) -> list[Path]:
@@ -110,10 +110,18 @@ def indexed_ledgers(environment: Mapping[str, str] = os.environ) -> list[Path]:
     if environment.get(SWITCH, "").lower() == "off":
         return []
     try:
-        lines = (state_folder(environment) / INDEX).read_text(encoding="utf-8").splitlines()
-    except (OSError, RuntimeError, UnicodeDecodeError):
+        lines = (state_folder(environment) / INDEX).read_bytes().split(b"\n")
+    except (OSError, RuntimeError):
         return []
-    return [path for line in dict.fromkeys(lines) if (path := Path(line)).is_file()]
+    paths = [Path(os.fsdecode(line.replace(_LINE_BREAK, b"\n"))) for line in dict.fromkeys(filter(None, lines))]
+    return [path for path in paths if _is_file(path)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a damaged line: too long, or a NUL in it
+        return False
 
 
 def _file(folder: Path, name: str, split: str, fingerprint: str) -> Path:

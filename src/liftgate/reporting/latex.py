@@ -19,6 +19,8 @@ _SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    "[": "{[}",  # after the line break of the row before, it would be a length
+    "*": "{*}",
     "\u2212": "$-$",
     "\u2013": "--",
     "≈": r"$\approx$",

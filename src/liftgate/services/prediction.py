@@ -7,6 +7,7 @@ from pathlib import Path
 
 from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.core.image_headers import SUFFIXES, read_headers
+from liftgate.data.core.safe_names import require_utf8_names
 from liftgate.data.formats.coco import write_predictions
 from liftgate.data.formats.read import is_dataset, read
 from liftgate.data.sampling.frames import unlabelled_dataset
@@ -133,6 +134,7 @@ def read_images(images: Dataset | Path | str, *, split: str | None = None, progr
         dataset = dataset.split(split)
     if not dataset.images:
         raise UsageError("there are no images", where=dataset.source)
+    require_utf8_names((image.id for image in dataset.images), dataset.source)
     return dataset
 
 

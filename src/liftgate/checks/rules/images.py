@@ -232,15 +232,19 @@ def _passed_over(folder: Path) -> list[Path]:
     return [file for file in odd if file.is_file()]  # a link that leads to itself is no file, and no exception
 
 
-@dataset_rule("images.names", "warning")
+@dataset_rule("images.names", "warning", "error")
 def names(dataset: Dataset) -> Iterator[Finding]:
-    """File names that collide on another computer: equal but for case, or for how an accent is written.
+    """File names that collide on another computer, equal but for case or how an accent is written, or are no text.
 
     On macOS and Windows the second file overwrites the first, and one label file serves two pictures. `A.jpg` and
-    `A.png` in one folder share `A.txt` everywhere.
+    `A.png` in one folder share `A.txt` everywhere. A name with bytes that are not UTF-8 fits into no list of images,
+    no JSON and no XML: predictions could not be written (error).
 
-    Fix: rename one of each.
+    Fix: rename one of each; rename what is not UTF-8.
     """
+    if no_text := [image.id for image in dataset.images if not _is_text(image.id)]:
+        message = f"{plural(len(no_text), 'name')} with bytes that are not UTF-8: {first_few(no_text)}"
+        yield names.finding(dataset.source, message, severity="error", **examples(no_text))
     spelt: dict[str, list[str]] = defaultdict(list)
     stems: dict[str, list[str]] = defaultdict(list)
     for image in dataset.images:
@@ -259,3 +263,11 @@ def names(dataset: Dataset) -> Iterator[Finding]:
             f"two images: {first_few(' / '.join(i) for i in shared)}"
         )
         yield names.finding(dataset.source, message, **examples(shared))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

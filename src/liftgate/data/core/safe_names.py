@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+
+from liftgate.errors import DataError
 
 _PLAIN = re.compile(r"\w[\w-]*(\.\w[\w-]*)*")  # one part, nothing special in it: as nearly all are
 
@@ -31,6 +34,20 @@ def safe_path(name: str, folder: Path | None = None, *, keep_backslash: bool = F
         if literal and (folder / literal).is_file():
             return literal
     return _below(name.replace("\\", "/"))
+
+
+def require_utf8_names(names: Iterable[str], where: Path) -> None:
+    """Refuse names with bytes that are not UTF-8, before a JSON or XML is written: neither can hold them.
+
+    Raises:
+        DataError: the first such name.
+    """
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            hint = "rename the file: a YOLO copy of the set (`liftgate data convert --to yolo`) has other names"
+            raise DataError("a name that is not UTF-8", where=where, got=name, hint=hint) from None
 
 
 def _below(name: str) -> str:

@@ -79,6 +79,7 @@ class _OnnxSession:
         except ImportError as error:
             raise UsageError(f"ONNX models need onnxruntime: {error}", where=path, hint=_INSTALL) from None
         _require_file(path)
+        _require_utf8(path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         if threads is not None:
@@ -116,6 +117,7 @@ class _OpenvinoSession:
                 raise DataError("not one OpenVINO model", where=path, expected="one .xml", got=f"{len(found)}")
             path = found[0]
         _require_file(path)
+        _require_utf8(path)
         weights = path.with_suffix(".bin")
         if not weights.is_file():
             raise DataError("the model's weights are missing", where=weights, hint="copy both files, .xml and .bin")
@@ -212,6 +214,14 @@ def _shortened(text: str) -> str:
 
 def _sides(shape: list[int | str | None]) -> Shape:
     return tuple(side if isinstance(side, int) and side > 0 else None for side in shape)
+
+
+def _require_utf8(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        hint = "rename the file or the folder"
+        raise DataError("the runtime opens no path that is not UTF-8", where=path, hint=hint) from None
 
 
 def _require_file(path: Path) -> None:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from liftgate.boxes import Boxes, xyxy_to_xywh
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
+from liftgate.data.core.safe_names import require_utf8_names
 from liftgate.data.formats.coco.class_numbering import OPTIONS, Numbering, guess_numbering, numberings
 from liftgate.data.formats.coco.document import Id
 from liftgate.data.formats.coco.image_ids import ImageIds
@@ -118,6 +119,7 @@ def write_predictions(predictions: Predictions, dataset: Dataset, path: Path) ->
     classes from 1, the settings name the classes, so that the file can be read against a dataset that numbers them
     otherwise.
     """
+    require_utf8_names((image.id for image in dataset.images if image.coco_id is None), dataset.source)
     ids = {image.id: image.id if image.coco_id is None else image.coco_id for image in dataset.images}
     category = dict(zip(dataset.classes, dataset.category_ids, strict=True))
     boxes = [None] * len(predictions) if predictions.image_level else xyxy_to_xywh(predictions.boxes).tolist()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from liftgate.boxes import xyxy_to_xywh
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.safe_names import require_utf8_names
 from liftgate.files import replacing
 from liftgate.progress import Progress, silent
 
@@ -25,6 +26,7 @@ def write(dataset: Dataset, path: Path, progress: Progress = silent) -> Path:
     Ids of images and categories are the dataset's own; annotation ids are its `line` if unique, else 1 … n. Rows are
     written in chunks: a million boxes take the memory of a few thousand.
     """
+    require_utf8_names((image.id for image in dataset.images), dataset.source)
     labels = dataset.labels
     unique = dataset.format == "coco" and len(np.unique(labels.line)) == len(labels)
     ids = labels.line if unique else np.arange(1, len(labels) + 1)

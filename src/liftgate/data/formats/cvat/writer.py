@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset, Image, Labels
+from liftgate.data.core.safe_names import require_utf8_names
 from liftgate.data.formats.cvat.tracks import track_of, track_runs
 from liftgate.data.formats.links import link_images
 from liftgate.files import replacing
@@ -23,6 +24,7 @@ def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
     attributes. Tracks of a video are written as tracks, with every frame a key frame. The XML is written image by
     image, so that memory does not grow with the data.
     """
+    require_utf8_names((image.id for image in dataset.images), dataset.source)
     path = folder / "annotations.xml"
     rows = np.argsort(dataset.labels.image, kind="stable")
     starts = np.searchsorted(dataset.labels.image[rows], np.arange(len(dataset.images) + 1))

@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from liftgate.data.core.dataset import Dataset, Image, Labels
+from liftgate.data.core.safe_names import require_utf8_names
 from liftgate.data.formats.links import link_image, safe_names
 from liftgate.data.formats.voc.annotation import SIDES
 from liftgate.files import write_text
@@ -22,6 +23,7 @@ def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
     gets no XML. `formats.losses` lists what VOC cannot represent.
     """
     names = safe_names(dataset.images)
+    require_utf8_names(names, dataset.source)
     rows = np.argsort(dataset.labels.image, kind="stable")
     starts = np.searchsorted(dataset.labels.image[rows], np.arange(len(dataset.images) + 1))
     for place in ("Annotations", "JPEGImages", "ImageSets/Main"):
