@@ -193,10 +193,11 @@ def doctor(path: Path) -> str:
     return "\n".join(json.dumps(api.doctor(run).to_dict()) for run in runs)
 
 
+CHECK: dict[str, Verb] = {"check": lambda path: json.dumps(api.check(path).to_dict())}
+"""Used in every fifth round, because it takes as long as all other readers together"""
 VERBS: dict[str, Verb] = {
     "status": lambda path: json.dumps([one.to_dict() for one in api.status([path])]),
     "plan": lambda path: "\n".join(f"{line.step} {line.state} {line.why}" for line in api.plan(path)),
-    "check": lambda path: json.dumps(api.check(path).to_dict()),
     "doctor": doctor,
     "evaluate": evaluate_all,
     "report": report,
@@ -208,7 +209,7 @@ TRAINING: dict[str, Verb] = {
     "another recipe": lambda path: run_again(path, arms_short_0_recipe_epochs="2"),
     "resume": lambda path: run_again(path, **PAUSED),
 }
-"""Only for files that a training starts from, because they take seconds"""
+"""Only for files that a training starts from, and in every fifth round, because they take seconds"""
 PAUSED = {"arms_long_0_recipe_epochs": "6"}
 TARGETS = {
     "ledger": "runs/colours/ledger.sqlite", "head": "runs/colours/ledger.sqlite.head",
@@ -226,11 +227,11 @@ TARGETS = {
 TRAINED_FROM = ("tree", "lists of a tree", "events", "side-car", "any other")
 
 
-def flips(count: int, folder: Path, seed: int = 1) -> None:
+def flips(count: int, folder: Path, seed: int = 1, limit: float = 86_400.0) -> None:
     """Flip one bit somewhere in what a study left and use it with every verb; noticed, repaired, or without effect."""
     os.environ["XDG_CACHE_HOME"], os.environ["XDG_STATE_HOME"] = str(folder / "cache"), str(folder / "state")
     path, kept = study(folder), folder / "kept"
-    for use in VERBS.values():  # once before: the first evaluation compiles
+    for use in (CHECK | VERBS).values():  # once before: the first evaluation compiles
         use(path)
     shutil.rmtree(path.parent / "runs")
     pause(path)
@@ -244,13 +245,15 @@ def flips(count: int, folder: Path, seed: int = 1) -> None:
             shutil.rmtree(each)
             shutil.copytree(kept / each.name, each, symlinks=True)
 
-    before = {name: use(path) for name, use in (VERBS | TRAINING).items()}
+    before = {name: use(path) for name, use in (CHECK | VERBS | TRAINING).items()}
     restore()
     dice = random.Random(seed)
     outcomes: dict[str, Counter[str]] = {name: Counter() for name in TARGETS}
     shown: list[str] = []
     begun = time.monotonic()
     for number in range(count):
+        if time.monotonic() - begun > limit:
+            break
         name, pattern = list(TARGETS.items())[number % len(TARGETS)]
         target = dice.choice(sorted(file for file in folder.glob(pattern) if file.is_file() and file.stat().st_size))
         data, place = bytearray(target.read_bytes()), 0
@@ -262,7 +265,9 @@ def flips(count: int, folder: Path, seed: int = 1) -> None:
         if name == "caches":
             os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
         found: dict[str, str] = {}
-        for verb, use in (VERBS | (TRAINING if name in TRAINED_FROM else {})).items():
+        thorough = number // len(TARGETS) % 5 == 0
+        used = (CHECK if thorough else {}) | VERBS | (TRAINING if thorough and name in TRAINED_FROM else {})
+        for verb, use in used.items():
             found[verb] = outcome(verb, use, path, before[verb])
         worst = max(found.values(), key=["without effect", "noticed", "shown", "crashed"].index)
         outcomes[name][worst] += 1
@@ -274,7 +279,8 @@ def flips(count: int, folder: Path, seed: int = 1) -> None:
     seconds = time.monotonic() - begun
     for name, totals in outcomes.items():
         print(f"flips in {name}: " + ", ".join(f"{how} {times}" for how, times in sorted(totals.items())))
-    print(f"{count} flips, {len(VERBS)} verbs each, {seconds:.0f} s: {len(shown)} shown")
+    done = sum(totals.total() for totals in outcomes.values())
+    print(f"{done} flips, seed {seed}, {len(VERBS)} verbs each, {seconds:.0f} s: {len(shown)} shown")
 
 
 def outcome(verb: str, use: Verb, path: Path, before: str) -> str:
@@ -315,6 +321,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("kills", 1000), ("writers", 16), ("seconds", 180), ("flips", 1000), ("entries", 10_000)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--limit", type=float, default=86_400.0, help="seconds after which the flips end")
     parser.add_argument("--seed", type=int, default=1, help="of the flips")
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -322,7 +329,7 @@ def main() -> None:
         (args.entries, lambda folder: cost(args.entries, folder)),
         (args.kills, lambda folder: kills(args.kills, folder)),
         (args.writers, lambda folder: writers(args.writers, args.seconds, folder)),
-        (args.flips, lambda folder: flips(args.flips, folder, args.seed)),
+        (args.flips, lambda folder: flips(args.flips, folder, args.seed, args.limit)),
     ]
     for count, part in parts:
         if count:
