@@ -73,32 +73,42 @@ print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text(
 @pytest.mark.promise
 @pytest.mark.skipif(_ABSENT, reason="needs the `train` extra")
 def test_none_is_executed_where_weights_are_loaded(tmp_path: Path) -> None:
-    """The sealed child loads with Ultralytics' own function; plain unpickling of the same files writes the mark."""
+    """The sealed child loads with Ultralytics' own function; plain unpickling of the same files writes the mark.
+
+    Bombs and slow files are refused there too, in 2 s and 300 MB each.
+    """
     mark = tmp_path / "mark"
     folder = tmp_path / "weights"
     folder.mkdir()
-    small = {name: data for name, data in checkpoints(mark) if not name.startswith(("slow", "bomb"))}
-    for number, data in enumerate(small.values()):
+    hostile = dict(checkpoints(mark))
+    for number, data in enumerate(hostile.values()):
         (folder / f"{number}.pt").write_bytes(data)
     code = """
-import sys
+import resource, sys, time
 from pathlib import Path
 from liftgate.backends.ultralytics.safe_loading import demand_safe_loading
 from ultralytics.nn.tasks import load_checkpoint
 demand_safe_loading()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sorted(Path(sys.argv[1]).iterdir()):
+    begun = time.process_time()
     try:
         load_checkpoint(str(path))
     except (Exception, SystemExit):
+        if time.process_time() - begun > 2:
+            raise SystemExit(f"{path} took {time.process_time() - begun:.1f} s")
         continue
     raise SystemExit(f"{path} was loaded")
+more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
+if more > 300:
+    raise SystemExit(f"{more} MB")
 """
     env = sandbox_environment(tmp_path / "home", os.environ)
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-2000:]
     assert not mark.exists()
     unsafe = "import pickle, sys; pickle.load(open(sys.argv[1], 'rb'))"
-    (tmp_path / "bare.pkl").write_bytes(small["legacy: bare pickle"])
+    (tmp_path / "bare.pkl").write_bytes(hostile["legacy: bare pickle"])
     subprocess.run([sys.executable, "-c", unsafe, str(tmp_path / "bare.pkl")], capture_output=True)
     assert mark.exists(), "the attack works where nobody looks"
 
