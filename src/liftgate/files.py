@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -54,10 +54,18 @@ def require_no_device(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+def replacing(path: Path, mode: str = "w", *, only_new: bool = False) -> Iterator[IO[Any]]:
     """Open a temporary file that replaces `path` if the block succeeds, and is deleted if it fails.
 
     What a killed process left of an earlier attempt is written over.
+
+    Args:
+        path: the file.
+        mode: as of `open`.
+        only_new: never replace a file, not even one that came while the block ran.
+
+    Raises:
+        DataError: `path` is a folder, a device or a pipe; or, with `only_new`, it is there.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
@@ -78,13 +86,44 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        if only_new:
+            name_new_file(temporary, path)
+        else:
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     finally:
         os.close(handle)  # last: until the file has its name, no other process may take it
     fsync_folder(path.parent)
+
+
+def name_new_file(temporary: Path, path: Path) -> None:
+    """Rename a file to a name that is not taken.
+
+    Raises:
+        DataError: it is.
+    """
+    taken = DataError("another file of this name is there", where=path, hint="nothing was replaced: move it away")
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise taken from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise taken from None
+        temporary.replace(path)
+    else:
+        temporary.unlink()
+
+
+def delete_own_files(folder: Path, own_files: Iterable[str]) -> None:
+    """Delete some files below a folder, and the folders that are empty then; what others put there stays."""
+    for name in own_files:
+        (folder / name).unlink(missing_ok=True)
+    for place, _, _ in os.walk(folder, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(place).rmdir()
 
 
 def _locked_part(path: Path) -> tuple[Path, int]:
@@ -206,9 +245,15 @@ def _replace_own_folder(folder: Path, part: Path, own_files: Callable[[str], boo
         relative = Path(place).relative_to(old)
         others += [path for name in names if not own_files(path := (relative / name).as_posix())]
     if others:
-        old.rename(folder)
+        back = folder
+        try:
+            old.rename(folder)
+        except OSError:  # the folder was made anew meanwhile; not under the name of a leftover, which is deleted
+            names = (folder.with_name(f"{folder.name}.others-{number}") for number in itertools.count(1))
+            back = next(path for path in names if not path.exists())
+            old.rename(back)
         hint = "nothing was replaced: name a new folder, or move these files away"
-        raise DataError("the folder holds other files", where=folder, got=", ".join(sorted(others)[:3]), hint=hint)
+        raise DataError("the folder holds other files", where=back, got=", ".join(sorted(others)[:3]), hint=hint)
     part.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
 

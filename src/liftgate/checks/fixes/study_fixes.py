@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.read import read
 from liftgate.data.formats.yolo.tree import read_manifest
 from liftgate.errors import UsageError
-from liftgate.files import require_empty, write_bytes, write_text
+from liftgate.files import delete_own_files, require_empty, write_bytes, write_text
 from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
 from liftgate.study import yaml_source
@@ -70,17 +69,20 @@ def fix_study(
             done[spec.name] = _with_declared_splits(found, datasets[spec.name])
     if not done:
         return study.source, {}
-    written: list[Path] = []
+    written: list[tuple[Path, list[str]]] = []
     try:
         for name, fixed in done.items():
             write_fixed(fixed, folder / name)
-            written.append(folder / name)
+            files = [
+                one.relative_to(folder / name).as_posix() for one in (folder / name).rglob("*") if not one.is_dir()
+            ]
+            written.append((folder / name, [*files, "groups.csv"]))
             if study.dataset(name).groups is not None:
                 _write_groups(fixed.dataset, folder / name)
         write_text(folder / "study.yaml", _study_yaml(study, study.source, folder, done))
     except BaseException:
-        for place in written:  # only folders that this call has written
-            shutil.rmtree(place, ignore_errors=True)
+        for place, own in written:
+            delete_own_files(place, own)
         raise
     return folder / "study.yaml", {name: fixed.changes for name, fixed in done.items()}
 

@@ -133,8 +133,9 @@ def copy_frames(frames: Sequence[CandidateFrame], folder: Path, progress: Progre
         if target.exists() and file_hash(target) != file_hash(frame.path):
             raise DataError("another file of this name is there", where=target, hint="another --copy folder")
     for number, (frame, target) in enumerate(zip(frames, targets, strict=True), 1):
-        with frame.path.open("rb") as source, replacing(target, "wb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
+        if not target.exists():
+            with frame.path.open("rb") as source, replacing(target, "wb", only_new=True) as copy:
+                shutil.copyfileobj(source, copy, 1 << 20)
         progress("copying", number, len(frames))
     groups = {frame.group or frame.image for frame in frames}
     counts = {"frames": {"images": len(frames), "groups": len(groups), "objects": 0}}

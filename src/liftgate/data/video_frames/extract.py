@@ -61,6 +61,7 @@ def extract(
         plans = make_plans(sources, request, quotas, seed, pool, progress)
         work = [piece for plan in plans for piece in plan.work]
         todo = [piece for piece in work if not journal.holds(piece.key)]
+        journal.discard(piece.key for piece in todo)
         # The decoder's own threads work on while ours wait for Python's lock: on a busy machine that halves the time.
         # Two each; more where there are few pieces (a video without key frames is one).
         opened = _OpenVideo(threads=max(2, workers // max(1, len(todo))))

@@ -106,6 +106,13 @@ class Journal:
         piece = self.pieces.get(key)
         return piece is not None and all(_intact(self._folder / row.image, row.sha256) for row in piece.rows)
 
+    def discard(self, keys: Iterable[str]) -> None:
+        """Delete images that were recorded for these units and were changed since: they are written again."""
+        for piece in (self.pieces[key] for key in keys if key in self.pieces):
+            for path, sha256 in ((self._folder / row.image, row.sha256) for row in piece.rows):
+                if path.is_file() and not _intact(path, sha256):
+                    path.unlink()
+
     def _append(self, line: Mapping[str, object]) -> None:
         self._file.write(json.dumps(line, sort_keys=True) + "\n")
         self._file.flush()

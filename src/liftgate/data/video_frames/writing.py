@@ -17,7 +17,8 @@ from PIL import Image
 from liftgate.data.video_frames.library import pyav
 from liftgate.data.video_frames.records import FrameRow, FrameSource, Request
 from liftgate.data.video_frames.sources import safe_name
-from liftgate.files import replacing
+from liftgate.errors import DataError
+from liftgate.files import name_new_file, replacing
 
 COLUMNS = tuple(field.name for field in fields(FrameRow))
 
@@ -84,12 +85,18 @@ def save(folder: Path, name: str, data: bytes) -> str:
 
     It is not synced to disk, which would take longer than decoding: the journal has the hash, and the next run checks
     it.
+
+    Raises:
+        DataError: another file of this name is there.
     """
     part = folder / f".{name}.part"  # not a random name: the next run replaces what a killed run leaves
     try:
         part.write_bytes(data)
-        part.replace(folder / name)
-    except OSError:  # a full disk, most often
+        if (folder / name).exists() and (folder / name).read_bytes() == data:  # left by a run that was killed
+            part.replace(folder / name)
+        else:
+            name_new_file(part, folder / name)
+    except (OSError, DataError):  # a full disk, most often
         part.unlink(missing_ok=True)
         raise
     return hashlib.sha256(data).hexdigest()

@@ -18,7 +18,7 @@ from pathlib import Path
 from liftgate.deploy.registry.version import ModelVersion, parse_version, product_name
 from liftgate.documents import DocumentError, load_json
 from liftgate.errors import DataError, LedgerError, UsageError
-from liftgate.files import atomic_folder, fsync_folder, write_json
+from liftgate.files import atomic_folder, delete_own_files, fsync_folder, write_json
 from liftgate.hashing import file_hash, short
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.model_records import ModelExportEntry, PromotionEntry, VersionEntry
@@ -200,7 +200,7 @@ class Registry:
             self.ledger.add(replace(entry, version=version, files=files))
         except LedgerError:
             if version not in {one.version for one in self.versions()}:
-                shutil.rmtree(home, ignore_errors=True)
+                delete_own_files(home, files)
             raise
         return self.find(version)
 
@@ -230,7 +230,7 @@ class Registry:
         try:
             self.ledger.add(ModelExportEntry(version.version, place, files, who))
         except LedgerError:
-            shutil.rmtree(home, ignore_errors=True)
+            delete_own_files(home, found)
             raise
         return self.find(version.version)
 
