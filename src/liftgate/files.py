@@ -249,8 +249,8 @@ def _replace_own_folder(folder: Path, part: Path, own_files: Callable[[str], boo
         try:
             old.rename(folder)
         except OSError:  # the folder was made anew meanwhile; not under the name of a leftover, which is deleted
-            names = (folder.with_name(f"{folder.name}.others-{number}") for number in itertools.count(1))
-            back = next(path for path in names if not path.exists())
+            free = (folder.with_name(f"{folder.name}.others-{number}") for number in itertools.count(1))
+            back = next(place for place in free if not place.exists())
             old.rename(back)
         hint = "nothing was replaced: name a new folder, or move these files away"
         raise DataError("the folder holds other files", where=back, got=", ".join(sorted(others)[:3]), hint=hint)

@@ -19,8 +19,6 @@ _SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    "[": "{[}",  # after the line break of the row before, it would be a length
-    "*": "{*}",
     "\u2212": "$-$",
     "\u2013": "--",
     "≈": r"$\approx$",
@@ -97,7 +95,9 @@ def escape_latex(text: str) -> str:
     >>> escape_latex("AP_50 & 5%")
     'AP\\_50 \\& 5\\%'
     """
-    return "".join(_SPECIAL.get(character, character) for character in visible_line(" ".join(text.split())))
+    escaped = "".join(_SPECIAL.get(character, character) for character in visible_line(" ".join(text.split())))
+    # After the line break that ends a row, [ would begin a length and * be part of the command.
+    return "{}" + escaped if escaped.startswith(("[", "*")) else escaped
 
 
 def _tabular(columns: str, header: Sequence[str], rows: Sequence[Sequence[str]], below: Sequence[str] = ()) -> str:
