@@ -72,3 +72,21 @@ def test_what_cannot_be_quantised_is_one_error_and_leaves_no_file(tmp_path: Path
     with pytest.raises(LiftgateError, match="could not be quantised"):
         quantise(one)
     assert not Path(one.out).exists()
+
+
+@pytest.mark.slow
+def test_an_openvino_model_keeps_its_tail_in_float_too(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino")
+    pytest.importorskip("nncf")
+    plain = job(tmp_path)
+    openvino.save_model(openvino.convert_model(plain.source), tmp_path / "m.xml", compress_to_fp16=False)
+    out = tmp_path / "ours" / "m.xml"
+    out.parent.mkdir()
+    quantise(QuantiseJob("openvino", str(tmp_path / "m.xml"), str(out), plain.images, plain.input, "images"))
+    images = tmp_path / "set/images/train"
+    told, kept = (predict(path, images, conf=0.01).predictions for path in (tmp_path / "m.xml", out))
+    assert len(kept) == len(told)
+    assert abs(kept.scores.max() - told.scores.max()) < 0.05
+    assert out.with_suffix(".bin").stat().st_size < (tmp_path / "m.bin").stat().st_size, "it is quantised"
+    kinds = {one.get_type_name() for one in openvino.Core().read_model(str(out)).get_ops()}
+    assert "FakeQuantize" in kinds
