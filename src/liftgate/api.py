@@ -93,6 +93,8 @@ if TYPE_CHECKING:
     from liftgate.services.study_runs import prepare as prepare
     from liftgate.services.study_runs import report as report
     from liftgate.services.study_runs import run as run
+    from liftgate.services.worth import Worth as Worth
+    from liftgate.services.worth import worth as worth
     from liftgate.stats.interval import Interval as Interval
     from liftgate.study.templates import init as init
 
@@ -142,6 +144,7 @@ VERBS = {
     "status": "liftgate.services.running",
     "stop": "liftgate.services.running",
     "verify_models": "liftgate.services.models",
+    "worth": "liftgate.services.worth",
 }
 """Public function → module where it is defined, and its name there where that is another"""
 
@@ -181,6 +184,7 @@ TYPES = {
     "Status": "liftgate.pipeline.control.status",
     "UsageError": "liftgate.errors",
     "Verdict": "liftgate.evaluation.records",
+    "Worth": "liftgate.services.worth",
 }
 """Public class → module where it is defined"""
 
@@ -220,6 +224,7 @@ __all__ = [
     "Status",
     "UsageError",
     "Verdict",
+    "Worth",
     "add_export",
     "add_model",
     "ask",
@@ -265,6 +270,7 @@ __all__ = [
     "status",
     "stop",
     "verify_models",
+    "worth",
 ]
 
 

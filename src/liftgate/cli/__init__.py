@@ -48,6 +48,7 @@ VERBS = {
     "evaluate": "metrics with intervals, for any detector's predictions",
     "compare": "the paired verdict on two detectors' predictions",
     "judge": "what two models disagree about, judged by yes or no: a verdict without labels",
+    "worth": "what more training images would bring, from a study's arms of different size",
     "size": "how many images and groups a claim needs",
     "doctor": "what went wrong in any Ultralytics run, with the evidence",
     "bench": "time, memory and energy of models side by side, measured in turns",
