@@ -83,6 +83,18 @@ def test_the_sentence_of_a_pass_is_what_a_manager_would_say() -> None:
     )
 
 
+def test_the_question_that_yes_or_no_answers_stands_before_it() -> None:
+    def question(gate: GateContent) -> str:
+        return plain_answer(gate, CONTENT).asked
+
+    assert question(compared(0.08, 0.18)) == "Is tuned better than plain by enough to count?"
+    assert question(compared(0.08, 0.18, asked(margin=0.0))) == "Is tuned better than plain?"
+    assert "worse than plain by no more" in question(compared(0.08, 0.18, asked(margin=-0.02)))
+    assert question(compared(0, 0, asked(claim="equal"))) == "Are tuned and plain equally good?"
+    assert question(claimed("recall", 0.94, 0.91, 0.97, word="PASS")) == "Is plain good enough?"
+    assert no_answer(CONTENT).asked == ""
+
+
 def test_every_metric_that_a_gate_may_name_has_a_row() -> None:
     assert set(METRIC_WORDS) == set(METRICS)
 

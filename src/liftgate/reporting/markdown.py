@@ -42,7 +42,8 @@ def _first_screen(content: ReportContent) -> list[str]:
     """Return the plain answer, what it does not say and what to do next, as the page begins."""
     answered = content.gates and not content.unanswered
     plain = plain_answer(content.gates[0], content) if answered else no_answer(content)
-    parts = [f"**{_plain(plain.sentence)}**", f"What to do next: {_prose(plain.next_step)}"]
+    asked = f"{_plain(plain.asked)} " if plain.asked else ""
+    parts = [f"{asked}**{_plain(plain.sentence)}**", f"What to do next: {_prose(plain.next_step)}"]
     if plain.does_not_say:
         parts += ["What this does not say:", "\n".join(f"- {_plain(line)}" for line in plain.does_not_say)]
     if content.missing:

@@ -82,6 +82,11 @@ METRIC_WORDS: dict[str, MetricWords] = {
         1.0,
         " ms",
     ),
+    "PCK@0.05": _share(
+        "labelled keypoints",
+        "are placed within a twentieth of the object's size",
+        "how many false detections there are",
+    ),
     "OKS-mAP50-95": _points("placing keypoints", _OKS),
     "OKS-mAP50": _points("placing keypoints roughly", _OKS),
     "OKS-mAP75": _points("placing keypoints closely", _OKS),

@@ -17,7 +17,7 @@ from liftgate.reporting.metric_words import words_of
 from liftgate.reporting.number_format import about, exact, outward
 from liftgate.stats.interval import Interval
 from liftgate.stats.seeds import MIN_SEEDS
-from liftgate.study.records import VerdictWord
+from liftgate.study.records import Gate, VerdictWord
 
 _BEST_TO_WORST: tuple[VerdictWord, ...] = ("PASS", "MARGINAL", "FAIL")
 _START = {"PASS": "Yes", "MARGINAL": "Not settled", "FAIL": "No"}
@@ -27,6 +27,8 @@ _START = {"PASS": "Yes", "MARGINAL": "Not settled", "FAIL": "No"}
 class PlainAnswer:
     """A verdict for somebody who knows no statistics."""
 
+    asked: str
+    """The question of the gate, which the sentence answers with yes or no; empty: there is no answer"""
     sentence: str
     does_not_say: tuple[str, ...]
     next_step: str
@@ -45,7 +47,7 @@ def plain_answer(gate: GateContent, content: ReportContent) -> PlainAnswer:
         start = "Yes, with a reservation"
     far = "; these images do not show how far that holds elsewhere" if _has_no_interval(gate) else ""
     sentence = f"{start}: {body}{_on(gate, content)}{far}."
-    return PlainAnswer(sentence, tuple(_limits(gate, content)), _next_step(gate))
+    return PlainAnswer(_asked(gate.gate), sentence, tuple(_limits(gate, content)), _next_step(gate))
 
 
 def no_answer(content: ReportContent) -> PlainAnswer:
@@ -55,7 +57,17 @@ def no_answer(content: ReportContent) -> PlainAnswer:
     limits = (
         ("The figures below are parts of the way there; none of them answers the question.",) if content.gates else ()
     )
-    return PlainAnswer(f"No answer yet: {reason}.", limits, f"Run `{again}`: it goes on from what there is.")
+    return PlainAnswer("", f"No answer yet: {reason}.", limits, f"Run `{again}`: it goes on from what there is.")
+
+
+def _asked(gate: Gate) -> str:
+    if not gate.is_comparison:
+        return f"Is {gate.arm} good enough?"
+    if gate.claim == "equal":
+        return f"Are {gate.treatment} and {gate.control} equally good?"
+    if gate.margin < 0:
+        return f"Is {gate.treatment} worse than {gate.control} by no more than was allowed?"
+    return f"Is {gate.treatment} better than {gate.control}" + (" by enough to count?" if gate.margin > 0 else "?")
 
 
 def _comparison_sentence(gate: GateContent) -> str:
@@ -105,7 +117,7 @@ def _claims_sentence(gate: GateContent) -> str:
         missing = " and ".join(one.metric for one in gate.gate.claims)
         return f"{missing} could not be measured on these images with {gate.gate.arm}"
     shown = worst if gate.verdict.word != "PASS" else list(gate.claims)
-    return " and ".join(_claim_sentence(one, gate) for one in shown) + f" with {gate.gate.arm}"
+    return " and ".join(_claim_sentence(one, gate) for one in shown)
 
 
 def _words_of_claims(gate: GateContent) -> Sequence[VerdictWord]:
@@ -125,7 +137,7 @@ def _claim_sentence(claim: ClaimContent, gate: GateContent) -> str:
         amount = low if low == high else f"{low} to {high}"
     text = words.value.format(range=f"{amount}{words.unit}", objects=_objects(gate))
     bound = f"{exact(claim.at_least, words.scale)}{words.unit}"
-    return f"{text} (asked for: {claim.side} {bound})"
+    return f"{text} with {gate.gate.arm} (asked for: {claim.side} {bound})"
 
 
 def _change(delta: Interval, comparison: Comparison) -> str:

@@ -2,6 +2,7 @@
   var link = document.getElementById("link"), main = document.querySelector("main");
   function opened(part) { return Array.from(part.querySelectorAll("details[open]")).map(function (d) { return d.dataset.key; }); }
   function take(parts) {
+    if (parts.length) { main.querySelectorAll(":scope > p").forEach(function (none) { none.remove(); }); }
     parts.forEach(function (one) {
       var part = document.getElementById(one.id);
       if (!part) {
