@@ -56,6 +56,7 @@ def test_a_report_has_every_seed_of_every_arm_and_stage(write_study: Callable[..
     assert {line.slot for line in gate.charts[0].series} == {slots["short"], slots["long, stage 2"]}
 
     assert {line.slot for line in enough.charts[0].series} == {slots["long, stage 2"]}  # the same look in every chart
+    assert [one.browser is not None for one in content.gates] == [True, False], "images of the answer alone"
     assert any("one seed" in caveat for caveat in enough.verdict.caveats)  # a claim is asked of the first seed alone
 
     folder = workspace.folder / "report"

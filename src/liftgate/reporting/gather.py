@@ -75,10 +75,10 @@ def gather_report(
     answers = [gate for gate in study.gates if gate.name == answered_by]
     others = [gate for gate in reversed(study.gates) if gate.name != answered_by]
     budget = PictureBudget()
-    gates = [
-        _gate(study, workspace, ledger, gate, step, run, datasets, budget)
-        for gate in (*answers, *others)
-        if (step := run.gate(gate.name)) is not None
+    judged = [(gate, step) for gate in (*answers, *others) if (step := run.gate(gate.name)) is not None]
+    gates = [  # images to look through are those of the answer alone: a page holds so many
+        _gate(study, workspace, ledger, gate, step, run, datasets, budget, browse=number == 0)
+        for number, (gate, step) in enumerate(judged)
     ]
     findings, ignored, checked = _findings(ledger, study, run.flow)
     return ReportContent(
@@ -144,6 +144,7 @@ def _gate(
     run: LastRun,
     datasets: Mapping[str, Dataset],
     budget: PictureBudget,
+    browse: bool,
 ) -> GateContent:
     result = GateResult.from_body(step.result)
     if gate.winner_of and result.measured_at:  # the arm that won is part of the result
@@ -171,7 +172,7 @@ def _gate(
         differences=_differences(gate, needs.trained),
         galleries=() if shown is None else tuple(galleries(shown, comparison, arms, in_full, budget)),
         browser=None
-        if shown is None or not in_full
+        if shown is None or not in_full or not browse
         else image_browser(shown.truth, shown.loaded, in_full, conf=shown.conf, budget=budget),
         charts=(*precision_recall_charts(study, arms), *threshold_charts(thresholds, arm_slots(study))),
         thresholds=thresholds,
