@@ -130,6 +130,35 @@ def test_with_one_class_the_gate_goes_by_f1_and_presence_and_says_so() -> None:
     assert judge([pair], 0.75, on="presence_kappa").on == "presence_kappa", "what is named is what decides"
 
 
+def with_one_box_of_another_class(data: Dataset) -> Dataset:
+    """The same, with the two classes of which the last box has the second."""
+    cls = data.labels.cls.copy()
+    cls[-1] = 1
+    return replace(data, classes=("a", "b"), labels=replace(data.labels, cls=cls))
+
+
+def test_one_box_of_another_class_makes_kappa_no_measure_of_the_rest() -> None:
+    a, b = with_one_box_of_another_class(small("a", 60, n=60)), with_one_box_of_another_class(small("b", 60, n=60))
+    missed = replace(b, labels=b.labels.take(np.arange(3, 60)))
+    pair = compared(a, missed)
+    assert pair.kappa.estimate < 0.5 and pair.f1_50.estimate > 0.95
+    verdict = judge([pair], 0.75)
+    assert (verdict.word, verdict.on) == ("PASS", "f1_50")
+
+
+def test_of_three_annotators_a_pair_with_one_class_is_not_judged_by_its_kappa() -> None:
+    # C knows a second class: kappa of C's pairs says something, that of A with B still nothing.
+    a, b = small("a", 60, n=60), small("b", 57, n=60)
+    two = (a.labels.cls.copy() + 1) * (np.arange(60) % 2)
+    c = replace(small("c", 60, n=60), classes=("a", "b"), labels=replace(a.labels, cls=two))
+    a, b = (replace(one, classes=("a", "b")) for one in (a, b))
+    verdict = judge([compared(a, b)], 0.75)
+    assert verdict.word == "PASS"
+    mixed = judge([compared(a, b), compared(a, c)], 0.75)
+    assert mixed.word == "FAIL" and "a with b measures nothing" in mixed.sentence
+    assert mixed.pair == ("a", "c"), "the pair that confuses classes, not the one whose kappa measures nothing"
+
+
 def test_label_sets_without_any_box_compare_to_nothing() -> None:
     found = compared(small("a", 0), small("b", 0))
     record = json.loads(json.dumps(to_dict([found]), allow_nan=False))

@@ -12,6 +12,9 @@ from liftgate.study.records import VerdictWord
 
 GateOn = Literal["kappa", "f1_50", "presence_kappa", "presence_ac1"]
 
+_FEW_BOXES = 10
+"""Of both annotators together: so few of other classes than the first say nothing about who confuses what"""
+
 
 @dataclass(frozen=True, slots=True)
 class ClassAgreement:
@@ -89,6 +92,18 @@ class Agreement:
     """IoU from which two boxes match"""
     notes: tuple[str, ...]
     """Caveats of the numbers, as sentences"""
+
+    @property
+    def of_one_class(self) -> bool:
+        """Whether boxes are of one class, or so nearly that kappa of matched boxes measures nothing.
+
+        Boxes have no true negatives: with one class kappa is about 0 however well two agree, and one box of another
+        class in a hundred changes little. Nearly: others are under 5% of the boxes of both, and fewer than ten.
+        """
+        table = np.array(self.table)
+        boxes = table[:-1].sum(axis=1) + table[:, :-1].sum(axis=0)
+        others = int(boxes.sum() - boxes.max()) if len(boxes) else 0
+        return len(boxes) < 2 or others < min(_FEW_BOXES, 0.05 * boxes.sum())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; the stable names of docs/output.md hold point values and [low, high]."""

@@ -168,14 +168,18 @@ def weakest(pairs: Sequence[Agreement], on: GateOn = "kappa") -> Agreement:
 def judge(pairs: Sequence[Agreement], at_least: float, on: GateOn = "kappa") -> AgreementVerdict:
     """Return the verdict on the weakest pair: PASS if its lower bound reaches `at_least`, FAIL if its upper is below.
 
-    Otherwise MARGINAL. With one class every matched pair agrees, so kappa is meaningless: the worse of F1 at IoU 0.5
-    and presence per image then decides in its place, and the sentence says so.
+    Otherwise MARGINAL. Where a pair has boxes of one class, or hardly any of another, its kappa is meaningless: the
+    worse of F1 at IoU 0.5 and presence per image then decides for that pair, and the sentence says so.
     """
-    if on == "kappa" and all(len(pair.categories) <= 2 for pair in pairs):  # the class, and `none`
-        parts = [judge(pairs, at_least, part) for part in _ONE_CLASS]
-        worst = min(parts, key=lambda part: ("FAIL", "MARGINAL", "PASS").index(part.word))
-        outcome_text = " ".join(part.sentence for part in parts)
-        why = "With one class kappa of matched boxes measures nothing; F1 and presence per image decide instead"
+    silent = [pair for pair in pairs if on == "kappa" and pair.of_one_class]
+    if silent:
+        parts = [judge(silent, at_least, part) for part in _ONE_CLASS]
+        others = [pair for pair in pairs if not pair.of_one_class]
+        verdicts = [*parts, judge(others, at_least)] if others else parts
+        worst = min(verdicts, key=lambda one: ("FAIL", "MARGINAL", "PASS").index(one.word))
+        outcome_text = " ".join(one.sentence for one in verdicts)
+        whose = f" of {' and '.join(f'{pair.a} with {pair.b}' for pair in silent)}" if others else ""
+        why = f"With one class kappa of matched boxes{whose} measures nothing; F1 and presence per image decide instead"
         return replace(worst, sentence=f"{why}: {outcome_text}")
     pair = weakest(pairs, on)
     value, name = _coefficient(pair, on), on.replace("_", " ")
