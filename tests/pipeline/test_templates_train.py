@@ -73,7 +73,7 @@ def run(path: Path, recipes: Mapping[str, Mapping[str, Any]], **changes: Any) ->
 
 def trained(path: Path) -> list[tuple[str, int]]:
     """Arm and stage of every training so far; each was Ultralytics' own and left its weights."""
-    (folder,) = (path.parent / "runs").iterdir()
+    (folder,) = (path.parent / "runs").glob("*/")
     runs = [entry.body for entry in Ledger(folder / "ledger.sqlite").entries("run")]
     assert all((folder / run["best"]).stat().st_size > 100_000 for run in runs)
     assert {run["facts"]["backend"] for run in runs} == {"ultralytics"}
@@ -141,7 +141,7 @@ def test_improve_stops_phase_one_helps_with_phase_two_and_takes_a_smaller_model_
     recipes = {"phase1.0": {"epochs": 3}, "phase2.0": {"epochs": 6, "save_period": 2}, "smaller.0": {"epochs": 1}}
     words = run(path, recipes, gates__lift2__margin=0.001, **changes)
     assert words["lift2"] == "PASS" and list(words) == ["lift2", "production"]
-    (folder,) = (path.parent / "runs").iterdir()
+    (folder,) = (path.parent / "runs").glob("*/")
     first = Ledger(folder / "ledger.sqlite").entries("run")[0].body
     assert (first["word"], first["epochs"]) == ("STOPPED", 1)
     assert [arm for arm, _ in trained(path)] == ["phase1", "phase2"]
@@ -188,7 +188,7 @@ class TestKillSwitch:
         words = run(path, recipes, **changes)
         assert [arm for arm, _ in trained(path)] == ["a", "b", "made_only"]
         assert set(words) == {"learnable", "kill", "over_v1", "synthetic"}
-        (folder,) = (path.parent / "runs").iterdir()
+        (folder,) = (path.parent / "runs").glob("*/")
         results = [entry.body["result"] for entry in Ledger(folder / "ledger.sqlite").entries("step")]
         kill = next(result for result in results if result.get("gate") == "kill" or result.get("name") == "kill")
         assert ("the control explains it" in kill["sentence"]) == (kill["word"] == "FAIL")
