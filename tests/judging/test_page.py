@@ -6,17 +6,22 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 import liftgate
+from judging.test_review import MODELS as TWELVE
+from judging.test_review import planted, surely
 from judging.two_models import Models, Person, two_models
+from liftgate.checks.probes.label_mistakes import find_mistakes
 from liftgate.cli import main
 from liftgate.data.formats.coco.predictions import settings_path, write_predictions
 from liftgate.judging.draw import MISSED, Draw
 from liftgate.judging.draw_files import read_draw
+from liftgate.judging.review import draw_review, write_review
 from liftgate.testing.data import picture
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -109,6 +114,35 @@ def test_two_hundred_answers_without_a_mouse_and_a_pause_in_between(browser: Any
     assert result.answers.people == ("Ann",)
     truth = liftgate.compare(study.models.truth, study.models.control, study.models.treatment, metric="recall")
     assert result.comparison.delta.low <= truth.delta.estimate <= result.comparison.delta.high
+
+
+def test_likely_mistakes_are_accepted_and_rejected_by_keyboard(browser: Any, tmp_path: Path) -> None:
+    """Nine planted mistakes: one answer is taken back, and the saved file is what `check --reviewed` takes."""
+    dataset, _ = planted()
+    image = picture(tmp_path / "one.jpg", (640, 640))
+    dataset = dataset.with_images([replace(one, path=image) for one in dataset.images])
+    seen = surely(TWELVE.truth)
+    drawn = draw_review(dataset, seen, find_mistakes(dataset, seen))
+    write_review(drawn, dataset, tmp_path / "review")
+    context = browser.new_context(viewport={"width": 1280, "height": 860}, offline=True, accept_downloads=True)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((tmp_path / "review/review.html").as_uri())
+    page.keyboard.type("Ann")
+    page.keyboard.press("Enter")
+    assert "missing" in page.locator("body").inner_text()
+    page.keyboard.press("n")  # a slip, and back
+    page.keyboard.press("Backspace")
+    for key in "yynynuyyn":
+        page.keyboard.press(key)
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    download.value.save_as(tmp_path / "answers.csv")
+    context.close()
+    assert complaints == []
+    found = {one.kind: one for one in liftgate.reviewed_mistakes(tmp_path / "review", tmp_path / "answers.csv")}
+    assert [(one.mistakes, one.reviewed, one.unsure) for one in found.values()] == [(2, 3, 0), (1, 3, 1), (2, 3, 0)]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -145,3 +145,20 @@ def test_a_sampled_image_without_labels_is_refused() -> None:
     labels = MODELS.truth.labels.take(MODELS.truth.labels.image != place)
     with pytest.raises(DataError, match=r"1 of .* sampled images have no labels"):
         on_sample(replace(MODELS.truth, images=tuple(images), labels=labels), sample)
+
+
+def test_every_stratum_is_drawn_from_as_often_as_its_groups_probabilities_add_up_to() -> None:
+    """Of a camera with few groups one more or one less is drawn, whatever the seed; which ones, is left to chance."""
+    few = set(sorted(set(MODELS.truth.groups))[:8])
+    camera = {image.id: "gate" if image.group in few else "yard" for image in MODELS.truth.images}
+    drawn = [
+        set(
+            draw_frames(
+                MODELS.truth, MODELS.control, MODELS.treatment, "compare", budget=90, seed=seed, strata=camera
+            ).sample.groups
+        )
+        for seed in range(25)
+    ]
+    counts = [len(groups & few) for groups in drawn]
+    assert min(counts) >= 1 and max(counts) - min(counts) <= 1
+    assert len({frozenset(groups) for groups in drawn}) > 20

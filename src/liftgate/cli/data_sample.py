@@ -42,6 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     design.add_argument("--for", dest="purpose", choices=("compare", "recall", "map"), help="what the labels are for")
     design.add_argument("--groups", metavar="RULE", help="regex with (?P<group>…), CSV with image,group; folder …")
     design.add_argument("--classes", nargs="+", default=(), metavar="NAME", help="where nothing names them, in order")
+    design.add_argument(
+        "--strata", metavar="RULE", help="camera, day …: regex with a named group, CSV#COLUMN; each gets its share"
+    )
     design.add_argument("--per-group", type=int, metavar="N", help="most images of one group (default: by the budget)")
     add_json(parser)
 
@@ -122,8 +125,8 @@ def _for_measuring(args: argparse.Namespace) -> int:
     with progress() as screen:
         drawn = draw_sample(
             args.frames, args.out, args.purpose, args.champion, args.challenger, budget=args.budget, groups=args.groups,
-            classes=args.classes, never=args.never, conf=args.conf, per_group=args.per_group, seed=args.seed,
-            progress=screen,
+            classes=args.classes, never=args.never, strata=args.strata, conf=args.conf, per_group=args.per_group,
+            seed=args.seed, progress=screen,
         )  # fmt: skip
         if args.copy:
             root = args.frames if args.frames.is_dir() else args.frames.parent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,6 +65,7 @@ def draw_frames(
     conf: float = 0.25,
     per_group: int | None = None,
     locked: NDArray[np.bool_] | None = None,
+    strata: Mapping[str, str] | None = None,
 ) -> FrameDraw:
     """Draw about `budget` images.
 
@@ -77,6 +79,8 @@ def draw_frames(
         conf: confidence from which detections count.
         per_group: most images of one group; None: so many that at least 20 groups, or all, are in the sample.
         locked: (n_images,) images that are never drawn.
+        strata: image id → stratum, such as its camera or day; groups of every stratum are drawn as often as their
+            probabilities add up to. None: the sample is spread over the groups by their names.
 
     Raises:
         UsageError: a budget below five images, or nothing that could be drawn.
@@ -99,7 +103,9 @@ def draw_frames(
     taken = np.minimum(sizes, most)
     probability = _probabilities(np.sqrt(expected / taken), taken, min(budget, int(taken.sum())))
     rng = np.random.default_rng(seed)
-    drawn = systematic_sample(probability, rng)
+    order = np.arange(len(names)) if strata is None else _by_stratum(dataset, keys, names, strata, rng)
+    drawn = np.zeros(len(names), dtype=np.bool_)
+    drawn[order] = systematic_sample(probability[order], rng)
     rows: list[tuple[str, str, float]] = []
     for place in np.flatnonzero(drawn):
         inside = np.flatnonzero(free)[group == place]
@@ -112,6 +118,20 @@ def draw_frames(
         int(free.sum()), len(names),
     )  # fmt: skip
     return FrameDraw(sample, plain / float(np.sum(expected / probability)), int((~free).sum()))
+
+
+def _by_stratum(
+    dataset: Dataset,
+    keys: NDArray[np.str_],
+    names: NDArray[np.str_],
+    strata: Mapping[str, str],
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Return the order (G,) of the groups: by the stratum of their first image, at random within a stratum."""
+    first: dict[str, str] = {}
+    for image, key in zip(dataset.images, keys.tolist(), strict=True):
+        first.setdefault(key, strata.get(image.id, ""))
+    return np.lexsort((rng.uniform(size=len(names)), np.array([first[name] for name in names.tolist()])))
 
 
 def _influence(control: Predictions, treatment: Predictions | None, purpose: Purpose, conf: float) -> Floats:

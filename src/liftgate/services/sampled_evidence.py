@@ -10,6 +10,7 @@ import numpy as np
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.detections import PredictionsSource
+from liftgate.data.grouping.slicing import slice_images
 from liftgate.data.sampling.locked import locked_frames, read_locked, refuse_unknown_groups
 from liftgate.data.sampling.records import CandidateFrame
 from liftgate.errors import UsageError
@@ -39,6 +40,7 @@ def draw_sample(
     groups: str | None = None,
     classes: Sequence[str] = (),
     never: Sequence[str] = (),
+    strata: str | None = None,
     conf: float = 0.25,
     per_group: int | None = None,
     seed: int = 0,
@@ -56,6 +58,8 @@ def draw_sample(
         groups: as in `evaluate`.
         classes: names of the classes, where nothing tells them.
         never: `split.csv[:NAME]` whose groups are never drawn.
+        strata: rule for slices, such as the camera or the day: every slice is drawn from as often as the probabilities
+            of its groups add up to.
         conf: confidence from which detections count.
         per_group: most images of one group; None: so many that at least 20 groups, or all, are in the sample.
         seed: of the draw.
@@ -84,6 +88,7 @@ def draw_sample(
     drawn = draw_frames(
         dataset, models[0], models[1] if treatment is not None else None, purpose, budget=budget, seed=seed, conf=conf,
         per_group=per_group, locked=locked,
+        strata=None if strata is None else slice_images(dataset, strata, base=Path.cwd()),
     )  # fmt: skip
     if out is not None:
         write_sample(drawn.sample, Path(out))
