@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from liftgate import api
 from liftgate.cli import main
+from liftgate.testing.data import yolo_folder
 from pipeline.conftest import write_study as write_study
 
 READING = [
@@ -86,3 +89,26 @@ def test_what_reads_goes_on_and_what_writes_says_why_it_cannot(
 
     assert without_rights(work) == ""
     assert sorted(study.parent.rglob("*")) == before
+
+
+def test_a_user_without_a_home_has_no_cache_and_no_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def nobody(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)  # as in a container, where the user has a number and no name
+    data = yolo_folder(
+        tmp_path / "set", {f"{split}/{n}.png": "0 .5 .5 .4 .4\n" for split in ("train", "val") for n in "ab"}
+    )
+    for command in (["check"], ["data", "stats"], ["data", "duplicates"]):
+        assert main([*command, str(data)]) in (0, 3), capfd.readouterr().err
+    weights = tmp_path / "study.yaml"
+    weights.write_text(
+        f"study: s\nquestion: q\ntask: detect\ndatasets: {{d: {{path: {data}}}}}\nflow: [check]\n"
+        "arms: {a: [{weights: yolov8n.pt, data: d, recipe: {epochs: 1}}]}\n"
+    )
+    assert main(["plan", str(weights)]) in (0, 1, 2, 3)
+    assert "Traceback" not in capfd.readouterr().err

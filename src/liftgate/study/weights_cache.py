@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from liftgate.files import cache_folder
 
 
 def weights_cache() -> Path:
-    """Return the folder of official weights, to which the user copies them."""
-    return cache_folder() / "weights"
+    """Return the folder of official weights, to which the user copies them; `~/…` as written: there is no home."""
+    try:
+        return cache_folder() / "weights"
+    except RuntimeError:
+        return Path("~/.cache/liftgate/weights")
 
 
 def places(name: str, folder: Path) -> tuple[Path, ...]:
@@ -19,7 +23,7 @@ def places(name: str, folder: Path) -> tuple[Path, ...]:
 
     The cache is used only for bare names: a path to a missing file is not replaced with another file of its name.
     """
-    given = Path(name).expanduser() if name.startswith("~") else Path(name)
+    given = Path(os.path.expanduser(name))  # noqa: PTH111 (a name of no user, or no home: as it is, no error)
     local = folder / given
     return (local, weights_cache() / given) if given.name == str(given) else (local,)
 

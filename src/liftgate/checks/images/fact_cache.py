@@ -35,8 +35,8 @@ class FactCache(Generic[Record]):
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
-        folder = cache_folder()
-        with contextlib.suppress(OSError, sqlite3.Error):
+        with contextlib.suppress(OSError, RuntimeError, sqlite3.Error):  # RuntimeError: there is no home folder
+            folder = cache_folder()
             folder.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(folder / "checks.sqlite", timeout=5)
             # Losing the cache in a crash costs seconds; an fsync per batch costs more.
