@@ -16,6 +16,7 @@ import yaml
 from deploy.colours import write_detector, write_images
 from liftgate.cli import main
 from liftgate.data.formats.read import read
+from liftgate.testing.data import yolo_folder
 from pipeline.conftest import write_study as write_study
 
 pytest.importorskip("onnxruntime")
@@ -129,6 +130,14 @@ def test_a_name_that_is_not_utf8_is_an_error_before_anything_is_trained(write_st
     (scenes / "data.yaml").write_text(yaml.safe_dump({"path": ".", "names": ["red", "blue"], **splits}))
     code, _, err = run(["run", str(study)])
     assert code == 3 and "images.names" in err and not list((study.parent / "runs").glob("*/2*")), err
+
+
+def test_nothing_is_asked_about_images_that_the_results_could_not_name(tmp_path: Path) -> None:
+    data = yolo_folder(tmp_path, {f"val/{NAMES['bytes']}.png": "0 .5 .5 .5 .5\n"})
+    (tmp_path / "m.yaml").write_text("boxes: p.*.b\nscores: p.*.s\nclasses: p.*.c\n")
+    where = ["--api-url", "http://127.0.0.1:9/x", "--mapping", str(tmp_path / "m.yaml")]
+    code, _, err = run(["ask", "--truth", str(data), *where, "--out", str(tmp_path / "o.json")])
+    assert code == 2 and "not UTF-8" in err and not (tmp_path / "o.answers").exists()
 
 
 def test_a_study_with_such_names_comes_to_its_report(

@@ -18,6 +18,7 @@ import numpy as np
 
 from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.core.predictions import Predictions
+from liftgate.data.core.safe_names import require_utf8_names
 from liftgate.data.detections.builder import PredictionsBuilder
 from liftgate.data.formats.coco import write_predictions
 from liftgate.data.provenance.declared_terms import DeclaredTerms, known_terms
@@ -173,6 +174,8 @@ def predict_api_files(
     images = None if images is None else Path(images)
     dataset = read_truth(truth, split=split, images=images, progress=progress)
     dataset = replace(dataset, confidential=known_terms(dataset, DeclaredTerms(confidential=confidential)).confidential)
+    # Before the first request: the results could not be written, and the answers are paid for.
+    require_utf8_names((image.id for image in dataset.images if image.coco_id is None), dataset.source)
     endpoint = ApiEndpoint(url, read_mapping(Path(mapping)), headers or {}, allowed_hosts)
     folders = (*own_folders(dataset, images), *(Path(folder).resolve() for folder in allowed_folders))
     answers = out.with_name(f"{out.stem}.answers")
