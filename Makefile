@@ -51,6 +51,8 @@ lock:
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
 		pyproject.toml -o requirements/base.txt
 	echo "mkdocs-material>=9.5" | $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal - -o requirements/docs.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
+		--extra serve pyproject.toml -o requirements/serve.txt
 	echo "uv" | $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal - -o requirements/uv.txt
 
 clean:

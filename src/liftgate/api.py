@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from liftgate.services.sampled_evidence import compare_sample as compare_sample
     from liftgate.services.sampled_evidence import draw_sample as draw_sample
     from liftgate.services.sampled_evidence import evaluate_sample as evaluate_sample
+    from liftgate.services.serving import serve as serve
     from liftgate.services.study_runs import Plan as Plan
     from liftgate.services.study_runs import RunResult as RunResult
     from liftgate.services.study_runs import cost as cost
@@ -132,6 +133,7 @@ VERBS = {
     "reviewed_mistakes": "liftgate.services.checking",
     "rollback": "liftgate.services.models",
     "run": "liftgate.services.study_runs",
+    "serve": "liftgate.services.serving",
     "show_model": "liftgate.services.models",
     "mirror_models": "liftgate.services.models",
     "sign_model": "liftgate.services.models",
@@ -259,6 +261,7 @@ __all__ = [
     "reviewed_mistakes",
     "rollback",
     "run",
+    "serve",
     "show_model",
     "sign_model",
     "size",

@@ -53,6 +53,7 @@ VERBS = {
     "doctor": "what went wrong in any Ultralytics run, with the evidence",
     "bench": "time, memory and energy of models side by side, measured in turns",
     "models": "versions of models with their evidence: register, promote, roll back, verify",
+    "serve": "a model over HTTP: the champion, exchanged without a dropped request",
     "ledger": "show the ledger, and verify that it was not changed",
 }
 

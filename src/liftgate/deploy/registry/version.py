@@ -27,6 +27,15 @@ def parse_version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text[1:].split("."))
 
 
+def is_version(text: str) -> bool:
+    """Return whether text is the name of a version.
+
+    >>> is_version("v0.1"), is_version("v0.onnx")
+    (True, False)
+    """
+    return _VERSION.fullmatch(text) is not None
+
+
 def next_version(known: Iterable[str]) -> str:
     """Return the name of the version after the newest one, by counting its second number up.
 

@@ -32,7 +32,7 @@ def read_pixels(path: Path) -> Pixels:
                 if image.width * image.height > _LARGEST:
                     size = f"{image.width} × {image.height}"
                     raise DataError("the image is too large", where=path, expected=f"{_LARGEST:,} pixels", got=size)
-                return np.asarray(_as_rgb(ImageOps.exif_transpose(image)))
+                return np.asarray(as_rgb(ImageOps.exif_transpose(image)))
     except FileNotFoundError:
         raise DataError("no such image", where=path) from None
     except UnidentifiedImageError:
@@ -44,7 +44,8 @@ def read_pixels(path: Path) -> Pixels:
         raise DataError(what, where=path, got=f"{type(error).__name__}: {error}"[:200], hint=hint) from None
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Return an image with three channels of eight bits; of 16 bits of grey the upper eight are kept."""
     if image.mode in ("I;16", "I;16B", "I;16L", "I"):  # 16 bits of grey: OpenCV keeps the upper eight
         grey = np.asarray(image).astype(np.uint32) >> 8
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")

@@ -45,8 +45,35 @@ class LoadedModel:
         """
         fitted = letterbox(image, self.card.input)
         outputs = self.session.run(input_tensor(fitted.pixels, self.card.input))
-        output = joined_outputs(outputs) if has_two_outputs(self.session.facts) else outputs[0]
-        return choose_detections(output[0], self.card.output, fitted.placement, use or self.card.use)
+        return choose_detections(self._output(outputs)[0], self.card.output, fitted.placement, use or self.card.use)
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether several images may run as one."""
+        return self.card.input.batch is None and self.session.facts.inputs[0].shape[0] is None
+
+    def detect_together(self, images: Sequence[Pixels], uses: Sequence[UseSettings]) -> list[Detections]:
+        """Return the detections in several images, run as one where the model's batch is free.
+
+        Args:
+            images: (height, width, 3) RGB, of any sizes.
+            uses: thresholds of each image.
+
+        Raises:
+            DataError: the output does not have the shape that the card says, or is not a number.
+        """
+        if len(images) == 1 or not self.takes_batches:
+            return [self.detect(image, use) for image, use in zip(images, uses, strict=True)]
+        fitted = [letterbox(image, self.card.input) for image in images]
+        tensor = np.concatenate([input_tensor(one.pixels, self.card.input) for one in fitted])
+        output = self._output(self.session.run(tensor))
+        return [
+            choose_detections(output[index], self.card.output, one.placement, use)
+            for index, (one, use) in enumerate(zip(fitted, uses, strict=True))
+        ]
+
+    def _output(self, outputs: Sequence[Tensor]) -> Tensor:
+        return joined_outputs(outputs) if has_two_outputs(self.session.facts) else outputs[0]
 
 
 def load_model(card: ExportCard, folder: Path, *, threads: int | None = None) -> LoadedModel:
