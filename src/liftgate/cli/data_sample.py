@@ -15,7 +15,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="image, reasons, score, group …")
     parser.add_argument("--copy", type=Path, metavar="DIR", help="copy the chosen frames there too")
     parser.add_argument(
-        "--champion", type=Path, metavar="LOG", help="predictions of the model in use: COCO results, JSON lines or CSV"
+        "--champion",
+        type=Path,
+        metavar="LOG",
+        help="predictions of the model in use: a log of `liftgate serve`, COCO results, JSON lines or CSV",
     )
     parser.add_argument("--challenger", type=Path, metavar="LOG", help="those of another model on the same frames")
     parser.add_argument(

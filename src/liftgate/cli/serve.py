@@ -24,6 +24,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--conf", type=float, default=0.25, help="least confidence (default: %(default)s)")
     parser.add_argument("--iou", type=float, help="limit of non-maximum suppression (default: the card's)")
     parser.add_argument("--max-det", type=int, metavar="N", help="most detections of an image (default: the card's)")
+    log = parser.add_argument_group("production log", "a row for every image, never the image")
+    log.add_argument("--log", type=Path, metavar="FOLDER", help="keep what is found; `data sample --champion` reads it")
+    log.add_argument("--keep-days", type=float, metavar="N", help="delete rows that are older")
+    log.add_argument("--keep-gb", type=float, metavar="GB", help="delete the oldest hours above this size")
+    log.add_argument("--quality-rules", type=Path, metavar="YAML", help="what makes an image red or yellow")
     limits = parser.add_argument_group("limits")
     limits.add_argument("--queue", type=int, default=64, metavar="N", help="requests that wait; more get 503: 64")
     limits.add_argument("--batch", type=int, default=8, metavar="N", help="most images in one run of the model: 8")
@@ -55,6 +60,10 @@ def run(args: argparse.Namespace) -> int:
             max_body_mb=args.max_body_mb,
             max_pixels=args.max_pixels,
             timeout=args.timeout,
+            log=args.log,
+            keep_days=args.keep_days,
+            keep_gb=args.keep_gb,
+            quality_rules=args.quality_rules,
             threads=args.threads,
             progress=bar,
         )

@@ -11,6 +11,7 @@ from liftgate.errors import UsageError
 from liftgate.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from liftgate.deploy.serving.answer_log import LogSettings
     from liftgate.deploy.serving.champion import ModelSource, Thresholds
 
 DEFAULT_REGISTRY = "models"
@@ -34,6 +35,10 @@ def serve(
     max_body_mb: float = 20.0,
     max_pixels: int = 50_000_000,
     timeout: float = 10.0,
+    log: str | Path | None = None,
+    keep_days: float | None = None,
+    keep_gb: float | None = None,
+    quality_rules: str | Path | None = None,
     threads: int | None = None,
     progress: Progress = silent,
 ) -> None:
@@ -57,6 +62,10 @@ def serve(
         max_body_mb: largest body, millions of bytes.
         max_pixels: largest image.
         timeout: seconds in which the headers, and then the body, of a request must arrive.
+        log: folder in which a row for every image is kept, never the image; None: nothing is kept.
+        keep_days: rows older than so many days are deleted; None: none are.
+        keep_gb: the oldest hours are deleted above so many thousand million bytes; None: none are.
+        quality_rules: YAML that says what makes an image red or yellow; None: docs/serving.md.
         threads: threads of one inference; None: the runtime's own choice.
         progress: called as the model is loaded.
 
@@ -86,10 +95,11 @@ def serve(
         header_seconds=timeout,
     )
     limits.require_possible()
+    settings = _log_settings(log, keep_days, keep_gb, quality_rules)
     source = _source(model, Path(registry), export, Thresholds(conf, iou, max_det), threads)
     with bind(address) as listener:
         progress("loading the model", 0, 1)
-        server = open_server(source, address, limits, swap_seconds=_SWAP_SECONDS)
+        server = open_server(source, address, limits, log=settings, swap_seconds=_SWAP_SECONDS)
         progress("loading the model", 1, 1)
         served, place = server.model.current, listener.getsockname()
         shown = f"[{place[0]}]" if ":" in place[0] else place[0]
@@ -99,6 +109,24 @@ def serve(
         )
         serve_until_told(server, listener)
         server.lines.write("stopped", {"swaps": server.model.swaps})
+
+
+def _log_settings(
+    log: str | Path | None, keep_days: float | None, keep_gb: float | None, rules: str | Path | None
+) -> LogSettings | None:
+    from liftgate.data.production_log.compaction import Retention
+    from liftgate.data.production_log.quality import QualityRules, read_rules
+    from liftgate.deploy.serving.answer_log import LogSettings
+
+    if log is None:
+        if (keep_days, keep_gb, rules) != (None, None, None):
+            raise UsageError("keep_days, keep_gb and quality_rules are of a log", expected="--log FOLDER")
+        return None
+    for name, value in (("keep_days", keep_days), ("keep_gb", keep_gb)):
+        if value is not None and not 0 < value < 1e6:
+            raise UsageError(f"{name} is out of range", expected="above 0", got=value)
+    keep = Retention(keep_days, None if keep_gb is None else int(keep_gb * 1e9))
+    return LogSettings(Path(log), keep, QualityRules() if rules is None else read_rules(Path(rules)))
 
 
 def _source(

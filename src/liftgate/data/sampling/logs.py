@@ -1,4 +1,7 @@
-"""Read prediction logs: a model's output on frames, in one of three formats.
+"""Read prediction logs: a model's output on frames, in one of four formats.
+
+A folder that `liftgate serve --log` wrote: rows whose image is named as a frame is, with time, camera, version, colour
+and detections.
 
 COCO results (.json): a list of {image_id, category_id, bbox [left, top, width, height], score}; image_id is an image's
 name, file name or stem. An image without a row has no detections, unless `<stem>.settings.json` next to it lists the
@@ -36,6 +39,8 @@ from liftgate.data.core.dataset import Fault, Image
 from liftgate.data.core.image_names import ImageNames
 from liftgate.data.formats.coco.document import read_json
 from liftgate.data.formats.coco.predictions import settings_path
+from liftgate.data.production_log.reading import LogFilter, is_production_log
+from liftgate.data.production_log.reading import read_log as read_production_log
 from liftgate.data.sampling.frames import parse_time
 from liftgate.data.sampling.records import CandidateFrame, FrameEntry, PredictionLog, Quality, Truth
 from liftgate.documents import LARGE, DocumentError, read_limited
@@ -87,7 +92,8 @@ def read_log(path: Path, frames: Sequence[CandidateFrame]) -> tuple[PredictionLo
     faults: list[Fault] = []
     unknown = some = 0
     name = ""
-    for where, row in _rows(path):
+    rows = _production_rows(path, frames) if is_production_log(path) else _rows(path)
+    for where, row in rows:
         if isinstance(row, str):
             faults.append(Fault("log_row", where, row))
             continue
@@ -127,6 +133,31 @@ def _looked_at(path: Path, names: ImageNames, n_frames: int) -> Iterable[int]:
     if not isinstance(listed, list):
         return range(n_frames)
     return [index for name in listed if (index := names.find(str(name))) is not None]
+
+
+def _production_rows(path: Path, frames: Sequence[CandidateFrame]) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Yield the rows of a production log that are about frames: it may hold millions of others."""
+    names = {name for one in frames for name in (one.image, Path(one.image).name, Path(one.image).stem)}
+    for row in read_production_log(path, LogFilter(images=names)):
+        found = [
+            {
+                "bbox": [one.box[0], one.box[1], one.box[2] - one.box[0], one.box[3] - one.box[1]],
+                "class": one.cls,
+                "score": one.confidence,
+            }
+            for one in row.detections
+        ]
+        yield (
+            f"{path}: {row.image} {row.taken}",
+            {
+                "image": row.image,
+                "time": row.taken,
+                "camera": row.camera,
+                "model_version": row.model_version,
+                "quality": row.quality,
+                "detections": found,
+            },
+        )
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, object] | str]]:

@@ -11,11 +11,11 @@ import numpy as np
 
 from liftgate.boxes import Boxes
 from liftgate.data.core.dataset import Fault
+from liftgate.data.production_log.records import Quality as Quality
 
 Reason = Literal["red", "yellow", "disagreement", "low_confidence", "hard_negative", "hard_positive", "spread"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
-Quality = Literal["red", "yellow", "green"]
 Truth = Literal["negative", "positive"]
 
 SHARES: Mapping[Reason, float] = {

@@ -31,7 +31,7 @@ class Timings(msgspec.Struct, frozen=True):
     total: float
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Detections in one image, and what they were made with."""
 
     image_id: str
@@ -47,6 +47,8 @@ class Answer(msgspec.Struct, frozen=True):
     detections: list[DetectedObject]
     """Best first"""
     timings_ms: Timings
+    logged: bool | None = None
+    """Whether the production log holds it, also if the server is killed now; absent where there is no log"""
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from liftgate.deploy.serving.answer_log import AnswerLog
 from liftgate.deploy.serving.answers import (
     Answer,
     BatchAnswer,
@@ -37,6 +38,7 @@ from liftgate.deploy.serving.openapi import openapi_document
 from liftgate.deploy.serving.request_guard import RequestGuard, note
 from liftgate.deploy.serving.settings import MOST_IMAGES, ServeAddress, ServeLimits
 from liftgate.deploy.serving.uploads import Upload, UploadError, image_id, multipart_uploads
+from liftgate.visible import visible_line
 
 _RAW = ("image/jpeg", "image/jpg", "image/png", "application/octet-stream", "")
 _MULTIPART = "multipart/form-data"
@@ -56,8 +58,8 @@ class ModelServer:
     address: ServeAddress
     metrics: ServerMetrics
     lines: JsonLines
-    on_answer: Callable[[Upload, Answer, str], None] | None = None
-    """Called with every image, its answer and its camera, before the answer is sent"""
+    log: AnswerLog | None = None
+    """Keeps what every answer holds; None: nothing is kept"""
 
 
 def build_app(server: ModelServer) -> Starlette:
@@ -81,6 +83,8 @@ def build_app(server: ModelServer) -> Starlette:
         yield
         routes.draining = True
         await asyncio.to_thread(server.batcher.close)
+        if server.log is not None:
+            await asyncio.to_thread(server.log.close)
         server.model.close()
 
     return Starlette(
@@ -121,8 +125,7 @@ class _Routes:
             body, received = await self._body(request)
             upload = _single(request, body)
             detected = await self._detected(upload, conf)
-            answer = _answer(request, upload, detected, received)
-            self._account(request, upload, answer)
+            answer = await self._logged(request, detected, _answer(request, upload, detected, received))
         note(request, image=answer.image_id, version=answer.model_version)
         return _json(answer)
 
@@ -136,8 +139,7 @@ class _Routes:
             items = []
             for upload, one in zip(uploads, found, strict=True):
                 if isinstance(one, Detected):
-                    answer = _answer(request, upload, one, received)
-                    self._account(request, upload, answer)
+                    answer = await self._logged(request, one, _answer(request, upload, one, received))
                     items.append(BatchItem(upload.image_id, answer=answer))
                 elif isinstance(one, UploadError) and one.status not in (500, 503):
                     items.append(BatchItem(upload.image_id, error=one.failure))
@@ -226,10 +228,14 @@ class _Routes:
         except TimeoutError:
             raise UploadError(503, Failure("no answer in time", expected=f"within {seconds:g} s")) from None
 
-    def _account(self, request: Request, upload: Upload, answer: Answer) -> None:
+    async def _logged(self, request: Request, detected: Detected, answer: Answer) -> Answer:
+        """Count an answer and keep it in the log, and return it with whether the log holds it."""
         self._server.metrics.detected(answer)
-        if self._server.on_answer is not None:
-            self._server.on_answer(upload, answer, request.query_params.get("camera", "")[:100])
+        if self._server.log is None:
+            return answer
+        camera = visible_line(request.query_params.get("camera", ""))[:100]
+        kept = await self._server.log.keep(answer, camera, detected.brightness)
+        return msgspec.structs.replace(answer, logged=kept)
 
 
 class _Lingering(Response):

@@ -30,6 +30,8 @@ class Detected:
     found: Detections
     width: int
     height: int
+    brightness: float
+    """Mean of all pixels, 0 to 255, of every 8th in both directions"""
     wait: float
     """Seconds in the queue"""
     decode: float
@@ -141,7 +143,11 @@ class Batcher:
         seconds = time.perf_counter() - begun
         for one, detections in zip(group, found, strict=True):
             height, width = one.pixels.shape[:2]
-            _resolve(one.item, Detected(served, one.use, detections, width, height, one.wait, one.seconds, seconds))
+            brightness = float(one.pixels[::8, ::8].mean())
+            _resolve(
+                one.item,
+                Detected(served, one.use, detections, width, height, brightness, one.wait, one.seconds, seconds),
+            )
 
     def _decoded(self, item: _Waiting, served: ServedModel) -> _Decoded | None:
         begun = time.perf_counter()

@@ -6,6 +6,7 @@ import warnings
 
 from PIL import Image
 
+from liftgate.deploy.serving.answer_log import AnswerLog, LogSettings
 from liftgate.deploy.serving.app import ModelServer
 from liftgate.deploy.serving.batching import Batcher
 from liftgate.deploy.serving.champion import ModelInUse, ModelSource, ServedModel
@@ -15,7 +16,12 @@ from liftgate.deploy.serving.settings import MOST_IMAGES, ServeAddress, ServeLim
 
 
 def open_server(
-    source: ModelSource, address: ServeAddress, limits: ServeLimits, *, swap_seconds: float = 1.0
+    source: ModelSource,
+    address: ServeAddress,
+    limits: ServeLimits,
+    *,
+    log: LogSettings | None = None,
+    swap_seconds: float = 1.0,
 ) -> ModelServer:
     """Load the model and return a server that is ready for its first request.
 
@@ -23,6 +29,7 @@ def open_server(
         source: where its model comes from.
         address: where it listens.
         limits: what it takes.
+        log: where answers are kept; None: nowhere.
         swap_seconds: time between two looks whether another model is to be used.
 
     Raises:
@@ -52,4 +59,7 @@ def open_server(
         most_pixels=limits.pixels,
         queue_length=limits.queue + MOST_IMAGES,
     )
-    return ModelServer(model, batcher, limits, address, metrics, lines)
+    kept = None
+    if log is not None:
+        kept = AnswerLog(log, lambda problem: lines.write("log problem", {"reason": problem}))
+    return ModelServer(model, batcher, limits, address, metrics, lines, kept)

@@ -1,0 +1,100 @@
+"""Rows of a production log, from its files and its live part, in the order of the time."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from liftgate.data.production_log.compaction import HOURS, can_compact
+from liftgate.data.production_log.live import LIVE, open_log
+from liftgate.data.production_log.records import COLUMNS, LoggedImage, Row, from_row
+from liftgate.errors import DataError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which rows are read; None: all."""
+
+    images: Collection[str] | None = None
+    camera: str | None = None
+    since: float | None = None
+    """Seconds since 1970, included"""
+    until: float | None = None
+    """Not included"""
+
+    def takes(self, row: Row) -> bool:
+        """Return whether a row is asked for."""
+        return (
+            (self.since is None or row[0] >= self.since)
+            and (self.until is None or row[0] < self.until)
+            and (self.camera is None or row[1] == self.camera)
+            and (self.images is None or row[2] in self.images)
+        )
+
+
+def is_production_log(path: Path) -> bool:
+    """Return whether a folder is a production log."""
+    return (path / LIVE).is_file()
+
+
+def read_log(folder: Path, wanted: LogFilter = LogFilter()) -> Iterator[LoggedImage]:
+    """Yield the images of a log, file by file, then those of the live part; within each in the order of the time.
+
+    Files and live rows are of one moment: a compaction meanwhile shows no row twice and hides none.
+
+    Args:
+        folder: of the log.
+        wanted: which rows.
+
+    Raises:
+        UsageError: there is no log, or the extra `log` is needed and not installed.
+        DataError: a file of it is damaged or missing.
+    """
+    with closing(open_log(folder)) as db:
+        db.execute("BEGIN")
+        named = db.execute("SELECT name, first, last FROM files ORDER BY first, name").fetchall()
+        live = _live_rows(db, wanted)
+        db.execute("COMMIT")
+    for name, first, last in named:
+        if (wanted.since is not None and last < wanted.since) or (wanted.until is not None and first >= wanted.until):
+            continue
+        yield from _file_rows(folder / HOURS / str(name), wanted)
+    for row in live:
+        yield from_row(row)
+
+
+def _live_rows(db: sqlite3.Connection, wanted: LogFilter) -> list[Row]:
+    rows = db.execute(f"SELECT {', '.join(COLUMNS)} FROM images ORDER BY time, id")
+    return [row for row in rows if wanted.takes(row)]
+
+
+def _file_rows(path: Path, wanted: LogFilter) -> Iterator[LoggedImage]:
+    if not can_compact():
+        hint = "pip install '.[log]' in the clone of Liftgate"
+        raise UsageError("a log with Parquet files needs the extra `log`", where=path, hint=hint)
+    import pyarrow
+    import pyarrow.compute
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            mask = None
+            if wanted.images is not None:  # the names alone first: most files have none of them
+                names = file.read(columns=["image"])["image"]
+                mask = pyarrow.compute.is_in(names, value_set=pyarrow.array(sorted(wanted.images), pyarrow.string()))
+                if not pyarrow.compute.any(mask).as_py():
+                    return
+            table = file.read(columns=list(COLUMNS))
+    except FileNotFoundError:
+        raise DataError("a file of the production log is missing", where=path) from None
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError("a file of the production log is damaged", where=path, got=str(error)[:200]) from None
+    if mask is not None:
+        table = table.filter(mask)
+    for batch in table.to_batches(max_chunksize=10_000):
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            if wanted.takes(row):
+                yield from_row(row)
