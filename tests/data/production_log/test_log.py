@@ -14,7 +14,7 @@ import pytest
 from data.production_log.rows import HOUR, START, logged, write, write_many
 from liftgate.data.production_log.compaction import HOURS, Retention, compact
 from liftgate.data.production_log.live import LIVE, LogWriter
-from liftgate.data.production_log.reading import LogFilter, is_production_log, read_log
+from liftgate.data.production_log.log_rows import LogFilter, is_production_log, read_log
 from liftgate.errors import DataError, UsageError
 
 pytest.importorskip("pyarrow")

@@ -14,7 +14,7 @@ from deploy.serving.running import running
 from liftgate.cli import main
 from liftgate.data.core.csv_tables import read_table
 from liftgate.data.production_log.compaction import compact
-from liftgate.data.production_log.reading import read_log
+from liftgate.data.production_log.log_rows import read_log
 
 
 def test_every_answer_is_logged_also_if_the_server_is_killed(models: Path, images: list[Path], tmp_path: Path) -> None:

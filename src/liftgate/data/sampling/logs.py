@@ -39,8 +39,8 @@ from liftgate.data.core.dataset import Fault, Image
 from liftgate.data.core.image_names import ImageNames
 from liftgate.data.formats.coco.document import read_json
 from liftgate.data.formats.coco.predictions import settings_path
-from liftgate.data.production_log.reading import LogFilter, is_production_log
-from liftgate.data.production_log.reading import read_log as read_production_log
+from liftgate.data.production_log.log_rows import LogFilter, is_production_log
+from liftgate.data.production_log.log_rows import read_log as read_production_log
 from liftgate.data.sampling.frames import parse_time
 from liftgate.data.sampling.records import CandidateFrame, FrameEntry, PredictionLog, Quality, Truth
 from liftgate.documents import LARGE, DocumentError, read_limited
