@@ -86,6 +86,11 @@ if TYPE_CHECKING:
     from liftgate.services.sampled_evidence import draw_sample as draw_sample
     from liftgate.services.sampled_evidence import evaluate_sample as evaluate_sample
     from liftgate.services.serving import serve as serve
+    from liftgate.services.shadow import ShadowResult as ShadowResult
+    from liftgate.services.shadow import shadow_report as shadow_report
+    from liftgate.services.shadow import shadow_start as shadow_start
+    from liftgate.services.shadow import shadow_status as shadow_status
+    from liftgate.services.shadow import shadow_stop as shadow_stop
     from liftgate.services.study_runs import Plan as Plan
     from liftgate.services.study_runs import RunResult as RunResult
     from liftgate.services.study_runs import cost as cost
@@ -134,6 +139,10 @@ VERBS = {
     "rollback": "liftgate.services.models",
     "run": "liftgate.services.study_runs",
     "serve": "liftgate.services.serving",
+    "shadow_report": "liftgate.services.shadow",
+    "shadow_start": "liftgate.services.shadow",
+    "shadow_status": "liftgate.services.shadow",
+    "shadow_stop": "liftgate.services.shadow",
     "show_model": "liftgate.services.models",
     "mirror_models": "liftgate.services.models",
     "sign_model": "liftgate.services.models",
@@ -182,6 +191,7 @@ TYPES = {
     "Review": "liftgate.judging.review",
     "ReviewedKind": "liftgate.judging.review",
     "RunResult": "liftgate.services.study_runs",
+    "ShadowResult": "liftgate.services.shadow",
     "SizeAnswer": "liftgate.evaluation.sample_size",
     "Status": "liftgate.pipeline.control.status",
     "UsageError": "liftgate.errors",
@@ -222,6 +232,7 @@ __all__ = [
     "Review",
     "ReviewedKind",
     "RunResult",
+    "ShadowResult",
     "SizeAnswer",
     "Status",
     "UsageError",
@@ -262,6 +273,10 @@ __all__ = [
     "rollback",
     "run",
     "serve",
+    "shadow_report",
+    "shadow_start",
+    "shadow_status",
+    "shadow_stop",
     "show_model",
     "sign_model",
     "size",

@@ -125,7 +125,7 @@ class _Routes:
             body, received = await self._body(request)
             upload = _single(request, body)
             detected = await self._detected(upload, conf)
-            answer = await self._logged(request, detected, _answer(request, upload, detected, received))
+            answer = await self._logged(request, upload, detected, _answer(request, upload, detected, received))
         note(request, image=answer.image_id, version=answer.model_version)
         return _json(answer)
 
@@ -139,7 +139,7 @@ class _Routes:
             items = []
             for upload, one in zip(uploads, found, strict=True):
                 if isinstance(one, Detected):
-                    answer = await self._logged(request, one, _answer(request, upload, one, received))
+                    answer = await self._logged(request, upload, one, _answer(request, upload, one, received))
                     items.append(BatchItem(upload.image_id, answer=answer))
                 elif isinstance(one, UploadError) and one.status not in (500, 503):
                     items.append(BatchItem(upload.image_id, error=one.failure))
@@ -228,13 +228,13 @@ class _Routes:
         except TimeoutError:
             raise UploadError(503, Failure("no answer in time", expected=f"within {seconds:g} s")) from None
 
-    async def _logged(self, request: Request, detected: Detected, answer: Answer) -> Answer:
+    async def _logged(self, request: Request, upload: Upload, detected: Detected, answer: Answer) -> Answer:
         """Count an answer and keep it in the log, and return it with whether the log holds it."""
         self._server.metrics.detected(answer)
         if self._server.log is None:
             return answer
         camera = visible_line(request.query_params.get("camera", ""))[:100]
-        kept = await self._server.log.keep(answer, camera, detected.brightness)
+        kept = await self._server.log.keep(answer, camera, detected.brightness, upload.content)
         return msgspec.structs.replace(answer, logged=kept)
 
 

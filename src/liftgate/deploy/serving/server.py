@@ -61,5 +61,9 @@ def open_server(
     )
     kept = None
     if log is not None:
-        kept = AnswerLog(log, lambda problem: lines.write("log problem", {"reason": problem}))
+        kept = AnswerLog(
+            log,
+            lambda problem: lines.write("log problem", {"reason": problem}),
+            lambda event, text: lines.write(event, {"text": text}),
+        )
     return ModelServer(model, batcher, limits, address, metrics, lines, kept)

@@ -1,0 +1,45 @@
+"""What a server and its challenger's process say to each other: frames one way, a line for each the other way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import msgspec
+
+from liftgate.data.production_log.records import LoggedBox
+
+READY, SEEN, SETTLED = b"ready\n", b"seen\n", b"settled\n"
+
+
+class ShadowFrame(msgspec.Struct, frozen=True):
+    """What the champion's server hands over."""
+
+    elapsed: float
+    time: float
+    camera: str
+    image: str
+    content: bytes
+    champion_version: str
+    threshold: float
+    brightness: float
+    boxes: tuple[LoggedBox, ...]
+    """The champion's"""
+
+
+def write_frame(stream: BinaryIO, frame: ShadowFrame) -> None:
+    """Write a frame to a worker."""
+    data = msgspec.msgpack.encode(frame)
+    stream.write(len(data).to_bytes(4, "big") + data)
+    stream.flush()
+
+
+def read_frames(stream: BinaryIO) -> Iterator[ShadowFrame]:
+    """Yield frames until the stream ends; one that is cut off is none."""
+    decoder = msgspec.msgpack.Decoder(ShadowFrame)
+    while len(head := stream.read(4)) == 4:
+        length = int.from_bytes(head, "big")
+        data = stream.read(length)
+        if len(data) < length:
+            return
+        yield decoder.decode(data)

@@ -1,0 +1,133 @@
+"""What a shadow test is: a folder `shadow/ID` below a production log, with its request and its state.
+
+The server looks for requests in the folder of its log; nothing else connects the verbs with it. Whoever owns a file
+alone writes it: `start` the request, `stop` the mark to stop, the server the state.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from liftgate.documents import DocumentError, load_json
+from liftgate.errors import DataError, UsageError
+from liftgate.files import write_json
+
+SHADOW, REQUEST, STATE, STOP, FRAMES = "shadow", "request.json", "state.json", "stop", "frames"
+
+Status = Literal["waiting", "running", "stopped", "finished", "settled", "crashed", "hung", "too large", "too slow"]
+OVER: tuple[Status, ...] = ("stopped", "finished", "settled", "crashed", "hung", "too large", "too slow")
+
+
+class ShadowRequest(msgspec.Struct, frozen=True):
+    """What is to be compared, for how long."""
+
+    challenger: str
+    """Version of the registry"""
+    registry: str
+    """Its folder"""
+    started: float
+    """Seconds since 1970"""
+    hours: float = 24.0
+    alpha: float = 0.05
+    export: str | None = None
+    keep_frames_days: float = 14.0
+    """Frames with a disagreement are kept so long; 0: none is"""
+    warm_up_minutes: int = 180
+    """At the start, to measure how long a scene stays the same; not tested"""
+    least_block_minutes: int = 15
+    most_memory_mb: int = 4096
+    """Of the challenger's process"""
+    niceness: int = 19
+    """Of the challenger's process: 19 is the lowest priority"""
+
+
+class ShadowState(msgspec.Struct, frozen=True):
+    """How far it is."""
+
+    status: Status = "waiting"
+    reason: str = ""
+    offered: int = 0
+    """Requests since the server took it up"""
+    shed: int = 0
+    """Of these not handed over, as the challenger was busy"""
+    updated: float = 0.0
+    """Seconds since 1970"""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowTest:
+    """One shadow test."""
+
+    folder: Path
+    request: ShadowRequest
+    state: ShadowState
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more frames come."""
+        return self.state.status in OVER or (self.folder / STOP).exists()
+
+
+def read_test(folder: Path) -> ShadowTest:
+    """Return a shadow test.
+
+    Raises:
+        DataError: its files cannot be read.
+    """
+    try:
+        request = msgspec.convert(load_json(folder / REQUEST), ShadowRequest)
+        state = ShadowState()
+        if (folder / STATE).exists():
+            state = msgspec.convert(load_json(folder / STATE), ShadowState)
+    except (OSError, DocumentError, msgspec.ValidationError) as error:
+        raise DataError("the shadow test cannot be read", where=folder, got=error) from None
+    return ShadowTest(folder, request, state)
+
+
+def write_state(folder: Path, state: ShadowState) -> None:
+    """Write the state of a test."""
+    write_json(folder / STATE, msgspec.to_builtins(state))
+
+
+def tests_of(log: Path) -> list[ShadowTest]:
+    """Return the shadow tests of a log, oldest first."""
+    place = log / SHADOW
+    folders = sorted(one for one in place.iterdir() if (one / REQUEST).is_file()) if place.is_dir() else []
+    return sorted((read_test(one) for one in folders), key=lambda test: test.request.started)
+
+
+def newest_test(log: Path) -> ShadowTest:
+    """Return the newest shadow test of a log.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = tests_of(log)
+    if not found:
+        hint = "`liftgate shadow start VERSION --log FOLDER` starts one"
+        raise UsageError("there is no shadow test", where=log, hint=hint)
+    return found[-1]
+
+
+def create_test(log: Path, request: ShadowRequest) -> ShadowTest:
+    """Write a new test.
+
+    Raises:
+        UsageError: one is at work already.
+    """
+    running = [one for one in tests_of(log) if not one.is_over]
+    if running:
+        hint = "`liftgate shadow stop` ends it"
+        raise UsageError(
+            "a shadow test is at work", where=running[-1].folder, got=running[-1].request.challenger, hint=hint
+        )
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(request.started))
+    folder = log / SHADOW / f"{stamp}-{request.challenger}"
+    folder.mkdir(parents=True, mode=0o700)  # it will hold production frames
+    write_json(folder / REQUEST, msgspec.to_builtins(request))
+    return read_test(folder)

@@ -1,0 +1,199 @@
+"""A challenger beside a running server: real processes, real requests."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("starlette")
+pytest.importorskip("onnxruntime")
+
+import liftgate
+from deploy.colours import write_detector, write_images
+from deploy.serving.running import RunningServer, running
+from liftgate.cli import main
+from liftgate.data.production_log.records import LoggedBox
+from liftgate.deploy.shadow.pairs import Counts, match
+from liftgate.deploy.shadow.request import REQUEST, STATE
+from liftgate.deploy.shadow.worker import prune_frames
+from liftgate.errors import DataError, UsageError
+
+
+def box(cls: str, *sides: float) -> LoggedBox:
+    return LoggedBox(cls, 0.9, (sides[0], sides[1], sides[2], sides[3]))
+
+
+def test_detections_are_matched_by_class_and_place_one_to_one() -> None:
+    a = [box("cone", 0, 0, 10, 10), box("cone", 20, 20, 30, 30), box("car", 50, 50, 60, 60)]
+    b = [box("cone", 1, 0, 11, 10), box("cone", 0, 0, 10, 10), box("bus", 50, 50, 60, 60)]
+    assert match(a, b) == Counts(agreed=1, champion_only=2, challenger_only=2)
+    assert match(a, a) == Counts(3, 0, 0)
+    assert match([], b) == Counts(0, 0, 3) and match(a, []) == Counts(0, 3, 0)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("images")
+    write_images(folder, 6)
+    return sorted((folder / "images" / "test").iterdir())
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Path:
+    """v0 is the champion, v0.1 finds the same, v0.2 takes red for green."""
+    folder = tmp_path / "models"
+    for number, order in enumerate([(0, 1, 2), (0, 1, 2), (1, 0, 2)]):
+        liftgate.add_model(
+            write_detector(tmp_path / f"detector{number}.onnx", order=order, shift=0.001 * number), registry=folder
+        )
+    liftgate.promote("v0", registry=folder, override="a test")
+    return folder
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 150) -> None:
+    limit = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < limit, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def ask_until(server: RunningServer, images: list[Path], done: Callable[[], bool], seconds: float = 150) -> int:
+    limit, asked = time.monotonic() + seconds, 0
+    while not done():
+        assert time.monotonic() < limit, "it did not happen in time"
+        path = images[asked % len(images)]
+        reply = server.predict(path.read_bytes(), f"?camera=gate&image_id={path.name}")
+        assert reply.status == 200 and reply.json["model_version"] == "v0"
+        asked += 1
+    return asked
+
+
+def test_a_challenger_is_compared_reported_and_judged(registry: Path, images: list[Path], tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running("--registry", registry, "--log", log) as server:
+        test = liftgate.shadow_start("v0.2", log, registry=registry, niceness=0)
+        with pytest.raises(UsageError, match="at work"):
+            liftgate.shadow_start("v0.1", log, registry=registry, niceness=0)
+        ask_until(server, images, lambda: any(test.folder.joinpath("frames").glob("*.png")))
+        ask_until(server, images, lambda: len(list(test.folder.joinpath("frames").glob("*.png"))) >= 5)
+        wait_for(lambda: liftgate.shadow_status(log).test.state.offered > 0)
+        result = liftgate.shadow_status(log)
+        assert (result.test.state.status, result.finding.answer) == ("running", "warming up")
+        liftgate.shadow_stop(log)
+        wait_for(lambda: liftgate.shadow_status(log).test.state.status == "stopped")
+        assert [one["event"] for one in server.lines if "shadow" in one["event"]] == ["shadow started", "shadow over"]
+        assert server.stop() == 0
+    assert (test.folder.stat().st_mode & 0o777) == 0o700, "frames of production are nobody else's"
+    out = tmp_path / "report"
+    assert main(["shadow", "report", "--log", str(log), "--out", str(out)]) == 0
+    page = (out / "report.html").read_text()
+    assert "v0.2" in page and page.count("data:image/jpeg") >= 5 and "which of them is better is not known" in page
+    frames = str(out / "frames")
+    pair = [str(out / "champion.json"), str(out / "challenger.json")]
+    assert main(["judge", *pair, "--images", frames, "--out", str(out / "judging"), "--budget", "20"]) == 0
+    assert (out / "judging" / "judge.html").is_file()
+    assert main(["shadow", "report", "--log", str(log), "--out", str(out)]) == 2, "nothing is written over"
+
+
+def test_models_that_find_the_same_have_no_disagreement(registry: Path, images: list[Path], tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running("--registry", registry, "--log", log) as server:
+        test = liftgate.shadow_start("v0.1", log, registry=registry, niceness=0)
+        ask_until(server, images, lambda: (test.folder / "pairs.sqlite-wal").exists() and seen(log) >= 20)
+        finding = liftgate.shadow_status(log).finding
+        assert finding.rate is None and not (test.folder / "frames").exists()
+
+
+def seen(log: Path) -> int:
+    from liftgate.deploy.shadow.pairs import read_minutes
+    from liftgate.deploy.shadow.request import newest_test
+
+    return sum(int(one.images.sum()) for one in read_minutes(newest_test(log).folder))
+
+
+@pytest.mark.parametrize("way", ["crash", "hang"])
+def test_a_challenger_that_crashes_or_hangs_does_not_touch_the_champion(
+    registry: Path, images: list[Path], tmp_path: Path, way: str
+) -> None:
+    log = tmp_path / "log"
+    with running("--registry", registry, "--log", log) as server:
+        test = liftgate.shadow_start("v0.2", log, registry=registry, niceness=0)
+        ask_until(server, images, lambda: seen(log) >= 3)
+        worker = child_of(server.process.pid)
+        os.kill(worker, signal.SIGKILL if way == "crash" else signal.SIGSTOP)
+        if way == "crash":
+            ask_until(server, images, lambda: liftgate.shadow_status(log).test.state.status == "crashed")
+            assert "exit code -9" in liftgate.shadow_status(log).test.state.reason
+        else:  # its queue is full: requests are answered, and what is shed is counted
+            shed = liftgate.shadow_status(log).test.state.shed
+            ask_until(server, images, lambda: liftgate.shadow_status(log).test.state.shed > shed + 20)
+            os.kill(worker, signal.SIGKILL)
+        assert test.folder.is_dir()
+
+
+def child_of(pid: int) -> int:
+    found = [
+        int(task)
+        for children in Path(f"/proc/{pid}/task").glob("*/children")
+        for task in children.read_text().split()
+        if "shadow.worker" in Path(f"/proc/{task}/cmdline").read_bytes().decode()
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_test_goes_on_when_the_server_is_started_again(registry: Path, images: list[Path], tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running("--registry", registry, "--log", log) as server:
+        liftgate.shadow_start("v0.1", log, registry=registry, niceness=0)
+        ask_until(server, images, lambda: seen(log) >= 3)
+        assert server.stop() == 0
+    before = seen(log)
+    assert liftgate.shadow_status(log).test.state.status == "waiting"
+    with running("--registry", registry, "--log", log) as server:
+        ask_until(server, images, lambda: seen(log) > before)
+
+
+def test_what_cannot_be_shadowed_is_one_error(registry: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no production log"):
+        liftgate.shadow_start("v0.1", tmp_path / "nowhere", registry=registry)
+    log = tmp_path / "log"
+    with running("--registry", registry, "--log", log) as server:
+        server.stop()
+    with pytest.raises(UsageError, match="no challenger of itself"):
+        liftgate.shadow_start("v0", log, registry=registry)
+    with pytest.raises(UsageError, match="no such version"):
+        liftgate.shadow_start("v7", log, registry=registry)
+    with pytest.raises(UsageError, match="hours is out of range"):
+        liftgate.shadow_start("v0.1", log, registry=registry, hours=0)
+    with pytest.raises(UsageError, match="there is no shadow test"):
+        liftgate.shadow_status(log)
+    (weights,) = (registry / "v0.1").glob("*.onnx")
+    shutil.copy(weights, tmp_path / "kept")
+    weights.write_bytes(b"changed")
+    with pytest.raises(DataError, match="not as it was registered"):
+        liftgate.shadow_start("v0.1", log, registry=registry)
+    shutil.copy(tmp_path / "kept", weights)
+    test = liftgate.shadow_start("v0.1", log, registry=registry)
+    (test.folder / STATE).write_text("{")
+    with pytest.raises(DataError, match="cannot be read"):
+        liftgate.shadow_status(log)
+    assert json.loads((test.folder / REQUEST).read_text())["challenger"] == "v0.1"
+
+
+def test_frames_are_deleted_by_age(tmp_path: Path) -> None:
+    for number in range(4):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(b"x")
+        os.utime(path, (1e9 + number * 86400, 1e9 + number * 86400))
+    assert prune_frames(tmp_path, days=2, now=1e9 + 3.5 * 86400) == 2
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["2.png", "3.png"]
+    assert prune_frames(tmp_path / "nowhere", 1, 0) == 0
