@@ -43,3 +43,16 @@ def test_two_names_of_one_thing_are_reported(small: SmallSet, twins: tuple[str, 
     small.keys(names=[*twins, "spoon"])
     (found,) = run(small.subject(), select=["classes.names"]).findings
     assert found.data["twins"] == [list(twins)]
+
+
+@pytest.mark.parametrize("besides", [[], ["dash"]])
+def test_ten_digits_may_be_what_is_labelled(small: SmallSet, besides: list[str]) -> None:
+    small.keys(names=[*map(str, range(10)), *besides], nc=10 + len(besides))
+    (found,) = run(small.subject(), select=["classes.names"]).findings
+    assert (found.severity, len(found.data["numbers"])) == ("info", 10)
+
+
+def test_numbers_for_three_classes_are_lost_names(small: SmallSet) -> None:
+    small.keys(names=["0", "1", "2"])
+    (found,) = run(small.subject(), select=["classes.names"]).findings
+    assert found.severity == "warning"

@@ -66,3 +66,10 @@ def test_no_image_is_not_reported_beside_the_path_that_leads_nowhere(small: Smal
     shutil.rmtree(small.root / "images")
     found = {finding.id for finding in run(small.subject(), select=["data"]).findings}
     assert "data.path" in found and "data.empty" not in found
+
+
+def test_folders_without_an_image_are_one_error(small: SmallSet) -> None:
+    for image in (small.root / "images").rglob("*.png"):
+        image.unlink()
+    (found,) = run(small.subject(), select=["data"]).findings
+    assert (found.id, found.severity, found.data["kind"]) == ("data.path", "error", "split_empty")

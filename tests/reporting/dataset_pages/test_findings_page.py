@@ -63,6 +63,15 @@ def test_a_row_that_could_not_be_used_is_drawn_from_its_file(small: SmallSet, ro
     assert 0 <= left <= right <= before.width and 0 <= top < bottom <= before.height
 
 
+@pytest.mark.parametrize("id_", ["labels.out_of_range", "labels.dropped_image"])
+def test_the_wrong_row_is_marked_in_every_image_of_a_finding(small: SmallSet, id_: str) -> None:
+    for number in (7, 8, 9):
+        small.add_row("1 1.02 0.5 0.3 0.3", number=number)
+    subject = small.subject()
+    ((found,),) = findings_page(run(subject, select=[id_]), subject).groups
+    assert [len(shot.of("only-b")) for shot in found.shots[::2]] == [1, 1, 1]
+
+
 def test_at_most_twelve_examples_are_drawn(small: SmallSet, tmp_path: Path) -> None:
     for number in range(5, 25):
         small.add_row("0 0.5 0.5 0.0 0.2", "train", number)

@@ -215,26 +215,31 @@ def _shares(
     return share, np.sqrt((off**2).sum(axis=0) * len(groups) / (len(groups) - 1)) / total
 
 
-@dataset_rule("classes.names", "warning")
+@dataset_rule("classes.names", "warning", "info")
 def names(dataset: Dataset) -> Iterator[Finding]:
     """Class names that are numbers, or near-duplicates of each other.
 
     Of 26 public data.yaml files, one had the classes `0, 123, Mobile phone, phone`: two names for one thing split its
     examples and make each an error of the other. A number for a name is what an exporter writes when it has lost the
-    names, and labels cannot be checked against it.
+    names, and labels cannot be checked against it. The ten digits may be what is labelled: an info.
 
     Fix: give every class the name a person would use; merge the duplicates, in the labels too.
     """
     yield from fault_findings(names, dataset, {"names_not_text": "warning"})
     bare = [name for name in dataset.classes if _NUMBER.fullmatch(name.strip()) or not name.strip()]
     if bare:
+        digits = len(bare) >= len(_DIGITS) and set(bare) <= _DIGITS
         message = f"{plural(len(bare), 'class name is', 'class names are')} a number: {first_few(map(repr, bare))}"
-        yield names.finding(dataset.source, message, numbers=bare)
+        hint = "right where digits are what is labelled (counters, number plates)" if digits else None
+        severity: Severity = "info" if digits else "warning"
+        yield names.finding(dataset.source, message, hint=hint, severity=severity, numbers=bare)
     duplicates = [list(pair) for pair in itertools.combinations(dataset.classes, 2) if _near_duplicates(*pair)]
     if duplicates:
         named = first_few(f"{a!r} / {b!r}" for a, b in duplicates)
         yield names.finding(dataset.source, f"near-duplicates among the class names: {named}", twins=duplicates)
 
+
+_DIGITS = frozenset("0123456789")
 
 # Leading words that do not change the class; any other word does: fire truck, person-seatbelt.
 _EMPTY_TEXT = """

@@ -24,7 +24,7 @@ _PATH: Mapping[str, Severity] = {
     "path_elsewhere": "warning",
     "list_relative": "warning",
 }
-_NOWHERE = ("path_missing", "split_missing", "images_missing")
+_NOWHERE = ("path_missing", "split_missing", "images_missing", "split_empty")
 # Every other kind has a rule of its own, in the family that it belongs to.
 _OTHER: Mapping[str, Severity] = {
     "list_not_image": "warning",
@@ -63,7 +63,9 @@ def path(subject: Subject) -> Iterator[Finding]:
     for name, dataset in subject.datasets.items():
         # COCO and VOC labels without images can still be evaluated against; a study needs the pixels.
         pixels: Severity = "error" if subject.study or dataset.format == "yolo" else "warning"
-        for finding in fault_findings(path, dataset, {**_PATH, "images_missing": pixels}):
+        bare: Severity = "warning" if dataset.images else "error"
+        severities = {**_PATH, "images_missing": pixels, "split_empty": bare}
+        for finding in fault_findings(path, dataset, severities):
             yield replace(finding, data={"dataset": name, **finding.data})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -28,6 +29,7 @@ MAX_PAIRS = 12
 """Pairs of copies that a page shows of one finding"""
 MAX_EXAMPLES = 12
 """Images that a page shows of one finding: half of them the worst, half drawn at random"""
+_ROW = re.compile(r"(?P<file>.+?)(?::|, object )(?P<line>\d+)(?:: .*)?$", re.DOTALL)
 _OF_PAIRS = frozenset({"splits.leak_exact", "splits.leak_near", "images.duplicate"})
 
 
@@ -115,11 +117,20 @@ def _places(finding: Finding, dataset: Dataset) -> list[tuple[int, int | None]]:
     found: dict[int, int | None] = {}
     for example in [*examples, finding.where]:
         text = str(example.get("image")) if isinstance(example, dict) else str(example)
-        file, _, line = text.partition(", object ") if ", object " in text else text.rpartition(":")
+        file, line = _file_and_line(text)
         index = by_name.get(text, by_name.get(file))
         if index is not None and found.get(index) is None:  # a row says more than its image alone
-            found[index] = int(line) if line.isdigit() and text not in by_name else None
+            found[index] = None if text in by_name else line
+    if finding.id == "labels.dropped_image":  # it names images: the rows that drop them are in the faults
+        rows = dict(map(_file_and_line, (fault.where for fault in reversed(dataset.faults))))
+        found = {index: line or rows.get(str(dataset.images[index].label)) for index, line in found.items()}
     return list(found.items())
+
+
+def _file_and_line(text: str) -> tuple[str, int | None]:
+    """Return the file, and the number of its line or object, of `FILE:LINE`, `FILE:LINE: message` and `…, object N`."""
+    match = _ROW.match(text)
+    return (match["file"], int(match["line"])) if match else (text, None)
 
 
 def _chosen(examples: Sequence[T]) -> list[T]:

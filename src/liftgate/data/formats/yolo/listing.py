@@ -33,7 +33,7 @@ def base_folder(document: DataYaml) -> Path:
         return own
     folder = _join(own, declared)
     if not folder.is_dir():
-        document.fault("path_missing", "path", f"{declared}{_origin(declared)} is no folder: {own} is used")
+        document.fault("path_missing", "path", f"{declared}{_origin(declared)}; {own} is used instead")
         return own
     if not Path(declared).is_absolute():
         document.fault("path_relative", "path", f"{declared} is read as {folder}")
