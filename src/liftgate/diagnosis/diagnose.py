@@ -11,6 +11,7 @@ import numpy as np
 from liftgate import display
 from liftgate.checks.finding import Finding
 from liftgate.diagnosis import ending_rules, learning_rules, record_rules, schedule_rules
+from liftgate.diagnosis.schedule import planned_epochs
 from liftgate.diagnosis.symptom import Symptom
 from liftgate.diagnosis.trace import Trace, filled, head_curves, read_trace
 from liftgate.errors import UsageError
@@ -158,6 +159,13 @@ def _too_short(trace: Trace) -> Finding:
     message = f"too few epochs to judge a curve by: {len(trace)}"
     hint = f"what an epoch shows lies within noise and warm-up; most rules need at least {_MIN_EPOCHS}"
     return Finding("trace.too_short", "info", str(trace.source), message, hint, {"epochs": len(trace)})
+
+
+def _cut_short(trace: Trace) -> Finding:
+    last, planned = int(trace.epochs[-1]), planned_epochs(trace)
+    message = f"it ended at epoch {last} of {planned}, at more than half of its peak learning rate: too early to judge"
+    hint = "at a high rate metrics swing by more than they gain: let the schedule come to its end"
+    return Finding("trace.too_short", "info", str(trace.source), message, hint, {"epochs": last, "planned": planned})
 
 
 def _nothing_detected_yet(trace: Trace) -> Finding:

@@ -111,7 +111,7 @@ def patience_short(trace: Trace) -> Iterator[Symptom]:
     if not isinstance(patience, int) or not 0 < patience < _LONG_PATIENCE or planned is None or schedule is None:
         return
     last = int(trace.epochs[-1])
-    if last >= 0.7 * planned or schedule.left < 0.5 or not _ended_by_patience(trace, patience):
+    if not is_cut_short(trace) or not _ended_by_patience(trace, patience):
         return
     if (find_rise(trace) or _likely_rise(trace)) is not None:
         return
@@ -149,15 +149,26 @@ def find_rise(trace: Trace) -> Rise | None:
     return None
 
 
+def is_cut_short(trace: Trace) -> bool:
+    """Return whether a run ended before 70% of its plan, with half of its peak learning rate left or more."""
+    planned, schedule = planned_epochs(trace), read_schedule(trace)
+    if planned is None or schedule is None:
+        return False
+    return int(trace.epochs[-1]) < 0.7 * planned and schedule.left >= 0.5
+
+
+def is_ended_by_patience(trace: Trace) -> bool:
+    """Return whether the last epoch is as far from the best one as `patience` says."""
+    patience = trace.args.get("patience")
+    return isinstance(patience, int) and patience > 0 and _ended_by_patience(trace, patience)
+
+
 def _likely_rise(trace: Trace) -> Rise | None:
     """Return a rise of at least 5% over the last half of a run that was cut short at a high rate, or None.
 
     It is likely, not certain: metrics swing by more than they gain in so few epochs.
     """
-    planned, schedule = planned_epochs(trace), read_schedule(trace)
-    if len(trace) < 6 or filled(trace) is not trace or planned is None or schedule is None or schedule.left < 0.5:
-        return None
-    if int(trace.epochs[-1]) >= 0.7 * planned:
+    if len(trace) < 6 or filled(trace) is not trace or not is_cut_short(trace):
         return None
     for metric in ("mAP50-95", "mAP50"):
         for curve in head_curves(trace, (metric,)):
