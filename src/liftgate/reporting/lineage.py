@@ -8,7 +8,7 @@ from liftgate.checks.arm_differences import is_declared
 from liftgate.hashing import content_hash
 from liftgate.ledger.last_run import LastRun, StepInputs, TrainedStage
 from liftgate.ledger.records import StepEntry
-from liftgate.ledger.results import GateResult, PredictResult, TrainResult
+from liftgate.ledger.results import ExportResult, GateResult, PredictResult, TrainResult
 from liftgate.reporting.content import LineageNode, SettingDifference
 from liftgate.study.records import Gate
 
@@ -24,11 +24,17 @@ def verdict_lineage(verdict: StepEntry, run: LastRun) -> LineageNode:
     """Return the way back from the step of a gate, as a tree.
 
     verdict → gate, comparison → evaluations → predictions → data and run → recipe, weights, data, split
+    Of a gate about exports: verdict → gate, predictions of weights and exports, exports → run and so on
     """
     result = GateResult.from_body(verdict.result)
     gate = LineageNode("gate", verdict.name, result.gate_hash)
     evaluations = tuple(_node(step, run) for step in run.needs(verdict) if step.kind == "evaluate")
     name = f"{verdict.name}: {result.word}"
+    if result.exports:
+        stored = {one.path: one.sha256 for row in result.exports for one in row.predictions}
+        found = (LineageNode("predictions", path.rpartition("/")[2], sha256) for path, sha256 in stored.items())
+        exports = (_node(step, run) for step in run.needs(verdict) if step.kind == "export")
+        return LineageNode("verdict", name, verdict.key, (gate, *found, *exports))
     if result.comparison is None:
         return LineageNode("verdict", name, verdict.key, (gate, *evaluations))
     comparison = LineageNode("comparison", "treatment − control", content_hash(result.comparison), evaluations)
@@ -90,6 +96,10 @@ def _node(step: StepEntry, run: LastRun) -> LineageNode:
         node = LineageNode("recipe", _recipe_text(recipe), content_hash(recipe))
         run_name = TrainResult.from_body(step.result).run
         return LineageNode("run", run_name, step.key, (*below, node, *_given_files(step)))
+    if step.kind == "export":
+        made = ExportResult.from_body(step.result).files
+        files = (LineageNode("file", one.path.partition("/")[2], one.sha256) for one in made)
+        return LineageNode("export", name, step.key, (*below, *files, *_given_files(step)))
     return LineageNode(_NODE_KINDS.get(step.kind, step.kind), name, step.key, below)
 
 

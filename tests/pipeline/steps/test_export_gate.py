@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,13 @@ from liftgate.deploy.export.agreement import compare_detections
 from liftgate.deploy.export.proof import ExportProof, ProofSpec, prove
 from liftgate.deploy.export.symptoms import Symptom
 from liftgate.errors import StudyError
+from liftgate.hashing import file_hash
+from liftgate.ledger.chain import Ledger
+from liftgate.ledger.last_run import read_runs
 from liftgate.ledger.results import ExportedFile, GateResult
 from liftgate.pipeline.steps.export_gate import judge_exports
+from liftgate.reporting.content import LineageNode
+from liftgate.reporting.lineage import verdict_lineage
 from liftgate.study.answer import answer_of
 from liftgate.study.records import FlowStep, Gate, Study
 from liftgate.study.study_file import load
@@ -169,9 +175,27 @@ def test_a_study_proves_its_exports_and_knows_the_verdict_again(tmp_path: Path) 
     assert len(list((tmp_path / "runs/deliver/exports").iterdir())) == 1, "the flow's export is the gate's"
     text = done.report.read_text(encoding="utf-8")
     assert "onnx-fp32 − weights" in text.replace("<wbr>", "") and "within ±" in text
+    ways = list(nodes(lineage_of(tmp_path / "runs/deliver", "same")))
+    assert {row.sha256 for row in result.exports[0].predictions} <= {
+        way.hash for way in ways if way.kind == "predictions"
+    }
+    assert file_hash(checkpoint) in {way.hash for way in ways if way.kind == "weights"}, "back to the weights"
     assert {line.state for line in liftgate.plan(path)} == {"cached"}
     stored[1].unlink()
     assert [line.step for line in liftgate.plan(path) if line.state == "run"] == ["same"]
+
+
+def lineage_of(runs: Path, gate: str) -> LineageNode:
+    run = read_runs(Ledger(runs / "ledger.sqlite"))[-1]
+    step = run.gate(gate)
+    assert step is not None
+    return verdict_lineage(step, run)
+
+
+def nodes(one: LineageNode) -> Iterator[LineageNode]:
+    yield one
+    for below in one.made_from:
+        yield from nodes(below)
 
 
 def found_as_truth(folder: Path, checkpoint: Path) -> Path:
