@@ -138,13 +138,23 @@ def test_a_gate_that_answers_and_was_skipped_leaves_no_answer(write_study: Calla
         "enough": {"arm": "long", "on": "scenes.test", "claims": [{"metric": "mAP50", "at_least": 0.0001}]},
         "lift": {"metric": "mAP50", "treatment": "long", "control": "short", "on": "scenes.test"},
     }
-    flow = ["train", "enough", {"step": "lift", "when": {"enough": ["FAIL"]}}]
+    flow = ["train", "enough", {"step": "lift", "when": {"long": ["STOPPED"]}}]
     content, _ = _content(write_study(gates=gates, flow=flow, answer="lift"))
     assert [gate.gate.name for gate in content.gates] == ["enough"]
     assert content.unanswered.startswith("the gate that answers it, lift, was skipped")
     page = render_html(content)
     assert "No answer yet: the gate that answers it, lift, was skipped" in page
     assert "<title>colours</title>" in page
+
+
+def test_a_gate_that_made_the_answering_one_superfluous_answers_in_its_place(write_study: Callable[..., Path]) -> None:
+    gates = {
+        "enough": {"arm": "long", "on": "scenes.test", "claims": [{"metric": "mAP50", "at_least": 0.0001}]},
+        "lift": {"metric": "mAP50", "treatment": "long", "control": "short", "on": "scenes.test"},
+    }
+    flow = ["train", "enough", {"step": "lift", "when": {"enough": ["FAIL"]}}]
+    content, _ = _content(write_study(gates=gates, flow=flow, answer="lift"))
+    assert content.gates[0].gate.name == "enough" and content.unanswered == ""
 
 
 def _content(path: Path) -> tuple[ReportContent, Study]:
