@@ -135,7 +135,7 @@ def test_a_review_that_was_edited_or_has_nothing_to_show_is_refused(
 ) -> None:
     folder, _ = review
     edited = tmp_path / "review.json"
-    edited.write_text((folder / "review.json").read_text().replace('"suspicion": 0.9', '"suspicion": 0.8', 1))
+    edited.write_text((folder / "review.json").read_text().replace('"suspicion": 0.5', '"suspicion": 0.8', 1))
     with pytest.raises(DataError, match="edited"):
         read_review(edited)
     nothing = draw_review(MODELS.truth, surely(MODELS.truth), [])

@@ -62,5 +62,23 @@ def fit_logistic(first: Floats, second: Floats, *, ridge: float = 1.0) -> Logist
     return Logistic(mean, spread, found)
 
 
+def held_out_odds(first: Floats, second: Floats, *, folds: int = 5) -> Floats:
+    """Return (b,) odds of each row of `second`, from a fit that has not seen it.
+
+    A rare row of the first kind among the second would else count as an example against itself.
+
+    Args:
+        first: (a, F) evidence of the first kind, at least one row.
+        second: (b, F) evidence of the second kind, at least two rows.
+        folds: in how many parts `second` is left out in turn.
+    """
+    fold = np.arange(len(second)) % min(folds, len(second))
+    odds = np.zeros(len(second))
+    for part in range(int(fold.max()) + 1):
+        out = fold == part
+        odds[out] = fit_logistic(first, second[~out]).odds(second[out])
+    return odds
+
+
 def _design(evidence: Floats, mean: Floats, spread: Floats) -> Floats:
     return np.concatenate([np.ones((len(evidence), 1)), (evidence - mean) / spread], axis=1)

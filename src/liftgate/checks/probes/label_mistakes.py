@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import iou
-from liftgate.checks.probes.mistake_evidence import ImageEvidence, image_evidence
+from liftgate.checks.probes.mistake_evidence import SHIFTED, ImageEvidence, image_evidence
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
-from liftgate.stats.logistic import fit_logistic
+from liftgate.stats.logistic import fit_logistic, held_out_odds
 
 MistakeKind = Literal["missing", "spurious", "class", "box"]
 MISTAKE_KINDS: tuple[MistakeKind, ...] = get_args(MistakeKind)
@@ -31,6 +31,10 @@ _LARGEST_RATE = {"missing": 0.25, "spurious": 0.05, "class": 0.15, "box": 0.15}
 """Most that is believed of a kind: labels with more mistakes do not show what is right"""
 _PLATEAU = {"missing": 0.75, "spurious": 0.5, "class": 0.25, "box": 0.25}
 """Quantile of the planted mistakes' odds beyond which nearly every label is taken for a mistake"""
+_FEW = 20
+"""Of fewer rows nothing is learned"""
+_MANY = 500
+"""Of so many rows one more changes no fit: below, each is judged by a fit that has not seen it"""
 _SHIFT = (0.35, 0.6)
 """How far planted boxes are moved, in widths and heights"""
 _SEED = 20_260_104  # fixed: the same labels and predictions give the same findings
@@ -88,7 +92,8 @@ def _suspect_labels(dataset: Dataset, images: list[ImageEvidence]) -> list[_Susp
     chances = np.stack([_chance(kind, planted[kind], given) for kind in kinds], axis=1)
     suspects = []
     for (one, place), row in zip(places, chances, strict=True):
-        kind, odds = kinds[int(row.argmax())], float(row.sum())
+        # Of few labels the rates are too rough to be added up.
+        kind, odds = kinds[int(row.argmax())], float(row.sum() if len(places) >= _MANY else row.max())
         detection = -1 if kind == "spurious" else one.against(place, kind)
         kind = "spurious" if detection < 0 else kind
         suspects.append(
@@ -99,9 +104,11 @@ def _suspect_labels(dataset: Dataset, images: list[ImageEvidence]) -> list[_Susp
 
 def _chance(kind: MistakeKind, planted: Floats, given: Floats) -> Floats:
     """Return (n,) expected number of mistakes for each label that is there with such evidence; above 1: surely one."""
-    odds = fit_logistic(planted, given)
-    rate = min(_LARGEST_RATE[kind], 1 / float(np.quantile(odds.odds(planted), _PLATEAU[kind])))
-    return rate * odds.odds(given)
+    if len(given) < _FEW:
+        return np.zeros(len(given))
+    fitted = fit_logistic(planted, given)
+    rate = min(_LARGEST_RATE[kind], 1 / float(np.quantile(fitted.odds(planted), _PLATEAU[kind])))
+    return rate * (held_out_odds(planted, given) if len(given) < _MANY else fitted.odds(given))
 
 
 def _planted(dataset: Dataset, shown: list[tuple[ImageEvidence, Rows]]) -> dict[MistakeKind, Floats]:
@@ -158,6 +165,9 @@ def _suspect_detections(dataset: Dataset, images: list[ImageEvidence]) -> list[_
 
 def _chance_of_object(matched: Floats, alone: Floats) -> Floats:
     """Return (n,) expected number of unlabelled objects for each detection that is alone with such evidence."""
+    if len(alone) < _FEW:  # too few to learn from: an even chance where the model is as sure as of most labels
+        clear = (alone[:, 0] >= np.quantile(matched[:, 0], 0.25)) & (alone[:, 1] < SHIFTED[0])
+        return np.where(clear, FLAGGED, 0.0)
     fitted, scale = fit_logistic(matched, alone), len(matched) / len(alone)
     plateau = scale * float(np.quantile(fitted.odds(matched), _PLATEAU["missing"]))
     return min(_LARGEST_RATE["missing"], 1 / plateau) * scale * fitted.odds(alone)
