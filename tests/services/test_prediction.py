@@ -161,14 +161,17 @@ def test_a_page_shows_the_detections_and_the_labels_and_needs_nothing_else(tmp_p
         assert len(one["panels"][0]["boxes"]) == (rows & (result.predictions.scores >= 0.25)).sum()
         assert one["truth"] and one["jpeg"].startswith("data:image/jpeg;base64,")
     assert "What m.onnx finds" in page and "dashed white" in page
-    assert "http" not in page and "default-src 'none'" in page
+    assert "http:" not in page and "https:" not in page and "default-src 'none'" in page
     assert len(page) < 8_000_000
 
 
 def test_a_page_without_labels_says_that_nothing_there_is_known_to_be_right(tmp_path: Path) -> None:
     write_images(tmp_path / "set", 2)
-    predict(write_detector(tmp_path / "m.onnx"), tmp_path / "set/images/test", page=tmp_path / "look.html", conf=0.999)
+    predict(
+        write_detector(tmp_path / "m.onnx"), tmp_path / "set/images/test", page=tmp_path / "look.html", conf=0.99999
+    )
     page = (tmp_path / "look.html").read_text()
     assert "nothing here says what is right" in page and "nothing found" in page
+    assert "Found <select" in page and "Error <select" not in page
     with pytest.raises(UsageError, match=r"an \.html"):
         predict(tmp_path / "m.onnx", tmp_path / "set/images/test", page=tmp_path / "look.pdf")

@@ -5,12 +5,12 @@ What became better or worse is said by the verdicts of gates, not by the figures
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from liftgate.documents import load_json
 from liftgate.errors import LedgerError
 from liftgate.files import write_text
 from liftgate.hashing import short
@@ -70,7 +70,7 @@ def _runs(study: Path) -> Iterator[_Run]:
 def _settings(folder: RunFolder) -> dict[str, object]:
     """Return what a run depends on, as its preflight.json has it; empty: it cannot be read."""
     try:
-        facts = json.loads(folder.preflight.read_bytes())
+        facts = load_json(folder.preflight)
         recipe = {str(name): value for name, value in facts["recipe"].items()}
         return {"weights": facts["weights"], "data": facts["data"], "seed": facts["seed"], **recipe}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

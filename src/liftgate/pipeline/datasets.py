@@ -16,7 +16,7 @@ from liftgate.data.formats.read import read
 from liftgate.data.grouping.groups import assign_groups
 from liftgate.data.splits.folds import extend_split
 from liftgate.data.splits.split import Split, TooFewGroups, make_split, read_split
-from liftgate.errors import DataError, LiftgateError, StudyError
+from liftgate.errors import DataError, StudyError, UsageError
 from liftgate.hashing import content_hash, file_hash, short
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import DataEntry, FrozenSplit, SplitSummary
@@ -25,6 +25,10 @@ from liftgate.pipeline.mixing import mix_hash, mixed
 from liftgate.progress import Progress, silent
 from liftgate.study.records import DatasetSpec, Stage, Study
 from liftgate.suggestions import suggestion
+
+
+class ChangedSplit(DataError):
+    """A frozen split was changed since it was written."""
 
 
 class StudyDatasets:
@@ -51,14 +55,21 @@ class StudyDatasets:
         return {spec.name: self.dataset(spec.name) for spec in self.study.datasets}
 
     def readable(self) -> tuple[dict[str, Dataset], dict[str, str]]:
-        """Return the datasets that can be read, by name, and why each of the others cannot: a report needs none."""
+        """Return the datasets that can be read, by name, and why each of the others cannot: a report needs none.
+
+        Raises:
+            ChangedSplit: a frozen split is not the one in the ledger, so that nothing says what was held out.
+            LedgerError: the ledger was changed.
+        """
         found: dict[str, Dataset] = {}
         unreadable: dict[str, str] = {}
         for spec in self.study.datasets:
             try:
                 found[spec.name] = self.dataset(spec.name)
-            except (LiftgateError, OSError) as error:
-                unreadable[spec.name] = error.what if isinstance(error, LiftgateError) else str(error.strerror)
+            except ChangedSplit:
+                raise
+            except (UsageError, OSError) as error:
+                unreadable[spec.name] = error.what if isinstance(error, UsageError) else str(error.strerror)
         return found, unreadable
 
     def as_far_as_split(self) -> tuple[dict[str, Dataset], dict[str, TooFewGroups]]:
@@ -253,7 +264,7 @@ class StudyDatasets:
         """Refuse a frozen split that was changed since it was written.
 
         Raises:
-            DataError: its SHA-256 is not in the ledger.
+            ChangedSplit: its SHA-256 is not in the ledger.
         """
         place = frozen.relative_to(self._workspace.folder).as_posix()
         entries = Ledger(self._workspace.ledger).records(DataEntry)
@@ -261,7 +272,7 @@ class StudyDatasets:
         if known and (found := file_hash(frozen)) not in known:
             hint = "restore it from a copy, or delete it: the next run makes a new split, which is another test set"
             what = "the frozen split was changed: it is not the one in the ledger"
-            raise DataError(what, where=frozen, expected=short(known[-1]), got=short(found), hint=hint)
+            raise ChangedSplit(what, where=frozen, expected=short(known[-1]), got=short(found), hint=hint)
 
     def _split_by_ratios(self, spec: DatasetSpec, dataset: Dataset) -> Split:
         """Return the split by `ratios`.

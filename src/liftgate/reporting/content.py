@@ -97,6 +97,8 @@ class ImageBrowser:
     """All that were measured"""
     note: str
     """How they were chosen"""
+    kinds_are: str = "Error"
+    """What the kinds of its images are called"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from liftgate.documents import LARGE, load_json
 from liftgate.evaluation.calibration import bin_edges
 from liftgate.evaluation.metric_names import LESS_IS_BETTER
 from liftgate.evaluation.records import Comparison, Evaluation
@@ -40,7 +40,7 @@ def read_full_evaluation(workspace: Workspace, ledger: Ledger, step: StepEntry) 
     path = evaluation_file(workspace, step)
     if not recorded or recorded[-1] is None or not path.is_file() or file_hash(path) != recorded[-1]:
         return None
-    return Evaluation.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    return Evaluation.from_dict(load_json(path, LARGE))
 
 
 def evaluation_file(workspace: Workspace, step: StepEntry) -> Path:

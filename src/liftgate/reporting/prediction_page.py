@@ -16,8 +16,8 @@ from liftgate.reporting.page import environment
 from liftgate.reporting.pictures import PictureBudget, picture
 
 _MAX_IMAGES = 300
-NOTHING = "nothing found"
-"""Filter for images without a detection"""
+SOMETHING, NOTHING = "something found", "nothing found"
+"""Filters for images with and without a detection"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,14 @@ def prediction_page(
         made = picture(dataset, index[image], {model: predictions}, conf=shown_conf)
         if not budget.take(made):
             break
-        kinds = () if made.panels[0].boxes else (NOTHING,)
+        kinds = (SOMETHING,) if made.panels[0].boxes else (NOTHING,)
         shown.append(BrowsedImage(made, image_classes(made), kinds))
     return PredictionPage(
         model=model,
         images=dataset.name,
-        browser=ImageBrowser(tuple(shown), len(index), f"In random order. Boxes from confidence {shown_conf:g}."),
+        browser=ImageBrowser(
+            tuple(shown), len(index), f"In random order. Boxes from confidence {shown_conf:g}.", "Found"
+        ),
         n_detections=len(predictions),
         kept_conf=kept_conf,
         shown_conf=shown_conf,
