@@ -7,12 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from liftgate.testing.backends import BackendContract
 
-# No test is timed: on a busy machine any example may take longer than hypothesis' 200 ms.
-settings.register_profile("untimed", deadline=None)
+# No test is timed: on a busy machine any example may take long, and so may making it.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 # The workers of pytest-xdist share the cores: more threads of torch and BLAS would only compete for them.

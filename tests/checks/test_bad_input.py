@@ -30,7 +30,9 @@ NUMBERS = st.one_of(
     st.floats(allow_nan=True).map(str),
 )
 ROWS = st.lists(st.lists(NUMBERS, max_size=8).map(" ".join), max_size=6).map("\n".join)
-RELAXED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
+RELAXED = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=15
+)
 
 
 @RELAXED

@@ -17,7 +17,9 @@ from liftgate.diagnosis import diagnose
 from liftgate.diagnosis.trace import head_curves, read_trace
 from liftgate.errors import DataError
 
-quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def ids(*folders: Path) -> list[str]:
@@ -653,7 +655,9 @@ _cells = st.sampled_from(["0", "1", "-1", "nan", "inf", "", "x", "1e308", "0.5",
 
 
 @given(st.lists(st.lists(_cells, min_size=14, max_size=16), max_size=40))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_any_rows_whatever_are_read_without_a_traceback(tmp_path: Path, rows: Sequence[Sequence[str]]) -> None:
     (tmp_path / "results.csv").write_text("\n".join(",".join(row) for row in [HEADER, *rows]))
     for diagnosis in diagnose([tmp_path]):

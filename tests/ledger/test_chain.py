@@ -76,7 +76,9 @@ def test_entries_come_back_as_they_were_written_in_order_and_by_kind(ledger: Led
     assert ledger.verify() == 2
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(body=st.dictionaries(st.text(), JSON, max_size=4))
 def test_any_plain_json_body_survives(body: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -167,7 +167,9 @@ def test_every_kind_of_fault_through_every_pair_of_formats(form: str, kind: str,
     round_trip(tmp_path, form, [kind], to)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_any_mixture_of_faults_through_any_pair_of_formats(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -239,7 +239,9 @@ _ROW = st.dictionaries(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(images=st.lists(_ROW, max_size=3), rows=st.lists(_ROW, max_size=4), categories=st.lists(_ROW, max_size=3))
 def test_rows_of_any_type_raise_nothing_but_our_own_error(
     tmp_path: Path, images: list, rows: list, categories: list

@@ -127,7 +127,7 @@ json_values = st.recursive(
 keys = st.sampled_from(["quality", "score", "detections", "bbox", "class", "truth", "time", "camera", "model_version"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 @given(rows=st.lists(st.dictionaries(keys, json_values), max_size=4))
 def test_no_row_brings_the_reader_down(tmp_path: Path, rows: list[dict[str, object]]) -> None:
     path = write_jsonl(tmp_path / "log.jsonl", [{"image": "0.jpg", **row} for row in rows])
