@@ -7,13 +7,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from data.production_log.rows import HOUR, START, logged, write, write_many
 from liftgate.data.production_log.compaction import HOURS, Retention, compact
-from liftgate.data.production_log.live import LIVE, LogWriter
+from liftgate.data.production_log.live import LIVE, LogWriter, open_log
 from liftgate.data.production_log.log_rows import LogFilter, is_production_log, read_log
 from liftgate.errors import DataError, UsageError
 
@@ -151,6 +152,15 @@ def test_a_process_that_is_killed_at_any_time_loses_no_acknowledged_row_and_doub
     assert len(numbers) == len(set(numbers)), "no row is there twice"
     compact(tmp_path, now=START + 1e12)
     assert sorted(int(Path(one.image).stem) for one in read_log(tmp_path)) == sorted(numbers)
+
+
+def test_servers_that_begin_at_once_make_one_log(tmp_path: Path) -> None:
+    for number in range(20):
+        with ThreadPoolExecutor(6) as pool:
+            opened = list(pool.map(lambda _, n=number: open_log(tmp_path / str(n), create=True), range(6)))
+        for db in opened:
+            assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            db.close()
 
 
 def test_two_servers_write_one_log(tmp_path: Path) -> None:

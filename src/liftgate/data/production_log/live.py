@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -56,12 +57,31 @@ def open_log(folder: Path, *, create: bool = False) -> sqlite3.Connection:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         db = sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        db.executescript(_SCHEMA)
+        prepare(db, _SCHEMA)
     except sqlite3.DatabaseError as error:
         raise DataError("the production log cannot be opened", where=path, got=error) from None
     return db
+
+
+def prepare(db: sqlite3.Connection, schema: str) -> None:
+    """Make a database one that is read while it is written, with these tables.
+
+    Two processes that begin at once meet a lock here for which SQLite does not wait.
+
+    Raises:
+        sqlite3.DatabaseError: it is no database, cannot be written, or stays locked.
+    """
+    end = time.monotonic() + _TIMEOUT
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.executescript(schema)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
 
 
 class LogWriter:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import iou
+from liftgate.data.production_log.live import prepare
 from liftgate.data.production_log.records import LoggedBox
 from liftgate.errors import DataError
 
@@ -81,9 +82,7 @@ class PairStore:
     def __init__(self, folder: Path) -> None:
         """Open the store of a test, made if it is missing."""
         self._db = sqlite3.connect(folder / PAIRS, isolation_level=None, timeout=10)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
+        prepare(self._db, _SCHEMA)
 
     def add(self, pair: Pair) -> None:
         """Add one."""
