@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +22,6 @@ from liftgate.judging.draw_files import read_draw
 from liftgate.judging.review import draw_review, write_review
 from liftgate.testing.data import picture
 
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 KEYS = {"yes": "y", "no": "n", "unsure": "u", "both": "y", "neither": "n", "first": "1", "second": "2"}
 GROUPS = r"^(?P<group>g\d+)_"
 
@@ -50,18 +47,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     assert main(["judge", str(control), str(treatment), *options, "--out", str(root / "judging")]) == 0
     folder = root / "judging"
     return Study(models, control, treatment, root / "images", folder, read_draw(folder))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = os.environ.get("LIFTGATE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("no chromium on this machine: the page is not looked at in a browser")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=QUIET)
-        yield opened
-        opened.close()
 
 
 def keys_of(word: str) -> list[str]:

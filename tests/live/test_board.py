@@ -1,4 +1,4 @@
-"""The board: what studies do now and what was decided, for this machine and whoever has the token."""
+"""The board: what studies do now and what was decided, for this machine and anybody who has the token."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ from pipeline.conftest import one_arm as one_arm
 from pipeline.conftest import write_study as write_study
 from pipeline.gated import Gate, wait_until
 from reporting.test_browser import CONTRAST
-from reporting.test_browser import browser as browser
 
 Write = Callable[..., Path]
 TOKEN = "a-token-of-a-test"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ import pytest
 
 from deploy.serving.running import RunningServer, running
 
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 TOKEN = "a-token-of-enough-letters"
 DROP = """([name, text]) => {
   const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
@@ -26,18 +23,6 @@ COLOURED = """() => {
   const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
   return data.some((value) => value > 0);
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = os.environ.get("LIFTGATE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("no chromium on this machine: the page is not looked at in a browser")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=QUIET)
-        yield opened
-        opened.close()
 
 
 @pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["wide", "phone"])
@@ -95,4 +80,5 @@ def test_the_page_asks_for_the_token_and_uses_it(browser: Any, models: Path, ima
         page.locator("#model", has_text="model v0").wait_for()
         page.set_input_files("#files", str(images[0]))
         page.wait_for_selector("article canvas")
+        assert page.locator("article").count() == 1
         page.close()

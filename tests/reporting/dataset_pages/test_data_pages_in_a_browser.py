@@ -19,7 +19,7 @@ from liftgate.reporting.dataset_pages import agreement_page, dataset_page, rende
 from liftgate.reporting.dataset_pages.findings import findings_page, render_findings
 from liftgate.testing.data import dataset as make
 from liftgate.testing.data import picture
-from reporting.test_browser import CONTRAST, browser  # noqa: F401  (a fixture)
+from reporting.test_browser import CONTRAST
 
 LONG = "a class name that is much longer than anybody would ever want to read in a table"
 
@@ -72,7 +72,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("name", ["one", "two", "agree", "findings"])
 def test_the_page_opens_offline_without_complaint_or_request_fits_and_can_be_read(
-    browser: Any,  # noqa: F811
+    browser: Any,
     pages: dict[str, Path],
     name: str,
     scheme: str,
@@ -94,7 +94,7 @@ def test_the_page_opens_offline_without_complaint_or_request_fits_and_can_be_rea
 
 
 def test_a_reason_beside_a_finding_is_an_ignore_of_the_next_check(
-    browser: Any,  # noqa: F811
+    browser: Any,
     pages: dict[str, Path],
 ) -> None:
     page = browser.new_page()
