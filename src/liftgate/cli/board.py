@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
             emit_json({"address": address})
             return
         show(address)
-        say("read only, for this machine and whoever has the token; Ctrl-C ends it")
+        say("read only, for this machine and anybody who has the token; Ctrl-C ends it")
         port = address.partition("127.0.0.1:")[2].partition("/")[0]
         say(f"from another machine: ssh -L {port}:127.0.0.1:{port} THIS_MACHINE, then the same address there")
 

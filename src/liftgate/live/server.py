@@ -1,4 +1,4 @@
-"""The server of the board: on loopback alone, for whoever has the token, and nothing but GET."""
+"""The server of the board: on loopback alone, for anybody who has the token, and nothing but GET."""
 
 from __future__ import annotations
 
