@@ -2,8 +2,8 @@
 
     python benchmarks/kill_loop.py [--kills 100] [--epochs 300] [--recipe sgd,adamw,musgd] [--points] [--folder DIR]
 
-1. random: kill -9 of the child at random moments (loading, training, validating, writing), same call again, until the
-   asked number of kills is reached; then it may finish. Once for each recipe.
+1. random: kill -9 of the child at random moments (loading, training, validating, writing), same call again, until it
+   finishes; then another training, until the asked number of kills is reached. Once for each recipe.
 2. points (--points): one kill at each named point: before and after the CSV row, the checkpoint, the side-car's
    state, its rename, the epoch's report, and around the strip of the optimizer at the end.
 
@@ -109,10 +109,13 @@ def main() -> int:
 
         for which in args.recipe.split(",") if args.kills else ():
             left_alone = run(job(f"alone-{which}", which, args.epochs))
-            tally = Tally(job(f"killed-{which}", which, args.epochs))
-            tally.kill_at_random(args.kills, random.Random(args.seed))
-            lines.append(tally.against(left_alone, f"{RECIPES[which]['optimizer']}, at random moments"))
-            print(lines[-1], flush=True)
+            dice, missing, begun = random.Random(args.seed), args.kills, time.monotonic()
+            while missing:
+                tally = Tally(job(f"killed-{which}-{missing}", which, args.epochs))
+                tally.kill_at_random(missing, dice)
+                missing -= tally.kills
+                lines.append(tally.against(left_alone, f"{RECIPES[which]['optimizer']}, at random moments"))
+                print(lines[-1], f"{missing} kills to go, {time.monotonic() - begun:.0f} s", flush=True)
         if args.points:
             left_alone = run(job("alone-short", "sgd", 6))
             for point in POINTS:
@@ -166,7 +169,6 @@ class Tally:
                     killer.after(dice.uniform(0.1, 8.0))
                 delay = dice.uniform(0.0, 1.5)
                 if self.attempt(lambda killer=killer, delay=delay: killer.after(delay)):  # type: ignore[misc]
-                    print(f"finished after {self.kills} kills: fewer than asked for, give more --epochs")
                     return
             if self.kills % 10 == 0 or self.lost or self.unreadable:
                 said = f"{self.kills} kills, epoch {self.reported}, lost {self.lost}"
@@ -245,7 +247,11 @@ def unreadable(job: TrainJob) -> list[str]:
         except zipfile.BadZipFile:
             bad.append(str(path))
     for generation in sidecar.generations(job.out):
-        with (generation.folder / "results.csv").open() as file:
+        damage, curve = generation.damage(), generation.folder / "results.csv"
+        if damage or not curve.is_file():
+            bad.append(f"{generation.folder}: {damage or 'no results.csv'}")
+            continue
+        with curve.open() as file:
             rows = list(csv.DictReader(file))
         if [int(row["epoch"]) for row in rows] != list(range(1, generation.epoch + 1)) or None in rows[-1].values():
             bad.append(str(generation.folder / "results.csv"))

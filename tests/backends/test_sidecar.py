@@ -67,6 +67,31 @@ def test_half_a_generation_of_a_killed_process_is_not_seen(tmp_path: Path) -> No
     assert [generation.epoch for generation in sidecar.generations(tmp_path)] == [2, 1]
 
 
+def test_a_generation_that_a_kill_left_half_deleted_is_not_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for epoch in (1, 2):
+        _commit(tmp_path, epoch)
+
+    def killed(folder: Path, ignore_errors: bool = False) -> None:
+        (folder / "results.csv").unlink(missing_ok=True)
+        (folder / "sha256.json").unlink(missing_ok=True)
+        if folder.is_dir() and "part" not in folder.name:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("shutil.rmtree", killed)
+        _commit(tmp_path, 3)
+    assert [generation.epoch for generation in sidecar.generations(tmp_path)] == [3, 2]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("shutil.rmtree", killed)
+        sidecar.keep_newest(tmp_path)
+    assert [generation.epoch for generation in sidecar.generations(tmp_path)] == [3]
+    for epoch in (4, 5):
+        _commit(tmp_path, epoch)
+    assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["epoch-00004", "epoch-00005"]
+
+
 def test_no_state_is_no_generation(tmp_path: Path) -> None:
     assert list(sidecar.generations(tmp_path)) == []
     sidecar.discard(tmp_path)

@@ -8,6 +8,7 @@ Hashes of its files lie in it, so that no training goes on from a state that was
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -93,14 +94,14 @@ def finish(out: Path, epoch: int, part: Path, save: Callable[[Path], None]) -> N
                 _sync(path)
         fsync_folder(part)
         final = part.with_name(f"epoch-{epoch:05d}")
-        shutil.rmtree(final, ignore_errors=True)
+        _remove(final)
         part.rename(final)
         fsync_folder(part.parent)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
     for old in list(generations(out))[_N_GENERATIONS:]:
-        shutil.rmtree(old.folder, ignore_errors=True)
+        _remove(old.folder)
 
 
 class BackgroundWriter:
@@ -144,12 +145,20 @@ def restore_files(generation: Generation, out: Path, files: Iterable[str]) -> No
 def keep_newest(out: Path) -> None:
     """Remove every generation but the newest: the run has stopped, but may be resumed."""
     for old in list(generations(out))[1:]:
-        shutil.rmtree(old.folder, ignore_errors=True)
+        _remove(old.folder)
 
 
 def discard(out: Path) -> None:
     """Remove every generation: the run is finished and recorded."""
     shutil.rmtree(out / "state", ignore_errors=True)
+
+
+def _remove(generation: Path) -> None:
+    # Renamed first: one that a kill left half deleted, without its hashes, would pass for one of an older version.
+    with contextlib.suppress(OSError):  # it is not there, or the disk is read-only
+        generation.rename(generation.with_name(f".deleted-{os.getpid()}-{generation.name}"))
+    for deleted in generation.parent.glob(".deleted-*"):
+        shutil.rmtree(deleted, ignore_errors=True)
 
 
 def _link(source: Path, link: Path) -> None:
