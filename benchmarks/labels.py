@@ -3,6 +3,7 @@
     python -P benchmarks/labels.py simulated [--runs 200] > benchmarks/labels.txt
     python -P benchmarks/labels.py stopping [--runs 200]
     python -P benchmarks/labels.py sampling [--runs 200]
+    python -P benchmarks/labels.py noise [--runs 200]
     python -P benchmarks/labels.py real --truth data.yaml --control old.json --treatment new.json [--groups RULE]
 
 `simulated`: videos whose objects differ in how hard they are, and two models that find most of the same ones; the true
@@ -31,8 +32,10 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.data.detections import read_predictions
 from liftgate.evaluation.alignment import align
 from liftgate.evaluation.compare import compare
+from liftgate.evaluation.label_errors import compare_with_errors
 from liftgate.evaluation.match_table import match
 from liftgate.evaluation.matched_predictions import match_for_metric, replicates
+from liftgate.evaluation.records import LabelErrors
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.truth import read_truth
 from liftgate.evaluation.verdict import as_gain, decide
@@ -240,12 +243,12 @@ def line(name: str, metric: str, studies: list[Study], truth: float | None) -> s
     )
 
 
-def true_differences(kind: str) -> dict[str, float]:
+def true_differences(kind: str, metrics: tuple[str, ...] = METRICS) -> dict[str, float]:
     """The differences in many videos of the process."""
-    parts: dict[str, list[float]] = {metric: [] for metric in METRICS}
+    parts: dict[str, list[float]] = {metric: [] for metric in metrics}
     for seed in range(4):
         models = simulated(np.random.default_rng(10**6 + seed), 800, "even", kind)
-        for metric in METRICS:
+        for metric in metrics:
             spec = ComparisonSpec(metric=metric)
             parts[metric].append(compare(models.truth, models.control, models.treatment, spec).delta.estimate)
     return {metric: float(np.mean(values)) for metric, values in parts.items()}
@@ -299,6 +302,51 @@ def run_stopping(runs: int) -> Iterator[str]:
                 f"passes in {100 * settled / runs:3.0f}%, at {np.median(judged or [np.nan]):.0f} groups and "
                 f"{np.median(asked or [np.nan]):.0f} judgements (median)"
             )
+
+
+def run_noise(runs: int) -> Iterator[str]:
+    """Rows of comparisons by wrong labels, with and without their rate."""
+    metrics = ("recall", "precision", "mAP50")
+    yield f"{'labels':<34} {'metric':<10} {'runs':>5}  cover, false PASS, width as they are   with --label-errors"
+    for kind in ("near", "middle"):
+        truth = true_differences(kind, metrics)
+        for how, rate in (("random", 0.01), ("random", 0.05), ("favour", 0.01), ("favour", 0.05)):
+            found: dict[str, list[tuple[Interval, Interval]]] = {metric: [] for metric in metrics}
+            for seed in range(runs):
+                rng = np.random.default_rng([9, seed])
+                models = wrong_labels(simulated(rng, 20, "even", kind), how, rate, rng)
+                for metric in metrics:
+                    spec = ComparisonSpec(metric=metric)
+                    wide = compare_with_errors(*models, spec, LabelErrors(rate, "planted")).delta
+                    found[metric].append((compare(*models, spec).delta, wide))
+            for metric, pairs in found.items():
+                columns = [_covered([pair[k] for pair in pairs], truth[metric]) for k in (0, 1)]
+                yield f"{f'{kind}, {rate:.0%} wrong, {how}':<34} {metric:<10} {runs:>5}  {columns[0]:<38} {columns[1]}"
+
+
+def _covered(intervals: list[Interval], truth: float) -> str:
+    both = [one for one in intervals if one.established]
+    cover = 100 * np.mean([one.low <= truth <= one.high for one in both])
+    passed = 100 * np.mean([one.low > truth for one in both])
+    return f"{cover:6.1f} {passed:6.1f} {np.median([one.high - one.low for one in both]):7.4f}"
+
+
+def wrong_labels(models: Models, how: str, rate: float, rng: np.random.Generator) -> Models:
+    """Make a share of the labels wrong: gone, of another class or elsewhere; or gone where only the control hits."""
+    labels = models.truth.labels
+    number = round(rate * len(labels))
+    if how == "favour":
+        table = [match(models.truth, one) for one in models[1:]]
+        found = [np.isin(np.arange(len(labels)), t.found[(t.score >= CONF) & (t.hit[0] & 1 != 0)]) for t in table]
+        gone = rng.permutation(np.flatnonzero(found[0] & ~found[1]))[:number]
+        return models._replace(truth=replace(models.truth, labels=labels.take(~np.isin(np.arange(len(labels)), gone))))
+    wrong = rng.permutation(len(labels))[:number]
+    gone, other, moved = np.array_split(wrong, 3)
+    cls, boxes = labels.cls.copy(), labels.boxes.copy()
+    cls[other] = 1 - cls[other]
+    boxes[moved] += 0.5 * np.tile(boxes[moved, 2:] - boxes[moved, :2], 2)
+    table = replace(labels, cls=cls, boxes=boxes, sides=None).take(~np.isin(np.arange(len(labels)), gone))
+    return models._replace(truth=replace(models.truth, labels=table))
 
 
 def run_sampling(runs: int) -> Iterator[str]:
@@ -375,7 +423,7 @@ def run_real(args: argparse.Namespace) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("simulated", "stopping", "sampling", "real"))
+    parser.add_argument("what", choices=("simulated", "stopping", "sampling", "noise", "real"))
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--truth", type=Path)
     parser.add_argument("--control")
@@ -386,8 +434,9 @@ def main() -> None:
     parser.add_argument("--name", default="real")
     parser.add_argument("--share", type=float, nargs="+", default=[0.25, 0.5])
     args = parser.parse_args()
-    if args.what in ("stopping", "sampling"):
-        rows = run_stopping(args.runs) if args.what == "stopping" else run_sampling(args.runs)
+    others = {"stopping": run_stopping, "sampling": run_sampling, "noise": run_noise}
+    if args.what in others:
+        rows = others[args.what](args.runs)
     else:
         print(HEADER, flush=True)
         rows = run_simulated(args.runs) if args.what == "simulated" else run_real(args)

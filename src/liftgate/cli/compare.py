@@ -13,6 +13,7 @@ from liftgate.cli.measurement_options import (
     DEFAULT_LEVEL,
     PREDICTIONS,
     add_breakdown,
+    add_label_errors,
     add_measuring,
     add_sample,
     measuring,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 _SHOWN_CLASSES = 10
 _SHOWN_IMAGES = 3
-_OF_LABELS = ("split", "groups", "images", "sigmas", "common", "by", "threats", "threshold", "val", "val_truth")
+_OF_LABELS = ("split", "groups", "images", "sigmas", "common", "by", "threats", "threshold", "val", "val_truth",
+              "label_errors")  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_measuring(parser)
     add_breakdown(parser)
+    add_label_errors(parser)
     add_sample(parser)
     add_open_anyway(parser)
     add_json(parser)
@@ -92,7 +95,10 @@ def run(args: argparse.Namespace) -> int:
             (treatment,) = treatments.values()
             result = liftgate.compare(args.truth, control, treatment, progress=bar, **options, **measuring(args))
         else:
-            result = liftgate.compare_arms(args.truth, control, treatments, progress=bar, **options, **measuring(args))
+            several_options = measuring(args)
+            if several_options.pop("label_errors") is not None:
+                raise UsageError("wrong labels are allowed for in a comparison of two models", got="several treatments")
+            result = liftgate.compare_arms(args.truth, control, treatments, progress=bar, **options, **several_options)
     if args.json:
         emit_json(result.to_dict())
     else:

@@ -11,6 +11,7 @@ import liftgate
 from liftgate.cli.measurement_options import (
     PREDICTIONS,
     add_breakdown,
+    add_label_errors,
     add_measuring,
     add_sample,
     measuring,
@@ -38,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="keypoints within a share of box_diagonal, max_side or torso:KEYPOINT,KEYPOINT: box_diagonal=0.05",
     )  # fmt: skip
     add_breakdown(parser)
+    add_label_errors(parser)
     add_sample(parser)
     add_open_anyway(parser)
     add_json(parser)
@@ -62,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
                 progress=bar,
                 **measuring(args),
             )
-    for name in ("contaminated", "truth_faults", "left_out", "remarks", "max_det_cut", "max_det_oks_cut", "no_boxes"):
+    for name in ("contaminated", "truth_faults", "left_out", "remarks", "max_det_cut", "max_det_oks_cut", "no_boxes",
+                 "label_errors"):  # fmt: skip
         if name in evaluation.settings:
             say(f"warning: {evaluation.settings[name]}")
     if args.json:

@@ -59,13 +59,23 @@ def add_sample(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_label_errors(parser: argparse.ArgumentParser) -> None:
+    """Add --label-errors to evaluate and compare."""
+    parser.add_argument(
+        "--label-errors", metavar="SHARE|JSON",
+        help="largest share of wrong labels (0.03), or the --json of `data agree` or `check --reviewed`: intervals "
+        "then hold whatever these labels should have been",
+    )  # fmt: skip
+
+
 def of_sample(args: argparse.Namespace) -> SampleOptions:
     """Return the keyword arguments of `evaluate_sample` and `compare_sample` from the options.
 
     Raises:
         UsageError: an option that a sample does not take.
     """
-    refused = ("groups", "sigmas", "common", "by", "threats", "threshold", "val", "val_truth", "errors", "pck")
+    refused = ("groups", "sigmas", "common", "by", "threats", "threshold", "val", "val_truth", "errors", "pck",
+               "label_errors")  # fmt: skip
     if unused := [name for name in refused if getattr(args, name, None)]:
         raise UsageError(
             "not on a drawn sample: it has its own groups, and only box metrics and rates are weighted",
@@ -109,6 +119,7 @@ def measuring(args: argparse.Namespace) -> dict[str, Any]:
         "threats",
         "threshold",
         "val_truth",
+        "label_errors",
         "open_anyway",
     )
     options = {name: getattr(args, name) for name in names if hasattr(args, name)}

@@ -108,6 +108,36 @@ class Evaluation:
         return display.html_table(title, _evaluation_rows(self), self.method)
 
 
+@dataclass(frozen=True, slots=True)
+class LabelErrors:
+    """How many labels may be wrong, and what an interval and a verdict were without that doubt."""
+
+    rate: float
+    """Largest share of the labels of each class that may be wrong: missing, superfluous, misplaced, of another class"""
+    source: str
+    """Where the rate is from, in words"""
+    n_wrong: int = 0
+    """Labels that were taken to be wrong, all in one model's favour"""
+    low: float | None = None
+    """Of the interval without the doubt"""
+    high: float | None = None
+    verdict: VerdictWord | None = None
+    """Without the doubt; None: of an evaluation"""
+
+    @property
+    def text(self) -> str:
+        """The doubt in a sentence."""
+        favour = "its favour or against it" if self.verdict is None else "one model's favour"
+        start = (
+            f"Up to {percent(round(self.rate, 4))} of the labels of each class may be wrong ({self.source}): the "
+            f"interval allows for {self.n_wrong:,} wrong labels, all in {favour}"
+        )
+        if self.verdict is None:
+            return f"{start}."
+        without = "" if self.low is None or self.high is None else f" [{self.low:+.4f}, {self.high:+.4f}],"
+        return f"{start}; without them{without} {self.verdict}."
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """Paired difference treatment − control of one metric on the same images."""
@@ -143,7 +173,9 @@ class Comparison:
     slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """slice → control, treatment, delta, interval, level, method, n_images, n_groups, p_holm"""
     settled_by: str = ""
-    """Of several seeds: what would settle a MARGINAL verdict, more seeds or more groups, in words"""
+    """What would settle a MARGINAL verdict where it is not a number of groups alone, in words"""
+    label_errors: LabelErrors | None = None
+    """Wrong labels that the interval allows for; None: the labels are taken as they are"""
 
     @property
     def less_is_better(self) -> bool:
@@ -191,13 +223,14 @@ class Comparison:
             "p_adjusted": self.p_adjusted,
             "slices": {name: dict(row) for name, row in self.slices.items()},
             "delta_details": asdict(self.delta),
-        }
+        } | ({} if self.label_errors is None else {"label_errors": asdict(self.label_errors)})
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Comparison:
         """Return the comparison that `to_dict` wrote."""
         values = {f.name: record[f.name] for f in fields(cls) if f.name in record}
         values["delta"] = Interval(**record["delta_details"])
+        values["label_errors"] = LabelErrors(**doubt) if (doubt := record.get("label_errors")) else None
         values["differences"], values["images"] = tuple(record["differences"]), tuple(record["images"])
         return cls(**values)
 

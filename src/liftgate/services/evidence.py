@@ -12,6 +12,7 @@ from liftgate.errors import UsageError
 from liftgate.evaluation import compare as comparing
 from liftgate.evaluation import evaluate as evaluating
 from liftgate.evaluation import multiple_comparisons
+from liftgate.evaluation.label_errors import compare_with_errors, evaluate_with_errors
 from liftgate.evaluation.oks_sigmas import Sigmas
 from liftgate.evaluation.pck import Pck
 from liftgate.evaluation.records import Comparison, Comparisons, Evaluation
@@ -28,6 +29,7 @@ from liftgate.evaluation.truth import Truth, read_truth
 from liftgate.progress import Progress, silent
 from liftgate.services.evidence_inputs import read_inputs
 from liftgate.services.image_level_request import ImageLevelRequest
+from liftgate.services.label_error_rate import label_error_rate
 from liftgate.study.records import ClaimWord, Rule
 from liftgate.suggestions import suggestion
 
@@ -50,6 +52,7 @@ def evaluate(
     threshold: float | str | None = None,
     val: PredictionsSource | None = None,
     val_truth: Path | str | None = None,
+    label_errors: float | str | Path | None = None,
     open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
@@ -73,6 +76,8 @@ def evaluate(
             it with the predictions `val` on val.
         val: predictions on val by which the threshold is chosen.
         val_truth: truth of val, if that is another file.
+        label_errors: the largest share of the labels of each class that may be wrong, or the JSON of `data agree` or
+            `check --reviewed`; intervals then hold whatever these labels should have been.
         open_anyway: reason to evaluate images that a study has locked. Its ledger records the opening, and
             `settings["contaminated"]` marks the result.
         progress: called with the number of items done and in all.
@@ -90,9 +95,13 @@ def evaluate(
         dataset, (predictions,), common=common, by=by, open_anyway=open_anyway, image_level=image_level
     )
     chosen = inputs.thresholds[0] if inputs.thresholds else None
-    result = evaluating.evaluate(
-        inputs.truth, inputs.predictions[0], replace(spec, threshold=chosen, slices=inputs.slices)
-    )
+    spec = replace(spec, threshold=chosen, slices=inputs.slices)
+    if label_errors is None:
+        result = evaluating.evaluate(inputs.truth, inputs.predictions[0], spec)
+    else:
+        result = evaluate_with_errors(
+            inputs.truth, inputs.predictions[0], spec, label_error_rate(label_errors, inputs.truth)
+        )
     return replace(result, settings={**result.settings, **inputs.remarks()})
 
 
@@ -117,6 +126,7 @@ def compare(
     threshold: float | str | None = None,
     val: Sequence[PredictionsSource] = (),
     val_truth: Path | str | None = None,
+    label_errors: float | str | Path | None = None,
     open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> Comparison:
@@ -142,6 +152,7 @@ def compare(
         threshold: as in `evaluate`.
         val: predictions of control and treatment on val, by which the threshold of each is chosen.
         val_truth: as in `evaluate`.
+        label_errors: as in `evaluate`: the verdict then holds whatever these labels should have been.
         open_anyway: as in `evaluate`.
         progress: as in `evaluate`.
 
@@ -158,7 +169,10 @@ def compare(
     inputs = read_inputs(dataset, sources, common=common, by=by, open_anyway=open_anyway, image_level=image_level)
     spec = replace(spec, thresholds=inputs.thresholds, slices=inputs.slices)
     first, second = inputs.predictions
-    result = comparing.compare(inputs.truth, first, second, spec)
+    if label_errors is None:
+        result = comparing.compare(inputs.truth, first, second, spec)
+    else:
+        result = compare_with_errors(inputs.truth, first, second, spec, label_error_rate(label_errors, inputs.truth))
     return replace(result, caveats=(*inputs.caveats(), *result.caveats))
 
 

@@ -1,0 +1,77 @@
+"""How many labels may be wrong: a share, the agreement of two annotators, or what a review of mistakes found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeGuard
+
+from liftgate.data.core.dataset import Dataset
+from liftgate.documents import SMALL, DocumentError, load_json
+from liftgate.errors import DataError, UsageError
+from liftgate.evaluation.records import LabelErrors
+
+_MOST = 0.5
+_HINT = "a share such as 0.03, the --json of `data agree A B`, or that of `check --review DIR --reviewed CSV`"
+
+
+def label_error_rate(given: float | str | Path, truth: Dataset) -> LabelErrors:
+    """Return the largest share of labels that may be wrong.
+
+    Of two annotators it is half of what they disagree about, at the lower end of the interval of their F1: which of the
+    two is wrong, nobody knows. Of a review it is what was flagged times the share of mistakes, at the upper ends; what
+    was never flagged is not in it.
+
+    Args:
+        given: a share, or the JSON of `data agree` or of `check --reviewed`.
+        truth: the labels that are measured against.
+
+    Raises:
+        UsageError: no share between 0 and 0.5.
+        DataError: the file cannot be read, is neither, or has no interval.
+    """
+    try:
+        rate = float(str(given))
+    except ValueError:
+        return _of_file(Path(str(given)), truth)
+    return LabelErrors(_sound(rate, given), "as given")
+
+
+def _sound(rate: float, where: object) -> float:
+    if not 0 < rate < _MOST:
+        raise UsageError("not a share of wrong labels", expected=f"above 0, below {_MOST}", got=where, hint=_HINT)
+    return rate
+
+
+def _of_file(path: Path, truth: Dataset) -> LabelErrors:
+    try:
+        document = load_json(path, SMALL)
+    except (OSError, DocumentError) as error:
+        raise DataError("cannot read how many labels are wrong", where=path, got=str(error), hint=_HINT) from None
+    if isinstance(document, dict) and "f1_50_class_interval" in document:
+        low, high = _bounds(document["f1_50_class_interval"], path)
+        return LabelErrors(_sound((1 - low) / 2, path), f"two annotators, F1 {low:.3f} to {high:.3f}: half of the rest")
+    if isinstance(document, list) and document and all(_is_kind(one) for one in document):
+        ends = [_bounds([one["share"]["low"], one["share"]["high"]], path)[1] * one["flagged"] for one in document]
+        counted = int((~(truth.labels.crowd | truth.labels.ignore)).sum())
+        reviewed = sum(int(one["reviewed"]) for one in document)
+        return LabelErrors(_sound(sum(ends) / max(1, counted), path), f"{reviewed} flagged labels reviewed")
+    raise DataError("this does not say how many labels are wrong", where=path, hint=_HINT)
+
+
+def _is_kind(one: object) -> TypeGuard[dict[str, dict[str, float | None]]]:
+    return isinstance(one, dict) and {"kind", "flagged", "reviewed", "share"} <= set(one)
+
+
+def _bounds(interval: object, path: Path) -> tuple[float, float]:
+    """Return both ends.
+
+    Raises:
+        DataError: there is no interval: nobody knows how many are wrong.
+    """
+    match interval:
+        case [float() | int() as low, float() | int() as high]:
+            return float(low), float(high)
+    raise DataError(
+        "no interval, so nobody knows how many labels are wrong", where=path, got=str(interval),
+        hint="let more groups be reviewed or annotated twice, or give a share",
+    )  # fmt: skip

@@ -1,0 +1,166 @@
+"""Wrong labels in the truth widen an interval by as much as they can move it; a PASS does not hang on them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import liftgate
+from judging.two_models import Models, two_models
+from liftgate.cli import main
+from liftgate.data.core.dataset import Dataset, Labels, stack_labels
+from liftgate.data.formats import coco
+from liftgate.data.formats.coco.predictions import write_predictions
+from liftgate.errors import LiftgateError
+from liftgate.evaluation.compare import compare
+from liftgate.evaluation.evaluate import evaluate
+from liftgate.evaluation.label_errors import compare_with_errors, evaluate_with_errors
+from liftgate.evaluation.records import Comparison, LabelErrors
+from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
+
+ONE = LabelErrors(1e-6, "as given")
+"""So few that one label of each class may be wrong"""
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return two_models(3, groups=12, per_group=3)
+
+
+def with_one_wrong(models: Models) -> list[Dataset]:
+    """Truths in which one label is gone, elsewhere, added or said by either model instead."""
+    truth, made = models.truth, []
+    labels = truth.labels
+    said = [(one.image, one.cls, one.boxes) for one in models[1:]]
+    image, cls, boxes = (np.concatenate([columns[k] for columns in said]) for k in range(3))
+    for row in range(0, len(labels), 2):
+        made.append(labels.take(np.arange(len(labels)) != row))
+        for place in np.flatnonzero(image == labels.image[row]):
+            other_cls, other_boxes = labels.cls.copy(), labels.boxes.copy()
+            other_cls[row], other_boxes[row] = cls[place], boxes[place]
+            made.append(replace(labels, cls=other_cls, boxes=other_boxes))
+    for place in range(0, len(image), 2):
+        added = Labels.build(image[[place]], cls[[place]], boxes[[place]])
+        table = stack_labels([labels, added])
+        made.append(table.take(np.argsort(table.image, kind="stable")))
+    return [replace(truth, labels=table) for table in made]
+
+
+@pytest.mark.parametrize("metric", ["recall", "precision", "false_positives_per_image"])
+def test_no_single_wrong_label_moves_the_interval_out(models: Models, metric: str) -> None:
+    spec = ComparisonSpec(metric=metric)
+    wide = compare_with_errors(*models, spec, ONE).delta
+    ends = [compare(one, *models[1:], spec).delta for one in with_one_wrong(models)[::11]]
+    assert wide.low is not None and wide.high is not None
+    assert min(one.low for one in ends if one.low is not None) >= wide.low
+    assert max(one.high for one in ends if one.high is not None) <= wide.high
+
+
+def test_average_precision_is_not_moved_further_by_labels_wrong_at_random(models: Models) -> None:
+    spec, rng = ComparisonSpec(metric="mAP50"), np.random.default_rng(0)
+    wide = compare_with_errors(*models, spec, LabelErrors(0.1, "as given")).delta
+    plain = compare(*models, spec).delta
+    assert wide.low is not None and plain.low is not None and wide.low < plain.low
+    labels = models.truth.labels
+    for _ in range(8):
+        gone = rng.permutation(len(labels))[: len(labels) // 10]
+        noisy = replace(models.truth, labels=labels.take(~np.isin(np.arange(len(labels)), gone)))
+        found = compare(noisy, *models[1:], spec).delta.estimate
+        assert wide.low < found < (wide.high or 0)
+
+
+def test_the_same_models_do_not_differ_whatever_the_labels_are(models: Models) -> None:
+    same = Models(models.truth, models.control, models.control)
+    found = compare_with_errors(*same, ComparisonSpec(metric="recall"), LabelErrors(0.2, "as given"))
+    assert not found.delta.low and not found.delta.high
+
+
+def test_a_pass_that_hangs_on_the_labels_is_marginal_and_says_so() -> None:
+    models = two_models(4, groups=20, gain=2.0)
+    spec = ComparisonSpec(metric="recall")
+    plain = compare(*models, spec)
+    assert plain.verdict == "PASS"
+    few = compare_with_errors(*models, spec, LabelErrors(0.005, "as given"))
+    many = compare_with_errors(*models, spec, LabelErrors(0.2, "as given"))
+    assert few.verdict == "PASS"
+    assert many.verdict == "MARGINAL"
+    assert many.delta.low is not None and plain.delta.low is not None and many.delta.low < plain.delta.low
+    assert many.delta.estimate == plain.delta.estimate
+    assert "fewer wrong labels" in many.reason
+    assert "Up to 20% of the labels of each class may be wrong (as given)" in many.reason
+    assert many.label_errors is not None and many.label_errors.verdict == "PASS"
+    assert many.groups_needed is None, "groups do not make labels right"
+    assert Comparison.from_dict(json.loads(json.dumps(many.to_dict()))).label_errors == many.label_errors
+
+
+def test_a_model_alone_has_intervals_for_labels_wrong_in_its_favour_and_against_it(models: Models) -> None:
+    spec = EvaluationSpec()
+    plain = evaluate(models.truth, models.control, spec)
+    wide = evaluate_with_errors(models.truth, models.control, spec, LabelErrors(0.05, "as given"))
+    assert wide.metrics == plain.metrics
+    for name in ("recall", "precision", "mAP50", "mAP50-95", "false_positives_per_image"):
+        before, after = plain.intervals[name], wide.intervals[name]
+        assert after.low < before.low and after.high > before.high, name
+    for one in with_one_wrong(models)[::41]:
+        found = evaluate(one, models.control, spec).intervals["recall"]
+        assert found.low >= wide.intervals["recall"].low and found.high <= wide.intervals["recall"].high
+    assert "labels" in wide.settings["label_errors"]
+
+
+def test_the_rate_is_a_number_or_what_two_annotators_or_a_review_say(models: Models, tmp_path: Path) -> None:
+    agree = tmp_path / "agree.json"
+    agree.write_text(json.dumps({"f1_50_class": 0.95, "f1_50_class_interval": [0.92, 0.97]}))
+    review = tmp_path / "reviewed.json"
+    counted = len(models.truth.labels)
+    kind = {"flagged": 10, "reviewed": 10, "mistakes": 5, "unsure": 0}
+    review.write_text(json.dumps([
+        {"kind": "missing", **kind, "share": {"estimate": 0.5, "low": 0.2, "high": 0.8}},
+        {"kind": "box", **kind, "share": {"estimate": 0.1, "low": 0.0, "high": 0.2}},
+    ]))  # fmt: skip
+    for given, rate in (("0.03", 0.03), (0.03, 0.03), (agree, 0.04), (str(review), 10 / counted)):
+        found = liftgate.compare(*models, metric="recall", label_errors=given)
+        assert found.label_errors is not None
+        assert found.label_errors.rate == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("0", "not a share"), ("0.7", "not a share"), ("nan", "not a share"), ("nothing.json", "cannot read"),
+        ({"f1_50_class_interval": [None, None]}, "no interval"), ({"kappa": 0.9}, "does not say"), ([], "does not say"),
+        ([{"kind": "box", "flagged": 3, "reviewed": 3, "share": {"low": None, "high": None}}], "no interval"),
+    ],
+)  # fmt: skip
+def test_a_rate_that_is_none_is_refused(models: Models, tmp_path: Path, content: object, message: str) -> None:
+    given = content if isinstance(content, str) else tmp_path / "rate.json"
+    if isinstance(given, Path):
+        given.write_text(json.dumps(content))
+    with pytest.raises(LiftgateError, match=message):
+        liftgate.compare(*models, metric="recall", label_errors=given)
+
+
+def test_only_box_metrics_judged_by_an_interval_allow_for_wrong_labels(models: Models) -> None:
+    with pytest.raises(LiftgateError, match="judged by an interval"):
+        liftgate.compare(*models, metric="recall", rule="point", label_errors=0.1)
+
+
+def test_on_the_command_line(models: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth = coco.write(models.truth, tmp_path / "truth.json")
+    old, new = (write_predictions(one, models.truth, tmp_path / f"{name}.json")
+                for name, one in (("old", models.control), ("new", models.treatment)))  # fmt: skip
+    arms = ["--truth", str(truth), "--control", str(old), "--treatment", str(new), "--label-errors", "0.1"]
+    groups = ["--groups", r"^(?P<group>g\d+)_"]
+    main(["compare", *arms, *groups, "--metric", "recall", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["label_errors"]["rate"] == 0.1
+    assert found["interval"][0] < found["label_errors"]["low"]
+    assert main(["compare", *arms, *groups, "--treatment", f"again={new}"]) == 2
+    assert "two models" in capsys.readouterr().err
+    words = ["evaluate", "--truth", str(truth), "--predictions", str(old), *groups, "--label-errors", "0.1"]
+    assert main(words) == 0
+    assert "Up to 10% of the labels of each class may be wrong" in capsys.readouterr().err
+    assert main([*words, "--sample", str(tmp_path / "sample.csv")]) == 2
