@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from liftgate.deploy.registry.version import ModelVersion as ModelVersion
     from liftgate.deploy.remote_predictions.predict import ApiPredictions as ApiPredictions
     from liftgate.deploy.remote_predictions.predict import predict_api_files as ask
+    from liftgate.deploy.serving.client import Client as Client
     from liftgate.diagnosis import Diagnosis as Diagnosis
     from liftgate.diagnosis import doctor as doctor
     from liftgate.diagnosis import explain as explain
@@ -85,6 +86,8 @@ if TYPE_CHECKING:
     from liftgate.services.sampled_evidence import compare_sample as compare_sample
     from liftgate.services.sampled_evidence import draw_sample as draw_sample
     from liftgate.services.sampled_evidence import evaluate_sample as evaluate_sample
+    from liftgate.services.served_prediction import ServedPredictions as ServedPredictions
+    from liftgate.services.served_prediction import predict_api as predict_api
     from liftgate.services.serving import serve as serve
     from liftgate.services.shadow import ShadowResult as ShadowResult
     from liftgate.services.shadow import shadow_report as shadow_report
@@ -130,6 +133,7 @@ VERBS = {
     "mend_mistakes": "liftgate.services.checking",
     "plan": "liftgate.services.study_runs",
     "predict": "liftgate.services.prediction",
+    "predict_api": "liftgate.services.served_prediction",
     "prepare": "liftgate.services.study_runs",
     "promote": "liftgate.services.models",
     "prove_exports": "liftgate.services.export_proof",
@@ -163,6 +167,7 @@ TYPES = {
     "ApiPredictions": "liftgate.deploy.remote_predictions.predict",
     "BenchResult": "liftgate.deploy.bench.records",
     "CheckResult": "liftgate.checks.run",
+    "Client": "liftgate.deploy.serving.client",
     "Comparison": "liftgate.evaluation.records",
     "Comparisons": "liftgate.evaluation.records",
     "Costs": "liftgate.pipeline.planning.prices",
@@ -191,6 +196,7 @@ TYPES = {
     "Review": "liftgate.judging.review",
     "ReviewedKind": "liftgate.judging.review",
     "RunResult": "liftgate.services.study_runs",
+    "ServedPredictions": "liftgate.services.served_prediction",
     "ShadowResult": "liftgate.services.shadow",
     "SizeAnswer": "liftgate.evaluation.sample_size",
     "Status": "liftgate.pipeline.control.status",
@@ -204,6 +210,7 @@ __all__ = [
     "ApiPredictions",
     "BenchResult",
     "CheckResult",
+    "Client",
     "Comparison",
     "Comparisons",
     "Costs",
@@ -232,6 +239,7 @@ __all__ = [
     "Review",
     "ReviewedKind",
     "RunResult",
+    "ServedPredictions",
     "ShadowResult",
     "SizeAnswer",
     "Status",
@@ -264,6 +272,7 @@ __all__ = [
     "mirror_models",
     "plan",
     "predict",
+    "predict_api",
     "prepare",
     "promote",
     "prove_exports",

@@ -66,7 +66,7 @@ def predict(
         TrainingError: the child process failed.
     """
     use = with_thresholds(UseSettings(), conf, iou, max_det)
-    out, page = _checked_out(out, ".json", "COCO results are"), _checked_out(page, ".html", "a page with pictures is")
+    out, page = checked_out(out, ".json", "COCO results are"), checked_out(page, ".html", "a page with pictures is")
     path = resolve_model(model)
     dataset = read_images(images, split=split, progress=progress)
     if path.suffix.lower() in _IN_CHILD:
@@ -76,6 +76,19 @@ def predict(
         chosen = with_thresholds(export.card.use, conf, iou, max_det)
         made = predict_export(export, dataset, chosen, imgsz=imgsz, device=device, progress=progress)
     result = in_classes_of(made, dataset)
+    write_result(path.name, result, out, page)
+    return result
+
+
+def write_result(model: str, result: PredictionResult, out: Path | None, page: Path | None) -> None:
+    """Write predictions, and a page with pictures of them.
+
+    Args:
+        model: name of the model.
+        result: the predictions.
+        out: COCO results; None: none.
+        page: an .html; None: none.
+    """
     if out is not None:
         write_predictions(result.predictions, result.dataset, out)
     if page is not None:
@@ -83,14 +96,13 @@ def predict(
 
         kept = result.predictions.settings.get("conf")
         content = prediction_page(
-            path.name,
+            model,
             result.predictions,
             result.dataset,
             kept_conf=float(kept) if isinstance(kept, int | float) else 0.0,
             notes=result.notes,
         )
         render_predictions(content, page)
-    return result
 
 
 def resolve_model(model: Path | str) -> Path:
@@ -144,7 +156,17 @@ def _one_image(path: Path) -> Dataset:
     return Dataset(path.stem, path.parent, path, "frames", (), (image,), Labels.build([], [], []))
 
 
-def _checked_out(out: Path | str | None, suffix: str, what: str) -> Path | None:
+def checked_out(out: Path | str | None, suffix: str, what: str) -> Path | None:
+    """Return where results go, checked before any work; None: nowhere.
+
+    Args:
+        out: the file.
+        suffix: that it must have.
+        what: the results in words, for messages.
+
+    Raises:
+        UsageError: another suffix, or no such folder.
+    """
     if out is None:
         return None
     path = Path(out)

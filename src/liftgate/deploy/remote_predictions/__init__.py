@@ -2,7 +2,8 @@
 
 api_mapping.py      how this API takes the image, and where in its JSON the answers are
 sendable_images.py  which files may be sent: pictures in the data set's own folders
-client.py           one image posted, one answer read: within a time, a size, and on the one host
+channel.py          requests and answers: within a time, a size, and on the one host
+client.py           one image posted, as the mapping says
 rate_limit.py       when the next request may start
 secret_mask.py      keys are kept out of everything that is stored or shown
 answer_cache.py     answers as they came, one file each, so that no image is sent twice

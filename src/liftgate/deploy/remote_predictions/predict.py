@@ -39,6 +39,10 @@ _FAILURES_WHEN_DOWN = 3
 """Images in a row without an answer after which the API counts as down"""
 
 
+def _accept_all(_: str, __: Any) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class ApiEndpoint:
     """An HTTP API and what it needs to be called."""
@@ -50,6 +54,10 @@ class ApiEndpoint:
     """Header → name of the environment variable that holds its value; the value is never printed or stored."""
     allowed_hosts: Collection[str] = ()
     """Hosts that confidential images may be sent to"""
+    token: str | None = field(default=None, repr=False)
+    """Sent as `Authorization: Bearer`; never printed or stored"""
+    accept: Callable[[str, Any], None] = _accept_all
+    """Called with the id of an image and its answer, decoded; raises where predictions cannot hold it"""
 
 
 class Clock(NamedTuple):
@@ -114,6 +122,7 @@ def predict_api(
     folders = own_folders(dataset) if folders is None else folders
     require_own_images(dataset, folders)
     keys = _header_values(endpoint.headers)
+    keys |= {} if endpoint.token is None else {"Authorization": f"Bearer {endpoint.token}"}
     sending = endpoint.mapping.send
     client = ApiClient(endpoint.url, sending, keys, timeout=policy.timeout, max_answer_bytes=policy.max_answer_bytes)
     cache = AnswerCache(answers, endpoint.url, msgspec.to_builtins(sending))
@@ -218,6 +227,7 @@ def _collect(dataset: Dataset, endpoint: ApiEndpoint, queue: RequestQueue, progr
             if not result.was_saved:
                 collected.n_sent += 1
                 in_a_row = 0
+            endpoint.accept(image.id, result.answer.answer)
             # At once, not at the end: a mapping that does not fit should cost one request, not a thousand.
             _try_mapping(dataset, image, result.answer, queue.cache, endpoint.mapping)
             collected.answers[result.image_index] = result.answer

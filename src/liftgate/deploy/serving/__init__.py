@@ -4,6 +4,8 @@ settings.py      limits and thresholds of a server
 answers.py       what it answers, as records; the OpenAPI document is made from them
 uploads.py       from the bytes of a request to images, within limits
 champion.py      the model in use: loaded and warmed beside, then exchanged
+client.py        for programs that ask: typed, with retries
+whole_dataset.py the images of a data set through a server, as predictions of one version
 answer_log.py    answers kept in a production log
 batching.py      a bounded queue, and the threads that detect
 metrics.py       what Prometheus reads

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from liftgate.deploy.runtime.suppression import Detections
+if TYPE_CHECKING:
+    from liftgate.deploy.runtime.suppression import Detections
 
 
 class DetectedObject(msgspec.Struct, frozen=True, rename={"cls": "class"}, omit_defaults=True):
