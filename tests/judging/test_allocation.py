@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judging.two_models import CONF, two_models
+from liftgate.data.core.predictions import Predictions
 from liftgate.judging.allocation import allocate, audit_error
 from liftgate.judging.pairing import pair_detections
 from liftgate.judging.sizes import LARGEST_WEIGHT, scores_of
@@ -53,3 +54,26 @@ def test_the_shrunk_estimate_of_agreed_pairs_is_no_further_off_than_it_says(
     estimate = shrink * (truth * seen / p).sum(axis=1)
     squares = (estimate - truth.sum(axis=1)) ** 2
     assert squares.mean() < error + 4 * squares.std() / np.sqrt(runs) + 1e-9
+
+
+def test_few_answers_about_agreed_pairs_move_the_estimate_little() -> None:
+    """Pairs of unlike truth are rarely all to one model's credit; a tenth of 100 pairs, one of them found."""
+    few, many = (audit_error(np.full(100, 0.01), np.full(100, share))[1] for share in (0.1, 0.9))
+    assert few < 0.2 < 0.9 < many
+
+
+def test_a_weak_detection_of_the_other_model_makes_one_without_a_partner_likelier() -> None:
+    seen = Predictions(("a",), ("cat",), *row(0.4))
+    weak = Predictions(("a",), ("cat",), *row(0.1, moved=1.0))
+    elsewhere = Predictions(("a",), ("cat",), *row(0.1, moved=300.0))
+    units = pair_detections(seen, weak, CONF)
+    assert len(units) == 1
+    assert scores_of(units, seen, weak)[0] == pytest.approx(1 - 0.6 * (1 - np.sqrt(0.1)))
+    assert scores_of(units, seen, elsewhere)[0] == pytest.approx(0.4)
+    mirrored = pair_detections(weak, seen, CONF)
+    assert scores_of(mirrored, weak, seen) == pytest.approx(scores_of(units, seen, weak))
+
+
+def row(score: float, moved: float = 0.0) -> tuple[np.ndarray, ...]:
+    whole = np.zeros(1, dtype=np.int64)
+    return whole, whole, np.array([[10.0, 10, 60, 60]]) + moved, np.array([score])

@@ -14,6 +14,8 @@ from liftgate.stats.unequal_sampling import inclusion_probabilities
 Floats = NDArray[np.float64]
 _AUDITED_PAIRS = 10
 """Agreed pairs that are audited at least, where there are so many"""
+_ONE_SIDED = 0.5
+"""How far the agreed pairs of unlike truth are expected to be to one model's credit: 1 all, 0 as many to each"""
 _SHARES = np.linspace(0.05, 0.6, 12)
 """Parts of the judgements that are tried for the audit"""
 
@@ -52,9 +54,10 @@ def audit_error(chance: Floats, probability: Floats) -> tuple[float, float]:
     """Return what is unknown about the net difference of agreed pairs, and by how much the audit's estimate is shrunk.
 
     The audit's estimate has the variance V = Σ (1 − p) / p · chance. Without an audit, the net difference is at most as
-    large as if all pairs of unlike truth were to one model's credit: its mean square is at most B² = C + C², with
-    C = Σ chance. The linear estimate between the two, λ = B² / (B² + V), has an error of mean square at most λ V,
-    whichever model is right.
+    large as if all pairs of unlike truth were to one model's credit: its mean square is then C + C², with C = Σ chance.
+    Commonly they are to the credit of both, nearly as often: the estimate is shrunk as if half of them cancelled,
+    λ = B² / (B² + V) with B² = C + C² / 4, so that a few answers about pairs move it little. What is unknown is taken
+    at its worst: λ² V + (1 − λ)² (C + C²), whichever model is right.
 
     Args:
         chance: (m,) of each agreed pair, that one box fits and the other does not.
@@ -62,9 +65,11 @@ def audit_error(chance: Floats, probability: Floats) -> tuple[float, float]:
     """
     variance = float(np.sum((1 - probability) / probability * chance))
     total = float(chance.sum())
-    bound = total + total**2
-    shrink = bound / (bound + variance) if variance > 0 else 1.0
-    return shrink * variance, shrink
+    if variance <= 0:
+        return 0.0, 1.0
+    expected = total + (_ONE_SIDED * total) ** 2
+    shrink = expected / (expected + variance)
+    return shrink**2 * variance + (1 - shrink) ** 2 * (total + total**2), shrink
 
 
 def _of(size: Floats, agreed: NDArray[np.bool_], chance: Floats, pairs: int, budget: int) -> Allocation:

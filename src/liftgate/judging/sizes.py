@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.boxes import iou
 from liftgate.data.core.predictions import Predictions
-from liftgate.judging.pairing import Units
+from liftgate.judging.pairing import AGREE, Units
 
 LARGEST_WEIGHT = 40.0
 """No answer represents more than this many units"""
@@ -15,12 +16,39 @@ _LEAST_SPREAD = 0.35
 
 
 def scores_of(units: Units, control: Predictions, treatment: Predictions) -> NDArray[np.float64]:
-    """Return (n,) the confidence of each unit: of its detection, or the mean of both."""
+    """Return (n,) how likely each unit is right, by confidence alone.
+
+    Of a pair the mean confidence of both. A detection without a partner is more likely right where the other model has
+    a weak detection of the same class there, below the threshold: 1 − (1 − s)(1 − √r), where its confidence is r.
+    """
     first = np.where(units.control >= 0, _take(control.scores, units.control), np.nan)
     second = np.where(units.treatment >= 0, _take(treatment.scores, units.treatment), np.nan)
     both = np.stack([first, second])
     counts = np.isfinite(both).sum(axis=0)
-    return np.asarray(np.nansum(both, axis=0) / np.maximum(counts, 1), dtype=np.float64)
+    score = np.asarray(np.nansum(both, axis=0) / np.maximum(counts, 1), dtype=np.float64)
+    for rows, own, other in ((units.control, control, treatment), (units.treatment, treatment, control)):
+        alone = np.flatnonzero((counts == 1) & (rows >= 0))
+        asked = units.treatment if own is control else units.control
+        weak = _support(own, rows[alone], other, np.setdiff1d(np.arange(len(other)), asked))
+        score[alone] = 1 - (1 - score[alone]) * (1 - np.sqrt(weak))
+    return score
+
+
+def _support(
+    own: Predictions, rows: NDArray[np.int64], other: Predictions, free: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return (k,) the confidence of the surest free detection of the other model at each place; 0: none."""
+    order = free[np.argsort(other.image[free], kind="stable")]
+    images = np.arange(len(own.images) + 1)
+    start = np.searchsorted(other.image[order], images)
+    found = np.zeros(len(rows))
+    for place, row in enumerate(rows.tolist()):
+        image = int(own.image[row])
+        near = order[start[image] : start[image + 1]]
+        near = near[other.cls[near] == own.cls[row]]
+        hits = iou(own.boxes[[row]], other.boxes[near])[0] >= AGREE
+        found[place] = other.scores[near[hits]].max(initial=0.0)
+    return found
 
 
 def chance_of_difference(overlap: NDArray[np.float64]) -> NDArray[np.float64]:
