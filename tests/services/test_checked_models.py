@@ -93,6 +93,13 @@ def test_an_openvino_model_of_geti_says_how_it_is_used_in_its_xml(tmp_path: Path
     assert "the weights that it was made from" in text
 
 
+def test_a_folder_with_an_openvino_model_is_that_model_and_no_data_set(tmp_path: Path) -> None:
+    path = as_openvino(write_detector(tmp_path / "m.onnx", metadata={}), tmp_path / "geti/model")
+    inside = as_openvino(write_detector(tmp_path / "m.onnx"), tmp_path / "theirs/best_openvino_model")
+    for place in (path, path.parent, inside.parent, inside.parent.parent):
+        assert set(found(place)) == {"model.contract"}, place
+
+
 def test_a_download_of_roboflow_says_its_classes_and_how_it_is_used(tmp_path: Path) -> None:
     folder = roboflow(tmp_path / "download")
     (text,) = found(folder)["model.contract"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from PIL import Image
 
 from liftgate.deploy.export.calibration import draw_calibration
 from liftgate.deploy.export.card import ExportCard, Source, TargetDevice, read_card, write_card
@@ -158,6 +159,20 @@ def cut(folder: Path) -> Path:
     path = folder / "model.onnx"
     path.write_bytes(path.read_bytes()[:-500])
     return folder
+
+
+def test_boxes_are_moved_by_pixels_of_the_input_whatever_the_size_of_the_images(
+    tmp_path: Path, reference: Path, data: Path
+) -> None:
+    """INT8 moves boxes by a fifth of such a pixel, which is half a pixel of a large image: no alarm."""
+    large = write_images(tmp_path / "large", 36, n_groups=12, split="test")
+    for path in (tmp_path / "large").rglob("*.png"):
+        with Image.open(path) as image:
+            image.resize((512, 512), Image.Resampling.NEAREST).save(path)
+    for shift, symptoms in ((0.17, []), (0.5, ["boxes.moved"])):
+        export = write_export(tmp_path / f"{shift}", shift=shift)
+        for images in (data, large):
+            assert [one.id for one in proved(reference, export, images).proofs[0].symptoms] == symptoms
 
 
 def test_a_file_that_was_replaced_is_named_as_another_one(tmp_path: Path, reference: Path, data: Path) -> None:

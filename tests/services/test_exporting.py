@@ -8,12 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import liftgate
+from liftgate.data.formats.read import read
 from liftgate.deploy.export.calibration import read_calibration
 from liftgate.deploy.export.card import read_card
 from liftgate.errors import DataError, Refused, UsageError
@@ -88,6 +90,17 @@ def test_an_export_in_float_finds_what_the_checkpoint_finds(
     assert np.abs(found.keypoints - truth.keypoints).max() <= 0.05
 
 
+@pytest.mark.slow
+def test_an_input_that_is_no_square_is_proved_against_the_checkpoint_at_the_same_size(
+    checkpoint: Path, images: Path, tmp_path: Path
+) -> None:
+    made = export(checkpoint, tmp_path / "out", formats=["onnx", "torchscript"], imgsz=(60, 128))
+    assert [(one.card.input.height, one.card.input.width) for one in made.exports] == [(64, 128)] * 2, "by the stride"
+    truth = replace(read(images), classes=("cat", "dog", "bird"))
+    (proof,) = liftgate.prove_exports(checkpoint, [made.exports[0].folder], truth, split="test").proofs
+    assert proof.agreement is not None and proof.agreement.identical and proof.symptoms == (), proof
+
+
 def test_an_int8_export_names_its_calibration_images(made: ExportResult) -> None:
     card = read_card(made.folder / "onnx-int8")
     assert card.calibration is not None
@@ -120,6 +133,7 @@ def test_half_a_checkpoint_is_an_error_and_writes_nothing(checkpoint: Path, tmp_
         ({"formats": ["torchscript"], "precisions": ["int8"]}, "not exported in int8"),
         ({"precisions": ["int8"]}, "--data"),
         ({"imgsz": 1}, "imgsz is out of range"),
+        ({"imgsz": (64, 1)}, "imgsz is out of range"),
         ({"opset": 99}, "opset is out of range"),
         ({"precisions": ["int8"], "nms": True}, "do not go together"),
         ({"formats": ["executorch"]}, "executorch needs executorch.*environment of its own"),

@@ -118,8 +118,8 @@ class ExportJob:
     """fp32 or fp16"""
     out: Path
     """Folder to write the model into; exists"""
-    imgsz: int | None = None
-    """None: that of the training"""
+    imgsz: int | tuple[int, int] | None = None
+    """Side of a square, or (height, width); None: that of the training"""
     opset: int | None = None
     """Of ONNX; None: the exporter's choice"""
     nms: bool = False

@@ -27,7 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precisions", default="fp32", metavar="A,B,…", help="fp32, fp16, int8 (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="what it was trained on; int8 calibrates on its train")
     parser.add_argument("--groups", help="groups of the data: a regex with (?P<group>…), a CSV, or `folder`")
-    parser.add_argument("--imgsz", type=int, help="size of the input (default: that of the training)")
+    parser.add_argument(
+        "--imgsz", type=_size, metavar="N or H,W", help="size of the input in pixels (default: that of the training)"
+    )
     parser.add_argument("--opset", type=int, help="of ONNX (default: the exporter's choice)")
     parser.add_argument("--nms", action="store_true", help="suppression inside the file; cuts confidences below 0.25")
     parser.add_argument("--calibration", type=int, default=128, metavar="N", help="images (default: %(default)s)")
@@ -86,15 +88,14 @@ def _write_bundle(args: argparse.Namespace) -> int:
 
     if args.data is None or args.out is None:
         raise UsageError("--on-target needs --data and --out", hint="--data data.yaml --out bundle")
-    (precision, *others) = _words(args.precisions)
-    if others:
+    if len(words := _words(args.precisions)) != 1:
         raise UsageError("a bundle has one precision", got=args.precisions)
     with progress() as bar:
         record = export_on_target(
             args.model,
             args.data,
             args.out,
-            precision=precision,
+            precision=words[0],
             groups=args.groups,
             n_calibration=args.calibration,
             seed=args.seed,
@@ -207,6 +208,14 @@ def _agreement_text(found: Agreement, best_conf: tuple[float | None, float | Non
     if found.same_class is not None:
         parts.append(f"classes: {found.same_class:.1%} the same")
     return "; ".join(parts)
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    """Return a square's side, or height and width."""
+    sides = [int(word) for word in text.split(",")]
+    if len(sides) > 2:
+        raise ValueError
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
 def _words(text: str) -> list[str]:

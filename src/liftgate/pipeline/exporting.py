@@ -27,8 +27,8 @@ from liftgate.training.launch import export as export_in_child
 class ExportSettings:
     """How a model is exported."""
 
-    imgsz: int | None = None
-    """None: that of the training"""
+    imgsz: int | tuple[int, int] | None = None
+    """Side of a square, or (height, width); None: that of the training"""
     opset: int | None = None
     """Of ONNX; None: the exporter's choice"""
     nms: bool = False

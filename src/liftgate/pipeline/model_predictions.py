@@ -43,11 +43,19 @@ def predict_checkpoint(
     dataset: Dataset,
     use: UseSettings,
     *,
-    imgsz: int | None = None,
+    imgsz: int | tuple[int, int] | None = None,
     device: str | None = None,
     progress: Progress = silent,
 ) -> PredictionResult:
     """Return the detections of a checkpoint, by its own framework in the sealed child process, in its own classes.
+
+    Args:
+        path: the checkpoint.
+        dataset: its images.
+        use: thresholds.
+        imgsz: size of the input: of a square's side, or (height, width); None: that of the training.
+        device: to run on; None: the backend's choice.
+        progress: called with the number of images.
 
     Raises:
         Refused: loading it could run code.
@@ -66,7 +74,8 @@ def predict_checkpoint(
         listed, out = folder / "images.json", folder / "results.json"
         # Not write_json, which sorts the keys: the order of images stays.
         write_text(listed, json.dumps({image.id: str(image.path.absolute()) for image in dataset.images}))
-        settings = {"imgsz": imgsz, "conf": use.conf, "iou": use.iou, "max_det": use.max_det}
+        sides = imgsz if isinstance(imgsz, int | None) else imgsz[0] if imgsz[0] == imgsz[1] else list(imgsz)
+        settings = {"imgsz": sides, "conf": use.conf, "iou": use.iou, "max_det": use.max_det}
         job = DetectJob(str(path), listed, task, out, settings, device)
         used = detect(job, backend="ultralytics", folder=folder / "job", on_event=note)
         predictions = _read_own_classes(out, [image.id for image in dataset.images], used)
@@ -132,7 +141,8 @@ def predict_export(
         cut = "an unknown confidence" if least is None else f"confidence {least:g}"
         notes.append(f"non-maximum suppression is inside the file: nothing below {cut} comes out, so mAP is cut there")
     if export.card.format == "torchscript":
-        made = predict_checkpoint(export.path, dataset, use, imgsz=entry.height, device=device, progress=progress)
+        size = (entry.height, entry.width)
+        made = predict_checkpoint(export.path, dataset, use, imgsz=size, device=device, progress=progress)
         return replace(made, notes=(*notes, *made.notes))
     model = load_model(export.card, export.folder)
     return PredictionResult(predict_dataset(model, dataset, use=use, progress=progress), dataset, tuple(notes))

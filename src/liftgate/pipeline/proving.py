@@ -9,12 +9,19 @@ from typing import NamedTuple
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
-from liftgate.deploy.export.agreement import compare_detections
+from liftgate.deploy.export.agreement import Agreement, compare_detections
 from liftgate.deploy.export.appearance import strange_looks
 from liftgate.deploy.export.calibration import CalibrationImage, read_calibration
 from liftgate.deploy.export.card import UseSettings
 from liftgate.deploy.export.described import DescribedExport, describe_export
-from liftgate.deploy.export.proof import ExportProof, ProofSpec, broken_proof, prove, tripwire_images
+from liftgate.deploy.export.proof import (
+    ExportProof,
+    ProofSpec,
+    broken_proof,
+    input_pixels,
+    prove,
+    tripwire_images,
+)
 from liftgate.deploy.export.symptoms import Symptom, symptoms_of, symptoms_of_card
 from liftgate.deploy.export.trusted import CHECKPOINTS
 from liftgate.deploy.runtime.predict import RUNS_HERE
@@ -51,7 +58,7 @@ class Prover:
         self._spec = spec
         self._progress = progress
         self._few = tripwire_images(truth)
-        self._made: dict[tuple[int | None, int], Predictions] = {}
+        self._made: dict[tuple[tuple[int, int], int], Predictions] = {}
         self._files: frozenset[str] | None = None
 
     def prove(self, place: Path) -> Proved:
@@ -74,7 +81,7 @@ class Prover:
         if any(one.broken for one in said):
             reference = self._reference_on(export, self._few)
             groups = len(set(self._few.groups))
-            agreement = compare_detections(reference, found, self._spec.conf)
+            agreement = self._agreement(reference, found)
             return Proved(broken_proof(name, _worst_first(said), len(self._few.images), groups, agreement))
         if len(self._truth.images) > len(self._few.images):
             found, turned = self._on(export, self._truth)
@@ -113,7 +120,7 @@ class Prover:
         return made.predictions, made.notes
 
     def _reference_on(self, export: DescribedExport, images: Dataset) -> Predictions:
-        size = export.card.input.height
+        size = (export.card.input.height, export.card.input.width)
         key = (size, len(images.images))
         if key not in self._made:
             use = self._use(export)
@@ -129,7 +136,7 @@ class Prover:
 
     def _tripwire(self, export: DescribedExport, found: Predictions) -> list[Symptom]:
         reference = self._reference_on(export, self._few)
-        said = symptoms_of(compare_detections(reference, found, self._spec.conf), self._spec.conf)
+        said = symptoms_of(self._agreement(reference, found), self._spec.conf)
         if said and export.card.format in RUNS_HERE:
             turned = self._with_other_channels(export)
             before, after = (self._agreed(reference, one) for one in (found, turned))
@@ -145,8 +152,12 @@ class Prover:
         turned = replace(entry, channels="BGR" if entry.channels == "RGB" else "RGB")
         return self._on(replace(export, card=replace(export.card, input=turned)), self._few)[0]
 
+    def _agreement(self, reference: Predictions, found: Predictions) -> Agreement:
+        """Return how far detections on the images of the tripwire agree."""
+        return compare_detections(reference, found, self._spec.conf, input_pixels(self._few, found))
+
     def _agreed(self, reference: Predictions, found: Predictions) -> float:
-        agreement = compare_detections(reference, found, self._spec.conf)
+        agreement = self._agreement(reference, found)
         return (agreement.paired or 0.0) * (agreement.same_class or 0.0)
 
 

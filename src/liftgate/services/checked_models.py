@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.checks.checked_model import CheckedModel
-from liftgate.deploy.export.card import find_card
+from liftgate.deploy.export.card import MODELS_OF_A_FOLDER, find_card
 from liftgate.deploy.export.trusted import CHECKPOINTS, trusted_task
 from liftgate.errors import DataError, Refused, UsageError
 
@@ -19,10 +19,10 @@ _FILES = CHECKPOINTS | {".onnx", ".xml", ".torchscript"}
 def is_model(path: Path) -> bool:
     """Return whether a path is a model: a file of one, or a folder that holds one and no data set or study."""
     if path.is_dir():
-        return find_card(path) is not None or any(
-            len(list(path.glob(pattern))) == 1 and not (path / "data.yaml").exists()
-            for pattern in ("*.onnx", "*_openvino_model/*.xml")
-        )
+        if find_card(path) is not None:
+            return True
+        found = [list(path.glob(pattern)) for pattern in MODELS_OF_A_FOLDER]
+        return not (path / "data.yaml").exists() and any(len(one) == 1 and is_model(one[0]) for one in found)
     if path.suffix.lower() == ".xml":
         return path.with_suffix(".bin").exists() or _is_openvino(path)
     return path.suffix.lower() in _FILES or (path.name == "card.json" and path.is_file())

@@ -49,7 +49,7 @@ def export(
     precisions: Sequence[str] = ("fp32",),
     data: Dataset | Path | str | None = None,
     groups: str | None = None,
-    imgsz: int | None = None,
+    imgsz: int | tuple[int, int] | None = None,
     opset: int | None = None,
     nms: bool = False,
     n_calibration: int = USUAL,
@@ -67,7 +67,8 @@ def export(
         data: what the weights were trained on: named in the card, and calibrated on (its train) for int8; of a study
             the arm's last data set unless another is named.
         groups: regex with (?P<group>…), CSV with columns image,group, or `folder`; None: the data set's own.
-        imgsz: size of the input; None: that of the training.
+        imgsz: size of the input: side of a square, or (height, width), rounded up to the model's stride; None: that of
+            the training.
         opset: of ONNX; None: the exporter's choice.
         nms: make non-maximum suppression part of the model, which cuts confidences below 0.25.
         n_calibration: images to calibrate on.
@@ -119,8 +120,10 @@ def _model_of_study(path: Path, arm: str | None, progress: Progress) -> tuple[Pa
 
 
 def _require_possible(settings: ExportSettings, targets: Sequence[ExportTarget]) -> None:
-    if settings.imgsz is not None and settings.imgsz < 32:
-        raise UsageError("imgsz is out of range", expected="32 or more", got=settings.imgsz)
+    sides = (settings.imgsz,) if isinstance(settings.imgsz, int) else settings.imgsz or (32,)
+    if len(sides) > 2 or not all(32 <= side <= 8192 for side in sides):
+        what, got = "imgsz is out of range", ", ".join(map(str, sides))
+        raise UsageError(what, expected="32 to 8,192: one side, or height and width", got=got)
     if settings.opset is not None and not 11 <= settings.opset <= 30:
         raise UsageError("opset is out of range", expected="11 to 30", got=settings.opset)
     if settings.nms and any(target.precision == "int8" for target in targets):

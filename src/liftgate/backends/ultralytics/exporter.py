@@ -64,14 +64,14 @@ def _facts(model: YOLO, path: Path, job: ExportJob) -> Json:
     inner = model.model
     head = inner.model[-1]
     imgsz = job.imgsz or model.overrides.get("imgsz", 640)
-    sides = list(imgsz) if isinstance(imgsz, list | tuple) else [imgsz, imgsz]
+    sides, stride = list(imgsz) if isinstance(imgsz, list | tuple) else [imgsz, imgsz], int(max(inner.stride))
     return {
         "model": path.as_posix(),
         "task": model.task,
         "classes": [str(inner.names[i]) for i in range(len(inner.names))],
         "keypoints": [int(side) for side in head.kpt_shape] if model.task == "pose" else None,
-        "imgsz": [int(side) for side in sides],
-        "stride": int(max(inner.stride)),
+        "imgsz": [-(-int(side) // stride) * stride for side in sides],  # as the exporter rounds it
+        "stride": stride,
         "end2end": bool(getattr(inner, "end2end", False)),
         "versions": _versions(),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ class Agreement:
     low_iou: float | None
     """5% of the pairs are below"""
     offset: tuple[float, float] | None
-    """Median difference of the pairs' centres, pixels of the image, x and y"""
+    """Median difference of the pairs' centres, pixels of the model's input, x and y"""
     offset_error: tuple[float, float] | None
     """Standard error of these"""
     same_class: float | None
@@ -54,13 +55,16 @@ class Agreement:
         return self.n_pairs / self.n_reference if self.n_reference else None
 
 
-def compare_detections(reference: Predictions, export: Predictions, conf: float) -> Agreement:
+def compare_detections(
+    reference: Predictions, export: Predictions, conf: float, input_pixel: Sequence[float] | None = None
+) -> Agreement:
     """Return how far two models' detections on the same images agree.
 
     Args:
         reference: detections of the checkpoint.
         export: detections of the export, with the same classes.
         conf: the confidence from which detections are used.
+        input_pixel: size of a pixel of the model's input in pixels of each image; None: 1.
     """
     pairs: list[tuple[int, int, float]] = []
     strong = reference.scores >= conf
@@ -72,6 +76,8 @@ def compare_detections(reference: Predictions, export: Predictions, conf: float)
     second = np.array([one for _, one, _ in pairs], dtype=np.int64)
     overlap = np.array([value for _, _, value in pairs])
     centres = _centres(export, second) - _centres(reference, first)
+    if input_pixel is not None:
+        centres = centres / np.asarray(input_pixel)[reference.image[first], None]
     scores, others = reference.scores[first], export.scores[second]
     return Agreement(
         n_reference=int(strong.sum()),

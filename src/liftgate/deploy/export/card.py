@@ -27,6 +27,8 @@ Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
 Task: TypeAlias = Literal["detect", "pose"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+MODELS_OF_A_FOLDER: dict[str, Format] = {"*.xml": "openvino", "*_openvino_model/*.xml": "openvino", "*.onnx": "onnx"}
+"""Where the model of a folder without a card lies"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from liftgate.deploy.export.card import (
+    MODELS_OF_A_FOLDER,
     ExportCard,
     Format,
     InputContract,
@@ -90,10 +91,10 @@ def _format_of(path: Path) -> tuple[Format, Path]:
     if path.suffix == ".xml":
         return "openvino", path
     if path.is_dir():
-        for kind, pattern in (("openvino", "*.xml"), ("onnx", "*.onnx")):
+        for pattern, kind in MODELS_OF_A_FOLDER.items():
             found = sorted(path.glob(pattern))
             if len(found) == 1:
-                return ("openvino" if kind == "openvino" else "onnx"), found[0]
+                return kind, found[0]
             if found:
                 raise DataError(
                     "several models in one folder", where=path, got=", ".join(one.name for one in found[:4])

@@ -109,7 +109,7 @@ def prove(
         known: symptoms of its card.
     """
     first, second = (_plain(one) for one in (reference, export))
-    agreement = compare_detections(first, second, spec.conf)
+    agreement = compare_detections(first, second, spec.conf, input_pixels(truth, export))
     symptoms = (*known, *symptoms_of(agreement, spec.conf))
     cost = compare(truth, first, second, _equal(spec, "mAP50-95"))
     at_conf = {metric: compare(truth, first, second, _equal(spec, metric)) for metric in ("recall", "precision")}
@@ -152,6 +152,18 @@ def best_confidence(truth: Dataset, predictions: Predictions) -> float | None:
     order = np.argsort(-scores, kind="stable")
     f1 = 2 * np.cumsum(right[order]) / (np.arange(1, len(order) + 1) + int(table.counted[0].sum()))
     return float(scores[order][int(np.argmax(f1))])
+
+
+def input_pixels(images: Dataset, predictions: Predictions) -> list[float] | None:
+    """Return the size of a pixel of the model's input in pixels of each image; None: the input's size is not known."""
+    match predictions.settings.get("imgsz"):
+        case int(height) | [int(height)]:
+            width = height
+        case [int(height), int(width)]:
+            pass
+        case _:
+            return None
+    return [max(one.height / height, one.width / width) for one in images.images]
 
 
 def tripwire_images(truth: Dataset, n_images: int = TRIPWIRE) -> Dataset:
