@@ -29,12 +29,12 @@ def test_the_public_names_are_these() -> None:
     mirror_models plan predict predict_api prepare promote prove_exports report review_mistakes reviewed_mistakes
     rollback run
     serve shadow_report shadow_start shadow_status shadow_stop show_model sign_model size size_difference size_kappa
-    size_models size_rate size_seeds status stop verify_models worth"""
+    size_models size_rate size_seeds status stop verify_models watch worth"""
     types = """ApiPredictions BenchResult CheckResult Client Comparison Comparisons Costs Dataset Detached Diagnosis
     DrawnJudgements Evaluation ExportProofs ExportResult Finding FrameDraw Interval JudgedComparison JudgementPlan
     LiftgateError MirrorResult ModelVersion Plan Planned PredictionResult Predictions Preparation Promotion
     RegistryCheck Review ReviewedKind RunResult ServedPredictions ShadowResult SizeAnswer Status UsageError Verdict
-    Worth"""
+    WatchResult WatchSettings Worth"""
     assert sorted(liftgate.__all__) == sorted(["__version__", "data", *verbs.split(), *types.split()])
 
 

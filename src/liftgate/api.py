@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from liftgate.deploy.remote_predictions.predict import ApiPredictions as ApiPredictions
     from liftgate.deploy.remote_predictions.predict import predict_api_files as ask
     from liftgate.deploy.serving.client import Client as Client
+    from liftgate.deploy.watching.watcher import WatchResult as WatchResult
+    from liftgate.deploy.watching.watcher import WatchSettings as WatchSettings
     from liftgate.diagnosis import Diagnosis as Diagnosis
     from liftgate.diagnosis import doctor as doctor
     from liftgate.diagnosis import explain as explain
@@ -102,6 +104,7 @@ if TYPE_CHECKING:
     from liftgate.services.study_runs import prepare as prepare
     from liftgate.services.study_runs import report as report
     from liftgate.services.study_runs import run as run
+    from liftgate.services.watching import watch as watch
     from liftgate.services.worth import Worth as Worth
     from liftgate.services.worth import worth as worth
     from liftgate.stats.interval import Interval as Interval
@@ -159,6 +162,7 @@ VERBS = {
     "status": "liftgate.services.running",
     "stop": "liftgate.services.running",
     "verify_models": "liftgate.services.models",
+    "watch": "liftgate.services.watching",
     "worth": "liftgate.services.worth",
 }
 """Public function → module where it is defined, and its name there where that is another"""
@@ -202,6 +206,8 @@ TYPES = {
     "Status": "liftgate.pipeline.control.status",
     "UsageError": "liftgate.errors",
     "Verdict": "liftgate.evaluation.records",
+    "WatchResult": "liftgate.deploy.watching.watcher",
+    "WatchSettings": "liftgate.deploy.watching.watcher",
     "Worth": "liftgate.services.worth",
 }
 """Public class → module where it is defined"""
@@ -245,6 +251,8 @@ __all__ = [
     "Status",
     "UsageError",
     "Verdict",
+    "WatchResult",
+    "WatchSettings",
     "Worth",
     "add_export",
     "add_model",
@@ -297,6 +305,7 @@ __all__ = [
     "status",
     "stop",
     "verify_models",
+    "watch",
     "worth",
 ]
 

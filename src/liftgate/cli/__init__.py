@@ -54,6 +54,7 @@ VERBS = {
     "bench": "time, memory and energy of models side by side, measured in turns",
     "models": "versions of models with their evidence: register, promote, roll back, verify",
     "serve": "a model over HTTP: the champion, exchanged without a dropped request",
+    "watch": "the champion on cameras, files and folders, with the production log",
     "shadow": "a challenger beside the champion: where they differ, without labels",
     "ledger": "show the ledger, and verify that it was not changed",
 }

@@ -11,8 +11,8 @@ from liftgate.errors import UsageError
 from liftgate.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from liftgate.deploy.serving.answer_log import LogSettings
     from liftgate.deploy.serving.champion import ModelSource, Thresholds
+    from liftgate.deploy.serving.log_keeper import LogSettings
 
 DEFAULT_REGISTRY = "models"
 _PACKAGES = ("starlette", "uvicorn", "prometheus_client", "python_multipart", "onnxruntime")
@@ -95,8 +95,8 @@ def serve(
         header_seconds=timeout,
     )
     limits.require_possible()
-    settings = _log_settings(log, keep_days, keep_gb, quality_rules)
-    source = _source(model, Path(registry), export, Thresholds(conf, iou, max_det), threads)
+    settings = log_settings(log, keep_days, keep_gb, quality_rules)
+    source = model_source(model, Path(registry), export, Thresholds(conf, iou, max_det), threads)
     with bind(address) as listener:
         progress("loading the model", 0, 1)
         server = open_server(source, address, limits, log=settings, swap_seconds=_SWAP_SECONDS)
@@ -111,12 +111,24 @@ def serve(
         server.lines.write("stopped", {"swaps": server.model.swaps})
 
 
-def _log_settings(
+def log_settings(
     log: str | Path | None, keep_days: float | None, keep_gb: float | None, rules: str | Path | None
 ) -> LogSettings | None:
+    """Return the settings of a production log; None: nothing is kept.
+
+    Args:
+        log: its folder.
+        keep_days: rows older than so many days are deleted.
+        keep_gb: the oldest hours are deleted above so many thousand million bytes.
+        rules: YAML that says what makes an image red or yellow.
+
+    Raises:
+        UsageError: a value is out of range, or is of a log that is not there.
+        DataError: the rules cannot be read.
+    """
     from liftgate.data.production_log.compaction import Retention
     from liftgate.data.production_log.quality import QualityRules, read_rules
-    from liftgate.deploy.serving.answer_log import LogSettings
+    from liftgate.deploy.serving.log_keeper import LogSettings
 
     if log is None:
         if (keep_days, keep_gb, rules) != (None, None, None):
@@ -129,9 +141,21 @@ def _log_settings(
     return LogSettings(Path(log), keep, QualityRules() if rules is None else read_rules(Path(rules)))
 
 
-def _source(
+def model_source(
     model: str | Path | None, registry: Path, export: str | None, thresholds: Thresholds, threads: int | None
 ) -> ModelSource:
+    """Return where a model comes from.
+
+    Args:
+        model: a version of the registry, or an export; None: the champion.
+        registry: folder of the registry.
+        export: name of the export of a version.
+        thresholds: those that are asked for.
+        threads: of one inference.
+
+    Raises:
+        UsageError: there is no registry, or an export's name beside a file.
+    """
     from liftgate.deploy.registry.store import CHAMPION, Registry
     from liftgate.deploy.registry.version import is_version
     from liftgate.deploy.serving.champion import FileSource, RegistrySource

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +25,10 @@ from liftgate.errors import UsageError
 from liftgate.progress import Progress, silent
 
 _TIMEOUT = 10.0  # seconds without a packet
+CAMERAS = {"rtsp": "rtsps,rtp,udp,tcp,tls,crypto,srtp", "rtsps": "rtsp,rtp,udp,tcp,tls,crypto,srtp"}
+"""Scheme of an address → further protocols that its stream may open"""
+STREAMS = {**CAMERAS, "http": "tcp", "https": "tcp,tls", "tcp": "", "udp": ""}
+"""What can be watched: also MJPEG or MPEG-TS over HTTP, MPEG-TS over TCP or UDP"""
 _LONGEST_RECONNECT_WAIT = 30.0  # seconds before reconnecting to a camera
 
 
@@ -35,10 +39,14 @@ class Camera:
     _url: str
 
     @classmethod
-    def parse(cls, text: str) -> Camera:
-        """Read an `rtsp://` or `rtsps://` address; `$NAME` in it is taken from the environment.
+    def parse(cls, text: str, schemes: Mapping[str, str] = CAMERAS) -> Camera:
+        """Read an address, as `rtsp://` or `rtsps://`; `$NAME` in it is taken from the environment.
 
         So `rtsp://$CAM_USER:$CAM_PASSWORD@host/1` keeps the password out of the shell's history and the process list.
+
+        Args:
+            text: the address.
+            schemes: those that it may have.
 
         Raises:
             UsageError: another scheme, or no host. The message does not show the address.
@@ -49,8 +57,9 @@ class Camera:
             host = parts.hostname
         except ValueError:
             host = None
-        if host is None or parts.scheme not in ("rtsp", "rtsps"):
-            raise UsageError("not the address of a camera", expected="rtsp://HOST/… or rtsps://HOST/…")
+        if host is None or parts.scheme not in schemes:
+            expected = " or ".join(f"{scheme}://HOST/…" for scheme in schemes)
+            raise UsageError("not the address of a camera", expected=expected)
         return cls(url)
 
     @property
@@ -67,8 +76,10 @@ class Camera:
         return f"Camera({self.name})"
 
     def open(self) -> Any:
-        """Return an `av.container.InputContainer`, over TCP."""
-        options = {"rtsp_transport": "tcp", "protocol_whitelist": "rtsp,rtsps,rtp,udp,tcp,tls,crypto,srtp"}
+        """Return an `av.container.InputContainer`; RTSP over TCP. It opens no file and no other kind of address."""
+        scheme = urlsplit(self._url).scheme
+        options = {"protocol_whitelist": ",".join(filter(None, (scheme, STREAMS[scheme])))}
+        options |= {"rtsp_transport": "tcp"} if scheme in CAMERAS else {}
         return pyav().open(self._url, options=options, timeout=(_TIMEOUT, _TIMEOUT))
 
 

@@ -6,7 +6,8 @@ uploads.py       from the bytes of a request to images, within limits
 champion.py      the model in use: loaded and warmed beside, then exchanged
 client.py        for programs that ask: typed, with retries
 whole_dataset.py the images of a data set through a server, as predictions of one version
-answer_log.py    answers kept in a production log
+log_keeper.py    a production log that is open
+answer_log.py    answers kept in it
 batching.py      a bounded queue, and the threads that detect
 metrics.py       what Prometheus reads
 json_lines.py    the log: one JSON object a line, never an image

@@ -6,11 +6,12 @@ import warnings
 
 from PIL import Image
 
-from liftgate.deploy.serving.answer_log import AnswerLog, LogSettings
+from liftgate.deploy.serving.answer_log import AnswerLog
 from liftgate.deploy.serving.app import ModelServer
 from liftgate.deploy.serving.batching import Batcher
 from liftgate.deploy.serving.champion import ModelInUse, ModelSource, ServedModel
 from liftgate.deploy.serving.json_lines import JsonLines
+from liftgate.deploy.serving.log_keeper import LogSettings
 from liftgate.deploy.serving.metrics import ServerMetrics
 from liftgate.deploy.serving.settings import MOST_IMAGES, ServeAddress, ServeLimits
 
