@@ -26,5 +26,6 @@ def test_no_made_up_request_is_a_fault_of_the_server(server: RunningServer, tmp_
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     statuses = [one["status"] for one in server.events("request")]
+    sys.stdout.write(f"{len(statuses)} requests\n")  # shown by `-rP`
     assert len(statuses) >= CASES and all(status < 500 for status in statuses)
     assert server.ask("GET", "/health").status == 200
