@@ -6,7 +6,12 @@ import re
 
 import pytest
 
-from liftgate.evaluation.group_hints import suggest_groups
+from evaluation.test_evaluate import BOX, said, truth
+from liftgate.evaluation.compare import compare
+from liftgate.evaluation.evaluate import evaluate
+from liftgate.evaluation.group_hints import group_caveats, suggest_groups
+from liftgate.evaluation.verdict import judge_claims
+from liftgate.study.records import Claim, Gate
 
 
 @pytest.mark.parametrize(
@@ -44,3 +49,32 @@ def test_every_video_is_a_group(form: str) -> None:
 )
 def test_photographs_and_one_single_video_suggest_nothing(names: list[str]) -> None:
     assert suggest_groups(names) is None
+
+
+def test_images_that_the_rule_for_groups_does_not_fit_are_said_in_every_number() -> None:
+    """A rule may leave out up to half of the images: each of them counts as a group, as if it were independent."""
+    data = truth([1] * 20, [f"v{i // 2}" if i < 12 else None for i in range(20)])
+    found = said([(i, BOX, 0.9) for i in range(0, 20, 3)], data)
+    (caveat,) = group_caveats(data)
+    assert caveat.startswith("8 of 20 images have no group") and "too narrow" in caveat
+    assert caveat in compare(data, found, found).caveats
+    measured = evaluate(data, found)
+    assert measured.settings["groups"] == caveat
+    gate = Gate("enough", on="d.test", arm="a", claims=(Claim("recall", at_least=0.1),))
+    assert caveat in judge_claims(gate, measured).caveats
+
+
+def test_groups_that_differ_only_in_case_or_spaces_are_said() -> None:
+    data = truth([1] * 8, ["cam1", "Cam1", "cam 1", "cam2", "cam2 ", "cam3", "cam4", "cam5"])
+    (caveat,) = group_caveats(data)
+    assert "'Cam1' and 'cam 1' and 'cam1'" in caveat and "1 more" in caveat
+    assert not group_caveats(truth([1] * 4, ["cam1", "cam2", "cam3", "cam4"]))
+
+
+def test_a_caveat_on_few_groups_is_said_for_every_claim() -> None:
+    """The first claim rests on 12 groups, the second on the six that hold objects."""
+    data = truth([1] * 12 + [0] * 12, [f"v{i // 2}" for i in range(24)])
+    found = said([(i, BOX, 0.9) for i in range(24)], data)
+    claims = (Claim("false_positives_per_image", at_most=5.0), Claim("recall", at_least=0.1))
+    gate = Gate("enough", on="d.test", arm="a", claims=claims)
+    assert any("6 of 12 groups inform it" in text for text in judge_claims(gate, evaluate(data, found)).caveats)

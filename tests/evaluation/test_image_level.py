@@ -56,6 +56,21 @@ def test_area_equals_scikit_learn_with_ties(rows: list[tuple[bool, int]], max_fp
     assert roc_auc(truth, score, max_fpr) == pytest.approx(expected)
 
 
+def test_pairs_in_the_wrong_order_that_one_group_holds_are_worth_few_groups() -> None:
+    """20 groups of five images with and five without a threat: each has one that is wrong, or one has them all."""
+    positive, group = [1, 1, 1, 1, 1, 0, 0, 0, 0, 0] * 20, [f"v{i // 10:02}" for i in range(200)]
+    right = np.where(positive, 0.8, 0.2) + np.random.default_rng(0).uniform(-0.1, 0.1, 200)
+    spread, once = right.copy(), right.copy()
+    spread[::10] = 0.2
+    once[:10] = 1 - right[:10]
+    counts = [
+        image_level_interval(made(positive, list(score)), "AUC", units(group), 0.95).groups_effective  # type: ignore[union-attr]
+        for score in (spread, once)
+    ]
+    assert counts[0] == pytest.approx(20)
+    assert counts[1] is not None and counts[1] < 10, "one group has half of what goes wrong"
+
+
 VAL = made([0, 0, 0, 0, 0, 1, 1, 1, 1, 1], [0.0, 0.1, 0.2, 0.3, 0.6, 0.25, 0.5, 0.7, 0.8, 0.9])
 
 

@@ -67,6 +67,19 @@ def test_seeds_never_narrow_what_the_test_images_leave_open() -> None:
     assert (repeated.low, repeated.high) == pytest.approx((one.low, one.high))
 
 
+def test_a_seed_without_an_interval_leaves_none_to_the_mean() -> None:
+    """The second seed changes nothing anywhere: the interval of the first is not one of the mean."""
+    data, controls = runs([0.2, 0.5, 0.5], 0)
+    _, (better, *_) = runs([0.9, 0.9, 0.9], 1)
+    spec = ComparisonSpec(metric="recall", margin=0.05)
+    assert compare(data, controls[0], better, spec).verdict == "PASS"
+    for order in ((0, 1, 2), (1, 0, 2)):
+        treatments = [better, controls[1], controls[2]]
+        found = compare_seeds(data, [controls[i] for i in order], [treatments[i] for i in order], spec)
+        assert not found.delta.established and found.verdict == "MARGINAL", order
+        assert found.delta.note and found.delta.standard_error is None
+
+
 def test_coverage_holds_when_seeds_and_groups_both_vary() -> None:
     """60 simulated studies with 3 seeds; a true difference of 0.2; the nominal level is 95%."""
     rng = np.random.default_rng(7)

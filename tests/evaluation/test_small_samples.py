@@ -105,6 +105,19 @@ def test_average_recall_counts_the_groups_that_move_it_though_none_misses_an_obj
     assert interval.high - interval.estimate < 0.1
 
 
+def test_average_precision_counts_errors_that_few_groups_hold_as_few_groups() -> None:
+    data = truth([1] * 200, [f"v{i // 10:02}" for i in range(200)])
+    score = np.random.default_rng(0).uniform(0.5, 0.9, 200)
+
+    def effective(missed: list[int]) -> float | None:
+        rows = [(i, FAR if i in missed else BOX, float(score[i])) for i in range(200)]
+        return evaluate(data, said(rows, data)).intervals["mAP50"].groups_effective
+
+    spread, few = effective([i for i in range(200) if i % 10 in (3, 7)]), effective([*range(20), *range(0, 200, 10)])
+    assert spread == pytest.approx(20)
+    assert few is not None and few < 8, "every group holds an error, and two of them half"
+
+
 def test_average_recall_is_in_proportion_as_low_as_recall_may_be() -> None:
     """No group misses an object, and still one in four might: what recall's own interval says holds for AR too."""
     found = evaluate(*all_found_but_not_tightly())

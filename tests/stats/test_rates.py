@@ -40,7 +40,7 @@ def test_the_lower_bound_does_not_leap_at_the_first_miss() -> None:
 
 
 def test_korn_graubard_follows_its_formula() -> None:
-    k, n = np.array([40, 50, 30, 45, 48, 38]), np.full(6, 50)
+    k, n = np.array([44, 41, 43, 40, 42, 46]), np.full(6, 50)  # misses vary no more than chance makes them
     rate = k.sum() / 300
     variance = 6 / 5 * np.sum((k - rate * 50) ** 2) / 300**2
     n_effective = rate * (1 - rate) / variance * (1.959963984540054 / 2.5705818366147395) ** 2
@@ -76,6 +76,18 @@ def test_uneven_groups_are_worth_fewer_degrees_of_freedom() -> None:
     uneven = korn_graubard([90, 8, 10, 7, 9, 8], [100, 10, 10, 10, 10, 10])
     assert even.groups_effective == 6 and uneven.groups_effective == pytest.approx(150**2 / (100**2 + 500))
     assert "one group dominates" in uneven.note and not even.note
+
+
+def test_misses_that_few_groups_hold_are_worth_fewer_degrees_of_freedom() -> None:
+    """The variance rests on the groups that hold the misses, or near 0 the hits: that of one is as good as unknown."""
+    even = korn_graubard([44, 41, 43, 40, 42, 46, 43, 41], [50] * 8)
+    few = korn_graubard([20, 49, 48, 50, 49, 48, 49, 27], [50] * 8)
+    near_0 = korn_graubard([30, 1, 2, 0, 1, 2, 1, 23], [50] * 8)
+    assert even.groups_effective == 8
+    assert few.groups_effective == near_0.groups_effective and few.groups_effective < 4  # type: ignore[operator]
+    assert "hits, or errors, lie in few of them" in few.note
+    assert even.low is not None and few.low is not None
+    assert even.low > 0.8 > 0.5 > few.low, "as many misses in all"
 
 
 def test_no_miss_in_uneven_groups_counts_the_effective_ones() -> None:

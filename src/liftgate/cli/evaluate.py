@@ -64,8 +64,10 @@ def run(args: argparse.Namespace) -> int:
                 progress=bar,
                 **measuring(args),
             )
-    for name in ("contaminated", "truth_faults", "left_out", "remarks", "max_det_cut", "max_det_oks_cut", "no_boxes",
-                 "label_errors"):  # fmt: skip
+    for name in (
+        "contaminated", "truth_faults", "left_out", "groups", "remarks", "max_det_cut", "max_det_oks_cut", "no_boxes",
+        "label_errors",
+    ):  # fmt: skip
         if name in evaluation.settings:
             say(f"warning: {evaluation.settings[name]}")
     if args.json:

@@ -1,8 +1,9 @@
-"""Group hints: a caveat where no groups are given, and the group rule that file names of video frames suggest."""
+"""Group hints: a caveat where groups are missing or spelled in two ways, and the rule that names of frames suggest."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -48,9 +49,10 @@ def suggest_groups(names: list[str]) -> GroupHint | None:
 
 
 def group_caveats(truth: Dataset) -> tuple[str, ...]:
-    """Return the caveat that a verdict needs where no groups are given; empty where they are."""
+    """Return the caveats that a verdict needs where groups are not given, or only in part; empty where all are."""
     if any(image.group is not None for image in truth.images):
-        return ()
+        remark = group_remark(truth)
+        return (remark,) if remark else ()
     text = "no groups are given: every image counts as a group of its own"
     hint = suggest_groups([image.path.name for image in truth.images])
     if hint is None:
@@ -59,3 +61,27 @@ def group_caveats(truth: Dataset) -> tuple[str, ...]:
         f"warning: {text}, and their names look like frames of {hint.n_groups} videos: then the interval is too "
         f"narrow; --groups '{hint.rule}' would fit",
     )
+
+
+def group_remark(truth: Dataset) -> str:
+    """Return what makes given groups too many: images without one, and names that are spelled in two ways; else empty.
+
+    Both make the interval too narrow if such images belong together, and nobody asked for it.
+    """
+    given = sorted({image.group for image in truth.images if image.group is not None})
+    alone = [image.id for image in truth.images if image.group is None]
+    texts = []
+    if given and alone:
+        texts.append(
+            f"{len(alone)} of {len(truth.images)} images have no group, such as {alone[0]}, and count as groups of "
+            f"their own: if they are frames of videos, the interval is too narrow"
+        )
+    spelled: dict[str, list[str]] = {}
+    for name in given:
+        spelled.setdefault("".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append(name)
+    alike = [names for names in spelled.values() if len(names) > 1]
+    if alike:
+        named = " and ".join(map(repr, alike[0]))
+        more = f" (and {len(alike) - 1} more such names)" if len(alike) > 1 else ""
+        texts.append(f"the groups {named}{more} differ only in case or spaces, and count as different ones")
+    return "; ".join(texts)

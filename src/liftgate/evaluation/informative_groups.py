@@ -20,7 +20,7 @@ from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, AveragedMet
 from liftgate.evaluation.metrics import has_objects, rate_fraction
 from liftgate.evaluation.operating_point import OperatingPoint
 from liftgate.evaluation.resampling import Units
-from liftgate.stats.groups import GroupCount, count_groups
+from liftgate.stats.groups import GroupCount, count_groups, effective_spread
 
 if TYPE_CHECKING:
     from liftgate.evaluation.matched_predictions import MatchedPredictions
@@ -34,10 +34,11 @@ _MANY_GROUPS = 200
 def groups_of_average(table: MatchTable, metric: AveragedMetric, groups: Units) -> GroupCount:
     """Count the groups that inform one model's average precision or recall.
 
-    Near 0 and 1 only groups that hold a hit, or an error, show how far the value can move: at most these count. Of a
-    mean over IoU thresholds it is the geometric mean of two counts: at the first threshold, and over all of them in
-    the proportion of p (1 − p), p being the share of the objects that are found there. Where all are found at IoU 0.5,
-    the value still moves by the strict thresholds.
+    Near 0 and 1 only groups that hold a hit, or an error, show how far the value can move: at most these count, and
+    where hits or errors are unevenly spread over them, fewer (`effective_spread`). Of a mean over IoU thresholds it is
+    the geometric mean of two counts: at the first threshold, and over all of them in the proportion of p (1 − p), p
+    being the share of the objects that are found there. Where all are found at IoU 0.5, the value still moves by the
+    strict thresholds.
     """
     found = count_groups(_object_information(table, metric, groups), groups.n_groups)
     if not found.informative:
@@ -64,21 +65,26 @@ def found_by_group(
 
 class _OfThreshold(NamedTuple):
     fewest: float
-    """Groups that hold a hit, or those that hold an error, whichever are fewer"""
+    """Effective number of groups that hold a hit, or of those that hold an error, whichever are fewer"""
     weight: float
     """p (1 − p)"""
 
 
 def _of_threshold(table: MatchTable, metric: AveragedMetric, groups: Units, threshold: int) -> _OfThreshold:
     hits, objects = found_by_group(table, metric, groups, threshold)
-    wrong = objects > hits
+    wrong = objects - hits
     if metric.kind == "AP" and hits.any():
         a, bit = SIZES.index(metric.size), np.uint16(1 << threshold)
         hit, judged = (table.hit[a] & ~table.skip[a] & bit) != 0, (table.skip[a] & bit) == 0
         confident = judged & ~hit & (table.rank < table.limit) & (table.score >= np.median(table.score[hit]))
-        wrong |= _count(groups.group[table.image[confident]], groups.n_groups) > 0
+        wrong = wrong + _count(groups.group[table.image[confident]], groups.n_groups)
     share = hits.sum() / max(1, objects.sum())
-    return _OfThreshold(float(min((hits > 0).sum(), wrong.sum())), float(share * (1 - share)))
+    return _OfThreshold(min(_effective_holders(hits), _effective_holders(wrong)), float(share * (1 - share)))
+
+
+def _effective_holders(number: NDArray[np.int64] | Floats) -> float:
+    """Return how many groups hold any of (G,) a number, at most as many as it is effectively spread over."""
+    return min(float(np.count_nonzero(number)), effective_spread(number))
 
 
 def _count(group: NDArray[np.int64], n_groups: int) -> NDArray[np.int64]:
@@ -95,16 +101,33 @@ def groups_of_image_level(scores: ImageLevelScores, name: str, groups: Units) ->
     """Count the groups that inform an image-level metric; for AUC the rarer kind of image decides.
 
     Where most positive images have no detection, and so no score, only groups that hold a scored one show how far AUC
-    can move: at most these count.
+    can move: at most these count, and fewer where the pairs in the wrong order (near 0: in the right one) are unevenly
+    spread over the groups.
     """
     found = count_groups(_sum_by_group(_image_level_information(scores, name), groups), groups.n_groups)
     if name != "AUC":
         return found
     scored = scores.positive & (scores.score > 0)
-    holding = int((_sum_by_group(scored.astype(np.float64), groups) > 0).sum())
-    return found._replace(
-        informative=_groups_of_rarer_kind(scores, groups), effective=max(1.0, min(found.effective, float(holding)))
-    )
+    holding = float((_sum_by_group(scored.astype(np.float64), groups) > 0).sum())
+    spread = effective_spread(np.bincount(groups.group, _rarer_order(scores), minlength=groups.n_groups))
+    effective = max(1.0, min(found.effective, holding, spread))
+    return found._replace(informative=_groups_of_rarer_kind(scores, groups), effective=effective)
+
+
+def _rarer_order(scores: ImageLevelScores) -> Floats:
+    """Return (n,) each image's part in the rarer order of pairs, right or wrong, counted in positive images."""
+    positive, score = scores.positive, scores.score
+    n_positive, n_negative = max(1, int(positive.sum())), max(1, int((~positive).sum()))
+    wrong = np.zeros(len(score))
+    for one, other, sign, of in ((positive, ~positive, 1, n_negative), (~positive, positive, -1, n_negative)):
+        ordered = np.sort(sign * score[other])
+        below = np.searchsorted(ordered, sign * score[one], side="left")
+        ties = np.searchsorted(ordered, sign * score[one], side="right") - below
+        wrong[one] = (len(ordered) - below - ties / 2) / of
+    share = float(wrong[positive].sum()) / n_positive
+    if share <= 0.5:
+        return wrong
+    return np.asarray(np.where(positive, 1.0, n_positive / n_negative) - wrong, dtype=np.float64)
 
 
 def groups_of_difference(

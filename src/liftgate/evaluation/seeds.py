@@ -72,7 +72,10 @@ def compare_seeds(
         method=f"{first.delta.method}, {len(each)} seeds",
     )
     components = VarianceComponents.of(each)
-    if components is not None:
+    if components is None:  # of the mean, not of the seeds that have one
+        note = next(one.delta.note for one in each if not one.delta.established)
+        delta = replace(delta, low=None, high=None, standard_error=None, note=note)
+    else:
         half = components.half_width
         low, high = delta.estimate - half, delta.estimate + half
         delta = replace(delta, low=low, high=high, standard_error=components.standard_error)

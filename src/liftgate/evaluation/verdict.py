@@ -208,11 +208,10 @@ def judge_claims(gate: Gate, evaluation: Evaluation, *, seeds: Sequence[int] = (
         rows[0]["sentence"] = rows[0]["sentence"].replace(f": {word}", "", 1)
     parts = "; ".join(row["sentence"] for row in rows)
     intervals = [evaluation.intervals[claim.metric] for claim in gate.claims if claim.metric in evaluation.intervals]
-    sample = _sample_caveats(intervals[0], gate.published) if intervals else []
-    caveats = [*sample, *_seed_caveats(seeds)]
-    if left_out := evaluation.settings.get("left_out"):
-        caveats.append(str(left_out))
-    return Verdict(gate.name, gate.content_hash(), word, f"{word}: {parts}.", tuple(rows), tuple(caveats))
+    sample = dict.fromkeys(text for one in intervals for text in _sample_caveats(one, gate.published))
+    remarks = [str(evaluation.settings[name]) for name in ("left_out", "groups") if name in evaluation.settings]
+    caveats = (*sample, *_seed_caveats(seeds), *remarks)
+    return Verdict(gate.name, gate.content_hash(), word, f"{word}: {parts}.", tuple(rows), caveats)
 
 
 def attribute(verdict: Verdict, contribution: Comparison, *, control: str = "the control") -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -47,3 +48,25 @@ def count_groups(information: ArrayLike, total: int | None = None) -> GroupCount
         return GroupCount(count, 0, 0.0, 0.0)
     sum_ = float(some.sum())
     return GroupCount(count, len(some), sum_**2 / float(np.sum(some**2)), float(some.max()) / sum_)
+
+
+def effective_spread(counts: ArrayLike) -> float:
+    """Return over how many groups a count is effectively spread (Kish), beyond what chance alone spreads unevenly.
+
+    Chance is Poisson's: its variance is the mean, and is seen up to one standard error above it. The variance of a rate
+    rests on the groups that hold its hits or misses; where a few hold most of them, another sample may have none of
+    these groups, or more.
+
+    Args:
+        counts: (G,) number in each group.
+
+    >>> effective_spread([3, 2, 5, 3, 1, 3]), round(effective_spread([30, 2, 1, 3, 0, 2]), 1)
+    (6.0, 1.5)
+    """
+    values = np.asarray(counts, dtype=np.float64)
+    mean = float(values.mean()) if len(values) else 0.0
+    if len(values) < 2 or mean <= 0:
+        return float(len(values))
+    by_chance = mean * (1 + math.sqrt(2 / (len(values) - 1)))
+    extra = max(0.0, float(values.var(ddof=1)) - by_chance) / mean**2
+    return max(1.0, len(values) / (1 + extra))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from liftgate.stats.distributions import beta_quantile, normal_quantile, t_quantile
-from liftgate.stats.groups import GroupCount, count_groups
+from liftgate.stats.groups import GroupCount, count_groups, effective_spread
 from liftgate.stats.interval import MIN_GROUPS, Interval
 
 Scale = Literal["logit", "log"]
@@ -71,10 +71,11 @@ def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_
 
     The between-group variance, corrected for leverage (`ratio_variance`), gives an effective number of trials,
     corrected for its own uncertainty by (z/t)² and at most the number of trials; Clopper–Pearson is applied to it. t
-    has effective groups − 1 degrees of freedom, so that uneven groups count as fewer. Where all trials are hits, or
-    none, the variance holds no information, and the effective groups count as trials; where fewer than five groups hold
-    the rarer of the two, hits or misses, it holds little, and a group counts as at most m^(e/5) trials, m being its
-    trials and e the number of these groups. Groups without trials do not count.
+    has effective groups − 1 degrees of freedom, so that uneven groups count as fewer, and so do groups over which the
+    rarer of hits and misses is unevenly spread (`effective_spread`), because the variance rests on these. Where all
+    trials are hits, or none, the variance holds no information, and the effective groups count as trials; where fewer
+    than five groups hold the rarer of the two, it holds little, and a group counts as at most m^(e/5) trials, m being
+    its trials and e the number of these groups. Groups without trials do not count.
 
     Args:
         hits: (G,) number of hits in each group.
@@ -96,8 +97,10 @@ def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_
     images = int(total) if n_images is None else n_images
     if groups.informative < MIN_GROUPS:
         return not_established(rate, level, "korn-graubard", images, groups)
-    rarer = int(np.count_nonzero(k if rate < 0.5 else n - k))
-    n_effective, design_effect = effective_trials(rate, ratio_variance(k, n), total, groups, level, rarer)
+    rarer = k if rate < 0.5 else n - k
+    groups = groups._replace(effective=min(groups.effective, effective_spread(rarer)))
+    holding = int(np.count_nonzero(rarer))
+    n_effective, design_effect = effective_trials(rate, ratio_variance(k, n), total, groups, level, holding)
     low, high = clopper_pearson(rate * n_effective, n_effective, level)
     return interval_over_groups(groups, rate, (low, high), level, "korn-graubard", images, design_effect, n_effective)
 
