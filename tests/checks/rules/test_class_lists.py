@@ -126,6 +126,16 @@ def test_parts_of_a_mix_spell_their_classes_alike(small: SmallSet) -> None:
     assert others.severity == "warning" and "background" in others.message
 
 
+def test_classes_that_only_a_part_of_a_mix_has_are_trained_and_never_measured(small: SmallSet) -> None:
+    mixed = Arm("a", (Stage("bench", "y.pt", mix=(Part("big"), Part("bench"))),))
+    merged = subject(small, {"big": ("gun", "knife", "blue_cone"), "bench": BENCH}, (mixed,))
+    (found,) = run(merged, select=["classes.absent"]).findings
+    assert found.where.startswith("arm a, stage 1") and found.data["classes"] == ["gun", "knife"]
+    assert "2 of 5 classes of the mix have no box in bench.val: gun, knife" in found.message
+    same = subject(small, {"big": BENCH, "bench": BENCH}, (mixed,))
+    assert run(same, select=["classes.absent"]).findings == []
+
+
 def test_the_proposed_map_mends_it(small: SmallSet) -> None:
     arms = (Arm("a", (Stage("big", "yolov8n.pt"),)), Arm("b", (Stage("bench", "yolov8n.pt"),)))
     asked = subject(small, {"big": ("Blue Cone", "yellow_cones", "orange_cone"), "bench": BENCH}, arms)

@@ -15,7 +15,7 @@ from liftgate.checks.fault_findings import fault_findings, faults_of_kind
 from liftgate.checks.finding import Finding, Severity
 from liftgate.checks.messages import first_few, plural
 from liftgate.checks.rule import dataset_rule, rule
-from liftgate.checks.subject import Subject
+from liftgate.checks.subject import StageInArm, Subject
 from liftgate.data.core.dataset import Dataset
 
 _RARE = 20  # boxes to learn from: a floor. In one project a class of 115 boxes was still found 0 times
@@ -105,15 +105,24 @@ def _order(name: str, classes: Sequence[str], other: str, second: Sequence[str])
         yield mismatch.finding(f"{name}, {other}", message, orders={name: list(classes), other: list(second)})
 
 
-@dataset_rule("classes.absent", "warning")
-def absent(dataset: Dataset) -> Iterator[Finding]:
+@rule("classes.absent", "warning")
+def absent(subject: Subject) -> Iterator[Finding]:
     """Classes without a single box in a split.
 
     A class absent from train cannot be learnt; its average precision of 0 pulls the mean down by 1/n. A class absent
-    from val or test is not measured, which the mean does not show.
+    from val or test is not measured, which the mean does not show. Of a mix in a study, val is one data set's: a class
+    that only another part has is trained and never measured, and the best epoch is chosen without it.
 
     Fix: label some, drop the class from the list (`keep:`), or split again with the rare classes spread.
     """
+    for name, dataset in subject.datasets.items():
+        for finding in _without_a_box(dataset):
+            yield replace(finding, data={"dataset": name, **finding.data})
+    for place in subject.stages:
+        yield from _trained_but_not_measured(subject, place)
+
+
+def _without_a_box(dataset: Dataset) -> Iterator[Finding]:
     if not len(dataset.labels):
         return  # no labels at all: labels.missing or data.empty report it
     for split, boxes in _per_split(dataset):
@@ -121,6 +130,21 @@ def absent(dataset: Dataset) -> Iterator[Finding]:
         if lacking:
             message = f"{plural(len(lacking), 'class has', 'classes have')} no box in {split}: {first_few(lacking)}"
             yield absent.finding(_where(dataset, split), message, split=split, classes=lacking)
+
+
+def _trained_but_not_measured(subject: Subject, place: StageInArm) -> Iterator[Finding]:
+    """Yield a finding for classes that a mix adds and that the val split of the stage's own data set does not have."""
+    own = subject.datasets.get(place.stage.data)
+    parts = [subject.datasets[name] for name in place.stage.sources if name in subject.datasets]
+    learned = list(dict.fromkeys(name for part in parts for name in part.classes))
+    lacking = [name for name in learned if own is not None and name not in own.classes]
+    if lacking:
+        message = (
+            f"{len(lacking)} of {plural(len(learned), 'class', 'classes')} of the mix have no box in "
+            f"{place.stage.data}.val: {first_few(lacking)}; they are trained and never measured"
+        )
+        hint = "add them to that data set's val, or measure them on a data set of their own with a gate"
+        yield absent.finding(place.at("data"), message, hint=hint, split="val", classes=lacking)
 
 
 @dataset_rule("classes.rare", "warning")

@@ -130,8 +130,9 @@ def _nearby(path: Path) -> str | None:
     for missing in (path, *path.parents):
         if missing.parent.is_dir():
             names = sorted(file.name for file in missing.parent.iterdir() if not file.name.startswith("."))
-            if close := nearest(missing.name, names):
-                return f"did you mean {missing.parent / close / path.relative_to(missing)}?"
+            rest = path.relative_to(missing)
+            if close := nearest(missing.name, [name for name in names if (missing.parent / name / rest).exists()]):
+                return f"did you mean {missing.parent / close / rest}?"
             if missing != path:
                 return f"there is no {missing}"
             return f"{missing.parent} holds {', '.join(names[:5]) or 'nothing'}"
