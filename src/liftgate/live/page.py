@@ -33,10 +33,12 @@ def render_page(board: Board) -> str:
 
 
 def render_parts(board: Board) -> tuple[Part, ...]:
-    """Return the parts of the board: one for each study and each registry of models."""
-    study, registry = (templates().get_template(name) for name in ("study.html.j2", "models.html.j2"))
+    """Return the parts of the board: one for each study, shadow test and registry of models."""
+    names = ("study.html.j2", "shadow.html.j2", "models.html.j2")
+    study, shadow, registry = (templates().get_template(name) for name in names)
     return (
         *(Part(f"study-{number}", study.render(s=one, number_of=number)) for number, one in enumerate(board.studies)),
+        *(Part(f"shadow-{number}", shadow.render(t=one)) for number, one in enumerate(board.shadows)),
         *(
             Part(f"models-{number}", registry.render(r=one, number_of=number))
             for number, one in enumerate(board.registries)

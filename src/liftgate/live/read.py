@@ -6,15 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from liftgate.backends.events import EpochReport
 from liftgate.deploy.registry.store import Registry
+from liftgate.deploy.shadow.request import SHADOW
 from liftgate.errors import LiftgateError
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.model_records import VersionEntry
 from liftgate.ledger.records import CheckEntry, FindingRow, StudyEntry, VerdictEntry
 from liftgate.ledger.runs import UNFINISHED, RunFolder, RunRecord
 from liftgate.ledger.workspace import Workspace
+from liftgate.live.shadow_tests import BoardShadow, logs_with_tests, read_shadow
 from liftgate.pipeline.control.status import Status, status_of, workspaces
 from liftgate.progress import duration
 from liftgate.reporting.content import Chart, Series
@@ -110,10 +113,20 @@ class Board:
 
     studies: tuple[BoardStudy, ...]
     registries: tuple[BoardRegistry, ...]
+    shadows: tuple[BoardShadow, ...] = ()
 
 
-def places(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the result folders of studies and the registries of models at or below some paths.
+class Places(NamedTuple):
+    """Folders that the board reads."""
+
+    studies: list[Path]
+    registries: list[Path]
+    logs: list[Path]
+    """Production logs with shadow tests"""
+
+
+def places(paths: Iterable[Path]) -> Places:
+    """Return the results of studies, registries of models, and logs with shadow tests at or below some paths.
 
     Args:
         paths: study.yaml files, or folders.
@@ -123,21 +136,24 @@ def places(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     """
     studies: dict[Path, None] = {}
     registries: dict[Path, None] = {}
+    logs: dict[Path, None] = {}
     for path in paths:
         found = [Workspace(load(path)).folder] if path.is_file() else workspaces(path)
         near = path.parent if path.is_file() else path
-        for folder in (*found, *(near.glob("*/") if near.is_dir() else ())):
+        below = [near, *near.glob("*/")] if near.is_dir() else []
+        logs |= dict.fromkeys(folder.absolute() for folder in logs_with_tests(below))
+        for folder in (*found, *below[1:]):
             ledger = folder.absolute() / "ledger.sqlite"
             if _is_registry(folder):
                 registries.setdefault(folder.absolute())
             elif folder in found and (ledger.is_file() or path.is_file() or (folder / "now.json").is_file()):
                 studies.setdefault(folder.absolute())
-    return list(studies), list(registries)
+    return Places(list(studies), list(registries), list(logs))
 
 
-def read_board(studies: Sequence[Path], registries: Sequence[Path]) -> Board:
-    """Return the board; a study or registry that cannot be read says why, and the others are shown."""
-    return Board(tuple(map(read_study, studies)), tuple(map(read_registry, registries)))
+def read_board(studies: Sequence[Path], registries: Sequence[Path], logs: Sequence[Path] = ()) -> Board:
+    """Return the board; what cannot be read says why, and the rest is shown."""
+    return Board(tuple(map(read_study, studies)), tuple(map(read_registry, registries)), tuple(map(read_shadow, logs)))
 
 
 FileState = tuple[str, int, int]
@@ -159,6 +175,12 @@ def fingerprint(folder: Path) -> tuple[FileState, ...]:
     running = _unfinished_run(folder)
     if running is not None:
         files.append(running.path / "events.jsonl")
+    return tuple(state for path in files if (state := fingerprint_of(path)) is not None)
+
+
+def log_fingerprint(log: Path) -> tuple[FileState, ...]:
+    """Return what changes when a log's shadow tests do."""
+    files = sorted(path for path in (log / SHADOW).glob("*/*") if path.is_file())
     return tuple(state for path in files if (state := fingerprint_of(path)) is not None)
 
 

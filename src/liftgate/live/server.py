@@ -21,11 +21,14 @@ from liftgate.live.read import (
     Board,
     BoardRegistry,
     BoardStudy,
+    Places,
     fingerprint,
+    log_fingerprint,
     places,
     read_registry,
     read_study,
 )
+from liftgate.live.shadow_tests import BoardShadow, read_shadow
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -61,10 +64,11 @@ class BoardFiles:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = tuple(paths)
         self._reading = threading.Lock()
-        self._places: tuple[list[Path], list[Path]] = ([], [])
+        self._places = Places([], [], [])
         self._looked = -math.inf
         self._studies: dict[Path, _Known[BoardStudy]] = {}
         self._registries: dict[Path, _Known[BoardRegistry]] = {}
+        self._shadows: dict[Path, _Known[BoardShadow]] = {}
 
     def read(self) -> Board:
         """Return the board. New studies below the given folders appear by themselves."""
@@ -72,10 +76,11 @@ class BoardFiles:
             now = time.monotonic()
             if now - self._looked >= _AGAIN_EVERY:
                 self._places, self._looked = places(self._paths), now
-            studies, registries = self._places
+            studies, registries, logs = self._places
             return Board(
                 tuple(self._study(folder, now) for folder in studies),
                 tuple(self._registry(folder, now) for folder in registries),
+                tuple(self._shadow(folder, now) for folder in logs),
             )
 
     def parts(self) -> tuple[Part, ...]:
@@ -94,6 +99,13 @@ class BoardFiles:
         known, seen = self._registries.get(folder), fingerprint(folder)
         if known is None or known.seen != seen:
             known = self._registries[folder] = _Known(read_registry(folder), seen, now)
+        return known.value
+
+    def _shadow(self, log: Path, now: float) -> BoardShadow:
+        known, seen = self._shadows.get(log), log_fingerprint(log)
+        # While one runs its files change all the time, and each reading counts all minutes again.
+        if known is None or (known.seen != seen and now - known.at >= _AGAIN_EVERY):
+            known = self._shadows[log] = _Known(read_shadow(log), seen, now)
         return known.value
 
 
