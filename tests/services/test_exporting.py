@@ -16,6 +16,7 @@ import pytest
 
 import liftgate
 from liftgate.data.formats.read import read
+from liftgate.deploy.export.agreement import compare_detections
 from liftgate.deploy.export.calibration import read_calibration
 from liftgate.deploy.export.card import read_card
 from liftgate.errors import DataError, Refused, UsageError
@@ -99,6 +100,22 @@ def test_an_input_that_is_no_square_is_proved_against_the_checkpoint_at_the_same
     truth = replace(read(images), classes=("cat", "dog", "bird"))
     (proof,) = liftgate.prove_exports(checkpoint, [made.exports[0].folder], truth, split="test").proofs
     assert proof.agreement is not None and proof.agreement.identical and proof.symptoms == (), proof
+
+
+@pytest.mark.slow
+def test_an_ncnn_export_finds_what_the_checkpoint_finds(
+    checkpoint: Path, images: Path, reference: PredictionResult, folder: Path, tmp_path: Path
+) -> None:
+    for package in ("ncnn", "pnnx"):
+        pytest.importorskip(package)
+    made = export(checkpoint, tmp_path / "out", formats=["ncnn"], precisions=["fp32", "fp16"], imgsz=64)
+    for one, pixels, score in zip(made.exports, (0.05, 0.5), (1e-4, 0.01), strict=True):
+        assert not [file.path for file in one.card.files if "__pycache__" in file.path]
+        found, truth = predict(one.folder, folder / "set/images").predictions, reference.predictions
+        agreement = compare_detections(truth, found, 0.001)
+        assert agreement.n_reference == agreement.n_pairs > 200
+        assert np.abs(np.sort(found.scores)[-200:] - np.sort(truth.scores)[-200:]).max() <= score
+        assert agreement.offset is not None and max(map(abs, agreement.offset)) <= pixels
 
 
 def test_an_int8_export_names_its_calibration_images(made: ExportResult) -> None:

@@ -82,6 +82,21 @@ def test_a_gate_that_can_go_either_way_is_no_finding(small: SmallSet, gate: Gate
     assert found(asked(small, gate)) == []
 
 
+def exported(**keys: Any) -> Gate:
+    fixed = {"arm": "treatment", "metric": "mAP50-95", "claim": "equal", "formats": ("onnx",)}
+    return Gate("same", **{"on": "small.test", "margin": 0.01, "precisions": ("fp32", "int8"), **fixed, **keys})
+
+
+def test_a_gate_about_exports_that_is_certain_before_is_a_finding(small: SmallSet) -> None:
+    """No two values differ by more than 1; INT8 is calibrated on the images that it would be judged on."""
+    assert found(asked(small, exported())) == []
+    assert found(asked(small, exported(on="small.train", precisions=("fp32",)))) == []
+    (wide,) = found(asked(small, exported(margin=1.0)))
+    assert wide.severity == "warning" and "cannot fail: no two values of mAP50-95" in wide.message
+    (calibrated,) = found(asked(small, exported(on="small.train")))
+    assert calibrated.severity == "error" and "int8 is calibrated on small.train" in calibrated.message
+
+
 def test_a_point_gate_within_what_chance_gives_is_named_unless_it_is_replayed(small: SmallSet) -> None:
     (chance,) = found(asked(small, versus(margin=0.05, rule="point")))
     assert chance.severity == "warning" and "is passed by chance" in chance.message and "groups" in chance.message

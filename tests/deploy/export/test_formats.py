@@ -20,7 +20,7 @@ def test_every_format_but_the_checkpoint_itself_has_its_needs() -> None:
     [
         ("ncnn", "ncnn, pnnx", "pip install ncnn pnnx"),
         ("tensorrt", "tensorrt", "--on-target"),
-        ("litert", "ai_edge_litert", "an environment of its own"),
+        ("litert", "ai_edge_litert, litert_torch", "an environment of its own"),
         ("executorch", "executorch", "an environment of its own"),
     ],
 )

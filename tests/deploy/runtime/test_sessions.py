@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liftgate.deploy.runtime.sessions import open_onnx, open_openvino
+from liftgate.deploy.runtime.sessions import open_ncnn, open_onnx, open_openvino
 from liftgate.errors import DataError, UsageError
 
 onnx = pytest.importorskip("onnx")
@@ -86,6 +86,33 @@ def test_an_openvino_model_without_its_weights_is_an_error(tmp_path: Path) -> No
     (tmp_path / "a.bin").write_bytes(b"")
     with pytest.raises(DataError, match=r"no model|cannot open"):
         open_openvino(tmp_path / "a.xml")
+
+
+def ncnn_model(folder: Path) -> Path:
+    """A network that gives twice its input, in ncnn's text form; it has no weights."""
+    folder.mkdir()
+    layers = ["Input in0 0 1 in0", "BinaryOp twice 1 1 in0 out0 0=2 1=1 2=2.0"]
+    (folder / "model.ncnn.param").write_text("7767517\n2 2\n" + "\n".join(layers) + "\n")
+    (folder / "model.ncnn.bin").write_bytes(b"")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "model.ncnn.bin").unlink(), "weights are missing"),
+        (lambda folder: (folder / "model.ncnn.param").unlink(), "not one ncnn model"),
+        (lambda folder: (folder / "model.ncnn.param").write_text("7767517\n1 1\nMystery m 0 1 out0\n"), "no model"),
+        (lambda folder: (folder / "model.ncnn.param").write_text("<html>"), "no model"),
+    ],
+)
+def test_a_damaged_ncnn_model_is_one_error(tmp_path: Path, damage: Callable[[Path], object], message: str) -> None:
+    pytest.importorskip("ncnn")
+    folder = ncnn_model(tmp_path / "model_ncnn_model")
+    damage(folder)
+    with pytest.raises(DataError, match=message) as caught:
+        open_ncnn(folder)
+    assert str(folder) in str(caught.value)
 
 
 def test_a_missing_runtime_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

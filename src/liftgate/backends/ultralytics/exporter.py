@@ -54,6 +54,8 @@ def export(job: ExportJob, emit: Emit) -> Json:
             raise
         except Exception as error:
             raise explain_error(error, exporting=True) from error
+        for cached in job.out.rglob("__pycache__"):  # of scripts that ncnn's converter writes and runs
+            shutil.rmtree(cached)
         path = Path(str(written or ""))
         if not written or not path.exists():
             raise TrainingError("the exporter wrote nothing", where=job.weights, got=job.format)

@@ -26,8 +26,8 @@ from liftgate.deploy.export.card import (
     read_card,
 )
 from liftgate.deploy.export.stated import StatedContract, from_metadata, from_openvino, with_package_files
-from liftgate.deploy.runtime.predict import has_two_outputs
-from liftgate.deploy.runtime.sessions import ModelFacts, Port, Session, open_onnx, open_openvino
+from liftgate.deploy.runtime.predict import has_two_outputs, open_model
+from liftgate.deploy.runtime.sessions import ModelFacts, Port
 from liftgate.errors import DataError
 
 _UNKNOWN_HASH = "0" * 64
@@ -68,7 +68,7 @@ def describe_export(path: Path, classes: tuple[str, ...] | None = None) -> Descr
     if (card_path := find_card(path)) is not None and _is_of(card_path, path):
         return DescribedExport(read_card(card_path), card_path.parent)
     format_, model = _format_of(path)
-    session: Session = open_onnx(model, threads=1) if format_ == "onnx" else open_openvino(model, threads=1)
+    session = open_model(format_, model, threads=1)
     said = from_metadata(session.facts.metadata) if format_ == "onnx" else from_openvino(model)
     said = with_package_files(said, model.parent)
     return _described(model, format_, session.facts, said, classes)

@@ -21,8 +21,8 @@ from liftgate.deploy.export.card import (
     card_files,
     write_card,
 )
-from liftgate.deploy.runtime.predict import RUNS_HERE, load_model
-from liftgate.deploy.runtime.sessions import ModelFacts, open_onnx, open_openvino
+from liftgate.deploy.runtime.predict import RUNS_HERE, load_model, open_model
+from liftgate.deploy.runtime.sessions import ModelFacts
 from liftgate.errors import DataError, LiftgateError
 
 
@@ -95,7 +95,9 @@ def finish_export(
     shape: tuple[int | None, ...] = (1, None, 6 + values) if inside else (1, 4 + len(written.classes) + values, None)
     dtype = "float32"
     if facts is not None:
-        shape, dtype = facts.outputs[0].shape, facts.inputs[0].dtype
+        dtype = facts.inputs[0].dtype
+        if any(side is not None for side in facts.outputs[0].shape[1:]):  # ncnn's files say none
+            shape = facts.outputs[0].shape
     card = ExportCard(
         format=format_,
         precision=precision,
@@ -127,9 +129,7 @@ def finish_export(
 
 def model_facts(path: Path, format_: Format) -> ModelFacts | None:
     """Return what a model file says of itself; None: a format that does not run here."""
-    if format_ == "onnx":
-        return open_onnx(path, threads=1).facts
-    return open_openvino(path, threads=1).facts if format_ == "openvino" else None
+    return open_model(format_, path, threads=1).facts if format_ in RUNS_HERE else None
 
 
 def _files(folder: Path, model: str) -> tuple[CardFile, ...]:

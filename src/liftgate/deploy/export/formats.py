@@ -27,13 +27,14 @@ class FormatNeeds:
 _EXTRA = "pip install '.[train,export]' in the clone of Liftgate"
 _ON_TARGET = "an engine is built on the device that runs it: --on-target writes what that takes"
 _TENSORRT = f"pip install tensorrt, on a machine with its GPU; {_ON_TARGET}"
+_LITERT = "pip install ai-edge-litert litert-torch, in an environment of its own: they replace torch"
 NEEDS: dict[Format, FormatNeeds] = {
     "onnx": FormatNeeds(("onnx", "onnxruntime", "onnxslim"), _EXTRA, PRECISIONS),
     "openvino": FormatNeeds(("openvino",), _EXTRA, PRECISIONS, ("nncf",)),
     "torchscript": FormatNeeds((), _EXTRA, ("fp32",)),
     "ncnn": FormatNeeds(("ncnn", "pnnx"), "pip install ncnn pnnx", ("fp32", "fp16")),
     "tensorrt": FormatNeeds(("tensorrt",), _TENSORRT, ("fp32", "fp16")),
-    "litert": FormatNeeds(("ai_edge_litert",), "an environment of its own: its packages replace torch", ("fp32",)),
+    "litert": FormatNeeds(("ai_edge_litert", "litert_torch"), _LITERT, ("fp32",)),
     "executorch": FormatNeeds(("executorch",), "pip install executorch, in an environment of its own", ("fp32",)),
 }
 

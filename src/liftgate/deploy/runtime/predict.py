@@ -15,12 +15,20 @@ from liftgate.deploy.export.card import ExportCard, InputContract, UseSettings
 from liftgate.deploy.runtime.device import require_device
 from liftgate.deploy.runtime.images import Pixels, read_pixels
 from liftgate.deploy.runtime.letterbox import input_tensor, letterbox
-from liftgate.deploy.runtime.sessions import ModelFacts, Port, Session, Tensor, open_onnx, open_openvino
+from liftgate.deploy.runtime.sessions import (
+    ModelFacts,
+    Port,
+    Session,
+    Tensor,
+    open_ncnn,
+    open_onnx,
+    open_openvino,
+)
 from liftgate.deploy.runtime.suppression import Detections, choose_detections
 from liftgate.errors import DataError, UsageError
 from liftgate.progress import Progress, silent
 
-_OPEN: dict[str, Callable[..., Session]] = {"onnx": open_onnx, "openvino": open_openvino}
+_OPEN: dict[str, Callable[..., Session]] = {"onnx": open_onnx, "openvino": open_openvino, "ncnn": open_ncnn}
 RUNS_HERE = tuple(_OPEN)
 """Formats that run without torch"""
 
@@ -90,15 +98,19 @@ def load_model(card: ExportCard, folder: Path, *, threads: int | None = None) ->
     """
     if card.device is not None:
         require_device(card.device, folder / card.model)
-    opener = _OPEN.get(card.format)
-    if opener is None:
+    if card.format not in _OPEN:
         hint = "TensorRT engines run on the device that built them: `liftgate export --on-target`"
         if card.format != "tensorrt":
             hint = f"without torch these run here: {', '.join(RUNS_HERE)}"
         raise UsageError("this format does not run here", where=folder / card.model, got=card.format, hint=hint)
-    session = opener(folder / card.model, threads=threads)
+    session = open_model(card.format, folder / card.model, threads=threads)
     require_contract(card, session, folder / card.model)
     return LoadedModel(card, session, folder)
+
+
+def open_model(format_: str, path: Path, *, threads: int | None = None) -> Session:
+    """Open a model file of a format that runs here, whatever it says of itself; see `load_model`."""
+    return _OPEN[format_](path, threads=threads)
 
 
 def predict_dataset(

@@ -142,6 +142,61 @@ class _OpenvinoSession:
         return [np.asarray(found[index]) for index in range(len(self.facts.outputs))]
 
 
+def open_ncnn(path: Path, *, threads: int | None = None) -> Session:
+    """Open an ncnn model (the folder of its .param and .bin, as Ultralytics writes it) on the CPU; see `open_onnx`."""
+    return _NcnnSession(path, threads)
+
+
+class _NcnnSession:
+    """An ncnn network, whose file says names of inputs and outputs, and no shapes.
+
+    Of others than those with a card, whose hash fits, none is opened: ncnn ends the process where a network is wrong.
+    """
+
+    def __init__(self, path: Path, threads: int | None) -> None:
+        try:
+            import ncnn
+        except ImportError as error:
+            raise UsageError(f"ncnn models need ncnn: {error}", where=path, hint="pip install ncnn") from None
+        found = sorted(path.glob("*.param"))
+        if len(found) != 1:
+            raise DataError("not one ncnn model", where=path, expected="one .param", got=f"{len(found)}")
+        weights = found[0].with_suffix(".bin")
+        if not weights.is_file():
+            raise DataError("the model's weights are missing", where=weights, hint="copy both files, .param and .bin")
+        _require_utf8(path)
+        self._ncnn, self._net = ncnn, ncnn.Net()
+        options = self._net.opt
+        # Numbers of the file as they are: ncnn would compute in 16 bits where the processor can.
+        options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
+        options.use_bf16_storage = options.use_vulkan_compute = False
+        if threads is not None:
+            options.num_threads = threads
+        for file, load in ((found[0], self._net.load_param), (weights, self._net.load_model)):
+            if load(str(file)) != 0:
+                what = "the file is no model, only a part of one, or has operations that the runtime does not have"
+                raise DataError(what, where=file, hint="copy or export it again")
+        inputs, outputs = sorted(self._net.input_names()), sorted(self._net.output_names())
+        self.facts = ModelFacts(
+            tuple(Port(name, (1, 3, None, None), "float32") for name in inputs),
+            tuple(Port(name, (1, None, None), "float32") for name in outputs),
+            {"path": str(path)},
+            f"ncnn {ncnn.__version__}",
+        )
+
+    def run(self, tensor: Tensor) -> list[Tensor]:
+        extractor = self._net.create_extractor()
+        image = np.ascontiguousarray(tensor[0])  # ncnn reads it in place
+        extractor.input(self.facts.inputs[0].name, self._ncnn.Mat(image))
+        found = []
+        for port in self.facts.outputs:
+            failed, values = extractor.extract(port.name)
+            if failed:
+                raise DataError("ncnn gives no output: an input of another size than the model's?", got=port.name)
+            found.append(np.array(values)[None])
+        return found
+
+
 class _OpenvinoPort(Protocol):
     """What is used of an input or output of an OpenVINO model."""
 
