@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import liftgate
@@ -15,11 +16,13 @@ from liftgate.cli import main
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
 from liftgate.data.formats.coco.predictions import write_predictions
-from liftgate.errors import DataError, UsageError
+from liftgate.errors import DataError, Refused, UsageError
 from liftgate.evaluation.compare import compare
 from liftgate.evaluation.drawn_sample import on_sample, read_sample
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.judging.frame_design import draw_frames
+from liftgate.ledger import Ledger
+from liftgate.ledger.records import SampleEntry
 
 
 def differ_in(models: Models, share: float) -> Models:
@@ -162,3 +165,65 @@ def test_every_stratum_is_drawn_from_as_often_as_its_groups_probabilities_add_up
     counts = [len(groups & few) for groups in drawn]
     assert min(counts) >= 1 and max(counts) - min(counts) <= 1
     assert len({frozenset(groups) for groups in drawn}) > 20
+
+
+def test_a_study_records_the_sample_and_refuses_another_under_its_name(tmp_path: Path) -> None:
+    """Even one whose sample.json was made to fit."""
+    (tmp_path / "study.yaml").write_text("study: months\n")
+    out, other = tmp_path / "sample.csv", tmp_path / "other.csv"
+    drawn = liftgate.draw_sample(MODELS.truth, out, "compare", *MODELS[1:], budget=60, study=tmp_path / "study.yaml")
+    ledger = Ledger(tmp_path / "runs" / "months" / "ledger.sqlite")
+    (entry,) = ledger.records(SampleEntry)
+    assert (entry.file, entry.sample, entry.n_images) == ("sample.csv", drawn.sample.hash, len(drawn.sample.images))
+    assert len(entry.predictions) == 2
+    liftgate.compare_sample(*MODELS, out, metric="recall")
+    liftgate.draw_sample(MODELS.truth, other, "compare", *MODELS[1:], budget=60, seed=1)
+    for suffix in (".csv", ".json"):
+        out.with_suffix(suffix).write_bytes(other.with_suffix(suffix).read_bytes())
+    for measure in (
+        lambda: liftgate.compare_sample(*MODELS, out, metric="recall"),
+        lambda: liftgate.evaluate_sample(MODELS.truth, MODELS.control, out),
+    ):
+        with pytest.raises(DataError, match="not the sample that the study months has on record"):
+            measure()
+    liftgate.compare_sample(*MODELS, other, metric="recall")  # nobody has recorded it
+
+
+def test_images_that_a_study_locks_are_not_drawn_unless_it_is_told_to_leave_them_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rows, splits = [], ["image,split,group"]
+    for number in range(24):
+        split = "test" if number % 4 == 0 else "train" if number % 4 == 1 else "val"
+        path = tmp_path / split / "images" / f"v{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(path)
+        name = path.relative_to(tmp_path).as_posix()
+        splits.append(f"{name},{split},v{number:02d}")
+        rows.append({"image_id": name, "category_id": 1, "bbox": [4, 4, 9, 9], "score": 0.5})
+    (tmp_path / "data.yaml").write_text("train: train/images\nval: val/images\ntest: test/images\nnames: [cat]\n")
+    (tmp_path / "study.yaml").write_text(STUDY_THAT_LOCKS)
+    predictions = tmp_path / "old.json"
+    predictions.write_text(json.dumps(rows))
+    (tmp_path / "split.csv").write_text("\n".join(splits) + "\n")
+    words = [tmp_path / "data.yaml", tmp_path / "sample.csv", "recall", predictions]
+    with pytest.raises(Refused, match="locked"):
+        liftgate.draw_sample(*words, budget=12, groups=r"(?P<group>v\d+)")
+    assert not (tmp_path / "sample.csv").exists()
+    drawn = liftgate.draw_sample(*words, budget=12, groups=r"(?P<group>v\d+)", never=["split.csv"])
+    assert drawn.locked == 6
+    assert not any(name.startswith("test/") for name in drawn.sample.images)
+
+
+STUDY_THAT_LOCKS = """
+study: one
+question: q
+datasets:
+  bench: {path: data.yaml, lock: [test]}
+arms: {a: {weights: a.pt}}
+gates:
+  enough: {arm: a, on: bench.test, claims: [{metric: recall, at_least: 0.9}]}
+flow: [enough]
+"""

@@ -49,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--strata", metavar="RULE", help="camera, day …: regex with a named group, CSV#COLUMN; each gets its share"
     )
     design.add_argument("--per-group", type=int, metavar="N", help="most images of one group (default: by the budget)")
+    design.add_argument("--study", type=Path, metavar="STUDY", help="study.yaml whose ledger records the sample's hash")
     add_json(parser)
 
 
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     """Run `liftgate data sample` and return its exit code."""
     if args.purpose is not None:
         return _for_measuring(args)
+    _refuse_study(args)
     from liftgate.data.sampling import SamplingRequest, sample
     from liftgate.data.sampling.records import REASONS, SHARES
     from liftgate.data.sampling.sample import copy_frames, write_sample
@@ -118,6 +120,11 @@ def run(args: argparse.Namespace) -> int:
     return 0 if result.chosen else 1
 
 
+def _refuse_study(args: argparse.Namespace) -> None:
+    if args.study is not None:
+        raise UsageError("--study records a sample that is drawn --for a measurement", got=args.study)
+
+
 def _for_measuring(args: argparse.Namespace) -> int:
     from liftgate.data.sampling.records import CandidateFrame
     from liftgate.data.sampling.sample import copy_frames
@@ -129,7 +136,7 @@ def _for_measuring(args: argparse.Namespace) -> int:
         drawn = draw_sample(
             args.frames, args.out, args.purpose, args.champion, args.challenger, budget=args.budget, groups=args.groups,
             classes=args.classes, never=args.never, strata=args.strata, conf=args.conf, per_group=args.per_group,
-            seed=args.seed, progress=screen,
+            seed=args.seed, study=args.study, progress=screen,
         )  # fmt: skip
         if args.copy:
             root = args.frames if args.frames.is_dir() else args.frames.parent

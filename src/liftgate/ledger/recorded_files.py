@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from liftgate.errors import DataError
+from liftgate.errors import DataError, LedgerError
 from liftgate.hashing import file_hash, short
 from liftgate.ledger.chain import Ledger
-from liftgate.ledger.records import StepEntry
+from liftgate.ledger.records import SampleEntry, StepEntry
 from liftgate.ledger.results import PredictResult
 from liftgate.ledger.runs import RECORDED_FILES, RunFolder
 
@@ -59,3 +59,32 @@ def require_unchanged_predictions(path: Path) -> None:
             what = "not the predictions on record: the file was changed"
             hint = f"delete {name}: `liftgate run` predicts again; a copy elsewhere is taken as it is"
             raise DataError(what, where=there, expected=short(written), got=short(found), hint=hint)
+
+
+def require_recorded_sample(path: Path, sample: str) -> None:
+    """Refuse a drawn sample that differs from the one on record; one that no study near it has recorded passes.
+
+    Args:
+        path: sample.csv; ledgers in `runs/` of its folder, of that above and of the current one are searched.
+        sample: hash of what it says now.
+
+    Raises:
+        DataError: it was changed since it was drawn.
+        LedgerError: a ledger there is damaged.
+    """
+    path = path.absolute()
+    for folder in dict.fromkeys((path.parent, path.parent.parent, Path.cwd())):
+        for place in sorted(folder.glob("runs/*/ledger.sqlite")):
+            ledger = Ledger(place)
+            try:
+                entries = ledger.records(SampleEntry)
+            except LedgerError:
+                if ledger.is_foreign():
+                    continue
+                raise
+            known = [one.sample for one in entries if (folder / one.file).resolve() == path.resolve()]
+            if known and known[-1] != sample:
+                raise DataError(
+                    f"not the sample that the study {place.parent.name} has on record", where=path,
+                    expected=short(known[-1]), got=short(sample), hint="restore the file that `data sample` wrote",
+                )  # fmt: skip

@@ -325,6 +325,22 @@ class LockboxEntry(LedgerRecord):
 
 
 @dataclass(frozen=True, slots=True)
+class SampleEntry(LedgerRecord):
+    """A sample of images that was drawn with known probabilities, before any of them was labelled."""
+
+    KIND: ClassVar[str] = "sample"
+
+    file: str
+    """sample.csv, relative to the study's folder where it lies in it"""
+    sample: str
+    """Hash of the images, groups and probabilities"""
+    purpose: str
+    n_images: int
+    predictions: tuple[str, ...]
+    """Hash of the predictions that it was drawn by"""
+
+
+@dataclass(frozen=True, slots=True)
 class MeasuredPace(LedgerRecord):
     """How long an epoch of one kind of training takes, as `plan --measure` found it."""
 

@@ -22,6 +22,10 @@ from liftgate.evaluation.truth import Truth, read_truth
 from liftgate.evaluation.weighted_evaluation import evaluate_sample as evaluate_weighted
 from liftgate.hashing import short
 from liftgate.judging.frame_design import PURPOSES, FrameDraw, Purpose, draw_frames
+from liftgate.ledger.chain import Ledger
+from liftgate.ledger.recorded_files import require_recorded_sample
+from liftgate.ledger.records import SampleEntry
+from liftgate.ledger.workspace import results_folder
 from liftgate.progress import Progress, silent
 from liftgate.services.evidence_inputs import EvidenceInputs, read_inputs, require_unlocked
 from liftgate.services.image_level_request import ImageLevelRequest
@@ -44,6 +48,7 @@ def draw_sample(
     conf: float = 0.25,
     per_group: int | None = None,
     seed: int = 0,
+    study: Path | str | None = None,
     progress: Progress = silent,
 ) -> FrameDraw:
     """Draw the images to label for a measurement, with recorded probabilities.
@@ -63,6 +68,7 @@ def draw_sample(
         conf: confidence from which detections count.
         per_group: most images of one group; None: so many that at least 20 groups, or all, are in the sample.
         seed: of the draw.
+        study: study.yaml in whose ledger the sample is recorded; None: only sample.json vouches for it.
         progress: called with the number of items done and in all.
 
     Raises:
@@ -70,10 +76,15 @@ def draw_sample(
             name: they are known by content, wherever they lie.
         UsageError: an unknown purpose, predictions that do not belong to the images, or too small a budget.
     """
-    from liftgate.services.judging import aligned_predictions, unlabelled_images  # keeps the chain of imports short
+    # Imported here, which keeps the chain of imports short.
+    from liftgate.services.judging import aligned_predictions, source_hash, unlabelled_images
 
     if purpose not in PURPOSES:
         raise UsageError(f"no purpose {purpose!r}", expected=", ".join(PURPOSES), hint=suggestion(purpose, PURPOSES))
+    if study is not None:
+        results_folder(Path(study))  # a study that cannot be read is refused before anything is written
+        if out is None:
+            raise UsageError("a sample is recorded where it is written", expected="a file for it", got=None)
     if out is not None and Path(out).exists():
         raise UsageError("the sample is there already", where=out, hint="another name: a drawn sample is not replaced")
     sources = [control] if treatment is None else [control, treatment]
@@ -92,7 +103,24 @@ def draw_sample(
     )  # fmt: skip
     if out is not None:
         write_sample(drawn.sample, Path(out))
+        if study is not None:
+            _record(drawn.sample, Path(out), Path(study), tuple(source_hash(one) for one in sources))
     return drawn
+
+
+def _record(sample: DrawnFrames, path: Path, study: Path, predictions: tuple[str, ...]) -> None:
+    """Write a sample into the ledger of a study."""
+    folder, place = study.absolute().parent, path.absolute()
+    file = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else str(place)
+    entry = SampleEntry(file, sample.hash, sample.purpose, len(sample.images), predictions)
+    Ledger(results_folder(study) / "ledger.sqlite").add(entry)
+
+
+def _read_recorded(path: Path) -> DrawnFrames:
+    """Read a sample as it was drawn, by its own hash and by the ledger of a study that has recorded it."""
+    sample = read_sample(path)
+    require_recorded_sample(path, sample.hash)
+    return sample
 
 
 def evaluate_sample(
@@ -126,7 +154,7 @@ def evaluate_sample(
     """
     spec = EvaluationSpec(level, conf)
     spec.validate()
-    drawn = read_sample(Path(sample))
+    drawn = _read_recorded(Path(sample))
     inputs = _inputs(read_truth(truth, split=split, images=images, progress=progress), [predictions], open_anyway)
     found = evaluate_weighted(on_sample(inputs.truth, drawn), inputs.predictions[0], spec, drawn.weights)
     return replace(found, settings={**found.settings, **inputs.remarks(), "sample": drawn.hash, "note": _note(drawn)})
@@ -169,7 +197,7 @@ def compare_sample(
         Refused: as `evaluate`.
         UsageError: as `compare`; the sample was edited, or an image of it has no labels.
     """
-    drawn = read_sample(Path(sample))
+    drawn = _read_recorded(Path(sample))
     spec = ComparisonSpec(metric, margin, "interval", claim, level, conf, weights=drawn.weights)
     spec.validate()
     whole = read_truth(truth, split=split, images=images, progress=progress)
