@@ -25,7 +25,9 @@ class Models(NamedTuple):
     treatment: Predictions
 
 
-def two_models(seed: int, groups: int = 20, per_group: int = 6, *, apart: float = 0.4, gain: float = 0.3) -> Models:
+def two_models(
+    seed: int, groups: int = 20, per_group: int = 6, *, apart: float = 0.4, gain: float = 0.3, objects: float = 3
+) -> Models:
     """Two models that find most of the same objects, in groups that differ in how hard they are."""
     rng = np.random.default_rng(seed)
     images, labels, found = [], [], ([], [])
@@ -36,7 +38,7 @@ def two_models(seed: int, groups: int = 20, per_group: int = 6, *, apart: float 
             name = f"g{group:02d}_{frame:03d}.jpg"
             images.append(Image(name, Path("/nowhere") / name, 640, 640, group=f"g{group:02d}", label=Path("/nowhere")))
             places = rng.permutation(36)
-            number = int(rng.poisson(3))
+            number = int(rng.poisson(objects))
             for place in places[:number]:
                 box, cls = box_in(place, rng), int(rng.integers(2))
                 labels.append((index, cls, *box))
