@@ -14,6 +14,17 @@ _KNOWN = {
     "ultralytics": "liftgate.backends.ultralytics.backend:Ultralytics",
 }
 
+_PACKAGES = {"ultralytics": ("ultralytics", "torch")}
+
+
+def packages(name: str) -> tuple[str, ...]:
+    """Return the packages whose version decides what a backend's training gives; those of your own are unknown.
+
+    >>> packages("toy")
+    ()
+    """
+    return _PACKAGES.get(name, ())
+
 
 def load(name: str) -> Backend:
     """Return a backend by its name, or by a dotted path `package.module:Class`.

@@ -21,6 +21,13 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="data as JSON on stdout")
 
 
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add `--engine NAME`."""
+    parser.add_argument(
+        "--engine", choices=("local", "slurm"), help="where trainings and predictions run (default: as the study says)"
+    )
+
+
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Add --set KEY=VALUE to a verb; `args.overrides` becomes a dict, which begins with those of the environment."""
     parser.add_argument(

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.live_view import NoticePrinter
-from liftgate.cli.output import add_json, add_overrides, emit_json, progress, show
+from liftgate.cli.output import add_engine, add_json, add_overrides, emit_json, progress, show
 from liftgate.cli.run import pausing
 from liftgate.progress import dollars, duration
 
 if TYPE_CHECKING:
+    from liftgate.pipeline.engine import EngineForecast
     from liftgate.pipeline.runner import Planned
 
 
@@ -23,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--measure", action="store_true", help="first train one epoch of what was never timed, in a scratch folder"
     )
+    add_engine(parser)
     add_overrides(parser)
     add_json(parser)
 
@@ -36,19 +38,39 @@ def run(args: argparse.Namespace) -> int:
             args.study,
             overrides=args.overrides,
             measure=args.measure,
+            engine=args.engine,
             notify=NoticePrinter(screen),
             should_stop=pause.requested,
             progress=screen,
         )
     work = [line for line in lines if line.state == "run"]
     if args.json:
-        emit_json({"steps": [asdict(line) for line in lines], "total": _total(work)})
+        emit_json({"steps": [asdict(line) for line in lines], "total": _total(work), "engine": _engine(lines.engine)})
         return 0
     width = max((len(line.step) for line in lines), default=0)
     for line in lines:
         show(f"{line.state:<9} {line.step:<{width}}  {line.why}{_expected_cost(line)}")
     show(f"{len(work)} of {len(lines)} steps would run{_total_text(work)}")
+    if lines.engine is not None:
+        show(_engine_text(lines.engine))
     return 0
+
+
+def _engine(found: EngineForecast | None) -> dict[str, object] | None:
+    return None if found is None else asdict(found)
+
+
+def _engine_text(found: EngineForecast) -> str:
+    """Return what the engine means for the plan in one line: what is not known is called unknown."""
+    at_once = "as many at once as the cluster gives" if found.slots is None else f"{found.slots} at once"
+    queue = "unknown" if found.queued is None else f"{found.queued} jobs before them"
+    parts = [f"engine {found.engine}: {found.tasks} tasks, {at_once}", f"queue: {queue}"]
+    if found.hours is None or found.wall_hours is None:
+        parts += [f"hours: unknown, as those of {found.unknown} tasks are", "money: unknown"]
+    else:
+        parts.append(f"hours: {found.hours:.3g}, at least {found.wall_hours:.3g} from start to end without the queue")
+        parts.append("money: unknown" if found.usd is None else f"money: {dollars(found.usd)}")
+    return "; ".join(parts)
 
 
 def _expected_cost(line: Planned) -> str:

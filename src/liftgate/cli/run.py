@@ -12,7 +12,17 @@ from pathlib import Path
 from types import FrameType
 
 from liftgate.cli.live_view import NoticePrinter
-from liftgate.cli.output import add_json, add_open_anyway, add_overrides, emit_json, progress, reason_to_open, say, show
+from liftgate.cli.output import (
+    add_engine,
+    add_json,
+    add_open_anyway,
+    add_overrides,
+    emit_json,
+    progress,
+    reason_to_open,
+    say,
+    show,
+)
 from liftgate.errors import FindingsError, UsageError
 
 
@@ -29,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("LIFTGATE_TIME_LIMIT") or None,
         help="pause in time for it: 4h, 90m, HH:MM:SS (default: $LIFTGATE_TIME_LIMIT, else none)",
     )
+    add_engine(parser)
     add_open_anyway(parser)
     add_overrides(parser)
     add_json(parser)
@@ -51,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
             notify=NoticePrinter(screen),
             should_stop=pause.requested,
             time_limit=time_limit,
+            engine=args.engine,
             progress=screen,
             open_anyway=reason_to_open(args),
         )
@@ -73,8 +85,14 @@ def _prepare(args: argparse.Namespace) -> int:
     """Prepare the study; exit code 3 where `run` would stop at the errors of the check."""
     from liftgate import api
 
-    if args.detach or reason_to_open(args) or args.time_limit != (os.environ.get("LIFTGATE_TIME_LIMIT") or None):
-        got = "--detach" if args.detach else "--open-anyway" if reason_to_open(args) else "--time-limit"
+    limited = args.time_limit != (os.environ.get("LIFTGATE_TIME_LIMIT") or None)
+    others = {
+        "--detach": args.detach,
+        "--engine": args.engine,
+        "--open-anyway": reason_to_open(args),
+        "--time-limit": limited,
+    }
+    if got := next((name for name, value in others.items() if value), None):
         raise UsageError("--prepare runs nothing and takes only --set and --json", got=got, hint=f"leave {got} out")
     with progress() as screen:
         prepared = api.prepare(args.study, overrides=args.overrides, progress=screen)
@@ -103,7 +121,13 @@ def _prepare(args: argparse.Namespace) -> int:
 def _detach(args: argparse.Namespace, time_limit: float | None) -> int:
     from liftgate import api
 
-    begun = api.detach(args.study, overrides=args.overrides, time_limit=time_limit, open_anyway=reason_to_open(args))
+    begun = api.detach(
+        args.study,
+        overrides=args.overrides,
+        time_limit=time_limit,
+        engine=args.engine,
+        open_anyway=reason_to_open(args),
+    )
     if args.json:
         emit_json(
             {

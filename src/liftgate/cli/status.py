@@ -44,6 +44,10 @@ def _lines(status: Status) -> list[str]:
         at = f", epoch {status.epoch} of {status.epochs}" if status.epoch is not None else ""
         left = "" if status.seconds_left is None else f", {duration(status.seconds_left)} left at most"
         lines.append(f"  {status.step}{at}{left}")
+    if status.tasks is not None:
+        counts = ", ".join(f"{number} {state}" for state, number in sorted(status.tasks.counts.items()))
+        lines.append(f"  tasks on {status.tasks.engine}: {counts}")
+        lines += [f"    {one.name}: job {one.handle}, attempt {one.attempts}" for one in status.tasks.running]
     if status.metrics:
         shown = [f"{name} {'–' if value is None else f'{value:.4g}'}" for name, value in status.metrics.items()]
         lines.append(f"  validation at this epoch: {', '.join(shown)}")

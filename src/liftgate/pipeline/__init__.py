@@ -5,6 +5,7 @@ flow_state.py  verdicts so far, and which steps of the flow are skipped
 planning/      time and cost, the automatic batch, recipes that would be refused
 steps/         one class for each kind of step
 control/       one run at a time; status, logs and stop requests from other shells
+engine.py      tasks on the study's engine: another pool of processes, or a cluster
 budget.py      limits of money, GPU hours and energy
 context.py     what all steps share: the study, its workspace, ledger and datasets
 datasets.py    the study's datasets with groups and splits; mixing.py the images of a mix

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from liftgate.errors import Stopped, UsageError
 from liftgate.ledger.records import Spent
 from liftgate.ledger.results import EpochRow
-from liftgate.ledger.runs import RunFolder
+from liftgate.ledger.runs import RunFolder, run_folders
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.epoch_timer import EpochTimer
 from liftgate.pipeline.spending import energy_kwh, reported_epochs, spent
 from liftgate.study.records import Budget
 from liftgate.training.power import power_draw
 from liftgate.training.ranks import count_devices
+
+_SECONDS_BETWEEN = 2.0  # seconds between two readings of all runs
 
 
 def foreseen_excess(budget: Budget, used: Spent, seconds: float, devices: int = 1) -> str:
@@ -108,9 +110,52 @@ class Ceiling:
             "usd": (rate * (self._used.hours + hours), rate * epoch),
             "kwh": ((self._used.kwh or 0.0) + self._kwh, self._last_kwh),
         }
-        for name, (used, next_epoch) in now.items():
-            ceiling = getattr(self._budget, name)
-            if ceiling is not None and used + next_epoch >= ceiling:
-                passing = "" if used >= ceiling else ", and another epoch would pass it"
-                return f"the budget is spent: {used:.3g} of {ceiling:g} {name}{passing}"
-        return ""
+        return _passed(self._budget, now)
+
+
+class SharedCeiling:
+    """Enforces the budget over all trainings of an engine, those of other tasks that run at the same time included.
+
+    It knows their finished epochs only, so it leaves room for another epoch of each run that has not ended.
+    """
+
+    def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
+        self._context, self._clock = context, clock
+        self._next, self._last = 0.0, ""
+
+    def reason(self) -> str:
+        """Return why everything has to pause; empty: the rest of the budget pays for an epoch of each run."""
+        budget = self._context.study.budget
+        if budget == Budget() or self._clock() < self._next:
+            return self._last
+        begun = self._clock()
+        self._last = self._reason(budget)
+        now = self._clock()
+        self._next = now + max(_SECONDS_BETWEEN, 10 * (now - begun))
+        return self._last
+
+    def _reason(self, budget: Budget) -> str:
+        folder, rate = self._context.workspace.folder, budget.usd_per_hour or 0.0
+        used, devices = spent(folder, self._context.ledger), count_devices(self._context.study.device)
+        last = [rows[-1] for run in run_folders(folder) if _runs(run) and (rows := reported_epochs(run))]
+        hours = sum(row.seconds for row in last) / 3600
+        now = {
+            "gpu_hours": (used.gpu_hours, devices * hours),
+            "usd": (rate * used.hours, rate * hours),
+            "kwh": (used.kwh or 0.0, energy_kwh(last) or 0.0),
+        }
+        return _passed(budget, now)
+
+
+def _runs(run: RunFolder) -> bool:
+    return run.record_path.is_file() and run.read().state == "running"
+
+
+def _passed(budget: Budget, now: Mapping[str, tuple[float, float]]) -> str:
+    """Return which limit is reached: `now` has what is used so far, and what another epoch would use."""
+    for name, (used, next_epoch) in now.items():
+        ceiling = getattr(budget, name)
+        if ceiling is not None and used + next_epoch >= ceiling:
+            passing = "" if used >= ceiling else ", and another epoch would pass it"
+            return f"the budget is spent: {used:.3g} of {ceiling:g} {name}{passing}"
+    return ""

@@ -13,6 +13,7 @@ from liftgate.progress import Progress, silent
 from liftgate.study.records import Study
 
 if TYPE_CHECKING:
+    from liftgate.engines.dispatch import Dispatcher
     from liftgate.pipeline.datasets import StudyDatasets
 
 
@@ -44,6 +45,9 @@ class Context:
     progress: Progress = silent
     open_anyway: str | None = None
     """Reason to open a locked split beyond its budget; the results are then marked contaminated. None: refuse."""
+
+    tasks: Dispatcher | None = None
+    """Trainings and predictions on the study's engine; None: they run in this process, one after another"""
 
     def must_end(self) -> bool:
         """Raise Stopped when the run has to end at once; else return False: work without epochs is not paused."""

@@ -34,3 +34,25 @@ class EpochTimer:
     def reset(self) -> None:
         """Forget the last epoch, because another training begins."""
         self._last, self.seconds = None, 0.0
+
+
+class RunClock:
+    """Seconds of a run: of its earlier attempts, and of this one by the clock, or as an engine counted them."""
+
+    def __init__(self) -> None:
+        self._before, self._started = 0.0, time.monotonic()
+        self._counted: float | None = None
+
+    def start(self, before: float) -> None:
+        """Start the clock after attempts that took `before` seconds."""
+        self._before, self._started = before, time.monotonic()
+
+    def add(self, seconds: float) -> None:
+        """Take an engine's count for this attempt, which leaves out the time in its queue."""
+        self._counted = seconds
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        now = time.monotonic() - self._started if self._counted is None else self._counted
+        return round(self._before + now, 3)

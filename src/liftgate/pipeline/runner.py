@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from liftgate.errors import EXIT_CODES, Decided, Stopped, UsageError
 from liftgate.ledger.gates import record_gate
@@ -15,6 +15,7 @@ from liftgate.ledger.results import GateResult
 from liftgate.pipeline.budget import foreseen_excess
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.control.session import session
+from liftgate.pipeline.engine import engine_tasks, require_allowed
 from liftgate.pipeline.flow_state import FlowState, Winner, exported_arms
 from liftgate.pipeline.notice import Notice, warning
 from liftgate.pipeline.planning.auto_batch import open_batches, settle_batch
@@ -26,6 +27,9 @@ from liftgate.study.answer import answer_of
 from liftgate.study.records import Arm, Budget, FlowStep, Gate, Study
 from liftgate.training.ranks import count_devices
 from liftgate.training.tracking import demand
+
+if TYPE_CHECKING:
+    from liftgate.pipeline.steps.ahead import Ahead
 
 State = Literal["cached", "run", "skipped", "undecided"]
 
@@ -106,7 +110,7 @@ def execute(context: Context) -> dict[str, GateResult]:
         LedgerError: a newer version wrote the ledger.
         TrainingError, Stopped, Paused: from the training; what is finished is kept.
     """
-    with session(context) as context:
+    with session(context) as context, engine_tasks(context) as context:
         context.ledger.require_known_kinds()
         _record_declarations(context)
         if context.study.budget != Budget():
@@ -137,6 +141,11 @@ class _FlowRun:
         self._skipped: dict[str, str] = {}
         self._state = FlowState(context.study)
         self._later_steps_checked = False
+        self._ahead: Ahead | None = None
+        if context.tasks is not None:
+            from liftgate.pipeline.steps.ahead import Ahead
+
+            self._ahead = Ahead(context, context.tasks, self._cache, self._results)
         self.gates: dict[str, GateResult] = {}
 
     def run_flow(self) -> None:
@@ -153,7 +162,10 @@ class _FlowRun:
                 self._context.notify(Notice("skipped", _label(flow_step), {"why": reason}))
                 continue
             self._state.enter(flow_step)
-            for step in self._steps(flow_step):
+            steps = self._steps(flow_step)
+            if self._ahead is not None:
+                self._begin_ahead(self._ahead, [step for step in steps if not self._state.stopped(step)])
+            for step in steps:
                 if self._state.stopped(step):
                     continue
                 result = self._result_of(step)
@@ -163,6 +175,12 @@ class _FlowRun:
                     raise Decided(end, where=self._context.study.source, hint=hint)
                 if isinstance(result, GateResult):
                     self.gates[step.name] = result
+
+    def _begin_ahead(self, ahead: Ahead, steps: Sequence[Step[Any]]) -> None:
+        parts = [part for step in steps for part in _with_needs(step)]
+        if any(part.KIND == "train" and self._cache.find(part) is None for part in parts):
+            self._check_later_steps()
+        ahead.expect(parts)
 
     def record(self, *, ended: str) -> None:
         """Record in the ledger which steps belong to this run, unless that equals the last record."""
@@ -347,6 +365,7 @@ def _with_needs(step: Step[Any]) -> Iterator[Step[Any]]:
 def _require_runnable(context: Context) -> None:
     """Refuse a study that cannot be run, before anything is run."""
     study = context.study
+    require_allowed(study)
     demand(study.log, [spec.name for spec in study.datasets if spec.confidential], study.source)
     context.datasets.require_gate_splits()
     _require_measurable(study)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,12 +22,14 @@ from liftgate.pipeline.context import Context, never
 from liftgate.pipeline.control.detach import Detached
 from liftgate.pipeline.control.detach import detach as start_detached
 from liftgate.pipeline.datasets import StudyDatasets
+from liftgate.pipeline.engine import EngineForecast, forecast
 from liftgate.pipeline.notice import Notice, ignore_notice
 from liftgate.pipeline.planning.estimate import measure as measure_pace
 from liftgate.pipeline.planning.prices import Costs, offers, read_prices
 from liftgate.pipeline.preparing import Preparation
 from liftgate.pipeline.runner import Planned, training_hours
 from liftgate.progress import Progress, duration, silent
+from liftgate.study.records import EngineName, EngineSpec
 from liftgate.study.study_file import load
 
 
@@ -61,7 +63,13 @@ class RunResult:
 class Plan(tuple[Planned, ...]):
     """What `run` would do, step by step."""
 
-    __slots__ = ()
+    engine: EngineForecast | None
+
+    def __new__(cls, lines: Iterable[Planned], engine: EngineForecast | None = None) -> Plan:
+        """Make a plan of steps, and of what the study's engine means for them."""
+        plan = super().__new__(cls, lines)
+        plan.engine = engine
+        return plan
 
     def _repr_html_(self) -> str:
         rows: list[display.Row] = [
@@ -96,6 +104,7 @@ def plan(
     *,
     overrides: Mapping[str, str] | None = None,
     measure: bool = False,
+    engine: EngineName | None = None,
     notify: Callable[[Notice], None] = ignore_notice,
     should_stop: Callable[[], bool] = never,
     progress: Progress = silent,
@@ -106,6 +115,7 @@ def plan(
         study: path of study.yaml.
         overrides: dotted key → value, as `--set` gives them.
         measure: first train one epoch of every kind of training whose speed is unknown; the ledger records its time.
+        engine: where trainings and predictions run; None: as the study says.
         notify: called with every notice while measuring.
         should_stop: called while it measures; True stops it.
         progress: called as data are read.
@@ -113,10 +123,12 @@ def plan(
     Raises:
         UsageError: the study cannot be read or cannot run.
     """
-    context = replace(_open(study, overrides, progress), notify=notify, should_stop=should_stop)
+    context = replace(_open(study, overrides, progress, engine), notify=notify, should_stop=should_stop)
     if measure:
         measure_pace(context)
-    return Plan(runner.plan(context))
+    lines = runner.plan(context)
+    lengths = [line.expected for line in lines if line.state == "run" and line.kind in ("train", "predict")]
+    return Plan(lines, forecast(context.study, context.workspace.folder, lengths))
 
 
 def cost(
@@ -160,6 +172,7 @@ def run(
     notify: Callable[[Notice], None] = ignore_notice,
     should_stop: Callable[[], bool] = never,
     time_limit: float | None = None,
+    engine: EngineName | None = None,
     progress: Progress = silent,
     open_anyway: str | None = None,
 ) -> RunResult:
@@ -171,6 +184,7 @@ def run(
         notify: called with a notice of every step, epoch and verdict.
         should_stop: called ten times a second; True pauses at the next epoch boundary.
         time_limit: seconds within which it pauses.
+        engine: where trainings and predictions run; None: as the study says.
         progress: called during the work.
         open_anyway: the reason why a locked split may be opened beyond its declared budget.
 
@@ -181,7 +195,7 @@ def run(
         UsageError: the study cannot be read or cannot run.
     """
     context = replace(
-        _open(study, overrides, progress),
+        _open(study, overrides, progress, engine),
         notify=notify,
         should_stop=should_stop,
         time_limit=time_limit,
@@ -221,6 +235,7 @@ def detach(
     *,
     overrides: Mapping[str, str] | None = None,
     time_limit: float | None = None,
+    engine: EngineName | None = None,
     open_anyway: str | None = None,
 ) -> Detached:
     """Start `run` in a process that outlives the shell, and return once it works. It appends to run.log.
@@ -229,6 +244,7 @@ def detach(
         study: path of study.yaml.
         overrides: dotted key → value, as `--set` gives them.
         time_limit: seconds within which it pauses.
+        engine: where trainings and predictions run; None: as the study says.
         open_anyway: the reason why a locked split may be opened beyond its declared budget.
 
     Raises:
@@ -240,6 +256,7 @@ def detach(
     command = [sys.executable, "-P", "-m", "liftgate", "run", str(Path(study).absolute())]
     command += [word for key, value in overrides.items() for word in ("--set", f"{key}={value}")]
     command += [] if time_limit is None else ["--time-limit", f"{time_limit:g}s"]
+    command += [] if engine is None else ["--engine", engine]
     command += [] if open_anyway is None else ["--open-anyway", open_anyway]
     return start_detached(command, folder)
 
@@ -273,8 +290,12 @@ def _write_report(context: Context) -> Path:
     return page
 
 
-def _open(study: str | Path, overrides: Mapping[str, str] | None, progress: Progress) -> Context:
+def _open(
+    study: str | Path, overrides: Mapping[str, str] | None, progress: Progress, engine: EngineName | None = None
+) -> Context:
     loaded = load(Path(study), overrides or {})
+    if engine is not None and (loaded.engine is None or loaded.engine.use != engine):
+        loaded = replace(loaded, engine=EngineSpec(engine))
     workspace = Workspace(loaded)
     ledger = Ledger(workspace.ledger)
     return Context(loaded, workspace, ledger, StudyDatasets(loaded, workspace, progress), progress=progress)

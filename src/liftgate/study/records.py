@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 from liftgate.hashing import OMITTED_AT_DEFAULT, content_hash
 
+_NOT_HASHED = ("source", "places", "engine", "regions")  # where a study is and runs changes no result
 Task = Literal["detect", "pose"]
 Rule = Literal["interval", "point"]
 Use = Literal["research", "commercial"]
+EngineName = Literal["local", "slurm"]
 ClaimWord = Literal["better", "equal"]
 """Claim of a comparison; `equal` means within ± margin, by two one-sided tests"""
 VerdictWord = Literal["PASS", "MARGINAL", "FAIL"]
@@ -248,6 +250,28 @@ class EarlyKill:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """Where trainings and predictions run; None: what the engine chooses."""
+
+    use: EngineName = "local"
+    """Its name"""
+    workers: int | None = None
+    """Tasks at once"""
+    gpus: tuple[int, ...] | None = None
+    """Of local: the GPUs of the pool"""
+    gpus_per_task: int | None = None
+    cores: int | None = None
+    """Of each task"""
+    memory_gb: float | None = None
+    hours: float | None = None
+    """Time limit of a job: a longer training pauses and goes on in another"""
+    region: str | None = None
+    cluster: Literal["slurm", "local"] = "slurm"
+    options: Mapping[str, str | int] = field(default_factory=dict)
+    """Of sbatch: partition, account …"""
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """A whole study."""
 
@@ -273,6 +297,10 @@ class Study:
     """The gate that answers the question; None: the gates of the last decision, by their worst word"""
     log: tuple[str, ...] = ()
     """Further loggers of every epoch: tensorboard, mlflow, wandb"""
+    engine: EngineSpec | None = field(default=None, compare=False)
+    """None: this process, one task after another"""
+    regions: tuple[str, ...] = field(default=(), compare=False)
+    """Where confidential data may be, besides this machine"""
     source: Path | None = field(default=None, compare=False)
     """study.yaml, absolute"""
     places: Mapping[tuple[str | int, ...], str] = field(default_factory=dict, compare=False, repr=False)
@@ -302,9 +330,14 @@ class Study:
         """Return the arm of that name."""
         return next(arm for arm in self.arms if arm.name == name)
 
+    @property
+    def confidential(self) -> tuple[str, ...]:
+        """Names of the datasets that are confidential."""
+        return tuple(spec.name for spec in self.datasets if spec.confidential)
+
     def content_hash(self) -> str:
-        """Return the hash of the study: gates, recipes, data as declared; not its path."""
-        parts = {name: getattr(self, name) for name in self.__slots__ if name not in ("source", "places")}
+        """Return the hash of the study: gates, recipes, data as declared; not its path, and not where it runs."""
+        parts = {name: getattr(self, name) for name in self.__slots__ if name not in _NOT_HASHED}
         if self.answer is None:  # a study without the key keeps the hash that it had before there was one
             del parts["answer"]
         return content_hash(parts)

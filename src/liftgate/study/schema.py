@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from liftgate.files import write_text
+from liftgate.study.engine_keys import EngineKeys
 from liftgate.study.gate_keys import ClaimKeys, GateKeys, Keys, ThresholdKeys
 from liftgate.study.vocabulary import (
     ARM_WORDS,
@@ -51,6 +52,7 @@ _SECTIONS: tuple[tuple[str, type[Keys]], ...] = (
     ("early_kill: …", EarlyKillKeys),
     ("budget: …", BudgetKeys),
     ("evaluation: …", EvaluationKeys),
+    ("engine: …", EngineKeys),
 )
 
 

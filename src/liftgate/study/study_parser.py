@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from liftgate.errors import StudyError
-from liftgate.study import gate_keys, overrides, rules, yaml_keys
+from liftgate.study import engine_keys, gate_keys, overrides, rules, yaml_keys
 from liftgate.study.ablations import AnyArm, expand_gates, variants
 from liftgate.study.partial_study import PartialStudy
 from liftgate.study.records import (
@@ -23,6 +23,7 @@ from liftgate.study.records import (
     DatasetSpec,
     Decision,
     EarlyKill,
+    EngineSpec,
     Expectation,
     FlowStep,
     Gate,
@@ -184,6 +185,7 @@ def _keys_at(path: KeyPath) -> tuple[str, ...]:
         "budget": lambda _: yaml_keys.BudgetKeys,
         "early_kill": lambda _: yaml_keys.EarlyKillKeys,
         "evaluation": lambda _: yaml_keys.EvaluationKeys,
+        "engine": lambda _: engine_keys.EngineKeys,
     }
     model = models[str(path[0])](path[1:]) if path else yaml_keys.StudyKeys
     also = yaml_keys.ModelKeys.model_fields if model is yaml_keys.TrainedKeys else ()
@@ -260,9 +262,15 @@ def _records(valid: yaml_keys.StudyKeys, source: Path | None) -> Study:
         device=valid.device,
         early_kill=None if valid.early_kill is None else EarlyKill(valid.early_kill.after, valid.early_kill.runs),
         log=tuple(dict.fromkeys(valid.log)),
+        engine=None if valid.engine is None else _engine(valid.engine),
+        regions=tuple(valid.regions),
         answer=valid.answer,
         source=source,
     )
+
+
+def _engine(keys: engine_keys.EngineKeys) -> EngineSpec:
+    return EngineSpec(**{**keys.model_dump(), "gpus": None if keys.gpus is None else tuple(keys.gpus)})
 
 
 def _dataset(name: str, entry: yaml_keys.DatasetKeys) -> DatasetSpec:

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from liftgate.study.conditions import with_metric_of
+from liftgate.study.engine_keys import Engine
 from liftgate.study.gate_keys import GateKeys, Keys
 from liftgate.study.value_types import (
     ArmName,
@@ -334,6 +335,13 @@ class StudyKeys(Keys):
     backend: Text = Field(default="ultralytics", description="What trains and predicts.")
     device: Device | None = Field(
         default=None, description="cpu, 0, or several GPUs that train one run together: [0, 1]; default: it chooses."
+    )
+    engine: Engine | None = Field(
+        default=None, description="Where trainings and predictions run; default: here, one after another."
+    )
+    regions: list[Text] = Field(
+        default=[],
+        description="Regions where confidential data may be, besides this machine: an engine elsewhere is refused.",
     )
     log: list[Literal["tensorboard", "mlflow", "wandb"]] = Field(
         default=[],

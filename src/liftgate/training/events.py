@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from liftgate.backends.events import Event, read_event
-from liftgate.errors import DataError
+from liftgate import errors
+from liftgate.backends.events import Event, FailedEvent, read_event
+from liftgate.errors import DataError, LiftgateError, TrainingError, os_error_hint
 
 
 class EventFile:
@@ -39,9 +40,11 @@ class EventFile:
 class EventTail:
     """The parent's reader: yields the events appended since the last reading."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, position: int | None = None) -> None:
+        """Begin at `position` in bytes; None: after what the file has now."""
         self._path = path
-        self._position = _complete_bytes(path)  # not the file's end: the next writer truncates an incomplete line
+        # Not the file's end: the next writer truncates an incomplete line.
+        self._position = complete_bytes(path) if position is None else position
 
     def read_new(self) -> Iterator[Event]:
         """Yield the events in the complete lines of the file as it is now.
@@ -94,6 +97,27 @@ def to_json_value(value: Any) -> Any:
     return str(value)
 
 
+def failed_event(error: Exception) -> FailedEvent:
+    """Return the event that says that a job ended with `error`."""
+    if isinstance(error, LiftgateError):
+        parts = {name: getattr(error, name) for name in ("where", "expected", "got", "hint")}
+        return FailedEvent(type=type(error).__name__, what=error.what, **parts)
+    hint = os_error_hint(error) if isinstance(error, OSError) and error.errno else None
+    return FailedEvent(type=type(error).__name__, what=f"{type(error).__name__}: {error}", hint=hint)
+
+
+def error_of(event: FailedEvent, hint: str) -> LiftgateError:
+    """Return the error that an event says a job ended with.
+
+    Args:
+        event: the end of the job.
+        hint: what to do where the event has no hint of its own.
+    """
+    kind = getattr(errors, event.type, TrainingError)
+    kind = kind if isinstance(kind, type) and issubclass(kind, LiftgateError) else TrainingError
+    return kind(event.what, where=event.where, expected=event.expected, got=event.got, hint=event.hint or hint)
+
+
 def _parse(line: bytes, path: Path) -> Event:
     try:
         raw = json.loads(line)
@@ -114,12 +138,12 @@ def _truncate_incomplete_line(path: Path) -> None:
     """Truncate an incomplete last line, left by a kill or a full disk."""
     if not path.exists():
         return
-    whole = _complete_bytes(path)
+    whole = complete_bytes(path)
     if whole < path.stat().st_size:
         with path.open("r+b") as file:
             file.truncate(whole)
 
 
-def _complete_bytes(path: Path) -> int:
-    """Return the number of bytes in complete lines."""
+def complete_bytes(path: Path) -> int:
+    """Return the number of bytes in the complete lines of a file; 0 where there is none."""
     return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0

@@ -57,7 +57,15 @@ class JobFile:
         Raises:
             ValueError, KeyError, TypeError: the file is no job file, or is incomplete.
         """
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
+    @classmethod
+    def from_dict(cls, raw: Json) -> JobFile:
+        """Return the job that `to_dict` described.
+
+        Raises:
+            ValueError, KeyError, TypeError: it describes no job, or half of one.
+        """
         fields = dict(raw["job"])
         for name in {"data", "images", "out"} & fields.keys():
             fields[name] = Path(fields[name])

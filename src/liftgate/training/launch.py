@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from liftgate import errors
 from liftgate.backends import sidecar
 from liftgate.backends.base import DetectJob, ExportJob, Paused, PredictJob, TrainJob
 from liftgate.backends.events import (
@@ -36,7 +35,7 @@ from liftgate.backends.events import (
 from liftgate.backends.sandbox import sandbox_environment
 from liftgate.errors import LiftgateError, TrainingError, UsageError, os_error_hint
 from liftgate.locks import FolderLock
-from liftgate.training.events import EventTail, read_events
+from liftgate.training.events import EventTail, error_of, read_events
 from liftgate.training.job import JobFile
 from liftgate.training.pause_request import PauseRequest
 
@@ -178,6 +177,19 @@ def _run_once(work: JobFile, folder: Path, on_event: Emit) -> Json:
     with _Session(folder, work.verb, on_event, never, is_kept=False) as session:
         session.events.unlink(missing_ok=True)
         return session.run(work)
+
+
+def finished_outcome(job: TrainJob, folder: Path) -> TrainOutcome | None:
+    """Return the result of a run that has ended, trained here or elsewhere; None: it has not.
+
+    Raises:
+        TrainingError: it has ended, and its weights are gone.
+    """
+    events = read_events(folder / "events.jsonl")
+    if not events or not isinstance(events[-1], DoneEvent):
+        return None
+    sidecar.discard(job.out)
+    return _outcome(job, folder, events, cached=False)
 
 
 def stopped_outcome(job: TrainJob, folder: Path) -> TrainOutcome | None:
@@ -327,11 +339,8 @@ class _Session:
 
     def _failure(self, child: subprocess.Popen[bytes], last: Event | None) -> LiftgateError:
         if isinstance(last, FailedEvent):
-            kind = getattr(errors, last.type, TrainingError)
-            kind = kind if isinstance(kind, type) and issubclass(kind, LiftgateError) else TrainingError
             kept = f"details are in {self.log}" if self._is_kept else f"its log ends with: {_last_line(self.log)}"
-            hint = last.hint or kept
-            return kind(last.what, where=last.where, expected=last.expected, got=last.got, hint=hint)
+            return error_of(last, kept)
         how = f"signal {-child.returncode}" if child.returncode < 0 else f"exit code {child.returncode}"
         last_line = _last_line(self.log)
         hint = f"the end of {self.log if self._is_kept else 'its log'}: {last_line}"

@@ -18,10 +18,10 @@ from typing import cast
 
 from liftgate.backends import load
 from liftgate.backends.base import DetectJob, Exporter, Paused, PredictJob, TrainJob
-from liftgate.backends.events import DoneEvent, Emit, EpochReport, Event, FailedEvent, Json, LogEvent, PausedEvent
-from liftgate.errors import LiftgateError, UsageError, os_error_hint
+from liftgate.backends.events import DoneEvent, Emit, EpochReport, Event, Json, LogEvent, PausedEvent
+from liftgate.errors import UsageError
 from liftgate.training import ranks
-from liftgate.training.events import EventFile, read_events
+from liftgate.training.events import EventFile, failed_event, read_events
 from liftgate.training.job import JobFile
 from liftgate.training.pause_request import PauseRequest
 from liftgate.training.power import PowerMeter
@@ -40,14 +40,9 @@ def main(argv: list[str]) -> int:
             facts = _run(work, emit, should_stop, earlier)
     except Paused as pause:
         emit(PausedEvent(message=str(pause)))
-    except LiftgateError as error:
-        traceback.print_exc()
-        emit(_failure(error))
-        return 1
     except Exception as error:
         traceback.print_exc()
-        hint = os_error_hint(error) if isinstance(error, OSError) and error.errno else None
-        emit(FailedEvent(type=type(error).__name__, what=f"{type(error).__name__}: {error}", hint=hint))
+        emit(failed_event(error))
         return 1
     else:
         emit(DoneEvent(extra=facts))
@@ -85,11 +80,6 @@ def stop_requested(parent: int, request: PauseRequest) -> Callable[[], bool]:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _: received.append(number))
     return lambda: bool(received) or bool(request) or os.getppid() != parent
-
-
-def _failure(error: LiftgateError) -> FailedEvent:
-    parts = {name: getattr(error, name) for name in ("where", "expected", "got", "hint")}
-    return FailedEvent(type=type(error).__name__, what=error.what, **parts)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Logs: run.log of a detached run, and train.log of its current training."""
+"""Logs: run.log of a detached run, and of its current training, or of all tasks that run on its engine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from liftgate.engines.base import RunningTask
 from liftgate.ledger.runs import run_folders
+from liftgate.pipeline.control.status_file import read_overview
 from liftgate.pipeline.control.study_lock import holder
 
 RUN_LOG = "run.log"
@@ -25,7 +27,7 @@ class Passage:
 
 
 def tail(folder: Path, lines: int) -> list[Passage]:
-    """Return the last lines of run.log and of the newest training's log, where they exist."""
+    """Return the last lines of run.log, and of the newest training or of all tasks that run on an engine."""
     return [Passage(path, _last_lines(path, lines)[1]) for path in _logs(folder)]
 
 
@@ -47,8 +49,16 @@ def follow(folder: Path, lines: int) -> Iterator[Passage]:
 
 
 def _logs(folder: Path) -> list[Path]:
-    trainings = [run.log for run in run_folders(folder) if run.log.is_file()]
-    return [path for path in (folder / RUN_LOG, *trainings[-1:]) if path.is_file()]
+    overview = read_overview(folder) if holder(folder) is not None else None
+    if overview is not None and overview.running:  # several tasks at once, each with its engine's log
+        logs = [path for task in overview.running for path in _task_logs(task)]
+    else:
+        logs = [run.log for run in run_folders(folder) if run.log.is_file()][-1:]
+    return [path for path in (folder / RUN_LOG, *logs) if path.is_file()]
+
+
+def _task_logs(task: RunningTask) -> list[Path]:
+    return [*(Path(task.folder) / f"{verb}.log" for verb in ("train", "predict")), *map(Path, task.logs)]
 
 
 def _last_lines(path: Path, lines: int) -> tuple[int, tuple[str, ...]]:

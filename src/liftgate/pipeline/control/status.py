@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from liftgate.engines.base import Overview
 from liftgate.errors import UsageError
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import DecisionEntry, FlowEntry, VerdictEntry
@@ -15,7 +16,7 @@ from liftgate.ledger.results import ExpectedRow
 from liftgate.locks import LockOwner
 from liftgate.pipeline import spending
 from liftgate.pipeline.control import stop_request
-from liftgate.pipeline.control.status_file import LastEpoch, RunStatus, read_status
+from liftgate.pipeline.control.status_file import LastEpoch, RunStatus, read_overview, read_status
 from liftgate.pipeline.control.study_lock import holder, last_owner
 
 State = Literal["running", "stopping", "paused", "stopped", "finished", "failed", "never ran"]
@@ -77,6 +78,8 @@ class Status:
     """The gate that decided it"""
     verdicts: Mapping[str, str] = field(default_factory=dict)
     """Gate → its last verdict"""
+    tasks: Overview | None = None
+    """Tasks on the engine that it runs on; None: it runs on none"""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -122,6 +125,7 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
         ),
         answer=runs[-1].answer if runs else None,
         answered_by=runs[-1].answered_by if runs else None,
+        tasks=read_overview(folder) if running else None,
         verdicts={one.gate: one.word for one in ledger.records(VerdictEntry)},
     )
 

@@ -1,4 +1,4 @@
-"""now.json: the current state of a run, or how it ended, for other processes to read."""
+"""now.json: the current state of a run, or how it ended; engine.json: how its tasks on an engine stand."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from liftgate.documents import read_limited
+from liftgate.engines.base import Overview
 from liftgate.files import write_json
 from liftgate.hashing import content_hash
 from liftgate.ledger.records import Body
@@ -22,6 +23,7 @@ from liftgate.pipeline.notice import Notice
 
 State = Literal["running", "paused", "stopped", "finished", "failed"]
 _NAME = "now.json"
+_ENGINE_NAME = "engine.json"
 _MESSAGES = 20  # messages of decision points and the doctor that are kept
 
 
@@ -105,4 +107,18 @@ def read_status(folder: Path) -> RunStatus | None:
         known = written in (None, content_hash(content))  # None: version 0.1.0 wrote no hash
         return msgspec.convert(content, RunStatus) if known else None
     except (OSError, ValueError, AttributeError, TypeError):
+        return None
+
+
+def write_overview(folder: Path, overview: Overview) -> None:
+    """Write how the tasks of an engine stand; on a full disk they go on without it."""
+    with contextlib.suppress(OSError):
+        write_json(folder / _ENGINE_NAME, asdict(overview))
+
+
+def read_overview(folder: Path) -> Overview | None:
+    """Return how the tasks of an engine stood when one of them last changed; None: there is no engine."""
+    try:
+        return msgspec.convert(json.loads(read_limited(folder / _ENGINE_NAME)), Overview)
+    except (OSError, ValueError):
         return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from liftgate.backends.base import PredictJob
 from liftgate.backends.events import Event, Json
@@ -20,6 +22,9 @@ from liftgate.pipeline.steps.training import TrainStep, train_steps
 from liftgate.study.records import Arm, Gate, Study
 from liftgate.training import launch
 from liftgate.training.start_weights import resolve_weights
+
+if TYPE_CHECKING:
+    from liftgate.engines.task import Task
 
 
 class PredictStep(Step[PredictResult]):
@@ -66,23 +71,9 @@ class PredictStep(Step[PredictResult]):
         Raises:
             DataError: images were removed or changed meanwhile.
         """
-        context, study, workspace = self._context, self._context.study, self._context.workspace
-        job = PredictJob(
-            weights=self.weights(results),
-            data=context.datasets.tree(self._dataset),
-            split=self._split,
-            task=study.task,
-            out=workspace.predictions / f"{self._arm.name}-{self._split}-{short(self.key)}.json",
-            settings=self._settings,
-            device=study.device,
-        )
-        used = launch.predict(
-            job,
-            backend=study.backend,
-            folder=workspace.folder / "work",
-            on_event=self._forward_event,
-            stop=context.must_end,
-        )
+        context, workspace = self._context, self._context.workspace
+        job = self._job(results)
+        used = self._predict(job)
         context.datasets.require_unchanged_images(self._dataset)
         predictions = coco.read_predictions(job.out, context.datasets.truth(self._on))
         return PredictResult(
@@ -96,6 +87,49 @@ class PredictStep(Step[PredictResult]):
             file_sha256=file_hash(job.out),
             settings_sha256=file_hash(coco.settings_path(job.out)),
         )
+
+    def is_ready(self, results: Results) -> bool:
+        """Return whether its task can begin: the weights are recorded."""
+        return self._trained is None or results.find(self._trained) is not None
+
+    def task(self, results: Results) -> Task:
+        """Return the task that predicts."""
+        return self._task(self._job(results))
+
+    def _task(self, job: PredictJob) -> Task:
+        from liftgate.pipeline.engine import make_task
+
+        folder = self._context.workspace.folder / "work" / short(self.key)
+        return make_task(self._context, self.key, self.name, folder, job)
+
+    def _job(self, results: Results) -> PredictJob:
+        study = self._context.study
+        return PredictJob(
+            weights=self.weights(results),
+            data=self._context.datasets.tree(self._dataset),
+            split=self._split,
+            task=study.task,
+            out=self._context.workspace.predictions / f"{self._arm.name}-{self._split}-{short(self.key)}.json",
+            settings=self._settings,
+            device=study.device,
+        )
+
+    def _predict(self, job: PredictJob) -> Json:
+        """Predict in a child process or on the study's engine, and return the settings that were used."""
+        context = self._context
+        if context.tasks is None:
+            return launch.predict(
+                job,
+                backend=context.study.backend,
+                folder=context.workspace.folder / "work",
+                on_event=self._forward_event,
+                stop=context.must_end,
+            )
+        task = self._task(job)
+        context.tasks.submit([task])
+        used = context.tasks.wait(self.key, on_event=self._forward_event, stop=context.must_end).facts
+        shutil.rmtree(task.folder, ignore_errors=True)
+        return used
 
     def files(self, result: PredictResult) -> Mapping[Path, str | None]:
         """Return the predictions file; its content is checked when it is read."""

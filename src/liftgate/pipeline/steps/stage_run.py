@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from liftgate.backends import sidecar
 from liftgate.backends.base import Paused, TrainJob
-from liftgate.backends.events import EpochReport, Event
+from liftgate.backends.events import Emit, EpochReport, Event
 from liftgate.diagnosis import diagnose
 from liftgate.diagnosis.live import LiveDiagnosis
 from liftgate.errors import DataError, Stopped, TrainingError
@@ -25,8 +24,9 @@ from liftgate.ledger.preflight import preflight
 from liftgate.ledger.records import Body, DecisionEntry, DecisionRow, FindingRow, StepEntry
 from liftgate.ledger.results import EpochRow, RunEntry, TrainResult
 from liftgate.ledger.runs import RunFolder, RunRecord, State, write_report
-from liftgate.pipeline.budget import Ceiling
+from liftgate.pipeline.budget import Ceiling, SharedCeiling
 from liftgate.pipeline.context import Context
+from liftgate.pipeline.epoch_timer import RunClock
 from liftgate.pipeline.notice import Notice, warning
 from liftgate.pipeline.spending import epoch_seconds
 from liftgate.pipeline.step import Step, damage
@@ -39,6 +39,10 @@ from liftgate.training.events import read_events
 from liftgate.training.stopping_rules import judge
 from liftgate.training.tracking import Tracked
 
+if TYPE_CHECKING:
+    from liftgate.engines.dispatch import Dispatcher
+    from liftgate.engines.task import Task
+
 
 class StageRun:
     """One attempt at one stage with one seed."""
@@ -47,6 +51,8 @@ class StageRun:
         self._context, self._step = context, step
         self._arm, self._number, self._seed = arm, number, seed
         self._stage = arm.stages[number - 1]
+        self._clock = RunClock()
+        self._shared = SharedCeiling(context)
 
     def train(self, weights: str) -> TrainResult:
         """Train from `weights`, or resume the unfinished run of the same step, and record the run.
@@ -56,38 +62,70 @@ class StageRun:
             TrainingError: the training failed.
             DataError: images were removed or changed meanwhile.
         """
-        context, step = self._context, self._step
+        context = self._context
         if (known := self._recorded_result()) is not None:
             return known
         folder = context.workspace.folder
-        unfinished = RunFolder.unfinished(folder, step.key)
-        ceiling = Ceiling.of(context, unfinished)
-        run = unfinished or self._new_folder("running")
-        job = self._write_before(weights, run, CheckOutcome.recorded(context))
-        if unfinished is None or run.read().state == "prepared":
-            run.update(state="running")
-            self._continue_stopped_run(run, job)
-        started, before = time.monotonic(), run.read().seconds or 0.0
+        ceiling = Ceiling.of(context, RunFolder.unfinished(folder, self._step.key))
+        run, job = self._open(weights)
+        self._clock.start(run.read().seconds or 0.0)
         try:
             outcome = self._launch(job, run, ceiling)
         except Paused as pause:
-            seconds = round(before + time.monotonic() - started, 3)
+            seconds = self._clock.seconds
             if (stopped := _stopped_by_decision(job, run)) is not None:
                 return self._finish(run, job, stopped, seconds)
             run.update(state="paused", seconds=seconds)
             hint = "the same command goes on from the last finished epoch"
-            reason = context.stop_reason() or ceiling.reason() or str(pause)
+            reason = context.stop_reason() or ceiling.reason() or self._shared.reason() or str(pause)
             raise Stopped(reason, where=run.path, hint=hint) from None
         except Stopped:  # at once, in the middle of an epoch
-            run.update(state="paused", seconds=round(before + time.monotonic() - started, 3))
+            run.update(state="paused", seconds=self._clock.seconds)
             raise
         except TrainingError as error:
-            run.update(seconds=round(before + time.monotonic() - started, 3))
+            run.update(seconds=self._clock.seconds)
             run.fail(error)
             raise
         finally:
             write_report(folder)
-        return self._finish(run, job, outcome, round(before + time.monotonic() - started, 3))
+        return self._finish(run, job, outcome, self._clock.seconds)
+
+    def task(self, weights: str) -> Task | None:
+        """Make the run's folder and return the task that trains in it; None: a killed attempt has finished the run."""
+        if self._recorded_result() is not None:
+            return None
+        run, job = self._open(weights)
+        return self._task(job, run)
+
+    def unrecorded_weights(self, which: str) -> str | None:
+        """Return the weights of a run that the engine has finished and the ledger not yet; None: a decision stopped it.
+
+        Args:
+            which: `best` or `last`.
+        """
+        run = RunFolder.unfinished(self._context.workspace.folder, self._step.key)
+        if run is None:
+            return None
+        job = self._job("", run)
+        reports = [event for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochReport)]
+        if end_word(judge(job.decide, reports, ended=True)) == "STOPPED":
+            return None
+        return str(_link_weights(run.results / "weights" / f"{which}.pt", run.results / f"{which}.pt"))
+
+    def _open(self, weights: str) -> tuple[RunFolder, TrainJob]:
+        """Return the folder of the unfinished run, or a new one, and the job."""
+        unfinished = RunFolder.unfinished(self._context.workspace.folder, self._step.key)
+        run = unfinished or self._new_folder("running")
+        job = self._write_before(weights, run, CheckOutcome.recorded(self._context))
+        if unfinished is None or run.read().state == "prepared":
+            run.update(state="running")
+            self._continue_stopped_run(run, job)
+        return run, job
+
+    def _task(self, job: TrainJob, run: RunFolder) -> Task:
+        from liftgate.pipeline.engine import make_task
+
+        return make_task(self._context, self._step.key, self._step.name, run.path, job)
 
     def prepare(self, weights: str, checked: CheckOutcome) -> RunFolder:
         """Write the run's folder with preflight.json and command.sh, and train nothing; `train` goes on in it.
@@ -145,12 +183,33 @@ class StageRun:
             self._notify({"kind": event.kind, **body})
 
         def stop() -> bool:
-            return bool(self._context.stop_reason() or ceiling.reason())
+            over = self._shared if self._context.tasks else ceiling
+            return bool(self._context.stop_reason() or over.reason())
 
         with tracked:
-            return _stopped_by_decision(job, run) or launch.train(
-                job, backend=study.backend, folder=run.path, on_event=LiveDiagnosis(job.out, on_event), stop=stop
-            )
+            if (stopped := _stopped_by_decision(job, run)) is not None:
+                return stopped
+            live = LiveDiagnosis(job.out, on_event)
+            if self._context.tasks is not None:
+                return self._follow(self._context.tasks, job, run, live, stop)
+            return launch.train(job, backend=study.backend, folder=run.path, on_event=live, stop=stop)
+
+    def _follow(
+        self, tasks: Dispatcher, job: TrainJob, run: RunFolder, on_event: Emit, stop: Callable[[], bool]
+    ) -> launch.TrainOutcome:
+        """Follow the training's task on the engine to its end, and return the result.
+
+        Raises:
+            Paused: it was stopped, and can be resumed.
+            TrainingError and others: as the training ended.
+        """
+        tasks.submit([self._task(job, run)])  # unless it was submitted ahead
+        result = tasks.wait(self._step.key, on_event=on_event, stop=stop)
+        self._clock.add(result.seconds)
+        outcome = launch.finished_outcome(job, run.path) if result.ending == "done" else None
+        if outcome is None:
+            raise Paused("paused at an epoch boundary: the same command goes on from here")
+        return outcome
 
     def _compare_with_expected(self, epoch: EpochRow) -> None:
         for row in expected_rows(self._stage, [epoch]):
@@ -307,7 +366,12 @@ def _without_prefix(prefix: str, value: Any) -> Any:
 
 
 def _link_weights(source: Path, target: Path) -> Path:
-    """Link finished weights to `target`, or copy them where hard links are not supported."""
+    """Link finished weights to `target`, or copy them where hard links are not supported.
+
+    A target that is right already stays as it is: a task of the next stage may read it.
+    """
+    if target.is_file() and (target.samefile(source) or file_hash(target) == file_hash(source)):
+        return target
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)

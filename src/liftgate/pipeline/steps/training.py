@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from liftgate.ledger.records import Body
 from liftgate.ledger.results import TrainResult
@@ -15,6 +16,10 @@ from liftgate.pipeline.steps.checking import CheckOutcome
 from liftgate.pipeline.steps.recipe import recipe_of
 from liftgate.study.records import Arm, Stage, Study
 from liftgate.training.start_weights import resolve_weights
+
+if TYPE_CHECKING:
+    from liftgate.engines.task import Task
+    from liftgate.pipeline.steps.stage_run import StageRun
 
 
 class TrainStep(Step[TrainResult]):
@@ -50,27 +55,47 @@ class TrainStep(Step[TrainResult]):
 
     def work(self, results: Results) -> TrainResult:
         """Train, or resume the unfinished run of the same step."""
+        weights = self._start_weights(results)
+        assert weights is not None
+        return self._stage_run().train(weights)
+
+    def is_ready(self, results: Results) -> bool:
+        """Return whether its task can begin: `results` or the engine have the stage before."""
+        previous, tasks = self._previous, self._context.tasks
+        if previous is None or results.find(previous) is not None:
+            return True
+        ended = tasks.result(previous.key) if tasks else None
+        return ended is not None and ended.ending == "done"
+
+    def task(self, results: Results) -> Task | None:
+        """Make the run's folder and return the task that trains in it; None: it is not to begin ahead of its turn."""
+        weights = self._start_weights(results)
+        return None if weights is None else self._stage_run().task(weights)
+
+    def _start_weights(self, results: Results) -> str | None:
+        """Return the path of the start weights; None: the stage before was stopped, or is not finished."""
+        if self._own_weights is not None:
+            return self._own_weights.path
+        assert self._previous is not None
+        before = results.find(self._previous)
+        if before is not None:
+            return str(self._context.workspace.folder / before.weights(self.stage.weights_from))
+        return self._previous._stage_run().unrecorded_weights(self.stage.weights_from)
+
+    def _stage_run(self) -> StageRun:
         from liftgate.pipeline.steps.stage_run import StageRun  # a plan trains nothing
 
-        if self._own_weights is not None:
-            weights = self._own_weights.path
-        else:
-            assert self._previous is not None
-            weights_file = results.of(self._previous).weights(self.stage.weights_from)
-            weights = str(self._context.workspace.folder / weights_file)
-        return StageRun(self._context, self, self._arm, self._number, self._seed).train(weights)
+        return StageRun(self._context, self, self._arm, self._number, self._seed)
 
     def prepare(self, checked: CheckOutcome) -> RunFolder:
         """Write the folder of this training, and train nothing; see `StageRun.prepare`."""
-        from liftgate.pipeline.steps.stage_run import StageRun
-
         weights = self._own_weights and self._own_weights.path
         if weights is None:  # where the stage before, finished or prepared as well, puts them
             assert self._previous is not None
             before = RunFolder.newest(self._context.workspace.folder, self._previous.key)
             assert before is not None
             weights = str(before.results / f"{self.stage.weights_from}.pt")
-        return StageRun(self._context, self, self._arm, self._number, self._seed).prepare(weights, checked)
+        return self._stage_run().prepare(weights, checked)
 
     def files(self, result: TrainResult) -> Mapping[Path, str | None]:
         """Return the best weights, and the last ones where the next stage starts from them."""

@@ -1,0 +1,11 @@
+"""Run the tasks of a study (trainings, predictions) on an engine: a pool on this machine, or a cluster.
+
+task.py      a task, and what is on disk about each attempt at it
+base.py      what an engine can do
+agent.py     the process beside a task: runs it in its folder, and writes its result there
+dispatch.py  the driver's side: submits, follows, submits again, stops
+local.py     processes of this machine
+slurm.py     jobs of a Slurm cluster, by submitit
+
+Nothing in this room knows the ledger: the driver alone writes it, from the results that it has checked.
+"""

@@ -1,0 +1,58 @@
+"""Keys of `engine:` in study.yaml, and the values that they take."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from liftgate.study.gate_keys import Keys
+from liftgate.study.value_types import Text
+
+# Options of sbatch that a study may set: none of them runs a command.
+SbatchOption = Literal["account", "comment", "constraint", "exclude", "gres", "nice", "partition", "qos", "reservation"]
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+
+
+class EngineKeys(Keys):
+    """Where trainings and predictions run. It changes no result, so it is no part of the study's hash.
+
+    `engine: local` alone is short for `{use: local}`. Default: one after another, in the process of `liftgate run`.
+    """
+
+    use: Literal["local", "slurm"] = Field(
+        default="local", description="local: processes of this machine; slurm: jobs of a cluster, by submitit."
+    )
+    workers: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None,
+        description="Tasks at once. Default of local: one, or one on each of `gpus`; of slurm: the cluster decides.",
+    )
+    gpus: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = Field(
+        default=None, description="Of local: the GPUs of the pool, one task on each."
+    )
+    gpus_per_task: Annotated[int, Field(ge=0, le=64)] | None = Field(
+        default=None, description="Of slurm: GPUs of a job. Default: those of `device`, or 1."
+    )
+    cores: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Cores of a task; of local: the threads that its numerical libraries use."
+    )
+    memory_gb: Positive | None = Field(default=None, description="Of slurm: memory of a job.")
+    hours: Positive | None = Field(
+        default=None, description="Of slurm: time limit of a job; a longer training pauses and goes on. Default: 24."
+    )
+    region: Text | None = Field(
+        default=None, description="Where it is. Confidential data run only on an engine whose region `regions` lists."
+    )
+    cluster: Literal["slurm", "local"] = Field(
+        default="slurm", description="Of slurm: `local` runs its jobs on this machine without a cluster, to try it."
+    )
+    options: dict[SbatchOption, Annotated[str, Field(max_length=200)] | int] = Field(
+        default={}, description="Of slurm: options of sbatch."
+    )
+
+
+def _engine(value: object) -> object:
+    return {"use": value} if isinstance(value, str) else value
+
+
+Engine = Annotated[EngineKeys, BeforeValidator(_engine)]
