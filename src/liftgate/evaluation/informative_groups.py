@@ -101,16 +101,17 @@ def groups_of_image_level(scores: ImageLevelScores, name: str, groups: Units) ->
     """Count the groups that inform an image-level metric; for AUC the rarer kind of image decides.
 
     Where most positive images have no detection, and so no score, only groups that hold a scored one show how far AUC
-    can move: at most these count, and fewer where the pairs in the wrong order (near 0: in the right one) are unevenly
-    spread over the groups.
+    can move: at most these count. Near 1 those count that hold a pair in the wrong order (near 0: in the right one),
+    each by how much of a positive image it has lost, up to one; and fewer where these are unevenly spread.
     """
     found = count_groups(_sum_by_group(_image_level_information(scores, name), groups), groups.n_groups)
     if name != "AUC":
         return found
     scored = scores.positive & (scores.score > 0)
     holding = float((_sum_by_group(scored.astype(np.float64), groups) > 0).sum())
-    spread = effective_spread(np.bincount(groups.group, _rarer_order(scores), minlength=groups.n_groups))
-    effective = max(1.0, min(found.effective, holding, spread))
+    rarer = np.bincount(groups.group, _rarer_order(scores), minlength=groups.n_groups)
+    holding = min(holding, float(np.minimum(rarer, 1).sum()))
+    effective = max(1.0, min(found.effective, holding, effective_spread(rarer)))
     return found._replace(informative=_groups_of_rarer_kind(scores, groups), effective=effective)
 
 
