@@ -17,6 +17,7 @@ from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.image_level import ImageLevelThreshold
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, RATES
 from liftgate.evaluation.records import Evaluation
+from liftgate.evaluation.sample_size import size_difference, size_rate
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
 from liftgate.evaluation.verdict import judge_claims
 from liftgate.stats.interval import Interval
@@ -174,3 +175,17 @@ def test_what_is_no_interval_is_no_number_in_json_either() -> None:
     measured = Evaluation({}, {"recall": interval}, {}, {}, "t", "p", 0.95, "m", 10, 2)
     assert measured.to_dict()["intervals"]["recall"] == [None, None]
     assert "groups_effective" in measured.to_dict()["interval_details"]["recall"]
+
+
+def test_a_level_that_is_meant_as_the_chance_of_error_is_refused() -> None:
+    """An interval of level 0.05 is a sixteenth of a standard error long on each side: nearly any gain would pass."""
+    data = truth([1] * 20, [f"v{i // 2}" for i in range(20)])
+    found = said([(i, BOX, 0.9) for i in range(0, 20, 3)], data)
+    with pytest.raises(UsageError, match=r"0\.5 and 1") as caught:
+        compare(data, found, found, ComparisonSpec(level=0.05))
+    assert caught.value.hint == "95% is 0.95, not 0.05"
+    with pytest.raises(UsageError, match=r"0\.5 and 1"):
+        evaluate(data, found, EvaluationSpec(level=0.05))
+    for size in (size_rate, size_difference):
+        with pytest.raises(UsageError, match=r"0\.5 and 1"):
+            size(0.9, 0.95, level=0.05)

@@ -137,6 +137,11 @@ def test_an_off_the_shelf_arm_and_a_gate_against_fixed_numbers() -> None:
         ),
         ("metric: mAP50", "metric: map50", "gates.lift.metric: no metric `map50`\n  hint: did you mean mAP50?"),
         ("margin: 0.01", "margin: 0.01, level: 1", "gates.lift.level: expected less than 1, got 1"),
+        (
+            "margin: 0.01",
+            "margin: 0.01, level: 0.05",
+            "gates.lift.level: expected greater than or equal to 0.5, got 0.05",
+        ),
         ("margin: 0.01", "margin: .nan", "gates.lift.margin: expected a finite number"),
         (
             "margin: 0.01",

@@ -47,9 +47,10 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.data.provenance.card import build_card
     from liftgate.data.provenance.declared_terms import known_terms, with_terms
     from liftgate.evaluation.corrections import corrections
+    from liftgate.stats.interval import LEAST_LEVEL
 
-    if not 0 < args.level < 1:
-        raise UsageError("--level is out of range", expected="above 0, below 1", got=args.level)
+    if not LEAST_LEVEL <= args.level < 1:
+        raise UsageError("--level is out of range", expected=f"from {LEAST_LEVEL:g}, below 1", got=args.level)
     with progress() as bar:
         before = read(args.exported / XML, images=args.exported / "images", progress=bar)
         terms = known_terms(before)

@@ -12,7 +12,7 @@ from liftgate.errors import UsageError
 from liftgate.evaluation.records import Comparison
 from liftgate.stats.differences import error_of_width
 from liftgate.stats.distributions import t_quantile
-from liftgate.stats.interval import percent
+from liftgate.stats.interval import LEAST_LEVEL, percent
 from liftgate.stats.rates import wilson
 from liftgate.stats.sample_size import (
     design_effect,
@@ -372,5 +372,5 @@ def _require_positive(have: int, what: str) -> None:
 
 
 def _require_level_and_power(level: float, power: float) -> None:
-    if not 0 < level < 1 or not 0.5 <= power < 1:
-        raise UsageError("level lies between 0 and 1, power from 0.5 to 1", got=(level, power))
+    if not LEAST_LEVEL <= level < 1 or not 0.5 <= power < 1:
+        raise UsageError("level and power lie between 0.5 and 1", got=(level, power), hint="95% is 0.95, not 0.05")

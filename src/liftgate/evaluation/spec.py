@@ -11,6 +11,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.errors import UsageError
 from liftgate.evaluation.metric_names import IMAGE_LEVEL, comparable_metric
 from liftgate.evaluation.metric_options import ImageLevelThreshold, Pck, Sigmas
+from liftgate.stats.interval import LEAST_LEVEL
 from liftgate.study.records import ClaimWord, Gate, Rule
 from liftgate.suggestions import suggestion
 
@@ -139,7 +140,7 @@ class ComparisonSpec:
 
 
 def _validate_numbers(level: float, conf: float) -> None:
-    if not 0 < level < 1:
-        raise UsageError("a level lies between 0 and 1", got=level, hint="95% is 0.95")
+    if not LEAST_LEVEL <= level < 1:
+        raise UsageError(f"a level lies between {LEAST_LEVEL:g} and 1", got=level, hint="95% is 0.95, not 0.05")
     if not 0 <= conf <= 1:
         raise UsageError("a confidence threshold lies in 0 … 1", got=conf)

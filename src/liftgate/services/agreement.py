@@ -15,6 +15,7 @@ from liftgate.data.grouping.groups import assign_groups
 from liftgate.errors import UsageError
 from liftgate.evaluation.label_agreement import ComparedAnnotators, agreements
 from liftgate.progress import Progress, silent
+from liftgate.stats.interval import LEAST_LEVEL
 
 
 def agree(
@@ -46,9 +47,10 @@ def agree(
         DataError: a label set cannot be read, or they have no frame in common.
         UsageError: fewer than two label sets, a number out of range, or no frame that both have labelled.
     """
-    for name, value in (("level", level), ("iou", iou)):
-        if not 0 < value <= 1 or (name == "level" and value == 1):
-            raise UsageError(f"{name} is out of range", expected="above 0, below 1", got=value)
+    if not LEAST_LEVEL <= level < 1:
+        raise UsageError("level is out of range", expected=f"from {LEAST_LEVEL:g}, below 1", got=level)
+    if not 0 < iou <= 1:
+        raise UsageError("iou is out of range", expected="above 0, at most 1", got=iou)
     sets = _read([Path(path) for path in paths], names, images, groups, progress)
     return agreements(
         sets,

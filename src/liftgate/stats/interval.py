@@ -8,6 +8,10 @@ MIN_GROUPS = 5
 """Below this many groups an interval is "not established": no method here reaches its nominal coverage."""
 
 
+LEAST_LEVEL = 0.5
+"""Least level of an interval. Who writes 0.05 means the chance of error: at that level nearly any value would pass."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """An estimate and its confidence interval. `low` and `high` are None where no interval can be established."""

@@ -110,7 +110,7 @@ class GateKeys(Keys):
         description="With rule: point: where the rule was published, as the report names it. The gate is then replayed "
         "as it was, also on fewer than five groups, where point values do not pass otherwise; the verdict says so.",
     )
-    level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Confidence level of the interval.")
+    level: Annotated[float, Field(ge=0.5, lt=1)] = Field(0.95, description="Confidence level of the interval.")
     conf: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None, description="Confidence threshold of recall, precision and rates per image; default 0.25."
     )
