@@ -225,17 +225,19 @@ def print_table(found: list[dict[str, Any]]) -> None:
             print(Tally(*values).row(line["runs"]))
     print(f"\n{len({line['name'] for line in found})} cells, {sum(line['cpu'] for line in found) / 60:.0f} CPU minutes")
     judged = {line["name"]: line for line in sorted(found, key=lambda line: int(line["first"]))}
-    waiting = {str(cell) for cell in suspects(list(judged.values()))} - {n for n, one in judged.items() if one["first"]}
-    below: list[str] = []
+    waiting = {str(cell) for cell in suspects([line for line in judged.values() if not line["first"]])}
+    outside: dict[bool, list[str]] = {True: [], False: []}
     none: dict[str, list[str]] = {}
     for name, line in judged.items():
         for one in (Tally(*values) for values in line["tallies"]):
-            below += [f"{name}: {text}" for text in broken(one, line["runs"], OUTSIDE) if name not in waiting]
+            errors = SUSPECT if name in waiting else OUTSIDE
+            outside[name in waiting] += [f"{name}: {text}" for text in broken(one, line["runs"], errors)]
             if not one.established and not one.difference_established:
                 none.setdefault(name, []).append(one.metric)
     print(f"\nbelow 92.5%, false PASS above 3.5% or false equal above 5%, by more than {OUTSIDE:g} standard errors:")
-    print("\n".join(below) or "none")
-    print("\nwould have to be run again:\n" + ("\n".join(sorted(waiting)) or "none"))
+    print("\n".join(outside[False]) or "none")
+    print(f"\nto be run again, because it stands out by {SUSPECT:g} standard errors:")
+    print("\n".join(outside[True]) or "none")
     print("\nwithout any interval:")
     print("\n".join(f"{name}: {', '.join(metrics)}" for name, metrics in none.items()) or "none")
 
