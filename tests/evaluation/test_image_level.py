@@ -71,7 +71,7 @@ def test_pairs_in_the_wrong_order_that_one_group_holds_are_worth_few_groups() ->
     assert counts[1] is not None and counts[1] < 10, "one group has half of what goes wrong"
 
 
-def test_an_area_that_a_single_missed_image_decides_is_worth_one_group() -> None:
+def test_an_area_that_a_single_missed_image_decides_is_worth_few_groups() -> None:
     """Near 1 a sample has an interval only if it has an error: then the next may well have none, and the area is 1."""
     positive = [1, 0, 0, 0] * 100
     score = list(np.where(positive, 0.8, 0.2) + np.random.default_rng(0).uniform(-0.1, 0.1, 400))
@@ -79,8 +79,8 @@ def test_an_area_that_a_single_missed_image_decides_is_worth_one_group() -> None
     interval = image_level_interval(made(positive, score), "AUC", units([f"v{i // 4:03}" for i in range(400)]), 0.95)
     assert interval is not None and interval.low is not None and interval.high is not None
     assert interval.estimate == pytest.approx(0.99)
-    assert interval.groups_effective is not None and interval.groups_effective < 3
-    assert interval.low < 0.95 and interval.high > 0.999
+    assert interval.groups_effective is not None and interval.groups_effective < 5
+    assert 0.5 < interval.low < 0.95 and interval.high > 0.999
 
 
 VAL = made([0, 0, 0, 0, 0, 1, 1, 1, 1, 1], [0.0, 0.1, 0.2, 0.3, 0.6, 0.25, 0.5, 0.7, 0.8, 0.9])

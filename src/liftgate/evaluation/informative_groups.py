@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+_MORE_THAN_SEEN = 2
+"""Groups that count beside those that hold an error of AUC: with them a single error leaves a usable interval"""
 _MANY_GROUPS = 200
 """So many groups leave t within 1% of the normal quantile: more of them need not be looked for"""
 
@@ -102,7 +104,7 @@ def groups_of_image_level(scores: ImageLevelScores, name: str, groups: Units) ->
 
     Where most positive images have no detection, and so no score, only groups that hold a scored one show how far AUC
     can move: at most these count. Near 1 those count that hold a pair in the wrong order (near 0: in the right one),
-    each by how much of a positive image it has lost, up to one; and fewer where these are unevenly spread.
+    each by how much of a positive image it has lost, up to one, and two more; fewer where these are unevenly spread.
     """
     found = count_groups(_sum_by_group(_image_level_information(scores, name), groups), groups.n_groups)
     if name != "AUC":
@@ -110,7 +112,7 @@ def groups_of_image_level(scores: ImageLevelScores, name: str, groups: Units) ->
     scored = scores.positive & (scores.score > 0)
     holding = float((_sum_by_group(scored.astype(np.float64), groups) > 0).sum())
     rarer = np.bincount(groups.group, _rarer_order(scores), minlength=groups.n_groups)
-    holding = min(holding, float(np.minimum(rarer, 1).sum()))
+    holding = min(holding, float(np.minimum(rarer, 1).sum()) + _MORE_THAN_SEEN)
     effective = max(1.0, min(found.effective, holding, effective_spread(rarer)))
     return found._replace(informative=_groups_of_rarer_kind(scores, groups), effective=effective)
 
