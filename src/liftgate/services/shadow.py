@@ -58,7 +58,7 @@ def shadow_start(
     hours: float = 24.0,
     alpha: float = 0.05,
     keep_frames_days: float = 14.0,
-    warm_up_minutes: int = 180,
+    warm_up_minutes: int = 360,
     least_block_minutes: int = 15,
     most_memory_mb: int = 4096,
     niceness: int = 19,
@@ -73,7 +73,7 @@ def shadow_start(
         hours: how long, at most.
         alpha: probability of "different" that is accepted where they are equal on average.
         keep_frames_days: frames with a disagreement are kept so long; 0: none is.
-        warm_up_minutes: at the start, to measure how long a scene stays the same.
+        warm_up_minutes: at the start, to measure how long a scene stays the same; at most half of the time.
         least_block_minutes: length of a block, where the scene asks for no longer one.
         most_memory_mb: of the challenger's process; above, the test ends.
         niceness: of the challenger's process; 19 is the lowest priority, 0 that of the server.

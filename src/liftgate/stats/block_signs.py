@@ -11,6 +11,7 @@ scene. Blocks several times as long as the scene lasts are nearly independent.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ Floats = NDArray[np.float64]
 _LAMBDAS = (np.arange(50) + 0.5) / 50
 _LEAST_EVIDENCE = 9.0
 """Drop of χ² from which a correlation counts as seen"""
+_FEWEST_STEPS = 4
 
 
 def log_e_process(signs: NDArray[np.int8]) -> Floats:
@@ -71,31 +73,51 @@ class ScenePersistence(NamedTuple):
 def scene_persistence(series: Sequence[Floats], longest: int) -> ScenePersistence:
     """Return the correlation time of equally long series, one per camera, from their pooled autocorrelation.
 
-    r·exp(−lag/τ) is fitted by weighted least squares. A correlation that could be chance counts as none.
+    r·exp(−lag/τ), as it looks after the mean of a short series is taken off, is fitted by weighted least squares. (That
+    mean follows the scene, which makes a correlation look shorter and smaller than it is.) A correlation that could be
+    chance counts as none.
 
     Args:
         series: values in equal steps of time.
         longest: largest τ that is tried, in steps.
     """
-    centred = [one - one.mean() for one in series if np.ptp(one) > 0]
-    if not centred:
-        return ScenePersistence(0.0, 0.0)
-    length = len(centred[0])
-    lags = np.arange(1, max(min(3 * longest, length // 2), 2))
-    total = sum(len(one) for one in centred)
     # A camera with more going on does not drown the others: each is scaled to variance 1.
-    scaled = [one / one.std() for one in centred]
-    found = np.array([sum(float(one[:-lag] @ one[lag:]) for one in scaled) / total for lag in lags])
-    weights = 1 - lags / length  # the sums have fewer terms at longer lags
-    best, tau, share = _LEAST_EVIDENCE, 0.0, 0.0
-    for candidate in np.geomspace(0.5, longest, 40):
-        shape = weights * np.exp(-lags / candidate)
-        along, length_of = float(shape @ found), float(shape @ shape)
-        fit = along / length_of
-        gain = total * (2 * fit * along - fit**2 * length_of)
-        if fit > 0 and gain > best:
-            best, tau, share = gain, float(candidate), min(fit, 1.0)
-    return ScenePersistence(tau, share)
+    scaled = np.array([(one - one.mean()) / one.std() for one in series if np.ptp(one) > 0])
+    if not len(scaled) or scaled.shape[1] < _FEWEST_STEPS:
+        return ScenePersistence(0.0, 0.0)
+    length, total = scaled.shape[1], scaled.size
+    lags, taus, shapes, shares_of_mean = _expected_shapes(length, longest)
+    power = (np.abs(np.fft.rfft(scaled, 2 * length, axis=1)) ** 2).sum(axis=0)
+    found = np.fft.irfft(power)[lags] / total
+    weights = 1 / (1 - lags / length)  # the sums have fewer terms at longer lags
+    along, length_of = (shapes * found * weights).sum(axis=1), (shapes**2 * weights).sum(axis=1)
+    fits = along / length_of
+    gains = np.where(fits > 0, total * (2 * fits * along - fits**2 * length_of), 0.0)
+    best = int(gains.argmax())
+    if gains[best] <= _LEAST_EVIDENCE:
+        return ScenePersistence(0.0, 0.0)
+    share = fits[best] / (1 + fits[best] * shares_of_mean[best])  # of the variance before the mean was taken off
+    return ScenePersistence(float(taus[best]), min(float(share), 1.0))
+
+
+@functools.lru_cache(maxsize=32)
+def _expected_shapes(length: int, longest: int) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
+    """Return lags, candidates for τ, and for each the expected autocovariances of exp(−lag/τ) less the series' mean.
+
+    The last is the variance of that mean: the part of the variance that is taken off with it.
+    """
+    lags = np.arange(1, max(min(3 * longest, length // 2), 2))
+    taus = np.geomspace(0.5, longest, 40)
+    shapes, shares = np.empty((len(taus), len(lags))), np.empty(len(taus))
+    for row, tau in enumerate(taus):
+        kernel = np.exp(-np.arange(length) / tau)
+        sums = np.cumsum(kernel)
+        with_mean = (sums + sums[::-1] - 1) / length  # covariance of each value with the mean
+        shares[row] = with_mean.mean()
+        upto = np.concatenate([[0.0], np.cumsum(with_mean)])
+        both = upto[length - lags] + upto[length] - upto[lags]
+        shapes[row] = ((length - lags) * (kernel[lags] + shares[row]) - both) / length
+    return lags, taus, shapes, shares
 
 
 def _log_mean(values: Floats, axis: int) -> Floats:

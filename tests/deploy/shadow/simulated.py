@@ -29,6 +29,10 @@ class Scene:
     disagreement: float = 0.06
     swing: float = 0.5
     """Largest share by which the scene shifts the disagreements to one model"""
+    kind: str = "drifting"
+    """Or "switching": another generator, see `switching_day`"""
+    cycle: bool = False
+    """Of a switching scene: traffic and light follow the hour, and with them which model misses more"""
 
 
 def drift(random: np.random.Generator, tau: float) -> NDArray[np.float64]:
@@ -59,8 +63,76 @@ def day(random: np.random.Generator, scene: Scene, lost: float = 0.0) -> list[Ca
     ]  # fmt: skip
 
 
-def findings(scene: Scene, days: int, *, lost: float = 0.0, seed: int = 0) -> list[ShadowFinding]:
-    """Return what each of so many days says at its end; looks in between are part of it, as the largest e counts."""
+def switching_day(random: np.random.Generator, scene: Scene, lost: float = 0.0) -> list[CameraMinutes]:
+    """Return one day of another kind, on which nothing was tuned.
+
+    The scene does not drift but switches between two states, half of the time the same ones for all cameras (sun and
+    cloud). Objects come in bursts and stay for three minutes on average, and an object that one model misses is missed
+    as long as it stays. The brightness shows the state under noise.
+    """
+    clock = 2 * np.pi * (np.arange(MINUTES) / MINUTES + random.uniform())
+    if scene.tau == 0:
+        state = np.zeros((CAMERAS, MINUTES))
+    else:
+        flips = random.random((CAMERAS + 1, MINUTES)) < -np.expm1(-1 / scene.tau) / 2
+        states = np.where(np.cumsum(flips, axis=1) + random.integers(0, 2, (CAMERAS + 1, 1)) & 1, 1.0, -1.0)
+        state = np.where(random.random((CAMERAS, 1)) < 0.5, states[:1], states[1:])
+    burst = np.exp(0.8 * drift(random, 8.0) - 0.32)
+    if scene.cycle:
+        state, burst = state * 0.5 + np.sin(clock), burst * (1 + 0.9 * np.sin(clock))
+    shift = np.clip(state, -1, 1) * scene.swing
+    arrivals = random.poisson(scene.per_second * 60 * burst)
+    missed = random.binomial(arrivals, scene.disagreement / 2 * (1 + shift))
+    challenger = random.binomial(arrivals, scene.disagreement / 2 * (1 - shift))
+    missed[0] += random.binomial(arrivals[0], lost)
+    rest = np.maximum(arrivals - missed - challenger, 0)
+    present = [np.array([_present(random, row) for row in rows]) for rows in (rest, missed, challenger)]
+    brightness = 120 + 15 * state + random.normal(0, 20, state.shape)
+    return [
+        CameraMinutes(f"camera{n}", np.full(MINUTES, 240.0), *(rows[n] for rows in present), brightness[n])
+        for n in range(CAMERAS)
+    ]
+
+
+_STAY = 3.0
+"""Minutes that an object of a switching day is seen"""
+
+
+def _present(random: np.random.Generator, arrivals: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how many objects are there in each minute, each for a geometric number of minutes."""
+    came = np.repeat(np.arange(len(arrivals)), arrivals)
+    left = came + random.geometric(1 / _STAY, len(came))
+    change = np.bincount(came, minlength=MINUTES)[:MINUTES] - np.bincount(left, minlength=MINUTES)[:MINUTES]
+    return np.cumsum(change).astype(np.float64)
+
+
+def findings(scene: Scene, days: int, *, lost: float = 0.0, seed: int = 0, every: int = MINUTES) -> list[ShadowFinding]:
+    """Return what each of so many days says: the first look that says "different", else the last one.
+
+    Args:
+        scene: what the days are like.
+        days: how many.
+        lost: part of the first camera's objects that the challenger alone misses.
+        seed: of the days.
+        every: minutes between looks.
+    """
     random = np.random.default_rng(seed)
+    one_day = day if scene.kind == "drifting" else switching_day
+    return [_looked_at(one_day(random, scene, lost), every) for _ in range(days)]
+
+
+def until(minutes: list[CameraMinutes], end: int) -> list[CameraMinutes]:
+    """Return the first minutes of a day."""
+    return [
+        CameraMinutes(
+            one.camera, one.images[:end], one.agreed[:end], one.champion_only[:end], one.challenger_only[:end],
+            one.brightness[:end],
+        )
+        for one in minutes
+    ]  # fmt: skip
+
+
+def _looked_at(minutes: list[CameraMinutes], every: int) -> ShadowFinding:
     request = ShadowRequest("v0.1", "models", 0.0)
-    return [find(day(random, scene, lost), request) for _ in range(days)]
+    looks = (find(until(minutes, end), request) for end in range(every, MINUTES + 1, every))
+    return next((one for one in looks if one.answer == "different"), None) or find(minutes, request)

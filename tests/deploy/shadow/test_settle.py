@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deploy.shadow.simulated import Scene, day, findings
+from deploy.shadow.simulated import Scene, day, findings, switching_day, until
 from liftgate.deploy.shadow.request import ShadowRequest
 from liftgate.deploy.shadow.settle import find
 
@@ -24,6 +24,31 @@ def test_three_points_of_recall_on_one_camera_of_six_are_seen_within_a_day() -> 
     assert seen.settled_after_minutes is not None and seen.warm_up_minutes < seen.settled_after_minutes <= 1440
 
 
+def test_two_equal_models_are_rarely_called_different_by_days_on_which_nothing_was_tuned() -> None:
+    found = findings(Scene(15.0, 0.1, kind="switching"), 60)
+    assert sum(one.answer == "different" for one in found) <= 7
+    by_hour = findings(Scene(15.0, 0.1, kind="switching", cycle=True), 15)
+    assert sum(one.answer == "cannot tell" for one in by_hour) >= 12, "one day cannot tell what follows its hours"
+
+
+def test_an_answer_does_not_depend_on_how_often_one_looked() -> None:
+    request, random = ShadowRequest("v0.1", "models", 0.0), np.random.default_rng(1)
+    unequal, slow = day(random, Scene(0.0, 0.1), lost=0.1), switching_day(random, Scene(30.0, 0.1, kind="switching"))
+    for minutes, settles in ((unequal, True), (slow, False)):
+        looks = [find(until(minutes, end), request) for end in range(60, 1441, 60)]
+        answers = [one.answer for one in looks]
+        first = answers.index("different") if settles else len(looks)
+        assert set(answers[first:]) <= {"different"} and "different" not in answers[:first], "not taken back"
+        assert len({one.settled_after_minutes for one in looks[first:]}) <= 1
+        assert {one.block_minutes for one in looks if one.minutes >= 720} == {looks[-1].block_minutes}
+
+
+def test_a_longer_look_that_shows_a_slower_scene_begins_again_with_longer_blocks() -> None:
+    found = findings(Scene(45.0, 0.1), 12)
+    again = [one for one in found if one.warm_up_minutes > 360]
+    assert again and all(one.block_minutes >= 3 * one.tau_minutes for one in again)
+
+
 def test_a_scene_that_stays_for_hours_cannot_be_settled_in_a_day() -> None:
     found = findings(Scene(240.0), 10)
     unclear = [one for one in found if one.answer == "cannot tell"]
@@ -41,11 +66,6 @@ def test_nothing_is_said_before_the_warm_up_is_over() -> None:
     request = ShadowRequest("v0.1", "models", 0.0)
     assert find([], request).answer == "warming up"
     minutes = day(np.random.default_rng(0), Scene(0.0))
-    first = [
-        type(one)(one.camera, one.images[:60], one.agreed[:60], one.champion_only[:60], one.challenger_only[:60],
-                  one.brightness[:60])
-        for one in minutes
-    ]  # fmt: skip
-    early = find(first, request)
+    early = find(until(minutes, 60), request)
     assert (early.answer, early.n_blocks, early.rate) == ("warming up", 0, None)
-    assert "60 of 180 minutes" in early.on_average
+    assert "60 of 360 minutes" in early.on_average

@@ -1,7 +1,8 @@
 """What a shadow test says: that two models differ at times, and whether they differ on average; never which is better.
 
-Blocks of time are the units. Their length is at least three times as long as the scene stays the same, which is
-measured in a warm-up that is not tested itself: how long differences, counts and brightness stay correlated.
+Blocks of time are the units. Their length is at least three times as long as the scene stays the same: how long
+differences, counts and brightness stay correlated. That is measured before the blocks that it is used for, and again at
+each doubling of the time, because a short look cannot show a slow change (docs/decisions/0031).
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from liftgate.stats.rates import korn_graubard
 Answer = Literal["different", "not settled", "cannot tell", "warming up"]
 
 _BLOCKS_OF_TAU = 3.0
-_WARM_UP_OF_TAU = 20.0
+_SEEN_OF_TAU = 8.0
 _LONGEST_TAU = 3
+_TOO_SHORT = 2.0
+"""Share by which blocks have to grow for the test to begin again"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class ShadowFinding:
     minutes: int
     """Looked at"""
     warm_up_minutes: int
+    """When the blocks that are tested now begin; in the future: the scene is still being measured"""
     tau_minutes: float
     """How long a scene stays the same; 0: too short to be seen by the minute"""
     block_minutes: int
@@ -109,7 +113,7 @@ class ShadowFinding:
 
 
 def find(minutes: Sequence[CameraMinutes], request: ShadowRequest) -> ShadowFinding:
-    """Return what a test says by now.
+    """Return what a test says by now; how often one looked before changes nothing.
 
     Args:
         minutes: of each camera.
@@ -117,56 +121,100 @@ def find(minutes: Sequence[CameraMinutes], request: ShadowRequest) -> ShadowFind
     """
     length = len(minutes[0].images) if minutes else 0
     planned = int(request.hours * 60)
-    warm_up, tau = _warm_up(minutes, request, length, planned)
-    block = max(request.least_block_minutes, math.ceil(_BLOCKS_OF_TAU * tau))
-    n_planned, needed = max(planned - warm_up, 0) // block, blocks_until(request.alpha, 1)
-    n_blocks = max(min(length, planned) - warm_up, 0) // block
-    rows = [_blocks(one, warm_up, block, n_blocks) for one in minutes]
+    stretch = _last_stretch(minutes, request, length, planned)
+    n_planned, needed = max(planned - stretch.start, 0) // stretch.block, blocks_until(request.alpha, 1)
+    n_blocks = stretch.n_blocks(min(length, planned))
+    rows = [_blocks(one, stretch.start, stretch.block, n_blocks) for one in minutes]
     paths = [log_e_process(np.sign(row[0] - row[1]).astype(np.int8)) for row in rows]
-    mean = average_log_e(paths) if n_blocks else np.zeros(0)
+    mean = stretch.log_e + (average_log_e(paths) if n_blocks else np.zeros(0))
     crossed = np.flatnonzero(mean >= math.log(1 / request.alpha))
     answer: Answer = "not settled"
-    if length < warm_up:
-        answer = "warming up"
-    elif len(crossed):
+    if len(crossed):
         answer = "different"
-    elif n_planned < needed:
+    elif length >= stretch.start and n_planned < needed:
         answer = "cannot tell"
+    elif length < stretch.start:
+        answer = "warming up" if n_planned >= needed else "cannot tell"
     return ShadowFinding(
         answer=answer,
         alpha=request.alpha,
-        e_value=float(np.exp(mean.max())) if n_blocks else 1.0,
-        settled_after_minutes=warm_up + (int(crossed[0]) + 1) * block if len(crossed) else None,
+        e_value=float(np.exp(mean.max())) if n_blocks else math.exp(stretch.log_e),
+        settled_after_minutes=stretch.start + (int(crossed[0]) + 1) * stretch.block if len(crossed) else None,
         minutes=length,
-        warm_up_minutes=warm_up,
-        tau_minutes=tau,
-        block_minutes=block,
+        warm_up_minutes=stretch.start,
+        tau_minutes=stretch.tau,
+        block_minutes=stretch.block,
         n_blocks=n_blocks,
         n_blocks_planned=n_planned,
         n_blocks_needed=needed,
-        rate=_rate(minutes, rows, warm_up, block * n_blocks),
+        rate=_rate(minutes, rows, stretch.start, stretch.block * n_blocks),
         cameras=tuple(
-            _camera(one, row, path, warm_up, block * n_blocks)
+            _camera(one, row, path, stretch.start, stretch.block * n_blocks)
             for one, row, path in zip(minutes, rows, paths, strict=True)
         ),
     )
 
 
-def _warm_up(minutes: Sequence[CameraMinutes], request: ShadowRequest, length: int, planned: int) -> tuple[int, float]:
-    """Return the length of the warm-up and the persistence that it shows; longer where the scene needs it."""
-    warm_up, most = min(request.warm_up_minutes, planned // 2), planned // 2
-    while True:
-        if length < warm_up or not minutes:
-            return warm_up, 0.0
-        longest = max(warm_up // _LONGEST_TAU, 1)
-        tau = max(
-            scene_persistence([one.difference[:warm_up] for one in minutes], longest).tau,
-            scene_persistence([one.champion_only[:warm_up] + one.agreed[:warm_up] for one in minutes], longest).tau,
-            scene_persistence([one.brightness[:warm_up] for one in minutes], longest).tau,
-        )
-        if warm_up >= _WARM_UP_OF_TAU * tau or warm_up >= most:
-            return warm_up, tau
-        warm_up = min(int(_WARM_UP_OF_TAU * tau) + 1, most)
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Time that is tested in blocks of one length."""
+
+    start: int
+    """Minutes since the test began; in the future: the scene is still being measured"""
+    block: int
+    tau: float
+    log_e: float = 0.0
+    """Of the stretches before, where they lost; what they won by blocks that were too short is not kept"""
+
+    def n_blocks(self, end: int) -> int:
+        return max(end - self.start, 0) // self.block
+
+
+def _last_stretch(minutes: Sequence[CameraMinutes], request: ShadowRequest, length: int, planned: int) -> _Stretch:
+    """Return the stretch that is tested now: the scene is measured at the end of the warm-up and at each doubling.
+
+    A length is chosen by what was before its blocks, whenever one looks. Where a longer look shows that the blocks were
+    too short, the test begins again with longer ones; money that was lost until then stays lost, so that beginning
+    again is no new chance. A test that is settled is not taken back.
+    """
+    start = min(request.warm_up_minutes, planned // 2)
+    now = _Stretch(start, request.least_block_minutes, 0.0)
+    log_e, is_tested = 0.0, False
+    while start <= length and start < planned:
+        tau = _persistence(minutes, start)
+        block = max(request.least_block_minutes, math.ceil(_BLOCKS_OF_TAU * tau))
+        if start < _SEEN_OF_TAU * tau:  # too short a look to be sure of it
+            log_e, is_tested = min(log_e, _log_e_of(minutes, now, start)) if is_tested else log_e, False
+            now = _Stretch(2 * start, block, tau, log_e)
+        elif not is_tested or block > _TOO_SHORT * now.block:
+            log_e = min(log_e, _log_e_of(minutes, now, start)) if is_tested else log_e
+            now, is_tested = _Stretch(start, block, tau, log_e), True
+        end = min(2 * start, length, planned)
+        if is_tested and _log_e_of(minutes, now, end, highest=True) >= math.log(1 / request.alpha):
+            return now
+        start *= 2
+    return now
+
+
+def _log_e_of(minutes: Sequence[CameraMinutes], stretch: _Stretch, end: int, *, highest: bool = False) -> float:
+    """Return the logarithm of the mean e over cameras at a time, or its highest until then."""
+    count = stretch.n_blocks(end)
+    if not count:
+        return stretch.log_e
+    rows = [_blocks(one, stretch.start, stretch.block, count) for one in minutes]
+    path = average_log_e([log_e_process(np.sign(row[0] - row[1]).astype(np.int8)) for row in rows])
+    return stretch.log_e + float(path.max() if highest else path[-1])
+
+
+def _persistence(minutes: Sequence[CameraMinutes], end: int) -> float:
+    """Return how long a scene stays the same, by all minutes until `end`."""
+    longest = max(end // _LONGEST_TAU, 1)
+    series = (
+        [one.difference[:end] for one in minutes],
+        [(one.champion_only + one.agreed)[:end] for one in minutes],
+        [one.brightness[:end] for one in minutes],
+    )
+    return max(scene_persistence(one, longest).tau for one in series)
 
 
 _Columns = tuple[Floats, Floats, Floats]
