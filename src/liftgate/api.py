@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from liftgate.data.core.dataset import Dataset as Dataset
     from liftgate.data.core.predictions import Predictions as Predictions
     from liftgate.deploy.bench.records import BenchResult as BenchResult
+    from liftgate.deploy.production.drift import DriftFinding as DriftFinding
     from liftgate.deploy.registry.mirror import MirrorResult as MirrorResult
     from liftgate.deploy.registry.promotion import Promotion as Promotion
     from liftgate.deploy.registry.store import RegistryCheck as RegistryCheck
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from liftgate.services.checking import mend_mistakes as mend_mistakes
     from liftgate.services.checking import review_mistakes as review_mistakes
     from liftgate.services.checking import reviewed_mistakes as reviewed_mistakes
+    from liftgate.services.drift import drift as drift
     from liftgate.services.evidence import compare as compare
     from liftgate.services.evidence import compare_arms as compare_arms
     from liftgate.services.evidence import evaluate as evaluate
@@ -124,6 +126,7 @@ VERBS = {
     "cost": "liftgate.services.study_runs",
     "detach": "liftgate.services.study_runs",
     "doctor": "liftgate.diagnosis",
+    "drift": "liftgate.services.drift",
     "draw_sample": "liftgate.services.sampled_evidence",
     "evaluate": "liftgate.services.evidence",
     "evaluate_sample": "liftgate.services.sampled_evidence",
@@ -180,6 +183,7 @@ TYPES = {
     "Diagnosis": "liftgate.diagnosis",
     "DrawnJudgements": "liftgate.services.judging",
     "Evaluation": "liftgate.evaluation.records",
+    "DriftFinding": "liftgate.deploy.production.drift",
     "ExportProofs": "liftgate.services.export_proof",
     "ExportResult": "liftgate.services.exporting",
     "Finding": "liftgate.checks.finding",
@@ -224,6 +228,7 @@ __all__ = [
     "Detached",
     "Diagnosis",
     "DrawnJudgements",
+    "DriftFinding",
     "Evaluation",
     "ExportProofs",
     "ExportResult",
@@ -268,6 +273,7 @@ __all__ = [
     "detach",
     "doctor",
     "draw_sample",
+    "drift",
     "evaluate",
     "evaluate_sample",
     "explain",

@@ -56,6 +56,7 @@ VERBS = {
     "serve": "a model over HTTP: the champion, exchanged without a dropped request",
     "watch": "the champion on cameras, files and folders, with the production log",
     "shadow": "a challenger beside the champion: where they differ, without labels",
+    "drift": "production against training data or an earlier time, by camera",
     "ledger": "show the ledger, and verify that it was not changed",
 }
 

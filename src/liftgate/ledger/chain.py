@@ -22,6 +22,7 @@ from liftgate.hashing import short
 from liftgate.ledger.entry import HASHED, Entry, R, Row, canonical_body
 from liftgate.ledger.head_file import RECOVERY_HINT, Head, HeadFile
 from liftgate.ledger.model_records import ModelExportEntry, PromotionEntry, VersionEntry
+from liftgate.ledger.production_records import DriftEntry
 from liftgate.ledger.records import (
     Body,
     CheckEntry,
@@ -60,6 +61,7 @@ RECORDS: tuple[type[LedgerRecord], ...] = (
     VersionEntry,
     ModelExportEntry,
     PromotionEntry,
+    DriftEntry,
 )
 KINDS = tuple(record.KIND for record in RECORDS)
 ORIGIN = "0" * 64
