@@ -24,17 +24,18 @@ def python(code: str, **env: str) -> str:
 
 
 def test_the_public_names_are_these() -> None:
-    verbs = """add_export add_model ask bench board check compare compare_arms compare_judgements compare_sample cost
-    detach doctor draw_sample drift evaluate evaluate_sample explain export init judge list_models logs
-    mend_mistakes mirror_models plan predict predict_api prepare promote prove_exports report review_mistakes
-    reviewed_mistakes rollback run serve shadow_report shadow_start shadow_status shadow_stop show_model
-    sign_model size size_difference size_kappa size_models size_rate size_seeds status stop verify_models
-    watch worth"""
-    types = """ApiPredictions BenchResult CheckResult Client Comparison Comparisons Costs Dataset Detached Diagnosis
-    DrawnJudgements DriftFinding Evaluation ExportProofs ExportResult Finding FrameDraw Interval
-    JudgedComparison JudgementPlan LiftgateError MirrorResult ModelVersion Plan Planned PredictionResult
-    Predictions Preparation Promotion RegistryCheck Review ReviewedKind RunResult ServedPredictions
-    ShadowResult SizeAnswer Status UsageError Verdict WatchResult WatchSettings Worth"""
+    verbs = """add_export add_model ask bench board check compare compare_arms compare_judgements compare_sample
+    cost detach doctor draw_sample drift evaluate evaluate_api evaluate_sample explain export init
+    judge list_models logs mend_mistakes mirror_models plan predict predict_api prepare promote
+    prove_exports read_marks report review_mistakes reviewed_mistakes rollback run serve
+    shadow_report shadow_start shadow_status shadow_stop show_model sign_model size size_difference
+    size_kappa size_models size_rate size_seeds status stop verify_models watch worth"""
+    types = """ApiAccess ApiPredictions BenchResult CheckResult Client Comparison Comparisons Costs Dataset
+    Detached Diagnosis DrawnJudgements DriftFinding Evaluation ExportProofs ExportResult Finding
+    FrameDraw Interval JudgedComparison JudgementPlan LiftgateError MarkedRate MirrorResult
+    ModelVersion Plan Planned PredictionResult Predictions Preparation ProductionTest Promotion
+    RegistryCheck Review ReviewedKind RunResult ServedPredictions ShadowResult SizeAnswer Status
+    UsageError Verdict WatchResult WatchSettings Worth"""
     assert sorted(liftgate.__all__) == sorted(["__version__", "data", *verbs.split(), *types.split()])
 
 

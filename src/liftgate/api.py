@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from liftgate.evaluation.sample_size import size_seeds as size_seeds
     from liftgate.judging.compare import JudgedComparison as JudgedComparison
     from liftgate.judging.frame_design import FrameDraw as FrameDraw
+    from liftgate.judging.marks import MarkedRate as MarkedRate
     from liftgate.judging.plan import JudgementPlan as JudgementPlan
     from liftgate.judging.review import Review as Review
     from liftgate.judging.review import ReviewedKind as ReviewedKind
@@ -84,6 +85,10 @@ if TYPE_CHECKING:
     from liftgate.services.models import sign_model as sign_model
     from liftgate.services.models import verify_models as verify_models
     from liftgate.services.prediction import predict as predict
+    from liftgate.services.production_test import ApiAccess as ApiAccess
+    from liftgate.services.production_test import ProductionTest as ProductionTest
+    from liftgate.services.production_test import evaluate_api as evaluate_api
+    from liftgate.services.production_test import read_marks as read_marks
     from liftgate.services.running import logs as logs
     from liftgate.services.running import status as status
     from liftgate.services.running import stop as stop
@@ -129,6 +134,7 @@ VERBS = {
     "drift": "liftgate.services.drift",
     "draw_sample": "liftgate.services.sampled_evidence",
     "evaluate": "liftgate.services.evidence",
+    "evaluate_api": "liftgate.services.production_test",
     "evaluate_sample": "liftgate.services.sampled_evidence",
     "explain": "liftgate.diagnosis",
     "export": "liftgate.services.exporting",
@@ -143,6 +149,7 @@ VERBS = {
     "prepare": "liftgate.services.study_runs",
     "promote": "liftgate.services.models",
     "prove_exports": "liftgate.services.export_proof",
+    "read_marks": "liftgate.services.production_test",
     "report": "liftgate.services.study_runs",
     "review_mistakes": "liftgate.services.checking",
     "reviewed_mistakes": "liftgate.services.checking",
@@ -171,6 +178,7 @@ VERBS = {
 """Public function → module where it is defined, and its name there where that is another"""
 
 TYPES = {
+    "ApiAccess": "liftgate.services.production_test",
     "ApiPredictions": "liftgate.deploy.remote_predictions.predict",
     "BenchResult": "liftgate.deploy.bench.records",
     "CheckResult": "liftgate.checks.run",
@@ -192,6 +200,7 @@ TYPES = {
     "JudgedComparison": "liftgate.judging.compare",
     "JudgementPlan": "liftgate.judging.plan",
     "LiftgateError": "liftgate.errors",
+    "MarkedRate": "liftgate.judging.marks",
     "MirrorResult": "liftgate.deploy.registry.mirror",
     "ModelVersion": "liftgate.deploy.registry.version",
     "Plan": "liftgate.services.study_runs",
@@ -199,6 +208,7 @@ TYPES = {
     "PredictionResult": "liftgate.pipeline.model_predictions",
     "Predictions": "liftgate.data.core.predictions",
     "Preparation": "liftgate.pipeline.preparing",
+    "ProductionTest": "liftgate.services.production_test",
     "Promotion": "liftgate.deploy.registry.promotion",
     "RegistryCheck": "liftgate.deploy.registry.store",
     "Review": "liftgate.judging.review",
@@ -217,6 +227,7 @@ TYPES = {
 """Public class → module where it is defined"""
 
 __all__ = [
+    "ApiAccess",
     "ApiPredictions",
     "BenchResult",
     "CheckResult",
@@ -238,6 +249,7 @@ __all__ = [
     "JudgedComparison",
     "JudgementPlan",
     "LiftgateError",
+    "MarkedRate",
     "MirrorResult",
     "ModelVersion",
     "Plan",
@@ -245,6 +257,7 @@ __all__ = [
     "PredictionResult",
     "Predictions",
     "Preparation",
+    "ProductionTest",
     "Promotion",
     "RegistryCheck",
     "Review",
@@ -275,6 +288,7 @@ __all__ = [
     "draw_sample",
     "drift",
     "evaluate",
+    "evaluate_api",
     "evaluate_sample",
     "explain",
     "export",
@@ -290,6 +304,7 @@ __all__ = [
     "prepare",
     "promote",
     "prove_exports",
+    "read_marks",
     "report",
     "review_mistakes",
     "reviewed_mistakes",

@@ -13,6 +13,7 @@ from liftgate.stats.clustered import (
     bootstrap_weights,
     cluster_ratio_t,
     median_interval,
+    quantile_interval,
 )
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import count_groups
@@ -118,6 +119,26 @@ def test_median_coverage_holds_over_groups() -> None:
         interval = median_interval(values, np.repeat(np.arange(20), 12))
         held += interval.low <= 0 <= interval.high  # type: ignore[operator]
     assert held / 400 > 0.92
+
+
+def test_the_coverage_of_a_high_quantile_holds_over_groups() -> None:
+    rng = np.random.default_rng(5)
+    truth = math.sqrt(1.25) * 1.6448536
+    held, established = 0, 0
+    for _ in range(300):
+        centre = rng.normal(scale=0.5, size=60)
+        values = (centre[:, None] + rng.normal(size=(60, 20))).ravel()
+        interval = quantile_interval(values, np.repeat(np.arange(60), 20), 0.95)
+        if interval.low is not None and interval.high is not None:
+            established += 1
+            held += interval.low <= truth <= interval.high
+    assert established > 290 and held / established > 0.92
+
+
+def test_a_quantile_whose_bound_lies_beyond_the_values_has_no_interval() -> None:
+    few = quantile_interval(np.arange(20.0), np.arange(20), 0.95)
+    assert not few.established and "beyond the values" in few.note
+    assert quantile_interval(np.arange(400.0), np.arange(400), 0.95).established
 
 
 def test_the_median_is_held_where_half_of_the_values_are_one() -> None:

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
             images=args.images,
             confidential=args.confidential,
             policy=policy,
-            headers=dict(_header(text) for text in args.header),
+            headers=dict(parse_header(text) for text in args.header),
             allowed_hosts=args.allow_remote,
             allowed_folders=args.allow_folder,
             partial=args.partial,
@@ -81,7 +81,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _header(text: str) -> tuple[str, str]:
+def parse_header(text: str) -> tuple[str, str]:
+    """Return the name of a header and the environment variable that holds its value.
+
+    Raises:
+        UsageError: it is not NAME=VARIABLE.
+    """
     name, equals, variable = text.partition("=")
     if not equals or not variable.isidentifier():
         # The text may be the key itself, so it is not repeated.

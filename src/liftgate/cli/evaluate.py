@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from liftgate.cli.measurement_options import (
     share_one_heap,
 )
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, say, show
+from liftgate.cli.production_test import add_production_test, lines_of, run_production_test, show_marks
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ _SHOWN_SLICES = 20
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `liftgate evaluate`."""
-    parser.add_argument("--truth", required=True, type=Path, help="COCO JSON, data.yaml or VOC folder")
-    parser.add_argument("--predictions", required=True, type=Path, help=PREDICTIONS)
+    parser.add_argument("--truth", type=Path, help="COCO JSON, data.yaml or VOC folder")
+    parser.add_argument("--predictions", type=Path, help=PREDICTIONS)
     add_measuring(parser)
     parser.add_argument("--errors", action="store_true", help="types of mistakes, what each costs, and who is confused")
     parser.add_argument(
@@ -41,12 +42,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_breakdown(parser)
     add_label_errors(parser)
     add_sample(parser)
+    add_production_test(parser)
     add_open_anyway(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate evaluate` and return its exit code."""
+    if args.marks is not None:
+        show_marks(args)
+        return 0
+    _require_sources(args)
+    if args.api_url is not None:
+        test = run_production_test(args)
+        _show(args, test.evaluation, test.to_dict() if args.json else {}, list(lines_of(test)))
+        return 0
     from liftgate.data.detections import prefetch
 
     share_one_heap()
@@ -64,6 +74,11 @@ def run(args: argparse.Namespace) -> int:
                 progress=bar,
                 **measuring(args),
             )
+    _show(args, evaluation, evaluation.to_dict() if args.json else {}, [])
+    return 0
+
+
+def _show(args: argparse.Namespace, evaluation: Evaluation, record: Mapping[str, object], more: Sequence[str]) -> None:
     for name in (
         "contaminated", "truth_faults", "left_out", "groups", "remarks", "max_det_cut", "max_det_oks_cut", "no_boxes",
         "label_errors",
@@ -71,12 +86,27 @@ def run(args: argparse.Namespace) -> int:
         if name in evaluation.settings:
             say(f"warning: {evaluation.settings[name]}")
     if args.json:
-        emit_json(evaluation.to_dict())
-        return 0
-    show(*table(evaluation))
+        emit_json(record)
+        return
+    show(*table(evaluation), *more)
     if evaluation.n_groups == evaluation.n_images:
         say("hint: every image counts as independent; if they are frames of videos, give --groups")
-    return 0
+
+
+def _require_sources(args: argparse.Namespace) -> None:
+    """Require a truth, and predictions in a file or behind an address.
+
+    Raises:
+        UsageError: one is missing, or both ways are given.
+    """
+    missing = [name for name, value in (("--truth", args.truth), ("--predictions", args.predictions)) if value is None]
+    if args.api_url is not None:
+        missing = [name for name in missing if name != "--predictions"]
+    elif args.out is not None:
+        raise UsageError("--out is of a production test", expected="--api-url URL")
+    if missing:
+        hint = "liftgate evaluate --help"
+        raise UsageError(f"the following arguments are required: {', '.join(missing)}", hint=hint)
 
 
 def _single_val(val: Sequence[Path]) -> Path | None:

@@ -175,7 +175,7 @@ def reviewed(review: Review, answers: Path, level: float = 0.95) -> list[Reviewe
     Raises:
         DataError: answers to another review, given twice or incomplete.
     """
-    words = _words(review, answers)
+    words = read_words(answers, review.hash, [one.id for one in review.items])
     return [_of_kind(review, kind, words, level) for kind in MISTAKE_KINDS if review.flagged.get(kind)]
 
 
@@ -189,28 +189,35 @@ def accepted_mistakes(review: Review, answers: Path) -> list[ReviewItem]:
     Raises:
         DataError: as `reviewed`.
     """
-    words = _words(review, answers)
+    words = read_words(answers, review.hash, [one.id for one in review.items])
     return [one for one in review.items if words[one.id] == "yes"]
 
 
-def _words(review: Review, answers: Path) -> dict[str, str]:
-    """Return question → answer."""
+def read_words(answers: Path, declared: str, questions: Sequence[str]) -> dict[str, str]:
+    """Return question → yes, no or unsure, of the answers.csv of a page.
+
+    Args:
+        answers: the file.
+        declared: hash of the questions, which every answer carries.
+        questions: their ids.
+
+    Raises:
+        DataError: answers to other questions, given twice or incomplete.
+    """
     words: dict[str, str] = {}
-    known = {one.id for one in review.items}
+    known = set(questions)
     for line, row in read_table(answers, ("draw", "question", "answer")):
         where, name = f"{answers}:{line}", row["question"]
-        if row["draw"] != review.hash:
-            raise DataError(
-                "answers to another review", where=where, expected=short(review.hash), got=short(row["draw"])
-            )
+        if row["draw"] != declared:
+            raise DataError("answers to another review", where=where, expected=short(declared), got=short(row["draw"]))
         if name not in known or row["answer"] not in ("yes", "no", "unsure"):
             raise DataError("not an answer to a question of this review", where=where, got=f"{name}: {row['answer']}")
         if name in words:
             raise DataError(f"{name} is answered twice", where=where)
         words[name] = row["answer"]
-    if missing := [one.id for one in review.items if one.id not in words]:
+    if missing := [one for one in questions if one not in words]:
         raise DataError(
-            f"{len(missing)} of {len(review.items)} have no answer, such as {missing[0]}", where=answers,
+            f"{len(missing)} of {len(questions)} have no answer, such as {missing[0]}", where=answers,
             hint="open the page again, which goes on where it stopped",
         )  # fmt: skip
     return words

@@ -192,25 +192,50 @@ def median_interval(
     >>> print(median_interval(frames, np.repeat(np.arange(20), 5)))
     0.5000 [0.4000, 0.6000] (95% woodruff-korn-graubard, 100 images in 20 groups)
     """
+    return quantile_interval(values, group, 0.5, level, n_groups=n_groups)
+
+
+def quantile_interval(
+    values: ArrayLike, group: NDArray[np.int64], share: float, level: float = 0.95, *, n_groups: int | None = None
+) -> Interval:
+    """Return the interval of a quantile of clustered values: Korn–Graubard at its share, as quantiles (Woodruff 1952).
+
+    A bound that would lie beyond the last value is not established: no value says how much further it goes.
+
+    Args:
+        values: (n,); the bounds are among them.
+        group: (n,) index of each value's group.
+        share: of the values that lie at or below the quantile, between 0 and 1.
+        level: of the interval.
+        n_groups: groups of the sample, those without values included; default those with values.
+
+    >>> seconds = np.tile(np.linspace(0.01, 1, 100), 20)
+    >>> print(quantile_interval(seconds, np.repeat(np.arange(20), 100), 0.95))
+    0.9500 [0.9400, 0.9600] (95% woodruff-korn-graubard, 2,000 images in 20 groups)
+    """
     column = np.asarray(values, dtype=np.float64)
     if not len(column):
         raise ValueError("expected at least one value, got none")
-    median = float(np.median(column))
+    estimate = float(np.quantile(column, share))
     _, group = np.unique(group, return_inverse=True)
     sizes = np.bincount(group)
     groups, count = count_groups(sizes, n_groups), len(column)
     method = "woodruff-korn-graubard"
     if groups.informative < MIN_GROUPS:
-        return not_established(median, level, method, count, groups)
-    # Where many values are the median itself (0 where nothing was found), those below it vary less than those up to it.
-    shares = [np.bincount(group, weights=side).astype(np.float64) for side in (column < median, column <= median)]
-    variance = max(0.25 / count, *(ratio_variance(share, sizes.astype(np.float64)) for share in shares))
-    n_effective, effect = effective_trials(0.5, variance, count, groups, level)
-    low, high = clopper_pearson(n_effective / 2, n_effective, level)
+        return not_established(estimate, level, method, count, groups)
+    # Where many values are the quantile (0 where nothing was found), those below it vary less than those up to it.
+    sides = [np.bincount(group, weights=side).astype(np.float64) for side in (column < estimate, column <= estimate)]
+    simple = share * (1 - share) / count
+    variance = max(simple, *(ratio_variance(side, sizes.astype(np.float64)) for side in sides))
+    n_effective, effect = effective_trials(share, variance, count, groups, level)
+    low, high = clopper_pearson(n_effective * share, n_effective, level)
     ordered = np.sort(column)
-    lower = float(ordered[max(0, math.floor(low * count + 1e-9) - 1)])
-    upper = float(ordered[min(count - 1, math.ceil(high * count - 1e-9))])
+    places = math.floor(low * count + 1e-9) - 1, math.ceil(high * count - 1e-9)
+    if share != 0.5 and not 0 <= places[0] <= places[1] < count:
+        note = "not established: a bound lies beyond the values, and more groups or images are needed"
+        return not_established(estimate, level, method, count, groups, note)
+    lower, upper = float(ordered[max(0, places[0])]), float(ordered[min(count - 1, places[1])])
     if lower == upper:
-        note = f"not established: most values are {median:g}, and data that do not vary tell no width"
-        return not_established(median, level, method, count, groups, note)
-    return interval_over_groups(groups, median, (lower, upper), level, method, count, effect, n_effective)
+        note = f"not established: most values are {estimate:g}, and data that do not vary tell no width"
+        return not_established(estimate, level, method, count, groups, note)
+    return interval_over_groups(groups, estimate, (lower, upper), level, method, count, effect, n_effective)

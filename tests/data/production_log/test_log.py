@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from data.production_log.rows import HOUR, START, logged, write, write_many
 from liftgate.data.production_log.compaction import HOURS, Retention, compact
-from liftgate.data.production_log.live import LIVE, LogWriter, open_log
+from liftgate.data.production_log.live import LIVE, Flag, LogWriter, open_log
 from liftgate.data.production_log.log_rows import LogFilter, is_production_log, read_log
+from liftgate.data.production_log.records import Quality
 from liftgate.errors import DataError, UsageError
 
 pytest.importorskip("pyarrow")
@@ -191,3 +193,25 @@ def test_a_few_images_are_found_among_many_without_reading_all(tmp_path: Path) -
     found = list(read_log(tmp_path, LogFilter(images={f"gate/{n:06d}.jpg" for n in range(0, 120_000, 1000)})))
     assert len(found) == 120
     assert time.process_time() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("before", "flag", "after"),
+    [
+        (("green", ()), "yellow", ("yellow", ("disagreement",))),
+        (("yellow", ("flicker",)), "yellow", ("yellow", ("flicker", "disagreement"))),
+        (("yellow", ("flicker",)), "red", ("red", ("disagreement",))),
+        (("red", ("too_dark",)), "yellow", ("red", ("too_dark",))),
+    ],
+)
+def test_a_row_gets_its_colour_after_it_was_written(
+    tmp_path: Path, before: tuple[Quality, tuple[str, ...]], flag: Quality, after: tuple[Quality, tuple[str, ...]]
+) -> None:
+    rows = [replace(logged(number), quality=before[0], reasons=before[1]) for number in range(3)]
+    write(tmp_path, rows)
+    writer = LogWriter(tmp_path, pytest.fail)
+    writer.flag(Flag(rows[1].time, rows[1].camera, rows[1].image, flag, "disagreement"))
+    writer.flag(Flag(rows[1].time, rows[1].camera, "no such image", flag, "disagreement"))
+    writer.close()
+    found = [(one.quality, one.reasons) for one in sorted(read_log(tmp_path), key=lambda one: one.image)]
+    assert found == [before, after, before]

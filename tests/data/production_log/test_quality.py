@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from liftgate.data.production_log.quality import QualityJudge, QualityRules, Rules, read_rules
+from liftgate.data.production_log.quality import QualityJudge, QualityRules, Rules, disagreement_colour, read_rules
 from liftgate.data.production_log.records import LoggedBox
 from liftgate.errors import DataError
 
@@ -42,6 +42,12 @@ def test_a_clock_that_is_set_back_starts_anew() -> None:
     judge = QualityJudge(QualityRules())
     judge.judge(1000, "a", 120, boxes("cone"))
     assert judge.judge(10, "a", 120, boxes(*["cone"] * 9)) == ("green", ())
+
+
+def test_disagreement_has_the_colour_of_the_rule_that_it_breaks() -> None:
+    rules = QualityRules(red=Rules(disagreement=3), yellow=Rules(disagreement=1))
+    assert [disagreement_colour(rules, count) for count in (0, 1, 2, 3)] == ["green", "yellow", "yellow", "red"]
+    assert disagreement_colour(QualityRules(Rules(), Rules()), 9) == "green"
 
 
 def test_rules_come_from_a_file(tmp_path: Path) -> None:

@@ -21,9 +21,12 @@ import liftgate
 from deploy.colours import write_detector, write_images
 from deploy.serving.running import RunningServer, running
 from liftgate.cli import main
+from liftgate.data.production_log.log_rows import read_log
 from liftgate.data.production_log.records import LoggedBox
+from liftgate.deploy.shadow.feeder import FeederLimits, ShadowFeeder
+from liftgate.deploy.shadow.frames import ShadowFrame
 from liftgate.deploy.shadow.pairs import Counts, match
-from liftgate.deploy.shadow.request import REQUEST, STATE
+from liftgate.deploy.shadow.request import REQUEST, STATE, ShadowRequest, create_test, read_test
 from liftgate.deploy.shadow.worker import prune_frames
 from liftgate.errors import DataError, UsageError
 
@@ -85,6 +88,9 @@ def test_a_challenger_is_compared_reported_and_judged(registry: Path, images: li
             liftgate.shadow_start("v0.1", log, registry=registry, niceness=0)
         ask_until(server, images, lambda: any(test.folder.joinpath("frames").glob("*.png")))
         ask_until(server, images, lambda: len(list(test.folder.joinpath("frames").glob("*.png"))) >= 5)
+        wait_for(lambda: any("disagreement" in one.reasons for one in read_log(log)))
+        flagged = [one for one in read_log(log) if "disagreement" in one.reasons]
+        assert {one.quality for one in flagged} == {"yellow"} and {one.camera for one in flagged} == {"gate"}
         wait_for(lambda: liftgate.shadow_status(log).test.state.offered > 0)
         result = liftgate.shadow_status(log)
         assert (result.test.state.status, result.finding.answer) == ("running", "warming up")
@@ -111,6 +117,7 @@ def test_models_that_find_the_same_have_no_disagreement(registry: Path, images: 
         ask_until(server, images, lambda: (test.folder / "pairs.sqlite-wal").exists() and seen(log) >= 20)
         finding = liftgate.shadow_status(log).finding
         assert finding.rate is None and not (test.folder / "frames").exists()
+        assert not any("disagreement" in one.reasons for one in read_log(log))
 
 
 def seen(log: Path) -> int:
@@ -139,6 +146,56 @@ def test_a_challenger_that_crashes_or_hangs_does_not_touch_the_champion(
             with contextlib.suppress(ProcessLookupError):  # the server ends a worker that hangs, perhaps already
                 os.kill(worker, signal.SIGKILL)
         assert test.folder.is_dir()
+
+
+def frame_of(path: Path, number: int) -> ShadowFrame:
+    return ShadowFrame(float(number), time.time(), "gate", path.name, path.read_bytes(), "v0", 0.25, 100.0, ())
+
+
+NEVER = 10**9
+
+
+@pytest.mark.parametrize(
+    ("status", "limits", "memory", "reason"),
+    [
+        ("hung", FeederLimits(look_seconds=0.05, hang_seconds=1.0, recent=NEVER), 4096, "no answer for"),
+        ("too slow", FeederLimits(look_seconds=0.05, hang_seconds=NEVER, recent=20), 4096, "of the last 2"),
+        ("too large", FeederLimits(look_seconds=0.05, recent=NEVER), 1, "MB of memory, at most 1"),
+        ("hung", FeederLimits(look_seconds=0.05, start_seconds=0.05), 4096, "not ready after"),
+    ],
+    ids=["hung", "too slow", "too large", "never ready"],
+)
+def test_a_challenger_that_misbehaves_is_ended_with_the_reason(
+    registry: Path, images: list[Path], tmp_path: Path, status: str, limits: FeederLimits, memory: int, reason: str
+) -> None:
+    log = tmp_path / "log"
+    request = ShadowRequest("v0.1", str(registry), time.time(), most_memory_mb=memory, niceness=0)
+    test = create_test(log, request)
+    events: list[tuple[str, str]] = []
+    feeder = ShadowFeeder(log, lambda event, text: events.append((event, text)), limits=limits)
+    try:
+        wait_for(lambda: bool(events))
+        stopped = status == "too large" or reason == "not ready after"
+        sent = 0
+        limit = time.monotonic() + 150
+        while not read_test(test.folder).is_over:
+            assert time.monotonic() < limit, read_test(test.folder).state
+            feeder.offer(frame_of(images[sent % len(images)], sent))
+            sent += 1
+            if not stopped and seen(log) >= 3:
+                stopped = True
+                os.kill(child_of(os.getpid()), signal.SIGSTOP)  # alive, and answers nothing
+            time.sleep(0.01)
+        state = read_test(test.folder).state
+        assert (state.status, reason in state.reason) == (status, True), state
+        wait_for(lambda: events[-1][0] == "shadow over")
+        assert status in events[-1][1]
+        wait_for(lambda: feeder.elapsed is None)
+        assert state.offered >= state.shed
+        with pytest.raises(AssertionError):
+            child_of(os.getpid())  # nothing of it is left
+    finally:
+        feeder.close()
 
 
 def child_of(pid: int) -> int:

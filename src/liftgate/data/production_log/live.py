@@ -12,9 +12,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from liftgate.data.production_log.records import LoggedImage, Row, to_row
+from liftgate.data.production_log.records import LoggedImage, Quality, Row, to_row
 from liftgate.errors import DataError, UsageError
 
 LIVE = "live.sqlite"
@@ -36,6 +37,14 @@ INSERT = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 """A row in the order of COLUMNS"""
+
+
+_NEWEST = 5000
+_FLAGGED = (
+    "SELECT id, quality, reasons FROM images WHERE id > (SELECT max(id) FROM images) - ? "
+    "AND time = ? AND camera = ? AND image = ? ORDER BY id DESC"
+)
+_RANK = {"green": 0, "yellow": 1, "red": 2}
 
 
 def open_log(folder: Path, *, create: bool = False) -> sqlite3.Connection:
@@ -84,6 +93,17 @@ def prepare(db: sqlite3.Connection, schema: str) -> None:
             time.sleep(0.02)
 
 
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A rule that a row turned out to break after it was written."""
+
+    time: float
+    camera: str
+    image: str
+    quality: Quality
+    reason: str
+
+
 class LogWriter:
     """Adds images to a log."""
 
@@ -100,7 +120,7 @@ class LogWriter:
         """
         self._db = open_log(folder, create=True)
         self._on_problem = on_problem
-        self._waiting: queue.Queue[tuple[Row, Callable[[bool], None]] | None] = queue.Queue(_MOST_WAITING)
+        self._waiting: queue.Queue[tuple[Row, Callable[[bool], None]] | Flag | None] = queue.Queue(_MOST_WAITING)
         self._thread = threading.Thread(target=self._work, name="production-log", daemon=True)
         self._thread.start()
 
@@ -117,6 +137,13 @@ class LogWriter:
             done(False)
             self._on_problem("the log is slower than the requests: a row was left out")
 
+    def flag(self, flag: Flag) -> None:
+        """Queue a change of the colour of a row that was added before; of an hour that is compacted it is too late."""
+        try:
+            self._waiting.put_nowait(flag)
+        except queue.Full:
+            self._on_problem("the log is slower than the requests: a flag was left out")
+
     def close(self) -> None:
         """Commit what waits and close the log."""
         self._waiting.put(None)
@@ -125,7 +152,7 @@ class LogWriter:
 
     def _work(self) -> None:
         while (first := self._waiting.get()) is not None:
-            group = [first]
+            group: list[tuple[Row, Callable[[bool], None]] | Flag] = [first]
             while len(group) < _GROUP:
                 try:
                     more = self._waiting.get_nowait()
@@ -135,14 +162,17 @@ class LogWriter:
                     self._waiting.put(None)
                     break
                 group.append(more)
-            committed = self._commit([row for row, _ in group])
-            for _, done in group:
+            added = [one for one in group if not isinstance(one, Flag)]
+            committed = self._commit([row for row, _ in added], [one for one in group if isinstance(one, Flag)])
+            for _, done in added:
                 done(committed)
 
-    def _commit(self, rows: Sequence[Row]) -> bool:
+    def _commit(self, rows: Sequence[Row], flags: Sequence[Flag]) -> bool:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(INSERT, rows)
+            for flag in flags:
+                self._change(flag)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:
@@ -150,3 +180,14 @@ class LogWriter:
             self._on_problem(f"{len(rows)} rows of the log were not written: {error}")
             return False
         return True
+
+    def _change(self, flag: Flag) -> None:
+        found = self._db.execute(_FLAGGED, (_NEWEST, flag.time, flag.camera, flag.image)).fetchone()
+        if found is None:
+            return
+        number, quality, reasons = found
+        if _RANK[flag.quality] < _RANK[quality]:
+            return
+        before = reasons.split(",") if reasons and quality == flag.quality else []
+        after = ",".join([*before, flag.reason])
+        self._db.execute("UPDATE images SET quality = ?, reasons = ? WHERE id = ?", (flag.quality, after, number))

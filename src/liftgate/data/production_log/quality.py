@@ -2,7 +2,7 @@
 
 ```yaml
 red: {too_dark: 15}
-yellow: {too_dark: 30, low_confidence: 0.4, count_jump: 3, flicker: 2.0}
+yellow: {too_dark: 30, low_confidence: 0.4, count_jump: 3, flicker: 2.0, disagreement: 1}
 ```
 
 too_dark        the mean brightness (0–255) is below
@@ -10,6 +10,8 @@ low_confidence  a detection has a confidence below
 count_jump      the number of detections differs from the camera's image before by at least
 flicker         a class was there, gone and there again (or the reverse) in three images of a camera within so many
                 seconds
+disagreement    a challenger that sees the same images reports at least so many objects that the champion does not, or
+                the reverse; known a moment after the row is written
 """
 
 from __future__ import annotations
@@ -35,13 +37,14 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     low_confidence: float | None = None
     count_jump: int | None = None
     flicker: float | None = None
+    disagreement: int | None = None
 
 
 class QualityRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rules of both colours."""
 
     red: Rules = Rules(too_dark=15.0)
-    yellow: Rules = Rules(too_dark=30.0, low_confidence=0.4, count_jump=3, flicker=2.0)
+    yellow: Rules = Rules(too_dark=30.0, low_confidence=0.4, count_jump=3, flicker=2.0, disagreement=1)
 
 
 def read_rules(path: Path) -> QualityRules:
@@ -58,8 +61,24 @@ def read_rules(path: Path) -> QualityRules:
             found.red if "red" in document else none.red, found.yellow if "yellow" in document else none.yellow
         )
     except (OSError, DocumentError, msgspec.ValidationError, TypeError) as error:
-        expected = "red and yellow with too_dark, low_confidence, count_jump, flicker"
+        expected = "red and yellow with too_dark, low_confidence, count_jump, flicker, disagreement"
         raise DataError("the quality rules cannot be read", where=path, expected=expected, got=error) from None
+
+
+def disagreement_colour(rules: QualityRules, disagreements: int) -> Quality:
+    """Return the colour of an image about which a champion and its challenger disagree.
+
+    >>> disagreement_colour(QualityRules(), 1), disagreement_colour(QualityRules(), 0)
+    ('yellow', 'green')
+
+    Args:
+        rules: of the log.
+        disagreements: objects that only one of the two reports.
+    """
+    for colour, rule in (("red", rules.red.disagreement), ("yellow", rules.yellow.disagreement)):
+        if rule is not None and disagreements >= max(rule, 1):
+            return "red" if colour == "red" else "yellow"
+    return "green"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,8 @@ class ApiPredictions:
     p95_ms: float | None
     failed: Mapping[str, str] = field(default_factory=dict)
     """image id → why there is no answer"""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """image id → time of its answer, saved ones too"""
 
 
 def predict_api(
@@ -251,6 +253,7 @@ def _as_predictions(
         p50_ms=speed.get("p50_ms"),
         p95_ms=speed.get("p95_ms"),
         failed=collected.failed,
+        seconds={answer.image: answer.seconds for answer in collected.answers.values()},
     )
 
 

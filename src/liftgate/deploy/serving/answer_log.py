@@ -33,7 +33,11 @@ class AnswerLog:
             LiftgateError: the log cannot be opened.
         """
         self._keeper = LogKeeper(settings, on_problem)
-        self._shadow = ShadowFeeder(settings.folder, on_event)
+        self._shadow = ShadowFeeder(
+            settings.folder,
+            on_event,
+            lambda frame, count: self._keeper.disagree(frame.time, frame.camera, frame.image, count),
+        )
 
     async def keep(self, answer: Answer, camera: str, brightness: float, content: bytes) -> bool:
         """Return whether an answer was committed.

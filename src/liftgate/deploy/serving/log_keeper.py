@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liftgate.data.production_log.compaction import Retention, compact
-from liftgate.data.production_log.live import LogWriter
-from liftgate.data.production_log.quality import QualityJudge, QualityRules
+from liftgate.data.production_log.live import Flag, LogWriter
+from liftgate.data.production_log.quality import QualityJudge, QualityRules, disagreement_colour
 from liftgate.data.production_log.records import LoggedBox, LoggedImage
 from liftgate.errors import LiftgateError
 
@@ -80,6 +80,19 @@ class LogKeeper:
         )  # fmt: skip
         self._writer.add(row, done)
         return row
+
+    def disagree(self, time: float, camera: str, image: str, disagreements: int) -> None:
+        """Give a row its colour after a challenger has seen its image.
+
+        Args:
+            time: of the row.
+            camera: of the row.
+            image: of the row.
+            disagreements: objects that only one of the two models reports.
+        """
+        colour = disagreement_colour(self._settings.rules, disagreements)
+        if colour != "green":
+            self._writer.flag(Flag(time, camera, image, colour, "disagreement"))
 
     def close(self) -> None:
         """Commit what waits and end both threads."""

@@ -12,29 +12,45 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from liftgate.deploy.shadow.frames import READY, SETTLED, ShadowFrame, write_frame
+from liftgate.deploy.shadow.frames import READY, SETTLED, ShadowFrame, parse_seen, write_frame
 from liftgate.deploy.shadow.pairs import PairStore
 from liftgate.deploy.shadow.request import STOP, ShadowState, ShadowTest, Status, tests_of, write_state
 from liftgate.errors import LiftgateError
 from liftgate.locks import FolderLock
 
 _QUEUE = 8
-_LOOK_SECONDS = 1.0
 _STATE_SECONDS = 5.0
-_START_SECONDS = 300.0
-_HANG_SECONDS = 60.0
-_RECENT = 500
-_LARGEST_SHED = 0.95
 _WORKER_LOG = "worker.log"
+
+
+@dataclass(frozen=True, slots=True)
+class FeederLimits:
+    """When a challenger is ended."""
+
+    look_seconds: float = 1.0
+    """Between two looks at it, and for new tests"""
+    start_seconds: float = 300.0
+    """Until it is ready"""
+    hang_seconds: float = 60.0
+    """Without an answer to what it was given"""
+    recent: int = 500
+    """Requests of which the share that is shed is looked at"""
+    largest_shed: float = 0.95
 
 
 class _Running:
     """One test with its process."""
 
-    def __init__(self, test: ShadowTest) -> None:
+    def __init__(
+        self, test: ShadowTest, limits: FeederLimits, on_disagreement: Callable[[ShadowFrame, int], None]
+    ) -> None:
+        self._limits, self._on_disagreement = limits, on_disagreement
+        self._unseen: deque[ShadowFrame] = deque()
         store = PairStore(test.folder)
         self._before = store.last_elapsed()
         store.close()
@@ -78,15 +94,15 @@ class _Running:
         if code is not None:
             return "crashed", f"exit code {code}: {_last_line(self.test.folder / _WORKER_LOG)}"
         if not self.is_ready:
-            return ("hung", f"not ready after {silent:.0f} s") if silent > _START_SECONDS else None
-        if self._sent > self._seen and silent > _HANG_SECONDS:
+            return ("hung", f"not ready after {silent:.0f} s") if silent > self._limits.start_seconds else None
+        if self._sent > self._seen and silent > self._limits.hang_seconds:
             return "hung", f"no answer for {silent:.0f} s"
         size = _resident_mb(self.process.pid)
         if size > request.most_memory_mb:
             return "too large", f"{size:.0f} MB of memory, at most {request.most_memory_mb}"
-        if self._recent_offered >= _RECENT:
+        if self._recent_offered >= self._limits.recent:
             share = self._recent_shed / self._recent_offered
-            if share > _LARGEST_SHED:
+            if share > self._limits.largest_shed:
                 return "too slow", f"{share:.0%} of the last {self._recent_offered} requests were shed"
             self._recent_offered = self._recent_shed = 0
         return None
@@ -105,6 +121,7 @@ class _Running:
                 if self._sent == self._seen and self.is_ready:
                     self._alive = time.monotonic()  # it had nothing to do until now
                 self._sent += 1
+                self._unseen.append(frame.without_content())
                 write_frame(stream, frame)  # type: ignore[arg-type]
 
     def _read(self) -> None:
@@ -116,21 +133,33 @@ class _Running:
                     self.is_ready = True
                 elif line == SETTLED:
                     self.is_settled = True
-                else:
+                elif (disagreements := parse_seen(line)) is not None:
                     self._seen += 1
+                    frame = self._unseen.popleft()
+                    if disagreements:
+                        self._on_disagreement(frame, disagreements)
 
 
 class ShadowFeeder:
     """Runs the shadow tests of a log, one at a time."""
 
-    def __init__(self, log: Path, note: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        log: Path,
+        note: Callable[[str, str], None],
+        on_disagreement: Callable[[ShadowFrame, int], None] = lambda _frame, _count: None,
+        limits: FeederLimits = FeederLimits(),
+    ) -> None:
         """Start looking for tests.
 
         Args:
             log: folder of the production log.
             note: called with an event and its text when a test begins or ends.
+            on_disagreement: called from another thread with a frame, without its content, and the number of objects
+                that only one of the models reports.
+            limits: when a challenger is ended.
         """
-        self._log, self._note = log, note
+        self._log, self._note, self._on_disagreement, self._limits = log, note, on_disagreement, limits
         self._running: _Running | None = None
         self._lock: FolderLock | None = None
         self._stop = threading.Event()
@@ -156,7 +185,7 @@ class ShadowFeeder:
         self._thread.join(timeout=30)
 
     def _watch(self) -> None:
-        while not self._stop.wait(_LOOK_SECONDS):
+        while not self._stop.wait(self._limits.look_seconds):
             try:
                 self._look()
             except (LiftgateError, OSError) as error:
@@ -169,7 +198,7 @@ class ShadowFeeder:
         if running is None:
             found = next((one for one in tests_of(self._log) if not one.is_over), None)
             if found is not None and self._is_mine(found):
-                self._running = _Running(found)
+                self._running = _Running(found, self._limits, self._on_disagreement)
                 self._save(self._running, "running", "")
                 self._tell("shadow started", found.request.challenger)
             return

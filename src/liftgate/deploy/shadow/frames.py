@@ -9,7 +9,8 @@ import msgspec
 
 from liftgate.data.production_log.records import LoggedBox
 
-READY, SEEN, SETTLED = b"ready\n", b"seen\n", b"settled\n"
+READY, SETTLED = b"ready\n", b"settled\n"
+_SEEN = b"seen "
 
 
 class ShadowFrame(msgspec.Struct, frozen=True):
@@ -25,6 +26,29 @@ class ShadowFrame(msgspec.Struct, frozen=True):
     brightness: float
     boxes: tuple[LoggedBox, ...]
     """The champion's"""
+
+    def without_content(self) -> ShadowFrame:
+        """Return the frame without its image, to be remembered."""
+        return msgspec.structs.replace(self, content=b"")
+
+
+def seen_line(disagreements: int) -> bytes:
+    """Return what a worker says when it has seen a frame.
+
+    Args:
+        disagreements: objects that only one of the models reports.
+    """
+    return _SEEN + str(disagreements).encode() + b"\n"
+
+
+def parse_seen(line: bytes) -> int | None:
+    """Return the disagreements of a frame that was seen; None: the line says something else.
+
+    >>> parse_seen(seen_line(3)), parse_seen(READY)
+    (3, None)
+    """
+    number = line.removeprefix(_SEEN).strip()
+    return int(number) if line.startswith(_SEEN) and number.isdigit() else None
 
 
 def write_frame(stream: BinaryIO, frame: ShadowFrame) -> None:

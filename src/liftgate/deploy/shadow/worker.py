@@ -18,7 +18,7 @@ from liftgate.data.production_log.records import LoggedBox
 from liftgate.deploy.registry.store import Registry
 from liftgate.deploy.serving.champion import RegistrySource, ServedModel, Thresholds
 from liftgate.deploy.serving.uploads import UploadError, decode
-from liftgate.deploy.shadow.frames import READY, SEEN, SETTLED, ShadowFrame, read_frames
+from liftgate.deploy.shadow.frames import READY, SETTLED, ShadowFrame, read_frames, seen_line
 from liftgate.deploy.shadow.pairs import Pair, PairStore, match, read_minutes
 from liftgate.deploy.shadow.request import FRAMES, ShadowTest, read_test
 from liftgate.deploy.shadow.settle import find
@@ -52,8 +52,7 @@ def run(folder: Path, frames: BinaryIO, answers: BinaryIO) -> None:
     answers.flush()
     looked = time.monotonic()
     for frame in read_frames(frames):
-        _compare(test, challenger, store, frame)
-        answers.write(SEEN)
+        answers.write(seen_line(_compare(test, challenger, store, frame)))
         if time.monotonic() - looked >= _LOOK_SECONDS:
             looked = time.monotonic()
             prune_frames(folder / FRAMES, request.keep_frames_days, time.time())
@@ -81,11 +80,12 @@ def prune_frames(folder: Path, days: float, now: float) -> int:
     return len(old) + len(more)
 
 
-def _compare(test: ShadowTest, challenger: ServedModel, store: PairStore, frame: ShadowFrame) -> None:
+def _compare(test: ShadowTest, challenger: ServedModel, store: PairStore, frame: ShadowFrame) -> int:
+    """Store what both found in a frame, and return how many objects only one of them reports."""
     try:
         pixels = decode(frame.content, _MOST_PIXELS)
     except UploadError:
-        return  # the champion's server read it: another limit, and nothing to compare
+        return 0  # the champion's server read it: another limit, and nothing to compare
     found = challenger.model.detect(pixels, replace(challenger.use, conf=frame.threshold))
     names = challenger.model.card.output.classes
     boxes = tuple(
@@ -95,8 +95,8 @@ def _compare(test: ShadowTest, challenger: ServedModel, store: PairStore, frame:
         )
     )
     counts = match(frame.boxes, boxes)
-    kept = ""
-    if counts.champion_only + counts.challenger_only and test.request.keep_frames_days > 0:
+    kept, disagreements = "", counts.champion_only + counts.challenger_only
+    if disagreements and test.request.keep_frames_days > 0:
         kept = _keep(test.folder / FRAMES, frame.content)
     store.add(
         Pair(
@@ -104,6 +104,7 @@ def _compare(test: ShadowTest, challenger: ServedModel, store: PairStore, frame:
             pixels.shape[1], pixels.shape[0], kept, frame.boxes, boxes,
         )
     )  # fmt: skip
+    return disagreements
 
 
 def _keep(folder: Path, content: bytes) -> str:
