@@ -25,7 +25,7 @@ pytest.importorskip("onnxruntime")
 import liftgate
 from data.video_frames.rtsp import camera
 from deploy.serving.running import registry_of
-from deploy.watching.scenes import scene, tcp_camera, write_scenes
+from deploy.watching.scenes import http_files, scene, tcp_camera, write_scenes
 from liftgate.cli import main
 from liftgate.data.production_log.compaction import Retention
 from liftgate.data.production_log.log_rows import read_log
@@ -202,6 +202,21 @@ def test_a_stream_over_tcp_that_ends_is_taken_up_again(registry: Path, tmp_path:
     found = rows(tmp_path / "log")
     assert len({one.image for one in found}) == len(found), "every frame has a name of its own"
     assert {one.camera for one in found} == {"gate"} and any(one.detections for one in found)
+
+
+def test_a_stream_over_http_is_watched_and_opens_nothing_else(registry: Path, tmp_path: Path) -> None:
+    write_scenes(tmp_path / "stream.ts", 30)
+    secret = write_scenes(tmp_path / "secret.mp4", 30)
+    (tmp_path / "list.m3u8").write_text(
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nfile://{secret}\n#EXT-X-ENDLIST\n"
+    )
+    with http_files(tmp_path) as url:
+        with Watching([f"gate={url}/stream.ts"], tmp_path / "log", registry) as watch:
+            wait_for(lambda: len(rows(tmp_path / "log")) >= 2)
+        assert {one.camera for one in rows(tmp_path / "log")} == {"gate"}
+        with Watching([f"list={url}/list.m3u8"], tmp_path / "other", registry) as watch:
+            wait_for(lambda: any("again in 2 s" in one for one in watch.states))
+        assert rows(tmp_path / "other") == [], "a stream names no file of this machine"
 
 
 def test_a_source_that_never_answers_does_not_disturb_the_others(registry: Path, tmp_path: Path) -> None:
