@@ -97,6 +97,13 @@ def test_what_may_not_be_sent_is_not(server: RunningServer, data: Path, tmp_path
     out = tmp_path / "p.json"
     with pytest.raises(Refused, match="confidential"):
         liftgate.predict_api(url(server), data, out, confidential=True)
+    with pytest.raises(Refused, match="confidential"):  # before anybody is asked anything
+        liftgate.predict_api("http://127.0.0.1:9", data, out, confidential=True)
+    elsewhere = tmp_path / "set"
+    elsewhere.mkdir()
+    (elsewhere / "link.png").symlink_to(next((data.parent / "images" / "test").iterdir()))
+    with pytest.raises(Refused, match="outside the data set's own folders"):
+        liftgate.predict_api("http://127.0.0.1:9", elsewhere, out)
     made = liftgate.predict_api(url(server), data, out, confidential=True, allowed_hosts=["127.0.0.1"])
     assert made.n_asked == 12
     with pytest.raises(UsageError, match=r"a \.json"):

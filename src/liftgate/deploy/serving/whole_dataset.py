@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from liftgate.data.core.dataset import Dataset, Labels
+from liftgate.data.remote.hosts import require_allowed_host
 from liftgate.deploy.remote_predictions import ApiEndpoint, ApiMapping, ApiPredictions, RequestPolicy, predict_api
 from liftgate.deploy.remote_predictions.api_mapping import Sending
+from liftgate.deploy.remote_predictions.sendable_images import require_own_images
 from liftgate.deploy.serving.answers import ModelAnswer
 from liftgate.deploy.serving.client import Client
 from liftgate.errors import DataError
@@ -72,6 +74,9 @@ def predict_through_server(
         Refused: the data are confidential, an image lies outside the folders, or the server redirects.
         LiftgateError: the server is down, or images got no answer.
     """
+    # Before the server is asked anything: nobody should learn of images that may not leave.
+    require_allowed_host(server.url, confidential=dataset.confidential, allowed=server.allowed_hosts, what=dataset.name)
+    require_own_images(dataset, folders)
     with Client(server.url, token=server.token, timeout=policy.timeout, tries=policy.tries) as client:
         model = client.model()
     endpoint = ApiEndpoint(
