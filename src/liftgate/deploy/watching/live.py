@@ -96,8 +96,7 @@ class LiveReader:
         while not self._stop.is_set():
             before = self._counts.read
             try:
-                self._read()
-                reason = "the stream ended"
+                reason = self._read()
             except (av.FFmpegError, OSError, ValueError) as error:
                 reason = error_text(error)
             failures = 0 if self._counts.read > before else failures + 1
@@ -107,7 +106,8 @@ class LiveReader:
             self._counts.lost(f"{reason}; again in {seconds:g} s")
             self._wait(seconds)
 
-    def _read(self) -> None:
+    def _read(self) -> str:
+        """Read until the stream ends, and return why it did."""
         pace, lag = Pace(self._fps), LagMeter()
         container = self._camera.open()
         try:
@@ -116,11 +116,12 @@ class LiveReader:
                 stamp = None if frame.pts is None else float(frame.pts * frame.time_base)
                 if stamp is not None and lag.behind(now, stamp) > _MOST_BEHIND:
                     self._counts.fell_behind()
-                    return  # what is buffered goes with the connection
+                    return f"more than {_MOST_BEHIND:g} s behind"  # what is buffered goes with the connection
                 if pace.is_due(now):
                     image = f"{self._name}_{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}_{self._counts.read:08d}.jpg"
                     self._counts.read_one()
                     self._mailbox.put(CameraFrame(self._name, image, now, np.asarray(upright(frame))))
+            return "the stream ended"
         finally:
             with suppress(Exception):
                 container.close()
