@@ -1,8 +1,9 @@
-"""Suggest the known name that is nearest to a mistyped one."""
+"""Suggest the known name, or the path, that is nearest to a mistyped one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def nearest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -40,3 +41,17 @@ def suggestion(word: object, known: Iterable[str]) -> str:
     """
     names = list(dict.fromkeys(known))
     return did_you_mean(word, names) or "known: " + ", ".join(names)
+
+
+def nearby(path: Path) -> str | None:
+    """Return a hint: the nearest existing path, or the contents of the deepest folder that exists."""
+    for missing in (path, *path.parents):
+        if missing.parent.is_dir():
+            names = sorted(file.name for file in missing.parent.iterdir() if not file.name.startswith("."))
+            rest = path.relative_to(missing)
+            if close := nearest(missing.name, [name for name in names if (missing.parent / name / rest).exists()]):
+                return f"did you mean {missing.parent / close / rest}?"
+            if missing != path:
+                return f"there is no {missing}"
+            return f"{missing.parent} holds {', '.join(names[:5]) or 'nothing'}"
+    return None

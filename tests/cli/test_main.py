@@ -91,6 +91,16 @@ def test_what_is_not_there_is_one_clear_error(words: tuple[str, ...], tmp_path: 
     assert not list(tmp_path.iterdir()), "nothing half-written"
 
 
+@pytest.mark.parametrize("words", [["doctor"], ["status"]], ids=" ".join)
+def test_a_mistyped_path_names_the_one_that_is_there(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prices.yaml").write_text("{}\n")
+    assert main([*words, "pirces.yaml"]) == 2
+    assert "did you mean prices.yaml?" in capsys.readouterr().err
+
+
 def test_a_typo_in_a_study_names_line_key_and_the_near_word(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("study: a\nquestion: b\ntask: detcet\ndatasets: {}\narms: {}\nflow: []\n")
     done = liftgate("run", "study.yaml", cwd=tmp_path)

@@ -25,6 +25,7 @@ from liftgate.cli.streams import (
 )
 from liftgate.errors import LiftgateError, os_error_hint
 from liftgate.files import require_no_device
+from liftgate.suggestions import nearby
 from liftgate.visible import visible_line, visible_text
 
 # verb → what it does: on a study, in order; then without a study; then the ledger. Modules: liftgate.cli.VERB.
@@ -77,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse: 0 after --help, 2 after bad usage
         return int(stop.code or 0)
     except LiftgateError as error:
+        error.hint = error.hint or _path_hint(error, words)
         print(visible_text(f"error: {error}"), file=sys.stderr)
         _emit_error(words, error, error.exit_code)
         return error.exit_code
@@ -102,6 +104,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("hint: this is a fault in liftgate; LIFTGATE_TRACEBACK=1 shows where", file=sys.stderr)
         _emit_error(words, LiftgateError(f"{type(error).__name__}: {error}"), 1)
         return 1
+
+
+def _path_hint(error: LiftgateError, words: Sequence[str]) -> str | None:
+    """Return what is near a path that was typed and is not there; None: the error is about something else."""
+    typed = {word.partition("=")[2] if word.startswith("--") else word for word in words}
+    if error.where is None or error.where not in {str(Path(word)) for word in typed if word}:
+        return None
+    try:
+        return None if Path(error.where).exists() else nearby(Path(error.where))
+    except (OSError, ValueError):
+        return None
 
 
 def _emit_error(words: Sequence[str], error: LiftgateError, exit_code: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from liftgate.data.core.dataset import Dataset, Fault
 from liftgate.errors import DataError
 from liftgate.progress import Progress, silent
-from liftgate.suggestions import nearest
+from liftgate.suggestions import nearby
 
 _YAMLS = ("data.yaml", "data.yml", "dataset.yaml")
 
@@ -39,7 +39,7 @@ def _read(path: Path, images: Path | None, name: str | None, progress: Progress)
     if "*" in path.name and not path.exists() and (files := sorted(path.parent.glob(path.name))):
         return _read_several(path, files, images, name, progress)
     if not path.exists():
-        raise DataError("no such file or folder", where=path, hint=_nearby(path))
+        raise DataError("no such file or folder", where=path, hint=nearby(path))
     if path.is_dir():
         return _read_folder(path, images, name, progress)
     if not path.is_file():  # opening a named pipe would wait for ever
@@ -123,17 +123,3 @@ def _read_folder(path: Path, images: Path | None, name: str | None, progress: Pr
         got=", ".join(inside[:5]) or "none of these",
         hint="name the YAML or JSON itself" if inside else None,
     )
-
-
-def _nearby(path: Path) -> str | None:
-    """Return a hint: the nearest existing path, or the contents of the deepest folder that exists."""
-    for missing in (path, *path.parents):
-        if missing.parent.is_dir():
-            names = sorted(file.name for file in missing.parent.iterdir() if not file.name.startswith("."))
-            rest = path.relative_to(missing)
-            if close := nearest(missing.name, [name for name in names if (missing.parent / name / rest).exists()]):
-                return f"did you mean {missing.parent / close / rest}?"
-            if missing != path:
-                return f"there is no {missing}"
-            return f"{missing.parent} holds {', '.join(names[:5]) or 'nothing'}"
-    return None

@@ -21,6 +21,7 @@ from liftgate.files import write_bytes
 
 GROUPS_FILE = "groups.csv"
 """File of the groups in a written data set, because no format stores them"""
+_EXAMPLE = "such as '^(?P<group>[^_]+)_': what stands before the first _ of the file name"
 SESSION_GAP = timedelta(minutes=30)
 """Longest pause within a session, for the rule `name-time`."""
 
@@ -98,7 +99,9 @@ def _by_regex(images: Sequence[Image], rule: str) -> list[str | None]:
     try:
         pattern = re.compile(rule)
     except re.error as error:
-        raise DataError("the regex for groups is broken", where=f"{rule} at {error.pos}", got=error.msg) from None
+        raise DataError(
+            "the regex for groups is broken", where=f"{rule} at {error.pos}", got=error.msg, hint=_EXAMPLE
+        ) from None
 
     def group(image: Image) -> str | None:
         match = pattern.search(PurePosixPath(image.id).name) or pattern.search(image.id)

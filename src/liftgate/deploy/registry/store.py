@@ -216,7 +216,6 @@ class Registry:
             raise UsageError(f"{version.version} has an export of this name", where=self.folder, got=name, hint=hint)
         self._remove_unfinished()
         home = version.folder / place
-        home.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".export.", suffix=".part") as part:
             copy_export(source, Path(part) / name)
             found = hashes_below(Path(part) / name)
@@ -224,6 +223,7 @@ class Registry:
                 hint = "move it away, or --as NAME"
                 raise DataError("a folder that is not registered is in the way", where=home, hint=hint)
             if not home.exists():  # else left by the same command, killed before its entry
+                home.parent.mkdir(exist_ok=True)
                 (Path(part) / name).rename(home)
                 fsync_folder(home.parent)
         files = {f"{place}/{file}": content for file, content in found.items()}
