@@ -110,3 +110,8 @@ def test_a_file_hashes_to_the_digest_of_its_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"abc")
     assert file_hash(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_half_of_a_surrogate_pair_has_a_hash_of_its_own() -> None:
+    raw = "".join(chr(0xDC00 + byte) for byte in "\ud800".encode("utf-8", "surrogatepass"))  # the same bytes, as a name
+    assert len({content_hash(text) for text in ("\ud800", "\ud801", raw, "?")}) == 4

@@ -83,7 +83,7 @@ def _feed(value: Any, out: Callable[[bytes], None]) -> None:
     elif isinstance(value, float):
         out(b"f" + struct.pack(">d", value))
     elif isinstance(value, str):
-        _tagged(b"s", value.encode("utf-8", "surrogateescape"), out)
+        _feed_text(value, out)
     elif isinstance(value, bytes):
         _tagged(b"y", value, out)
     elif isinstance(value, Mapping):
@@ -109,6 +109,13 @@ def _is_hashed(record: Any, field: dataclasses.Field[Any]) -> bool:
     made = field.default_factory
     default = field.default if made is dataclasses.MISSING else made()
     return field.compare and getattr(record, field.name) != default
+
+
+def _feed_text(value: str, out: Callable[[bytes], None]) -> None:
+    try:
+        _tagged(b"s", value.encode("utf-8", "surrogateescape"), out)
+    except UnicodeEncodeError:  # half of a surrogate pair, as from "\\ud800" in JSON: no name on a disk has it
+        _tagged(b"S", value.encode("utf-8", "surrogatepass"), out)
 
 
 def _tagged(tag: bytes, payload: bytes, out: Callable[[bytes], None]) -> None:

@@ -107,7 +107,7 @@ class FolderLock:
         """Return the process that holds the lock or held it last, dead or alive; None where the file names none."""
         try:
             return LockOwner(**json.loads(self._path.read_bytes()))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
 
 

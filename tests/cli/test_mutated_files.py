@@ -17,7 +17,7 @@ from liftgate.testing.data import picture, yolo_folder
 WORDS = "null [] {} -1 1e999 NaN 0 true [[[]]] 1:30:00 *a << ~ [1,2 } - 1e-400 0x10 .inf <a/> </ ; ,"
 PIECES = WORDS.split(" ")
 PIECES += ['""', '{"a":1}', '"\\ud800"', "'", '"', " ", "9" * 30, "x" * 5000, "&a [*a]", "!!python/name:os.system x"]
-PIECES += ["\0", "\u202e", "2024-13-99", "<!DOCTYPE x>"]
+PIECES += ["\0", "\u202e", "2024-13-99", "<!DOCTYPE x>", "[" * 3000 + "]" * 3000, '{"a":' * 3000]
 
 DATA_YAML = "train: images/train\nval: images/val\nnames: [cat, dog]\nnc: 2\nkpt_shape: [2, 3]\nflip_idx: [1, 0]\n"
 ROW = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]}

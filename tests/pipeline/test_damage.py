@@ -57,6 +57,9 @@ def test_damage_is_noticed_by_whatever_uses_the_file(study: Path) -> None:
         (next((results / "predictions").glob("long-*.settings.json")), b'"backend": "', DataError, [
             lambda: api.evaluate(scenes, path.with_name(path.name.replace(".settings", "")), split="test", common=True),
         ]),
+        (next((results / "evaluations").glob("long-*.json")), b'"AR_small": [', DataError, [
+            lambda: api.report(study),
+        ]),
         (run / "results" / "args.yaml", b"epochs: ", DataError, [lambda: api.doctor(run)]),
         (run / "results" / "results.csv", b"\n1", DataError, [lambda: api.doctor(run)]),
         (run / "run.json", b'"seconds": ', LedgerError, [lambda: api.doctor(run)]),
@@ -110,6 +113,16 @@ def test_a_damaged_cache_costs_time_and_changes_nothing(study: Path, monkeypatch
                 changed = cache.execute(f'UPDATE "{one}" SET {column} = replace({column}, "4", "5")').rowcount
                 assert changed > 10
     assert [api.check(study).to_dict(), [(line.step, line.state) for line in api.plan(study)]] == before
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', "[" * 5000 + "]" * 5000])
+def test_a_record_of_a_run_that_has_no_bytes_or_no_end_is_one_error(study: Path, text: str) -> None:
+    run = next((study.parent / "runs" / "colours").glob("2*"))
+    content = (run / "run.json").read_text()
+    (run / "run.json").write_text(content.replace('"finished"', text))
+    assert content != (run / "run.json").read_text()
+    with pytest.raises(LedgerError):
+        api.doctor(run)
 
 
 def test_a_damaged_status_is_not_shown(study: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from liftgate.documents import read_limited
+from liftgate.documents import load_json
 from liftgate.errors import LedgerError
 from liftgate.files import write_json
 
@@ -36,7 +35,7 @@ class HeadFile:
             LedgerError: the file cannot be read.
         """
         try:
-            head = json.loads(read_limited(self.path))
+            head = load_json(self.path)
             seq, hash_ = head["seq"], head["hash"]
         except FileNotFoundError:
             return None

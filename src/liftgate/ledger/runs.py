@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from liftgate.documents import LARGE, load_json
 from liftgate.errors import LedgerError
 from liftgate.files import replacing, write_json, write_text
 from liftgate.hashing import content_hash, file_hash, short
@@ -162,7 +163,7 @@ class RunFolder:
         path = self.record_path
         hint = f"restore it from a copy, or move {self.name} away: what is not in the ledger is trained again"
         try:
-            content = json.loads(path.read_bytes())
+            content = load_json(path, LARGE)
             written = content.pop("sha256", None)
             known = {item.name for item in fields(RunRecord)}
             record = RunRecord(**{name: value for name, value in content.items() if name in known})

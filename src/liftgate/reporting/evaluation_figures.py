@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liftgate.documents import LARGE, load_json
+from liftgate.errors import DataError
 from liftgate.evaluation.calibration import bin_edges
 from liftgate.evaluation.metric_names import LESS_IS_BETTER
 from liftgate.evaluation.records import Comparison, Evaluation
-from liftgate.hashing import file_hash
+from liftgate.hashing import file_hash, short
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import EvaluationEntry, LedgerRecord, StepEntry
 from liftgate.ledger.results import EvaluateResult
@@ -35,11 +36,19 @@ _MOST_SLICES = 60
 
 
 def read_full_evaluation(workspace: Workspace, ledger: Ledger, step: StepEntry) -> Evaluation | None:
-    """Return the evaluation of a step with all its images and groups; None: its file is gone or was changed."""
+    """Return the evaluation of a step with all its images and groups; None: its file is gone, or has no hash.
+
+    Raises:
+        DataError: the file is not the one on record.
+    """
     recorded = [entry.sha256 for entry in ledger.records(EvaluationEntry) if entry.step == step.key]
     path = evaluation_file(workspace, step)
-    if not recorded or recorded[-1] is None or not path.is_file() or file_hash(path) != recorded[-1]:
+    if not recorded or recorded[-1] is None or not path.is_file():
         return None
+    if (found := file_hash(path)) != recorded[-1]:
+        hint = "restore it from a copy, or delete it: the report then goes without the figures that only it has"
+        expected, got = short(recorded[-1]), short(found)
+        raise DataError("not the evaluation on record", where=path, expected=expected, got=got, hint=hint)
     return Evaluation.from_dict(load_json(path, LARGE))
 
 

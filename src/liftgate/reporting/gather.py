@@ -217,7 +217,7 @@ def _gate_steps(gate: Gate, needs: Sequence[StepEntry], verdict: GateResult) -> 
 def _full_evaluations(
     workspace: Workspace, ledger: Ledger, needs: _GateSteps, arms: Sequence[ArmContent]
 ) -> dict[str, Evaluation]:
-    """Return the first seed's evaluation of each arm with all its images and groups, where its file is as recorded."""
+    """Return the first seed's evaluation of each arm with all its images and groups, where its file is there."""
     found = {}
     for arm in arms:
         first = next((one.step for one in needs.evaluated if one.result.arm == arm.name), None)

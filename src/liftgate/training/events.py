@@ -124,7 +124,7 @@ def _parse(line: bytes, path: Path) -> Event:
         written = raw.pop("crc", None)  # absent: version 0.1.0 wrote none
         if written is None or written == _checksum(raw):
             return read_event(raw["kind"], raw["body"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     hint = f"restore it from a copy, or move {path.parent.name} away: the training starts over"
     raise DataError("what the training reported was changed since", where=path, got=repr(line[:80]), hint=hint)

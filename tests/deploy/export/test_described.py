@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from liftgate.deploy.export.described import DescribedExport, describe_export
+from liftgate.deploy.export.stated import from_metadata
 from liftgate.errors import DataError
 
 onnx = pytest.importorskip("onnx")
@@ -155,3 +156,23 @@ def test_weights_beside_the_model_are_files_of_its_card(tmp_path: Path) -> None:
     (tmp_path / "model.onnx.data").unlink()
     with pytest.raises(DataError, match="a file of the export is missing"):
         describe_export(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("names", "{0: 'red', 'a': 'green', 2: 'blue'}"), ("names", "{1: 'red', 2: 'green', 3: 'blue'}"),
+        ("names", "{0: 'red', 1: 'red', 2: 'blue'}"), ("kpt_shape", "[null, 3]"), ("kpt_shape", "[.inf, 3]"),
+        ("imgsz", "[a, b]"), ("imgsz", "[1000000000, 64]"),
+    ],
+)  # fmt: skip
+def test_metadata_that_cannot_be_are_one_error(tmp_path: Path, key: str, value: str) -> None:
+    path = write_detector(tmp_path / "m.onnx", metadata={**ULTRALYTICS, key: value})
+    with pytest.raises(DataError) as refused:
+        describe_export(path)
+    assert "m.onnx" in str(refused.value)
+
+
+def test_classes_stand_in_the_order_of_their_numbers_also_where_those_are_text() -> None:
+    names = {str(number): f"class{number}" for number in sorted(range(12), key=str)}
+    assert from_metadata({"names": names}, Path("metadata.yaml")).classes == tuple(f"class{n}" for n in range(12))

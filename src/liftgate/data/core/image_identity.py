@@ -155,7 +155,7 @@ class ImageIdentities:
             document = json.loads(text)
             images = tuple(ImageIdentity(**row) for row in document["images"])
             return cls(images, frozenset(document["others"]))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"no image identities: {error}") from error
 
 

@@ -137,7 +137,7 @@ def _lines(path: Path) -> Iterable[dict[str, object]]:
         for text in file:
             try:
                 line = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(line, dict):
                 yield line

@@ -192,7 +192,7 @@ def write_card(card: ExportCard, folder: Path) -> Path:
         DataError: the card contradicts itself, so that it could not be read again.
     """
     path = folder / CARD
-    _require_consistent(card, path)
+    require_consistent(card, path)
     write_text(folder / README, readme_text(card))
     write_json(path, msgspec.to_builtins(card))
     return path
@@ -224,7 +224,7 @@ def read_card(place: Path, *, check_files: bool = True) -> ExportCard:
     except msgspec.ValidationError as error:
         raise DataError("the card is not valid", where=path, got=str(error)) from None
     _require_known_keys(document, msgspec.to_builtins(card), path, "")
-    _require_consistent(card, path)
+    require_consistent(card, path)
     if check_files:
         require_files(card, path.parent)
     return card
@@ -338,7 +338,12 @@ def _require_known_keys(document: object, known: object, path: Path, place: str)
         _require_known_keys(value, known[key], path, f"{place}.{key}".lstrip("."))
 
 
-def _require_consistent(card: ExportCard, path: Path) -> None:
+def require_consistent(card: ExportCard, path: Path) -> None:
+    """Refuse a card that contradicts itself or has values that cannot be.
+
+    Raises:
+        DataError: names the first of them.
+    """
     for what, expected, got in _contradictions(card):
         raise DataError(f"the card contradicts itself: {what}", where=path, expected=expected, got=got)
 

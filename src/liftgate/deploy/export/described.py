@@ -24,6 +24,7 @@ from liftgate.deploy.export.card import (
     card_files,
     find_card,
     read_card,
+    require_consistent,
 )
 from liftgate.deploy.export.stated import StatedContract, from_metadata, from_openvino, with_package_files
 from liftgate.deploy.runtime.predict import has_two_outputs, open_model
@@ -69,7 +70,7 @@ def describe_export(path: Path, classes: tuple[str, ...] | None = None) -> Descr
         return DescribedExport(read_card(card_path), card_path.parent)
     format_, model = _format_of(path)
     session = open_model(format_, model, threads=1)
-    said = from_metadata(session.facts.metadata) if format_ == "onnx" else from_openvino(model)
+    said = from_metadata(session.facts.metadata, model) if format_ == "onnx" else from_openvino(model)
     said = with_package_files(said, model.parent)
     return _described(model, format_, session.facts, said, classes)
 
@@ -128,6 +129,7 @@ def _described(
         weights=Source(said.author or "unknown", _UNKNOWN_HASH),
         notes=tuple(said.notes),
     )
+    require_consistent(card, path)
     return DescribedExport(card, path.parent, tuple(missing))
 
 

@@ -40,20 +40,24 @@ class StatedContract:
     """What it asks for and Liftgate does not do, in sentences"""
 
 
-def from_metadata(metadata: Mapping[str, object]) -> StatedContract:
-    """Return what Ultralytics' metadata say; values are text in ONNX, parsed in YAML."""
+def from_metadata(metadata: Mapping[str, object], where: Path) -> StatedContract:
+    """Return what Ultralytics' metadata say; values are text in ONNX, parsed in YAML.
+
+    Raises:
+        DataError: the classes are not numbered from 0, or a size or number of keypoints is none.
+    """
     names = _value(metadata.get("names"))
     shape, size = _value(metadata.get("kpt_shape")), _value(metadata.get("imgsz"))
     arguments = _value(metadata.get("args"))
     said = StatedContract(author=_text(metadata.get("author")), task=_text(metadata.get("task")) or None)
     if isinstance(names, dict) and names:
-        said.classes = tuple(str(names[key]) for key in sorted(names))
+        said.classes = _numbered(names, where)
     if isinstance(names, list) and names:
         said.classes = tuple(map(str, names))
     if isinstance(shape, list) and len(shape) == 2:
-        said.keypoints = (int(shape[0]), int(shape[1]))
+        said.keypoints = _two_counts("kpt_shape", shape, where)
     if isinstance(size, list) and len(size) == 2:
-        said.imgsz = (int(size[0]), int(size[1]))
+        said.imgsz = _two_counts("imgsz", size, where)
     if isinstance(arguments, dict):
         said.nms = bool(arguments.get("nms")) or _text(metadata.get("end2end")) == "True"
     if said.author == "Ultralytics":  # what its models are made for
@@ -77,7 +81,7 @@ def from_openvino(path: Path) -> StatedContract:
         except (DocumentError, OSError) as error:
             raise DataError("the metadata beside the model cannot be read", where=beside, got=str(error)) from None
         if isinstance(document, dict):
-            return from_metadata({str(key): value for key, value in document.items()})
+            return from_metadata({str(key): value for key, value in document.items()}, beside)
     return _model_info(path)
 
 
@@ -219,6 +223,22 @@ def _with_inference_config(said: StatedContract, config: _InferenceConfig) -> No
 
 
 # Values
+
+
+def _numbered(names: Mapping[object, object], where: Path) -> tuple[str, ...]:
+    """Return names in the order of their numbers; as text, 10 would come before 2."""
+    found = {int(str(key)): name for key, name in names.items() if re.fullmatch(r"\d{1,6}", str(key))}
+    if sorted(found) != list(range(len(names))):
+        got = ", ".join(map(str, names))[:80]
+        raise DataError("the classes are not numbered from 0", where=where, expected=f"0 to {len(names) - 1}", got=got)
+    return tuple(str(found[number]) for number in range(len(found)))
+
+
+def _two_counts(what: str, values: Sequence[object], where: Path) -> tuple[int, int]:
+    found = [value for value in values if type(value) is int and 0 < value <= 1 << 16]
+    if len(found) != 2:
+        raise DataError(f"{what} of the model cannot be", where=where, expected="two numbers from 1", got=values)
+    return found[0], found[1]
 
 
 def _value(value: object) -> object:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from liftgate.documents import read_limited
+from liftgate.documents import load_json
 from liftgate.engines.base import Overview
 from liftgate.files import write_json
 from liftgate.hashing import content_hash
@@ -102,7 +102,7 @@ class StatusWriter:
 def read_status(folder: Path) -> RunStatus | None:
     """Return the last status that a run wrote; None: it never ran, or with another version, or the file is damaged."""
     try:
-        content = json.loads(read_limited(folder / _NAME))
+        content = load_json(folder / _NAME)
         written = content.pop("sha256", None)
         known = written in (None, content_hash(content))  # None: version 0.1.0 wrote no hash
         return msgspec.convert(content, RunStatus) if known else None

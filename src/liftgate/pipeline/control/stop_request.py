@@ -7,14 +7,13 @@ another machine that shares the disk, and reaches a study that runs inside anoth
 from __future__ import annotations
 
 import getpass
-import json
 import socket
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from liftgate.documents import read_limited
+from liftgate.documents import load_json
 from liftgate.errors import UsageError
 from liftgate.files import write_json
 from liftgate.locks import LockOwner
@@ -67,7 +66,7 @@ def withdraw(folder: Path) -> bool:
 def read(folder: Path, pid: int) -> StopRequest | None:
     """Return the request to process `pid`; None: there is none."""
     try:
-        request = StopRequest(**json.loads(read_limited(folder / _NAME)))
+        request = StopRequest(**load_json(folder / _NAME))
     except (OSError, ValueError, TypeError):
         return None
     return request if request.pid == pid else None
