@@ -202,10 +202,18 @@ def outcome(verb: str, use: Verb, path: Path, before: str) -> str:
         return "crashed"
     if after == before:
         return "without effect"
+    if verb.endswith("status") and left_unknown(before, after):
+        return "noticed"  # a value of now.json that the ledger has not is shown as unknown
     said = [line for line in after.splitlines() if line not in before.splitlines()]
     if verb == "plan" and any(" run " in line for line in said):
         return "noticed"  # the plan says which step runs again, and why
     return "shown"
+
+
+def left_unknown(before: str, after: str) -> bool:
+    """Return whether a status says the same but for values that it calls unknown."""
+    (old,), (new,) = json.loads(before), json.loads(after)
+    return old.keys() == new.keys() and all(new[name] in (old[name], None) for name in old)
 
 
 def in_fork(verb: str, use: Verb, path: Path, before: str) -> str:

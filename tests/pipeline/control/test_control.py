@@ -389,3 +389,10 @@ def test_a_clock_that_was_set_gives_no_nonsense(tmp_path: Path) -> None:
         with study_lock(tmp_path):
             left = status_of(tmp_path).seconds_left
         assert left is not None and 30 <= left <= 40
+
+
+def test_a_run_whose_status_was_damaged_is_not_called_one_that_never_was(tmp_path: Path) -> None:
+    Ledger(tmp_path / "ledger.sqlite").append("note", {"text": "it began"})
+    (tmp_path / "now.json").write_text('{"state": "running"')
+    assert status_of(tmp_path).state == "paused"
+    assert "not known" in status_of(tmp_path).reason

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,7 +96,7 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
     live = read_status(folder)
     owner = holder(folder)
     runs = ledger.records(FlowEntry)
-    state, reason = _state(folder, runs, live, owner)
+    state, reason = _state(folder, ledger, live, owner)
     spent = spending.spent(folder, ledger)
     rate = None if live is None else live.usd_per_hour
     epoch = LastEpoch() if live is None or state in ("finished", "never ran") else live.epoch
@@ -148,13 +148,14 @@ def _is_workspace(folder: Path) -> bool:
     return (folder / "ledger.sqlite").is_file() or (folder / "now.json").is_file()
 
 
-def _state(
-    folder: Path, runs: Sequence[FlowEntry], live: RunStatus | None, owner: LockOwner | None
-) -> tuple[State, str]:
+def _state(folder: Path, ledger: Ledger, live: RunStatus | None, owner: LockOwner | None) -> tuple[State, str]:
     if owner is not None:
         request = stop_request.read(folder, owner.pid)
         return ("running", "") if request is None else ("stopping", str(request).replace("stopped", "stops", 1))
     if live is None:
+        runs = ledger.records(FlowEntry)
+        if not runs and ledger.head:
+            return "paused", "how its run ended is not known: now.json is gone, or was changed"
         if not runs:
             return "never ran", ""
         ended = runs[-1].ended
