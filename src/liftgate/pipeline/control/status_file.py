@@ -119,6 +119,6 @@ def write_overview(folder: Path, overview: Overview) -> None:
 def read_overview(folder: Path) -> Overview | None:
     """Return how the tasks of an engine stood when one of them last changed; None: there is no engine."""
     try:
-        return msgspec.convert(json.loads(read_limited(folder / _ENGINE_NAME)), Overview)
+        return msgspec.convert(load_json(folder / _ENGINE_NAME), Overview)
     except (OSError, ValueError):
         return None
