@@ -575,8 +575,7 @@ def test_isolated_missing_values_of_a_metric_do_not_hide_a_rise(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "content", "trainer"),
     [
-        ("metrics.jsonl", '{"epoch": 1, "train_loss": 2.0}\n', "LibreYOLO"),
-        ("metrics.csv", "epoch,step,train/loss,val/mAP50\n0,10,1.0,0.1\n", "Lightning"),
+        ("metrics.json", "{}", "Detectron2"),
         ("trainer_state.json", "{}", "Hugging Face"),
     ],
 )

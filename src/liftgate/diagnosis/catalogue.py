@@ -48,6 +48,14 @@ KINDS: tuple[Kind, ...] = (
         "run the geometry probe of `liftgate check` before touching the learning rate.",
     ),
     Kind(
+        "recipe.augmentation_off",
+        "warning",
+        "A run of LibreYOLO that was trained without mosaic and mixup from its first epoch on.",
+        "It switches them off for the last no_aug_epochs epochs, 15 unless told otherwise; a shorter run has "
+        "nothing but last epochs. A trial of ten epochs then says nothing about a training of a hundred.",
+        "set no_aug_epochs to about a tenth of the epochs (`--no-aug-epochs` of `libreyolo train`).",
+    ),
+    Kind(
         "trace.forgetting",
         "warning",
         "What the start weights could do was lost at the start of the stage, for a dozen epochs or for good.",

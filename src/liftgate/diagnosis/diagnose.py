@@ -38,6 +38,18 @@ RULES: tuple[Callable[[Trace], Iterator[Symptom]], ...] = (
     record_rules.no_step,
 )
 """In the order of importance of their findings"""
+RULES_OF_OTHERS: tuple[Callable[[Trace], Iterator[Symptom]], ...] = (
+    learning_rules.non_finite_loss,
+    learning_rules.diverged,
+    learning_rules.never_learned,
+    record_rules.augmentation_off,
+    ending_rules.stopped_rising,
+    learning_rules.overfit,
+    learning_rules.oscillation,
+    learning_rules.plateau,
+    record_rules.duplicate_epoch,
+)
+"""Of other trainers: what the shape of a curve shows, and nothing about Ultralytics' schedules and logs"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,7 @@ def doctor(
     predictions: Path | str | None = None,
     split: str | None = None,
 ) -> Diagnosis:
-    r"""Read a run folder or results.csv of any Ultralytics training and return what went wrong.
+    r"""Read a run folder or results.csv of any Ultralytics training, or another curve, and return what went wrong.
 
     As `diagnose`, for one run; see there for the arguments.
 
@@ -107,14 +119,14 @@ def diagnose(
     """Read run folders or results.csv files and return what went wrong in each.
 
     Args:
-        paths: run folders or results.csv files.
+        paths: run folders or results.csv files; metrics.jsonl of LibreYOLO, metrics.csv of Lightning.
         truth: data.yaml, COCO JSON or VOC folder with the labels of `predictions`; with both, classes that the model
             never finds are reported too.
         predictions: those of the run's model, in any format that `liftgate evaluate` reads.
         split: split of `truth`; by default val where there is one.
 
     Raises:
-        DataError: a path has no readable results.csv, or is a run of Liftgate that was changed afterwards.
+        DataError: a path has no readable curve, or is a run of Liftgate that was changed afterwards.
         UsageError: only one of truth and predictions is given, or they are given with several runs.
     """
     traces = [read_trace(path) for path in paths]
@@ -135,7 +147,8 @@ def examine(trace: Trace) -> Diagnosis:
     """Apply every rule to one trace."""
     if not len(trace):
         return Diagnosis(trace.source, (_no_epoch_finished(trace),), None, 0)
-    rules = (record_rules.duplicate_epoch,) if trace.interleaved else RULES
+    usual = RULES if trace.trainer == "Ultralytics" else RULES_OF_OTHERS
+    rules = (record_rules.duplicate_epoch,) if trace.interleaved else usual
     symptoms = [symptom for rule in rules for symptom in rule(trace)]
     findings = [symptom.finding(str(trace.source)) for symptom in symptoms]
     if _detected_nothing(trace) and not any(finding.id == "trace.never_learned" for finding in findings):

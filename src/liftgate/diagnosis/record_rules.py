@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liftgate.diagnosis.other_trainers import LIBREYOLO
 from liftgate.diagnosis.signals import theil_sen
 from liftgate.diagnosis.symptom import Symptom
 from liftgate.diagnosis.trace import Trace
@@ -151,3 +152,24 @@ def val_is_train(trace: Trace) -> Iterator[Symptom]:
                 ("the data.yaml was written so: `liftgate data split` makes a split by group",),
             )
         return
+
+
+def augmentation_off(trace: Trace) -> Iterator[Symptom]:
+    """Report that LibreYOLO trained without its strong augmentation from the first epoch on.
+
+    It switches mosaic and mixup off for the last `no_aug_epochs` epochs (15 unless told otherwise), which in a run of
+    fewer epochs are all of them.
+    """
+    epochs, last = trace.args.get("epochs"), trace.args.get("no_aug_epochs")
+    if trace.trainer != LIBREYOLO or not isinstance(epochs, int) or not isinstance(last, int):
+        return
+    if not 0 < epochs <= last:
+        return
+    yield Symptom(
+        "recipe.augmentation_off",
+        "warning",
+        f"mosaic and mixup were off in all {epochs} epochs: no_aug_epochs is {last}, and counts from the end",
+        {"epochs": epochs, "no_aug_epochs": last},
+        ("a run that is no longer than no_aug_epochs has no strong augmentation; only its log says so",),
+        {"no_aug_epochs": max(1, epochs // 10) if epochs > 1 else 0},
+    )

@@ -1,4 +1,7 @@
-"""Read the trace of a training run: results.csv, with args.yaml and the log where they exist."""
+"""Read the trace of a training run: results.csv, with args.yaml and the log where they exist.
+
+Curves of LibreYOLO and Lightning are read through other_trainers.py.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.diagnosis import other_trainers
 from liftgate.documents import DocumentError, load_yaml
 from liftgate.errors import DataError
 
@@ -27,15 +31,15 @@ _ALIASES = {
     "metrics/recall": "metrics/recall(B)",
 }
 _LOSSES = {"P": ("pose_", "kobj_", "rle_"), "M": ("seg_", "sem_")}
-_FORMAT_HINT = "the doctor reads results.csv as Ultralytics writes it"
+_FORMAT_HINT = "the doctor reads results.csv of Ultralytics, metrics.jsonl of LibreYOLO and metrics.csv of Lightning"
 _OTHER_TRAINERS = {
-    "metrics.jsonl": "LibreYOLO",
-    "metrics.csv": "Lightning",
     "trainer_state.json": "Hugging Face's Trainer",
     "metrics.json": "Detectron2",
     "log.txt": "RT-DETR, D-FINE or DETR",
 }
 """File that a run folder of another trainer has → who writes it"""
+# LibreYOLO writes both of the first two: metrics.jsonl is the one that it writes of every model.
+_CURVES = ("metrics.jsonl", "results.csv", "metrics.csv")
 _LOGS = ("train.log", "../train.log", "log.txt", "nohup.out")
 _FAR_BACK = 5  # epochs: further than a resumed run goes back
 _TWO_HEADED = ("_om", "_oo")  # losses of YOLOv10: one-to-many and one-to-one assignment
@@ -68,6 +72,8 @@ class Trace:
     """Epochs that are skipped"""
     unreadable: tuple[int, ...] = ()
     """Numbers of the lines that are no rows, from 1"""
+    trainer: str = "Ultralytics"
+    """Who wrote it: Ultralytics (or YOLOv5), LibreYOLO or Lightning"""
 
     def __len__(self) -> int:
         return len(self.epochs)
@@ -108,15 +114,16 @@ class Trace:
 
 
 def read_trace(path: Path) -> Trace:
-    """Read a run folder or a results.csv of any version from 8.0 on (YOLOv5's too).
+    """Read a run folder or a results.csv of any version from 8.0 on (YOLOv5's too), or another trainer's curve.
 
     Of several runs in one file the last is read.
 
     Raises:
-        DataError: there is no such file, or it is no results.csv; another trainer's file is named.
+        DataError: there is no such file, or no curve in it; a file of a trainer that is not read is named.
     """
     source = _find_csv(path)
-    lines, unreadable, earlier = _rows(source)
+    trainer = other_trainers.FILES.get(source.name, "Ultralytics")
+    lines, unreadable, earlier = _rows(source) if trainer == "Ultralytics" else (*other_trainers.read_rows(source), [])
     names = [_ALIASES.get(name, name) for name in lines[0]]
     _refuse_other_trainers(source, names)
     table = np.array([[_number(cell) for cell in row] for row in lines[1:]], dtype=np.float64).reshape(-1, len(names))
@@ -142,6 +149,7 @@ def read_trace(path: Path) -> Trace:
         interleaved,
         missing,
         tuple(unreadable),
+        trainer,
     )
 
 
@@ -205,7 +213,7 @@ def _head_of_loss(name: str) -> str:
 
 def _find_csv(path: Path) -> Path:
     if path.is_dir():
-        for candidate in (path / "results.csv", path / "results" / "results.csv"):
+        for candidate in (*(path / name for name in _CURVES), path / "results" / "results.csv"):
             if candidate.is_file():
                 return candidate
         below = sorted(run.parent.name for run in path.glob("*/results.csv"))
@@ -217,7 +225,7 @@ def _find_csv(path: Path) -> Path:
         raise DataError("no results.csv in this folder", where=path, hint=hint if below else hint.partition(":")[0])
     if not path.is_file():
         raise DataError("no such file", where=path)
-    if path.suffix in (".json", ".jsonl"):
+    if path.suffix in (".json", ".jsonl") and path.name not in other_trainers.FILES:
         known = _OTHER_TRAINERS.get(path.name)
         raise DataError(f"a run of {known}" if known else "JSON, not a results.csv", where=path, hint=_FORMAT_HINT)
     return path
@@ -338,7 +346,7 @@ def _non_finite(
 
 
 def _args(run: Path) -> dict[str, object]:
-    for name in ("args.yaml", "opt.yaml"):
+    for name in ("args.yaml", "opt.yaml", "train_config.yaml"):
         try:
             raw = load_yaml(run / name)
         except (OSError, DocumentError):
