@@ -52,7 +52,7 @@ def run_attempt(folder: Path, attempt: str, parent: int | None = None) -> TaskRe
         ending = "paused"
     except Exception as error:  # what a driver on another machine has to be told
         failure = failed_event(error)
-        ending = "failed" if task is None or _trainer_spoke(task, failure) else "lost"
+        ending = "failed" if task is not None and _trainer_spoke(task, failure) else "lost"
     result = TaskResult(
         attempt=attempt,
         ending=ending,

@@ -16,9 +16,8 @@ from dataclasses import asdict, dataclass
 from liftgate.backends.base import TrainJob
 from liftgate.backends.events import Emit, EpochReport, LogEvent
 from liftgate.engines.base import Engine, JobState, Overview, RunningTask, Submission
-from liftgate.engines.task import Fence, Task, TaskResult
+from liftgate.engines.task import Fence, Task, TaskResult, replace_file
 from liftgate.errors import TrainingError
-from liftgate.files import write_json
 from liftgate.training.events import EventTail, complete_bytes, error_of, read_events
 from liftgate.training.stopping_rules import judge
 
@@ -261,7 +260,8 @@ class Dispatcher:
         for entry, handle in zip(entries, self.engine.submit(submissions), strict=True):
             entry.handle = handle
             known: Mapping[str, str] = {"attempt": entry.attempt, "handle": handle, "key": entry.task.key}
-            write_json(entry.task.folder / "job.json", {"engine": self._capabilities.name, **known})
+            record = json.dumps({"engine": self._capabilities.name, **known})
+            replace_file(entry.task.folder / "job.json", record)
         self._report()
 
     def _has_ended(self, entry: _Entry) -> bool:

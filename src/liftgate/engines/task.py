@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
@@ -23,7 +24,6 @@ from liftgate.backends.base import PredictJob
 from liftgate.backends.events import FailedEvent, Json
 from liftgate.engines.base import Resources
 from liftgate.errors import DataError
-from liftgate.files import write_json, write_text
 from liftgate.hashing import file_hash
 from liftgate.training.job import JobFile
 
@@ -51,7 +51,7 @@ class Task:
         """Write task.json."""
         self.folder.mkdir(parents=True, exist_ok=True)
         facts = {"key": self.key, "name": self.name, "inputs": dict(self.inputs), "versions": dict(self.versions)}
-        write_json(self.folder / "task.json", {**facts, "work": self.work.to_dict()})
+        replace_file(self.folder / "task.json", json.dumps({**facts, "work": self.work.to_dict()}))
 
     @classmethod
     def read(cls, folder: Path) -> Task:
@@ -93,7 +93,7 @@ class TaskResult:
 
     def write(self, folder: Path) -> None:
         """Write result.json."""
-        write_json(folder / "result.json", asdict(self))
+        replace_file(folder / "result.json", json.dumps(asdict(self)))
 
     @classmethod
     def read(cls, folder: Path) -> TaskResult | None:
@@ -120,12 +120,12 @@ class Fence:
 
     def grant(self, attempt: str) -> None:
         """Let this attempt work, and no other."""
-        write_text(self._path, attempt)
+        replace_file(self._path, attempt)
 
     def revoke(self) -> None:
         """Let no attempt work: a running one pauses at its next epoch boundary."""
         with contextlib.suppress(FileNotFoundError):
-            write_text(self._path, "")
+            replace_file(self._path, "")
 
     def granted(self) -> str | None:
         """Return the attempt that may work; "": none may; None: not known, the file cannot be read."""
@@ -133,6 +133,17 @@ class Fence:
             return self._path.read_text(encoding="utf-8")
         except (OSError, ValueError):
             return None
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Replace a file between driver and worker at once, without waiting for the disk.
+
+    Nothing depends on these files after a power cut: an attempt whose files are lost is begun again, and what it
+    trained is in its side-car. Ten thousand tasks would otherwise wait thirty thousand times.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
 def require_inputs(task: Task) -> None:
