@@ -1,0 +1,134 @@
+# ruff: noqa: E501  (commands stand in one line, as on the pages)
+"""How the documentation's commands are run: what a placeholder stands for, what is smaller here, what is not run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from documented.extract import Command
+
+PLACEHOLDERS: Mapping[str, str] = {
+    "STUDY": "study.yaml",
+    "cones/study.yaml": "study.yaml",
+    "FSOCO/data.yaml": "fsoco/data.yaml",
+    "RUN": "runs/detect/train",
+    "https://models.example.org/predict": "URL",
+    "http://127.0.0.1:8000": "URL",
+    "IMAGES": "frames",
+    "ID": "splits.leak_group",
+    "DATA": "data.yaml",
+    "FORMAT": "coco",
+    "DIR": "new_folder",
+    "RULE": r"^(?P<group>[^_]+)_",
+    "LOG": "production",
+    "A": "ann/data.yaml",
+    "B": "ben.json",
+    "MODEL": "model.onnx",
+    "/recorder/cam1": "recorder/cam1",
+    "images/": "frames/",
+    "frames.csv#category": "frames.csv#group",
+    "yolov8n.pt": "v0.onnx",
+    "exports/openvino-int8": "exports/onnx-int8",
+    "person": "red",
+    "8080": "0",
+}
+"""Words of the pages, and what they are in the folder of `world.build`"""
+
+INSTEAD: Mapping[str, str] = {
+    "liftgate init … --held-out deployment=DATA": "liftgate init new --template measure-first --held-out deployment=data.yaml",
+    "liftgate init … --held-out car=DATA": "liftgate init new --template two-stage --held-out car=data.yaml",
+    "liftgate init … --held-out winter=DATA": "liftgate init new --template runbook --held-out winter=data.yaml",
+    "liftgate init … --by frames.csv#category": "liftgate init new --template measure-first --by frames.csv#group",
+    "liftgate logs STUDY [-f] [--lines N]": "liftgate logs study.yaml -f --lines 3",
+    "liftgate check … --page check.html": "liftgate check data.yaml --page check.html",
+    "liftgate check --json": "liftgate check data.yaml --json",
+    "liftgate check data.yaml --review review/ --reviewed answers.csv --json > reviewed.json": "liftgate check data.yaml --review review/ --reviewed answers.csv --json",
+    "liftgate evaluate --truth data.yaml --predictions predictions.json": "liftgate evaluate --truth data.yaml --predictions on_val.json",
+    "liftgate evaluate --predictions": "liftgate evaluate --truth data.yaml --split test --predictions old.json",
+    "liftgate data split --groups …": "liftgate data split data.yaml --groups '^(?P<group>g.)' --out new",
+    "liftgate data split frames/": "liftgate data split data.yaml --groups '^(?P<group>g.)' --out new",
+    "liftgate stop STUDY --never-mind": "liftgate status study.yaml",
+    "liftgate doctor RUN --predictions P --truth T": "liftgate doctor RUN --predictions on_val.json --truth data.yaml",
+    "liftgate doctor RUN --truth data.yaml --predictions predictions.json": "liftgate doctor RUN --truth data.yaml --predictions on_val.json",
+    "liftgate data prelabel set/data.yaml --predictions predictions.json --to cvat coco yolo --out to-label": "liftgate data prelabel set/data.yaml --predictions on_val.json --to cvat coco yolo --out to-label",
+    "liftgate plan --measure": "liftgate plan study.yaml --measure",
+    "liftgate data convert person_keypoints.json --to yolo --keypoints nose left_eye … --out DIR": "liftgate data convert poses/data.yaml --to yolo --keypoints left_lamp right_lamp --out DIR",
+}  # fmt: skip
+"""Commands with a gap or of another folder, and one that fills it"""
+
+SMALLER: Mapping[str, str] = {
+    r"--more 300": "--more 24",
+    r"--threads 4": "--threads 1",
+    r"(liftgate bench ((?!--batch).)*)$": r"\1 --batch 1",
+    r"(liftgate bench .*)": r"\1 --blocks 5 --seconds 0.01",
+    r"--every (5|30)\b": "--every 1",
+    r"--(window|newest) 60": r"--\1 2",
+    r"(liftgate compare --truth data.yaml)(?! --split)": r"\1 --split test",
+    r"--forecast$": "--forecast 80",
+    r"category=3": "category=1",
+    r"--seed 1 --name yolov8n_lbzf": "--seed 1 --name yolov8n_lbzf --version v9",
+    r"\[--c eve/\]": "--c eve/",
+    r"STUDY…( FOLDER…)?": "STUDY",
+}
+"""Patterns that are made smaller, or whose brackets and dots are taken away"""
+
+
+class NotRun(NamedTuple):
+    """Commands that are not run here."""
+
+    why: str
+    instead: str
+    """The test that does what they do"""
+
+
+_DRAWN = NotRun("a minute and more: has a test of its own", "tests/demo/test_cases.py")
+_TORCH = NotRun("takes torch and a checkpoint, half a minute each", "tests/services/test_exporting.py")
+_STOPS = NotRun("takes a study that runs", "tests/cli/test_run.py")
+_SHADOW = NotRun("takes a server, requests and a challenger", "tests/deploy/shadow/test_shadow.py")
+NOT_RUN: Mapping[str, NotRun] = {
+    r"liftgate demo": _DRAWN,
+    r"liftgate export .*--on-target|liftgate export --take": NotRun("takes a device", "tests/services/test_export_target.py"),
+    r"liftgate export best.pt .*--prove|liftgate export best.pt --exports": NotRun(
+        "takes torch and a checkpoint, half a minute each", "tests/services/test_export_proof.py"
+    ),
+    r"liftgate export": _TORCH,
+    r"liftgate predict best.pt": _TORCH,
+    r"liftgate stop": _STOPS,
+    r"liftgate run .*--detach": _STOPS,
+    r"liftgate shadow|liftgate judge shadow-v0.2": _SHADOW,
+    r"liftgate data frames 'rtsp": NotRun("takes a camera", "tests/data/video_frames/test_live.py"),
+    r"liftgate data (prelabel|corrections) .*--(push|pull)": NotRun("takes a CVAT server", "tests/data/prelabels/test_server.py"),
+    r"liftgate data sample .*hard_negative": NotRun("takes a fixed camera", "tests/data/sampling/test_signals.py"),
+    r"liftgate predict --api": NotRun("takes a server of Liftgate", "tests/services/test_served_prediction.py"),
+    r"liftgate compare .*--sample": NotRun("takes labels of what was drawn", "tests/services/test_sampled_evidence.py"),
+    r"liftgate models add yolov8n_today.pt": NotRun("takes a checkpoint", "tests/deploy/registry/test_registering.py"),
+    r"liftgate models promote v0.1": NotRun("takes a verdict that allows it", "tests/deploy/registry/test_promotion.py"),
+    r"liftgate data sample .*--never": NotRun("takes frames with groups", "tests/data/sampling/test_sample.py"),
+    r"liftgate compare .*--label-errors reviewed": NotRun("takes a review of these labels", "tests/evaluation/test_label_errors.py"),
+    r"liftgate watch": NotRun("takes cameras", "tests/deploy/watching/test_watch.py"),
+    r"liftgate drift": NotRun("takes a log of weeks", "tests/services/test_drift.py"),
+    r"liftgate evaluate .*--(marks|threats)": NotRun("takes a server and a person", "tests/services/test_production_test.py"),
+    r"liftgate (run|plan) .*--engine": NotRun("takes Slurm, or another study", "tests/engines/test_dispatch.py"),
+    r"liftgate models mirror": NotRun("takes MLflow", "tests/deploy/registry/test_mirror.py"),
+    r"liftgate models (sign|verify --public-key)": NotRun("takes a key and model-signing", "tests/deploy/registry/test_signing.py"),
+    r"liftgate run examples/bccd.yaml": NotRun("takes BCCD and official weights", "tests/pipeline/test_templates_train.py"),
+}  # fmt: skip
+"""By pattern: why not, and the test that does what they do"""
+
+VERDICT_VERBS = ("compare", "agree", "run")
+"""Their exit code is the word of a verdict, which depends on the data"""
+
+
+def runnable(command: Command) -> str:
+    """Return a command as it is run in the folder of `world.build`."""
+    text = INSTEAD.get(command.text, command.text)
+    for pattern, smaller in SMALLER.items():
+        text = re.sub(pattern, smaller, text)
+    return text
+
+
+def not_run(command: Command) -> NotRun | None:
+    """Return why a command is not run here; None: it is."""
+    return next((why for pattern, why in NOT_RUN.items() if re.match(pattern, command.text)), None)
