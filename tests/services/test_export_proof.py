@@ -15,8 +15,9 @@ from PIL import Image
 from liftgate.deploy.export.calibration import draw_calibration
 from liftgate.deploy.export.card import ExportCard, Source, TargetDevice, read_card, write_card
 from liftgate.deploy.export.finish import Origin, finish_export
-from liftgate.errors import UsageError
+from liftgate.errors import DataError, UsageError
 from liftgate.services.export_proof import ExportProofs, prove_exports
+from liftgate.services.prediction import predict
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -173,6 +174,21 @@ def test_boxes_are_moved_by_pixels_of_the_input_whatever_the_size_of_the_images(
         export = write_export(tmp_path / f"{shift}", shift=shift)
         for images in (data, large):
             assert [one.id for one in proved(reference, export, images).proofs[0].symptoms] == symptoms
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ("green", "red", "blue")}, "wrong about the classes"),
+        ({"score_scale": 0.5}, "scores above the scale of its card"),
+    ],
+)
+def test_a_card_that_lies_about_its_file_is_one_error(
+    tmp_path: Path, data: Path, changes: dict[str, object], message: str
+) -> None:
+    folder = edited(write_export(tmp_path / "lie"), lambda card: replace(card, output=replace(card.output, **changes)))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=message):
+        predict(folder, data, split="test", conf=0.25)
 
 
 def test_a_file_that_was_replaced_is_named_as_another_one(tmp_path: Path, reference: Path, data: Path) -> None:

@@ -86,6 +86,8 @@ def test_no_card_is_an_error_that_says_who_writes_one(tmp_path: Path) -> None:
         (lambda card: card["output"].update(classes=["cat", "cat"]), "each once"),
         (lambda card: card["output"].update(score_scale=0), "score scale"),
         (lambda card: card["output"].update(layout="detections", shape=[1, 300, 6]), "after NMS"),
+        (lambda card: card["output"].update(nms=True), "raw anchors before it"),
+        (lambda card: card["output"].update(nms_conf=0.25), "where suppression cuts"),
         (lambda card: card["input"].update(scale=0), "pixel values"),
         (lambda card: card["input"].update(width=0), "size is not possible"),
         (lambda card: card.update(task="pose"), "keypoints"),

@@ -360,8 +360,10 @@ def _contradictions(card: ExportCard) -> list[tuple[str, object, object]]:
         found.append(("keypoints", f"{'some' if card.task == 'pose' else 'none'} for {card.task}", result.keypoints))
     if result.keypoints is not None and (result.keypoints[0] < 1 or result.keypoints[1] not in (2, 3)):
         found.append(("keypoints", "(number, 2 or 3)", result.keypoints))
-    if result.layout == "detections" and not result.nms:
-        found.append(("detections come after NMS", "nms true", result.nms))
+    if (result.layout == "detections") != result.nms:
+        found.append(("detections come after NMS, raw anchors before it", result.layout, f"nms {result.nms}"))
+    if result.nms_conf is not None and not (result.nms and 0 <= result.nms_conf <= 1):
+        found.append(("the confidence where suppression cuts", "0 to 1, and null without it", result.nms_conf))
     if len(result.shape) != 3 or min((side for side in result.shape if side is not None), default=1) < 1:
         found.append(("the output's shape", "three sides, or null for any", result.shape))
     else:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.deploy.export.card import ExportCard, InputContract, UseSettings
+from liftgate.deploy.export.stated import from_metadata
 from liftgate.deploy.runtime.device import require_device
 from liftgate.deploy.runtime.images import Pixels, read_pixels
 from liftgate.deploy.runtime.letterbox import input_tensor, letterbox
@@ -31,6 +32,7 @@ from liftgate.progress import Progress, silent
 _OPEN: dict[str, Callable[..., Session]] = {"onnx": open_onnx, "openvino": open_openvino, "ncnn": open_ncnn}
 RUNS_HERE = tuple(_OPEN)
 """Formats that run without torch"""
+_EDITED = "the card is of another file, or was edited: export again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +187,12 @@ def require_contract(card: ExportCard, session: Session, where: Path) -> None:
         compared.append(("output", card.output.shape, facts.outputs[0]))
     for what, expected, port in compared:
         if not _fits(expected, port):
-            hint = "the card is of another file, or was edited: export again"
-            raise DataError(
-                f"the card is wrong about the {what}", where=where, expected=expected, got=port.shape, hint=hint
-            )
+            what = f"the card is wrong about the {what}"
+            raise DataError(what, where=where, expected=expected, got=port.shape, hint=_EDITED)
+    named = from_metadata(facts.metadata, where).classes
+    if named is not None and named != card.output.classes:
+        said, got = (", ".join(names[:5]) for names in (card.output.classes, named))
+        raise DataError("the card is wrong about the classes", where=where, expected=said, got=got, hint=_EDITED)
     if facts.inputs[0].dtype != card.input.dtype:
         got = facts.inputs[0].dtype
         raise DataError("the card is wrong about the input's type", where=where, expected=card.input.dtype, got=got)

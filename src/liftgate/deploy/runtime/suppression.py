@@ -17,6 +17,8 @@ from liftgate.errors import DataError
 from liftgate.kernels.suppression import suppress
 
 _MOST_CANDIDATES = 30_000
+_ROUNDED = 1.01
+"""A score of 1 in 16 bits may be a little above it"""
 _CLASS_OFFSET = 7680
 """Pixels by which boxes of the next class are moved away: 32-bit boxes, as in Ultralytics, so that both round alike"""
 
@@ -69,6 +71,9 @@ def choose_detections(
     keypoints = None
     if contract.keypoints is not None:
         keypoints = _keypoints(points.astype(np.float64).reshape(-1, *contract.keypoints), placement)
+    if len(scores) and float(scores.max()) > contract.score_scale * _ROUNDED:
+        what, expected = "the model gives scores above the scale of its card", f"at most {contract.score_scale:g}"
+        raise DataError(what, expected=expected, got=f"{float(scores.max()):g}")
     corners = placement.to_image(boxes.astype(np.float64).reshape(-1, 2, 2)).reshape(-1, 4)
     return Detections(corners, scores.astype(np.float64) / contract.score_scale, cls, keypoints)
 
