@@ -26,7 +26,7 @@ def python(code: str, **env: str) -> str:
 def test_the_public_names_are_these() -> None:
     verbs = """add_export add_model ask bench board check compare compare_arms compare_judgements compare_sample
     cost detach doctor draw_sample drift evaluate evaluate_api evaluate_sample explain export init
-    judge list_models logs mend_mistakes mirror_models plan predict predict_api prepare promote
+    judge list_models logs mend_mistakes mirror_models months plan predict predict_api prepare promote
     prove_exports read_marks report review_mistakes reviewed_mistakes rollback run serve
     shadow_report shadow_start shadow_status shadow_stop show_model sign_model size size_difference
     size_kappa size_models size_rate size_seeds status stop verify_models watch worth"""

@@ -107,6 +107,7 @@ if TYPE_CHECKING:
     from liftgate.services.study_runs import RunResult as RunResult
     from liftgate.services.study_runs import cost as cost
     from liftgate.services.study_runs import detach as detach
+    from liftgate.services.study_runs import months as months
     from liftgate.services.study_runs import plan as plan
     from liftgate.services.study_runs import prepare as prepare
     from liftgate.services.study_runs import report as report
@@ -143,6 +144,7 @@ VERBS = {
     "list_models": "liftgate.services.models",
     "logs": "liftgate.services.running",
     "mend_mistakes": "liftgate.services.checking",
+    "months": "liftgate.services.study_runs",
     "plan": "liftgate.services.study_runs",
     "predict": "liftgate.services.prediction",
     "predict_api": "liftgate.services.served_prediction",
@@ -298,6 +300,7 @@ __all__ = [
     "logs",
     "mend_mistakes",
     "mirror_models",
+    "months",
     "plan",
     "predict",
     "predict_api",

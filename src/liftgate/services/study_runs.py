@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from liftgate import display
+from liftgate.deploy.registry.store import Registry
 from liftgate.errors import LiftgateError, UsageError
 from liftgate.evaluation.records import Comparison
 from liftgate.ledger.all_runs import write_all_runs
@@ -275,6 +276,31 @@ def report(study: str | Path, *, overrides: Mapping[str, str] | None = None) -> 
     if not context.ledger.entries("study"):
         raise UsageError("this study never ran", where=study, hint=f"liftgate run {study}")
     return ReportPage(_write_report(context))
+
+
+def months(study: str | Path, *, registry: str | Path | None = None) -> Path:
+    """Write a page with all runs of a study beside each other, such as one a month, and return its path.
+
+    Args:
+        study: path of study.yaml.
+        registry: folder of the registry of models; None: which version was in use is not on the page.
+
+    Raises:
+        UsageError: the study has not been run, or there is no registry.
+    """
+    from liftgate.reporting.months import PAGE, gather_months, write_months
+
+    context = _open(study, None, silent)
+    if not context.ledger.entries("flow"):
+        raise UsageError("this study never ran", where=study, hint=f"liftgate run {study}")
+    models = None
+    if registry is not None:
+        store = Registry(Path(registry))
+        store.require_exists()
+        models = store.ledger
+    budget = context.study.budget
+    found = gather_months(context.ledger, models, None if budget is None else budget.usd_per_hour)
+    return write_months(context.study.name, found, context.workspace.folder / PAGE)
 
 
 def _write_report(context: Context) -> Path:

@@ -21,8 +21,10 @@ TEMPLATES = {
     "runbook": "One person, months of fine-tuning: smoke test, short baselines, one change at a time.",
     "improve": "A model that is stuck: recipe, then data, then a smaller model, each if the one before did not help.",
     "kill-switch": "Does synthetic data lift the real model, or does the control explain it?",
+    "monthly": "A model in production: label what it doubts, retrain, promote what holds on both tests, each month.",
 }
-MORE_DATA = {"two-stage": "big/data.yaml", "improve": "second/data.yaml", "kill-switch": "synthetic/data.yaml"}
+MORE_DATA = {"two-stage": "big/data.yaml", "improve": "second/data.yaml", "kill-switch": "synthetic/data.yaml",
+             "monthly": "labelled/data.yaml"}  # fmt: skip
 """Placeholder of the second data set's path; measure-first needs none."""
 
 
@@ -33,14 +35,14 @@ class TemplateInputs:
     data: Path | None = None
     more_data: Path | None = None
     """measure-first: frames to train on; two-stage: the set to pre-train on; improve: a second set; kill-switch: the
-    synthetic one"""
+    synthetic one; monthly: the frames of all months, merged"""
     weights: str = "yolov8n.pt"
     cls: str = "person"
     groups: str | None = None
     by: str | None = None
     """Slices of the report, such as frames.csv#category"""
     held_out: tuple[tuple[str, Path], ...] = ()
-    """Further held-out sets, all of them test: name → data (from the deployment, in winter, at night)"""
+    """Further held-out sets, all of them test: name → data (the deployment, winter, this month's random half)"""
 
 
 def init(
