@@ -227,7 +227,8 @@ def main() -> None:
         tree.write(planted.dataset, args.write)
         return
     known = read_predictions(args.predictions, planted.dataset)
-    seen = np.isin([image.id for image in planted.dataset.images], known.images)
+    found = [known.images[i] for i in np.unique(known.image)]  # results name all images of the truth, seen or not
+    seen = np.isin([image.id for image in planted.dataset.images], found)
     place = np.cumsum(seen) - 1
     labels, gone = seen[planted.dataset.labels.image], seen[planted.missing.image]
     missing = planted.missing.take(gone)
