@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from liftgate.deploy.export.calibration import draw_calibration
+from liftgate.deploy.export.calibration import draw_calibration, read_calibration
 from liftgate.deploy.export.card import ExportCard, Source, TargetDevice, read_card, write_card
 from liftgate.deploy.export.finish import Origin, finish_export
 from liftgate.errors import DataError, UsageError
@@ -88,6 +89,20 @@ def test_a_small_difference_is_judged_by_its_interval(tmp_path: Path, reference:
 
 def test_a_sound_calibration_raises_nothing(tmp_path: Path, reference: Path, data: Path) -> None:
     assert proved(reference, calibrated(tmp_path / "int8", data), data).proofs[0].symptoms == ()
+
+
+def test_calibration_images_that_nobody_can_look_at_are_said(tmp_path: Path, reference: Path, data: Path) -> None:
+    export = calibrated(tmp_path / "int8", data)
+    assert not any("calibration images" in note for note in proved(reference, export, data).proofs[0].notes)
+    elsewhere = shutil.copytree(data.parent, tmp_path / "elsewhere")
+    record = read_card(export).calibration
+    assert record is not None
+    for image in read_calibration(export, record):
+        (elsewhere / image.image).unlink()
+    note = next(
+        one for one in proved(reference, export, elsewhere / data.name).proofs[0].notes if "calibration images" in one
+    )
+    assert "unknown" in note
 
 
 PLANTED: dict[str, Callable[[Path, Path], Path]] = {

@@ -87,7 +87,8 @@ class Prover:
             found, turned = self._on(export, self._truth)
         reference = self._reference_on(export, self._truth)
         proof = prove(name, self._truth, reference, found, self._spec, known)
-        return Proved(replace(proof, notes=(*proof.notes, *turned)), reference, found)
+        notes = (*proof.notes, *turned, *self._unseen_calibration(export))
+        return Proved(replace(proof, notes=notes), reference, found)
 
     def _card_symptoms(self, export: DescribedExport) -> list[Symptom]:
         card = export.card
@@ -109,6 +110,19 @@ class Prover:
     def _strange(self, images: Sequence[CalibrationImage]) -> str:
         paths = [self._truth.root / one.image for one in images]
         return strange_looks(paths, [one.group for one in images], [image.path for image in self._truth.images])
+
+    def _unseen_calibration(self, export: DescribedExport) -> tuple[str, ...]:
+        """Say that nobody looked at calibration images: unknown looks are not sound ones."""
+        if export.card.calibration is None:
+            return ()
+        images = read_calibration(export.folder, export.card.calibration)
+        missing = sum(not (self._truth.root / one.image).is_file() for one in images)
+        if not missing:
+            return ()
+        return (
+            f"{missing} of {len(images)} calibration images are not in the data set that it is measured on: "
+            "whether they look like its images is unknown",
+        )
 
     def _measured_files(self) -> frozenset[str]:
         if self._files is None:
