@@ -111,6 +111,8 @@ NOT_RUN: Mapping[str, NotRun] = {
     r"liftgate drift": NotRun("takes a log of weeks", "tests/services/test_drift.py"),
     r"liftgate evaluate .*--(marks|threats)": NotRun("takes a server and a person", "tests/services/test_production_test.py"),
     r"liftgate (run|plan) .*--engine": NotRun("takes Slurm, or another study", "tests/engines/test_dispatch.py"),
+    r"liftgate serve --log$": NotRun("an option in a sentence", "tests/deploy/serving/test_log.py"),
+    r"liftgate report .*--months": NotRun("takes months of a loop", "tests/services/test_months.py"),
     r"liftgate models mirror": NotRun("takes MLflow", "tests/deploy/registry/test_mirror.py"),
     r"liftgate models (sign|verify --public-key)": NotRun("takes a key and model-signing", "tests/deploy/registry/test_signing.py"),
     r"liftgate run examples/bccd.yaml": NotRun("takes BCCD and official weights", "tests/pipeline/test_templates_train.py"),
@@ -129,6 +131,11 @@ def runnable(command: Command) -> str:
     return text
 
 
+_MONTHS = NotRun("a loop of months, each command on what the one before wrote", "tests/services/test_months.py")
+
+
 def not_run(command: Command) -> NotRun | None:
     """Return why a command is not run here; None: it is."""
+    if command.page == "docs/monthly.md":
+        return _MONTHS
     return next((why for pattern, why in NOT_RUN.items() if re.match(pattern, command.text)), None)
