@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from liftgate import api
 from liftgate.errors import UsageError
@@ -194,3 +196,18 @@ def test_a_target_counts_what_the_treatment_adds_to_every_control(write_study: C
     path = write_study(arms={"v1": [poor], "a": [good], "b": [good]}, gates=gates, flow=["train", "kill"])
     verdict = api.run(path).verdicts["kill"]
     assert verdict["word"] == "FAIL" and "the control explains it" in str(verdict["sentence"])
+
+
+def test_a_verdict_says_that_training_may_know_what_it_is_judged_on(write_study: Write, tmp_path: Path) -> None:
+    study, images = write_study(), tmp_path / "scenes" / "images"
+    again = BytesIO()
+    with Image.open(images / "train000.png") as image:
+        image.convert("RGB").save(again, "JPEG", quality=85)
+    with Image.open(again) as image:
+        image.save(images / "test000.png")
+    caveats = api.run(study).verdicts["lift"]["caveats"]
+    assert "training may know images of scenes.test: splits.leak_near" in caveats
+
+
+def test_a_verdict_is_silent_about_copies_where_there_are_none(write_study: Write) -> None:
+    assert not any("training may know" in one for one in api.run(write_study()).verdicts["lift"]["caveats"])

@@ -10,7 +10,7 @@ from liftgate.evaluation.records import Comparison, Verdict
 from liftgate.hashing import content_hash
 from liftgate.ledger.gates import record_gate
 from liftgate.ledger.lockbox import Lockbox, Opening
-from liftgate.ledger.records import CONTAMINATED, VerdictEntry
+from liftgate.ledger.records import CONTAMINATED, CheckEntry, FindingRow, VerdictEntry
 from liftgate.ledger.results import GateResult
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.notice import Notice
@@ -40,10 +40,26 @@ def record_verdict(context: Context, gate: Gate, decided: Verdict, comparison: C
         caveats.append(f"{CONTAMINATED} {gate.on} was opened {times if opening.number > opening.budget else within}")
     if opening is not None and opening.number > 1:
         caveats.append(_reuse_caveat(gate, opening, decided))
+    caveats += _leak_caveats(context, gate)
     record = replace(decided, caveats=tuple(caveats)).to_dict()
     context.ledger.append(VerdictEntry.KIND, record)
     context.notify(Notice("verdict", gate.name, record))
     return GateResult(**record, comparison=None if comparison is None else comparison.to_dict())
+
+
+def _leak_caveats(context: Context, gate: Gate) -> list[str]:
+    """Return the caveat for images that `check` found on both sides of a split; ignoring a finding does not mend it."""
+    entries = [one for one in context.ledger.records(CheckEntry) if one.study == context.study.content_hash()]
+    rows = (*entries[-1].findings, *entries[-1].ignored) if entries else ()
+    leaks = [row.id for row in rows if row.severity != "info" and _leaks_into(row, gate.on)]
+    return [f"training may know images of {gate.on}: {', '.join(dict.fromkeys(leaks))}"] if leaks else []
+
+
+def _leaks_into(row: FindingRow, on: str) -> bool:
+    if not row.id.startswith(("splits.leak", "splits.same")):
+        return False
+    dataset = on.rpartition(".")[0]
+    return on in row.data.get("sides", (on,)) and row.data.get("dataset", dataset) == dataset
 
 
 def _reuse_caveat(gate: Gate, opening: Opening, decided: Verdict) -> str:
