@@ -155,8 +155,7 @@ _SHOWN = ("mAP50", "mAP50-95", "OKS-mAP50-95", "recall", "precision")
 
 
 def _labels(entries: Iterator[Entry]) -> Iterator[LabelledData]:
-    newest = {entry.body["dataset"]: entry for entry in entries}
-    for entry in newest.values():
-        record = entry.parse(DataEntry)
+    newest = {record.dataset: record for record in (entry.parse(DataEntry) for entry in entries)}
+    for record in newest.values():
         for split in record.splits:
             yield LabelledData(record.dataset, split.split, split.n_images, split.n_objects)
