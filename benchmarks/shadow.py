@@ -1,7 +1,8 @@
 """How often a shadow test says "different" of two models that are equal, sees one that is not, and cannot tell.
 
-Days of two generators: "drifting" scenes, on which the rule was chosen, and "switching" ones, on which it was not
-(bursts of objects that stay for minutes, states shared by cameras; "hours": light and traffic follow the time of day).
+Days of two generators: "drifting" scenes, on which the rule was chosen, and "switching" ones (bursts of objects that
+stay for minutes, states shared by cameras; "hours": light and traffic follow the time of day), which were run with
+other seeds before its last settings were chosen.
 
 PYTHONPATH=tests python benchmarks/shadow.py --days 1000 --power-days 300 >> benchmarks/shadow.txt
 """

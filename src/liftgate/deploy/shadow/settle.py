@@ -2,7 +2,7 @@
 
 Blocks of time are the units. Their length is at least three times as long as the scene stays the same: how long
 differences, counts and brightness stay correlated. That is measured before the blocks that it is used for, and again at
-each doubling of the time, because a short look cannot show a slow change (docs/decisions/0031).
+each doubling of the time, because a short look cannot show a slow change (docs/decisions/0033).
 """
 
 from __future__ import annotations
