@@ -338,13 +338,18 @@ def _require_known_keys(document: object, known: object, path: Path, place: str)
         _require_known_keys(value, known[key], path, f"{place}.{key}".lstrip("."))
 
 
-def require_consistent(card: ExportCard, path: Path) -> None:
+def require_consistent(card: ExportCard, path: Path, *, written: bool = True) -> None:
     """Refuse a card that contradicts itself or has values that cannot be.
+
+    Args:
+        card: of the export.
+        path: for the message.
+        written: whether it is a card's file; one made for somebody's model takes its file's name as it is.
 
     Raises:
         DataError: names the first of them.
     """
-    for what, expected, got in _contradictions(card):
+    for what, expected, got in [*_contradictions(card), *(_wrong_files(card) if written else ())]:
         raise DataError(f"the card contradicts itself: {what}", where=path, expected=expected, got=got)
 
 
@@ -370,17 +375,21 @@ def _contradictions(card: ExportCard) -> list[tuple[str, object, object]]:
         found += _wrong_channels(result)
     if not (0 <= use.conf <= 1 and 0 < use.iou <= 1 and use.max_det >= 1):
         found.append(("settings of use are not possible", "conf 0–1, iou above 0 to 1, max_det from 1", use))
-    names = [one.path for one in card.files]
-    if not names or len(set(names)) < len(names) or not all(map(_is_below, [*names, card.model])):
-        found.append(("its files", "at least one, each once, below the card's folder", ", ".join(names) or "none"))
-    elif not any(name == card.model or name.startswith(f"{card.model}/") for name in names):
-        found.append(("the model is not among its files", card.model, ", ".join(names)))
     hashes = [one.sha256 for one in card.files] + [card.weights.sha256]
     if bad := [one for one in hashes if len(one) != 64 or set(one) - set("0123456789abcdef")]:
         found.append(("a SHA-256", "64 hex digits", bad[0]))
     if card.precision == "int8" and card.format == "pt":
         found.append(("the precision of a checkpoint", "fp32 or fp16", card.precision))
     return found
+
+
+def _wrong_files(card: ExportCard) -> list[tuple[str, object, object]]:
+    names = [one.path for one in card.files]
+    if not names or len(set(names)) < len(names) or not all(map(_is_below, [*names, card.model])):
+        return [("its files", "at least one, each once, below the card's folder", ", ".join(names) or "none")]
+    if not any(name == card.model or name.startswith(f"{card.model}/") for name in names):
+        return [("the model is not among its files", card.model, ", ".join(names))]
+    return []
 
 
 def _wrong_input(entry: InputContract) -> list[tuple[str, object, object]]:

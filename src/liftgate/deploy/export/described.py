@@ -129,7 +129,7 @@ def _described(
         weights=Source(said.author or "unknown", _UNKNOWN_HASH),
         notes=tuple(said.notes),
     )
-    require_consistent(card, path)
+    require_consistent(card, path, written=False)
     return DescribedExport(card, path.parent, tuple(missing))
 
 
