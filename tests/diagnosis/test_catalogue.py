@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_catalogue_has_every_id_of_the_rules_and_no_other() -> None:
     sources = [path for path in (ROOT / "src/liftgate/diagnosis").glob("*.py") if path.stem != "catalogue"]
-    said = {id_ for path in sources for id_ in re.findall(r'"(trace\.[a-z_]+)"', path.read_text())}
+    said = {id_ for path in sources for id_ in re.findall(r'"((?:trace|recipe)\.[a-z_]+)"', path.read_text())}
     assert {kind.id for kind in KINDS} == said
-    documented = set(re.findall(r"`(trace\.[a-z_]+)`", (ROOT / "docs/training.md").read_text()))
+    documented = set(re.findall(r"`((?:trace|recipe)\.[a-z_]+)`", (ROOT / "docs/training.md").read_text()))
     assert documented == said
 
 

@@ -242,11 +242,13 @@ def test_equal_decides_as_two_one_sided_tests_do() -> None:
         assert (result.verdict == "PASS") == equal_within(plain.delta, margin).equal
 
 
-@pytest.mark.parametrize("options", [{"margin": 0.0}, {"margin": 0.1, "rule": "point"}, {"margin": 0.1, "level": 0.4}])
+@pytest.mark.parametrize("options", [{"margin": 0.0}, {"margin": 0.1, "rule": "point"}])
 def test_equal_without_a_margin_or_an_interval_is_refused(options: dict[str, Any]) -> None:
     data, control, treatment = two_models()
     with pytest.raises(UsageError, match="differ by less than a margin"):
         compare(data, control, treatment, ComparisonSpec(claim="equal", **options))
+    with pytest.raises(UsageError, match=r"a level lies between 0\.5 and 1"):
+        compare(data, control, treatment, ComparisonSpec(claim="equal", margin=0.1, level=0.4))
 
 
 def test_sigmas_without_keypoints_are_refused_not_ignored() -> None:
