@@ -5,7 +5,7 @@ fast and `liftgate.evaluate` does not import what trains.
 
 >>> import liftgate
 >>> sorted(liftgate.__all__)[:3]
-['ApiPredictions', 'BenchResult', 'CheckResult']
+['ApiAccess', 'ApiPredictions', 'BenchResult']
 """
 
 from __future__ import annotations

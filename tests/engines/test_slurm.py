@@ -78,6 +78,7 @@ def test_a_cancelled_job_gives_no_result_that_counts(tmp_path: Path, monkeypatch
     [handle] = engine.submit([Submission("train", task.folder, "mine", Resources())])
     gate.wait_for_epoch(1)
     engine.cancel([handle])
+    gate.wait_until_told(to_pause=True)
     gate.open()
     wait_until(lambda: engine.poll([handle]) == ["ended"], "the end of the job")
     result = TaskResult.read(task.folder)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 
 from liftgate.backends.base import TrainJob
 from liftgate.backends.events import Emit, EpochReport, LogEvent
+from liftgate.documents import load_json
 from liftgate.engines.base import Engine, JobState, Overview, RunningTask, Submission
 from liftgate.engines.task import Fence, Task, TaskResult, replace_file
 from liftgate.errors import TrainingError
@@ -232,7 +233,7 @@ class Dispatcher:
     def _adopt(self, task: Task) -> _Entry | None:
         """Return the entry of a job that an earlier driver submitted and that still runs or has ended well."""
         try:
-            raw = json.loads((task.folder / "job.json").read_text(encoding="utf-8"))
+            raw = load_json(task.folder / "job.json")
             engine, handle, attempt, key = raw["engine"], raw["handle"], raw["attempt"], raw["key"]
         except (OSError, ValueError, KeyError, TypeError):
             return None

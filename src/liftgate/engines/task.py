@@ -22,6 +22,7 @@ from typing import Literal
 from liftgate._version import __version__
 from liftgate.backends.base import PredictJob
 from liftgate.backends.events import FailedEvent, Json
+from liftgate.documents import load_json
 from liftgate.engines.base import Resources
 from liftgate.errors import DataError
 from liftgate.hashing import file_hash
@@ -61,7 +62,7 @@ class Task:
             OSError, ValueError, KeyError, TypeError: there is none, or it is incomplete.
         """
         path = folder / "task.json"
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = load_json(path)
         return cls(raw["key"], raw["name"], folder, JobFile.from_dict(raw["work"]), raw["inputs"], raw["versions"])
 
     def output_paths(self) -> list[Path]:
@@ -99,7 +100,7 @@ class TaskResult:
     def read(cls, folder: Path) -> TaskResult | None:
         """Read result.json; None: there is none yet, or not all of it can be seen yet."""
         try:
-            return cls(**json.loads((folder / "result.json").read_text(encoding="utf-8")))
+            return cls(**load_json(folder / "result.json"))
         except (OSError, ValueError, TypeError):
             return None
 

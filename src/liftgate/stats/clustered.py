@@ -211,7 +211,7 @@ def quantile_interval(
 
     >>> seconds = np.tile(np.linspace(0.01, 1, 100), 20)
     >>> print(quantile_interval(seconds, np.repeat(np.arange(20), 100), 0.95))
-    0.9500 [0.9400, 0.9600] (95% woodruff-korn-graubard, 2,000 images in 20 groups)
+    0.9505 [0.9400, 0.9700] (95% woodruff-korn-graubard, 2,000 images in 20 groups)
     """
     column = np.asarray(values, dtype=np.float64)
     if not len(column):

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from liftgate import api
 from liftgate.errors import Stopped, UsageError
 from liftgate.ledger import Ledger
+from liftgate.ledger.records import StudyEntry
 from liftgate.locks import LockOwner
 from liftgate.pipeline.control import stop_request
 from liftgate.pipeline.control.deadline import Deadline, parse_time_limit
@@ -392,7 +393,7 @@ def test_a_clock_that_was_set_gives_no_nonsense(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_status_was_damaged_is_not_called_one_that_never_was(tmp_path: Path) -> None:
-    Ledger(tmp_path / "ledger.sqlite").append("note", {"text": "it began"})
+    Ledger(tmp_path / "ledger.sqlite").add(StudyEntry("0" * 64, "colours", "Does it help?"))
     (tmp_path / "now.json").write_text('{"state": "running"')
     assert status_of(tmp_path).state == "paused"
     assert "not known" in status_of(tmp_path).reason

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from liftgate.engines.base import Overview
 from liftgate.errors import UsageError
 from liftgate.ledger.chain import Ledger
-from liftgate.ledger.records import DecisionEntry, FlowEntry, VerdictEntry
+from liftgate.ledger.records import DecisionEntry, FlowEntry, StudyEntry, VerdictEntry
 from liftgate.ledger.results import ExpectedRow
 from liftgate.locks import LockOwner
 from liftgate.pipeline import spending
@@ -154,7 +154,7 @@ def _state(folder: Path, ledger: Ledger, live: RunStatus | None, owner: LockOwne
         return ("running", "") if request is None else ("stopping", str(request).replace("stopped", "stops", 1))
     if live is None:
         runs = ledger.records(FlowEntry)
-        if not runs and ledger.head:
+        if not runs and ledger.records(StudyEntry):
             return "paused", "how its run ended is not known: now.json is gone, or was changed"
         if not runs:
             return "never ran", ""
