@@ -282,6 +282,7 @@ def board(
         ) from None
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited; asyncio would not set it here
         try:
             listening.bind(("127.0.0.1", port))
         except OSError:

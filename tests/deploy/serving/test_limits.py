@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from deploy.serving.running import RunningServer, multipart, running
+from liftgate.deploy.serving.settings import ServeAddress
 
 TOKEN = "a-token-of-enough-letters"
 
@@ -191,3 +192,12 @@ def served(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_names_of_files_from_strangers_are_made_visible(server: RunningServer, images: list[Path]) -> None:
     body, headers = multipart(("a\u202egpj.png", images[0].read_bytes()))
     assert server.ask("POST", "/predict", body, headers).json["image_id"] == "a\\u202egpj.png"
+
+
+def test_an_answer_does_not_wait_for_the_receipt_of_its_headers() -> None:
+    from liftgate.deploy.serving.connections import bind
+
+    with bind(ServeAddress("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()[:2]):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
