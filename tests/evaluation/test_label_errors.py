@@ -19,6 +19,8 @@ from liftgate.errors import LiftgateError
 from liftgate.evaluation.compare import compare
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.label_errors import compare_with_errors, evaluate_with_errors
+from liftgate.evaluation.metric_names import COCO, RATES
+from liftgate.evaluation.metric_options import ImageLevelThreshold
 from liftgate.evaluation.records import Comparison, LabelErrors
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
 
@@ -109,6 +111,23 @@ def test_a_model_alone_has_intervals_for_labels_wrong_in_its_favour_and_against_
         found = evaluate(one, models.control, spec).intervals["recall"]
         assert found.low >= wide.intervals["recall"].low and found.high <= wide.intervals["recall"].high
     assert "labels" in wide.settings["label_errors"]
+
+
+def test_what_wrong_labels_are_not_allowed_for_in_has_no_interval(models: Models) -> None:
+    spec = EvaluationSpec(threshold=ImageLevelThreshold((models.truth.classes[0],), 0.5))
+    plain = evaluate(models.truth, models.control, spec).intervals
+    found = evaluate_with_errors(models.truth, models.control, spec, ONE).intervals
+    beyond = [name for name, one in plain.items() if name not in (*COCO, *RATES) and one.established]
+    assert beyond
+    assert not any(found[name].established for name in beyond)
+    assert found["recall"].established
+
+
+def test_an_unknown_p_value_stays_unknown_and_classes_are_said_to_be_as_labelled(models: Models) -> None:
+    same = compare_with_errors(models.truth, models.control, models.control, ComparisonSpec(metric="recall"), ONE)
+    assert same.p_value is None and same.probability_better is None
+    two = compare_with_errors(*models, ComparisonSpec(metric="recall"), ONE)
+    assert any("labels as they are" in caveat for caveat in two.caveats)
 
 
 def test_the_rate_is_a_number_or_what_two_annotators_or_a_review_say(models: Models, tmp_path: Path) -> None:

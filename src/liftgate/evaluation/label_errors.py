@@ -8,7 +8,7 @@ the interval reaches from the lower end on the first truth to the upper end on t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -31,6 +31,8 @@ from liftgate.stats.interval import Interval
 _SAME_OBJECT = 0.1
 """IoU from which a detection may be what a wrong label should have said"""
 _FOUND = 0.5
+_AS_LABELLED = "classes and slices: with the labels as they are, without doubt about them"
+_NOT_COVERED = "not established: how far wrong labels move this metric is not known"
 
 Rows = NDArray[np.int64]
 
@@ -93,12 +95,12 @@ def compare_with_errors(
     reason = explain_verdict(
         spec.metric, delta, spec.margin, spec.rule, ("control", "treatment"), spec.claim, settled_by=settled
     )
-    signs = {np.sign(one.delta.estimate) for one in (plain, *others)}
-    p_value = None if plain.p_value is None else 1.0 if len(signs) > 1 else max(one.p_value or 0 for one in others)
+    p_value = _largest_p([plain, *others])
     better = None if p_value is None else (1 - p_value / 2 if as_gain(delta, spec.metric).estimate > 0 else p_value / 2)
     return replace(
         plain, delta=delta, verdict=word, reason=f"{reason} {noted.text}", p_value=p_value, probability_better=better,
-        groups_needed=None, label_errors=noted, settled_by=settled,
+        groups_needed=None, label_errors=noted, settled_by=settled, percentile=None,
+        caveats=(*plain.caveats, *((_AS_LABELLED,) if plain.per_class or plain.slices else ())),
     )  # fmt: skip
 
 
@@ -124,10 +126,11 @@ def evaluate_with_errors(
     changed = [_changed(truth, arm, changes, errors.rate) for changes in (_lost(truth, arm), _gained(truth, arm))]
     others = [evaluate(one, predictions, bare) for one, _ in changed]
     intervals = dict(plain.intervals)
-    for name in (*COCO, *RATES):
-        found = [one.intervals[name] for one in others if name in one.intervals]
-        if name in intervals and found:
-            intervals[name] = _union(intervals[name], found)
+    for name, interval in plain.intervals.items():
+        if name in (*COCO, *RATES) and all(name in one.intervals for one in others):
+            intervals[name] = _union(interval, [one.intervals[name] for one in others])
+        elif interval.established:
+            intervals[name] = replace(interval, low=None, high=None, note=_NOT_COVERED)
     noted = replace(errors, n_wrong=max(count for _, count in changed))
     return replace(plain, intervals=intervals, settings={**plain.settings, "label_errors": noted.text})
 
@@ -224,6 +227,14 @@ def _changed(truth: Dataset, arm: _Matched, changes: Iterable[_Change], rate: fl
         table = stack_labels([table, Labels.build(arm.image[missing], own.cls[missing], own.boxes[missing])])
         table = table.take(np.argsort(table.image, kind="stable"))
     return replace(truth, labels=table), len(used_labels) + len(missing)
+
+
+def _largest_p(found: Sequence[Comparison]) -> float | None:
+    """Return the largest p-value, 1 where the sign of the difference hangs on the labels; None: one is unknown."""
+    values = [one.p_value for one in found if one.p_value is not None]
+    if len(values) < len(found):
+        return None
+    return 1.0 if len({np.sign(one.delta.estimate) for one in found}) > 1 else max(values)
 
 
 def _union(plain: Interval, others: list[Interval]) -> Interval:

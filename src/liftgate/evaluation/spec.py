@@ -15,9 +15,9 @@ from liftgate.stats.interval import LEAST_LEVEL
 from liftgate.study.records import ClaimWord, Gate, Rule
 from liftgate.suggestions import suggestion
 
-STATISTICS = 2
+STATISTICS = 3
 """Version of intervals and verdict rules. It is part of the key of every evaluation and verdict of a study, so that
-those of another version are judged again, from the stored predictions; 1: Liftgate 0.1.0"""
+those of another version are judged again, from the stored predictions; 1: Liftgate 0.1.0, 2: before decision 24"""
 DEFAULT_CONF = 0.25
 """Confidence threshold of rates where none is given."""
 
