@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
-from liftgate.documents import LARGE, DocumentError, load_json
 from liftgate.errors import DataError, UsageError
-from liftgate.files import atomic_folder, require_empty, write_json
-from liftgate.hashing import content_hash, short
+from liftgate.files import atomic_folder, require_empty
+from liftgate.hashing import content_hash
 from liftgate.judging.crops import crop
+from liftgate.judging.hashed_record import read_hashed, write_hashed
 from liftgate.judging.page import write_page_of
 from liftgate.judging.review import read_words
 from liftgate.progress import Progress, silent
@@ -132,7 +131,7 @@ def write_marks(draw: MarkDraw, dataset: Dataset, folder: Path, verb: str, *, pr
     content = {"draw": draw.hash, "classes": list(dataset.classes), "groups": 0, "verb": verb, "cards": cards}
     with atomic_folder(folder) as made:
         write_page_of(json.dumps(content, ensure_ascii=True), made / PAGE)
-        write_json(made / MARKS, {"marks": draw.hash, **asdict(draw)})
+        write_hashed(draw, made / MARKS, "marks")
     return folder / PAGE
 
 
@@ -143,16 +142,8 @@ def read_draw_of_marks(path: Path) -> MarkDraw:
         DataError: it cannot be read, or was edited.
     """
     path = path / MARKS if path.is_dir() else path
-    try:
-        document = load_json(path, LARGE)
-        declared = document.pop("marks") if isinstance(document, dict) else None
-        draw = msgspec.convert(document, MarkDraw)
-    except (OSError, DocumentError, KeyError, msgspec.ValidationError) as error:
-        hint = "the folder `marks` of `evaluate --api-url … --out FOLDER`"
-        raise DataError("cannot read the predictions to mark", where=path, got=str(error), hint=hint) from None
-    if draw.hash != declared:
-        raise DataError("the draw was edited", where=path, expected=short(str(declared)), got=short(draw.hash))
-    return draw
+    hint = "the folder `marks` of `evaluate --api-url … --out FOLDER`"
+    return read_hashed(path, MarkDraw, "marks", name="the draw of predictions to mark", hint=hint)
 
 
 def marked_rate(draw: MarkDraw, answers: Path, level: float = 0.95) -> MarkedRate:

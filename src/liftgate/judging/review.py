@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from liftgate.checks.probes.label_mistakes import FLAGGED, MISTAKE_KINDS, LabelMistake
 from liftgate.data.core.csv_tables import read_table
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
-from liftgate.documents import LARGE, DocumentError, load_json
 from liftgate.errors import DataError
-from liftgate.files import atomic_folder, require_empty, write_json
+from liftgate.files import atomic_folder, require_empty
 from liftgate.hashing import content_hash, short
 from liftgate.judging.crops import crop
+from liftgate.judging.hashed_record import read_hashed, write_hashed
 from liftgate.judging.page import write_page_of
 from liftgate.progress import Progress, silent
 from liftgate.stats.interval import Interval
@@ -142,7 +141,7 @@ def write_review(review: Review, dataset: Dataset, folder: Path, *, progress: Pr
     content = {"draw": review.hash, "classes": list(dataset.classes), "groups": 0, "review": True, "cards": cards}
     with atomic_folder(folder) as part_folder:
         write_page_of(json.dumps(content, ensure_ascii=True), part_folder / PAGE)
-        write_json(part_folder / REVIEW, {"review": review.hash, **asdict(review)})
+        write_hashed(review, part_folder / REVIEW, "review")
     return folder / PAGE
 
 
@@ -153,15 +152,7 @@ def read_review(path: Path) -> Review:
         DataError: it cannot be read, or was edited.
     """
     path = path / REVIEW if path.is_dir() else path
-    try:
-        document = load_json(path, LARGE)
-        declared = document.pop("review") if isinstance(document, dict) else None
-        review = msgspec.convert(document, Review)
-    except (OSError, DocumentError, KeyError, msgspec.ValidationError) as error:
-        raise DataError("cannot read the review", where=path, got=str(error), hint="of `check --review DIR`") from None
-    if review.hash != declared:
-        raise DataError("the review was edited", where=path, expected=short(str(declared)), got=short(review.hash))
-    return review
+    return read_hashed(path, Review, "review", name="the review", hint="of `check --review DIR`")
 
 
 def reviewed(review: Review, answers: Path, level: float = 0.95) -> list[ReviewedKind]:
