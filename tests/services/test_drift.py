@@ -73,6 +73,32 @@ def test_too_few_days_cannot_tell_and_exit_codes_say_which(
     assert answer in capsys.readouterr().out
 
 
+def test_a_new_camera_and_a_silent_one_have_rows_that_cannot_tell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [one for one in days_of(40) if one.camera == "gate" or one.time < BEGIN + 28 * DAY]
+    rows += [replace(one, camera="roof") for one in rows if one.time >= BEGIN + 28 * DAY]
+    write_many(tmp_path / "log", rows)
+    study = tmp_path / "study.yaml"
+    study.write_text("study: made\n")
+    assert main(["drift", str(tmp_path / "log"), "--since", "2026-11-29", "--study", str(study), "--json"]) in (0, 3)
+    said = {(row["statistic"], row["camera"]): row for row in json.loads(capsys.readouterr().out)["rows"]}
+    silent, new = said["brightness", "yard"], said["brightness", "roof"]
+    assert (silent["word"], silent["days"], silent["after"]) == ("cannot tell", [28, 0], None)
+    assert (new["word"], new["days"], new["before"], new["delta"]) == ("cannot tell", [0, 12], None, None)
+
+
+def test_detections_below_the_confidence_count_on_neither_side(tmp_path: Path) -> None:
+    sure = list(days_of(56))
+    weak = LoggedBox("cone", 0.1, (0.0, 0.0, 50.0, 40.0))
+    write_many(
+        tmp_path / "log",
+        [replace(one, detections=(*one.detections, weak)) if one.time >= BEGIN + 28 * DAY else one for one in sure],
+    )
+    assert liftgate.drift(tmp_path / "log", since="2026-11-29").answer == "no drift seen"
+    assert liftgate.drift(tmp_path / "log", since="2026-11-29", conf=0.05).answer == "drift"
+
+
 def picture(path: Path, ground: tuple[int, int, int], seed: int) -> None:
     """A ground of one colour with dark bars somewhere."""
     random = np.random.default_rng(seed)

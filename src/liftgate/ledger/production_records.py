@@ -17,8 +17,9 @@ class DriftedRow(LedgerRecord):
     statistic: str
     camera: str
     word: Literal["drift", "no drift seen", "cannot tell"]
-    before: float
-    after: float
+    before: float | None
+    """Mean of the days; None: there are none"""
+    after: float | None
     n_before: int
     """Days"""
     n_after: int

@@ -70,7 +70,7 @@ def drift(
         groups: rule for the groups of the data set, which are its units.
         cameras: rule for the cameras of the data set; None: production's cameras are compared with all of it.
         split: of the data set.
-        conf: detections below are not there.
+        conf: detections below are not there; of a log, at least the confidence from which its server answers.
         alpha: accepted probability of any false alarm, over all statistics and cameras.
         new_share: accepted share of images that are called new wrongly.
         study: study.yaml in whose ledger the answer is recorded; None: nowhere.
@@ -109,7 +109,7 @@ def _production(
     progress: Progress,
 ) -> _Side:  # fmt: skip
     if is_production_log(path):
-        table = table_of_log(read_log(path, LogFilter(since=start, until=end)))
+        table = table_of_log(read_log(path, LogFilter(since=start, until=end)), conf)
         if not table.n_images:
             raise UsageError("the log has no images of this time", where=path)
         return _Side(table, str(path))
@@ -137,7 +137,7 @@ def _reference(
     split: str, conf: float, look: bool, progress: Progress,
 ) -> _Side:  # fmt: skip
     if is_production_log(path):
-        table = table_of_log(read_log(path, LogFilter(until=end)))
+        table = table_of_log(read_log(path, LogFilter(until=end)), conf)
         if not table.n_images:
             raise UsageError("the reference has no images of this time", where=path)
         return _Side(table, f"{path} before" if end is not None else str(path))

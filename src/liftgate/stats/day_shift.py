@@ -42,10 +42,10 @@ class DailyValues:
 class DayShift:
     """How far the mean of the days moved. `p` is None where too little is known to say."""
 
-    before: float
-    """Mean of the reference's days"""
-    after: float
-    delta: float
+    before: float | None
+    """Mean of the reference's days; None: it has none"""
+    after: float | None
+    delta: float | None
     low: float | None
     high: float | None
     p: float | None
@@ -114,8 +114,13 @@ def day_shift(before: DailyValues, after: DailyValues, correlation: float, level
         reach = t_quantile(level, degrees) * error
         low, high = delta - reach, delta + reach
     return DayShift(
-        first.mean, second.mean, delta, low, high, p, len(before), len(after), first.effective, second.effective, note
-    )
+        _known(first.mean), _known(second.mean), _known(delta), low, high, p, len(before), len(after), first.effective,
+        second.effective, note,
+    )  # fmt: skip
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,15 +70,20 @@ class DayTable:
         return DailyValues(np.array(days, dtype=np.int64), np.array([totals[day] / counts[day] for day in days]))
 
 
-def table_of_log(rows: Iterable[LoggedImage]) -> DayTable:
-    """Return the table of a production log; a day is one of UTC."""
+def table_of_log(rows: Iterable[LoggedImage], conf: float) -> DayTable:
+    """Return the table of a production log; a day is one of UTC.
+
+    Args:
+        rows: of the log.
+        conf: detections below are not there, as with images.
+    """
     table = DayTable()
     for row in rows:
         day, table.n_images = int(row.time // _DAY), table.n_images + 1
         table.add(row.camera, day, "brightness", row.brightness)
-        table.add(row.camera, day, "count", len(row.detections))
-        area = row.width * row.height
-        for one in row.detections:
+        area, sure = row.width * row.height, [one for one in row.detections if one.confidence >= conf]
+        table.add(row.camera, day, "count", len(sure))
+        for one in sure:
             table.add(row.camera, day, "confidence", one.confidence)
             if area:
                 side = max(one.box[2] - one.box[0], 0.0) * max(one.box[3] - one.box[1], 0.0) / area

@@ -14,7 +14,7 @@ import numpy as np
 
 from liftgate.deploy.production.appearance import Novelty
 from liftgate.deploy.production.day_table import STATISTICS, DayTable, Statistic
-from liftgate.stats.day_shift import DayShift, day_correlation, day_shift
+from liftgate.stats.day_shift import DailyValues, DayShift, day_correlation, day_shift
 from liftgate.stats.multiplicity import holm
 
 Word = Literal["drift", "no drift seen", "cannot tell"]
@@ -127,9 +127,8 @@ def find_drift(
     named = before.cameras != ("",)
     pairs = []
     for statistic in STATISTICS:
-        cameras = [one for one in after.cameras if len(after.values(statistic, one))]
-        sides = [(before.values(statistic, one if named else None), after.values(statistic, one)) for one in cameras]
-        if not any(len(first) for first, _ in sides):
+        cameras, sides = _sides(statistic, before, after, named)
+        if not any(len(first) for first, _ in sides) or not any(len(second) for _, second in sides):
             continue
         series = [side for pair in sides for side in pair] if named else [*[b for _, b in sides], sides[0][0]]
         correlation = day_correlation(series)
@@ -145,3 +144,16 @@ def find_drift(
     return DriftFinding(
         reference, alpha, level, before.n_images, after.n_images, tuple(rows), novelty, tuple(new_frames), n_frames
     )
+
+
+def _sides(
+    statistic: Statistic, before: DayTable, after: DayTable, named: bool
+) -> tuple[list[str], list[tuple[DailyValues, DailyValues]]]:
+    """Return the cameras and both periods of each. One that is silent now is among them, so that it is said."""
+    cameras, sides = [], []
+    for one in sorted({*after.cameras, *(before.cameras if named else ())}):
+        pair = before.values(statistic, one if named else None), after.values(statistic, one)
+        if len(pair[0]) or len(pair[1]):
+            cameras.append(one)
+            sides.append(pair)
+    return cameras, sides
