@@ -18,6 +18,8 @@ from liftgate.reporting import number_format
 from liftgate.reporting.page import environment
 
 PAGE = "months.html"
+_NONE_PROMOTED = "none promoted yet"
+_SHOWN = ("mAP50", "mAP50-95", "OKS-mAP50-95", "recall", "precision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +32,18 @@ class MeasuredCell:
     value: float | None
     low: float | None
     high: float | None
+    level: float | None
+    """Of the interval"""
     n_images: int
     n_groups: int
 
     @property
     def text(self) -> str:
         """The value with its interval, or what is missing of it."""
-        if self.low is None or self.high is None:
-            return f"{number_format.number(self.value)} (no interval)"
-        return (
-            f"{number_format.number(self.value)} [{number_format.number(self.low)}, {number_format.number(self.high)}]"
-        )
+        value = number_format.number(self.value)
+        if self.low is None or self.high is None or self.level is None:
+            return f"{value} (no interval)"
+        return f"{value} [{number_format.number(self.low)}, {number_format.number(self.high)}] ({self.level:.0%})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +144,14 @@ def _measured(run: LastRun) -> Iterator[MeasuredCell]:
     for step in run.of_kind("evaluate"):
         result = EvaluateResult.from_body(step.result)
         intervals: Mapping[str, Sequence[float | None] | None] = result.evaluation.get("intervals") or {}
-        for metric, value in result.evaluation.get("metrics", {}).items():
+        measured = result.evaluation
+        for metric, value in measured.get("metrics", {}).items():
             low, high = intervals.get(metric) or (None, None)
             if metric in _SHOWN:
                 yield MeasuredCell(
-                    result.arm, result.on, metric, value, low, high, result.evaluation.get("n_images", 0),
-                    result.evaluation.get("n_groups", 0),
+                    result.arm, result.on, metric, value, low, high, measured.get("level"), measured.get("n_images", 0),
+                    measured.get("n_groups", 0),
                 )  # fmt: skip
-
-
-_NONE_PROMOTED = "none promoted yet"
-_SHOWN = ("mAP50", "mAP50-95", "OKS-mAP50-95", "recall", "precision")
 
 
 def _labels(entries: Iterator[Entry]) -> Iterator[LabelledData]:
