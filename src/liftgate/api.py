@@ -66,8 +66,6 @@ if TYPE_CHECKING:
     from liftgate.services.evidence import compare as compare
     from liftgate.services.evidence import compare_arms as compare_arms
     from liftgate.services.evidence import evaluate as evaluate
-    from liftgate.services.evidence import size as size
-    from liftgate.services.evidence import size_models as size_models
     from liftgate.services.export_proof import ExportProofs as ExportProofs
     from liftgate.services.export_proof import prove_exports as prove_exports
     from liftgate.services.exporting import ExportResult as ExportResult
@@ -103,6 +101,8 @@ if TYPE_CHECKING:
     from liftgate.services.shadow import shadow_start as shadow_start
     from liftgate.services.shadow import shadow_status as shadow_status
     from liftgate.services.shadow import shadow_stop as shadow_stop
+    from liftgate.services.sizes import size as size
+    from liftgate.services.sizes import size_models as size_models
     from liftgate.services.study_runs import Plan as Plan
     from liftgate.services.study_runs import RunResult as RunResult
     from liftgate.services.study_runs import cost as cost
@@ -165,10 +165,10 @@ VERBS = {
     "show_model": "liftgate.services.models",
     "mirror_models": "liftgate.services.models",
     "sign_model": "liftgate.services.models",
-    "size": "liftgate.services.evidence",
+    "size": "liftgate.services.sizes",
     "size_difference": "liftgate.evaluation.sample_size",
     "size_kappa": "liftgate.evaluation.sample_size",
-    "size_models": "liftgate.services.evidence",
+    "size_models": "liftgate.services.sizes",
     "size_rate": "liftgate.evaluation.sample_size",
     "size_seeds": "liftgate.evaluation.sample_size",
     "status": "liftgate.services.running",

@@ -13,7 +13,8 @@ import pytest
 from liftgate.deploy.registry.store import Registry
 from liftgate.errors import UsageError
 from liftgate.ledger import Ledger
-from liftgate.ledger.locked_images import indexed_ledgers, register_ledger
+from liftgate.ledger.locked_images import register_ledger
+from liftgate.ledger.nearby import indexed_ledgers
 
 ROUNDS = 20
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from liftgate.files import state_folder
-from liftgate.ledger.locked_images import INDEX, indexed_ledgers, register_ledger
+from liftgate.ledger.locked_images import register_ledger
+from liftgate.ledger.nearby import INDEX, indexed_ledgers
 
 NAMES = [
     "plain",

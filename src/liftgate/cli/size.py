@@ -63,7 +63,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate size` and return its exit code."""
-    from liftgate.services.evidence import size_difference, size_kappa, size_models, size_rate, size_seeds
+    from liftgate.services.sizes import size_difference, size_kappa, size_models, size_rate, size_seeds
 
     if args.claim == "models":
         with progress() as bar:

@@ -78,10 +78,19 @@ def _of_threshold(table: MatchTable, metric: AveragedMetric, groups: Units, thre
     if metric.kind == "AP" and hits.any():
         a, bit = SIZES.index(metric.size), np.uint16(1 << threshold)
         hit, judged = (table.hit[a] & ~table.skip[a] & bit) != 0, (table.skip[a] & bit) == 0
-        confident = judged & ~hit & (table.rank < table.limit) & (table.score >= np.median(table.score[hit]))
+        confident = judged & ~hit & (table.rank < table.limit) & (table.score >= _median(table.score[hit]))
         wrong = wrong + _count(groups.group[table.image[confident]], groups.n_groups)
     share = hits.sum() / max(1, objects.sum())
     return _OfThreshold(min(_effective_holders(hits), _effective_holders(wrong)), float(share * (1 - share)))
+
+
+def _median(values: Floats) -> float:
+    """Return what `np.median` does for finite values, without the masked arrays that it imports."""
+    middle = len(values) // 2
+    if len(values) % 2:
+        return float(np.partition(values, middle)[middle])
+    low, high = np.partition(values, (middle - 1, middle))[middle - 1 : middle + 1]
+    return float(low + high) / 2
 
 
 def _effective_holders(number: NDArray[np.int64] | Floats) -> float:

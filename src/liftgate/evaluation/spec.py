@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.errors import UsageError
 from liftgate.evaluation.metric_names import IMAGE_LEVEL, comparable_metric
 from liftgate.evaluation.metric_options import ImageLevelThreshold, Pck, Sigmas
 from liftgate.stats.interval import LEAST_LEVEL
-from liftgate.study.records import ClaimWord, Gate, Rule
+from liftgate.study.literals import ClaimWord, Rule
 from liftgate.suggestions import suggestion
+
+if TYPE_CHECKING:
+    from liftgate.study.records import Gate
 
 STATISTICS = 3
 """Version of intervals and verdict rules. It is part of the key of every evaluation and verdict of a study, so that

@@ -1,8 +1,8 @@
 """Compiler of numeric kernels: numba compiles Python functions over numpy arrays; machine code is cached on disk.
 
-Where the machine code is cached, numba is not even imported, as that takes longer than most of the work: LLVM links the
-code, and ctypes calls it without the interpreter's lock. Where that fails, or with an untested LLVM, numba does all of
-it: slower to start, with the same results.
+Where the machine code is cached, numba is not even imported, as that takes longer than most of the work: the code is
+loaded by `object_code.py`, or linked by LLVM where that needs more, and ctypes calls it without the interpreter's lock.
+Where that fails, or with an untested LLVM, numba does all of it: slower to start, with the same results.
 """
 
 from __future__ import annotations
@@ -141,14 +141,24 @@ def cache_folders(source: Path) -> tuple[Path, ...]:
 @functools.cache
 def platform_key() -> str:
     """Return everything but its source that machine code depends on: versions and processor."""
-    from llvmlite import __version__, binding
+    from llvmlite import __version__
 
     if not __version__.startswith(TESTED_LLVMLITE):
         raise ImportError(f"not tested with llvmlite {__version__}")
     spec = importlib.util.find_spec("numba")
     stamp = Path(spec.origin).stat().st_mtime_ns if spec and spec.origin else 0
-    features = binding.get_host_cpu_features().flatten()
-    return f"{sys.version_info[:2]} {__version__} {stamp} {binding.get_host_cpu_name()} {features}"
+    return f"{sys.version_info[:2]} {__version__} {stamp} {_processor()}"
+
+
+def _processor() -> str:
+    from liftgate.kernels import object_code  # what imports a kernel need not wait for it
+
+    try:
+        return object_code.processor()
+    except (ValueError, KeyError, OSError):
+        from llvmlite import binding
+
+        return f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
 
 
 def compile_kernel(function: types.FunctionType, type_keys: TypeKeys) -> tuple[str, bytes]:
@@ -172,12 +182,9 @@ def link(symbol: str, code: bytes, type_keys: TypeKeys) -> Callable[..., Any]:
     The native function takes pointers for its result and its exception (kernels raise none), then its arguments; an
     array is passed as two owner pointers, number and size of its elements, its data, shape and strides.
     """
-    from llvmlite.binding import JITLibraryBuilder
-
-    library = JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(symbol)
-    loaded = library.link(_jit_compiler(), f"kernel {next(_library_numbers)}")
+    loaded, address = _in_memory(symbol, code)
     prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *_c_types(type_keys))
-    native = prototype(loaded[symbol])
+    native = prototype(address)
 
     def kernel(*args: Any) -> int:
         result, exception = ctypes.c_int64(), ctypes.c_void_p()
@@ -192,6 +199,21 @@ def link(symbol: str, code: bytes, type_keys: TypeKeys) -> Callable[..., Any]:
 
     kernel.loaded = loaded  # type: ignore[attr-defined]  # keeps the code loaded
     return kernel
+
+
+def _in_memory(symbol: str, code: bytes) -> tuple[Any, int]:
+    """Return what keeps machine code loaded, and the address of its function; LLVM links what needs a linker."""
+    from liftgate.kernels import object_code
+
+    try:
+        simple = object_code.LoadedCode(code)
+        return simple, simple.address(symbol)
+    except (ValueError, KeyError, OSError):
+        from llvmlite.binding import JITLibraryBuilder
+
+        library = JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(symbol)
+        loaded = library.link(_jit_compiler(), f"kernel {next(_library_numbers)}")
+        return loaded, loaded[symbol]
 
 
 def _c_types(type_keys: TypeKeys) -> list[Any]:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from liftgate._version import __version__
 from liftgate.data.core.dataset import Dataset
@@ -22,12 +22,12 @@ from liftgate.errors import LedgerError, LiftgateError, Refused
 from liftgate.hashing import short
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.entry import Entry
-from liftgate.ledger.locked_images import indexed_ledgers, read_locked_images
+from liftgate.ledger.locked_images import read_locked_images
+from liftgate.ledger.nearby import indexed_ledgers, ledgers_in, names_a_lock, nearby_folders
 from liftgate.ledger.records import Body, DataEntry, LockboxEntry, SplitSummary
-from liftgate.ledger.workspace import Workspace
-from liftgate.study.records import Study
 
-_MAX_STUDY_BYTES = 1 << 20
+if TYPE_CHECKING:
+    from liftgate.study.records import Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Lockbox:
         found: list[str] = []
         unverified: list[UnverifiedLedger] = []
         folder = self.ledger.path.resolve().parent.parent
-        around = _ledgers(folder, "*") if truth else []
+        around = ledgers_in(folder, "*") if truth else []
         # Only a folder `runs/` holds nothing but studies; elsewhere files next to a ledger may be of any kind.
         in_results = "runs" in (folder.name, self.ledger.path.absolute().parent.parent.name)
         # Resolved: a symbolic link to a results folder is no second study.
@@ -249,12 +249,6 @@ def require_unlocked(dataset: Dataset, hint: str) -> None:
         raise found.refusal(dataset, hint)
 
 
-def nearby_folders(dataset: Dataset) -> Iterable[Path]:
-    """Return the folders whose studies are searched: the current one, and those around the data."""
-    home = dataset.source.resolve().parent
-    return dict.fromkeys((Path.cwd(), home, home.parent))
-
-
 def locked_by(dataset: Dataset, folders: Iterable[Path]) -> list[LockedSplit]:
     """Return the locked splits that hold any of these images, see `search_locks`.
 
@@ -278,7 +272,7 @@ def search_locks(dataset: Dataset, folders: Iterable[Path]) -> LockSearch:
     found: dict[tuple[Path, str, str], LockedSplit] = {}
     by_name: dict[str, Path] = {}
     places = list(folders)
-    ledgers = [path for folder in places for path in _ledgers(folder, "runs/*")]
+    ledgers = [path for folder in places for path in ledgers_in(folder, "runs/*")]
     indexed = {path.resolve() for path in indexed_ledgers()}
     for path in dict.fromkeys((*(path.resolve() for path in ledgers), *sorted(indexed))):
         ledger = Ledger(path)
@@ -300,12 +294,6 @@ def search_locks(dataset: Dataset, folders: Iterable[Path]) -> LockSearch:
     return LockSearch(list(found.values()), unverified)
 
 
-def _ledgers(folder: Path, studies: str) -> list[Path]:
-    """Return the ledgers of some studies' folders, sorted; one that is gone is known by the head file it has left."""
-    heads = folder.glob(f"{studies}/ledger.sqlite.head")
-    return sorted({*folder.glob(f"{studies}/ledger.sqlite"), *(path.with_suffix("") for path in heads)})
-
-
 def _count_shared_images(by_name: Mapping[str, Path], row: SplitSummary, dataset: Dataset) -> int:
     """Return how many images are in a locked split: same id and size and, where both have files, same bytes."""
     if row.marks is None:  # a ledger of a version without marks
@@ -319,13 +307,10 @@ def _count_shared_images(by_name: Mapping[str, Path], row: SplitSummary, dataset
 
 def _locks_in_study_file(path: Path, dataset: Dataset) -> Iterator[LockedSplit]:
     """Yield the locks of a study file on splits of the dataset itself, which are known before any run."""
-    try:
-        text = path.read_bytes() if path.is_file() and path.stat().st_size < _MAX_STUDY_BYTES else b""
-    except OSError:
+    if not names_a_lock(path):
         return
-    if b"lock" not in text:
-        return
-    from liftgate.study.study_file import is_study, load  # here: reading a study costs more than measuring a small file
+    from liftgate.ledger.workspace import Workspace  # here: reading a study costs more than measuring a small file
+    from liftgate.study.study_file import is_study, load
 
     if not is_study(path):
         return

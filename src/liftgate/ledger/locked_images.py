@@ -20,12 +20,9 @@ from liftgate.data.core.image_identity import ImageIdentities
 from liftgate.errors import DataError, LedgerError
 from liftgate.files import state_folder, write_bytes, write_text
 from liftgate.hashing import file_hash
+from liftgate.ledger.nearby import INDEX, LINE_BREAK, SWITCH
 from liftgate.locks import waiting_lock
 from liftgate.progress import Progress, silent
-
-INDEX = "ledgers.txt"
-_LINE_BREAK = b"\0"  # for one in a path, which has no NUL: a line for each ledger
-SWITCH = "LIFTGATE_LEDGER_INDEX"
 
 
 def record_locked_images(
@@ -98,30 +95,11 @@ def register_ledger(ledger: Path, environment: Mapping[str, str] = os.environ) -
     with contextlib.suppress(OSError, RuntimeError, DataError):  # a home that cannot be written has no index
         index = state_folder(environment) / INDEX
         index.parent.mkdir(parents=True, exist_ok=True)
-        line = os.fsencode(ledger.resolve()).replace(b"\n", _LINE_BREAK)
+        line = os.fsencode(ledger.resolve()).replace(b"\n", LINE_BREAK)
         with waiting_lock(index.with_name(f"{INDEX}.lock")):
             lines = index.read_bytes().split(b"\n") if index.exists() else []
             if line not in lines:
                 write_bytes(index, b"".join(known + b"\n" for known in (*filter(None, lines), line)))
-
-
-def indexed_ledgers(environment: Mapping[str, str] = os.environ) -> list[Path]:
-    """Return the ledgers of the user's index that are still there."""
-    if environment.get(SWITCH, "").lower() == "off":
-        return []
-    try:
-        lines = (state_folder(environment) / INDEX).read_bytes().split(b"\n")
-    except (OSError, RuntimeError):
-        return []
-    paths = [Path(os.fsdecode(line.replace(_LINE_BREAK, b"\n"))) for line in dict.fromkeys(filter(None, lines))]
-    return [path for path in paths if _is_file(path)]
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a damaged line: too long, or a NUL in it
-        return False
 
 
 def _file(folder: Path, name: str, split: str, fingerprint: str) -> Path:

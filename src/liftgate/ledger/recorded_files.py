@@ -7,6 +7,7 @@ from pathlib import Path
 from liftgate.errors import DataError, LedgerError
 from liftgate.hashing import file_hash, short
 from liftgate.ledger.chain import Ledger
+from liftgate.ledger.nearby import is_of_a_study
 from liftgate.ledger.records import SampleEntry, StepEntry
 from liftgate.ledger.results import PredictResult
 from liftgate.ledger.runs import RECORDED_FILES, RunFolder
@@ -44,7 +45,7 @@ def require_unchanged_predictions(path: Path) -> None:
     """
     path = path.absolute()
     folder, name = path.parent.parent, path.name.partition("#")[0]
-    if path.parent.name != "predictions" or not (folder / "ledger.sqlite").is_file():
+    if not is_of_a_study(path):
         return
     steps = (step for step in Ledger(folder / "ledger.sqlite").records(StepEntry) if step.kind == "predict")
     results = [result for step in steps if Path((result := PredictResult.from_body(step.result)).file).name == name]

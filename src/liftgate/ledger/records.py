@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self
 
 from liftgate.errors import LedgerError
-from liftgate.study.records import VerdictWord
+from liftgate.study.literals import VerdictWord
 
 Body = Mapping[str, Any]
 """Plain JSON values by name, as an entry holds them."""

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, overload
 
 from liftgate.data.detections import PredictionsSource
-from liftgate.errors import UsageError
-from liftgate.evaluation import compare as comparing
-from liftgate.evaluation import evaluate as evaluating
-from liftgate.evaluation import multiple_comparisons
-from liftgate.evaluation.label_errors import compare_with_errors, evaluate_with_errors
-from liftgate.evaluation.oks_sigmas import Sigmas
-from liftgate.evaluation.pck import Pck
+from liftgate.evaluation.metric_options import Pck, Sigmas
 from liftgate.evaluation.records import Comparison, Comparisons, Evaluation
-from liftgate.evaluation.sample_size import (
-    SizeAnswer,
-    size_from_pilot,
-)
-from liftgate.evaluation.sample_size import size_difference as size_difference
-from liftgate.evaluation.sample_size import size_kappa as size_kappa
-from liftgate.evaluation.sample_size import size_rate as size_rate
-from liftgate.evaluation.sample_size import size_seeds as size_seeds
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
 from liftgate.evaluation.truth import Truth, read_truth
 from liftgate.progress import Progress, silent
 from liftgate.services.evidence_inputs import read_inputs
 from liftgate.services.image_level_request import ImageLevelRequest
-from liftgate.services.label_error_rate import label_error_rate
-from liftgate.study.records import ClaimWord, Rule
-from liftgate.suggestions import suggestion
+from liftgate.study.literals import ClaimWord, Rule
+
+# What measures is imported by the function that needs it: to evaluate one model takes a third of it.
 
 
 def evaluate(
@@ -97,8 +82,13 @@ def evaluate(
     chosen = inputs.thresholds[0] if inputs.thresholds else None
     spec = replace(spec, threshold=chosen, slices=inputs.slices)
     if label_errors is None:
+        from liftgate.evaluation import evaluate as evaluating
+
         result = evaluating.evaluate(inputs.truth, inputs.predictions[0], spec)
     else:
+        from liftgate.evaluation.label_errors import evaluate_with_errors
+        from liftgate.services.label_error_rate import label_error_rate
+
         result = evaluate_with_errors(
             inputs.truth, inputs.predictions[0], spec, label_error_rate(label_errors, inputs.truth)
         )
@@ -170,8 +160,13 @@ def compare(
     spec = replace(spec, thresholds=inputs.thresholds, slices=inputs.slices)
     first, second = inputs.predictions
     if label_errors is None:
+        from liftgate.evaluation import compare as comparing
+
         result = comparing.compare(inputs.truth, first, second, spec)
     else:
+        from liftgate.evaluation.label_errors import compare_with_errors
+        from liftgate.services.label_error_rate import label_error_rate
+
         result = compare_with_errors(inputs.truth, first, second, spec, label_error_rate(label_errors, inputs.truth))
     return replace(result, caveats=(*inputs.caveats(), *result.caveats))
 
@@ -229,6 +224,8 @@ def compare_arms(
         Refused: as `compare`.
         UsageError: as `compare`, or no treatment.
     """
+    from liftgate.evaluation import multiple_comparisons
+
     spec = ComparisonSpec(metric, margin, rule, claim, level, conf, sigmas)
     spec.validate()
     sources = (control, *treatments.values())
@@ -242,108 +239,3 @@ def compare_arms(
     result = multiple_comparisons.compare_arms(inputs.truth, first, named, spec)
     noted = {name: replace(one, caveats=(*inputs.caveats(), *one.caveats)) for name, one in result.treatments.items()}
     return replace(result, treatments=noted)
-
-
-def size_models(
-    truth: Truth,
-    control: PredictionsSource,
-    treatment: PredictionsSource,
-    difference: float,
-    *,
-    metric: str = "mAP50-95",
-    margin: float = 0.0,
-    groups: str | None = None,
-    split: str | None = None,
-    images: Path | str | None = None,
-    level: float = 0.95,
-    power: float = 0.8,
-    conf: float = 0.25,
-    sigmas: Sigmas = None,
-    common: bool = False,
-    open_anyway: str | None = None,
-    progress: Progress = silent,
-) -> SizeAnswer:
-    """Return how many groups are needed to show a `difference` of two models, planned from a pilot's predictions.
-
-    Beside the images drawn at random: how many by design (`data sample --for compare`), and how many judgements.
-
-    Args:
-        truth: as in `compare`.
-        control: as in `compare`.
-        treatment: as in `compare`.
-        difference: the difference to detect.
-        metric: as in `compare`.
-        margin: as in `compare`.
-        groups: as in `compare`.
-        split: as in `compare`.
-        images: as in `compare`.
-        level: as in `compare`.
-        power: probability that the comparison passes.
-        conf: as in `compare`.
-        sigmas: as in `compare`.
-        common: as in `compare`.
-        open_anyway: as in `compare`.
-        progress: as in `compare`.
-
-    Raises:
-        Refused: as `compare`.
-        UsageError: as `compare`, the pilot has no interval, or the difference is not above the margin.
-    """
-    from liftgate.services.size_ways import with_ways  # judging draws pictures: other measurements need none
-
-    ComparisonSpec(metric, margin, level=level, conf=conf, sigmas=sigmas).validate()
-    dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
-    pilot = compare(
-        dataset, control, treatment, metric=metric, margin=margin, level=level, conf=conf, sigmas=sigmas,
-        common=common, open_anyway=open_anyway, progress=progress,
-    )  # fmt: skip
-    answer = size_from_pilot(pilot, difference, margin=margin, level=level, power=power)
-    return with_ways(answer, dataset, (control, treatment), metric=metric, conf=conf, common=common)
-
-
-@overload
-def size(
-    claim: Literal["rate", "difference"], first: float, second: float, /, *, per_group: float = 1.0, icc: float = 0.0,
-    level: float = 0.95, power: float = 0.8, have: int | None = None,
-) -> SizeAnswer: ...  # fmt: skip
-@overload
-def size(
-    claim: Literal["kappa"], kappa: float, half_width: float, /, *, prevalence: float = 0.5, level: float = 0.95,
-    have: int | None = None,
-) -> SizeAnswer: ...  # fmt: skip
-@overload
-def size(
-    claim: Literal["seeds"], probability: float = 0.75, /, *, have: int | None = None, tail: float = 0.05
-) -> SizeAnswer: ...
-@overload
-def size(
-    claim: Literal["models"], truth: Truth, control: PredictionsSource, treatment: PredictionsSource,
-    difference: float, /, *, metric: str = "mAP50-95", margin: float = 0.0, groups: str | None = None,
-    split: str | None = None, images: Path | str | None = None, level: float = 0.95, power: float = 0.8,
-    conf: float = 0.25, sigmas: Sigmas = None, common: bool = False, open_anyway: str | None = None,
-    progress: Progress = silent,
-) -> SizeAnswer: ...  # fmt: skip
-def size(claim: str, /, *values: object, **options: object) -> SizeAnswer:
-    """Return how much data a claim needs: the function `size_CLAIM`, with its arguments.
-
-    Args:
-        claim: `rate`, `difference`, `models`, `kappa` or `seeds`.
-        values: the positional arguments of `size_rate`, `size_difference`, `size_models`, `size_kappa`, `size_seeds`.
-        options: its keyword arguments.
-
-    Raises:
-        UsageError: no such claim, or as that function.
-
-    >>> size("rate", 0.95, 0.98).images
-    312
-    """
-    questions: dict[str, Callable[..., SizeAnswer]] = {
-        "rate": size_rate,
-        "difference": size_difference,
-        "models": size_models,
-        "kappa": size_kappa,
-        "seeds": size_seeds,
-    }
-    if claim not in questions:
-        raise UsageError(f"no claim {claim!r}", hint=suggestion(claim, questions))
-    return questions[claim](*values, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +17,7 @@ from liftgate.evaluation.alignment import on_common_images
 from liftgate.evaluation.image_level import ImageLevelThreshold
 from liftgate.evaluation.truth import faults_of_truth
 from liftgate.hashing import content_hash
-from liftgate.ledger.lockbox import nearby_folders, open_outside_study, search_locks
-from liftgate.ledger.recorded_files import require_unchanged_predictions
+from liftgate.ledger.nearby import is_of_a_study, may_be_locked, nearby_folders
 
 if TYPE_CHECKING:
     from liftgate.services.image_level_request import ImageLevelRequest
@@ -95,6 +94,10 @@ def require_unlocked(truth: Dataset, sources: Sequence[PredictionsSource], reaso
     Raises:
         Refused: they are locked, or a ledger that may lock them cannot be verified, and no reason is given.
     """
+    if not may_be_locked(nearby_folders(truth)):
+        return ""
+    from liftgate.ledger.lockbox import open_outside_study, search_locks  # where there is a ledger
+
     notes = []
     locked, unverified = search_locks(truth, nearby_folders(truth))
     if reason is not None and (locked or unverified) and not reason.strip():
@@ -123,7 +126,9 @@ def require_unchanged(source: PredictionsSource) -> None:
     """
     if isinstance(source, PrefetchedResults):
         source = source.path
-    if isinstance(source, str | Path):
+    if isinstance(source, str | Path) and is_of_a_study(Path(source)):
+        from liftgate.ledger.recorded_files import require_unchanged_predictions  # where there is a ledger
+
         require_unchanged_predictions(Path(source))
 
 
@@ -140,7 +145,7 @@ def _subject(source: PredictionsSource) -> object:
     if isinstance(source, Predictions):
         return source.content_hash()
     if not isinstance(source, str | Path):
-        return secrets.token_hex(16)  # objects of another library have no identity: every opening counts
+        return os.urandom(16).hex()  # objects of another library have no identity: every opening counts
     path = Path(source)
     return [str(path), path.stat().st_mtime_ns if path.exists() else 0]
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liftgate.data.core.dataset import Dataset
-from liftgate.data.core.image_identity import images_in_both
 from liftgate.data.detections import PredictionsSource, read_predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.image_level import ImageLevelThreshold, ThresholdRule, choose_image_threshold
 from liftgate.evaluation.truth import Truth, read_truth
-from liftgate.ledger.lockbox import require_unlocked
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,9 @@ class ImageLevelRequest:
             return ()
         if (number := self._number()) is not None:
             return (ImageLevelThreshold(positive, number),) * models
+        from liftgate.data.core.image_identity import images_in_both  # a threshold that is given needs none of it
+        from liftgate.ledger.lockbox import require_unlocked
+
         val = read_truth(self.val_truth, images=self.images)
         require_unlocked(val, "a threshold is chosen on images that are not locked")
         if shared := images_in_both(val, evaluated):

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from liftgate.hashing import OMITTED_AT_DEFAULT, content_hash
+from liftgate.study.literals import ArmWord as ArmWord
+from liftgate.study.literals import ClaimWord as ClaimWord
+from liftgate.study.literals import EngineName as EngineName
+from liftgate.study.literals import Rule as Rule
+from liftgate.study.literals import Task as Task
+from liftgate.study.literals import Use as Use
+from liftgate.study.literals import VerdictWord as VerdictWord
 
 _NOT_HASHED = ("source", "places", "engine", "regions")  # where a study is and runs changes no result
-Task = Literal["detect", "pose"]
-Rule = Literal["interval", "point"]
-Use = Literal["research", "commercial"]
-EngineName = Literal["local", "slurm"]
-ClaimWord = Literal["better", "equal"]
-"""Claim of a comparison; `equal` means within ± margin, by two one-sided tests"""
-VerdictWord = Literal["PASS", "MARGINAL", "FAIL"]
-ArmWord = Literal["FINISHED", "CAREFUL", "STOPPED"]
-"""How the training of an arm ended"""
 
 
 @dataclass(frozen=True, slots=True)

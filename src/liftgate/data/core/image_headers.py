@@ -6,7 +6,6 @@ import os
 import stat
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +71,8 @@ def read_header(path: Path) -> ImageHeader:
 
 def read_headers(paths: Sequence[Path], progress: Progress = silent) -> list[ImageHeader]:
     """Read the headers of many image files in a thread pool, in the order of `paths`."""
+    from concurrent.futures import ThreadPoolExecutor  # labels without images are measured without it
+
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     headers: list[ImageHeader] = []
     with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:

@@ -10,7 +10,8 @@ supervision.py    supervision.Detections and objects like it
 COCO results, the form that Liftgate itself writes, is `data/formats/coco/predictions.py`.
 """
 
-from liftgate.data.detections.fiftyone import from_samples
+from typing import TYPE_CHECKING
+
 from liftgate.data.detections.read import (
     PredictionsSource,
     PrefetchedResults,
@@ -18,7 +19,17 @@ from liftgate.data.detections.read import (
     read_all_predictions,
     read_predictions,
 )
-from liftgate.data.detections.supervision import from_supervision
+from liftgate.public_names import lazy_names
+
+if TYPE_CHECKING:
+    from liftgate.data.detections.fiftyone import from_samples as from_samples
+    from liftgate.data.detections.supervision import from_supervision as from_supervision
+
+_TYPES = {
+    "from_samples": "liftgate.data.detections.fiftyone",
+    "from_supervision": "liftgate.data.detections.supervision",
+}
+__getattr__ = lazy_names(__name__, {}, _TYPES)  # COCO results need neither
 
 __all__ = [
     "PredictionsSource",

@@ -9,9 +9,7 @@ from typing import Any
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
-from liftgate.data.detections import fiftyone, saved_answers, yolo_txt
 from liftgate.data.detections.builder import require_readable
-from liftgate.data.detections.supervision import from_supervision
 from liftgate.data.formats import coco
 from liftgate.data.formats.coco.class_numbering import OPTIONS
 from liftgate.errors import DataError
@@ -72,8 +70,12 @@ def read_predictions(source: PredictionsSource, dataset: Dataset) -> Predictions
     if isinstance(source, PrefetchedResults):
         return source.predictions(dataset)
     if isinstance(source, Mapping):
+        from liftgate.data.detections.supervision import from_supervision
+
         return from_supervision(source, dataset)
     if not isinstance(source, str | Path):
+        from liftgate.data.detections import fiftyone
+
         return fiftyone.from_samples(source, dataset)
     path, field = _split_field(Path(source))
     require_no_device(path)
@@ -85,6 +87,8 @@ def read_predictions(source: PredictionsSource, dataset: Dataset) -> Predictions
     if _is_results(path):
         require_readable(path, _LARGEST_STREAMED)
         return coco.read_predictions(path, dataset)
+    from liftgate.data.detections import fiftyone, saved_answers  # COCO results, the most frequent form, need neither
+
     require_readable(path)
     if path.suffix.lower() == ".csv":
         return saved_answers.read(path, dataset)
@@ -144,6 +148,8 @@ def _is_results(path: Path) -> bool:
 
 
 def _read_folder(path: Path, dataset: Dataset, field: str | None) -> Predictions:
+    from liftgate.data.detections import fiftyone, saved_answers, yolo_txt
+
     for name in ("samples.json", "labels.json"):
         if (path / name).is_file():
             return fiftyone.read(path / name, dataset, field)
