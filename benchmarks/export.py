@@ -31,7 +31,7 @@ from liftgate.data.formats.read import read
 from liftgate.data.formats.yolo.tree import write
 from liftgate.data.sampling.frames import unlabelled_dataset
 from liftgate.deploy.export.calibration import draw_calibration
-from liftgate.deploy.export.card import card_files, read_card, write_card
+from liftgate.deploy.export.card_file import card_files, read_card, write_card
 from liftgate.deploy.export.finish import model_facts
 from liftgate.deploy.export.proof import ExportProof
 from liftgate.deploy.export.quantise import Kind, QuantiseJob, quantise

@@ -28,7 +28,7 @@ from cli.test_mutated_files import place as place
 from deploy.colours import GROUPS, ULTRALYTICS, write_detector, write_images
 from deploy.registry.conftest import run_study
 from liftgate.cli import main
-from liftgate.deploy.export.card import write_card
+from liftgate.deploy.export.card_file import write_card
 from liftgate.deploy.export.described import describe_export
 from liftgate.deploy.shadow.request import ShadowRequest, create_test
 from liftgate.testing.backends import write_tree

@@ -13,8 +13,8 @@ from liftgate.backends.sandbox import sandbox_environment
 _SCRIPT = """
 import sys, torch
 from ultralytics import YOLO
-yaml, out = sys.argv[1:3]
-torch.manual_seed(0)
+yaml, out, seed = sys.argv[1:4]
+torch.manual_seed(int(seed))
 model = YOLO(yaml)
 for module in model.model.modules():
     if isinstance(module, torch.nn.BatchNorm2d):
@@ -31,12 +31,12 @@ model.save(out)
 """
 
 
-def write_checkpoint(folder: Path, keypoints: int = 0) -> Path:
+def write_checkpoint(folder: Path, keypoints: int = 0, seed: int = 0) -> Path:
     """Write a .pt and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     yaml, out = write_model(folder / "tiny.yaml", keypoints), folder / "tiny.pt"
     environment = sandbox_environment(folder / "home", os.environ)
-    command = [sys.executable, "-P", "-c", _SCRIPT, str(yaml), str(out)]
+    command = [sys.executable, "-P", "-c", _SCRIPT, str(yaml), str(out), str(seed)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert out.is_file(), done.stderr[-2000:]
     return out

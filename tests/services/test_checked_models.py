@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import liftgate
-from liftgate.deploy.export.card import TargetDevice, read_card, write_card
+from liftgate.deploy.export.card import TargetDevice
+from liftgate.deploy.export.card_file import read_card, write_card
 from liftgate.errors import UsageError
 
 onnx = pytest.importorskip("onnx")

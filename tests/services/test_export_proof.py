@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from liftgate.deploy.export.calibration import draw_calibration, read_calibration
-from liftgate.deploy.export.card import ExportCard, Source, TargetDevice, read_card, write_card
+from liftgate.deploy.export.card import ExportCard, Source, TargetDevice
+from liftgate.deploy.export.card_file import read_card, write_card
 from liftgate.deploy.export.finish import Origin, finish_export
 from liftgate.errors import DataError, UsageError
 from liftgate.services.export_proof import ExportProofs, prove_exports

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from liftgate.cli import main
-from liftgate.deploy.export.card import read_card
+from liftgate.deploy.export.card_file import read_card
 from liftgate.errors import DataError, UsageError
 from liftgate.services.export_target import export_on_target, take_export
 

@@ -18,7 +18,7 @@ import liftgate
 from liftgate.data.formats.read import read
 from liftgate.deploy.export.agreement import compare_detections
 from liftgate.deploy.export.calibration import read_calibration
-from liftgate.deploy.export.card import read_card
+from liftgate.deploy.export.card_file import read_card
 from liftgate.errors import DataError, Refused, UsageError
 from liftgate.services.exporting import ExportResult, export
 from liftgate.services.prediction import PredictionResult, predict

@@ -22,7 +22,7 @@ from liftgate.deploy.export.proof import (
     prove,
     tripwire_images,
 )
-from liftgate.deploy.export.symptoms import Symptom, symptoms_of, symptoms_of_card
+from liftgate.deploy.export.symptoms import Symptom, channels_symptom, symptoms_of, symptoms_of_card
 from liftgate.deploy.export.trusted import CHECKPOINTS
 from liftgate.deploy.runtime.predict import RUNS_HERE
 from liftgate.errors import DataError, UsageError
@@ -150,15 +150,12 @@ class Prover:
 
     def _tripwire(self, export: DescribedExport, found: Predictions) -> list[Symptom]:
         reference = self._reference_on(export, self._few)
-        said = symptoms_of(self._agreement(reference, found), self._spec.conf)
-        if said and export.card.format in RUNS_HERE:
-            turned = self._with_other_channels(export)
-            before, after = (self._agreed(reference, one) for one in (found, turned))
-            if after >= 0.8 and after > before + 0.2:
-                word = "BGR" if export.card.input.channels == "RGB" else "RGB"
-                share = f"{after:.0%} of the detections agree, not {before:.0%}"
-                message = f"the model wants {word}: with the channels turned {share}"
-                return [Symptom("contract.channels", message), *said]
+        agreement = self._agreement(reference, found)
+        said = symptoms_of(agreement, self._spec.conf)
+        if not agreement.identical and export.card.format in RUNS_HERE:
+            turned = self._agreement(reference, self._with_other_channels(export))
+            channels = channels_symptom(agreement, turned, export.card.input.channels)
+            return said if channels is None else [channels, *said]
         return said
 
     def _with_other_channels(self, export: DescribedExport) -> Predictions:
@@ -169,10 +166,6 @@ class Prover:
     def _agreement(self, reference: Predictions, found: Predictions) -> Agreement:
         """Return how far detections on the images of the tripwire agree."""
         return compare_detections(reference, found, self._spec.conf, input_pixels(self._few, found))
-
-    def _agreed(self, reference: Predictions, found: Predictions) -> float:
-        agreement = self._agreement(reference, found)
-        return (agreement.paired or 0.0) * (agreement.same_class or 0.0)
 
 
 def _worst_first(symptoms: Sequence[Symptom]) -> list[Symptom]:

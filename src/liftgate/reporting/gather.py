@@ -15,7 +15,7 @@ from liftgate.evaluation.spec import STATISTICS
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.last_run import LastRun, TrainedStage, trained_stages
 from liftgate.ledger.records import CheckEntry, DataEntry, FlowEntry, GateEntry, StepEntry, VerdictEntry
-from liftgate.ledger.results import ClaimRow, EvaluateResult, GateResult, PredictResult
+from liftgate.ledger.results import ClaimRow, EvaluateResult, ExportResult, GateResult, PredictResult
 from liftgate.ledger.workspace import Workspace
 from liftgate.reporting.browsing import image_browser, label_samples
 from liftgate.reporting.content import (
@@ -135,6 +135,12 @@ class _GateSteps(NamedTuple):
     evaluated: Sequence[_EvaluatedStep]
 
 
+def _winner(result: GateResult, needs: Sequence[StepEntry]) -> str | None:
+    """Return the arm that won, from what the gate measured or whose exports it proved; None: neither is recorded."""
+    exported = [ExportResult.from_body(need.result).arm for need in needs if need.kind == "export"]
+    return next((one.arm for one in result.measured_at), next(iter(exported), None))
+
+
 def _gate(
     study: Study,
     workspace: Workspace,
@@ -147,8 +153,8 @@ def _gate(
     browse: bool,
 ) -> GateContent:
     result = GateResult.from_body(step.result)
-    if gate.winner_of and result.measured_at:  # the arm that won is part of the result
-        gate = replace(gate, arm=result.measured_at[0].arm)
+    if gate.winner_of:  # the arm that won is part of the result
+        gate = replace(gate, arm=_winner(result, run.needs(step)))
     needs = _gate_steps(gate, run.needs(step), result)
     comparison = None if result.comparison is None else Comparison.from_dict(result.comparison)
     roles: tuple[tuple[str | None, Role], ...] = (

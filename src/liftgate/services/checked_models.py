@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.checks.checked_model import CheckedModel
-from liftgate.deploy.export.card import MODELS_OF_A_FOLDER, find_card
+from liftgate.deploy.export.card import MODELS_OF_A_FOLDER
+from liftgate.deploy.export.card_file import find_card
 from liftgate.deploy.export.trusted import CHECKPOINTS, trusted_task
 from liftgate.errors import DataError, Refused, UsageError
 

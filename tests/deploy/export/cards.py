@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from liftgate.deploy.export.card import ExportCard, InputContract, OutputContract, Source, card_files
+from liftgate.deploy.export.card import ExportCard, InputContract, OutputContract, Source
+from liftgate.deploy.export.card_file import card_files
 
 WEIGHTS = Source("best.pt", "ab" * 32, "AGPL-3.0")
 

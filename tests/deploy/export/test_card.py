@@ -9,16 +9,8 @@ from typing import Any
 import pytest
 
 from deploy.export.cards import sound_card
-from liftgate.deploy.export.card import (
-    CARD,
-    CalibrationRecord,
-    OutputContract,
-    Source,
-    TargetDevice,
-    card_files,
-    read_card,
-    write_card,
-)
+from liftgate.deploy.export.card import CARD, CalibrationRecord, OutputContract, Source, TargetDevice
+from liftgate.deploy.export.card_file import card_files, find_card, read_card, write_card
 from liftgate.errors import DataError
 
 
@@ -50,9 +42,29 @@ def test_the_card_of_a_model_that_is_a_folder_lies_beside_it(tmp_path: Path) -> 
     card = replace(sound_card(tmp_path), format="openvino", model="model_openvino", files=files)
     write_card(card, tmp_path)
     assert read_card(tmp_path / "model_openvino") == card
+    assert read_card(tmp_path / "model_openvino" / "model.xml") == card, "of a file of it, too"
     (tmp_path / "model_openvino" / "added.bin").write_text("x")
     with pytest.raises(DataError, match="a file that its card does not name"):
         read_card(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["another", "another/model.onnx", "another.onnx", "nothing"])
+def test_a_card_that_lies_beside_something_else_is_not_its_card(tmp_path: Path, place: str) -> None:
+    """A registry or a folder of exports may hold folders and files that no card is about."""
+    write_card(sound_card(tmp_path), tmp_path)
+    (tmp_path / "another").mkdir()
+    (tmp_path / "another" / "model.onnx").write_bytes(b"a model")
+    (tmp_path / "another.onnx").write_bytes(b"a model")
+    assert find_card(tmp_path / place) is None
+    with pytest.raises(DataError, match="has no card"):
+        read_card(tmp_path / place)
+
+
+def test_a_damaged_card_beside_a_model_is_an_error_and_not_no_card(tmp_path: Path) -> None:
+    write_card(sound_card(tmp_path), tmp_path)
+    (tmp_path / CARD).write_text("{")
+    with pytest.raises(DataError, match="the card is no JSON"):
+        read_card(tmp_path / "model.onnx")
 
 
 def test_the_readme_says_what_the_card_says(tmp_path: Path) -> None:

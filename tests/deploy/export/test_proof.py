@@ -46,6 +46,33 @@ def test_two_models_that_find_nothing_are_not_equal() -> None:
         prove("dead", truth, nothing(truth), nothing(truth), ProofSpec())
 
 
+def ending(truth: Dataset, scores: list[float], away: float = 0.0, **settings: object) -> Predictions:
+    """Return three detections of the first image, the last of them `away` pixels aside."""
+    boxes = np.array([[0, 0, 10, 10], [20, 20, 40, 40], [50 + away, 50, 60 + away, 60]], dtype=np.float64)
+    rows = len(scores)
+    none = np.zeros(rows, dtype=np.int64)
+    made = replace(found(truth), image=none, cls=none, boxes=boxes[:rows], scores=np.array(scores), sides=None)
+    return replace(made, settings=settings)
+
+
+def test_a_detection_just_where_a_list_ends_may_lie_beyond_its_end_in_the_other() -> None:
+    """Rounding of the last bit decides what comes out as number 300, or just above the least confidence."""
+    truth = factory.dataset(4)
+    full = {"max_det": 3, "conf": 0.001}
+    assert are_identical(ending(truth, [0.9, 0.5, 0.2], **full), ending(truth, [0.9, 0.5, 0.19999], 400, **full))
+    assert are_identical(ending(truth, [0.9, 0.5, 0.00105], conf=0.001), ending(truth, [0.9, 0.5], conf=0.001))
+    assert are_identical(ending(truth, [0.9, 0.5], conf=0.001), ending(truth, [0.9, 0.5, 0.00105], conf=0.001))
+
+
+@pytest.mark.parametrize("settings", [{}, {"conf": 0.001}, {"conf": 0.001, "max_det": 4}])
+def test_any_other_detection_without_a_partner_is_a_difference(settings: dict[str, object]) -> None:
+    truth = factory.dataset(4)
+    whole = ending(truth, [0.9, 0.5, 0.2], **settings)
+    assert not are_identical(whole, ending(truth, [0.9, 0.5, 0.2], 400, **settings))
+    assert not are_identical(whole, ending(truth, [0.9, 0.5], **settings))
+    assert not are_identical(ending(truth, [0.9, 0.5], **settings), whole)
+
+
 def test_the_same_detections_that_hit_nothing_do_not_pass() -> None:
     truth = factory.dataset(24, n_groups=8)
     beside = replace(found(truth), boxes=found(truth).boxes + 5_000.0)

@@ -88,6 +88,41 @@ def test_an_openvino_model_without_its_weights_is_an_error(tmp_path: Path) -> No
         open_openvino(tmp_path / "a.xml")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('type="Convolution" version="opset1"', 'type="Convolution" version="opset99"', "needs an opset"),
+        ('type="Convolution" version="opset1"', 'type="Mystery" version="extension"', "operations that the runtime"),
+        ('type="Convolution" version="opset1"', 'type="Mystery" version="opset1"', "operations that the runtime"),
+        ("</net>", "", "only a part of one"),
+        ('<net name="', '<nat name="', "only a part of one"),
+    ],
+)
+def test_an_openvino_model_that_the_runtime_cannot_run_is_one_error_with_its_cause(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    openvino = pytest.importorskip("openvino")
+    path = tmp_path / "a.xml"
+    openvino.save_model(openvino.convert_model(str(write_detector(tmp_path / "a.onnx"))), path)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(DataError, match=message) as caught:
+        open_openvino(path, threads=1)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("kept", [0, 100])
+def test_an_openvino_model_whose_weights_are_cut_short_is_named(tmp_path: Path, kept: int) -> None:
+    openvino = pytest.importorskip("openvino")
+    path = tmp_path / "a.xml"
+    openvino.save_model(openvino.convert_model(str(write_detector(tmp_path / "a.onnx"))), path)
+    weights = path.with_suffix(".bin")
+    weights.write_bytes(weights.read_bytes()[:kept])
+    with pytest.raises(DataError, match="weights are damaged or cut short"):
+        open_openvino(path, threads=1)
+
+
 def ncnn_model(folder: Path) -> Path:
     """A network that gives twice its input, in ncnn's text form; it has no weights."""
     folder.mkdir()

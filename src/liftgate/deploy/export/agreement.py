@@ -47,12 +47,18 @@ class Agreement:
     """Rank correlation of the best score of each image and class, wherever the boxes are"""
     identical: bool
     """Whether all detections, of any confidence, are the same: 0 without a partner, boxes and keypoints within 0.05 px,
-    scores within 1e-4; False where there are none"""
+    scores within 1e-4, but for those that lie just where the list of an image ends; False where there are none"""
 
     @property
     def paired(self) -> float | None:
         """Share of the reference's detections that have a partner; None: it has none."""
         return self.n_pairs / self.n_reference if self.n_reference else None
+
+    @property
+    def disagreement(self) -> float:
+        """0 (the same) to 3: detections without a partner of their class, and what is missing of IoU and of rank."""
+        same = (self.paired or 0.0) * (self.same_class or 0.0)
+        return (1 - same) + (1 - (self.median_iou or 0.0)) + (1 - (self.rank or 0.0))
 
 
 def compare_detections(
@@ -97,8 +103,12 @@ def compare_detections(
 
 
 def are_identical(one: Predictions, other: Predictions) -> bool:
-    """Return whether both have the same detections, within 0.05 pixels and 1e-4 of score; nothing is not the same."""
-    if not len(one) or len(one) != len(other) or one.images != other.images:
+    """Return whether both have the same detections, within 0.05 pixels and 1e-4 of score; nothing is not the same.
+
+    A detection whose score is within 1e-4 of where the list of its image ends, at the least confidence or at the
+    largest number of detections, may lie just beyond that end in the other.
+    """
+    if not len(one) or not len(other) or one.images != other.images:
         return False
     if (one.keypoints is None) != (other.keypoints is None):
         return False
@@ -109,9 +119,16 @@ def are_identical(one: Predictions, other: Predictions) -> bool:
     return True
 
 
+def _end(predictions: Predictions, rows: NDArray[np.int64]) -> float:
+    """Return the score at which the list of an image's detections ends."""
+    conf, most = (predictions.settings.get(name) for name in ("conf", "max_det"))
+    end = float(conf) if isinstance(conf, int | float) else -1.0
+    full = isinstance(most, int) and len(rows) >= most > 0
+    return max(end, float(predictions.scores[rows].min())) if full else end
+
+
 def _are_same(one: Predictions, other: Predictions, mine: NDArray[np.int64], theirs: NDArray[np.int64]) -> bool:
-    if len(mine) != len(theirs):
-        return False
+    end = max(_end(one, mine), _end(other, theirs)) + SAME_SCORE
     free = np.ones(len(theirs), dtype=np.bool_)
     for row in mine:
         near = (
@@ -124,10 +141,11 @@ def _are_same(one: Predictions, other: Predictions, mine: NDArray[np.int64], the
             away = np.abs(other.keypoints[theirs, :, :2] - one.keypoints[row, :, :2])
             near &= away.reshape(len(theirs), -1).max(axis=1, initial=0) <= SAME_PIXELS
         found = np.flatnonzero(near)
-        if not len(found):
+        if len(found):
+            free[found[0]] = False
+        elif one.scores[row] > end:
             return False
-        free[found[0]] = False
-    return True
+    return not (free & (other.scores[theirs] > end)).any()
 
 
 def _pairs(

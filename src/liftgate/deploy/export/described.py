@@ -21,11 +21,9 @@ from liftgate.deploy.export.card import (
     Precision,
     Source,
     Task,
-    card_files,
-    find_card,
-    read_card,
-    require_consistent,
 )
+from liftgate.deploy.export.card_file import card_files, find_card, read_card
+from liftgate.deploy.export.card_rules import require_consistent
 from liftgate.deploy.export.stated import StatedContract, from_metadata, from_openvino, with_package_files
 from liftgate.deploy.runtime.predict import has_two_outputs, open_model
 from liftgate.deploy.runtime.sessions import ModelFacts, Port
@@ -66,22 +64,13 @@ def describe_export(path: Path, classes: tuple[str, ...] | None = None) -> Descr
         DataError: the card or the file cannot be read, or its output is none that Liftgate knows.
         UsageError: the runtime is not installed.
     """
-    if (card_path := find_card(path)) is not None and _is_of(card_path, path):
+    if (card_path := find_card(path)) is not None:
         return DescribedExport(read_card(card_path), card_path.parent)
     format_, model = _format_of(path)
     session = open_model(format_, model, threads=1)
     said = from_metadata(session.facts.metadata, model) if format_ == "onnx" else from_openvino(model)
     said = with_package_files(said, model.parent)
     return _described(model, format_, session.facts, said, classes)
-
-
-def _is_of(card_path: Path, path: Path) -> bool:
-    """Return whether a card beside a file is about that file: a folder may hold other models too."""
-    if path in (card_path.parent, card_path):
-        return True
-    card = read_card(card_path, check_files=False)
-    model = card_path.parent / card.model
-    return path == model or model in path.parents
 
 
 def _format_of(path: Path) -> tuple[Format, Path]:

@@ -18,9 +18,8 @@ from liftgate.deploy.export.card import (
     Precision,
     Source,
     Task,
-    card_files,
-    write_card,
 )
+from liftgate.deploy.export.card_file import card_files, write_card
 from liftgate.deploy.runtime.predict import RUNS_HERE, load_model, open_model
 from liftgate.deploy.runtime.sessions import ModelFacts
 from liftgate.errors import DataError, LiftgateError

@@ -20,17 +20,8 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.deploy.export.agreement import Agreement, compare_detections
 from liftgate.deploy.export.calibration import CalibrationSet
-from liftgate.deploy.export.card import (
-    CARD,
-    ExportCard,
-    Format,
-    Precision,
-    TargetDevice,
-    UseSettings,
-    card_files,
-    read_card,
-    write_card,
-)
+from liftgate.deploy.export.card import CARD, ExportCard, Format, Precision, TargetDevice, UseSettings
+from liftgate.deploy.export.card_file import card_files, read_card, write_card
 from liftgate.deploy.export.symptoms import Symptom, symptoms_of
 from liftgate.deploy.runtime.images import read_pixels
 from liftgate.deploy.runtime.letterbox import Placement, input_tensor, letterbox

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from liftgate.checks.ultralytics.checkpoints import Checkpoint, read_checkpoint
-from liftgate.deploy.export.card import Source, Task, find_card, read_card
+from liftgate.deploy.export.card import Source, Task
+from liftgate.deploy.export.card_file import find_card, read_card
 from liftgate.errors import DataError, Refused
 from liftgate.hashing import file_hash
 

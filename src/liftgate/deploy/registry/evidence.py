@@ -14,7 +14,7 @@ from liftgate.ledger.entry import Entry
 from liftgate.ledger.last_run import LastRun, StepInputs, read_runs
 from liftgate.ledger.model_records import VersionVerdict
 from liftgate.ledger.records import CONTAMINATED, GateEntry, LedgerRecord, StepEntry, StudyEntry, VerdictEntry
-from liftgate.ledger.results import GateResult, PredictResult, TrainResult
+from liftgate.ledger.results import ExportResult, GateResult, PredictResult, TrainResult
 
 RERUN_HINT = "`liftgate run STUDY` decides its gates again"
 
@@ -44,6 +44,8 @@ class Judgement:
     """Whether the gate measured these weights as its subject"""
     about_exports: bool = False
     """Whether the gate compares exports with these weights: it does not say whether these are good"""
+    exports: str = ""
+    """Word and gate of exports of these weights that were not shown to be equal to them; empty: there are none"""
     late: bool = False
     """Whether the gate was written when a verdict of its name was known already"""
 
@@ -59,6 +61,8 @@ class Judgement:
             return f"the gate {verdict.gate} shows that exports equal these weights, not that the weights are good"
         if not self.rests_on_weights:
             return f"the verdict of {verdict.gate} rests on other weights of {verdict.arm}, such as another seed's"
+        if self.exports:
+            return f"exports of these weights are {self.exports}"
         if not verdict.complete:
             return "the study's last run with these weights ended before its end, so its answer may be another"
         if self.late:
@@ -125,7 +129,18 @@ def _judgement(ledger: Ledger, run: LastRun, gate: StepEntry, weights: str, regi
         head=ledger.head,
         complete=not run.flow.ended,
     )
-    return Judgement(verdict, bool(own), bool(subject.formats), _is_late(ledger, gate_entry))
+    exports = _unequal_exports(run, weights)
+    return Judgement(verdict, bool(own), bool(subject.formats), exports, _is_late(ledger, gate_entry))
+
+
+def _unequal_exports(run: LastRun, weights: str) -> str:
+    """Return word and name of a gate about exports of the weights that is no PASS; empty: there is none."""
+    for step in run.of_kind("gate"):
+        made = [ExportResult.from_body(need.result) for need in run.needs(step) if need.kind == "export"]
+        result = GateResult.from_body(step.result)
+        if result.word != "PASS" and any(one.weights_sha256 == weights for one in made):
+            return f"{result.word}, by the gate {result.gate}"
+    return ""
 
 
 def _predictions(run: LastRun) -> Iterator[tuple[StepEntry, PredictResult]]:

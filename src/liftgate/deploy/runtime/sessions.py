@@ -235,11 +235,20 @@ _CAUSES = (
         "a file of the model's weights is missing",
     ),
     (
-        r"official support for domain|opset \d+ is under development|Unsupported opset|opset_import|ai\.onnx opset",
+        r"official support for domain|opset \d+ is under development|Unsupported opset|opset_import|ai\.onnx opset"
+        r"|unsupported opset: opset\d",
         "it needs a newer opset",
     ),
-    (r"No Op registered for|is not a registered function|Fatal error: \S+ is not|custom op", "it has operations"),
-    (r"Protobuf parsing failed|INVALID_PROTOBUF|ModelProto does not have a graph|Unable to read the model", "damaged"),
+    (
+        r"No Op registered for|is not a registered function|Fatal error: \S+ is not|custom op"
+        r"|unsupported opset: |doesn't contain the operation with type",
+        "it has operations",
+    ),
+    (
+        r"Protobuf parsing failed|INVALID_PROTOBUF|ModelProto does not have a graph|Unable to read the model"
+        r"|pugi::status_ok",
+        "damaged",
+    ),
     (r"empty weights data|incorrect weights|Empty weights|bin file|out of bounds|weights", "damaged weights"),
 )
 _WORDS = {
