@@ -121,9 +121,11 @@ VERBS: dict[str, Verb] = {
     "evaluate": evaluate_all,
     "report": report,
     "run": run_again,
-    "another margin": lambda path: run_again(path, gates_lift_margin="0.06"),
 }
-"""Readers first: what runs again may mend a file"""
+RARE: dict[str, Verb] = {"another margin": lambda path: run_again(path, gates_lift_margin="0.06")}
+"""In every fifth round, because it checks the data again"""
+WRITING = ("run", "another margin", "another recipe", "resume")
+"""Verbs that write into the study: each begins with the same files, so that none meets what another mended or added"""
 TRAINING: dict[str, Verb] = {
     "another recipe": lambda path: run_again(path, arms_short_0_recipe_epochs="2"),
     "resume": lambda path: run_again(path, **PAUSED),
@@ -231,6 +233,19 @@ def in_fork(verb: str, use: Verb, path: Path, before: str) -> str:
     return OUTCOMES[code] if 0 <= code < len(OUTCOMES) else "crashed"
 
 
+def used_by(verbs: dict[str, Verb], path: Path, before: dict[str, str], flip: Flip, kept: Kept) -> dict[str, str]:
+    """Return verb → outcome, with the damage put back before each verb that writes; the study is whole afterwards."""
+    found: dict[str, str] = {}
+    flip.apply()
+    for verb, use in verbs.items():
+        if found and verb in WRITING:
+            kept.restore()
+            flip.apply()
+        found[verb] = in_fork(verb, use, path, before[verb])
+    kept.restore()
+    return found
+
+
 class Kept:
     """A copy of what the study left, to begin each flip from the same."""
 
@@ -267,7 +282,7 @@ class Flip:
 def prepared(folder: Path) -> tuple[Path, Kept]:
     """Run the study, with a training that was paused; return it, and a copy of what it left."""
     path = study(folder)
-    for use in (CHECK | VERBS).values():  # once before: the first evaluation compiles
+    for use in (CHECK | VERBS | RARE).values():  # once before: the first evaluation compiles
         use(path)
     shutil.rmtree(path.parent / "runs")
     pause(path)
@@ -280,8 +295,11 @@ def flips(count: int, folder: Path, seed: int, fresh: int, limit: float) -> int:
     os.environ["XDG_CACHE_HOME"], os.environ["XDG_STATE_HOME"] = str(folder / "cache"), str(folder / "state")
     path, kept = prepared(folder)
     before: dict[str, str] = {}
-    for part in (CHECK | VERBS | TRAINING, COMMANDS):
-        before |= {name: use(path) for name, use in part.items()}
+    for part in (CHECK | VERBS | RARE | TRAINING, COMMANDS):
+        for verb, use in part.items():
+            if verb in WRITING:
+                kept.restore()
+            before[verb] = use(path)
         kept.restore()
     dice, begun = random.Random(seed), time.monotonic()
     outcomes: dict[str, Counter[str]] = {name: Counter() for name in TARGETS}
@@ -291,11 +309,10 @@ def flips(count: int, folder: Path, seed: int, fresh: int, limit: float) -> int:
             break
         name = list(TARGETS)[number % len(TARGETS)]
         flip = Flip(folder, name, dice)
-        flip.apply()
         thorough = number // len(TARGETS) % 5 == 0
-        used = (CHECK if thorough else {}) | VERBS | (TRAINING if thorough and name in TRAINED_FROM else {})
-        found = {verb: in_fork(verb, use, path, before[verb]) for verb, use in used.items()}
-        kept.restore()
+        used = (CHECK if thorough else {}) | VERBS | (RARE if thorough else {})
+        used |= TRAINING if thorough and name in TRAINED_FROM else {}
+        found = used_by(used, path, before, flip, kept)
         if fresh and number % fresh == 0:
             flip.apply()
             again = {verb: outcome(verb, use, path, before[verb]) for verb, use in COMMANDS.items()}
@@ -316,7 +333,7 @@ def flips(count: int, folder: Path, seed: int, fresh: int, limit: float) -> int:
         print(f"flips in {name}: {in_words(totals)}")
     done = sum(totals.total() for totals in outcomes.values())
     print(f"{asked_fresh} flips also by commands in interpreters of their own: {unequal} came to something else")
-    print(f"{done} flips, seed {seed}, {len(VERBS)} to {len(CHECK | VERBS | TRAINING)} verbs each,", end=" ")
+    print(f"{done} flips, seed {seed}, {len(VERBS)} to {len(CHECK | VERBS | RARE | TRAINING)} verbs each,", end=" ")
     print(f"{time.monotonic() - begun:.0f} s: {shown} shown or crashed")
     return shown + unequal
 

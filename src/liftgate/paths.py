@@ -1,4 +1,4 @@
-"""Make paths absolute without following links."""
+"""Make paths absolute without following links, and ask for files by names that strangers chose."""
 
 from __future__ import annotations
 
@@ -15,3 +15,16 @@ def lexical(path: Path | str) -> Path:
     '/a/c'
     """
     return Path(os.path.normpath(Path(path).absolute()))
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path is a regular file; False too where the system takes no such name.
+
+    `Path.is_file` raises an error for a name that is too long: one row of a stranger's list would end the reading.
+    """
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def exists(path: Path) -> bool:
+    """Return whether something has this path; False too where the system takes no such name."""
+    return os.path.exists(path)  # noqa: PTH110

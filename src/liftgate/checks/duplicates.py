@@ -8,7 +8,6 @@ false link only makes a split a little less free; a missed link leaks training i
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections import Counter, defaultdict
@@ -24,6 +23,7 @@ from liftgate.checks.images.copies import LocatedImage, best_turned_correlation,
 from liftgate.checks.images.neighbours import MIN_CORRELATION_GAP, MIN_Z, frame_name
 from liftgate.checks.images.scan import ImageScan
 from liftgate.checks.subject import Subject
+from liftgate.data.core.csv_tables import csv_writer
 
 Kind = Literal["exact", "near", "source", "time"]
 KINDS: tuple[Kind, ...] = ("exact", "near", "source", "time")
@@ -93,8 +93,8 @@ def group_names(subject: Subject, links: Sequence[Link]) -> dict[str, dict[str, 
 
 def groups_csv(groups: Mapping[str, str]) -> str:
     """Return the text of a CSV file with the columns image and group, as `--groups` reads it."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    table = csv_writer(text)
     table.writerow(("image", "group"))
     table.writerows(sorted(groups.items()))
     return text.getvalue()

@@ -6,8 +6,12 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from liftgate.errors import DataError
+
+if TYPE_CHECKING:
+    from _csv import Writer
 
 _LARGEST = 1 << 30
 """Bytes: a row for each of ten million images; all rows are held at once"""
@@ -49,7 +53,30 @@ def table_bytes(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> byt
     b'image,split\n"a,b.jpg",val\n'
     """
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv_writer(out)
     writer.writerow(columns)
     writer.writerows(rows)
     return out.getvalue().encode("utf-8", "surrogateescape")
+
+
+def csv_writer(out: IO[str]) -> Writer:
+    r"""Return a writer of rows that end with \n.
+
+    Python before 3.13 quotes a carriage return only where it is part of the line ends; unquoted it would read as one.
+
+    >>> out = io.StringIO(newline="")
+    >>> _ = csv_writer(out).writerow(("a\rb", "val"))
+    >>> out.getvalue()
+    '"a\rb",val\n'
+    """
+    return csv.writer(_WithLineFeeds(out), lineterminator="\r\n")
+
+
+class _WithLineFeeds:
+    """Takes one row at a time, as `csv.writer` gives them, and ends it with a line feed alone."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+
+    def write(self, row: str) -> int:
+        return self._out.write(row.removesuffix("\r\n") + "\n")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from liftgate.errors import DataError
+from liftgate.paths import is_file
 
 _PLAIN = re.compile(r"\w[\w-]*(\.\w[\w-]*)*")  # one part, nothing special in it: as nearly all are
 
@@ -31,7 +32,7 @@ def safe_path(name: str, folder: Path | None = None, *, keep_backslash: bool = F
         return _below(name)
     if "\\" in name and folder is not None and os.sep == "/":
         literal = _below(name)
-        if literal and (folder / literal).is_file():
+        if literal and is_file(folder / literal):
             return literal
     return _below(name.replace("\\", "/"))
 

@@ -13,6 +13,7 @@ from liftgate.data.core.dataset import Image
 from liftgate.data.core.image_headers import SUFFIXES
 from liftgate.errors import DataError
 from liftgate.hashing import content_hash
+from liftgate.paths import is_file
 from liftgate.progress import Progress, report_progress, silent
 
 _SAFE = re.compile(r"[\w .()+=@-]{1,80}", re.ASCII)
@@ -44,7 +45,7 @@ def link_images(images: Sequence[Image], folder: Path, progress: Progress = sile
         DataError: as `link_image`.
     """
     for image in report_progress(images, "linking images", progress):
-        if image.path.is_file():
+        if is_file(image.path):
             link_image(image.path, folder / image.id)
 
 

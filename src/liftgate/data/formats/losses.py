@@ -12,6 +12,7 @@ from liftgate.data.core.dataset import Dataset, Image
 from liftgate.data.core.faults import unread_images
 from liftgate.data.formats.cvat.tracks import TRACKS, track_of
 from liftgate.data.grouping.groups import GROUPS_FILE
+from liftgate.paths import is_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def images_left_out(dataset: Dataset, to: str) -> tuple[NDArray[np.bool_], tuple
         unlabelled &= np.bincount(labels.image, minlength=count) == 0
         reasons.append(("images without labels: left out, because in this format they would look empty", unlabelled))
     if to == "yolo":
-        absent = np.array([not image.path.is_file() for image in dataset.images], dtype=np.bool_)
+        absent = np.array([not is_file(image.path) for image in dataset.images], dtype=np.bool_)
         small = np.array([min(image.width, image.height) < 10 for image in dataset.images], dtype=np.bool_)
         held = labels.image[~labels.crowd & ~labels.ignore]
         emptied = (np.bincount(labels.image, minlength=count) > 0) & (np.bincount(held, minlength=count) == 0)

@@ -16,6 +16,7 @@ from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints, Labels,
 from liftgate.data.core.fingerprint import file_hashes
 from liftgate.data.provenance.licences import strictest
 from liftgate.errors import DataError
+from liftgate.paths import is_file
 from liftgate.progress import Progress, silent
 
 
@@ -249,7 +250,7 @@ def _same_images(datasets: Sequence[Dataset], names: Sequence[str], progress: Pr
     sizes: dict[int, list[tuple[str, Image]]] = defaultdict(list)
     for dataset, name in zip(datasets, names, strict=True):
         for image in dataset.images:
-            if image.path.is_file():
+            if is_file(image.path):
                 sizes[image.path.stat().st_size].append((name, image))
     suspects = [pair for pairs in sizes.values() if len({name for name, _ in pairs}) > 1 for pair in pairs]
     seen: dict[str, list[tuple[str, Image]]] = defaultdict(list)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 
+from liftgate.data.core.csv_tables import csv_writer
 from liftgate.data.video_frames.library import pyav
 from liftgate.data.video_frames.records import FrameRow, FrameSource, Request
 from liftgate.data.video_frames.sources import safe_name
@@ -132,6 +132,6 @@ def frame_row(
 def write_manifest(path: Path, rows: Iterable[FrameRow]) -> None:
     """Write frames.csv: the same rows give the same bytes."""
     with replacing(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(astuple(row) for row in rows)

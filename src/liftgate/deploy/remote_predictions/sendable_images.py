@@ -15,6 +15,7 @@ from pathlib import Path
 from liftgate.data.core.dataset import Dataset, Image
 from liftgate.data.core.pictures import open_picture
 from liftgate.errors import DataError, Refused
+from liftgate.paths import is_file
 
 _FORMATS = ("AVIF", "BMP", "JPEG", "JPEG2000", "MPO", "PNG", "TIFF", "WEBP")
 """What Pillow may try; not EPS, whose reader starts another program."""
@@ -53,7 +54,7 @@ def require_own_images(dataset: Dataset, folders: Sequence[Path], allowed: Colle
         DataError: images are missing.
         Refused: an image lies elsewhere.
     """
-    if missing := [image.id for image in dataset.images if not image.path.is_file()]:
+    if missing := [image.id for image in dataset.images if not is_file(image.path)]:
         raise DataError("missing images cannot be sent", where=dataset.source, got=", ".join(missing[:3]))
     inside = [*folders, *(Path(folder).resolve() for folder in allowed)]
     outside = [image for image in dataset.images if not _is_inside(image.path.resolve(), inside)]

@@ -27,7 +27,7 @@ from liftgate.data.formats.coco.document import (
 from liftgate.data.formats.columns import whole_visibility
 from liftgate.data.provenance.licences import canonical_licence, strictest
 from liftgate.errors import DataError
-from liftgate.paths import lexical
+from liftgate.paths import is_file, lexical
 from liftgate.progress import Progress, silent
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ def _find_folder(source: Path, split: str | None, rows: Sequence[ImageRow]) -> P
     candidates += [here / "images" / tail, above / "images" / tail]
     samples = [row.file_name for row in rows[:: max(1, len(rows) // 16)]]
     counted = [
-        (sum((folder / safe_path(sample, folder)).is_file() for sample in samples), folder) for folder in candidates
+        (sum(is_file(folder / safe_path(sample, folder)) for sample in samples), folder) for folder in candidates
     ]
     best = max(counted, key=lambda pair: pair[0], default=(0, here))
     return best[1] if best[0] else None

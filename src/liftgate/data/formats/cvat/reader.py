@@ -21,7 +21,7 @@ from liftgate.data.formats.cvat.shapes import SHAPES, BadShape, Shape, between, 
 from liftgate.data.formats.cvat.tracks import TRACKS
 from liftgate.documents import DocumentError, Limits, iterate_xml
 from liftgate.errors import DataError
-from liftgate.paths import lexical
+from liftgate.paths import is_file, lexical
 from liftgate.progress import Progress, silent
 
 _LARGEST = 2 << 30
@@ -312,7 +312,7 @@ def _find_folder(source: Path, names: list[str]) -> Path | None:
     here = source.parent
     samples = names[:: max(1, len(names) // 16)]
     for folder in (here / "images", here, here / "images" / "default", here.parent / "images"):
-        if any(_file(folder, safe_path(name, folder)).is_file() for name in samples):
+        if any(is_file(_file(folder, safe_path(name, folder))) for name in samples):
             return folder
     return None
 
@@ -321,7 +321,7 @@ def _file(folder: Path, name: str) -> Path:
     """Return the file of an image; the name of a video's frame has no suffix."""
     if re.fullmatch(r"frame_\d{6,}", name):
         for suffix in (".jpg", ".PNG", ".png", ".jpeg"):
-            if (folder / f"{name}{suffix}").is_file():
+            if is_file(folder / f"{name}{suffix}"):
                 return folder / f"{name}{suffix}"
     return folder / name
 

@@ -13,6 +13,7 @@ from liftgate.data.core.safe_names import require_utf8_names
 from liftgate.data.formats.links import link_image, safe_names
 from liftgate.data.formats.voc.annotation import SIDES
 from liftgate.files import write_text
+from liftgate.paths import is_file
 from liftgate.progress import Progress, report_progress, silent
 
 
@@ -31,7 +32,7 @@ def write(dataset: Dataset, folder: Path, progress: Progress = silent) -> Path:
     classes = [escape(word) for word in dataset.classes]
     pairs = list(zip(dataset.images, names, strict=True))
     for index, (image, name) in enumerate(report_progress(pairs, "writing", progress)):
-        if image.path.is_file():
+        if is_file(image.path):
             link_image(image.path, folder / "JPEGImages" / name)
         if image.label is not None:
             labels = dataset.labels.take(rows[starts[index] : starts[index + 1]])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from liftgate.data.core.image_headers import SUFFIXES
 from liftgate.data.formats.yolo.document import DataYaml
-from liftgate.paths import lexical
+from liftgate.paths import exists, is_file, lexical
 
 SPLITS = ("train", "val", "test")
 _MANY_FOLDERS = 2_000
@@ -85,18 +85,18 @@ def _resolve(document: DataYaml, base: Path, key: str, entry: object) -> Path | 
         document.fault("split_missing", key, f"{key}: {_shown(entry)} is no path")
         return None
     own = document.path.absolute().parent
-    if (path := _join(base, entry)).exists():
+    if exists(path := _join(base, entry)):
         return path
     if entry.startswith("../"):
         for folder in (base, own):
-            if (path := _join(folder, entry[3:])).exists():
+            if exists(path := _join(folder, entry[3:])):
                 document.fault("path_roboflow", key, f"{entry} is not there: {path} is used")
                 return path
-    if (path := _join(own, entry)).exists():
+    if exists(path := _join(own, entry)):
         document.fault("path_elsewhere", key, f"{_join(base, entry)} is not there: {path} is used")
         return path
     for path in _usual_places(own, key, entry):
-        if path.exists():
+        if exists(path):
             document.fault("path_elsewhere", key, f"{entry}{_origin(entry)} is not there: {path} is used")
             return path
     document.fault("split_missing", key, f"{key}: {_join(base, entry)}{_origin(entry)} is not there")
@@ -162,7 +162,7 @@ def _walk(document: DataYaml, folder: Path) -> list[Path]:
 
 
 def _read_list(document: DataYaml, file: Path, base: Path) -> list[Path]:
-    if not file.is_file() or file.stat().st_size > _LARGEST_LIST:  # /dev/zero has no end, and a pipe no beginning
+    if not is_file(file) or file.stat().st_size > _LARGEST_LIST:  # /dev/zero has no end, and a pipe no beginning
         document.fault("split_missing", "path", f"{file} is no list: a device, a pipe, or over {_LARGEST_LIST:,} bytes")
         return []
     try:
@@ -181,7 +181,7 @@ def _read_list(document: DataYaml, file: Path, base: Path) -> list[Path]:
         path = _join(file.parent, line)
         if not line.startswith("./") and not Path(line).is_absolute():
             loose += 1
-            if not path.exists() and (other := _join(base, line)).exists():
+            if not exists(path) and exists(other := _join(base, line)):
                 path = other
         found.append(path)
     if loose:

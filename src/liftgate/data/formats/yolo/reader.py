@@ -15,7 +15,7 @@ from liftgate.data.formats.yolo.listing import base_folder, list_images
 from liftgate.data.formats.yolo.rows import LabelRows, parse_rows
 from liftgate.documents import DocumentError, decode, read_limited
 from liftgate.errors import DataError
-from liftgate.paths import lexical
+from liftgate.paths import is_file, lexical
 from liftgate.progress import Progress, silent
 
 _LARGEST_LABEL = 64 << 20
@@ -127,7 +127,7 @@ def _images(
             width=header.width,
             height=header.height,
             split=split,
-            label=label if label.is_file() else None,
+            label=label if is_file(label) else None,
             orientation=header.orientation,
         )
         images.append(image)

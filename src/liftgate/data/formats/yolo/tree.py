@@ -38,7 +38,7 @@ from liftgate.documents import LARGE, Limits, load_json, load_yaml
 from liftgate.errors import DataError, Refused
 from liftgate.files import atomic_folder, fsync_folder, require_empty, write_bytes, write_json, write_text
 from liftgate.hashing import content_hash, file_hash
-from liftgate.paths import lexical
+from liftgate.paths import is_file, lexical
 from liftgate.progress import Progress, report_progress, silent
 
 
@@ -219,7 +219,7 @@ def _entries(dataset: Dataset, repeats: Mapping[str, int], faithful: bool, progr
         if image.split is not None
         and min(image.width, image.height) >= 10
         and repeats.get(image.id, 1) > 0
-        and image.path.is_file()
+        and is_file(image.path)
     ]
     names = safe_names(dataset.images[index] for index in seen)
     unread = unread_images(dataset)
