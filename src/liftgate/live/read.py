@@ -17,6 +17,7 @@ from liftgate.ledger.model_records import VersionEntry
 from liftgate.ledger.records import CheckEntry, FindingRow, StudyEntry, VerdictEntry
 from liftgate.ledger.runs import UNFINISHED, RunFolder, RunRecord
 from liftgate.ledger.workspace import Workspace
+from liftgate.live.months import BoardMonths, read_months
 from liftgate.live.shadow_tests import BoardShadow, logs_with_tests, read_shadow
 from liftgate.pipeline.control.status import Status, status_of, workspaces
 from liftgate.progress import duration
@@ -82,6 +83,7 @@ class BoardStudy:
     budget: tuple[Ceiling, ...] = ()
     findings: tuple[FindingRow, ...] = ()
     verdicts: tuple[BoardVerdict, ...] = ()
+    months: BoardMonths | None = None
     report: Path | None = None
 
 
@@ -153,7 +155,11 @@ def places(paths: Iterable[Path]) -> Places:
 
 def read_board(studies: Sequence[Path], registries: Sequence[Path], logs: Sequence[Path] = ()) -> Board:
     """Return the board; what cannot be read says why, and the rest is shown."""
-    return Board(tuple(map(read_study, studies)), tuple(map(read_registry, registries)), tuple(map(read_shadow, logs)))
+    return Board(
+        tuple(read_study(folder, registries) for folder in studies),
+        tuple(map(read_registry, registries)),
+        tuple(map(read_shadow, logs)),
+    )
 
 
 FileState = tuple[str, int, int]
@@ -169,9 +175,10 @@ def fingerprint_of(path: Path) -> FileState | None:
     return str(path), about.st_mtime_ns, about.st_size
 
 
-def fingerprint(folder: Path) -> tuple[FileState, ...]:
-    """Return what changes when a study's place on the board does: times and sizes of its files."""
+def fingerprint(folder: Path, registries: Sequence[Path] = ()) -> tuple[FileState, ...]:
+    """Return what changes when a study's place on the board does: times and sizes of its files, and of registries."""
     files = [folder / name for name in _CHANGING]
+    files += [registry / "ledger.sqlite" for registry in registries]
     running = _unfinished_run(folder)
     if running is not None:
         files.append(running.path / "events.jsonl")
@@ -184,16 +191,16 @@ def log_fingerprint(log: Path) -> tuple[FileState, ...]:
     return tuple(state for path in files if (state := fingerprint_of(path)) is not None)
 
 
-def read_study(folder: Path) -> BoardStudy:
-    """Return one study, from the folder of its results."""
+def read_study(folder: Path, registries: Sequence[Path] = ()) -> BoardStudy:
+    """Return one study, from the folder of its results and the registries that may have its models."""
     try:
-        return _read_study(folder)
+        return _read_study(folder, registries)
     except (LiftgateError, OSError) as error:
         what = error.what if isinstance(error, LiftgateError) else str(error.strerror)
         return BoardStudy(folder.name, "", None, problem=what)
 
 
-def _read_study(folder: Path) -> BoardStudy:
+def _read_study(folder: Path, registries: Sequence[Path]) -> BoardStudy:
     status = status_of(folder)
     ledger = Ledger(folder / "ledger.sqlite")
     study = _study_of(folder)
@@ -204,6 +211,7 @@ def _read_study(folder: Path) -> BoardStudy:
     newest = {one.gate: one for one in ledger.records(VerdictEntry)}
     chart, points = (None, ()) if status.pid is None else _current(folder, study, status)
     report = folder / "report.html"
+    price = study.budget.usd_per_hour if study else None
     return BoardStudy(
         name=folder.name,
         question=without_folders(question),
@@ -215,6 +223,7 @@ def _read_study(folder: Path) -> BoardStudy:
         budget=() if study is None else tuple(_ceilings(study.budget, status)),
         findings=checks[-1].findings if checks else (),
         verdicts=tuple(BoardVerdict(one.gate, one.word, one.sentence, one.caveats) for one in newest.values()),
+        months=read_months(ledger, registries, price),
         report=report if report.is_file() else None,
     )
 

@@ -78,7 +78,7 @@ class BoardFiles:
                 self._places, self._looked = places(self._paths), now
             studies, registries, logs = self._places
             return Board(
-                tuple(self._study(folder, now) for folder in studies),
+                tuple(self._study(folder, registries, now) for folder in studies),
                 tuple(self._registry(folder, now) for folder in registries),
                 tuple(self._shadow(folder, now) for folder in logs),
             )
@@ -87,12 +87,12 @@ class BoardFiles:
         """Return the parts of the board as HTML."""
         return render_parts(self.read())
 
-    def _study(self, folder: Path, now: float) -> BoardStudy:
-        known, seen = self._studies.get(folder), fingerprint(folder)
+    def _study(self, folder: Path, registries: Sequence[Path], now: float) -> BoardStudy:
+        known, seen = self._studies.get(folder), fingerprint(folder, registries)
         # Times that are left, and processes that died, are in no file.
         lives = known is not None and known.value.status is not None and known.value.status.pid is not None
         if known is None or known.seen != seen or (lives and now - known.at >= _AGAIN_EVERY):
-            known = self._studies[folder] = _Known(read_study(folder), seen, now)
+            known = self._studies[folder] = _Known(read_study(folder, registries), seen, now)
         return known.value
 
     def _registry(self, folder: Path, now: float) -> BoardRegistry:

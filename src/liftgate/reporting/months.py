@@ -77,6 +77,14 @@ class MonthContent:
     drift: tuple[str, ...]
     """What `liftgate drift` said since the run before"""
 
+    @property
+    def measured_arms(self) -> tuple[tuple[MeasuredCell, ...], ...]:
+        """The metrics of each arm on each split that have the same basis, together."""
+        found: dict[tuple[str, str, int, int], list[MeasuredCell]] = {}
+        for one in self.measured:
+            found.setdefault((one.arm, one.on, one.n_images, one.n_groups), []).append(one)
+        return tuple(map(tuple, found.values()))
+
 
 def gather_months(ledger: Ledger, registry: Ledger | None, usd_per_hour: float | None) -> tuple[MonthContent, ...]:
     """Return every run of a study that went to an answer or an end, oldest first.
