@@ -15,7 +15,7 @@ from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.evaluation.verdict import as_gain, decide
 from liftgate.ledger.records import CONTAMINATED
 from liftgate.ledger.results import MeasuredAt
-from liftgate.reporting.content import ArmContent, ClaimContent, GateContent, ReportContent
+from liftgate.reporting.content import ArmContent, ClaimContent, Contribution, GateContent, ReportContent
 from liftgate.reporting.metric_words import METRIC_WORDS
 from liftgate.reporting.number_format import outward
 from liftgate.reporting.plain_answer import no_answer, plain_answer
@@ -78,8 +78,8 @@ def sentence(gate: GateContent, content: ReportContent = CONTENT) -> str:
 
 def test_the_sentence_of_a_pass_is_what_a_manager_would_say() -> None:
     assert sentence(compared(0.0830, 0.1794)) == (
-        "Yes: 8 to 18 more of 100 “sign” objects are found with tuned than with plain (asked for: at least 1 more), "
-        "on 689 images from 18 separate groups that training never used."
+        "Yes: 8 to 18 more of 100 “sign” objects are found with “tuned” than with “plain” (asked for: at least 1 "
+        "more), on 689 images from 18 separate groups that training never used."
     )
 
 
@@ -87,11 +87,11 @@ def test_the_question_that_yes_or_no_answers_stands_before_it() -> None:
     def question(gate: GateContent) -> str:
         return plain_answer(gate, CONTENT).asked
 
-    assert question(compared(0.08, 0.18)) == "Is tuned better than plain by enough to count?"
-    assert question(compared(0.08, 0.18, asked(margin=0.0))) == "Is tuned better than plain?"
-    assert "worse than plain by no more" in question(compared(0.08, 0.18, asked(margin=-0.02)))
-    assert question(compared(0, 0, asked(claim="equal"))) == "Are tuned and plain equally good?"
-    assert question(claimed("recall", 0.94, 0.91, 0.97, word="PASS")) == "Is plain good enough?"
+    assert question(compared(0.08, 0.18)) == "Is “tuned” better than “plain” by enough to count?"
+    assert question(compared(0.08, 0.18, asked(margin=0.0))) == "Is “tuned” better than “plain”?"
+    assert "worse than “plain” by no more" in question(compared(0.08, 0.18, asked(margin=-0.02)))
+    assert question(compared(0, 0, asked(claim="equal"))) == "Are “tuned” and “plain” equally good?"
+    assert question(claimed("recall", 0.94, 0.91, 0.97, word="PASS")) == "Is “plain” good enough?"
     assert no_answer(CONTENT).asked == ""
 
 
@@ -140,7 +140,7 @@ def test_a_claim_says_its_word_and_what_was_asked_for_without_a_term_of_statisti
     text = sentence(claimed(metric, (low + high) / 2, low, high, word=word))
     assert text.startswith({"PASS": "Yes: ", "MARGINAL": "Not settled: ", "FAIL": "No: "}[word])
     side = "at most" if metric in LESS_IS_BETTER else "at least"
-    assert f"(asked for: {side} " in text and "with plain" in text
+    assert f"(asked for: {side} " in text and "with “plain”" in text
     assert not STATISTICS.search(text), text
 
 
@@ -173,7 +173,7 @@ def test_where_nothing_differs_beyond_chance_equality_has_its_own_three_sentence
     assert sentence(compared(-0.01, 0.01, gate)).startswith("Yes: the two are equal for this purpose; ")
     assert sentence(compared(-0.03, 0.01, gate)).startswith("Not settled: whether the two are equal is open; ")
     assert sentence(compared(0.03, 0.05, gate)).startswith("No: the two are not equal; ")
-    assert plain_answer(compared(0.03, 0.05, gate), CONTENT).next_step.startswith("Take tuned")
+    assert plain_answer(compared(0.03, 0.05, gate), CONTENT).next_step.startswith("Take “tuned”")
     assert plain_answer(compared(-0.05, -0.03, gate), CONTENT).next_step.startswith("Take plain")
 
 
@@ -222,16 +222,41 @@ def test_images_that_training_saw_are_never_said_to_be_unseen() -> None:
     assert "never used" not in sentence(untrained), "what a bought model was trained on is unknown"
 
 
-def test_a_pass_that_the_control_explains_says_so() -> None:
+def added(low: float, high: float, control: str = "without") -> Contribution:
+    comparison = compared(low, high).comparison
+    assert comparison is not None
+    return Contribution(comparison, control)
+
+
+def test_a_pass_that_the_control_explains_says_so_and_what_to_keep() -> None:
     gate = claimed("recall", 0.94, 0.91, 0.97, word="PASS", trained=True)
-    lost = compared(-0.09, -0.03).comparison
-    assert lost is not None
-    failed = replace(gate, verdict=replace(gate.verdict, word="FAIL"), contributions=(lost,))
-    assert sentence(failed).startswith("No: what was tried does not add to it: 3 to 9 fewer of 100")
-    unsure = compared(-0.01, 0.05).comparison
-    assert unsure is not None
-    marginal = replace(gate, verdict=replace(gate.verdict, word="MARGINAL"), contributions=(unsure,))
+    failed = replace(gate, verdict=replace(gate.verdict, word="FAIL"), contributions=(added(-0.09, -0.03),))
+    harmed = plain_answer(failed, CONTENT)
+    assert harmed.sentence.startswith(
+        "No: the number that was asked for is reached, but what was tried made it worse: 3 to 9 fewer of 100 objects "
+        "are found with “plain” than with “without”"
+    )
+    assert harmed.next_step.startswith("Do not use “plain”: “without”, without what was tried, does better.")
+    unclear = plain_answer(replace(failed, contributions=(added(-0.09, 0.03),)), CONTENT)
+    assert "what was tried is not shown to add anything: between 9 fewer and 3 more" in unclear.sentence
+    assert unclear.next_step.startswith("Do not use “plain”: it is not shown to do better than “without”")
+    marginal = replace(failed, verdict=replace(gate.verdict, word="MARGINAL"), contributions=(added(-0.01, 0.05),))
     assert sentence(marginal).startswith("Not settled: whether what was tried adds to it is open: between 1 fewer")
+
+
+def test_of_several_controls_the_one_that_does_better_is_named() -> None:
+    gate = claimed("recall", 0.94, 0.91, 0.97, word="PASS", trained=True)
+    both = (added(-0.02, 0.01, "b"), added(-0.09, -0.03, "v1"))
+    text = sentence(replace(gate, verdict=replace(gate.verdict, word="FAIL"), contributions=both))
+    assert "made it worse" in text and "than with “v1”" in text
+
+
+def test_a_control_that_an_older_ledger_does_not_name_is_not_guessed() -> None:
+    gate = claimed("recall", 0.94, 0.91, 0.97, word="PASS", trained=True)
+    failed = replace(gate, verdict=replace(gate.verdict, word="FAIL"), contributions=(added(-0.09, -0.03, ""),))
+    answer = plain_answer(failed, CONTENT)
+    assert "3 to 9 fewer of 100 objects are found than without it" in answer.sentence
+    assert answer.next_step.startswith("Do not use “plain” for this yet.")
 
 
 def test_a_pass_that_forgot_too_much_says_so() -> None:

@@ -214,7 +214,7 @@ def judge_claims(gate: Gate, evaluation: Evaluation, *, seeds: Sequence[int] = (
     return Verdict(gate.name, gate.content_hash(), word, f"{word}: {parts}.", tuple(rows), caveats)
 
 
-def attribute(verdict: Verdict, contribution: Comparison, *, control: str = "the control") -> Verdict:
+def attribute(verdict: Verdict, contribution: Comparison, *, control: str = "") -> Verdict:
     """Limit a verdict on fixed thresholds by what the treatment itself contributed: treatment − control.
 
     A gate that passes while that contribution is not positive becomes FAIL, "the control explains it"; where the
@@ -223,14 +223,14 @@ def attribute(verdict: Verdict, contribution: Comparison, *, control: str = "the
     Args:
         verdict: of the gate on the treatment.
         contribution: comparison of the treatment with the control.
-        control: name of the control, for the sentence.
+        control: name of the control; empty: "the control".
     """
     gain = as_gain(contribution.delta, contribution.metric)
-    row = {"kind": "attribution", **contribution.to_dict()}
+    row = {"kind": "attribution", "control_arm": control, **contribution.to_dict()}
     if verdict.word == "FAIL":
         return replace(verdict, evidence=(*verdict.evidence, row))
     amount = _difference_text(gain.estimate, contribution.metric)
-    share = f"{contribution.metric} {amount} {control}{_evidence_text(contribution.delta)}"
+    share = f"{contribution.metric} {amount} {control or 'the control'}{_evidence_text(contribution.delta)}"
     if gain.estimate <= 0:
         word: VerdictWord = "FAIL"
         why = f"the gate says {verdict.word}, but the control explains it: the treatment's own contribution is {share}."

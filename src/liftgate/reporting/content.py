@@ -257,6 +257,15 @@ class LineageNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Contribution:
+    """What a treatment adds to a control: treatment − control."""
+
+    comparison: Comparison
+    control: str
+    """Name of the arm; empty: recorded before it was"""
+
+
+@dataclass(frozen=True, slots=True)
 class GateContent:
     """One gate with its verdict, its arms and their evaluations."""
 
@@ -281,8 +290,8 @@ class GateContent:
     confusions: tuple[ConfusionMatrix, ...] = ()
     slices: SliceTable | None = None
     browser: ImageBrowser | None = None
-    contributions: tuple[Comparison, ...] = ()
-    """Of claims about a treatment: treatment − control, which limits the verdict"""
+    contributions: tuple[Contribution, ...] = ()
+    """Of claims about a treatment: what it adds to its controls, which limits the verdict"""
     forgetting: tuple[Comparison, ...] = ()
     """After − before the training, on older data"""
 

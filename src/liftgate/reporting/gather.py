@@ -21,6 +21,7 @@ from liftgate.reporting.browsing import image_browser, label_samples
 from liftgate.reporting.content import (
     ArmContent,
     ClaimContent,
+    Contribution,
     Gallery,
     GateContent,
     IgnoredFinding,
@@ -188,7 +189,10 @@ def _gate(
             metric, gate.by or "group", [arm.name for arm in measured], [one for one in sliced if one], comparison
         ),
         measured_at=result.measured_at,
-        contributions=tuple(Comparison.from_dict(row) for row in result.evidence_of("attribution")),
+        contributions=tuple(
+            Contribution(Comparison.from_dict(row), row.get("control_arm", ""))
+            for row in result.evidence_of("attribution")
+        ),
         forgetting=tuple(Comparison.from_dict(row) for row in result.evidence_of("forgetting")),
         trace=verdict_lineage(step, run),
         late=_is_late(ledger, gate, result.gate_hash),

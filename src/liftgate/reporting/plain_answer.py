@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from liftgate.evaluation.records import Comparison
 from liftgate.evaluation.verdict import FEW_GROUPS, as_gain, decide
 from liftgate.ledger.records import CONTAMINATED
-from liftgate.reporting.content import ClaimContent, GateContent, ReportContent
+from liftgate.reporting.content import ClaimContent, Contribution, GateContent, ReportContent
 from liftgate.reporting.metric_words import words_of
 from liftgate.reporting.number_format import about, exact, outward
 from liftgate.stats.interval import Interval
@@ -62,12 +62,18 @@ def no_answer(content: ReportContent) -> PlainAnswer:
 
 def _asked(gate: Gate) -> str:
     if not gate.is_comparison:
-        return f"Is {gate.arm} good enough?"
+        return f"Is {quoted(gate.arm)} good enough?"
+    treatment, control = quoted(gate.treatment), quoted(gate.control)
     if gate.claim == "equal":
-        return f"Are {gate.treatment} and {gate.control} equally good?"
+        return f"Are {treatment} and {control} equally good?"
     if gate.margin < 0:
-        return f"Is {gate.treatment} worse than {gate.control} by no more than was allowed?"
-    return f"Is {gate.treatment} better than {gate.control}" + (" by enough to count?" if gate.margin > 0 else "?")
+        return f"Is {treatment} worse than {control} by no more than was allowed?"
+    return f"Is {treatment} better than {control}" + (" by enough to count?" if gate.margin > 0 else "?")
+
+
+def quoted(arm: str | None) -> str:
+    """Return an arm's name in quotation marks: `a` alone would be read as a word of the sentence."""
+    return f"“{arm}”"
 
 
 def _comparison_sentence(gate: GateContent) -> str:
@@ -77,7 +83,7 @@ def _comparison_sentence(gate: GateContent) -> str:
     expected = decide(
         as_gain(delta, metric), comparison.margin, asked.rule, comparison.claim, published=asked.published is not None
     )
-    than = f" with {asked.treatment} than with {asked.control}"
+    than = f" with {quoted(asked.treatment)} than with {quoted(asked.control)}"
     change = words_of(metric).difference.format(range=_change(delta, comparison), objects=_objects(gate)) + than
     if expected != gate.verdict.word:
         reason = _reason(gate)
@@ -115,7 +121,7 @@ def _claims_sentence(gate: GateContent) -> str:
     worst = [one for one in gate.claims if one.word == gate.verdict.word]
     if not worst:
         missing = " and ".join(one.metric for one in gate.gate.claims)
-        return f"{missing} could not be measured on these images with {gate.gate.arm}"
+        return f"{missing} could not be measured on these images with {quoted(gate.gate.arm)}"
     shown = worst if gate.verdict.word != "PASS" else list(gate.claims)
     return " and ".join(_claim_sentence(one, gate) for one in shown)
 
@@ -137,7 +143,7 @@ def _claim_sentence(claim: ClaimContent, gate: GateContent) -> str:
         amount = low if low == high else f"{low} to {high}"
     text = words.value.format(range=f"{amount}{words.unit}", objects=_objects(gate))
     bound = f"{exact(claim.at_least, words.scale)}{words.unit}"
-    return f"{text} with {gate.gate.arm} (asked for: {claim.side} {bound})"
+    return f"{text} with {quoted(gate.gate.arm)} (asked for: {claim.side} {bound})"
 
 
 def _change(delta: Interval, comparison: Comparison) -> str:
@@ -179,18 +185,38 @@ def _objects(gate: GateContent) -> str:
 
 def _reason(gate: GateContent) -> str:
     """Return what lowered the verdict below its own numbers; empty: unknown."""
-    credited = [one for one in gate.contributions if as_gain(one.delta, one.metric).estimate <= 0]
-    unsure = [one for one in gate.contributions if not _is_positive(one)]
+    unsure = [one for one in gate.contributions if not _is_positive(one.comparison)]
     forgot = [one for one in gate.forgetting if gate.gate.forget_at_most is not None]
-    if gate.verdict.word == "FAIL" and credited:
-        return f"what was tried does not add to it: {_part(credited[0], 'without it')}"
+    if gate.verdict.word == "FAIL" and (nothing := _brings_nothing(gate)):
+        reached = "the number that was asked for is reached, but " if "PASS" in _words_of_claims(gate) else ""
+        brought = "made it worse" if _is_negative(nothing.comparison) else "is not shown to add anything"
+        return f"{reached}what was tried {brought}: {_added(nothing, gate)}"
     if gate.verdict.word == "MARGINAL" and unsure:
-        return f"whether what was tried adds to it is open: {_part(unsure[0], 'without it')}"
+        return f"whether what was tried adds to it is open: {_added(unsure[0], gate)}"
     if forgot:
         more = "may have" if gate.verdict.word == "MARGINAL" else "has"
         worst = min(forgot, key=lambda one: as_gain(one.delta, one.metric).estimate)
         return f"the model {more} forgotten more of older data than is allowed: there {_part(worst, 'before')}"
     return ""
+
+
+def _brings_nothing(gate: GateContent) -> Contribution | None:
+    """Return the contribution that fails a gate of claims, the one that harms first; None: there is none."""
+    none = [one for one in gate.contributions if as_gain(one.comparison.delta, one.comparison.metric).estimate <= 0]
+    return next((one for one in none if _is_negative(one.comparison)), none[0] if none else None)
+
+
+def _added(contribution: Contribution, gate: GateContent) -> str:
+    control = contribution.control
+    than = f"with {quoted(gate.gate.arm)} than with {quoted(control)}" if control else "than without it"
+    comparison = contribution.comparison
+    change = _change(comparison.delta, comparison)
+    return f"{words_of(comparison.metric).difference.format(range=change, objects='objects')} {than}"
+
+
+def _is_negative(comparison: Comparison) -> bool:
+    high = as_gain(comparison.delta, comparison.metric).high
+    return high is not None and high < 0
 
 
 def _is_positive(comparison: Comparison) -> bool:
@@ -296,7 +322,7 @@ def _next_step(gate: GateContent) -> str:
 def _after_comparison(gate: GateContent) -> str:
     comparison, asked = gate.comparison, gate.gate
     assert comparison is not None
-    control, treatment = asked.control, asked.treatment
+    control, treatment = quoted(asked.control), quoted(asked.treatment)
     if gate.verdict.word == "MARGINAL":
         return _to_settle(comparison.settled_by, comparison.groups_needed, comparison.delta)
     if comparison.claim == "equal":
@@ -306,14 +332,13 @@ def _after_comparison(gate: GateContent) -> str:
         return f"Take {better}, unless the other is worth its lower score."
     if gate.verdict.word == "PASS":
         return f"Take {treatment}; before it replaces a model in use, try it beside that model on new images."
-    high = as_gain(comparison.delta, comparison.metric).high
-    if high is not None and high < 0:
+    if _is_negative(comparison):
         return f"Keep {control}. Look at the findings and at the images that became worse before training again."
     return f"Keep {control}, unless a smaller gain than was asked for is worth its cost."
 
 
 def _after_claims(gate: GateContent) -> str:
-    arm, trained = gate.gate.arm, any(one.by_seed for one in gate.arms)
+    arm, trained = quoted(gate.gate.arm), any(one.by_seed for one in gate.arms)
     if gate.verdict.word == "PASS":
         if trained:
             return f"Use {arm}; before it replaces a model in use, try it beside that model on new images."
@@ -322,9 +347,21 @@ def _after_claims(gate: GateContent) -> str:
         open_ = [one for one in gate.claims if one.word == "MARGINAL"]
         groups = [one.groups_needed for one in open_ if one.groups_needed is not None]
         return _to_settle("", max(groups, default=None), open_[0].value if open_ else None)
+    if (nothing := _brings_nothing(gate)) and nothing.control:
+        return _without(arm, nothing)
     if trained:
         return f"Do not use {arm} for this yet. Look at its worst images and at the findings before training again."
     return f"{arm} is not enough as it is: train on images of your own, and ask again."
+
+
+def _without(arm: str, nothing: Contribution) -> str:
+    control = quoted(nothing.control)
+    if _is_negative(nothing.comparison):
+        return (
+            f"Do not use {arm}: {control}, without what was tried, does better. Look at the findings and at the images "
+            "that became worse before more is spent on it."
+        )
+    return f"Do not use {arm}: it is not shown to do better than {control}, which is without what was tried."
 
 
 def _to_settle(settled_by: str, groups: int | None, basis: Interval | None) -> str:
