@@ -159,6 +159,32 @@ def test_evaluate_says_the_rates_with_intervals_and_where_the_threshold_is_from(
     assert type(result).from_dict(result.to_dict()).to_dict() == result.to_dict()
 
 
+def test_flagged_images_are_counted_with_a_threat_without_one_and_for_each_threat() -> None:
+    data, model = threats()
+    screen = ImageLevelThreshold(("class0", "class1"), 0.5)
+    result = evaluate(data, model, EvaluationSpec(threshold=screen))
+    answers = image_level_scores(data, model, screen)
+    counts = result.screening
+    assert counts["n_with_threat"] + counts["n_without_threat"] == len(data.images)
+    assert counts["n_found"] == np.sum(answers.flagged & answers.positive)
+    assert counts["n_false_alarms"] == np.sum(answers.flagged & ~answers.positive)
+    assert result.metrics["detection_rate"] == pytest.approx(counts["n_found"] / counts["n_with_threat"])
+    for number, name in enumerate(screen.threats):
+        images = np.unique(data.labels.image[data.labels.cls == number])
+        found = {"n_images": len(images), "n_flagged": int(answers.flagged[images].sum())}
+        assert counts["threats_found"][name] == found and found["n_images"] > 0
+    each = ", ".join(f"{name} {row['n_flagged']} of {row['n_images']}" for name, row in counts["threats_found"].items())
+    assert (
+        f"{counts['n_found']} of {counts['n_with_threat']} images with a threat flagged ({each})"
+        in result.flagged_images
+    )
+    assert type(result).from_dict(result.to_dict()).flagged_images == result.flagged_images
+    old = type(result).from_dict(
+        {**result.to_dict(), "screening": {"threats": ["class0"], "threshold": 0.5, "chosen": ""}}
+    )
+    assert old.flagged_images == "", "not counted is not zero"
+
+
 def test_answers_of_whole_images_are_screened_without_boxes_and_refused_without_threats() -> None:
     data, model = threats()
     said = Predictions(

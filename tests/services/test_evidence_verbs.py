@@ -256,6 +256,8 @@ def test_evaluate_screens_whole_images_at_a_threshold_that_val_chose(
         low, high = record["intervals"][name]
         assert low <= record["metrics"][name] <= high
     assert "detection_rate" in text and "by false_alarms=0.2 on 30 images of val" in text
+    counts = record["screening"]
+    assert f"{counts['n_found']} of {counts['n_with_threat']} images with a threat flagged (class0 " in text
 
 
 @pytest.mark.parametrize(

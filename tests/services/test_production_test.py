@@ -61,6 +61,7 @@ def test_a_served_model_is_measured_as_its_predictions_are(
     assert times["p50"]["estimate"] <= times["p95"]["estimate"] and times["p95"]["n_groups"] == 6
     report = (out / "REPORT.md").read_text()
     assert "liftgate models rollback" in report and "| accuracy |" in report and "seconds per image, p95" in report
+    assert f"of {over['screening']['n_with_threat']} images with a threat flagged (red " in report
     assert json.loads((out / "evaluation.json").read_text())["metrics"] == over["metrics"]
     assert main([*words, "--api-url", url(server), "--out", str(out)]) == 0
     again = json.loads(capsys.readouterr().out)

@@ -152,6 +152,8 @@ def _settings_and_remarks(evaluation: Evaluation) -> Iterator[str]:
             f"whole images: flagged from score {screen['threshold']:g} of {', '.join(screen['threats'])} on "
             f"({screen['chosen']})"
         )
+    if flagged := evaluation.flagged_images:
+        yield f"whole images: {flagged}"
     if (best := evaluation.curves.get("best_confidence")) and None not in best["value"]:
         values = dict(zip(best["quantile"], best["value"], strict=True))
         shown = ", ".join(f"{q:.0%} {values[q]:.2f}" for q in (0.1, 0.25, 0.5, 0.75, 0.9))

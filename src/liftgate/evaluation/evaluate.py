@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from liftgate.evaluation.calibration import calibration
 from liftgate.evaluation.curves import best_confidence, curves
 from liftgate.evaluation.error_types import ErrorTypes, errors_by_type
 from liftgate.evaluation.group_hints import group_remark
-from liftgate.evaluation.image_level import ImageLevelScores, image_level_scores
+from liftgate.evaluation.image_level import ImageLevelScores, image_level_scores, screening_record
 from liftgate.evaluation.intervals import average_intervals, image_level_intervals, rate_intervals
 from liftgate.evaluation.match_table import MAX_DETECTIONS, MatchTable, keypoints_of, match
 from liftgate.evaluation.metric_names import COCO, LATENCY, OKS, RATES
@@ -64,7 +63,7 @@ def evaluate(
     common: dict[str, Any] = {
         "truth": truth.truth_hash(), "predictions": predictions.content_hash(), "level": level,
         "n_images": len(truth.images), "n_groups": len(set(truth.groups)),
-        "screening": {} if threshold is None else asdict(threshold) | {"threats": list(threshold.threats)},
+        "screening": screening_record(truth, threshold, image_level) if threshold and image_level else {},
     }  # fmt: skip
     estimates: dict[str, float | None] = {}
     intervals: dict[str, Interval] = {}

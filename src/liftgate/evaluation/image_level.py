@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -89,6 +89,28 @@ def image_level_scores(truth: Dataset, predictions: Predictions, threshold: Imag
     np.maximum.at(score, image[wanted], predictions.scores[wanted])
     positive[truth.labels.image[threat[truth.labels.cls]]] = True
     return ImageLevelScores(score, positive, threshold.threshold)
+
+
+def screening_record(truth: Dataset, threshold: ImageLevelThreshold, scores: ImageLevelScores) -> dict[str, object]:
+    """Return the threshold and how many images it flagged: with a threat, without one, and with each class of threat.
+
+    An image with several classes of threat counts once for each of them in `threats_found`: it was flagged, whichever
+    of them the detection was of.
+    """
+    flagged, positive = scores.flagged, scores.positive
+    found = {}
+    for name in threshold.threats:
+        has = np.zeros(len(truth.images), dtype=np.bool_)
+        has[truth.labels.image[truth.labels.cls == truth.classes.index(name)]] = True
+        found[name] = {"n_images": int(has.sum()), "n_flagged": int((has & flagged).sum())}
+    return asdict(threshold) | {
+        "threats": list(threshold.threats),
+        "n_with_threat": int(positive.sum()),
+        "n_found": int((positive & flagged).sum()),
+        "n_without_threat": int((~positive).sum()),
+        "n_false_alarms": int((~positive & flagged).sum()),
+        "threats_found": found,
+    }
 
 
 def choose_image_threshold(

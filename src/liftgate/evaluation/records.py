@@ -65,13 +65,27 @@ class Evaluation:
     calibration: Mapping[str, Any] = field(default_factory=dict)
     """ece, n_detections; per bin of confidence: confidence, precision, n"""
     screening: Mapping[str, Any] = field(default_factory=dict)
-    """Of image-level metrics: threats, threshold and how it was chosen"""
+    """Of image-level metrics: threats, threshold, how it was chosen, and counts of flagged images"""
+
     slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """slice → metrics, intervals, methods, n_images, n_groups"""
     errors: Mapping[str, Any] = field(default_factory=dict)
     """Count and cost of each error type, confusion matrix and classes, at the confidence threshold"""
     pck: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     """normaliser=fraction → `all` and each keypoint"""
+
+    @property
+    def flagged_images(self) -> str:
+        """How many images were flagged, in words; empty: not of whole images, or not counted by an older version."""
+        counts = self.screening
+        if "n_found" not in counts:
+            return ""
+        threats = counts["threats_found"].items()
+        each = ", ".join(f"{name} {row['n_flagged']} of {row['n_images']}" for name, row in threats)
+        return (
+            f"{counts['n_found']} of {counts['n_with_threat']} images with a threat flagged ({each}), and "
+            f"{counts['n_false_alarms']} of {counts['n_without_threat']} without one"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; docs/output.md lists the stable names."""

@@ -239,6 +239,8 @@ def _report(test: ProductionTest, url: str) -> str:
         lines.append(f"| {name} | {'–' if value is None else f'{value:.3f}'} | {_bounds(interval)} |")
     for name, one in test.seconds.items():
         lines.append(f"| seconds per image, {name} | {one.estimate:.3f} | {_bounds(one)} |")
+    if flagged := evaluation.flagged_images:
+        lines += ["", f"Whole images: {flagged}."]
     if test.to_mark:
         lines += [
             "", f"**Look**: {test.to_mark} random predictions are on [{MARKS_FOLDER}/{MARKS_PAGE}]"
