@@ -91,6 +91,19 @@ def test_a_path_given_from_here_is_written_as_seen_from_the_study(
     assert study.arms[0].stages[0].weights == "../../yolo.pt"
 
 
+def test_a_csv_of_groups_or_slices_given_from_here_is_found_from_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "groups.csv").write_text("image,group\na.jpg,a\n")
+    (tmp_path / "frames.csv").write_text("image,category\na.jpg,aisle\n")
+    monkeypatch.chdir(tmp_path)
+    inputs = TemplateInputs(groups="groups.csv", by="frames.csv#category")
+    text = write(Path("deep"), "measure-first", inputs).read_text()
+    assert "groups: ../groups.csv" in text and 'by: "../frames.csv#category"' in text
+    text = write(Path("other"), "measure-first", TemplateInputs(groups="folder", by="later.csv#category")).read_text()
+    assert "groups: folder" in text and "later.csv#category" in text and "../later" not in text, "words stay words"
+
+
 @pytest.mark.parametrize("there", ["study.yaml", "README.md", "study.schema.json"])
 def test_nothing_is_overwritten_and_nothing_half_written(tmp_path: Path, there: str) -> None:
     (tmp_path / there).write_text("mine")

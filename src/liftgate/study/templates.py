@@ -145,9 +145,12 @@ def _source(template: str) -> str:
 
 def _values(folder: Path, template: str, inputs: TemplateInputs) -> dict[str, Any]:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.absolute().name).strip("-.") or template
-    groups = (
-        f"groups: {_yaml(inputs.groups)}" if inputs.groups else "# groups: '^(?P<group>[^_]+)_'   # or folder, a CSV"
-    )
+    groups = "# groups: '^(?P<group>[^_]+)_'   # or folder, a CSV"
+    if inputs.groups:
+        groups = f"groups: {_yaml(_rule_from(folder, inputs.groups))}"
+    by = "# by: frames.csv#category   # the result per slice too"
+    if inputs.by:
+        by = f"by: {_yaml(_rule_from(folder, inputs.by))}"
     more_default = MORE_DATA.get(template)
     weights = inputs.weights
     if template == "kill-switch" and weights == TemplateInputs().weights:
@@ -161,7 +164,7 @@ def _values(folder: Path, template: str, inputs: TemplateInputs) -> dict[str, An
         "weights": _path_from(folder, Path(weights)) if Path(weights).is_file() else weights,
         "cls": inputs.cls,
         "groups_line": groups,
-        "by_line": f"by: {_yaml(inputs.by)}" if inputs.by else "# by: frames.csv#category   # the result per slice too",
+        "by_line": by,
         "held_out": [(name, _path_from(folder, place)) for name, place in inputs.held_out],
     }
 
@@ -171,6 +174,12 @@ def _path_from(folder: Path, path: Path) -> str:
     return (
         path.as_posix() if path.is_absolute() else Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
     )
+
+
+def _rule_from(folder: Path, rule: str) -> str:
+    """Return a rule for groups or slices as study.yaml in `folder` needs it: a CSV is a path, all others are words."""
+    path, sign, column = rule.partition("#")
+    return f"{_path_from(folder, Path(path))}{sign}{column}" if Path(path).is_file() else rule
 
 
 def _rendered(name: str, values: dict[str, Any]) -> str:
