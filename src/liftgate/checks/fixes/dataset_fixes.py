@@ -99,7 +99,7 @@ def fix_dataset(dataset: Dataset, on_request: Collection[str] = ()) -> FixedData
         log.record("data.download_key", "`download:` left out", str(dataset.source))
     for fault in dataset.faults:
         if fault.kind.startswith(("path_", "list_relative")):
-            log.record("data.path", "paths resolved and written absolute", fault.where)
+            log.record("data.path", "paths resolved, and written relative to the copy", fault.where)
     return FixedDataset(_drop_emptied_images(original, dataset, log), log.changes())
 
 

@@ -58,7 +58,8 @@ def path(subject: Subject) -> Iterator[Finding]:
     correct it. Liftgate resolves against the YAML's folder and hands the trainer a file of its own with absolute paths;
     what cannot be resolved at all is an error.
 
-    Fix: put the data.yaml beside `images/`, leave `path:` out, and write splits as `train: images/train`.
+    Fix: leave `path:` out, and write each split as seen from the data.yaml's own folder, without `../`:
+    `train: train/images`. `--fix DIR` writes a copy whose paths are right.
     """
     for name, dataset in subject.datasets.items():
         # COCO and VOC labels without images can still be evaluated against; a study needs the pixels.

@@ -91,7 +91,8 @@ def leak_exact(subject: Subject) -> Iterator[Finding]:
     Decoded pixels are compared, not bytes, so that the format and the metadata do not matter. A pre-training set that
     contains the benchmark's test images is the same fault one step earlier.
 
-    Fix: take the copies out of train, and see splits.leak_near: exact copies seldom come alone.
+    Fix: take the copies out of train, or split again by groups that hold them together: `liftgate data duplicates DATA
+    --groups-out groups.csv` writes them. Exact copies seldom come alone (splits.leak_near).
     """
     leaks = [pair for pair in subject.copies if pair.exact and _sides(subject, pair)]
     for key, pairs in _by_sides(subject, leaks).items():
@@ -113,7 +114,8 @@ def leak_near(subject: Subject) -> Iterator[Finding]:
     is too good by as much as the model remembers them. A few bursts in hundreds of pictures are a warning, not
     proof.
 
-    Fix: give them one group (`--groups` takes a CSV with columns image,group) and split again by group.
+    Fix: give them one group and split again by group: `liftgate data duplicates DATA --groups-out groups.csv` writes
+    the groups of pictures that look alike, for `--groups groups.csv` or `groups:` of a study.
     """
     leaks = [pair for pair in subject.copies if not pair.exact and _sides(subject, pair)]
     for key, pairs in _by_sides(subject, leaks).items():

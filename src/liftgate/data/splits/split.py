@@ -147,8 +147,9 @@ def make_split(
             where=dataset.source,
             expected=np.count_nonzero(wanted),
             got=len(names),
-            hint="a finer rule for `groups`, pictures of more videos or days (a verdict takes five groups at least), "
-            "or a share of 0 for a split: ratios: [0.8, 0.2, 0]",
+            hint="a finer rule for `groups` (`liftgate data duplicates DATA --groups-out groups.csv` proposes one by "
+            "what looks alike), pictures of more videos or days (a verdict takes five groups at least), or a share of "
+            "0 for a split: ratios: [0.8, 0.2, 0]",
         )
     place = {name: index for index, name in enumerate(names)}
     group_of = np.array([place[key] for key in keys], dtype=np.int64)
