@@ -83,7 +83,9 @@ def _write_data(world: Path) -> None:
             shutil.copy(image, folder)
     frames = sorted(path.name for path in (world / "frames").iterdir())
     (world / "frames.csv").write_bytes(table_bytes(("image", "group"), [(f"frames/{n}", n[:3]) for n in frames]))
+    (world / "frames" / "frames.csv").write_bytes(table_bytes(("image", "group"), [(n, n[:3]) for n in frames]))
     (world / "split.csv").write_bytes(table_bytes(("image", "group", "split"), [(frames[0], frames[0][:3], "test")]))
+    run("data", "split", "data.yaml", "--groups", GROUPS, "--out", "split-1")
     run("data", "convert", "data.yaml", "--to", "coco", "--out", "coco")
     for name in COCO_FILES:
         shutil.copy(world / "coco" / "annotations" / "instances_val.json", world / f"{name}.json")
