@@ -159,7 +159,7 @@ def _difficulty(cell: Cell, sizes: Ints, rng: np.random.Generator) -> Floats:
         return np.stack([np.zeros(groups), rng.normal(0, 1, groups)])
     both = rng.normal(0, 0.7, groups)
     if cell.process == "sizes tell":
-        both = both - 0.5 * (np.log(sizes) - np.log(sizes).mean())
+        both = both - 0.5 * (np.log(sizes / cell.per_group) + 0.5)  # by a fixed centre: groups are independent
     return np.stack([both, both])
 
 

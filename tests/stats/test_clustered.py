@@ -17,6 +17,8 @@ from liftgate.stats.clustered import (
 )
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import count_groups
+from liftgate.stats.rates import ratio_variance
+from liftgate.stats.size_trend import reach_of, with_trend
 
 EVEN = count_groups(np.ones(12))
 
@@ -77,12 +79,14 @@ def test_nothing_counted_in_any_group_still_leaves_an_upper_bound() -> None:
 def test_cluster_ratio_follows_its_formula() -> None:
     y, x = np.array([3, 5, 2, 8, 4, 6]), np.array([10, 12, 9, 14, 11, 10])
     ratio = y.sum() / x.sum()
-    error = math.sqrt(np.sum((y - ratio * x) ** 2 / (1 - x / x.sum()))) / x.sum()  # corrected for leverage
+    error = math.sqrt(ratio_variance(y, x))
     interval = cluster_ratio_t(y, x, n_images=66)
     counts = y + 0.5  # which are less even than x
-    half = t_quantile(0.95, counts.sum() ** 2 / np.sum(counts**2) - 1) * error  # effective groups − 1
-    assert interval.low == pytest.approx(ratio - half)
-    assert interval.high == pytest.approx(ratio * math.exp(half / ratio)), "counts are skewed: the log scale"
+    holding = count_groups(x)._replace(effective=counts.sum() ** 2 / np.sum(counts**2))
+    reach = reach_of(with_trend(holding, 6.0, y, x), 0.95)
+    assert reach.high > reach.low > t_quantile(0.95, 5), "the large group has most of them"
+    assert interval.low == pytest.approx(ratio - reach.low * error)
+    assert interval.high == pytest.approx(ratio * math.exp(reach.high * error / ratio)), "skewed: the log scale"
 
 
 def test_bootstrap_draws_keep_their_multiplicity() -> None:

@@ -21,6 +21,7 @@ from liftgate.evaluation.metrics import has_objects, rate_fraction
 from liftgate.evaluation.operating_point import OperatingPoint
 from liftgate.evaluation.resampling import Units
 from liftgate.stats.groups import GroupCount, count_groups, effective_spread
+from liftgate.stats.size_trend import with_trend
 
 if TYPE_CHECKING:
     from liftgate.evaluation.matched_predictions import MatchedPredictions
@@ -40,19 +41,25 @@ def groups_of_average(table: MatchTable, metric: AveragedMetric, groups: Units) 
     where hits or errors are unevenly spread over them, fewer (`effective_spread`). Of a mean over IoU thresholds it is
     the geometric mean of two counts: at the first threshold, and over all of them in the proportion of p (1 − p), p
     being the share of the objects that are found there. Where all are found at IoU 0.5, the value still moves by the
-    strict thresholds.
+    strict thresholds. How sizes of groups go with what is found in them is that of the recall at the first threshold.
     """
     found = count_groups(_object_information(table, metric, groups), groups.n_groups)
     if not found.informative:
         return found
+    hits, objects = found_by_group(table, metric, groups, metric.thresholds[0])
+    effective = min(found.effective, _groups_that_move(table, metric, groups))
+    return with_trend(found._replace(effective=max(1.0, effective)), found.effective, hits, objects)
+
+
+def _groups_that_move(table: MatchTable, metric: AveragedMetric, groups: Units) -> float:
+    """Return the effective number of groups that hold a hit, or an error, whichever are fewer."""
     first = _of_threshold(table, metric, groups, metric.thresholds[0])
     if first.fewest >= _MANY_GROUPS:
-        return found._replace(effective=min(found.effective, first.fewest))
+        return first.fewest
     each = [first, *(_of_threshold(table, metric, groups, t) for t in metric.thresholds[1:])]
     weight = sum(one.weight for one in each)
     mean = sum(one.weight * one.fewest for one in each) / weight if weight else 0.0
-    moving = math.sqrt(mean * max(1.0, first.fewest))
-    return found._replace(effective=max(1.0, min(found.effective, moving)))
+    return math.sqrt(mean * max(1.0, first.fewest))
 
 
 def found_by_group(
@@ -120,14 +127,17 @@ def groups_of_image_level(scores: ImageLevelScores, name: str, groups: Units) ->
         return found
     scored = scores.positive & (scores.score > 0)
     holding = float((_sum_by_group(scored.astype(np.float64), groups) > 0).sum())
-    rarer = np.bincount(groups.group, _rarer_order(scores), minlength=groups.n_groups)
+    size, wrong = _orders(scores)
+    by_group, lost = (np.bincount(groups.group, column, minlength=groups.n_groups) for column in (size, wrong))
+    rarer = lost if wrong[scores.positive].sum() <= scores.positive.sum() / 2 else by_group - lost
     holding = min(holding, float(np.minimum(rarer, 1).sum()) + _MORE_THAN_SEEN)
     effective = max(1.0, min(found.effective, holding, effective_spread(rarer)))
-    return found._replace(informative=_groups_of_rarer_kind(scores, groups), effective=effective)
+    counted = found._replace(informative=_groups_of_rarer_kind(scores, groups), effective=effective)
+    return with_trend(counted, found.effective, by_group - lost, by_group)
 
 
-def _rarer_order(scores: ImageLevelScores) -> Floats:
-    """Return (n,) each image's part in the rarer order of pairs, right or wrong, counted in positive images."""
+def _orders(scores: ImageLevelScores) -> tuple[Floats, Floats]:
+    """Return (n,) how many pairs each image is part of, and (n,) how many in the wrong order, in positive images."""
     positive, score = scores.positive, scores.score
     n_positive, n_negative = max(1, int(positive.sum())), max(1, int((~positive).sum()))
     wrong = np.zeros(len(score))
@@ -136,10 +146,7 @@ def _rarer_order(scores: ImageLevelScores) -> Floats:
         below = np.searchsorted(ordered, sign * score[one], side="left")
         ties = np.searchsorted(ordered, sign * score[one], side="right") - below
         wrong[one] = (len(ordered) - below - ties / 2) / of
-    share = float(wrong[positive].sum()) / n_positive
-    if share <= 0.5:
-        return wrong
-    return np.asarray(np.where(positive, 1.0, n_positive / n_negative) - wrong, dtype=np.float64)
+    return np.where(positive, 1.0, n_positive / n_negative), wrong
 
 
 def groups_of_difference(

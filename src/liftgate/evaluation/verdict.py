@@ -375,7 +375,7 @@ def _sample_caveats(interval: Interval, published: str | None) -> list[str]:
     if count < MIN_GROUPS:
         replayed = "" if published is None else f"; judged by point values because {published} did"
         return [f"only {some}: no interval can be established, {MIN_GROUPS} are the least{replayed}"]
-    notes = [interval.note] if interval.one_group_dominates and interval.note else []
+    notes = [interval.note] if interval.established and interval.note else []
     return [*notes, f"only {some}: the interval itself is uncertain"] if count < FEW_GROUPS else notes
 
 

@@ -12,17 +12,17 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import GroupCount, count_groups
 from liftgate.stats.interval import MIN_GROUPS, Interval
 from liftgate.stats.rates import (
-    clopper_pearson,
     effective_trials,
+    exact_bounds,
     interval_over_groups,
     not_established,
     ratio_variance,
     transformed_bounds,
 )
+from liftgate.stats.size_trend import reach_of, with_trend
 
 _MANY_DRAWS = 1000
 """From so many draws on, the uncertainty of the bootstrap variance itself is neglected"""
@@ -107,11 +107,11 @@ def bootstrap_se_t(
         return not_established(estimate, level, method, n_images, groups, note)
     variance += unseen_variance
     error = math.sqrt(variance)
-    half = t_quantile(level, degrees_of(groups, count, np.size(draws))) * error
-    down, up = half + max(0.0, bias), half + max(0.0, -bias)
+    reach = reach_of(groups, level, degrees_of(groups, count, np.size(draws)))
+    down, up = reach.low * error + max(0.0, bias), reach.high * error + max(0.0, -bias)
     low, high = estimate - down, estimate + up
     if logit:
-        low, high = (transformed_bounds(estimate, reach, "logit")[end] for end, reach in enumerate((down, up)))
+        low, high = (transformed_bounds(estimate, half, "logit")[end] for end, half in enumerate((down, up)))
     effect = design_effect(variance, simple_variance)
     worth = None if effect is None else n_images / max(effect, 1.0)  # at most the images that there are
     return interval_over_groups(groups, estimate, (low, high), level, method, n_images, effect, worth, error)
@@ -169,11 +169,11 @@ def cluster_ratio_t(
         note = f"not established: it is {ratio:g} in every group, and data that never vary tell no width"
         return not_established(ratio, level, "cluster-se-t", n_images, groups, note)
     # A few groups that hold most of the count are what the variance rests on.
-    degrees = max(1.0, min(groups.effective, count_groups(y + 0.5).effective) - 1)
-    half = t_quantile(level, degrees) * error
+    holding = groups._replace(effective=min(groups.effective, count_groups(y + 0.5).effective))
+    reach = reach_of(with_trend(holding, float(groups.informative), y, x), level)
     effect = design_effect(variance, simple_variance)
     worth = None if effect is None else n_images / max(effect, 1.0)
-    low, high = max(0.0, ratio - half), transformed_bounds(ratio, half, "log").high
+    low, high = max(0.0, ratio - reach.low * error), transformed_bounds(ratio, reach.high * error, "log").high
     return interval_over_groups(groups, ratio, (low, high), level, "cluster-se-t", n_images, effect, worth, error)
 
 
@@ -227,8 +227,10 @@ def quantile_interval(
     sides = [np.bincount(group, weights=side).astype(np.float64) for side in (column < estimate, column <= estimate)]
     simple = share * (1 - share) / count
     variance = max(simple, *(ratio_variance(side, sizes.astype(np.float64)) for side in sides))
-    n_effective, effect = effective_trials(share, variance, count, groups, level)
-    low, high = clopper_pearson(n_effective * share, n_effective, level)
+    above = sizes - (sides[0] + sides[1]) / 2
+    groups = with_trend(groups, groups.effective, above, sizes)
+    worth = effective_trials(share, variance, count, groups, level)
+    low, high = exact_bounds(share, worth, level)
     ordered = np.sort(column)
     places = math.floor(low * count + 1e-9) - 1, math.ceil(high * count - 1e-9)
     if share != 0.5 and not 0 <= places[0] <= places[1] < count:
@@ -238,4 +240,5 @@ def quantile_interval(
     if lower == upper:
         note = f"not established: most values are {estimate:g}, and data that do not vary tell no width"
         return not_established(estimate, level, method, count, groups, note)
-    return interval_over_groups(groups, estimate, (lower, upper), level, method, count, effect, n_effective)
+    fewest, effect = min(worth.low, worth.high), worth.design_effect
+    return interval_over_groups(groups, estimate, (lower, upper), level, method, count, effect, fewest)

@@ -20,6 +20,12 @@ class GroupCount(NamedTuple):
     """Effective number: groups of equal weight that would be as informative (Kish 1965)"""
     largest_share: float
     """Share of the information that the largest group holds"""
+    trend: float = 0.0
+    """Whether large groups are higher or lower, in standard errors (`size_trend`)"""
+    low_factor: float = 1.0
+    """By which t of all groups is longer downwards, because sizes may go with what is measured (`with_trend`)"""
+    high_factor: float = 1.0
+    """The same upwards"""
 
     @property
     def degrees(self) -> float:
@@ -38,8 +44,8 @@ def count_groups(information: ArrayLike, total: int | None = None) -> GroupCount
     Returns:
         GroupCount: effective is (Σ v)² / Σ v², which is G where all are equal.
 
-    >>> count_groups([10, 10, 10, 0]), round(count_groups([30, 2, 2, 2, 2, 2]).effective, 2)
-    (GroupCount(total=4, informative=3, effective=3.0, largest_share=0.3333333333333333), 1.74)
+    >>> count_groups([10, 10, 10, 0])[:3], round(count_groups([30, 2, 2, 2, 2, 2]).effective, 2)
+    ((4, 3, 3.0), 1.74)
     """
     values = np.asarray(information, dtype=np.float64)
     some = values[values > 0]

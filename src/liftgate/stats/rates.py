@@ -8,12 +8,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from liftgate.stats.distributions import beta_quantile, normal_quantile, t_quantile
+from liftgate.stats.distributions import beta_quantile, normal_quantile
 from liftgate.stats.groups import GroupCount, count_groups, effective_spread
 from liftgate.stats.interval import MIN_GROUPS, Interval
+from liftgate.stats.size_trend import reach_of, with_trend
 
 Scale = Literal["logit", "log"]
 """On which the interval of a share, or of a count, is symmetric"""
+_CLEAR_TREND, _NOTED_FACTOR = 2.0, 1.1
+"""Standard errors of the trend, and the factor of its side, from which an interval says that it reaches further"""
 
 
 class Bounds(NamedTuple):
@@ -21,6 +24,14 @@ class Bounds(NamedTuple):
 
     low: float
     high: float
+
+
+class EffectiveTrials(NamedTuple):
+    """Independent trials that clustered ones are worth, for each side of the interval, and the design effect."""
+
+    low: float
+    high: float
+    design_effect: float
 
 
 def wilson(hits: float, trials: float, level: float = 0.95) -> Bounds:
@@ -43,10 +54,21 @@ def clopper_pearson(hits: float, trials: float, level: float = 0.95) -> Bounds:
     [0.0578, 0.1617]
     """
     _require_counts(hits, trials)
-    tail = (1 - level) / 2
-    low = 0.0 if hits <= 0 else beta_quantile(tail, hits, trials - hits + 1)
-    high = 1.0 if hits >= trials else beta_quantile(1 - tail, hits + 1, trials - hits)
-    return Bounds(low, high)
+    return Bounds(_exact_low(hits, trials, level), _exact_high(hits, trials, level))
+
+
+def _exact_low(hits: float, trials: float, level: float) -> float:
+    return 0.0 if hits <= 0 else beta_quantile((1 - level) / 2, hits, trials - hits + 1)
+
+
+def _exact_high(hits: float, trials: float, level: float) -> float:
+    return 1.0 if hits >= trials else beta_quantile(1 - (1 - level) / 2, hits + 1, trials - hits)
+
+
+def exact_bounds(share: float, trials: EffectiveTrials, level: float) -> Bounds:
+    """Return the exact interval of a share, each side from its own effective number of trials."""
+    low, high = trials.low, trials.high
+    return Bounds(_exact_low(share * low, low, level), _exact_high(share * high, high, level))
 
 
 def transformed_bounds(estimate: float, half: float, scale: Scale) -> Bounds:
@@ -69,10 +91,11 @@ def _expit(value: float) -> float:
 def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_images: int | None = None) -> Interval:
     """Return the interval of Σ hits / Σ trials over groups (Korn & Graubard 1998).
 
-    The between-group variance, corrected for leverage (`ratio_variance`), gives an effective number of trials,
+    The between-group variance of the delete-one-group jackknife (`ratio_variance`) gives an effective number of trials,
     corrected for its own uncertainty by (z/t)² and at most the number of trials; Clopper–Pearson is applied to it. t
     has effective groups − 1 degrees of freedom, so that uneven groups count as fewer, and so do groups over which the
-    rarer of hits and misses is unevenly spread (`effective_spread`), because the variance rests on these. Where all
+    rarer of hits and misses is unevenly spread (`effective_spread`), because the variance rests on these; it is longer
+    on the side to which more large groups may pull the rate (`with_trend`). Where all
     trials are hits, or none, the variance holds no information, and the effective groups count as trials; where fewer
     than five groups hold the rarer of the two, it holds little, and a group counts as at most m^(e/5) trials, m being
     its trials and e the number of these groups. Groups without trials do not count.
@@ -98,18 +121,21 @@ def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_
     if groups.informative < MIN_GROUPS:
         return not_established(rate, level, "korn-graubard", images, groups)
     rarer = k if rate < 0.5 else n - k
-    groups = groups._replace(effective=min(groups.effective, effective_spread(rarer)))
-    holding = int(np.count_nonzero(rarer))
-    n_effective, design_effect = effective_trials(rate, ratio_variance(k, n), total, groups, level, holding)
-    low, high = clopper_pearson(rate * n_effective, n_effective, level)
-    return interval_over_groups(groups, rate, (low, high), level, "korn-graubard", images, design_effect, n_effective)
+    even = groups.effective
+    groups = with_trend(groups._replace(effective=min(even, effective_spread(rarer))), even, k, n)
+    worth = effective_trials(rate, ratio_variance(k, n), total, groups, level, int(np.count_nonzero(rarer)))
+    return interval_over_groups(
+        groups, rate, exact_bounds(rate, worth, level), level, "korn-graubard", images, worth.design_effect,
+        min(worth.low, worth.high),
+    )  # fmt: skip
 
 
 def ratio_variance(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> float:
-    """Return the variance of Σ numerator / Σ denominator between groups, corrected for leverage.
+    """Return the variance of Σ numerator / Σ denominator between groups: that of the delete-one-group jackknife.
 
-    The residual of a group that holds a share h of the denominator is too small by √(1 − h), because the group pulls
-    the ratio towards itself (Bell & McCaffrey 2002). With equal groups this is the usual factor G/(G − 1).
+    The residual of a group that holds a share h of the denominator is too small, because the group pulls the ratio
+    towards itself; without the group it is 1 / (1 − h) times as large (Bell & McCaffrey 2002, "CR3"). With equal groups
+    this is the usual factor G/(G − 1).
 
     Args:
         numerator: (G,) by group.
@@ -118,13 +144,13 @@ def ratio_variance(numerator: NDArray[np.float64], denominator: NDArray[np.float
     some = denominator > 0
     y, x = numerator[some], denominator[some]
     total = float(x.sum())
-    residual = y - float(y.sum()) / total * x
-    return float(np.sum(residual**2 / (1 - x / total))) / total**2
+    residual = (y - float(y.sum()) / total * x) / (1 - x / total)
+    return float(np.sum(residual**2)) * (len(x) - 1) / len(x) / total**2
 
 
 def effective_trials(
     rate: float, variance: float, trials: float, groups: GroupCount, level: float, rarer: int = MIN_GROUPS
-) -> tuple[float, float]:
+) -> EffectiveTrials:
     """Return the effective number of trials after the (z/t)² correction, and the design effect before it.
 
     Args:
@@ -137,14 +163,13 @@ def effective_trials(
     """
     simple = rate * (1 - rate)
     if simple == 0:
-        return groups.effective, trials / groups.effective
-    design_effect = variance / (simple / trials)
-    correction = (normal_quantile(level) / t_quantile(level, groups.degrees)) ** 2
-    n_effective = float(trials) if variance == 0 else min(float(trials), simple / variance * correction)
+        return EffectiveTrials(groups.effective, groups.effective, trials / groups.effective)
+    most = float(trials)
     if rarer < MIN_GROUPS:  # from effective groups, where there is none of it, to all trials, where five groups hold it
-        most = groups.effective * (trials / groups.effective) ** (rarer / MIN_GROUPS)
-        n_effective = min(n_effective, most)
-    return n_effective, design_effect
+        most = min(most, groups.effective * (trials / groups.effective) ** (rarer / MIN_GROUPS))
+    z, worth = normal_quantile(level), math.inf if variance == 0 else simple / variance
+    low, high = (min(most, worth * (z / t) ** 2) for t in reach_of(groups, level))
+    return EffectiveTrials(low, high, variance / (simple / trials))
 
 
 def interval_over_groups(
@@ -168,10 +193,21 @@ def interval_over_groups(
             note = f"one group dominates: the largest holds {share}, so the {worth}"
         else:
             note = f"the {worth}: hits, or errors, lie in few of them"
+    elif not note and low is not None:
+        note = _trend_note(groups)
     return Interval(
         estimate, low, high, level, method, n_images, groups.total, design_effect, n_effective, standard_error, note,
         groups.informative, groups.effective, groups.largest_share,
     )  # fmt: skip
+
+
+def _trend_note(groups: GroupCount) -> str:
+    """Return the sentence on groups whose size goes with what is measured; empty where the interval needs none."""
+    lower, factor = groups.trend < 0, max(groups.low_factor, groups.high_factor)
+    if abs(groups.trend) < _CLEAR_TREND or factor < _NOTED_FACTOR:
+        return ""
+    value, side = ("lower", "down") if lower else ("higher", "up")
+    return f"large groups have a {value} value than small ones, so the interval reaches further {side}"
 
 
 def not_established(
