@@ -9,6 +9,7 @@ from typing import Any
 from liftgate.ledger import Ledger
 from liftgate.ledger.all_runs import write_all_runs
 from liftgate.ledger.records import VerdictEntry
+from liftgate.ledger.results import RunEntry, TrainResult
 from liftgate.ledger.runs import RunFolder
 
 
@@ -49,6 +50,29 @@ def test_a_run_that_cannot_be_read_is_a_row_and_no_end(tmp_path: Path) -> None:
     run(tmp_path, "first", 2, "long", epochs=1).preflight.unlink()
     text = write_all_runs(tmp_path).read_text()
     assert "unreadable" in text and "not known: no readable preflight.json" in text
+
+
+def trained(name: str) -> RunEntry:
+    return RunEntry("key", TrainResult(name, "a", 1, 0, f"{name}/best.pt", f"{name}/last.pt", "0" * 64, 1, (), {}))
+
+
+def test_runs_and_ledgers_that_are_gone_are_named_and_the_rest_is_shown(tmp_path: Path) -> None:
+    there = run(tmp_path, "first", 1, "a", epochs=1).name
+    ledger = Ledger(tmp_path / "first" / "ledger.sqlite")
+    for name in (there, "20261105T140900Z_a-seed-0"):
+        ledger.add(trained(name))
+    ledger.add(VerdictEntry("size", "h", "PASS", "PASS: mAP50 is 0.02 higher."))
+    run(tmp_path, "second", 2, "b", epochs=1)
+    run(tmp_path, "third", 3, "c", epochs=1)
+    (tmp_path / "third" / "ledger.sqlite").write_bytes(b"no ledger" * 1000)
+    text = write_all_runs(tmp_path).read_text()
+    missing = text.split("## Missing")[1].split("## ")[0].strip().splitlines()
+    assert [line.partition(":")[0] for line in missing] == ["- first", "- second", "- third"]
+    assert "the folder of 20261105T140900Z_a-seed-0 (a, seed 0) is gone" in missing[0]
+    assert "there is no ledger" in missing[1] and "cannot be read" in missing[2]
+    assert "| first | size | PASS |" in text and text.count("| [2026") == 3
+    (tmp_path / "third" / "ledger.sqlite").unlink()
+    assert "third: there is no ledger" in write_all_runs(tmp_path).read_text()
 
 
 def test_nothing_to_tell_is_an_empty_table(tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ def test_what_was_deleted_is_named_and_the_rest_is_shown(write_study: Callable[.
     assert "Dataset scenes cannot be read any more" in page
     assert "The weights of short seed 0 are gone" in page
     assert "The detections of long seed 0 on scenes.test are gone" in page
+    assert "The evaluation of long seed 0 on scenes.test image by image is gone" in page
     assert re.search(r'<p class="plain">.*(Yes|No|Not settled)[^<:]*: ', page)
 
 
@@ -129,7 +130,7 @@ def test_a_run_that_was_killed_before_its_end_shows_what_it_recorded(write_study
     study = load(path)
     workspace = Workspace(study)
     steps = [entry for entry in Ledger(workspace.ledger).records(StepEntry) if entry.kind != "gate"]
-    lines = list(missing(workspace, LastRun(None, tuple(steps)), {}))
+    lines = list(missing(workspace, Ledger(workspace.ledger), LastRun(None, tuple(steps)), {}))
     assert lines == ["No run has come to its end: it was killed, or is still going. What it had recorded is shown."]
 
 

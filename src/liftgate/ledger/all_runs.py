@@ -16,6 +16,7 @@ from liftgate.files import write_text
 from liftgate.hashing import short
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import VerdictEntry
+from liftgate.ledger.results import RunEntry
 from liftgate.ledger.runs import RunFolder, RunRecord, run_folders, table_row, value_text
 from liftgate.progress import duration
 
@@ -49,6 +50,8 @@ def write_all_runs(results: Path) -> Path:
         "Metrics are of val at the best epoch. Runs that differ in more than one thing show nothing of either.",
         "",
     ]
+    if notes := [line for path in folders for line in _missing(path)]:
+        lines += ["## Missing", "", *(f"- {line}" for line in notes), ""]
     verdicts = [row for path in folders for row in _verdicts(path)]
     if verdicts:
         head = ["study", "gate", "verdict", "in words"]
@@ -105,6 +108,31 @@ def _change(name: str, before: object, now: object) -> str:
     if any(isinstance(value, str) and len(value) == 64 for value in (before, now)):
         return f"{name} {short(str(before))} → {short(str(now))}"
     return f"{name} {value_text(before)} → {value_text(now)}"
+
+
+def _one_line(text: str) -> str:
+    """Return a name from elsewhere on one line."""
+    return " ".join(text.split())
+
+
+def _missing(study: Path) -> Iterator[str]:
+    """Yield what a study's record names and its folder does not have."""
+    name, ledger = _one_line(study.name), Ledger(study / "ledger.sqlite")
+    if not ledger.path.is_file() and not ledger.head_path.is_file():
+        if run_folders(study):
+            yield f"{name}: there is no ledger, so that its verdicts are not known."
+        return
+    try:
+        trained = [entry.result for entry in ledger.records(RunEntry)]
+    except LedgerError as error:
+        yield f"{name}: its ledger cannot be read ({_one_line(error.what)}): its verdicts are left out."
+        return
+    for one in trained:
+        if not (study / one.run).is_dir():
+            yield (
+                f"{name}: the folder of {_one_line(one.run)} ({_one_line(one.arm)}, seed {one.seed}) is gone or was "
+                "moved; the study's own report has its figures."
+            )
 
 
 def _verdicts(study: Path) -> Iterator[list[str]]:

@@ -99,7 +99,7 @@ def gather_report(
         command=f"liftgate report {study.source.name if study.source else 'study.yaml'}",
         run_command=f"liftgate run {study.source.name if study.source else 'study.yaml'}",
         unanswered="" if answers and run.gate(answers[0].name) else _why_unanswered(study, run.flow),
-        missing=tuple(missing(workspace, run, unreadable or {})),
+        missing=tuple(missing(workspace, ledger, run, unreadable or {})),
         notes=(*_notes(run.flow), *_old_statistics(run, study)),
     )
 

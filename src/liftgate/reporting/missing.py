@@ -7,9 +7,10 @@ from pathlib import Path
 
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.last_run import LastRun, read_last_run
-from liftgate.ledger.records import StepEntry
+from liftgate.ledger.records import EvaluationEntry, StepEntry
 from liftgate.ledger.results import PredictResult
 from liftgate.ledger.workspace import Workspace
+from liftgate.reporting.evaluation_figures import evaluation_file
 
 
 def last_recorded_steps(ledger: Ledger) -> LastRun:
@@ -20,11 +21,12 @@ def last_recorded_steps(ledger: Ledger) -> LastRun:
     return LastRun(None, tuple({step.key: step for step in ledger.records(StepEntry)}.values()))
 
 
-def missing(workspace: Workspace, run: LastRun, unreadable: Mapping[str, str]) -> Iterator[str]:
+def missing(workspace: Workspace, ledger: Ledger, run: LastRun, unreadable: Mapping[str, str]) -> Iterator[str]:
     """Yield a sentence for everything that the record names and that is not there, or not finished.
 
     Args:
         workspace: the study's folders.
+        ledger: of the study.
         run: the steps that the report shows.
         unreadable: dataset → why it cannot be read any more.
     """
@@ -45,6 +47,14 @@ def missing(workspace: Workspace, run: LastRun, unreadable: Mapping[str, str]) -
             yield (
                 f"The detections of {result.arm} seed {result.seed} on {result.on} are gone ({result.file}): its "
                 "pictures are left out."
+            )
+    written = {entry.step for entry in ledger.records(EvaluationEntry) if entry.sha256 is not None}
+    for step in run.of_kind("evaluate"):
+        file, name = evaluation_file(workspace, step), step.name.removeprefix("evaluate ")
+        if step.key in written and not file.is_file():
+            yield (
+                f"The evaluation of {name} image by image is gone (evaluations/{file.name}): images to look through "
+                "and figures by group are left out; all others are as recorded."
             )
 
 

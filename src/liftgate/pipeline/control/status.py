@@ -161,7 +161,8 @@ def _state(folder: Path, ledger: Ledger, live: RunStatus | None, owner: LockOwne
         ended = runs[-1].ended
         return ("paused", ended) if ended else ("finished", "")
     if live.state != "running":
-        return live.state, live.reason
+        gone = "" if ledger.path.is_file() else "its ledger is gone: verdicts and what trainings cost are not known"
+        return live.state, live.reason or gone
     # The lock is free, but the run did not write how it ended: it was killed, or the machine went down.
     last = last_owner(folder)
     return "paused", last.describe_exit() if last else "its process is gone"
