@@ -105,21 +105,19 @@ NOT_RUN: Mapping[str, NotRun] = {
     r"liftgate compare .*--sample": NotRun("takes labels of what was drawn", "tests/services/test_sampled_evidence.py"),
     r"liftgate models add yolov8n_today.pt": NotRun("takes a checkpoint", "tests/deploy/registry/test_registering.py"),
     r"liftgate models promote v0.1": NotRun("takes a verdict that allows it", "tests/deploy/registry/test_promotion.py"),
-    r"liftgate data sample .*--never": NotRun("takes frames with groups", "tests/data/sampling/test_sample.py"),
     r"liftgate compare .*--label-errors reviewed": NotRun("takes a review of these labels", "tests/evaluation/test_label_errors.py"),
     r"liftgate watch": NotRun("takes cameras", "tests/deploy/watching/test_watch.py"),
-    r"liftgate drift": NotRun("takes a log of weeks", "tests/services/test_drift.py"),
+    r"liftgate drift (?!production/ --against data.yaml)": NotRun("takes a log of weeks", "tests/services/test_drift.py"),
     r"liftgate evaluate .*--(marks|threats)": NotRun("takes a server and a person", "tests/services/test_production_test.py"),
-    r"liftgate (run|plan) .*--engine": NotRun("takes Slurm, or another study", "tests/engines/test_dispatch.py"),
+    r"liftgate (run|plan) .*--engine slurm": NotRun("takes Slurm", "tests/engines/test_slurm.py"),
     r"liftgate serve --log$": NotRun("an option in a sentence", "tests/deploy/serving/test_log.py"),
-    r"liftgate report .*--months": NotRun("takes months of a loop", "tests/services/test_months.py"),
     r"liftgate models mirror": NotRun("takes MLflow", "tests/deploy/registry/test_mirror.py"),
     r"liftgate models (sign|verify --public-key)": NotRun("takes a key and model-signing", "tests/deploy/registry/test_signing.py"),
     r"liftgate run examples/bccd.yaml": NotRun("takes BCCD and official weights", "tests/pipeline/test_templates_train.py"),
 }  # fmt: skip
 """By pattern: why not, and the test that does what they do"""
 
-VERDICT_VERBS = ("compare", "agree", "run")
+VERDICT_VERBS = ("compare", "agree", "run", "drift")
 """Their exit code is the word of a verdict, which depends on the data"""
 
 
