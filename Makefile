@@ -47,7 +47,7 @@ $(INSTALLED): requirements/uv.txt requirements/all.txt pyproject.toml
 # After a change of pyproject.toml's dependencies. No index address gets into the files.
 lock:
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
-		--extra train --extra export --extra demo --extra frames --extra cvat --extra serve --extra board --extra log --extra slurm --group dev pyproject.toml -o requirements/all.txt
+		--extra train --extra export --extra demo --extra frames --extra cvat --extra serve --extra board --extra log --extra slurm --extra libreyolo --extra ray --group dev pyproject.toml -o requirements/all.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
 		pyproject.toml -o requirements/base.txt
 	echo "mkdocs-material>=9.5" | $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal - -o requirements/docs.txt

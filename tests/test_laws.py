@@ -120,10 +120,12 @@ def _importing(package: str) -> list[str]:
     ]
 
 
-def test_only_one_folder_imports_ultralytics_and_torch() -> None:
-    importing = {*_importing("ultralytics"), *_importing("torch")}
-    assert importing
-    assert all(path.startswith("src/liftgate/backends/ultralytics/") for path in importing)
+@pytest.mark.parametrize("trainer", ["ultralytics", "libreyolo"])
+def test_only_its_own_folder_imports_a_trainer_and_only_those_import_torch(trainer: str) -> None:
+    home = "src/liftgate/backends/"
+    assert _importing(trainer)
+    assert all(path.startswith(f"{home}{trainer}/") for path in _importing(trainer))
+    assert all(path.startswith((f"{home}ultralytics/", f"{home}libreyolo/")) for path in _importing("torch"))
 
 
 @pytest.mark.parametrize(

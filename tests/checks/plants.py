@@ -7,7 +7,7 @@ import pickle
 import shutil
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -474,6 +474,27 @@ def not_commercial_beside_share_alike(small: SmallSet) -> Subject:
 def not_for_the_declared_use(small: SmallSet) -> Subject:
     study = small.study(use="commercial", backend="toy")
     return Subject({"small": replace(small.read(), licence="CC-BY-NC-4.0")}, study)
+
+
+# ---- trainers
+
+
+@plants("licence.trainer")
+def agpl_weights_to_sell(small: SmallSet) -> Subject:
+    return small.subject(recipe=SGD, use="commercial")
+
+
+def of_libreyolo(small: SmallSet, model: str, recipe: Mapping[str, object]) -> Subject:
+    (small.root / "model.yaml").write_text(f"libreyolo: {model}\n")
+    return small.subject(recipe=recipe, control=recipe, weights="model.yaml", backend="libreyolo")
+
+
+plants("recipe.augmentation_off")(lambda s: of_libreyolo(s, "yolox-n", {"epochs": 12, "imgsz": 320}))
+plants("recipe.augmentation_off")(
+    lambda s: of_libreyolo(s, "yolox-n", {"epochs": 30, "no_aug_epochs": 30, "imgsz": 320})
+)
+plants("recipe.queries")(lambda s: of_libreyolo(s, "dfine-n", {"epochs": 60, "imgsz": 224}))
+plants("recipe.queries")(lambda s: of_libreyolo(s, "dfine-s", {"epochs": 60, "imgsz": 96}))
 
 
 # ---- pose

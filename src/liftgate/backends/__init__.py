@@ -12,9 +12,11 @@ from liftgate.errors import UsageError
 _KNOWN = {
     "toy": "liftgate.backends.toy:Toy",
     "ultralytics": "liftgate.backends.ultralytics.backend:Ultralytics",
+    "libreyolo": "liftgate.backends.libreyolo.backend:LibreYOLO",
 }
 
-_PACKAGES = {"ultralytics": ("ultralytics", "torch")}
+_PACKAGES = {"ultralytics": ("ultralytics", "torch"), "libreyolo": ("libreyolo", "torch")}
+_EXTRAS = {"ultralytics": "train", "libreyolo": "libreyolo"}
 
 
 def packages(name: str) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ def load(name: str) -> Backend:
     try:
         return cast(Backend, getattr(importlib.import_module(module), attribute)())
     except ImportError as error:
-        advice = "pip install '.[train]' in the clone of Liftgate" if name == "ultralytics" else None
+        advice = f"pip install '.[{_EXTRAS[name]}]' in the clone of Liftgate" if name in _EXTRAS else None
         raise UsageError(f"the backend {name!r} cannot be imported: {error}", hint=advice) from error
     except AttributeError as error:
         raise UsageError(f"the backend {name!r} cannot be made: {error}") from error

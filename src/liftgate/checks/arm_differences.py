@@ -48,6 +48,10 @@ def arm_differences(subject: Subject, control: Arm, treatment: Arm) -> list[ArmD
     if not control.stages or not treatment.stages:
         return []
     found: list[ArmDifference] = []
+    if subject.study is not None:
+        used, other = subject.study.backend_of(control), subject.study.backend_of(treatment)
+        if used != other:
+            found.append(ArmDifference("backend", used, other))
     if len(control.stages) != len(treatment.stages):
         found.append(ArmDifference("stages", str(len(control.stages)), str(len(treatment.stages))))
     many_stages = max(len(control.stages), len(treatment.stages)) > 1
@@ -62,7 +66,8 @@ def undeclared(gate: Gate, differences: list[ArmDifference]) -> list[ArmDifferen
     """Return the differences that the gate does not declare.
 
     A gate without `differ` allows exactly one difference of any kind. `recipe` declares every recipe argument;
-    `stages` declares a different number of stages and, with it, the start weights of the last stage.
+    `stages` declares a different number of stages and, with it, the start weights of the last stage; `backend` declares
+    another trainer and, with it, start weights and recipe, as one trainer's mean nothing to another.
     """
     if not gate.differ:
         return differences if len({difference.key for difference in differences}) > 1 else []
@@ -72,6 +77,7 @@ def undeclared(gate: Gate, differences: list[ArmDifference]) -> list[ArmDifferen
 def is_declared(gate: Gate, key: str) -> bool:
     """Return whether the gate's `differ` declares a difference: by its key, the key's first part, or by `stages`."""
     declared = {*gate.differ, *(("weights",) if "stages" in gate.differ else ())}
+    declared |= {"weights", "recipe"} if "backend" in gate.differ else set()
     return key in declared or key.split(".")[0] in declared
 
 

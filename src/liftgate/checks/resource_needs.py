@@ -35,10 +35,10 @@ class DiskNeed(NamedTuple):
 def disk_need(subject: Subject) -> DiskNeed | None:
     """Return the least disk space that a study's trainings take; None where the size of no model is known."""
     study = subject.study
-    if study is None or study.backend != "ultralytics":
+    if study is None or "ultralytics" not in study.backends:
         return None
     left, peak, runs = 0.0, 0.0, 0
-    places = [place for place in subject.stages if _is_trained(study, place)]
+    places = [place for place in subject.stages if _is_trained(study, place) and place.backend == "ultralytics"]
     for place in places:
         size = _stage_model(place)
         if size is None:
@@ -93,7 +93,7 @@ def largest_batch(subject: Subject, place: StageInArm, devices: int, memory: int
 def _gpu_memory(subject: Subject, place: StageInArm, images: int) -> int | None:
     size, recipe = _stage_model(place), place.stage.recipe
     imgsz = recipe.get("imgsz", DEFAULT_IMGSZ)
-    if size is None or subject.study is None or subject.study.backend != "ultralytics" or not isinstance(imgsz, int):
+    if size is None or place.backend != "ultralytics" or not isinstance(imgsz, int):
         return None
     side = -(-imgsz // _STRIDE) * _STRIDE
     adam = "adam" in str(recipe.get("optimizer", "SGD")).lower()

@@ -33,6 +33,11 @@ class StageInArm(NamedTuple):
     study: Study
 
     @property
+    def backend(self) -> str:
+        """Return what trains it."""
+        return self.study.backend_of(self.arm)
+
+    @property
     def where(self) -> str:
         """Return arm and stage, for messages."""
         return f"arm {self.arm.name}, stage {self.number + 1}"

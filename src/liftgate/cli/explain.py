@@ -19,7 +19,8 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.checks.rules import catalogue
     from liftgate.diagnosis.catalogue import KINDS, Kind, explain
 
-    rules: tuple[Rule | Kind, ...] = (*catalogue(), *KINDS)
+    known = {one.id for one in catalogue()}  # one finding is both: `check` sees it coming, the doctor afterwards
+    rules: tuple[Rule | Kind, ...] = (*catalogue(), *(kind for kind in KINDS if kind.id not in known))
     if args.id is None:
         if args.json:
             output.emit_json([{"id": r.id, "severity": r.severity, "summary": r.summary} for r in rules])

@@ -24,7 +24,9 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add `--engine NAME`."""
     parser.add_argument(
-        "--engine", choices=("local", "slurm"), help="where trainings and predictions run (default: as the study says)"
+        "--engine",
+        choices=("local", "slurm", "ray"),
+        help="where trainings and predictions run (default: as the study says)",
     )
 
 

@@ -16,6 +16,7 @@ from liftgate.progress import dollars, duration
 if TYPE_CHECKING:
     from liftgate.pipeline.engine import EngineForecast
     from liftgate.pipeline.runner import Planned
+    from liftgate.services.study_runs import Plan
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
         )
     work = [line for line in lines if line.state == "run"]
     if args.json:
-        emit_json({"steps": [asdict(line) for line in lines], "total": _total(work), "engine": _engine(lines.engine)})
+        emit_json(
+            {"steps": [asdict(line) for line in lines], "total": _total(work), "engine": _engine(lines.engine)}
+            | _licences(lines)
+        )
         return 0
     width = max((len(line.step) for line in lines), default=0)
     for line in lines:
@@ -53,7 +57,14 @@ def run(args: argparse.Namespace) -> int:
     show(f"{len(work)} of {len(lines)} steps would run{_total_text(work)}")
     if lines.engine is not None:
         show(_engine_text(lines.engine))
+    for arm, licence in lines.licences.items():
+        show(f"{arm}: this arm's weights are {licence}")
     return 0
+
+
+def _licences(lines: Plan) -> dict[str, object]:
+    """Return the licence of each arm's weights, where it is known of one."""
+    return {"licences": dict(lines.licences)} if lines.licences else {}
 
 
 def _engine(found: EngineForecast | None) -> dict[str, object] | None:

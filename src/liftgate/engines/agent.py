@@ -1,4 +1,4 @@
-"""Run one attempt at a task in its folder: `python -m liftgate.engines.agent FOLDER ATTEMPT [PARENT]`.
+"""Run one attempt at a task in its folder: `python -m liftgate.engines.agent FOLDER ATTEMPT [PARENT [STORE KEY]]`.
 
 It compares versions and inputs with the task's, trains or predicts in a child process as the driver would on its own
 machine, and writes result.json. It pauses at the next epoch boundary when its attempt is no longer granted, on SIGTERM
@@ -7,6 +7,7 @@ and SIGUSR1, and when PARENT has ended.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from liftgate.backends.base import Paused, PredictJob, TrainJob
 from liftgate.backends.events import Event, FailedEvent, Json
+from liftgate.engines.mirror import TaskMirror
+from liftgate.engines.store import Store
 from liftgate.engines.task import Ending, Fence, Task, TaskResult, installed_version, require_inputs
 from liftgate.errors import UsageError
 from liftgate.hashing import file_hash
@@ -26,13 +29,16 @@ _FENCE_SECONDS = 0.5  # seconds between two readings of `attempt`
 _LAG_SECONDS = 60.0  # for which the driver's files may be invisible on this machine
 
 
-def run_attempt(folder: Path, attempt: str, parent: int | None = None) -> TaskResult:
+def run_attempt(
+    folder: Path, attempt: str, parent: int | None = None, mirror: tuple[str, str] | None = None
+) -> TaskResult:
     """Run an attempt to its end and write its result.
 
     Args:
         folder: of the task.
         attempt: the attempt that this is.
         parent: process whose end pauses it; None: it goes on without one.
+        mirror: URL of an object store and the task's key there; None: the driver shares the folder.
     """
     begun = time.monotonic()
     stop = _StopCheck(folder, attempt, parent)
@@ -40,13 +46,17 @@ def run_attempt(folder: Path, attempt: str, parent: int | None = None) -> TaskRe
     facts: Json = {}
     failure: FailedEvent | None = None
     task: Task | None = None
+    store = None if mirror is None else TaskMirror(Store(mirror[0]), folder, mirror[1])
     try:
+        if store is not None and not store.receive(attempt):
+            raise Paused("its attempt is over")
         task = _read_task(folder, attempt)
         if stop():
             raise Paused("its attempt is over")
         _require_versions(task)
         require_inputs(task)
-        facts = _work(task, stop)
+        with contextlib.nullcontext() if store is None else store.followed(task):
+            facts = _work(task, stop)
         ending = "done"
     except Paused:
         ending = "paused"
@@ -64,6 +74,8 @@ def run_attempt(folder: Path, attempt: str, parent: int | None = None) -> TaskRe
     )
     if Fence(folder).granted() in (attempt, "", None):  # a successor's result is not overwritten
         result.write(folder)
+        if store is not None and task is not None:
+            store.deliver(task, result)
     return result
 
 
@@ -145,7 +157,8 @@ class _StopCheck:
 
 def main(argv: list[str]) -> int:
     """Run the attempt; return 0 however it ended, as result.json says how."""
-    run_attempt(Path(argv[0]), argv[1], int(argv[2]) if len(argv) > 2 else None)
+    mirror = (argv[3], argv[4]) if len(argv) > 4 else None
+    run_attempt(Path(argv[0]), argv[1], int(argv[2]) if len(argv) > 2 else None, mirror)
     return 0
 
 

@@ -33,6 +33,8 @@ class Submission:
     folder: Path
     attempt: str
     resources: Resources
+    mirror: tuple[str, str] | None = None
+    """URL of the object store and the task's key there, where driver and worker share no folder"""
 
 
 @dataclass(frozen=True, slots=True)

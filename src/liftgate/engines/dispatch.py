@@ -17,6 +17,8 @@ from liftgate.backends.base import TrainJob
 from liftgate.backends.events import Emit, EpochReport, LogEvent
 from liftgate.documents import load_json
 from liftgate.engines.base import Engine, JobState, Overview, RunningTask, Submission
+from liftgate.engines.mirror import TaskMirror
+from liftgate.engines.store import Store
 from liftgate.engines.task import Fence, Task, TaskResult, replace_file
 from liftgate.errors import TrainingError
 from liftgate.training.events import EventTail, complete_bytes, error_of, read_events
@@ -25,6 +27,8 @@ from liftgate.training.stopping_rules import judge
 MAX_FRUITLESS = 3
 """Attempts in a row that finish no further epoch, after which a task counts as failed"""
 _POLL_SECONDS = 0.1
+_STORE_LAG = 60.0  # for which a store may show a result late
+_FETCH_SECONDS = 2.0  # between two looks at one task in an object store
 _ENGINE_SECONDS = 1.0  # seconds between two questions to an engine whose answers cost something
 _REST = 10  # looking at many tasks takes a tenth of the time at most
 _SHOWN = 50  # running tasks that an overview names
@@ -61,6 +65,7 @@ class Dispatcher:
         self,
         engine: Engine,
         *,
+        store: Store | None = None,
         on_change: Callable[[Overview], None] = lambda overview: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -69,12 +74,15 @@ class Dispatcher:
 
         Args:
             engine: runs them.
+            store: through which driver and workers see each other; None: they share the tasks' folders.
             on_change: called when a task has changed its state, about once a second at most, and at the end.
             clock: returns the time in seconds.
             sleep: waits for seconds.
         """
         self.engine = engine
         self._capabilities = engine.capabilities()
+        self._store = store
+        self._next_fetch: dict[str, float] = {}
         self.meanwhile: Callable[[], None] = lambda: None
         """Called between two looks at the tasks, to submit others"""
         self._on_change = on_change
@@ -165,7 +173,7 @@ class Dispatcher:
         """Cancel what is queued, pause what runs at its epoch boundary, and wait for it."""
         entries = list(self._open.values())
         for entry in entries:
-            Fence(entry.task.folder).revoke()
+            self._revoke(entry.task)
         states = self.engine.poll([one.handle for one in entries])
         self.engine.cancel([one.handle for one, state in zip(entries, states, strict=True) if state == "queued"])
         running = [one for one, state in zip(entries, states, strict=True) if state in ("running", "unknown")]
@@ -186,7 +194,7 @@ class Dispatcher:
     def cancel(self) -> None:
         """End everything at once: unfinished epochs are lost."""
         for entry in self._open.values():
-            Fence(entry.task.folder).revoke()
+            self._revoke(entry.task)
         self.engine.cancel([one.handle for one in self._open.values()])
         self._close_all()
 
@@ -214,6 +222,7 @@ class Dispatcher:
 
     def _close_all(self) -> None:
         for entry in self._open.values():
+            self._fetch(entry.task, at_once=True)
             result = TaskResult.read(entry.task.folder)
             done = result is not None and result.attempt == entry.attempt and result.ending == "done"
             if done and result is not None and not result.unseen_outputs():
@@ -257,7 +266,11 @@ class Dispatcher:
                 entry.position = complete_bytes(task.folder / "events.jsonl")
             task.write()
             Fence(task.folder).grant(entry.attempt)
-            submissions.append(Submission(task.name, task.folder, entry.attempt, task.resources))
+            mirror = None
+            if self._store is not None:
+                TaskMirror(self._store, task.folder, task.key).publish(task, entry.attempt)
+                mirror = (self._store.url, task.key)
+            submissions.append(Submission(task.name, task.folder, entry.attempt, task.resources, mirror))
         for entry, handle in zip(entries, self.engine.submit(submissions), strict=True):
             entry.handle = handle
             known: Mapping[str, str] = {"attempt": entry.attempt, "handle": handle, "key": entry.task.key}
@@ -270,6 +283,7 @@ class Dispatcher:
         if entry.state == "queued":
             entry.since = 0.0
             return False
+        self._fetch(entry.task, at_once=entry.state == "ended" and entry.since == 0.0)
         result = TaskResult.read(entry.task.folder)
         if result is not None and result.attempt == entry.attempt:
             entry.written = result
@@ -281,8 +295,22 @@ class Dispatcher:
         now = self._clock()
         entry.since = entry.since or now
         late = entry.written is not None or entry.state == "ended"
-        patience = self._capabilities.lag_seconds if late else _UNKNOWN_SECONDS
+        lag = self._capabilities.lag_seconds if self._store is None else max(self._capabilities.lag_seconds, _STORE_LAG)
+        patience = lag if late else _UNKNOWN_SECONDS
         return now - entry.since >= patience
+
+    def _fetch(self, task: Task, *, at_once: bool = False) -> None:
+        """Bring what the worker of a task has sent through the store, now and then."""
+        if self._store is None or (not at_once and self._clock() < self._next_fetch.get(task.key, 0.0)):
+            return
+        TaskMirror(self._store, task.folder, task.key).fetch()
+        self._next_fetch[task.key] = self._clock() + _FETCH_SECONDS
+
+    def _revoke(self, task: Task) -> None:
+        """Let no attempt work on a task: a running one pauses at its next epoch boundary."""
+        Fence(task.folder).revoke()
+        if self._store is not None:
+            TaskMirror(self._store, task.folder, task.key).grant("")
 
     def _settle(self, entry: _Entry) -> bool:
         """Take an attempt's result, or return True where another attempt is due.
@@ -306,7 +334,7 @@ class Dispatcher:
         entry.fruitless = 0 if gained else entry.fruitless + 1
         entry.attempts += 1
         if entry.fruitless >= MAX_FRUITLESS:
-            Fence(entry.task.folder).revoke()
+            self._revoke(entry.task)
             raise self._gave_up(entry, unseen)
         return True
 

@@ -111,7 +111,7 @@ class LocalEngine:
             env |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(cores))
         with (submission.folder / _LOG).open("ab") as log:
             return subprocess.Popen(
-                [*command, str(os.getpid())],
+                [*command, str(os.getpid()), *(submission.mirror or ())],
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

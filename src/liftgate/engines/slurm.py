@@ -46,10 +46,11 @@ class AgentCall:
 
     folder: Path
     attempt: str
+    mirror: tuple[str, str] | None = None
 
     def __call__(self) -> str:
         """Run the attempt and return how it ended."""
-        return run_attempt(self.folder, self.attempt).ending
+        return run_attempt(self.folder, self.attempt, mirror=self.mirror).ending
 
     def checkpoint(self) -> object:
         """Pause the training at its epoch boundary, and return the call that goes on from there."""
@@ -129,7 +130,7 @@ class SlurmEngine:
             self._executor.update_parameters(**_parameters(resources))
             try:
                 with self._executor.batch():
-                    jobs = [self._executor.submit(AgentCall(one.folder, one.attempt)) for one in alike]
+                    jobs = [self._executor.submit(AgentCall(one.folder, one.attempt, one.mirror)) for one in alike]
                 known = {one.attempt: job.job_id for one, job in zip(alike, jobs, strict=True)}
             except (OSError, RuntimeError) as error:
                 hint = "`sinfo` and `squeue` show the cluster; the same command submits again"

@@ -35,6 +35,10 @@ def open_engine(spec: EngineSpec, folder: Path) -> Engine:
     """
     if spec.use == "local":
         return LocalEngine(spec.workers or 1, spec.gpus or (), spec.cores)
+    if spec.use == "ray":
+        from liftgate.engines.ray_cluster import RayEngine
+
+        return RayEngine(address=spec.address, workers=spec.workers or 1, gpus=spec.gpus or (), region=spec.region)
     from liftgate.engines.slurm import SlurmEngine
 
     return SlurmEngine(
@@ -49,13 +53,16 @@ def require_allowed(study: Study) -> None:
         Refused: the engine is elsewhere, or nobody says where it is.
     """
     spec = study.engine
-    if spec is None or spec.use == "local" or not study.confidential or spec.region in study.regions:
+    here = spec is None or spec.use == "local" or (spec.use == "ray" and spec.address is None)
+    here = here and (spec is None or spec.store is None or spec.store.startswith("file:"))
+    if spec is None or here or not study.confidential or spec.region in study.regions:
         return
     names = ", ".join(study.confidential)
     where = study.place("engine", "region")
     if spec.region is None:
         hint = "`engine: {region: …}` says where it is, and `regions: […]` where confidential data may be"
-        what = f"{names} is confidential, and the region of the engine {spec.use} is not given"
+        of = f"the engine {spec.use}" if spec.store is None else f"the store {spec.store}"
+        what = f"{names} is confidential, and the region of {of} is not given"
         raise Refused(what, where=where, hint=hint)
     hint = "confidential data stay where `regions` allows them; `engine: local` keeps them on this machine"
     allowed = ", ".join(study.regions) or "this machine alone"
@@ -73,10 +80,16 @@ def engine_tasks(context: Context) -> Iterator[Context]:
     if spec is None:
         yield context
         return
+    require_allowed(context.study)  # before anybody elsewhere is asked anything
     folder = context.workspace.folder
+    store = None
+    if spec.store is not None:
+        from liftgate.engines.store import Store
 
+        store = Store(spec.store)
+        store.require_usable()
     engine = open_engine(spec, folder)
-    tasks = Dispatcher(engine, on_change=lambda overview: write_overview(folder, overview))
+    tasks = Dispatcher(engine, store=store, on_change=lambda overview: write_overview(folder, overview))
     try:
         yield replace(context, tasks=tasks)
     except Stopped:
@@ -92,7 +105,7 @@ def engine_tasks(context: Context) -> Iterator[Context]:
         engine.close()
 
 
-def make_task(context: Context, key: str, name: str, folder: Path, job: TrainJob | PredictJob) -> Task:
+def make_task(context: Context, key: str, name: str, folder: Path, job: TrainJob | PredictJob, backend: str) -> Task:
     """Return the task of a training or prediction, with the hashes of what it reads.
 
     Args:
@@ -101,19 +114,20 @@ def make_task(context: Context, key: str, name: str, folder: Path, job: TrainJob
         name: of the step.
         folder: the task's own folder.
         job: what to do.
+        backend: what does it.
     """
     study = context.study
     spec = study.engine or EngineSpec()
     files = [path for path in (Path(job.weights), job.data) if path.is_file()]
     gpus = spec.gpus_per_task
     if gpus is None:
-        gpus = 0 if study.device == "cpu" or study.backend == "toy" else count_devices(study.device)
-    versions = {package: installed_version(package) for package in ("liftgate", *packages(study.backend))}
+        gpus = 0 if study.device == "cpu" or backend == "toy" else count_devices(study.device)
+    versions = {package: installed_version(package) for package in ("liftgate", *packages(backend))}
     return Task(
         key=key,
         name=name,
         folder=folder,
-        work=JobFile("train" if isinstance(job, TrainJob) else "predict", study.backend, job),
+        work=JobFile("train" if isinstance(job, TrainJob) else "predict", backend, job),
         inputs={str(path): file_hash(path) for path in files},
         versions={package: version for package, version in versions.items() if version is not None},
         resources=Resources(gpus, spec.cores, spec.memory_gb, spec.hours),

@@ -48,6 +48,7 @@ from liftgate.reporting.run_rows import as_finding, cost_rows, run_rows
 from liftgate.stats.interval import Interval
 from liftgate.study.answer import answer_of
 from liftgate.study.records import Arm, Gate, Study
+from liftgate.study.trainer_licences import licence_note
 
 _DEFAULT_CONF = 0.25
 _SHOWN_SETTINGS = ("imgsz", "conf", "iou", "max_det", "rect", "batch", "device", "backend", "version")
@@ -163,7 +164,7 @@ def _gate(
         (gate.treatment, "treatment"),
         (gate.arm, "measured"),
     )
-    arms = [_arm(study.arm(name), role, needs) for name, role in roles if name is not None]
+    arms = [_arm(study, study.arm(name), role, needs) for name, role in roles if name is not None]
     measured = [arm for arm in arms if arm.evaluation is not None]
     in_full = _full_evaluations(workspace, ledger, needs, measured)
     thresholds = tuple(threshold_curves(measured))
@@ -263,7 +264,7 @@ def _differences(gate: Gate, trained: Sequence[TrainedStage]) -> tuple[SettingDi
     return setting_differences(gate, control, treatment)
 
 
-def _arm(arm: Arm, role: Role, needs: _GateSteps) -> ArmContent:
+def _arm(study: Study, arm: Arm, role: Role, needs: _GateSteps) -> ArmContent:
     evaluations = {
         result.seed: Evaluation.from_dict(result.evaluation) for _, result in needs.evaluated if result.arm == arm.name
     }
@@ -272,7 +273,7 @@ def _arm(arm: Arm, role: Role, needs: _GateSteps) -> ArmContent:
     return ArmContent(
         name=arm.name,
         role=role,
-        description=_description(arm),
+        description="; ".join(filter(None, (_description(arm), licence_note(study, arm)))),
         evaluation=next(iter(evaluations.values()), None),
         settings={name: format_setting(settings[name]) for name in _SHOWN_SETTINGS if settings.get(name) is not None},
         by_seed=evaluations if arm.stages else {},

@@ -30,11 +30,11 @@ from liftgate.ledger.model_records import VersionEntry
 from liftgate.ledger.records import DataEntry, FrozenSplit
 from liftgate.pipeline.datasets import StudyDatasets
 from liftgate.progress import Progress, silent
+from liftgate.study import trainer_licences
 from liftgate.study.records import Arm, Study
 from liftgate.study.study_file import load
 
 DEFAULT_REGISTRY = "models"
-_ULTRALYTICS_LICENCE = "AGPL-3.0"
 _WEIGHTS = (".pt", ".onnx", ".json", ".pth", ".engine", ".torchscript", ".tflite", ".pte")
 
 
@@ -60,7 +60,7 @@ def add_model(
         seed: of its training; None: the study's first.
         version: v0, v0.1, …; None: the next one.
         name: first part of the files' names; None: the start weights' and the study's name.
-        weights_licence: None: AGPL-3.0 for what Ultralytics trained, else unknown.
+        weights_licence: None: that of its trainer, AGPL-3.0 of Ultralytics and MIT of LibreYOLO, else unknown.
         exports: name → file or folder of an export to keep with it.
         overrides: dotted key → value of the study, as `--set` gives them.
         progress: called as data are read.
@@ -82,8 +82,8 @@ def add_model(
     study = load(path, overrides or {})
     chosen = chosen_arm(study, arm)
     model = study_model(study, chosen, study.seeds[0] if seed is None else seed)
-    if weights_licence is None and study.backend == "ultralytics":
-        weights_licence = _ULTRALYTICS_LICENCE
+    if weights_licence is None:
+        weights_licence = trainer_licences.weights_licence(study, chosen)
     terms, splits, notes = _data(study, model, progress)
     with store.locked():
         found = judgement_on(Ledger(model.workspace.ledger), model.weights_hash, store.folder)

@@ -32,6 +32,7 @@ from liftgate.pipeline.runner import Planned, training_hours
 from liftgate.progress import Progress, duration, silent
 from liftgate.study.records import EngineName, EngineSpec
 from liftgate.study.study_file import load
+from liftgate.study.trainer_licences import weights_licence
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,16 @@ class Plan(tuple[Planned, ...]):
     """What `run` would do, step by step."""
 
     engine: EngineForecast | None
+    licences: Mapping[str, str]
+    """Arm → licence of its weights, where its trainer has one that is known"""
 
-    def __new__(cls, lines: Iterable[Planned], engine: EngineForecast | None = None) -> Plan:
-        """Make a plan of steps, and of what the study's engine means for them."""
+    def __new__(
+        cls, lines: Iterable[Planned], engine: EngineForecast | None = None, licences: Mapping[str, str] | None = None
+    ) -> Plan:
+        """Make a plan of steps, and of what the study's engine and trainers mean for them."""
         plan = super().__new__(cls, lines)
         plan.engine = engine
+        plan.licences = licences or {}
         return plan
 
     def _repr_html_(self) -> str:
@@ -129,7 +135,9 @@ def plan(
         measure_pace(context)
     lines = runner.plan(context)
     lengths = [line.expected for line in lines if line.state == "run" and line.kind in ("train", "predict")]
-    return Plan(lines, forecast(context.study, context.workspace.folder, lengths))
+    asked = context.study
+    licences = {arm.name: known for arm in asked.arms if (known := weights_licence(asked, arm)) is not None}
+    return Plan(lines, forecast(asked, context.workspace.folder, lengths), licences)
 
 
 def cost(

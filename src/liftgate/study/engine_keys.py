@@ -20,15 +20,18 @@ class EngineKeys(Keys):
     `engine: local` alone is short for `{use: local}`. Default: one after another, in the process of `liftgate run`.
     """
 
-    use: Literal["local", "slurm"] = Field(
-        default="local", description="local: processes of this machine; slurm: jobs of a cluster, by submitit."
+    use: Literal["local", "slurm", "ray"] = Field(
+        default="local",
+        description="local: processes of this machine; slurm: jobs of a cluster, by submitit; ray: tasks of a Ray "
+        "cluster, or of Ray on this machine alone.",
     )
     workers: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
         default=None,
-        description="Tasks at once. Default of local: one, or one on each of `gpus`; of slurm: the cluster decides.",
+        description="Tasks at once. Default of local and of ray without `address`: one, or one on each of `gpus`; of a "
+        "cluster: the cluster decides.",
     )
     gpus: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = Field(
-        default=None, description="Of local: the GPUs of the pool, one task on each."
+        default=None, description="Of local, and of ray without `address`: the GPUs of the pool, one task on each."
     )
     gpus_per_task: Annotated[int, Field(ge=0, le=64)] | None = Field(
         default=None, description="Of slurm: GPUs of a job. Default: those of `device`, or 1."
@@ -45,6 +48,16 @@ class EngineKeys(Keys):
     )
     cluster: Literal["slurm", "local"] = Field(
         default="slurm", description="Of slurm: `local` runs its jobs on this machine without a cluster, to try it."
+    )
+    address: Annotated[str, Field(pattern=r"^[A-Za-z0-9._\[\]:-]+:[0-9]+$|^auto$")] | None = Field(
+        default=None,
+        description="Of ray: HOST:PORT of a cluster that runs already. Default: one of this machine alone.",
+    )
+    store: Annotated[str, Field(pattern=r"^[a-z0-9]+://.+$", max_length=500)] | None = Field(
+        default=None,
+        description="s3://BUCKET/PREFIX or another URL of fsspec, where driver and workers share no folder: results, "
+        "curves and side-cars go through it; images are at the same path on every machine. Keys and endpoint come from "
+        "the environment (AWS_…). Default: a shared folder.",
     )
     options: dict[SbatchOption, Annotated[str, Field(max_length=200)] | int] = Field(
         default={}, description="Of slurm: options of sbatch."

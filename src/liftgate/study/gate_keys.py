@@ -79,7 +79,8 @@ class GateKeys(Keys):
     differ: Annotated[list[Text], BeforeValidator(one_or_more)] = Field(
         default=[],
         description="Comparison: the one thing in which the arms are meant to differ: stages, data, weights, select, "
-        "recipe or recipe.NAME. Anything else that differs makes the comparison confounded.",
+        "recipe, recipe.NAME, or backend (and with it recipe and weights). "
+        "Anything else that differs makes the comparison confounded.",
         json_schema_extra={"type": ["array", "string"]},
     )
     arm: ArmOrWinner | None = Field(

@@ -7,7 +7,7 @@ from typing import Literal
 Task = Literal["detect", "pose"]
 Rule = Literal["interval", "point"]
 Use = Literal["research", "commercial"]
-EngineName = Literal["local", "slurm"]
+EngineName = Literal["local", "slurm", "ray"]
 ClaimWord = Literal["better", "equal"]
 """Claim of a comparison; `equal` means within ± margin, by two one-sided tests"""
 VerdictWord = Literal["PASS", "MARGINAL", "FAIL"]

@@ -131,6 +131,8 @@ class Arm:
     """`dataset.split` of old data that forgetting is measured on; None: val of earlier stages' data; (): not at all"""
     imgsz: int | None = field(default=None, metadata=OMITTED_AT_DEFAULT)
     """Of an arm without stages: the one image size that it is measured at; None: chosen, see `measured_sizes`"""
+    backend: str | None = field(default=None, metadata=OMITTED_AT_DEFAULT)
+    """What trains and predicts it; None: the study's"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +267,10 @@ class EngineSpec:
     """Time limit of a job: a longer training pauses and goes on in another"""
     region: str | None = None
     cluster: Literal["slurm", "local"] = "slurm"
+    address: str | None = None
+    """Of ray: a cluster that runs already"""
+    store: str | None = None
+    """URL of an object store through which driver and workers see each other; None: they share a folder"""
     options: Mapping[str, str | int] = field(default_factory=dict)
     """Of sbatch: partition, account …"""
 
@@ -327,6 +333,15 @@ class Study:
     def arm(self, name: str) -> Arm:
         """Return the arm of that name."""
         return next(arm for arm in self.arms if arm.name == name)
+
+    def backend_of(self, arm: Arm) -> str:
+        """Return what trains and predicts an arm."""
+        return arm.backend or self.backend
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """Every backend that an arm needs, each once."""
+        return tuple(dict.fromkeys(self.backend_of(arm) for arm in self.arms))
 
     @property
     def confidential(self) -> tuple[str, ...]:

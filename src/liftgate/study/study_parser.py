@@ -283,16 +283,18 @@ def _dataset(name: str, entry: yaml_keys.DatasetKeys) -> DatasetSpec:
 def _arms(name: str, entry: AnyArm, select: str | None) -> Iterator[Arm]:
     """Yield an arm and its variants."""
     if isinstance(entry, yaml_keys.ModelKeys):
-        yield Arm(name, weights=entry.weights, imgsz=entry.imgsz)
+        yield Arm(name, weights=entry.weights, imgsz=entry.imgsz, backend=entry.backend)
         return
     remember: tuple[str, ...] | None = None
+    backend: str | None = None
     if isinstance(entry, yaml_keys.TrainedKeys):
-        select = entry.select or select
+        select, backend = entry.select or select, entry.backend
         remember = None if entry.remember is None else tuple(entry.remember or ())
     stages = entry.stages if isinstance(entry, yaml_keys.TrainedKeys) else entry
-    yield Arm(name, tuple(_stage(stage, select) for stage in stages), remember=remember)
+    yield Arm(name, tuple(_stage(stage, select) for stage in stages), remember=remember, backend=backend)
     for variant in variants(name, entry):
-        yield Arm(variant.name, tuple(_stage(stage, select) for stage in variant.stages), remember=remember)
+        of_variant = tuple(_stage(stage, select) for stage in variant.stages)
+        yield Arm(variant.name, of_variant, remember=remember, backend=backend)
 
 
 def _stage(entry: yaml_keys.StageKeys, select: str | None) -> Stage:

@@ -75,7 +75,7 @@ LOWER_IS_BETTER = ("false_positives_per_image", "false_alarm_rate", "ms_per_imag
 GROUP_RULES = ("folder", "exif", "name-time")
 """Rules for groups, in addition to a regular expression and a CSV file."""
 
-DIFFERENCES = ("stages", "data", "weights", "recipe", "select")
+DIFFERENCES = ("stages", "data", "weights", "recipe", "select", "backend")
 """What two arms of a comparison may differ in; `recipe.NAME` names one training argument."""
 
 RESERVED_ARGUMENTS = {

@@ -149,7 +149,8 @@ class StageKeys(Keys):
         default="best", description="Which weights of the stage before it goes on from."
     )
     recipe: Recipe = Field(
-        default={}, description="Training arguments in Ultralytics' own names, as a mapping or as `key=value` words."
+        default={},
+        description="Training arguments in the trainer's own names, as a mapping or as `key=value` words.",
     )
     select: EpochMetric | None = Field(
         default=None,
@@ -164,6 +165,9 @@ class StageKeys(Keys):
     )
 
 
+_ARM_BACKEND = "What trains and predicts this arm; it is measured as every other. Default: the study's `backend`."
+
+
 class ModelKeys(Keys):
     """An arm without training: the model as it is."""
 
@@ -174,6 +178,7 @@ class ModelKeys(Keys):
         "the control of a trained arm, both the size that it was trained for and that of the other arm, of which the "
         "better one counts; by itself the size that it was trained for.",
     )
+    backend: Text | None = Field(default=None, description=_ARM_BACKEND)
 
 
 class TrainedKeys(Keys):
@@ -194,6 +199,7 @@ class TrainedKeys(Keys):
         "the difference is reported with every verdict. Default: val of earlier stages' data. false: not measured.",
         json_schema_extra={"anyOf": [{"type": ["array", "string"]}, {"const": False}]},
     )
+    backend: Text | None = Field(default=None, description=_ARM_BACKEND)
 
 
 def _arm_form(value: object) -> str:
@@ -332,7 +338,11 @@ class StudyKeys(Keys):
     )
     ignore: dict[Text, Text] = Field(default={}, description="Findings to ignore: id → the reason, which is recorded.")
     evaluation: EvaluationKeys = Field(default=EvaluationKeys(), description="How predictions are made, for every arm.")
-    backend: Text = Field(default="ultralytics", description="What trains and predicts.")
+    backend: Text = Field(
+        default="ultralytics",
+        description="What trains and predicts: ultralytics (AGPL-3.0), libreyolo (MIT), toy, or package.module:Class "
+        "of your own. An arm may name another.",
+    )
     device: Device | None = Field(
         default=None, description="cpu, 0, or several GPUs that train one run together: [0, 1]; default: it chooses."
     )

@@ -49,7 +49,7 @@ def versions(subject: Subject) -> Iterator[Finding]:
     Fix: install again in a fresh environment, from Liftgate's locked requirements or with its extra `train`; pip
     then takes versions that fit.
     """
-    if subject.study is None or subject.study.backend != "ultralytics":
+    if subject.study is None or "ultralytics" not in subject.study.backends:
         return
     if importlib.util.find_spec("packaging") is None:  # Ultralytics needs it: nothing to compare without it
         return
@@ -108,7 +108,7 @@ def gpu_memory(subject: Subject) -> Iterator[Finding]:
     Fix: a smaller `batch` in every arm (gradients are collected to `nbs` anyway), a smaller imgsz or model.
     """
     study = subject.study
-    if study is None or study.backend != "ultralytics" or str(study.device).lower() in ("cpu", "mps"):
+    if study is None or "ultralytics" not in study.backends or str(study.device).lower() in ("cpu", "mps"):
         return
     gpus = subject.machine.gpu_memory
     if not gpus:

@@ -83,7 +83,7 @@ def _together(
     weights = arm.stages[0].weights if arm.stages else None
     study = subject.study
     # For research nothing is passed on; for commercial use `_use` has reported already.
-    agpl = bool(weights) and study is not None and study.backend == "ultralytics" and study.use is None
+    agpl = bool(weights) and study is not None and study.backend_of(arm) == "ultralytics" and study.use is None
     if not bound or not (free or agpl):
         return None
     other = _named(free, licences) if free else f"{weights} (AGPL-3.0, Ultralytics)"

@@ -343,8 +343,7 @@ def imgsz(subject: Subject) -> Iterator[Finding]:
 
 def _trained(subject: Subject) -> Iterator[StageInArm]:
     """Yield the stages that Ultralytics trains."""
-    if subject.study and subject.study.backend == "ultralytics":
-        yield from subject.stages
+    yield from (place for place in subject.stages if place.backend == "ultralytics")
 
 
 def _rate(subject: Subject, place: StageInArm) -> float | None:

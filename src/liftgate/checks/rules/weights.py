@@ -60,9 +60,7 @@ def unreadable(subject: Subject) -> Iterator[Finding]:
 
     Fix: fetch it again and compare the size or the digest with the source's.
     """
-    if subject.study is not None and subject.study.backend != "ultralytics":
-        return  # another backend's weights may be anything
-    for where, path in _weights_files(subject):
+    for where, path in _weights_files(subject, only="ultralytics"):  # another backend's may be anything
         try:
             if path.suffix == ".pt":
                 read_checkpoint(path)
@@ -188,21 +186,21 @@ def task(subject: Subject) -> Iterator[Finding]:
             yield task.finding(where, f"{name} in a study of task {subject.study.task}", weights=name)
 
 
-def _named(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield every place in the study that names weights, and the name."""
+def _named(subject: Subject, only: str | None = None) -> Iterator[tuple[str, str]]:
+    """Yield every place in the study that names weights, and the name; with `only` those of arms of one backend."""
     for place in subject.stages:
-        if place.stage.weights:
+        if place.stage.weights and only in (None, place.backend):
             yield place.at("weights"), place.stage.weights
     for arm in subject.study.arms if subject.study else ():
-        if arm.weights and not arm.stages:
+        if arm.weights and not arm.stages and subject.study and only in (None, subject.study.backend_of(arm)):
             line = subject.study.line("arms", arm.name, "weights") if subject.study else ""
             yield f"arm {arm.name}" + (f" ({line})" if line else ""), arm.weights
 
 
-def _weights_files(subject: Subject) -> Iterator[tuple[str, Path]]:
+def _weights_files(subject: Subject, only: str | None = None) -> Iterator[tuple[str, Path]]:
     """Yield each weights file that the study names once: pickles and model YAMLs."""
     seen: set[Path] = set()
-    for where, weights in _named(subject):
+    for where, weights in _named(subject, only):
         path = find(weights, subject.study_folder)
         if path is not None and path.suffix in _PICKLES | _DESCRIPTIONS and path not in seen:
             seen.add(path)

@@ -61,13 +61,13 @@ def open_batches(context: Context) -> list[tuple[Arm, int, Stage]]:
 def _try_batch(context: Context, arm: Arm, number: int, stage: Stage) -> int:
     """Return the batch that the trainer chooses for a stage."""
     recipe = {**stage.recipe, "batch": -1 if stage.recipe["batch"] == "auto" else stage.recipe["batch"]}
-    if context.study.backend == "ultralytics":
+    if context.study.backend_of(arm) == "ultralytics":
         recipe |= {"fraction": _trial_fraction(context, stage), "plots": False}
     outcome = smoke(context, arm, number, recipe, stop=lambda: bool(context.stop_reason()))
     batch = outcome.facts.get("batch")
     if not isinstance(batch, int):
         raise UsageError(
-            "this backend cannot choose a batch", where=context.study.backend, hint="write a number instead"
+            "this backend cannot choose a batch", where=context.study.backend_of(arm), hint="write a number instead"
         )
     return batch
 

@@ -35,7 +35,7 @@ class ExportStep(Step[ExportResult]):
             "data": None if self._dataset is None else context.datasets.fingerprint(self._dataset),
             "formats": list(_formats(flow_step)),
             "precisions": list(_precisions(flow_step)),
-            "backend": study.backend,
+            "backend": study.backend_of(arm),
         }
         label = f"export {arm.name}" + (f" seed {self._seed}" if arm.stages else "")
         super().__init__(label, inputs, () if self._trained is None else (self._trained,))
@@ -134,9 +134,12 @@ def require_exportable(study: Study, wanted: FlowStep | Gate) -> None:
     """
     from liftgate.deploy.export.formats import plan_targets
 
-    if study.backend != "ultralytics":
-        hint = "take `export` out of the flow; weights of Ultralytics can be exported"
-        raise UsageError(f"the backend {study.backend!r} cannot export", where=study.source, hint=hint)
+    names = (wanted.arms or tuple(arm.name for arm in study.arms)) if isinstance(wanted, FlowStep) else wanted.arm_names
+    for arm in map(study.arm, names):
+        if (backend := study.backend_of(arm)) != "ultralytics":
+            hint = "take `export` out of the flow, or name its `arms`; weights of Ultralytics can be exported"
+            what = f"the backend {backend!r} of arm {arm.name} cannot export"
+            raise UsageError(what, where=study.source, hint=hint)
     plan_targets(_formats(wanted), _precisions(wanted))
 
 

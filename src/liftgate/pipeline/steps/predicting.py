@@ -57,7 +57,7 @@ class PredictStep(Step[PredictResult]):
             "data": context.datasets.fingerprint(self._dataset),
             "split": self._split,
             "settings": self._settings,
-            "backend": study.backend,
+            "backend": study.backend_of(arm),
             "device": study.device,
         }
         label = f"predict {arm.name}" + (f" seed {seed}" if arm.stages else "") + f" on {gate.on}"
@@ -100,7 +100,8 @@ class PredictStep(Step[PredictResult]):
         from liftgate.pipeline.engine import make_task
 
         folder = self._context.workspace.folder / "work" / short(self.key)
-        return make_task(self._context, self.key, self.name, folder, job)
+        backend = self._context.study.backend_of(self._arm)
+        return make_task(self._context, self.key, self.name, folder, job, backend)
 
     def _job(self, results: Results) -> PredictJob:
         study = self._context.study
@@ -120,7 +121,7 @@ class PredictStep(Step[PredictResult]):
         if context.tasks is None:
             return launch.predict(
                 job,
-                backend=context.study.backend,
+                backend=context.study.backend_of(self._arm),
                 folder=context.workspace.folder / "work",
                 on_event=self._forward_event,
                 stop=context.must_end,

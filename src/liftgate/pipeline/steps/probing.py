@@ -75,6 +75,7 @@ class _ProbeTask:
     max_imgsz: int
     """Largest image size that its arms train at"""
     arms: tuple[str, ...]
+    backend: str
 
     @property
     def name(self) -> str:
@@ -114,12 +115,12 @@ def _probe_tasks(context: Context) -> Iterator[_ProbeTask]:
         stage = arm.stages[0]
         own = {**stage.recipe, "epochs": max(80, int(stage.recipe.get("epochs", 0)))}
         # Backends without an entry use the stage's own recipe with enough epochs.
-        recipe = _OVERFIT_RECIPES.get(context.study.backend, own)
+        recipe = _OVERFIT_RECIPES.get(backend := context.study.backend_of(arm), own)
         size = stage.recipe.get("imgsz", DEFAULT_IMGSZ)
         max_imgsz = size if isinstance(size, int) else DEFAULT_IMGSZ
         for source in stage.sources:
-            key = content_hash([stage.weights, source, recipe])
-            same = found.get(key, _ProbeTask(str(stage.weights), source, recipe, max_imgsz, ()))
+            key = content_hash([stage.weights, source, recipe, backend])
+            same = found.get(key, _ProbeTask(str(stage.weights), source, recipe, max_imgsz, (), backend))
             arms = tuple(dict.fromkeys((*same.arms, arm.name)))
             found[key] = replace(same, max_imgsz=max(same.max_imgsz, max_imgsz), arms=arms)
     yield from found.values()
@@ -144,7 +145,7 @@ class ProbeStep(Step[ProbeResult]):
             "recipe": self._recipe,
             "seed": study.seeds[0],
             "task": study.task,
-            "backend": study.backend,
+            "backend": task.backend,
             "device": study.device or _DEVICE,
             "longest": MAX_SECONDS,
         }
@@ -190,7 +191,7 @@ class ProbeStep(Step[ProbeResult]):
 
         try:
             watched = LiveDiagnosis(job.out, on_event)
-            launch.train(job, backend=context.study.backend, folder=run.path, on_event=watched, stop=stop)
+            launch.train(job, backend=self._task.backend, folder=run.path, on_event=watched, stop=stop)
         except Paused as pause:
             run.update(state="paused", seconds=seconds())
             if reason := context.stop_reason():
@@ -248,7 +249,7 @@ class ProbeStep(Step[ProbeResult]):
             settings={"imgsz": job.recipe["imgsz"]},
             device=job.device,
         )
-        backend, stop = self._context.study.backend, self._context.must_end
+        backend, stop = self._task.backend, self._context.must_end
         launch.predict(predict, backend=backend, folder=run.path, on_event=lambda event: None, stop=stop)
         return coco.read_predictions(predict.out, truth)
 

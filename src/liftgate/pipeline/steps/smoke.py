@@ -49,7 +49,7 @@ def smoke(context: Context, arm: Arm, number: int, recipe: Json, *, stop: Callab
             device=study.device,
             select=stage.select,
         )
-        return launch.train(job, backend=study.backend, folder=folder, on_event=lambda event: None, stop=stop)
+        return launch.train(job, backend=study.backend_of(arm), folder=folder, on_event=lambda event: None, stop=stop)
     except Paused:
         raise Stopped("stopped in a measured epoch", hint="the same command measures again") from None
     finally:

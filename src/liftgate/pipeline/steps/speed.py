@@ -100,7 +100,11 @@ def widened(value: Interval, same_model: float) -> Interval:
 def speed_step(context: Context, arm: Arm, seed: int, gate: Gate, predicted: PredictStep) -> SpeedStep | None:
     """Return the step that times an arm's model; None: no claim is about it, or its backend times its predictions."""
     asked = any(claim.metric == LATENCY for claim in gate.claims)
-    return SpeedStep(context, arm, seed, gate, predicted) if asked and context.study.backend == "ultralytics" else None
+    return (
+        SpeedStep(context, arm, seed, gate, predicted)
+        if asked and context.study.backend_of(arm) == "ultralytics"
+        else None
+    )
 
 
 def with_speed(evaluation: Evaluation, speed: SpeedResult | None) -> Evaluation:

@@ -125,7 +125,8 @@ class StageRun:
     def _task(self, job: TrainJob, run: RunFolder) -> Task:
         from liftgate.pipeline.engine import make_task
 
-        return make_task(self._context, self._step.key, self._step.name, run.path, job)
+        backend = self._context.study.backend_of(self._arm)
+        return make_task(self._context, self._step.key, self._step.name, run.path, job, backend)
 
     def prepare(self, weights: str, checked: CheckOutcome) -> RunFolder:
         """Write the run's folder with preflight.json and command.sh, and train nothing; `train` goes on in it.
@@ -192,7 +193,7 @@ class StageRun:
             live = LiveDiagnosis(job.out, on_event)
             if self._context.tasks is not None:
                 return self._follow(self._context.tasks, job, run, live, stop)
-            return launch.train(job, backend=study.backend, folder=run.path, on_event=live, stop=stop)
+            return launch.train(job, backend=study.backend_of(self._arm), folder=run.path, on_event=live, stop=stop)
 
     def _follow(
         self, tasks: Dispatcher, job: TrainJob, run: RunFolder, on_event: Emit, stop: Callable[[], bool]

@@ -42,7 +42,7 @@ class TrainStep(Step[TrainResult]):
             "recipe": recipe_of(context.ledger, stage),
             "seed": seed,
             "task": study.task,
-            "backend": study.backend,
+            "backend": study.backend_of(arm),
             "device": study.device,
             **_optional_inputs(study, stage),
         }

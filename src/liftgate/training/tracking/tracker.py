@@ -42,21 +42,19 @@ def demand(names: Sequence[str], confidential: Sequence[str], where: object = No
     Raises:
         UsageError: a package is missing, or numbers about confidential data would leave the machine.
     """
+    secret = ", ".join(confidential)
+    if secret and "wandb" in names:
+        raise UsageError(f"{secret} is confidential, and Weights & Biases is a server of another company", where=where)
+    address = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if secret and "mlflow" in names and address.partition(":")[0] not in _LOCAL and not Path(address).is_absolute():
+        hint = "unset MLFLOW_TRACKING_URI: the runs are then kept in the study's folder"
+        raise UsageError(f"{secret} is confidential, and MLFLOW_TRACKING_URI is not on this machine",
+                         where=where, got=address, hint=hint)  # fmt: skip
     for name in names:
         package = _NEEDED.get(name)
         if package is not None and importlib.util.find_spec(package) is None:
             hint = f"pip install {package}, or leave it out of `log`; tensorboard needs no package"
             raise UsageError(f"`log: {name}` needs the package {package}", where=where, got="not installed", hint=hint)
-    if not confidential:
-        return
-    secret = ", ".join(confidential)
-    if "wandb" in names:
-        raise UsageError(f"{secret} is confidential, and Weights & Biases is a server of another company", where=where)
-    address = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if "mlflow" in names and address.partition(":")[0] not in _LOCAL and not Path(address).is_absolute():
-        hint = "unset MLFLOW_TRACKING_URI: the runs are then kept in the study's folder"
-        raise UsageError(f"{secret} is confidential, and MLFLOW_TRACKING_URI is not on this machine",
-                         where=where, got=address, hint=hint)  # fmt: skip
 
 
 class Tracked:

@@ -1,0 +1,1 @@
+"""Training and prediction with LibreYOLO (MIT), in the child process alone."""
