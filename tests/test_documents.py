@@ -200,5 +200,11 @@ def test_a_key_that_is_there_twice_is_refused(text: str) -> None:
         parse_yaml(text)
 
 
+@pytest.mark.parametrize("text", ['{"a": 1, "b": 2, "a": 3}', '[{"x": {"y": 1, "\\u0079": 1}}]'])
+def test_a_key_of_json_that_is_there_twice_is_refused(text: str) -> None:
+    with pytest.raises(DocumentError, match="is there twice"):
+        parse_json(text)
+
+
 def test_keys_that_only_look_alike_are_not_the_same_key() -> None:
     assert parse_yaml("a: &x {k: 1}\nb: *x\n'1': s\n1: n\n") == {"a": {"k": 1}, "b": {"k": 1}, "1": "s", 1: "n"}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import yaml
 
+_WITHOUT_REPEATED_KEYS = 4 << 20  # bytes of JSON: looking at each key doubles the time
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 # PyYAML reads 1:30:00 in base 60, one digit at a time, each step longer than the one before.
 _XML_CHUNK = 1 << 15  # small: all elements of a chunk are held at once
@@ -177,6 +178,9 @@ def load_json(path: Path, limits: Limits = SMALL) -> Any:
 def parse_json(text: str | bytes, limits: Limits = SMALL) -> Any:
     """Return the value of a JSON document. NaN and Infinity, which are not JSON but common, are accepted.
 
+    A key that is there twice is refused up to 4 MiB, where people and strangers write: of two values any reader takes
+    another one.
+
     >>> parse_json('{"a": [1, 2]}')
     {'a': [1, 2]}
     >>> parse_json("[" * 60 + "]" * 60)
@@ -189,7 +193,9 @@ def parse_json(text: str | bytes, limits: Limits = SMALL) -> Any:
     decoded = decode(text, limits)
     _check_json(decoded.encode("utf-8", "surrogatepass"), limits)
     try:
-        return json.loads(decoded)
+        return json.loads(decoded, object_pairs_hook=_unique_keys if len(decoded) <= _WITHOUT_REPEATED_KEYS else None)
+    except DocumentError:
+        raise
     except json.JSONDecodeError as error:
         raise DocumentError(f"{error.msg} at column {error.colno}", error.lineno) from None
     except (ValueError, RecursionError) as error:  # an integer with more digits than Python converts
@@ -360,6 +366,15 @@ def _refuse_repeated_keys(root: yaml.Node | None) -> None:
                 if key in keys:
                     raise DocumentError(f"the key {item[0].value!r:.60} is there twice", item[0].start_mark.line + 1)
                 keys.add(key)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise DocumentError(f"the key {repeated!r:.60} is there twice")
+    return found
 
 
 def _check_json(data: bytes, limits: Limits) -> None:

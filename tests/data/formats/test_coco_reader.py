@@ -42,6 +42,19 @@ def kinds(dataset) -> list[str]:
     return [fault.kind for fault in dataset.faults]
 
 
+@pytest.mark.parametrize("table", ["images", "categories", "annotations"])
+def test_a_table_that_is_there_twice_is_refused(tmp_path: Path, table: str) -> None:
+    text = json.dumps(document())
+    assert len(read(save(tmp_path, text)).labels) == 2
+    with pytest.raises(DataError, match=f"`{table}` is there twice"):
+        read(save(tmp_path, f'{text[:-1]}, "{table}": []}}'))
+
+
+def test_a_word_that_is_there_twice_is_no_table(tmp_path: Path) -> None:
+    named = document(info={"images": 1, "annotations": 2, "said": '"annotations": "images"'})
+    assert len(read(save(tmp_path, named)).labels) == 2
+
+
 def test_classes_stand_in_the_order_of_their_ids(tmp_path: Path) -> None:
     picture(tmp_path / "a.jpg")
     dataset = read(save(tmp_path, document()))
