@@ -41,6 +41,22 @@ def os_error_hint(error: OSError) -> str:
     return _OS_HINTS.get(error.errno or 0, _OS_HINT)
 
 
+_SQLITE_FULL = (13, 778)
+"""SQLITE_FULL, and SQLITE_IOERR_WRITE, which a full disk may be too"""
+
+
+def full_disk_hint(error: BaseException) -> str | None:
+    """Return what to do where an error of the system or of SQLite means a full disk or quota; None: another one.
+
+    >>> full_disk_hint(OSError(errno.ENOSPC, "No space left on device"))
+    'make room on the disk: the same command goes on'
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return os_error_hint(error)
+    full = getattr(error, "sqlite_errorcode", None) in _SQLITE_FULL
+    return _OS_HINTS[errno.ENOSPC] if full else None
+
+
 class LiftgateError(Exception):
     """Base of every error that Liftgate raises on purpose.
 

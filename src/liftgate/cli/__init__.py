@@ -23,7 +23,7 @@ from liftgate.cli.streams import (
     has_emitted_json,
     open_closed_streams,
 )
-from liftgate.errors import LiftgateError, os_error_hint
+from liftgate.errors import LiftgateError, full_disk_hint, os_error_hint
 from liftgate.files import require_no_device
 from liftgate.suggestions import nearby
 from liftgate.visible import visible_line, visible_text
@@ -101,7 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("LIFTGATE_TRACEBACK"):
             raise
         print(visible_line(f"error: {type(error).__name__}: {error}"), file=sys.stderr)
-        print("hint: this is a fault in liftgate; LIFTGATE_TRACEBACK=1 shows where", file=sys.stderr)
+        full = full_disk_hint(error)  # of SQLite, where no reader or writer said it
+        hint = full or "this is a fault in liftgate; LIFTGATE_TRACEBACK=1 shows where"
+        print(f"hint: {hint}", file=sys.stderr)
         _emit_error(words, LiftgateError(f"{type(error).__name__}: {error}"), 1)
         return 1
 

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
-from liftgate.errors import LedgerError
+from liftgate.errors import LedgerError, full_disk_hint
 from liftgate.hashing import short
 from liftgate.ledger.entry import HASHED, Entry, R, Row, canonical_body
 from liftgate.ledger.head_file import RECOVERY_HINT, Head, HeadFile
@@ -69,7 +69,6 @@ ORIGIN = "0" * 64
 
 _TIMEOUT = 60.0  # seconds that SQLite waits for another process, which locks the file for milliseconds
 _SQLITE = b"SQLite format 3\0"
-_DISK_FULL_HINT = "make room on the disk: the same command goes on"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     seq INTEGER PRIMARY KEY, time TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
@@ -357,9 +356,8 @@ class Ledger:
             finally:
                 db.close()
         except (sqlite3.Error, UnicodeDecodeError) as error:  # UnicodeDecodeError: SQLite's message quotes damaged text
-            full = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
-            hint = _DISK_FULL_HINT if full else None
-            raise LedgerError(f"cannot be read or written: {error}", where=self.path, hint=hint) from error
+            what = f"cannot be read or written: {error}"
+            raise LedgerError(what, where=self.path, hint=full_disk_hint(error)) from error
 
 
 def _statements(script: str) -> list[str]:

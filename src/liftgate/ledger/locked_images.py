@@ -7,7 +7,6 @@ on each line; LIFTGATE_LEDGER_INDEX=off neither writes nor reads it. Nothing of 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ import numpy as np
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.image_identity import ImageIdentities
-from liftgate.errors import DataError, LedgerError
+from liftgate.errors import DataError, LedgerError, full_disk_hint
 from liftgate.files import state_folder, write_bytes, write_text
 from liftgate.hashing import file_hash
 from liftgate.ledger.nearby import INDEX, LINE_BREAK, SWITCH
@@ -89,17 +88,27 @@ def read_locked_images(
 
 
 def register_ledger(ledger: Path, environment: Mapping[str, str] = os.environ) -> None:
-    """Add a ledger to the user's index, so that its locks apply in every folder of this machine."""
+    """Add a ledger to the user's index, so that its locks apply in every folder of this machine.
+
+    Raises:
+        OSError: the disk of the index is full: elsewhere the locks would silently not apply.
+    """
     if environment.get(SWITCH, "").lower() == "off":
         return
-    with contextlib.suppress(OSError, RuntimeError, DataError):  # a home that cannot be written has no index
-        index = state_folder(environment) / INDEX
-        index.parent.mkdir(parents=True, exist_ok=True)
-        line = os.fsencode(ledger.resolve()).replace(b"\n", LINE_BREAK)
-        with waiting_lock(index.with_name(f"{INDEX}.lock")):
-            lines = index.read_bytes().split(b"\n") if index.exists() else []
-            if line not in lines:
-                write_bytes(index, b"".join(known + b"\n" for known in (*filter(None, lines), line)))
+    try:
+        _add_to_index(ledger, state_folder(environment) / INDEX)
+    except (OSError, RuntimeError, DataError) as error:  # a home that cannot be written has no index
+        if full_disk_hint(error):
+            raise
+
+
+def _add_to_index(ledger: Path, index: Path) -> None:
+    index.parent.mkdir(parents=True, exist_ok=True)
+    line = os.fsencode(ledger.resolve()).replace(b"\n", LINE_BREAK)
+    with waiting_lock(index.with_name(f"{INDEX}.lock")):
+        lines = index.read_bytes().split(b"\n") if index.exists() else []
+        if line not in lines:
+            write_bytes(index, b"".join(known + b"\n" for known in (*filter(None, lines), line)))
 
 
 def _file(folder: Path, name: str, split: str, fingerprint: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import threading
@@ -128,6 +129,22 @@ def test_an_export_that_is_being_made_is_waited_for(server: Roboflow, tmp_path: 
     server.busy = 10_000
     with pytest.raises(Exception, match="not finished"):
         fetch("team/cones/3", tmp_path / "late", server=server.url, wait=waits.append)
+
+
+def test_a_full_disk_under_the_zip_has_its_hint(
+    server: Roboflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = Path.open
+
+    def full(path: Path, mode: str = "r", *rest: object, **how: object) -> object:
+        if mode == "wb":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return opened(path, mode, *rest, **how)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", full)
+    assert main(words(server, tmp_path / "out")) == 1
+    said = capsys.readouterr().err
+    assert "make room on the disk" in said and KEY not in said and "also-secret" not in said
 
 
 def test_a_confidential_study_asks_nobody(server: Roboflow, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from liftgate.data.core.safe_names import safe_path
-from liftgate.errors import DataError
+from liftgate.errors import DataError, full_disk_hint
 from liftgate.files import replacing
 
 UNCHECKED_BYTES = 1 << 30
@@ -42,7 +42,8 @@ def unpack(path: Path, folder: Path, *, suffixes: Collection[str] | None = None)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError("the zip cannot be read", where=path, got=str(error)) from None
     except OSError as error:
-        raise DataError("the zip cannot be unpacked", where=path, got=error.strerror or str(error)) from None
+        got = error.strerror or str(error)
+        raise DataError("the zip cannot be unpacked", where=path, got=got, hint=full_disk_hint(error)) from None
 
 
 def names_in(path: Path) -> list[str]:

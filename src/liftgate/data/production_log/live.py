@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liftgate.data.production_log.records import LoggedImage, Quality, Row, to_row
-from liftgate.errors import DataError, UsageError
+from liftgate.errors import DataError, UsageError, full_disk_hint
 
 LIVE = "live.sqlite"
 _GROUP = 512
@@ -68,7 +68,8 @@ def open_log(folder: Path, *, create: bool = False) -> sqlite3.Connection:
         db = sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False)
         prepare(db, _SCHEMA)
     except sqlite3.DatabaseError as error:
-        raise DataError("the production log cannot be opened", where=path, got=error) from None
+        what, hint = "the production log cannot be opened", full_disk_hint(error)
+        raise DataError(what, where=path, got=error, hint=hint) from None
     return db
 
 
@@ -177,7 +178,8 @@ class LogWriter:
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            self._on_problem(f"{len(rows)} rows of the log were not written: {error}")
+            hint = full_disk_hint(error)
+            self._on_problem(f"{len(rows)} rows of the log were not written: {error}{f'; {hint}' if hint else ''}")
             return False
         return True
 

@@ -22,7 +22,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from liftgate.data.core.archive import unpack
 from liftgate.data.remote.hosts import require_allowed_host
 from liftgate.documents import parse_json
-from liftgate.errors import DataError, LiftgateError, UsageError
+from liftgate.errors import DataError, LiftgateError, UsageError, full_disk_hint
 from liftgate.files import atomic_folder, require_empty
 from liftgate.hashing import file_hash
 from liftgate.progress import Progress, silent
@@ -148,7 +148,8 @@ def _download(link: str, path: Path, progress: Progress) -> int:
                 done += len(piece)
                 progress("fetching", done, max(done, total))
     except (OSError, HTTPException, ValueError) as error:
-        raise LiftgateError("the zip cannot be fetched", where=shown, got=_reason(error)) from None
+        what, hint = "the zip cannot be fetched", full_disk_hint(error)
+        raise LiftgateError(what, where=shown, got=_reason(error), hint=hint) from None
     if done < total:
         raise DataError("the zip was cut off on its way", where=shown, expected=f"{total:,} bytes", got=f"{done:,}")
     return done
