@@ -34,16 +34,14 @@ print(f"{code} {time.perf_counter() - begun:.2f} {time.process_time() - used:.2f
 def rows_of_hour(hour: int, count: int, chance: random.Random) -> list[LoggedImage]:
     """Return one hour's rows: 0 to 5 boxes each, some of them yellow or red."""
 
-    def side() -> float:
-        return round(chance.uniform(0, 640), 1)
+    def box() -> tuple[float, float, float, float]:
+        x, y = chance.uniform(0, 540), chance.uniform(0, 380)
+        return round(x, 1), round(y, 1), round(x + chance.uniform(5, 100), 1), round(y + chance.uniform(5, 100), 1)
 
     qualities: tuple[Quality, ...] = ("green", "yellow", "red")
     rows = []
     for number in range(count):
-        found = tuple(
-            LoggedBox("cone", round(chance.random(), 4), (side(), side(), side(), side()))
-            for _ in range(chance.randrange(6))
-        )
+        found = tuple(LoggedBox("cone", round(chance.random(), 4), box()) for _ in range(chance.randrange(6)))
         when, camera = START + hour * HOUR + number * HOUR / count, f"camera{number % CAMERAS}"
         quality = chance.choices(qualities, (90, 8, 2))[0]
         reasons: tuple[str, ...] = () if quality == "green" else ("low_confidence",)

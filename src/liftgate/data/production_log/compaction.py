@@ -21,7 +21,10 @@ from liftgate.locks import waiting_lock
 
 HOURS = "hours"
 _HOUR = 3600.0
-_ROW_GROUP = 50_000
+_ROW_GROUP = 1000
+"""Rows that are read together: of a few images among millions only these are unpacked"""
+_REPEATED = ["camera", "model_version", "width", "height", "quality", "reasons"]
+"""Columns with few values"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,14 @@ def _write_parquet(path: Path, rows: list[Row]) -> None:
     arrays = [pyarrow.array(values, schema.field(n).type) for n, values in enumerate(zip(*rows, strict=True))]
     table = pyarrow.Table.from_arrays(arrays, schema=schema)
     with replacing(path, "wb") as file:
-        pyarrow.parquet.write_table(table, file, compression="zstd", row_group_size=_ROW_GROUP)
+        pyarrow.parquet.write_table(
+            table,
+            file,
+            compression="zstd",
+            row_group_size=_ROW_GROUP,
+            write_statistics=["time"],
+            use_dictionary=_REPEATED,
+        )
 
 
 def _remove_unnamed(db: sqlite3.Connection, folder: Path) -> None:

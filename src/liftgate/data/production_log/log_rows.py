@@ -7,6 +7,9 @@ from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from liftgate.data.production_log.compaction import HOURS, can_compact
 from liftgate.data.production_log.live import LIVE, open_log
@@ -58,10 +61,16 @@ def read_log(folder: Path, wanted: LogFilter = LogFilter()) -> Iterator[LoggedIm
         named = db.execute("SELECT name, first, last FROM files ORDER BY first, name").fetchall()
         live = _live_rows(db, wanted)
         db.execute("COMMIT")
+    if named and not can_compact():
+        hint = "pip install '.[log]' in the clone of Liftgate"
+        raise UsageError("a log with Parquet files needs the extra `log`", where=folder, hint=hint)
+    names = _name_set(wanted.images) if named and wanted.images is not None else None
     for name, first, last in named:
         if (wanted.since is not None and last < wanted.since) or (wanted.until is not None and first >= wanted.until):
             continue
-        yield from _file_rows(folder / HOURS / str(name), wanted)
+        for row in _file_rows(folder / HOURS / str(name), names):
+            if wanted.takes(row):
+                yield from_row(row)
     for row in live:
         yield from_row(row)
 
@@ -71,30 +80,35 @@ def _live_rows(db: sqlite3.Connection, wanted: LogFilter) -> list[Row]:
     return [row for row in rows if wanted.takes(row)]
 
 
-def _file_rows(path: Path, wanted: LogFilter) -> Iterator[LoggedImage]:
-    if not can_compact():
-        hint = "pip install '.[log]' in the clone of Liftgate"
-        raise UsageError("a log with Parquet files needs the extra `log`", where=path, hint=hint)
+def _name_set(images: Collection[str]) -> Any:
+    import pyarrow
+
+    return pyarrow.array(sorted(images), pyarrow.string())
+
+
+def _file_rows(path: Path, images: Any | None) -> Iterator[Row]:
+    """Yield rows of a file, at least those of the images; the names alone are read first, as most groups have none."""
     import pyarrow
     import pyarrow.compute
     import pyarrow.parquet
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            mask = None
-            if wanted.images is not None:  # the names alone first: most files have none of them
-                names = file.read(columns=["image"])["image"]
-                mask = pyarrow.compute.is_in(names, value_set=pyarrow.array(sorted(wanted.images), pyarrow.string()))
-                if not pyarrow.compute.any(mask).as_py():
-                    return
-            table = file.read(columns=list(COLUMNS))
+            groups = list(range(file.num_row_groups))
+            if images is not None:
+                names = file.read(columns=["image"], use_threads=False)["image"]
+                found = pyarrow.compute.is_in(names, value_set=images)
+                ends = np.cumsum([file.metadata.row_group(group).num_rows for group in groups])
+                hits = np.flatnonzero(found.to_numpy(zero_copy_only=False))
+                groups = np.unique(np.searchsorted(ends, hits, side="right")).tolist()
+            if not groups:
+                return
+            table = file.read_row_groups(groups, columns=list(COLUMNS), use_threads=False)
     except FileNotFoundError:
         raise DataError("a file of the production log is missing", where=path) from None
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError("a file of the production log is damaged", where=path, got=str(error)[:200]) from None
-    if mask is not None:
-        table = table.filter(mask)
+    if images is not None:
+        table = table.filter(pyarrow.compute.is_in(table["image"], value_set=images))
     for batch in table.to_batches(max_chunksize=10_000):
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            if wanted.takes(row):
-                yield from_row(row)
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
