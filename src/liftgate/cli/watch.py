@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +15,10 @@ from liftgate.cli.output import add_json, emit_json, progress, say
 
 if TYPE_CHECKING:
     from liftgate.deploy.watching.counts import CameraStatus
+
+
+_CLEAR = "\r\x1b[K"
+"""Begin the terminal's line again"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,17 +60,27 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.deploy.watching.watcher import WatchSettings
     from liftgate.services.watching import watch
 
-    lines, at_terminal = JsonLines(), sys.stderr.isatty()
+    terminal = sys.stderr if sys.stderr.isatty() else None
+    lines = JsonLines()
 
     def show_status(found: Sequence[CameraStatus]) -> None:
-        if at_terminal:
-            sys.stderr.write(f"\r\x1b[K{status_line(found)}")
-            sys.stderr.flush()
+        if terminal is None:
+            for one in found:
+                lines.write("status", asdict(one))
             return
-        for one in found:
-            lines.write("status", asdict(one))
+        loading.close()  # its bar would write each line below the one before
+        width = max(shutil.get_terminal_size().columns - 1, 20)
+        terminal.write(f"{_CLEAR}{status_line(found)[:width]}")  # a line that wraps is not written over
+        terminal.flush()
 
-    with progress() as bar:
+    def show_event(event: str, text: str) -> None:
+        if terminal is not None:
+            loading.close()
+            terminal.write(_CLEAR)
+        lines.write(event, {"text": text})
+
+    with contextlib.ExitStack() as loading:
+        bar = loading.enter_context(progress())
         result = watch(
             args.sources,
             args.log,
@@ -79,10 +95,12 @@ def run(args: argparse.Namespace) -> int:
             keep_days=args.keep_days,
             keep_gb=args.keep_gb,
             quality_rules=args.quality_rules,
-            on_event=lambda event, text: lines.write(event, {"text": text}),
+            on_event=show_event,
             on_status=show_status,
             progress=bar,
         )
+    if terminal is not None:
+        terminal.write(_CLEAR)
     if args.json:
         emit_json(asdict(result))
     else:

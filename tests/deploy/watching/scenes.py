@@ -6,7 +6,7 @@ import contextlib
 import functools
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -70,6 +70,72 @@ def tcp_camera(stream: Path, seconds: float) -> Iterator[str]:
         ended.set()
         thread.join(timeout=10)
         server.close()
+
+
+@contextlib.contextmanager
+def stalling_camera(stream: Path, seconds: float, stalls: Callable[[float], float]) -> Iterator[str]:
+    """Yield the address of a camera that sends MPEG-TS as it was filmed, but stops for a while: what it filmed by then
+    comes late, at the pace of the film, as over a line that was down.
+
+    Args:
+        stream: sent again and again.
+        seconds: that it lasts.
+        stalls: seconds of silence before the piece at this share of the film, for each connection anew.
+    """
+    content = stream.read_bytes()
+    pieces = [content[start : start + 188 * 7] for start in range(0, len(content), 188 * 7)]
+    ended = threading.Event()
+    server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(0.2)
+
+    def play(client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client:
+            for number, piece in enumerate(pieces):
+                if ended.wait(stalls(number / len(pieces)) + seconds / len(pieces)):
+                    return
+                client.sendall(piece)
+
+    def accept() -> None:
+        while not ended.is_set():
+            with contextlib.suppress(OSError):
+                client, _ = server.accept()
+                threading.Thread(target=play, args=(client,), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
+    finally:
+        ended.set()
+        thread.join(timeout=10)
+        server.close()
+
+
+@contextlib.contextmanager
+def udp_camera(stream: Path, seconds: float) -> Iterator[str]:
+    """Yield an address to which MPEG-TS is sent again and again, as slowly as it was filmed."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    content, ended = stream.read_bytes(), threading.Event()
+    pieces = [content[start : start + 188 * 7] for start in range(0, len(content), 188 * 7)]
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            while not ended.is_set():
+                for piece in pieces:
+                    with contextlib.suppress(OSError):  # nobody listens yet
+                        out.sendto(piece, ("127.0.0.1", port))
+                    if ended.wait(seconds / len(pieces)):
+                        return
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    try:
+        yield f"udp://127.0.0.1:{port}"
+    finally:
+        ended.set()
+        thread.join(timeout=10)
 
 
 @contextlib.contextmanager

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
+import pty
+import re
+import select
 import shutil
 import signal
 import subprocess
@@ -25,7 +29,7 @@ pytest.importorskip("onnxruntime")
 import liftgate
 from data.video_frames.rtsp import camera
 from deploy.serving.running import registry_of
-from deploy.watching.scenes import http_files, scene, tcp_camera, write_scenes
+from deploy.watching.scenes import http_files, scene, stalling_camera, tcp_camera, udp_camera, write_scenes
 from liftgate.cli import main
 from liftgate.data.production_log.compaction import Retention
 from liftgate.data.production_log.log_rows import read_log
@@ -202,6 +206,72 @@ def test_a_stream_over_tcp_that_ends_is_taken_up_again(registry: Path, tmp_path:
     found = rows(tmp_path / "log")
     assert len({one.image for one in found}) == len(found), "every frame has a name of its own"
     assert {one.camera for one in found} == {"gate"} and any(one.detections for one in found)
+
+
+@pytest.mark.slow
+def test_a_stream_that_stalls_and_comes_late_is_opened_anew(registry: Path, tmp_path: Path) -> None:
+    """A line that is down for seven seconds: what was filmed meanwhile is old, and is not caught up with."""
+    write_scenes(tmp_path / "stream.ts", 150)
+    stalled: list[float] = []
+
+    def stall(share: float) -> float:
+        if share < 0.25 or stalled:
+            return 0.0
+        stalled.append(share)
+        return 7.0
+
+    with (
+        stalling_camera(tmp_path / "stream.ts", 15.0, stall) as address,
+        Watching([f"gate={address}"], tmp_path / "log", registry) as watch,
+    ):
+        wait_for(lambda: any("s behind; again in 1 s" in one for one in watch.states))
+        before = len(rows(tmp_path / "log"))
+        assert before >= 2, "until then it was live"
+        wait_for(lambda: len(rows(tmp_path / "log")) >= before + 4)
+    assert watch.done.cameras[0].dropped >= 1 and watch.done.cameras[0].problems >= 1
+
+
+def test_a_stream_over_udp_is_watched(registry: Path, tmp_path: Path) -> None:
+    write_scenes(tmp_path / "stream.ts", 30)
+    with (
+        udp_camera(tmp_path / "stream.ts", 3.0) as address,
+        Watching([f"gate={address}"], tmp_path / "log", registry) as watch,
+    ):
+        wait_for(lambda: any(one.detections for one in rows(tmp_path / "log")))
+    assert {one.camera for one in rows(tmp_path / "log")} == {"gate"} and watch.done.cameras[0].frames >= 1
+
+
+def test_at_a_terminal_one_line_shows_all_cameras_and_is_written_over(registry: Path, tmp_path: Path) -> None:
+    for name in ("yard", "gate"):
+        write_scenes(tmp_path / f"{name}.mp4", 900)
+    command = [sys.executable, "-m", "liftgate", "watch", str(tmp_path / "yard.mp4"), str(tmp_path / "gate.mp4")]
+    command += ["--log", str(tmp_path / "log"), "--registry", str(registry), "--status-every", "0.2"]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+
+    def both_are_live() -> bool:
+        nonlocal shown
+        with contextlib.suppress(OSError):  # the process has ended
+            shown += os.read(ours, 65536) if select.select([ours], [], [], 0)[0] else b""
+        return (
+            re.search(rb"yard [\d.]+ fps, [1-9]\d* frames, 0 dropped.* gate [\d.]+ fps, [1-9]\d* fr", shown) is not None
+        )
+
+    try:
+        wait_for(both_are_live)
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(OSError):  # the terminal is gone when the process is
+            while more := os.read(ours, 65536):
+                shown += more
+        process.wait(timeout=LONG)
+    finally:
+        process.kill()
+        os.close(ours)
+    assert process.returncode == 0 and b" rows in " in shown
+    lines = [one for one in shown.split(b"\r\x1b[K") if b" fps" in one]
+    assert len(lines) >= 2 and not any(b"\n" in one for one in lines[:-1]), "written over, not below each other"
 
 
 def test_a_stream_over_http_is_watched_and_opens_nothing_else(registry: Path, tmp_path: Path) -> None:
