@@ -19,6 +19,7 @@ from liftgate.stats.sample_size import (
     detectable_difference,
     fewest_groups,
     groups_for_difference,
+    groups_worth,
     kappa_sample_size,
     rate_sample_size,
     two_rates_sample_size,
@@ -239,7 +240,8 @@ def size_from_pilot(
     spread = error * math.sqrt(effective)
     planned = upper_sd(spread, degrees)
     even = groups_for_difference(difference, planned, margin=margin, level=level, power=power)
-    groups = None if even is None else math.ceil(even * n_groups / effective)
+    of_kind = groups_worth(even, pilot.delta.informative, effective, pilot.delta.largest_group_share)
+    groups = None if of_kind is None else math.ceil(of_kind * n_groups / max(1, pilot.delta.informative))
     images = None if groups is None else math.ceil(groups * n_images / n_groups)
     least = detectable_difference(spread, max(2.0, effective), level=level, power=power)
     needed = (
@@ -249,13 +251,14 @@ def size_from_pilot(
         f"To show that {pilot.metric} is higher by more than {margin:g} when it really is {difference:g} higher, "
         f"{needed}, if groups are like those of the pilot ({n_images:,} images in {n_groups} groups, effectively "
         f"{effective:.3g}; {percent(level)} t interval, {power:.0%} chance of success, the variance between groups at "
-        f"its 80% upper bound). The pilot itself can show a difference of {least:.4f} or more."
+        f"its 80% upper bound).{_of_one_size(even, groups)} The pilot itself can show a difference of {least:.4f} or "
+        "more."
     )
     details: dict[str, Detail] = {
         "metric": pilot.metric, "difference": difference, "margin": margin, "group_sd": spread,
         "group_sd_planned": planned, "level": level,
         "power": power, "detectable_difference": least, "pilot_images": n_images, "pilot_groups": n_groups,
-        "pilot_groups_effective": effective,
+        "pilot_groups_effective": effective, "groups_of_one_size": even,
     }  # fmt: skip
     return SizeAnswer(f"{pilot.metric} + {difference:g}", images, groups, text, details)
 
@@ -351,6 +354,13 @@ def _precision_of(have: int, rates: tuple[float, float], clusters: Clustering, l
     note = "" if clusters.effect == 1 else f" (worth {worth:.0f} independent ones)"
     text = f"With {have:,} images{note}, {' and '.join(parts)} ({percent(level)}, Wilson)."
     return _Precision(text, have, worth, intervals)
+
+
+def _of_one_size(even: int | None, groups: int | None) -> str:
+    """Return the sentence on even groups, where uneven ones like those of the pilot are worth much less."""
+    if even is None or (groups is not None and groups < 1.2 * even):
+        return ""
+    return f" {even:,} groups of one size would do: the pilot's are uneven, and so would be more of them."
 
 
 def _t_over_z(level: float, groups: int) -> float:

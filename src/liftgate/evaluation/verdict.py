@@ -11,7 +11,7 @@ from liftgate.evaluation.metric_names import LATENCY, LESS_IS_BETTER
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import MIN_GROUPS, Interval
-from liftgate.stats.sample_size import groups_for_margin, groups_for_rate
+from liftgate.stats.sample_size import groups_for_margin, groups_for_rate, groups_worth
 from liftgate.stats.seeds import MIN_SEEDS
 from liftgate.study.records import Claim, ClaimWord, Gate, Rule, VerdictWord
 
@@ -76,7 +76,7 @@ def groups_that_settle(gain: Interval, margin: float, claim: ClaimWord = "better
     """Return how many groups would settle a MARGINAL verdict with a probability of SETTLING_CHANCE; None: none would.
 
     The measured difference is taken as the true one, and the variance between groups at its upper bound. The number is
-    consistent with the interval: it counts effective groups, and uses the factor of a simultaneous interval.
+    consistent with the interval: it counts effective groups (`groups_like`), and has the factor of a simultaneous one.
     """
     if gain.standard_error is None or gain.low is None or gain.high is None:
         return None
@@ -88,7 +88,18 @@ def groups_that_settle(gain: Interval, margin: float, claim: ClaimWord = "better
         estimate, margin, gain.standard_error * math.sqrt(effective), gain.level, chance=SETTLING_CHANCE,
         degrees=gain.degrees, factor=(gain.high - gain.low) / (2 * plain),
     )  # fmt: skip
-    return None if needed is None else max(gain.n_groups + 1, math.ceil(needed * gain.n_groups / effective))
+    return groups_like(gain, needed)
+
+
+def groups_like(interval: Interval, even: int | None) -> int | None:
+    """Return how many groups like those of the interval are worth so many even ones, more than there are; None: none.
+
+    Groups that do not inform the number stay as frequent as they are, and sizes as uneven.
+    """
+    informative = max(1, interval.informative)
+    effective = informative if interval.groups_effective is None else interval.groups_effective
+    groups = groups_worth(even, informative, effective, interval.largest_group_share)
+    return None if groups is None else max(interval.n_groups + 1, math.ceil(groups * interval.n_groups / informative))
 
 
 def explain_verdict(
@@ -345,7 +356,7 @@ def _groups_for_claim(interval: Interval, threshold: float) -> int | None:
         correction = (t_quantile(interval.level, interval.degrees) / t_quantile(interval.level, 1e9)) ** 2
         worth = interval.n_effective / effective * (correction if 0 < interval.estimate < 1 else 1)
         needed = groups_for_rate(interval.estimate, threshold, worth, interval.level, chance=SETTLING_CHANCE)
-        return None if needed is None else max(interval.n_groups + 1, math.ceil(needed * interval.n_groups / effective))
+        return groups_like(interval, needed)
     if interval.standard_error is None:  # a median, or a count of zero: from half the width of its interval
         width = (interval.high - interval.low) / 2
         interval = replace(interval, standard_error=width / t_quantile(interval.level, interval.degrees))

@@ -17,6 +17,10 @@ MAX_GROUPS = 1_000_000
 """The largest number of groups that is considered; above it the answer is None"""
 
 
+_EVEN_POWER = 0.1
+"""Sizes that fall with a smaller power of the rank are as good as even"""
+
+
 class SampleSize(NamedTuple):
     """Two sample sizes, because the power of an exact test is not monotonic in n."""
 
@@ -182,6 +186,52 @@ def groups_for_difference(
     return fewest_groups(
         lambda groups: detectable_difference(group_sd, groups, level=level, power=power) <= difference - margin
     )
+
+
+def groups_worth(even: int | None, informative: int, effective: float, largest_share: float | None) -> int | None:
+    """Return how many groups as uneven as those at hand are worth so many even ones; None: no number of them is.
+
+    More groups of the same kind bring larger ones too: where sizes fall with the rank i as i^−s, the effective number
+    grows more slowly than the number, and above s = 1 hardly at all. s is the smallest that explains the effective
+    number, or the share of the largest group.
+
+    Args:
+        even: groups of equal size that would do; None: none would.
+        informative: groups at hand that inform the number.
+        effective: effective number of these.
+        largest_share: of the information that the largest of them holds; None: unknown.
+
+    >>> groups_worth(40, 20, 20.0, 0.05), groups_worth(40, 20, 8.1, 0.28), groups_worth(40, 20, 3.8, 0.5)
+    (40, 1902, None)
+    """
+    if even is None or informative < 1:
+        return None
+    power = _rank_power(informative, effective, largest_share)
+    if power < _EVEN_POWER:
+        return math.ceil(even * informative / max(1.0, effective))
+    for most in (10 * informative, 1000 * informative, MAX_GROUPS):
+        size = np.arange(1, most + 1, dtype=np.float64) ** -power
+        worth = np.cumsum(size) ** 2 / np.cumsum(size**2)
+        enough = worth >= even * worth[informative - 1] / max(1.0, effective)
+        if enough[-1]:
+            return int(np.argmax(enough)) + 1
+    return None
+
+
+def _rank_power(informative: int, effective: float, largest_share: float | None) -> float:
+    """Return s of sizes i^−s by rank i, at most 3: the smallest that gives this effective number, or largest share."""
+    rank = np.arange(1, informative + 1, dtype=np.float64)
+    low, high = 0.0, 3.0
+    for _ in range(40):
+        power = (low + high) / 2
+        size = rank**-power
+        total = float(size.sum())
+        too_even = total**2 / float(np.sum(size**2)) > effective
+        if too_even and (largest_share is None or 1 / total < largest_share):
+            low = power
+        else:
+            high = power
+    return low
 
 
 def kappa_sample_size(kappa: float, half_width: float, *, prevalence: float = 0.5, level: float = 0.95) -> int:
