@@ -18,7 +18,7 @@ import liftgate.reporting
 from liftgate.checks.finding import Finding
 from liftgate.progress import duration
 from liftgate.reporting import ReportContent, number_format, render, render_html
-from liftgate.reporting.content import Chart, LineageNode, Series
+from liftgate.reporting.content import Chart, Contribution, LineageNode, Series
 from liftgate.reporting.plain_answer import plain_answer
 from liftgate.stats.interval import Interval, percent
 from reporting.sample_report import harmed, sample, two_seeds
@@ -129,6 +129,20 @@ def test_the_verdict_comes_first_and_in_words() -> None:
     plain, verdict = page.index("Not settled: ", question), page.index("MARGINAL", question)
     sentence = page.index("neither reached nor ruled out")
     assert question < plain < verdict < sentence < page.index("What was compared") < page.index("Costs")
+
+
+def test_the_first_screen_says_what_the_names_of_its_sentence_are() -> None:
+    content = sample()
+    first = content.gates[0]
+    arms = [replace(arm, description=f"how {arm.name} was made") for arm in first.arms]
+    lost = first.comparison
+    assert lost is not None
+    other = replace(first, arms=(replace(arms[0], name="credited", description="how the control was made"),))
+    answering = replace(first, arms=(arms[0],), contributions=(Contribution(lost, "credited"),))
+    page = " ".join(seen(render_html(replace(content, gates=(answering, other)))).parts)
+    screen = page[: page.index("In figures")]
+    assert f"“{arms[0].name}”: how {arms[0].name} was made" in screen
+    assert "“credited”: how the control was made" in screen
 
 
 def test_everything_that_the_issue_asks_for_is_on_the_page() -> None:
