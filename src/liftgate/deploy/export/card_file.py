@@ -12,8 +12,11 @@ from liftgate.deploy.export.card_rules import require_consistent
 from liftgate.documents import DocumentError, load_json
 from liftgate.errors import DataError
 from liftgate.files import write_json, write_text
-from liftgate.hashing import file_hash, short
+from liftgate.hashing import content_hash, file_hash, short
 from liftgate.suggestions import did_you_mean
+
+_OWN_HASH = "card_sha256"
+"""Key of the hash of all else that the card says: an edited value would give plausible wrong detections"""
 
 
 def card_files(folder: Path, model: str) -> tuple[CardFile, ...]:
@@ -38,7 +41,7 @@ def write_card(card: ExportCard, folder: Path) -> Path:
     path = folder / CARD
     require_consistent(card, path)
     write_text(folder / README, readme_text(card))
-    write_json(path, msgspec.to_builtins(card))
+    write_json(path, {**msgspec.to_builtins(card), _OWN_HASH: _own_hash(card)})
     return path
 
 
@@ -50,7 +53,8 @@ def read_card(place: Path, *, check_files: bool = True) -> ExportCard:
         check_files: compare every file with its size and hash.
 
     Raises:
-        DataError: there is no card, it cannot be read, contradicts itself, or a file is missing or was changed.
+        DataError: there is no card, it cannot be read, contradicts itself or was edited, or a file is missing or was
+            changed.
     """
     path = find_card(place)
     if path is None:
@@ -62,16 +66,25 @@ def read_card(place: Path, *, check_files: bool = True) -> ExportCard:
         raise DataError("the card is no JSON", where=error.place(path), got=error.problem) from None
     except OSError as error:
         raise DataError("cannot read the card", where=path, got=error.strerror) from None
-    _require_known_version(document, path)
+    said = _of_known_version(document, path)
+    own = said.pop(_OWN_HASH, None)
     try:
-        card = msgspec.convert(document, ExportCard)
+        card = msgspec.convert(said, ExportCard)
     except msgspec.ValidationError as error:
         raise DataError("the card is not valid", where=path, got=str(error)) from None
-    _require_known_keys(document, msgspec.to_builtins(card), path, "")
+    _require_known_keys(said, msgspec.to_builtins(card), path, "")
     require_consistent(card, path)
+    if own is not None and own != _own_hash(card):  # a card that an older version wrote has none
+        hint = "export again; thresholds are changed where they are used, as by --conf"
+        raise DataError("the card was edited after it was written", where=path, hint=hint)
     if check_files:
         require_files(card, path.parent)
     return card
+
+
+def _own_hash(card: ExportCard) -> str:
+    read_again = msgspec.convert(msgspec.to_builtins(card), ExportCard)  # 1 in the place of 1.0 is 1.0 then
+    return content_hash(msgspec.to_builtins(read_again))
 
 
 def find_card(place: Path) -> Path | None:
@@ -127,13 +140,14 @@ def require_files(card: ExportCard, folder: Path) -> None:
         raise DataError("the export has a file that its card does not name", where=model, got=", ".join(others[:3]))
 
 
-def _require_known_version(document: object, path: Path) -> None:
+def _of_known_version(document: object, path: Path) -> dict[str, object]:
     if not isinstance(document, dict):
         raise DataError("the card is no object", where=path, expected="a JSON object", got=type(document).__name__)
     version = document.get("card_version")
     if version != VERSION:
         hint = "a newer Liftgate wrote it: update" if isinstance(version, int) and version > VERSION else None
         raise DataError("a card of another version", where=path, expected=VERSION, got=repr(version), hint=hint)
+    return document
 
 
 def _require_known_keys(document: object, known: object, path: Path, place: str) -> None:

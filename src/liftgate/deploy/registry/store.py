@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from liftgate.deploy.export.card import CARD
+from liftgate.deploy.export.card_file import read_card
 from liftgate.deploy.registry.version import ModelVersion, parse_version, product_name
 from liftgate.documents import DocumentError, load_json
 from liftgate.errors import DataError, LedgerError, UsageError
@@ -287,10 +289,10 @@ def hashes_below(folder: Path) -> dict[str, str]:
 
 
 def copy_export(source: Path, target: Path) -> None:
-    """Copy a file, or a folder without links, to a new folder.
+    """Copy a file, or a folder without links, to a new folder; a card in it has to fit the files.
 
     Raises:
-        DataError: there is nothing to copy, or a link in it.
+        DataError: there is nothing to copy, a link in it, or its card was edited or is of other files.
     """
     if not source.exists():
         raise DataError("no such export", where=source)
@@ -306,6 +308,8 @@ def copy_export(source: Path, target: Path) -> None:
             raise DataError("the export has a link", where=source / name, hint="copy the file itself there")
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)
+    if CARD in names:
+        read_card(target)
 
 
 def _names_below(folder: Path) -> list[str]:
