@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 import liftgate
+from deploy.export.cards import sound_card
+from liftgate.deploy.export.card_file import write_card
 from liftgate.deploy.registry.version import next_version, parse_version
 from liftgate.errors import DataError, UsageError
 from liftgate.hashing import file_hash
@@ -130,21 +132,33 @@ def test_a_file_without_a_study_is_a_version_without_a_verdict(tmp_path: Path, r
 
 
 def test_exports_are_kept_with_a_version_at_once_or_later(study: Path, registry: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "model_openvino"
-    folder.mkdir()
-    (folder / "model.xml").write_text("<net/>")
-    (folder / "card.json").write_text("{}")
+    folder = tmp_path / "onnx-fp32"
+    write_card(sound_card(folder), folder)
     (tmp_path / "model.engine").write_bytes(b"engine")
-    version = liftgate.add_model(study, registry=registry, exports={"openvino": folder})
-    assert version.exports == ("exports/openvino",) and "exports/openvino/card.json" in version.files
+    version = liftgate.add_model(study, registry=registry, exports={"onnx": folder})
+    assert version.exports == ("exports/onnx",) and "exports/onnx/card.json" in version.files
     version = liftgate.add_export("v0", tmp_path / "model.engine", registry=registry)
-    assert version.exports == ("exports/model", "exports/openvino")
+    assert version.exports == ("exports/model", "exports/onnx")
     assert liftgate.verify_models(registry=registry).ok
     with pytest.raises(UsageError, match="an export of this name"):
         liftgate.add_export("v0", tmp_path / "model.engine", registry=registry)
-    (version.folder / "exports/openvino/model.xml").write_text("<other/>")
+    (version.folder / "exports/onnx/model.onnx").write_bytes(b"another")
     with pytest.raises(DataError, match="v0 is not as it was registered"):
         liftgate.show_model("v0", registry=registry)
+
+
+def test_an_export_whose_card_is_of_other_files_is_not_taken(tmp_path: Path, registry: Path) -> None:
+    folder = tmp_path / "onnx-fp32"
+    write_card(sound_card(folder), folder)
+    (folder / "model.onnx").write_bytes(b"another")
+    (tmp_path / "a.onnx").write_bytes(b"a")
+    with pytest.raises(DataError, match="not the file of the card"):
+        liftgate.add_model(tmp_path / "a.onnx", registry=registry, exports={"onnx": folder})
+    assert liftgate.add_model(tmp_path / "a.onnx", registry=registry).version == "v0", "no number was used up"
+    with pytest.raises(DataError, match="not the file of the card"):
+        liftgate.add_export("v0", folder, registry=registry)
+    assert liftgate.show_model("v0", registry=registry).exports == ()
+    assert liftgate.verify_models(registry=registry).ok
 
 
 def test_an_attach_that_was_killed_before_its_entry_goes_on(tmp_path: Path, registry: Path) -> None:
