@@ -126,6 +126,18 @@ def test_a_download_in_a_data_yaml_is_never_followed(write_study: Write, tmp_pat
     assert not marker.exists()
 
 
+def test_pictures_of_confidential_data_are_in_the_report_only_when_asked_for(write_study: Write) -> None:
+    path = study(write_study, flow=["train", "lift", "report"])
+    api.run(path)
+    page = next(path.parent.rglob("report.html"))
+    quiet = page.read_text()
+    api.report(path, show_confidential=True)
+    shown = page.read_text()
+    assert "scenes is confidential: the report has no pictures of it" in quiet
+    assert "data:image/jpeg" not in quiet and "data:image/webp" not in quiet and "data:image/png" not in quiet
+    assert any(f"data:image/{kind}" in shown for kind in ("jpeg", "webp", "png"))
+
+
 _IN_A_NAMESPACE = """
 set -e
 ip link set lo up

@@ -26,6 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes", nargs="+", metavar="NAME", help="of bare frames, where predictions do not name them"
     )
+    parser.add_argument(
+        "--blur",
+        type=Path,
+        metavar="FILE",
+        help="JSON list of {image_id, bbox}, such as a face detector's COCO results: these boxes are made "
+        "unrecognisable in images.zip",
+    )
     add_images(parser)
     add_terms(parser)
     add_server(parser, "--push", "make a task of it on this CVAT server (token in CVAT_ACCESS_TOKEN)")
@@ -44,6 +51,7 @@ def add_server(parser: argparse.ArgumentParser, verb: str, summary: str, *, send
 
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate data prelabel` and return its exit code."""
+    from liftgate.data.core.blurring import read_blur_boxes
     from liftgate.data.detections import read_predictions
     from liftgate.data.prelabels import export_prelabels, with_prelabels
     from liftgate.data.provenance.declared_terms import known_terms, with_terms
@@ -69,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
             forms=args.to,
             made_by=f"liftgate data prelabel --conf {args.conf:g}",
             consent=terms.consent,
+            blur=None if args.blur is None else read_blur_boxes(args.blur, [image.id for image in labelled.images]),
         )
     task = None
     if args.server:

@@ -14,6 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", type=Path, help="study.yaml")
     parser.add_argument("--months", action="store_true", help="all runs of this study beside each other: months.html")
     parser.add_argument("--registry", type=Path, metavar="FOLDER", help="with --months: which version was in use")
+    parser.add_argument("--show-confidential", action="store_true", help="pictures of confidential data as well")
     add_overrides(parser)
     add_json(parser)
 
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             show(page)
         return 0
-    page = api.report(args.study, overrides=args.overrides)
+    page = api.report(args.study, overrides=args.overrides, show_confidential=args.show_confidential)
     if args.json:
         emit_json({"report": str(page), "folder": str(page.with_suffix(""))})
     else:

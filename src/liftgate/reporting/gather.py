@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,6 +62,8 @@ def gather_report(
     ledger: Ledger,
     datasets: Mapping[str, Dataset],
     unreadable: Mapping[str, str] | None = None,
+    *,
+    show_confidential: bool = False,
 ) -> ReportContent:
     """Return the report of the last run of a study.
 
@@ -71,7 +73,10 @@ def gather_report(
         ledger: its record.
         datasets: by name; the pictures' pixels and truth.
         unreadable: dataset → why it cannot be read any more; what needs it is left out.
+        show_confidential: whether pictures of confidential data are shown as well: a page is passed on easily.
     """
+    withheld = [] if show_confidential else [name for name in study.confidential if name in datasets]
+    datasets = {name: dataset for name, dataset in datasets.items() if name not in withheld}
     run = last_recorded_steps(ledger)
     answered_by = _answered_by(study, run)
     answers = [gate for gate in study.gates if gate.name == answered_by]
@@ -101,8 +106,17 @@ def gather_report(
         run_command=f"liftgate run {study.source.name if study.source else 'study.yaml'}",
         unanswered="" if answers and run.gate(answers[0].name) else _why_unanswered(study, run.flow),
         missing=tuple(missing(workspace, ledger, run, unreadable or {})),
-        notes=(*_notes(run.flow), *_old_statistics(run, study)),
+        notes=(*_withheld(withheld), *_notes(run.flow), *_old_statistics(run, study)),
     )
+
+
+def _withheld(names: Sequence[str]) -> Iterator[str]:
+    """Yield the sentence about pictures that are left out."""
+    if names:
+        yield (
+            f"{', '.join(names)} is confidential: the report has no pictures of it. "
+            "`liftgate report STUDY --show-confidential` draws them, for a page that stays here."
+        )
 
 
 def _answered_by(study: Study, run: LastRun) -> str | None:

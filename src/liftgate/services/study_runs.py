@@ -270,12 +270,13 @@ def detach(
     return start_detached(command, folder)
 
 
-def report(study: str | Path, *, overrides: Mapping[str, str] | None = None) -> Path:
+def report(study: str | Path, *, overrides: Mapping[str, str] | None = None, show_confidential: bool = False) -> Path:
     """Write the HTML report of a study from its ledger, and return its path; a notebook shows the page.
 
     Args:
         study: path of study.yaml.
         overrides: dotted key → value, as `--set` gives them.
+        show_confidential: whether the page shows pictures of confidential data.
 
     Raises:
         UsageError: the study has not been run.
@@ -283,7 +284,7 @@ def report(study: str | Path, *, overrides: Mapping[str, str] | None = None) -> 
     context = _open(study, overrides, silent)
     if not context.ledger.entries("study"):
         raise UsageError("this study never ran", where=study, hint=f"liftgate run {study}")
-    return ReportPage(_write_report(context))
+    return ReportPage(_write_report(context, show_confidential=show_confidential))
 
 
 def months(study: str | Path, *, registry: str | Path | None = None) -> Path:
@@ -311,14 +312,16 @@ def months(study: str | Path, *, registry: str | Path | None = None) -> Path:
     return write_months(context.study.name, found, context.workspace.folder / PAGE)
 
 
-def _write_report(context: Context) -> Path:
+def _write_report(context: Context, *, show_confidential: bool = False) -> Path:
     """Write report.html, the folder report/ for a paper, and runs/REPORT.md over all studies."""
     from liftgate.reporting import render, write_paper  # imports Jinja, which planning does not need
     from liftgate.reporting.gather import gather_report
 
     write_all_runs(context.workspace.folder.parent)
     datasets, unreadable = context.datasets.readable()
-    content = gather_report(context.study, context.workspace, context.ledger, datasets, unreadable)
+    content = gather_report(
+        context.study, context.workspace, context.ledger, datasets, unreadable, show_confidential=show_confidential
+    )
     page = render(content, context.workspace.report)
     write_paper(content, page.with_suffix(""))
     return page

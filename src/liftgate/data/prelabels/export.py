@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from liftgate.data.core.archive import pack
+from liftgate.data.core.blurring import Box, blurred
 from liftgate.data.core.dataset import Dataset, Keypoints, Labels
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco, cvat, darknet
@@ -87,6 +88,7 @@ def export_prelabels(
     forms: Collection[str] = ("cvat",),
     made_by: str = "liftgate data prelabel",
     consent: str | None = None,
+    blur: Mapping[str, Sequence[Box]] | None = None,
 ) -> PrelabelExport:
     """Write `dataset`, labelled by a model, into a new folder for CVAT.
 
@@ -94,6 +96,14 @@ def export_prelabels(
     1.0) and `yolo.zip` (YOLO 1.1) by `forms`. `labels.json` is for the Raw tab of CVAT's label editor, `images.zip`
     for the task itself: its names are the image ids, so that every label finds its frame. CVAT keeps no groups:
     `groups.csv` keeps them until the labels are read back.
+
+    Args:
+        dataset: images with the model's labels.
+        folder: where to write.
+        forms: of the labels.
+        made_by: the command, for the card.
+        consent: of the people in the images, for the card.
+        blur: image id → boxes that are made unrecognisable in images.zip.
 
     Raises:
         DataError: the folder is not empty, or an image is missing.
@@ -113,7 +123,14 @@ def export_prelabels(
             darknet.write_zip(dataset, part / "yolo.zip")
             files.append("yolo.zip")
         write_json(part / LABELS, task_labels(dataset))
-        pack(part / IMAGES, [(image.id, image.path) for image in dataset.images])
+        hidden = blur or {}
+        pack(
+            part / IMAGES,
+            (
+                (image.id, blurred(image.path, hidden[image.id]) if image.id in hidden else image.path)
+                for image in dataset.images
+            ),
+        )
         write_groups(part, [(image.id, image.group) for image in dataset.images])
         write_card(build_card(dataset, made_by, consent=consent), part)
     return PrelabelExport(folder, tuple(folder / name for name in files), len(dataset.images), len(dataset.labels))

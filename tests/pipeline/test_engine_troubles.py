@@ -1,0 +1,105 @@
+"""What goes wrong where several machines work on one study: drivers, clocks, many writers on one folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from liftgate import api
+from liftgate.engines.task import TaskResult, replace_file
+from liftgate.ledger import Ledger
+from liftgate.ledger.records import NoteEntry
+from liftgate.ledger.results import RunEntry
+from pipeline.gated import Gate
+
+Write = Callable[..., Path]
+LOCAL = {"use": "local", "workers": 2}
+
+
+def test_a_second_driver_on_a_study_is_refused_and_the_first_goes_on(one_arm: Write, gate: Gate) -> None:
+    path = one_arm(engine=LOCAL, seeds=[0, 1])
+    refused: list[str] = []
+
+    def second() -> None:
+        gate.wait_for_epoch(1)
+        done = subprocess.run(
+            [sys.executable, "-m", "liftgate", "run", str(path), "--engine", "local"], capture_output=True, text=True
+        )
+        refused.append(f"{done.returncode} {done.stderr}")
+        gate.open()
+
+    other = threading.Thread(target=second)
+    other.start()
+    api.run(path)
+    other.join()
+    assert refused[0].startswith("2 ") and "running" in refused[0]
+    runs = Ledger(path.parent / "runs/colours/ledger.sqlite").records(RunEntry)
+    assert [run.result.seed for run in runs] == [0, 1]
+
+
+@pytest.mark.parametrize("hours", [-48, 48])
+def test_a_worker_whose_clock_is_off_by_two_days_changes_nothing(write_study: Write, hours: int) -> None:
+    """Files of the future and the past: every file of the first training is dated anew before the second run."""
+    path = write_study(engine=LOCAL)
+    first = api.run(path, overrides={"flow": "[train]"})
+    assert not first.verdicts
+    moment = time.time() + 3600 * hours
+    for file in (path.parent / "runs").rglob("*"):
+        if file.is_file() and file.suffix not in (".sqlite", ".lock"):
+            os.utime(file, (moment, moment))
+    result = api.run(path)
+    runs = Ledger(path.parent / "runs/colours/ledger.sqlite").records(RunEntry)
+    assert len(runs) == 2, "nothing was trained again"
+    assert result.verdicts["lift"]["word"] in ("PASS", "MARGINAL", "FAIL")
+
+
+_WRITER = """
+import sys, time
+from pathlib import Path
+from liftgate.engines.task import TaskResult
+from liftgate.ledger import Ledger
+from liftgate.ledger.records import NoteEntry
+folder, number, end = Path(sys.argv[1]), int(sys.argv[2]), time.monotonic() + float(sys.argv[3])
+ledger, count = Ledger(folder / "ledger.sqlite"), 0
+while time.monotonic() < end:
+    ledger.add(NoteEntry(f"{number} {count}"))
+    TaskResult(f"{number}-{count}", "done", 1.0, "x" * 2000).write(folder)
+    count += 1
+    time.sleep(0.02)
+print(count)
+"""
+
+
+@pytest.mark.slow
+def test_sixteen_writers_on_one_folder_lose_and_tear_nothing(tmp_path: Path) -> None:
+    seconds = os.environ.get("LIFTGATE_WRITERS_SECONDS", "5")
+    Ledger(tmp_path / "ledger.sqlite").add(NoteEntry("begun"))
+    replace_file(tmp_path / "result.json", "{}")
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(tmp_path), str(number), seconds], stdout=subprocess.PIPE, text=True
+        )
+        for number in range(16)
+    ]
+    seen: set[str] = set()
+    while any(writer.poll() is None for writer in writers):
+        if (result := TaskResult.read(tmp_path)) is not None:
+            assert len(result.host) == 2000, "half a result was read"
+            seen.add(result.attempt)
+        time.sleep(0.005)
+    said = [writer.communicate()[0] for writer in writers]
+    assert all(writer.returncode == 0 for writer in writers)
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.verify()
+    texts = [note.text for note in ledger.records(NoteEntry)]
+    expected: list[Any] = [f"{number} {count}" for number, total in enumerate(said) for count in range(int(total))]
+    assert len(texts) == len(set(texts)) and set(texts) == {"begun", *expected}
+    assert seen
