@@ -11,23 +11,24 @@ difference is that of thousands of videos. `real`: groups of a labelled set are 
 could have been. A person who answers by the labels judges a drawn part. The table says how often the interval covers
 the truth (`real`: what all labels of the drawn study say), how often a gate at the true difference passes (false PASS,
 2.5% promised), how much wider the interval is than that of labels (and what the plan announced), and how often the
-verdict is that of all labels, over margins from −2 to +4 points. `stopping`: the same videos judged group by group,
-up to 40, with a look after every group from the fifth on: how often a gate at the true difference ever passes, and at
-how many groups and judgements a gate 6 points below the true difference passes.
+verdict is that of all labels, over margins from −2 to +4 points. `stopping`: such videos of 6 frames, judged group
+by group, with a look after every group from the fifth on: how often the true difference is ever outside, how often a
+gate at it ever passes, and when a gate well below it passes.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.detections import read_predictions
 from liftgate.evaluation.alignment import align
@@ -39,147 +40,26 @@ from liftgate.evaluation.records import LabelErrors
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.truth import read_truth
 from liftgate.evaluation.verdict import as_gain, decide
-from liftgate.judging.answers import Answer, merge_answers
+from liftgate.judging.answers import merge_answers
 from liftgate.judging.compare import compare_answers
-from liftgate.judging.draw import MISSED, Draw, DrawnModel, Until, draw_questions
+from liftgate.judging.draw import DrawnModel, Until, draw_questions
+from liftgate.judging.estimate import JudgedMetric, judged_difference
 from liftgate.judging.frame_design import draw_frames
+from liftgate.judging.outcomes import design_of, outcomes_of
 from liftgate.judging.pairing import pair_detections
+from liftgate.judging.part import judged_part
 from liftgate.judging.plan import plan_of
 from liftgate.stats.interval import Interval
 
-CONF = 0.25
-METRICS = ("recall", "precision", "false_positives_per_image")
+if "label_studies" not in sys.modules:
+    _spec = importlib.util.spec_from_file_location("label_studies", Path(__file__).with_name("label_studies.py"))
+    assert _spec is not None and _spec.loader is not None
+    sys.modules["label_studies"] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["label_studies"])
+from label_studies import CONF, Models, judge_by_labels, resampled, simulated
+
+METRICS: tuple[JudgedMetric, ...] = ("recall", "precision", "false_positives_per_image")
 MARGINS = (-0.02, -0.01, 0.0, 0.01, 0.02, 0.04)
-
-
-class Models(NamedTuple):
-    truth: Dataset
-    control: Predictions
-    treatment: Predictions
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One kind of study."""
-
-    groups: int
-    sizes: str
-    kind: str
-    share: float
-    """Judgements for each box"""
-
-
-KINDS = {
-    "near": {"apart": 0.15, "made_up": 0.1, "shift": (0.05, 0.015), "skill": (1.0, 1.25), "taste": 0.1},
-    "middle": {"apart": 0.4, "made_up": 0.3, "shift": (0.05, 0.02), "skill": (1.0, 1.3), "taste": 0.15},
-    "far": {"apart": 1.0, "made_up": 0.6, "shift": (0.05, 0.03), "skill": (0.6, 1.2), "taste": 0.15},
-}
-
-
-def simulated(rng: np.random.Generator, groups: int, sizes: str, kind: str, per_group: int = 12) -> Models:
-    """Two models on made-up videos."""
-    how = KINDS[kind]
-    number = np.full(groups, per_group)
-    if sizes == "zipf":
-        share = 1 / np.arange(1, groups + 1)
-        number = np.maximum(2, (groups * per_group * share / share.sum()).astype(int))
-    images: list[Image] = []
-    labels: list[tuple[float, ...]] = []
-    found: tuple[list[tuple[float, ...]], ...] = ([], [])
-    for group in range(groups):
-        hard, taste = rng.normal(0, 0.6), rng.normal(0, how["taste"])
-        for frame in range(number[group]):
-            index, name = len(images), f"g{group:04d}_{frame:03d}.jpg"
-            images.append(Image(name, Path("/x"), 640, 640, group=f"g{group:04d}", label=Path("/x")))
-            places = rng.permutation(36)
-            objects = min(30, int(rng.poisson(3)))
-            for place in places[:objects]:
-                box, cls = _box(place, rng), int(rng.integers(2))
-                labels.append((index, cls, *box))
-                size = np.tile(box[2:] - box[:2], 2)
-                effort, shared = rng.normal(hard, 1), rng.normal(0, how["shift"][0], 4)
-                for model, own in enumerate(found):
-                    ease = how["skill"][model] - effort + rng.normal(0, how["apart"]) + (taste if model else -taste)
-                    if ease > -2:
-                        moved = 2 * size * (shared + rng.normal(0, how["shift"][1], 4))
-                        seen = cls if rng.uniform() > 0.05 else 1 - cls
-                        own.append((index, seen, *(box + moved), 1 / (1 + np.exp(-1.2 * ease))))
-            for place in places[objects : objects + rng.poisson(0.2)]:  # both models take it for something
-                box, cls = _box(place, rng), int(rng.integers(2))
-                for own in found:
-                    own.append((index, cls, *(box + rng.normal(0, 3, 4)), rng.uniform(0.15, 0.7)))
-            for own in found:
-                for place in rng.permutation(places[32:])[: rng.poisson(how["made_up"])]:
-                    own.append((index, int(rng.integers(2)), *_box(place, rng), rng.uniform(0.15, 0.6)))
-    table = np.array(labels)
-    columns = (table[:, 0].astype(int), table[:, 1].astype(int), table[:, 2:])
-    truth = Dataset("made", Path("/x"), Path("/x/d.yaml"), "yolo", ("a", "b"), tuple(images), Labels.build(*columns))
-    return Models(truth, *(_predictions(truth, np.array(rows)) for rows in found))
-
-
-def _box(place: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    left, top = 100 * (place % 6) + 20, 100 * (place // 6) + 20
-    width, height = rng.uniform(40, 80, 2)
-    return np.array([left, top, left + width, top + height])
-
-
-def _predictions(truth: Dataset, rows: NDArray[np.float64]) -> Predictions:
-    names = tuple(image.id for image in truth.images)
-    whole = rows[:, :2].astype(np.int64)
-    return Predictions(names, truth.classes, whole[:, 0], whole[:, 1], rows[:, 2:6], rows[:, 6])
-
-
-def resampled(models: Models, rng: np.random.Generator, groups: int | None = None) -> Models:
-    """Groups drawn with replacement; a group that is drawn twice is two groups."""
-    keys = np.array(models.truth.groups, dtype=object)
-    names = np.unique(keys.astype(str))
-    chosen = rng.choice(names, groups or len(names))
-    index = np.concatenate([np.flatnonzero(keys == name) for name in chosen])
-    copy = np.repeat(np.arange(len(chosen)), [int((keys == name).sum()) for name in chosen])
-    images = tuple(
-        replace(models.truth.images[i], id=f"{c}/{models.truth.images[i].id}", group=f"{c}", coco_id=None)
-        for i, c in zip(index, copy, strict=True)
-    )
-    rows, image = _rows_of(models.truth.labels.image, index)
-    labels = replace(models.truth.labels.take(rows), image=image)
-    truth = replace(models.truth, images=images, labels=labels)
-    return Models(truth, *(_taken(one, truth, index) for one in models[1:]))
-
-
-def _taken(predictions: Predictions, truth: Dataset, index: NDArray[np.int64]) -> Predictions:
-    rows, image = _rows_of(predictions.image, index)
-    columns = (predictions.cls[rows], predictions.boxes[rows], predictions.scores[rows])
-    return Predictions(tuple(one.id for one in truth.images), predictions.classes, image, *columns)
-
-
-def _rows_of(image: NDArray[np.int64], index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    parts = [np.flatnonzero(image == i) for i in index]
-    place = np.repeat(np.arange(len(index)), [len(part) for part in parts])
-    return np.concatenate(parts), place
-
-
-def judge_by_labels(models: Models, draw: Draw) -> list[Answer]:
-    """Answers of a person who knows the labels."""
-    right, found = {}, np.zeros(len(models.truth.labels), dtype=np.bool_)
-    for name, one in (("control", models.control), ("treatment", models.treatment)):
-        table = match(models.truth, one)
-        hits = (table.score >= CONF) & (table.hit[0] & 1 != 0) & (table.skip[0] & 1 == 0)
-        right[name] = np.zeros(len(one), dtype=np.bool_)
-        right[name][table.row[hits]] = True
-        found[table.found[hits]] = True
-    counted = ~(models.truth.labels.crowd | models.truth.labels.ignore)
-    missed = np.bincount(models.truth.labels.image[~found & counted], minlength=len(models.truth.images))
-    pair = {(True, True): "both", (True, False): "first", (False, True): "second", (False, False): "neither"}
-    answers = []
-    for question in draw.questions:
-        if question.kind == MISSED:
-            word = str(missed[question.image])
-        else:
-            rows = {"control": draw.units.control[question.unit], "treatment": draw.units.treatment[question.unit]}
-            fits = tuple(bool(right[mark.model][rows[mark.model]]) for mark in question.marks)
-            word = pair[fits] if len(fits) == 2 else ("yes" if fits[0] else "no")
-        answers.append(Answer(question.id, word, "labels", None))
-    return answers
 
 
 class Study(NamedTuple):
@@ -272,36 +152,65 @@ def run_stopping(runs: int) -> Iterator[str]:
     """Rows of judging group by group with a look after every group."""
     for kind, share in (("near", 0.25), ("middle", 0.25), ("far", 0.5)):
         truth = true_differences(kind)
-        for metric in ("recall", "precision"):
-            false, settled, judged, asked = 0, 0, [], []
-            for seed in range(runs):
-                models = simulated(np.random.default_rng([7, seed]), 40, "even", kind)
-                units = pair_detections(models.control, models.treatment, CONF)
-                budget, names = round(share * len(models.truth.labels)), (DrawnModel("old", ""), DrawnModel("new", ""))
-                draw = draw_questions(
-                    models.truth, models.control, models.treatment, units, models=names, conf=CONF, budget=budget,
-                    seed=seed, until=Until(metric, truth[metric]),
-                )  # fmt: skip
-                answers = judge_by_labels(models, draw)
-                group_of = {one.id: draw.images[one.image].group for one in draw.questions}
-                looks = []
-                for count in range(5, 41):
-                    done = set(draw.group_order[:count])
-                    kept = [one for one in answers if group_of[one.question] in done]
-                    looks.append(compare_answers(draw, merge_answers(draw, kept), metric=metric).comparison.delta)
-                lows = [-np.inf if one.low is None else one.low for one in looks]
-                false += max(lows) > truth[metric]
-                easy = [place for place, low in enumerate(lows) if low >= truth[metric] - 0.06]
-                settled += bool(easy)
-                if easy:
-                    done = set(draw.group_order[: easy[0] + 5])
-                    judged.append(easy[0] + 5)
-                    asked.append(sum(group in done for group in group_of.values()))
-            yield (
-                f"{kind:<10} {metric:<12} {runs:>5} runs, ever false PASS {100 * false / runs:4.1f}%; 6 points below: "
-                f"passes in {100 * settled / runs:3.0f}%, at {np.median(judged or [np.nan]):.0f} groups and "
-                f"{np.median(asked or [np.nan]):.0f} judgements (median)"
-            )
+        for groups, sizes in ((8, "even"), (20, "even"), (20, "zipf"), (40, "even")):
+            paths = [
+                _looks(np.random.default_rng([7, groups, seed]), groups, sizes, kind, share) for seed in range(runs)
+            ]
+            for metric in METRICS:
+                yield _stopped(f"{kind}, {groups} {sizes}", metric, paths, truth[metric])
+
+
+class _Path(NamedTuple):
+    """What one study says after each group from the fifth on."""
+
+    asked: list[int]
+    """Answers until then"""
+    looks: dict[str, list[Interval]]
+
+
+def _looks(rng: np.random.Generator, groups: int, sizes: str, kind: str, share: float) -> _Path:
+    models = simulated(rng, groups, sizes, kind, 6)
+    units = pair_detections(models.control, models.treatment, CONF)
+    budget, names = max(20, round(share * len(models.truth.labels))), (DrawnModel("old", ""), DrawnModel("new", ""))
+    draw = draw_questions(
+        models.truth, models.control, models.treatment, units, models=names, conf=CONF, budget=budget,
+        seed=int(rng.integers(2**31)), until=Until("recall", 0.0),
+    )  # fmt: skip
+    answers = judge_by_labels(models, draw)
+    group_of = {one.id: draw.images[one.image].group for one in draw.questions}
+    found: dict[str, list[Interval]] = {metric: [] for metric in METRICS}
+    asked = []
+    for count in range(5, groups + 1):
+        done = set(draw.group_order[:count])
+        kept = [one for one in answers if group_of[one.question] in done]
+        part = judged_part(draw, {one.question for one in kept})
+        asked.append(len(part.questions))
+        design, outcomes = design_of(part), outcomes_of(part, merge_answers(draw, kept))
+        for metric in METRICS:
+            found[metric].append(judged_difference(design, outcomes, metric, always_valid=True).delta)
+    return _Path(asked, found)
+
+
+def _stopped(name: str, metric: str, paths: list[_Path], truth: float) -> str:
+    """Row of the sequences of one metric: the truth ever excluded, ever passed; when an easy gate is settled."""
+    sign, easy = (-1, 0.3) if metric.startswith("false") else (1, 0.1)
+    outside, false, groups, asked = 0, 0, [], []
+    for path in paths:
+        looks = [as_gain(one, metric) for one in path.looks[metric]]
+        lows = [-np.inf if one.low is None else one.low for one in looks]
+        highs = [np.inf if one.high is None else one.high for one in looks]
+        false += max(lows) > sign * truth
+        outside += max(lows) > sign * truth or min(highs) < sign * truth
+        settled = [place for place, low in enumerate(lows) if low >= sign * truth - easy]
+        if settled:
+            groups.append(settled[0] + 5)
+            asked.append(path.asked[settled[0]] / path.asked[-1])
+    runs = len(paths)
+    return (
+        f"{name:<18} {metric:<26} {runs:>5} runs: truth ever outside {100 * outside / runs:4.1f}%, ever false PASS "
+        f"{100 * false / runs:4.1f}%; a margin {easy} easier is settled in {100 * len(groups) / runs:3.0f}%, after "
+        f"{np.median(groups or [np.nan]):.0f} groups and {100 * np.median(asked or [np.nan]):.0f}% of the questions"
+    )
 
 
 def run_noise(runs: int) -> Iterator[str]:
