@@ -43,8 +43,9 @@ from liftgate.evaluation.verdict import as_gain, decide
 from liftgate.judging.answers import merge_answers
 from liftgate.judging.compare import compare_answers
 from liftgate.judging.draw import DrawnModel, Until, draw_questions
-from liftgate.judging.estimate import JudgedMetric, judged_difference
+from liftgate.judging.estimate import judged_difference
 from liftgate.judging.frame_design import draw_frames
+from liftgate.judging.judged_metrics import JudgedMetric
 from liftgate.judging.outcomes import design_of, outcomes_of
 from liftgate.judging.pairing import pair_detections
 from liftgate.judging.part import judged_part

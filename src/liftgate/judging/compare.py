@@ -10,7 +10,8 @@ from liftgate.evaluation.records import Comparison
 from liftgate.evaluation.verdict import as_gain, decide, explain_verdict, groups_that_settle
 from liftgate.judging.answers import Answers
 from liftgate.judging.draw import Draw
-from liftgate.judging.estimate import JUDGED_METRICS, JudgedDifference, JudgedMetric, judged_difference
+from liftgate.judging.estimate import JudgedDifference, judged_difference
+from liftgate.judging.judged_metrics import JUDGED_METRICS, JudgedMetric
 from liftgate.judging.outcomes import design_of, outcomes_of
 from liftgate.judging.part import judged_part
 from liftgate.stats.always_valid import always_valid_p_value

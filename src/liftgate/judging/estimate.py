@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,21 @@ from liftgate.evaluation.resampling import IMAGE_DRAWS, image_units
 from liftgate.evaluation.resampling import Units as Resampling
 from liftgate.evaluation.resampling import units as resampling_units
 from liftgate.judging.allocation import audit_error
+from liftgate.judging.design import Design, Outcomes
+from liftgate.judging.judged_metrics import (
+    COLUMNS,
+    FOUND,
+    IMAGES,
+    MISSED,
+    N_CONTROL,
+    N_TREATMENT,
+    NEED_MISSED,
+    PER_IMAGE,
+    TP_CONTROL,
+    TP_TREATMENT,
+    JudgedMetric,
+    metric_values,
+)
 from liftgate.judging.pairing import KINDS, Units
 from liftgate.judging.sizes import chance_of_difference
 from liftgate.stats.always_valid import always_valid_quantile
@@ -40,51 +55,8 @@ from liftgate.stats.unequal_sampling import (
 )
 
 Floats = NDArray[np.float64]
-JudgedMetric = Literal["recall", "precision", "F1", "false_positives_per_image", "true_positives_per_image"]
-JUDGED_METRICS: tuple[JudgedMetric, ...] = get_args(JudgedMetric)
-NEED_MISSED = ("recall", "F1")
-"""Metrics that need the number of objects which both models missed"""
-_PER_IMAGE = ("false_positives_per_image", "true_positives_per_image")
-
-# Columns of the totals.
-_TP_CONTROL, _TP_TREATMENT, _FOUND, _MISSED, _N_CONTROL, _N_TREATMENT, _IMAGES = range(7)
 _BIN_OF, _MOST_BINS = 8, 4
 _A_FEW = 5.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcomes:
-    """What the answers say, with doubts counted once against the treatment and once in its favour."""
-
-    unit: NDArray[np.int64]
-    """(s,) units that were judged"""
-    against: Floats
-    """(s, 3) control right, treatment right, object found by either: 0 or 1, doubts counted against the treatment"""
-    in_favour: Floats
-    """(s, 3) the same, doubts counted in favour of the treatment"""
-    image: NDArray[np.int64]
-    """(r,) images that were searched for objects which both models missed"""
-    fewest: Floats
-    """(r,) how many these are at least"""
-    most: Floats
-    """(r,) how many these are at most; infinite: unknown"""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Design:
-    """The units, the images and the probabilities with which they were drawn."""
-
-    units: Units
-    score: Floats
-    """(n,) confidence of each unit"""
-    probability: Floats
-    """(n,) inclusion probability of each unit"""
-    image_probability: Floats
-    """(n_images,) inclusion probability of each image in the search for missed objects"""
-    empty: NDArray[np.bool_]
-    """(n_images,) images on which neither model found anything"""
-    groups: Sequence[str]
-    """(n_images,) group of each image"""
 
 
 class VarianceShares(NamedTuple):
@@ -143,9 +115,9 @@ def judged_difference(
     totals = np.mean([case.sums for case in cases], axis=0)
     return JudgedDifference(
         middle[0], middle[1], delta,
-        (float(totals[_TP_CONTROL]), float(totals[_TP_TREATMENT])),
-        (int(totals[_N_CONTROL]), int(totals[_N_TREATMENT])),
-        float(totals[_FOUND]), float(totals[_MISSED]), max(estimates) - min(estimates),
+        (float(totals[TP_CONTROL]), float(totals[TP_TREATMENT])),
+        (int(totals[N_CONTROL]), int(totals[N_TREATMENT])),
+        float(totals[FOUND]), float(totals[MISSED]), max(estimates) - min(estimates),
         cases[0].shares(delta),
     )  # fmt: skip
 
@@ -182,20 +154,20 @@ class _Case:
         self.strata = _strata(units, design.score, outcomes.unit)
         self.shrink = self._audit()[1]
         self.by_unit = self._shrunk(estimated_values(values, outcomes.unit, design.probability, self.strata))
-        self.by_image = np.zeros((n_images, 7))
+        self.by_image = np.zeros((n_images, COLUMNS))
         self._add_units(self.by_image, self.by_unit)
         searched = (missed[:, None], outcomes.image, design.image_probability, design.empty.astype(np.int64))
         if len(outcomes.image):
-            self.by_image[:, _MISSED] = estimated_values(*searched)[:, 0]
-        self.by_image[:, _N_CONTROL] = np.bincount(units.image[units.control >= 0], minlength=n_images)
-        self.by_image[:, _N_TREATMENT] = np.bincount(units.image[units.treatment >= 0], minlength=n_images)
-        self.by_image[:, _IMAGES] = 1
+            self.by_image[:, MISSED] = estimated_values(*searched)[:, 0]
+        self.by_image[:, N_CONTROL] = np.bincount(units.image[units.control >= 0], minlength=n_images)
+        self.by_image[:, N_TREATMENT] = np.bincount(units.image[units.treatment >= 0], minlength=n_images)
+        self.by_image[:, IMAGES] = 1
         self.sums = self.by_image.sum(axis=0)
         self.expected = self.by_image.copy()
         imputed = imputed_values(values, outcomes.unit, design.probability, self.strata)
         self._add_units(self.expected, self._shrunk(imputed))
         if len(outcomes.image):
-            self.expected[:, _MISSED] = imputed_values(*searched)[:, 0]
+            self.expected[:, MISSED] = imputed_values(*searched)[:, 0]
 
     def _add_units(self, by_image: Floats, by_unit: Floats) -> None:
         for column in range(3):
@@ -228,7 +200,7 @@ class _Case:
         first, second = self._draws(groups, weights, self.expected)
         wide = difference_t(
             first, second, level, n_images=len(self.by_image), units=groups.count, groups=informative,
-            scale="log" if self.metric in _PER_IMAGE else "logit",
+            scale="log" if self.metric in PER_IMAGE else "logit",
         )  # fmt: skip
         if wide.low is None or wide.high is None or not wide.standard_error:
             return 1.0, 1.0
@@ -267,10 +239,10 @@ class _Case:
             expected = stratum_means(
                 self.judged, 1 / self.design.probability[self.outcomes.unit], self.strata[self.outcomes.unit],
                 int(self.strata.max(initial=-1)) + 1,
-            )[self.strata, _FOUND] if len(self.outcomes.unit) else np.ones(len(units))  # fmt: skip
+            )[self.strata, FOUND] if len(self.outcomes.unit) else np.ones(len(units))  # fmt: skip
             weight = np.bincount(groups.group[units.image], expected, minlength=count)
         elif self.metric == "precision":
-            number = self.by_image[:, _N_CONTROL] + self.by_image[:, _N_TREATMENT]
+            number = self.by_image[:, N_CONTROL] + self.by_image[:, N_TREATMENT]
             weight = np.bincount(groups.group, number, minlength=count)
         else:
             weight = np.bincount(groups.group, minlength=count).astype(np.float64)
@@ -308,7 +280,7 @@ class _Case:
         spread = 0.0
         if len(outcomes.image):
             level = stratum_means(self.missed[:, None], 1 / p, kind, 2)[kind, 0]
-            spread = sampling_variance((self.missed - level) * slopes[_MISSED], p, kind)
+            spread = sampling_variance((self.missed - level) * slopes[MISSED], p, kind)
         return parts[0], parts[1] * self.shrink**2, spread
 
     def _audit(self) -> tuple[float, float]:
@@ -336,7 +308,7 @@ class _Case:
     def unseen_variance(self) -> float:
         """Mean square error of the agreed pairs' net difference, beyond the variance that the audit itself shows."""
         slopes = self.gradient()
-        effect = float(abs(slopes[_TP_CONTROL]) + abs(slopes[_TP_TREATMENT])) / 2
+        effect = float(abs(slopes[TP_CONTROL]) + abs(slopes[TP_TREATMENT])) / 2
         return max(0.0, self._audit()[0] * effect**2 - self._design_variances()[1])
 
     def shares(self, delta: Interval) -> VarianceShares | None:
@@ -369,30 +341,6 @@ def _lengthened(interval: Interval, sides: tuple[float, float]) -> Interval:
         return interval
     low, high = interval.estimate - interval.low, interval.high - interval.estimate
     return replace(interval, low=interval.estimate - sides[0] * low, high=interval.estimate + sides[1] * high)
-
-
-def metric_values(metric: JudgedMetric, totals: Floats) -> tuple[Floats, Floats]:
-    """Return the metric of control and treatment from (…, 7) totals; NaN where it is undefined."""
-    right = totals[..., _TP_CONTROL], totals[..., _TP_TREATMENT]
-    made = totals[..., _N_CONTROL], totals[..., _N_TREATMENT]
-    objects, images = totals[..., _FOUND] + totals[..., _MISSED], totals[..., _IMAGES]
-    if metric == "recall":
-        first, second = (_divide(tp, objects) for tp in right)
-    elif metric == "precision":
-        first, second = (_divide(tp, n) for tp, n in zip(right, made, strict=True))
-    elif metric == "F1":
-        first, second = (_divide(2 * tp, n + objects) for tp, n in zip(right, made, strict=True))
-    elif metric == "false_positives_per_image":
-        first, second = (_divide(n - tp, images) for tp, n in zip(right, made, strict=True))
-    else:
-        first, second = (_divide(tp, images) for tp in right)
-    return first, second
-
-
-def _divide(above: Floats, below: Floats) -> Floats:
-    return np.asarray(
-        np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.asarray(below) > 0), dtype=np.float64
-    )
 
 
 def _strata(units: Units, score: Floats, sampled: NDArray[np.int64]) -> NDArray[np.int64]:

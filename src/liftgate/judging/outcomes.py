@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from liftgate.judging.answers import UNSURE, Answers, missed_range
+from liftgate.judging.design import Design, Outcomes
 from liftgate.judging.draw import MISSED, Draw, Question
-from liftgate.judging.estimate import Design, Outcomes
 from liftgate.judging.pairing import KINDS
 
 

@@ -10,8 +10,8 @@ from liftgate.data.detections import PredictionsSource
 from liftgate.errors import UsageError
 from liftgate.evaluation.metric_names import IMAGE_LEVEL, OKS
 from liftgate.evaluation.sample_size import SizeAnswer
-from liftgate.judging.estimate import JUDGED_METRICS
 from liftgate.judging.frame_design import draw_frames
+from liftgate.judging.judged_metrics import JUDGED_METRICS
 from liftgate.judging.pairing import pair_detections
 from liftgate.judging.plan import DEFAULT_WIDTH, default_budget
 from liftgate.judging.sizes import scores_of
