@@ -18,10 +18,17 @@ from liftgate.data.formats.coco.predictions import write_predictions
 from liftgate.errors import LiftgateError
 from liftgate.evaluation.compare import compare
 from liftgate.evaluation.evaluate import evaluate
-from liftgate.evaluation.label_errors import compare_with_errors, evaluate_with_errors
+from liftgate.evaluation.label_errors import (
+    compare_arms_with_errors,
+    compare_seeds_with_errors,
+    compare_with_errors,
+    evaluate_with_errors,
+)
 from liftgate.evaluation.metric_names import COCO, RATES
 from liftgate.evaluation.metric_options import ImageLevelThreshold
+from liftgate.evaluation.multiple_comparisons import compare_arms
 from liftgate.evaluation.records import Comparison, LabelErrors
+from liftgate.evaluation.seeds import compare_seeds
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
 
 ONE = LabelErrors(1e-6, "as given")
@@ -97,6 +104,44 @@ def test_a_pass_that_hangs_on_the_labels_is_marginal_and_says_so() -> None:
     assert many.label_errors is not None and many.label_errors.verdict == "PASS"
     assert many.groups_needed is None, "groups do not make labels right"
     assert Comparison.from_dict(json.loads(json.dumps(many.to_dict()))).label_errors == many.label_errors
+
+
+def test_over_several_seeds_the_labels_that_matter_most_in_each_are_doubted(models: Models) -> None:
+    """The same runs three times: the interval of one run, made symmetric; seeds add nothing here."""
+    spec, rate = ComparisonSpec(metric="recall"), LabelErrors(0.03, "as given")
+    runs = ([models.control] * 3, [models.treatment] * 3)
+    alone, plain = compare_with_errors(*models, spec, rate), compare_seeds(models.truth, *runs, spec)
+    found = compare_seeds_with_errors(models.truth, *runs, spec, rate)
+    assert found.delta.high - found.delta.low == pytest.approx(alone.delta.high - alone.delta.low, rel=0.05)
+    assert found.delta.low < plain.delta.low - 0.05 and found.delta.high > plain.delta.high + 0.05
+    assert found.label_errors is not None and found.label_errors.low == plain.delta.low
+    assert found.p_value is None and "3 seeds" in found.delta.method
+
+
+def test_several_treatments_are_doubted_each_by_its_own_labels(models: Models) -> None:
+    spec, rate = ComparisonSpec(metric="recall"), LabelErrors(0.03, "as given")
+    arms = {"new": models.treatment, "same": models.control}
+    plain = compare_arms(models.truth, models.control, arms, spec).treatments
+    found = compare_arms_with_errors(models.truth, models.control, arms, spec, rate).treatments
+    assert found["new"].delta.low < plain["new"].delta.low and found["new"].delta.high > plain["new"].delta.high
+    assert not found["same"].delta.established, "the same model does not differ, whatever the labels are"
+    assert found["new"].p_adjusted is not None and found["new"].p_adjusted >= (plain["new"].p_adjusted or 0)
+    assert "of new" in found["new"].reason
+
+
+def test_on_a_drawn_sample_a_label_counts_as_often_as_its_image(models: Models) -> None:
+    """Where each image stands for two, the share is of twice as many labels, and each wrong one is twice as dear."""
+    rate = LabelErrors(0.04, "as given")
+    one, two = (ComparisonSpec("recall", weights=dict.fromkeys(models.truth.groups, w)) for w in (1.0, 2.0))
+    plain = compare_with_errors(*models, ComparisonSpec("recall"), rate)
+    first, second = (compare_with_errors(*models, spec, rate) for spec in (one, two))
+    for found in (first, second):
+        assert found.label_errors is not None and plain.label_errors is not None
+        assert found.label_errors.n_wrong == plain.label_errors.n_wrong
+        assert found.delta.low == pytest.approx(plain.delta.low, abs=0.01)
+    heavy = {name: 3.0 if index == 0 else 1.0 for index, name in enumerate(sorted(set(models.truth.groups)))}
+    uneven = compare_with_errors(*models, ComparisonSpec("recall", weights=heavy), rate)
+    assert uneven.label_errors is not None and uneven.delta.low < (uneven.label_errors.low or 1)
 
 
 def test_a_model_alone_has_intervals_for_labels_wrong_in_its_favour_and_against_it(models: Models) -> None:
@@ -179,8 +224,9 @@ def test_on_the_command_line(models: Models, tmp_path: Path, capsys: pytest.Capt
     found = json.loads(capsys.readouterr().out)
     assert found["label_errors"]["rate"] == 0.1
     assert found["interval"][0] < found["label_errors"]["low"]
-    assert main(["compare", *arms, *groups, "--treatment", f"again={new}"]) == 2
-    assert "two models" in capsys.readouterr().err
+    main(["compare", *arms, *groups, "--metric", "recall", "--treatment", f"again={new}", "--json"])
+    several = json.loads(capsys.readouterr().out)
+    assert all(one["label_errors"]["rate"] == 0.1 for one in several["comparisons"].values())
     words = ["evaluate", "--truth", str(truth), "--predictions", str(old), *groups, "--label-errors", "0.1"]
     assert main(words) == 0
     assert "Up to 10% of the labels of each class may be wrong" in capsys.readouterr().err

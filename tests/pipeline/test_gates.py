@@ -211,3 +211,19 @@ def test_a_verdict_says_that_training_may_know_what_it_is_judged_on(write_study:
 
 def test_a_verdict_is_silent_about_copies_where_there_are_none(write_study: Write) -> None:
     assert not any("training may know" in one for one in api.run(write_study()).verdicts["lift"]["caveats"])
+
+
+def test_a_gate_may_allow_for_wrong_labels_and_says_what_it_would_be_without(write_study: Write) -> None:
+    gates: dict[str, Any] = {"sure": {"metric": "recall", "treatment": "long", "control": "short", "on": "scenes.test"}}
+    gates["doubtful"] = gates["sure"] | {"label_errors": 0.2}
+    study = write_study(
+        arms={name: ARMS[name] for name in ("long", "short")}, gates=gates, flow=["train", "sure", "doubtful"]
+    )
+    found = api.run(study).verdicts
+    sure, doubtful = found["sure"], found["doubtful"]
+    assert "label_errors" not in sure["comparison"]
+    doubt = doubtful["comparison"]["label_errors"]
+    assert doubt["verdict"] == sure["word"] and doubt["rate"] == 0.2 and doubt["n_wrong"] > 0
+    low, high = doubtful["comparison"]["interval"]
+    assert low < sure["comparison"]["interval"][0] and high >= sure["comparison"]["interval"][1]
+    assert "Up to 20% of the labels of each class may be wrong (as the gate says)" in doubtful["sentence"]

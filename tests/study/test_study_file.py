@@ -489,6 +489,7 @@ def test_keys_that_came_later_leave_the_hashes_of_studies_without_them_as_they_w
     for old, new in (
         ("margin: 0.01", "margin: 0.01, rule: point, published: the paper"),
         ("margin: 0.01", "margin: 0.01, by: folder"),
+        ("margin: 0.01", "margin: 0.01, label_errors: 0.01"),
         ("lock: [test]", "lock: [test], rename: {Cone: cone}"),
     ):
         assert parse(with_line(old, new)).content_hash() != study.content_hash(), new
@@ -497,6 +498,18 @@ def test_keys_that_came_later_leave_the_hashes_of_studies_without_them_as_they_w
 def test_only_a_point_rule_is_replayed_from_a_publication() -> None:
     said = mistakes(with_line("margin: 0.01", "margin: 0.01, published: the paper"))
     assert "only a point rule is replayed" in said and "rule: point" in said
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("label_errors: 0.01, rule: point", "widen an interval, and the rule is point"),
+        ("label_errors: 0.5", "less than 0.5"),
+        ("label_errors: 0", "greater than 0"),
+    ],
+)
+def test_doubt_about_labels_is_a_share_and_needs_an_interval(keys: str, message: str) -> None:
+    assert message in mistakes(with_line("margin: 0.01", f"margin: 0.01, {keys}"))
 
 
 def test_a_study_is_the_same_record_each_time(tmp_path: Path) -> None:

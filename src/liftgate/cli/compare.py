@@ -95,10 +95,7 @@ def run(args: argparse.Namespace) -> int:
             (treatment,) = treatments.values()
             result = liftgate.compare(args.truth, control, treatment, progress=bar, **options, **measuring(args))
         else:
-            several_options = measuring(args)
-            if several_options.pop("label_errors") is not None:
-                raise UsageError("wrong labels are allowed for in a comparison of two models", got="several treatments")
-            result = liftgate.compare_arms(args.truth, control, treatments, progress=bar, **options, **several_options)
+            result = liftgate.compare_arms(args.truth, control, treatments, progress=bar, **options, **measuring(args))
     if args.json:
         emit_json(result.to_dict())
     else:
@@ -114,7 +111,8 @@ def _on_sample(
     (treatment,) = treatments.values()
     return liftgate.compare_sample(
         args.truth, control, treatment, args.sample, metric=args.metric or "mAP50-95", margin=args.margin or 0.0,
-        claim=args.claim or "better", progress=bar, **of_sample(args),
+        claim=args.claim or "better", label_errors=args.label_errors, progress=bar,
+        **of_sample(args, takes=("label_errors",)),
     )  # fmt: skip
 
 

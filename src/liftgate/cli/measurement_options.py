@@ -68,15 +68,19 @@ def add_label_errors(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def of_sample(args: argparse.Namespace) -> SampleOptions:
-    """Return the keyword arguments of `evaluate_sample` and `compare_sample` from the options.
+def of_sample(args: argparse.Namespace, takes: tuple[str, ...] = ()) -> SampleOptions:
+    """Return the keyword arguments that `evaluate_sample` and `compare_sample` share, from the options.
+
+    Args:
+        args: the options.
+        takes: options beyond these that the caller passes on.
 
     Raises:
         UsageError: an option that a sample does not take.
     """
     refused = ("groups", "sigmas", "common", "by", "threats", "threshold", "val", "val_truth", "errors", "pck",
                "label_errors")  # fmt: skip
-    if unused := [name for name in refused if getattr(args, name, None)]:
+    if unused := [name for name in refused if name not in takes and getattr(args, name, None)]:
         raise UsageError(
             "not on a drawn sample: it has its own groups, and only box metrics and rates are weighted",
             got=", ".join(f"--{name.replace('_', '-')}" for name in unused),

@@ -7,10 +7,9 @@ the interval reaches from the lower end on the first truth to the upper end on t
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,9 @@ from liftgate.evaluation.compare import compare
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.match_table import match
 from liftgate.evaluation.metric_names import COCO, RATES
-from liftgate.evaluation.records import Comparison, Evaluation, LabelErrors
+from liftgate.evaluation.multiple_comparisons import compare_arms
+from liftgate.evaluation.records import Comparison, Comparisons, Evaluation, LabelErrors
+from liftgate.evaluation.seeds import combine_seeds, compare_seeds
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
 from liftgate.evaluation.verdict import as_gain, decide, explain_verdict
 from liftgate.stats.interval import Interval
@@ -69,7 +70,7 @@ def compare_with_errors(
     """Compare two models where a share of the labels of each class may be wrong, all in one model's favour.
 
     Args:
-        truth: the labels, as in `compare`.
+        truth: the labels, as in `compare`; on a drawn sample the share is that of all images, by the weights of `spec`.
         control: as in `compare`.
         treatment: as in `compare`.
         spec: as in `compare`; a box metric, by the interval rule.
@@ -78,24 +79,107 @@ def compare_with_errors(
     Raises:
         UsageError: as `compare`; a metric of whole images or of keypoints, or the point rule.
     """
-    plain = compare(truth, control, treatment, spec)
+    return compare_seeds_with_errors(truth, [control], [treatment], spec, errors)
+
+
+def compare_seeds_with_errors(
+    truth: Dataset,
+    controls: Sequence[Predictions],
+    treatments: Sequence[Predictions],
+    spec: ComparisonSpec,
+    errors: LabelErrors,
+) -> Comparison:
+    """Compare two arms over several seeds where labels may be wrong, in each seed those that matter most there.
+
+    Args:
+        truth: as in `compare_with_errors`.
+        controls: predictions of the control, one for each seed.
+        treatments: predictions of the treatment, in the same order.
+        spec: as in `compare_with_errors`.
+        errors: the largest share of wrong labels.
+
+    Raises:
+        UsageError: as `compare_seeds` and `compare_with_errors`.
+    """
+    plain = compare_seeds(truth, controls, treatments, spec)
+    _require_boxes(truth, spec)
+    bare = replace(spec, slices=None)
+    pairs = list(zip(controls, treatments, strict=True))
+    worse = [_both_ways(truth, *pair, bare, errors.rate) for pair in pairs]
+    others = [
+        combine_seeds([compare(one[side][0], *pair, bare) for one, pair in zip(worse, pairs, strict=True)], spec.rule)
+        for side in (0, 1)
+    ]
+    n_wrong = max(count for one in worse for _, count in one)
+    return _in_doubt(plain, others, spec, replace(errors, n_wrong=n_wrong))
+
+
+def compare_arms_with_errors(
+    truth: Dataset,
+    control: Predictions,
+    treatments: Mapping[str, Predictions],
+    spec: ComparisonSpec,
+    errors: LabelErrors,
+) -> Comparisons:
+    """Compare every treatment with one control where labels may be wrong, with simultaneous intervals.
+
+    Args:
+        truth: as in `compare_with_errors`.
+        control: as in `compare_arms`.
+        treatments: as in `compare_arms`.
+        spec: as in `compare_with_errors`.
+        errors: the largest share of wrong labels.
+
+    Raises:
+        UsageError: as `compare_arms` and `compare_with_errors`.
+    """
+    plain = compare_arms(truth, control, treatments, spec)
+    _require_boxes(truth, spec)
+    bare, found = replace(spec, slices=None), {}
+    for name, treatment in treatments.items():
+        worse = _both_ways(truth, control, treatment, bare, errors.rate)
+        others = [compare_arms(one, control, treatments, bare).treatments[name] for one, _ in worse]
+        noted = replace(errors, n_wrong=max(count for _, count in worse))
+        adjusted = _largest_p([plain.treatments[name], *others], "p_adjusted")
+        found[name] = replace(_in_doubt(plain.treatments[name], others, spec, noted, name), p_adjusted=adjusted)
+    return replace(plain, treatments=found)
+
+
+def _require_boxes(truth: Dataset, spec: ComparisonSpec) -> None:
     if spec.metric not in (*COCO, *RATES) or truth.labels.keypoints is not None or spec.rule != "interval":
         raise UsageError("wrong labels are allowed for in box metrics that are judged by an interval", got=spec.metric)
-    bare, conf = replace(spec, slices=None), 0.0 if spec.metric in COCO else spec.conf
+
+
+def _both_ways(
+    truth: Dataset, control: Predictions, treatment: Predictions, spec: ComparisonSpec, rate: float
+) -> list[tuple[Dataset, int]]:
+    """Return the truth with wrong labels in the control's favour and in the treatment's, and how many they are."""
+    conf = 0.0 if spec.metric in COCO else spec.conf
     arms = [_matched(truth, one, conf) for one in (control, treatment)]
-    worse = [_changed(truth, favoured, _paired_changes(truth, favoured, other), errors.rate)
-             for favoured, other in (arms, arms[::-1])]  # fmt: skip
-    others = [compare(one, control, treatment, bare) for one, _ in worse]
+    weights = _image_weights(truth, spec)
+    return [_changed(truth, favoured, _paired_changes(truth, favoured, other), rate, weights)
+            for favoured, other in (arms, arms[::-1])]  # fmt: skip
+
+
+def _image_weights(truth: Dataset, spec: ComparisonSpec) -> NDArray[np.float64]:
+    """Return how many images each stands for: more than 1 on a drawn sample."""
+    known = spec.weights or {}
+    return np.array([known.get(group or "", 1.0) for group in truth.groups], dtype=np.float64)
+
+
+def _in_doubt(
+    plain: Comparison, others: Sequence[Comparison], spec: ComparisonSpec, errors: LabelErrors, name: str = "treatment"
+) -> Comparison:
+    """Return a comparison whose interval and verdict hold with the labels as they are and with both changed truths."""
     delta = _union(plain.delta, [one.delta for one in others])
     word = decide(as_gain(delta, spec.metric), spec.margin, spec.rule, spec.claim)
-    noted = replace(errors, n_wrong=max(count for _, count in worse), low=plain.delta.low, high=plain.delta.high,
-                    verdict=plain.verdict)  # fmt: skip
+    noted = replace(errors, low=plain.delta.low, high=plain.delta.high, verdict=plain.verdict)
     more = f", and {plain.groups_needed} groups in all," if plain.groups_needed else ""
     settled = f"fewer wrong labels{more} would settle it (check --predictions finds them)" if word == "MARGINAL" else ""
     reason = explain_verdict(
-        spec.metric, delta, spec.margin, spec.rule, ("control", "treatment"), spec.claim, settled_by=settled
+        spec.metric, delta, spec.margin, spec.rule, ("control", name), spec.claim, settled_by=settled
     )
-    p_value = _largest_p([plain, *others])
+    p_value = _largest_p([plain, *others], "p_value")
     better = None if p_value is None else (1 - p_value / 2 if as_gain(delta, spec.metric).estimate > 0 else p_value / 2)
     return replace(
         plain, delta=delta, verdict=word, reason=f"{reason} {noted.text}", p_value=p_value, probability_better=better,
@@ -123,7 +207,10 @@ def evaluate_with_errors(
         raise UsageError("wrong labels are allowed for in metrics of boxes", where=truth.source)
     arm = _matched(truth, predictions, spec.conf)
     bare = EvaluationSpec(spec.level, spec.conf)
-    changed = [_changed(truth, arm, changes, errors.rate) for changes in (_lost(truth, arm), _gained(truth, arm))]
+    alike = np.ones(len(truth.images))
+    changed = [
+        _changed(truth, arm, changes, errors.rate, alike) for changes in (_lost(truth, arm), _gained(truth, arm))
+    ]
     others = [evaluate(one, predictions, bare) for one, _ in changed]
     intervals = dict(plain.intervals)
     for name, interval in plain.intervals.items():
@@ -198,19 +285,25 @@ def _gained(truth: Dataset, arm: _Matched) -> Iterable[_Change]:
         yield _Change(1, score, cls, -1, int(row))
 
 
-def _changed(truth: Dataset, arm: _Matched, changes: Iterable[_Change], rate: float) -> tuple[Dataset, int]:
-    """Return the truth with the changes that are worth most, within the rate in each class, and their number."""
+def _changed(
+    truth: Dataset, arm: _Matched, changes: Iterable[_Change], rate: float, weights: NDArray[np.float64]
+) -> tuple[Dataset, int]:
+    """Return the truth with the changes that are worth most, within the rate in each class, and their number.
+
+    Every label counts as often as its image; the last one of a class may go beyond the rate.
+    """
     labels, own = truth.labels, arm.predictions
-    objects = np.bincount(labels.cls[_counted(labels)], minlength=len(truth.classes))
-    left = [math.ceil(rate * count - 1e-9) for count in objects.tolist()]
+    counted = _counted(labels)
+    objects = np.bincount(labels.cls[counted], weights[labels.image[counted]], minlength=len(truth.classes))
+    left = (rate * objects - 1e-9).tolist()
     cls, boxes, area = labels.cls.copy(), labels.boxes.copy(), labels.area.copy()
     missing: list[int] = []
     used_labels: set[int] = set()
     used_detections: set[int] = set()
     for one in sorted(changes, key=lambda change: (-change.worth, -change.score, change.label, change.detection)):
-        if left[one.cls] < 1 or one.label in used_labels or one.detection in used_detections:
+        if left[one.cls] <= 0 or one.label in used_labels or one.detection in used_detections:
             continue
-        left[one.cls] -= 1
+        left[one.cls] -= weights[labels.image[one.label] if one.label >= 0 else arm.image[one.detection]]
         if one.detection >= 0:
             used_detections.add(one.detection)
         if one.label < 0:
@@ -229,9 +322,9 @@ def _changed(truth: Dataset, arm: _Matched, changes: Iterable[_Change], rate: fl
     return replace(truth, labels=table), len(used_labels) + len(missing)
 
 
-def _largest_p(found: Sequence[Comparison]) -> float | None:
+def _largest_p(found: Sequence[Comparison], which: Literal["p_value", "p_adjusted"]) -> float | None:
     """Return the largest p-value, 1 where the sign of the difference hangs on the labels; None: one is unknown."""
-    values = [one.p_value for one in found if one.p_value is not None]
+    values = [value for one in found if (value := getattr(one, which)) is not None]
     if len(values) < len(found):
         return None
     return 1.0 if len({np.sign(one.delta.estimate) for one in found}) > 1 else max(values)

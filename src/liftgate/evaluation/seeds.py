@@ -30,6 +30,7 @@ from liftgate.stats.distributions import normal_quantile, t_quantile
 from liftgate.stats.interval import Interval
 from liftgate.stats.sample_size import fewest_groups, upper_sd
 from liftgate.stats.seeds import probability_better
+from liftgate.study.literals import Rule
 
 _MOST_SEEDS = 100
 """The most seeds that are considered"""
@@ -62,9 +63,19 @@ def compare_seeds(
         compare(truth, control, treatment, spec.of_models(2 * seed, 2 * seed + 1))
         for seed, (control, treatment) in enumerate(zip(controls, treatments, strict=True))
     ]
+    return combine_seeds(each, spec.rule)
+
+
+def combine_seeds(each: Sequence[Comparison], rule: Rule) -> Comparison:
+    """Return the comparison over seeds from those of each seed; of one seed, that one.
+
+    Args:
+        each: comparisons by one metric on the same images.
+        rule: that they were judged by.
+    """
     if len(each) == 1:
         return each[0]
-    first, rule = each[0], spec.rule
+    first = each[0]
     deltas = np.array([one.delta.estimate for one in each])
     delta = replace(
         first.delta,

@@ -185,6 +185,8 @@ def judge_comparison(
         metric, comparison.delta, gate.margin, gate.rule, names, gate.claim, comparison.settled_by, gate.published
     )
     sentence = f"{word}: {explanation}"
+    if comparison.label_errors is not None:
+        sentence += f" {comparison.label_errors.text}"
     if costs:
         sentence += " Cost: " + ", ".join(f"{arm} {cost}" for arm, cost in costs.items()) + "."
     row = comparison.to_dict() | {

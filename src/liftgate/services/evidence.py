@@ -192,6 +192,7 @@ def compare_arms(
     threshold: float | str | None = None,
     val: Sequence[PredictionsSource] = (),
     val_truth: Path | str | None = None,
+    label_errors: float | str | Path | None = None,
     open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> Comparisons:
@@ -217,6 +218,7 @@ def compare_arms(
         threshold: as in `compare`.
         val: predictions on val of the control, then of each treatment.
         val_truth: as in `compare`.
+        label_errors: as in `compare`.
         open_anyway: as in `compare`.
         progress: as in `compare`.
 
@@ -224,8 +226,6 @@ def compare_arms(
         Refused: as `compare`.
         UsageError: as `compare`, or no treatment.
     """
-    from liftgate.evaluation import multiple_comparisons
-
     spec = ComparisonSpec(metric, margin, rule, claim, level, conf, sigmas)
     spec.validate()
     sources = (control, *treatments.values())
@@ -236,6 +236,15 @@ def compare_arms(
     spec = replace(spec, thresholds=inputs.thresholds, slices=inputs.slices)
     first, *others = inputs.predictions
     named = dict(zip(treatments, others, strict=True))
-    result = multiple_comparisons.compare_arms(inputs.truth, first, named, spec)
+    if label_errors is None:
+        from liftgate.evaluation import multiple_comparisons
+
+        result = multiple_comparisons.compare_arms(inputs.truth, first, named, spec)
+    else:
+        from liftgate.evaluation.label_errors import compare_arms_with_errors
+        from liftgate.services.label_error_rate import label_error_rate
+
+        rate = label_error_rate(label_errors, inputs.truth)
+        result = compare_arms_with_errors(inputs.truth, first, named, spec, rate)
     noted = {name: replace(one, caveats=(*inputs.caveats(), *one.caveats)) for name, one in result.treatments.items()}
     return replace(result, treatments=noted)

@@ -16,6 +16,7 @@ from liftgate.data.sampling.records import CandidateFrame
 from liftgate.errors import UsageError
 from liftgate.evaluation import compare as comparing
 from liftgate.evaluation.drawn_sample import DrawnFrames, on_sample, read_sample, write_sample
+from liftgate.evaluation.label_errors import compare_with_errors
 from liftgate.evaluation.records import Comparison, Evaluation
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
 from liftgate.evaluation.truth import Truth, read_truth
@@ -29,6 +30,7 @@ from liftgate.ledger.workspace import results_folder
 from liftgate.progress import Progress, silent
 from liftgate.services.evidence_inputs import EvidenceInputs, read_inputs, require_unlocked
 from liftgate.services.image_level_request import ImageLevelRequest
+from liftgate.services.label_error_rate import label_error_rate
 from liftgate.study.records import ClaimWord
 from liftgate.suggestions import suggestion
 
@@ -173,6 +175,7 @@ def compare_sample(
     images: Path | str | None = None,
     level: float = 0.95,
     conf: float = 0.25,
+    label_errors: float | str | Path | None = None,
     open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> Comparison:
@@ -190,6 +193,7 @@ def compare_sample(
         images: as in `evaluate`.
         level: as in `compare`.
         conf: as in `evaluate`.
+        label_errors: as in `compare`; the share is that of all images, not of the sample's.
         open_anyway: as in `evaluate`.
         progress: as in `evaluate`.
 
@@ -203,7 +207,11 @@ def compare_sample(
     whole = read_truth(truth, split=split, images=images, progress=progress)
     inputs = _inputs(whole, [control, treatment], open_anyway)
     first, second = inputs.predictions
-    result = comparing.compare(on_sample(inputs.truth, drawn), first, second, spec)
+    sampled = on_sample(inputs.truth, drawn)
+    if label_errors is None:
+        result = comparing.compare(sampled, first, second, spec)
+    else:
+        result = compare_with_errors(sampled, first, second, spec, label_error_rate(label_errors, sampled))
     return replace(result, images=(), caveats=(_note(drawn), *inputs.caveats(), *result.caveats))
 
 

@@ -135,3 +135,9 @@ class GateKeys(Keys):
         description="How far the score on old data (see `remember`) may fall: FAIL when it surely falls further. "
         "Default: forgetting is reported with the verdict and not judged.",
     )
+    label_errors: Annotated[float, Field(gt=0, lt=0.5)] | None = Field(
+        default=None,
+        description="Comparison: the largest share of the labels of each class that may be wrong (0.01 is 1%). The "
+        "verdict then holds whatever these labels should have been, even if all are in one arm's favour; with several "
+        "seeds, in each of them. For metrics of boxes, by the interval rule.",
+    )

@@ -31,6 +31,7 @@ def check_gates(draft: PartialStudy, source: Source) -> None:
         if gate.published is not None and gate.rule != "point":
             source.add_problem((*path, "published"), "only a point rule is replayed", "rule: point")
         _screening(draft, gate, path, source)
+        _label_errors(gate, path, source)
         if gate.ablation is not None:
             _ablation_gate(draft, gate, path, source)
             continue
@@ -50,6 +51,19 @@ def check_gates(draft: PartialStudy, source: Source) -> None:
         else:
             hint = "treatment, control, metric and margin; or arm and claims; or arm, formats and margin"
             source.add_problem(path, "the gate has neither arms to compare nor an arm to make claims about", hint)
+
+
+def _label_errors(gate: GateKeys, path: Path, source: Source) -> None:
+    """Check that doubt about labels is given only where it can be allowed for."""
+    here: Path = (*path, "label_errors")
+    if gate.label_errors is None or gate.formats is not None:
+        return
+    if gate.arm is not None or gate.claims:
+        source.add_problem(here, "wrong labels are allowed for in comparisons of two arms", "treatment and control")
+    elif gate.rule != "interval":
+        source.add_problem(here, "wrong labels widen an interval, and the rule is point", "rule: interval")
+    elif gate.metric in SCREENING or (gate.metric or "").startswith(("OKS-", PCK)):
+        source.add_problem(here, f"wrong labels are not allowed for in `{gate.metric}`, only in metrics of boxes")
 
 
 def _ablation_gate(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:
@@ -173,7 +187,7 @@ def _winner(draft: PartialStudy, gate: GateKeys, arms: tuple[str, ...], path: Pa
 
 _NOT_OF_EXPORTS = frozenset(
     ("treatment", "treatments", "control", "metric", "differ", "claims", "threats", "threshold", "by", "published")
-)
+) | {"label_errors"}
 
 
 def _exports(draft: PartialStudy, gate: GateKeys, path: Path, source: Source) -> None:

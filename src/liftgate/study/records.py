@@ -194,6 +194,8 @@ class Gate:
     """Formats in which the arm's model has to be equal to its weights; empty: the gate is not about exports"""
     precisions: tuple[str, ...] = field(default=(), metadata=OMITTED_AT_DEFAULT)
     """Of each of these formats"""
+    label_errors: float | None = field(default=None, metadata=OMITTED_AT_DEFAULT)
+    """Comparison: the largest share of the labels of each class that may be wrong; None: they are taken as right"""
 
     @property
     def is_comparison(self) -> bool:

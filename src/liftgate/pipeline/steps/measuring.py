@@ -8,8 +8,10 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from liftgate.backends.events import Json
+from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
 from liftgate.evaluation.image_level import ImageLevelThreshold
-from liftgate.evaluation.records import Comparison, Evaluation
+from liftgate.evaluation.records import Comparison, Evaluation, LabelErrors
 from liftgate.evaluation.spec import DEFAULT_CONF, STATISTICS, ComparisonSpec, EvaluationSpec
 from liftgate.files import write_json
 from liftgate.hashing import content_hash, file_hash
@@ -194,6 +196,20 @@ class _MeasuredArm(NamedTuple):
     evaluated: EvaluateStep
 
 
+def _compare(
+    gate: Gate, truth: Dataset, controls: list[Predictions], treatments: list[Predictions], spec: ComparisonSpec
+) -> Comparison:
+    """Compare over all seeds, with the doubt about labels that the gate asks for."""
+    if gate.label_errors is None:
+        from liftgate.evaluation.seeds import compare_seeds
+
+        return compare_seeds(truth, controls, treatments, spec)
+    from liftgate.evaluation.label_errors import compare_seeds_with_errors  # few gates have it
+
+    errors = LabelErrors(gate.label_errors, "as the gate says")
+    return compare_seeds_with_errors(truth, controls, treatments, spec, errors)
+
+
 class _ComparedArms:
     """Control and treatment of a gate for every seed: predicted, evaluated, and how they were trained."""
 
@@ -218,10 +234,9 @@ class _ComparedArms:
 
     def compare(self, results: Results) -> Comparison:
         """Return treatment − control over all seeds, with everything that differs beyond the declared difference."""
-        from liftgate.evaluation.seeds import compare_seeds
-
         gate, controls = self.gate, self._better_control(results)
-        comparison = compare_seeds(
+        comparison = _compare(
+            gate,
             self._context.datasets.truth(gate.on),
             [one.predicted.predictions(results) for one in controls],
             [one.predicted.predictions(results) for one in self._treatment],
