@@ -22,6 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--challenger", type=Path, metavar="LOG", help="those of another model on the same frames")
     parser.add_argument(
+        "--new", type=Path, metavar="JSON", help="printed by `liftgate drift --images FRAMES --json`: its new frames"
+    )
+    parser.add_argument(
         "--never",
         action="append",
         default=[],
@@ -35,7 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="REASON=X",
-        help="weight of red, yellow, disagreement, low_confidence, hard_negative, hard_positive or spread; "
+        help="weight of red, yellow, disagreement, low_confidence, new_look, hard_negative, hard_positive "
+        "or spread; "
         "given once, the reasons not named get nothing",
     )
     parser.add_argument("--conf", type=float, default=0.25, help="detections below are not there (default 0.25)")
@@ -79,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
             request,
             champion=args.champion,
             challenger=args.challenger,
+            new=args.new,
             never=args.never,
             progress=screen,
         )
@@ -130,8 +135,8 @@ def _for_measuring(args: argparse.Namespace) -> int:
     from liftgate.data.sampling.sample import copy_frames
     from liftgate.services.sampled_evidence import draw_sample
 
-    if args.champion is None or args.share:
-        raise UsageError("--for draws by predictions, not by reasons", expected="--champion FILE, and no --share")
+    if args.champion is None or args.share or args.new:
+        raise UsageError("--for draws by predictions, not by reasons", expected="--champion FILE, no --share, no --new")
     with progress() as screen:
         drawn = draw_sample(
             args.frames, args.out, args.purpose, args.champion, args.challenger, budget=args.budget, groups=args.groups,

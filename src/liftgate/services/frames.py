@@ -66,6 +66,7 @@ def sample(
     *,
     champion: str | Path | None = None,
     challenger: str | Path | None = None,
+    new: str | Path | None = None,
     never: Sequence[str] = (),
     copy: str | Path | None = None,
     progress: Progress = silent,
@@ -78,6 +79,7 @@ def sample(
         request: how many, by which reasons, and the seed.
         champion: log of the model in use: COCO results, JSON lines or CSV.
         challenger: log of another model on the same frames.
+        new: what `liftgate drift --images FRAMES --json` printed: its new frames are a reason.
         never: splits (`split.csv` or `split.csv:NAME`) whose groups are never chosen from.
         copy: folder that the chosen frames are copied to.
         progress: called during the work.
@@ -91,7 +93,15 @@ def sample(
     for log in logs:
         if log is not None:
             require_unchanged_predictions(log)
-    result = choose_sample(Path(source), request, champion=logs[0], challenger=logs[1], never=never, progress=progress)
+    result = choose_sample(
+        Path(source),
+        request,
+        champion=logs[0],
+        challenger=logs[1],
+        new=None if new is None else Path(new),
+        never=never,
+        progress=progress,
+    )
     if copy is not None:
         copy_frames([one.frame for one in result.chosen], Path(copy), progress)
     if out is not None:

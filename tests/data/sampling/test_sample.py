@@ -188,3 +188,32 @@ def test_the_command_writes_a_csv_and_says_what_every_reason_got(
     for bad in (["--share", "blue=1"], ["--share", "red"]):
         with pytest.raises(UsageError):
             command(*arguments, *bad)
+
+
+def test_frames_that_drift_calls_new_are_a_reason_and_the_farthest_comes_first(tmp_path: Path) -> None:
+    names = write_field(tmp_path / "frames", frames=20)
+    found = {"new_frames": [{"image": names[3], "distance": 0.4}, {"image": names[9], "distance": 0.8}], "rows": []}
+    (tmp_path / "drift.json").write_text(json.dumps(found))
+    words = [tmp_path / "frames", "--out", tmp_path / "next.csv", "--budget", 10, "--near", -1]
+    assert command(*words, "--new", tmp_path / "drift.json") == 0
+    rows = list(csv.DictReader((tmp_path / "next.csv").read_text().splitlines()))
+    assert [(row["image"], row["score"]) for row in rows if row["reasons"].startswith("new_look")] == [
+        (names[9], "1.0000"),
+        (names[3], "0.5000"),
+    ]
+    assert not any("new_look" in row["reasons"] for row in rows if row["image"] not in (names[3], names[9]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", "not what `liftgate drift"),
+        ('{"new_frames": [{"image": "a.jpg"}]}', "no image or no distance"),
+        ('{"new_frames": [{"image": "elsewhere.jpg", "distance": 1}]}', "none of the new frames"),
+    ],
+)
+def test_new_frames_that_are_none_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    write_field(tmp_path / "frames", frames=4)
+    (tmp_path / "drift.json").write_text(text)
+    with pytest.raises(DataError, match=message):
+        sample(tmp_path / "frames", new=tmp_path / "drift.json")

@@ -126,6 +126,29 @@ def read_log(path: Path, frames: Sequence[CandidateFrame]) -> tuple[PredictionLo
     return PredictionLog(path, records, tuple(sorted(versions)), unknown, tuple(faults)), known
 
 
+def read_new_looks(path: Path, frames: Sequence[CandidateFrame]) -> dict[int, float]:
+    """Return the distances from the training images of those frames that `liftgate drift --json` calls new.
+
+    Raises:
+        DataError: not what that command printed, or none of its new frames is among the frames.
+    """
+    rows = read_json(path, dict[str, object]).get("new_frames")
+    if not isinstance(rows, list):
+        raise DataError("not what `liftgate drift --json` prints", where=path, expected="new_frames: a list")
+    names = ImageNames([Image(frame.image, frame.path, 0, 0) for frame in frames])
+    found: dict[int, float] = {}
+    for row in rows:
+        try:
+            index, distance = names.find(str(row["image"])), _number(row["distance"], "distance")
+        except (TypeError, KeyError, ValueError):
+            raise DataError("a new frame has no image or no distance", where=path, got=repr(row)[:80]) from None
+        if index is not None:
+            found[index] = distance
+    if rows and not found:
+        raise DataError("none of the new frames is among the frames", where=path, got=str(rows[0]["image"]))
+    return found
+
+
 def _looked_at(path: Path, names: ImageNames, n_frames: int) -> Iterable[int]:
     """Return the indices of the frames that a results file was made on."""
     settings = settings_path(path)

@@ -13,7 +13,9 @@ from liftgate.boxes import Boxes
 from liftgate.data.core.dataset import Fault
 from liftgate.data.production_log.records import Quality as Quality
 
-Reason = Literal["red", "yellow", "disagreement", "low_confidence", "hard_negative", "hard_positive", "spread"]
+Reason = Literal[
+    "red", "yellow", "disagreement", "low_confidence", "new_look", "hard_negative", "hard_positive", "spread"
+]  # fmt: skip
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 Truth = Literal["negative", "positive"]
@@ -23,6 +25,7 @@ SHARES: Mapping[Reason, float] = {
     "disagreement": 0.2,
     "yellow": 0.15,
     "low_confidence": 0.15,
+    "new_look": 0.15,
     "hard_negative": 0.1,
     "hard_positive": 0.05,
     "spread": 0.1,

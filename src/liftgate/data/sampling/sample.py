@@ -16,7 +16,7 @@ from liftgate.data.provenance.declared_terms import terms_of_files
 from liftgate.data.sampling.choose import choose_frames
 from liftgate.data.sampling.frames import read_frames
 from liftgate.data.sampling.locked import locked_frames, read_locked, refuse_locked, refuse_unknown_groups
-from liftgate.data.sampling.logs import read_log
+from liftgate.data.sampling.logs import read_log, read_new_looks
 from liftgate.data.sampling.records import REASONS, CandidateFrame, ChosenFrame, PredictionLog, Sample, SamplingRequest
 from liftgate.data.sampling.signals import reason_scores
 from liftgate.errors import DataError, UsageError
@@ -33,6 +33,7 @@ def sample(
     *,
     champion: Path | None = None,
     challenger: Path | None = None,
+    new: Path | None = None,
     never: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Sample:
@@ -45,6 +46,7 @@ def sample(
         request: how many frames, by which reasons.
         champion: log of the model in use: its flags, scores and detections.
         challenger: log of another model, used only where the two disagree.
+        new: what `liftgate drift --images FRAMES --json` printed: its new frames are a reason.
         never: splits (`split.csv` or `split.csv:NAME`) whose groups are locked. Their frames and near-copies of these
             are never chosen.
         progress: called while files are read.
@@ -74,6 +76,7 @@ def sample(
         logs[1].records if len(logs) > 1 else {},
         conf=request.conf,
         low=request.low,
+        new_looks=None if new is None else read_new_looks(new, frames),
     )
     picked, tallies = choose_frames(
         scores,

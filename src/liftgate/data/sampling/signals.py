@@ -26,12 +26,14 @@ def reason_scores(
     *,
     conf: float,
     low: float,
+    new_looks: Mapping[int, float] | None = None,
 ) -> dict[Reason, Scores]:
     """Return reason → (n,) scores, for every reason that the logs have evidence for.
 
     red, yellow        the log's own flag; higher with lower confidence
     low_confidence     the frame's confidence is below `low`; 1 − confidence
     disagreement       share of both models' boxes without a match of the same class at IoU 0.5
+    new_look           farther from every training image than these are from each other; the distance, largest 1
     hard_negative      a detection where a person found nothing, or only in this one of three consecutive frames
     hard_positive      no detection where a person found something, or only in this one of three consecutive frames
     """
@@ -54,6 +56,11 @@ def reason_scores(
             if a.has_boxes and b.has_boxes:
                 share = disagreement_share(a, b, conf)
                 found["disagreement"][index] = share if share > 0 else np.nan
+    if new_looks:
+        found["new_look"] = np.full(n, np.nan)
+        farthest = max(new_looks.values())
+        for index, distance in new_looks.items():
+            found["new_look"][index] = distance / farthest if farthest > 0 else 1.0
     negative, positive = _hard_scores(frames, champion, conf)
     for reason, scores in (("hard_negative", negative), ("hard_positive", positive)):
         if scores is not None:
