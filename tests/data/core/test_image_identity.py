@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageEnhance, ImageOps
 
 from liftgate.data.core.image_identity import ImageIdentities
 from liftgate.data.formats.read import read
@@ -47,3 +48,83 @@ def test_a_data_set_without_images_or_labels_shares_nothing() -> None:
     assert ImageIdentities.of(data).shared_with(empty).tolist() == []
     assert not ImageIdentities.of(empty).shared_with(data).any()
     assert not ImageIdentities.of(data).shared_with(dataset(4, objects=0)).any()
+
+
+def _changed(path: Path, kind: str, rows: list[list[float]]) -> list[list[float]]:
+    """Change a picture in place; return its labels (class, x, y, width, height), which follow."""
+    picture = Image.open(path).convert("RGB")
+    width, height = picture.size
+    pixels = [[c, x * width, y * height, w * width, h * height] for c, x, y, w, h in rows]
+    if kind.startswith("padded"):
+        border = int(kind.split()[-1])
+        picture = ImageOps.expand(picture, border, (114, 114, 114))
+        pixels = [[c, x + border, y + border, w, h] for c, x, y, w, h in pixels]
+    elif kind == "cropped":
+        picture = picture.crop((2, 2, width - 2, height - 2))
+        pixels = [[c, x - 2, y - 2, w, h] for c, x, y, w, h in pixels]
+    elif kind == "mirrored":
+        picture = ImageOps.mirror(picture)
+        pixels = [[c, width - x, y, w, h] for c, x, y, w, h in pixels]
+    elif kind == "half the size":
+        picture = picture.resize((width // 2, height // 2))
+        pixels = [[c, *(value / 2 for value in box)] for c, *box in pixels]
+    elif kind == "brighter":
+        picture = ImageEnhance.Brightness(picture).enhance(1.2)
+    elif kind == "a box fewer":
+        pixels = pixels[:-1]
+    elif kind == "a box more":
+        pixels = [*pixels, [0, 0.5 * width, 0.5 * height, 0.3 * width, 0.3 * height]]
+    picture.save(path.with_suffix(".jpg"), quality=30 if kind == "JPEG at 30" else 95)
+    if path.suffix != ".jpg":
+        path.unlink()
+    width, height = picture.size
+    return [[c, x / width, y / height, w / width, h / height] for c, x, y, w, h in pixels]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "padded 3",
+        "padded 8",
+        "cropped",
+        "mirrored",
+        "half the size",
+        "brighter",
+        "JPEG at 30",
+        "a box fewer",
+        "a box more",
+    ],
+)
+def test_changed_pictures_and_label_sets_are_recognised_and_other_images_are_not(kind: str, tmp_path: Path) -> None:
+    """On 40 scenes with two or more objects: every changed copy of test is found, and no image of val."""
+    root = _scenes(tmp_path / "data", 40)
+    known = ImageIdentities.of(read(root / "data.yaml").split("test"))
+    for label in sorted((root / "labels").glob("*/*.txt")):
+        rows = [[float(text) for text in line.split()] for line in label.read_text().splitlines()]
+        image = next((root / "images" / label.parent.name).glob(f"{label.stem}.*"))
+        label.write_text("".join(f"{int(c)} {x} {y} {w} {h}\n" for c, x, y, w, h in _changed(image, kind, rows)))
+    again = read(root / "data.yaml")
+    same = known.shared_with(again)
+    test = np.array([image.split == "test" for image in again.images])
+    assert same[test].all(), f"{same[test].mean():.0%} found"
+    assert not same[~test].any()
+
+
+def _scenes(root: Path, count: int) -> Path:
+    """Write textured pictures of 160 x 120 with two to four objects, half of them in test."""
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        split = ("test", "val")[index % 2]
+        for kind in ("images", "labels"):
+            (root / kind / split).mkdir(parents=True, exist_ok=True)
+        ground = Image.fromarray(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)).resize((160, 120))
+        lines = []
+        for _ in range(int(rng.integers(2, 5))):
+            w, h = rng.integers(16, 48, 2).tolist()
+            x, y = int(rng.integers(4, 156 - w)), int(rng.integers(4, 116 - h))
+            ground.paste(tuple(rng.integers(0, 255, 3).tolist()), (x, y, x + w, y + h))
+            lines.append(f"0 {(x + w / 2) / 160} {(y + h / 2) / 120} {w / 160} {h / 120}\n")
+        ground.save(root / "images" / split / f"{index}.png")
+        (root / "labels" / split / f"{index}.txt").write_text("".join(lines))
+    (root / "data.yaml").write_text("path: .\ntrain: images/val\nval: images/val\ntest: images/test\nnames: [sign]\n")
+    return root

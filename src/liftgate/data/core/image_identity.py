@@ -3,7 +3,8 @@
 An image is the same if its file has the same bytes, or if its labels have the same coordinates (within 0.4% of the
 image's sides) and the pictures look alike (at most 24 of 256 bits of their perceptual hashes differ, as after saving
 or scaling). Where one of the two files is away, labels alone decide, once at least four boxes in all agree. A picture
-without objects is recognised by its bytes only.
+without objects is recognised by its bytes only. Pictures that were padded, cropped or mirrored, and label sets that
+lack or add boxes, are recognised by their pictures where labels say to look (`changed_copies`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.data.core.changed_copies import Suspicion, hash_window, tried
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.fingerprint import file_hashes
 from liftgate.progress import Progress, silent
@@ -26,6 +28,8 @@ BOX_TOLERANCE = 0.004
 BIT_TOLERANCE = 24
 """Of the 256 bits of a perceptual hash. Saved again as JPEG (quality 60 and up) or at half or twice the size, 50 photos
 differ in at most 9 and noise in up to 28; different scenes in 80 and more, frames of one camera in less."""
+LEAST_BITS = 48
+"""Of the 256, so many must be set where labels agree in part only: a flat picture looks like any other flat one"""
 LEAST_BOXES = 4
 """Boxes that must agree in all where labels alone decide"""
 
@@ -41,7 +45,7 @@ class ImageIdentity:
     picture: str | None
     """Perceptual hash, 64 hexadecimal digits; None: the file cannot be read"""
     boxes: Sequence[Sequence[float]]
-    """(n, 4): x1, y1, x2, y2 as shares of width and height; each column is sorted, so order does not matter"""
+    """(n, 4): x1, y1, x2, y2 as shares of width and height (before 0.2.0 with every column sorted)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class ImageIdentities:
                 np.round(boxes, 6).tolist(),
             )
             for index, (image, sha256, boxes) in enumerate(
-                zip(dataset.images, file_hashes(paths, progress), _boxes(dataset), strict=True)
+                zip(dataset.images, file_hashes(paths, progress), _rows(dataset), strict=True)
             )
         )
         known = () if others is None else file_hashes([image.path for image in others.images], progress)
@@ -90,7 +94,31 @@ class ImageIdentities:
         ):
             by_labels_alone[:] = False
         same: NDArray[np.bool_] = found | by_labels | by_labels_alone
-        return same
+        return np.asarray(same | self._changed(dataset, ~same), dtype=np.bool_)
+
+    def _changed(self, dataset: Dataset, todo: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return the mask of the images whose picture or label set was changed."""
+        found = np.zeros(len(dataset.images), dtype=np.bool_)
+        known = [np.array(one.boxes, dtype=np.float64).reshape(-1, 4) for one in self.images]
+        has_file = np.array([_n_bytes(image.path) is not None for image in dataset.images], dtype=np.bool_)
+        for index, some in tried(known, _rows(dataset), todo & has_file, BOX_TOLERANCE):
+            path = dataset.images[index].path
+            if file_hashes([path])[0] in self.others:
+                continue
+            found[index] = any(self._looks_alike(path, one) for one in some)
+        return found
+
+    def _looks_alike(self, path: Path, suspicion: Suspicion) -> bool:
+        """Return whether the part of a picture that would be a known one has a hash like it."""
+        from liftgate.data.core.perceptual_hash import hamming_distances  # with Pillow
+
+        picture, known = hash_window(path, suspicion), self.images[suspicion.known].picture
+        if picture is None or known is None:
+            return False
+        of_known = np.frombuffer(bytes.fromhex(known), dtype=np.uint64)[np.newaxis]
+        most = BIT_TOLERANCE // 2 if suspicion.by_part else BIT_TOLERANCE
+        told = int(np.bitwise_count(of_known).sum()) >= LEAST_BITS
+        return told and int(hamming_distances(of_known, picture)[0]) <= most
 
     def _same_bytes(self, dataset: Dataset) -> NDArray[np.bool_]:
         sizes = {one.n_bytes for one in self.images} - {None}
@@ -132,7 +160,9 @@ class ImageIdentities:
         for index, one in enumerate(self.images):
             by_count[len(one.boxes)].append(index)
         tables = {
-            count: np.array([self.images[index].boxes for index in some]) for count, some in by_count.items() if count
+            count: np.sort([self.images[index].boxes for index in some], axis=1)
+            for count, some in by_count.items()
+            if count
         }
         for index, boxes in enumerate(_boxes(dataset)):
             if todo[index] and len(boxes) in tables:
@@ -170,13 +200,18 @@ def images_in_both(first: Dataset, second: Dataset) -> tuple[str, ...]:
 
 
 def _boxes(dataset: Dataset) -> list[NDArray[np.float64]]:
-    """Return for each image its boxes as shares of its sides, shape (n, 4), every column sorted."""
+    """Return for each image its boxes as `_rows`, every column sorted, so that order does not matter."""
+    return [np.sort(part, axis=0) for part in _rows(dataset)]
+
+
+def _rows(dataset: Dataset) -> list[NDArray[np.float64]]:
+    """Return for each image its boxes as shares of its sides, shape (n, 4)."""
     sides = np.array([(image.width, image.height) * 2 for image in dataset.images], dtype=np.float64).reshape(-1, 4)
     order = np.argsort(dataset.labels.image, kind="stable")
     image = dataset.labels.image[order]
     shares = dataset.labels.boxes[order] / np.maximum(sides[image], 1)
     parts = np.split(shares, np.searchsorted(image, np.arange(1, len(dataset.images))))
-    return [np.sort(part, axis=0) for part in parts] if dataset.images else []
+    return parts if dataset.images else []
 
 
 def _n_bytes(path: Path) -> int | None:
