@@ -80,6 +80,34 @@ def test_the_model_info_of_openvino_is_read_as_geti_writes_it(tmp_path: Path) ->
     assert "order of channels" not in missing(export)
 
 
+@pytest.mark.parametrize(
+    ("info", "letterbox", "values"),
+    [
+        ({"resize_type": "standard"}, "stretch", (1 / 255, (), ())),
+        ({"resize_type": "fit_to_window"}, "top-left", (1 / 255, (), ())),
+        (
+            {"mean_values": "123.675 116.28 103.53", "scale_values": "58.395 57.12 57.375"},
+            "centre",
+            (1.0, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+        ),
+        ({"mean_values": "-1 0 1", "scale_values": "2.0 2.0 2.0"}, "centre", (1.0, (-1.0, 0.0, 1.0), (2.0, 2.0, 2.0))),
+    ],
+)
+def test_fit_and_values_of_pixels_are_those_of_the_model_info(
+    tmp_path: Path, info: dict[str, str], letterbox: str, values: tuple[float, tuple[float, ...], tuple[float, ...]]
+) -> None:
+    model = as_openvino(write_detector(tmp_path / "m.onnx", metadata={}), tmp_path / "ov", {"labels": "a b c", **info})
+    entry = describe_export(model).card.input
+    assert (entry.letterbox, entry.scale, entry.mean, entry.deviation) == (letterbox, *values)
+
+
+def test_a_fit_that_liftgate_does_not_do_is_said(tmp_path: Path) -> None:
+    info = {"labels": "red green blue", "resize_type": "crop", "reverse_input_channels": "True"}
+    export = describe_export(as_openvino(write_detector(tmp_path / "m.onnx", metadata={}), tmp_path / "ov", info))
+    assert export.card.notes == ("images are fitted by crop: Liftgate letterboxes them",)
+    assert "how an image is fitted" in missing(export)
+
+
 def test_boxes_and_labels_in_two_outputs_are_measured_all_the_same(tmp_path: Path) -> None:
     path = write_detector(tmp_path / "m.onnx")
     model = onnx.load(path)

@@ -107,14 +107,16 @@ def _model_info(path: Path) -> StatedContract:
         said.scale = 1.0
         said.mean, said.deviation = _three(means, 0.0), _three(scales, 1.0)
     fits = {"standard": "stretch", "fit_to_window": "top-left", "fit_to_window_letterbox": "centre"}
-    fit = fits.get(values.get("resize_type", ""))
-    if fit is not None:
-        said.letterbox = fit  # type: ignore[assignment]
+    asked = values.get("resize_type", "")
+    if asked in fits:
+        said.letterbox = fits[asked]  # type: ignore[assignment]
+    elif asked:
+        said.notes.append(f"images are fitted by {asked[:40]}: Liftgate letterboxes them")
     return said
 
 
 def _numbers(text: str) -> list[float]:
-    found = re.findall(r"\d+(?:\.\d*)?(?:[eE][-+]?\d+)?", text)
+    found = re.findall(r"-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?", text)
     return [float(one) for one in found]
 
 
