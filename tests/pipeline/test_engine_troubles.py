@@ -15,13 +15,29 @@ import pytest
 
 from liftgate import api
 from liftgate.engines.task import TaskResult, replace_file
+from liftgate.errors import Stopped
 from liftgate.ledger import Ledger
 from liftgate.ledger.records import NoteEntry
 from liftgate.ledger.results import RunEntry
 from pipeline.gated import Gate
+from pipeline.test_engine_runs import overview
 
 Write = Callable[..., Path]
 LOCAL = {"use": "local", "workers": 2}
+
+
+def test_a_spent_budget_pauses_every_task_of_the_engine_and_more_money_goes_on(one_arm: Write, gate: Gate) -> None:
+    path = one_arm(engine=LOCAL, seeds=[0, 1], budget={"gpu_hours": 1e-9})
+    gate.open()
+    with pytest.raises(Stopped, match="the budget is spent"):
+        api.run(path)
+    found = overview(path)
+    assert found is not None and found.counts.get("running", 0) == 0
+    api.run(path, overrides={"budget.gpu_hours": "10"})
+    runs = Ledger(path.parent / "runs/colours/ledger.sqlite").records(RunEntry)
+    assert [(run.result.seed, run.result.epochs) for run in runs] == [(0, 6), (1, 6)]
+    for run in runs:
+        assert [row["epoch"] for row in run.result.curve] == [1, 2, 3, 4, 5, 6], "no epoch twice, none left out"
 
 
 def test_a_second_driver_on_a_study_is_refused_and_the_first_goes_on(one_arm: Write, gate: Gate) -> None:
