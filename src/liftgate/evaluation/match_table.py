@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,7 +13,14 @@ from liftgate.boxes import Boxes
 from liftgate.data.core.dataset import Dataset, Labels
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
-from liftgate.kernels.matching import IOU_THRESHOLDS, box_similarity, boxes_with_sides, greedy_match, oks_similarity
+from liftgate.kernels.matching import (
+    ALL_BITS,
+    IOU_THRESHOLDS,
+    box_similarity,
+    boxes_with_sides,
+    greedy_match,
+    oks_similarity,
+)
 from liftgate.kernels.ordering import descending_keys, stable_order
 
 Similarity = Literal["iou", "oks"]
@@ -35,6 +42,21 @@ _DETECTIONS_PER_PART = 1 << 16  # that are matched at once: similarities and box
 _IMAGE_LEVEL_HINT = (
     "accuracy, detection rate and false-alarm rate of images need no boxes: liftgate.evaluation.image_level"
 )
+
+
+class RankedRows(NamedTuple):
+    """Detections that AP counts in one size range, sorted as in the table; n of them."""
+
+    start: NDArray[np.int64]
+    """(K+1,) where the rows of each class begin"""
+    image: NDArray[np.int32]
+    """(n,) index into images"""
+    hit: NDArray[np.uint16]
+    """(n,) bit t: a true positive at IOU_THRESHOLDS[t]"""
+    skip: NDArray[np.uint16]
+    """(n,) bit t: neither right nor wrong"""
+    rank: NDArray[np.int32]
+    """(n,) 0 for the best detection of its image and class"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +93,19 @@ class MatchTable:
     """(A, m) whether the object counts in this size range"""
     limit: int
     """AP and AR count rows whose rank is below this"""
+    _ranked: dict[str, RankedRows] = field(default_factory=dict, init=False, repr=False)
+
+    def ranked(self, size: str) -> RankedRows:
+        """Return the rows that AP counts in a size range, found once: every weighting of the table needs them."""
+        if size not in self._ranked:
+            a = SIZES.index(size)
+            # Without rows that count at no threshold in this size range, and those beyond COCO's limit.
+            live = (self.skip[a] != ALL_BITS) & (self.rank < self.limit)
+            rows = np.flatnonzero(live)
+            skip = self.skip[a][rows]
+            start = np.searchsorted(rows, self.start).astype(np.int64)
+            self._ranked[size] = RankedRows(start, self.image[rows], self.hit[a][rows] & ~skip, skip, self.rank[rows])
+        return self._ranked[size]
 
     @property
     def cls(self) -> NDArray[np.int64]:

@@ -10,6 +10,9 @@ from liftgate.kernels.compiler import compiled, kernel_helper
 _TINY = float(np.spacing(1.0))
 _ROUND = 1.5 * 2.0**52  # adding and subtracting it rounds to an integer; unlike a call it vectorises
 
+Weights = NDArray[np.uint8] | NDArray[np.float64]
+Counts = NDArray[np.int32] | NDArray[np.float64]
+
 
 @compiled
 def weighted_ap(
@@ -17,15 +20,18 @@ def weighted_ap(
     unit: NDArray[np.int64],
     hit: NDArray[np.uint16],
     skip: NDArray[np.uint16],
-    weights: NDArray[np.float64],
+    weights: Weights,
     positives: NDArray[np.float64],
+    counts: Counts,
     state: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
     """Write the AP of each class, IoU threshold and weighting into `out`.
 
     Counts are accumulated forwards to the last true positive of a class, then subtracted backwards, where the best
-    precision so far is the envelope. Only a few rows of `state` are used, so the work stays in the cache.
+    precision so far is the envelope. Only a few rows of `counts` and `state` are used, so the work stays in the cache.
+    Whole weights of one byte, with counts of four, take a third of the time of floats and give the same numbers: both
+    are exact.
 
     Args:
         start: (K + 1,) where the rows of each class begin.
@@ -34,14 +40,16 @@ def weighted_ap(
         skip: (n,) bit t: neither right nor wrong.
         weights: (U, L) how often each unit counts.
         positives: (K, L) weighted number of objects.
-        state: (51, L) scratch memory.
+        counts: (21, L) scratch memory: whole numbers with whole weights, which their sums must fit into.
+        state: (30, L) scratch memory.
         out: (K, 10, L); left unchanged where there are no positives.
     """
     n_columns = weights.shape[1]
-    seen = state[0]
-    true, skipped, best, reached, total = state[1:11], state[11:21], state[21:31], state[31:41], state[41:51]
+    seen, true, skipped = counts[0], counts[1:11], counts[11:21]
+    best, reached, total = state[:10], state[10:20], state[20:30]
     for c in range(len(start) - 1):
         last = _last_hit(hit, start[c], start[c + 1])
+        counts[:] = 0
         state[:] = 0.0
         for d in range(start[c], last):
             weight, hits, skips = weights[unit[d]], np.int64(hit[d]), np.int64(skip[d])
@@ -69,6 +77,39 @@ def weighted_ap(
                     out[c, t, column] = (total[t, column] + best[t, column] * reached[t, column]) / 101
 
 
+@compiled
+def weighted_hits(
+    start: NDArray[np.int64],
+    image: NDArray[np.int32],
+    unit: NDArray[np.int64],
+    hit: NDArray[np.uint16],
+    rank: NDArray[np.int32],
+    best: int,
+    weights: Weights,
+    out: Counts,
+) -> None:
+    """Add the weights of all true positives to `out`, by class, IoU threshold and weighting.
+
+    Args:
+        start: (K + 1,) where the rows of each class begin.
+        image: (n,) image of each detection.
+        unit: (n_images,) resampling unit of each image.
+        hit: (n,) bit t: a true positive at IOU_THRESHOLDS[t].
+        rank: (n,) 0 for the best detection of its image and class.
+        best: rows whose rank is below it count.
+        weights: (U, L) how often each unit counts.
+        out: (K, 10, L) all 0 before.
+    """
+    for c in range(len(start) - 1):
+        for d in range(start[c], start[c + 1]):
+            hits = np.int64(hit[d])
+            if hits != 0 and rank[d] < best:
+                weight = weights[unit[image[d]]]
+                for t in range(10):
+                    if (hits >> t) & 1:
+                        _add(out[c, t], weight)
+
+
 @kernel_helper
 def _last_hit(hit: NDArray[np.uint16], begin: int, end: int) -> int:
     """Return the end of the rows up to the last true positive; later rows do not change AP."""
@@ -79,9 +120,9 @@ def _last_hit(hit: NDArray[np.uint16], begin: int, end: int) -> int:
 
 @kernel_helper
 def _advance(
-    true: NDArray[np.float64],
-    seen: NDArray[np.float64],
-    skipped: NDArray[np.float64],
+    true: Counts,
+    seen: Counts,
+    skipped: Counts,
     positives: NDArray[np.float64],
     best: NDArray[np.float64],
     reached: NDArray[np.float64],
@@ -92,8 +133,9 @@ def _advance(
     The recall points reached are those of 0, 0.01 … 1 that are not above the recall here.
     """
     for column in range(len(true)):
-        precision = true[column] / (seen[column] - skipped[column] + _TINY)
-        recall = true[column] / positives[column]
+        found = np.float64(true[column])
+        precision = found / (np.float64(seen[column]) - np.float64(skipped[column]) + _TINY)
+        recall = found / positives[column]
         nearest = (recall * 100.0 + _ROUND) - _ROUND
         here = nearest + (1.0 if nearest * 0.01 <= recall else 0.0)
         total[column] += best[column] * (reached[column] - here)
@@ -102,12 +144,12 @@ def _advance(
 
 
 @kernel_helper
-def _add(to: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
+def _add(to: Counts, weight: Weights) -> None:
     for column in range(len(to)):
         to[column] += weight[column]
 
 
 @kernel_helper
-def _subtract(of: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
+def _subtract(of: Counts, weight: Weights) -> None:
     for column in range(len(of)):
         of[column] -= weight[column]
