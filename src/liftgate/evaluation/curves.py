@@ -50,9 +50,8 @@ def _by_confidence(
 ) -> dict[str, list[float | None] | list[int]]:
     """Return precision, recall, F1 and their counts at 101 confidence thresholds, of all classes pooled."""
     conf = np.linspace(0, 1, 101)
-    order = np.argsort(-score, kind="stable")
-    n_detections = np.searchsorted(-score[order], -conf, side="right")  # detections with score ≥ conf
-    true = np.concatenate([[0], np.cumsum(right[order])])[n_detections]
+    reached = np.searchsorted(conf, score, side="right")  # how many of the thresholds each score reaches
+    n_detections, true = (np.cumsum(_count(one)[::-1])[::-1][1:] for one in (reached, reached[right]))
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = np.where(n_detections > 0, true / np.maximum(n_detections, 1), np.nan)
         recall = true / objects if objects else np.full(len(conf), np.nan)
@@ -66,6 +65,10 @@ def _by_confidence(
         "n_detections": n_detections.tolist(),
         "n_objects": [objects] * len(conf),
     }
+
+
+def _count(reached: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.bincount(reached, minlength=102)
 
 
 def _json_points(values: NDArray[np.float64]) -> list[float | None]:

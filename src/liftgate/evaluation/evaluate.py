@@ -207,17 +207,13 @@ def _image_rows(
     """Return one row per image, worst first: lowest F1, then most errors, then by name."""
     f1, wrong = point.f1, point.false + point.missed
     order: NDArray[np.int64] = np.lexsort((np.array([image.id for image in truth.images]), -wrong, f1))
-    rows: list[ImageCounts] = [
-        {
-            "id": truth.images[i].id,
-            "group": truth.images[i].group,
-            "tp": int(point.true[i]),
-            "fp": int(point.false[i]),
-            "fn": int(point.missed[i]),
-            "best_confidence": float(point.best[i]),
-        }
-        for i in order
-    ]
+    counts = zip(
+        *(column[order].tolist() for column in (point.true, point.false, point.missed, point.best)), strict=True
+    )
+    rows: list[ImageCounts] = []
+    for i, (true, false, missed, best) in zip(order.tolist(), counts, strict=True):
+        id_, group = truth.images[i].id, truth.images[i].group
+        rows.append({"id": id_, "group": group, "tp": true, "fp": false, "fn": missed, "best_confidence": best})
     if errors is not None:
         for row, i in zip(rows, order, strict=True):
             row["errors"] = errors.by_image[i]

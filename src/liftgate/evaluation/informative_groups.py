@@ -66,10 +66,10 @@ def found_by_group(
     table: MatchTable, metric: AveragedMetric, groups: Units, threshold: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return (G,) how many objects of each group are found at an IoU threshold, and (G,) how many there are."""
-    a, bit = SIZES.index(metric.size), np.uint16(1 << threshold)
-    hit = ((table.hit[a] & ~table.skip[a] & bit) != 0) & (table.rank < min(metric.max_detections, table.limit))
-    objects = groups.group[table.label_image[table.counted[a]]]
-    return _count(groups.group[table.image[hit]], groups.n_groups), _count(objects, groups.n_groups)
+    rows, bit = table.ranked(metric.size), np.uint16(1 << threshold)
+    hit = ((rows.hit & bit) != 0) & (rows.rank < metric.max_detections)
+    objects = groups.group[table.label_image[table.counted[SIZES.index(metric.size)]]]
+    return _count(groups.group[rows.image[hit]], groups.n_groups), _count(objects, groups.n_groups)
 
 
 class _OfThreshold(NamedTuple):

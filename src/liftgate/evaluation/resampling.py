@@ -118,8 +118,9 @@ def affordable_draws(n_detections: int) -> int:
 
 def units(keys: Sequence[str], max_units: int = MAX_UNITS) -> Units:
     """Return units from the group key of each image; more than `max_units` groups are combined into fixed blocks."""
-    names, found = np.unique(np.array(keys, dtype=object).astype(str), return_inverse=True)
-    group = found.astype(np.int64)
+    names = sorted(set(keys))
+    place = {name: index for index, name in enumerate(names)}
+    group = np.array([place[key] for key in keys], dtype=np.int64)
     if len(names) <= max_units:
         return Units(group, len(names), group, len(names))
     block = np.random.default_rng(_BLOCK_SEED).permutation(len(names)) % max_units

@@ -44,7 +44,8 @@ def compiled(function: F) -> F:
     """Compile `function`, a kernel, at its first call; with LIFTGATE_KERNELS=off it runs as Python.
 
     A kernel takes C-contiguous numpy arrays, ints and floats, writes into arrays that it is given, allocates nothing
-    and returns an int or None. Functions that it calls and constants that it reads are in the same file.
+    and returns an int or None. Functions that it calls and constants that it reads are in the same file, or in one that
+    holds helpers only and is imported from.
 
     No fastmath: metrics that must equal another implementation to the last bits may not reorder their sums.
     """
@@ -103,17 +104,27 @@ def compile_with_numba(function: types.FunctionType, **options: Any) -> Any:
 
     jit = numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)
     inner = numba.njit(error_model="numpy", forceinline=True, _nrt=False)
-    space = dict(function.__globals__)
-    for helper in _helpers.get(function.__module__, []):
+    helpers = _helpers_of(function)
+    space = {name: value for one in (*helpers, function) for name, value in one.__globals__.items()}
+    for helper in helpers:
         space[helper.__name__] = inner(types.FunctionType(helper.__code__, space, helper.__name__))
     return jit(types.FunctionType(function.__code__, space, function.__name__))
+
+
+def _helpers_of(function: types.FunctionType) -> list[types.FunctionType]:
+    """Return the helpers that a kernel may call: those of files that its own imports helpers of, then of its own."""
+    own = _helpers.get(function.__module__, [])
+    imported = [value for value in function.__globals__.values() if isinstance(value, types.FunctionType)]
+    modules = {one.__module__: one for one in imported if one in _helpers.get(one.__module__, []) and one not in own}
+    return [helper for one in modules.values() for helper in _helpers_of(one)] + own
 
 
 def _cached_or_compiled(function: types.FunctionType, type_keys: TypeKeys) -> tuple[str, bytes]:
     """Return symbol and object code of a kernel, from the cache, else compiled and then cached where possible."""
     source = Path(function.__code__.co_filename)
     key = f"{platform_key()} {function.__qualname__} {type_keys} ".encode()
-    digest = hashlib.sha256(key + source.read_bytes() + Path(__file__).read_bytes())
+    files = {source, Path(__file__), *(Path(helper.__code__.co_filename) for helper in _helpers_of(function))}
+    digest = hashlib.sha256(key + b"".join(file.read_bytes() for file in sorted(files)))
     name = f"{source.stem}.{function.__name__}.{digest.hexdigest()[:24]}.kernel"
     paths = [folder / name for folder in cache_folders(source)]
     for path in paths:

@@ -44,11 +44,13 @@ def boxes_with_sides(
             low, high = boxes[row, axis], boxes[row, axis + 2]
             raw = high - low
             rounding = max(abs(low), abs(high)) * 2.0**-51
-            side, short = raw, np.rint(raw * 1e8) / 1e8
-            if abs(short - raw) <= rounding:
-                side = short
+            side = raw
             if len(file_sides) > 0 and abs(file_sides[row, axis] - raw) <= rounding:
                 side = file_sides[row, axis]
+            else:
+                short = np.rint(raw * 1e8) / 1e8
+                if abs(short - raw) <= rounding:
+                    side = short
             out[place, axis], out[place, axis + 2], out[place, axis + 4] = low, high, side
 
 

@@ -164,8 +164,9 @@ class _Reader:
             odd[int(state[coco_scan.ROWS]) - 1] = place_of_id
         count, distinct, points = (int(state[i]) for i in (coco_scan.ROWS, coco_scan.IDS, coco_scan.POINTS))
         texts = zip(piece.id_at[:distinct].tolist(), piece.id_length[:distinct].tolist(), strict=True)
-        text, decode = piece.text.data, msgspec.json.decode
-        place = [self._index_of_id(decode(text[at : at + length])) for at, length in texts]
+        text = piece.text.data
+        listed = b"[" + b",".join(text[at : at + length] for at, length in texts) + b"]"
+        place = [self._index_of_id(id_) for id_ in msgspec.json.decode(listed)]
         piece.ids[list(odd)] = 0
         image = np.array(place or [0], dtype=np.int64)[piece.ids[:count]]
         image[list(odd)] = list(odd.values())
