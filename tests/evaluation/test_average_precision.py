@@ -105,3 +105,17 @@ def test_weights_that_are_no_whole_numbers_leave_no_rest_where_others_are_0(seed
         if name.startswith("mAP"):
             assert parts[name] == pytest.approx(whole[name], abs=0.011, nan_ok=True), name
             assert (np.nan_to_num(parts[name]) <= 1).all(), name
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_weights_of_one_byte_give_the_same_numbers_as_floats(seed: int) -> None:
+    truth, results = coco_sets.awkward(seed, images=12)
+    table = match(coco_sets.dataset(truth), coco_sets.predictions(results, truth))
+    counts = np.random.default_rng(seed).integers(0, 4, size=(12, 6)).astype(float)
+    small = averaged_metrics(table, COCO, np.arange(12), counts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("liftgate.evaluation.average_precision.MOST_ROWS_OF_BYTES", -1)
+        floats = averaged_metrics(table, COCO, np.arange(12), counts)
+    for name in COCO:
+        np.testing.assert_array_equal(small[name], floats[name], err_msg=name)

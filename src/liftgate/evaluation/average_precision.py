@@ -17,7 +17,8 @@ from liftgate.kernels.threads import for_each
 
 _COLUMNS_PER_BATCH = 64  # measured with AVX-512: 0.58 ms per draw with 32 columns, 0.39 ms with 64
 _COLUMNS_OF_BYTES = 128  # of weights of one byte: 0.43 ms with 32 columns, 0.26 ms with 128
-_MOST_ROWS_OF_BYTES = 2**31 // 256
+MOST_ROWS_OF_BYTES = 2**31 // 256
+"""Rows whose weights of one byte cannot sum up to more than four bytes hold"""
 _THREADS_FROM = 5 * 10**6  # detections × weightings, about 5 ms: below, threads cost more than they save
 _N_THRESHOLDS = len(IOU_THRESHOLDS)
 _GRID = 2.0**20
@@ -68,7 +69,7 @@ def average_precision(
 
 def _compact(weights: NDArray[np.float64], most_rows: int) -> tuple[Weights, type[np.int32] | type[np.float64]]:
     """Return weights, and the type of sums of them over `most_rows`: of 1 and 4 bytes where they are whole and fit."""
-    if most_rows <= _MOST_ROWS_OF_BYTES and (weights >= 0).all() and (weights < 256).all():
+    if most_rows <= MOST_ROWS_OF_BYTES and (weights >= 0).all() and (weights < 256).all():
         whole = weights.astype(np.uint8)
         if (whole == weights).all():
             return whole, np.int32
