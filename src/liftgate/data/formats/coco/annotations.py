@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,19 @@ from liftgate.data.formats.columns import LabelColumns
 from liftgate.progress import Progress
 
 ROWS_AT_ONCE = 1 << 15
+
+
+class _SoundRow(msgspec.Struct, gc=False):
+    """An annotation as nearly all are; whatever is another is read as an AnnotationRow."""
+
+    id: int
+    image_id: Id
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    area: float | None = None
+    iscrowd: int | bool | None = 0
+    ignore: int | bool | None = 0
+    keypoints: list[float] | None = None
 
 
 class _Owner(msgspec.Struct):
@@ -119,16 +133,17 @@ def _sound_columns(
 ) -> tuple[NDArray[Any], ...] | None:
     """Return image, class, xywh, id, area (−1: not given), crowd and ignore of the rows; None if one is not sound."""
     try:
-        rows = msgspec.json.decode(b"[" + b",".join(raw) + b"]", type=list[AnnotationRow])
+        rows = msgspec.json.decode(b"[" + b",".join(raw) + b"]", type=list[_SoundRow])
         image = np.array([by_id[row.image_id] for row in rows], dtype=np.int64)
         cls = np.array([classes[row.category_id] for row in rows], dtype=np.int64)
-        boxes = np.array([row.bbox for row in rows], dtype=np.float64).reshape(-1, 4)
+        numbers = chain.from_iterable(row.bbox for row in rows)
+        boxes = np.fromiter(numbers, dtype=np.float64, count=4 * len(rows)).reshape(-1, 4)
         line = np.array([row.id for row in rows], dtype=np.int64)
         area = np.array([-1.0 if row.area is None else row.area for row in rows], dtype=np.float64)
     except (msgspec.MsgspecError, RecursionError, KeyError, TypeError, ValueError, OverflowError):
         return None
     fine = (np.abs(boxes) < 1e9).all() and (boxes[:, 2:] >= 0).all() and (np.abs(line) < 2**62).all()
-    if not fine or len(boxes) != len(rows) or not all(type(row.id) is int for row in rows):
+    if not fine:
         return None
     crowd = np.array([bool(row.iscrowd) for row in rows], dtype=np.bool_)
     return image, cls, boxes, line, area, crowd, np.array([bool(row.ignore) for row in rows], dtype=np.bool_)

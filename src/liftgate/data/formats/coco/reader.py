@@ -156,19 +156,20 @@ def _images(
 ) -> tuple[list[Image], dict[Id, int]]:
     """Return the images, and COCO id → index among them."""
     place = folder or source.parent
-    files = [place / (safe_path(row.file_name, place) or "unnamed") for row in rows]
-    headers = read_headers(files, progress) if folder else [ImageHeader() for _ in rows]
+    names = [safe_path(row.file_name, place) for row in rows]
+    files = [place / (name or "unnamed") for name in names]
+    headers = read_headers(files, progress) if folder else [ImageHeader()] * len(rows)
     if not folder and rows:
         faults.append(Fault("images_missing", str(source), f"none of {len(rows)} images found next to the JSON"))
     found: list[Image] = []
     by_id: dict[Id, int] = {}
     taken: set[str] = set()
-    for row, file, header in zip(rows, files, headers, strict=True):
+    for row, name, file, header in zip(rows, names, files, headers, strict=True):
         if row.id in by_id:
             faults.append(Fault("image_twice", str(source), f"two images have the id {row.id!r}: {row.file_name}"))
             continue
         size, trouble = reconcile_size(header, *_size(row))
-        image_id = safe_path(row.file_name, place) or f"image-{row.id}"
+        image_id = name or f"image-{row.id}"
         if image_id in taken:
             faults.append(Fault("image_twice", str(source), f"two images have the file {row.file_name}", image_id))
             image_id = f"{image_id}#{row.id}"
