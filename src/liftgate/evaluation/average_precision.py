@@ -7,11 +7,13 @@ true positives only: between them it can only be lower, and so does not change t
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.evaluation.match_table import MatchTable
-from liftgate.kernels.average_precision import Weights, weighted_ap, weighted_hits
+from liftgate.kernels.average_precision import weighted_ap, weighted_hits
 from liftgate.kernels.matching import IOU_THRESHOLDS
 from liftgate.kernels.threads import for_each
 
@@ -67,7 +69,7 @@ def average_precision(
     return out
 
 
-def _compact(weights: NDArray[np.float64], most_rows: int) -> tuple[Weights, type[np.int32] | type[np.float64]]:
+def _compact(weights: NDArray[np.float64], most_rows: int) -> tuple[NDArray[Any], Any]:
     """Return weights, and the type of sums of them over `most_rows`: of 1 and 4 bytes where they are whole and fit."""
     if most_rows <= MOST_ROWS_OF_BYTES and (weights >= 0).all() and (weights < 256).all():
         whole = weights.astype(np.uint8)
