@@ -1,12 +1,16 @@
 """A disk that is full, or that loses power, at every place where Liftgate writes.
 
-    python -P benchmarks/faulty_disk.py [--every 1] [--only run,convert] [--mode full,power]
+    PYTHONPATH=src:tests python -P benchmarks/faulty_disk.py [--once] [--only run,convert] [--mode full,power]
+    PYTHONPATH=src:tests python -P benchmarks/faulty_disk.py --sites
 
-Each command runs once and every write, fsync, rename, new folder and change of a database that it does is recorded with
-the line of Liftgate that asked for it: the list of places comes from the code. Then, for each place, it runs again and
-there meets ENOSPC (`full`), or ends like a machine without power (`power`: what was not synced to the disk is emptied).
-The same command once more has to end as it does on a sound disk. What counts: an error without its hint, a traceback,
-another result afterwards, a ledger that does not verify, leftovers.
+Each command of tests/every_verb.py runs once and every write, fsync, rename, new folder and change of a database that
+it does is recorded with the function of Liftgate that asked for it: the list of places comes from the code. Then, for
+each place, it runs again and there meets ENOSPC (`full`), or ends like a machine without power (`power`: what was not
+synced to the disk is emptied). The same command once more has to end as it does on a sound disk. What counts: an error
+without its hint, a traceback, another result afterwards, a ledger that does not verify, leftovers.
+
+`--sites` only records, and writes benchmarks/write_sites.txt: every function of the source that writes, and the command
+that reaches it. Commands run in forks of this program, which has imported what they import and read nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import argparse
 import builtins
 import contextlib
 import errno
+import importlib
 import io
 import json
 import os
@@ -22,18 +27,24 @@ import re
 import shutil
 import sqlite3
 import stat
-import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
+from every_verb import ANSWER, API_URL, COMMANDS, write_material
+from liftgate.cli import main as liftgate_main
 from liftgate.paths import lexical
 
 HERE = Path(__file__).resolve().parent
-PLAN = "plan.json"
+PLAN, MODULES = "plan.json", "modules.json"
+SITES = HERE / "write_sites.txt"
 POWER_CUT = 97
 """Exit code of a process that lost power"""
 
@@ -169,13 +180,24 @@ def _patch_sqlite(disk: FaultyDisk) -> None:
     connect = sqlite3.connect
 
     class Database(sqlite3.Connection):
-        def execute(self, sql: str, *values: Any) -> Any:
-            if re.match(r"\s*(INSERT|CREATE|BEGIN IMMEDIATE|COMMIT)", sql):
+        def _ask(self, sql: str) -> None:
+            if match := re.match(r"\s*(INSERT|CREATE|UPDATE|DELETE|BEGIN IMMEDIATE|COMMIT)", sql):
                 try:
-                    disk.ask(f"sqlite {sql.split()[0]}", str(self.shown))
+                    disk.ask(f"sqlite {match[1].split()[0]}", str(self.shown))
                 except OSError:
                     raise _sqlite_full() from None
+
+        def execute(self, sql: str, *values: Any) -> Any:
+            self._ask(sql)
             return super().execute(sql, *values)
+
+        def executemany(self, sql: str, *values: Any) -> Any:
+            self._ask(sql)
+            return super().executemany(sql, *values)
+
+        def executescript(self, sql: str) -> Any:
+            self._ask(sql)
+            return super().executescript(sql)
 
     def connected(path: Any, *rest: Any, **how: Any) -> Any:
         made = connect(path, *rest, **{"factory": Database} | how)
@@ -198,43 +220,11 @@ def install_from_plan(home: Path) -> None:
     install(FaultyDisk(home, **plan))
 
 
-STUDY = {
-    "study": "colours",
-    "question": "Does a longer training lift it?",
-    "backend": "toy",
-    "datasets": {
-        "scenes": {"path": "scenes/data.yaml", "licence": "CC0-1.0", "ratios": [0.5, 0.2, 0.3], "lock": ["test"]}
-    },
-    "arms": {
-        name: [{"weights": "start.yaml", "data": "scenes", "recipe": {"epochs": n}}] for name, n in (("a", 1), ("b", 3))
-    },
-    "gates": {"lift": {"metric": "mAP50", "treatment": "b", "control": "a", "on": "scenes.test", "margin": 0.05}},
-    "flow": ["check", "train", "lift"],
-}  # fmt: skip
-COMMANDS: dict[str, list[str]] = {
-    "run": ["run", "study.yaml"],
-    "check": ["check", "scenes/data.yaml", "--page", "page.html"],
-    "fix": ["check", "scenes/data.yaml", "--fix", "fixed"],
-    "convert": ["data", "convert", "scenes/data.yaml", "--to", "coco", "--out", "coco"],
-    "yolo": ["data", "convert", "scenes/data.yaml", "--to", "yolo", "--out", "yolo"],
-    "voc": ["data", "convert", "scenes/data.yaml", "--to", "voc", "--out", "voc"],
-    "cvat": ["data", "convert", "scenes/data.yaml", "--to", "cvat", "--out", "cvat"],
-    "split": ["data", "split", "scenes/data.yaml", "--ratios", "0.5", "0.2", "0.3", "--out", "split.csv"],
-    "merge": ["data", "merge", "scenes/data.yaml", "more/data.yaml", "--out", "merged"],
-    "mix": ["data", "mix", "scenes/data.yaml", "more/data.yaml", "--out", "mixed"],
-    "snapshot": ["data", "snapshot", "scenes/data.yaml", "--out", "manifest.json"],
-    "sample": ["data", "sample", "scenes/images", "--budget", "4", "--out", "sample.csv", "--copy", "chosen"],
-    "stats": ["data", "stats", "scenes/data.yaml", "--out", "stats.html"],
-    "duplicates": ["data", "duplicates", "scenes/data.yaml", "--page", "pairs.html"],
-    "init": ["init", "new", "--template", "two-stage"],
-}
-
-
 class Trial:
     """A folder in which commands run on a faulty disk."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.home = folder / "work", folder / "home"
+    def __init__(self, folder: Path, api_url: str = "") -> None:
+        self.folder, self.home, self.api_url = folder / "work", folder / "home", api_url
         self.home.mkdir(parents=True)
         script = "import importlib.util as u, pathlib\n"
         script += f"s = u.spec_from_file_location('faulty_disk', {str(HERE / 'faulty_disk.py')!r})\n"
@@ -243,24 +233,55 @@ class Trial:
         (self.home / "sitecustomize.py").write_text(script)
 
     def fresh(self, source: Path) -> None:
-        """Begin again from a copy of the material."""
+        """Begin again from a copy of the material, at the same path: ledgers know theirs."""
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.copytree(source, self.folder, symlinks=True)
+        (self.folder / "tmp").mkdir(exist_ok=True)
         for name in (*self.home.glob("dirty-*"), *self.home.glob("places-*"), *self.home.glob("cut")):
             name.unlink()
 
     def run(self, command: list[str], mode: str = "", place: str = "", occurrence: int = 1) -> tuple[int, str]:
-        """Run a command, on a sound disk without a mode; return its exit code and what it said."""
-        given = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*([str(self.home)] if mode else []), *given])}
-        environment |= {"XDG_CACHE_HOME": str(self.folder / "cache"), "XDG_STATE_HOME": str(self.folder / "state")}
+        """Run a command in a fork, on a sound disk without a mode; return its exit code and what it said."""
         plan = {"root": str(self.folder), "mode": mode, "place": place, "occurrence": occurrence}
         (self.home / PLAN).write_text(json.dumps(plan))
-        ran = subprocess.run(  # noqa: PLW1510
-            [sys.executable, "-P", "-m", "liftgate", *command], cwd=self.folder, env=environment,
-            capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        return ran.returncode, ran.stdout + ran.stderr
+        printed = self.home / "printed.txt"
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid == 0:
+            self._become_command([self.api_url if word == API_URL else word for word in command], mode, printed)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return code, printed.read_text("utf-8", "replace")
+
+    def _become_command(self, command: list[str], mode: str, printed: Path) -> None:
+        code = 70
+        try:
+            os.chdir(self.folder)
+            handle = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(handle, 1)
+            os.dup2(handle, 2)
+            given = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+            os.environ["PYTHONPATH"] = os.pathsep.join([*([str(self.home)] if mode else []), *given])
+            os.environ |= {f"XDG_{one.upper()}_HOME": str(self.folder / one) for one in ("cache", "state")}
+            os.environ["TMPDIR"] = tempfile.tempdir = str(self.folder / "tmp")
+            if mode:
+                install_from_plan(self.home)
+            code = liftgate_main(command)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            if not mode:
+                with _real_open(self.home / MODULES, "w") as file:
+                    json.dump(sorted(sys.modules), file)
+            os._exit(code)
+
+    def import_what_it_imported(self) -> None:
+        """Import what the last command on a sound disk did, so that the next fork has it."""
+        for name in json.loads((self.home / MODULES).read_text()):
+            if name.partition(".")[0] not in ("torch", "ultralytics", "__main__"):
+                with contextlib.suppress(Exception):
+                    importlib.import_module(name)
 
     def places(self) -> dict[str, int]:
         """Return place → how often, of the command that was recorded."""
@@ -277,35 +298,77 @@ class Trial:
                 if (found.st_dev, found.st_ino) in lost and found.st_size:
                     os.truncate(path, 0)
                     emptied.append(str(path.relative_to(self.folder)))
-        return [name for name in emptied if ".part" not in name and not name.startswith("cache/")]
+        return [name for name in emptied if ".part" not in name and not name.startswith(("cache/", "tmp/"))]
 
 
-def material(folder: Path) -> None:
-    """Write what the commands read."""
-    import yaml
+@contextlib.contextmanager
+def api() -> Iterator[str]:
+    """Serve an API that finds the same in every image; yield its address."""
 
-    from liftgate.testing.backends import write_tree
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(ANSWER)))
+            self.end_headers()
+            self.wfile.write(ANSWER)
 
-    write_tree(folder / "scenes", train=12, held_out=6)
-    write_tree(folder / "more", train=4, held_out=2)
-    for name in ("scenes", "more"):
-        document = yaml.safe_load((folder / name / "data.yaml").read_text())
-        (folder / name / "data.yaml").write_text(yaml.safe_dump(document | {"path": "."}))
-    (folder / "start.yaml").write_text("nc: 2\n")
-    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
 
 
 def problems(code: int, said: str, mode: str, cut: bool) -> list[str]:
     """Return what is wrong with how a command ended on a faulty disk."""
     found = []
     if "Traceback" in said or "this is a fault in liftgate" in said:
-        found.append("traceback")
-    if mode == "full" and cut and code == 1 and "make room on the disk" not in said:
+        found.append(f"traceback: {said.strip()[-300:]}")
+    if mode == "full" and cut and code in (1, 2) and "make room" not in said:
         found.append(f"no hint: {said.strip().splitlines()[-1][:160] if said.strip() else 'nothing said'}")
     return found
 
 
-def try_place(trial: Trial, source: Path, name: str, mode: str, place: str, at: int, sound: int) -> list[str]:
+def outputs(folder: Path) -> set[str]:
+    """Return the files that a command wrote, without caches, logs and names with a time or hash."""
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.stat().st_size}
+    own = ("cache/", "tmp/", "state/")
+    return {
+        name
+        for name in found
+        if not name.startswith(own) and not re.search(r"runs/|\d{8}|shadow/|\.lock|-wal|-shm", name)
+    }
+
+
+_CHANGING = re.compile(r"runs/|\d{8}|shadow/|\.lock|-wal|-shm")
+
+
+class Sound(NamedTuple):
+    """How a command ends on a sound disk."""
+
+    code: int
+    outputs: set[str]
+    places: dict[str, int]
+    """place → how often"""
+
+
+def recorded(trial: Trial, source: Path, name: str) -> Sound:
+    """Run a command on a sound disk, and again to record where it writes."""
+    trial.fresh(source)
+    code, said = trial.run(COMMANDS[name])
+    if code in (1, 2) or "Traceback" in said:
+        raise SystemExit(f"{name} ends with {code} on a sound disk: {said}")
+    trial.import_what_it_imported()
+    written = outputs(trial.folder)
+    trial.fresh(source)
+    trial.run(COMMANDS[name], "record")
+    return Sound(code, written, trial.places())
+
+
+def try_place(trial: Trial, source: Path, name: str, mode: str, place: str, at: int, sound: Sound) -> list[str]:
     """Run a command with one fault, then once more on a sound disk; return what is wrong."""
     trial.fresh(source)
     code, said = trial.run(COMMANDS[name], mode, place, at)
@@ -316,20 +379,67 @@ def try_place(trial: Trial, source: Path, name: str, mode: str, place: str, at: 
     if mode == "power":
         emptied = trial.lose_unsynced()
         found += [f"emptied under its name: {name}" for name in emptied if not name.endswith((".log", ".lock"))]
+    told = "make room" in said  # as by a watch, which goes on
+    if mode == "full" and code == sound.code and not told and (missing := sound.outputs - outputs(trial.folder)):
+        found.append(f"ended well, without {', '.join(sorted(missing)[:3])}")
     again, text = trial.run(COMMANDS[name])
-    refused = "no existing file is replaced" in text or "is there" in text or "not overwritten" in text
-    if again != sound and not (refused and code in (0, 1, sound)):
-        found.append(f"then exit {again} instead of {sound}: {text.strip()[-300:]}")
+    whole = not sound.outputs - outputs(trial.folder)
+    done_before = code == sound.code and again == 2  # and is refused for that, as what is there is not replaced
+    if again != sound.code and not (done_before and whole):
+        found.append(f"then exit {again} instead of {sound.code}: {text.strip()[-300:]}")
     if "Traceback" in text or "fault in liftgate" in text:
         found.append("then a traceback")
-    if name == "run":
-        verified, text = trial.run(["ledger", "verify", "study.yaml"])
-        if verified:
-            found.append(f"the ledger does not verify: {text[-200:]}")
+    for ledger in ("study.yaml", "done/study.yaml"):
+        if name.startswith("run") and (trial.folder / ledger).parent.joinpath("runs").is_dir():
+            verified, text = trial.run(["ledger", "verify", ledger])
+            if verified:
+                found.append(f"the ledger does not verify: {text[-200:]}")
     left = [str(path.relative_to(trial.folder)) for path in trial.folder.rglob("*.part")]
     if left:
         found.append(f"left over: {', '.join(left[:3])}")
     return found
+
+
+def prepared(folder: Path, api_url: str) -> tuple[Path, Trial]:
+    """Write the material; return a copy of it, and the trial that works in its place."""
+    trial = Trial(folder, api_url)
+    trial.folder.mkdir()
+    write_material(trial.folder)
+    shutil.copytree(trial.folder, folder / "source", symlinks=True)
+    return folder / "source", trial
+
+
+def write_sites(trial: Trial, source: Path) -> None:
+    """Record every command, and write which one reaches each function that writes."""
+    reached: dict[str, str] = {}
+    for name in COMMANDS:
+        for place in recorded(trial, source, name).places:
+            reached.setdefault(place.split(" ")[-1], name)
+        print(f"{name}: {len(reached)} functions by now", flush=True)
+    lines = [f"{place}\t{name}" for place, name in sorted(reached.items())]
+    SITES.write_text("\n".join(lines) + "\n")
+
+
+def own_places(name: str, places: dict[str, int]) -> dict[str, int]:
+    """Return the places whose function is tried by this command, by benchmarks/write_sites.txt, once each."""
+    rows = [line.split("\t") for line in SITES.read_text().splitlines()]
+    own = {function for function, command in rows if command == name}
+    return {place: 1 for place in places if place.split(" ")[-1] in own}
+
+
+def try_all(trial: Trial, source: Path, name: str, mode: str, every: int, once: bool) -> tuple[int, list[str]]:
+    """Try a command with a fault at each of its places, first and last time; return how often, and what is wrong."""
+    sound = recorded(trial, source, name)
+    places = own_places(name, sound.places) if once else sound.places
+    chosen = [(place, at) for place, count in sorted(places.items()) for at in sorted({1, count})][::every]
+    bad: list[str] = []
+    for place, at in chosen:
+        found = try_place(trial, source, name, mode, place, at, sound)
+        bad += [f"  {name}, {mode}, {place} (number {at}): {text}" for text in found]
+        for text in found:
+            print(f"  {name}, {mode}, {place} (number {at}): {text}", flush=True)
+    print(f"{name}: {len(sound.places)} places, {len(chosen)} times {mode}: {len(bad)} wrong", flush=True)
+    return len(chosen), bad
 
 
 def main() -> int:
@@ -337,36 +447,20 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(COMMANDS), help="commands, with commas")
     parser.add_argument("--mode", default="full,power")
     parser.add_argument("--every", type=int, default=1, help="try every n-th place")
+    parser.add_argument("--once", action="store_true", help="each function by one command alone, at its first time")
+    parser.add_argument("--sites", action="store_true", help="only record, and write benchmarks/write_sites.txt")
     args = parser.parse_args()
-    bad: list[str] = []
-    tried = 0
-    with tempfile.TemporaryDirectory() as temporary:
-        source, trial = Path(temporary) / "source", Trial(Path(temporary))
-        source.mkdir()
-        material(source)
+    tried, bad = 0, 0
+    with tempfile.TemporaryDirectory() as temporary, api() as url:
+        source, trial = prepared(Path(temporary), url)
+        if args.sites:
+            write_sites(trial, source)
+            return 0
         for name in args.only.split(","):
-            trial.fresh(source)
-            sound, _ = trial.run(COMMANDS[name])
-            trial.fresh(source)
-            trial.run(COMMANDS[name], "record")
-            places = trial.places()
             for mode in args.mode.split(","):
-                chosen = [(place, at) for place, count in sorted(places.items()) for at in sorted({1, count})][
-                    :: args.every
-                ]
-                wrong = 0
-                for place, at in chosen:
-                    found = try_place(trial, source, name, mode, place, at, sound)
-                    tried += 1
-                    wrong += bool(found)
-                    bad += [f"{name}, {mode}, {place} (number {at}): {text}" for text in found]
-                    for text in found:
-                        print(f"  {name}, {mode}, {place} (number {at}): {text}", flush=True)
-                print(
-                    f"{name}: exit {sound}, {len(places)} places, {len(chosen)} times {mode}: {wrong} wrong",
-                    flush=True,
-                )
-    print(f"{tried} faults: {len(bad)} wrong")
+                count, wrong = try_all(trial, source, name, mode, args.every, args.once)
+                tried, bad = tried + count, bad + len(wrong)
+    print(f"{tried} faults: {bad} wrong")
     return 1 if bad else 0
 
 

@@ -18,8 +18,17 @@ from data.production_log.rows import logged
 from liftgate.cli import main
 from liftgate.data.core.archive import unpack
 from liftgate.data.production_log import live
+from liftgate.data.production_log.compaction import Retention
+from liftgate.data.production_log.quality import QualityRules
+from liftgate.data.production_log.records import LoggedBox
+from liftgate.deploy.serving import log_keeper
+from liftgate.deploy.serving.log_keeper import LogSettings
+from liftgate.deploy.shadow.pairs import Pair, PairStore, match
+from liftgate.deploy.shadow.request import ShadowRequest, create_test
 from liftgate.errors import LiftgateError
 from liftgate.ledger import locked_images
+from liftgate.services.shadow import shadow_report
+from liftgate.testing.data import picture
 
 HINT = "make room on the disk"
 
@@ -71,6 +80,14 @@ def test_rows_that_are_not_written_are_told_with_the_hint(tmp_path: Path, monkey
     assert "1 rows of the log were not written" in problems[0] and HINT in problems[0]
 
 
+def test_a_log_that_is_not_compacted_is_told_with_the_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (full, full_database):
+        problems: list[str] = []
+        monkeypatch.setattr(log_keeper, "compact", error)
+        log_keeper.LogKeeper(LogSettings(tmp_path / "log", Retention(), QualityRules()), problems.append).close()
+        assert "the log was not compacted" in problems[0] and HINT in problems[0]
+
+
 def test_locks_are_not_dropped_because_the_disk_of_the_index_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,3 +104,25 @@ def test_any_other_place_is_told_by_the_command_line(
     assert main(["explain"]) == 1
     said = capsys.readouterr().err
     assert HINT in said and "fault in liftgate" not in said
+
+
+def test_the_report_of_a_shadow_test_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "log").mkdir()
+    live.open_log(tmp_path / "log", create=True).close()
+    test = create_test(tmp_path / "log", ShadowRequest("v0", str(tmp_path / "models"), 1.79e9))
+    (test.folder / "frames").mkdir()
+    picture(test.folder / "frames" / "0.png", (64, 48))
+    store = PairStore(test.folder)
+    box = LoggedBox("red", 0.9, (1.0, 2.0, 30.0, 40.0))
+    store.add(Pair(0.0, 1.79e9, "gate", "0", "v0.1", match([box], []), 100.0, 64, 48, "0.png", (box,), ()))
+    store.close()
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", full)
+        with pytest.raises(OSError, match="No space left"):
+            shadow_report(tmp_path / "log", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    shadow_report(tmp_path / "log", tmp_path / "out")
+    found = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert found == ["challenger.json", "challenger.settings.json", "champion.json", "champion.settings.json", "frames",
+                     "report.html"]  # fmt: skip
+    assert (tmp_path / "out").stat().st_mode & 0o077 == 0, "it holds production frames"

@@ -57,6 +57,12 @@ def full_disk_hint(error: BaseException) -> str | None:
     return _OS_HINTS[errno.ENOSPC] if full else None
 
 
+def with_full_disk_hint(error: BaseException) -> str:
+    """Return an error in one line, with what to do where a disk is full; for problems that end nothing."""
+    hint = full_disk_hint(error)
+    return f"{error}; {hint}" if hint else str(error)
+
+
 class LiftgateError(Exception):
     """Base of every error that Liftgate raises on purpose.
 

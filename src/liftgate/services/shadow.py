@@ -28,7 +28,7 @@ from liftgate.deploy.shadow.request import (
 )
 from liftgate.deploy.shadow.settle import ShadowFinding, find
 from liftgate.errors import UsageError
-from liftgate.files import write_text
+from liftgate.files import atomic_folder, write_text
 
 DEFAULT_REGISTRY = "models"
 
@@ -166,14 +166,15 @@ def shadow_report(log: str | Path, out: str | Path) -> ShadowResult:
     result = shadow_status(log)
     test = result.test
     minutes, pairs = read_minutes(test.folder), read_disagreements(test.folder)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_report(test, result.finding, minutes, pairs, folder / "report.html")
-    kept = {pair.frame: pair for pair in pairs if pair.frame and (test.folder / FRAMES / pair.frame).is_file()}
-    if kept:
-        (folder / "frames").mkdir(exist_ok=True)
-        for name in kept:
-            shutil.copyfile(test.folder / FRAMES / name, folder / "frames" / name)
-        _write_results(kept, folder)
+    with atomic_folder(folder) as part:
+        part.chmod(0o700)  # it holds production frames
+        write_report(test, result.finding, minutes, pairs, part / "report.html")
+        kept = {pair.frame: pair for pair in pairs if pair.frame and (test.folder / FRAMES / pair.frame).is_file()}
+        if kept:
+            (part / "frames").mkdir()
+            for name in kept:
+                shutil.copyfile(test.folder / FRAMES / name, part / "frames" / name)
+            _write_results(kept, part)
     return result
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liftgate.data.production_log.records import LoggedImage, Quality, Row, to_row
-from liftgate.errors import DataError, UsageError, full_disk_hint
+from liftgate.errors import DataError, UsageError, full_disk_hint, with_full_disk_hint
 
 LIVE = "live.sqlite"
 _GROUP = 512
@@ -178,8 +178,7 @@ class LogWriter:
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            hint = full_disk_hint(error)
-            self._on_problem(f"{len(rows)} rows of the log were not written: {error}{f'; {hint}' if hint else ''}")
+            self._on_problem(f"{len(rows)} rows of the log were not written: {with_full_disk_hint(error)}")
             return False
         return True
 

@@ -11,7 +11,7 @@ from liftgate.data.production_log.compaction import Retention, compact
 from liftgate.data.production_log.live import Flag, LogWriter
 from liftgate.data.production_log.quality import QualityJudge, QualityRules, disagreement_colour
 from liftgate.data.production_log.records import LoggedBox, LoggedImage
-from liftgate.errors import LiftgateError
+from liftgate.errors import LiftgateError, with_full_disk_hint
 
 _LOOK_SECONDS = 300.0
 
@@ -105,8 +105,8 @@ class LogKeeper:
             try:
                 compact(self._settings.folder, self._settings.keep)
             except (LiftgateError, OSError) as error:
-                self._on_problem(f"the log was not compacted: {error}")
+                self._on_problem(f"the log was not compacted: {with_full_disk_hint(error)}")
             except Exception as error:  # of SQLite or Parquet: the next look tries again
-                self._on_problem(f"the log was not compacted: {type(error).__name__}: {error}")
+                self._on_problem(f"the log was not compacted: {type(error).__name__}: {with_full_disk_hint(error)}")
             if self._stop.wait(_LOOK_SECONDS):
                 return

@@ -20,7 +20,7 @@ from pathlib import Path
 from liftgate.deploy.shadow.frames import READY, SETTLED, ShadowFrame, parse_seen, write_frame
 from liftgate.deploy.shadow.pairs import PairStore
 from liftgate.deploy.shadow.request import STOP, ShadowState, ShadowTest, Status, tests_of, write_state
-from liftgate.errors import LiftgateError
+from liftgate.errors import LiftgateError, with_full_disk_hint
 from liftgate.locks import FolderLock
 
 _QUEUE = 8
@@ -189,7 +189,7 @@ class ShadowFeeder:
             try:
                 self._look()
             except (LiftgateError, OSError) as error:
-                self._tell("shadow problem", str(error))
+                self._tell("shadow problem", with_full_disk_hint(error))
         if self._running is not None:
             self._end(self._running, "waiting", "the server was stopped")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 import sys
 import time
 from dataclasses import replace
@@ -22,7 +23,7 @@ from liftgate.deploy.shadow.frames import READY, SETTLED, ShadowFrame, read_fram
 from liftgate.deploy.shadow.pairs import Pair, PairStore, match, read_minutes
 from liftgate.deploy.shadow.request import FRAMES, ShadowTest, read_test
 from liftgate.deploy.shadow.settle import find
-from liftgate.errors import LiftgateError
+from liftgate.errors import LiftgateError, with_full_disk_hint
 from liftgate.files import write_bytes
 
 _LOOK_SECONDS = 60.0
@@ -123,3 +124,6 @@ if __name__ == "__main__":
     except LiftgateError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
+    except (OSError, sqlite3.Error) as error:
+        print(f"error: {with_full_disk_hint(error)}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
