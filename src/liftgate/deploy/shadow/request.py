@@ -9,15 +9,19 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 from liftgate.documents import DocumentError, load_json
 from liftgate.errors import DataError, UsageError
 from liftgate.files import write_json
+from liftgate.hashing import content_hash
 
 SHADOW, REQUEST, STATE, STOP, FRAMES = "shadow", "request.json", "state.json", "stop", "frames"
+
+_HASH = "sha256"
+_Record = TypeVar("_Record", bound=msgspec.Struct)
 
 Status = Literal["waiting", "running", "stopped", "finished", "settled", "crashed", "hung", "too large", "too slow"]
 OVER: tuple[Status, ...] = ("stopped", "finished", "settled", "crashed", "hung", "too large", "too slow")
@@ -77,13 +81,11 @@ def read_test(folder: Path) -> ShadowTest:
     """Return a shadow test.
 
     Raises:
-        DataError: its files cannot be read.
+        DataError: its files cannot be read, or are not as they were written.
     """
     try:
-        request = msgspec.convert(load_json(folder / REQUEST), ShadowRequest)
-        state = ShadowState()
-        if (folder / STATE).exists():
-            state = msgspec.convert(load_json(folder / STATE), ShadowState)
+        request = _read(folder / REQUEST, ShadowRequest)
+        state = _read(folder / STATE, ShadowState) if (folder / STATE).exists() else ShadowState()
     except (OSError, DocumentError, msgspec.ValidationError) as error:
         raise DataError("the shadow test cannot be read", where=folder, got=error) from None
     return ShadowTest(folder, request, state)
@@ -91,7 +93,21 @@ def read_test(folder: Path) -> ShadowTest:
 
 def write_state(folder: Path, state: ShadowState) -> None:
     """Write the state of a test."""
-    write_json(folder / STATE, msgspec.to_builtins(state))
+    _write(folder / STATE, state)
+
+
+def _write(path: Path, record: msgspec.Struct) -> None:
+    content = msgspec.to_builtins(record)
+    write_json(path, content | {_HASH: content_hash(content)})
+
+
+def _read(path: Path, kind: type[_Record]) -> _Record:
+    """Read a record, and compare it with its hash; older versions wrote none."""
+    content = load_json(path)
+    declared = content.pop(_HASH, None) if isinstance(content, dict) else None
+    if declared is not None and content_hash(content) != declared:
+        raise DataError("what a shadow test wrote was changed", where=path, hint="start the test anew")
+    return msgspec.convert(content, kind)
 
 
 def tests_of(log: Path) -> list[ShadowTest]:
@@ -129,5 +145,5 @@ def create_test(log: Path, request: ShadowRequest) -> ShadowTest:
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(request.started))
     folder = log / SHADOW / f"{stamp}-{request.challenger}"
     folder.mkdir(parents=True, mode=0o700)  # it will hold production frames
-    write_json(folder / REQUEST, msgspec.to_builtins(request))
+    _write(folder / REQUEST, request)
     return read_test(folder)
