@@ -28,7 +28,7 @@ from liftgate.deploy.shadow.request import ShadowRequest, create_test
 from liftgate.errors import LiftgateError
 from liftgate.ledger import locked_images
 from liftgate.services.shadow import shadow_report
-from liftgate.testing.data import picture
+from liftgate.testing.data import picture, yolo_folder
 
 HINT = "make room on the disk"
 
@@ -126,3 +126,19 @@ def test_the_report_of_a_shadow_test_is_whole_or_absent(tmp_path: Path, monkeypa
     assert found == ["challenger.json", "challenger.settings.json", "champion.json", "champion.settings.json", "frames",
                      "report.html"]  # fmt: skip
     assert (tmp_path / "out").stat().st_mode & 0o077 == 0, "it holds production frames"
+
+
+@pytest.mark.parametrize("verb", [["merge"], ["mix", "--held-out", "a"]])
+def test_a_merged_set_without_its_table_of_classes_is_none(
+    tmp_path: Path, verb: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        yolo_folder(tmp_path / name, {f"train/{name}.png": "0 .5 .5 .5 .5\n", f"val/v{name}.png": "0 .5 .5 .5 .5\n"})
+    sets = [str(tmp_path / name / "data.yaml") for name in ("a", "b")]
+    words = ["data", *verb, *sets, "--accept", "same_image", "--out", str(tmp_path / "out")]
+    with monkeypatch.context() as patched:
+        patched.setattr("liftgate.services.merge.write_bytes", full)
+        assert main(words) == 1
+    assert HINT in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert main(words) == 0
+    assert (tmp_path / "out" / "classes.csv").is_file() and not list(tmp_path.glob(".*.part"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from liftgate.data.provenance.card import Card, build_card
 from liftgate.data.provenance.declared_terms import known_terms, with_terms
 from liftgate.data.provenance.licences import Terms, terms_of
 from liftgate.files import write_bytes
+from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
 from liftgate.services.dataset_source import ReadFaults, faults_of
 
@@ -149,12 +151,14 @@ def merge(
         return result
     merged = merge_datasets(plan, accept=accept, backgrounds=planned.backgrounds)
     card = planned.build_card(merged, f"liftgate data merge --to {to}")
-    written = write_dataset(merged, to, Path(out), card, progress=progress)
+    with _mapping_beside(plan, Path(out)) as mapping:
+        written = write_dataset(merged, to, Path(out), card, progress=progress)
+        mapping.replace(Path(out) / MAPPING)
     return replace(
         result,
         files=written.files,
         losses=written.losses,
-        mapping=_write_mapping(plan, Path(out)),
+        mapping=Path(out) / MAPPING,
         terms=terms_of(merged),
         n_images=written.n_images,
         n_objects=written.n_objects,
@@ -213,16 +217,17 @@ def mix(
     card = planned.build_card(mixed.dataset, " ".join(["liftgate data mix", *words]))
     left_out, losses = images_left_out(mixed.dataset, "yolo")
     written = mixed.dataset.take(~left_out)
-    document = yolo.write(
-        written, Path(out), repeats=_listed_repeats(mixed.repeats, written), portable=True, card=card, progress=progress
-    )
+    repeats = _listed_repeats(mixed.repeats, written)
+    with _mapping_beside(planned.plan, Path(out)) as mapping:
+        document = yolo.write(written, Path(out), repeats=repeats, portable=True, card=card, progress=progress)
+        mapping.replace(Path(out) / MAPPING)
     seen = dict.fromkeys(planned.plan.names, 0)
     for image in written.images:
         if image.split == "train":
             seen[image.id.split("/", 1)[0]] += mixed.repeats.get(image.id, 1)
     return MixResult(
         data_yaml=document,
-        mapping=_write_mapping(planned.plan, Path(out)),
+        mapping=Path(out) / MAPPING,
         splits=describe(written).splits,
         training_entries=seen,
         left_out=mixed.left_out,
@@ -291,10 +296,17 @@ def _plan(
     return _Planned(plan, tuple(zip(plan.names, known, strict=True)), backgrounds, " ".join(words), hashes)
 
 
-def _write_mapping(plan: MergePlan, out: Path) -> Path:
+@contextmanager
+def _mapping_beside(plan: MergePlan, out: Path) -> Iterator[Path]:
+    """Write the table of classes beside the folder before it is made, to be renamed into it: that needs no room."""
     rows = [row.to_dict() for row in plan.table()]
-    write_bytes(out / MAPPING, table_bytes(tuple(rows[0]), [tuple(row.values()) for row in rows]))
-    return out / MAPPING
+    out = lexical(out)  # `.` has no name
+    part = out.with_name(f".{out.name}.{MAPPING}.part")
+    write_bytes(part, table_bytes(tuple(rows[0]), [tuple(row.values()) for row in rows]))
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _open(part: str, progress: Progress) -> Dataset:
