@@ -524,3 +524,11 @@ def test_what_the_model_is_for_may_be_said_and_is_part_of_the_question() -> None
     assert said.content_hash() != parse(BUILT).content_hash()
     with pytest.raises(StudyError, match="expected"):
         parse(f"{BUILT}\nuse: comercial\n")
+
+
+def test_a_mistyped_study_leads_to_the_one_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("study: a\n")
+    with pytest.raises(StudyError, match=r"did you mean .*study\.yaml"):
+        load(tmp_path / "studdy.yaml")
+    with pytest.raises(StudyError, match="liftgate init DIR"):
+        load(tmp_path / "zzz.json")

@@ -14,6 +14,7 @@ from liftgate.documents import read_limited
 from liftgate.errors import StudyError
 from liftgate.study.records import Study
 from liftgate.study.yaml_source import read
+from liftgate.suggestions import nearest
 
 _SECTIONS = frozenset({"datasets", "arms", "gates", "flow"})
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
@@ -69,7 +70,10 @@ def _read_text(path: Path) -> str:
         raw = read_limited(path)
         text = raw.decode("utf-8-sig")
     except FileNotFoundError:
-        raise StudyError("no such study", where=path, hint="`liftgate init DIR` writes one") from None
+        beside = [other.name for other in path.parent.glob("*.y*ml")]
+        near = nearest(path.name, beside)
+        hint = f"did you mean {path.parent / near}?" if near else "`liftgate init DIR` writes one"
+        raise StudyError("no such study", where=path, hint=hint) from None
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         hint = "save it as UTF-8"

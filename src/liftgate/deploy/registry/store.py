@@ -26,7 +26,7 @@ from liftgate.ledger.chain import Ledger
 from liftgate.ledger.model_records import ModelExportEntry, PromotionEntry, VersionEntry
 from liftgate.ledger.records import StudyEntry
 from liftgate.locks import waiting_lock
-from liftgate.suggestions import suggestion
+from liftgate.suggestions import did_you_mean, suggestion
 
 EXPORTS = "exports"
 """Folder of exports below that of a version"""
@@ -91,7 +91,9 @@ class Registry:
             raise UsageError("a registry is a folder", where=self.folder)
         if not self.ledger.path.exists() and not self.ledger.head_path.exists():
             hint = "`liftgate models add STUDY` registers the first version; --registry FOLDER names another folder"
-            raise UsageError("there is no registry of models yet", where=self.folder, hint=hint)
+            others = [path.parent.name for path in self.folder.parent.glob("*/ledger.sqlite")]
+            near = None if self.folder.exists() else did_you_mean(self.folder.name, others)
+            raise UsageError("there is no registry of models yet", where=self.folder, hint=near or hint)
         self._require_not_of_a_study()
 
     def _require_not_of_a_study(self) -> None:
