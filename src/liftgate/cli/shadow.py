@@ -85,6 +85,8 @@ def _print(result: ShadowResult, args: argparse.Namespace) -> int:
                 "tau_minutes": finding.tau_minutes,
                 "block_minutes": finding.block_minutes,
                 "n_blocks": finding.n_blocks,
+                "chance_of_three_points": finding.chance,
+                "days_needed": finding.days_needed,
                 "disagreement_rate": None if rate is None else rate.estimate,
                 "disagreement_interval": None if rate is None or rate.low is None else [rate.low, rate.high],
                 "folder": str(result.test.folder),

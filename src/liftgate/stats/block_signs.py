@@ -1,9 +1,11 @@
-"""Tests that may be looked at at any time: e-processes on the sign of blocks, averaged over independent streams.
+"""Tests that may be looked at at any time: e-processes on the differences of blocks, averaged over independent streams.
 
-Under the null a block's difference is as often above zero as below, whatever came before. A bet of the share λ on the
-sign then multiplies one's money by 1 + λs, and mixing over λ needs no choice of it: the money is an e-process, and by
-Ville's inequality it ever reaches 1/α with a probability of at most α, however often one looks. (Robbins 1970; Shafer
-2021; Ramdas, Grünwald, Vovk and Shafer 2023.) The mean of the e-processes of several cameras is one again.
+Under the null a block's difference d is as often above zero as below, whatever came before and however large it is. A
+bet of the share tanh(θd/v) on its sign then multiplies one's money by 1 + tanh(θd/v), and mixing over θ of both signs
+needs no choice of it: the money is an e-process, and by Ville's inequality it ever reaches 1/α with a probability of at
+most α, however often one looks. (Robbins 1970; Shafer 2021; Ramdas, Grünwald, Vovk and Shafer 2023.) The mean of the
+e-processes of several cameras is one again. v, how much more differences vary than counts do by chance, comes from |d|
+alone, which says nothing of the sign; without it a large difference would weigh no more than a small one.
 
 Blocks make that null true: within a scene that stays the same for a while, differences have one sign because of the
 scene. Blocks several times as long as the scene lasts are nearly independent.
@@ -12,6 +14,7 @@ scene. Blocks several times as long as the scene lasts are nearly independent.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,25 +23,34 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_LAMBDAS = (np.arange(50) + 0.5) / 50
+_THETAS = np.array([0.1, 0.2, 0.4, 0.8, 1.6])
+"""Half the logarithm of the odds of the one side, per independent event"""
+_BOTH = np.concatenate([_THETAS, -_THETAS])
 _LEAST_EVIDENCE = 9.0
 """Drop of χ² from which a correlation counts as seen"""
 _FEWEST_STEPS = 4
 
 
-def log_e_process(signs: NDArray[np.int8]) -> Floats:
+def log_e_process(differences: Floats, counts: Floats) -> Floats:
     """Return the logarithm of the e-process after each block.
 
     Args:
-        signs: (n,) −1, 0 or 1: the sign of each block's difference; 0 changes nothing.
+        differences: (n,) of each block: what the first has alone less what the second has alone.
+        counts: (n,) both together.
 
-    >>> np.exp(log_e_process(np.ones(3, np.int8))).round(2).tolist()
-    [1.0, 1.33, 2.0]
+    >>> np.exp(log_e_process(np.array([3.0, 5.0, 4.0]), np.array([5.0, 6.0, 6.0]))).round(2).tolist()
+    [1.0, 1.63, 2.92]
     """
-    steps = np.asarray(signs, dtype=np.float64)[:, None]
-    lambdas = np.concatenate([_LAMBDAS, -_LAMBDAS])[None, :]
-    paths = np.cumsum(np.log1p(lambdas * steps), axis=0)
-    return _log_mean(paths, axis=1)
+    totals = np.cumsum(counts)
+    scale = np.maximum(np.cumsum(differences**2) / np.where(totals > 0, totals, 1.0), 1.0)
+    gains = _log_gains((differences / scale)[:, None] * _BOTH[None, :])
+    return _log_mean(np.cumsum(gains, axis=0), axis=1)
+
+
+def _log_gains(bets: Floats) -> Floats:
+    """Return log(1 + tanh(bet))."""
+    found: Floats = math.log(2) - np.logaddexp(0.0, -2 * bets)
+    return found
 
 
 def average_log_e(streams: Sequence[Floats]) -> Floats:
@@ -51,14 +63,54 @@ def average_log_e(streams: Sequence[Floats]) -> Floats:
 
 
 def blocks_until(alpha: float, n_streams: int) -> int:
-    """Return how many blocks of one sign in one stream reach 1/α, where the other streams stay where they are.
+    """Return the fewest blocks, all of one sign, after which one stream can reach 1/α if the others lost everything.
 
     >>> blocks_until(0.05, 1), blocks_until(0.05, 6)
-    (8, 11)
+    (6, 8)
     """
-    needed = n_streams / alpha
-    path = np.exp(log_e_process(np.ones(200, dtype=np.int8)))
-    return int(np.argmax(path >= needed)) + 1
+    return math.ceil(math.log2(2 * n_streams / alpha))  # a half of the bets doubles at each block, at most
+
+
+class Growth:
+    """How an e-process grows by a block whose difference is normal about a shift."""
+
+    def __init__(self, shift: float, count: float, scale: float) -> None:
+        """Integrate over the differences of a block.
+
+        Args:
+            shift: expected difference of a block.
+            count: expected count of a block; 0: nothing happens, and nothing grows.
+            scale: variance of a difference, as a multiple of the count.
+        """
+        nodes, weights = _normal_nodes()
+        values = shift + math.sqrt(scale * count) * nodes
+        spread = max(scale + shift**2 / count, 1.0) if count > 0 else 1.0
+        gains = _log_gains((values / spread)[:, None] * _THETAS[None, :])
+        self._mean = weights @ gains
+        self._deviation = np.sqrt(np.maximum(weights @ gains**2 - self._mean**2, 1e-12))
+
+    def chance(self, alpha: float, n_streams: int, n_blocks: int) -> float:
+        """Return how likely this stream of several crosses 1/α if the others lose everything: a random walk's end.
+
+        Args:
+            alpha: of the test.
+            n_streams: whose e-processes are averaged.
+            n_blocks: until the end.
+
+        >>> round(Growth(shift=9.0, count=20.0, scale=1.5).chance(0.05, 6, 20), 1)
+        1.0
+        """
+        if n_blocks < blocks_until(alpha, n_streams):
+            return 0.0
+        goal = math.log(n_streams / alpha) + math.log(len(_BOTH) / 2)
+        reached = (n_blocks * self._mean - goal) / (self._deviation * math.sqrt(n_blocks))
+        return 0.5 * math.erfc(-float(reached.max()) / math.sqrt(2))
+
+
+@functools.cache
+def _normal_nodes() -> tuple[Floats, Floats]:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(21)
+    return nodes, weights / weights.sum()
 
 
 class ScenePersistence(NamedTuple):

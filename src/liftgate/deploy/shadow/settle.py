@@ -1,32 +1,47 @@
 """What a shadow test says: that two models differ at times, and whether they differ on average; never which is better.
 
-Blocks of time are the units. Their length is at least three times as long as the scene stays the same: how long
-differences, counts and brightness stay correlated. That is measured before the blocks that it is used for, and again at
-each doubling of the time, because a short look cannot show a slow change (docs/decisions/0033).
+Blocks of time are the units. Their length is four times as long as the scene stays the same: how long differences,
+counts and brightness stay correlated. That is measured at the end of a warm-up and again at each doubling of the time,
+because a short look cannot show a slow change (docs/decisions/0033). Then too it is said how likely the time that is
+left shows three points of recall on one camera.
 """
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from liftgate.deploy.shadow.pairs import CameraMinutes
 from liftgate.deploy.shadow.request import ShadowRequest
-from liftgate.stats.block_signs import Floats, average_log_e, blocks_until, log_e_process, scene_persistence
+from liftgate.stats.block_signs import (
+    Floats,
+    Growth,
+    average_log_e,
+    blocks_until,
+    log_e_process,
+    scene_persistence,
+)
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import korn_graubard
 
 Answer = Literal["different", "not settled", "cannot tell", "warming up"]
 
-_BLOCKS_OF_TAU = 3.0
+_BLOCKS_OF_TAU = 4.0
+_LEFT_CORRELATION = 1.25
+"""So many times 1/α has to be reached: neighbouring blocks of four τ are not quite independent"""
 _SEEN_OF_TAU = 8.0
 _LONGEST_TAU = 3
 _TOO_SHORT = 2.0
 """Share by which blocks have to grow for the test to begin again"""
+LOST_RECALL, LIKELY = 0.03, 0.8
+"""What a test should see on one camera, and with which chance"""
+_MOST_DAYS = 365
+_DAY = 1440
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +74,13 @@ class ShadowFinding:
     answer: Answer
     alpha: float
     e_value: float
-    """Largest so far of the mean over cameras; different from 1/α on"""
+    """Largest so far of the mean over cameras; different from `bar` on"""
     settled_after_minutes: int | None
     """Since the test began"""
     minutes: int
     """Looked at"""
     warm_up_minutes: int
-    """When the blocks that are tested now begin; in the future: the scene is still being measured"""
+    """When it is looked at first; in the future: the scene is still being measured"""
     tau_minutes: float
     """How long a scene stays the same; 0: too short to be seen by the minute"""
     block_minutes: int
@@ -74,9 +89,18 @@ class ShadowFinding:
     n_blocks_planned: int
     n_blocks_needed: int
     """The fewest that could settle it, all of one sign"""
+    chance: float | None
+    """That three points of recall lost on one camera are seen in the planned time; None: not yet known"""
+    days_needed: int | None
+    """For a chance of 80%; None: not yet known, or more than a year"""
     rate: Interval | None
     """Disagreements of all that either reports; None: nothing was tested yet"""
     cameras: tuple[CameraFinding, ...]
+
+    @property
+    def bar(self) -> float:
+        """What e has to reach."""
+        return _LEFT_CORRELATION / self.alpha
 
     @property
     def at_times(self) -> str:
@@ -92,19 +116,35 @@ class ShadowFinding:
     @property
     def on_average(self) -> str:
         """Sentence on differences on average."""
-        how = f"e = {self.e_value:.3g} of {1 / self.alpha:g}, {self.n_blocks} blocks of {self.block_minutes} minutes"
+        how = f"e = {self.e_value:.3g} of {self.bar:g}, {self.n_blocks} blocks of {self.block_minutes} minutes"
         if self.answer == "different":
-            sides = [one.side for one in self.cameras if one.e_value >= 1 / self.alpha]
+            sides = [one.side for one in self.cameras if one.e_value >= self.bar]
             where = f": {'; '.join(sides)}" if sides else ""
             return f"differ on average: yes, at α {self.alpha:g} however often one looks ({how}){where}"
         if self.answer == "warming up":
             so_far = f"{self.minutes} of {self.warm_up_minutes} minutes"
             return f"differ on average: how long a scene stays the same is being measured ({so_far})"
         if self.answer == "cannot tell":
-            scene = f"a scene stays the same for about {self.tau_minutes:.0f} minutes"
-            room = f"the time holds {self.n_blocks_planned} blocks of {self.block_minutes} minutes"
-            return f"differ on average: cannot tell: {scene}, {room}, and at least {self.n_blocks_needed} are needed"
-        return f"differ on average: not settled ({how}); that they are equal is not shown by this"
+            return f"differ on average: cannot tell: {self._why_not}"
+        seen = (
+            ""
+            if self.chance is None
+            else f", a loss of 3 points on one camera is seen with a chance of {self.chance:.0%}"
+        )
+        return f"differ on average: not settled ({how}{seen}); that they are equal is not shown by this"
+
+    @property
+    def _why_not(self) -> str:
+        scene = f"a scene stays the same for about {self.tau_minutes:.0f} minutes"
+        room = f"the time holds {self.n_blocks_planned} blocks of {self.block_minutes} minutes"
+        few = (
+            f", and at least {self.n_blocks_needed} are needed" if self.n_blocks_planned < self.n_blocks_needed else ""
+        )
+        if self.chance is None:
+            return f"{scene}, {room}{few}"
+        seen = f"a loss of 3 points of recall on one camera is seen with a chance of {self.chance:.0%}"
+        days = f"about {self.days_needed} days" if self.days_needed else "more than a year"
+        return f"{scene}, {room}{few}: {seen}; {days} for {LIKELY:.0%}"
 
     @property
     def advice(self) -> str:
@@ -122,24 +162,28 @@ def find(minutes: Sequence[CameraMinutes], request: ShadowRequest) -> ShadowFind
     length = len(minutes[0].images) if minutes else 0
     planned = int(request.hours * 60)
     stretch = _last_stretch(minutes, request, length, planned)
-    n_planned, needed = max(planned - stretch.start, 0) // stretch.block, blocks_until(request.alpha, 1)
+    bar = _LEFT_CORRELATION / request.alpha
+    n_planned, needed = planned // stretch.block, blocks_until(1 / bar, 1)
     n_blocks = stretch.n_blocks(min(length, planned))
-    rows = [_blocks(one, stretch.start, stretch.block, n_blocks) for one in minutes]
-    paths = [log_e_process(np.sign(row[0] - row[1]).astype(np.int8)) for row in rows]
+    rows = [_blocks(one, stretch.block, n_blocks) for one in minutes]
+    paths = [log_e_process(row[0] - row[1], row[0] + row[1]) for row in rows]
     mean = stretch.log_e + (average_log_e(paths) if n_blocks else np.zeros(0))
-    crossed = np.flatnonzero(mean >= math.log(1 / request.alpha))
+    crossed = np.flatnonzero(mean >= math.log(bar))
+    forecast = _forecast(minutes, stretch, request, min(stretch.start, length))
     answer: Answer = "not settled"
     if len(crossed):
         answer = "different"
-    elif length >= stretch.start and n_planned < needed:
+    elif n_planned < needed or stretch.start >= planned:
         answer = "cannot tell"
     elif length < stretch.start:
-        answer = "warming up" if n_planned >= needed else "cannot tell"
+        answer = "warming up"
+    elif forecast is not None and forecast.chance < LIKELY:
+        answer = "cannot tell"
     return ShadowFinding(
         answer=answer,
         alpha=request.alpha,
         e_value=float(np.exp(mean.max())) if n_blocks else math.exp(stretch.log_e),
-        settled_after_minutes=stretch.start + (int(crossed[0]) + 1) * stretch.block if len(crossed) else None,
+        settled_after_minutes=max(stretch.start, (int(crossed[0]) + 1) * stretch.block) if len(crossed) else None,
         minutes=length,
         warm_up_minutes=stretch.start,
         tau_minutes=stretch.tau,
@@ -147,50 +191,86 @@ def find(minutes: Sequence[CameraMinutes], request: ShadowRequest) -> ShadowFind
         n_blocks=n_blocks,
         n_blocks_planned=n_planned,
         n_blocks_needed=needed,
-        rate=_rate(minutes, rows, stretch.start, stretch.block * n_blocks),
+        chance=forecast.chance if forecast else None,
+        days_needed=forecast.days if forecast else None,
+        rate=_rate(minutes, rows, stretch.block * n_blocks),
         cameras=tuple(
-            _camera(one, row, path, stretch.start, stretch.block * n_blocks)
+            _camera(one, row, path, stretch.block * n_blocks)
             for one, row, path in zip(minutes, rows, paths, strict=True)
         ),
     )
 
 
+class _Forecast(NamedTuple):
+    chance: float
+    """Of seeing a loss of LOST_RECALL on one camera in the planned time, the mean over cameras"""
+    days: int | None
+
+
+def _forecast(
+    minutes: Sequence[CameraMinutes], stretch: _Stretch, request: ShadowRequest, end: int
+) -> _Forecast | None:
+    """Return what the rest can show, by what was seen until the stretch began; None: that is too little."""
+    block = min(stretch.block, end // 2)
+    if not block or not minutes:
+        return None
+    rows = [_blocks(one, block, end // block) for one in minutes]
+    alone = sum(float((row[0] + row[1]).sum()) for row in rows)
+    varied = sum(float(np.var(row[0] - row[1], ddof=1)) for row in rows)
+    scale = max(varied * (end // block) / alone, 1.0) if alone else 1.0
+    longer = stretch.block / block
+    cameras = []
+    for row in rows:
+        shift = LOST_RECALL * longer * float((row[0] + row[2]).mean())
+        cameras.append(Growth(shift, longer * float((row[0] + row[1]).mean()) + shift, scale))
+
+    def chance(n_minutes: float) -> float:
+        n_blocks = int(n_minutes) // stretch.block
+        return sum(one.chance(request.alpha / _LEFT_CORRELATION, len(cameras), n_blocks) for one in cameras) / len(
+            cameras
+        )
+
+    days = bisect.bisect_left(range(1, _MOST_DAYS + 1), LIKELY, key=lambda n: chance(n * _DAY)) + 1
+    return _Forecast(chance(request.hours * 60), days if days <= _MOST_DAYS else None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """Time that is tested in blocks of one length."""
+    """A length of blocks that time is tested in, all of it from the first minute on."""
 
     start: int
-    """Minutes since the test began; in the future: the scene is still being measured"""
+    """When it is looked at first, minutes since the test began; in the future: the scene is still being measured"""
     block: int
     tau: float
     log_e: float = 0.0
-    """Of the stretches before, where they lost; what they won by blocks that were too short is not kept"""
+    """Of the lengths before, where they lost; what they won by blocks that were too short is not kept"""
+    is_tested: bool = False
 
     def n_blocks(self, end: int) -> int:
-        return max(end - self.start, 0) // self.block
+        return end // self.block if self.is_tested and end >= self.start else 0
 
 
 def _last_stretch(minutes: Sequence[CameraMinutes], request: ShadowRequest, length: int, planned: int) -> _Stretch:
-    """Return the stretch that is tested now: the scene is measured at the end of the warm-up and at each doubling.
+    """Return the length that is tested now: the scene is measured at the end of the warm-up and at each doubling.
 
-    A length is chosen by what was before its blocks, whenever one looks. Where a longer look shows that the blocks were
-    too short, the test begins again with longer ones; money that was lost until then stays lost, so that beginning
-    again is no new chance. A test that is settled is not taken back.
+    A length is chosen at these times, whenever one looks. What was before them is tested in it too: under the null the
+    signs of blocks are independent of counts and brightness, which decide on the length. (The persistence of the
+    differences themselves depends on signs, but makes blocks longer where they agree.) Where a longer look shows that
+    the blocks were too short, the test begins again with longer ones; money that was lost until then stays lost, so
+    that beginning again is no new chance. A test that is settled is not taken back.
     """
     start = min(request.warm_up_minutes, planned // 2)
     now = _Stretch(start, request.least_block_minutes, 0.0)
-    log_e, is_tested = 0.0, False
     while start <= length and start < planned:
         tau = _persistence(minutes, start)
         block = max(request.least_block_minutes, math.ceil(_BLOCKS_OF_TAU * tau))
+        lost = min(now.log_e, _log_e_of(minutes, now, start)) if now.is_tested else now.log_e
         if start < _SEEN_OF_TAU * tau:  # too short a look to be sure of it
-            log_e, is_tested = min(log_e, _log_e_of(minutes, now, start)) if is_tested else log_e, False
-            now = _Stretch(2 * start, block, tau, log_e)
-        elif not is_tested or block > _TOO_SHORT * now.block:
-            log_e = min(log_e, _log_e_of(minutes, now, start)) if is_tested else log_e
-            now, is_tested = _Stretch(start, block, tau, log_e), True
+            now = _Stretch(2 * start, block, tau, lost)
+        elif not now.is_tested or block > _TOO_SHORT * now.block:
+            now = _Stretch(start, block, tau, lost, is_tested=True)
         end = min(2 * start, length, planned)
-        if is_tested and _log_e_of(minutes, now, end, highest=True) >= math.log(1 / request.alpha):
+        if now.is_tested and _log_e_of(minutes, now, end, highest=True) >= math.log(_LEFT_CORRELATION / request.alpha):
             return now
         start *= 2
     return now
@@ -201,8 +281,8 @@ def _log_e_of(minutes: Sequence[CameraMinutes], stretch: _Stretch, end: int, *, 
     count = stretch.n_blocks(end)
     if not count:
         return stretch.log_e
-    rows = [_blocks(one, stretch.start, stretch.block, count) for one in minutes]
-    path = average_log_e([log_e_process(np.sign(row[0] - row[1]).astype(np.int8)) for row in rows])
+    rows = [_blocks(one, stretch.block, count) for one in minutes]
+    path = average_log_e([log_e_process(row[0] - row[1], row[0] + row[1]) for row in rows])
     return stretch.log_e + float(path.max() if highest else path[-1])
 
 
@@ -220,30 +300,28 @@ def _persistence(minutes: Sequence[CameraMinutes], end: int) -> float:
 _Columns = tuple[Floats, Floats, Floats]
 
 
-def _blocks(one: CameraMinutes, warm_up: int, block: int, count: int) -> _Columns:
+def _blocks(one: CameraMinutes, block: int, count: int) -> _Columns:
     """Return champion only, challenger only and agreed of each block."""
     columns = (one.champion_only, one.challenger_only, one.agreed)
-    first, second, third = (
-        column[warm_up : warm_up + block * count].reshape(count, block).sum(axis=1) for column in columns
-    )
+    first, second, third = (column[: block * count].reshape(count, block).sum(axis=1) for column in columns)
     return first, second, third
 
 
-def _rate(minutes: Sequence[CameraMinutes], rows: Sequence[_Columns], warm_up: int, span: int) -> Interval | None:
+def _rate(minutes: Sequence[CameraMinutes], rows: Sequence[_Columns], span: int) -> Interval | None:
     alone = np.concatenate([row[0] + row[1] for row in rows]) if rows else np.zeros(0)
     both = np.concatenate([row[2] for row in rows]) if rows else np.zeros(0)
     used = alone + both > 0
     if not used.any():
         return None
-    n_images = int(sum(one.images[warm_up : warm_up + span].sum() for one in minutes))
+    n_images = int(sum(one.images[:span].sum() for one in minutes))
     return korn_graubard(alone[used], (alone + both)[used], n_images=n_images)
 
 
-def _camera(one: CameraMinutes, row: _Columns, path: Floats, warm_up: int, span: int) -> CameraFinding:
+def _camera(one: CameraMinutes, row: _Columns, path: Floats, span: int) -> CameraFinding:
     sign = np.sign(row[0] - row[1])
     return CameraFinding(
         camera=one.camera,
-        n_images=int(one.images[warm_up : warm_up + span].sum()),
+        n_images=int(one.images[:span].sum()),
         agreed=int(row[2].sum()),
         champion_only=int(row[0].sum()),
         challenger_only=int(row[1].sum()),
