@@ -174,7 +174,7 @@ def test_where_nothing_differs_beyond_chance_equality_has_its_own_three_sentence
     assert sentence(compared(-0.03, 0.01, gate)).startswith("Not settled: whether the two are equal is open; ")
     assert sentence(compared(0.03, 0.05, gate)).startswith("No: the two are not equal; ")
     assert plain_answer(compared(0.03, 0.05, gate), CONTENT).next_step.startswith("Take “tuned”")
-    assert plain_answer(compared(-0.05, -0.03, gate), CONTENT).next_step.startswith("Take plain")
+    assert plain_answer(compared(-0.05, -0.03, gate), CONTENT).next_step.startswith("Take “plain”")
 
 
 def test_without_an_interval_the_sentence_speaks_of_these_images_alone() -> None:
