@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--keep-frames-days", type=float, default=14.0, metavar="N",
         help="keep frames with a disagreement so long; 0: none (default: 14)",
     )  # fmt: skip
-    start.add_argument("--warm-up-minutes", type=int, default=360, metavar="N", help="to measure the scene: 360")
+    start.add_argument("--warm-up-minutes", type=int, default=720, metavar="N", help="to measure the scene: 720")
     start.add_argument("--least-block-minutes", type=int, default=15, metavar="N", help="shortest block: 15")
     start.add_argument("--most-memory-mb", type=int, default=4096, metavar="MB", help="of the challenger: 4096")
     start.add_argument("--niceness", type=int, default=19, metavar="N", help="of the challenger: 19, the lowest")

@@ -58,7 +58,7 @@ def shadow_start(
     hours: float = 24.0,
     alpha: float = 0.05,
     keep_frames_days: float = 14.0,
-    warm_up_minutes: int = 360,
+    warm_up_minutes: int = 720,
     least_block_minutes: int = 15,
     most_memory_mb: int = 4096,
     niceness: int = 19,
