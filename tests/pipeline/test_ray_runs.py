@@ -22,11 +22,11 @@ Write = Callable[..., Path]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the `ray` extra"),
+    pytest.mark.skipif("LIFTGATE_RAY_STARTS" not in os.environ, reason="a job of its own: a cluster takes minutes"),
 ]
 
-_STARTS = int(
-    os.environ.get("LIFTGATE_RAY_STARTS", "2")
-)  # of a node, which Ray gives 30 s to come up: on a busy machine most do not
+_STARTS = int(os.environ.get("LIFTGATE_RAY_STARTS", "2"))
+"""Tries to start two nodes: Ray gives one 30 s to come up, and on a busy machine most do not"""
 _CLUSTER = """
 import json, os, sys, time
 import ray
@@ -101,7 +101,6 @@ def test_two_nodes_give_the_verdict_and_ledger_of_none_with_one_killed_in_the_mi
     assert bodies(path) == expected[1]
 
 
-@pytest.mark.skipif("LIFTGATE_RAY_STARTS" not in os.environ, reason="a start of Ray takes minutes on a busy machine")
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_that_is_started_here_listens_on_loopback_only(write_study: Write) -> None:
     path = write_study(engine={"use": "ray", "workers": 1}, flow=["train"])
