@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import os
 from collections.abc import Callable
@@ -107,5 +108,5 @@ def test_ultralytics_and_libreyolo_are_compared_by_the_same_evaluator(
     assert result.verdicts["lift"]["word"] in ("FAIL", "MARGINAL", "PASS")
     ledger = Ledger(path.parent / "runs/colours/ledger.sqlite")
     ledger.verify()
-    notes = api.report(path).read_text()
+    notes = html.unescape(api.report(path).read_text(encoding="utf-8"))
     assert "this arm's weights are MIT" in notes and "this arm's weights are AGPL-3.0" in notes
