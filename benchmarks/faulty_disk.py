@@ -259,6 +259,8 @@ class Trial:
             handle = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(handle, 1)
             os.dup2(handle, 2)
+            sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # a test runner has put its own there
+            sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
             given = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
             os.environ["PYTHONPATH"] = os.pathsep.join([*([str(self.home)] if mode else []), *given])
             os.environ |= {f"XDG_{one.upper()}_HOME": str(self.folder / one) for one in ("cache", "state")}

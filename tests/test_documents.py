@@ -152,6 +152,7 @@ OWN_FILES = {
     "ledger/entry.py": "entries that Liftgate wrote, checked by hash",
     "ledger/head_file.py": "number and hash that Liftgate wrote",
     "ledger/runs.py": "run.json",
+    "engines/mirror.py": "what Liftgate wrote into its store",
     "locks.py": "who holds a lock",
     "pipeline/control/status_file.py": "status",
     "pipeline/control/stop_request.py": "a request to stop",

@@ -24,14 +24,9 @@ def load(name: str) -> ModuleType:
 )
 def test_a_fault_at_a_place_of_writing_leaves_nothing_half(tmp_path: Path, command: str, mode: str, every: int) -> None:
     faulty = load("faulty_disk")
-    source, trial = tmp_path / "source", faulty.Trial(tmp_path)
-    source.mkdir()
-    faulty.material(source)
-    trial.fresh(source)
-    sound, _ = trial.run(faulty.COMMANDS[command])
-    trial.fresh(source)
-    trial.run(faulty.COMMANDS[command], "record")
-    places = sorted(trial.places())
+    source, trial = faulty.prepared(tmp_path, "")
+    sound = faulty.recorded(trial, source, command)
+    places = sorted(sound.places)
     assert len(places) >= 5, "the list of places comes from what the code does"
     for place in places[::every]:
         assert faulty.try_place(trial, source, command, mode, place, 1, sound) == [], place

@@ -43,7 +43,7 @@ def test_a_planted_fault_is_found(id_: str, plant: object, small: SmallSet) -> N
 STOPS = """
     data.path data.empty classes.mismatch labels.geometry labels.out_of_range labels.dropped_image
     labels.malformed labels.unreadable labels.missing images.unreadable splits.same splits.leak_group
-    splits.leak_exact splits.leak_source splits.missing recipe.lr_ignored recipe.unknown recipe.value
+    splits.leak_exact splits.leak_source splits.missing recipe.lr_ignored recipe.unknown recipe.value recipe.queries
     weights.missing weights.unreadable weights.untrusted weights.classes pose.flip_idx pose.kpt_shape
     probe.not_learned environment.versions environment.disk licence.conflict model.unusable
 """

@@ -39,7 +39,7 @@ def log_e_process(differences: Floats, counts: Floats) -> Floats:
         counts: (n,) both together.
 
     >>> np.exp(log_e_process(np.array([3.0, 5.0, 4.0]), np.array([5.0, 6.0, 6.0]))).round(2).tolist()
-    [1.0, 1.63, 2.92]
+    [1.0, 1.44, 2.26]
     """
     totals = np.cumsum(counts)
     scale = np.maximum(np.cumsum(differences**2) / np.where(totals > 0, totals, 1.0), 1.0)

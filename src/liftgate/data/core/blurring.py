@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from liftgate.data.core.pictures import open_picture
 from liftgate.documents import LARGE, DocumentError, load_json
 from liftgate.errors import DataError
 
@@ -61,7 +62,7 @@ def blurred(path: Path, boxes: Sequence[Box]) -> bytes:
         DataError: the image cannot be read.
     """
     try:
-        with Image.open(path) as opened:
+        with open_picture(path) as opened:
             image = ImageOps.exif_transpose(opened).convert("RGB")
     except OSError as error:
         raise DataError(f"not an image: {error}", where=path) from error
