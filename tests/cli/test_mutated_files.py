@@ -149,7 +149,7 @@ def test_a_mutated_file_ends_in_a_result_or_one_message(
             assert time.process_time() - begun < 5, changed
 
 
-MUTATIONS = int(os.environ.get("LIFTGATE_MUTATIONS", "60"))
+MUTATIONS = int(os.environ.get("LIFTGATE_MUTATIONS", "30"))
 """For each kind of file"""
 EXPECTED: dict[str, tuple[int, ...]] = {"API mapping": (1, 2)}
 """Exit codes, where nobody answers at the address"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,11 @@ from liftgate.training import launch
 
 # Looked for, not imported: it brings torch into this process.
 _ABSENT = importlib.util.find_spec("libreyolo") is None or importlib.util.find_spec("torch") is None
-pytestmark = [pytest.mark.train, pytest.mark.skipif(_ABSENT, reason="needs the `libreyolo` extra")]
+pytestmark = [
+    pytest.mark.train,
+    pytest.mark.skipif(_ABSENT, reason="needs the `libreyolo` extra"),
+    pytest.mark.skipif("LIFTGATE_LIBREYOLO" not in os.environ, reason="a job of its own: minutes of training"),
+]
 
 RECIPE = {"epochs": 3, "batch": 4, "imgsz": 64, "lr0": 0.01, "warmup_epochs": 0, "no_aug_epochs": 1, "ema_decay": 0.5}
 
