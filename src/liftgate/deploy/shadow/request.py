@@ -42,7 +42,7 @@ class ShadowRequest(msgspec.Struct, frozen=True):
     keep_frames_days: float = 14.0
     """Frames with a disagreement are kept so long; 0: none is"""
     warm_up_minutes: int = 720
-    """At the start, to measure how long a scene stays the same; not tested"""
+    """At the start, to measure how long a scene stays the same; tested too, once it is over"""
     least_block_minutes: int = 15
     most_memory_mb: int = 4096
     """Of the challenger's process"""
