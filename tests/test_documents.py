@@ -163,6 +163,7 @@ OWN_FILES = {
     "checks/images/fact_cache.py": "a cache",
     "checks/rule_pages.py": "a file of the package's own sources",
     "backends/toy.py": "the toy backend's state",
+    "backends/prediction_output.py": "parts of predictions that workers wrote, compared by hash",
     "backends/sidecar.py": "hashes of a state that Liftgate wrote",
     "deploy/bench/contender.py": "answers of a child process",
     "deploy/bench/worker.py": "commands of the parent process",

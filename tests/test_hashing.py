@@ -58,6 +58,7 @@ def test_a_hash_never_changes_between_versions() -> None:
     assert content_hash({"lr0": 0.01, "epochs": 300, "names": ["a", "b"], "none": None}) == (
         "d64e8cbcae4a02ca2bdf793ede14444a729bf9112fe89955f0ef33dc6270b4be"
     )
+    assert content_hash({"a", "b", 3}).startswith("beb876dd47b535f8")
 
 
 def test_joined_strings_and_nested_lists_are_not_confused() -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from liftgate.diagnosis import explain as explain
     from liftgate.errors import LiftgateError as LiftgateError
     from liftgate.errors import UsageError as UsageError
+    from liftgate.evaluation.more_data import Worth as Worth
     from liftgate.evaluation.records import Comparison as Comparison
     from liftgate.evaluation.records import Comparisons as Comparisons
     from liftgate.evaluation.records import Evaluation as Evaluation
@@ -53,10 +54,10 @@ if TYPE_CHECKING:
     from liftgate.live.server import board as board
     from liftgate.pipeline.control.detach import Detached as Detached
     from liftgate.pipeline.control.status import Status as Status
+    from liftgate.pipeline.flow_plan import Planned as Planned
     from liftgate.pipeline.model_predictions import PredictionResult as PredictionResult
     from liftgate.pipeline.planning.prices import Costs as Costs
     from liftgate.pipeline.preparing import Preparation as Preparation
-    from liftgate.pipeline.runner import Planned as Planned
     from liftgate.services.benching import bench as bench
     from liftgate.services.checking import check as check
     from liftgate.services.checking import mend_mistakes as mend_mistakes
@@ -113,7 +114,6 @@ if TYPE_CHECKING:
     from liftgate.services.study_runs import report as report
     from liftgate.services.study_runs import run as run
     from liftgate.services.watching import watch as watch
-    from liftgate.services.worth import Worth as Worth
     from liftgate.services.worth import worth as worth
     from liftgate.stats.interval import Interval as Interval
     from liftgate.study.templates import init as init
@@ -206,7 +206,7 @@ TYPES = {
     "MirrorResult": "liftgate.deploy.registry.mirror",
     "ModelVersion": "liftgate.deploy.registry.version",
     "Plan": "liftgate.services.study_runs",
-    "Planned": "liftgate.pipeline.runner",
+    "Planned": "liftgate.pipeline.flow_plan",
     "PredictionResult": "liftgate.pipeline.model_predictions",
     "Predictions": "liftgate.data.core.predictions",
     "Preparation": "liftgate.pipeline.preparing",
@@ -224,7 +224,7 @@ TYPES = {
     "Verdict": "liftgate.evaluation.records",
     "WatchResult": "liftgate.deploy.watching.watcher",
     "WatchSettings": "liftgate.deploy.watching.watcher",
-    "Worth": "liftgate.services.worth",
+    "Worth": "liftgate.evaluation.more_data",
 }
 """Public class → module where it is defined"""
 

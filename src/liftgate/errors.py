@@ -25,6 +25,10 @@ EXIT_CODES = {"PASS": 0, "FAIL": 10, "MARGINAL": 11}
 
 
 _OS_HINT = "the same command goes on once that is seen to; LIFTGATE_TRACEBACK=1 shows where it happened"
+_NO_LOCKS = (
+    "this file system has no locks that work (a network file system without its lock service, or mounted without): "
+    "have it mounted with locks, or put the study on another one"
+)
 _OS_HINTS = {
     errno.ENOSPC: "make room on the disk: the same command goes on",
     errno.EDQUOT: "your quota is used up: make room, then the same command goes on",
@@ -33,12 +37,24 @@ _OS_HINTS = {
     errno.ENOTDIR: "this is a file, and a folder is needed: name another",
     errno.EROFS: "nothing can be written there: name another folder, or copy the study to one",
     errno.ENAMETOOLONG: "a shorter path",
+    errno.ENOLCK: _NO_LOCKS,
 }
 
 
 def os_error_hint(error: OSError) -> str:
     """Return what to do about an error of the operating system."""
     return _OS_HINTS.get(error.errno or 0, _OS_HINT)
+
+
+def os_error_place(error: OSError) -> str | None:
+    """Return the path that an error of the operating system is about: where a copy fills a disk, its target.
+
+    >>> os_error_place(OSError(errno.ENOSPC, "No space left on device", "source/a", None, "target/a"))
+    'target/a'
+    """
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename2 is not None
+    place = error.filename2 if full else error.filename
+    return None if place is None else str(place)
 
 
 _SQLITE_FULL = (13, 778)
@@ -61,6 +77,10 @@ def with_full_disk_hint(error: BaseException) -> str:
     """Return an error in one line, with what to do where a disk is full; for problems that end nothing."""
     hint = full_disk_hint(error)
     return f"{error}; {hint}" if hint else str(error)
+
+
+_LONGEST_PART = 2000
+"""Characters of one part of a message: a stranger's file may hold a name of a megabyte"""
 
 
 class LiftgateError(Exception):
@@ -105,7 +125,12 @@ class LiftgateError(Exception):
 
 
 def _one_line(text: str) -> str:
-    """Return text in which a line break, as in a file's name, is an escape: it must not look like another message."""
+    """Return text in which a line break, as in a file's name, is an escape: it must not look like another message.
+
+    What is longer than any name is cut in its middle.
+    """
+    if len(text) > _LONGEST_PART:
+        text = f"{text[: _LONGEST_PART // 2]} … {text[-_LONGEST_PART // 2 :]}"
     return text.replace("\n", "\\u000a")
 
 

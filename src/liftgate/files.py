@@ -268,6 +268,15 @@ def require_empty(folder: Path) -> None:
         raise DataError("the folder is not empty", where=folder, hint="name a new folder: no existing file is replaced")
 
 
+def names_below(folder: Path) -> list[str]:
+    """Return the paths of all files below a folder, relative to it and with `/`; a link to a folder counts as one."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        links = [name for name in folders if (Path(place) / name).is_symlink()]
+        found += [(Path(place) / name).relative_to(folder).as_posix() for name in (*names, *links)]
+    return sorted(found)
+
+
 def fsync_folder(folder: Path) -> None:
     """Sync `folder` to disk, so that a rename in it survives a power failure."""
     handle = os.open(folder, os.O_RDONLY)

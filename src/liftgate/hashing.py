@@ -14,7 +14,7 @@ import dataclasses
 import errno
 import hashlib
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,26 @@ def row_hash(*cells: str | bytes | int) -> str:
     return hashlib.sha256(repr(cells).encode()).hexdigest()
 
 
+def row_checksum(*cells: str | int | float) -> int:
+    """Return 60 bits of the SHA-256 of the cells of one row of a database, as an integer that SQLite takes.
+
+    The same for what was written and for what SQLite returns for it, so a column's values are all of its own type.
+
+    >>> row_checksum("a", 1.5) == row_checksum("a", 1.25)
+    False
+    """
+    return int(hashlib.sha256(repr(cells).encode("utf-8", "surrogatepass")).hexdigest()[:15], 16)
+
+
+def is_sound_row(row: Sequence[Any]) -> bool:
+    """Return whether a row whose last cell is its `row_checksum` is what was written; rows of older versions have None.
+
+    >>> is_sound_row(("a", 1.5, row_checksum("a", 1.5))), is_sound_row(("b", 1.5, row_checksum("a", 1.5)))
+    (True, False)
+    """
+    return row[-1] is None or row_checksum(*row[:-1]) == row[-1]
+
+
 def short(hash_: str) -> str:
     """Return the first 12 digits of a hash, for messages and pages; records keep all 64."""
     return hash_[:12]
@@ -71,6 +91,18 @@ def file_hash(path: Path) -> str:
 
 
 def _feed(value: Any, out: Callable[[bytes], None]) -> None:
+    kind = type(value)
+    if kind is str:  # nearly all values are one of these three
+        _feed_text(value, out)
+    elif kind is int:
+        _tagged(b"i", b"%d" % value, out)
+    elif kind is tuple or kind is list:
+        _feed_items(value, out)
+    else:
+        _feed_other(value, out)
+
+
+def _feed_other(value: Any, out: Callable[[bytes], None]) -> None:
     # bool before int, because True is an int in Python.
     if value is None:
         out(b"n")
@@ -89,11 +121,9 @@ def _feed(value: Any, out: Callable[[bytes], None]) -> None:
     elif isinstance(value, Mapping):
         _feed_mapping(value, out)
     elif isinstance(value, list | tuple):
-        _tagged(b"l", str(len(value)).encode(), out)
-        for item in value:
-            _feed(item, out)
+        _feed_items(value, out)
     elif isinstance(value, set | frozenset):
-        _feed(sorted(content_hash(item) for item in value), lambda part: out(b"u" + part))
+        _feed_set(value, out)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         _tagged(b"d", type(value).__name__.encode(), out)
         _feed({f.name: getattr(value, f.name) for f in dataclasses.fields(value) if _is_hashed(value, f)}, out)
@@ -101,6 +131,15 @@ def _feed(value: Any, out: Callable[[bytes], None]) -> None:
         _feed_array(value, out)
     else:
         raise TypeError(f"no content hash for {type(value).__name__}: it would depend on the machine")
+
+
+def _feed_set(value: Iterable[Any], out: Callable[[bytes], None]) -> None:
+    # Each part of the list of its items' hashes, tag and payload, has a u before it: written down in ledgers so.
+    hashes = [content_hash(item).encode() for item in value]
+    count = b"%d" % len(hashes)
+    out(b"ul%d:u%b" % (len(count), count))
+    for one in sorted(hashes):
+        out(b"us64:u" + one)
 
 
 def _is_hashed(record: Any, field: dataclasses.Field[Any]) -> bool:
@@ -119,8 +158,13 @@ def _feed_text(value: str, out: Callable[[bytes], None]) -> None:
 
 
 def _tagged(tag: bytes, payload: bytes, out: Callable[[bytes], None]) -> None:
-    out(tag + str(len(payload)).encode() + b":")
-    out(payload)
+    out(b"%b%d:%b" % (tag, len(payload), payload))
+
+
+def _feed_items(value: Sequence[Any], out: Callable[[bytes], None]) -> None:
+    _tagged(b"l", b"%d" % len(value), out)
+    for item in value:
+        _feed(item, out)
 
 
 def _feed_mapping(value: Mapping[Any, Any], out: Callable[[bytes], None]) -> None:

@@ -8,6 +8,7 @@ which process is the owner, or was.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -75,7 +76,7 @@ class FolderLock:
         if self._handle < 0:
             self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB, self._path)
         except BlockingIOError:
             return None
         owner = LockOwner.current()
@@ -96,7 +97,7 @@ class FolderLock:
         except OSError:
             return None
         try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            _flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB, self._path)
         except BlockingIOError:
             return self.last_owner() or LockOwner(0, "")
         finally:
@@ -124,7 +125,7 @@ def waiting_lock(path: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):  # a file system without byte locks: the order is undefined
             number = _take_queue_number(handle)
             fcntl.lockf(handle, fcntl.LOCK_EX, 1, _FIRST_QUEUE_BYTE + number - 1)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _flock(handle, fcntl.LOCK_EX, path)
         yield
     finally:
         os.close(handle)
@@ -141,6 +142,17 @@ def _take_queue_number(handle: int) -> int:
     fcntl.lockf(handle, fcntl.LOCK_EX, 1, _FIRST_QUEUE_BYTE + number)
     fcntl.lockf(handle, fcntl.LOCK_UN, 1, 0)
     return number
+
+
+def _flock(handle: int, operation: int, path: Path) -> None:
+    """Call `flock`; the error of a file system without locks names the file, which the system's own does not."""
+    try:
+        fcntl.flock(handle, operation)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        number = errno.ENOLCK if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS) else error.errno
+        raise OSError(number, os.strerror(number or errno.EIO), str(path)) from None
 
 
 def process_start(pid: int) -> str:

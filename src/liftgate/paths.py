@@ -11,10 +11,12 @@ def lexical(path: Path | str) -> Path:
 
     Not Path.resolve(): the label of a linked image is next to the link, not next to its target.
 
-    >>> lexical("/a/b/../c").as_posix()
-    '/a/c'
+    >>> lexical("/a/b/../c").as_posix(), lexical("//a").as_posix()
+    ('/a/c', '/a')
     """
-    return Path(os.path.normpath(Path(path).absolute()))
+    found = os.path.normpath(Path(path).absolute())
+    # POSIX leaves open what two slashes at the start mean, and Python keeps them: no folder would hold such a path.
+    return Path(found[1:] if os.sep == "/" and found.startswith("//") else found)
 
 
 def is_file(path: Path) -> bool:

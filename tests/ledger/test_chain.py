@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import shutil
@@ -74,6 +75,21 @@ def test_entries_come_back_as_they_were_written_in_order_and_by_kind(ledger: Led
     assert (first.seq, second.seq, second.previous) == (1, 2, first.hash)
     assert ledger.head == second.hash
     assert ledger.verify() == 2
+
+
+def test_entries_after_a_number_and_one_by_its_number_are_what_a_full_read_has(ledger: Ledger) -> None:
+    for number in range(6):
+        ledger.append("gate" if number % 3 == 2 else "note", {"text": str(number)})
+    for reader in (ledger, Ledger(ledger.path)):
+        for after in range(8):
+            for kind in (None, "note", "gate"):
+                assert reader.entries(kind, after=after) == [e for e in ledger.entries(kind) if e.seq > after]
+        assert [reader.entry(number) for number in range(1, 7)] == ledger.entries()
+        with pytest.raises(LedgerError, match="no entry 7"):
+            reader.entry(7)
+    touch(ledger, "UPDATE entries SET body = replace(body, '3', '8') WHERE seq = 4")
+    with pytest.raises(LedgerError, match="entry 4 was changed"):
+        ledger.entry(4)
 
 
 @settings(
@@ -309,18 +325,28 @@ USES: dict[str, Callable[[Ledger], object]] = {
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 @pytest.mark.parametrize("fresh", [True, False], ids=["another process", "the same object"])
-def test_one_changed_digit_is_noticed_by_every_use(
+def test_one_changed_digit_is_noticed_by_every_use_that_returns_it(
     tmp_path: Path, use: Callable[[Ledger], object], fresh: bool
 ) -> None:
     ledger = filled(tmp_path / "ledger.sqlite")
     assert len(ledger.entries()) == 5
     ledger.append("gate", {})
     touch(ledger, "UPDATE entries SET body = replace(body, '3', '8') WHERE seq = 4")
-    if not fresh and use in (USES["entries of another kind"], USES["head"]):
-        assert use(ledger), "what is returned was checked, and is as it was then"
+    if not fresh and use in (USES["entries of another kind"], USES["head"], USES["append"]):
+        assert use(ledger), "entry 4 is not returned, and was checked by this object when it was sound"
+        with pytest.raises(LedgerError, match="entry 4 was changed"):
+            ledger.verify()
         return
     with pytest.raises(LedgerError, match="entry 4 was changed"):
         use(Ledger(ledger.path) if fresh else ledger)
+
+
+@pytest.mark.parametrize("use", ["head", "append"])
+def test_nothing_is_built_on_a_last_entry_that_was_changed(tmp_path: Path, use: str) -> None:
+    ledger = filled(tmp_path / "ledger.sqlite")
+    touch(ledger, "UPDATE entries SET body = replace(body, '4', '8') WHERE seq = 5")
+    with pytest.raises(LedgerError, match="entry 5 was changed"):
+        USES[use](ledger)
 
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
@@ -399,6 +425,28 @@ def test_a_full_disk_has_its_hint(tmp_path: Path) -> None:
         ledger.append_if("note", full)
     assert refused.value.hint is not None and "make room" in refused.value.hint
     assert ledger.verify() == 1
+
+
+@pytest.mark.parametrize("entries", [0, 1])
+def test_a_disk_that_is_full_at_the_commit_has_its_hint(
+    entries: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = filled(tmp_path / "ledger.sqlite", entries)
+
+    class FullAtCommit(sqlite3.Connection):
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if sql == "COMMIT":
+                error = sqlite3.OperationalError("database or disk is full")
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise error
+            return super().execute(sql, *values)
+
+    with monkeypatch.context() as full:
+        full.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=FullAtCommit))
+        with pytest.raises(LedgerError, match="disk is full") as refused:
+            ledger.append("note", {"text": "a"})
+    assert refused.value.hint is not None and "make room" in refused.value.hint
+    assert ledger.append("note", {"text": "a"}).seq == entries + 1 == Ledger(ledger.path).verify()
 
 
 def test_writers_wait_in_one_line(tmp_path: Path) -> None:

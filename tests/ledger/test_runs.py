@@ -62,26 +62,10 @@ def test_processes_at_once_never_share_a_folder(tmp_path: Path) -> None:
     assert len(names) == len(set(names)) == 30
 
 
-def test_a_killed_paused_or_failed_run_is_found_again_by_its_key_and_a_finished_one_is_not(tmp_path: Path) -> None:
-    killed = RunFolder.create(tmp_path, "a", "k1", now=WHEN)
-    paused = RunFolder.create(tmp_path, "b", "k2", now=WHEN)
-    finished = RunFolder.create(tmp_path, "c", "k3", now=WHEN)
-    failed = RunFolder.create(tmp_path, "d", "k4", now=WHEN)
-    paused.pause()
-    finished.finish(CURVE, FACTS)
-    failed.fail(RuntimeError("no memory"))
-    assert RunFolder.unfinished(tmp_path, "k1") == killed
-    assert RunFolder.unfinished(tmp_path, "k2") == paused
-    assert RunFolder.unfinished(tmp_path, "k3") is None
-    assert RunFolder.unfinished(tmp_path, "k4") == failed
-    assert RunFolder.unfinished(tmp_path / "nowhere", "k1") is None
-
-
 def test_a_folder_that_was_killed_while_it_was_made_stands_in_nobodys_way(tmp_path: Path) -> None:
     (tmp_path / "20261105T140309Z_a").mkdir()
     run = RunFolder.create(tmp_path, "a", "k", now=WHEN)
     assert run.name == "20261105T140309Z_a_002"
-    assert RunFolder.unfinished(tmp_path, "k") == run
     assert "| unreadable |" in write_report(tmp_path).read_text()
     with pytest.raises(LedgerError, match="no readable run"):
         RunFolder(tmp_path / "20261105T140309Z_a").read()

@@ -15,9 +15,12 @@ from liftgate.errors import LedgerError
 from liftgate.files import write_text
 from liftgate.hashing import short
 from liftgate.ledger.chain import Ledger
+from liftgate.ledger.last_run import newest_answers
+from liftgate.ledger.mistake_records import MistakesEntry
 from liftgate.ledger.records import VerdictEntry
 from liftgate.ledger.results import RunEntry
 from liftgate.ledger.runs import RunFolder, RunRecord, run_folders, table_row, value_text
+from liftgate.ledger.worth_records import WorthEntry
 from liftgate.progress import duration
 
 _SHOWN = ("mAP50", "mAP50-95", "pose_mAP50-95")
@@ -57,6 +60,10 @@ def write_all_runs(results: Path) -> Path:
         head = ["study", "gate", "verdict", "in words"]
         lines += ["## Better or worse, by verdict", "", table_row(head), table_row(["---"] * len(head))]
         lines += [*map(table_row, verdicts), ""]
+    if searched := [line for path in folders for line in _mistakes(path)]:
+        lines += ["## Likely mistakes in labels", "", *(f"- {line}" for line in searched), ""]
+    if answers := [line for path in folders for line in _worth(path)]:
+        lines += ["## What more data would bring", "", *(f"- {line}" for line in answers), ""]
     path = results / "REPORT.md"
     write_text(path, "\n".join(lines))
     return path
@@ -145,3 +152,21 @@ def _verdicts(study: Path) -> Iterator[list[str]]:
             newest[verdict.gate] = verdict
     for verdict in newest.values():
         yield [study.name, verdict.gate, verdict.word, verdict.sentence.removeprefix(f"{verdict.word}: ")]
+
+
+def _mistakes(study: Path) -> Iterator[str]:
+    """Yield the searches of a study's newest run for label mistakes."""
+    if not (study / "ledger.sqlite").is_file():
+        return
+    with suppress(LedgerError):
+        found = newest_answers(Ledger(study / "ledger.sqlite"), MistakesEntry)
+        yield from (_one_line(f"{study.name}: {one.text}.") for one in found)
+
+
+def _worth(study: Path) -> Iterator[str]:
+    """Yield what more data would bring, by the answers of a study's newest run."""
+    if not (study / "ledger.sqlite").is_file():
+        return
+    with suppress(LedgerError):
+        found = newest_answers(Ledger(study / "ledger.sqlite"), WorthEntry)
+        yield from (_one_line(f"{study.name}: {one.text}") for one in found)

@@ -19,49 +19,36 @@ from urllib.parse import quote
 
 from liftgate.errors import LedgerError, full_disk_hint
 from liftgate.hashing import short
+from liftgate.ledger import model_records, production_records, records
 from liftgate.ledger.entry import HASHED, Entry, R, Row, canonical_body
 from liftgate.ledger.head_file import RECOVERY_HINT, Head, HeadFile
-from liftgate.ledger.model_records import ModelExportEntry, PromotionEntry, VersionEntry
-from liftgate.ledger.production_records import DriftEntry
-from liftgate.ledger.records import (
-    Body,
-    CheckEntry,
-    DataEntry,
-    DecisionEntry,
-    EvaluationEntry,
-    FlowEntry,
-    GateEntry,
-    IgnoreEntry,
-    LedgerRecord,
-    LockboxEntry,
-    NoteEntry,
-    SampleEntry,
-    StepEntry,
-    StudyEntry,
-    VerdictEntry,
-)
+from liftgate.ledger.mistake_records import MistakesEntry
+from liftgate.ledger.records import Body, LedgerRecord
 from liftgate.ledger.results import RunEntry
+from liftgate.ledger.worth_records import WorthEntry
 from liftgate.locks import waiting_lock
 
 RECORDS: tuple[type[LedgerRecord], ...] = (
-    StudyEntry,
-    DataEntry,
-    GateEntry,
-    CheckEntry,
-    FlowEntry,
-    StepEntry,
+    records.StudyEntry,
+    records.DataEntry,
+    records.GateEntry,
+    records.CheckEntry,
+    records.FlowEntry,
+    records.StepEntry,
     RunEntry,
-    EvaluationEntry,
-    VerdictEntry,
-    DecisionEntry,
-    IgnoreEntry,
-    LockboxEntry,
-    NoteEntry,
-    SampleEntry,
-    VersionEntry,
-    ModelExportEntry,
-    PromotionEntry,
-    DriftEntry,
+    records.EvaluationEntry,
+    records.VerdictEntry,
+    records.DecisionEntry,
+    records.IgnoreEntry,
+    records.LockboxEntry,
+    records.NoteEntry,
+    records.SampleEntry,
+    model_records.VersionEntry,
+    model_records.ModelExportEntry,
+    model_records.PromotionEntry,
+    production_records.DriftEntry,
+    MistakesEntry,
+    WorthEntry,
 )
 KINDS = tuple(record.KIND for record in RECORDS)
 ORIGIN = "0" * 64
@@ -107,6 +94,8 @@ class Ledger:
     def append(self, kind: str, body: Body) -> Entry:
         """Append one entry and return it; safe with several processes at once.
 
+        What this object has checked before is not checked again, but for the last entry.
+
         Raises:
             LedgerError: the body is not plain JSON (NaN, a path, a key that is no string), or as `append_if`.
 
@@ -115,7 +104,7 @@ class Ledger:
         >>> ledger.append("note", {"text": "hello"}).seq
         1
         """
-        entry = self.append_if(kind, lambda _: body)
+        entry = self._append_one(kind, "", lambda _: body)
         assert entry is not None
         return entry
 
@@ -128,11 +117,15 @@ class Ledger:
         Raises:
             LedgerError: the file is damaged or the disk is full. Nothing was written.
         """
+        return self._append_one(kind, kind, decide)
+
+    def _append_one(self, kind: str, shown: str, decide: Callable[[Sequence[Entry]], Body | None]) -> Entry | None:
+        """Append what `decide` returns for the entries of the kind `shown`; "": it is shown none."""
         if kind not in KINDS:
             raise LedgerError(f"no kind of entry `{kind}`", hint="known: " + ", ".join(KINDS))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with waiting_lock(self.path.with_name(self.path.name + ".lock")):
-            row = self._append(kind, decide)
+            row = self._append(kind, shown, decide)
             if row is None:
                 return None
             self._checked.append(row.hash)
@@ -145,13 +138,24 @@ class Ledger:
         """Append a typed record; see `append`."""
         return self.append(record.KIND, record.to_body())
 
-    def entries(self, kind: str | None = None) -> list[Entry]:
-        """Return the entries in order, all or of one kind; none while there is no file.
+    def entries(self, kind: str | None = None, *, after: int = 0) -> list[Entry]:
+        """Return the entries in order, all or of one kind, whose number is above `after`; none while there is no file.
 
         Raises:
             LedgerError: the file is no ledger or cannot be read, or an entry was changed, removed or moved.
         """
-        return [row.entry() for row in self._read(kind)]
+        return [row.entry() for row in self._read(kind, after)]
+
+    def entry(self, number: int) -> Entry:
+        """Return one entry by its number.
+
+        Raises:
+            LedgerError: as `entries`; or there is none.
+        """
+        found = self._read(None, number - 1, number)
+        if not found:
+            raise LedgerError(f"there is no entry {number}", where=self.path)
+        return found[0].entry()
 
     def require_known_kinds(self) -> None:
         """Refuse a ledger with entries of a kind that this version does not know, before anything is appended.
@@ -235,7 +239,7 @@ class Ledger:
             db.backup(target)
         copy._head_file.write(self._checked[:entries])
 
-    def _read(self, kind: str | None) -> list[Row]:
+    def _read(self, kind: str | None, after: int = 0, last: int | None = None) -> list[Row]:
         # Read the head before the rows: a writer may add rows meanwhile, and the head must not be ahead of them.
         head = self._head_file.read()
         if not self.path.exists() or self.path.stat().st_size == 0:  # empty after a first append that failed
@@ -243,9 +247,9 @@ class Ledger:
             return []
         with self._connection("rw") as db:
             db.execute("BEGIN")  # one snapshot of the file for all statements
-            return self._checked_rows(db, kind, head)
+            return self._checked_rows(db, kind, head, after, last)
 
-    def _append(self, kind: str, decide: Callable[[Sequence[Entry]], Body | None]) -> Row | None:
+    def _append(self, kind: str, shown: str, decide: Callable[[Sequence[Entry]], Body | None]) -> Row | None:
         head = self._head_file.read()
         with self._connection("rwc") as db:
             # A rollback journal, not WAL: WAL loses pages on a reset before SQLite 3.51.3, and fails on network file
@@ -255,7 +259,7 @@ class Ledger:
             db.execute("BEGIN IMMEDIATE")
             for statement in _statements(_SCHEMA):
                 db.execute(statement)
-            rows = self._checked_rows(db, kind, head)
+            rows = self._checked_rows(db, shown, head)
             if (0 if head is None else head.seq) < len(self._checked):
                 # A process was killed before it wrote the head, which is at most one entry behind.
                 self._head_file.write(self._checked)
@@ -272,34 +276,38 @@ class Ledger:
             except sqlite3.Error:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
-                if db.execute("SELECT hash FROM entries WHERE seq = ?", (row.seq,)).fetchone() != (row.hash,):
+                if not _is_written(db, row):
                     raise
             return row
 
-    def _checked_rows(self, db: sqlite3.Connection, kind: str | None, head: Head | None) -> list[Row]:
-        """Return the rows of a kind (None: all) after checking all entries that were not checked before.
+    def _checked_rows(
+        self, db: sqlite3.Connection, kind: str | None, head: Head | None, after: int = 0, last: int | None = None
+    ) -> list[Row]:
+        """Return the rows of a kind (None: all) above `after`, up to `last`, after checking all entries that are new.
 
         Of entries checked before, those that are returned are compared with their known hash.
         """
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone():
-            self._head_file.check(
-                head, self._checked
-            )  # a process killed in the first append leaves a file without a table
+            # A process that was killed in the first append leaves a file without a table.
+            self._head_file.check(head, self._checked)
             return []
         found: list[Row] = []
         known = len(self._checked)
         if db.execute("SELECT COUNT(*) FROM entries WHERE seq <= ?", (known,)).fetchone() != (known,):
             self._checked, known = [], 0  # check all again, to find the missing one
-        if known and kind != "":
-            condition, values = ("", (known,)) if kind is None else (" AND kind = ?", (known, kind))
-            for cells in db.execute(f"SELECT {_COLUMNS} FROM entries WHERE seq <= ?{condition} ORDER BY seq", values):
+        if known:
+            # Of kind "" none is returned: the last one is compared, as what is appended names its hash.
+            some = (known - 1, known) if kind == "" else (after, known if last is None else min(known, last))
+            condition, values = (" AND kind = ?", [*some, kind]) if kind else ("", [*some])
+            query = f"SELECT {_COLUMNS} FROM entries WHERE seq > ? AND seq <= ?{condition} ORDER BY seq"
+            for cells in db.execute(query, values):
                 row = Row(*cells)
                 if not row.is_text or not row.content_hash() == row.hash == self._checked[row.seq - 1]:
                     raise self._changed_entry(row.seq)
                 found.append(row)
         self._check_rest(db, None if kind is None else kind.encode(), found)
         self._head_file.check(head, self._checked)
-        return found
+        return [row for row in found if kind != "" and row.seq > after and (last is None or row.seq <= last)]
 
     def _check_rest(self, db: sqlite3.Connection, kind: bytes | None, found: list[Row]) -> None:
         """Check the entries that were not checked before; add those of a kind (None: all) to `found`."""
@@ -358,6 +366,13 @@ class Ledger:
         except (sqlite3.Error, UnicodeDecodeError) as error:  # UnicodeDecodeError: SQLite's message quotes damaged text
             what = f"cannot be read or written: {error}"
             raise LedgerError(what, where=self.path, hint=full_disk_hint(error)) from error
+
+
+def _is_written(db: sqlite3.Connection, row: Row) -> bool:
+    """Return whether an entry is in the ledger after all; what raises here is not what went wrong first."""
+    with contextlib.suppress(sqlite3.Error):  # no table: this would have been the first entry
+        return bool(db.execute("SELECT hash FROM entries WHERE seq = ?", (row.seq,)).fetchone() == (row.hash,))
+    return False
 
 
 def _statements(script: str) -> list[str]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from liftgate.ledger.chain import Ledger
+from liftgate.ledger.mistake_records import MistakesEntry
 from liftgate.ledger.records import FlowEntry, LedgerRecord, StepEntry
 from liftgate.ledger.results import TrainResult
+from liftgate.ledger.worth_records import WorthEntry
+
+A = TypeVar("A", MistakesEntry, WorthEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,23 @@ def read_runs(ledger: Ledger) -> tuple[LastRun, ...]:
         wanted = set(flow.steps)
         runs.append(LastRun(flow, tuple(step for key, step in newest.items() if key in wanted)))
     return tuple(runs)
+
+
+def newest_answers(ledger: Ledger, record: type[A]) -> tuple[A, ...]:
+    """Return what steps of the newest run found, and those since; not what a step found that the flow no longer has.
+
+    Args:
+        ledger: of a study.
+        record: kind of entry, each of which names its step.
+    """
+    flows = ledger.entries(FlowEntry.KIND)
+    steps, last = (set(flows[-1].parse(FlowEntry).steps), flows[-1].seq) if flows else (set(), 0)
+    newest: dict[str, A] = {}
+    for entry in ledger.entries(record.KIND):
+        found = entry.parse(record)
+        if found.step in steps or entry.seq > last:
+            newest[found.step] = found
+    return tuple(newest.values())
 
 
 def trained_stages(steps: Sequence[StepEntry]) -> tuple[TrainedStage, ...]:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,12 @@ def preflight(folder: Path, **known: Any) -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
+    return _version_in(package, tuple(path.stat().st_mtime_ns for path in map(Path, sys.path) if path.is_dir()))
+
+
+@lru_cache(maxsize=64)
+def _version_in(package: str, written: tuple[int, ...]) -> str | None:
+    """Return the version of a package; read again once something was installed in the folders of `sys.path`."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self
 
 from liftgate.errors import LedgerError
+from liftgate.records import to_record
 from liftgate.study.literals import VerdictWord
 
 Body = Mapping[str, Any]
@@ -43,7 +44,7 @@ class LedgerRecord:
         import msgspec  # `liftgate ledger --help` needs none
 
         try:
-            return msgspec.convert(body, cls)
+            return to_record(body, cls)
         except msgspec.ValidationError as error:
             hint = "it was written by another version of Liftgate: `liftgate ledger show --json` has it as it is"
             raise LedgerError(f"{cls.KIND or cls.__name__}: {error}", hint=hint) from None

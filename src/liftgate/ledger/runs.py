@@ -10,12 +10,13 @@ results/        results.csv, args.yaml, results.png, confusion matrices, weights
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from liftgate.documents import LARGE, load_json
 from liftgate.errors import LedgerError
@@ -102,22 +103,6 @@ class RunFolder:
             folder.write(record)
             return folder
         raise LedgerError("no free name for a run folder", where=runs / name)
-
-    @classmethod
-    def unfinished(cls, runs: Path, key: str) -> RunFolder | None:
-        """Return the newest unfinished folder of the run `key`, to resume it; None: there is none."""
-        return cls.newest(runs, key, UNFINISHED)
-
-    @classmethod
-    def newest(cls, runs: Path, key: str, states: Sequence[State] = get_args(State)) -> RunFolder | None:
-        """Return the newest folder of the run `key` in one of the states; None: there is none."""
-        for folder in reversed(list(run_folders(runs))):
-            if not folder.record_path.is_file():
-                continue  # killed while it was created: nothing to resume; REPORT.md shows it
-            record = folder.read()
-            if record.key == key and record.state in states:
-                return folder
-        return None
 
     @property
     def name(self) -> str:
@@ -234,9 +219,9 @@ class RunFolder:
 def run_folders(runs: Path) -> Iterator[RunFolder]:
     """Yield the run folders, damaged ones included, in order of their names and so of time."""
     if runs.is_dir():
-        for path in sorted(runs.iterdir()):
-            if re.match(r"\d{8}T\d{6}Z_", path.name) and path.is_dir():
-                yield RunFolder(path)
+        with os.scandir(runs) as found:  # not iterdir, which asks the disk again for the kind of each
+            names = sorted(one.name for one in found if re.match(r"\d{8}T\d{6}Z_", one.name) and one.is_dir())
+        yield from (RunFolder(runs / name) for name in names)
 
 
 def write_report(runs: Path) -> Path:

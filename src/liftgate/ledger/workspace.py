@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liftgate.study.records import Study
-from liftgate.study.study_file import study_name
+from liftgate.study.study_file import study_name, study_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,10 @@ class Workspace:
 
 
 def results_folder(study_file: Path) -> Path:
-    """Return `Workspace.folder` of a study.yaml without reading more of it than the study's name.
+    """Return `Workspace.folder` of a study.yaml, or of its folder, without reading more of it than the study's name.
 
     Raises:
         StudyError: the file cannot be read, or has no name.
     """
-    return study_file.absolute().parent / "runs" / study_name(study_file)
+    path = study_path(study_file)
+    return path.absolute().parent / "runs" / study_name(path)

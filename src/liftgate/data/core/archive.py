@@ -13,7 +13,7 @@ from liftgate.data.core.safe_names import safe_path
 from liftgate.errors import DataError, full_disk_hint
 from liftgate.files import replacing
 
-UNCHECKED_BYTES = 1 << 30
+UNCHECKED_BYTES = 1 << 27
 _RATIO = 100
 _MOST_FILES = 5_000_000
 
@@ -25,7 +25,7 @@ def unpack(path: Path, folder: Path, *, suffixes: Collection[str] | None = None)
 
     Raises:
         DataError: no zip, damaged, with a password; a name that leads out of the folder, a link, one name twice; or a
-            bomb: more than 1 GiB that was 100 times smaller before.
+            bomb: more than 128 MiB that was 100 times smaller before.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -19,12 +19,16 @@ from liftgate.data.core.pictures import open_picture
 Rows = NDArray[np.float64]
 """(n, 4): x1, y1, x2, y2 as shares of width and height"""
 
-_MOST_SCALE = 1.25
-"""By which padding or cropping changes a side at most"""
+_LEAST_SCALE, _MOST_SCALE = 0.5, 1.25
+"""By which padding (16:9 to a square: 0.56) or cropping changes a side at most"""
 _LEAST_FOR_WINDOW = 2
-"""Boxes from which the window is known: one box fits any"""
+"""Boxes from which labels alone say whether there is a window: one box fits any, and pictures have to decide"""
 _MOST_TRIED = 8
-"""Pictures of known images that are compared with one candidate"""
+"""Windows that are compared with one candidate"""
+_MOST_TRIED_OF_ONE_BOX = 50
+"""The nearest of them: 13 ms of processor time for one candidate"""
+_LONG_SIDE = 256
+"""Pixels of the picture in which windows are cut: 16 for each cell of a hash"""
 
 
 Window = tuple[float, ...]
@@ -38,6 +42,8 @@ class Suspicion(NamedTuple):
     known: int
     window: Window
     mirrored: bool
+    by_one_box: bool = False
+    """Whether a single box gave the window, so that the picture alone has to show it"""
 
     @property
     def by_part(self) -> bool:
@@ -55,11 +61,15 @@ def suspicions(known: Sequence[Rows], rows: Rows, index: BoxIndex, tolerance: fl
         tolerance: of a coordinate.
     """
     found = [Suspicion(one, _WHOLE, False) for one in index.with_part_of(rows, known)]
-    if len(rows) >= _LEAST_FOR_WINDOW:
-        mirrored = np.stack([1 - rows[:, 2], rows[:, 1], 1 - rows[:, 0], rows[:, 3]], axis=1)
-        for turned, is_mirrored in ((rows, False), (mirrored, True)):
+    one_box: list[Suspicion] = []
+    mirrored = np.stack([1 - rows[:, 2], rows[:, 1], 1 - rows[:, 0], rows[:, 3]], axis=1)
+    for turned, is_mirrored in ((rows, False), (mirrored, True)):
+        if len(rows) >= _LEAST_FOR_WINDOW:
             found += [Suspicion(one, window, is_mirrored) for one, window in index.windows(turned)]
-    return found[:_MOST_TRIED]
+        else:
+            one_box += [Suspicion(one, window, is_mirrored, True) for one, window in index.windows_of_one(turned[0])]
+    one_box.sort(key=lambda one: sum(abs(a - b) for a, b in zip(one.window, _WHOLE, strict=True)))
+    return found[:_MOST_TRIED] + one_box[:_MOST_TRIED_OF_ONE_BOX]
 
 
 class _OfCount(NamedTuple):
@@ -99,6 +109,8 @@ class BoxIndex:
             for count, some in counts.items()
             if count >= _LEAST_FOR_WINDOW
         }
+        self._of_one = np.array(counts[1], dtype=np.int64)
+        self._one_box = np.concatenate([known[image] for image in counts[1]] or [np.zeros((0, 4))])
 
     def windows(self, rows: Rows) -> list[tuple[int, Window]]:
         """Return the known images whose boxes are these but for scale and shift, and where they lie in this one."""
@@ -106,7 +118,7 @@ class BoxIndex:
             return []
         of, after = self._of_count[len(rows)], _sides(rows)
         scale = np.stack([of.spread[side] @ after[side] for side in (0, 1)]) / of.varied
-        near = np.flatnonzero(((scale >= 1 / _MOST_SCALE) & (scale <= _MOST_SCALE)).all(axis=0))
+        near = np.flatnonzero(((scale >= _LEAST_SCALE) & (scale <= _MOST_SCALE)).all(axis=0))
         scale = scale[:, near].T
         shift = after.mean(axis=1) - scale * of.mean[:, near].T
         apart = np.abs(scale[:, :, np.newaxis] * of.sides[near] + shift[:, :, np.newaxis] - after).max(axis=(1, 2))
@@ -114,8 +126,20 @@ class BoxIndex:
         places = np.flatnonzero(apart <= self._tolerance).tolist()
         return [(int(of.images[near[at]]), tuple(corners[at].tolist())) for at in places]
 
+    def windows_of_one(self, box: NDArray[np.float64]) -> list[tuple[int, Window]]:
+        """Return the known images of a single box that this one would be if they were cropped, or padded."""
+        low, high = self._one_box[:, :2], self._one_box[:, 2:]
+        scale = (box[2:] - box[:2]) / np.maximum(high - low, 1e-9)
+        corner = box[:2] - scale * low
+        end, slack = corner + scale, self._tolerance
+        cropped = ((corner <= slack) & (end >= 1 - slack)).all(axis=1)
+        padded = ((corner >= -slack) & (end <= 1 + slack)).all(axis=1)
+        fits = ((scale >= _LEAST_SCALE) & (scale <= _MOST_SCALE)).all(axis=1) & (cropped | padded)
+        corners = np.concatenate([corner, end], axis=1)
+        return [(int(self._of_one[at]), tuple(corners[at].tolist())) for at in np.flatnonzero(fits).tolist()]
+
     def with_part_of(self, rows: Rows, known: Sequence[Rows]) -> list[int]:
-        """Return the known images that hold all of these boxes and more, or a part of these boxes and no other."""
+        """Return the known images that share boxes with this one: all of one of the two, or two and half of it."""
         shared: Counter[int] = Counter()
         for (x, y), row in zip(self._cell(rows), rows, strict=True):
             near = {
@@ -126,11 +150,11 @@ class BoxIndex:
                 if np.abs(known[image][at] - row).max() <= self._tolerance
             }
             shared.update(near)
-        parts = [
-            (number, image)
-            for image, number in shared.items()
-            if len(known[image]) != len(rows) and number >= min(len(known[image]), len(rows))
-        ]
+        parts = []
+        for image, number in shared.items():
+            fewer, more = sorted((len(known[image]), len(rows)))
+            if number < more and (number >= fewer or (number >= 2 and 2 * number >= fewer)):
+                parts.append((number, image))
         return [image for _, image in sorted(parts, reverse=True)]
 
     def _cell(self, rows: Rows) -> list[tuple[int, int]]:
@@ -143,8 +167,8 @@ def _sides(rows: Rows) -> NDArray[np.float64]:
     return np.stack([np.concatenate([ordered[:, low], ordered[:, low + 2]]) for low in (0, 1)])
 
 
-def hash_window(path: Path, suspicion: Suspicion) -> NDArray[np.uint64] | None:
-    """Return the hash of the part of a picture that would be the known one; None: it cannot be read."""
+def hash_windows(path: Path, some: Sequence[Suspicion]) -> list[NDArray[np.uint64]] | None:
+    """Return the hash of each part of a picture that would be a known one, then that of the whole; None: no picture."""
     from PIL import Image, ImageOps
 
     from liftgate.data.core.perceptual_hash import difference_hash
@@ -152,19 +176,23 @@ def hash_window(path: Path, suspicion: Suspicion) -> NDArray[np.uint64] | None:
     try:
         with open_picture(path) as picture:
             grey = picture.convert("L")
+            grey.thumbnail((_LONG_SIDE, _LONG_SIDE), Image.Resampling.BOX)
     except Exception:  # Pillow raises many kinds on damaged files
         return None
-    grey = ImageOps.mirror(grey) if suspicion.mirrored else grey
-    width, height = grey.size
-    left, top, right, bottom = (
-        round(share * side) for share, side in zip(suspicion.window, (width, height) * 2, strict=True)
-    )
+    mirrored = ImageOps.mirror(grey)
+    parts = [_part(np.asarray(mirrored if one.mirrored else grey), one.window) for one in some]
+    return [difference_hash(Image.fromarray(part)) for part in (*parts, np.asarray(grey))]
+
+
+def _part(pixels: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
+    """Return a part of a picture, with the pixels of the border repeated where it reaches beyond."""
+    height, width = pixels.shape
+    left, top, right, bottom = (round(share * side) for share, side in zip(window, (width, height) * 2, strict=True))
     outside = max(0, -left), max(0, -top), max(0, right - width), max(0, bottom - height)
-    pixels = np.asarray(grey)[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
-    if not pixels.size:
-        return None
-    padded = np.pad(pixels, ((outside[1], outside[3]), (outside[0], outside[2])), mode="edge")
-    return difference_hash(Image.fromarray(padded))
+    inside = pixels[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
+    if not inside.size:
+        return np.zeros((1, 1), dtype=np.uint8)
+    return np.pad(inside, ((outside[1], outside[3]), (outside[0], outside[2])), mode="edge")
 
 
 def tried(

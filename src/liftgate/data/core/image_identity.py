@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.data.core.changed_copies import Suspicion, hash_window, tried
+from liftgate.data.core.changed_copies import Suspicion, hash_windows, tried
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.fingerprint import file_hashes
 from liftgate.progress import Progress, silent
@@ -30,6 +30,8 @@ BIT_TOLERANCE = 24
 differ in at most 9 and noise in up to 28; different scenes in 80 and more, frames of one camera in less."""
 LEAST_BITS = 48
 """Of the 256, so many must be set where labels agree in part only: a flat picture looks like any other flat one"""
+NEARER_BITS = 4
+"""By so many a part of the picture must be nearer than the whole where a single box gave it"""
 LEAST_BOXES = 4
 """Boxes that must agree in all where labels alone decide"""
 
@@ -105,20 +107,29 @@ class ImageIdentities:
             path = dataset.images[index].path
             if file_hashes([path])[0] in self.others:
                 continue
-            found[index] = any(self._looks_alike(path, one) for one in some)
+            hashes = hash_windows(path, some)
+            if hashes is not None:
+                whole = hashes[-1]
+                found[index] = any(self._looks_alike(one, part, whole) for one, part in zip(some, hashes, strict=False))
         return found
 
-    def _looks_alike(self, path: Path, suspicion: Suspicion) -> bool:
-        """Return whether the part of a picture that would be a known one has a hash like it."""
+    def _looks_alike(self, one: Suspicion, part: NDArray[np.uint64], whole: NDArray[np.uint64]) -> bool:
+        """Return whether the part of a picture that would be a known one has a hash like it.
+
+        Where a single box gave the window, the part must also be nearer than the whole picture, which frames of one
+        camera resemble whatever moved in them.
+        """
         from liftgate.data.core.perceptual_hash import hamming_distances  # with Pillow
 
-        picture, known = hash_window(path, suspicion), self.images[suspicion.known].picture
-        if picture is None or known is None:
+        picture = self.images[one.known].picture
+        if picture is None:
             return False
-        of_known = np.frombuffer(bytes.fromhex(known), dtype=np.uint64)[np.newaxis]
-        most = BIT_TOLERANCE // 2 if suspicion.by_part else BIT_TOLERANCE
-        told = int(np.bitwise_count(of_known).sum()) >= LEAST_BITS
-        return told and int(hamming_distances(of_known, picture)[0]) <= most
+        known = np.frombuffer(bytes.fromhex(picture), dtype=np.uint64)
+        apart, of_whole = (int(bits) for bits in hamming_distances(np.stack([part, whole]), known))
+        most = BIT_TOLERANCE // 2 if one.by_part or one.by_one_box else BIT_TOLERANCE
+        if int(np.bitwise_count(known).sum()) < LEAST_BITS or (one.by_one_box and apart + NEARER_BITS > of_whole):
+            return False
+        return apart <= most
 
     def _same_bytes(self, dataset: Dataset) -> NDArray[np.bool_]:
         sizes = {one.n_bytes for one in self.images} - {None}

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
 from liftgate.data.core.dataset import Image
+
+
+def base_and_stem(name: str) -> tuple[str, str]:
+    """Return the last part of a path as an image's id is one, and that without its suffix, as `pathlib` has them.
+
+    >>> base_and_stem("a/x.1.jpg"), base_and_stem(".jpg"), base_and_stem("x.")
+    (('x.1.jpg', 'x.1'), ('.jpg', '.jpg'), ('x.', 'x.'))
+    """
+    base = name.rpartition("/")[2]
+    stem, _, suffix = base.rpartition(".")
+    return base, stem if stem and suffix else base
 
 
 class ImageNames:
@@ -20,8 +30,7 @@ class ImageNames:
     def __init__(self, images: Sequence[Image]) -> None:
         self._tables: tuple[dict[str, int | None], ...] = ({}, {}, {})
         for index, image in enumerate(images):
-            path = PurePosixPath(image.id)
-            for table, name in zip(self._tables, (image.id, path.name, path.stem), strict=True):
+            for table, name in zip(self._tables, (image.id, *base_and_stem(image.id)), strict=True):
                 table[name] = None if name in table else index
 
     def find(self, name: str) -> int | None:

@@ -12,6 +12,7 @@ from liftgate.documents import LARGE, DocumentError, load_json
 from liftgate.errors import DataError
 from liftgate.files import write_json
 from liftgate.hashing import content_hash, short
+from liftgate.records import to_record
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -40,7 +41,7 @@ def read_hashed(path: Path, kind: type[_Record], key: str, *, name: str, hint: s
     try:
         document = load_json(path, LARGE)
         declared = document.pop(key) if isinstance(document, dict) else None
-        record = msgspec.convert(document, kind)
+        record = to_record(document, kind)
     except (OSError, DocumentError, KeyError, msgspec.ValidationError) as error:
         raise DataError(f"cannot read {name}", where=path, got=str(error), hint=hint) from None
     if (found := content_hash(record)) != declared:
