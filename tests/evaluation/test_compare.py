@@ -134,6 +134,14 @@ def test_settings_that_differ_are_listed_and_make_it_confounded() -> None:
     assert result.to_dict()["confounded"] is True
 
 
+def test_two_evaluations_at_two_thresholds_are_confounded_and_say_so() -> None:
+    data, control, treatment = two_models()
+    cut = [replace(model, settings={"imgsz": 640, "conf": conf}) for model, conf in ((control, 0.25), (treatment, 0.1))]
+    result = compare(data, *cut, ComparisonSpec(metric="mAP50"))
+    assert result.differences == ("conf: control 0.25, treatment 0.1",)
+    assert result.to_dict()["confounded"] is True
+
+
 def test_a_setting_that_only_one_side_recorded_is_a_difference_too() -> None:
     assert setting_differences({"conf": 0.25}, {"conf": 0.25, "iou": 0.7}) == (
         "iou: control not recorded, treatment 0.7",

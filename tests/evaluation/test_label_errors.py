@@ -17,6 +17,7 @@ from liftgate.data.formats import coco
 from liftgate.data.formats.coco.predictions import write_predictions
 from liftgate.errors import LiftgateError
 from liftgate.evaluation.compare import compare
+from liftgate.evaluation.drawn_sample import DrawnFrames, write_sample
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.label_errors import (
     compare_arms_with_errors,
@@ -30,6 +31,7 @@ from liftgate.evaluation.multiple_comparisons import compare_arms
 from liftgate.evaluation.records import Comparison, LabelErrors
 from liftgate.evaluation.seeds import compare_seeds
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
+from liftgate.evaluation.weighted_evaluation import evaluate_sample
 
 ONE = LabelErrors(1e-6, "as given")
 """So few that one label of each class may be wrong"""
@@ -152,12 +154,18 @@ def test_a_model_alone_has_intervals_for_labels_wrong_in_its_favour_and_against_
     for name in ("recall", "precision", "mAP50", "mAP50-95", "false_positives_per_image"):
         before, after = plain.intervals[name], wide.intervals[name]
         assert after.low < before.low and after.high > before.high, name
-    recall = wide.intervals["recall"]
-    slack = 0.1 * (recall.high - recall.low) / 2  # how uneven the groups are hangs on which label is wrong
-    for one in with_one_wrong(models)[::41]:
-        found = evaluate(one, models.control, spec).intervals["recall"]
-        assert found.low >= recall.low - slack and found.high <= recall.high + slack
     assert "labels" in wide.settings["label_errors"]
+
+
+@pytest.mark.parametrize("arm", ["control", "treatment"])
+def test_no_single_wrong_label_moves_the_interval_of_a_model_alone_further(models: Models, arm: str) -> None:
+    """Not even one in the group that makes the groups most uneven, which widens an interval more than it moves it."""
+    predictions, spec = getattr(models, arm), EvaluationSpec()
+    wide = evaluate_with_errors(models.truth, predictions, spec, ONE).intervals
+    for truth in with_one_wrong(models)[::13]:
+        found = evaluate(truth, predictions, spec).intervals
+        for name in ("recall", "precision", "false_positives_per_image"):
+            assert found[name].low >= wide[name].low and found[name].high <= wide[name].high, name
 
 
 def test_what_wrong_labels_are_not_allowed_for_in_has_no_interval(models: Models) -> None:
@@ -230,4 +238,71 @@ def test_on_the_command_line(models: Models, tmp_path: Path, capsys: pytest.Capt
     words = ["evaluate", "--truth", str(truth), "--predictions", str(old), *groups, "--label-errors", "0.1"]
     assert main(words) == 0
     assert "Up to 10% of the labels of each class may be wrong" in capsys.readouterr().err
-    assert main([*words, "--sample", str(tmp_path / "sample.csv")]) == 2
+    capsys.readouterr()
+    whole = LabelErrors(0.1, "as given")
+    sampled = ["--sample", str(everything(models, tmp_path / "sample.csv"))]
+    words = [word for word in words if word not in groups]
+    assert main([*words, *sampled, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    expected = evaluate_with_errors(models.truth, models.control, EvaluationSpec(), whole, halved(models)).intervals
+    assert found["intervals"]["recall"] == pytest.approx([expected["recall"].low, expected["recall"].high])
+    assert main([*words[:-1], str(reviewed(models, tmp_path / "reviewed.json")), *sampled]) == 2
+    assert "a review counts every label alike" in capsys.readouterr().err
+    more = ["compare", *arms[:-1], str(tmp_path / "reviewed.json"), "--metric", "recall", *sampled]
+    assert main(more) == 2
+    assert "a review counts every label alike" in capsys.readouterr().err
+
+
+def halved(models: Models) -> dict[str, float]:
+    """Weights of a sample of which every group was as likely as not to be drawn."""
+    return {group or "": 2.0 for group in models.truth.groups}
+
+
+def everything(models: Models, path: Path) -> Path:
+    """A sample that happens to hold every image."""
+    names, groups = (
+        tuple(image.id for image in models.truth.images),
+        tuple(group or "" for group in models.truth.groups),
+    )
+    drawn = DrawnFrames(names, groups, (0.5,) * len(names), "recall", 0, len(names), len(set(groups)))
+    return write_sample(drawn, path)
+
+
+def reviewed(models: Models, path: Path) -> Path:
+    share = {"estimate": 0.5, "low": 0.2, "high": 0.8}
+    path.write_text(json.dumps([{"kind": "box", "flagged": 10, "reviewed": 10, "share": share}]))
+    return path
+
+
+def uneven(models: Models) -> dict[str, float]:
+    names = sorted({group or "" for group in models.truth.groups})
+    return {name: 1.0 + index % 4 for index, name in enumerate(names)}
+
+
+def test_on_a_drawn_sample_a_model_alone_allows_for_wrong_labels_by_the_weights(models: Models) -> None:
+    """The share is of all images: it does not matter for how many each stands, only for how many more than others."""
+    spec, rate = EvaluationSpec(), LabelErrors(0.05, "as given")
+    one = dict.fromkeys(uneven(models), 1.0)
+    same = [evaluate_with_errors(models.truth, models.control, spec, rate, w) for w in (one, halved(models))]
+    assert same[0].settings["label_errors"] == same[1].settings["label_errors"]
+    for weights in (one, uneven(models)):
+        plain = evaluate_sample(models.truth, models.control, spec, weights)
+        wide = evaluate_with_errors(models.truth, models.control, spec, rate, weights)
+        assert wide.metrics == plain.metrics and wide.method == plain.method
+        for name, before in plain.intervals.items():
+            after = wide.intervals[name]
+            if name in ("recall", "precision", "mAP50", "mAP50-95", "false_positives_per_image"):
+                assert after.low < before.low and after.high > before.high, name
+            if before.established and after.established and weights is one:
+                found = same[1].intervals[name]
+                assert (found.low, found.high) == pytest.approx((after.low, after.high)), name
+
+
+@pytest.mark.parametrize("arm", ["control", "treatment"])
+def test_no_single_wrong_label_of_a_sample_moves_the_interval_further(models: Models, arm: str) -> None:
+    predictions, spec, weights = getattr(models, arm), EvaluationSpec(), uneven(models)
+    wide = evaluate_with_errors(models.truth, predictions, spec, ONE, weights).intervals
+    for truth in with_one_wrong(models)[::13]:
+        found = evaluate_sample(truth, predictions, spec, weights).intervals
+        for name in ("recall", "precision", "false_positives_per_image"):
+            assert found[name].low >= wide[name].low and found[name].high <= wide[name].high, name

@@ -57,6 +57,16 @@ def test_the_question_whether_any_does_it_passes_with_the_best() -> None:
     assert "good PASS" in repr(found) and "<table>" in found._repr_html_()
 
 
+def test_the_groups_that_would_settle_one_of_several_are_counted_by_its_own_longer_interval() -> None:
+    data, (control, *others) = models(0.5, 0.57, 0.5, 0.45)
+    spec = ComparisonSpec(metric="recall", margin=0.08)
+    one = compare_arms(data, control, dict(zip("abc", others, strict=True)), spec).treatments["a"]
+    alone = compare(data, control, others[0], spec)
+    assert one.verdict == alone.verdict == "MARGINAL"
+    assert one.groups_needed is not None and alone.groups_needed is not None
+    assert one.groups_needed > alone.groups_needed > len(set(data.groups))
+
+
 def test_under_five_groups_nothing_is_established() -> None:
     data, (control, *others) = models(0.4, 0.5, 0.6, groups=4)
     found = compare_arms(data, control, dict(zip("ab", others, strict=True)), ComparisonSpec(metric="recall"))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.stats import beta
 
 from evaluation.test_evaluate import BOX, FAR, said, truth
-from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.dataset import Dataset, Labels
 from liftgate.data.core.predictions import Predictions
 from liftgate.evaluation.evaluate import evaluate
+from liftgate.evaluation.informative_groups import whole_groups
 from liftgate.evaluation.match_table import match
 from liftgate.evaluation.metric_names import COCO
 from liftgate.evaluation.resampling import units
@@ -116,6 +120,55 @@ def test_average_precision_counts_errors_that_few_groups_hold_as_few_groups() ->
     spread, few = effective([i for i in range(200) if i % 10 in (3, 7)]), effective([*range(20), *range(0, 200, 10)])
     assert spread == pytest.approx(20)
     assert few is not None and few < 8, "every group holds an error, and two of them half"
+
+
+def test_an_interval_is_no_longer_than_if_every_group_were_wholly_found_or_wholly_missed() -> None:
+    """Misses in one of ten groups only leave one degree of freedom, and t reached over all; ten groups say more."""
+    data = truth([1] * 60, [f"v{i // 6:02}" for i in range(60)])
+    score = np.random.default_rng(0).uniform(0.5, 0.9, 60)
+    interval = evaluate(data, said([(i, BOX, float(score[i])) for i in range(6, 60)], data)).intervals["mAP50"]
+    assert interval.groups_effective == 1
+    hits, misses = 10 * interval.estimate, 10 * (1 - interval.estimate)
+    assert interval.low == pytest.approx(beta.ppf(0.025, hits, misses + 1), abs=0.01)
+    assert interval.high == pytest.approx(beta.ppf(0.975, hits + 1, misses), abs=0.01)
+
+
+def site_with_classes_of_its_own(right: list[bool]) -> tuple[Dataset, Predictions]:
+    """Groups with 12 objects of one class, in the first ten one of each of two more; 6 further classes in group 0."""
+    of_group = [[0] * 12 + [7, 8] * (g < 10) + [*range(1, 7)] * 10 * (g == 0) for g in range(len(right))]
+    rows = [(g, k, cls) for g, objects in enumerate(of_group) for k, cls in enumerate(objects)]
+    boxes = [
+        [10.0 + 60 * (k % 10), 10.0 + 60 * (k // 10), 50.0 + 60 * (k % 10), 50.0 + 60 * (k // 10)] for _, k, _ in rows
+    ]
+    base = truth([0] * len(right), [f"g{g:02}" for g in range(len(right))], tuple(f"c{k}" for k in range(9)))
+    data = replace(base, labels=Labels.build([g for g, _, _ in rows], [cls for _, _, cls in rows], boxes))
+    found = [n for n, (g, _, _) in enumerate(rows) if right[g]]
+    score = np.random.default_rng(0).uniform(0.3, 0.9, len(found))
+    predictions = said([(rows[n][0], boxes[n], float(score[i])) for i, n in enumerate(found)], data)
+    return data, replace(predictions, cls=np.array([rows[n][2] for n in found], dtype=np.int64))
+
+
+def test_a_group_that_holds_most_of_a_mean_over_classes_may_be_anything() -> None:
+    """Objects and information are spread over 20 groups; six of nine classes, and so two thirds of mAP, over one."""
+    data, predictions = site_with_classes_of_its_own([g not in (3, 7) for g in range(20)])
+    assert whole_groups(match(data, predictions), COCO["mAP50"], units(data.groups)) < 2.5
+    interval = evaluate(data, predictions).intervals["mAP50"]
+    assert interval.low is None or interval.low < 0.1, "with group 0 wrong it were below 0.3"
+    even = truth([1] * 60, [f"v{i // 3:02}" for i in range(60)])
+    table = match(even, said([(i, BOX, 0.9) for i in range(54)], even))
+    assert whole_groups(table, COCO["mAP50"], units(even.groups)) == pytest.approx(20)
+
+
+def test_confident_errors_count_as_objects_of_their_class() -> None:
+    """Fifty false detections in one group, of a class with twenty objects, are most of what its precision is."""
+    base = truth([0] * 20, [f"g{g:02}" for g in range(20)], ("a", "b"))
+    data = replace(base, labels=Labels.build(list(range(20)) * 2, [0] * 20 + [1] * 20, [BOX] * 20 + [FAR] * 20))
+    rows = [(i, BOX, 0.9) for i in range(20)] + [(i, FAR, 0.9) for i in range(20)]
+    noise = [(0, [300.0, 300.0, 340.0, 340.0], 0.95)] * 50
+    sound = replace(said(rows, data), cls=np.array([0] * 20 + [1] * 20))
+    noisy = replace(said(rows + noise, data), cls=np.array([0] * 20 + [1] * 70))
+    found = [whole_groups(match(data, one), COCO["mAP50"], units(data.groups)) for one in (sound, noisy)]
+    assert found[0] == pytest.approx(20) and found[1] < 3
 
 
 def test_average_recall_is_in_proportion_as_low_as_recall_may_be() -> None:

@@ -155,6 +155,19 @@ def test_one_seed_and_few_groups_are_said() -> None:
     assert "one seed" in caveats and "only 6 groups" in caveats
 
 
+@pytest.mark.parametrize(
+    ("seeds", "caveat"),
+    [((0,), "one seed"), ((0, 1), "2 seeds: 3 are the least for a claim about the recipe"), ((0, 1, 2), "")],
+)
+def test_under_three_seeds_a_verdict_says_that_it_claims_nothing_about_the_recipe(
+    seeds: tuple[int, ...], caveat: str
+) -> None:
+    gate = Gate("lift", "real.test", rule="point", metric="mAP50", treatment="A", control="v1", margin=0.02)
+    caveats = judge_comparison(gate, compare_published("mAP50", control=0.4, treatment=0.5), seeds=seeds).caveats
+    of_seeds = [one for one in caveats if "seed" in one]
+    assert caveat in of_seeds[0] if caveat else not of_seeds
+
+
 def test_a_difference_that_was_declared_does_not_confound() -> None:
     from dataclasses import replace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from liftgate.stats.power_law import gain_of_more
+from liftgate.stats.power_law import Curve, compare_gains, gain_of_more
 
 AMOUNTS = np.array([50.0, 100.0, 200.0])
 
@@ -45,3 +45,23 @@ def test_what_lies_within_or_too_far_is_refused(more: float) -> None:
         gain_of_more(AMOUNTS, law(AMOUNTS), np.full(3, 0.01), more)
     with pytest.raises(ValueError, match="at least 3"):
         gain_of_more(AMOUNTS[:2], law(AMOUNTS[:2]), np.full(2, 0.01), 300)
+
+
+def test_two_kinds_of_data_are_told_apart_where_their_curves_are() -> None:
+    errors = np.full(3, 0.002)
+    steep = Curve(AMOUNTS, law(AMOUNTS), errors)
+    flat = Curve(AMOUNTS, np.full(3, law(AMOUNTS)[-1]), errors)
+    found = compare_gains(steep, flat, 400)
+    gained = float(law(np.array(400.0)) - law(np.array(200.0)))
+    assert 0 < found.difference.low < found.difference.value < found.difference.high < 2 * gained
+    assert found.as_good is not None and found.as_good < 50, "a few of the steep curve bring what 200 of the flat do"
+    assert compare_gains(flat, steep, 400).difference.high < 0
+    alike = compare_gains(steep, steep, 400)
+    assert alike.difference.low < 0 < alike.difference.high
+    assert alike.as_good == pytest.approx(200, rel=0.1)
+
+
+def test_curves_that_end_in_different_trainings_are_not_compared() -> None:
+    one = Curve(AMOUNTS, law(AMOUNTS), np.full(3, 0.01))
+    with pytest.raises(ValueError, match="same training"):
+        compare_gains(one, Curve(AMOUNTS * 2, one.values, one.errors), 400)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liftgate.stats.rates import clopper_pearson, korn_graubard, ratio_variance, wilson
+from liftgate.stats.interval import Interval
+from liftgate.stats.rates import clopper_pearson, korn_graubard, ratio_variance, wilson, within_whole_groups
 
 
 def test_wilson_equals_the_published_figures() -> None:
@@ -129,3 +130,19 @@ def test_coverage_holds_where_wilson_on_frames_breaks_down(groups: int, frames: 
         naive += low <= true <= high
     assert held / runs > 0.92
     assert naive / runs < 0.75
+
+
+def test_groups_that_are_wholly_right_or_wrong_bound_the_interval_of_a_share() -> None:
+    """A share of 0.9 in ten groups: nine wholly right and one wholly wrong is the most uneven that they can be."""
+    exact = clopper_pearson(9, 10)
+
+    def bounded(low: float, high: float, effective: float = 10, bias: float = 0.0) -> tuple[float | None, float | None]:
+        interval = Interval(0.9, low, high, 0.95, "bootstrap-se-logit-t", 60, 10)
+        found = within_whole_groups(interval, effective, bias)
+        return found.low, found.high
+
+    assert bounded(0.02, 0.9999) == exact
+    assert bounded(0.8, 0.95) == (0.8, 0.95), "it lengthens nothing"
+    assert bounded(0.02, 0.9999, effective=4.9) == (0.02, 0.9999), "where one group dominates, another may be anything"
+    low, high = bounded(0.02, 0.9999, bias=0.1)
+    assert low == clopper_pearson(8, 10).low and high == exact.high, "the bias is beyond both"

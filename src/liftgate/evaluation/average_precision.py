@@ -43,11 +43,14 @@ def average_precision(
     Returns:
         (K, 10, L) AP by class, IoU threshold and weighting; NaN where the weighting holds no object of the class.
     """
-    weights = np.round(weights * _GRID) / _GRID  # else a rest of 1e-15 over another would be taken for a precision
     rows = table.ranked(size)
-    positives = table.positives(size, unit, len(weights)) @ weights
-    of_row, out = unit[rows.image], np.full((len(table.classes), _N_THRESHOLDS, weights.shape[1]), np.nan)
     drawn, counts_type = _compact(weights, int(np.diff(rows.start).max(initial=0)))
+    if drawn is weights:  # not whole: else a rest of 1e-15 over another would be taken for a precision
+        drawn = np.round(weights * _GRID) / _GRID
+        positives = table.positives(size, unit, len(weights)) @ drawn
+    else:
+        positives = table.weighted_positives(size, unit, weights)
+    of_row, out = unit[rows.image], np.full((len(table.classes), _N_THRESHOLDS, weights.shape[1]), np.nan)
     per_batch = _COLUMNS_OF_BYTES if counts_type is np.int32 else _COLUMNS_PER_BATCH
 
     def batch(first: int) -> None:
@@ -103,7 +106,7 @@ def recall(
     found = np.zeros((len(table.classes), _N_THRESHOLDS, weights.shape[1]), dtype=counts_type)
     best = min(max_detections, table.limit)
     weighted_hits(rows.start, rows.image, unit, rows.hit, rows.rank, best, np.ascontiguousarray(drawn), found)
-    positives = np.broadcast_to((table.positives(size, unit, len(weights)) @ weights)[:, None], found.shape)
+    positives = np.broadcast_to(table.weighted_positives(size, unit, weights)[:, None], found.shape)
     ratio: NDArray[np.float64] = np.divide(found, positives, out=np.full(found.shape, np.nan), where=positives > 0)
     return ratio
 

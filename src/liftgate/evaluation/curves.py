@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from liftgate.evaluation.match_table import MatchTable
 from liftgate.kernels.matching import RECALL_POINTS
+from liftgate.kernels.ordering import sample_quantiles
 
 _BIT = np.uint16(1)
 
@@ -33,7 +34,7 @@ def curves(table: MatchTable) -> dict[str, Any]:
 def best_confidence(best: NDArray[np.float64]) -> dict[str, list[float | None]]:
     """Return the quantiles, in steps of 5%, of the best confidence of each image (n,)."""
     share = np.linspace(0, 1, 21)
-    values = np.quantile(best, share) if len(best) else np.full(len(share), np.nan)
+    values = sample_quantiles(best, share) if len(best) else np.full(len(share), np.nan)
     return {"quantile": _json_points(share), "value": _json_points(values)}
 
 

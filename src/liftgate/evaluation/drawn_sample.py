@@ -16,6 +16,7 @@ from liftgate.documents import SMALL, DocumentError, load_json
 from liftgate.errors import DataError
 from liftgate.files import write_bytes, write_json
 from liftgate.hashing import content_hash, short
+from liftgate.records import to_record
 
 COLUMNS = ("image", "group", "probability")
 
@@ -71,7 +72,7 @@ def read_sample(path: Path) -> DrawnFrames:
     rows = read_table(path, COLUMNS)
     beside = path.with_suffix(".json")
     try:
-        described = msgspec.convert(load_json(beside, SMALL), dict[str, str | int])
+        described = to_record(load_json(beside, SMALL), dict[str, str | int])
         found = _Described(**{key: value for key, value in described.items() if key in _Described._fields})  # type: ignore[arg-type]
     except (OSError, DocumentError, msgspec.ValidationError, TypeError) as error:
         hint = f"`liftgate data sample --for` writes both; keep {beside.name} beside {path.name}"

@@ -19,6 +19,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import align, known_truth
 from liftgate.evaluation.metric_options import ImageLevelThreshold as ImageLevelThreshold
+from liftgate.kernels.ordering import distinct
 
 _UNIT_PAIRS_UP_TO = 50  # squared units by images: above, measured, sorted images are quicker than pairs of units
 Rule = Literal["f1", "recall", "false_alarms"]
@@ -143,7 +144,7 @@ def choose_threshold(val: ImageLevelScores, choice: ThresholdRule = ThresholdRul
         raise UsageError(f"the rule {rule} {'takes no' if rule == 'f1' else 'needs a'} target", got=target)
     if target is not None and not 0 <= target <= 1:
         raise UsageError("a target is a rate", expected="0 to 1", got=target)
-    thresholds = np.append(np.unique(val.score[val.score > 0]), math.nextafter(1.0, 2.0))
+    thresholds = np.append(distinct(val.score[val.score > 0]), math.nextafter(1.0, 2.0))
     positives, negatives = np.sort(val.score[val.positive]), np.sort(val.score[~val.positive])
     hits = len(positives) - np.searchsorted(positives, thresholds)
     alarms = len(negatives) - np.searchsorted(negatives, thresholds)
@@ -232,9 +233,11 @@ def roc_auc(positive: ArrayLike, score: ArrayLike, max_fpr: float = 1.0) -> floa
     truth, value = np.asarray(positive, dtype=np.bool_), np.asarray(score, dtype=np.float64)
     if truth.all() or not truth.any():
         return None
-    steps = np.unique(value)[::-1]
-    tpr = np.array([0.0, *((value[truth] >= t).mean() for t in steps)])
-    fpr = np.array([0.0, *((value[~truth] >= t).mean() for t in steps)])
+    steps = distinct(value)[::-1]
+    tpr, fpr = (
+        np.append(0.0, (kind.sum() - np.searchsorted(np.sort(value[kind]), steps)) / kind.sum())
+        for kind in (truth, ~truth)
+    )
     inside = fpr <= max_fpr
     edge = np.interp(max_fpr, fpr, tpr)  # of points that share one fpr, the highest
     area = float(np.trapezoid(np.append(tpr[inside], edge), np.append(fpr[inside], max_fpr)))

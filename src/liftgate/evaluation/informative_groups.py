@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 _MORE_THAN_SEEN = 2
 """Groups that count beside those that hold an error of AUC: with them a single error leaves a usable interval"""
-_MANY_GROUPS = 200
+MANY_GROUPS = 200
 """So many groups leave t within 1% of the normal quantile: more of them need not be looked for"""
 
 
@@ -54,7 +54,7 @@ def groups_of_average(table: MatchTable, metric: AveragedMetric, groups: Units) 
 def _groups_that_move(table: MatchTable, metric: AveragedMetric, groups: Units) -> float:
     """Return the effective number of groups that hold a hit, or an error, whichever are fewer."""
     first = _of_threshold(table, metric, groups, metric.thresholds[0])
-    if first.fewest >= _MANY_GROUPS:
+    if first.fewest >= MANY_GROUPS:
         return first.fewest
     each = [first, *(_of_threshold(table, metric, groups, t) for t in metric.thresholds[1:])]
     weight = sum(one.weight for one in each)
@@ -81,14 +81,39 @@ class _OfThreshold(NamedTuple):
 
 def _of_threshold(table: MatchTable, metric: AveragedMetric, groups: Units, threshold: int) -> _OfThreshold:
     hits, objects = found_by_group(table, metric, groups, threshold)
-    wrong = objects - hits
-    if metric.kind == "AP" and hits.any():
-        a, bit = SIZES.index(metric.size), np.uint16(1 << threshold)
-        hit, judged = (table.hit[a] & ~table.skip[a] & bit) != 0, (table.skip[a] & bit) == 0
-        confident = judged & ~hit & (table.rank < table.limit) & (table.score >= _median(table.score[hit]))
-        wrong = wrong + _count(groups.group[table.image[confident]], groups.n_groups)
+    wrong = objects - hits + _count(groups.group[table.image[_is_confident_error(table, metric, threshold)]], len(hits))
     share = hits.sum() / max(1, objects.sum())
     return _OfThreshold(min(_effective_holders(hits), _effective_holders(wrong)), float(share * (1 - share)))
+
+
+def _is_confident_error(table: MatchTable, metric: AveragedMetric, threshold: int) -> NDArray[np.bool_]:
+    """Return (n,) which detections are false ones of an AP, at least as confident as half of its hits."""
+    a, bit = SIZES.index(metric.size), np.uint16(1 << threshold)
+    hit, judged = (table.hit[a] & ~table.skip[a] & bit) != 0, (table.skip[a] & bit) == 0
+    if metric.kind != "AP" or not hit.any():
+        return np.zeros(len(table.image), dtype=np.bool_)
+    confident = table.score >= _median(table.score[hit])
+    return np.asarray(judged & ~hit & (table.rank < table.limit) & confident)
+
+
+def whole_groups(table: MatchTable, metric: AveragedMetric, groups: Units) -> float:
+    """Return how many even groups a mean over classes is worth, by what each group holds of it.
+
+    A group holds of the mean what its objects do, Σ 1/N, N being the objects of the same class: a site with classes of
+    its own may hold most of it. Confident errors count as objects of their class. It is the least of this count, of
+    that by information and of that by objects and errors.
+    """
+    threshold, size = metric.thresholds[0], groups.n_groups
+    wrong = _is_confident_error(table, metric, threshold)
+    place, cls = groups.group[table.image[wrong]], table.cls[wrong]
+    trials = found_by_group(table, metric, groups, threshold)[1] + _count(place, size)
+    number = _objects_of_classes(table, metric, groups)
+    each = np.divide(1.0, number, out=np.zeros_like(number), where=number > 0)
+    errors = np.bincount(place, each[cls], minlength=size + 1)[:size]
+    shares = _object_information(table, metric, groups, power=1)
+    shares = shares + (errors if groups.weight is None else errors * groups.weight)
+    found = (_object_information(table, metric, groups), trials, shares)
+    return min(count_groups(one).effective for one in found)
 
 
 def _median(values: Floats) -> float:
@@ -201,15 +226,31 @@ def _information(arm: MatchedPredictions, metric: str, groups: Units) -> Floats:
     return _sum_by_group(_rate_information(arm.point, metric), groups)
 
 
-def _object_information(table: MatchTable, metric: AveragedMetric, groups: Units) -> Floats:
-    """Return (G,) Σ 1/N² over the objects of each group, N being the objects of the same class."""
+def _object_information(table: MatchTable, metric: AveragedMetric, groups: Units, power: int = 2) -> Floats:
+    """Return (G,) Σ 1/N² over the objects of each group, N being the objects of the same class.
+
+    With `power` 1 it is Σ 1/N: what the group holds of a mean over classes.
+    """
+    group, cls = _counted_objects(table, metric, groups)
+    number = _objects_of_classes(table, metric, groups)
+    found = np.bincount(group, number[cls] ** -power, minlength=groups.n_groups).astype(np.float64)
+    return found if groups.weight is None else found * groups.weight**power
+
+
+def _objects_of_classes(table: MatchTable, metric: AveragedMetric, groups: Units) -> Floats:
+    """Return (K,) how many objects each class has."""
+    _, cls = _counted_objects(table, metric, groups)
+    return np.bincount(cls, minlength=len(table.classes)).astype(np.float64)
+
+
+def _counted_objects(
+    table: MatchTable, metric: AveragedMetric, groups: Units
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return group and class of each object that the metric counts."""
     counted = table.counted[SIZES.index(metric.size)]
     group, cls = groups.group[table.label_image[counted]], table.label_class[counted]
     inside = group < groups.n_groups
-    group, cls = group[inside], cls[inside]
-    number = np.bincount(cls, minlength=len(table.classes)).astype(np.float64)
-    found = np.bincount(group, 1 / number[cls] ** 2, minlength=groups.n_groups).astype(np.float64)
-    return found if groups.weight is None else found * groups.weight**2
+    return group[inside], cls[inside]
 
 
 def _sum_by_group(weight: Floats, groups: Units) -> Floats:

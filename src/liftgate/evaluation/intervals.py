@@ -11,24 +11,27 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.evaluation.average_precision import mean_over_classes
 from liftgate.evaluation.image_level import ImageLevelScores, image_level_fraction, image_level_rate
 from liftgate.evaluation.informative_groups import (
+    MANY_GROUPS,
     found_by_group,
     groups_of_average,
     groups_of_difference,
     groups_of_image_level,
+    whole_groups,
 )
 from liftgate.evaluation.match_table import MatchTable
 from liftgate.evaluation.matched_predictions import MatchedPredictions, scale_of
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, RATES, AveragedMetric
-from liftgate.evaluation.metrics import averaged_metrics, has_objects, rate, rate_fraction
+from liftgate.evaluation.metrics import averaged_metrics, has_objects, rate, rate_fraction, shared_by_metrics
 from liftgate.evaluation.operating_point import OperatingPoint
 from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, affordable_draws, image_units
-from liftgate.evaluation.small_samples import SampleValues
+from liftgate.evaluation.small_samples import SampleValues, halved_sample
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance, cluster_ratio_t, median_interval
 from liftgate.stats.differences import difference_t, reach_of_both
 from liftgate.stats.interval import Interval
-from liftgate.stats.rates import korn_graubard
+from liftgate.stats.rates import korn_graubard, within_whole_groups
 
 
 def average_intervals(
@@ -46,7 +49,16 @@ def average_intervals(
     inside = groups.group < groups.n_groups
     n_images, draws = int(inside.sum()), affordable_draws(len(table.score))
     weights = groups.draws(draws) if inside.all() else groups.draws_within(draws)
-    replicates = averaged_metrics(table, names, groups.of_image, weights)
+    # Draws and halves are weightings alike, and a pass over the detections is the same for both.
+    halved = halved_sample(groups, "AP")
+    wanted = {name: (COCO | OKS)[name] for name in names}
+    both = np.concatenate([weights, halved[:, 1:]], axis=1)
+    shared = shared_by_metrics(table, wanted.values(), groups.of_image, both)
+    drawn, halves = slice(weights.shape[1]), [0, *range(weights.shape[1], both.shape[1])]
+    replicates = {
+        name: mean_over_classes(shared[metric.computed][:, :, drawn], metric.thresholds)
+        for name, metric in wanted.items()
+    }
     simple: dict[str, float] = {}
     if design_effect and groups.n_groups < n_images and inside.all():
         alone = image_units(n_images)
@@ -54,7 +66,7 @@ def average_intervals(
         simple = {name: bootstrap_variance(row[0], row[1:], alone.count) for name, row in of_images.items()}
     values: dict[str, float | None] = {}
     intervals: dict[str, Interval] = {}
-    in_sample = SampleValues(table, groups)
+    in_sample = SampleValues(table, groups, {key: found[:, :, halves] for key, found in shared.items()})
     for name, row in replicates.items():
         values[name] = None if math.isnan(row[0]) else float(row[0])
         if not math.isnan(row[0]):
@@ -85,11 +97,14 @@ def average_interval(
     """
     metric = (COCO | OKS)[name]
     in_sample = in_sample or SampleValues(table, groups)
+    counted, bias = groups_of_average(table, metric, groups), in_sample.bias(metric)
     interval = bootstrap_se_t(
         float(replicates[0]), replicates[1:], level, n_images=int((groups.group < groups.n_groups).sum()),
-        groups=groups_of_average(table, metric, groups), units=groups.count, simple_variance=simple_variance,
-        logit=True, unseen_variance=in_sample.unseen_variance(metric), bias=in_sample.bias(metric),
+        groups=counted, units=groups.count, simple_variance=simple_variance, logit=True,
+        unseen_variance=in_sample.unseen_variance(metric), bias=bias,
     )  # fmt: skip
+    if counted.effective < MANY_GROUPS:
+        interval = within_whole_groups(interval, whole_groups(table, metric, groups), bias)
     return interval if metric.kind == "AP" else _as_low_as_recall(interval, table, metric, groups)
 
 

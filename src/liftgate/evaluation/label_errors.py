@@ -24,9 +24,11 @@ from liftgate.evaluation.match_table import match
 from liftgate.evaluation.metric_names import COCO, RATES
 from liftgate.evaluation.multiple_comparisons import compare_arms
 from liftgate.evaluation.records import Comparison, Comparisons, Evaluation, LabelErrors
+from liftgate.evaluation.resampling import units
 from liftgate.evaluation.seeds import combine_seeds, compare_seeds
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
 from liftgate.evaluation.verdict import as_gain, decide, explain_verdict
+from liftgate.evaluation.weighted_evaluation import evaluate_sample
 from liftgate.stats.interval import Interval
 
 _SAME_OBJECT = 0.1
@@ -156,14 +158,14 @@ def _both_ways(
     """Return the truth with wrong labels in the control's favour and in the treatment's, and how many they are."""
     conf = 0.0 if spec.metric in COCO else spec.conf
     arms = [_matched(truth, one, conf) for one in (control, treatment)]
-    weights = _image_weights(truth, spec)
+    weights = _image_weights(truth, spec.weights)
     return [_changed(truth, favoured, _paired_changes(truth, favoured, other), rate, weights)
             for favoured, other in (arms, arms[::-1])]  # fmt: skip
 
 
-def _image_weights(truth: Dataset, spec: ComparisonSpec) -> NDArray[np.float64]:
+def _image_weights(truth: Dataset, weights: Mapping[str, float] | None) -> NDArray[np.float64]:
     """Return how many images each stands for: more than 1 on a drawn sample."""
-    known = spec.weights or {}
+    known = weights or {}
     return np.array([known.get(group or "", 1.0) for group in truth.groups], dtype=np.float64)
 
 
@@ -189,7 +191,11 @@ def _in_doubt(
 
 
 def evaluate_with_errors(
-    truth: Dataset, predictions: Predictions, spec: EvaluationSpec, errors: LabelErrors
+    truth: Dataset,
+    predictions: Predictions,
+    spec: EvaluationSpec,
+    errors: LabelErrors,
+    weights: Mapping[str, float] | None = None,
 ) -> Evaluation:
     """Evaluate a model where a share of the labels of each class may be wrong, all in its favour or all against it.
 
@@ -197,21 +203,32 @@ def evaluate_with_errors(
         truth: the labels, as in `evaluate`.
         predictions: as in `evaluate`.
         spec: as in `evaluate`.
-        errors: the largest share of wrong labels.
+        errors: the largest share of wrong labels; on a drawn sample that of all images.
+        weights: of a drawn sample, as in `evaluate_sample`; None: every image counts alike.
 
     Raises:
         UsageError: as `evaluate`; keypoints.
     """
-    plain = evaluate(truth, predictions, spec)
+
+    def measured(labels: Dataset, asked: EvaluationSpec) -> Evaluation:
+        if weights is None:
+            return evaluate(labels, predictions, asked)
+        return evaluate_sample(labels, predictions, asked, weights)
+
+    plain = measured(truth, spec)
     if truth.labels.keypoints is not None or predictions.image_level:
         raise UsageError("wrong labels are allowed for in metrics of boxes", where=truth.source)
     arm = _matched(truth, predictions, spec.conf)
     bare = EvaluationSpec(spec.level, spec.conf)
-    alike = np.ones(len(truth.images))
+    images = _image_weights(truth, weights)
+    hits, false = _beyond_the_mean(truth, arm, images)
+    orders = ((_lost, (None, -hits, false)), (_gained, (None, hits, -false)))
     changed = [
-        _changed(truth, arm, changes, errors.rate, alike) for changes in (_lost(truth, arm), _gained(truth, arm))
+        _changed(truth, arm, changes(truth, arm), errors.rate, images, first)
+        for changes, gathered in orders
+        for first in gathered
     ]
-    others = [evaluate(one, predictions, bare) for one, _ in changed]
+    others = [measured(one, bare) for one, _ in changed]
     intervals = dict(plain.intervals)
     for name, interval in plain.intervals.items():
         if name in (*COCO, *RATES) and all(name in one.intervals for one in others):
@@ -285,12 +302,36 @@ def _gained(truth: Dataset, arm: _Matched) -> Iterable[_Change]:
         yield _Change(1, score, cls, -1, int(row))
 
 
+def _beyond_the_mean(
+    truth: Dataset, arm: _Matched, weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (n_images,) the hits, and the false detections, of an image's group beyond those of the mean group.
+
+    Wrong labels widen an interval most where they lie together, in a group that differs from the others already.
+    Every image counts by its weight, (n_images,).
+    """
+    counted, group = _counted(truth.labels), units(truth.groups).group
+    n = len(group)  # at most as many groups
+    of_label, worth = group[truth.labels.image[counted]], weights[truth.labels.image[counted]]
+    objects, hits = np.bincount(of_label, worth, n), np.bincount(of_label, worth * (arm.hit_by[counted] >= 0), n)
+    at = arm.image[arm.free]
+    images, false = np.bincount(group, weights, n), np.bincount(group[at], weights[at], n)
+    found, wrong = hits.sum() / max(1.0, objects.sum()), false.sum() / max(1.0, images.sum())
+    return (hits - found * objects)[group], (false - wrong * images)[group]
+
+
 def _changed(
-    truth: Dataset, arm: _Matched, changes: Iterable[_Change], rate: float, weights: NDArray[np.float64]
+    truth: Dataset,
+    arm: _Matched,
+    changes: Iterable[_Change],
+    rate: float,
+    weights: NDArray[np.float64],
+    first: NDArray[np.float64] | None = None,
 ) -> tuple[Dataset, int]:
     """Return the truth with the changes that are worth most, within the rate in each class, and their number.
 
-    Every label counts as often as its image; the last one of a class may go beyond the rate.
+    Every label counts as often as its image; the last one of a class may go beyond the rate. Of changes that are worth
+    the same those come first whose image has the larger value in `first`, (n_images,), then the more confident.
     """
     labels, own = truth.labels, arm.predictions
     counted = _counted(labels)
@@ -300,7 +341,13 @@ def _changed(
     missing: list[int] = []
     used_labels: set[int] = set()
     used_detections: set[int] = set()
-    for one in sorted(changes, key=lambda change: (-change.worth, -change.score, change.label, change.detection)):
+
+    def urgency(change: _Change) -> tuple[float, ...]:
+        image = labels.image[change.label] if change.label >= 0 else arm.image[change.detection]
+        before = 0.0 if first is None else -float(first[image])
+        return -change.worth, before, -change.score, change.label, change.detection
+
+    for one in sorted(changes, key=urgency):
         if left[one.cls] <= 0 or one.label in used_labels or one.detection in used_detections:
             continue
         left[one.cls] -= weights[labels.image[one.label] if one.label >= 0 else arm.image[one.detection]]

@@ -59,6 +59,15 @@ class RankedRows(NamedTuple):
     """(n,) 0 for the best detection of its image and class"""
 
 
+class WeightedPositives(NamedTuple):
+    """Objects that count in one size range under weightings of the units, kept for the metrics that share them."""
+
+    unit: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    number: NDArray[np.float64]
+    """(K, L)"""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MatchTable:
     """Matched detections, sorted by class, then score (best first), image and position in the file.
@@ -94,6 +103,7 @@ class MatchTable:
     limit: int
     """AP and AR count rows whose rank is below this"""
     _ranked: dict[str, RankedRows] = field(default_factory=dict, init=False, repr=False)
+    _weighted: dict[str, WeightedPositives] = field(default_factory=dict, init=False, repr=False)
 
     def ranked(self, size: str) -> RankedRows:
         """Return the rows that AP counts in a size range, found once: every weighting of the table needs them."""
@@ -131,6 +141,16 @@ class MatchTable:
         counted = self.counted[SIZES.index(size)]
         cell = self.label_class[counted] * n_units + unit[self.label_image[counted]]
         return np.bincount(cell, minlength=len(self.classes) * n_units).reshape(-1, n_units).astype(np.float64)
+
+    def weighted_positives(
+        self, size: str, unit: NDArray[np.int64], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return (K, L) the number of objects that count, by class, under each column of `weights` (U, L)."""
+        known = self._weighted.get(size)
+        if known is None or known.unit is not unit or known.weights is not weights:
+            known = WeightedPositives(unit, weights, self.positives(size, unit, len(weights)) @ weights)
+            self._weighted[size] = known
+        return known.number
 
 
 def match(

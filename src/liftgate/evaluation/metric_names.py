@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from liftgate.errors import UsageError
 from liftgate.suggestions import did_you_mean
@@ -18,6 +19,20 @@ class AveragedMetric:
     thresholds: tuple[int, ...] = tuple(range(10))
     """Indices into IOU_THRESHOLDS"""
     max_detections: int = 100
+
+    @property
+    def computed(self) -> Computed:
+        """What it is a mean of, by class and IoU threshold; several metrics share it."""
+        return Computed(self.kind, self.size, self.max_detections)
+
+
+class Computed(NamedTuple):
+    """AP or recall in a size range, of every class and at every IoU threshold."""
+
+    kind: str
+    """`AP` or `AR`"""
+    size: str
+    max_detections: int
 
 
 COCO: dict[str, AveragedMetric] = {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from liftgate.errors import UsageError
 from liftgate.evaluation.average_precision import average_precision, mean_over_classes, recall
 from liftgate.evaluation.match_table import MatchTable
-from liftgate.evaluation.metric_names import COCO, OKS, RATES, AveragedMetric
+from liftgate.evaluation.metric_names import COCO, OKS, RATES, AveragedMetric, Computed
 from liftgate.evaluation.operating_point import OperatingPoint
 
 
@@ -29,21 +29,15 @@ def averaged_metrics(
         name → (L,); NaN where there is no truth.
     """
     wanted = {name: (COCO | OKS)[name] for name in names}
-    by_size = {
-        size: average_precision(table, unit, weights, size=size)
-        for size in {metric.size for metric in wanted.values() if metric.kind == "AP"}
-    }
-    by_limit = {
-        key: recall(table, unit, weights, size=key[0], max_detections=key[1])
-        for key in {(metric.size, metric.max_detections) for metric in wanted.values() if metric.kind == "AR"}
-    }
-    return {
-        name: mean_over_classes(
-            by_size[metric.size] if metric.kind == "AP" else by_limit[metric.size, metric.max_detections],
-            metric.thresholds,
-        )
-        for name, metric in wanted.items()
-    }
+    by_class = shared_by_metrics(table, wanted.values(), unit, weights)
+    return {name: mean_over_classes(by_class[metric.computed], metric.thresholds) for name, metric in wanted.items()}
+
+
+def shared_by_metrics(
+    table: MatchTable, metrics: Iterable[AveragedMetric], unit: NDArray[np.int64], weights: NDArray[np.float64]
+) -> dict[Computed, NDArray[np.float64]]:
+    """Return what each metric is the mean of: `computed` → (K, 10, L), as `by_threshold` returns it."""
+    return {key: by_threshold(table, one, unit, weights) for key, one in {m.computed: m for m in metrics}.items()}
 
 
 def thresholds_reached(table: MatchTable) -> NDArray[np.float64]:

@@ -135,7 +135,7 @@ def weighted_units(keys: Sequence[str], weight: Mapping[str, float]) -> Units:
         weight: group key → inverse inclusion probability of its images.
     """
     found = units(keys, max_units=max(1, len(set(keys))))
-    names = np.unique(np.array(keys, dtype=object).astype(str))
+    names = sorted(set(map(str, keys)))
     return replace(found, weight=np.array([weight[name] for name in names], dtype=np.float64))
 
 

@@ -8,16 +8,16 @@ and recall is read at 101 points, so that one class jumps by 1/101 where its lar
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.evaluation.match_table import SIZES, MatchTable
-from liftgate.evaluation.metric_names import AveragedMetric
+from liftgate.evaluation.metric_names import AveragedMetric, Computed
 from liftgate.evaluation.metrics import by_threshold
 from liftgate.evaluation.resampling import Units
-from liftgate.kernels.matching import IOU_THRESHOLDS
 
 _PAIRS = 8
 """Pairs of halves that the bias is read from; the two of a pair cancel what is not bias"""
@@ -30,14 +30,23 @@ _MANY_PARTS = 100
 Floats = NDArray[np.float64]
 
 
+def halved_sample(groups: Units, kind: str) -> Floats:
+    """Return (U, 1 + halves) weights: the sample and, for AP, halves of it."""
+    pairs = _PAIRS if kind == "AP" else 0
+    return groups.halves(pairs) if (groups.group < groups.n_groups).all() else groups.halves_within(pairs)
+
+
 class SampleValues:
     """AP and recall of each class in the sample and in halves of it; what several metrics share is computed once."""
 
-    def __init__(self, table: MatchTable, groups: Units) -> None:
+    def __init__(
+        self, table: MatchTable, groups: Units, known: Mapping[Computed, Floats] = MappingProxyType({})
+    ) -> None:
+        """Begin with what is `known`: (K, 10, 1 + halves) of the weights that `halved_sample` returns."""
         self._table = table
         self._groups = groups
         self._inside = (groups.group < groups.n_groups).astype(np.int64)
-        self._found: dict[tuple[str, str, int], Floats] = {}
+        self._found = dict(known)
 
     def unseen_variance(self, metric: AveragedMetric) -> float:
         """Return the variance that no draw shows: of classes at the ends of the scale, and of the recall points."""
@@ -59,12 +68,10 @@ class SampleValues:
 
     def by_class(self, metric: AveragedMetric) -> Floats:
         """Return (K, 1 + halves) the metric of each class; NaN where there is no object of it."""
-        key = (metric.kind, metric.size, metric.max_detections)
+        key = metric.computed
         if key not in self._found:
-            every = replace(metric, thresholds=tuple(range(len(IOU_THRESHOLDS))))
-            pairs = _PAIRS if metric.kind == "AP" else 0
-            weights = self._groups.halves(pairs) if self._inside.all() else self._groups.halves_within(pairs)
-            self._found[key] = by_threshold(self._table, every, self._groups.of_image, weights)
+            weights = halved_sample(self._groups, metric.kind)
+            self._found[key] = by_threshold(self._table, metric, self._groups.of_image, weights)
         return np.asarray(self._found[key][:, list(metric.thresholds)].mean(axis=1))
 
     def _of_extreme_classes(self, metric: AveragedMetric) -> float:

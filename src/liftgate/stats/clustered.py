@@ -12,6 +12,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from liftgate.kernels.ordering import distinct, sample_quantiles
 from liftgate.stats.groups import GroupCount, count_groups
 from liftgate.stats.interval import MIN_GROUPS, Interval
 from liftgate.stats.rates import (
@@ -216,8 +217,8 @@ def quantile_interval(
     column = np.asarray(values, dtype=np.float64)
     if not len(column):
         raise ValueError("expected at least one value, got none")
-    estimate = float(np.quantile(column, share))
-    _, group = np.unique(group, return_inverse=True)
+    estimate = float(sample_quantiles(column, [share])[0])
+    group = np.searchsorted(distinct(group), group)
     sizes = np.bincount(group)
     groups, count = count_groups(sizes, n_groups), len(column)
     method = "woodruff-korn-graubard"

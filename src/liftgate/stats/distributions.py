@@ -65,7 +65,8 @@ def beta_quantile(share: float, a: float, b: float) -> float:
         newton_converges = low < x - newton < high and abs(newton) <= abs(step) / 2
         step = newton if newton_converges else x - (low + high) / 2
         before, x = x, x - step
-        if x == before or abs(step) <= 1e-15 * x or not 0 < x < 1:
+        # A step of Newton's squares the error: after one of 1e-10 what is left is rounding, which has no end.
+        if x == before or abs(step) <= (1e-10 * min(x, 1 - x) if newton_converges else 1e-15 * x) or not 0 < x < 1:
             break
     return x
 

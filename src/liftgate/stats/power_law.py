@@ -31,6 +31,17 @@ class Gain(NamedTuple):
     level: float
 
 
+class Curve(NamedTuple):
+    """A metric after training on several amounts of data."""
+
+    amounts: Floats
+    """(k,) images or groups, at least three different ones"""
+    values: Floats
+    """(k,) the metric, from 0 to 1, after training on each"""
+    errors: Floats
+    """(k,) its standard errors, above 0"""
+
+
 def gain_of_more(amounts: Floats, values: Floats, errors: Floats, more: float, *, level: float = 0.8) -> Gain:
     """Return what the metric gains from the largest amount to `more`.
 
@@ -41,21 +52,66 @@ def gain_of_more(amounts: Floats, values: Floats, errors: Floats, more: float, *
         more: amount, beyond the largest, at most four times it.
         level: of the interval.
     """
-    if len(np.unique(amounts)) < LEAST_AMOUNTS:
-        raise ValueError(f"expected at least {LEAST_AMOUNTS} amounts")
-    largest = float(amounts.max())
-    if not largest < more <= LARGEST_FACTOR * largest:
-        raise ValueError("expected an amount beyond the largest, at most four times it")
     rng = np.random.default_rng(_SEED)
-    drawn = values[None, :] + rng.normal(0.0, 1.0, (_DRAWS, len(values))) * errors[None, :]
-    end, slope, misfit = _fits(amounts / largest, drawn, errors)
-    chance = np.exp(-(misfit - misfit.min(axis=1, keepdims=True)) / 2)
-    reached = np.cumsum(chance, axis=1) / chance.sum(axis=1, keepdims=True)
-    chosen = (reached < rng.uniform(size=(_DRAWS, 1))).sum(axis=1)
-    rows = np.arange(_DRAWS)
-    end, slope = end[rows, chosen], slope[rows, chosen]
-    after = np.minimum(end - slope * (more / largest) ** -_POWERS[chosen], 1.0)
-    gains = after - np.minimum(end - slope, 1.0)
+    noise = rng.normal(0.0, 1.0, (_DRAWS, len(values)))
+    return _gain(_Fitted(Curve(amounts, values, errors), noise, rng).gains(more), level)
+
+
+class GainsCompared(NamedTuple):
+    """What the same amount brings in two kinds of data."""
+
+    difference: Gain
+    """First − second"""
+    as_good: float | None
+    """Least amount of the first kind whose gain is that of the second; None: none within four times the data"""
+
+
+def compare_gains(first: Curve, second: Curve, more: float, *, level: float = 0.8, steps: int = 300) -> GainsCompared:
+    """Compare what two kinds of data bring beyond their largest amount, which is one and the same training.
+
+    Args:
+        first: the metric by amounts of one kind.
+        second: of the other.
+        more: amount, beyond the largest, at most four times it.
+        level: of the interval.
+        steps: in which the amount that is as good is looked for.
+    """
+    if first.amounts.max() != second.amounts.max():
+        raise ValueError("expected curves that end in the same training")
+    rng = np.random.default_rng(_SEED)
+    noise = [rng.normal(0.0, 1.0, (_DRAWS, len(one.values))) for one in (first, second)]
+    noise[1][:, second.amounts.argmax()] = noise[0][:, first.amounts.argmax()]
+    one, other = (_Fitted(curve, drawn, rng) for curve, drawn in zip((first, second), noise, strict=True))
+    wanted, largest = float(np.median(other.gains(more))), float(first.amounts.max())
+    tried = largest + (LARGEST_FACTOR - 1) * largest * np.arange(1, steps + 1) / steps
+    enough = next((float(amount) - largest for amount in tried if np.median(one.gains(amount)) >= wanted), None)
+    return GainsCompared(_gain(one.gains(more) - other.gains(more), level), enough)
+
+
+class _Fitted:
+    """Power laws that were drawn for one curve."""
+
+    def __init__(self, curve: Curve, noise: Floats, rng: np.random.Generator) -> None:
+        amounts, values, errors = curve
+        if len(np.unique(amounts)) < LEAST_AMOUNTS:
+            raise ValueError(f"expected at least {LEAST_AMOUNTS} amounts")
+        self._largest = float(amounts.max())
+        end, slope, misfit = _fits(amounts / self._largest, values[None, :] + noise * errors[None, :], errors)
+        chance = np.exp(-(misfit - misfit.min(axis=1, keepdims=True)) / 2)
+        reached = np.cumsum(chance, axis=1) / chance.sum(axis=1, keepdims=True)
+        self._chosen = (reached < rng.uniform(size=(_DRAWS, 1))).sum(axis=1)
+        rows = np.arange(_DRAWS)
+        self._end, self._slope = end[rows, self._chosen], slope[rows, self._chosen]
+
+    def gains(self, more: float) -> Floats:
+        """Return (D,) what the metric gains from the largest amount to `more`."""
+        if not self._largest < more <= LARGEST_FACTOR * self._largest:
+            raise ValueError("expected an amount beyond the largest, at most four times it")
+        after = np.minimum(self._end - self._slope * (more / self._largest) ** -_POWERS[self._chosen], 1.0)
+        return np.asarray(after - np.minimum(self._end - self._slope, 1.0))
+
+
+def _gain(gains: Floats, level: float) -> Gain:
     low, middle, high = np.quantile(gains, [(1 - level) / 2, 0.5, (1 + level) / 2])
     return Gain(float(middle), float(low), float(high), level)
 

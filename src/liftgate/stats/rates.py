@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -69,6 +70,30 @@ def exact_bounds(share: float, trials: EffectiveTrials, level: float) -> Bounds:
     """Return the exact interval of a share, each side from its own effective number of trials."""
     low, high = trials.low, trials.high
     return Bounds(_exact_low(share * low, low, level), _exact_high(share * high, high, level))
+
+
+def within_whole_groups(interval: Interval, effective: float, bias: float = 0.0) -> Interval:
+    """Return the interval of a share, on neither side longer than if every group were wholly right or wholly wrong.
+
+    Between groups a share p cannot vary by more than p (1 − p), so that n even groups are worth at least n independent
+    trials. An interval with few degrees of freedom, because a few groups hold the errors, would reach over the whole
+    scale (docs/decisions/0051).
+
+    Args:
+        interval: of a share.
+        effective: number of even groups that the sample is worth.
+        bias: by how much the estimate is too high, below 0 too low.
+    """
+    if interval.low is None or interval.high is None or effective < MIN_GROUPS:
+        return interval
+    low, high = (min(1.0, max(0.0, interval.estimate - side)) for side in (max(0.0, bias), min(0.0, bias)))
+    least = _exact_low(low * effective, effective, interval.level)
+    most = _exact_high(high * effective, effective, interval.level)
+    if interval.low >= least and interval.high <= most:
+        return interval
+    said = f"no longer than {effective:.1f} wholly right or wrong groups allow"
+    note = f"{interval.note}; {said}" if interval.note else said
+    return replace(interval, low=max(interval.low, least), high=min(interval.high, most), note=note)
 
 
 def transformed_bounds(estimate: float, half: float, scale: Scale) -> Bounds:
