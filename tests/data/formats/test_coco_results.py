@@ -134,6 +134,7 @@ def test_a_file_cut_anywhere_is_refused(
         ('[{"image_id":1,"category_id":1,"score":0.5,"bbox":[0,0,1]}]', r"\[0\]"),
         ('[{"image_id":1,"category_id":1,"score":0.5} {"image_id":1,"category_id":1,"score":0.5}]', "valid JSON"),
         ('[{"image_id":1,"category_id":1,"score":"0.5"}]', r"\[0\]"),
+        (f'[{{"image_id":1,"category_id":{1 << 63},"score":0.5,"bbox":[0,0,1,1]}}]', r"\[0\]"),
         ("[1, 2]", r"\[0\]|valid JSON"),
         ('{"image_id":1}', "results file|valid JSON"),
         ("[] []", "valid JSON"),
@@ -146,6 +147,12 @@ def test_what_is_no_list_of_detections_is_refused_with_its_place(
     monkeypatch.setattr(results_module, "LARGEST_SLOW", limit)
     with pytest.raises(DataError, match=said):
         read(tmp_path, text, scan_from=scan_from)
+
+
+@pytest.mark.parametrize("scan_from", [0, 1 << 30], ids=["scanned", "decoded"])
+def test_class_ids_to_the_ends_of_64_bits_are_read(scan_from: int, tmp_path: Path) -> None:
+    said = [{"image_id": 1, "category_id": i, "score": 0.5, "bbox": [1, 2, 3, 4]} for i in (-(1 << 63), (1 << 63) - 1)]
+    assert rows(read(tmp_path, json.dumps(said), scan_from=scan_from)) == meant(said)
 
 
 def test_a_row_larger_than_a_piece_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:

@@ -56,9 +56,10 @@ def test_a_bad_object_is_named_by_its_line(tmp_path: Path, suffix: str, kind: st
 def test_lines_that_are_none_and_files_that_are_none(tmp_path: Path) -> None:
     picture(tmp_path / "a.jpg")
     path = save(tmp_path, "<loc0001><loc0002><loc0003><loc0004> gun", "")
-    path.write_text(path.read_text() + "not json\n[1]\n\n")
+    deep = '{"a":' * 20_000 + "1" + "}" * 20_000
+    path.write_text(path.read_text() + f"not json\n[1]\n\n{deep}\n")
     dataset = read(path)
-    assert [fault.kind for fault in dataset.faults] == ["row_columns", "row_columns"]
+    assert [fault.kind for fault in dataset.faults] == ["row_columns", "row_columns", "row_columns"]
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="no PaliGemma"):
         read(path)

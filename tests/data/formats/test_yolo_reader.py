@@ -78,6 +78,17 @@ def test_list_files_lists_of_folders_and_repeats(tmp_path: Path) -> None:
     assert kinds(dataset) == ["list_repeats"]
 
 
+def test_a_line_with_two_slashes_at_its_start_is_one_image(tmp_path: Path) -> None:
+    """POSIX leaves open what they mean, and no folder would hold such a path."""
+    yolo_folder(tmp_path, {"train/a.jpg": ROW})
+    (tmp_path / "train.txt").write_text(f"/{tmp_path}/images/train/a.jpg\n//gone.jpg\n")
+    (tmp_path / "data.yaml").write_text("train: train.txt\nnames: {0: cat}\n")
+    assert [image.path.as_posix() for image in read(tmp_path / "data.yaml").images] == [
+        "/gone.jpg",
+        (tmp_path / "images/train/a.jpg").as_posix(),
+    ]
+
+
 def test_lines_relative_without_a_dot_and_lines_that_are_no_image(tmp_path: Path) -> None:
     yolo_folder(tmp_path, {"train/a.jpg": ROW})
     (tmp_path / "train.txt").write_text("images/train/a.jpg\nreadme.md\n./images/train/gone.jpg\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -137,6 +138,21 @@ def test_an_older_tree_is_replaced_but_nothing_else_is(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not empty"):
         yolo.write(dataset, tmp_path / "mine")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "set", "tree"]
+
+
+def test_a_file_that_is_added_appears_with_the_folder_or_neither_does(tmp_path: Path) -> None:
+    dataset = read(yolo_folder(tmp_path / "in", {"train/a.jpg": "0 .5 .5 .2 .2\n", "val/b.jpg": ""}, ["cat"]))
+
+    def fail(part: Path) -> None:
+        (part / "notes.txt").write_text("half")
+        raise OSError(errno.ENOSPC, "no space")
+
+    with pytest.raises(OSError, match="no space"):
+        yolo.write(dataset, tmp_path / "tree", finish=fail)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    tree = yolo.write(dataset, tmp_path / "tree", finish=lambda part: shutil.copy(part / "train.txt", part / "val.txt"))
+    assert (tree.parent / "val.txt").read_bytes() == (tree.parent / "train.txt").read_bytes()
+    assert yolo.is_intact(tree), "its manifest was written after that"
 
 
 def test_keypoints_keep_places_and_visibility(tmp_path: Path) -> None:

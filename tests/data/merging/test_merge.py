@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -244,6 +245,25 @@ def test_the_x_ray_merge_as_typed_with_its_mapping_file_and_no_label_lost(tmp_pa
     assert len(joined.labels) == len(merged.labels) - want["item 15"]
     assert len(joined.images) == len(merged.images), "every image has another object"
     assert "extra,item 15,,6" in (tmp_path / "joined/classes.csv").read_text().splitlines()
+
+
+@pytest.mark.parametrize("words", [["merge", "--to", "yolo"], ["merge", "--to", "coco"], ["mix"]], ids="-".join)
+def test_what_fails_at_its_last_file_leaves_nothing_and_can_be_made_again(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = yolo_folder(tmp_path / "a", {"train/x.jpg": ROW}, ["cat"])
+    b = yolo_folder(tmp_path / "b", {"train/y.jpg": ROW}, ["dog"])
+    command = ["data", words[0], str(a), str(b), *words[1:], "--accept", "same_image", "--out", str(tmp_path / "out")]
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("liftgate.services.merge.write_bytes", full)
+        assert main(command) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    assert main(command) == 0
+    assert (tmp_path / "out" / "classes.csv").is_file()
 
 
 def test_cards_say_the_strictest_terms_of_the_parts_and_hand_them_on(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ class State:
     corrected: str | None = None
     """annotations.xml to export; None: as imported"""
     asked: list[str] = field(default_factory=list)
+    events: str | None = None
+    """CSV of the task's events; None: no analytics are installed"""
     fails: bool = False
     """The import of labels fails, as when a label is not the task's"""
 
@@ -112,7 +114,12 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/tasks/7/dataset/export":
             assert query["format"] == ["CVAT for images 1.1"]
             return self._say(202, {"rq_id": "export"})
-        if path == "/result":
+        if path == "/api/events/export" and state.events is not None:
+            assert query["task_id"] == ["7"]
+            return self._say(202, {"rq_id": "events"})
+        if path == "/result/events":
+            return self._say(200, (state.events or "").encode())
+        if path == "/result/export":
             return self._say(200, self._export())
         return self._say(404, {"detail": f"nothing at {method} {path}"})
 
@@ -141,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
             "operation": {"type": "import:annotations", "target": "task", "task_id": 7},
             "created_date": "2026-01-01T00:00:00Z",
             "owner": {"id": 1, "username": "me"},
-            "result_url": f"{self.state.url}/result",
+            "result_url": f"{self.state.url}/result/{name}",
         }
 
     def _export(self) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from data.prelabels.cvat_server import TOKEN, State, running
+from data.prelabels.test_work_times import event, log, shown
 from liftgate.cli import main
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
@@ -56,6 +57,24 @@ def test_a_task_is_made_of_the_export_and_its_labels_come_back_changed(
     assert (record["total"]["kept"], record["total"]["moved"]) == (1, 1)
     assert TOKEN not in "".join(path.read_text("latin-1") for path in tmp_path.rglob("*") if path.is_file())
     assert main(more) == 2, "the file is there"
+
+
+def test_what_the_server_logged_says_how_long_the_frames_were_worked_on(
+    server: State, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--push", server.url]) == 0
+    capsys.readouterr()
+    home, times = tmp_path / "home.zip", tmp_path / "events.csv"
+    more = ["data", "corrections", str(tmp_path / "out"), str(home), "--pull", server.url, "--task", "7", "--json"]
+    assert main([*more, "--times", str(times)]) == 1, "this server keeps no events"
+    assert "the CVAT server" in capsys.readouterr().err and not home.exists() and not times.exists()
+    steps = [shown(0, 0, 1), event(30, "draw:object"), shown(40, 1, 0), event(55, "resize:object")]
+    server.events = log(tmp_path / "logged.csv", steps).read_text()
+    assert main([*more, "--times", str(times)]) == 0
+    measured = json.loads(capsys.readouterr().out)["measured"]
+    assert (measured["all"]["seconds"], measured["all"]["n_images"], measured["all"]["n_objects"]) == (55, 2, 2)
+    assert measured["saving"] is None and times.read_text() == server.events
+    assert TOKEN not in times.read_text()
 
 
 def test_confidential_frames_stay_until_somebody_names_the_host(

@@ -89,3 +89,27 @@ def test_spread_takes_the_scene_that_is_least_like_those_taken() -> None:
         budget=2, shares={"red": 0.5, "spread": 0.5}, near=0, generator=np.random.default_rng(0),
     )  # fmt: skip
     assert [index for index, _, _ in chosen] == [0, 2]
+
+
+def test_random_comes_first_and_gives_every_frame_the_same_chance_whatever_else_is_asked_for() -> None:
+    n, runs = 12, 600
+    red = np.where(np.arange(n) < 4, 1.0, np.nan)  # production doubts a third; near-copies all of them
+    often = np.zeros(n)
+    for seed in range(runs):
+        chosen, tallies = choose_frames(
+            {"red": red}, ["a"] * 9 + ["b"] * 3, looks(n) * 0, np.ones(n, dtype=bool),
+            budget=6, shares={"random": 0.5, "red": 0.5}, near=12, generator=np.random.default_rng(seed),
+        )  # fmt: skip
+        assert [reason for _, reason, _ in chosen] == ["random"] * 3, "all others are near-copies of these"
+        assert (tallies["random"].wanted, tallies["random"].given, tallies["random"].candidates) == (3, 3, n)
+        often[[index for index, _, _ in chosen]] += 1
+    expected = runs * 3 / n
+    assert np.abs(often - expected).max() < 4.5 * np.sqrt(expected * (1 - 3 / n)), often
+
+
+def test_random_is_not_drawn_unless_it_is_asked_for() -> None:
+    chosen, tallies = choose_frames(
+        {}, ["a"] * 9, looks(9), np.ones(9, dtype=bool),
+        budget=4, shares=SHARES, near=-1, generator=np.random.default_rng(0),
+    )  # fmt: skip
+    assert {reason for _, reason, _ in chosen} == {"spread"} and "random" not in tallies

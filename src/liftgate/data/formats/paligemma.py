@@ -138,7 +138,7 @@ def _parts(source: Path, faults: list[Fault]) -> list[_Part]:
             continue
         try:
             row = decode(line)
-        except (msgspec.MsgspecError, UnicodeError) as error:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             faults.append(Fault("row_columns", f"{source}:{number}", str(error)))
         else:
             parts.append(_Part(source, number, row.image, *parse_objects(row.suffix)))

@@ -34,13 +34,19 @@ class Written:
 
 
 def write_dataset(
-    dataset: Dataset, to: str, folder: Path, card: Card | None = None, *, progress: Progress = silent
+    dataset: Dataset,
+    to: str,
+    folder: Path,
+    card: Card | None = None,
+    *,
+    finish: Callable[[Path], None] | None = None,
+    progress: Progress = silent,
 ) -> Written:
     """Write `dataset` as `to` (yolo, coco, voc, cvat) into `folder`, images as links; originals stay untouched.
 
-    The folder appears once it is complete, including its `card`. No format has groups: known ones are written to
-    groups.csv, which `--groups` takes. Images that could only be written as if they were empty are left out and counted
-    (`images_left_out`).
+    The folder appears once it is complete, including its `card` and the files that `finish` adds. No format has
+    groups: known ones are written to groups.csv, which `--groups` takes. Images that could only be written as if they
+    were empty are left out and counted (`images_left_out`).
 
     Raises:
         DataError: an unknown format, a folder that is not empty, or no image that can be written.
@@ -58,7 +64,13 @@ def write_dataset(
     if to == "yolo":  # it appears whole by itself
         everything = [image if image.split else replace(image, split="train") for image in kept.images]
         tree = yolo.write_tree(
-            kept.with_images(everything), folder, faithful=True, portable=True, card=card, progress=progress
+            kept.with_images(everything),
+            folder,
+            faithful=True,
+            portable=True,
+            card=card,
+            finish=finish,
+            progress=progress,
         )
         files, names, n_objects = [tree.data_yaml], tree.names, tree.n_objects
     else:
@@ -68,6 +80,8 @@ def write_dataset(
             write_groups(part, ((names.get(image.id, image.id), image.group) for image in kept.images))
             if card is not None:
                 write_card(card, part)
+            if finish is not None:
+                finish(part)
     losses += format_losses(kept, to)
     return Written(folder, tuple(files), losses, len(kept.images), n_objects, names)
 

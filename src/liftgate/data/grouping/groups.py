@@ -18,6 +18,7 @@ from liftgate.data.core.dataset import Dataset, Fault, Image
 from liftgate.data.core.image_names import ImageNames
 from liftgate.errors import DataError
 from liftgate.files import write_bytes
+from liftgate.patterns import PatternError, compiled_pattern
 
 GROUPS_FILE = "groups.csv"
 """File of the groups in a written data set, because no format stores them"""
@@ -97,11 +98,11 @@ def _finder(dataset: Dataset, rule: str, base: Path) -> _Finder:
 
 def _by_regex(images: Sequence[Image], rule: str) -> list[str | None]:
     try:
-        pattern = re.compile(rule)
-    except re.error as error:
-        raise DataError(
-            "the regex for groups is broken", where=f"{rule} at {error.pos}", got=error.msg, hint=_EXAMPLE
-        ) from None
+        pattern = compiled_pattern(rule)
+    except PatternError as error:
+        raise DataError("the regex for groups is broken", where=rule, got=str(error), hint=_EXAMPLE) from None
+    if "group" not in pattern.groupindex:  # (?P<group> may stand within brackets, or behind a backslash
+        raise DataError("the regex for groups names no group", where=rule, expected="(?P<group>…)", hint=_EXAMPLE)
 
     def group(image: Image) -> str | None:
         match = pattern.search(PurePosixPath(image.id).name) or pattern.search(image.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path, PurePosixPath
 
 from liftgate.data.core.csv_tables import read_table
@@ -10,6 +9,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.image_names import ImageNames
 from liftgate.data.grouping.groups import assign_groups
 from liftgate.errors import DataError
+from liftgate.patterns import PatternError, compiled_pattern
 
 EXPECTED = "FILE.csv#COLUMN, a regex with one (?P<name>…), folder, exif, name-time or group"
 
@@ -45,9 +45,9 @@ def slice_images(dataset: Dataset, rule: str, *, base: Path) -> dict[str, str]:
 
 def _by_regex(dataset: Dataset, rule: str) -> dict[str, str | None]:
     try:
-        pattern = re.compile(rule)
-    except re.error as error:
-        raise DataError("the regex for slices is broken", where=f"{rule} at {error.pos}", got=error.msg) from None
+        pattern = compiled_pattern(rule)
+    except PatternError as error:
+        raise DataError("the regex for slices is broken", where=rule, got=str(error)) from None
     if len(pattern.groupindex) != 1:
         raise DataError("a regex for slices needs exactly one named group", expected="one (?P<name>…)", got=rule)
     (name,) = pattern.groupindex

@@ -15,6 +15,7 @@ from liftgate.data.core.dataset import Dataset, Keypoints, Labels
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco, cvat, darknet
 from liftgate.data.grouping.groups import write_groups
+from liftgate.data.prelabels.halves import Halves, without_prelabels, write_halves
 from liftgate.data.provenance.card import build_card, write_card
 from liftgate.data.sampling.frames import unlabelled_dataset
 from liftgate.errors import DataError
@@ -89,6 +90,7 @@ def export_prelabels(
     made_by: str = "liftgate data prelabel",
     consent: str | None = None,
     blur: Mapping[str, Sequence[Box]] | None = None,
+    halves: Halves | None = None,
 ) -> PrelabelExport:
     """Write `dataset`, labelled by a model, into a new folder for CVAT.
 
@@ -104,6 +106,7 @@ def export_prelabels(
         made_by: the command, for the card.
         consent: of the people in the images, for the card.
         blur: image id → boxes that are made unrecognisable in images.zip.
+        halves: which images go out without their pre-labels, to measure what these save; None: all have them.
 
     Raises:
         DataError: the folder is not empty, or an image is missing.
@@ -112,7 +115,11 @@ def export_prelabels(
     if gone := [image.id for image in dataset.images if not image.path.is_file()]:
         raise DataError("images that are not there cannot be labelled", where=dataset.source, got=_some(gone))
     files = [XML]
+    if halves is not None:
+        dataset = without_prelabels(dataset, halves)
     with atomic_folder(folder) as part:
+        if halves is not None:
+            write_halves(halves, part)
         cvat.write(dataset, part)
         if "coco" in forms:
             document = coco.write(dataset, part / "coco.json")

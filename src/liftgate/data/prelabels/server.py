@@ -73,6 +73,25 @@ def pull(task: int, url: str, path: Path, *, organisation: str | None = None, pe
     return path
 
 
+def pull_events(task: int, url: str, path: Path, *, organisation: str | None = None, period: float = 2.0) -> Path:
+    """Fetch the events of a task, which say how long its frames were worked on, into a new CSV and return its path.
+
+    Raises:
+        UsageError: no cvat-sdk, no token, or the file exists already.
+        LiftgateError: the server cannot be reached, refuses, or keeps no events.
+    """
+    if path.exists():
+        raise UsageError("a file is there", where=path, hint="another --times: nothing of yours is replaced")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _client(url, organisation, period) as client:
+        from cvat_sdk.core.downloading import Downloader
+
+        Downloader(client).prepare_and_download_file_from_endpoint(
+            client.api_client.events_api.create_export_endpoint, path, query_params={"task_id": task}
+        )
+    return path
+
+
 @contextlib.contextmanager
 def _client(url: str, organisation: str | None, period: float) -> Iterator[Client]:
     if importlib.util.find_spec("cvat_sdk") is None:

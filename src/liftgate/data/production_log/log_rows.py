@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import closing
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from liftgate.data.production_log.compaction import HOURS, can_compact
-from liftgate.data.production_log.live import LIVE, open_log
+from liftgate.data.production_log.live import LIVE, open_log, require_all, require_sound
 from liftgate.data.production_log.records import COLUMNS, LoggedImage, Row, from_row
 from liftgate.errors import DataError, UsageError
+
+_FILE = ("name", "n_rows", "n_bytes", "first", "last", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +59,38 @@ def read_log(folder: Path, wanted: LogFilter = LogFilter()) -> Iterator[LoggedIm
         UsageError: there is no log, or the extra `log` is needed and not installed.
         DataError: a file of it is damaged or missing.
     """
-    with closing(open_log(folder)) as db:
-        db.execute("BEGIN")
-        named = db.execute("SELECT name, first, last FROM files ORDER BY first, name").fetchall()
-        live = _live_rows(db, wanted)
-        db.execute("COMMIT")
+    try:
+        with closing(open_log(folder)) as db:
+            db.execute("BEGIN")
+            require_all(db, folder)
+            named = db.execute(f"SELECT {', '.join(_FILE)}, checksum FROM files ORDER BY first, name").fetchall()
+            live = _live_rows(db, folder, wanted)
+            db.execute("COMMIT")
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise DataError("the production log cannot be read", where=folder / LIVE, got=error) from None
+    for row in named:
+        require_sound(folder, row)
     if named and not can_compact():
         hint = "pip install '.[log]' in the clone of Liftgate"
         raise UsageError("a log with Parquet files needs the extra `log`", where=folder, hint=hint)
     names = _name_set(wanted.images) if named and wanted.images is not None else None
-    for name, first, last in named:
+    for name, _, _, first, last, sha256, _ in named:
         if (wanted.since is not None and last < wanted.since) or (wanted.until is not None and first >= wanted.until):
             continue
-        for row in _file_rows(folder / HOURS / str(name), names):
+        for row in _file_rows(folder / HOURS / str(name), sha256, names):
             if wanted.takes(row):
                 yield from_row(row)
     for row in live:
         yield from_row(row)
 
 
-def _live_rows(db: sqlite3.Connection, wanted: LogFilter) -> list[Row]:
-    rows = db.execute(f"SELECT {', '.join(COLUMNS)} FROM images ORDER BY time, id")
-    return [row for row in rows if wanted.takes(row)]
+def _live_rows(db: sqlite3.Connection, folder: Path, wanted: LogFilter) -> list[Row]:
+    found = []
+    for stored in db.execute(f"SELECT {', '.join(COLUMNS)}, checksum FROM images ORDER BY time, id"):
+        require_sound(folder, stored)
+        if wanted.takes(stored[:-1]):
+            found.append(stored[:-1])
+    return found
 
 
 def _name_set(images: Collection[str]) -> Any:
@@ -86,14 +99,17 @@ def _name_set(images: Collection[str]) -> Any:
     return pyarrow.array(sorted(images), pyarrow.string())
 
 
-def _file_rows(path: Path, images: Any | None) -> Iterator[Row]:
-    """Yield rows of a file, at least those of the images; the names alone are read first, as most groups have none."""
+def _file_rows(path: Path, sha256: str | None, images: Any | None) -> Iterator[Row]:
+    """Yield rows of a file, at least those of the images; the names alone are unpacked first: most groups have none."""
     import pyarrow
     import pyarrow.compute
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        content = path.read_bytes()
+        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+            raise DataError("a file of the production log is damaged", where=path, got="not what was written")
+        with pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content)) as file:
             groups = list(range(file.num_row_groups))
             if images is not None:
                 names = file.read(columns=["image"], use_threads=False)["image"]

@@ -26,6 +26,7 @@ import msgspec
 from liftgate.data.production_log.records import LoggedBox, Quality
 from liftgate.documents import DocumentError, load_yaml
 from liftgate.errors import DataError
+from liftgate.records import to_record
 
 _MOST_CAMERAS = 10_000
 
@@ -56,7 +57,7 @@ def read_rules(path: Path) -> QualityRules:
     try:
         document = load_yaml(path)
         none = QualityRules(red=Rules(), yellow=Rules())
-        found = msgspec.convert(document, QualityRules)
+        found = to_record(document, QualityRules)
         return QualityRules(
             found.red if "red" in document else none.red, found.yellow if "yellow" in document else none.yellow
         )

@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from liftgate.hashing import row_checksum
+
 Quality = Literal["red", "yellow", "green"]
 
 
@@ -52,17 +54,20 @@ COLUMNS = (
 """Of the table and of the files, in this order; reasons are joined by commas, detections are JSON"""
 
 Row = tuple[float, str, str, str, int, int, float, str, str, str]
+StoredRow = tuple[float, str, str, str, int, int, float, str, str, str, int]
+"""A row with its checksum, as the live part holds it"""
 
 _BOXES = msgspec.json.Decoder(tuple[LoggedBox, ...])
 
 
-def to_row(image: LoggedImage) -> Row:
-    """Return an image as a row of the table."""
+def to_row(image: LoggedImage) -> StoredRow:
+    """Return an image as a row of the table, with its checksum."""
     boxes = msgspec.json.encode(image.detections).decode()
-    return (
-        image.time, image.camera, image.image, image.model_version, image.width, image.height,
-        image.brightness, image.quality, ",".join(image.reasons), boxes,
-    )  # fmt: skip
+    row = (
+        float(image.time) + 0.0, image.camera, image.image, image.model_version, int(image.width), int(image.height),
+        float(image.brightness) + 0.0, image.quality, ",".join(image.reasons), boxes,
+    )  # fmt: skip  # + 0.0: SQLite returns -0.0 as 0.0
+    return (*row, row_checksum(*row))
 
 
 def from_row(row: Row) -> LoggedImage:

@@ -13,6 +13,8 @@ from liftgate.data.core.perceptual_hash import BITS, PerceptualHashes, hamming_d
 from liftgate.data.sampling.records import Reason, ReasonTally
 
 Scores = NDArray[np.float64]
+_ALWAYS = ("random", "spread")
+"""Reasons that need no evidence"""
 
 
 def allocate_budget(budget: int, shares: Mapping[Reason, float]) -> dict[Reason, int]:
@@ -44,9 +46,10 @@ def choose_frames(
 ) -> tuple[list[tuple[int, Reason, float]], dict[Reason, ReasonTally]]:
     """Return (index, reason, score) for each chosen frame, in the order chosen, and the tally of every reason.
 
-    Every reason with evidence gets its share of the budget, and so does `spread`; what a reason cannot use goes to
-    `spread`. Within a reason the stratum with the fewest chosen frames comes first, then the highest score, then
-    chance.
+    `random` comes first and gives every frame that is no near-copy of those in `avoid` the same chance: what it takes
+    measures. Every other reason with evidence gets its share of the budget, and so does `spread`; what a reason cannot
+    use goes to `spread`. Within a reason the stratum with the fewest chosen frames comes first, then the highest
+    score, then chance.
 
     Args:
         scores: reason → (n,) scores, NaN where it does not hold.
@@ -60,14 +63,16 @@ def choose_frames(
         avoid: frames whose near-copies are not chosen either.
     """
     active = {
-        reason: share for reason, share in shares.items() if share > 0 and (reason in scores or reason == "spread")
+        reason: share for reason, share in shares.items() if share > 0 and (reason in scores or reason in _ALWAYS)
     }
     wanted = allocate_budget(budget, active) if active else {}
     state = _Selection(list(strata), hashes, allowed.copy(), near, generator.permutation(len(strata)))
     for index in avoid:
         state.block_copies(index)
+    if "random" in active:
+        state.take_random(wanted["random"])
     for reason in active:
-        if reason != "spread":
+        if reason not in _ALWAYS:
             state.take(reason, scores[reason], wanted[reason])
     if "spread" in active:
         state.take("spread", None, budget - len(state.chosen))
@@ -79,7 +84,7 @@ def choose_frames(
             candidates=int((allowed & ~np.isnan(scores[reason])).sum()) if reason in scores else int(allowed.sum()),
         )
         for reason in shares
-        if reason in scores or reason == "spread"
+        if reason in scores or reason in active
     }
     return state.chosen, tallies
 
@@ -113,6 +118,16 @@ class _Selection:
             self.chosen.append((best, reason, score))
             self._used[self.strata[best]] += 1
             self.block_copies(best)
+
+    def take_random(self, count: int) -> None:
+        """Choose up to `count` frames, all with the same chance; only then their near-copies are excluded."""
+        free = np.flatnonzero(self.free)
+        drawn = free[np.argsort(self.chance[free])][:count].tolist()
+        for index in drawn:
+            self.chosen.append((index, "random", 1.0))
+            self._used[self.strata[index]] += 1
+        for index in drawn:
+            self.block_copies(index)
 
     def block_copies(self, index: int) -> None:
         """Exclude near-copies of a frame from further choices."""

@@ -14,13 +14,14 @@ from liftgate.data.core.dataset import Fault
 from liftgate.data.production_log.records import Quality as Quality
 
 Reason = Literal[
-    "red", "yellow", "disagreement", "low_confidence", "new_look", "hard_negative", "hard_positive", "spread"
+    "random", "red", "yellow", "disagreement", "low_confidence", "new_look", "hard_negative", "hard_positive", "spread"
 ]  # fmt: skip
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 Truth = Literal["negative", "positive"]
 
 SHARES: Mapping[Reason, float] = {
+    "random": 0.0,
     "red": 0.25,
     "disagreement": 0.2,
     "yellow": 0.15,
@@ -30,7 +31,10 @@ SHARES: Mapping[Reason, float] = {
     "hard_positive": 0.05,
     "spread": 0.1,
 }
-"""Shares of the budget, in the order in which reasons choose. Reasons without evidence leave theirs to the others."""
+"""Shares of the budget, in the order in which reasons choose. Reasons without evidence leave theirs to the others.
+
+`random` chooses first, and only where it is asked for: what it chose is a simple random sample, which measures.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from liftgate.data.core.dataset import Fault
 from liftgate.data.video_frames.records import FrameRow, Request
 from liftgate.errors import UsageError
 from liftgate.hashing import content_hash, file_hash
+from liftgate.records import to_record
 
 NAME = ".frames.jsonl"
 
@@ -145,7 +146,7 @@ def _lines(path: Path) -> Iterable[dict[str, object]]:
 
 def _piece(line: Mapping[str, object]) -> FinishedUnit | None:
     try:
-        return msgspec.convert(line, FinishedUnit)
+        return to_record(line, FinishedUnit)
     except msgspec.ValidationError:
         return None
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from liftgate.data.video_frames.records import FrameSource
 from liftgate.errors import DataError, UsageError
+from liftgate.patterns import PatternError, compiled_pattern
 
 _MPEG = (".m2ts", ".m4v", ".mp4", ".mpeg", ".mpg", ".mts", ".ts")
 VIDEO_SUFFIXES = frozenset((*_MPEG, ".3gp", ".asf", ".avi", ".flv", ".mjpeg", ".mjpg", ".mkv", ".mov", ".webm", ".wmv"))
@@ -167,8 +168,8 @@ def _named(rule: str, text: str, folder: str, what: str) -> str:
     if "(" not in rule:
         return rule
     try:
-        pattern = re.compile(rule)
-    except re.error as error:
+        pattern = compiled_pattern(rule)
+    except PatternError as error:
         raise UsageError(f"the rule for {what} is no regular expression", where=rule, got=error) from error
     if pattern.groups != 1:
         raise UsageError(f"the rule for {what} needs one group", where=rule, got=f"{pattern.groups} groups")

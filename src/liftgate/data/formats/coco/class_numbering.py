@@ -14,6 +14,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.coco.evidence import matched_class, surest, vote
 from liftgate.data.formats.coco.results import CocoResults
 from liftgate.errors import DataError
+from liftgate.kernels.ordering import distinct
 
 OPTIONS = {
     "category-ids": "category ids",
@@ -63,7 +64,7 @@ def guess_numbering(path: Path, results: CocoResults, dataset: Dataset, image: N
         DataError: another numbering than the usual one fits the truth clearly better.
     """
     known = numberings(dataset)
-    used = np.unique(results.category).tolist()
+    used = distinct(results.category).tolist()
     usual = "category ids"
     if 0 in used and 0 not in dataset.category_ids and min(used) >= 0 and max(used) < len(dataset.classes):
         usual = "class from 0"
@@ -107,9 +108,9 @@ def guess_numbering(path: Path, results: CocoResults, dataset: Dataset, image: N
 def _matches_class(
     category: NDArray[np.int64], table: Mapping[int, int | None], lies_on: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    numbers, place = np.unique(category, return_inverse=True)
+    numbers = distinct(category)
     meant = np.array([-2 if table[number] is None else table[number] for number in numbers.tolist()], dtype=np.int64)
-    return np.asarray(meant[place.reshape(-1)] == lies_on, dtype=np.bool_)
+    return np.asarray(meant[np.searchsorted(numbers, category)] == lies_on, dtype=np.bool_)
 
 
 def _option_of(name: str) -> str:

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -57,7 +57,8 @@ class ResultRow(msgspec.Struct, gc=False):
     """One detection of a results file."""
 
     image_id: Id
-    category_id: int
+    category_id: Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+    """Becomes a column of 64-bit integers"""
     score: float
     bbox: tuple[float, float, float, float] | None = None
     keypoints: list[float] | None = None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from liftgate.boxes import xywh_to_xyxy
 from liftgate.data.core.dataset import Dataset
-from liftgate.data.core.image_names import ImageNames
+from liftgate.data.core.image_names import ImageNames, base_and_stem
 from liftgate.data.formats.coco.annotations import by_spelling
 from liftgate.data.formats.coco.document import UNDECODABLE, Id
 from liftgate.data.formats.coco.evidence import matched_class, surest, vote
@@ -70,7 +70,7 @@ class ImageIds:
         """Return number of a file name's stem → image index; None: more than one image has the number."""
         table: dict[int, int | None] = {}
         for index, image in enumerate(self._dataset.images):
-            stem = PurePosixPath(image.id).stem
+            stem = base_and_stem(image.id)[1]
             if stem.isascii() and stem.isdigit():
                 table[int(stem)] = None if int(stem) in table else index
         return table

@@ -31,6 +31,7 @@ from liftgate.documents import LARGE, DocumentError, load_json
 from liftgate.errors import DataError
 from liftgate.files import write_bytes, write_json
 from liftgate.hashing import short
+from liftgate.kernels.ordering import distinct
 
 
 def settings_path(path: Path) -> Path:
@@ -187,7 +188,7 @@ def _image_column(
 
 def _class_column(path: Path, results: CocoResults, numbering: Numbering) -> NDArray[np.int64]:
     """Return the (n,) index of each row into the dataset's classes, −1: a class that the dataset does not have."""
-    numbers = np.unique(results.category)
+    numbers = distinct(results.category)
     place = np.searchsorted(numbers, results.category)
     unknown = np.array([number not in numbering.classes for number in numbers.tolist()], dtype=np.bool_)
     if unknown.any():

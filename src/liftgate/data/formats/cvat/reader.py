@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 from xml.etree.ElementTree import Element
 
 from liftgate.data.core.dataset import Dataset, Fault, Image, Keypoints
 from liftgate.data.core.image_headers import ImageHeader, read_headers, reconcile_size
 from liftgate.data.core.safe_names import safe_path
 from liftgate.data.formats.columns import LabelColumns
+from liftgate.data.formats.cvat.elements import top_elements
 from liftgate.data.formats.cvat.shapes import SHAPES, BadShape, Shape, between, parse_shape
 from liftgate.data.formats.cvat.tracks import TRACKS
-from liftgate.documents import DocumentError, Limits, iterate_xml
 from liftgate.errors import DataError
 from liftgate.paths import is_file, lexical
 from liftgate.progress import Progress, silent
 
-_LARGEST = 2 << 30
-_FREE = 16 << 20
-_RATIO = 100  # boxes are 5 to 20 times smaller in a zip
-_LIMITS = Limits(size=4 << 20, nodes=200_000_000)  # the file itself may be large: it is read element by element
 _MOST_FRAMES = 10_000_000
 _MOST_FILLED = 5_000_000  # a line of XML can ask for millions
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -79,69 +71,17 @@ def read(path: Path, *, images: Path | None = None, name: str | None = None, pro
         DataError: not CVAT's XML, cut off, or refused (a bomb); with the line.
     """
     found = _Found(lexical(path))
-    with _open(found.source) as file:
-        _scan(file, found, progress)
+    _scan(found, progress)
     return _dataset(found, images, name, progress)
 
 
-@contextlib.contextmanager
-def _open(path: Path) -> Iterator[IO[bytes]]:
-    try:
-        if path.suffix.lower() != ".zip":
-            with path.open("rb") as file:
-                yield file
-            return
-        with zipfile.ZipFile(path) as archive:
-            inside = [item for item in archive.infolist() if Path(item.filename).name == "annotations.xml"]
-            if len(inside) != 1:
-                raise DataError(
-                    "no CVAT export",
-                    where=path,
-                    expected="one annotations.xml",
-                    got=len(inside),
-                    hint="`liftgate data fetch ZIP --out DIR` unpacks other exports, such as Roboflow's",
-                )
-            size, packed = inside[0].file_size, inside[0].compress_size
-            if size > _LARGEST:
-                raise DataError("annotations.xml is too large", where=path, expected="under 2 GiB")
-            if size > _FREE and size > _RATIO * packed:
-                raise DataError(
-                    "the zip is a bomb",
-                    where=path,
-                    expected=f"under {_RATIO} times its {packed:,} bytes",
-                    got=f"{size:,}",
-                )
-            with archive.open(inside[0]) as member:
-                # ZipExtFile stops at the declared size, so a bomb with a false size is cut off.
-                yield member
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # damaged, odd compression, a password
-        raise DataError("the zip cannot be read", where=path, got=str(error)) from None
-    except OSError as error:
-        raise DataError("cannot read the file", where=path, got=error.strerror) from None
-
-
-def _scan(file: IO[bytes], found: _Found, progress: Progress) -> None:
-    """Read the XML element by element and clear each afterwards: memory holds the shapes, not the tree."""
-    root: Element | None = None
-    try:
-        for kind, element, depth in iterate_xml(file, _LIMITS):
-            if root is None:
-                root = element
-                if root.tag != "annotations":
-                    raise DataError("not a CVAT XML", where=found.source, expected="<annotations>", got=f"<{root.tag}>")
-            if kind == "end" and depth == 1:
-                if (take := _TAKERS.get(element.tag)) is not None:
-                    take(element, found)
-                root.clear()
-                if len(found.frames) % 1024 == 0:
-                    progress("reading annotations", len(found.frames), 0)
-    except DocumentError as error:
-        what = "the XML is broken" if error.line else "the XML is refused"
-        raise DataError(what, where=error.place(found.source), got=error.problem) from None
-    except (ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise DataError(
-            "the XML is refused", where=found.source, got=f"{type(error).__name__}: {error}"[:200]
-        ) from None
+def _scan(found: _Found, progress: Progress) -> None:
+    """Read the XML element by element: memory holds the shapes, not the tree."""
+    for element in top_elements(found.source):
+        if (take := _TAKERS.get(element.tag)) is not None:
+            take(element, found)
+        if len(found.frames) % 1024 == 0:
+            progress("reading annotations", len(found.frames), 0)
 
 
 def _take_meta(element: Element, found: _Found) -> None:

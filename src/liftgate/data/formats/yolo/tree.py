@@ -36,7 +36,7 @@ from liftgate.data.grouping.groups import write_groups
 from liftgate.data.provenance.card import Card, require_card_place, write_card
 from liftgate.documents import LARGE, Limits, load_json, load_yaml
 from liftgate.errors import DataError, Refused
-from liftgate.files import atomic_folder, fsync_folder, require_empty, write_bytes, write_json, write_text
+from liftgate.files import atomic_folder, fsync_folder, require_empty, write_bytes, write_text
 from liftgate.hashing import content_hash, file_hash
 from liftgate.paths import is_file, lexical
 from liftgate.progress import Progress, report_progress, silent
@@ -73,12 +73,12 @@ def write(
     repeats: Mapping[str, int] | None = None,
     portable: bool = False,
     card: Card | None = None,
-    beside: Mapping[str, object] | None = None,
+    finish: Callable[[Path], None] | None = None,
     progress: Progress = silent,
 ) -> Path:
     """Write the training tree and return its data.yaml; see `write_tree`."""
     return write_tree(
-        dataset, folder, repeats=repeats, portable=portable, card=card, beside=beside, progress=progress
+        dataset, folder, repeats=repeats, portable=portable, card=card, finish=finish, progress=progress
     ).data_yaml
 
 
@@ -90,7 +90,7 @@ def write_tree(
     faithful: bool = False,
     portable: bool = False,
     card: Card | None = None,
-    beside: Mapping[str, object] | None = None,
+    finish: Callable[[Path], None] | None = None,
     progress: Progress = silent,
 ) -> TrainingTree:
     """Write the training tree; an older tree of ours in `folder` is replaced, unless other files have come into it.
@@ -105,7 +105,7 @@ def write_tree(
         portable: leave `path` out of data.yaml, so that a copy of the folder reads its own labels: for a data set that
             is kept. A tree that only a training uses names its place, and a moved one is not taken for it.
         card: data card, written as README.md.
-        beside: name → value of JSON files that belong to it.
+        finish: adds files to the folder, or changes its lists, before it gets its name.
         progress: called after each file.
 
     Raises:
@@ -118,11 +118,11 @@ def write_tree(
     with atomic_folder(folder, _own_file_test(folder)) as part:
         _write_files(part, entries, dataset, progress)
         write_text(part / "data.yaml", _document(dataset, None if portable else folder, entries))
+        if finish is not None:
+            finish(part)
         write_bytes(part / "manifest.json", _manifest(part, entries, dataset))
         if card is not None:
             write_card(card, part)
-        for name, value in (beside or {}).items():
-            write_json(part / name, value)
         os.sync()  # an fsync for each of 100,000 labels would take minutes
     fsync_folder(folder.parent)
     return TrainingTree(
