@@ -89,7 +89,7 @@ def read_answers(path: Path, draw: Draw) -> list[Answer]:
             before = lines[name, person]
             raise DataError(f"{name} is answered twice, first in line {before}", where=where, got=person,
                             hint="delete the line that does not hold")  # fmt: skip
-        _require_answer(questions[name], word, where)
+        require_answer(questions[name], word, where)
         lines[name, person] = line
         found[name, person] = Answer(name, word, person, _seconds(row.get("seconds", "")))
     return list(found.values())
@@ -121,7 +121,7 @@ def merge_answers(draw: Draw, answers: Sequence[Answer], *, conflicts_unsure: bo
         raise DataError(
             f"{len(open_)} of {len(draw.questions)} questions have no answer, such as {open_[0]}",
             expected="an answer to each: those that are missing are not missing at random",
-            hint="open the page again, which goes on where it stopped, and save the answers at its end",
+            hint="open the page (or the task in CVAT) again, go on where it stopped, and save the answers at its end",
         )  # fmt: skip
     conflicts = [one.id for one in draw.questions if len(set(table[one.id].values())) > 1]
     if conflicts and not conflicts_unsure:
@@ -168,7 +168,12 @@ def _agreed_word(question: Question, words: set[str]) -> str:
     return UNSURE if most == float("inf") else f"at most {int(most)}"
 
 
-def _require_answer(question: Question, word: str, where: str) -> None:
+def require_answer(question: Question, word: str, where: str) -> None:
+    """Refuse a word that does not answer the question.
+
+    Raises:
+        DataError: names the words that do.
+    """
     if question.kind == MISSED:
         sound, known = (
             word == UNSURE or bool(_NUMBER.fullmatch(word) or _AT_MOST.fullmatch(word)),

@@ -14,6 +14,7 @@ from liftgate.errors import DataError
 from liftgate.files import write_bytes, write_json
 from liftgate.hashing import short
 from liftgate.judging.draw import QUESTION_KINDS, Draw
+from liftgate.records import to_record
 
 DRAW, TABLE, PAGE = "draw.json", "draw.csv", "judge.html"
 
@@ -51,7 +52,7 @@ def read_draw(path: Path) -> Draw:
     if not isinstance(declared, str):
         raise DataError("not a draw of `liftgate judge`", where=path, expected="an object with the key draw")
     try:
-        draw = msgspec.convert(document, Draw)
+        draw = to_record(document, Draw)
     except msgspec.ValidationError as error:
         raise DataError("not a draw of `liftgate judge`", where=path, got=str(error)) from None
     _require_sound(draw, path)

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.hashed_record import read_hashed, write_hashed
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import DataError, UsageError
 from liftgate.files import atomic_folder, require_empty
 from liftgate.hashing import content_hash
 from liftgate.judging.crops import crop
-from liftgate.judging.hashed_record import read_hashed, write_hashed
 from liftgate.judging.page import write_page_of
 from liftgate.judging.review import read_words
 from liftgate.progress import Progress, silent

@@ -12,12 +12,12 @@ import numpy as np
 from liftgate.checks.probes.label_mistakes import FLAGGED, MISTAKE_KINDS, LabelMistake
 from liftgate.data.core.csv_tables import read_table
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.hashed_record import read_hashed, write_hashed
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import DataError
 from liftgate.files import atomic_folder, require_empty
 from liftgate.hashing import content_hash, short
 from liftgate.judging.crops import crop
-from liftgate.judging.hashed_record import read_hashed, write_hashed
 from liftgate.judging.page import write_page_of
 from liftgate.progress import Progress, silent
 from liftgate.stats.interval import Interval
