@@ -17,6 +17,8 @@ from liftgate.cli import main
 from liftgate.deploy.bench.contender import start
 from liftgate.deploy.bench.worker import BlockCommand
 from liftgate.errors import DataError, Refused, TrainingError, UsageError
+from liftgate.reporting.pareto import ParetoPoint, pareto_picture
+from liftgate.stats.interval import Interval
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -103,6 +105,22 @@ def test_accuracy_and_latency_make_a_picture_with_both_intervals(folder: Path, t
     drawn = ElementTree.parse(tmp_path / "front.svg").getroot()
     titles = [one.text or "" for one in drawn.iter("{http://www.w3.org/2000/svg}title")]
     assert any(text.startswith("a.onnx: ") for text in titles) and any("b<&>.onnx" in text for text in titles)
+    rows = [one.text or "" for one in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert all(58 + 6 * len(row) < 566 for row in rows), "nothing is cut off at the right"
+    said = " ".join(rows)
+    assert "mAP50-95: 12 images in 6 groups" in said and "images in 5 blocks" in said
+    assert ("too noisy to say" in said) == (result.ratios[0].word == "too noisy to say")
+
+
+def test_a_long_name_leaves_its_numbers_in_the_picture() -> None:
+    """The picture is 560 wide, and a letter of a row about 6."""
+    latency, accuracy = Interval(123.4, 120.1, 130.2, 0.95, "t", 90, 9), Interval(0.4012, 0.33, 0.47, 0.95, "t", 90, 9)
+    name = "a_very_long_name_of_a_customer_v0.12_2026-11-30_left_camera.onnx"
+    drawn = pareto_picture([ParetoPoint(name, latency, accuracy)], title="t", x_label="ms", y_label="mAP", notes=["n"])
+    rows = [one.text or "" for one in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
+    (row,) = (text for text in rows if text.endswith("0.4012 [0.33, 0.47]"))
+    assert row == "1  a_very_lo…left_camera.onnx: 123.4 [120.1, 130.2] ms, 0.4012 [0.33, 0.47]"
+    assert 58 + 6 * len(row) < 560
 
 
 def test_the_command_line_prints_json_and_text(
@@ -120,7 +138,7 @@ def test_the_command_line_prints_json_and_text(
     )
     assert main([*words, "--images", "data/images/test"]) == 0
     shown = capsys.readouterr().out
-    assert "1 threads on cores" in shown and "single-stream" in shown and "A/A" in shown
+    assert "1 thread on core " in shown and "single-stream" in shown and "A/A" in shown
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
@@ -15,20 +14,10 @@ from liftgate.errors import DataError
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from deploy.colours import CLASSES, ULTRALYTICS, write_detector, write_images  # noqa: E402  (it needs onnx)
+from deploy.colours import CLASSES, ULTRALYTICS, write_detector  # noqa: E402  (it needs onnx)
+from deploy.openvino_models import as_openvino  # noqa: E402
 from liftgate.deploy.export.finish import finish_export  # noqa: E402
-from liftgate.services.prediction import predict  # noqa: E402
 from services.planted_exports import ORIGIN, WRITTEN, write_export  # noqa: E402
-
-
-def as_openvino(source: Path, folder: Path, info: dict[str, str] | None = None) -> Path:
-    openvino = pytest.importorskip("openvino")
-    model = openvino.convert_model(str(source))
-    for name, value in (info or {}).items():
-        model.set_rt_info(value, ["model_info", name])
-    folder.mkdir(parents=True, exist_ok=True)
-    openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
-    return folder / "model.xml"
 
 
 def missing(export: DescribedExport) -> str:
@@ -64,89 +53,6 @@ def test_metadata_of_ultralytics_lie_beside_an_openvino_model(tmp_path: Path) ->
     assert len(export.missing) == 1
 
 
-def test_the_model_info_of_openvino_is_read_as_geti_writes_it(tmp_path: Path) -> None:
-    info = {
-        "model_type": "ssd",
-        "labels": "red green blue",
-        "resize_type": "fit_to_window_letterbox",
-        "pad_value": "114",
-        "scale_values": "255.0 255.0 255.0",
-        "reverse_input_channels": "True",
-    }
-    export = describe_export(as_openvino(write_detector(tmp_path / "m.onnx", metadata={}), tmp_path / "ov", info))
-    assert export.card.output.classes == CLASSES
-    assert (export.card.input.letterbox, export.card.input.pad) == ("centre", 114)
-    assert export.card.input.scale == pytest.approx(1 / 255)
-    assert "order of channels" not in missing(export)
-
-
-@pytest.mark.parametrize(
-    ("info", "letterbox", "values"),
-    [
-        ({"resize_type": "standard"}, "stretch", (1 / 255, (), ())),
-        ({"resize_type": "fit_to_window"}, "top-left", (1 / 255, (), ())),
-        (
-            {"mean_values": "123.675 116.28 103.53", "scale_values": "58.395 57.12 57.375"},
-            "centre",
-            (1.0, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
-        ),
-        ({"mean_values": "-1 0 1", "scale_values": "2.0 2.0 2.0"}, "centre", (1.0, (-1.0, 0.0, 1.0), (2.0, 2.0, 2.0))),
-    ],
-)
-def test_fit_and_values_of_pixels_are_those_of_the_model_info(
-    tmp_path: Path, info: dict[str, str], letterbox: str, values: tuple[float, tuple[float, ...], tuple[float, ...]]
-) -> None:
-    model = as_openvino(write_detector(tmp_path / "m.onnx", metadata={}), tmp_path / "ov", {"labels": "a b c", **info})
-    entry = describe_export(model).card.input
-    assert (entry.letterbox, entry.scale, entry.mean, entry.deviation) == (letterbox, *values)
-
-
-def test_a_fit_that_liftgate_does_not_do_is_said(tmp_path: Path) -> None:
-    info = {"labels": "red green blue", "resize_type": "crop", "reverse_input_channels": "True"}
-    export = describe_export(as_openvino(write_detector(tmp_path / "m.onnx", metadata={}), tmp_path / "ov", info))
-    assert export.card.notes == ("images are fitted by crop: Liftgate letterboxes them",)
-    assert "how an image is fitted" in missing(export)
-
-
-def test_boxes_and_labels_in_two_outputs_are_measured_all_the_same(tmp_path: Path) -> None:
-    path = write_detector(tmp_path / "m.onnx")
-    model = onnx.load(path)
-    helper = onnx.helper
-    number = onnx.numpy_helper.from_array
-
-    model.graph.initializer.extend(
-        [
-            number(np.array([0.5], np.float32), "half"),
-            number(np.array([2, 2, 3], np.int64), "parts"),
-        ]
-    )
-    model.graph.node.extend(
-        [
-            helper.make_node("Transpose", ["output0"], ["rows"], perm=[0, 2, 1]),
-            helper.make_node("Split", ["rows", "parts"], ["centres", "sizes", "chances"], axis=2),
-            helper.make_node("Mul", ["sizes", "half"], ["halves"]),
-            helper.make_node("Sub", ["centres", "halves"], ["low"]),
-            helper.make_node("Add", ["centres", "halves"], ["high"]),
-            helper.make_node("ReduceMax", ["chances"], ["best"], axes=[2], keepdims=1),
-            helper.make_node("Concat", ["low", "high", "best"], ["places"], axis=2),
-            helper.make_node("ArgMax", ["chances"], ["labels"], axis=2, keepdims=0),
-        ]
-    )
-    del model.graph.output[:]
-    model.graph.output.extend(
-        [
-            helper.make_tensor_value_info("places", onnx.TensorProto.FLOAT, [1, 64, 5]),
-            helper.make_tensor_value_info("labels", onnx.TensorProto.INT64, [1, 64]),
-        ]
-    )
-    onnx.save(model, path)
-    export = describe_export(path)
-    assert (export.card.output.layout, export.card.output.nms) == ("detections", True)
-    assert "confidence below which" in missing(export)
-    write_images(tmp_path / "set", 2)
-    assert len(predict(path, tmp_path / "set/images/test", conf=0.25).predictions) == 10
-
-
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
@@ -159,13 +65,43 @@ def test_metadata_that_contradict_the_file_are_an_error(tmp_path: Path, metadata
         describe_export(write_detector(tmp_path / "m.onnx", metadata=metadata))
 
 
+def add_output(path: Path, name: str, sides: list[int]) -> Path:
+    """Give a model one more output, of zeros."""
+    model = onnx.load(path)
+    zeros = onnx.helper.make_tensor("value", onnx.TensorProto.FLOAT, [1], [0.0])
+    model.graph.initializer.append(
+        onnx.helper.make_tensor(f"{name}_shape", onnx.TensorProto.INT64, [len(sides)], sides)
+    )
+    model.graph.node.append(onnx.helper.make_node("ConstantOfShape", [f"{name}_shape"], [name], value=zeros))
+    model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sides))
+    onnx.save(model, path)
+    return path
+
+
+def turn_output(path: Path) -> Path:
+    """Give the output with its last two sides exchanged, as YOLOv5 does: (1, anchors, values)."""
+    model = onnx.load(path)
+    model.graph.node.append(onnx.helper.make_node("Transpose", ["output0"], ["turned"], perm=[0, 2, 1]))
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("turned", onnx.TensorProto.FLOAT, [1, 64, 7]))
+    onnx.save(model, path)
+    return path
+
+
+def test_a_bare_file_of_another_task_or_layout_is_not_taken_for_a_detector_of_many_classes(tmp_path: Path) -> None:
+    masks = add_output(write_detector(tmp_path / "seg.onnx", metadata={}), "output1", [1, 32, 32, 32])
+    for path in (masks, turn_output(write_detector(tmp_path / "turned.onnx", metadata={}))):
+        with pytest.raises(DataError, match="an output that Liftgate does not know"):
+            describe_export(path)
+
+
 @pytest.mark.parametrize("names", ["{0: ", "[" * 200, "!!python/object:os.system", "x" * 100_000])
 def test_hostile_metadata_are_read_as_if_they_were_not_there(tmp_path: Path, names: str) -> None:
     export = describe_export(write_detector(tmp_path / "m.onnx", metadata={**ULTRALYTICS, "names": names}))
     assert "names of the classes" in missing(export)
 
 
-@pytest.mark.parametrize("name", ["m.tflite", "m.pt.zip", "folder"])
+@pytest.mark.parametrize("name", ["m.pte", "m.pt.zip", "folder"])
 def test_what_does_not_run_here_is_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.mkdir() if name == "folder" else path.write_bytes(b"x")

@@ -34,6 +34,8 @@ def test_scores_survive_when_the_tail_stays_in_float_and_are_lost_when_it_does_n
     quantise(ours)
     quantise(naive)
     images = tmp_path / "set/images/train"
+    words = [describe_export(path).card.precision for path in (tmp_path / "m.onnx", Path(ours.out), Path(naive.out))]
+    assert words == ["fp32", "int8", "int8"], "of a file without a card it is read from its operations"
     told, kept, lost = (
         predict(path, images, conf=0.01).predictions for path in (tmp_path / "m.onnx", Path(ours.out), Path(naive.out))
     )
@@ -90,3 +92,6 @@ def test_an_openvino_model_keeps_its_tail_in_float_too(tmp_path: Path) -> None:
     assert out.with_suffix(".bin").stat().st_size < (tmp_path / "m.bin").stat().st_size, "it is quantised"
     kinds = {one.get_type_name() for one in openvino.Core().read_model(str(out)).get_ops()}
     assert "FakeQuantize" in kinds
+    openvino.save_model(openvino.convert_model(plain.source), tmp_path / "half.xml", compress_to_fp16=True)
+    places = (tmp_path / "m.xml", tmp_path / "half.xml", out)
+    assert [describe_export(path).card.precision for path in places] == ["fp32", "fp16", "int8"]

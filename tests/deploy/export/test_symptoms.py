@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from liftgate.deploy.export.agreement import Agreement
-from liftgate.deploy.export.symptoms import channels_symptom, symptoms_of
+from liftgate.deploy.export.symptoms import symptoms_of
 
 SOUND = Agreement(
     n_reference=100, n_export=98, n_pairs=97, median_iou=0.97, low_iou=0.9, offset=(0.0, 0.0),
@@ -17,7 +17,6 @@ SOUND = Agreement(
 
 def test_a_sound_int8_export_shows_nothing() -> None:
     assert symptoms_of(SOUND, 0.25) == []
-    assert channels_symptom(SOUND, replace(SOUND, same_class=0.85, rank=0.8), "RGB") is None
 
 
 def test_rare_classes_that_are_called_by_each_others_names_are_named() -> None:
@@ -41,12 +40,24 @@ def test_classes_that_an_export_confuses_are_not_in_another_order(
     assert symptoms_of(replace(SOUND, same_class=0.93, renamed=renamed), 0.25) == []
 
 
-def test_turned_channels_are_named_where_most_of_the_detections_agree() -> None:
-    """As measured on yolov8n with red and blue exchanged: 83% agree, which no other tripwire finds."""
-    blue_first = replace(SOUND, n_pairs=96, same_class=0.87, median_iou=0.945, rank=0.81)
-    assert symptoms_of(blue_first, 0.25) == []
-    symptom = channels_symptom(blue_first, SOUND, "RGB")
-    assert symptom is not None and symptom.id == "contract.channels"
-    assert "wants BGR" in symptom.message and "95% of the detections agree, not 84%" in symptom.message
-    assert channels_symptom(SOUND, blue_first, "RGB") is None
-    assert channels_symptom(blue_first, replace(blue_first, rank=0.84), "RGB") is None, "turned is hardly better"
+def test_a_pair_of_classes_that_changed_places_is_named_by_its_scores() -> None:
+    """Two dogs among thirty persons: too few pairs for a share, but both have their scores under the other's name."""
+    called = (("person", "dog", 30, 0.6, 0.02), ("dog", "person", 2, 0.7, 0.01))
+    (symptom,) = symptoms_of(replace(SOUND, same_class=0.81, called=called), 0.25)
+    assert symptom.id == "classes.order" and "person is called dog (scores of 30 detections" in symptom.message
+    for few in ((("truck", "car", 4, 0.3, 0.05),), (("truck", "car", 1, 0.3, 0.05), ("car", "truck", 2, 0.3, 0.05))):
+        assert symptoms_of(replace(SOUND, called=few), 0.25) == []
+
+
+def test_scores_that_are_all_smaller_by_one_factor_are_named() -> None:
+    small = replace(SOUND, slope=0.85, ratio=0.85, ratio_error=0.0, rank=1.0)
+    (symptom,) = symptoms_of(small, 0.25)
+    assert symptom.id == "scores.scaled" and "0.85 times the reference's" in symptom.message
+    assert symptoms_of(replace(small, ratio=1.2), 0.25)[0].id == "scores.scaled"
+    assert symptoms_of(replace(small, ratio=0.96, ratio_error=0.004), 0.25) == [], "as far as INT8 moves them"
+    assert symptoms_of(replace(small, ratio_error=0.05), 0.25) == [], "not sure"
+    assert symptoms_of(replace(small, rank=0.8), 0.25) == [], "their order says that it is something else"
+    assert symptoms_of(replace(small, rank=0.89), 0.25), "INT8 without VNNI shuffles them so much"
+    assert symptoms_of(replace(small, rank=0.89, ratio=0.92, slope=0.98), 0.25) == [], "and moves them so far by itself"
+    misnamed = symptoms_of(replace(small, same_class=0.1, slope=1.0), 0.25)
+    assert [one.id for one in misnamed] == ["classes.order"], "scores of other classes were compared"

@@ -6,6 +6,8 @@ import importlib.util
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -265,3 +267,21 @@ def test_the_command_line_says_the_same_as_the_functions(
     assert main(["ledger", "show", str(registry / "ledger.sqlite")]) == 0
     assert "promote: v0 (PASS of lift" in capsys.readouterr().out
     assert yaml.safe_load((registry / "v0" / "study_v0.yaml").read_text()) == STUDY
+
+
+def test_a_registry_through_a_link_is_the_same_registry(registered: Callable[[int], Path]) -> None:
+    """Two at once by two names of it: one lock, one ledger, one champion."""
+    registry = registered(2)
+    link = registry.with_name("link")
+    link.symlink_to(registry)
+    both = [
+        subprocess.Popen([sys.executable, "-m", "liftgate", "models", "promote", version, "--registry", str(place)])
+        for version, place in (("v0", registry), ("v0.1", link))
+    ]
+    assert [process.wait() for process in both] == [0, 0]
+    assert len(champions_of(registry)) == 1 and champions_of(link) == champions_of(registry)
+    assert len(promotions(registry)) == 2 and liftgate.verify_models(registry=link).ok
+    (registry / "v0").rename(registry.with_name("elsewhere"))
+    (registry / "v0").symlink_to(registry.with_name("elsewhere"))
+    with pytest.raises(DataError, match="no folder of its own"):
+        liftgate.promote("v0", registry=registry)

@@ -16,13 +16,15 @@ import yaml
 
 import liftgate
 from deploy.export.cards import sound_card
+from liftgate.deploy.export.card import Source
 from liftgate.deploy.export.card_file import write_card
-from liftgate.deploy.registry.version import next_version, parse_version
+from liftgate.deploy.registry.version import ModelVersion, next_version, parse_version
 from liftgate.errors import DataError, UsageError
 from liftgate.hashing import file_hash
 from liftgate.ledger import Ledger
 from liftgate.ledger.records import LockboxEntry
 from liftgate.ledger.results import RunEntry
+from liftgate.study.records import Study
 from pipeline.gated import wait_until
 from processes import running
 
@@ -100,6 +102,19 @@ def test_the_card_says_what_the_verdict_says_and_what_it_does_not(study: Path, r
     }
 
 
+@pytest.mark.parametrize(("backend", "licence"), [("libreyolo", "MIT"), ("ultralytics", "AGPL-3.0")])
+def test_the_card_says_the_licence_of_the_arms_trainer(
+    study: Path, registry: Path, monkeypatch: pytest.MonkeyPatch, backend: str, licence: str
+) -> None:
+    """The arm was trained by the toy backend; nothing but its name matters for the line."""
+    monkeypatch.setattr(Study, "backend_of", lambda self, arm: backend if arm.name == "long" else "toy")
+    version = liftgate.add_model(study, registry=registry, arm="long")
+    assert version.entry.weights_licence == licence
+    lines = version.product("model_card", ".md").read_text().splitlines()
+    assert f"- weights: {licence}" in lines
+    assert any("AGPL" in line for line in lines) == (licence == "AGPL-3.0")
+
+
 def test_an_unknown_licence_is_not_written_as_none_needed(study: Path, registry: Path) -> None:
     changed = yaml.safe_load(study.read_text())
     del changed["datasets"]["scenes"]["licence"]
@@ -131,9 +146,14 @@ def test_a_file_without_a_study_is_a_version_without_a_verdict(tmp_path: Path, r
         liftgate.add_model(tmp_path / "nowhere.pt", registry=registry)
 
 
+def made_from(version: ModelVersion, folder: Path) -> Path:
+    """An export of a version's weights."""
+    write_card(sound_card(folder, weights=Source("best.pt", version.weights_hash)), folder)
+    return folder
+
+
 def test_exports_are_kept_with_a_version_at_once_or_later(study: Path, registry: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "onnx-fp32"
-    write_card(sound_card(folder), folder)
+    folder = made_from(liftgate.add_model(study, registry=tmp_path / "elsewhere"), tmp_path / "onnx-fp32")
     (tmp_path / "model.engine").write_bytes(b"engine")
     version = liftgate.add_model(study, registry=registry, exports={"onnx": folder})
     assert version.exports == ("exports/onnx",) and "exports/onnx/card.json" in version.files
@@ -239,6 +259,16 @@ def test_the_results_of_a_study_are_no_registry(study: Path) -> None:
     assert ledger_of(study).head == before
     with pytest.raises(UsageError, match="no registry of models yet"):
         liftgate.list_models(registry=study.parent / "nowhere")
+
+
+def test_a_mistyped_registry_leads_to_the_one_beside_it(registered: Callable[[int], Path]) -> None:
+    registry = registered(1)
+    with pytest.raises(UsageError, match="no registry of models yet") as mistyped:
+        liftgate.list_models(registry=registry.with_name(registry.name[:-1]))
+    assert mistyped.value.hint == f"did you mean {registry.name}?"
+    with pytest.raises(UsageError, match="no registry of models yet") as unlike:
+        liftgate.list_models(registry=registry.with_name("0123456789"))
+    assert "liftgate models add STUDY" in str(unlike.value.hint)
 
 
 def command(*words: object) -> list[str]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from liftgate.errors import DataError, UsageError
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from deploy.colours import write_detector  # noqa: E402  (it needs onnx)
+from deploy.colours import write_detector, write_images  # noqa: E402  (it needs onnx)
 
 
 def test_a_model_says_what_it_takes_and_gives(tmp_path: Path) -> None:
@@ -50,6 +52,12 @@ def with_new_opset(path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
+def of_a_newer_onnx(path: Path) -> None:
+    model = onnx.load(path)
+    model.ir_version = 99
+    path.write_bytes(model.SerializeToString())
+
+
 def with_custom_operation(path: Path) -> None:
     model = onnx.load(path)
     model.graph.node[-1].op_type, model.graph.node[-1].domain = "Mystery", "com.example"
@@ -65,6 +73,7 @@ def with_custom_operation(path: Path) -> None:
         (lambda path: path.write_bytes(b""), "model"),
         (with_missing_weights, "a file of the model's weights is missing"),
         (with_new_opset, "needs an opset"),
+        (of_a_newer_onnx, "a newer ONNX than the runtime reads"),
         (with_custom_operation, "operations that the runtime does not have"),
     ],
 )
@@ -155,3 +164,17 @@ def test_a_missing_runtime_is_named_with_its_extra(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(UsageError, match=r"\.\[export\]"):
         open_onnx(path)
+
+
+def test_an_export_predicts_where_there_is_no_torch(tmp_path: Path) -> None:
+    code = """
+import sys
+sys.modules["torch"] = sys.modules["ultralytics"] = None
+import liftgate
+found = liftgate.predict(sys.argv[1], sys.argv[2], conf=0.25).predictions
+assert len(found) == 10, len(found)
+"""
+    write_images(tmp_path / "set", 2)
+    command = [sys.executable, "-c", code, write_detector(tmp_path / "a.onnx"), tmp_path / "set/images/test"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

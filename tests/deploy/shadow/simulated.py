@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,19 +142,24 @@ def _present(random: np.random.Generator, arrivals: NDArray[np.int64]) -> NDArra
     return np.cumsum(change).astype(np.float64)
 
 
-def findings(scene: Scene, days: int, *, lost: float = 0.0, seed: int = 0, every: int = MINUTES) -> list[ShadowFinding]:
-    """Return what each of so many days says: the first look that says "different", else the last one.
+def days_of(scene: Scene, days: int, *, lost: float = 0.0, seed: int = 0) -> Iterator[list[CameraMinutes]]:
+    """Yield so many days.
 
     Args:
         scene: what the days are like.
         days: how many.
         lost: part of the first camera's objects that the challenger alone misses.
         seed: of the days.
-        every: minutes between looks.
     """
     random = np.random.default_rng(seed)
     one_day = {"drifting": day, "switching": switching_day, "regimes": regime_day}[scene.kind]
-    return [_looked_at(one_day(random, scene, lost), every) for _ in range(days)]
+    for _ in range(days):
+        yield one_day(random, scene, lost)
+
+
+def findings(scene: Scene, days: int, *, lost: float = 0.0, seed: int = 0) -> list[ShadowFinding]:
+    """Return what each of so many days says at its end."""
+    return [looked_at(one) for one in days_of(scene, days, lost=lost, seed=seed)]
 
 
 def until(minutes: list[CameraMinutes], end: int) -> list[CameraMinutes]:
@@ -167,7 +173,11 @@ def until(minutes: list[CameraMinutes], end: int) -> list[CameraMinutes]:
     ]  # fmt: skip
 
 
-def _looked_at(minutes: list[CameraMinutes], every: int) -> ShadowFinding:
+def looked_at(minutes: list[CameraMinutes], every: int = MINUTES) -> ShadowFinding:
+    """Return the first look that says "different", else the last one; `every`: minutes between looks."""
     request = ShadowRequest("v0.1", "models", 0.0)
-    looks = (find(until(minutes, end), request) for end in range(every, MINUTES + 1, every))
-    return next((one for one in looks if one.answer == "different"), None) or find(minutes, request)
+    for end in range(every, MINUTES + 1, every):
+        found = find(until(minutes, end), request, is_over=end == MINUTES)
+        if found.answer == "different":
+            break
+    return found

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from liftgate.deploy.shadow.request import (
@@ -17,6 +21,7 @@ from liftgate.deploy.shadow.request import (
     read_test,
     write_state,
 )
+from liftgate.deploy.shadow.request import tests_of as shadow_tests_of
 from liftgate.errors import DataError
 
 REQUESTED = ShadowRequest("v0.1", "models", 1.79e9, alpha=0.05)
@@ -49,3 +54,32 @@ def test_what_an_older_version_wrote_is_taken_as_it_is(tmp_path: Path) -> None:
     del content["sha256"]
     (test.folder / REQUEST).write_text(json.dumps(content))
     assert read_test(test.folder).request == REQUESTED
+
+
+def test_a_test_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: object) -> None:
+        path.with_name(f".{path.name}.0.part").write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("liftgate.deploy.shadow.request.write_json", full)
+        with pytest.raises(OSError, match="No space"):
+            create_test(tmp_path, REQUESTED)
+    killed = tmp_path / "shadow" / ".20260101T000000-v0.1.999999999.part"  # as after a kill
+    killed.mkdir()
+    (killed / REQUEST).write_text(json.dumps(msgspec.to_builtins(REQUESTED)))
+    assert shadow_tests_of(tmp_path) == []
+    test = create_test(tmp_path, REQUESTED)
+    assert [one.folder for one in shadow_tests_of(tmp_path)] == [test.folder]
+    assert test.folder.stat().st_mode & 0o777 == 0o700 and not killed.exists()
+
+
+def test_one_test_at_a_time_is_started_however_many_try_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        tried = [pool.submit(create_test, tmp_path, REQUESTED) for _ in range(8)]
+    refused = [one.exception() for one in tried if one.exception() is not None]
+    assert len(refused) == 7 and all("a shadow test is at work" in str(error) for error in refused)
+    (first,) = shadow_tests_of(tmp_path)
+    write_state(first.folder, ShadowState("finished"))
+    second = create_test(tmp_path, REQUESTED)  # in the same second
+    assert second.folder.name == f"{first.folder.name}-2"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from deploy.shadow.simulated import Scene, day, findings, regime_day, switching_day, until
 from liftgate.deploy.shadow.request import ShadowRequest
-from liftgate.deploy.shadow.settle import find
+from liftgate.deploy.shadow.settle import CameraFinding, find
 
 
 def test_two_equal_models_are_rarely_called_different() -> None:
@@ -43,6 +45,43 @@ def test_a_day_that_cannot_tell_says_so_after_the_warm_up_with_the_days_that_cou
     quick = find(until(day(random, Scene(0.0, 0.1)), 720), request)
     assert quick.answer == "not settled" and quick.chance is not None and quick.chance >= 0.8
     assert "a loss of 3 points on one camera is seen with a chance of" in quick.on_average
+
+
+def test_the_planned_end_sees_what_could_not_be_seen_on_the_way() -> None:
+    request, random = ShadowRequest("v0.1", "models", 0.0), np.random.default_rng(8)
+    at_the_end = 0
+    for _ in range(25):
+        minutes = day(random, Scene(30.0, 0.1), lost=0.03)
+        before, after = find(minutes, request), find(minutes, request, is_over=True)
+        assert before.end_p is None, "it is made once, when the time is over: pairs of the last minute may come"
+        if before.answer != "different" and after.answer == "different":
+            at_the_end += 1
+            assert after.settled_after_minutes == 1440 and after.end_p is not None and after.end_p <= 0.03
+            blocks = f"{after.n_blocks} blocks of {after.block_minutes} minutes"
+            assert f"at the planned end p = {after.end_p:.2g} of 0.03, {blocks}; e = " in after.on_average
+            assert after.on_average.count(blocks) == 1 and f"{after.e_value:.3g} of 50): " in after.on_average
+            assert after.block_minutes == max(15, np.ceil(4 * after.tau_minutes)), "all of the test at the end"
+            assert "the champion reports more" in after.on_average
+    assert at_the_end >= 5
+
+
+def test_who_reports_more_is_said_by_the_totals_and_not_by_the_number_of_blocks() -> None:
+    one = CameraFinding("gate", 1500, 900, champion_only=225, challenger_only=55, blocks_champion=45,
+                        blocks_challenger=55, e_value=1.0)  # fmt: skip
+    assert one.side == (
+        "gate: the champion reports more (225 objects of the champion alone, 55 of the challenger; the champion more "
+        "in 45 blocks, the challenger in 55)"
+    )
+    assert "the challenger reports more (" in replace(one, challenger_only=226).side
+    assert "gate: neither reports more (" in replace(one, challenger_only=225).side
+
+
+def test_a_time_that_is_over_is_tested_though_its_last_minutes_have_no_images_and_one_that_was_stopped_is_not() -> None:
+    request = ShadowRequest("v0.1", "models", 0.0)
+    minutes = until(day(np.random.default_rng(8), Scene(15.0, 0.1), lost=0.05), 1400)
+    assert find(minutes, request).end_p is None
+    assert find(minutes, request, is_over=True).answer == "different"
+    assert find(until(minutes, 300), request, is_over=True).end_p is None, "half of the time, at least"
 
 
 def test_two_equal_models_are_rarely_called_different_by_days_on_which_nothing_was_tuned() -> None:

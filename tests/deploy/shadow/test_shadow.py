@@ -25,10 +25,11 @@ from liftgate.data.production_log.log_rows import read_log
 from liftgate.data.production_log.records import LoggedBox
 from liftgate.deploy.shadow.feeder import FeederLimits, ShadowFeeder
 from liftgate.deploy.shadow.frames import ShadowFrame
-from liftgate.deploy.shadow.pairs import Counts, match
+from liftgate.deploy.shadow.pairs import PAIRS, Counts, match
 from liftgate.deploy.shadow.request import REQUEST, STATE, ShadowRequest, create_test, read_test
 from liftgate.deploy.shadow.worker import prune_frames
 from liftgate.errors import DataError, UsageError
+from liftgate.locks import FolderLock
 
 
 def box(cls: str, *sides: float) -> LoggedBox:
@@ -194,6 +195,50 @@ def test_a_challenger_that_misbehaves_is_ended_with_the_reason(
         assert state.offered >= state.shed
         with pytest.raises(AssertionError):
             child_of(os.getpid())  # nothing of it is left
+    finally:
+        feeder.close()
+
+
+def test_a_test_that_cannot_be_started_is_over_and_later_ones_are_taken_up(tmp_path: Path) -> None:
+    events: list[tuple[str, str]] = []
+    feeder = ShadowFeeder(
+        tmp_path, lambda event, text: events.append((event, text)), limits=FeederLimits(look_seconds=0.05)
+    )
+    try:
+        for number in range(2):
+            place = tmp_path / "aside"
+            test = create_test(place, ShadowRequest("v0.1", "models", time.time() + number))
+            (test.folder / PAIRS).write_bytes(b"nothing of the kind, and longer than a header would be" * 20)
+            (tmp_path / "shadow").mkdir(exist_ok=True)
+            folder = test.folder.rename(tmp_path / "shadow" / test.folder.name)
+            wait_for(lambda at=folder: read_test(at).state.status == "crashed", 60)  # type: ignore[misc]
+            assert "the pairs of the shadow test cannot be read" in read_test(folder).state.reason
+            wait_for(lambda n=number: len(events) > n, 60)  # type: ignore[misc]
+            assert FolderLock(folder / "server.lock").acquire() is not None
+        assert {event for event, _ in events} == {"shadow over"}
+    finally:
+        feeder.close()
+
+
+@pytest.mark.parametrize("days", [2.0, -2.0], ids=["forward", "back"])
+def test_a_clock_that_jumps_neither_ends_a_test_nor_moves_its_minutes(
+    registry: Path, images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    log, events, right = tmp_path / "log", list[str](), time.time
+    test = create_test(log, ShadowRequest("v0.1", str(registry), right(), niceness=0))
+    feeder = ShadowFeeder(log, lambda event, text: events.append(event), limits=FeederLimits(look_seconds=0.05))
+    try:
+        wait_for(lambda: bool(events))
+        monkeypatch.setattr(time, "time", lambda: right() + days * 86400)
+        before, sent = feeder.elapsed, 0
+        limit = time.monotonic() + 150
+        while seen(log) < 3:
+            assert time.monotonic() < limit
+            feeder.offer(frame_of(images[sent % len(images)], sent))
+            sent += 1
+            time.sleep(0.05)
+        assert not read_test(test.folder).is_over and events == ["shadow started"]
+        assert before is not None and feeder.elapsed is not None and 0 <= feeder.elapsed - before < 200
     finally:
         feeder.close()
 

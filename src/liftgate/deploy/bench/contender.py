@@ -12,12 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from liftgate import errors
 from liftgate.backends.sandbox import sandbox_environment
 from liftgate.deploy.bench.worker import Block, BlockCommand, Failure, OpenCommand, Opened
 from liftgate.errors import LiftgateError, TrainingError
+from liftgate.records import to_record
 
 T = TypeVar("T", Opened, Block)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -60,8 +59,8 @@ class Contender:
             raise self._death()
         answer = json.loads(line)
         if "failed" in answer:
-            raise _error(msgspec.convert(answer, Failure))
-        return msgspec.convert(answer, kind)
+            raise _error(to_record(answer, Failure))
+        return to_record(answer, kind)
 
     def _death(self) -> TrainingError:
         code = self._process.wait()

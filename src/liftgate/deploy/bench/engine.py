@@ -89,7 +89,7 @@ def open_export(path: Path, threads: int, use: UseSettings) -> Engine:
     model = load_model(export.card, export.folder, threads=threads)
     card = export.card
     return Engine(
-        run=lambda tensor: model.session.run(tensor)[0],
+        run=model.run,
         input=card.input,
         output=card.output,
         use=use,

@@ -15,9 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from liftgate.errors import LiftgateError
+from liftgate.records import to_record
 
 if TYPE_CHECKING:
     from liftgate.deploy.bench.engine import Engine, Times
@@ -119,8 +118,8 @@ class _Worker:
 
     def answer(self, command: Mapping[str, object]) -> Opened | Block:
         if "model" in command:
-            return self._open(msgspec.convert(command, OpenCommand))
-        return self._measure(msgspec.convert(command, BlockCommand))
+            return self._open(to_record(command, OpenCommand))
+        return self._measure(to_record(command, BlockCommand))
 
     def _open(self, command: OpenCommand) -> Opened:
         os.sched_setaffinity(0, command.cores)

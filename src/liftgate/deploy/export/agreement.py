@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from liftgate.data.core.predictions import Predictions
 SAME_PIXELS, SAME_SCORE = 0.05, 1e-4
 """Within these two detections count as the same"""
 _PAIRED = 0.5
+_RENAMED = 0.2
+"""Mean score difference from which a class is not found under its own name; INT8 moves scores by up to 0.1"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +51,18 @@ class Agreement:
     identical: bool
     """Whether all detections, of any confidence, are the same: 0 without a partner, boxes and keypoints within 0.05 px,
     scores within 1e-4, but for those that lie just where the list of an image ends; False where there are none"""
+    ratio: float | None = None
+    """Median of export's over reference's score of the same class at the same place; None: fewer than 10"""
+    ratio_error: float | None = None
+    """Standard error of it"""
+    called: tuple[tuple[str, str, int, float, float], ...] = ()
+    """(class, another, how many, mean score difference to the export's own class there, and to the other) of each class
+    whose scores the export has under another name"""
 
     @property
     def paired(self) -> float | None:
         """Share of the reference's detections that have a partner; None: it has none."""
         return self.n_pairs / self.n_reference if self.n_reference else None
-
-    @property
-    def disagreement(self) -> float:
-        """0 (the same) to 3: detections without a partner of their class, and what is missing of IoU and of rank."""
-        same = (self.paired or 0.0) * (self.same_class or 0.0)
-        return (1 - same) + (1 - (self.median_iou or 0.0)) + (1 - (self.rank or 0.0))
 
 
 def compare_detections(
@@ -72,34 +76,61 @@ def compare_detections(
         conf: the confidence from which detections are used.
         input_pixel: size of a pixel of the model's input in pixels of each image; None: 1.
     """
+    strong = reference.scores >= conf
+    first, second, overlap = pair_detections(reference, export, conf)
+    centres = _centres(export, second) - _centres(reference, first)
+    if input_pixel is not None:
+        centres = centres / np.asarray(input_pixel)[reference.image[first], None]
+    scores, others = reference.scores[first], export.scores[second]
+    rows, there = _scores_there(reference, export, np.flatnonzero(strong))
+    ratio, ratio_error = _ratio(reference, rows, there)
+    return Agreement(
+        n_reference=int(strong.sum()),
+        n_export=int((export.scores >= conf).sum()),
+        n_pairs=len(first),
+        median_iou=float(np.median(overlap)) if len(first) else None,
+        low_iou=float(np.quantile(overlap, 0.05)) if len(first) else None,
+        offset=_two(np.median(centres, axis=0)) if len(first) else None,
+        offset_error=_two(_error_of_median(centres)) if len(first) else None,
+        same_class=float((reference.cls[first] == export.cls[second]).mean()) if len(first) else None,
+        renamed=_renamed(reference, export, first, second),
+        rank=_rank_correlation(scores, others),
+        slope=_slope(scores, others),
+        image_rank=_rank_correlation(_best(reference).ravel(), _best(export).ravel()),
+        identical=are_identical(reference, export),
+        ratio=ratio,
+        ratio_error=ratio_error,
+        called=_called(reference, rows, there),
+    )
+
+
+class Pairs(NamedTuple):
+    """Detections of two models at the same places, of any class."""
+
+    first: NDArray[np.int64]
+    """Rows of the reference"""
+    second: NDArray[np.int64]
+    """Rows of the export"""
+    overlap: NDArray[np.float64]
+    """IoU, at least 0.5"""
+
+
+def pair_detections(reference: Predictions, export: Predictions, conf: float) -> Pairs:
+    """Return each detection of a reference from a confidence on with the export's best at its place.
+
+    Args:
+        reference: detections of the checkpoint.
+        export: detections of the export on the same images.
+        conf: the confidence from which detections of the reference are used.
+    """
     pairs: list[tuple[int, int, float]] = []
     strong = reference.scores >= conf
     for image in range(len(reference.images)):
         mine = np.flatnonzero((reference.image == image) & strong)
         theirs = np.flatnonzero(export.image == image)
         pairs += _pairs(reference, export, mine, theirs)
-    first = np.array([one for one, _, _ in pairs], dtype=np.int64)
-    second = np.array([one for _, one, _ in pairs], dtype=np.int64)
-    overlap = np.array([value for _, _, value in pairs])
-    centres = _centres(export, second) - _centres(reference, first)
-    if input_pixel is not None:
-        centres = centres / np.asarray(input_pixel)[reference.image[first], None]
-    scores, others = reference.scores[first], export.scores[second]
-    return Agreement(
-        n_reference=int(strong.sum()),
-        n_export=int((export.scores >= conf).sum()),
-        n_pairs=len(pairs),
-        median_iou=float(np.median(overlap)) if pairs else None,
-        low_iou=float(np.quantile(overlap, 0.05)) if pairs else None,
-        offset=_two(np.median(centres, axis=0)) if pairs else None,
-        offset_error=_two(_error_of_median(centres)) if pairs else None,
-        same_class=float((reference.cls[first] == export.cls[second]).mean()) if pairs else None,
-        renamed=_renamed(reference, export, first, second),
-        rank=_rank_correlation(scores, others),
-        slope=_slope(scores, others),
-        image_rank=_rank_correlation(_best(reference).ravel(), _best(export).ravel()),
-        identical=are_identical(reference, export),
-    )
+    first, second, overlap = zip(*pairs, strict=True) if pairs else ((), (), ())
+    return Pairs(np.array(first, dtype=np.int64), np.array(second, dtype=np.int64), np.array(overlap, dtype=np.float64))
 
 
 def are_identical(one: Predictions, other: Predictions) -> bool:
@@ -139,7 +170,7 @@ def _are_same(one: Predictions, other: Predictions, mine: NDArray[np.int64], the
         )
         if one.keypoints is not None and other.keypoints is not None:
             away = np.abs(other.keypoints[theirs, :, :2] - one.keypoints[row, :, :2])
-            near &= away.reshape(len(theirs), -1).max(axis=1, initial=0) <= SAME_PIXELS
+            near &= away.max(axis=(1, 2), initial=0) <= SAME_PIXELS
         found = np.flatnonzero(near)
         if len(found):
             free[found[0]] = False
@@ -179,6 +210,45 @@ def _renamed(
         other, count = named.most_common(1)[0]
         if other != cls and count >= 3:
             found.append((name, export.classes[other], count, named.total()))
+    return tuple(found)
+
+
+def _scores_there(
+    reference: Predictions, export: Predictions, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return rows of the reference and the export's (row, class) score at each one's place; 0: none of that class."""
+    found = np.zeros((len(rows), len(reference.classes)))
+    for image in np.unique(reference.image[rows]):
+        mine, theirs = np.flatnonzero(reference.image[rows] == image), np.flatnonzero(export.image == image)
+        overlaps = iou(reference.boxes[rows[mine]], export.boxes[theirs])
+        for place, row in zip(mine, overlaps, strict=True):
+            near = np.flatnonzero(row >= _PAIRED)
+            near = near[np.argsort(row[near], kind="stable")]  # the nearest of a class is written last
+            found[place, export.cls[theirs[near]]] = export.scores[theirs[near]]
+    return rows, found
+
+
+def _ratio(
+    reference: Predictions, rows: NDArray[np.int64], there: NDArray[np.float64]
+) -> tuple[float | None, float | None]:
+    own = there[np.arange(len(rows)), reference.cls[rows]]
+    ratios = own[own > 0] / reference.scores[rows][own > 0]
+    if len(ratios) < 10:
+        return None, None
+    return float(np.median(ratios)), float(_error_of_median(ratios[:, None])[0])
+
+
+def _called(
+    reference: Predictions, rows: NDArray[np.int64], there: NDArray[np.float64]
+) -> tuple[tuple[str, str, int, float, float], ...]:
+    away = np.abs(there - reference.scores[rows, None])
+    found = []
+    for cls in np.unique(reference.cls[rows]).tolist():
+        means = away[reference.cls[rows] == cls].mean(axis=0)
+        other = int(np.argmin(means))
+        if other != cls and means[other] <= means[cls] / 3 and means[cls] >= _RENAMED:
+            names, count = reference.classes, int((reference.cls[rows] == cls).sum())
+            found.append((names[cls], names[other], count, float(means[cls]), float(means[other])))
     return tuple(found)
 
 

@@ -15,6 +15,7 @@ from liftgate.documents import LARGE, DocumentError, load_json
 from liftgate.errors import DataError, UsageError
 from liftgate.files import write_json
 from liftgate.hashing import content_hash, file_hash
+from liftgate.records import to_record
 
 LIST = "calibration.json"
 FEWEST = 32
@@ -94,7 +95,7 @@ def read_calibration(folder: Path, record: CalibrationRecord) -> tuple[Calibrati
     """
     path = folder / LIST
     try:
-        images = msgspec.convert(load_json(path, LARGE), tuple[CalibrationImage, ...])
+        images = to_record(load_json(path, LARGE), tuple[CalibrationImage, ...])
     except OSError as error:
         raise DataError("the list of calibration images cannot be read", where=path, got=error.strerror) from None
     except (DocumentError, msgspec.ValidationError) as error:

@@ -13,6 +13,7 @@ from liftgate.documents import DocumentError, load_json
 from liftgate.errors import DataError
 from liftgate.files import write_json, write_text
 from liftgate.hashing import content_hash, file_hash, short
+from liftgate.records import to_record
 from liftgate.suggestions import did_you_mean
 
 _OWN_HASH = "card_sha256"
@@ -46,7 +47,27 @@ def write_card(card: ExportCard, folder: Path) -> Path:
 
 
 def read_card(place: Path, *, check_files: bool = True) -> ExportCard:
-    """Read the card of an export.
+    """Read the card of an export that its own hash vouches for.
+
+    Args:
+        place: the export's folder, its card.json, or its model file.
+        check_files: compare every file with its size and hash.
+
+    Raises:
+        DataError: there is no card, it cannot be read, contradicts itself, was edited or has no hash of itself, or a
+            file is missing or was changed.
+    """
+    card, vouched = read_any_card(place, check_files=check_files)
+    if not vouched:
+        hint = "export again; a card of an older Liftgate has none, and whoever edits a card may take the line out"
+        raise DataError("the card has no hash of itself", where=find_card(place), expected=_OWN_HASH, hint=hint)
+    return card
+
+
+def read_any_card(place: Path, *, check_files: bool = True) -> tuple[ExportCard, bool]:
+    """Read the card of an export, also one that nothing vouches for, and return whether its own hash does.
+
+    Use it only where what the card says is passed on as somebody's word: no proof and no registration rests on it.
 
     Args:
         place: the export's folder, its card.json, or its model file.
@@ -69,21 +90,21 @@ def read_card(place: Path, *, check_files: bool = True) -> ExportCard:
     said = _of_known_version(document, path)
     own = said.pop(_OWN_HASH, None)
     try:
-        card = msgspec.convert(said, ExportCard)
+        card = to_record(said, ExportCard)
     except msgspec.ValidationError as error:
         raise DataError("the card is not valid", where=path, got=str(error)) from None
     _require_known_keys(said, msgspec.to_builtins(card), path, "")
     require_consistent(card, path)
-    if own is not None and own != _own_hash(card):  # a card that an older version wrote has none
+    if own is not None and own != _own_hash(card):
         hint = "export again; thresholds are changed where they are used, as by --conf"
         raise DataError("the card was edited after it was written", where=path, hint=hint)
     if check_files:
         require_files(card, path.parent)
-    return card
+    return card, own is not None
 
 
 def _own_hash(card: ExportCard) -> str:
-    read_again = msgspec.convert(msgspec.to_builtins(card), ExportCard)  # 1 in the place of 1.0 is 1.0 then
+    read_again = to_record(msgspec.to_builtins(card), ExportCard)  # 1 in the place of 1.0 is 1.0 then
     return content_hash(msgspec.to_builtins(read_again))
 
 
@@ -107,7 +128,7 @@ def find_card(place: Path) -> Path | None:
 def _is_about(path: Path, place: Path) -> bool:
     """Return whether a card is about a model beside it; one that cannot be read is, so that its error is seen."""
     try:
-        model = path.parent / read_card(path, check_files=False).model
+        model = path.parent / read_any_card(path, check_files=False)[0].model
     except DataError:
         return path.parent == place.parent
     return place == model or model in place.parents

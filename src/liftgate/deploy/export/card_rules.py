@@ -7,6 +7,8 @@ from pathlib import Path, PurePosixPath
 from liftgate.deploy.export.card import ExportCard, InputContract, OutputContract
 from liftgate.errors import DataError
 
+_MOST_PIXELS = 1 << 26
+
 
 def require_consistent(card: ExportCard, path: Path, *, written: bool = True) -> None:
     """Refuse a card that contradicts itself or has values that cannot be.
@@ -67,6 +69,8 @@ def _wrong_input(entry: InputContract) -> list[tuple[str, object, object]]:
     sizes = [entry.height, entry.width, *([] if entry.batch is None else [entry.batch])]
     if min(sizes) < 1 or max(sizes) > 1 << 16:
         found.append(("the input's size is not possible", "1 to 65,536", sizes))
+    elif entry.height * entry.width > _MOST_PIXELS:  # a small file would cost gigabytes for each image
+        found.append(("the input is too large", f"at most {_MOST_PIXELS:,} pixels", sizes))
     if not 0 < entry.scale <= 1 or not 0 <= entry.pad <= 255:
         found.append(("pixel values are not possible", "scale 0–1 and pad 0–255", (entry.scale, entry.pad)))
     if {len(entry.mean), len(entry.deviation)} - {0, 3} or not all(one > 0 for one in entry.deviation):

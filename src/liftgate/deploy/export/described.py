@@ -1,13 +1,14 @@
 """The contract of an export that others made, from what its file says; what it does not say is named.
 
 Ultralytics writes classes, task and size into ONNX metadata and beside OpenVINO models; Geti writes labels, padding and
-scale into OpenVINO's model XML; Roboflow puts files beside the model; a bare file says nothing. The rest is taken as
-Ultralytics' models have it, and listed as missing, because a wrong guess (channels, scale, order of classes) gives
-plausible wrong detections.
+scale into OpenVINO's model XML (`model_info`); Roboflow puts files beside the model; a bare file says nothing. The rest
+is taken as Ultralytics' models have it, and listed as missing, because a wrong guess (channels, scale, order of
+classes) gives plausible wrong detections.
 """
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,14 +23,20 @@ from liftgate.deploy.export.card import (
     Source,
     Task,
 )
-from liftgate.deploy.export.card_file import card_files, find_card, read_card
+from liftgate.deploy.export.card_file import card_files, find_card, read_any_card
 from liftgate.deploy.export.card_rules import require_consistent
-from liftgate.deploy.export.stated import StatedContract, from_metadata, from_openvino, with_package_files
+from liftgate.deploy.export.model_info import from_onnx, from_openvino
+from liftgate.deploy.export.stated import StatedContract, with_package_files
 from liftgate.deploy.runtime.predict import has_two_outputs, open_model
 from liftgate.deploy.runtime.sessions import ModelFacts, Port
 from liftgate.errors import DataError
 
 _UNKNOWN_HASH = "0" * 64
+_QUANTISED = {".onnx": (b"DequantizeLinear", b"QLinearConv"), ".xml": (b'type="FakeQuantize"',)}
+"""Names of operations that INT8 files have"""
+_UNVOUCHED = (
+    "the hash of its card: an older version or a stranger wrote it, or it was edited, so nothing vouches for it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,10 @@ class DescribedExport:
     """That the card's paths are relative to"""
     missing: tuple[str, ...] = ()
     """What the file does not say and was assumed, in sentences; empty for an export with a card"""
+    limits: tuple[str, ...] = ()
+    """What its maker does with its detections, in sentences"""
+    unvouched: bool = False
+    """Whether it has a card without a hash of itself: read, and no proof rests on it"""
 
     @property
     def path(self) -> Path:
@@ -49,7 +60,7 @@ class DescribedExport:
 
     @property
     def has_card(self) -> bool:
-        """Whether it has a card of Liftgate's."""
+        """Whether it has a card that its own hash vouches for."""
         return not self.missing
 
 
@@ -57,7 +68,7 @@ def describe_export(path: Path, classes: tuple[str, ...] | None = None) -> Descr
     """Return an export with its contract: from its card, else from what the file says.
 
     Args:
-        path: a folder with a card, a card, an .onnx, an .xml or a folder with one.
+        path: a folder with a card, a card, an .onnx, a .tflite, an .xml or a folder with one.
         classes: names for a file that has none; None: `class 0`, `class 1` …
 
     Raises:
@@ -65,10 +76,11 @@ def describe_export(path: Path, classes: tuple[str, ...] | None = None) -> Descr
         UsageError: the runtime is not installed.
     """
     if (card_path := find_card(path)) is not None:
-        return DescribedExport(read_card(card_path), card_path.parent)
+        card, vouched = read_any_card(card_path)
+        return DescribedExport(card, card_path.parent, () if vouched else (_UNVOUCHED,), unvouched=not vouched)
     format_, model = _format_of(path)
     session = open_model(format_, model, threads=1)
-    said = from_metadata(session.facts.metadata, model) if format_ == "onnx" else from_openvino(model)
+    said = from_openvino(model) if format_ == "openvino" else from_onnx(session.facts.metadata, model)
     said = with_package_files(said, model.parent)
     return _described(model, format_, session.facts, said, classes)
 
@@ -80,6 +92,8 @@ def _format_of(path: Path) -> tuple[Format, Path]:
         return "onnx", path
     if path.suffix == ".xml":
         return "openvino", path
+    if path.suffix == ".tflite":
+        return "litert", path
     if path.is_dir():
         for pattern, kind in MODELS_OF_A_FOLDER.items():
             found = sorted(path.glob(pattern))
@@ -89,7 +103,7 @@ def _format_of(path: Path) -> tuple[Format, Path]:
                 raise DataError(
                     "several models in one folder", where=path, got=", ".join(one.name for one in found[:4])
                 )
-    known = "a folder with card.json, an .onnx, an OpenVINO .xml, or a .pt"
+    known = "a folder with card.json, an .onnx, an OpenVINO .xml, a .tflite, or a .pt"
     raise DataError("not a model that Liftgate can run", where=path, expected=known, got=path.suffix or "a folder")
 
 
@@ -105,8 +119,8 @@ def _described(
     files = card_files(path.parent, path.name)
     if format_ == "openvino":
         files += card_files(path.parent, path.with_suffix(".bin").name)
-    missing.append("the weights that it was made from, the data, and their licences")
-    precision: Precision = "fp16" if entry.dtype == "float16" else "fp32"
+    missing += [*said.unsure, "the weights that it was made from, the data, and their licences"]
+    precision = _precision(path, entry.dtype)
     card = ExportCard(
         format=format_,
         precision=precision,
@@ -119,7 +133,16 @@ def _described(
         notes=tuple(said.notes),
     )
     require_consistent(card, path, written=False)
-    return DescribedExport(card, path.parent, tuple(missing))
+    return DescribedExport(card, path.parent, tuple(missing), tuple(said.limits))
+
+
+def _precision(path: Path, dtype: str) -> Precision:
+    """Return what a file's operations and weights say: those of quantisation, or 16 bits."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if any(content.find(word) >= 0 for word in _QUANTISED.get(path.suffix, ())):
+            return "int8"
+        half = path.suffix == ".xml" and content.find(b'element_type="f16"') >= 0
+    return "fp16" if half or dtype == "float16" else "fp32"
 
 
 def _input(path: Path, facts: ModelFacts, said: StatedContract, missing: list[str]) -> InputContract:
@@ -161,13 +184,16 @@ def _input(path: Path, facts: ModelFacts, said: StatedContract, missing: list[st
 def _output(
     path: Path, facts: ModelFacts, said: StatedContract, classes: tuple[str, ...] | None, missing: list[str]
 ) -> OutputContract:
+    if said.task not in (None, "detect", "pose"):
+        raise DataError("a model of another task", where=path, expected="detect or pose", got=said.task)
     port = facts.outputs[0]
+    unknown = DataError("an output that Liftgate does not know", where=path, got=_ports(facts.outputs), hint=_OUTPUTS)
     if has_two_outputs(facts):
         port = Port(port.name, (port.shape[0], port.shape[1], 6), port.dtype)
     points = 0 if said.keypoints is None else said.keypoints[0] * said.keypoints[1]
     inside = len(port.shape) == 3 and port.shape[2] == 6 + points and (said.nms is not False or port.shape[1] == 300)
     if len(port.shape) != 3:
-        raise DataError("an output that Liftgate does not know", where=path, got=_ports(facts.outputs), hint=_OUTPUTS)
+        raise unknown
     names = said.classes or classes
     if inside:
         if names is None:
@@ -177,17 +203,20 @@ def _output(
         return OutputContract(
             "detections", port.shape, names, "xyxy", nms=True, nms_conf=said.nms_conf, keypoints=said.keypoints
         )
-    channels = port.shape[1]
+    channels, several = port.shape[1], len(facts.outputs) > 1
     if names is None:
-        if channels is None or channels <= 4 + points:
-            raise DataError(
-                "an output that Liftgate does not know", where=path, got=_ports(facts.outputs), hint=_OUTPUTS
-            )
+        transposed = channels is not None and port.shape[2] is not None and channels > port.shape[2]
+        if channels is None or channels <= 4 + points or transposed or several:  # or masks, or scores apart
+            raise unknown
         names = tuple(f"class {number}" for number in range(channels - 4 - points))
         missing.append("the names of the classes: numbers are taken")
     elif classes is not None and said.classes is None:
         missing.append("the names of the classes: those that were given are taken")
+    if None not in (classes, said.classes) and classes != said.classes:
+        missing.append("the names that were given: it has others, and they are taken")
     if channels is not None and channels != 4 + len(names) + points:
+        if several:
+            raise unknown
         what = "the output does not fit the classes that the file names"
         raise DataError(what, where=path, expected=4 + len(names) + points, got=channels)
     return OutputContract("anchors", port.shape, names, keypoints=said.keypoints)

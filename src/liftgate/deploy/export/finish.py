@@ -23,6 +23,7 @@ from liftgate.deploy.export.card_file import card_files, write_card
 from liftgate.deploy.runtime.predict import RUNS_HERE, load_model, open_model
 from liftgate.deploy.runtime.sessions import ModelFacts
 from liftgate.errors import DataError, LiftgateError
+from liftgate.records import to_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def written_model(facts: Mapping[str, object]) -> WrittenModel:
         LiftgateError: they do not have the form that they should have.
     """
     try:
-        return msgspec.convert(facts, WrittenModel)
+        return to_record(facts, WrittenModel)
     except msgspec.ValidationError as error:
         raise LiftgateError("the backend's facts about the model are not complete", got=str(error)) from None
 
@@ -103,7 +104,7 @@ def finish_export(
         task=written.task,
         model=written.model,
         files=_files(folder, written.model),
-        input=msgspec.convert({"height": written.imgsz[0], "width": written.imgsz[1], "dtype": dtype}, InputContract),
+        input=to_record({"height": written.imgsz[0], "width": written.imgsz[1], "dtype": dtype}, InputContract),
         output=OutputContract(
             layout="detections" if inside else "anchors",
             shape=shape,

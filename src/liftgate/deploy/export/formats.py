@@ -27,7 +27,7 @@ class FormatNeeds:
 _EXTRA = "pip install '.[train,export]' in the clone of Liftgate"
 _ON_TARGET = "an engine is built on the device that runs it: --on-target writes what that takes"
 _TENSORRT = f"pip install tensorrt, on a machine with its GPU; {_ON_TARGET}"
-_LITERT = "pip install ai-edge-litert litert-torch, in an environment of its own: they replace torch"
+_LITERT = "pip install ai-edge-litert litert-torch, in an environment of its own: they ask for another torch"
 NEEDS: dict[Format, FormatNeeds] = {
     "onnx": FormatNeeds(("onnx", "onnxruntime", "onnxslim"), _EXTRA, PRECISIONS),
     "openvino": FormatNeeds(("openvino",), _EXTRA, PRECISIONS, ("nncf",)),

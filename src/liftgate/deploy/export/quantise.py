@@ -26,6 +26,7 @@ from liftgate.deploy.runtime.letterbox import input_tensor, letterbox
 from liftgate.documents import load_json
 from liftgate.errors import LiftgateError
 from liftgate.files import write_json
+from liftgate.records import to_record
 
 Kind = Literal["onnx", "openvino"]
 METHODS: dict[Kind, str] = {
@@ -80,7 +81,7 @@ def quantise(job: QuantiseJob) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Quantise one model; the child's side."""
-    job = msgspec.convert(load_json(Path(argv[0])), QuantiseJob)
+    job = to_record(load_json(Path(argv[0])), QuantiseJob)
     if job.kind == "onnx":
         _quantise_onnx(job)
     else:

@@ -1,22 +1,24 @@
-"""What exporters of others say about a model: Ultralytics' metadata, OpenVINO's model_info, Roboflow's files."""
+"""What exporters of others say about a model: Ultralytics' metadata and Roboflow's files; `model_info` has Geti's."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from liftgate.documents import DocumentError, Limits, load_json, load_yaml, parse_xml, parse_yaml, read_limited
+from liftgate.documents import DocumentError, Limits, load_json, parse_json, parse_yaml, read_limited
 from liftgate.errors import DataError
+from liftgate.records import to_record
 
 _METADATA = Limits(size=1 << 20, depth=8, nodes=20_000)
-_XML = Limits(size=64 << 20, depth=60, nodes=2_000_000)
-CLASS_NAMES, INFERENCE = "class_names.txt", "inference_config.json"
-"""What Roboflow puts beside a model"""
+CLASS_NAMES, ENVIRONMENT, INFERENCE = "class_names.txt", "environment.json", "inference_config.json"
+MODEL_TYPES = ("model_config.json", "model_type.json")
+"""What Roboflow puts beside a model: today, and before"""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,10 @@ class StatedContract:
     imgsz: tuple[int, int] | None = None
     notes: list[str] = field(default_factory=list)
     """What it asks for and Liftgate does not do, in sentences"""
+    unsure: list[str] = field(default_factory=list)
+    """What it says and that may be meant otherwise, in words that follow `it does not say`"""
+    limits: list[str] = field(default_factory=list)
+    """What its maker does with its detections, in sentences"""
 
 
 def from_metadata(metadata: Mapping[str, object], where: Path) -> StatedContract:
@@ -63,65 +69,6 @@ def from_metadata(metadata: Mapping[str, object], where: Path) -> StatedContract
     if said.author == "Ultralytics":  # what its models are made for
         said.channels, said.scale, said.pad, said.letterbox = "RGB", 1 / 255, 114, "centre"
     return said
-
-
-def from_openvino(path: Path) -> StatedContract:
-    """Return what lies beside an OpenVINO model (Ultralytics), else what its XML says (Geti).
-
-    Args:
-        path: the .xml.
-
-    Raises:
-        DataError: a file cannot be read.
-    """
-    beside = path.parent / "metadata.yaml"
-    if beside.is_file():
-        try:
-            document = load_yaml(beside, _METADATA)
-        except (DocumentError, OSError) as error:
-            raise DataError("the metadata beside the model cannot be read", where=beside, got=str(error)) from None
-        if isinstance(document, dict):
-            return from_metadata({str(key): value for key, value in document.items()}, beside)
-    return _model_info(path)
-
-
-def _model_info(path: Path) -> StatedContract:
-    """Return what OpenVINO's model XML says in `rt_info/model_info`, as Geti and model_api write it."""
-    try:
-        root = parse_xml(read_limited(path, _XML), _XML)
-    except DocumentError as error:
-        raise DataError("the model's XML cannot be read", where=error.place(path), got=error.problem) from None
-    info = root.find("./rt_info/model_info")
-    values = {} if info is None else {item.tag: item.get("value", "") for item in info}
-    said = StatedContract(author=f"OpenVINO model_info {values['model_type']}" if values.get("model_type") else "")
-    if labels := values.get("labels", "").split():
-        said.classes = tuple(labels)
-    if "reverse_input_channels" in values:
-        said.channels = "RGB" if values["reverse_input_channels"].lower() in ("yes", "true", "1") else "BGR"
-    if "pad_value" in values and re.fullmatch(r"\d{1,3}", values["pad_value"]):
-        said.pad = int(values["pad_value"])
-    means, scales = _numbers(values.get("mean_values", "")), _numbers(values.get("scale_values", ""))
-    if scales and len(set(scales)) == 1 and scales[0] > 0 and not any(means):
-        said.scale = 1 / scales[0]
-    elif len(means) == 3 or len(scales) == 3:  # of pixel values as they are, 0 to 255
-        said.scale = 1.0
-        said.mean, said.deviation = _three(means, 0.0), _three(scales, 1.0)
-    fits = {"standard": "stretch", "fit_to_window": "top-left", "fit_to_window_letterbox": "centre"}
-    asked = values.get("resize_type", "")
-    if asked in fits:
-        said.letterbox = fits[asked]  # type: ignore[assignment]
-    elif asked:
-        said.notes.append(f"images are fitted by {asked[:40]}: Liftgate letterboxes them")
-    return said
-
-
-def _numbers(text: str) -> list[float]:
-    found = re.findall(r"-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?", text)
-    return [float(one) for one in found]
-
-
-def _three(values: Sequence[float], default: float) -> tuple[float, ...]:
-    return tuple(values) if len(values) == 3 and (default == 0.0 or all(values)) else (default,) * 3
 
 
 # Roboflow
@@ -155,6 +102,32 @@ class _PostProcessing(msgspec.Struct):
     nms_parameters: _Suppression | None = None
 
 
+class _Step(msgspec.Struct):
+    enabled: bool = True
+    format: str = "Stretch to"
+    """Of `resize`"""
+
+
+class _Environment(msgspec.Struct):
+    PREPROCESSING: str | dict[str, _Step | bool | None] = msgspec.field(default_factory=dict)
+    CLASS_MAP: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class _ModelType(msgspec.Struct):
+    task_type: str | None = None
+    project_task_type: str | None = None
+
+
+_Steps = dict[str, _Step | bool | None]
+_RESIZES: dict[str, tuple[Literal["centre", "stretch"], int | None]] = {
+    "Stretch to": ("stretch", None),
+    "Fit (black edges) in": ("centre", 0),
+    "Fit (white edges) in": ("centre", 255),
+    "Fit (grey edges) in": ("centre", 114),
+}
+_TASKS = {"object-detection": "detect", "keypoint-detection": "pose"}
+
+
 class _InferenceConfig(msgspec.Struct):
     network_input: _NetworkInput = msgspec.field(default_factory=_NetworkInput)
     image_pre_processing: dict[str, _Switch | None] = msgspec.field(default_factory=dict)
@@ -165,69 +138,188 @@ class _InferenceConfig(msgspec.Struct):
 def with_package_files(said: StatedContract, folder: Path) -> StatedContract:
     """Return what a model says, completed by the files that Roboflow puts beside it.
 
+    Their names are common: a file without Roboflow's keys is somebody else's and changes nothing. Where Roboflow's say
+    something else than the model, that is said too.
+
     Args:
-        said: by the model itself; names of its classes there come first.
+        said: by the model itself; its classes and task come first.
         folder: that the model lies in.
 
     Raises:
-        DataError: such a file is there and cannot be read.
+        DataError: such a file is there and cannot be read, and the model says nothing itself.
     """
-    names, config = folder / CLASS_NAMES, folder / INFERENCE
-    if said.classes is None and names.is_file():
+    says_something = said != StatedContract()
+    names_from = ENVIRONMENT if said.classes is None else "the model"
+
+    def add(reader: Callable[[StatedContract, Path], bool], name: str) -> bool:
+        path = folder / name
         try:
-            text = read_limited(names, _METADATA).decode("utf-8-sig")
-        except (DocumentError, OSError, UnicodeDecodeError) as error:
-            raise DataError("the names of the classes cannot be read", where=names, got=str(error)) from None
-        said.classes = tuple(line.strip() for line in text.splitlines() if line.strip()) or None
-    if config.is_file():
+            return path.is_file() and reader(said, path)
+        except DataError:
+            if not says_something:
+                raise
+            said.unsure.append(f"what {name} beside it means: it cannot be read, and nothing of it is taken")
+            return False
+
+    of_roboflow = add(_with_environment, ENVIRONMENT)
+    add(partial(_with_names, names_from=names_from), CLASS_NAMES)
+    of_roboflow |= add(_with_inference_config, INFERENCE)
+    if of_roboflow:
         said.author = said.author or "Roboflow"
-        _with_inference_config(said, _inference_config(config))
+        for name in MODEL_TYPES:
+            add(_with_task, name)
     return said
 
 
-def _inference_config(path: Path) -> _InferenceConfig:
+_File = TypeVar("_File", bound=msgspec.Struct)
+
+
+def _package_file(path: Path, kind: type[_File], *keys: str) -> _File | None:
+    """Return a file of Roboflow; None: it has none of the keys, and is somebody else's."""
     try:
-        return msgspec.convert(load_json(path, _METADATA), _InferenceConfig)
+        document = load_json(path, _METADATA)
+        if not isinstance(document, dict) or not document.keys() & set(keys):
+            return None
+        return to_record(document, kind)
     except (DocumentError, OSError, msgspec.ValidationError) as error:
         raise DataError("the configuration beside the model cannot be read", where=path, got=str(error)) from None
 
 
-def _with_inference_config(said: StatedContract, config: _InferenceConfig) -> None:
+def _with_names(said: StatedContract, path: Path, names_from: str) -> bool:
+    try:
+        text = read_limited(path, _METADATA).decode("utf-8-sig")
+    except (DocumentError, OSError, UnicodeDecodeError) as error:
+        raise DataError("the names of the classes cannot be read", where=path, got=str(error)) from None
+    names = tuple(line.strip() for line in text.splitlines() if line.strip())
+    _keep_classes(said, names, path.name, names_from)
+    return True
+
+
+def _keep_classes(said: StatedContract, names: tuple[str, ...], source: str, names_from: str) -> None:
+    """Take names where there are none yet; others than those that are known are said."""
+    if said.classes is not None and names and names != said.classes:
+        said.unsure.append(f"which classes it has: {source} has others than {names_from}, whose names are taken")
+    said.classes = said.classes or names or None
+
+
+def _with_task(said: StatedContract, path: Path) -> bool:
+    kind = _package_file(path, _ModelType, "task_type", "project_task_type")
+    if kind is None or not (named := kind.task_type or kind.project_task_type):
+        return False
+    task = _TASKS.get(named, named)
+    if said.task not in (None, task):
+        said.unsure.append(
+            f"its task for certain: {path.name} says {task[:40]}, elsewhere it is {said.task}; that is taken"
+        )
+    said.task = said.task or task
+    return True
+
+
+_FIELDS = {
+    "imgsz": "the size of an input that its file leaves open",
+    "channels": "the order of channels",
+    "letterbox": "how an image is fitted",
+    "pad": "the padding's value",
+    "scale": "the scale of pixels",
+    "mean": "the mean of pixels",
+    "deviation": "the deviation of pixels",
+    "nms": "whether suppression is inside",
+}
+
+
+def _take(said: StatedContract, source: Path, **values: object) -> None:
+    """Take values that a file beside the model says, by their fields, and say where they differ; None: it says none."""
+    for name, value in values.items():
+        before = getattr(said, name)
+        if value is not None and before not in (None, value):
+            shown = [
+                f"{one:.4g}" if isinstance(one, float) else str("none" if one == () else one)
+                for one in (value, before, value)
+            ]
+            text = "{} for certain: {} says {}, elsewhere it is {}; {} is taken"
+            said.unsure.append(text.format(_FIELDS[name], source.name, *shown))
+        if value is not None:
+            setattr(said, name, value)
+
+
+def _with_environment(said: StatedContract, path: Path) -> bool:
+    """Add what an older download says: how images were prepared, and its classes."""
+    environment = _package_file(path, _Environment, "PREPROCESSING", "CLASS_MAP")
+    if environment is None:
+        return False
+    names = _numbered(environment.CLASS_MAP, path) if environment.CLASS_MAP else ()
+    steps = environment.PREPROCESSING
+    if isinstance(steps, str):
+        try:
+            steps = to_record(parse_json(steps, _METADATA), _Steps)
+        except (DocumentError, msgspec.ValidationError) as error:
+            what = "the configuration beside the model cannot be read"
+            raise DataError(what, where=path, expected="JSON in PREPROCESSING", got=str(error)) from None
+    _keep_classes(said, names, path.name, "the model")
+    resize = steps.get("resize")
+    if isinstance(resize, _Step) and resize.enabled:
+        fit, pad = _RESIZES.get(resize.format, ("stretch", None))
+        _take(said, path, letterbox=fit, pad=pad)
+        if resize.format not in _RESIZES:
+            asked = resize.format[:40]
+            said.notes.append(f"images were fitted by {asked}: Liftgate stretches them, as Roboflow's own runtime does")
+    for name, step in steps.items():
+        if name not in ("auto-orient", "resize") and (step is True or (isinstance(step, _Step) and step.enabled)):
+            said.notes.append(f"images go through {name[:40]} first: Liftgate does not do that")
+    return True
+
+
+def _with_inference_config(said: StatedContract, path: Path) -> bool:
+    config = _package_file(path, _InferenceConfig, "network_input")
+    if config is None:
+        return False
     entry, after = config.network_input, config.post_processing
-    if entry.training_input_size is not None:
-        said.imgsz = (entry.training_input_size.height, entry.training_input_size.width)
-    if (mode := (entry.color_mode or "").lower()) in ("rgb", "bgr"):
-        said.channels = "RGB" if mode == "rgb" else "BGR"
-    fit = (entry.resize_mode or "").lower()
-    if fit in ("letterbox", "stretch"):
-        said.letterbox = "centre" if fit == "letterbox" else "stretch"
-    elif fit:
+    size, fit = entry.training_input_size, (entry.resize_mode or "").lower()
+    _take(
+        said,
+        path,
+        imgsz=None if size is None else (size.height, size.width),
+        channels={"rgb": "RGB", "bgr": "BGR"}.get((entry.color_mode or "").lower()),
+        letterbox={"letterbox": "centre", "stretch": "stretch"}.get(fit),
+        pad=entry.padding_value if entry.padding_value in range(256) else None,
+    )
+    if fit not in ("letterbox", "stretch", ""):
         said.notes.append(f"images are fitted by {fit}: Liftgate letterboxes them")
     between = entry.dataset_version_resize_dimensions
     if fit == "letterbox" and between is not None and between.height != between.width:
-        size = f"{between.width} × {between.height}"
-        said.notes.append(f"images are fitted into {size} and then stretched: Liftgate letterboxes them at once")
-    if entry.padding_value is not None and 0 <= entry.padding_value <= 255:
-        said.pad = entry.padding_value
-    if entry.scaling_factor is not None and entry.scaling_factor >= 1:
-        said.scale = 1 / entry.scaling_factor
-    if entry.normalization is not None:
-        said.mean, said.deviation = entry.normalization
-        said.deviation = _three(said.deviation, 1.0)
+        shape = f"{between.width} × {between.height}"
+        said.notes.append(f"images are fitted into {shape} and then stretched: Liftgate letterboxes them at once")
+    _take_pixel_values(said, path, entry)
     for name, switch in config.image_pre_processing.items():
         if name != "auto-orient" and switch is not None and switch.enabled:
             said.notes.append(f"images go through {name} first: Liftgate does not do that")
     if config.class_names_operations:
         said.notes.append("names of classes are changed after the model: Liftgate keeps those of the file")
     if after is not None and after.fused:
-        said.nms = True
+        _take(said, path, nms=True)
         said.nms_conf = None if after.nms_parameters is None else after.nms_parameters.confidence_threshold
+    return True
+
+
+_NO_MEAN, _NO_DEVIATION = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+
+
+def _take_pixel_values(said: StatedContract, path: Path, entry: _NetworkInput) -> None:
+    says_scale, factor = said.scale is not None, entry.scaling_factor
+    _take(said, path, scale=1 / factor if factor is not None and factor >= 1 else None)
+    mean, deviation = entry.normalization or (_NO_MEAN, _NO_DEVIATION)
+    deviation = deviation if all(one > 0 for one in deviation) else _NO_DEVIATION
+    if entry.normalization is None or (not said.mean and (mean, deviation) == (_NO_MEAN, _NO_DEVIATION)):
+        return
+    if says_scale or said.mean:  # without means of its own, a model that says its scale has none
+        _take(said, path, mean=mean, deviation=deviation)
+    said.mean, said.deviation = mean, deviation
 
 
 # Values
 
 
-def _numbered(names: Mapping[object, object], where: Path) -> tuple[str, ...]:
+def _numbered(names: Mapping[Any, object], where: Path) -> tuple[str, ...]:
     """Return names in the order of their numbers; as text, 10 would come before 2."""
     found = {int(str(key)): name for key, name in names.items() if re.fullmatch(r"\d{1,6}", str(key))}
     if sorted(found) != list(range(len(names))):

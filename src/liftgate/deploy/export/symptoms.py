@@ -1,4 +1,4 @@
-"""What is wrong with an export, named by kind: boxes, scores, classes, contract, calibration, weights, file, device."""
+"""What is wrong with an export, named by kind: boxes, scores, classes, contract, calibration, and what made it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from liftgate.deploy.export.agreement import Agreement
 from liftgate.deploy.export.calibration import FEWEST, CalibrationImage
 from liftgate.deploy.export.card import ExportCard
 
-Kind = Literal["boxes", "scores", "classes", "contract", "calibration", "weights", "file", "device"]
+Kind = Literal["boxes", "scores", "classes", "contract", "calibration", "card", "weights", "file", "device"]
 
-_FEW_PAIRS = 10
+FEW_PAIRS = 10
+"""Detections from which something is said"""
 _PAIRED, _LOOSE, _SAME_CLASS, _RANKED, _AGREEING = 0.6, 0.75, 0.8, 0.6, 0.7
 _FEW_OF_A_CLASS = 5
 _SLOPES = (0.75, 1.33)
 _MOVED = 0.3
 """Pixels of the input: padding that is rounded otherwise moves boxes by half a pixel, INT8 moved them by up to 0.17"""
 _SURE = 4.0
+_SCALED = ((0.9, 0.07), (0.85, 0.12))
+"""Rank correlation of scores, and how far from 1 a ratio is named from there on: on a processor without VNNI, INT8
+shuffles scores (to 0.88) and moves them by up to 0.07 by itself"""
 _COUNTS = (0.6, 1.67)
-_TURNED = 0.15
-"""Disagreement that has to go away with turned channels; that of sound INT8 exports is about 0.1 in all"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def symptoms_of(found: Agreement, conf: float) -> list[Symptom]:
         found: from `compare_detections`.
         conf: the confidence that it was made with.
     """
-    if found.identical or found.n_reference < _FEW_PAIRS or found.paired is None:
+    if found.identical or found.n_reference < FEW_PAIRS or found.paired is None:
         return []
     said: list[Symptom] = []
     if found.paired < _PAIRED:
@@ -70,32 +72,8 @@ def symptoms_of(found: Agreement, conf: float) -> list[Symptom]:
     return said
 
 
-def channels_symptom(found: Agreement, turned: Agreement, channels: str) -> Symptom | None:
-    """Return that a model wants its channels in the other order; None: it does not.
-
-    A model of the other order still finds most of what it should (two thirds to nine tenths of the detections of COCO
-    models agree), so all that differs is added up: with the channels turned at least half of it has to go away.
-
-    Args:
-        found: agreement with the channels as the card has them.
-        turned: the same with the channels turned.
-        channels: as the card has them.
-    """
-    before, after = found.disagreement, turned.disagreement
-    if found.n_reference < _FEW_PAIRS or before - after < _TURNED or after > before / 2:
-        return None
-    word = "BGR" if channels == "RGB" else "RGB"
-    shares = [(one.paired or 0.0) * (one.same_class or 0.0) for one in (found, turned)]
-    ranks = ["unknown" if one.rank is None else f"{one.rank:.2f}" for one in (found, turned)]
-    message = (
-        f"the model wants {word}: with the channels turned {shares[1]:.0%} of the detections agree, not "
-        f"{shares[0]:.0%}, and their scores are ranked with {ranks[1]}, not {ranks[0]}"
-    )
-    return Symptom("contract.channels", message)
-
-
 def _moved(found: Agreement) -> list[Symptom]:
-    if found.offset is None or found.offset_error is None or found.n_pairs < _FEW_PAIRS:
+    if found.offset is None or found.offset_error is None or found.n_pairs < FEW_PAIRS:
         return []
     far = [
         abs(value) >= _MOVED and abs(value) > _SURE * max(error, 0.01)
@@ -110,13 +88,35 @@ def _moved(found: Agreement) -> list[Symptom]:
 
 
 def _named(found: Agreement) -> list[Symptom]:
-    if found.same_class is None or (found.same_class >= _SAME_CLASS and not _exchanged(found)):
+    elsewhere = _under_other_names(found)
+    if found.same_class is None or (found.same_class >= _SAME_CLASS and not elsewhere and not _exchanged(found)):
         return []
+    if elsewhere:
+        return [Symptom("classes.order", f"classes are called by other names: {elsewhere}")]
     listed = ", ".join(
         f"{name} is called {other} ({count} of {total})" for name, other, count, total in found.renamed[:4]
     )
     share = f"{1 - found.same_class:.0%} of {found.n_pairs} pairs have another class"
     return [Symptom("classes.order", f"{share}{': ' + listed if listed else ''}")]
+
+
+def _under_other_names(found: Agreement) -> str:
+    """Return which classes have their scores under another name; empty: none for certain.
+
+    A class that INT8 confuses with another keeps a score of its own; here it is gone, and stands under another name.
+    One class needs five detections for that, two that have changed places need four together.
+    """
+    counts = {(one, other): count for one, other, count, _, _ in found.called}
+
+    def is_sure(one: str, other: str) -> bool:
+        back = counts.get((other, one))
+        return counts[one, other] + (back or 0) >= (_FEW_OF_A_CLASS if back is None else _FEW_OF_A_CLASS - 1)
+
+    sure = [row for row in found.called if is_sure(row[0], row[1])]
+    return "; ".join(
+        f"{one} is called {other} (scores of {count} detections: {own:.2f} away by its own name, {there:.2f} by that)"
+        for one, other, count, own, there in sure[:4]
+    )
 
 
 def _exchanged(found: Agreement) -> bool:
@@ -137,6 +137,8 @@ def _scored(found: Agreement, conf: float) -> list[Symptom]:
             )
         ]
     ratio = found.n_export / found.n_reference
+    if (scale := _scale(found)) is not None:
+        return [Symptom("scores.scaled", scale)]
     if found.slope is not None and not _SLOPES[0] <= found.slope <= _SLOPES[1]:
         word = "compressed" if found.slope < 1 else "stretched"
         counts = f"{found.n_export} instead of {found.n_reference} reach confidence {conf:g}"
@@ -147,6 +149,23 @@ def _scored(found: Agreement, conf: float) -> list[Symptom]:
         message = f"{found.n_export} detections reach confidence {conf:g}, {found.n_reference} of the reference do"
         return [Symptom("scores.shifted", message)]
     return []
+
+
+def _scale(found: Agreement) -> str | None:
+    """Return that scores are all smaller or larger by one factor, which keeps their order; None: they are not."""
+    if found.ratio is None or found.ratio_error is None or found.rank is None:
+        return None
+    if found.same_class is None or found.same_class < _SAME_CLASS:
+        return None  # of misnamed classes it compares scores of different ones
+    away = abs(found.ratio - 1)
+    named_from = next((least for rank, least in _SCALED if found.rank >= rank), None)
+    if named_from is None or away < named_from or away <= _SURE * found.ratio_error:
+        return None
+    word = "compressed" if found.ratio < 1 else "stretched"
+    return (
+        f"scores are {word}: {found.ratio:.2f} times the reference's (median of {found.n_pairs} pairs, standard error "
+        f"{found.ratio_error:.3f}), in the same order (rank correlation {found.rank:.2f})"
+    )
 
 
 def symptoms_of_card(

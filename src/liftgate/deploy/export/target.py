@@ -31,6 +31,7 @@ from liftgate.documents import LARGE, DocumentError, load_json
 from liftgate.errors import DataError, UsageError
 from liftgate.files import atomic_folder, write_json
 from liftgate.hashing import content_hash, file_hash
+from liftgate.records import to_record
 
 SCRIPT, BUNDLE, RESULT, EXPECTED = "run_on_target.py", "bundle.json", "result.json", "expected.json"
 _SCRIPT_SOURCE = Path(__file__).with_name("files") / f"{SCRIPT}.txt"
@@ -258,7 +259,7 @@ def _predictions(images: Sequence[Sequence[Sequence[float]]], record: BundleReco
 
 def _read(path: Path, kind: type[T]) -> T:
     try:
-        return msgspec.convert(load_json(path, LARGE), kind)
+        return to_record(load_json(path, LARGE), kind)
     except OSError as error:
         raise DataError("cannot read the file", where=path, got=error.strerror) from None
     except DocumentError as error:

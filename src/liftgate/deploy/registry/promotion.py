@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from liftgate.deploy.registry.evidence import RERUN_HINT, judgement_on
+from liftgate.deploy.registry.kept_exports import require_own_export
 from liftgate.deploy.registry.store import Registry
 from liftgate.deploy.registry.version import ModelVersion, product_name
 from liftgate.errors import LedgerError, Refused, UsageError
@@ -63,11 +64,13 @@ def promote(registry: Registry, name: str, *, override: str | None, who: str) ->
 
     Raises:
         Refused: the verdict does not allow it, and there is no override.
-        DataError: one of its files is missing or was changed; no override helps.
+        DataError: a file of it is missing or was changed, or an export of it is of other weights; no override helps.
         LedgerError: the registry's ledger or the study's was changed.
         UsageError: there is no such version, or it is already the champion.
     """
     version = registry.open(name)
+    for place in version.exports:
+        require_own_export(version, place)
     permission = promotion_permission(registry, version)
     if permission.refusal and override is None:
         hint = f"{_way_out(version)}; {_OVERRIDE_HINT}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from liftgate.deploy.registry.store import Registry
+from liftgate.deploy.registry.kept_exports import require_own_export
+from liftgate.deploy.registry.store import EXPORTS, Registry
 from liftgate.deploy.registry.version import ModelVersion
 from liftgate.errors import DataError
 from liftgate.ledger.model_records import VersionEntry
@@ -21,7 +22,7 @@ def require_registered_content(path: Path) -> ModelVersion | None:
 
     Raises:
         DataError: it lies in a registered version, and is not part of it, or a file of that version is missing, was
-            changed or was added.
+            changed or was added, or it is an export of other weights than that version's.
         LedgerError: the registry's ledger was changed.
     """
     place = path.absolute()
@@ -39,5 +40,7 @@ def require_registered_content(path: Path) -> ModelVersion | None:
         if inside and not any(known == name or known.startswith(f"{name}/") for known in version.files):
             hint = f"`liftgate models attach {home} PATH` registers an export"
             raise DataError("this model is not registered, and lies in a registered version", where=place, hint=hint)
+        if len(inside) > 1 and inside[0] == EXPORTS:
+            require_own_export(version, f"{EXPORTS}/{inside[1]}")
         return version
     return None

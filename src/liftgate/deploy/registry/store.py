@@ -6,7 +6,6 @@ a folder without an entry is no version. docs/decisions/0020-one-ledger-entry-na
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
@@ -15,12 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from liftgate.deploy.export.card import CARD
-from liftgate.deploy.export.card_file import read_card
+from liftgate.deploy.registry.kept_exports import VersionWeights, copy_export, exports_of_others
 from liftgate.deploy.registry.version import ModelVersion, parse_version, product_name
 from liftgate.documents import DocumentError, load_json
 from liftgate.errors import DataError, LedgerError, UsageError
-from liftgate.files import atomic_folder, delete_own_files, fsync_folder, write_json
+from liftgate.files import atomic_folder, delete_own_files, fsync_folder, names_below, write_json
 from liftgate.hashing import file_hash, short
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.model_records import ModelExportEntry, PromotionEntry, VersionEntry
@@ -185,7 +183,7 @@ class Registry:
 
         Raises:
             UsageError: the version exists already.
-            DataError: a folder of that name holds files of others.
+            DataError: a folder of that name holds files of others, or an export is of other weights.
         """
         if version in {one.version for one in self.versions()}:
             hint = "a version is never replaced: leave out --version, and the next number is taken"
@@ -195,8 +193,10 @@ class Registry:
         left = _left_by_a_killed_registration(home, manifest)
         with atomic_folder(home, own_files=left.__contains__) as part:
             fill(part)
-            for name, source in exports.items():
-                copy_export(source, part / EXPORTS / name)
+            if exports:
+                weights = VersionWeights(version, file_hash(part / entry.weights))
+                for name, source in exports.items():
+                    copy_export(source, part / EXPORTS / name, weights)
             files = hashes_below(part)
             write_json(part / manifest, files)
             files[manifest] = file_hash(part / manifest)
@@ -213,6 +213,7 @@ class Registry:
 
         Raises:
             UsageError: the version has an export of that name.
+            DataError: it is of other weights, or its card was edited or is of other files.
         """
         place = f"{EXPORTS}/{name}"
         if place in version.exports:
@@ -221,7 +222,7 @@ class Registry:
         self._remove_unfinished()
         home = version.folder / place
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".export.", suffix=".part") as part:
-            copy_export(source, Path(part) / name)
+            copy_export(source, Path(part) / name, VersionWeights(version.version, version.weights_hash))
             found = hashes_below(Path(part) / name)
             if home.exists() and hashes_below(home) != found:
                 hint = "move it away, or --as NAME"
@@ -248,7 +249,13 @@ class Registry:
         self.require_exists()
         self.ledger.verify()
         versions = self.versions()
-        damages = [damage for one in versions for damage in version_damages(self.folder, one)]
+        damages: list[Damage] = []
+        for one in versions:
+            own = list(version_damages(self.folder, one))
+            damages += own or [
+                Damage(one.version, f"{one.version}/{place}", f"{error.what}: {error.got}")
+                for place, error in exports_of_others(one)
+            ]
         damages += _strangers(self.folder, {one.version for one in versions})
         known = {one.version for one in versions}
         damages += [
@@ -279,7 +286,7 @@ def version_damages(registry: Path, version: ModelVersion) -> Iterator[Damage]:
         elif (found := file_hash(path)) != expected:
             problem = f"it was changed: SHA-256 {short(found)} instead of {short(expected)}"
             yield Damage(home, f"{home}/{name}", problem)
-    others = sorted(set(_names_below(version.folder)) - version.files.keys())
+    others = sorted(set(names_below(version.folder)) - version.files.keys())
     for name in others:
         loose = name.startswith(f"{EXPORTS}/") and _export_of(name) not in version.exports
         yield Damage(home, f"{home}/{name}", "it was not registered: it was put there by hand", loose)
@@ -287,39 +294,7 @@ def version_damages(registry: Path, version: ModelVersion) -> Iterator[Damage]:
 
 def hashes_below(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file below a folder, by its path there."""
-    return {name: file_hash(folder / name) for name in _names_below(folder)}
-
-
-def copy_export(source: Path, target: Path) -> None:
-    """Copy a file, or a folder without links, to a new folder; a card in it has to fit the files.
-
-    Raises:
-        DataError: there is nothing to copy, a link in it, or its card was edited or is of other files.
-    """
-    if not source.exists():
-        raise DataError("no such export", where=source)
-    if source.is_file():
-        target.mkdir(parents=True)
-        shutil.copyfile(source, target / source.name)
-        return
-    names = _names_below(source)
-    if not names:
-        raise DataError("the export is an empty folder", where=source)
-    for name in names:
-        if (source / name).is_symlink():
-            raise DataError("the export has a link", where=source / name, hint="copy the file itself there")
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, target / name)
-    if CARD in names:
-        read_card(target)
-
-
-def _names_below(folder: Path) -> list[str]:
-    found = []
-    for place, folders, names in os.walk(folder):
-        links = [name for name in folders if (Path(place) / name).is_symlink()]
-        found += [(Path(place) / name).relative_to(folder).as_posix() for name in (*names, *links)]
-    return sorted(found)
+    return {name: file_hash(folder / name) for name in names_below(folder)}
 
 
 def _model_version(

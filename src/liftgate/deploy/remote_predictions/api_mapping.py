@@ -25,6 +25,7 @@ import msgspec
 from liftgate.data.detections.builder import PredictionsBuilder, box_in_pixels, parse_number
 from liftgate.documents import DocumentError, load_yaml
 from liftgate.errors import DataError, UsageError
+from liftgate.records import to_record
 
 
 class Sending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,7 +67,7 @@ def read_mapping(path: Path) -> ApiMapping:
     if isinstance(document, dict) and isinstance(document.get("names"), dict):
         document["names"] = {_as_text(key): value for key, value in document["names"].items()}
     try:
-        mapping = msgspec.convert(document, ApiMapping)
+        mapping = to_record(document, ApiMapping)
     except msgspec.ValidationError as error:
         raise UsageError(
             "the mapping is not valid", where=path, got=str(error), hint="see docs/predictions.md"

@@ -112,7 +112,8 @@ class Channel:
                 raise TimeoutError
         except BaseException as error:
             self._close()
-            if timed_out.is_set() and isinstance(error, OSError | http.client.HTTPException | ValueError):
+            hung_up = timed_out.is_set() and isinstance(error, OSError | http.client.HTTPException | ValueError)
+            if hung_up or isinstance(error, TimeoutError):  # the socket's own may come first on a busy machine
                 raise TimeoutError(f"no complete answer in {self._timeout:g} s") from None
             raise
         if response.will_close:

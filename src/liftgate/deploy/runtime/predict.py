@@ -16,6 +16,7 @@ from liftgate.deploy.export.stated import from_metadata
 from liftgate.deploy.runtime.device import require_device
 from liftgate.deploy.runtime.images import Pixels, read_pixels
 from liftgate.deploy.runtime.letterbox import input_tensor, letterbox
+from liftgate.deploy.runtime.litert import open_litert
 from liftgate.deploy.runtime.sessions import (
     ModelFacts,
     Port,
@@ -29,7 +30,12 @@ from liftgate.deploy.runtime.suppression import Detections, choose_detections
 from liftgate.errors import DataError, UsageError
 from liftgate.progress import Progress, silent
 
-_OPEN: dict[str, Callable[..., Session]] = {"onnx": open_onnx, "openvino": open_openvino, "ncnn": open_ncnn}
+_OPEN: dict[str, Callable[..., Session]] = {
+    "onnx": open_onnx,
+    "openvino": open_openvino,
+    "ncnn": open_ncnn,
+    "litert": open_litert,
+}
 RUNS_HERE = tuple(_OPEN)
 """Formats that run without torch"""
 _EDITED = "the card is of another file, or was edited: export again"
@@ -54,8 +60,8 @@ class LoadedModel:
             DataError: the output does not have the shape that the card says, or is not a number.
         """
         fitted = letterbox(image, self.card.input)
-        outputs = self.session.run(input_tensor(fitted.pixels, self.card.input))
-        return choose_detections(self._output(outputs)[0], self.card.output, fitted.placement, use or self.card.use)
+        output = self.run(input_tensor(fitted.pixels, self.card.input))
+        return choose_detections(output[0], self.card.output, fitted.placement, use or self.card.use)
 
     @property
     def takes_batches(self) -> bool:
@@ -76,13 +82,15 @@ class LoadedModel:
             return [self.detect(image, use) for image, use in zip(images, uses, strict=True)]
         fitted = [letterbox(image, self.card.input) for image in images]
         tensor = np.concatenate([input_tensor(one.pixels, self.card.input) for one in fitted])
-        output = self._output(self.session.run(tensor))
+        output = self.run(tensor)
         return [
             choose_detections(output[index], self.card.output, one.placement, use)
             for index, (one, use) in enumerate(zip(fitted, uses, strict=True))
         ]
 
-    def _output(self, outputs: Sequence[Tensor]) -> Tensor:
+    def run(self, tensor: Tensor) -> Tensor:
+        """Return the model's output for its input, both with the batch as the first side."""
+        outputs = self.session.run(tensor)
         return joined_outputs(outputs) if has_two_outputs(self.session.facts) else outputs[0]
 
 

@@ -49,7 +49,11 @@ class Session(Protocol):
     facts: ModelFacts
 
     def run(self, tensor: Tensor) -> list[Tensor]:
-        """Return the outputs for one input."""
+        """Return the outputs for one input.
+
+        Raises:
+            DataError: the runtime cannot compute them, as where a model asks for more memory than there is.
+        """
 
 
 def open_onnx(path: Path, *, threads: int | None = None) -> Session:
@@ -80,6 +84,7 @@ class _OnnxSession:
             raise UsageError(f"ONNX models need onnxruntime: {error}", where=path, hint=_INSTALL) from None
         _require_file(path)
         _require_utf8(path)
+        self._path = path
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         if threads is not None:
@@ -101,7 +106,10 @@ class _OnnxSession:
         )
 
     def run(self, tensor: Tensor) -> list[Tensor]:
-        outputs: list[Tensor] = self._session.run(None, {self.facts.inputs[0].name: tensor})
+        try:
+            outputs: list[Tensor] = self._session.run(None, {self.facts.inputs[0].name: tensor})
+        except Exception as error:
+            raise _not_run(error, self._path) from None
         return outputs
 
 
@@ -125,6 +133,7 @@ class _OpenvinoSession:
         if threads is not None:
             properties["INFERENCE_NUM_THREADS"] = threads
         try:
+            self._path = path
             core = openvino.Core()
             model = core.read_model(str(path))
             self._model = core.compile_model(model, "CPU", properties)
@@ -138,7 +147,10 @@ class _OpenvinoSession:
         )
 
     def run(self, tensor: Tensor) -> list[Tensor]:
-        found = self._model(tensor)
+        try:
+            found = self._model(tensor)
+        except Exception as error:
+            raise _not_run(error, self._path) from None
         return [np.asarray(found[index]) for index in range(len(self.facts.outputs))]
 
 
@@ -231,6 +243,10 @@ _DTYPES = {
 
 _CAUSES = (
     (
+        r"[Ee]xternal data path.* (escapes|absolute)|Absolute path|outside (the )?model|path escapes",
+        "weights outside",
+    ),
+    (
         r"external data|External data|file_size|\.data\b.*(No such|not exist)",
         "a file of the model's weights is missing",
     ),
@@ -239,6 +255,7 @@ _CAUSES = (
         r"|unsupported opset: opset\d",
         "it needs a newer opset",
     ),
+    (r"Unsupported model IR version", "it needs a newer runtime"),
     (
         r"No Op registered for|is not a registered function|Fatal error: \S+ is not|custom op"
         r"|unsupported opset: |doesn't contain the operation with type",
@@ -252,8 +269,16 @@ _CAUSES = (
     (r"empty weights data|incorrect weights|Empty weights|bin file|out of bounds|weights", "damaged weights"),
 )
 _WORDS = {
+    "weights outside": (
+        "the model names a file of weights outside its own folder",
+        "Liftgate opens none of these: copy the weights beside the model, or export it again",
+    ),
     "a file of the model's weights is missing": ("a file of the model's weights is missing", "copy the whole folder"),
     "it needs a newer opset": ("the model needs an opset that the runtime does not have", "export it at a lower opset"),
+    "it needs a newer runtime": (
+        "the file is of a newer ONNX than the runtime reads",
+        "update onnxruntime, or export it with an older onnx",
+    ),
     "it has operations": (
         "the model has operations that the runtime does not have",
         "Liftgate loads no libraries of custom operations: export it without them",
@@ -261,6 +286,11 @@ _WORDS = {
     "damaged": ("the file is no model, or only a part of one", "copy or export it again"),
     "damaged weights": ("the model's weights are damaged or cut short", "copy or export it again"),
 }
+
+
+def _not_run(error: Exception, path: Path) -> DataError:
+    text = " ".join(str(error).split())
+    return DataError("the runtime cannot run the model", where=path, got=_shortened(text))
 
 
 def _explained(error: Exception, path: Path) -> DataError:

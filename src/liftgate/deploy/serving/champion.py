@@ -17,15 +17,16 @@ import numpy as np
 
 from liftgate.deploy.export.card import UseSettings
 from liftgate.deploy.export.described import DescribedExport, describe_export
+from liftgate.deploy.registry.kept_exports import require_own_export
 from liftgate.deploy.registry.registered import require_registered_content
-from liftgate.deploy.registry.store import CHAMPION, Registry
+from liftgate.deploy.registry.store import CHAMPION, EXPORTS, Registry
 from liftgate.deploy.registry.version import ModelVersion
 from liftgate.deploy.runtime.predict import RUNS_HERE, LoadedModel, load_model, with_thresholds
 from liftgate.errors import LiftgateError, UsageError
 from liftgate.hashing import short
 
 _PRECISIONS = ("fp32", "fp16", "int8")
-_MODEL_SUFFIXES = (".onnx", ".xml")
+_MODEL_SUFFIXES = (".onnx", ".xml", ".tflite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class RegistrySource:
 
         Raises:
             UsageError: there is no such version, or no export of it that runs here.
-            DataError: one of its files is missing, was changed or was added.
+            DataError: one of its files is missing, was changed or was added, or the export is of other weights.
             LedgerError: the registry's ledger was changed.
         """
         version = self.registry.open(self.name)
@@ -140,7 +141,11 @@ class RegistrySource:
                 f"{version.version} has no export that runs without torch", where=version.folder,
                 expected=" or ".join(RUNS_HERE), got=", ".join(sorted(names)) or "no export", hint=hint,
             )  # fmt: skip
-        return min(usable, key=lambda one: (_PRECISIONS.index(one.card.precision), RUNS_HERE.index(one.card.format)))
+        best = min(usable, key=lambda one: (_PRECISIONS.index(one.card.precision), RUNS_HERE.index(one.card.format)))
+        inside = best.path.relative_to(version.folder).parts
+        if inside[0] == EXPORTS:
+            require_own_export(version, "/".join(inside[:2]))
+        return best
 
 
 class ModelInUse:

@@ -149,7 +149,7 @@ class Client:
             if 200 <= reply.status < 300:
                 return msgspec.json.decode(reply.body, type=kind)
             fault = msgspec.json.decode(reply.body, type=ErrorAnswer).error
-        except (msgspec.DecodeError, UnicodeError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             got = f"HTTP {reply.status}, {self._channel.mask.text(str(error))[:200]}"
             hint = "the address of `liftgate serve`, without a route"
             raise DataError("this is no answer of a Liftgate server", where=self._where, got=got, hint=hint) from None

@@ -51,15 +51,16 @@ class _Running:
     ) -> None:
         self._limits, self._on_disagreement = limits, on_disagreement
         self._unseen: deque[ShadowFrame] = deque()
-        store = PairStore(test.folder)
-        self._before = store.last_elapsed()
-        store.close()
+        with contextlib.closing(PairStore(test.folder)) as store:
+            self._before = store.last_elapsed()
         self.test = test
         self.offered, self.shed = test.state.offered, test.state.shed
         self._recent_offered = self._recent_shed = 0
         self.is_ready = self.is_settled = False
         self._sent = self._seen = 0
         self._begun = self._alive = time.monotonic()
+        # Read once: a machine's clock that jumps later neither ends the test nor makes it longer.
+        self._left = test.request.started + test.request.hours * 3600 - time.time()
         self._waiting: queue.Queue[ShadowFrame | None] = queue.Queue(_QUEUE)
         with (test.folder / _WORKER_LOG).open("ab") as log:
             command = [sys.executable, "-P", "-m", "liftgate.deploy.shadow.worker", str(test.folder)]
@@ -88,7 +89,7 @@ class _Running:
             return "stopped", "by `liftgate shadow stop`"
         if self.is_settled:
             return "settled", "the models differ on average"
-        if time.time() >= request.started + request.hours * 3600 or self.elapsed >= request.hours * 3600:
+        if time.monotonic() - self._begun >= self._left or self.elapsed >= request.hours * 3600:
             return "finished", f"after {request.hours:g} hours"
         code = self.process.poll()
         if code is not None:
@@ -198,9 +199,7 @@ class ShadowFeeder:
         if running is None:
             found = next((one for one in tests_of(self._log) if not one.is_over), None)
             if found is not None and self._is_mine(found):
-                self._running = _Running(found, self._limits, self._on_disagreement)
-                self._save(self._running, "running", "")
-                self._tell("shadow started", found.request.challenger)
+                self._start(found)
             return
         verdict = running.verdict()
         if verdict is not None:
@@ -208,6 +207,29 @@ class ShadowFeeder:
             self._tell("shadow over", f"{running.test.request.challenger}: {verdict[0]}, {verdict[1]}")
         elif time.monotonic() - self._written >= _STATE_SECONDS:
             self._save(running, "running", "")
+
+    def _start(self, test: ShadowTest) -> None:
+        """Start a test that is locked; one that cannot be started is over, and leaves the place to later ones."""
+        try:
+            self._running = _Running(test, self._limits, self._on_disagreement)
+        except LiftgateError as error:
+            try:
+                state = ShadowState("crashed", str(error), test.state.offered, test.state.shed, time.time())
+                write_state(test.folder, state)
+            finally:
+                self._release()
+            self._tell("shadow over", f"{test.request.challenger}: crashed, {error}")
+            return
+        except OSError:  # of the system: the next look tries again
+            self._release()
+            raise
+        self._save(self._running, "running", "")
+        self._tell("shadow started", test.request.challenger)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def _is_mine(self, test: ShadowTest) -> bool:
         """Take a test; another server of the same log may have it."""
@@ -222,8 +244,7 @@ class ShadowFeeder:
         self._running = None
         running.close()
         self._save(running, status, reason)
-        if self._lock is not None:
-            self._lock.release()
+        self._release()
 
     def _save(self, running: _Running, status: Status, reason: str) -> None:
         self._written = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -49,6 +50,15 @@ def parse_seen(line: bytes) -> int | None:
     """
     number = line.removeprefix(_SEEN).strip()
     return int(number) if line.startswith(_SEEN) and number.isdigit() else None
+
+
+def frame_name(content: bytes) -> str:
+    """Return the name of a frame that is kept, by which one that was damaged is known.
+
+    >>> frame_name(b"")
+    'e3b0c44298fc1c149afbf4c8.png'
+    """
+    return hashlib.sha256(content).hexdigest()[:24] + (".jpg" if content.startswith(b"\xff\xd8") else ".png")
 
 
 def write_frame(stream: BinaryIO, frame: ShadowFrame) -> None:

@@ -20,7 +20,7 @@ from liftgate.deploy.shadow.pairs import CameraMinutes, Pair, match
 from liftgate.deploy.shadow.request import FRAMES, ShadowTest
 from liftgate.deploy.shadow.settle import ShadowFinding
 from liftgate.files import write_text
-from liftgate.visible import visible_line
+from liftgate.visible import visible_line, visible_text
 
 _PICTURES = 8
 """Of each camera"""
@@ -46,7 +46,7 @@ def write_report(
         pairs: its disagreements.
         path: of the HTML file.
     """
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, finalize=_shown)
     template = environment.from_string(files("liftgate.deploy.shadow").joinpath("report.html").read_text("utf-8"))
     hours = max((-(-len(one.images) // 60) for one in minutes), default=0)
     page = template.render(
@@ -59,6 +59,11 @@ def write_report(
     )
     write_text(path, page)
     return path
+
+
+def _shown(value: object) -> object:
+    """Return a value as the page shows it: names of cameras, classes and images hide nothing."""
+    return visible_text(value) if isinstance(value, str) else value
 
 
 def _shares(one: CameraMinutes, hours: int) -> list[str]:
@@ -104,4 +109,4 @@ def _picture(path: Path, pair: Pair) -> _Picture:
 
 
 def _names(boxes: Sequence[LoggedBox]) -> str:
-    return ", ".join(f"{one.cls} {one.confidence:.2f}" for one in boxes[:4]) or "nothing"
+    return ", ".join(f"{visible_line(one.cls)} {one.confidence:.2f}" for one in boxes[:4]) or "nothing"

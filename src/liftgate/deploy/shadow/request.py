@@ -6,6 +6,8 @@ alone writes it: `start` the request, `stop` the mark to stop, the server the st
 
 from __future__ import annotations
 
+import itertools
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +17,15 @@ import msgspec
 
 from liftgate.documents import DocumentError, load_json
 from liftgate.errors import DataError, UsageError
-from liftgate.files import write_json
+from liftgate.files import atomic_folder, write_json
 from liftgate.hashing import content_hash
+from liftgate.locks import waiting_lock
+from liftgate.records import to_record
 
 SHADOW, REQUEST, STATE, STOP, FRAMES = "shadow", "request.json", "state.json", "stop", "frames"
 
 _HASH = "sha256"
+_LOCK = ".start.lock"
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 
 Status = Literal["waiting", "running", "stopped", "finished", "settled", "crashed", "hung", "too large", "too slow"]
@@ -76,6 +81,11 @@ class ShadowTest:
         """Whether no more frames come."""
         return self.state.status in OVER or (self.folder / STOP).exists()
 
+    @property
+    def has_run_out(self) -> bool:
+        """Whether its planned time is over; not of one that was stopped: when it ends must not follow what it shows."""
+        return self.state.status == "finished"
+
 
 def read_test(folder: Path) -> ShadowTest:
     """Return a shadow test.
@@ -107,13 +117,14 @@ def _read(path: Path, kind: type[_Record]) -> _Record:
     declared = content.pop(_HASH, None) if isinstance(content, dict) else None
     if declared is not None and content_hash(content) != declared:
         raise DataError("what a shadow test wrote was changed", where=path, hint="start the test anew")
-    return msgspec.convert(content, kind)
+    return to_record(content, kind)
 
 
 def tests_of(log: Path) -> list[ShadowTest]:
-    """Return the shadow tests of a log, oldest first."""
+    """Return the shadow tests of a log, oldest first; one that is not written to its end is none."""
     place = log / SHADOW
-    folders = sorted(one for one in place.iterdir() if (one / REQUEST).is_file()) if place.is_dir() else []
+    found = sorted(place.iterdir()) if place.is_dir() else []
+    folders = [one for one in found if (one / REQUEST).is_file() and not one.name.startswith(".")]
     return sorted((read_test(one) for one in folders), key=lambda test: test.request.started)
 
 
@@ -136,14 +147,26 @@ def create_test(log: Path, request: ShadowRequest) -> ShadowTest:
     Raises:
         UsageError: one is at work already.
     """
-    running = [one for one in tests_of(log) if not one.is_over]
-    if running:
-        hint = "`liftgate shadow stop` ends it"
-        raise UsageError(
-            "a shadow test is at work", where=running[-1].folder, got=running[-1].request.challenger, hint=hint
-        )
+    (log / SHADOW).mkdir(parents=True, exist_ok=True)
+    with waiting_lock(log / SHADOW / _LOCK):
+        running = [one for one in tests_of(log) if not one.is_over]
+        if running:
+            hint = "`liftgate shadow stop` ends it"
+            raise UsageError(
+                "a shadow test is at work", where=running[-1].folder, got=running[-1].request.challenger, hint=hint
+            )
+        for left in (log / SHADOW).glob(".*.part"):  # by a start that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        folder = _free_name(log / SHADOW, request)
+        with atomic_folder(folder) as part:
+            part.chmod(0o700)  # it will hold production frames
+            _write(part / REQUEST, request)
+        return read_test(folder)
+
+
+def _free_name(place: Path, request: ShadowRequest) -> Path:
+    """Return a folder that is not there: more than one test may start within a second."""
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(request.started))
-    folder = log / SHADOW / f"{stamp}-{request.challenger}"
-    folder.mkdir(parents=True, mode=0o700)  # it will hold production frames
-    _write(folder / REQUEST, request)
-    return read_test(folder)
+    names = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    folders = (place / f"{stamp}-{request.challenger}{suffix}" for suffix in names)
+    return next(folder for folder in folders if not folder.exists())

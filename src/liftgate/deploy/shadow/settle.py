@@ -3,7 +3,8 @@
 Blocks of time are the units. Their length is four times as long as the scene stays the same: how long differences,
 counts and brightness stay correlated. That is measured at the end of a warm-up and again at each doubling of the time,
 because a short look cannot show a slow change (docs/decisions/0033). Then too it is said how likely the time that is
-left shows three points of recall on one camera.
+left shows three points of recall on one camera. Two fifths of α are spent on a test that may be looked at at any time,
+three fifths on one at the planned end, which sees more (docs/decisions/0050).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from liftgate.deploy.shadow.pairs import CameraMinutes
 from liftgate.deploy.shadow.request import ShadowRequest
+from liftgate.stats.block_means import BLOCKS_OF_TAU, mean_chance, mean_p_values
 from liftgate.stats.block_signs import (
     Floats,
     Growth,
@@ -31,9 +33,8 @@ from liftgate.stats.rates import korn_graubard
 
 Answer = Literal["different", "not settled", "cannot tell", "warming up"]
 
-_BLOCKS_OF_TAU = 4.0
-_LEFT_CORRELATION = 1.25
-"""So many times 1/α has to be reached: neighbouring blocks of four τ are not quite independent"""
+_AT_ANY_TIME, _AT_THE_END = 0.4, 0.6
+"""Parts of α"""
 _SEEN_OF_TAU = 8.0
 _LONGEST_TAU = 3
 _TOO_SHORT = 2.0
@@ -42,6 +43,8 @@ LOST_RECALL, LIKELY = 0.03, 0.8
 """What a test should see on one camera, and with which chance"""
 _MOST_DAYS = 365
 _DAY = 1440
+_Columns = tuple[Floats, Floats, Floats]
+"""Champion only, challenger only and agreed of each block"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,17 @@ class CameraFinding:
     blocks_challenger: int
     e_value: float
     """Largest so far, of this camera alone"""
+    end_p: float | None = None
+    """Of the test at the planned end, times the number of cameras; None: it was not made"""
 
     @property
     def side(self) -> str:
-        """Which of the two reports more there."""
-        more = "champion" if self.blocks_champion > self.blocks_challenger else "challenger"
-        most, total = max(self.blocks_champion, self.blocks_challenger), self.blocks_champion + self.blocks_challenger
-        return f"{self.camera or 'camera not said'}: the {more} reports more in {most} of {total} unequal blocks"
+        """Which of the two reports more there, by the totals: what is tested are sums, not the number of blocks."""
+        difference = self.champion_only - self.challenger_only
+        who = "the champion" if difference > 0 else "the challenger" if difference else "neither"
+        blocks = f"the champion more in {self.blocks_champion} blocks, the challenger in {self.blocks_challenger}"
+        alone = f"{self.champion_only} objects of the champion alone, {self.challenger_only} of the challenger"
+        return f"{self.camera or 'camera not said'}: {who} reports more ({alone}; {blocks})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,8 @@ class ShadowFinding:
     alpha: float
     e_value: float
     """Largest so far of the mean over cameras; different from `bar` on"""
+    end_p: float | None
+    """Of the test at the planned end, over all cameras; None: it is not there yet, or has too few blocks"""
     settled_after_minutes: int | None
     """Since the test began"""
     minutes: int
@@ -96,11 +105,16 @@ class ShadowFinding:
     rate: Interval | None
     """Disagreements of all that either reports; None: nothing was tested yet"""
     cameras: tuple[CameraFinding, ...]
+    is_by_end: bool = False
+    """Whether the test at the planned end alone says "different": blocks and correlation time are its own then"""
 
     @property
     def bar(self) -> float:
         """What e has to reach."""
-        return _LEFT_CORRELATION / self.alpha
+        return 1 / (_AT_ANY_TIME * self.alpha)
+
+    def _is_seen_in(self, camera: CameraFinding) -> bool:
+        return camera.e_value >= self.bar or (camera.end_p is not None and camera.end_p <= _AT_THE_END * self.alpha)
 
     @property
     def at_times(self) -> str:
@@ -116,10 +130,14 @@ class ShadowFinding:
     @property
     def on_average(self) -> str:
         """Sentence on differences on average."""
-        how = f"e = {self.e_value:.3g} of {self.bar:g}, {self.n_blocks} blocks of {self.block_minutes} minutes"
+        blocks = f"{self.n_blocks} blocks of {self.block_minutes} minutes"
+        e_value = f"e = {self.e_value:.3g} of {self.bar:g}"
+        how = f"{e_value}, {blocks}"
         if self.answer == "different":
-            sides = [one.side for one in self.cameras if one.e_value >= self.bar]
+            sides = [one.side for one in self.cameras if self._is_seen_in(one)]
             where = f": {'; '.join(sides)}" if sides else ""
+            if self.is_by_end:  # the blocks are those of p
+                how = f"at the planned end p = {self.end_p:.2g} of {_AT_THE_END * self.alpha:g}, {blocks}; {e_value}"
             return f"differ on average: yes, at α {self.alpha:g} however often one looks ({how}){where}"
         if self.answer == "warming up":
             so_far = f"{self.minutes} of {self.warm_up_minutes} minutes"
@@ -152,53 +170,87 @@ class ShadowFinding:
         return "which of them is better is not known: `liftgate judge` on the kept disagreements says it"
 
 
-def find(minutes: Sequence[CameraMinutes], request: ShadowRequest) -> ShadowFinding:
+def find(minutes: Sequence[CameraMinutes], request: ShadowRequest, *, is_over: bool = False) -> ShadowFinding:
     """Return what a test says by now; how often one looked before changes nothing.
 
     Args:
         minutes: of each camera.
         request: with the times and α.
+        is_over: whether the planned time is over and no pair comes any more: only then is the end tested.
     """
     length = len(minutes[0].images) if minutes else 0
     planned = int(request.hours * 60)
     stretch = _last_stretch(minutes, request, length, planned)
-    bar = _LEFT_CORRELATION / request.alpha
-    n_planned, needed = planned // stretch.block, blocks_until(1 / bar, 1)
+    n_planned, needed = planned // stretch.block, blocks_until(_AT_ANY_TIME * request.alpha, 1)
     n_blocks = stretch.n_blocks(min(length, planned))
     rows = [_blocks(one, stretch.block, n_blocks) for one in minutes]
     paths = [log_e_process(row[0] - row[1], row[0] + row[1]) for row in rows]
     mean = stretch.log_e + (average_log_e(paths) if n_blocks else np.zeros(0))
-    crossed = np.flatnonzero(mean >= math.log(bar))
+    crossed = np.flatnonzero(mean >= _log_bar(request))
+    settled = max(stretch.start, (int(crossed[0]) + 1) * stretch.block) if len(crossed) else None
     forecast = _forecast(minutes, stretch, request, min(stretch.start, length))
+    end = _end_test(minutes, request, min(length, planned)) if is_over else None  # once
+    block, tau, shown, is_by_end = stretch.block, stretch.tau, rows, False
     answer: Answer = "not settled"
-    if len(crossed):
+    if settled is not None:
         answer = "different"
+    elif end is not None and min(end.p) <= _AT_THE_END * request.alpha:
+        answer, settled = "different", min(length, planned)
+        block, tau, shown, is_by_end = end.block, end.tau, end.rows, True
     elif n_planned < needed or stretch.start >= planned:
         answer = "cannot tell"
     elif length < stretch.start:
         answer = "warming up"
     elif forecast is not None and forecast.chance < LIKELY:
         answer = "cannot tell"
+    span = block * len(shown[0][0]) if shown else 0
+    of_cameras: Sequence[float | None] = [None] * len(rows) if end is None else end.p
     return ShadowFinding(
         answer=answer,
         alpha=request.alpha,
         e_value=float(np.exp(mean.max())) if n_blocks else math.exp(stretch.log_e),
-        settled_after_minutes=max(stretch.start, (int(crossed[0]) + 1) * stretch.block) if len(crossed) else None,
+        end_p=None if end is None else min(end.p),
+        settled_after_minutes=settled,
         minutes=length,
         warm_up_minutes=stretch.start,
-        tau_minutes=stretch.tau,
-        block_minutes=stretch.block,
-        n_blocks=n_blocks,
+        tau_minutes=tau,
+        block_minutes=block,
+        n_blocks=span // block,
         n_blocks_planned=n_planned,
         n_blocks_needed=needed,
         chance=forecast.chance if forecast else None,
         days_needed=forecast.days if forecast else None,
-        rate=_rate(minutes, rows, stretch.block * n_blocks),
+        rate=_rate(minutes, shown, span),
         cameras=tuple(
-            _camera(one, row, path, stretch.block * n_blocks)
-            for one, row, path in zip(minutes, rows, paths, strict=True)
+            _camera(one, row, path, span, p)
+            for one, row, path, p in zip(minutes, shown, paths, of_cameras, strict=True)
         ),
+        is_by_end=is_by_end,
     )
+
+
+def _log_bar(request: ShadowRequest) -> float:
+    return -math.log(_AT_ANY_TIME * request.alpha)
+
+
+class _EndTest(NamedTuple):
+    p: list[float]
+    """Of each camera"""
+    block: int
+    """Minutes"""
+    tau: float
+    rows: list[_Columns]
+
+
+def _end_test(minutes: Sequence[CameraMinutes], request: ShadowRequest, length: int) -> _EndTest | None:
+    """Test blocks as long as all that was seen asks for; None: the time was too short for the scene."""
+    if length < min(request.warm_up_minutes, int(request.hours * 60) // 2):
+        return None
+    tau = _persistence(minutes, length)
+    block = max(request.least_block_minutes, math.ceil(BLOCKS_OF_TAU * tau))
+    rows = [_blocks(one, block, length // block) for one in minutes]
+    found = mean_p_values([row[0] - row[1] for row in rows])
+    return None if found is None else _EndTest(found, block, tau, rows)
 
 
 class _Forecast(NamedTuple):
@@ -218,17 +270,21 @@ def _forecast(
     alone = sum(float((row[0] + row[1]).sum()) for row in rows)
     varied = sum(float(np.var(row[0] - row[1], ddof=1)) for row in rows)
     scale = max(varied * (end // block) / alone, 1.0) if alone else 1.0
-    longer = stretch.block / block
+    longer, alpha = stretch.block / block, request.alpha
     cameras = []
     for row in rows:
         shift = LOST_RECALL * longer * float((row[0] + row[2]).mean())
-        cameras.append(Growth(shift, longer * float((row[0] + row[1]).mean()) + shift, scale))
+        count = longer * float((row[0] + row[1]).mean()) + shift
+        cameras.append((Growth(shift, count, scale), shift, math.sqrt(scale * count)))
 
     def chance(n_minutes: float) -> float:
-        n_blocks = int(n_minutes) // stretch.block
-        return sum(one.chance(request.alpha / _LEFT_CORRELATION, len(cameras), n_blocks) for one in cameras) / len(
-            cameras
-        )
+        n, n_blocks = len(cameras), int(n_minutes) // stretch.block
+        ways = (
+            max(growth.chance(_AT_ANY_TIME * alpha, n, n_blocks),
+                mean_chance(shift, deviation, _AT_THE_END * alpha, n, n_blocks))
+            for growth, shift, deviation in cameras
+        )  # fmt: skip
+        return sum(ways) / n
 
     days = bisect.bisect_left(range(1, _MOST_DAYS + 1), LIKELY, key=lambda n: chance(n * _DAY)) + 1
     return _Forecast(chance(request.hours * 60), days if days <= _MOST_DAYS else None)
@@ -263,14 +319,14 @@ def _last_stretch(minutes: Sequence[CameraMinutes], request: ShadowRequest, leng
     now = _Stretch(start, request.least_block_minutes, 0.0)
     while start <= length and start < planned:
         tau = _persistence(minutes, start)
-        block = max(request.least_block_minutes, math.ceil(_BLOCKS_OF_TAU * tau))
+        block = max(request.least_block_minutes, math.ceil(BLOCKS_OF_TAU * tau))
         lost = min(now.log_e, _log_e_of(minutes, now, start)) if now.is_tested else now.log_e
         if start < _SEEN_OF_TAU * tau:  # too short a look to be sure of it
             now = _Stretch(2 * start, block, tau, lost)
         elif not now.is_tested or block > _TOO_SHORT * now.block:
             now = _Stretch(start, block, tau, lost, is_tested=True)
         end = min(2 * start, length, planned)
-        if now.is_tested and _log_e_of(minutes, now, end, highest=True) >= math.log(_LEFT_CORRELATION / request.alpha):
+        if now.is_tested and _log_e_of(minutes, now, end, highest=True) >= _log_bar(request):
             return now
         start *= 2
     return now
@@ -297,9 +353,6 @@ def _persistence(minutes: Sequence[CameraMinutes], end: int) -> float:
     return max(scene_persistence(one, longest).tau for one in series)
 
 
-_Columns = tuple[Floats, Floats, Floats]
-
-
 def _blocks(one: CameraMinutes, block: int, count: int) -> _Columns:
     """Return champion only, challenger only and agreed of each block."""
     columns = (one.champion_only, one.challenger_only, one.agreed)
@@ -317,7 +370,7 @@ def _rate(minutes: Sequence[CameraMinutes], rows: Sequence[_Columns], span: int)
     return korn_graubard(alone[used], (alone + both)[used], n_images=n_images)
 
 
-def _camera(one: CameraMinutes, row: _Columns, path: Floats, span: int) -> CameraFinding:
+def _camera(one: CameraMinutes, row: _Columns, path: Floats, span: int, end_p: float | None) -> CameraFinding:
     sign = np.sign(row[0] - row[1])
     return CameraFinding(
         camera=one.camera,
@@ -328,4 +381,5 @@ def _camera(one: CameraMinutes, row: _Columns, path: Floats, span: int) -> Camer
         blocks_champion=int((sign > 0).sum()),
         blocks_challenger=int((sign < 0).sum()),
         e_value=float(np.exp(path.max())) if len(path) else 1.0,
+        end_p=end_p,
     )

@@ -6,7 +6,6 @@ lowest priority, so that the champion's process is served first.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import sys
@@ -19,7 +18,7 @@ from liftgate.data.production_log.records import LoggedBox
 from liftgate.deploy.registry.store import Registry
 from liftgate.deploy.serving.champion import RegistrySource, ServedModel, Thresholds
 from liftgate.deploy.serving.uploads import UploadError, decode
-from liftgate.deploy.shadow.frames import READY, SETTLED, ShadowFrame, read_frames, seen_line
+from liftgate.deploy.shadow.frames import READY, SETTLED, ShadowFrame, frame_name, read_frames, seen_line
 from liftgate.deploy.shadow.pairs import Pair, PairStore, match, read_minutes
 from liftgate.deploy.shadow.request import FRAMES, ShadowTest, read_test
 from liftgate.deploy.shadow.settle import find
@@ -110,8 +109,7 @@ def _compare(test: ShadowTest, challenger: ServedModel, store: PairStore, frame:
 
 def _keep(folder: Path, content: bytes) -> str:
     folder.mkdir(mode=0o700, exist_ok=True)
-    suffix = ".jpg" if content.startswith(b"\xff\xd8") else ".png"
-    name = hashlib.sha256(content).hexdigest()[:24] + suffix
+    name = frame_name(content)
     if not (folder / name).exists():
         write_bytes(folder / name, content)
     return name
