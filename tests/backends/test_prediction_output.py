@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftgate.backends.prediction_output import match_classes, write_predictions
+from liftgate.backends.prediction_output import join_predictions, match_classes, write_predictions
+from liftgate.errors import TrainingError
 
 
 def test_classes_are_matched_by_name_and_the_others_dropped() -> None:
@@ -83,3 +84,67 @@ def test_keypoints_without_confidence_get_one(tmp_path: Path) -> None:
 def test_scores_come_back_exactly_so_that_their_order_survives(scores: list[float]) -> None:
     texts = [float(f"{score:.9g}") for score in scores]
     assert [np.float32(text) for text in texts] == [np.float32(score) for score in scores]
+
+
+def parts_of(folder: Path, groups: list[list[str]]) -> list[Path]:
+    """Write a results file for each group of images, with as many detections as the image's name has letters."""
+    paths = []
+    for number, group in enumerate(groups):
+        paths.append(folder / f"part{number}.json")
+        rows = [(name, columns(len(name) % 3, seed=len(name))) for name in group]
+        write_predictions(paths[-1], rows, {0: 0, 1: 1}, {"conf": 0.001})
+    return paths
+
+
+def columns(n: int, seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {"bboxes": rng.uniform(0, 9, (n, 4)), "conf": rng.uniform(0, 1, n), "cls": rng.integers(0, 2, n)}
+
+
+@given(st.lists(st.text('ab[],]"ü\n', min_size=1), unique=True, min_size=1), st.integers(1, 4))
+def test_joined_parts_are_the_whole_byte_for_byte(
+    tmp_path_factory: pytest.TempPathFactory, images: list[str], count: int
+) -> None:
+    folder = tmp_path_factory.mktemp("parts")
+    groups = [[name for i, name in enumerate(images) if (i * 7) % count == part] for part in range(count)]
+    (whole,) = parts_of(folder, [images])
+    whole = whole.rename(folder / "whole.json")
+    (folder / "part0.settings.json").rename(folder / "whole.settings.json")
+    join_predictions(folder / "joined.json", parts_of(folder, groups), images)
+    assert (folder / "joined.json").read_bytes() == whole.read_bytes()
+    assert (folder / "joined.settings.json").read_bytes() == (folder / "whole.settings.json").read_bytes()
+
+
+@pytest.mark.parametrize("groups", [[["a"], ["b"]], [["a"], ["b", "c"], ["c"]]], ids=["missing", "twice"])
+def test_parts_that_do_not_have_every_image_once_are_refused(tmp_path: Path, groups: list[list[str]]) -> None:
+    with pytest.raises(TrainingError, match="do not have every image once"):
+        join_predictions(tmp_path / "joined.json", parts_of(tmp_path, groups), ["a", "b", "c"])
+    assert not (tmp_path / "joined.json").exists()
+
+
+def test_parts_that_were_made_with_other_settings_are_refused(tmp_path: Path) -> None:
+    one, _ = parts_of(tmp_path, [["a"], ["b"]])
+    other = tmp_path / "other.json"
+    write_predictions(other, [("b", columns(1, 1))], {0: 0}, {"conf": 0.25})
+    with pytest.raises(TrainingError, match="made differently") as error:
+        join_predictions(tmp_path / "joined.json", [one, other], ["a", "b"])
+    assert error.value.got == "conf"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "got"),
+    [
+        ("part1.settings.json", "{", "line 1"),
+        ("part1.settings.json", '{"conf": 0.001}', "no 'images'"),
+        ("part1.settings.json", "[]", "list indices"),
+        ("part1.json", '[\n{"image_id": "z"}\n]\n', "no 'z'"),
+        ("part1.json", "[\n{\n]\n", "line 1"),
+    ],
+)
+def test_a_part_that_cannot_be_read_is_refused_and_named(tmp_path: Path, file: str, content: str, got: str) -> None:
+    parts = parts_of(tmp_path, [["a"], ["b"]])
+    (tmp_path / file).write_text(content)
+    with pytest.raises(TrainingError, match="cannot be read") as error:
+        join_predictions(tmp_path / "joined.json", parts, ["a", "b"])
+    assert error.value.where == str(tmp_path / file) and got in str(error.value.got)
+    assert not (tmp_path / "joined.json").exists()

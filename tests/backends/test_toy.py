@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
+from scipy import ndimage
 
 from liftgate.backends.base import TrainJob
 from liftgate.backends.events import EpochReport, Event
-from liftgate.backends.toy import Toy
+from liftgate.backends.toy import Toy, connected_regions
 from liftgate.errors import TrainingError, UsageError
 from liftgate.testing.backends import BackendContract, write_tree
 
@@ -72,3 +74,15 @@ def test_where_no_saved_state_can_be_read_nothing_starts_over(tmp_path: Path) ->
     with pytest.raises(TrainingError, match="no saved state of this run can be read"):
         Toy().train(job, lambda event: None, lambda: False)
     assert sorted((tmp_path / "out" / "state").glob("*/state.bin")) == states
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 0.5, 0.6, 0.9, 1.0])
+def test_regions_are_those_of_scipy(share: float) -> None:
+    rng = np.random.default_rng(7)
+    for shape in ((1, 1), (1, 9), (9, 1), (7, 5), (40, 64)):
+        for _ in range(10):
+            mask = rng.random(shape) < share
+            labelled, places = connected_regions(mask)
+            expected, _ = ndimage.label(mask)
+            assert np.array_equal(labelled, expected)
+            assert places == ndimage.find_objects(expected)

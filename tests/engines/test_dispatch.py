@@ -197,6 +197,63 @@ def test_a_killed_driver_finds_what_it_submitted_and_what_was_done_meanwhile(tmp
     assert second.result("a") is None
 
 
+def test_a_cancelled_array_is_submitted_again_as_one_batch_and_what_was_done_is_not(tmp_path: Path) -> None:
+    """Somebody ends all jobs at once, queued and running, behind the driver's back."""
+    engine = HandEngine()
+    todo = [a_task(tmp_path / key, key) for key in "abc"]
+    tasks = engine.dispatcher()
+    tasks.submit(todo)
+    first = [one.attempt for one in engine.submitted]
+    engine.states[first[1]] = "queued"
+    tasks.poll()
+    for path in todo[0].output_paths():
+        path.write_text("{}")
+    outputs = {str(path): file_hash(path) for path in todo[0].output_paths()}
+    TaskResult(first[0], "done", 2.0, "elsewhere", outputs).write(todo[0].folder)
+    engine.states |= dict.fromkeys(first, "ended")
+    for _ in range(5):
+        engine.now += 10.0
+        tasks.poll()
+    assert [one.folder.name for one in engine.submitted[3:]] == ["b", "c"]
+    assert {Fence(task.folder).granted() for task in todo[1:]} == {one.attempt for one in engine.submitted[3:]}
+    late = TaskResult(first[1], "done", 1.0, "the cancelled job, after all")
+    late.write(todo[1].folder)
+    engine.now += 10.0
+    tasks.poll()
+    assert [tasks.result(key) is not None for key in "abc"] == [True, False, False]
+
+
+def test_a_change_right_after_another_is_told_a_moment_later(tmp_path: Path) -> None:
+    """A training that begins at once would otherwise be called queued until it ends."""
+    engine, told = HandEngine(), list[dict[str, int]]()
+    tasks = Dispatcher(engine, on_change=lambda now: told.append(dict(now.counts)), clock=lambda: engine.now)
+    engine.now = 10.0
+    tasks.submit([a_task(tmp_path)])
+    for _ in range(20):
+        engine.now += 0.1
+        tasks.poll()
+    assert told == [{"queued": 1}, {"running": 1}]
+
+
+def test_others_are_submitted_when_a_task_has_ended_and_not_ten_times_a_second(tmp_path: Path) -> None:
+    engine, asked = HandEngine(), list[float]()
+    first, second = a_task(tmp_path / "a", "a"), a_task(tmp_path / "b", "b")
+    tasks = engine.dispatcher()
+    tasks.submit([second])
+    tasks.submit([first])
+    tasks.meanwhile = lambda: asked.append(engine.now)
+
+    def stop() -> bool:
+        if engine.now > 50.0 and tasks.result("a") is None:
+            engine.finish(first)
+        if engine.now > 100.0:
+            engine.states[engine.submitted[0].attempt] = "queued"  # so that the pause need not wait for it
+        return engine.now > 100.0
+
+    tasks.wait("b", on_event=ignore, stop=stop)
+    assert len(asked) == 2
+
+
 def test_a_stop_cancels_what_waits_and_takes_what_is_done(tmp_path: Path) -> None:
     engine = HandEngine()
     waiting, done = a_task(tmp_path / "a", "a"), a_task(tmp_path / "b", "b")

@@ -6,14 +6,15 @@ The backend lives in the child process and talks to the test through files in $L
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from liftgate.backends.base import TrainJob
-from liftgate.backends.events import Emit, Json
+from liftgate.backends.base import PredictJob, TrainJob
+from liftgate.backends.events import Emit, EpochReport, Event, Json
 from liftgate.backends.toy import Toy
 
 PATIENCE = 180.0
@@ -72,6 +73,28 @@ class Gated(Toy):
             return should_stop()
 
         return super().train(job, emit, ask)
+
+
+class Costly(Gated):
+    """Reports that every epoch took an hour."""
+
+    def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Json:
+        def emit_longer(event: Event) -> None:
+            emit(replace(event, seconds=3600.0) if isinstance(event, EpochReport) else event)
+
+        return super().train(job, emit_longer, should_stop)
+
+
+class Lost(Toy):
+    """Kills its worker, and itself, at the first attempt at the second part of a prediction."""
+
+    def predict(self, job: PredictJob, emit: Emit) -> Json:
+        begun = Path(os.environ["LIFTGATE_TEST_GATE"]) / "lost"
+        if job.part == 1 and not begun.exists():
+            begun.touch()
+            os.kill(os.getppid(), signal.SIGKILL)
+            os._exit(1)
+        return super().predict(job, emit)
 
 
 class Seedless(Toy):

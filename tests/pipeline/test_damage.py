@@ -143,6 +143,22 @@ def test_what_a_paused_training_reported_is_compared_with_its_checksum(study: Pa
             read_events(events)
 
 
+def test_the_curve_of_a_paused_training_is_compared_with_its_side_car(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    curve = results / "results.csv"
+    curve.write_text("epoch,metrics/mAP50(B),metrics/mAP50-95(B)\n1,0.1,0.05\n2,0.3,0.1\n")
+    sidecar.commit(results, 2, lambda path: write_text(path, "state"), ["results.csv"])
+    with curve.open("a") as file:
+        file.write("3,0.4,0.2\n")
+    assert api.doctor(tmp_path).epochs == 3, "an epoch that the side-car has not yet is read"
+    flip(curve, curve.read_bytes().index(b"0.3") + 2)
+    with pytest.raises(DataError, match="not what the training had written"):
+        api.doctor(tmp_path)
+    flip(next(sidecar.generations(results)).folder / "results.csv", 3)
+    assert api.doctor(tmp_path).epochs == 3, "a damaged side-car proves nothing"
+
+
 def test_no_training_goes_on_from_a_damaged_state(tmp_path: Path) -> None:
     for epoch in (1, 2):
         sidecar.commit(tmp_path, epoch, lambda path: write_text(path, "a" * 99), [])

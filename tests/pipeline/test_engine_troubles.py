@@ -19,7 +19,7 @@ from liftgate.errors import Stopped
 from liftgate.ledger import Ledger
 from liftgate.ledger.records import NoteEntry
 from liftgate.ledger.results import RunEntry
-from pipeline.gated import Gate
+from pipeline.gated import Gate, wait_until
 from pipeline.test_engine_runs import overview
 
 Write = Callable[..., Path]
@@ -38,6 +38,37 @@ def test_a_spent_budget_pauses_every_task_of_the_engine_and_more_money_goes_on(o
     assert [(run.result.seed, run.result.epochs) for run in runs] == [(0, 6), (1, 6)]
     for run in runs:
         assert [row["epoch"] for row in run.result.curve] == [1, 2, 3, 4, 5, 6], "no epoch twice, none left out"
+
+
+def test_a_budget_that_is_spent_in_a_training_pauses_it_cancels_what_waits_and_is_seen(
+    one_arm: Write, gate: Gate
+) -> None:
+    path = one_arm(backend="gated:Costly", engine="local", seeds=[0, 1], budget={"gpu_hours": 1.5})
+    seen: list[api.Status] = []
+    shown: list[str] = []
+
+    def watch() -> None:
+        gate.wait_for_epoch(1)
+        wait_until(lambda: (found := overview(path)) and found.running, "a running task")
+        seen.extend(api.status([path]))
+        shown.extend(str(passage.path) for passage in api.logs(path))
+        gate.wait_until_told(to_pause=True)
+        gate.let_pass(1)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with pytest.raises(Stopped, match="the budget is spent"):
+        api.run(path)
+    watcher.join()
+    (status,) = seen
+    assert status.tasks is not None and dict(status.tasks.counts) == {"running": 1, "queued": 1}
+    assert [task.name for task in status.tasks.running] == ["train long seed 0"]
+    assert any(log.endswith("train.log") for log in shown)
+    after = overview(path)
+    assert after is not None and dict(after.counts) == {"paused": 2}
+    events = sorted(run / "events.jsonl" for run in path.parent.glob("runs/colours/2*"))
+    assert [one.is_file() for one in events] == [True, False], "what waited never began"
+    assert not Ledger(path.parent / "runs/colours/ledger.sqlite").records(RunEntry)
 
 
 def test_a_second_driver_on_a_study_is_refused_and_the_first_goes_on(one_arm: Write, gate: Gate) -> None:

@@ -15,8 +15,8 @@ from liftgate.errors import Stopped, StudyError, UsageError
 from liftgate.hashing import file_hash
 from liftgate.ledger import Ledger
 from liftgate.ledger.runs import RunFolder
-from liftgate.pipeline import spending
 from liftgate.pipeline.notice import Notice
+from liftgate.pipeline.training_runs import TrainingRuns
 from liftgate.study.conditions import Condition, parse_condition
 
 Write = Callable[..., Path]
@@ -198,7 +198,7 @@ def test_whoever_changes_a_decision_goes_on_from_the_run_that_it_stopped(write_s
     assert [epoch["epoch"] for epoch in whole["curve"]] == [1, 2, 3, 4]
     assert file_hash(runs / stopped["best"]) == stopped["sha256"], "the stopped run stays as it was"
     # The budget pays for each epoch once.
-    paid = spending.hours(runs, ledger) * 3600
+    paid = TrainingRuns(runs, ledger).spent().hours * 3600
     assert paid <= stopped["wall_seconds"] + whole["wall_seconds"] + 0.1
 
 

@@ -171,6 +171,15 @@ def _link(image: Path, copy: Path) -> Path:
     return copy.with_suffix(".png")
 
 
+def _hard_link(image: Path, copy: Path) -> Path:
+    copy.with_suffix(".png").hardlink_to(image)
+    return copy.with_suffix(".png")
+
+
+def _in_capitals(image: Path, copy: Path) -> Path:
+    return Path(shutil.copy(image, copy.with_name(image.stem.upper() + ".PNG")))
+
+
 def _yaml_elsewhere(root: Path, folder: Path) -> Path:
     folder.mkdir()
     (folder / "other.yaml").write_text(f"path: {root}\nval: test.txt\nnames: [a, b]\n")
@@ -181,6 +190,8 @@ COPIES: dict[str, Callable[[Path, Path], Path]] = {
     "a yaml elsewhere": _yaml_elsewhere,
     "renamed copies": lambda root, folder: _yolo(root, folder, _as_they_are),
     "links under other names": lambda root, folder: _yolo(root, folder, _link),
+    "hard links under other names": lambda root, folder: _yolo(root, folder, _hard_link),
+    "names in capitals": lambda root, folder: _yolo(root, folder, _in_capitals),
     "saved again as PNG": lambda root, folder: _yolo(root, folder, _as_png),
     "saved again as JPEG": lambda root, folder: _yolo(root, folder, _as_jpeg),
     "twice as large": lambda root, folder: _yolo(root, folder, _twice_as_large),

@@ -5,13 +5,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from liftgate import api
 from liftgate.cli import main
+from liftgate.ledger.chain import Ledger
 from liftgate.ledger.runs import RunFolder
+from liftgate.ledger.workspace import Workspace
+from liftgate.locks import LockOwner
+from liftgate.pipeline.context import Context
+from liftgate.pipeline.control.study_lock import study_lock
+from liftgate.pipeline.datasets import StudyDatasets
+from liftgate.pipeline.steps.checking import CheckOutcome
+from liftgate.pipeline.steps.training import train_steps
+from liftgate.pipeline.training_runs import TrainingRuns
+from liftgate.study.study_file import load
 
 Write = Callable[..., Path]
 
@@ -50,6 +61,37 @@ def test_running_trains_in_the_prepared_folders_and_preparing_again_makes_no_oth
         assert folder.read().state == "finished"
         assert json.loads(folder.preflight.read_text())["ok"] is True
     assert api.prepare(path).runs == (), "all is trained"
+
+
+def test_what_another_driver_prepares_before_the_lock_is_free_is_not_prepared_again(
+    write_study: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_study()
+    first: list[Path] = []
+
+    def lock_after_another_driver(folder: Path) -> AbstractContextManager[LockOwner]:
+        monkeypatch.undo()
+        first.extend(run.folder for run in api.prepare(path).runs)
+        return study_lock(folder)
+
+    monkeypatch.setattr("liftgate.pipeline.preparing.study_lock", lock_after_another_driver)
+    assert [run.folder for run in api.prepare(path).runs] == first
+    assert {folder.path for folder in folders(path)} == set(first)
+
+
+def test_a_second_folder_of_a_training_has_its_preflight_and_command_too(write_study: Write) -> None:
+    study = load(write_study())
+    workspace = Workspace(study)
+    ledger = Ledger(workspace.ledger)
+    runs = TrainingRuns(workspace.folder, ledger)
+    context = Context(study, workspace, ledger, StudyDatasets(study, workspace), runs)
+    (step,) = train_steps(context, study.arm("long"), 0)
+    first = step.prepare(CheckOutcome(None, None))
+    assert step.prepare(CheckOutcome(None, None)) == first
+    first.update(state="finished")
+    second = step.prepare(CheckOutcome(None, None))
+    assert second != first
+    assert second.preflight.is_file() and second.command.is_file()
 
 
 def test_errors_are_issues_and_the_exit_code_says_so(write_study: Write, capsys: pytest.CaptureFixture[str]) -> None:

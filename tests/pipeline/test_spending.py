@@ -15,9 +15,9 @@ from liftgate.errors import Stopped, UsageError
 from liftgate.ledger import Ledger
 from liftgate.ledger.records import Spent
 from liftgate.ledger.results import EpochRow
-from liftgate.pipeline import spending
 from liftgate.pipeline.budget import Ceiling, foreseen_excess
 from liftgate.pipeline.notice import Notice
+from liftgate.pipeline.training_runs import TrainingRuns
 from liftgate.study.records import Budget
 from pipeline.gated import Gate
 
@@ -80,12 +80,14 @@ def test_hours_are_those_of_the_ledger_and_of_what_is_unfinished(write_study: Wr
     folder = path.parent / "runs" / "colours"
     ledger = Ledger(folder / "ledger.sqlite")
     runs = [entry.body for entry in ledger.entries("run")]
-    assert spending.hours(folder, ledger) == pytest.approx(sum(run["wall_seconds"] for run in runs) / 3600)
+    assert TrainingRuns(folder, ledger).spent().hours == pytest.approx(sum(run["wall_seconds"] for run in runs) / 3600)
     unfinished = folder / "20990101T000000Z_other"
     unfinished.mkdir()
     events = '{"kind": "epoch", "body": {"epoch": 1, "seconds": 1800}}\n{"kind": "ep'
     (unfinished / "events.jsonl").write_text(events)
-    assert spending.hours(folder, ledger) == pytest.approx(sum(run["wall_seconds"] for run in runs) / 3600 + 0.5)
+    assert TrainingRuns(folder, ledger).spent().hours == pytest.approx(
+        sum(run["wall_seconds"] for run in runs) / 3600 + 0.5
+    )
 
 
 def test_gpu_hours_count_every_device_and_money_goes_by_the_clock() -> None:

@@ -182,6 +182,7 @@ def test_two_stages_that_bring_nothing_are_asked_whether_they_are_equal(written:
     assert list(verdicts) == ["lift", "same", "lift_car"]
     assert verdicts["lift"]["word"] != "PASS"
     assert verdicts["same"]["evidence"][0]["claim"] == "equal"
+    assert "Cost: single" in verdicts["same"]["sentence"], "the hours of each arm stand beside it"
 
 
 def test_two_stages_that_help_are_not_asked_and_the_held_out_set_has_its_own_verdict(written: Written) -> None:

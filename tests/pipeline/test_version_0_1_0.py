@@ -12,6 +12,7 @@ import pytest
 
 from liftgate import api
 from liftgate.errors import LedgerError, TrainingError
+from liftgate.evaluation.spec import STATISTICS
 from liftgate.ledger import KINDS, Ledger
 from liftgate.ledger.records import Body
 from liftgate.pipeline.notice import Notice
@@ -43,7 +44,7 @@ def test_everything_but_evaluations_and_verdicts_is_still_cached(study: Path) ->
     again = [line for line in lines if line.state != "cached"]
     assert {line.kind for line in again} == {"evaluate", "gate"} and len(lines) > len(again) + 3
     evaluated = [line.why for line in again if line.kind == "evaluate"]
-    assert set(evaluated) == {"intervals and verdict rules are of version 4 now, not of 1"}
+    assert set(evaluated) == {f"intervals and verdict rules are of version {STATISTICS} now, not of 1"}
 
 
 def test_a_run_judges_again_by_the_present_rules_without_training_or_opening_anything(study: Path) -> None:

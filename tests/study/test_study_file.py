@@ -36,7 +36,7 @@ def test_the_study_of_the_design_loads() -> None:
 def test_a_step_that_is_not_built_is_named() -> None:
     said = mistakes(DESIGN.replace("export]", "shadow]"))
     assert said.startswith("flow.4: `shadow` is not built yet") and "(study.yaml:15)" in said
-    assert "mistakes" not in said, "and nothing else"
+    assert "mistakes in" not in said, "and nothing else"
 
 
 @pytest.mark.parametrize(
@@ -134,6 +134,11 @@ def test_an_off_the_shelf_arm_and_a_gate_against_fixed_numbers() -> None:
             "on: bench.test",
             "on: bench",
             "gates.lift.on: expected DATASET.SPLIT, got `bench`\n  hint: for example bench.test",
+        ),
+        (
+            "on: bench.test",
+            "on: bench.test.old",
+            "gates.lift.on: expected DATASET.SPLIT, got `bench.test.old`\n  hint: for example bench.test",
         ),
         ("metric: mAP50", "metric: map50", "gates.lift.metric: no metric `map50`\n  hint: did you mean mAP50?"),
         ("margin: 0.01", "margin: 0.01, level: 1", "gates.lift.level: expected less than 1, got 1"),
@@ -458,9 +463,21 @@ def test_a_file_that_is_no_study_gives_one_clear_error(tmp_path: Path, content: 
     assert "study.yaml" in str(caught.value)
 
 
-def test_a_folder_is_no_study(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="not a folder"):
+def test_a_folder_stands_for_the_study_in_it_and_else_leads_to_one(tmp_path: Path) -> None:
+    inside = tmp_path / "cones" / "study.yaml"
+    with pytest.raises(StudyError, match=r"no study\.yaml in this folder") as nothing:
         load(tmp_path)
+    assert nothing.value.hint == "`liftgate init DIR` writes one"
+    inside.parent.mkdir()
+    inside.write_text(BUILT)
+    assert load(inside.parent).source == inside
+    inside.write_text("stduy: cones\n")
+    with pytest.raises(StudyError, match="stduy"):
+        load(inside.parent)
+    inside.write_text(BUILT)
+    with pytest.raises(StudyError) as below:
+        load(tmp_path)
+    assert below.value.hint == f"did you mean {inside}?"
 
 
 def test_an_alias_bomb_is_refused_before_it_fills_the_memory() -> None:
@@ -532,3 +549,7 @@ def test_a_mistyped_study_leads_to_the_one_beside_it(tmp_path: Path) -> None:
         load(tmp_path / "studdy.yaml")
     with pytest.raises(StudyError, match="liftgate init DIR"):
         load(tmp_path / "zzz.json")
+    (tmp_path / "study.yaml").rename(tmp_path / "kept.txt")
+    (tmp_path / "studies.yaml").write_text("names: [a]\n")
+    with pytest.raises(StudyError, match="liftgate init DIR"):
+        load(tmp_path / "study.yaml")

@@ -168,19 +168,36 @@ _PARENT = textwrap.dedent(
     from pathlib import Path
     from liftgate.backends.base import Paused, TrainJob
     from liftgate.training import launch
-    weights, data, out, epochs = sys.argv[1:]
+    weights, data, out, epochs, backend, stop = sys.argv[1:]
     job = TrainJob(weights, Path(data), {"epochs": int(epochs), "patience": int(epochs)}, 0, "detect", Path(out))
+    kinds = []
+    def on_event(event):
+        kinds.append(event.kind)
+        print(event.kind, event.to_body().get("message", ""), flush=True)
     try:
-        launch.train(job, backend="toy", folder=Path(out).parent, on_event=lambda e: print(e.kind, flush=True))
+        launch.train(
+            job, backend=backend, folder=Path(out).parent, on_event=on_event,
+            stop=lambda: stop == "True" and "epoch" in kinds,
+        )
     except Paused:
         sys.exit(75)
     """
 )
 
 
-def _parent(job: TrainJob, epochs: int) -> AbstractContextManager[subprocess.Popen[str]]:
-    words = [sys.executable, "-c", _PARENT, job.weights, str(job.data), str(job.out), str(epochs)]
-    return running(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
+def _parent(
+    job: TrainJob, epochs: int, *, backend: str = "toy", stop: bool = False
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    arguments = [job.weights, str(job.data), str(job.out), str(epochs), backend, str(stop)]
+    tests = str(Path(__file__).parents[1])  # where `training.stubborn` is
+    path = os.pathsep.join(filter(None, [tests, os.environ.get("PYTHONPATH")]))
+    return running(
+        [sys.executable, "-c", _PARENT, *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def _until(happens: Callable[[], bool], what: str) -> None:
@@ -190,16 +207,15 @@ def _until(happens: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
-def _read_until_epoch(parent: subprocess.Popen[str]) -> None:
+def _expect(parent: subprocess.Popen[str], words: str) -> None:
+    """Read what a parent prints up to a line that holds the words."""
     assert parent.stdout is not None
-    for line in parent.stdout:
-        if line.strip() == "epoch":
-            return
+    assert any(words in line for line in parent.stdout), f"it ended without {words!r}"
 
 
 def test_ctrl_c_pauses_at_the_epoch_boundary(job: TrainJob) -> None:
     with _parent(job, EPOCHS * 50) as parent:
-        _read_until_epoch(parent)
+        _expect(parent, "epoch")
         os.killpg(parent.pid, signal.SIGINT)
         parent.communicate(timeout=180)
     assert parent.returncode == 75
@@ -209,7 +225,7 @@ def test_ctrl_c_pauses_at_the_epoch_boundary(job: TrainJob) -> None:
 def test_a_child_whose_parent_is_killed_pauses_and_the_next_call_waits_and_goes_on(job: TrainJob) -> None:
     epochs = EPOCHS * 5
     with _parent(job, epochs) as parent:
-        _read_until_epoch(parent)
+        _expect(parent, "epoch")
         parent.kill()
         parent.communicate()
     events: list[Event] = []
@@ -223,35 +239,30 @@ def test_a_child_whose_parent_is_killed_pauses_and_the_next_call_waits_and_goes_
 
 def test_an_orphan_pauses_even_if_nobody_comes(job: TrainJob) -> None:
     with _parent(job, EPOCHS * 50) as parent:
-        _read_until_epoch(parent)
+        _expect(parent, "epoch")
         parent.kill()
         parent.communicate()
     _until(lambda: not _children_of(job.out.parent), "the orphan to end")
     assert launch.read_events(job.out.parent / "events.jsonl")[-1].kind == "paused"
 
 
-@pytest.mark.parametrize("stop_first", [False, True], ids=["Ctrl-C twice", "stop, then Ctrl-C"])
-def test_whoever_insists_stops_a_stubborn_child_at_once(
-    job: TrainJob, stop_first: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
-    heard: list[Event] = []
+def test_a_second_ctrl_c_stops_a_stubborn_child_at_once(job: TrainJob) -> None:
+    with _parent(job, EPOCHS, backend="training.stubborn:Stubborn") as parent:
+        _expect(parent, "epoch")
+        os.kill(parent.pid, signal.SIGINT)
+        _expect(parent, "again")
+        os.kill(parent.pid, signal.SIGINT)
+        parent.communicate(timeout=180)
+    assert parent.returncode == -signal.SIGINT
+    assert not _children_of(job.out.parent)
 
-    def on_event(event: Event) -> None:
-        heard.append(event)
-        if isinstance(event, EpochReport) and not stop_first:
-            os.kill(os.getpid(), signal.SIGINT)
-        if event.to_body().get("message") == "asked and deaf" or "again" in event.to_body().get("message", ""):
-            os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        launch.train(
-            job,
-            backend="training.stubborn:Stubborn",
-            folder=job.out.parent,
-            on_event=on_event,
-            stop=lambda: stop_first and bool(_epochs(heard)),
-        )
+def test_a_ctrl_c_after_a_stop_ends_a_stubborn_child_at_once(job: TrainJob) -> None:
+    with _parent(job, EPOCHS, backend="training.stubborn:Stubborn", stop=True) as parent:
+        _expect(parent, "asked and deaf")
+        os.kill(parent.pid, signal.SIGINT)
+        parent.communicate(timeout=180)
+    assert parent.returncode == -signal.SIGINT
     assert not _children_of(job.out.parent)
 
 

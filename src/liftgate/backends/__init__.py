@@ -15,6 +15,9 @@ _KNOWN = {
     "libreyolo": "liftgate.backends.libreyolo.backend:LibreYOLO",
 }
 
+SPLITTING = frozenset(_KNOWN)
+"""Backends that predict a part of a split as they predict the whole; of one's own that is unknown"""
+
 _PACKAGES = {"ultralytics": ("ultralytics", "torch"), "libreyolo": ("libreyolo", "torch")}
 _EXTRAS = {"ultralytics": "train", "libreyolo": "libreyolo"}
 

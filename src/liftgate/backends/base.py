@@ -7,7 +7,7 @@ Rules (liftgate.testing.backends checks them for any backend):
 3. It reports every finished epoch through `emit` exactly once, also across a pause.
 4. It calls `should_stop` after every epoch; where that returns True it saves a state that `resume=True` continues from.
 5. `predict` returns the detections for every image of the list, in pixels of the image upright (EXIF applied, as
-   OpenCV loads it).
+   OpenCV loads it). A job of several `parts` gets its part, with the detections that the whole would have given.
 6. The same job with the same seed on the CPU gives the same weights.
 7. A `train` on several devices ("0,1") is called in one process for each, with RANK, LOCAL_RANK, WORLD_SIZE,
    MASTER_ADDR and MASTER_PORT as torch.distributed has them; only that of rank 0 writes. A backend that does not
@@ -90,6 +90,18 @@ class PredictJob:
     settings: Json = field(default_factory=dict)
     """imgsz, conf, iou, max_det, batch"""
     device: str | None = None
+    part: int = 0
+    """Which part of the split, from 0"""
+    parts: int = 1
+    """Number of parts; only the backends of `SPLITTING` are given several"""
+
+    def share(self, count: int) -> slice:
+        """Return which of `count` units are its part: images, or the batches of a backend that pads within a batch.
+
+        >>> [PredictJob("", Path(), "", "", Path(), part=i, parts=3).share(7) for i in range(3)]
+        [slice(0, 2, None), slice(2, 4, None), slice(4, 7, None)]
+        """
+        return slice(count * self.part // self.parts, count * (self.part + 1) // self.parts)
 
 
 @dataclass(frozen=True, slots=True)

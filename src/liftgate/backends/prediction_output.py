@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 from liftgate.backends.events import Json
 from liftgate.boxes import xyxy_to_xywh
 from liftgate.data.core.safe_names import require_utf8_names
+from liftgate.documents import LARGE, DocumentError, load_json
+from liftgate.errors import TrainingError
 from liftgate.files import replacing, write_json
 from liftgate.hashing import content_hash, file_hash
 
 Columns = Mapping[str, NDArray[Any]]
+_AGAIN = "the same command predicts them again"
 
 
 def match_classes(model: Sequence[str], dataset: Sequence[str]) -> tuple[dict[int, int], str | None]:
@@ -69,19 +73,87 @@ def write_predictions(
         settings: settings of the predictions, such as imgsz and conf.
     """
     names: list[str] = []
-    with replacing(path) as file:
-        file.write("[")
-        first = True
+
+    def rows() -> Iterator[str]:
         for image, found in images:
             require_utf8_names([image], path)
             names.append(image)
-            for row in _rows(image, found, mapping):
-                file.write(("\n" if first else ",\n") + json.dumps(row))
-                first = False
-        file.write("\n]\n")
+            yield from map(json.dumps, _rows(image, found, mapping))
+
+    _write_rows(path, rows())
     used = {**settings, "category_numbering": "class from 1", "n_images": len(names)}
     write_json(path.with_name(f"{path.stem}.settings.json"), {**used, "images": names})
     return used
+
+
+def join_predictions(path: Path, parts: Sequence[Path], images: Iterable[str]) -> Json:
+    """Write the predictions of several parts of a split as those of the whole, byte for byte; return their settings.
+
+    Args:
+        path: results file to write, and its settings beside it.
+        parts: results files, written by `write_predictions`.
+        images: all images of the split, in order.
+
+    Raises:
+        TrainingError: the parts cannot be read, were made with different settings, or do not have every image once.
+    """
+    place = {image: number for number, image in enumerate(images)}
+    first, names = _settings_of(parts[0])
+    for part in parts[1:]:
+        settings, more = _settings_of(part)
+        if settings != first:
+            differing = ", ".join(name for name in first if settings.get(name) != first[name])
+            hint = (
+                "the machines of the engine differ; with a larger `engine: {images_per_task}` one of them predicts it"
+            )
+            raise TrainingError("the parts of a prediction were made differently", where=part, got=differing, hint=hint)
+        names += more
+    if sorted(names) != sorted(place):
+        what = "the parts of a prediction do not have every image once"
+        raise TrainingError(what, where=path, expected=f"{len(place)} images", got=f"{len(names)} images", hint=_AGAIN)
+    rows = heapq.merge(*(_numbered_rows(part, place) for part in parts), key=lambda row: row[0])
+    _write_rows(path, (row for _, row in rows))
+    used = {**first, "n_images": len(place)}
+    write_json(path.with_name(f"{path.stem}.settings.json"), {**used, "images": list(place)})
+    return used
+
+
+def _write_rows(path: Path, rows: Iterable[str]) -> None:
+    with replacing(path) as file:
+        file.write("[")
+        for number, row in enumerate(rows):
+            file.write((",\n" if number else "\n") + row)
+        file.write("\n]\n")
+
+
+def _settings_of(part: Path) -> tuple[Json, list[str]]:
+    """Return the settings of a results file but for its images, and their ids."""
+    path = part.with_name(f"{part.stem}.settings.json")
+    try:
+        settings = load_json(path, LARGE)
+        images = list(settings["images"])
+    except (DocumentError, KeyError, TypeError) as error:
+        raise _unreadable_part(path, error) from None
+    return {name: value for name, value in settings.items() if name not in ("images", "n_images")}, images
+
+
+def _numbered_rows(part: Path, place: Mapping[str, int]) -> Iterator[tuple[int, str]]:
+    """Yield the rows of a results file as they are written, with the number of their image, which ascends."""
+    with part.open(encoding="utf-8") as lines:
+        for line in lines:
+            row = line.strip().removeprefix("[").removesuffix(",")
+            if row in ("", "]"):
+                continue
+            try:
+                number = place[json.loads(row)["image_id"]]
+            except (ValueError, KeyError, TypeError) as error:
+                raise _unreadable_part(part, error) from None
+            yield number, row
+
+
+def _unreadable_part(path: Path, error: Exception) -> TrainingError:
+    got = f"no {error}" if isinstance(error, KeyError) else str(error)
+    return TrainingError("a part of a prediction cannot be read", where=path, got=got, hint=_AGAIN)
 
 
 def _rows(image: str, found: Columns, mapping: Mapping[int, int]) -> Iterable[Json]:

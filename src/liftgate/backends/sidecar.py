@@ -132,6 +132,20 @@ def generations(out: Path) -> Iterator[Generation]:
         yield Generation(epoch, home / f"epoch-{epoch:05d}")
 
 
+def begins_as_saved(out: Path, name: str) -> bool:
+    """Return whether a file that is only appended to begins as the newest undamaged generation has it.
+
+    A run that is paused or killed has no record with hashes yet; its side-car has the rows of every finished epoch.
+    """
+    for generation in generations(out):
+        saved = generation.folder / name
+        with contextlib.suppress(OSError):  # a training that goes on has just taken this generation away
+            if saved.is_file() and not generation.damage():
+                rows = saved.read_bytes()
+                return (out / name).read_bytes().startswith(rows)
+    return True
+
+
 def restore_files(generation: Generation, out: Path, files: Iterable[str]) -> None:
     """Restore the files of a generation in `out`; a file that did not exist at that moment is removed."""
     for name in files:

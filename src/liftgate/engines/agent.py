@@ -20,7 +20,7 @@ from liftgate.backends.events import Event, FailedEvent, Json
 from liftgate.engines.mirror import TaskMirror
 from liftgate.engines.store import Store
 from liftgate.engines.task import Ending, Fence, Task, TaskResult, installed_version, require_inputs
-from liftgate.errors import UsageError
+from liftgate.errors import UsageError, os_error_hint
 from liftgate.hashing import file_hash
 from liftgate.training import launch
 from liftgate.training.events import failed_event, read_events
@@ -156,9 +156,13 @@ class _StopCheck:
 
 
 def main(argv: list[str]) -> int:
-    """Run the attempt; return 0 however it ended, as result.json says how."""
+    """Run the attempt; return 0 however it ended, as result.json says how, or 1 where that cannot be written."""
     mirror = (argv[3], argv[4]) if len(argv) > 4 else None
-    run_attempt(Path(argv[0]), argv[1], int(argv[2]) if len(argv) > 2 else None, mirror)
+    try:
+        run_attempt(Path(argv[0]), argv[1], int(argv[2]) if len(argv) > 2 else None, mirror)
+    except OSError as error:  # the last line of its log, which the driver shows
+        sys.stderr.write(f"error: {error}: {os_error_hint(error)}\n")
+        return 1
     return 0
 
 

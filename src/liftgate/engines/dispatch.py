@@ -19,7 +19,7 @@ from liftgate.documents import load_json
 from liftgate.engines.base import Engine, JobState, Overview, RunningTask, Submission
 from liftgate.engines.mirror import TaskMirror
 from liftgate.engines.store import Store
-from liftgate.engines.task import Fence, Task, TaskResult, replace_file
+from liftgate.engines.task import Fence, Task, TaskResult, last_error, replace_file
 from liftgate.errors import TrainingError
 from liftgate.training.events import EventTail, complete_bytes, error_of, read_events
 from liftgate.training.stopping_rules import judge
@@ -84,11 +84,13 @@ class Dispatcher:
         self._store = store
         self._next_fetch: dict[str, float] = {}
         self.meanwhile: Callable[[], None] = lambda: None
-        """Called between two looks at the tasks, to submit others"""
+        """Called when a task has ended, to submit others"""
         self._on_change = on_change
         self._clock, self._sleep = clock, sleep
         self._entries: dict[str, _Entry] = {}
         self._open: dict[str, _Entry] = {}
+        self._ended = 0
+        self._unreported = False
         self._next_poll = self._next_report = 0.0
 
     def submit(self, tasks: Iterable[Task]) -> None:
@@ -108,9 +110,15 @@ class Dispatcher:
         if fresh:
             self._start(fresh)
 
-    def has(self, key: str) -> bool:
-        """Return whether a task was submitted."""
-        return key in self._entries
+    @property
+    def slots(self) -> int | None:
+        """Tasks at once; None: as many as the cluster gives."""
+        return self._capabilities.slots
+
+    @property
+    def open_count(self) -> int:
+        """Number of tasks that have not ended."""
+        return len(self._open)
 
     def result(self, key: str) -> TaskResult | None:
         """Return how a task ended; None: it has not, or was not submitted."""
@@ -131,6 +139,7 @@ class Dispatcher:
         """
         entry = self._entries[key]
         tail = EventTail(entry.task.folder / "events.jsonl", entry.position)
+        seen = -1
         while True:
             self.poll()
             ended = entry.result
@@ -141,7 +150,9 @@ class Dispatcher:
             if stop():
                 self.pause(on_event)
                 return entry.result or TaskResult(entry.attempt, "paused", entry.seconds)
-            self.meanwhile()
+            if seen != self._ended:
+                seen = self._ended
+                self.meanwhile()
             if entry.result is None:
                 self._sleep(_POLL_SECONDS)
         if ended.ending == "failed":
@@ -164,7 +175,8 @@ class Dispatcher:
             changed |= before != (entry.state, entry.result)
         if again:
             self._start(again)
-        if changed or again:
+        self._unreported |= changed or bool(again)
+        if self._unreported:
             self._report()
         now, least = self._clock(), _ENGINE_SECONDS if self._capabilities.lag_seconds else _POLL_SECONDS / 2
         self._next_poll = now + max(least, _REST * (now - begun))
@@ -177,6 +189,9 @@ class Dispatcher:
         states = self.engine.poll([one.handle for one in entries])
         self.engine.cancel([one.handle for one, state in zip(entries, states, strict=True) if state == "queued"])
         running = [one for one, state in zip(entries, states, strict=True) if state in ("running", "unknown")]
+        for one, state in zip(entries, states, strict=True):
+            one.state = state
+        self._report(at_once=True)
         if running:
             on_event(LogEvent(message=f"{len(running)} tasks pause at the end of their epoch"))
         since = self._clock()
@@ -236,6 +251,7 @@ class Dispatcher:
         begun = self._clock()
         if at_once or begun >= self._next_report:
             self._on_change(self.overview())
+            self._unreported = False
             now = self._clock()
             self._next_report = now + max(_ENGINE_SECONDS, _REST * (now - begun))
 
@@ -323,11 +339,11 @@ class Dispatcher:
         unseen = written.unseen_outputs() if written else []
         if written is not None and (written.ending == "failed" or (written.ending == "done" and not unseen)):
             entry.result = TaskResult(**{**asdict(written), "seconds": round(seconds, 3)})
-            del self._open[entry.task.key]
+            self._close(entry)
             return False
         if _stopped_itself(entry.task, written):
             entry.result = TaskResult(entry.attempt, "paused", round(seconds, 3), written.host if written else "")
-            del self._open[entry.task.key]
+            self._close(entry)
             return False
         entry.seconds = seconds
         gained = _finished_epochs(entry.task) > entry.epochs
@@ -338,10 +354,15 @@ class Dispatcher:
             raise self._gave_up(entry, unseen)
         return True
 
+    def _close(self, entry: _Entry) -> None:
+        del self._open[entry.task.key]
+        self._ended += 1
+
     def _gave_up(self, entry: _Entry, unseen: Sequence[str]) -> TrainingError:
         del self._open[entry.task.key]
         what = f"{entry.task.name}: {MAX_FRUITLESS} attempts in a row ended without a result"
-        logs = ", ".join(map(str, self.engine.logs(entry.handle))) or entry.task.folder
+        files = self.engine.logs(entry.handle)
+        logs = ", ".join(map(str, files)) or entry.task.folder
         if unseen:
             hint = f"a worker says that it wrote {unseen[0]}, which differs here: do the machines share this folder?"
             return TrainingError(what, where=entry.task.folder, hint=hint)
@@ -349,7 +370,7 @@ class Dispatcher:
             last = entry.written.failed_event()
             return TrainingError(what, where=logs, got=last.what, hint=last.hint)
         hint = "the machines may be out of memory, or end jobs at a limit; the same command tries again"
-        return TrainingError(what, where=logs, hint=hint)
+        return TrainingError(what, where=logs, got=last_error(files), hint=hint)
 
 
 def _finished_epochs(task: Task) -> int:

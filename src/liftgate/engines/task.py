@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -29,6 +29,8 @@ from liftgate.hashing import file_hash
 from liftgate.training.job import JobFile
 
 Ending = Literal["done", "paused", "failed", "lost"]
+_LAST_BYTES = 4096
+"""Of a log, in which its last line lies"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,17 @@ def installed_version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def last_error(logs: Sequence[Path]) -> str | None:
+    """Return the last line of an engine's logs where it is an error, such as a folder that the worker may not write."""
+    for path in logs:
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_BYTES))
+            line = file.read().decode(errors="replace").rstrip().rpartition("\n")[2]
+            if line.startswith("error: "):
+                return line.removeprefix("error: ")
+    return None
 
 
 def _hash(path: Path) -> str | None:

@@ -1,6 +1,7 @@
 """Pipeline: from a study to its verdicts. Modules import only those below them.
 
-runner.py      plan and execute: the steps of a study's flow, what is cached, what runs
+runner.py      runs the steps of a study's flow that are not cached
+flow_plan.py   the steps of a study's flow, what is cached and what would run
 flow_state.py  verdicts so far, and which steps of the flow are skipped
 planning/      time and cost, the automatic batch, recipes that would be refused
 steps/         one class for each kind of step

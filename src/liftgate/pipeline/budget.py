@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from liftgate.errors import Stopped, UsageError
 from liftgate.ledger.records import Spent
 from liftgate.ledger.results import EpochRow
-from liftgate.ledger.runs import RunFolder, run_folders
+from liftgate.ledger.runs import RunFolder
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.epoch_timer import EpochTimer
-from liftgate.pipeline.spending import energy_kwh, reported_epochs, spent
+from liftgate.pipeline.spending import energy_kwh, reported_epochs
 from liftgate.study.records import Budget
 from liftgate.training.power import power_draw
 from liftgate.training.ranks import count_devices
@@ -85,7 +85,8 @@ class Ceiling:
             hint = "leave `kwh` out: gpu_hours and usd can be kept on any machine"
             what = "a ceiling of energy cannot be kept here: nvidia-smi does not report the power of the device"
             raise UsageError(what, where=study.source, got=f"device: {study.device}", hint=hint)
-        used = spent(context.workspace.folder, context.ledger)
+        # Without limits nobody asks what was used, and adding it up takes a look at every run.
+        used = Spent(0.0, 0.0, None) if study.budget == Budget() else context.runs.spent()
         ceiling = cls(study.budget, used, devices=count_devices(study.device))
         for row in [] if run is None else reported_epochs(run)[-1:]:
             ceiling.timer.seconds = row.seconds
@@ -135,9 +136,8 @@ class SharedCeiling:
         return self._last
 
     def _reason(self, budget: Budget) -> str:
-        folder, rate = self._context.workspace.folder, budget.usd_per_hour or 0.0
-        used, devices = spent(folder, self._context.ledger), count_devices(self._context.study.device)
-        last = [rows[-1] for run in run_folders(folder) if _runs(run) and (rows := reported_epochs(run))]
+        runs, rate = self._context.runs, budget.usd_per_hour or 0.0
+        used, devices, last = runs.spent(), count_devices(self._context.study.device), runs.last_epochs()
         hours = sum(row.seconds for row in last) / 3600
         now = {
             "gpu_hours": (used.gpu_hours, devices * hours),
@@ -145,10 +145,6 @@ class SharedCeiling:
             "kwh": (used.kwh or 0.0, energy_kwh(last) or 0.0),
         }
         return _passed(budget, now)
-
-
-def _runs(run: RunFolder) -> bool:
-    return run.record_path.is_file() and run.read().state == "running"
 
 
 def _passed(budget: Budget, now: Mapping[str, tuple[float, float]]) -> str:

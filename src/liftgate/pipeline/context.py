@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.workspace import Workspace
@@ -15,6 +15,7 @@ from liftgate.study.records import Study
 if TYPE_CHECKING:
     from liftgate.engines.dispatch import Dispatcher
     from liftgate.pipeline.datasets import StudyDatasets
+    from liftgate.pipeline.training_runs import TrainingRuns
 
 
 def no_reason() -> str:
@@ -35,6 +36,7 @@ class Context:
     workspace: Workspace
     ledger: Ledger
     datasets: StudyDatasets
+    runs: TrainingRuns
     notify: Notify = ignore_notice
     should_stop: Callable[[], bool] = never
     """Whether the caller wants the run to pause"""
@@ -48,6 +50,12 @@ class Context:
 
     tasks: Dispatcher | None = None
     """Trainings and predictions on the study's engine; None: they run in this process, one after another"""
+
+    over_budget: Callable[[], str] = no_reason
+    """On an engine, returns why all its tasks have to pause: the budget is spent; empty: continue"""
+    chains: dict[tuple[str, int], list[Any]] = field(default_factory=dict, init=False)
+    """Arm and seed → the TrainStep of each stage, which several gates share; they hold this context, not a copy of it
+    with changes"""
 
     def must_end(self) -> bool:
         """Raise Stopped when the run has to end at once; else return False: work without epochs is not paused."""

@@ -15,6 +15,7 @@ from liftgate.engines.local import LocalEngine
 from liftgate.engines.task import Task, installed_version
 from liftgate.errors import Refused, Stopped
 from liftgate.hashing import file_hash
+from liftgate.pipeline.budget import SharedCeiling
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.control.status_file import write_overview
 from liftgate.pipeline.notice import Notice
@@ -91,7 +92,7 @@ def engine_tasks(context: Context) -> Iterator[Context]:
     engine = open_engine(spec, folder)
     tasks = Dispatcher(engine, store=store, on_change=lambda overview: write_overview(folder, overview))
     try:
-        yield replace(context, tasks=tasks)
+        yield replace(context, tasks=tasks, over_budget=SharedCeiling(context).reason)
     except Stopped:
         tasks.cancel()  # what could pause has paused
         raise

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 from liftgate.ledger.records import LedgerRecord
 from liftgate.ledger.results import GateResult, TrainResult
+from liftgate.ledger.worth_records import WorthEntry
 from liftgate.pipeline.step import Step
 from liftgate.study.records import FlowStep, Gate, Study
 
+_WORTH = "worth"
 _ARM_WORDS = ("FINISHED", "CAREFUL", "STOPPED")
 
 
@@ -27,7 +29,7 @@ class FlowState:
     def __init__(self, study: Study) -> None:
         self._study = study
         self.words: dict[str, str] = {}
-        """Gate or arm → its verdict or outcome (PASS, FINISHED, …)"""
+        """Gate, arm or `worth` → its verdict, outcome or word (PASS, FINISHED, ENOUGH, …)"""
         self._skipped: dict[str, str] = {}
         """Skipped gate or arm → why"""
         self._undecided: dict[str, str] = {}
@@ -42,6 +44,8 @@ class FlowState:
         """Record the result of a finished step."""
         if isinstance(result, GateResult):
             self.words[step.name] = result.word
+        elif isinstance(result, WorthEntry):
+            self.words |= {} if result.word is None else {_WORTH: result.word}
         elif isinstance(result, TrainResult) and step.arm is not None:
             before = self.words.get(step.arm, "FINISHED")
             self.words[step.arm] = max(before, result.word, key=_ARM_WORDS.index)
@@ -78,7 +82,10 @@ class FlowState:
         names |= set(_trained_arms_of(self._study, flow_step))
         trained = {arm.name for arm in self._study.arms if arm.stages}
         gates = {gate.name for gate in self._study.gates}
-        return any(name in trained | gates and name not in self.words and name not in self._skipped for name in names)
+        asked = {_WORTH for step in self._study.flow if step.worth is not None}
+        return any(
+            name in trained | gates | asked and name not in self.words and name not in self._skipped for name in names
+        )
 
     def winner(self, gate: Gate) -> Winner:
         """Return which of a gate's arms won: the best on val of those that were trained, by the mean over seeds.

@@ -76,7 +76,7 @@ def predict_checkpoint(
         write_text(listed, json.dumps({image.id: str(image.path.absolute()) for image in dataset.images}))
         sides = imgsz if isinstance(imgsz, int | None) else imgsz[0] if imgsz[0] == imgsz[1] else list(imgsz)
         settings = {"imgsz": sides, "conf": use.conf, "iou": use.iou, "max_det": use.max_det}
-        job = DetectJob(str(path), listed, task, out, settings, device)
+        job = DetectJob(str(path.absolute()), listed, task, out, settings, device)
         used = detect(job, backend="ultralytics", folder=folder / "job", on_event=note)
         predictions = _read_own_classes(out, [image.id for image in dataset.images], used)
     progress("predicting in the child process", len(dataset.images), len(dataset.images))
@@ -140,7 +140,7 @@ def predict_export(
     if export.card.output.nms:
         cut = "an unknown confidence" if least is None else f"confidence {least:g}"
         notes.append(f"non-maximum suppression is inside the file: nothing below {cut} comes out, so mAP is cut there")
-    if export.card.format == "torchscript":
+    if export.card.format in ("torchscript", "executorch"):
         size = (entry.height, entry.width)
         made = predict_checkpoint(export.path, dataset, use, imgsz=size, device=device, progress=progress)
         return replace(made, notes=(*notes, *made.notes))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from liftgate.ledger.records import FindingRow
 from liftgate.ledger.runs import write_report
-from liftgate.pipeline import runner
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.control.study_lock import study_lock
+from liftgate.pipeline.flow_plan import Planned, plan
 from liftgate.pipeline.planning.auto_batch import open_batches
 from liftgate.pipeline.steps.checking import CheckOutcome, check_study
 from liftgate.pipeline.steps.training import train_steps
@@ -44,12 +45,15 @@ def prepare(context: Context) -> Preparation:
     Raises:
         UsageError: the study cannot run, or is running.
     """
-    lines = runner.plan(context)
     with study_lock(context.workspace.folder):
+        lines = plan(context)  # what another driver made until now is seen
         checked = CheckOutcome.of(check_study(context))
         due = {line.step for line in lines if line.kind == "train" and line.state == "run"}
         waiting = [
             (line.step, line.why) for line in lines if line.state == "undecided" and line.step.startswith("train")
+        ]
+        waiting += [
+            (name, "it trains on a part of the data, which is made when it runs") for name in _parts(context, lines)
         ]
         unsettled = {arm.name for arm, _, _ in open_batches(context)}
         runs: list[PreparedRun] = []
@@ -62,3 +66,10 @@ def prepare(context: Context) -> Preparation:
                 runs += [PreparedRun(step.name, step.prepare(checked).path) for step in steps]
         write_report(context.workspace.folder)
     return Preparation(bool(checked.ok), checked.issues or (), tuple(runs), tuple(waiting))
+
+
+def _parts(context: Context, lines: Sequence[Planned]) -> list[str]:
+    """Return the trainings to come that belong to no arm: those on parts of the data."""
+    study = context.study
+    own = {step.name for arm in study.arms for seed in study.seeds for step in train_steps(context, arm, seed)}
+    return [line.step for line in lines if line.kind == "train" and line.state == "run" and line.step not in own]

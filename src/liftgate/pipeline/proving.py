@@ -13,6 +13,7 @@ from liftgate.deploy.export.agreement import Agreement, compare_detections
 from liftgate.deploy.export.appearance import strange_looks
 from liftgate.deploy.export.calibration import CalibrationImage, read_calibration
 from liftgate.deploy.export.card import UseSettings
+from liftgate.deploy.export.channels import channels_symptom
 from liftgate.deploy.export.described import DescribedExport, describe_export
 from liftgate.deploy.export.proof import (
     ExportProof,
@@ -22,7 +23,7 @@ from liftgate.deploy.export.proof import (
     prove,
     tripwire_images,
 )
-from liftgate.deploy.export.symptoms import Symptom, channels_symptom, symptoms_of, symptoms_of_card
+from liftgate.deploy.export.symptoms import Symptom, symptoms_of, symptoms_of_card
 from liftgate.deploy.export.trusted import CHECKPOINTS
 from liftgate.deploy.runtime.predict import RUNS_HERE
 from liftgate.errors import DataError, UsageError
@@ -52,8 +53,13 @@ class Prover:
             truth: the images, their objects and groups.
             spec: what each export has to show.
             progress: called with the number of images.
+
+        Raises:
+            DataError: the reference cannot be read.
+            UsageError: nothing vouches for the reference's card.
         """
         self._reference = reference
+        self._weights = _weights_of(reference)
         self._truth = truth
         self._spec = spec
         self._progress = progress
@@ -71,7 +77,7 @@ class Prover:
         try:
             export = describe_export(place)
             known = self._card_symptoms(export)
-            if any(one.kind in ("weights",) for one in known):
+            if any(one.kind in ("card", "weights") for one in known):
                 return Proved(broken_proof(name, known, 0, 0))
             found, turned = self._on(export, self._few)
         except (DataError, UsageError) as error:
@@ -92,20 +98,17 @@ class Prover:
 
     def _card_symptoms(self, export: DescribedExport) -> list[Symptom]:
         card = export.card
+        if export.unvouched:
+            message = "its card has no hash of itself, so it may have been edited: no proof rests on it; export again"
+            return [Symptom("card.unproven", message)]
         images: tuple[CalibrationImage, ...] = ()
         measured: frozenset[str] = frozenset()
         strange = ""
         if card.calibration is not None:
             images = read_calibration(export.folder, card.calibration)
             measured, strange = self._measured_files(), self._strange(images)
-        weights = self._reference_weights() if export.has_card else None
+        weights = self._weights if export.has_card else None
         return symptoms_of_card(card, weights=weights, calibration=images, measured_on=measured, looks_strange=strange)
-
-    def _reference_weights(self) -> str | None:
-        if self._reference.suffix.lower() in CHECKPOINTS:
-            return file_hash(self._reference)
-        described = describe_export(self._reference)
-        return described.card.weights.sha256 if described.has_card else None
 
     def _strange(self, images: Sequence[CalibrationImage]) -> str:
         paths = [self._truth.root / one.image for one in images]
@@ -153,8 +156,8 @@ class Prover:
         agreement = self._agreement(reference, found)
         said = symptoms_of(agreement, self._spec.conf)
         if not agreement.identical and export.card.format in RUNS_HERE:
-            turned = self._agreement(reference, self._with_other_channels(export))
-            channels = channels_symptom(agreement, turned, export.card.input.channels)
+            turned = self._with_other_channels(export)
+            channels = channels_symptom(reference, found, turned, self._spec.conf, export.card.input.channels)
             return said if channels is None else [channels, *said]
         return said
 
@@ -166,6 +169,17 @@ class Prover:
     def _agreement(self, reference: Predictions, found: Predictions) -> Agreement:
         """Return how far detections on the images of the tripwire agree."""
         return compare_detections(reference, found, self._spec.conf, input_pixels(self._few, found))
+
+
+def _weights_of(reference: Path) -> str | None:
+    """Return the SHA-256 of the weights that a reference is or was made from; None: it does not say."""
+    if reference.suffix.lower() in CHECKPOINTS:
+        return file_hash(reference)
+    described = describe_export(reference)
+    if described.unvouched:
+        hint = "export it again, or name the .pt"
+        raise UsageError("the card of the reference has no hash of itself", where=reference, hint=hint)
+    return described.card.weights.sha256 if described.has_card else None
 
 
 def _worst_first(symptoms: Sequence[Symptom]) -> list[Symptom]:

@@ -6,34 +6,20 @@ is by wall time; GPU hours are wall time × devices.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Collection, Iterable
 
 from liftgate.backends.events import EpochReport, Event, StartedEvent
-from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import Spent
-from liftgate.ledger.results import EpochRow, RunEntry, TrainingFacts, TrainResult
-from liftgate.ledger.runs import RunFolder, run_folders
+from liftgate.ledger.results import EpochRow, TrainingFacts, TrainResult
+from liftgate.ledger.runs import RunFolder
 from liftgate.training.events import read_events
 
 
-def spent(folder: Path, ledger: Ledger) -> Spent:
-    """Return what training has used in a study's folder: finished runs from the ledger, others from their events."""
-    parts = {entry.result.run: _spent_by_finished(entry.result) for entry in ledger.records(RunEntry)}
-    for run in run_folders(folder):
-        if run.name not in parts:
-            parts[run.name] = _spent_by_unfinished(run)
-    known = [part.kwh for part in parts.values() if part.kwh is not None]
-    return Spent(
-        sum(part.hours for part in parts.values()),
-        sum(part.gpu_hours for part in parts.values()),
-        sum(known) if known else None,
-    )
-
-
-def hours(folder: Path, ledger: Ledger) -> float:
-    """Return the hours of training in a study's folder."""
-    return spent(folder, ledger).hours
+def total(parts: Collection[Spent]) -> Spent:
+    """Return the sum; energy that is unknown of a part is left out."""
+    known = [part.kwh for part in parts if part.kwh is not None]
+    used = sum(part.hours for part in parts), sum(part.gpu_hours for part in parts)
+    return Spent(*used, sum(known) if known else None)
 
 
 def epoch_seconds(rows: Iterable[EpochRow]) -> float:
@@ -52,25 +38,21 @@ def reported_epochs(run: RunFolder) -> list[EpochRow]:
     return [EpochRow(event.to_body()) for event in _read_run_events(run) if isinstance(event, EpochReport)]
 
 
-def resume_point(folder: Path, key: str) -> str:
-    """Return in words after which epoch an unfinished training resumes; empty: it starts from the beginning.
-
-    Args:
-        folder: folder of the study's runs.
-        key: key of the train step.
-    """
-    run = RunFolder.unfinished(folder, key)
+def resume_point(run: RunFolder | None) -> str:
+    """Return in words after which epoch an unfinished training resumes; empty: it starts from the beginning."""
     rows = [] if run is None else reported_epochs(run)
     return f"goes on after epoch {rows[-1].epoch} of {rows[-1].epochs}" if rows else ""
 
 
-def _spent_by_finished(result: TrainResult) -> Spent:
+def spent_by_finished(result: TrainResult) -> Spent:
+    """Return what a run in the ledger has used."""
     clock = result.trained_seconds / 3600
     facts = result.training_facts
     return Spent(clock, clock * facts.devices, energy_kwh(result.epoch_rows[facts.continued_epochs :]))
 
 
-def _spent_by_unfinished(run: RunFolder) -> Spent:
+def spent_by_unfinished(run: RunFolder) -> Spent:
+    """Return what a run that is not in the ledger has used."""
     clock = _unfinished_seconds(run) / 3600
     devices = next((event.devices for event in _read_run_events(run) if isinstance(event, StartedEvent)), 1)
     return Spent(clock, clock * devices, energy_kwh(reported_epochs(run)))

@@ -39,6 +39,11 @@ class EngineKeys(Keys):
     cores: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="Cores of a task; of local: the threads that its numerical libraries use."
     )
+    images_per_task: Annotated[int, Field(ge=1)] = Field(
+        default=5000,
+        description="Where several tasks run at once, predictions on more images than this are split into tasks of at "
+        "most so many, give or take a batch.",
+    )
     memory_gb: Positive | None = Field(default=None, description="Of slurm: memory of a job.")
     hours: Positive | None = Field(
         default=None, description="Of slurm: time limit of a job; a longer training pauses and goes on. Default: 24."

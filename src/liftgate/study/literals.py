@@ -13,3 +13,5 @@ ClaimWord = Literal["better", "equal"]
 VerdictWord = Literal["PASS", "MARGINAL", "FAIL"]
 ArmWord = Literal["FINISHED", "CAREFUL", "STOPPED"]
 """How the training of an arm ended"""
+WorthWord = Literal["MORE", "UNSURE", "ENOUGH"]
+"""Whether more data would bring at least the margin"""

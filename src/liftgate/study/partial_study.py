@@ -63,7 +63,7 @@ def require_unlocked_splits(draft: PartialStudy, places: Iterable[str], path: Pa
     """Add a problem for each split of old data that is locked (it is evaluated for every gate) or unknown."""
     for place in places:
         dataset, dot, split = place.partition(".")
-        if not dot or not split:
+        if not dot or not split or "." in split:  # names of data sets hold no dot
             source.add_problem(path, f"expected DATASET.SPLIT, got `{place}`", f"for example {dataset}.val")
         elif not require_known(source, path, dataset, "dataset", draft.names["datasets"]):
             continue
@@ -76,7 +76,7 @@ def require_unlocked_splits(draft: PartialStudy, places: Iterable[str], path: Pa
 def require_split(draft: PartialStudy, place: str, path: Path, source: Source) -> None:
     """Add a problem unless `place` is DATASET.SPLIT of a known data set."""
     dataset, dot, split = place.partition(".")
-    if not dot or not split:
+    if not dot or not split or "." in split:
         source.add_problem(path, f"expected DATASET.SPLIT, got `{place}`", f"for example {dataset}.test")
     if require_known(source, path, dataset, "dataset", draft.names["datasets"]) and dataset in draft.datasets:
         made = draft.datasets[dataset].ratios is not None

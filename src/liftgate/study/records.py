@@ -15,6 +15,7 @@ from liftgate.study.literals import Rule as Rule
 from liftgate.study.literals import Task as Task
 from liftgate.study.literals import Use as Use
 from liftgate.study.literals import VerdictWord as VerdictWord
+from liftgate.study.literals import WorthWord as WorthWord
 
 _NOT_HASHED = ("source", "places", "engine", "regions")  # where a study is and runs changes no result
 
@@ -214,20 +215,43 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class WorthSpec:
+    """What a worth step trains on and is measured by."""
+
+    shares: tuple[float, ...]
+    """Of the groups, ascending; the last is 1"""
+    on: str
+    """`dataset.split` that every amount is measured on"""
+    metric: str
+    old_groups: bool = False
+    """Whether the same shares of the images of every group are trained on too"""
+    more: int | None = None
+    """Images beyond those at hand; None: as many again"""
+    seconds_per_image: float | None = None
+    """How long an image takes to label; None: unknown"""
+    margin: float | None = None
+    """Least gain that is worth more data, which conditions ask about; None: nothing is asked"""
+
+
+@dataclass(frozen=True, slots=True)
 class FlowStep:
     """One step of `flow:`: a verb (check, baseline, train, …) or the name of a gate, with its condition."""
 
     name: str
-    when: Mapping[str, tuple[VerdictWord | ArmWord, ...]] = field(default_factory=dict)
-    """gate or arm → its allowed verdicts or outcomes; all must hold"""
+    when: Mapping[str, tuple[VerdictWord | ArmWord | WorthWord, ...]] = field(default_factory=dict)
+    """gate, arm or `worth` → its allowed verdicts, outcomes or words; all must hold"""
     arms: tuple[str, ...] | None = None
-    """For train, baseline and export: only these arms; None: all that fit."""
-    any_of: tuple[Mapping[str, tuple[VerdictWord | ArmWord, ...]], ...] = ()
+    """For train, baseline and export: only these arms; None: all that fit. For mistakes and worth: the one to train."""
+    any_of: tuple[Mapping[str, tuple[VerdictWord | ArmWord | WorthWord, ...]], ...] = ()
     """Several conditions like `when`; one must hold"""
     formats: tuple[str, ...] = field(default=(), metadata=OMITTED_AT_DEFAULT)
     """For export; empty: onnx"""
     precisions: tuple[str, ...] = field(default=(), metadata=OMITTED_AT_DEFAULT)
     """For export; empty: fp32"""
+    folds: int | None = field(default=None, metadata=OMITTED_AT_DEFAULT)
+    """For mistakes: parts of the data, each judged by a model that has not seen it; None: 5"""
+    worth: WorthSpec | None = field(default=None, metadata=OMITTED_AT_DEFAULT)
+    """For worth"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +288,8 @@ class EngineSpec:
     gpus_per_task: int | None = None
     cores: int | None = None
     """Of each task"""
+    images_per_task: int = 5000
+    """Predictions on more images are split, where several tasks run at once"""
     memory_gb: float | None = None
     hours: float | None = None
     """Time limit of a job: a longer training pauses and goes on in another"""

@@ -17,10 +17,13 @@ from liftgate.study.vocabulary import (
     ARM_WORDS,
     EXPORT_FORMATS,
     EXPORT_PRECISIONS,
+    NO_LEARNING_CURVE,
+    PCK,
     PLANNED_VERBS,
     RESERVED_ARGUMENTS,
     VERBS,
     VERDICTS,
+    WORTH_WORDS,
 )
 from liftgate.study.yaml_keys import (
     ModelKeys,
@@ -30,6 +33,9 @@ from liftgate.study.yaml_keys import (
 )
 from liftgate.study.yaml_source import Path, Source
 from liftgate.suggestions import suggestion
+
+_WORTH_KEYS = ("shares", "on", "metric", "old_groups", "more", "seconds_per_image", "margin")
+_TAKE_ARMS = "train, baseline, export, mistakes and worth"
 
 
 def check(draft: PartialStudy, source: Source) -> None:
@@ -201,8 +207,13 @@ def _flow(draft: PartialStudy, source: Source) -> None:
         _condition(draft, step, (*path, "when"), (seen, trained), source)
         if step.step in gates and step.step in seen:
             source.add_problem(path, f"the gate `{step.step}` is in the flow twice", "a gate has one verdict")
+        if step.step == "worth" and step.margin is not None and "worth" in seen:
+            message = "`worth` is asked with a `margin` twice, and a condition could mean either"
+            source.add_problem((*path, "margin"), message, "leave one `margin` out")
         _step_arms(draft, step, path, source)
-        seen += [step.step, *draft.expanded_gates.get(step.step, ())]
+        # without a margin, worth says nothing that a condition could ask for
+        seen += [step.step] if step.step != "worth" or step.margin is not None else []
+        seen += [*draft.expanded_gates.get(step.step, ())]
         if step.step == "train":
             trained += step.arms if step.arms is not None else draft.arm_names
 
@@ -218,6 +229,8 @@ def _condition(
             several = draft.expanded_gates.get(name, {name: None})
             if name in draft.gate_names:
                 known, ready, fault = VERDICTS, name in seen, "has no verdict yet"
+            elif name == "worth" and name not in draft.arm_names:
+                known, ready, fault = WORTH_WORDS, "worth" in seen, "is asked with a `margin` by no step before"
             elif require_known(source, here, name, "gate or arm", (*draft.gate_names, *draft.arm_names)):
                 known, ready, fault = ARM_WORDS, name in trained, "is not trained yet"
             else:
@@ -239,10 +252,19 @@ def _step_arms(draft: PartialStudy, step: StepKeys, path: Path, source: Source) 
             source.add_problem((*path, key), f"only export takes `{key}`, not `{step.step}`")
         for index, word in enumerate(words or ()):
             require_known(source, (*path, key, index), word, key.removesuffix("s"), known)
+    for owner, keys in (("mistakes", ("folds",)), ("worth", _WORTH_KEYS)):
+        for key in keys:
+            if step.step != owner and getattr(step, key) is not None:
+                source.add_problem((*path, key), f"only {owner} takes `{key}`, not `{step.step}`")
+    if step.step in ("mistakes", "worth"):
+        arm = _arm_of_parts(draft, step, path, source)
+        if step.step == "worth":
+            _worth(draft, step, arm, path, source)
+        return
     if step.arms is None:
         return
     if step.step not in ("train", "baseline", "export"):
-        source.add_problem((*path, "arms"), f"only train, baseline and export take `arms`, not `{step.step}`")
+        source.add_problem((*path, "arms"), f"only {_TAKE_ARMS} take `arms`, not `{step.step}`")
         return
     for index, name in enumerate(step.arms):
         here: Path = (*path, "arms", index)
@@ -250,6 +272,53 @@ def _step_arms(draft: PartialStudy, step: StepKeys, path: Path, source: Source) 
             trains = isinstance(draft.arms[name], list)
             if step.step == "train" and not trains:
                 source.add_problem(here, f"`{name}` has no stages: there is nothing to train")
+
+
+def _arm_of_parts(draft: PartialStudy, step: StepKeys, path: Path, source: Source) -> StageKeys | None:
+    """Return the one stage that a step trains on parts of a dataset; None: a problem was added."""
+    trained = [name for name, arm in draft.arms.items() if isinstance(arm, list)]
+    names = trained if step.arms is None else step.arms
+    here: Path = path if step.arms is None else (*path, "arms")
+    if len(names) != 1:
+        got = ", ".join(names) or "none that is trained"
+        message = f"`{step.step}` trains on parts of the data by the recipe of one arm, got {got}"
+        source.add_problem(here, message, f"{{step: {step.step}, arms: [{trained[0] if trained else 'ARM'}]}}")
+        return None
+    (name,) = names
+    if not require_known(source, here, name, "arm", draft.arm_names) or name not in draft.arms:
+        return None
+    arm = draft.arms[name]
+    if not isinstance(arm, list):
+        hint = "an arm with `weights`, `data` and `recipe`; predictions of a model as it is: `check --predictions`"
+        source.add_problem(here, f"`{name}` has no stages: there is nothing to train", hint)
+        return None
+    if len(arm) > 1 or not isinstance(arm[0].data, str) or arm[0].val not in (None, arm[0].data):
+        what = f"{len(arm)} stages" if len(arm) > 1 else "a mix of data"
+        hint = "add an arm of one stage on one dataset for it; it need not be in `train`"
+        source.add_problem(here, f"`{name}` has {what}, and `{step.step}` trains one stage on one dataset", hint)
+        return None
+    return arm[0]
+
+
+def _worth(draft: PartialStudy, step: StepKeys, stage: StageKeys | None, path: Path, source: Source) -> None:
+    """Check what a worth step trains on and is measured by."""
+    if step.shares is not None and (len(set(step.shares)) < 3 or 1 not in step.shares):
+        message = f"expected three shares or more that end in 1, got {step.shares}"
+        source.add_problem((*path, "shares"), message, "shares: [0.25, 0.5, 1]")
+    if step.metric in NO_LEARNING_CURVE or (str(step.metric).startswith(("OKS-", PCK)) and draft.task != "pose"):
+        message = f"`{step.metric}` follows no learning curve that could be continued"
+        source.add_problem((*path, "metric"), message, "mAP50, mAP50-95, recall …")
+    if stage is not None and stage.decide:
+        message = "the arm has decision points, which would stop its parts at different epochs"
+        source.add_problem(path, message, "an arm without `decide`")
+    if step.margin is not None and "worth" in draft.arm_names:
+        message = "an arm is called `worth`, so a condition could not name this step"
+        source.add_problem((*path, "margin"), message, "another name for the arm")
+    if step.on is None:
+        return
+    require_unlocked_splits(draft, [step.on], (*path, "on"), source)
+    if stage is not None and step.on == f"{stage.data}.train":
+        source.add_problem((*path, "on"), "the amounts would be measured on what they were trained on", "val")
 
 
 def _order(draft: PartialStudy, source: Source) -> None:

@@ -24,7 +24,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     """Read a study.
 
     Args:
-        path: study.yaml; paths inside it are relative to its folder and stay as written.
+        path: study.yaml, or its folder; paths inside it are relative to its folder and stay as written.
         overrides: dotted key → value, as `--set` gives them: `{"arms.single.0.recipe.epochs": "3"}`. Strings are read
             as YAML.
 
@@ -33,7 +33,14 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     """
     from liftgate.study.study_parser import parse  # with pydantic: most of what reading a study costs
 
+    path = study_path(path)
     return parse(_read_text(path), source=path, overrides=overrides)
+
+
+def study_path(path: Path) -> Path:
+    """Return the study.yaml of a folder that has one, so that a verb takes either; else the path itself."""
+    inside = path / "study.yaml"
+    return inside if inside.is_file() else path
 
 
 def study_name(path: Path) -> str:
@@ -63,14 +70,14 @@ def is_study(path: Path) -> bool:
 
 def _read_text(path: Path) -> str:
     if path.is_dir():
-        raise StudyError("a study is a file, not a folder", where=path, hint=f"{path / 'study.yaml'}?")
+        raise StudyError("no study.yaml in this folder", where=path, hint=_elsewhere(path))
     try:
         if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
             raise StudyError("a study is a file", where=path, got="a device, a pipe or a socket")
         raw = read_limited(path)
         text = raw.decode("utf-8-sig")
     except FileNotFoundError:
-        beside = [other.name for other in path.parent.glob("*.y*ml")]
+        beside = [other.name for other in path.parent.glob("*.y*ml") if is_study(other)]
         near = nearest(path.name, beside)
         hint = f"did you mean {path.parent / near}?" if near else "`liftgate init DIR` writes one"
         raise StudyError("no such study", where=path, hint=hint) from None
@@ -81,3 +88,9 @@ def _read_text(path: Path) -> str:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise StudyError(f"cannot be read: {error}", where=path) from None
     return text
+
+
+def _elsewhere(folder: Path) -> str:
+    """Return a hint for a folder without a study.yaml: studies in it, or in its folders."""
+    found = [path for pattern in ("*.y*ml", "*/study.yaml") for path in sorted(folder.glob(pattern)) if is_study(path)]
+    return f"did you mean {' or '.join(map(str, found[:3]))}?" if found else "`liftgate init DIR` writes one"

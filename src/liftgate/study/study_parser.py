@@ -31,8 +31,10 @@ from liftgate.study.records import (
     Stage,
     Study,
     Threshold,
+    WorthSpec,
 )
 from liftgate.study.value_types import candidates
+from liftgate.study.vocabulary import DEFAULT_SHARES
 from liftgate.study.yaml_source import Path as KeyPath
 from liftgate.study.yaml_source import Problem, Source, dotted, read
 from liftgate.suggestions import suggestion
@@ -131,7 +133,7 @@ def _key_path(loc: tuple[str | int, ...], value: Any) -> KeyPath:
 
 def _message_and_hint(details: Any, path: KeyPath) -> tuple[str, str | None]:
     """Return an error of pydantic as a message and a hint."""
-    kind, context, last = details["type"], details.get("ctx", {}), str(details["loc"][-1])
+    kind, context, last = details["type"], details.get("ctx", {}), str(details["loc"][-1] if details["loc"] else "")
     if kind == "missing":
         return f"the key `{last}` is missing", None
     if kind == "extra_forbidden":
@@ -245,14 +247,16 @@ def _step(entry: Any) -> yaml_keys.StepKeys:
 
 def _records(valid: yaml_keys.StudyKeys, source: Path | None) -> Study:
     expanded_gates = expand_gates(valid.gates, valid.arms)
+    arms = tuple(arm for name, entry in valid.arms.items() for arm in _arms(name, entry, valid.select))
+    by_name = {arm.name: arm for arm in arms}
     return Study(
         name=valid.study,
         question=valid.question,
         task=valid.task,
         datasets=tuple(_dataset(name, entry) for name, entry in valid.datasets.items()),
-        arms=tuple(arm for name, entry in valid.arms.items() for arm in _arms(name, entry, valid.select)),
+        arms=arms,
         gates=tuple(_gate(name, gate) for gates in expanded_gates.values() for name, gate in gates.items()),
-        flow=tuple(step for entry in valid.flow for step in _flow_steps(entry, expanded_gates)),
+        flow=tuple(step for entry in valid.flow for step in _flow_steps(entry, expanded_gates, by_name)),
         seeds=tuple(valid.seeds),
         budget=Budget(**valid.budget.model_dump()),
         use=valid.use,
@@ -330,7 +334,7 @@ def _gate(name: str, entry: gate_keys.GateKeys) -> Gate:
 
 
 def _flow_steps(
-    entry: str | yaml_keys.StepKeys, expanded_gates: Mapping[str, Mapping[str, object]]
+    entry: str | yaml_keys.StepKeys, expanded_gates: Mapping[str, Mapping[str, object]], known: Mapping[str, Arm]
 ) -> Iterator[FlowStep]:
     """Yield a step; the name of an ablation's gate expands to several."""
     step = yaml_keys.StepKeys(step=entry) if isinstance(entry, str) else entry
@@ -338,4 +342,18 @@ def _flow_steps(
     when, any_of = (conditions[0], ()) if len(conditions) == 1 else ({}, tuple(conditions))
     arms = None if step.arms is None else tuple(step.arms)
     for name in expanded_gates.get(step.step, (step.step,)):
-        yield FlowStep(name, when, arms, any_of, tuple(step.formats or ()), tuple(step.precisions or ()))
+        exports = tuple(step.formats or ()), tuple(step.precisions or ())
+        yield FlowStep(name, when, arms, any_of, *exports, step.folds, _worth(step, known) if name == "worth" else None)
+
+
+def _worth(step: yaml_keys.StepKeys, arms: Mapping[str, Arm]) -> WorthSpec:
+    arm = arms[step.arms[0]] if step.arms else next(one for one in arms.values() if one.stages)
+    return WorthSpec(
+        shares=DEFAULT_SHARES if step.shares is None else tuple(sorted(set(step.shares))),
+        on=step.on or f"{arm.stages[0].data}.val",
+        metric=step.metric or "mAP50",
+        old_groups=bool(step.old_groups),
+        more=step.more,
+        seconds_per_image=step.seconds_per_image,
+        margin=step.margin,
+    )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-import warnings
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from liftgate.patterns import PatternError, compiled_pattern
 from liftgate.study.conditions import parse_condition
-from liftgate.study.vocabulary import ARM_WORDS, EPOCH_METRICS, GROUP_RULES, METRICS, VERDICTS
+from liftgate.study.vocabulary import ARM_WORDS, EPOCH_METRICS, GROUP_RULES, METRICS, VERDICTS, WORTH_WORDS
 from liftgate.study.yaml_source import scalar
 from liftgate.suggestions import suggestion
 
@@ -62,10 +61,8 @@ def _groups(rule: str) -> str:
             suggestion(rule, GROUP_RULES),
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python warns of patterns that will change their meaning
-            pattern = re.compile(rule)
-    except (re.error, OverflowError, RecursionError) as error:
+        pattern = compiled_pattern(rule)
+    except PatternError as error:
         raise ValueError(f"not a regular expression: {error}") from None
     if "group" not in pattern.groupindex:
         raise ValueError("the regular expression must name what it finds: (?P<group>…)")
@@ -122,9 +119,9 @@ Device = Annotated[
     AfterValidator(_devices),
     WithJsonSchema({"type": ["string", "integer", "array"], "items": {"type": "integer"}}),
 ]
-_WORDS = (*VERDICTS, *ARM_WORDS)
+_WORDS = (*VERDICTS, *ARM_WORDS, *WORTH_WORDS)
 Words = Annotated[
-    list[Literal["PASS", "MARGINAL", "FAIL", "FINISHED", "CAREFUL", "STOPPED"]],
+    list[Literal["PASS", "MARGINAL", "FAIL", "FINISHED", "CAREFUL", "STOPPED", "MORE", "UNSURE", "ENOUGH"]],
     Field(min_length=1),
     BeforeValidator(one_or_more),
     WithJsonSchema(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-VERBS = ("check", "probe", "baseline", "train", "export", "report")
+VERBS = ("check", "probe", "mistakes", "baseline", "train", "worth", "export", "report")
 """Steps of `flow:`, in addition to the study's own gates."""
 
 PLANNED_VERBS = ("compare", "shadow", "promote", "sample")
 """Steps of the design that this version does not have; a study with one of them is refused with that reason."""
+
+DEFAULT_FOLDS = 5
+"""Of `mistakes`"""
+
+DEFAULT_SHARES = (0.25, 0.5, 1.0)
+"""Of `worth`"""
 
 EXPORT_FORMATS = ("onnx", "openvino", "torchscript", "ncnn", "tensorrt", "litert", "executorch")
 EXPORT_PRECISIONS = ("fp32", "fp16", "int8")
@@ -15,6 +21,10 @@ VERDICTS = ("PASS", "MARGINAL", "FAIL")
 
 ARM_WORDS = ("FINISHED", "CAREFUL", "STOPPED")
 """How the training of an arm ended: completed; completed, but only `careful_if` of a decision point held; stopped."""
+
+WORTH_WORDS = ("MORE", "UNSURE", "ENOUGH")
+"""Whether more data would bring the `margin` of a worth step: the whole interval of the gain is at or above it, holds
+it, or is below it."""
 
 PCK = "PCK@0.05"
 """Share of keypoints within 5% of the box diagonal"""
@@ -71,6 +81,9 @@ EPOCH_METRICS = (
 """Metrics of an epoch on val, by the trainer's own formulas, for the best epoch and decision points."""
 
 LOWER_IS_BETTER = ("false_positives_per_image", "false_alarm_rate", "ms_per_image")
+
+NO_LEARNING_CURVE = (*SCREENING, *LOWER_IS_BETTER, "best_confidence_median")
+"""Metrics that more data do not raise along a power law"""
 
 GROUP_RULES = ("folder", "exif", "name-time")
 """Rules for groups, in addition to a regular expression and a CSV file."""

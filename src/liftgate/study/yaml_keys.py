@@ -29,6 +29,7 @@ from liftgate.study.value_types import (
     Expected,
     Fraction,
     Groups,
+    Metric,
     Name,
     Recipe,
     Scalar,
@@ -220,17 +221,49 @@ class StepKeys(Keys):
     """A step of the flow with a condition."""
 
     step: Text = Field(
-        description="check, probe, baseline, train, export, report, or the name of a gate.",
+        description="check, probe, mistakes, baseline, train, worth, export, report, or the name of a gate.",
         json_schema_extra={"anyOf": [{"enum": list(VERBS)}, {"type": "string"}]},
     )
     when: When = Field(
         default=[],
         description="Only if these gates have one of these verdicts, {GATE: [FAIL, MARGINAL]}, or the training of "
-        "these arms ended so, {ARM: STOPPED} (FINISHED, CAREFUL or STOPPED). A list of such mappings: one must hold.",
+        "these arms ended so, {ARM: STOPPED} (FINISHED, CAREFUL or STOPPED), or {worth: ENOUGH} (MORE, UNSURE, ENOUGH) "
+        "of the step `worth` with a `margin`. A list of such mappings: one must hold.",
         json_schema_extra={"type": ["object", "array"]},
     )
     arms: Annotated[list[ArmName], Field(min_length=1)] | None = Field(
-        default=None, description="For train, baseline and export: only these arms."
+        default=None,
+        description="For train, baseline and export: only these arms. For mistakes and worth: the one whose weights "
+        "and recipe are trained on parts of the data, of one stage on one dataset.",
+    )
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        default=None,
+        description="For mistakes: the groups are dealt to so many folds, and the labels of each are compared with "
+        "what a model sees that was trained on the others (default: 5). Locked splits take no part; no label changes.",
+    )
+    shares: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3)] | None = Field(
+        default=None,
+        description="For worth: the arm is trained on these shares of the groups of its train, each a part of the "
+        "next, with every seed (default: [0.25, 0.5, 1]); 1 is the arm itself.",
+    )
+    on: Text | None = Field(
+        default=None, description="For worth: DATASET.SPLIT that is measured on, not locked (default: the arm's val)."
+    )
+    metric: Metric | None = Field(default=None, description="For worth: what more data would lift (default: mAP50).")
+    old_groups: bool | None = Field(
+        default=None,
+        description="For worth, true: train on the same shares of the images of every group too, which tells new "
+        "groups from more images of those at hand.",
+    )
+    more: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="For worth: images beyond those at hand, at most three times as many (default: once)."
+    )
+    margin: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="For worth: the least gain that is worth more data, which `when: {worth: …}` of a later step asks.",
+    )
+    seconds_per_image: Annotated[float, Field(gt=0, lt=86400)] | None = Field(
+        default=None, description="For worth: how long an image takes to label; the answer then has the hours."
     )
     formats: Annotated[list[Text], Field(min_length=1)] | None = Field(
         default=None, description=f"For export: of {', '.join(EXPORT_FORMATS)} (default: onnx)."
@@ -325,7 +358,8 @@ class StudyKeys(Keys):
         "else between them. Where the verdict of another gate makes it superfluous (`when:`), that verdict answers.",
     )
     flow: Annotated[list[Step], Field(min_length=1)] = Field(
-        description="What is done, in order: check, probe, baseline, train, report and the names of gates."
+        description="What is done, in order: check, probe, mistakes, baseline, train, worth, export, report and "
+        "the names of gates."
     )
     select: EpochMetric | None = Field(
         default=None, description="`select` of every stage that has none of its own, by its arm or by itself."

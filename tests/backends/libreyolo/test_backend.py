@@ -17,7 +17,7 @@ import pytest
 from liftgate.backends.base import Paused, PredictJob, TrainJob
 from liftgate.backends.events import EpochReport, Event, StartedEvent
 from liftgate.backends.recipe_arguments import known_arguments
-from liftgate.errors import UsageError
+from liftgate.errors import TrainingError, UsageError
 from liftgate.testing.backends import BackendContract, write_tree
 from liftgate.training import launch
 
@@ -120,6 +120,12 @@ def test_a_transformer_trains_resumes_and_predicts(tmp_path: Path) -> None:
     predict = PredictJob(str(outcome.best), job.data, "test", "detect", out, {"imgsz": 256}, "cpu")
     used = launch.predict(predict, backend="libreyolo", folder=tmp_path, on_event=events.append)
     assert used["model"] == "dfine-n" and used["n_images"] == 4
+
+
+def test_a_transformer_on_images_with_fewer_cells_than_queries_fails_as_check_says(tmp_path: Path) -> None:
+    """What `recipe.queries` is about: one size less than the smallest that the test above trains at."""
+    with pytest.raises(TrainingError, match="out of range"):
+        _train(_job(tmp_path, "dfine-n", imgsz=224, epochs=3, lr0=0.0002, batch=2))
 
 
 def test_what_another_trainer_wrote_is_refused_by_name(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from backends.scripted_metrics import SCRIPT
 from backends.tiny import RECIPE, write_model
@@ -26,7 +27,7 @@ from liftgate.backends.base import DecisionPoint, Paused, PredictJob, TrainJob
 from liftgate.backends.events import EpochReport, Event, StartedEvent
 from liftgate.backends.sandbox import sandbox_environment
 from liftgate.errors import TrainingError, UsageError
-from liftgate.testing.backends import BackendContract, write_tree
+from liftgate.testing.backends import BackendContract, require_parts_like_whole, write_tree
 from liftgate.training import launch
 from liftgate.training.command import training_command
 
@@ -62,6 +63,8 @@ def hook(name, args):
     if name in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "urllib.Request"):
         with open({path!r}, "a") as file:
             print(name, args[1:] if name == "socket.connect" else args, file=file)
+    if name == "import" and args[0] == "torch._dynamo":
+        open({path!r} + "-compiler", "w").close()
 sys.addaudithook(hook)
 open({path!r} + "-ready", "w").close()
 """
@@ -72,7 +75,7 @@ def test_training_and_predicting_touch_no_network_and_no_home(tmp_path: Path, mo
     """An audit hook in the child sees Python's sockets; without a network, native ones would fail (the next test)."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(_AUDIT.format(path=str(tmp_path / "calls")))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     tree = write_tree(tmp_path / "tree", train=8, held_out=4)
@@ -82,8 +85,23 @@ def test_training_and_predicting_touch_no_network_and_no_home(tmp_path: Path, mo
     assert (tmp_path / "calls-ready").exists(), "the hook listened"
     assert not (tmp_path / "calls").exists(), (tmp_path / "calls").read_text()
     assert list((tmp_path / "home").iterdir()) == []
+    assert not (tmp_path / "calls-compiler").exists(), "torch's compiler doubles the start of every child"
     for name in ("results.csv", "args.yaml", "results.png", "confusion_matrix.png"):
         assert (outcome.out / name).is_file()
+
+
+@pytest.mark.slow
+def test_parts_of_images_of_many_shapes_are_predicted_as_in_the_whole(tmp_path: Path) -> None:
+    """The validator pads the images of a batch alike, sorted by shape: a part has whole batches of that order."""
+    tree = write_tree(tmp_path / "tree", train=8, held_out=11)
+    outcome = _train(_job(tmp_path / "run", tree, epochs=1))
+    for number in range(11):
+        path = tree.parent / "images" / f"test{number:03d}.png"
+        with Image.open(path) as image:
+            image.resize([(96, 64), (64, 96), (96, 30), (80, 80)][number % 4]).save(path)
+    settings = {"imgsz": 64, "batch": 2, "conf": 0.0001}
+    job = PredictJob(str(outcome.last), tree, "test", "detect", tmp_path / "whole.json", settings, "cpu")
+    require_parts_like_whole(job, "ultralytics")
 
 
 @pytest.mark.slow
@@ -134,7 +152,6 @@ def test_unusable_jobs_are_one_clear_error_each(tmp_path: Path) -> None:
     (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04 half a download")
     for number, (weights, recipe, task, message) in enumerate(
         [
-            (job.weights, {"epoch": 3}, "detect", "did you mean epochs"),
             (job.weights, {"epochs": "many"}, "detect", "cannot be used"),
             (job.weights, {"data": "other.yaml"}, "detect", "not for a recipe"),
             (str(tmp_path / "cut.pt"), {}, "detect", "cannot be loaded"),
@@ -170,32 +187,42 @@ def _worker_of(job: TrainJob) -> int:
     raise AssertionError("no worker")
 
 
+# Recipe, epochs, and those after which the training is killed. A start costs five seconds of processor time: the first
+# is killed three times, the others where they differ.
 _EXACT = {
     # 4 batches an epoch; steps every 5: gradients wait across the end of an epoch
-    "SGD, accumulation over epochs, cosine": {"optimizer": "SGD", "nbs": 20, "cos_lr": True},
-    "AdamW, kills before and after mosaic closes": {"optimizer": "AdamW", "close_mosaic": 3},
-    "MuSGD, uneven last batch, long warm-up": {"optimizer": "MuSGD", "batch": 5, "nbs": 10, "warmup_epochs": 4.5},
+    "SGD, accumulation over epochs, cosine": ({"optimizer": "SGD", "nbs": 20, "cos_lr": True}, 6, (2, 5, 6)),
+    "AdamW, kills before and after mosaic closes": ({"optimizer": "AdamW", "close_mosaic": 3}, 5, (2, 4)),
+    "MuSGD, uneven last batch, long warm-up": (
+        {"optimizer": "MuSGD", "batch": 5, "nbs": 10, "warmup_epochs": 4.5},
+        4,
+        (2,),
+    ),
 }
 
 
 # `make check` runs the first one, `make test` all.
-_EXACT_CASES = [pytest.param(recipe, id=name, marks=[pytest.mark.promise] * (number == 0))
-                for number, (name, recipe) in enumerate(_EXACT.items())]  # fmt: skip
+_EXACT_CASES = [pytest.param(*case, id=name, marks=[pytest.mark.promise] * (number == 0))
+                for number, (name, case) in enumerate(_EXACT.items())]  # fmt: skip
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", _EXACT_CASES)
-def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, recipe: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("recipe", "epochs", "kills"), _EXACT_CASES)
+def test_a_killed_run_ends_with_the_same_bits(
+    tmp_path: Path, recipe: dict[str, Any], epochs: int, kills: tuple[int, ...]
+) -> None:
     tree = write_tree(tmp_path / "tree")
-    whole = _train(_job(tmp_path / "whole", tree, epochs=6, **recipe))
-    killed = _killed_at(_job(tmp_path / "killed", tree, epochs=6, **recipe), [2, 5, 6])
+    whole = _train(_job(tmp_path / "whole", tree, epochs=epochs, **recipe))
+    killed = _killed_at(_job(tmp_path / "killed", tree, epochs=epochs, **recipe), [*kills])
     assert _curve(whole.out) == _curve(killed.out)
-    assert [report.epoch for report in killed.reports] == [1, 2, 3, 4, 5, 6]
+    assert [report.epoch for report in killed.reports] == [*range(1, epochs + 1)]
     events = launch.read_events(killed.folder / "events.jsonl")
     begun = [event.resumed_after for event in events if isinstance(event, StartedEvent)]
-    assert len(begun) == 4 and begun == sorted(begun) and begun[1] >= 2, "it went on, it did not begin anew"
-    for name in ("best.pt", "last.pt"):
-        a, b = (_tensors(outcome.out / "weights" / name) for outcome in (whole, killed))
+    assert len(begun) == len(kills) + 1
+    assert begun == sorted(begun) and begun[1] >= 2, "it went on, it did not begin anew"
+    names = ("best.pt", "last.pt")
+    read = _tensors([outcome.out / "weights" / name for outcome in (whole, killed) for name in names])
+    for name, a, b in zip(names, read[:2], read[2:], strict=True):
         assert a.keys() == b.keys()
         assert all(np.array_equal(a[key], b[key]) for key in a), name
 
@@ -241,20 +268,21 @@ def test_checkpoints_every_few_epochs_are_kept_whole_and_the_same_through_a_kill
     killed = _killed_at(_job(tmp_path / "killed", tree, epochs=5, save_period=2), [2, 4])
     names = [sorted(path.name for path in outcome.out.glob("weights/*.pt")) for outcome in (whole, killed)]
     assert names[0] == names[1] == ["best.pt", "epoch0.pt", "epoch2.pt", "epoch4.pt", "last.pt"]
-    for name in ("epoch0.pt", "epoch2.pt", "epoch4.pt"):
-        states = [_ema(outcome.out / "weights" / name) for outcome in (whole, killed)]
-        assert states[0] == states[1], name
+    kept = ("epoch0.pt", "epoch2.pt", "epoch4.pt")
+    states = _weights([outcome.out / "weights" / name for outcome in (whole, killed) for name in kept])
+    assert len(states) == 6 and states[:3] == states[3:]
 
 
-def _ema(path: Path) -> str:
-    """A hash of the weights in a checkpoint of a running training, by a process of its own."""
+def _weights(paths: list[Path]) -> list[str]:
+    """A hash of the weights in each checkpoint of a running training, by a process of its own."""
     code = (
-        "import sys, torch, hashlib; h = hashlib.sha256();"
-        "m = torch.load(sys.argv[1], map_location='cpu', weights_only=False)['ema'];"
-        "[h.update(v.float().numpy().tobytes()) for v in m.state_dict().values()]; print(h.hexdigest())"
+        "import sys, torch, hashlib\nfor path in sys.argv[1:]:\n  h = hashlib.sha256()\n"
+        "  m = torch.load(path, map_location='cpu', weights_only=False)['ema']\n"
+        "  [h.update(v.float().numpy().tobytes()) for v in m.state_dict().values()]; print(h.hexdigest())"
     )
-    words = [sys.executable, "-c", code, str(path)]
-    return subprocess.run(words, capture_output=True, text=True, check=True, env=_quiet(path.parent)).stdout.split()[-1]
+    words = [sys.executable, "-c", code, *map(str, paths)]
+    found = subprocess.run(words, capture_output=True, text=True, check=True, env=_quiet(paths[0].parent))
+    return found.stdout.split()[-len(paths) :]
 
 
 def _curve(out: Path) -> list[dict[str, str]]:
@@ -262,16 +290,20 @@ def _curve(out: Path) -> list[dict[str, str]]:
         return [{key: value for key, value in row.items() if key != "time"} for row in csv.DictReader(file)]
 
 
-def _tensors(path: Path) -> dict[str, np.ndarray]:
-    """Read a checkpoint in a process of its own: this one stays without ultralytics."""
-    target = path.with_suffix(".npz")
+def _tensors(paths: list[Path]) -> list[dict[str, np.ndarray]]:
+    """Read checkpoints in a process of its own: this one stays without ultralytics."""
     code = (
-        "import sys, torch, numpy; m = torch.load(sys.argv[1], map_location='cpu', weights_only=False)['model'];"
-        "numpy.savez(sys.argv[2], **{k: v.float().numpy() for k, v in m.state_dict().items()})"
+        "import sys, torch, numpy\nfor path in sys.argv[1:]:\n"
+        "  m = torch.load(path, map_location='cpu', weights_only=False)['model']\n"
+        "  numpy.savez(path + '.npz', **{k: v.float().numpy() for k, v in m.state_dict().items()})"
     )
-    subprocess.run([sys.executable, "-c", code, str(path), str(target)], check=True, env=_quiet(path.parent))
-    with np.load(target) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    command = [sys.executable, "-c", code, *map(str, paths)]
+    subprocess.run(command, check=True, env=_quiet(paths[0].parent))
+    found = []
+    for path in paths:
+        with np.load(f"{path}.npz") as arrays:
+            found.append({name: arrays[name] for name in arrays.files})
+    return found
 
 
 def _quiet(folder: Path) -> dict[str, str]:
@@ -302,7 +334,7 @@ def test_the_command_beside_a_run_gives_the_same_bits_without_liftgate(tmp_path:
     subprocess.run(["sh", str(script)], env=env, check=True, capture_output=True)
     by_hand = job.out.with_name("results-by-hand")
     assert _curve(by_hand) == _curve(ours.out)
-    a, b = (_tensors(out / "weights" / "last.pt") for out in (by_hand, ours.out))
+    a, b = _tensors([out / "weights" / "last.pt" for out in (by_hand, ours.out)])
     assert all(np.array_equal(a[key], b[key]) for key in a)
 
 

@@ -56,14 +56,15 @@ def predict(job: PredictJob, emit: Emit) -> Json:
         "classes": {described.classes[i]: tree.classes[j] for i, j in mapping.items()},
         "classes_note": note,
     }
-    return prediction_output.write_predictions(job.out, _detections(model, tree, job.split, used), mapping, used)
+    return prediction_output.write_predictions(job.out, _detections(model, tree, job, used), mapping, used)
 
 
 def _detections(
-    model: Any, tree: Tree, split: str, settings: Json
+    model: Any, tree: Tree, job: PredictJob, settings: Json
 ) -> Iterator[tuple[str, dict[str, NDArray[np.float32]]]]:
     options = {name: settings[name] for name in ("imgsz", "conf", "iou", "max_det")}
-    for path in dict.fromkeys(tree.images(split)):
+    images = list(dict.fromkeys(tree.images(job.split)))
+    for path in images[job.share(len(images))]:
         try:
             with Image.open(path) as opened:
                 image = ImageOps.exif_transpose(opened).convert("RGB")

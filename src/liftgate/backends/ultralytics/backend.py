@@ -20,6 +20,7 @@ from liftgate.backends.base import DetectJob, ExportJob, Paused, PredictJob, Tra
 from liftgate.backends.events import Emit, Json, StartedEvent
 from liftgate.backends.recipe_arguments import check_recipe
 from liftgate.backends.ultralytics import detector, exporter, predictor
+from liftgate.backends.ultralytics.compiler import import_compiler_late
 from liftgate.backends.ultralytics.log import LogListener, explain_error
 from liftgate.backends.ultralytics.machine import versions
 from liftgate.backends.ultralytics.safe_loading import demand_safe_loading
@@ -44,6 +45,8 @@ class Ultralytics:
     def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Json:
         """Run the stage; see `Backend.train`."""
         check_recipe(job.recipe)
+        if not job.recipe.get("compile"):
+            import_compiler_late()
         demand_safe_loading()
         with LogListener(emit) as listener:
             run = TrainingRun(job, emit, should_stop)
@@ -58,16 +61,19 @@ class Ultralytics:
 
     def predict(self, job: PredictJob, emit: Emit) -> Json:
         """Write the validator's own predictions; see `Backend.predict`."""
+        import_compiler_late()
         demand_safe_loading()
         return predictor.predict(job, emit)
 
     def detect(self, job: DetectJob, emit: Emit) -> Json:
         """Write the predictor's own detections; see `Exporter.detect`."""
+        import_compiler_late()
         demand_safe_loading()
         return detector.detect(job, emit)
 
     def export(self, job: ExportJob, emit: Emit) -> Json:
         """Write the model with Ultralytics' own exporter; see `Exporter.export`."""
+        import_compiler_late()
         demand_safe_loading()
         return exporter.export(job, emit)
 

@@ -25,11 +25,11 @@ from liftgate.backends.base import DetectJob
 from liftgate.backends.events import Emit, Json
 from liftgate.backends.ultralytics.log import LogListener, explain_error
 from liftgate.backends.ultralytics.machine import default_device, device_name
+from liftgate.backends.ultralytics.validator import suppress_to_the_end
 from liftgate.documents import LARGE, load_json
 from liftgate.errors import LiftgateError, TrainingError, UsageError
 
 _DEFAULTS: Mapping[str, object] = {"imgsz": None, "conf": 0.001, "iou": 0.7, "max_det": 300}
-_UNLIMITED_SECONDS = 1e9
 
 
 class _AsInValidation:
@@ -50,7 +50,6 @@ class _AsInValidation:
             max_det=self.args.max_det,
             nc=0 if self.args.task == "detect" else len(self.model.names),
             end2end=getattr(self.model, "end2end", False),
-            max_time_img=_UNLIMITED_SECONDS,
         )
         return self.construct_results(chosen, img, orig_imgs)
 
@@ -75,6 +74,7 @@ def detect(job: DetectJob, emit: Emit) -> Json:
     kind = {"detect": _Detect, "pose": _Pose}.get(job.task)
     if kind is None:
         raise UsageError("a model of a task that Liftgate does not know", expected="detect or pose", got=job.task)
+    suppress_to_the_end()
     settings = {name: value for name, value in ({**_DEFAULTS, **job.settings}).items() if value is not None}
     device = (job.device or default_device()).split(",")[0]
     with LogListener(emit):

@@ -18,7 +18,19 @@ from liftgate.errors import LiftgateError, TrainingError, UsageError
 
 _ARGUMENT = {"tensorrt": "engine"}
 """Our name of a format → Ultralytics' name, where they differ"""
-_PACKAGES = ("ultralytics", "torch", "onnx", "onnxslim", "openvino", "ncnn", "pnnx", "tensorrt", "executorch")
+_PACKAGES = (
+    "ultralytics",
+    "torch",
+    "onnx",
+    "onnxslim",
+    "openvino",
+    "ncnn",
+    "pnnx",
+    "tensorrt",
+    "executorch",
+    "ai-edge-litert",
+    "litert-torch",
+)
 
 
 def export(job: ExportJob, emit: Emit) -> Json:

@@ -56,7 +56,7 @@ def _settings(job: PredictJob) -> dict[str, object]:
 
 def _write(job: PredictJob, tree: Tree, validator: Any, emit: Emit) -> Json:
     images = [str(path) for path in tree.images(job.split)]
-    lost = [name for name in images if name not in validator.predictions]
+    lost = [name for name in images if name not in validator.predictions and name not in validator.others]
     if lost:
         hint = "unreadable images or bad label rows: `liftgate check` names them"
         some = ", ".join(tree.image_id(Path(name)) for name in lost[:5])
@@ -78,5 +78,6 @@ def _write(job: PredictJob, tree: Tree, validator: Any, emit: Emit) -> Json:
         "classes": {validator.names[i]: tree.classes[j] for i, j in mapping.items()},
         "classes_note": note,
     }
-    rows = ((tree.image_id(Path(name)), validator.predictions[name]) for name in dict.fromkeys(images))
+    chosen = [name for name in dict.fromkeys(images) if name not in validator.others]
+    rows = ((tree.image_id(Path(name)), validator.predictions[name]) for name in chosen)
     return prediction_output.write_predictions(job.out, rows, mapping, settings)

@@ -24,6 +24,7 @@ from liftgate.backends.ultralytics.atomic_checkpoint import AtomicCheckpointMixi
 from liftgate.backends.ultralytics.epoch import epoch_report, selected_metric, to_number
 from liftgate.backends.ultralytics.log import warn_of_dropped_images
 from liftgate.backends.ultralytics.machine import default_device, device_name, peak_memory_mb, versions
+from liftgate.backends.ultralytics.validator import share_label_caches, suppress_to_the_end
 from liftgate.errors import LiftgateError, TrainingError, UsageError
 
 SEAMS = (
@@ -53,6 +54,8 @@ class TrainingRun:
     def train(self) -> dict[str, object]:
         """Train to the end and return the facts for the record."""
         trainer = _build_trainer(self)
+        suppress_to_the_end()
+        share_label_caches()
         if trainer.args.amp is True and trainer.device.type == "cuda":
             engine.check_amp = lambda model: True  # its check would download a model
         try:

@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from liftgate.engines.base import Overview
-from liftgate.errors import UsageError
+from liftgate.errors import LiftgateError, UsageError
 from liftgate.ledger.chain import Ledger
+from liftgate.ledger.last_run import newest_answers
+from liftgate.ledger.mistake_records import MistakesEntry
+from liftgate.ledger.model_records import VersionEntry
 from liftgate.ledger.records import DecisionEntry, FlowEntry, StudyEntry, VerdictEntry
 from liftgate.ledger.results import ExpectedRow
+from liftgate.ledger.worth_records import WorthEntry
 from liftgate.locks import LockOwner
-from liftgate.pipeline import spending
 from liftgate.pipeline.control import stop_request
 from liftgate.pipeline.control.status_file import LastEpoch, RunStatus, read_overview, read_status
 from liftgate.pipeline.control.study_lock import holder, last_owner
+from liftgate.pipeline.training_runs import TrainingRuns
 
 State = Literal["running", "stopping", "paused", "stopped", "finished", "failed", "never ran"]
 
@@ -78,6 +82,10 @@ class Status:
     """The gate that decided it"""
     verdicts: Mapping[str, str] = field(default_factory=dict)
     """Gate → its last verdict"""
+    mistakes: tuple[MistakesEntry, ...] = ()
+    """Likely mistakes in labels: the searches of the newest run"""
+    worth: tuple[WorthEntry, ...] = ()
+    """What more data would bring: the answers of the newest run"""
     tasks: Overview | None = None
     """Tasks on the engine that it runs on; None: it runs on none"""
 
@@ -97,7 +105,7 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
     owner = holder(folder)
     runs = ledger.records(FlowEntry)
     state, reason = _state(folder, ledger, live, owner)
-    spent = spending.spent(folder, ledger)
+    spent = TrainingRuns(folder, ledger).spent()
     rate = None if live is None else live.usd_per_hour
     epoch = LastEpoch() if live is None or state in ("finished", "never ran") else live.epoch
     running = owner is not None
@@ -127,6 +135,8 @@ def status_of(folder: Path, *, now: datetime | None = None) -> Status:
         answered_by=runs[-1].answered_by if runs else None,
         tasks=read_overview(folder) if running else None,
         verdicts={one.gate: one.word for one in ledger.records(VerdictEntry)},
+        mistakes=newest_answers(ledger, MistakesEntry),
+        worth=newest_answers(ledger, WorthEntry),
     )
 
 
@@ -146,6 +156,15 @@ def workspaces(folder: Path) -> list[Path]:
 
 def _is_workspace(folder: Path) -> bool:
     return (folder / "ledger.sqlite").is_file() or (folder / "now.json").is_file()
+
+
+def is_registry(folder: Path) -> bool:
+    """Return whether a folder's ledger has versions of models, and no study; False where it cannot be read."""
+    ledger = Ledger(folder / "ledger.sqlite")
+    try:
+        return bool(ledger.entries(VersionEntry.KIND)) and not ledger.entries(StudyEntry.KIND)
+    except (LiftgateError, OSError):
+        return False
 
 
 def _state(folder: Path, ledger: Ledger, live: RunStatus | None, owner: LockOwner | None) -> tuple[State, str]:

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
 from liftgate.documents import load_json
 from liftgate.engines.base import Overview
 from liftgate.files import write_json
@@ -20,6 +18,7 @@ from liftgate.ledger.records import Body
 from liftgate.ledger.results import EpochRow, ExpectedRow
 from liftgate.pipeline.epoch_timer import EpochTimer
 from liftgate.pipeline.notice import Notice
+from liftgate.records import to_record
 
 State = Literal["running", "paused", "stopped", "finished", "failed"]
 _NAME = "now.json"
@@ -105,7 +104,7 @@ def read_status(folder: Path) -> RunStatus | None:
         content = load_json(folder / _NAME)
         written = content.pop("sha256", None)
         known = written in (None, content_hash(content))  # None: version 0.1.0 wrote no hash
-        return msgspec.convert(content, RunStatus) if known else None
+        return to_record(content, RunStatus) if known else None
     except (OSError, ValueError, AttributeError, TypeError):
         return None
 
@@ -119,6 +118,6 @@ def write_overview(folder: Path, overview: Overview) -> None:
 def read_overview(folder: Path) -> Overview | None:
     """Return how the tasks of an engine stood when one of them last changed; None: there is no engine."""
     try:
-        return msgspec.convert(load_json(folder / _ENGINE_NAME), Overview)
+        return to_record(load_json(folder / _ENGINE_NAME), Overview)
     except (OSError, ValueError):
         return None

@@ -49,11 +49,21 @@ class _Pace(NamedTuple):
     name: str
 
 
+class _Part(NamedTuple):
+    """Of a training on a part of the data."""
+
+    whole: str
+    """Hash of all the data"""
+    share: float
+    """Of the training images"""
+
+
 class Times:
     """Durations of steps in the ledger, and paces of trainings by data, model and recipe."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._steps = {entry.key: entry for entry in ledger.records(StepEntry)}
+        self._similar = {_work_key(one.kind, one.name, one.inputs): one for one in self._steps.values()}
         self._paces: dict[str, _Pace] = {}
         for note in ledger.records(NoteEntry):
             if note.measured is not None:
@@ -70,15 +80,16 @@ class Times:
             return Estimate(_seconds(same), "it took this before")
         if step.KIND == "train":
             return self._training(step)
-        similar = [entry for entry in self._steps.values() if entry.kind == step.KIND and _is_similar(entry, step)]
-        return Estimate(_seconds(similar[-1]), f"as {similar[-1].name}") if similar else UNKNOWN
+        similar = self._similar.get(_work_key(step.KIND, step.name, step.inputs))
+        return Estimate(_seconds(similar), f"as {similar.name}") if similar else UNKNOWN
 
     def knows_pace(self, step: Step[Any]) -> bool:
         """Return whether the pace of a training's epochs is known."""
         return _pace_key(step.inputs, _start_weights(step)) in self._paces
 
     def _training(self, step: Step[Any]) -> Estimate:
-        pace = self._paces.get(_pace_key(step.inputs, _start_weights(step)))
+        model = _start_weights(step)
+        pace = self._paces.get(_pace_key(step.inputs, model)) or self._pace_of_part(step.inputs, model)
         if pace is None:
             return UNKNOWN
         epochs = step.inputs["recipe"].get("epochs", pace.epochs)
@@ -94,7 +105,17 @@ class Times:
         epoch = max(epoch_seconds(rows), result.trained_seconds) / len(rows)
         around = max(entry.seconds - epoch * len(rows), 0.0)
         planned = result.training_facts.arguments.get("epochs") or 0
-        self._paces[_pace_key(entry.inputs, self._stored_model(entry))] = _Pace(epoch, around, int(planned), entry.name)
+        model, pace = self._stored_model(entry), _Pace(epoch, around, int(planned), entry.name)
+        self._paces[_pace_key(entry.inputs, model)] = pace
+        if (part := _part_of(entry.inputs)) is not None:  # it tells of the whole, until that is timed
+            whole = _pace_key({**entry.inputs, "data": part.whole}, model)
+            self._paces.setdefault(whole, pace._replace(epoch=epoch / part.share))
+
+    def _pace_of_part(self, inputs: Body, model: str | None) -> _Pace | None:
+        """Return the pace of a training on a part, as its share of the whole; None: unknown, or it sees all."""
+        part = _part_of(inputs)
+        pace = None if part is None else self._paces.get(_pace_key({**inputs, "data": part.whole}, model))
+        return None if part is None or pace is None else pace._replace(epoch=pace.epoch * part.share)
 
     def _stored_model(self, entry: StepEntry) -> str | None:
         while entry.inputs["weights"] is None and entry.needs:
@@ -162,12 +183,17 @@ def _pace_key(inputs: Body, model: str | None) -> str:
     return content_hash([kept, recipe, model])
 
 
-def _is_similar(entry: StepEntry, step: Step[Any]) -> bool:
-    """Return whether a finished step did the same kind of work on as much data."""
-    if step.KIND != "predict":
-        return entry.name == step.name
-    same = ("data", "split", "settings", "backend", "device")
-    return all(entry.inputs.get(name) == step.inputs[name] for name in same)
+def _part_of(inputs: Body) -> _Part | None:
+    """Return what part of the data a training sees; None: it sees all, or the share is unknown."""
+    part = inputs.get("part")
+    return _Part(part["whole"], part["share"]) if part and part["share"] else None
+
+
+def _work_key(kind: str, name: str, inputs: Body) -> str:
+    """Return what steps share that do the same kind of work on as much data."""
+    if kind != "predict":
+        return f"{kind} {name}"
+    return content_hash([kind, *(inputs.get(part) for part in ("data", "split", "settings", "backend", "device"))])
 
 
 def _seconds(entry: StepEntry) -> float:

@@ -11,6 +11,7 @@ import msgspec
 
 from liftgate.documents import read_limited
 from liftgate.errors import UsageError
+from liftgate.records import to_record
 from liftgate.study.yaml_source import read
 from liftgate.suggestions import suggestion
 
@@ -176,7 +177,7 @@ def _why_not(option: Option, confidential: Sequence[str], allowed: Sequence[str]
 
 def _convert(value: Any, kind: Any, where: str, name: str) -> Any:
     try:
-        return msgspec.convert(value, kind)
+        return to_record(value, kind)
     except msgspec.ValidationError as error:
         unknown = str(error).partition("unknown field `")[2].partition("`")[0]
         hint = suggestion(unknown, kind.__struct_fields__) if unknown else None

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from liftgate.backends import SPLITTING
 from liftgate.backends.base import PredictJob
 from liftgate.backends.events import Event, Json
+from liftgate.backends.prediction_output import join_predictions
+from liftgate.backends.training_tree import read_tree
 from liftgate.checks.image_sizes import measured_sizes, usual_size
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
-from liftgate.errors import DataError
-from liftgate.hashing import file_hash, short
+from liftgate.errors import DataError, TrainingError
+from liftgate.hashing import content_hash, file_hash, short
 from liftgate.ledger.results import PredictResult
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.notice import Notice
@@ -25,6 +29,9 @@ from liftgate.training.start_weights import resolve_weights
 
 if TYPE_CHECKING:
     from liftgate.engines.task import Task
+
+
+_USUAL_BATCH = 16  # the largest that a backend takes where the settings name none
 
 
 class PredictStep(Step[PredictResult]):
@@ -92,16 +99,36 @@ class PredictStep(Step[PredictResult]):
         """Return whether its task can begin: the weights are recorded."""
         return self._trained is None or results.find(self._trained) is not None
 
-    def task(self, results: Results) -> Task:
-        """Return the task that predicts."""
-        return self._task(self._job(results))
+    def tasks(self, results: Results) -> list[Task]:
+        """Return the tasks that predict, each a part of the images."""
+        return self._tasks(self._job(results))
 
-    def _task(self, job: PredictJob) -> Task:
+    def _tasks(self, job: PredictJob) -> list[Task]:
         from liftgate.pipeline.engine import make_task
 
-        folder = self._context.workspace.folder / "work" / short(self.key)
-        backend = self._context.study.backend_of(self._arm)
-        return make_task(self._context, self.key, self.name, folder, job, backend)
+        backend, parts = self._context.study.backend_of(self._arm), self._parts()
+        if parts == 1:
+            return [make_task(self._context, self.key, self.name, self._work_folder, job, backend)]
+        found = []
+        for part in range(parts):
+            folder = self._work_folder / f"{part + 1}-of-{parts}"
+            one = replace(job, out=folder / "part.json", part=part, parts=parts)
+            name, key = f"{self.name}, part {part + 1} of {parts}", content_hash([self.key, part, parts])
+            found.append(make_task(self._context, key, name, folder, one, backend))
+        return found
+
+    def _parts(self) -> int:
+        """Return the number of tasks: several on an engine with several workers, each with a batch at least."""
+        context = self._context
+        spec, split = context.study.engine, context.study.backend_of(self._arm) in SPLITTING
+        if context.tasks is None or spec is None or not split or context.tasks.slots == 1:
+            return 1
+        count = len(context.datasets.truth(self._on).images)
+        return max(1, min(-(-count // spec.images_per_task), count // int(self._settings.get("batch") or _USUAL_BATCH)))
+
+    @property
+    def _work_folder(self) -> Path:
+        return self._context.workspace.folder / "work" / short(self.key)
 
     def _job(self, results: Results) -> PredictJob:
         study = self._context.study
@@ -126,11 +153,28 @@ class PredictStep(Step[PredictResult]):
                 on_event=self._forward_event,
                 stop=context.must_end,
             )
-        task = self._task(job)
-        context.tasks.submit([task])
-        used = context.tasks.wait(self.key, on_event=self._forward_event, stop=context.must_end).facts
-        shutil.rmtree(task.folder, ignore_errors=True)
+        tasks = self._tasks(job)
+        context.tasks.submit(tasks)
+        for task in tasks:
+            used = context.tasks.wait(task.key, on_event=self._forward_event, stop=context.must_end).facts
+        if len(tasks) > 1:
+            used = self._join(job, tasks)
+        shutil.rmtree(self._work_folder, ignore_errors=True)
         return used
+
+    def _join(self, job: PredictJob, tasks: Sequence[Task]) -> Json:
+        """Write the parts' predictions as those of one task, and return their settings.
+
+        Raises:
+            TrainingError: they do not fit together; they are made again.
+        """
+        tree = read_tree(job.data)
+        images = [tree.image_id(path) for path in dict.fromkeys(tree.images(job.split))]
+        try:
+            return join_predictions(job.out, [task.work.job.out for task in tasks], images)
+        except TrainingError:
+            shutil.rmtree(self._work_folder, ignore_errors=True)
+            raise
 
     def files(self, result: PredictResult) -> Mapping[Path, str | None]:
         """Return the predictions file; its content is checked when it is read."""

@@ -28,7 +28,7 @@ from liftgate.diagnosis.live import LiveDiagnosis
 from liftgate.errors import FindingsError, Stopped, TrainingError
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.records import Evaluation
-from liftgate.files import write_text
+from liftgate.files import write_bytes
 from liftgate.hashing import content_hash, short
 from liftgate.ledger.records import CheckEntry, FindingRow
 from liftgate.ledger.results import EpochRow, FindingsResult, ProbeResult, TrainingFacts
@@ -154,9 +154,8 @@ class ProbeStep(Step[ProbeResult]):
     def work(self, results: Results) -> ProbeResult:
         """Train on the chosen images, measure on the same, and return a LearnabilityResult."""
         study, folder = self._context.study, self._context.workspace.folder
-        run = RunFolder.unfinished(folder, self.key) or RunFolder.create(
-            folder, f"probe-{self.name.removeprefix('probe ')}", self.key, arm="probe", seed=study.seeds[0]
-        )
+        runs, label = self._context.runs, f"probe-{self.name.removeprefix('probe ')}"
+        run = runs.unfinished(self.key) or runs.create(label, self.key, arm="probe", seed=study.seeds[0])
         job = TrainJob(
             weights=self._weights.path,
             data=self._write_tree(),
@@ -256,9 +255,11 @@ class ProbeStep(Step[ProbeResult]):
     def _write_tree(self) -> Path:
         """Write the training tree, in which val equals train and test has the other images; return its data.yaml."""
         folder = self._context.workspace.folder / "trees" / f"probe-{short(self.key)}"
-        data_yaml = yolo.write(self._chosen.both, folder)
-        write_text(folder / "val.txt", (folder / "train.txt").read_text(encoding="ascii"))
-        return data_yaml
+
+        def let_val_equal_train(part: Path) -> None:
+            write_bytes(part / "val.txt", (part / "train.txt").read_bytes())
+
+        return yolo.write(self._chosen.both, folder, finish=let_val_equal_train)
 
 
 class JudgeStep(Step[FindingsResult]):

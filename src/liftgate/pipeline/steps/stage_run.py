@@ -23,8 +23,8 @@ from liftgate.hashing import file_hash
 from liftgate.ledger.preflight import preflight
 from liftgate.ledger.records import Body, DecisionEntry, DecisionRow, FindingRow, StepEntry
 from liftgate.ledger.results import EpochRow, RunEntry, TrainResult
-from liftgate.ledger.runs import RunFolder, RunRecord, State, write_report
-from liftgate.pipeline.budget import Ceiling, SharedCeiling
+from liftgate.ledger.runs import RunFolder, RunRecord, State
+from liftgate.pipeline.budget import Ceiling
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.epoch_timer import RunClock
 from liftgate.pipeline.notice import Notice, warning
@@ -52,7 +52,6 @@ class StageRun:
         self._arm, self._number, self._seed = arm, number, seed
         self._stage = arm.stages[number - 1]
         self._clock = RunClock()
-        self._shared = SharedCeiling(context)
 
     def train(self, weights: str) -> TrainResult:
         """Train from `weights`, or resume the unfinished run of the same step, and record the run.
@@ -65,8 +64,7 @@ class StageRun:
         context = self._context
         if (known := self._recorded_result()) is not None:
             return known
-        folder = context.workspace.folder
-        ceiling = Ceiling.of(context, RunFolder.unfinished(folder, self._step.key))
+        ceiling = Ceiling.of(context, context.runs.unfinished(self._step.key))
         run, job = self._open(weights)
         self._clock.start(run.read().seconds or 0.0)
         try:
@@ -77,7 +75,7 @@ class StageRun:
                 return self._finish(run, job, stopped, seconds)
             run.update(state="paused", seconds=seconds)
             hint = "the same command goes on from the last finished epoch"
-            reason = context.stop_reason() or ceiling.reason() or self._shared.reason() or str(pause)
+            reason = context.stop_reason() or ceiling.reason() or context.over_budget() or str(pause)
             raise Stopped(reason, where=run.path, hint=hint) from None
         except Stopped:  # at once, in the middle of an epoch
             run.update(state="paused", seconds=self._clock.seconds)
@@ -87,7 +85,7 @@ class StageRun:
             run.fail(error)
             raise
         finally:
-            write_report(folder)
+            context.runs.write_report()
         return self._finish(run, job, outcome, self._clock.seconds)
 
     def task(self, weights: str) -> Task | None:
@@ -103,7 +101,7 @@ class StageRun:
         Args:
             which: `best` or `last`.
         """
-        run = RunFolder.unfinished(self._context.workspace.folder, self._step.key)
+        run = self._context.runs.unfinished(self._step.key)
         if run is None:
             return None
         job = self._job("", run)
@@ -114,7 +112,7 @@ class StageRun:
 
     def _open(self, weights: str) -> tuple[RunFolder, TrainJob]:
         """Return the folder of the unfinished run, or a new one, and the job."""
-        unfinished = RunFolder.unfinished(self._context.workspace.folder, self._step.key)
+        unfinished = self._context.runs.unfinished(self._step.key)
         run = unfinished or self._new_folder("running")
         job = self._write_before(weights, run, CheckOutcome.recorded(self._context))
         if unfinished is None or run.read().state == "prepared":
@@ -135,19 +133,21 @@ class StageRun:
             weights: where the start weights are, or will be once the stage before is trained.
             checked: what preflight.json says of the check.
         """
-        folder = self._context.workspace.folder
-        run = RunFolder.unfinished(folder, self._step.key) or self._new_folder("prepared")
+        run = self._context.runs.unfinished(self._step.key) or self._new_folder("prepared")
         self._write_before(weights, run, checked)
         return run
 
     def _new_folder(self, state: State) -> RunFolder:
-        step, folder = self._step, self._context.workspace.folder
+        step = self._step
         known: dict[str, Any] = {"arm": self._arm.name, "stage": self._number, "seed": self._seed, "state": state}
-        return RunFolder.create(folder, step.name.removeprefix("train "), step.key, **known)
+        return self._context.runs.create(step.name.removeprefix("train "), step.key, **known)
 
     def _write_before(self, weights: str, run: RunFolder, checked: CheckOutcome) -> TrainJob:
         """Write what is known before the first epoch: preflight.json and command.sh."""
-        study, job = self._context.study, self._job(weights, run)
+        study, job, begun = self._context.study, self._job(weights, run), self._context.runs.begun
+        if run.name in begun:  # by this process, before its turn
+            return job
+        begun.add(run.name)
         run.write_preflight(preflight(study.folder, study=study.name, **checked.to_body(), **self._identity()))
         run.write_command(training_command(job))
         return job
@@ -184,8 +184,8 @@ class StageRun:
             self._notify({"kind": event.kind, **body})
 
         def stop() -> bool:
-            over = self._shared if self._context.tasks else ceiling
-            return bool(self._context.stop_reason() or over.reason())
+            over = self._context.over_budget if self._context.tasks else ceiling.reason
+            return bool(self._context.stop_reason() or over())
 
         with tracked:
             if (stopped := _stopped_by_decision(job, run)) is not None:
@@ -233,14 +233,13 @@ class StageRun:
         It exists after a kill between the run's entry and the step's: nothing has to be trained again.
         """
         folder = self._context.workspace.folder
-        entries = self._context.ledger.records(RunEntry)
-        result = next((entry.result for entry in reversed(entries) if entry.step == self._step.key), None)
+        result = self._context.runs.result(self._step.key)
         if result is None or damage(self._step, result):
             return None
         run = RunFolder(folder / result.run)
         if run.read().state != "finished":
             _mark_finished(run, result)
-            write_report(folder)
+            self._context.runs.write_report()
         return result
 
     def _continue_stopped_run(self, run: RunFolder, job: TrainJob) -> None:
@@ -249,6 +248,8 @@ class StageRun:
         The old run stays unchanged and on record; its state is copied. This is not done if the new decision points
         would have stopped it earlier, as its weights were trained for more epochs.
         """
+        if not any(one.word == "STOPPED" for one in self._context.runs.recorded()):
+            return
         wanted = _without_decisions(self._step.inputs, [need.key for need in self._step.needs])
         for entry in reversed(self._context.ledger.records(StepEntry)):
             if entry.kind != "train" or _without_decisions(entry.inputs, entry.needs.values()) != wanted:
@@ -299,24 +300,23 @@ class StageRun:
             expected=tuple(expected_rows(self._stage, rows)),
             doctor=tuple(self._diagnose(run, record)),
         )
-        known = ledger.records(DecisionEntry)
+        known = ledger.records(DecisionEntry) if result.decisions else ()
         for row in result.decisions:
             decision = DecisionEntry(step=self._step.key, run=result.run, arm=result.arm, **row.to_body())
             if decision not in known:  # a killed attempt may have recorded it already
                 ledger.add(decision)
         ledger.add(RunEntry(self._step.key, result))
         _mark_finished(run, result)  # after its entry, so that a run marked finished is always in the ledger
-        write_report(folder)
+        self._context.runs.write_report()
         return result
 
     def _diagnose(self, run: RunFolder, record: RunRecord) -> list[FindingRow]:
         """Return the doctor's findings on a run, compared with those of other seeds; empty without a curve."""
         folder = self._context.workspace.folder
-        runs = [entry.result for entry in self._context.ledger.records(RunEntry)]
         alike = [
-            folder / one.run
-            for one in runs
-            if (one.arm, one.stage) == (record.arm, record.stage) and one.seed != record.seed
+            folder / one.name
+            for one in self._context.runs.recorded()
+            if one.stage == (record.arm, record.stage) and one.seed != record.seed
         ]
         there = [path for path in alike if (path / "results" / "results.csv").is_file()]
         try:

@@ -13,7 +13,7 @@ from liftgate.ledger.runs import RunFolder
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.step import Results, Step
 from liftgate.pipeline.steps.checking import CheckOutcome
-from liftgate.pipeline.steps.recipe import recipe_of
+from liftgate.pipeline.steps.recipe import is_auto_batch, recipe_of
 from liftgate.study.records import Arm, Stage, Study
 from liftgate.training.start_weights import resolve_weights
 
@@ -67,10 +67,11 @@ class TrainStep(Step[TrainResult]):
         ended = tasks.result(previous.key) if tasks else None
         return ended is not None and ended.ending == "done"
 
-    def task(self, results: Results) -> Task | None:
-        """Make the run's folder and return the task that trains in it; None: it is not to begin ahead of its turn."""
+    def tasks(self, results: Results) -> list[Task]:
+        """Make the run's folder and return the task that trains in it; none: it is not to begin ahead of its turn."""
         weights = self._start_weights(results)
-        return None if weights is None else self._stage_run().task(weights)
+        task = None if weights is None else self._stage_run().task(weights)
+        return [] if task is None else [task]
 
     def _start_weights(self, results: Results) -> str | None:
         """Return the path of the start weights; None: the stage before was stopped, or is not finished."""
@@ -92,7 +93,7 @@ class TrainStep(Step[TrainResult]):
         weights = self._own_weights and self._own_weights.path
         if weights is None:  # where the stage before, finished or prepared as well, puts them
             assert self._previous is not None
-            before = RunFolder.newest(self._context.workspace.folder, self._previous.key)
+            before = self._context.runs.newest(self._previous.key)
             assert before is not None
             weights = str(before.results / f"{self.stage.weights_from}.pt")
         return self._stage_run().prepare(weights, checked)
@@ -109,9 +110,14 @@ class TrainStep(Step[TrainResult]):
 
 def train_steps(context: Context, arm: Arm, seed: int) -> list[TrainStep]:
     """Return one step per stage of an arm, chained by weights."""
+    known: list[TrainStep] | None = context.chains.get((arm.name, seed))
+    if known is not None:
+        return known
     steps: list[TrainStep] = []
     for number in range(1, len(arm.stages) + 1):
         steps.append(TrainStep(context, arm, number, seed, steps[-1] if steps else None))
+    if not any(is_auto_batch(stage.recipe) for stage in arm.stages):  # which is settled later
+        context.chains[arm.name, seed] = steps
     return steps
 
 

@@ -1,0 +1,96 @@
+"""Predictions on many images are split over the workers of an engine, and nobody can tell afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from liftgate import api
+from liftgate.engines.local import LocalEngine
+from liftgate.ledger import Ledger
+from liftgate.ledger.records import StepEntry
+from pipeline.gated import Gate
+from pipeline.test_engine_runs import STAGE, bodies, timeless
+
+Write = Callable[..., Path]
+SPLIT = {"use": "local", "workers": 2, "images_per_task": 5}
+"""Into three parts, as the split that the gate is decided on has twelve images"""
+ONE_ARM = {
+    "arms": {"long": [{**STAGE, "recipe": {"epochs": 1, "lr0": 0.5}}]},
+    "gates": {"enough": {"arm": "long", "on": "scenes.test", "claims": [{"metric": "mAP50", "at_least": 0.1}]}},
+    "flow": ["train", "enough"],
+    "evaluation": {"batch": 2},
+}
+PART = "predict long seed 0 on scenes.test, part"
+
+
+def submitted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of all tasks that an engine gets from now on."""
+    names: list[str] = []
+    submit = LocalEngine.submit
+
+    def listed(self: LocalEngine, submissions: Any) -> list[str]:
+        names.extend(one.name for one in submissions)
+        return submit(self, submissions)
+
+    monkeypatch.setattr(LocalEngine, "submit", listed)
+    return names
+
+
+def run_in(folder: Path, write: Write, engine: Any) -> tuple[Any, list[Any], dict[str, bytes]]:
+    """Return the verdicts, the ledger and the prediction files of a study."""
+    path = write(**ONE_ARM, engine=engine)
+    verdicts = timeless(dict(api.run(path).verdicts))
+    ledger = bodies(path)
+    (path.parent / "runs").rename(folder)
+    return verdicts, ledger, {one.name: one.read_bytes() for one in folder.glob("*/predictions/*.json")}
+
+
+def test_a_split_prediction_has_the_bytes_and_the_ledger_of_a_whole_one(
+    write_study: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_in(tmp_path / "none", write_study, None)
+    assert len(whole[2]) == 2
+    names = submitted(monkeypatch)
+    assert run_in(tmp_path / "one", write_study, {**SPLIT, "workers": 1}) == whole
+    assert not [name for name in names if "part" in name], "one worker has nobody to share with"
+    assert run_in(tmp_path / "two", write_study, SPLIT) == whole
+    assert [name for name in names if "part" in name] == [f"{PART} {i} of 3" for i in (1, 2, 3)]
+    assert not [*(tmp_path / "two/colours/work").glob("*")], "the parts are gone"
+
+
+def test_a_part_that_is_lost_is_predicted_again_alone(
+    write_study: Write, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("liftgate.pipeline.steps.predicting.SPLITTING", {"gated:Lost"})
+    names = submitted(monkeypatch)
+    api.run(write_study(**ONE_ARM, engine=SPLIT, backend="gated:Lost"))
+    assert (tmp_path / "gate" / "lost").exists()
+    assert sorted(name for name in names if "part" in name) == [f"{PART} {i} of 3" for i in (1, 2, 2, 3)]
+
+
+def test_a_killed_driver_finds_the_parts_that_were_predicted(
+    write_study: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    path = write_study(**ONE_ARM, engine=SPLIT)
+    with monkeypatch.context() as patched:
+        patched.setattr("liftgate.pipeline.steps.predicting.join_predictions", die)
+        with pytest.raises(Killed):
+            api.run(path)
+    workspace = path.parent / "runs" / "colours"
+    lost = next(workspace.glob("work/*/3-of-3/part.json"))
+    lost.write_text("[]")
+    names = submitted(monkeypatch)
+    api.run(path)
+    assert names == [f"{PART} 3 of 3"]
+    steps = [step.name for step in Ledger(workspace / "ledger.sqlite").records(StepEntry)]
+    assert len(steps) == len(set(steps)), "nothing is recorded twice"
