@@ -248,6 +248,18 @@ def test_a_long_flat_run_at_full_rate_with_a_flat_loss(tmp_path: Path) -> None:
     assert found == ["trace.plateau"]
 
 
+def test_losses_that_are_rounded_to_nothing_are_read_too(tmp_path: Path) -> None:
+    n = 150
+    flat = np.clip(0.14 * (1 - np.exp(-np.arange(n) / 4)) + rng().normal(0, 0.004, n), 0, 1)
+    found = ids(write(tmp_path / "flat", flat, train=np.zeros(n), args={"epochs": 500}))
+    assert found == ["trace.plateau"]
+    rise, fall = learned(40, 0.6, 6, rng(), 0.004), np.linspace(0.6, 0.5, 80) + rng(1).normal(0, 0.004, 80)
+    fell = write(tmp_path / "fell", np.concatenate([rise, fall]), val=np.zeros(120), train=np.zeros(120))
+    assert "trace.overfit" not in ids(fell), "no loss rose or fell"
+    swing = np.clip(0.4 + 0.12 * rng(3).normal(0, 1, 100), 0, 1)
+    assert "trace.oscillation" not in ids(write(tmp_path / "swing", swing, val=np.zeros(100)))
+
+
 def test_a_metric_that_stands_low_is_a_plateau_though_the_training_loss_falls(tmp_path: Path) -> None:
     """As the X-ray project's .2; of a good metric that is how a sound run ends."""
     flat = 1 - np.exp(-np.arange(100) / 5)

@@ -8,6 +8,7 @@ from liftgate.checks.subject import StageInArm, Subject
 from liftgate.checks.ultralytics.arguments import DEFAULT_BATCH, DEFAULT_EPOCHS, DEFAULT_IMGSZ, numeric_argument
 from liftgate.checks.ultralytics.published_models import ModelSize, model_size
 from liftgate.study.records import Study
+from liftgate.study.vocabulary import DEFAULT_FOLDS
 
 _MILLION = 1e6
 _STRIDE = 32
@@ -38,7 +39,7 @@ def disk_need(subject: Subject) -> DiskNeed | None:
     if study is None or "ultralytics" not in study.backends:
         return None
     left, peak, runs = 0.0, 0.0, 0
-    places = [place for place in subject.stages if _is_trained(study, place) and place.backend == "ultralytics"]
+    places = [place for place in subject.stages if _trainings(study, place) and place.backend == "ultralytics"]
     for place in places:
         size = _stage_model(place)
         if size is None:
@@ -47,9 +48,9 @@ def disk_need(subject: Subject) -> DiskNeed | None:
         period = int(numeric_argument(recipe, "save_period", -1))
         epochs = int(numeric_argument(recipe, "epochs", DEFAULT_EPOCHS))
         kept = _CHECKPOINTS_KEPT + (_PERIODIC_CHECKPOINT * (epochs // period) if period > 0 else 0.0)
-        left += kept * parameters * len(study.seeds)
+        left += kept * parameters * _trainings(study, place)
         peak = max(peak, _WHILE_TRAINING * parameters)
-        runs += len(study.seeds)
+        runs += _trainings(study, place)
     if not runs:
         return None
     trees = {place.stage.sources for place in places}
@@ -58,10 +59,13 @@ def disk_need(subject: Subject) -> DiskNeed | None:
     return DiskNeed(round(left + peak), round(peak), runs)
 
 
-def _is_trained(study: Study, place: StageInArm) -> bool:
-    """Return whether a step of the study's flow trains the arm."""
-    steps = [step for step in study.flow if step.name == "train"]
-    return any(step.arms is None or place.arm.name in step.arms for step in steps)
+def _trainings(study: Study, place: StageInArm) -> int:
+    """Return how often the study's flow trains the stage: for every seed, and on every part of its data."""
+    steps = [step for step in study.flow if step.arms is None or place.arm.name in step.arms]
+    folds = sum(step.folds or DEFAULT_FOLDS for step in steps if step.name == "mistakes")
+    shares = sum((len(step.worth.shares) - 1) * (2 if step.worth.old_groups else 1) for step in steps if step.worth)
+    whole = any(step.name in ("train", "worth") for step in steps)
+    return folds + len(study.seeds) * (shares + whole)
 
 
 def batch_memory(subject: Subject, place: StageInArm, devices: int) -> int | None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from liftgate import display
+from liftgate.backends import sidecar
 from liftgate.checks.finding import Finding
 from liftgate.diagnosis import ending_rules, learning_rules, record_rules, schedule_rules
 from liftgate.diagnosis.schedule import planned_epochs
 from liftgate.diagnosis.symptom import Symptom
 from liftgate.diagnosis.trace import Trace, filled, head_curves, read_trace
-from liftgate.errors import UsageError
+from liftgate.errors import DataError, UsageError
 from liftgate.ledger.recorded_files import require_unchanged_predictions, require_unchanged_run
 
 _MIN_EPOCHS = 15  # epochs under which most rules cannot judge the shape of a curve
@@ -132,6 +133,10 @@ def diagnose(
     traces = [read_trace(path) for path in paths]
     for trace in traces:
         require_unchanged_run(trace.source.parent)
+        if not sidecar.begins_as_saved(trace.source.parent, trace.source.name):
+            hint = "run the study again: the paused training goes on from its side-car, and writes this file anew"
+            what = f"{trace.source.name} is not what the training had written when it stopped"
+            raise DataError(what, where=trace.source, hint=hint)
     repeats = _repeats(traces)
     found = [_with_findings(examine(trace), [repeats[i]] if i in repeats else []) for i, trace in enumerate(traces)]
     if truth is None and predictions is None:

@@ -254,7 +254,7 @@ def overfit(trace: Trace) -> Iterator[Symptom]:
         if n - best < max(8, 0.2 * n) or drop < max(0.02, 0.05 * level[best], 2.5 * noise(curve)):
             continue
         val_ratio = _val_ratio(trace, head, val, best, tail)
-        train_ratio = nan_median(train[-tail:]) / nan_median(train[max(0, best - 2) : best + 3])
+        train_ratio = _ratio(nan_median(train[-tail:]), nan_median(train[max(0, best - 2) : best + 3]))
         if val_ratio < 1.1 or train_ratio > 0.95:
             continue
         yield Symptom(
@@ -282,11 +282,15 @@ def _val_ratio(trace: Trace, head: str | None, total: Floats, best: int, tail: i
     """Return the validation loss at the end over that at the best epoch: the sum, or a part that rose by a fifth."""
 
     def ratio(values: Floats) -> float:
-        before = nan_median(values[max(0, best - 2) : best + 3])
-        return nan_median(values[-tail:]) / before if before > 0 else 0.0
+        return _ratio(nan_median(values[-tail:]), nan_median(values[max(0, best - 2) : best + 3]), of_nothing=0.0)
 
     parts = [ratio(values) for values in trace.losses("val/", head)]
     return max([ratio(total), *(one for one in parts if one >= 1.2)])
+
+
+def _ratio(value: float, base: float, *, of_nothing: float = 1.0) -> float:
+    """Return value ÷ base, and `of_nothing` of a base that is 0, as losses are that a trainer rounds."""
+    return value / base if base > 0 else of_nothing
 
 
 def oscillation(trace: Trace) -> Iterator[Symptom]:
@@ -306,7 +310,7 @@ def oscillation(trace: Trace) -> Iterator[Symptom]:
             continue
         part, loss = curve[rows], val[rows]
         swing, least = noise(part), max(0.05, 0.12 * nan_median(part))
-        shaken = noise(loss) / nan_median(loss)
+        shaken = _ratio(noise(loss), nan_median(loss), of_nothing=0.0)
         if swing < least or shaken < max(0.05, 0.1 * least / swing):
             continue  # the wider the metric swings, the less the loss has to
         together = float(np.corrcoef(np.diff(part), np.diff(loss))[0, 1])
@@ -348,7 +352,7 @@ def plateau(trace: Trace) -> Iterator[Symptom]:
             continue  # nothing learned, saturated, or swings
         if theil_sen(part).low > 0 or abs(gain) > max(0.005, swing):
             continue
-        fallen = 1 - nan_median(losses[-third:]) / nan_median(losses[:third])
+        fallen = 1 - _ratio(nan_median(losses[-third:]), nan_median(losses[:third]))
         if fallen > 0.03 and not _is_low(trace, head, rows):
             continue
         epochs = trace.epochs[rows]

@@ -26,7 +26,7 @@ from liftgate.checks.rules.labels import overlapping_pairs
 from liftgate.data.core.dataset import Dataset, Fault, Image, Labels, stack_labels
 from liftgate.data.core.faults import unread_images
 from liftgate.data.formats import yolo
-from liftgate.files import require_empty
+from liftgate.files import require_empty, write_json
 from liftgate.paths import lexical
 
 REPORT = "mended.json"
@@ -116,7 +116,7 @@ def write_fixed(done: FixedDataset, folder: Path) -> Path:
     dataset = done.dataset
     if not dataset.splits:
         dataset = dataset.with_images([replace(image, split="train") for image in dataset.images])
-    return yolo.write(dataset, folder, portable=True, beside={REPORT: done.to_dict()})
+    return yolo.write(dataset, folder, portable=True, finish=lambda part: write_json(part / REPORT, done.to_dict()))
 
 
 def _drop_emptied_images(before: Dataset, dataset: Dataset, log: _FixLog) -> Dataset:

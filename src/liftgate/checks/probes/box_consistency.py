@@ -27,6 +27,7 @@ _FOLDS = 4
 _RIDGE = 0.05  # per image: features are standardised
 _GRID = 8  # pixels along each side of a box from which the score is fitted
 _ROW_BAND = 0.3  # of a box's height, above and below its centre: the rows in which its left and right are measured
+_SIDES = np.array([-2, -1, 1, 2])  # where the left of a box, the box and its right begin and end, in halves of a box
 
 Boxes = Floats
 Pair = tuple[Boxes, Boxes]
@@ -59,11 +60,12 @@ def consistency(views: Sequence[View], channels: Sequence[Floats], pairs: Sequen
             sums[index] += sign * (weight @ pixels)
     found = np.zeros((len(views), len(SPREADS)))
     for fold, solution in _cross_fitted(grams, sums, np.array([view.scene for view in views])):
-        for index in fold:
-            own, other = chosen[index]
-            if len(own) and len(other):
-                contrast = _contrast(channels[index] @ solution[:-1], np.concatenate([own, other]))
-                found[index] = contrast[: len(own)].mean(axis=0) - contrast[len(own) :].mean(axis=0)
+        useful = [int(index) for index in fold if all(len(boxes) for boxes in chosen[index])]
+        for shape in {channels[index].shape for index in useful}:  # pictures of one shape in one go
+            group = [index for index in useful if channels[index].shape == shape]
+            scores = np.stack([channels[index] @ solution[:-1] for index in group])
+            for index, (own, other) in zip(group, _contrasts(scores, [chosen[index] for index in group]), strict=True):
+                found[index] = own.mean(axis=0) - other.mean(axis=0)
     return found
 
 
@@ -106,36 +108,55 @@ def _cross_fitted(grams: Floats, sums: Floats, scenes: NDArray[np.int64]) -> lis
     return solved
 
 
-def _contrast(scores: Floats, boxes: Boxes) -> Floats:
-    """Return (n, spreads): mean score inside each box less that beside it, mean over both axes."""
-    x, y, w, h = (boxes * np.tile(scores.shape[1::-1], 2)).T
-    found: Floats = (_contrast_along(scores, x, w, y, h) + _contrast_along(scores.T, y, h, x, w)) / 2
+def _contrasts(scores: Floats, pairs: Sequence[Pair]) -> list[Pair]:
+    """Return for each picture of `scores` (k, H, W) the contrast of its own boxes and of the others (n, spreads)."""
+    boxes = [boxes for pair in pairs for boxes in pair]
+    counts = [len(one) for one in boxes]
+    of = np.repeat(np.arange(len(counts)) // 2, counts)
+    contrast = np.split(_contrast(scores, of, np.concatenate(boxes)), np.cumsum(counts)[:-1])
+    return list(zip(contrast[::2], contrast[1::2], strict=True))
+
+
+def _contrast(scores: Floats, of: NDArray[np.int64], boxes: Boxes) -> Floats:
+    """Return (n, spreads): mean score inside each box of picture `of` less that beside it, mean over both axes."""
+    x, y, w, h = (boxes * np.tile(scores.shape[:0:-1], 2)).T
+    turned = scores.transpose(0, 2, 1)
+    found: Floats = (_contrast_along(scores, of, (x, w), (y, h)) + _contrast_along(turned, of, (y, h), (x, w))) / 2
     return found
 
 
-def _contrast_along(scores: Floats, at: Floats, length: Floats, middle: Floats, run: Floats) -> Floats:
-    """Return (n, spreads): mean score inside a box less that beside it along one axis; 0 where neither is seen."""
-    rows, width = scores.shape
-    down = np.concatenate([np.zeros((1, width)), scores.cumsum(axis=0)])
+def _contrast_along(
+    scores: Floats, of: NDArray[np.int64], along: tuple[Floats, Floats], across: tuple[Floats, Floats]
+) -> Floats:
+    """Return (n, spreads): mean score inside a box less that beside it along one axis; 0 where neither is seen.
+
+    Args:
+        scores: pictures (k, rows, width).
+        of: number of each box's picture.
+        along: centres and lengths of the boxes on this axis.
+        across: those on the other one.
+    """
+    (at, length), (middle, run) = along, across
+    pictures, rows, width = scores.shape
+    down = np.concatenate([np.zeros((pictures, 1, width)), scores.cumsum(axis=1)], axis=1)
     first = np.clip(middle - _ROW_BAND * run, 0, rows - 1).astype(np.int64)
     last = np.maximum(np.clip(middle + _ROW_BAND * run + 1, 1, rows).astype(np.int64), first + 1)
-    line = (down[last] - down[first]) / (last - first)[:, None]
+    line = (down[of, last] - down[of, first]) / (last - first)[:, None]
     sums = np.concatenate([np.zeros((len(line), 1)), line.cumsum(axis=1)], axis=1)
-    half = length[:, None] * np.array(SPREADS) / 2
-    edges = [np.clip(at[:, None] + step * half, 0, width) for step in (-2, -1, 1, 2)]
-    totals = [_interpolated(sums, edge) for edge in edges]
-    left, inside, right = (
-        np.where(b - a > 0.5, (upper - lower) / np.maximum(b - a, 0.5), np.nan)
-        for a, b, lower, upper in zip(edges, edges[1:], totals, totals[1:], strict=False)
-    )
-    contrast: Floats = np.nan_to_num(inside - nan_mean(np.stack([left, right])))
+    half = length[:, None, None] * np.array(SPREADS) / 2
+    edges = np.clip(at[:, None, None] + _SIDES[:, None] * half, 0, width)  # (n, 4, spreads)
+    totals = _interpolated(sums, edges.reshape(len(edges), _SIDES.size * len(SPREADS))).reshape(edges.shape)
+    lengths, rises = np.diff(edges, axis=1), np.diff(totals, axis=1)
+    means = np.where(lengths > 0.5, rises / np.maximum(lengths, 0.5), np.nan)  # left, inside, right
+    contrast: Floats = np.nan_to_num(means[:, 1] - nan_mean(np.stack([means[:, 0], means[:, 2]])))
     return contrast
 
 
 def _interpolated(sums: Floats, at: Floats) -> Floats:
     """Return running sums (n, W + 1), interpolated at fractional positions (n, k)."""
     whole = np.minimum(at.astype(np.int64), sums.shape[1] - 2)
-    low, high = np.take_along_axis(sums, whole, axis=1), np.take_along_axis(sums, whole + 1, axis=1)
+    line = np.arange(len(sums))[:, None]
+    low, high = sums[line, whole], sums[line, whole + 1]
     between: Floats = low + (high - low) * (at - whole)
     return between
 

@@ -149,7 +149,10 @@ class SceneEvidence:
         return max(_MIN_SCALE_ERROR, _FEATURE_PIXELS / float(np.median(self.scenes.sides)))
 
     def _name(self, column: int) -> str:
-        return scaled_by(self._scale(column)) if column in SCALED else READING_NAMES[column]
+        """Return the name of a reading: of a scale, its factor at the peak, or the column's where the peak is at 1."""
+        if column not in SCALED or f"{(scale := self._scale(column)):.3g}" == "1":
+            return READING_NAMES[column]
+        return scaled_by(scale)
 
     def _scale(self, column: int) -> float:
         """Return the factor at the maximum of a parabola through the content at a scale and its neighbours."""

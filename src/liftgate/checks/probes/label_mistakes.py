@@ -26,13 +26,13 @@ MISTAKE_KINDS: tuple[MistakeKind, ...] = get_args(MistakeKind)
 
 FLAGGED = 0.5
 """Suspicion from which a mistake is reported"""
+LEAST_LABELS = 20
+"""Of fewer labels (or detections) nothing is learned"""
 _WORTH_KEEPING = 0.02
 _LARGEST_RATE = {"missing": 0.25, "spurious": 0.05, "class": 0.15, "box": 0.15}
 """Most that is believed of a kind: labels with more mistakes do not show what is right"""
 _PLATEAU = {"missing": 0.75, "spurious": 0.5, "class": 0.25, "box": 0.25}
 """Quantile of the planted mistakes' odds beyond which nearly every label is taken for a mistake"""
-_FEW = 20
-"""Of fewer rows nothing is learned"""
 _MANY = 500
 """Of so many rows one more changes no fit: below, each is judged by a fit that has not seen it"""
 _SHIFT = (0.35, 0.6)
@@ -104,7 +104,7 @@ def _suspect_labels(dataset: Dataset, images: list[ImageEvidence]) -> list[_Susp
 
 def _chance(kind: MistakeKind, planted: Floats, given: Floats) -> Floats:
     """Return (n,) expected number of mistakes for each label that is there with such evidence; above 1: surely one."""
-    if len(given) < _FEW:
+    if len(given) < LEAST_LABELS:
         return np.zeros(len(given))
     fitted = fit_logistic(planted, given)
     rate = min(_LARGEST_RATE[kind], 1 / float(np.quantile(fitted.odds(planted), _PLATEAU[kind])))
@@ -165,7 +165,7 @@ def _suspect_detections(dataset: Dataset, images: list[ImageEvidence]) -> list[_
 
 def _chance_of_object(matched: Floats, alone: Floats) -> Floats:
     """Return (n,) expected number of unlabelled objects for each detection that is alone with such evidence."""
-    if len(alone) < _FEW:  # too few to learn from: an even chance where the model is as sure as of most labels
+    if len(alone) < LEAST_LABELS:  # too few to learn from: an even chance where the model is as sure as of most labels
         clear = (alone[:, 0] >= np.quantile(matched[:, 0], 0.25)) & (alone[:, 1] < SHIFTED[0])
         return np.where(clear, FLAGGED, 0.0)
     fitted, scale = fit_logistic(matched, alone), len(matched) / len(alone)

@@ -21,7 +21,8 @@ def missing(subject: Subject) -> Iterator[Finding]:
     a model to overlook its objects, and count every right detection of them as false in the evaluation.
 
     Fix: look at the ranked places (`--review DIR` writes a page for it), and label what is there. A model finds the
-    mistakes of labels that it was not trained on: give predictions of a model trained on other images.
+    mistakes of labels that it was not trained on: give predictions of a model trained on other images, such as the step
+    `mistakes` of a study's flow makes.
     """
     yield from _findings(subject, missing, "missing", "{} without a label, as far as the model tells")
 
