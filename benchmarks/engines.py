@@ -1,29 +1,45 @@
 """What an engine's driver costs: time a task, memory and time of many queued tasks, and tiny tasks on the local pool.
 
-    python -P benchmarks/engines.py [--tasks 1000] [--queued 10000] [--tiny 0]
+    python -P benchmarks/engines.py [--tasks 1000] [--queued 10000] [--plan 10000] [--study 1000] [--ledger 100000]
+                                    [--tiny 0] [--scratch FOLDER]
 
-The first two use an engine that finishes a task by writing its result, so that what is timed is the driver: task.json,
-attempt, job.json, and reading and hashing the outputs. `--tiny N` runs N tasks that do nothing on the local pool with 2
-workers; each starts two Python processes. A count of 0 leaves a part out.
+The first two and `--study` use an engine that finishes a task by writing its result, so that what is timed is the
+driver: task.json, attempt, job.json, and reading and hashing the outputs. `--study N` runs a whole study of N trainings
+on it: run folders, preflight.json, the ledger, REPORT.md; its first and its last tenth are timed by themselves, which
+shows what grows. `--plan N` plans a study of N trainings and predictions. `--ledger N` reads a ledger of N entries.
+`--tiny N` runs N tasks that do nothing on the local pool with 2 workers; each starts two Python processes. A count of 0
+leaves a part out.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import resource
+import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
-from liftgate.backends.base import PredictJob
-from liftgate.backends.events import Event
+import yaml
+
+from liftgate import api
+from liftgate.backends.base import PredictJob, TrainJob
+from liftgate.backends.events import DoneEvent, EpochReport, Event, StartedEvent
 from liftgate.engines.base import Capabilities, JobState, Submission
 from liftgate.engines.dispatch import Dispatcher
 from liftgate.engines.local import LocalEngine
 from liftgate.engines.task import Task, TaskResult
 from liftgate.hashing import file_hash
+from liftgate.ledger import Ledger
+from liftgate.ledger.entry import Row
+from liftgate.ledger.records import NoteEntry
+from liftgate.pipeline.notice import Notice
+from liftgate.testing.backends import write_tree
+from liftgate.training.events import EventFile
 from liftgate.training.job import JobFile
 
 
@@ -38,9 +54,13 @@ class InstantEngine:
 
     def submit(self, submissions: Sequence[Submission]) -> list[str]:
         for one in [] if self.idle else submissions:
-            outputs = Task.read(one.folder).output_paths()
-            for path in outputs:
-                path.write_text("[]")
+            task = Task.read(one.folder)
+            outputs = task.output_paths()
+            if isinstance(task.work.job, TrainJob):
+                train_nothing(task.work.job, one.folder)
+            else:
+                for path in outputs:
+                    path.write_text("[]")
             hashes = {str(path): file_hash(path) for path in outputs}
             TaskResult(one.attempt, "done", 0.0, outputs=hashes).write(one.folder)
         return [one.attempt for one in submissions]
@@ -59,6 +79,118 @@ class InstantEngine:
 
     def close(self) -> None:
         pass
+
+
+def train_nothing(job: TrainJob, folder: Path) -> None:
+    """Leave what a training of one epoch leaves."""
+    (job.out / "weights").mkdir()
+    for name in ("weights/best.pt", "weights/last.pt", "results.csv", "args.yaml"):
+        (job.out / name).write_text(f"{job.seed}")
+    metrics = {"mAP50": 0.5, "mAP50-95": 0.3, "precision": 0.6, "recall": 0.4}
+    epoch = EpochReport(epoch=1, epochs=1, losses={"box": 1.0}, metrics=metrics, fitness=0.3, lr={}, seconds=1.0)
+    file = EventFile(folder / "events.jsonl")
+    for event in (StartedEvent(), epoch, DoneEvent(extra={"epochs": 1, "best_epoch": 1, "seconds": 1.0})):
+        file.emit(event)
+
+
+def a_study(folder: Path, seeds: int, flow: Sequence[str]) -> Path:
+    """Write a study of one arm with so many seeds, on one tiny data set."""
+    write_tree(folder / "scenes", train=4, held_out=4)
+    (folder / "start.yaml").write_text("nc: 2\n")
+    stage = {"weights": "start.yaml", "data": "scenes", "recipe": {"epochs": 1}}
+    gate = {"metric": "mAP50", "treatment": "arm", "control": "arm", "on": "scenes.test", "margin": 0.05}
+    study = {
+        "study": "many",
+        "question": "What does a driver cost?",
+        "backend": "toy",
+        "seeds": list(range(seeds)),
+        "datasets": {"scenes": {"path": "scenes/data.yaml", "licence": "CC0-1.0"}},
+        "arms": {"arm": [stage], "other": [{**stage, "recipe": {"epochs": 2}}]},
+        "gates": {"lift": {**gate, "control": "other"}},
+        "flow": list(flow),
+        "engine": "local",
+    }
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(study, sort_keys=False))
+    return path
+
+
+def planned(folder: Path, n: int) -> str:
+    """Plan a study: two arms, each trained and predicted with every seed."""
+    path = a_study(folder / "plan", n // 4, ["train", "lift"])
+    begun, cpu = time.monotonic(), time.process_time()
+    lines = api.plan(path)
+    wall, cpu = time.monotonic() - begun, time.process_time() - cpu
+    tasks = sum(line.kind in ("train", "predict") for line in lines)
+    return f"plan: {tasks:,} tasks in {wall:.1f} s ({cpu:.1f} s of CPU), {peak_mb():.0f} MB of memory in all"
+
+
+def whole_study(folder: Path, n: int) -> str:
+    """Run a study of trainings on an engine that finishes them at once."""
+    path = a_study(folder / "study", n // 2, ["train"])
+    times: list[float] = []
+
+    def note(notice: Notice) -> None:
+        if notice.kind == "done":
+            times.append(time.process_time())
+
+    with mock.patch("liftgate.pipeline.engine.open_engine", lambda spec, folder: InstantEngine()):
+        begun, cpu = time.monotonic(), time.process_time()
+        api.run(path, notify=note)
+    wall, cpu = time.monotonic() - begun, time.process_time() - cpu
+    first, last = (some[-1] - some[0] for some in (times[: n // 10], times[-n // 10 :]))
+    begun = time.process_time()
+    api.status(path)
+    status = time.process_time() - begun
+    begun = time.process_time()
+    api.plan(path)
+    again = time.process_time() - begun
+    each = 1000 / (n // 10 - 1)
+    return (
+        f"study: {n:,} trainings, {1000 * wall / n:.1f} ms each by the clock, {1000 * cpu / n:.1f} ms of CPU; "
+        f"taking a result: {first * each:.1f} ms of CPU in the first tenth, {last * each:.1f} in the last; "
+        f"then status {status:.2f} s and plan {again:.2f} s of CPU; {peak_mb():.0f} MB of memory in all"
+    )
+
+
+def ledger_reads(folder: Path, n: int) -> str:
+    """Read a ledger that was read before, as a driver does after every task."""
+    ledger = Ledger(folder / "ledger.sqlite")
+    ledger.add(NoteEntry("the first"))
+    grow(ledger, n - 1)
+    begun = time.process_time()
+    assert len(ledger.entries("note")) == n
+    whole = time.process_time() - begun
+    begun = time.process_time()
+    for _ in range(10):
+        ledger.entries("note", after=n - 1)
+    read = (time.process_time() - begun) / 10
+    begun = time.process_time()
+    ledger.add(NoteEntry("the last"))
+    return (
+        f"ledger: {n:,} entries, all read and checked {whole:.2f} s of CPU; what is new {1000 * read:.1f} ms, "
+        f"an entry added {1000 * (time.process_time() - begun):.1f} ms"
+    )
+
+
+def grow(ledger: Ledger, n: int) -> None:
+    """Add notes as `append` does, in one transaction."""
+    db = sqlite3.connect(ledger.path)
+    previous = ledger.head.encode()
+    for seq in range(2, n + 2):
+        body = json.dumps({"text": f"note {seq}"}, sort_keys=True, separators=(",", ":")).encode()
+        row = Row(seq, b"2026-11-30T00:00:00.000000+00:00", b"note", body, previous, b"", 1)
+        previous = row.content_hash()
+        db.execute(
+            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)",
+            (seq, *(cell.decode() for cell in row[1:5]), previous.decode()),
+        )
+    db.commit()
+    db.close()
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def tasks_in(folder: Path, n: int, backend: str = "toy") -> list[Task]:
@@ -101,10 +233,9 @@ def queued(folder: Path, n: int) -> str:
     begun = time.monotonic()
     tasks.poll()
     looked = time.monotonic() - begun
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return (
         f"queued: {n:,} tasks submitted in {submitted:.1f} s ({cpu:.1f} s of CPU), "
-        f"one look at all of them {1000 * looked:.0f} ms, {memory:.0f} MB of memory in all"
+        f"one look at all of them {1000 * looked:.0f} ms, {peak_mb():.0f} MB of memory in all"
     )
 
 
@@ -131,10 +262,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=1000)
     parser.add_argument("--queued", type=int, default=10_000)
+    parser.add_argument("--plan", type=int, default=10_000)
+    parser.add_argument("--study", type=int, default=1000)
+    parser.add_argument("--ledger", type=int, default=100_000)
     parser.add_argument("--tiny", type=int, default=0)
+    parser.add_argument("--scratch", type=Path, help="where it works; default: the folder of temporary files")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        for part, n in ((driver, options.tasks), (queued, options.queued), (tiny, options.tiny)):
+    parts = (
+        (driver, options.tasks),
+        (queued, options.queued),
+        (planned, options.plan),
+        (whole_study, options.study),
+        (ledger_reads, options.ledger),
+        (tiny, options.tiny),
+    )
+    with tempfile.TemporaryDirectory(dir=options.scratch) as name:
+        for part, n in parts:
             if n:
                 print(part(Path(name), n), flush=True)
 

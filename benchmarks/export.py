@@ -3,6 +3,7 @@
     python -P benchmarks/export.py FIXTURES OUT make     # train bccd's model, write all exports
     python -P benchmarks/export.py FIXTURES OUT prove    # accuracy: `liftgate export --prove` for each of them
     python -P benchmarks/export.py FIXTURES OUT time     # time over that of onnx-fp32, in turns, with A/A
+    python -P benchmarks/export.py FIXTURES OUT cpu      # CPU time instead, for a machine whose clock says nothing
     python -P benchmarks/export.py FIXTURES OUT table    # Markdown of what has been measured
 
 FIXTURES has bccd, coco_cc, geometry and weights (see CONTRIBUTING.md). Each part goes on where it was cut off: what
@@ -17,9 +18,11 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import time as clock
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +33,9 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.formats.read import read
 from liftgate.data.formats.yolo.tree import write
 from liftgate.data.sampling.frames import unlabelled_dataset
+from liftgate.deploy.bench.engine import Engine, open_export
 from liftgate.deploy.export.calibration import draw_calibration
+from liftgate.deploy.export.card import UseSettings
 from liftgate.deploy.export.card_file import card_files, read_card, write_card
 from liftgate.deploy.export.finish import model_facts
 from liftgate.deploy.export.proof import ExportProof
@@ -170,11 +175,57 @@ def time(model: Model) -> None:
     add(model.out / "time.jsonl", {
         "model": model.name, "machine": machine, "export": exports[0].name, "time": "1", "ms": speeds[exports[0].name],
     })  # fmt: skip
-    for one in found.ratios:
+    for one in (ratio for ratio in found.ratios if ratio.model in speeds):  # not that of the first to itself
         bounds = f" [{one.ratio.low:.2f}, {one.ratio.high:.2f}]" if one.ratio.established else ""
         text = f"{one.ratio.estimate:.2f}{bounds}, A/A {one.same_model.estimate:.2f}: {one.word}"
         row = {"model": model.name, "machine": machine, "export": one.model, "time": text, "ms": speeds[one.model]}
         add(model.out / "time.jsonl", row)
+
+
+def cpu(model: Model) -> None:
+    """Measure CPU time of inference on one thread, in rounds of A B A C A …, and A against the A after it.
+
+    It is what an undisturbed core would take as far as caches and clock allow; A/A says how far.
+    """
+    done = {row["model"] for row in rows(model.out / "cpu.jsonl")}
+    exports = [one for one in model.exports if "naive" not in one.name and one.is_dir()]
+    if model.name in done or not exports:
+        return
+    engines = [open_export(one, 1, UseSettings()) for one in exports]
+    for engine in engines:
+        for _ in range(5):
+            _cpu_of(engine)
+    ratios: dict[str, list[float]] = {one.name: [] for one in exports[1:]}
+    same: list[float] = []
+    base: list[float] = []
+    for _ in range(20):
+        firsts = [_cpu_of(engines[0])]
+        for export, engine in zip(exports[1:], engines[1:], strict=True):
+            found = _cpu_of(engine)
+            firsts.append(_cpu_of(engines[0]))
+            ratios[export.name].append(2 * found / (firsts[-2] + firsts[-1]))
+        same += [second / first for first, second in pairwise(firsts)]
+        base += firsts
+    alike = f"A/A {np.median(same):.3f} [{np.quantile(same, 0.05):.2f}, {np.quantile(same, 0.95):.2f}]"
+    for name, found_ratios in ratios.items():
+        low, high = _median_bounds(found_ratios)
+        row = {"model": model.name, "export": name, "cpu": f"{np.median(found_ratios):.2f} [{low:.2f}, {high:.2f}]"}
+        add(model.out / "cpu.jsonl", {**row, "same": alike, "ms_of_onnx_fp32": round(float(np.median(base)), 1)})
+
+
+def _cpu_of(engine: Engine, calls: int = 5) -> float:
+    """Return milliseconds of CPU for one inference."""
+    tensor = np.zeros((1, 3, engine.input.height, engine.input.width), engine.input.dtype)
+    begun = clock.process_time()
+    for _ in range(calls):
+        engine.run(tensor)
+    return (clock.process_time() - begun) * 1e3 / calls
+
+
+def _median_bounds(values: list[float]) -> tuple[float, float]:
+    """Return an interval of the median that holds it in 95% of samples, by order statistics of 20."""
+    ordered = sorted(values)
+    return ordered[5], ordered[14]
 
 
 def table(out: Path) -> None:
@@ -206,13 +257,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("fixtures", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("part", choices=["make", "prove", "time", "table"])
+    parser.add_argument("part", choices=["make", "prove", "time", "cpu", "table"])
     parser.add_argument("--models", default="bccd,yolov8n,yolo11n", help="of bccd, yolov8n, yolo11n, yolov8n-pose")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     for name in args.models.split(",") if args.part != "table" else ():
         size = 256 if name == "bccd" else 640
-        {"make": make, "prove": prove, "time": time}[args.part](Model(name, size, args.fixtures, args.out))
+        {"make": make, "prove": prove, "time": time, "cpu": cpu}[args.part](Model(name, size, args.fixtures, args.out))
     if args.part == "table":
         table(args.out)
 

@@ -1,11 +1,14 @@
 """A month of six cameras in a production log: size, time to compact it, and to ask it about frames.
 
-python benchmarks/production_log.py --rows 5000000
+python benchmarks/production_log.py --rows 5000000 --folder month/
+
+A folder that holds a month already is asked again, with the load of the machine beside the times.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import subprocess
 import sys
@@ -69,37 +72,54 @@ def ask(folder: Path, frames: Path, out: Path) -> None:
     words = ["data", "sample", str(frames), "--champion", str(folder), "--out", str(out), "--near", "-1"]
     done = subprocess.run([sys.executable, "-c", _CHILD, *words], capture_output=True, text=True, check=True)
     code, wall, cpu, peak = done.stderr.split("\n")[-2].split()
-    print(f"data sample: exit {code}, {wall} s wall, {cpu} s CPU, peak {peak} MB", flush=True)
+    load = os.getloadavg()[0]
+    print(f"data sample: exit {code}, {wall} s wall, {cpu} s CPU, peak {peak} MB, load {load:.1f}", flush=True)
+
+
+def write_frames(frames: Path, count: int, per_hour: int, chance: random.Random) -> None:
+    """Write images whose names are in the log, of all hours."""
+    for number in range(count):
+        hour, image = chance.randrange(HOURS_OF_MONTH), chance.randrange(per_hour)
+        path = frames / f"camera{image % CAMERAS}" / f"{hour:04d}-{image:05d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (64, 48), number % 256).save(path)
+
+
+def keep_less(folder: Path) -> None:
+    """Print what retention by days, then by bytes deletes."""
+    begun = time.perf_counter()
+    done = compact(folder, Retention(days=10), now=START + HOURS_OF_MONTH * HOUR)
+    print(f"retention of 10 days: {done.deleted_files} files deleted in {time.perf_counter() - begun:.2f} s")
+    left = size_of(folder)
+    compact(folder, Retention(n_bytes=left // 2), now=START + HOURS_OF_MONTH * HOUR)
+    print(f"retention by bytes: {left / 1e6:.1f} MB, limit {left / 2e6:.1f} MB, left {size_of(folder) / 1e6:.1f} MB")
+
+
+def size_of(folder: Path) -> int:
+    return sum(one.stat().st_size for one in (folder / HOURS).iterdir())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--frames", type=int, default=1000)
+    parser.add_argument("--folder", type=Path, help="to keep the month in; without it, it is made and deleted")
     args = parser.parse_args()
     chance = random.Random(0)
     with tempfile.TemporaryDirectory() as place:
-        folder, frames = Path(place) / "log", Path(place) / "frames"
-        used, per_hour = build(folder, args.rows, chance), args.rows // HOURS_OF_MONTH
-        files = list((folder / HOURS).iterdir())
-        size = sum(one.stat().st_size for one in files)
-        print(f"{per_hour * HOURS_OF_MONTH:,} rows of a month, {CAMERAS} cameras: {len(files)} files, "
-              f"{size / 1e6:.0f} MB, compacted in {used:.0f} CPU s", flush=True)  # fmt: skip
-        for number in range(args.frames):
-            hour, image = chance.randrange(HOURS_OF_MONTH), chance.randrange(per_hour)
-            path = frames / f"camera{image % CAMERAS}" / f"{hour:04d}-{image:05d}.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("L", (64, 48), number % 256).save(path)
-        print(f"{args.frames} frames of all hours:", flush=True)
+        base = args.folder or Path(place)
+        folder, frames, made = base / "log", base / "frames", base / "made.txt"
+        if not made.exists():
+            used, per_hour = build(folder, args.rows, chance), args.rows // HOURS_OF_MONTH
+            made.write_text(f"{per_hour * HOURS_OF_MONTH:,} rows of a month, {CAMERAS} cameras: "
+                            f"{len(list((folder / HOURS).iterdir()))} files, {size_of(folder) / 1e6:.0f} MB, "
+                            f"compacted in {used:.0f} CPU s")  # fmt: skip
+            write_frames(frames, args.frames, per_hour, chance)
+        print(f"{made.read_text()}\n{args.frames} frames of all hours:", flush=True)
         for turn in range(3):
             ask(folder, frames, Path(place) / f"next{turn}.csv")
-        begun = time.perf_counter()
-        done = compact(folder, Retention(days=10), now=START + HOURS_OF_MONTH * HOUR)
-        print(f"retention of 10 days: {done.deleted_files} files deleted in {time.perf_counter() - begun:.2f} s")
-        left = sum(one.stat().st_size for one in (folder / HOURS).iterdir())
-        compact(folder, Retention(n_bytes=left // 2), now=START + HOURS_OF_MONTH * HOUR)
-        now = sum(one.stat().st_size for one in (folder / HOURS).iterdir())
-        print(f"retention by bytes: {left / 1e6:.1f} MB, limit {left / 2e6:.1f} MB, left {now / 1e6:.1f} MB")
+        if args.folder is None:
+            keep_less(folder)
 
 
 if __name__ == "__main__":

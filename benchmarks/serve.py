@@ -1,6 +1,7 @@
 """What serving costs beside the bare function: latency, CPU and throughput, and what a shadow adds.
 
     PYTHONPATH=tests python benchmarks/serve.py --out serve.json
+    PYTHONPATH=src:tests python benchmarks/serve.py --litserve lit/bin/python --roboflow roboflow/bin/python
 
 Everything that is compared runs in turns, and the first of each pair runs twice: an A/A ratio stands beside every
 ratio, and where it is off by more than 5% nothing is concluded. Results are printed and written after every round.
@@ -20,18 +21,20 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
+from other_servers import LITSERVE, ROBOFLOW, OtherServer, Request, Task, read_liftgate, same_work, started
 from PIL import Image
 
 import liftgate
-from deploy.colours import write_detector
+from deploy.colours import CELL, CLASSES, SIZE, write_detector
 from deploy.serving.running import RunningServer, running
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -105,10 +108,14 @@ class Measured:
         )
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return what a process has used, user and system, its children not."""
+def cpu_seconds(pid: int, *, children: bool = False) -> float:
+    """Return what a process has used, user and system; its living children only where asked."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    used = (int(fields[11]) + int(fields[12])) / TICK
+    if children:
+        places = Path(f"/proc/{pid}/task").glob("*/children")
+        used += sum(cpu_seconds(int(one), children=True) for place in places for one in place.read_text().split())
+    return used
 
 
 class Bare:
@@ -135,8 +142,20 @@ class Bare:
 class Served:
     """A server, asked over connections that stay open."""
 
-    def __init__(self, pid: int, port: int, body: bytes, path: str = "/predict", kind: str = "image/png") -> None:
-        self._pid, self._port, self._body, self._path, self._kind = pid, port, body, path, kind
+    def __init__(self, pid: int, port: int, request: Request, *, children: bool = False) -> None:
+        self._pid, self._port, self._request, self._children = pid, port, request, children
+
+    def answer(self) -> Any:
+        """Return what it answers."""
+        return json.loads(self._ask(http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)))
+
+    def _ask(self, line: http.client.HTTPConnection) -> bytes:
+        line.request("POST", self._request.path, self._request.body, {"content-type": self._request.kind})
+        answer = line.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"{answer.status} from port {self._port}: {body[:500]!r}")
+        return body
 
     def turn(self, requests: int, clients: int = 1, pause: float = 0.0) -> Segment:
         turns: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -153,37 +172,64 @@ class Served:
                     line.close()
                     return
                 begun = time.perf_counter()
-                line.request("POST", self._path, self._body, {"content-type": self._kind})
-                answer = line.getresponse()
-                answer.read()
+                self._ask(line)
                 seconds.append(time.perf_counter() - begun)
-                if answer.status != 200:
-                    raise SystemExit(f"{answer.status} from port {self._port}")
                 time.sleep(pause)
 
-        cpu, begun = cpu_seconds(self._pid), time.perf_counter()
+        cpu, begun = cpu_seconds(self._pid, children=self._children), time.perf_counter()
         threads = [threading.Thread(target=ask) for _ in range(clients)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         wall = time.perf_counter() - begun
-        return Segment(seconds, (cpu_seconds(self._pid) - cpu) / requests, wall)
+        used = cpu_seconds(self._pid, children=self._children) - cpu
+        return Segment(seconds, used / requests, wall)
 
 
-def compare(
-    found: Sequence[tuple[Measured, Callable[[Segment], float]]],
-    first: Callable[[], Segment],
-    other: Callable[[], Segment],
-    rounds: int,
-    done: Callable[[], None],
-) -> None:
-    """Run rounds of first, other, first; alternate which end comes first."""
-    for _ in range(rounds):
-        a, b, again = first(), other(), first()
-        for measured, value in found:
-            measured.add(value(a), value(b), value(again))
-        done()
+@dataclass
+class Table:
+    """All comparisons, written after every round."""
+
+    rounds: int
+    out: Path | None
+    rows: list[Measured] = field(default_factory=list)
+
+    def compare(
+        self,
+        first: Callable[[], Segment],
+        other: Callable[[], Segment],
+        *wanted: tuple[str, str, Callable[[Segment], float]],
+    ) -> None:
+        """Run rounds of first, other, first, and print a line for each name, bar and value that are wanted."""
+        rows = [Measured(name, bar) for name, bar, _ in wanted]
+        self.rows += rows
+        for _ in range(self.rounds):
+            a, b, again = first(), other(), first()
+            for row, (_, _, value) in zip(rows, wanted, strict=True):
+                row.add(value(a), value(b), value(again))
+            if self.out is not None:
+                self.out.write_text(json.dumps([vars(one) for one in self.rows], indent=1))
+        print(*(row.line() for row in rows), sep="\n", flush=True)
+
+
+def beside(table: Table, server: OtherServer, python: str, task: Task, served: Served, requests: int) -> None:
+    """Compare Liftgate's server with another that finds the same."""
+    with started(server, python, task) as place:
+        other = Served(*place, server.request(task), children=True)  # LitServe has its model in a child
+        other.turn(10)
+        print(same_work(server.name, read_liftgate(served.answer()), server.read(other.answer())), flush=True)
+        table.compare(
+            lambda: served.turn(requests),
+            lambda: other.turn(requests),
+            (f"median ms, one client: served, {server.name}", "none", lambda one: one.median),
+            (f"CPU ms a request, one client: served, {server.name}", "none", lambda one: one.cpu),
+        )
+        table.compare(
+            lambda: served.turn(requests, 4),
+            lambda: other.turn(requests, 4),
+            (f"s for 1,000 images, four clients: served, {server.name}", "none", lambda one: 1 / one.rate),
+        )
 
 
 @contextmanager
@@ -210,17 +256,10 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=40, help="of one turn (default: 40)")
     parser.add_argument("--ballast", type=int, default=6, help="convolutions that only take time (default: 6)")
     parser.add_argument("--litserve", metavar="PYTHON", help="an interpreter that has litserve and Liftgate's packages")
+    parser.add_argument("--roboflow", metavar="PYTHON", help="an interpreter that has inference-cpu[http]")
     parser.add_argument("--out", type=Path, help="write all values as JSON after every round")
     args = parser.parse_args()
-    table: list[Measured] = []
-
-    def note(name: str, bar: str) -> Measured:
-        table.append(Measured(name, bar))
-        return table[-1]
-
-    def save() -> None:
-        if args.out is not None:
-            args.out.write_text(json.dumps([vars(one) for one in table if one.values], indent=1))
+    table, n = Table(args.rounds, args.out), args.requests
 
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="liftgate-serve-")))
@@ -230,52 +269,48 @@ def main() -> None:
             add_ballast(path, args.ballast)
             liftgate.add_model(path, registry=registry)
         liftgate.promote("v0", registry=registry, override="a benchmark")
-        image = folder / "image.png"
-        body = photo()
-        image.write_bytes(body)
+        image = folder / "image.jpg"
+        request = Request("/predict", photo(), "image/jpeg")
+        image.write_bytes(request.body)
         words = ("--registry", registry, "--threads", "1")
 
         bare = Bare(folder / "detector0.onnx", image)
         stack.callback(bare.close)
         server = stack.enter_context(running(*words))
-        served = Served(server.process.pid, server.port, body)
+        served = Served(server.process.pid, server.port, request)
         for one in (bare.turn, served.turn):
             one(10)
-        latency = note("median ms, one client: bare, served", "≤ 1.10 or + 3 ms")
-        cpu = note("CPU ms a request, one client: bare, served", "≤ 1.15")
-        n = args.requests
-        compare(
-            [(latency, lambda one: one.median), (cpu, lambda one: one.cpu)],
-            lambda: bare.turn(n), lambda: served.turn(n), args.rounds, save,
-        )  # fmt: skip
-        print(latency.line(), cpu.line(), sep="\n", flush=True)
-        flow = note("s for 1,000 images, four clients: bare, served", "≤ 1.11 (throughput ≥ .90)")
-        compare([(flow, lambda one: 1 / one.rate)], lambda: bare.turn(n), lambda: served.turn(n, 4), args.rounds, save)
-        print(flow.line(), flush=True)
-        if args.litserve:
-            port = stack.enter_context(litserve(args.litserve, folder / "detector0.onnx"))
-            boundary = "edge"
-            form = f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'.encode()
-            form += body + f"\r\n--{boundary}--\r\n".encode()
-            other = Served(port[0], port[1], form, kind=f"multipart/form-data; boundary={boundary}")
-            other.turn(10)
-            beside = note("median ms, one client: bare, LitServe", "none")
-            compare([(beside, lambda one: one.median)], lambda: bare.turn(n), lambda: other.turn(n), 4, save)
-            print(beside.line(), flush=True)
+        table.compare(
+            lambda: bare.turn(n),
+            lambda: served.turn(n),
+            ("median ms, one client: bare, served", "≤ 1.10 or + 3 ms", lambda one: one.median),
+            ("CPU ms a request, one client: bare, served", "≤ 1.15", lambda one: one.cpu),
+        )
+        table.compare(
+            lambda: bare.turn(n),
+            lambda: served.turn(n, 4),
+            ("s for 1,000 images, four clients: bare, served", "≤ 1.11 (throughput ≥ .90)", lambda one: 1 / one.rate),
+        )
+        answer = served.answer()
+        task = Task(
+            folder / "detector0.onnx", CLASSES, SIZE, request.body, confidence=answer["threshold"], iou=answer["iou"]
+        )
+        for other, python in ((LITSERVE, args.litserve), (ROBOFLOW, args.roboflow)):
+            if python:
+                beside(table, other, python, task, served, n)
 
         plain = stack.enter_context(running(*words, "--log", folder / "plain"))
         watched = stack.enter_context(running(*words, "--log", folder / "watched"))
-        first, second = (Served(one.process.pid, one.port, body) for one in (plain, watched))
-        with shadowed(watched, folder / "watched", registry, body):
+        first, second = (Served(one.process.pid, one.port, request) for one in (plain, watched))
+        with shadowed(watched, folder / "watched", registry, request.body):
             for one in (first, second):
                 one.turn(10)
-            shadow_cpu = note("CPU ms a request: alone, with a shadow", "≤ 1.02")
-            shadow_p95 = note("95% ms, paced: alone, with a shadow", "≤ 1.05")
-            compare(
-                [(shadow_cpu, lambda one: one.cpu), (shadow_p95, lambda one: one.p95)],
-                lambda: first.turn(2 * n, pause=0.05), lambda: second.turn(2 * n, pause=0.05), args.rounds, save,
-            )  # fmt: skip
-        print(shadow_cpu.line(), shadow_p95.line(), sep="\n", flush=True)
+            table.compare(
+                lambda: first.turn(2 * n, pause=0.05),
+                lambda: second.turn(2 * n, pause=0.05),
+                ("CPU ms a request: alone, with a shadow", "≤ 1.02", lambda one: one.cpu),
+                ("95% ms, paced: alone, with a shadow", "≤ 1.05", lambda one: one.p95),
+            )
 
 
 def add_ballast(path: Path, convolutions: int) -> None:
@@ -304,63 +339,16 @@ def add_ballast(path: Path, convolutions: int) -> None:
 
 
 def photo() -> bytes:
-    """Return a JPEG of 640 × 480 with noise, as a camera would send it."""
+    """Return a JPEG of 640 × 480 with noise, as a camera would send it, and five things to find."""
     random = np.random.default_rng(0)
-    pixels = random.normal(90, 20, (480, 640, 3)).clip(0, 255).astype(np.uint8)
+    pixels = random.normal(90, 20, (480, 640, 3))
+    side = 640 // (SIZE // CELL)
+    for colour, row, column in ((0, 1, 1), (1, 2, 3), (2, 0, 5), (0, 4, 6), (1, 5, 2)):
+        square = pixels[row * side : (row + 1) * side, column * side : (column + 1) * side]
+        square += np.where(np.arange(3) == colour, 110, -80)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
-
-
-LITSERVE = """
-import sys
-from pathlib import Path
-import litserve
-from liftgate.deploy.export.described import describe_export
-from liftgate.deploy.runtime.predict import load_model, with_thresholds
-from liftgate.deploy.serving.uploads import decode
-class Api(litserve.LitAPI):
-    def setup(self, device):
-        export = describe_export(Path(sys.argv[1]))
-        self.model = load_model(export.card, export.folder, threads=1)
-        self.use = with_thresholds(export.card.use, 0.25, None, None)
-    def decode_request(self, request):
-        return decode(request["image"].file.read(), 1 << 28)
-    def predict(self, pixels):
-        return self.model.detect(pixels, self.use)
-    def encode_response(self, found):
-        return {"boxes": found.boxes.tolist(), "scores": found.scores.tolist()}
-if __name__ == "__main__":
-    server = litserve.LitServer(Api(), accelerator="cpu")
-    server.run(host="127.0.0.1", port=int(sys.argv[2]), num_api_servers=1, generate_client_file=False)
-"""
-
-
-@contextmanager
-def litserve(python: str, model: Path) -> Iterator[tuple[int, int]]:
-    """Yield process id and port of a LitServe server with the same function."""
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    script = model.with_name("lit.py")
-    script.write_text(LITSERVE)
-    command = [python, str(script), str(model), str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(300):
-            time.sleep(0.2)
-            try:
-                line = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-                line.request("GET", "/health")
-                if line.getresponse().status == 200:
-                    break
-            except OSError:
-                continue
-        yield process.pid, port
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 if __name__ == "__main__":
